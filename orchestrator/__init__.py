@@ -1,0 +1,1 @@
+"""What the Resync app imports: submit a troubleshoot run, follow it, read its report."""

@@ -1,0 +1,169 @@
+"""Settings of the client side, and a run's ``ParallelConfig``; every consistency check of both.
+
+The environment is read here and nowhere else, when a caller asks for it, never at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from orchestrator.errors import ConfigurationError
+
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+
+
+class ParallelConfig(BaseModel):
+    """Limits and switches of one run; the seed's fields and defaults, then the design's.
+
+    Seconds throughout. The order that must hold: ``0 < node_timeout_seconds < total_timeout_seconds``. The fan-in
+    deadline is ``total - reserve``; a node limit beyond it is clipped to it, and ``notes`` says so.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    node_timeout_seconds: float = Field(default=5.0, gt=0, le=600)
+    total_timeout_seconds: float = Field(default=10.0, ge=0.5, le=900)
+    enable_tws_status: bool = True
+    enable_rag_search: bool = True
+    enable_log_cache: bool = True
+    enable_metrics: bool = True
+    rag_result_limit: int = Field(default=5, ge=1, le=50)
+    min_sources_required: int = Field(default=1, ge=0, le=64)
+    synthesis_reserve_seconds: float | None = Field(default=None, ge=0)
+    source_timeout_seconds: dict[str, float] = {}
+    disabled_sources: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _limits_are_ordered(self) -> Self:
+        node, total = self.node_timeout_seconds, self.total_timeout_seconds
+        if node >= total:
+            raise ValueError(
+                f"node_timeout_seconds ({node:g}) must be less than total_timeout_seconds ({total:g}): "
+                "0 < node_timeout_seconds < total_timeout_seconds"
+            )
+        reserve = self.synthesis_reserve_seconds
+        if reserve is not None and reserve >= total:
+            raise ValueError(
+                f"synthesis_reserve_seconds ({reserve:g}) must be less than total_timeout_seconds ({total:g}): "
+                "0 <= synthesis_reserve_seconds < total_timeout_seconds"
+            )
+        for source, limit in self.source_timeout_seconds.items():
+            if not 0 < limit < total:
+                raise ValueError(
+                    f"source_timeout_seconds[{source!r}] ({limit:g}) must be between 0 and "
+                    f"total_timeout_seconds ({total:g})"
+                )
+        return self
+
+    @property
+    def reserve_seconds(self) -> float:
+        """Time kept for aggregation and synthesis: as set, else min(4, 0.4 x total)."""
+        if self.synthesis_reserve_seconds is not None:
+            return self.synthesis_reserve_seconds
+        return min(4.0, 0.4 * self.total_timeout_seconds)
+
+    @property
+    def fan_in_seconds(self) -> float:
+        """When the sources' time is over, from the start of the run."""
+        return self.total_timeout_seconds - self.reserve_seconds
+
+    def limit_seconds(self, source: str) -> float:
+        """Soft time limit of a source: its own or the node timeout, never beyond the fan-in."""
+        return min(self.source_timeout_seconds.get(source, self.node_timeout_seconds), self.fan_in_seconds)
+
+    def is_enabled(self, source: str) -> bool:
+        """Whether the source may be asked at all."""
+        return source not in self.disabled_sources and bool(getattr(self, f"enable_{source}", True))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was clipped, in words, for the ``routed`` event and the report."""
+        wanted = {"node_timeout_seconds": self.node_timeout_seconds}
+        wanted |= {f"source_timeout_seconds[{name}]": limit for name, limit in self.source_timeout_seconds.items()}
+        return tuple(
+            f"{name}={limit:g} was clipped to the fan-in deadline of {self.fan_in_seconds:g} s"
+            for name, limit in wanted.items()
+            if limit > self.fan_in_seconds
+        )
+
+
+class EnvironmentModel(BaseModel):
+    """A group of settings, each read from the environment names in its alias."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+        """Read the settings from ``environ`` (the process's own by default); ``overrides`` win, by field name.
+
+        Raises ConfigurationError, naming the variable and what it must be.
+        """
+        given = {name: value for name, value in (os.environ if environ is None else environ).items() if value != ""}
+        try:
+            return cls.model_validate(given | overrides)
+        except ValidationError as error:
+            raise ConfigurationError(describe_validation(error)) from None
+
+
+def describe_validation(error: ValidationError) -> str:
+    """One line per wrong field: its name, what is wrong. Values are left out, they may be secrets."""
+    lines = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        name = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message}" if name else message)
+    return "; ".join(lines)
+
+
+class Settings(EnvironmentModel):
+    """Where the broker and the store are, and how long things are kept."""
+
+    redis_url: str = Field(default=DEFAULT_REDIS_URL, validation_alias=AliasChoices("REDIS_URL", "APP_REDIS_URL"))
+    key_prefix: str = Field(default="resync:troubleshoot:", validation_alias="RESYNC_KEY_PREFIX")
+    run_ttl_seconds: int = Field(default=86_400, ge=60, validation_alias="RESYNC_RUN_TTL_SECONDS")
+    max_open_runs: int = Field(default=1_000, ge=1, validation_alias="RESYNC_MAX_OPEN_RUNS")
+    redis_timeout_seconds: float = Field(default=0.5, gt=0, le=30, validation_alias="RESYNC_REDIS_TIMEOUT_SECONDS")
+    node_timeout_seconds: float = Field(default=5.0, gt=0, validation_alias="RESYNC_NODE_TIMEOUT_SECONDS")
+    total_timeout_seconds: float = Field(default=10.0, gt=0, validation_alias="RESYNC_TOTAL_TIMEOUT_SECONDS")
+    log_level: str = Field(default="INFO", validation_alias="RESYNC_LOG_LEVEL")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _url_is_redis(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://", "redis+socket://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level_is_known(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @model_validator(mode="after")
+    def _timeouts_are_ordered(self) -> Self:
+        if self.node_timeout_seconds >= self.total_timeout_seconds:
+            raise ValueError(
+                f"RESYNC_NODE_TIMEOUT_SECONDS ({self.node_timeout_seconds:g}) must be less than "
+                f"RESYNC_TOTAL_TIMEOUT_SECONDS ({self.total_timeout_seconds:g})"
+            )
+        return self
+
+    def parallel_config(self, **overrides: Any) -> ParallelConfig:
+        """The run's default configuration from the environment; ``overrides`` win.
+
+        Raises ConfigurationError naming the field.
+        """
+        defaults = {
+            "node_timeout_seconds": self.node_timeout_seconds,
+            "total_timeout_seconds": self.total_timeout_seconds,
+        }
+        try:
+            return ParallelConfig.model_validate(defaults | overrides)
+        except ValidationError as error:
+            raise ConfigurationError(describe_validation(error)) from None

@@ -1,0 +1,28 @@
+"""One absolute deadline per run (Redis clock), monotonic time inside a process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on this process's monotonic clock, in seconds."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Self:
+        """The moment ``seconds`` from now; negative values lie in the past."""
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def has_passed(self) -> bool:
+        """True once no time is left."""
+        return self.remaining() == 0.0

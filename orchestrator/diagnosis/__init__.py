@@ -1,0 +1,1 @@
+"""Pure domain logic: aggregate, rules, evidence, redaction, rendering."""

@@ -1,0 +1,84 @@
+"""One base exception and one subclass for each thing a caller can act on.
+
+The default message of an error is its class docstring; ``reason`` is the stable, machine-readable name that
+also stands in envelopes, reports and JSON output.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TroubleshootError(Exception):
+    """The troubleshoot run could not be carried out."""
+
+    reason: ClassVar[str] = "troubleshoot_error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+
+class ConfigurationError(TroubleshootError):
+    """A setting is missing or wrong."""
+
+    reason = "configuration"
+    exit_code = 2
+
+
+class InvalidRequest(TroubleshootError):
+    """The request cannot be accepted as it is."""
+
+    reason = "invalid_request"
+    exit_code = 2
+
+
+class UnknownInstance(InvalidRequest):
+    """No worker knows a TWS instance of that name."""
+
+    reason = "unknown_instance"
+
+
+class WorkersNotInstalled(TroubleshootError):
+    """The worker code is not installed here: pip install 'resync-troubleshoot[workers]'."""
+
+    reason = "workers_not_installed"
+    exit_code = 2
+
+
+class StoreUnreachable(TroubleshootError):
+    """The Redis store does not answer."""
+
+    reason = "store_unreachable"
+    exit_code = 5
+
+
+class RunNotFound(TroubleshootError):
+    """No run of that id is stored: it never existed or its time to live has passed."""
+
+    reason = "run_not_found"
+    exit_code = 7
+
+
+class Overloaded(TroubleshootError):
+    """More runs are waiting than the workers can finish before their deadline; try again later."""
+
+    reason = "overloaded"
+    exit_code = 5
+
+
+class RunRefused(TroubleshootError):
+    """The store refused a step of a run: it is closed, or another holder has the lease."""
+
+    reason = "refused"
+
+
+class SourceError(TroubleshootError):
+    """A source could not answer."""
+
+    reason = "source_error"
+
+    def __init__(self, message: str | None = None, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        if reason is not None:
+            self.reason = reason  # type: ignore[misc]  # an instance may say it more precisely than its class

@@ -1,0 +1,419 @@
+"""The contract: every object that crosses a process border, as a frozen pydantic model.
+
+JSON only, versioned by ``SCHEMA_VERSION``. Times on the wire are UTC epoch milliseconds, durations carry their unit
+in the name.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from orchestrator.config import ParallelConfig
+
+SCHEMA_VERSION = 1
+MAX_JOBS = 20
+"""Jobs in one question; each is asked of every per-job source, so this bounds a run's chord."""
+
+SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
+
+# [folder/]WS#[folder/]JS[(hhmm date),(id)].JOB or a bare job name. Letters, digits, _ and - as the User's Guide
+# allows for names; wildcards and quotes never pass, so a name can be used in a query.
+_NAME = r"[A-Za-z][A-Za-z0-9_-]*"
+_FOLDER = rf"/?(?:{_NAME}/)*"
+_JOB = re.compile(
+    rf"^(?:{_FOLDER}{_NAME}#)?(?:{_FOLDER}{_NAME}(?:\([0-9A-Za-z /:-]{{1,32}}\))?(?:,\([A-Za-z0-9_-]{{1,32}}\))?\.)?"
+    rf"{_NAME}$"
+)
+
+
+def check_job_name(value: str) -> str:
+    """Return ``value`` when it is a job in TWS notation.
+
+    Raises ValueError: names are a letter then letters, digits, ``_`` or ``-``, at most 40 characters
+    (User's Guide 10.2.5), optionally qualified as ``WS#STREAM.JOB``.
+    """
+    name = value.strip()
+    if len(name) > 900 or not _JOB.match(name) or len(re.split(r"[.#/]", name)[-1]) > 40:
+        raise ValueError(
+            f"{value!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
+            "with letters, digits, '_' and '-', starting with a letter, at most 40 characters"
+        )
+    return name
+
+
+class Contract(BaseModel):
+    """Base of everything on the wire: frozen, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class Intent(StrEnum):
+    """What kind of question the user asked; decides which sources are asked."""
+
+    STATUS = "status"
+    TROUBLESHOOT = "troubleshoot"
+    QUERY = "query"
+    ACTION = "action"
+    GENERAL = "general"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Intent | None:
+        # The Resync app still writes the older name.
+        return cls.TROUBLESHOOT if value == "troubleshooting" else None
+
+
+class Language(StrEnum):
+    """Language of the question, and so of the answer."""
+
+    PT_BR = "pt-BR"
+    EN = "en"
+    ES = "es"
+
+
+class RunState(StrEnum):
+    """Where a run stands in the store."""
+
+    ACCEPTED = "accepted"
+    DISPATCHING = "dispatching"
+    DISPATCHED = "dispatched"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_closed(self) -> bool:
+        """True once exactly one terminal event has been written."""
+        return self in (RunState.DONE, RunState.CANCELLED)
+
+
+class RunOutcome(StrEnum):
+    """How a run ended."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+class SourceOutcome(StrEnum):
+    """How one source ended; ``ok`` and ``no_data`` are successes."""
+
+    OK = "ok"
+    NO_DATA = "no_data"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    NOT_STARTED = "not_started"
+    LOST = "lost"
+    LATE = "late"
+
+    @property
+    def is_success(self) -> bool:
+        """True when the source answered, even if it had nothing to say."""
+        return self in (SourceOutcome.OK, SourceOutcome.NO_DATA)
+
+
+class EventType(StrEnum):
+    """Kinds of event in a run's stream; ``final`` and ``cancelled`` are terminal."""
+
+    ACCEPTED = "accepted"
+    ROUTED = "routed"
+    SOURCE_STARTED = "source_started"
+    SOURCE_FINISHED = "source_finished"
+    SYNTHESIS_STARTED = "synthesis_started"
+    AGGREGATED = "aggregated"
+    DRAFT = "draft"
+    TOKEN = "token"  # noqa: S105  # the name of an event
+    FINAL = "final"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """True for the one event that ends a stream."""
+        return self in (EventType.FINAL, EventType.CANCELLED)
+
+
+class TroubleshootRequest(Contract):
+    """What a user asks. ``jobs`` lists several jobs for one question; ``job_name`` is the seed's single one."""
+
+    message: str = Field(min_length=1, max_length=8_000)
+    user_id: str | None = Field(default=None, max_length=200)
+    session_id: str | None = Field(default=None, max_length=200)
+    tws_instance_id: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    job_name: str | None = None
+    jobs: tuple[str, ...] = Field(default=(), max_length=MAX_JOBS)
+    language: Language | None = None
+    config: ParallelConfig = ParallelConfig()
+
+    @field_validator("message")
+    @classmethod
+    def _message_has_text(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("the message is empty; write what failed, for example 'Job BATCH001 falhou'")
+        return value
+
+    @field_validator("job_name")
+    @classmethod
+    def _job_name_is_a_job(cls, value: str | None) -> str | None:
+        return None if value is None else check_job_name(value)
+
+    @field_validator("jobs")
+    @classmethod
+    def _jobs_are_jobs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(check_job_name(name) for name in value))
+
+    @property
+    def named_jobs(self) -> tuple[str, ...]:
+        """The jobs the caller named, ``job_name`` first, without repeats."""
+        first = () if self.job_name is None else (self.job_name,)
+        return tuple(dict.fromkeys((*first, *self.jobs)))
+
+
+class Entities(Contract):
+    """What the router found in the message, verbatim and without repeats."""
+
+    jobs: tuple[str, ...] = ()
+    job_streams: tuple[str, ...] = ()
+    workstations: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    abend_codes: tuple[str, ...] = ()
+    return_codes: tuple[int, ...] = ()
+    message_ids: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Abend codes and message ids: the words a knowledge base should weigh most."""
+        return (*self.abend_codes, *self.message_ids)
+
+
+class Routing(Contract):
+    """What kind of question it is and what it is about."""
+
+    intent: Intent
+    confidence: float = Field(ge=0, le=1)
+    language: Language
+    entities: Entities = Entities()
+
+
+class PlannedSource(Contract):
+    """One header task of the chord."""
+
+    source: SourceName
+    job: str | None = None
+    limit_seconds: float = Field(gt=0)
+    required: bool = False
+
+    @property
+    def key(self) -> str:
+        """Key of the envelope inside the run."""
+        return source_key(self.source, self.job)
+
+
+class Plan(Contract):
+    """What is going to be asked, and why; written once when the run is routed."""
+
+    schema_version: int = SCHEMA_VERSION
+    pipeline: str
+    routing: Routing
+    sources: tuple[PlannedSource, ...]
+    reason: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """Every job asked about, in order."""
+        return tuple(dict.fromkeys(planned.job for planned in self.sources if planned.job is not None))
+
+
+class SourceRequest(Contract):
+    """What one source is asked: nothing in it is a secret."""
+
+    run_id: str
+    source: SourceName
+    job: str | None = None
+    message: str
+    routing: Routing
+    tws_instance_id: str | None = None
+    limit_seconds: float
+    result_limit: int = 5
+
+
+class Evidence(Contract):
+    """One thing a source found, citable by ``id``."""
+
+    id: str
+    source: SourceName
+    kind: str
+    title: str
+    text: str = Field(max_length=16_000)
+    where: str = ""
+    when: str | None = None
+    job: str | None = None
+    codes: tuple[str, ...] = ()
+    score: float | None = None
+
+
+class SourceEnvelope(Contract):
+    """A source's answer, as stored in the run."""
+
+    schema_version: int = SCHEMA_VERSION
+    source: SourceName
+    job: str | None = None
+    outcome: SourceOutcome
+    success: bool
+    data: dict[str, Any] = {}
+    evidence: tuple[Evidence, ...] = ()
+    finding: str = ""
+    error: str | None = None
+    reason: str | None = None
+    latency_ms: float = 0.0
+    asked: tuple[str, ...] = ()
+    where: str = ""
+    truncated: str | None = None
+    worker: str = ""
+    started_at_ms: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Key of the envelope inside the run."""
+        return source_key(self.source, self.job)
+
+
+class SourceFailure(Contract):
+    """An entry of ``sources_failed`` and of a report's ``errors``."""
+
+    source: str
+    error: str
+    outcome: SourceOutcome | None = None
+    reason: str | None = None
+    job: str | None = None
+
+
+class AggregatedData(Contract):
+    """The seed's ``aggregated_data``: one field per source, then who answered.
+
+    For several jobs, each source field is a mapping of job to that job's data, and ``jobs`` lists them.
+    """
+
+    tws_status: dict[str, Any] | None = None
+    rag_results: dict[str, Any] | None = None
+    log_data: dict[str, Any] | None = None
+    metrics: dict[str, Any] | None = None
+    extra: dict[str, dict[str, Any]] = {}
+    jobs: tuple[str, ...] = ()
+    sources_available: tuple[str, ...] = ()
+    sources_failed: tuple[SourceFailure, ...] = ()
+    parallel_latency_ms: float = 0.0
+    sequential_equivalent_ms: float = 0.0
+    speedup_factor: float = 1.0
+
+
+class Claim(Contract):
+    """A statement of the diagnosis with the evidence that carries it."""
+
+    text: str
+    evidence_ids: tuple[str, ...] = ()
+
+
+class Action(Contract):
+    """A step that is proposed, never executed; ``mutates`` marks one that would change TWS or data."""
+
+    text: str
+    risk: Literal["none", "low", "medium", "high"] = "none"
+    command: str | None = None
+    mutates: bool = False
+
+
+class Hypothesis(Contract):
+    """A possible cause with what speaks for and against it."""
+
+    category: str
+    title: str
+    confidence: float = Field(ge=0, le=1)
+    supports: tuple[str, ...] = ()
+    contradicts: tuple[str, ...] = ()
+    job: str | None = None
+
+
+class Diagnosis(Contract):
+    """The structured answer: from the rules, or refined by a model and checked against the evidence."""
+
+    summary: str
+    root_cause: str = ""
+    category: str = "unknown"
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    claims: tuple[Claim, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    actions: tuple[Action, ...] = ()
+    prevention: tuple[str, ...] = ()
+    missing_evidence: tuple[str, ...] = ()
+    suspicious: tuple[str, ...] = ()
+
+
+class AnswerMode(StrEnum):
+    """Who wrote the answer."""
+
+    LLM = "llm"
+    DETERMINISTIC = "deterministic"
+    RAW = "raw"
+    ERROR = "error"
+
+
+class Report(Contract):
+    """The end of a run, as the app reads it."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    outcome: RunOutcome
+    mode: AnswerMode
+    response: str
+    diagnosis: Diagnosis | None = None
+    routing: Routing | None = None
+    aggregated_data: AggregatedData = AggregatedData()
+    parallel_results: tuple[SourceEnvelope, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    errors: tuple[SourceFailure, ...] = ()
+    parallel_latency_ms: float = 0.0
+    total_latency_ms: float = 0.0
+    metadata: dict[str, Any] = {}
+    committed: bool = True
+    committed_by: str = ""
+    attempt: int = 0
+    reason: str | None = None
+
+
+class Event(Contract):
+    """One entry of a run's stream; ``id`` resumes a reader after it."""
+
+    id: str
+    run_id: str
+    type: EventType
+    at_ms: int
+    attempt: int = 0
+    data: dict[str, Any] = {}
+
+
+class RunSummary(Contract):
+    """A line of the list of runs."""
+
+    run_id: str
+    state: RunState
+    outcome: RunOutcome | None = None
+    message: str
+    jobs: tuple[str, ...] = ()
+    tws_instance_id: str | None = None
+    created_at_ms: int
+    deadline_ms: int
+    total_latency_ms: float | None = None
+    committed_by: str | None = None
+
+
+def source_key(source: str, job: str | None) -> str:
+    """Key of a (job, source) pair inside a run: ``source`` or ``source|job``."""
+    return source if job is None else f"{source}|{job}"

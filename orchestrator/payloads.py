@@ -1,0 +1,202 @@
+"""Shapes of the ``data`` of the four built-in sources: written by the sources, read by the rules and the renderers.
+
+Every field has a default and unknown fields are kept out, so that an older writer or a missing fact never breaks a
+reader. Terms are those of the HWA REST API v2 (JobInPlanV2, jobruns[], WorkstationInPlan).
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Facts(BaseModel):
+    """Base of the payload shapes: frozen, tolerant of fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RunFacts(Facts):
+    """One run of a job (``jobruns[]``). Times are ISO 8601 as the server sent them."""
+
+    run_id: str = ""
+    job_number: int | None = None
+    status: str = ""
+    substatus: str = ""
+    return_code: int | None = None
+    error: str = ""
+    started_at: str | None = None
+    ended_at: str | None = None
+    elapsed_seconds: float | None = None
+    workstation: str = ""
+
+
+class LogWindow(Facts):
+    """Lines ``from_line..to_line`` (1-based, inclusive) of a job log."""
+
+    from_line: int
+    to_line: int
+    kind: str = "tail"
+    """``head``, ``tail`` or ``match``."""
+    lines: tuple[str, ...] = ()
+
+
+class JobLogFacts(Facts):
+    """What was read of a job log, never the whole."""
+
+    run_id: str = ""
+    total_lines: int | None = None
+    windows: tuple[LogWindow, ...] = ()
+    codes: tuple[str, ...] = ()
+    """Abend codes and message ids found in the windows."""
+    step: str = ""
+    """The step that failed, when the log names it."""
+    note: str = ""
+
+
+class RelatedFacts(Facts):
+    """A predecessor or successor; ``kind`` is ``job``, ``job_stream``, ``file``, ``resource``, ``prompt``, ..."""
+
+    name: str
+    kind: str = "job"
+    status: str = ""
+    substatus: str = ""
+    return_code: int | None = None
+    dependency_type: str = ""
+    satisfied: bool | None = None
+    detail: str = ""
+
+
+class IssueFacts(Facts):
+    """An item of ``/plan/job/issues``: why a job does not start."""
+
+    id: str = ""
+    message: str = ""
+    type: str = ""
+
+
+class WorkstationFacts(Facts):
+    """State of a workstation; unlinked = ``LINKED`` is absent from ``active_states``."""
+
+    name: str
+    type: str = ""
+    linked: bool | None = None
+    online: bool | None = None
+    running: bool | None = None
+    limit: int | None = None
+    fence: int | None = None
+    agent_id: str = ""
+    active_states: tuple[str, ...] = ()
+
+
+class JobFacts(Facts):
+    """A job in the plan."""
+
+    id: str = ""
+    name: str = ""
+    folder: str = ""
+    workstation: str = ""
+    job_stream: str = ""
+    job_stream_workstation: str = ""
+    job_stream_status: str = ""
+    status: str = ""
+    substatus: str = ""
+    return_code: int | None = None
+    success_condition: str = ""
+    priority: int | None = None
+    scheduled_at: str | None = None
+    logon_user: str = ""
+    task: str = ""
+    recovery_option: str = ""
+    estimated_seconds: float | None = None
+    runs: tuple[RunFacts, ...] = ()
+    issues: tuple[IssueFacts, ...] = ()
+    predecessors: tuple[RelatedFacts, ...] = ()
+    successors: tuple[RelatedFacts, ...] = ()
+    job_log: JobLogFacts | None = None
+
+
+class TwsPayload(Facts):
+    """``data`` of ``tws_status``. ``job`` is the one asked about; without one, ``problem_jobs`` lists the plan's."""
+
+    instance: str = ""
+    engine: str = ""
+    job: JobFacts | None = None
+    candidates: tuple[str, ...] = ()
+    """Other jobs of the same name, fully qualified."""
+    workstations: tuple[WorkstationFacts, ...] = ()
+    problem_jobs: tuple[JobFacts, ...] = ()
+    problem_count: int | None = None
+    problems_asked: str = ""
+
+
+class Passage(Facts):
+    """A passage of the knowledge base."""
+
+    document: str
+    section: str = ""
+    text: str
+    score: float = 0.0
+    codes: tuple[str, ...] = ()
+
+
+class RagPayload(Facts):
+    """``data`` of ``rag_search``."""
+
+    query: str = ""
+    backend: str = ""
+    passages: tuple[Passage, ...] = ()
+    total_found: int | None = None
+
+
+class HistoryFacts(Facts):
+    """One earlier outcome or error of a job."""
+
+    at: str | None = None
+    status: str = ""
+    codes: tuple[str, ...] = ()
+    return_code: int | None = None
+    step: str = ""
+    elapsed_seconds: float | None = None
+    text: str = ""
+    age_days: float | None = None
+
+
+class LogPayload(Facts):
+    """``data`` of ``log_cache``: newest first."""
+
+    recent_errors: tuple[HistoryFacts, ...] = ()
+    history: tuple[HistoryFacts, ...] = ()
+    last_success_at: str | None = None
+    same_code: dict[str, int] = {}
+    """Earlier occurrences of each code of the question or the log."""
+    elapsed_trend_ratio: float | None = None
+    """Newest elapsed time over the median of the earlier ones."""
+    newest_age_days: float | None = None
+    corrupt_keys: tuple[str, ...] = ()
+
+
+class SeriesFacts(Facts):
+    """One metric: the newest value, and a short range summarised when there is one."""
+
+    name: str
+    value: float | None = None
+    unit: str = ""
+    labels: dict[str, str] = {}
+    minimum: float | None = None
+    mean: float | None = None
+    maximum: float | None = None
+    trend: str = ""
+    """``rising``, ``falling``, ``flat`` or empty."""
+    anomaly_ratio: float | None = None
+    """Against the day before."""
+    concern: str = ""
+    """Why this value is a concern, or empty."""
+
+
+class MetricsPayload(Facts):
+    """``data`` of ``metrics``."""
+
+    backend: str = ""
+    series: tuple[SeriesFacts, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Series asked for and not there: no data, never zero."""

@@ -1,0 +1,95 @@
+"""What a source is, and the registry of installed ones.
+
+A source registers itself as an entry point of group ``resync_troubleshoot.sources``; the name of the entry point is
+the source's name, its queue and the tail of its task's name. Nothing else has to be told about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol
+
+from orchestrator.errors import ConfigurationError, WorkersNotInstalled
+from orchestrator.models import Evidence, SourceOutcome, SourceRequest
+
+SOURCES_GROUP = "resync_troubleshoot.sources"
+BUILTIN_SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """What a source found. ``no_data`` says that it answered and had nothing; an error is raised instead."""
+
+    outcome: SourceOutcome = SourceOutcome.OK
+    data: dict[str, Any] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+    finding: str = ""
+    """One line for the live view, in the request's language."""
+    asked: tuple[str, ...] = ()
+    """What was asked, over which window; no secrets."""
+    where: str = ""
+    """The counterpart: host, file or key pattern; no credentials."""
+    truncated: str | None = None
+    """What was cut and by how much, when something was."""
+
+
+class Source(Protocol):
+    """A data source. Async and cancellable; it knows nothing of Celery or of the store."""
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        """Ask the counterpart within ``request.limit_seconds``.
+
+        Raises SourceError with a machine-readable ``reason``. Cancelling the coroutine must close what it opened.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release the clients held by this source."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """The registration of a source."""
+
+    name: str
+    create: Callable[[Mapping[str, str]], Source]
+    """Builds the source from the environment; raises ConfigurationError naming the variable."""
+    per_job: bool = True
+    """Asked once per job of the question, or once per run."""
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=SOURCES_GROUP)}
+
+
+@cache
+def source_names() -> tuple[str, ...]:
+    """Names of the installed sources: the built-in four first, then a site's own by name."""
+    installed = _installed()
+    own = sorted(set(installed) - set(BUILTIN_SOURCES))
+    return (*(name for name in BUILTIN_SOURCES if name in installed), *own)
+
+
+@cache
+def load_source(name: str) -> SourceSpec:
+    """The registration of one source.
+
+    Raises WorkersNotInstalled when the code it needs is missing, ConfigurationError for an unknown name.
+    """
+    point = _installed().get(name)
+    if point is None:
+        known = ", ".join(source_names())
+        raise ConfigurationError(f"source {name!r} is not installed; installed: {known}")
+    try:
+        spec = point.load()
+    except ImportError as error:
+        raise WorkersNotInstalled(
+            f"source {name!r} needs {error.name or error}: pip install 'resync-troubleshoot[workers]'"
+        ) from error
+    if not isinstance(spec, SourceSpec) or spec.name != name:
+        raise ConfigurationError(f"entry point {point.value!r} must be a SourceSpec named {name!r}")
+    return spec

@@ -1,0 +1,1 @@
+"""The run in Redis: keys, Lua scripts, runs and events."""

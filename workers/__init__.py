@@ -1,0 +1,1 @@
+"""Worker side: the Celery app, the four sources and the synthesis step."""

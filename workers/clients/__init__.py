@@ -1,0 +1,1 @@
+"""Clients of the counterparts: HWA, knowledge base, log cache, Prometheus."""

@@ -1,0 +1,1 @@
+"""A simulated HWA server and its scenarios, for the demo and the tests."""

@@ -1,0 +1,1 @@
+"""The synthesis step: prompt, model client, checked answer."""
