@@ -1,0 +1,92 @@
+"""The one place for the patterns of codes: abends, message ids and return codes, in questions and in logs.
+
+Sources of fact: system completion codes are three hex digits, user codes four decimal digits (z/OS MVS System
+Codes); HWA message ids are ``AWS``/``AWK``, a component of two or three letters, a number and a severity (User's
+Guide 10.2.5); z/OS message ids are a component prefix, a number and a type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_HEX_WITH_DIGIT = r"(?=[0-9A-F]*[0-9])[0-9A-F]{3}"
+# A step or a job may be called S010 as well, and IEF450I writes it just before " - ABEND=".
+_NAMED = r"(?<![A-Za-z0-9_#@$./\\-])(?<!\b[Jj][Oo][Bb] )(?<!\b[Ss][Tt][Ee][Pp] )(?<!\b[Pp]asso )"
+_END = r"(?![A-Za-z0-9_#@$/\\])(?!\.[A-Za-z0-9])(?!-[A-Za-z0-9]{3})(?!\s*-?\s*ABEND=)"
+
+_SYSTEM = re.compile(rf"{_NAMED}S({_HEX_WITH_DIGIT}){_END}")
+_USER = re.compile(rf"{_NAMED}U(\d{{4}}){_END}")
+# After the word itself, lower case counts, and so does a system code without its S when it mixes letters and digits.
+_AFTER_ABEND = re.compile(
+    r"\babend(?:ed|ou|ado|ada|ó)?(?:\s+(?:with|com|con|code|c[oó]digo|de|do|en|em|system|user))*\s*[:=(\[-]?\s*"
+    r"(?P<code>s(?=[0-9a-f]*\d)[0-9a-f]{3}|u\d{4}|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{3})(?![A-Za-z0-9_])",
+    re.IGNORECASE,
+)
+_COMPLETION = re.compile(
+    rf"\bSYSTEM(?:\s+COMPLETION)?\s*(?:CODE)?\s*=\s*({_HEX_WITH_DIGIT})\b"
+    rf"|\bIEC\d{{3}}I\s+({_HEX_WITH_DIGIT})-[0-9A-F]{{1,4}}\b"
+)
+
+_MESSAGE = re.compile(
+    r"\b(?:AW[SK][A-Z]{2,3}\d{3,4}[IWE]"
+    r"|EQQ[A-Z0-9]{4}[IWES]"
+    r"|(?:IE[ACEFW]|ICH|IGD|IGZ|IKJ|IOS|CSV|CEE|EDC|ERB|DFS|DFH[A-Z]{0,2}|DSN[A-Z]?)\d{3,5}[AEDISUWC])\b"
+)
+
+_NUMBER = r"(0[xX][0-9A-Fa-f]{8}|[-+]?\d{1,10})"
+_RETURN_CODE = re.compile(
+    r"(?<![A-Za-z0-9_])(?:"
+    r"RC|MAX-?CC|CC|COND(?:ITION)?[ _]CODE"
+    r"|return(?:ed)?[ _-]?code|exit(?:ed)?[ _-]?(?:code|status|value)|exit(?:ed)?(?:\s+with)?"
+    r"|c[oó]digo\s+de\s+(?:retorno|sa[ií]da|salida|erro|error)|retcode|returncode|errorlevel"
+    r"|(?:returned|retornou|devolveu|devolvi[oó]|saiu com|sali[oó] con)(?:\s+(?:the|o|el)?\s*(?:code|c[oó]digo|rc))?"
+    r")\s*(?:of|de|is|was|foi|fue|é|es|era|->|[:=(]|=\s*>)?\s*"
+    rf"{_NUMBER}(?![A-Za-z0-9_%]|[.,:]\d|-\d)",
+    re.IGNORECASE,
+)
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def find_abends(text: str) -> tuple[str, ...]:
+    """System (``S0C7``) and user (``U4038``) abend codes in order of appearance, upper case, without repeats.
+
+    ``S000`` and ``U0000`` are left out: they are how a log writes "no such code" beside the real one.
+    """
+    found = [(match.start(), f"S{match[1]}") for match in _SYSTEM.finditer(text)]
+    found += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text)]
+    for match in _AFTER_ABEND.finditer(text):
+        code = match["code"].upper()
+        found.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
+    found += [(match.start(), f"S{match[1] or match[2]}") for match in _COMPLETION.finditer(text)]
+    return _unique(code for _, code in sorted(found) if code not in ("S000", "U0000"))
+
+
+def find_message_ids(text: str) -> tuple[str, ...]:
+    """Message ids (``AWSBHT001E``, ``EQQE037I``, ``IEC030I``) in order of appearance, without repeats."""
+    return _unique(match[0] for match in _MESSAGE.finditer(text))
+
+
+def find_return_codes(text: str) -> tuple[int, ...]:
+    """Return codes as signed 32-bit numbers, in order of appearance, without repeats.
+
+    A number counts only beside a word for a return code (``RC=137``, ``exit code 1``, ``código de retorno 8``);
+    ``RC<=4`` is a success condition, not a code. Windows writes one code as ``0xC0000005`` and as
+    ``-1073741819``: both give the latter, as the HWA API does.
+    """
+    found: dict[int, None] = {}
+    for match in _RETURN_CODE.finditer(text):
+        value = int(match[1], 16) if match[1][:2] in ("0x", "0X") else int(match[1])
+        if 2**31 <= value < 2**32:
+            value -= 2**32
+        if -(2**31) <= value < 2**31:
+            found[value] = None
+    return tuple(found)
+
+
+def find_codes(text: str) -> tuple[str, ...]:
+    """Abend codes, then message ids: the codes of ``Evidence.codes`` and ``JobLogFacts.codes``."""
+    return (*find_abends(text), *find_message_ids(text))

@@ -1,0 +1,75 @@
+"""The code patterns: what counts as an abend, a message id and a return code, and what does not."""
+
+import pytest
+
+from orchestrator.diagnosis.codes import find_abends, find_codes, find_message_ids, find_return_codes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Job BATCH001 falhou com ABEND S0C7", ("S0C7",)),
+        ("deu SB37 no STEP020 e depois SE37", ("SB37", "SE37")),
+        ("IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000 REASON=00000000", ("S0C7",)),
+        ("IEF450I BATCH001 S010 - ABEND=S000 U4038 REASON=00000001", ("U4038",)),
+        ("SYSTEM COMPLETION CODE=0C4  REASON CODE=00000011", ("S0C4",)),
+        ("IEC030I B37-04,IFG0554A,BATCH090,STEP020", ("SB37",)),
+        ("abend s322 de novo", ("S322",)),
+        ("abend 0c7 no fechamento", ("S0C7",)),
+        ("abendou com U0016", ("U0016",)),
+        ("a SEDE fica longe, SACA dinheiro, SAFE", ()),
+        ("job S100 parou no step S010", ()),
+        ("arquivo S0C7.txt e pasta /S0C7/x, S0C7A, XS0C7", ()),
+        ("s322 minúsculo sozinho não conta, U12 e U12345 também não", ()),
+        ("abend 100 vezes", ()),
+        ("(S0C7), S0C7.", ("S0C7",)),
+    ],
+)
+def test_abends_are_found_and_lookalikes_are_not(text: str, expected: tuple[str, ...]) -> None:
+    """A system or user abend is found with its S or U, and a word or name that looks like one is not."""
+    assert find_abends(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("AWSBHT001E The job could not be launched", ("AWSBHT001E",)),
+        ("AWKRCA001E e AWSBDW009E", ("AWKRCA001E", "AWSBDW009E")),
+        ("EQQE037I JOB ended; EQQW065I", ("EQQE037I", "EQQW065I")),
+        ("IEF450I x IEC030I y CEE3204S z CSV003I", ("IEF450I", "IEC030I", "CEE3204S", "CSV003I")),
+        ("AWS001E, AWSBHT001X, IEFBR14", ()),
+    ],
+)
+def test_message_ids_are_found(text: str, expected: tuple[str, ...]) -> None:
+    """Message ids of HWA and z/OS are found whole, other words with such prefixes are not."""
+    assert find_message_ids(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("JOB_A terminou com RC 5", (5,)),
+        ("RC=137", (137,)),
+        ("rc: 12 e maxcc=0016", (12, 16)),
+        ("código de retorno 8", (8,)),
+        ("codigo de salida 127", (127,)),
+        ("exit code 143, exited with 1", (143, 1)),
+        ("returned -1073741819", (-1073741819,)),
+        ("RC=0xC0000005", (-1073741819,)),
+        ("RC 3221225477", (-1073741819,)),
+        ("COND CODE 0004", (4,)),
+        ("condição de sucesso RC<=4", ()),
+        ("às 14:30 rodaram 137 jobs", ()),
+        ("rc 10.5 e rc 50%", ()),
+        ("RC 99999999999", ()),
+        ("saiu com 137", (137,)),
+    ],
+)
+def test_return_codes_need_a_word_beside_them(text: str, expected: tuple[int, ...]) -> None:
+    """A number is a return code only beside a word that says so, and a success condition is none."""
+    assert find_return_codes(text) == expected
+
+
+def test_codes_are_abends_then_message_ids() -> None:
+    """find_codes gives what evidence items carry: abends first, then message ids."""
+    assert find_codes("IEF450I B S - ABEND=S0C7") == ("S0C7", "IEF450I")
