@@ -1,0 +1,77 @@
+# Everything runs from .venv, which is made on first use and again when a lock or pyproject.toml changes.
+# PYTHON=/path/to/python3.11 names the interpreter; without it a working 3.12 or 3.11 is looked for.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?=
+export PYTHON
+
+BIN := .venv/bin
+RUN := $(BIN)/resync-troubleshoot
+ARGS ?=
+SCENARIO ?=
+
+# Two stamps: the demo needs less than half of what the tests need.
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+
+# A .venv whose interpreter has gone counts as no .venv, whatever its stamps say.
+ifeq ($(wildcard $(BIN)/python),)
+.PHONY: $(RUNTIME) $(DEV)
+endif
+
+$(RUNTIME): requirements.lock pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh runtime
+	@touch $@
+
+# The development lock holds the runtime's as well.
+$(DEV): requirements-dev.lock requirements.lock pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh dev
+	@touch $@ $(RUNTIME)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(RUNTIME) ## one troubleshoot run on embedded parts, live (SCENARIO=n, ARGS=...)
+	@$(RUN) demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
+
+.PHONY: up
+up: $(RUNTIME) ## every process on embedded parts, until Ctrl-C (ARGS=...)
+	@$(RUN) up $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## all tests: unit, integration, acceptance (ARGS=...)
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: test-unit
+test-unit: $(DEV) ## the unit tests, in seconds (ARGS=...)
+	$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: lint
+lint: $(DEV) ## formatting, rules, types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(DEV) ## format the code and mend what can be mended
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: bench
+bench: $(RUNTIME) ## measure overhead and throughput on this machine (ARGS=--json)
+	@$(RUN) bench $(ARGS)
+
+.PHONY: lock
+lock: $(RUNTIME) ## compile the lock files anew from pyproject.toml (ARGS=--upgrade)
+	@sh scripts/lock.sh $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv, caches and build products
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist build
+	find orchestrator workers tests -type d -name __pycache__ -prune -exec rm -rf {} +

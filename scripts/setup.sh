@@ -1,0 +1,74 @@
+#!/bin/sh
+# Set up .venv for `make`: scripts/setup.sh runtime|dev
+#
+# Installs what the lock names and then the project itself, editable and without resolving anything: the lock alone
+# decides the versions. pip's output goes to a log that is shown only when a step fails.
+set -eu
+
+cd "$(dirname "$0")/.."
+kind=${1:?usage: scripts/setup.sh runtime|dev}
+case $kind in
+  runtime) lock=requirements.lock ;;
+  dev) lock=requirements-dev.lock ;;
+  *) echo "setup: unknown kind '$kind' (runtime or dev)" >&2; exit 2 ;;
+esac
+venv=.venv
+log=$venv/setup.log
+
+usable() {
+  # A shim of a version manager may be on PATH and still fail; Debian's python3 may come without ensurepip.
+  "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1
+}
+
+find_python() {
+  if [ -n "${PYTHON:-}" ]; then
+    if usable "$PYTHON"; then echo "$PYTHON"; fi
+    return
+  fi
+  for name in python3.12 python3.11 python3 python; do
+    old_ifs=$IFS
+    IFS=:
+    # shellcheck disable=SC2086 # split at the colons
+    set -- $PATH
+    IFS=$old_ifs
+    for folder; do
+      if usable "$folder/$name"; then echo "$folder/$name"; return; fi
+    done
+  done
+  pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
+  for candidate in "$pyenv"/3.12.*/bin/python3 "$pyenv"/3.11.*/bin/python3; do
+    if usable "$candidate"; then echo "$candidate"; return; fi
+  done
+}
+
+run() {
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    cat "$log" >&2
+    echo "setup: failed: $*" >&2
+    exit 1
+  fi
+}
+
+# A virtual environment whose interpreter has gone (an upgraded Python, a moved checkout) is of no use.
+if [ -e $venv ] && ! usable $venv/bin/python; then
+  echo "setup: $venv has no working Python 3.11 or 3.12, making it anew" >&2
+  rm -rf $venv
+fi
+if [ ! -e $venv ]; then
+  python=$(find_python)
+  if [ -z "$python" ]; then
+    echo "setup: no working Python 3.11 or 3.12 with venv was found${PYTHON:+ at PYTHON=$PYTHON}." >&2
+    echo "       Install one (Debian and Ubuntu: python3 and python3-venv) or name it: make PYTHON=/path/to/python3.11 ..." >&2
+    exit 1
+  fi
+  echo "setup: $venv from $python" >&2
+  "$python" -m venv $venv
+fi
+
+pip="$venv/bin/python -m pip --disable-pip-version-check --no-input install --no-deps --quiet"
+echo "setup: installing $lock (once, until it changes)" >&2
+# shellcheck disable=SC2086 # a command with its options
+run $pip --requirement $lock
+# shellcheck disable=SC2086
+run $pip --editable .
+rm -f "$log"
