@@ -1,0 +1,193 @@
+"""The log_cache source over a fake Redis: shapes, limits, languages and outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import fakeredis
+import pytest
+
+from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.payloads import LogPayload
+from orchestrator.sources import FetchResult
+from workers.config import LogCacheSettings
+from workers.sources import log_cache
+from workers.sources.log_cache import LogCacheSource
+
+
+def request_for(job: str | None = "BATCH001", *, codes: tuple[str, ...] = (), language: Language = Language.PT_BR,
+                limit_seconds: float = 5.0) -> SourceRequest:  # fmt: skip
+    """A request as the orchestrator would send it."""
+    routing = Routing(
+        intent=Intent.TROUBLESHOOT, confidence=1.0, language=language, entities=Entities(abend_codes=codes)
+    )
+    return SourceRequest(
+        run_id="run-00000001", source="log_cache", job=job, message="?", routing=routing, limit_seconds=limit_seconds
+    )
+
+
+@pytest.fixture
+def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FetchResult]:
+    """Fetch from a fake Redis that holds the given keys (a str is written as it is, all else as JSON)."""
+
+    def run(request: SourceRequest, keys: dict[str, Any], **settings: Any) -> FetchResult:
+        server = fakeredis.FakeServer()
+
+        def connect(url: str, *, timeout_seconds: float) -> fakeredis.FakeAsyncRedis:
+            return fakeredis.FakeAsyncRedis(server=server)
+
+        monkeypatch.setattr(log_cache, "connect", connect)
+
+        async def go() -> FetchResult:
+            seed = connect("", timeout_seconds=1)
+            for key, value in keys.items():
+                if isinstance(value, set):
+                    await seed.sadd(key, *value)
+                else:
+                    await seed.set(key, value if isinstance(value, str) else json.dumps(value))
+            await seed.aclose()
+            source = LogCacheSource(LogCacheSettings(**settings))
+            try:
+                return await source.fetch(request)
+            finally:
+                await source.close()
+
+        return asyncio.run(go())
+
+    return run
+
+
+def test_every_shape_of_the_apps_keys_is_read(fetch: Callable[..., FetchResult]) -> None:
+    """A list of strings, a list of objects and one object are all served, newest first."""
+    result = fetch(
+        request_for(),
+        {
+            "resync:errors:recent:BATCH001": [
+                "2026-11-20T02:00:00Z IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000",
+                "2026-11-21T02:00:00Z IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000",
+            ],
+            "resync:job:history:BATCH001": {"timestamp": 1_763_000_000, "status": "SUCC", "rc": 0, "duration": 61.5},
+            "resync:errors:recent:global": [
+                {"job": "OTHER", "message": "no"},
+                {"job": "BATCH001", "msg": "AWSBHT001E"},
+            ],
+        },
+    )
+    payload = LogPayload.model_validate(result.data)
+    assert result.outcome is SourceOutcome.OK
+    assert [facts.at for facts in payload.recent_errors] == ["2026-11-21T02:00:00Z", "2026-11-20T02:00:00Z", None]
+    assert payload.recent_errors[0].codes == ("S0C7", "IEF450I")
+    assert payload.recent_errors[0].step == "STEP030"
+    assert payload.recent_errors[2].codes == ("AWSBHT001E",)
+    assert (payload.history[0].return_code, payload.history[0].elapsed_seconds) == (0, 61.5)
+    assert payload.last_success_at == "2025-11-13T02:13:20Z"
+    assert [item.id for item in result.evidence] == [f"log_cache:{n}" for n in range(1, 5)]
+    assert [item.kind for item in result.evidence] == ["recent_error"] * 3 + ["history"]
+    assert result.evidence[0].when == "2026-11-21T02:00:00Z"
+    assert result.evidence[0].codes == ("S0C7", "IEF450I")
+
+
+def test_a_corrupt_key_is_named_and_the_rest_is_served(fetch: Callable[..., FetchResult]) -> None:
+    """Broken JSON or a key of another type is reported in corrupt_keys; the other keys still answer."""
+    result = fetch(
+        request_for(),
+        {
+            "resync:errors:recent:BATCH001": '["cut off',
+            "resync:errors:recent:global": {"a set"},
+            "resync:job:history:BATCH001": ["ABEND S0C7"],
+        },
+    )
+    payload = LogPayload.model_validate(result.data)
+    assert payload.corrupt_keys == ("resync:errors:recent:BATCH001", "resync:errors:recent:global")
+    assert payload.history[0].codes == ("S0C7",)
+    assert "2 chave(s) ilegível(is)" in result.finding
+
+
+def test_only_unreadable_keys_are_an_error_not_an_empty_answer(fetch: Callable[..., FetchResult]) -> None:
+    """When nothing that is there can be read, the outcome is bad_format and names the key."""
+    with pytest.raises(SourceError, match="resync:job:history:BATCH001") as caught:
+        fetch(request_for(), {"resync:job:history:BATCH001": "42"})
+    assert caught.value.reason == "bad_format"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [(Language.PT_BR, "nada no cache"), (Language.EN, "nothing in the log cache"), (Language.ES, "nada en la caché")],
+)
+def test_an_empty_cache_is_no_data_in_the_users_language(
+    fetch: Callable[..., FetchResult], language: Language, words: str
+) -> None:
+    """No keys at all is an answer: no_data, said in the language of the question, with what was asked."""
+    result = fetch(request_for(language=language), {})
+    assert result.outcome is SourceOutcome.NO_DATA
+    assert result.finding.startswith(words)
+    assert "GET resync:job:history:BATCH001" in result.asked
+    assert result.evidence == ()
+
+
+def test_without_a_job_the_global_errors_are_read(fetch: Callable[..., FetchResult]) -> None:
+    """A question that names no job is answered from the key of all jobs."""
+    result = fetch(request_for(None), {"resync:errors:recent:global": ["JOB_A RC=5", "JOB_B ABEND SB37"]})
+    assert len(result.evidence) == 2
+    assert result.asked == ("GET resync:errors:recent:global",)
+
+
+def test_a_qualified_job_finds_the_keys_of_its_bare_name(fetch: Callable[..., FetchResult]) -> None:
+    """WS#STREAM.JOB reads what was written under JOB."""
+    result = fetch(request_for("MDM#NIGHT.BATCH001"), {"resync:job:history:BATCH001": ["ABEND S0C7"]})
+    assert result.outcome is SourceOutcome.OK
+
+
+def test_codes_of_the_question_are_counted(fetch: Callable[..., FetchResult]) -> None:
+    """same_code counts the entries with a code of the question, and only those."""
+    result = fetch(
+        request_for(codes=("S0C7", "S806")),
+        {"resync:job:history:BATCH001": ["ABEND S0C7", {"codes": ["S0C7"]}, {"abend_code": "SB37"}]},
+    )
+    assert LogPayload.model_validate(result.data).same_code == {"S0C7": 2}
+    assert "S0C7 já visto 2x" in result.finding
+
+
+def test_what_is_cut_is_stated(fetch: Callable[..., FetchResult]) -> None:
+    """Entries beyond the limit and characters beyond a text's limit are counted in truncated."""
+    result = fetch(request_for(), {"resync:job:history:BATCH001": ["x" * 2_500, "b", "c"]}, entry_limit=2)
+    assert result.truncated == "1 older entries; 500 characters of long entries"
+    assert len(result.evidence[0].text) == 2_000
+
+
+def test_an_oversized_value_is_not_parsed(fetch: Callable[..., FetchResult], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value above the size limit is reported, not loaded."""
+    monkeypatch.setattr("workers.clients.log_cache.MAX_VALUE_BYTES", 20)
+    result = fetch(
+        request_for(),
+        {"resync:job:history:BATCH001": ["ã" * 30], "resync:errors:recent:BATCH001": ["short"]},
+    )
+    assert result.truncated == "keys over the size limit: resync:job:history:BATCH001"
+    assert len(result.evidence) == 1
+
+
+def test_a_url_that_is_not_redis_fails_at_start_with_its_name() -> None:
+    """A wrong URL is a configuration error that names the variable and not the value."""
+    with pytest.raises(ConfigurationError, match="RESYNC_LOG_CACHE_URL") as caught:
+        LogCacheSource.from_env({"REDIS_URL": "http://user:hunter2@x"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_no_server_is_unreachable_within_the_limit() -> None:
+    """A refused connection is an error with reason unreachable."""
+
+    async def go() -> None:
+        source = LogCacheSource.from_env({"RESYNC_LOG_CACHE_URL": "redis://:secret@127.0.0.1:1/0"})
+        try:
+            await source.fetch(request_for(limit_seconds=2))
+        finally:
+            await source.close()
+
+    with pytest.raises(SourceError) as caught:
+        asyncio.run(go())
+    assert caught.value.reason == "unreachable"
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,166 @@
+"""The Redis side of the log cache: the Resync app's two keys of a job.
+
+``resync:errors:recent:{job or 'global'}`` and ``resync:job:history:{job}`` hold JSON and are read with a bound on
+their size; what cannot be read is named, the rest is still served.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from orchestrator.errors import ConfigurationError, SourceError
+from workers.clients.log_entries import Entry, UnreadableEntries, newest_first, parse_entries
+
+ERRORS_KEY = "resync:errors:recent:{job}"
+HISTORY_KEY = "resync:job:history:{job}"
+GLOBAL = "global"
+MAX_VALUE_BYTES = 2 * 1024 * 1024
+"""A longer value is not read: parsing it would hold the event loop for longer than a source may."""
+
+
+@dataclass(slots=True)
+class AppEntries:
+    """What the app's keys hold for one job, or for no job in particular."""
+
+    errors: list[Entry] = field(default_factory=list)
+    history: list[Entry] = field(default_factory=list)
+    corrupt_keys: list[str] = field(default_factory=list)
+    oversized_keys: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+def connect(url: str, *, timeout_seconds: float) -> Redis:
+    """An asyncio client whose every call is bounded; nothing is opened until the first one.
+
+    One immediate second try covers a connection the server has closed since; redis-py's own default of several tries
+    with growing pauses would outlast a source's limit. Raises ConfigurationError for a URL that is not Redis's.
+    """
+    if url.startswith("redis+socket://"):  # kombu's spelling of the same thing
+        url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigurationError("RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss:// or unix://")
+    try:
+        client: Redis = Redis.from_url(
+            url,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            health_check_interval=30,
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis_errors.ConnectionError,)),
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"RESYNC_LOG_CACHE_URL (or REDIS_URL) is not a Redis URL: {error}") from None
+    return client
+
+
+def describe_url(url: str) -> str:
+    """The server and database of a Redis URL, without user and password."""
+    parts = urlsplit(url)
+    if parts.scheme in ("unix", "redis+socket"):
+        query = parse_qs(parts.query)
+        database = (query.get("db") or query.get("virtual_host") or ["0"])[0]
+        return f"unix://{parts.path}?db={database}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "localhost"
+    return f"{parts.scheme}://{host}:{parts.port or 6379}/{parts.path.strip('/') or '0'}"
+
+
+def source_error(error: redis_errors.RedisError) -> SourceError:
+    """A Redis error as the source's, with a reason that tells what to look at."""
+    kind = type(error).__name__
+    if isinstance(
+        error, redis_errors.AuthenticationError | redis_errors.AuthorizationError | redis_errors.NoPermissionError
+    ):
+        return SourceError(f"Redis refuses the log cache's credentials ({kind})", reason="unauthorized")
+    if isinstance(error, redis_errors.TimeoutError):
+        return SourceError("Redis did not answer in time", reason="timeout")
+    if isinstance(error, redis_errors.ConnectionError):
+        return SourceError(f"Redis cannot be reached ({kind})", reason="unreachable")
+    if isinstance(error, redis_errors.ResponseError) and str(error).startswith("NOAUTH"):
+        return SourceError("Redis asks for a password that is not configured", reason="unauthorized")
+    return SourceError(f"Redis refused the request ({kind})", reason="refused")
+
+
+def job_names(job: str | None) -> tuple[str, ...]:
+    """The names under which a job's keys may stand: as asked, bare, and both in upper case."""
+    if job is None:
+        return ()
+    bare = bare_name(job)
+    return tuple(dict.fromkeys((job, bare, job.upper(), bare.upper())))
+
+
+def bare_name(job: str) -> str:
+    """``JOB`` of ``[folder/]WS#[folder/]STREAM.JOB``."""
+    return re.split(r"[.#/]", job)[-1]
+
+
+async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> AppEntries:
+    """Read the app's keys of ``job``, and of the global errors those that mention it.
+
+    One round trip. Raises redis.RedisError when the server cannot be asked; a key that holds something else than
+    JSON of a known shape is listed in ``corrupt_keys``.
+    """
+    result = AppEntries()
+    names = job_names(job)
+    errors = [ERRORS_KEY.format(job=name) for name in names]
+    history = [HISTORY_KEY.format(job=name) for name in names]
+    shared = ERRORS_KEY.format(job=GLOBAL)
+    keys = [*errors, *history, shared]
+    result.asked = [*(key for name in names[:2] for key in (ERRORS_KEY.format(job=name), HISTORY_KEY.format(job=name)))]
+    result.asked.append(shared)
+    for key, raw in zip(keys, await _values(redis, keys), strict=True):
+        if raw is None:
+            continue
+        if isinstance(raw, Exception):
+            result.corrupt_keys.append(key)
+            continue
+        if len(raw) > MAX_VALUE_BYTES:
+            result.oversized_keys.append(key)
+            continue
+        try:
+            entries = parse_entries(raw, now=now)
+        except UnreadableEntries:
+            result.corrupt_keys.append(key)
+            continue
+        if key == shared and job is not None:
+            entries = [entry for entry in entries if _mentions(entry, job)]
+        (result.history if key in history else result.errors).extend(entries)
+    result.errors = _unique(newest_first(result.errors))
+    result.history = _unique(newest_first(result.history))
+    return result
+
+
+async def _values(redis: Redis, keys: Sequence[str]) -> list[bytes | Exception | None]:
+    async with redis.pipeline(transaction=False) as pipe:
+        for key in keys:
+            # One byte more than the limit tells a value that fits from one that was cut; a missing key reads as "".
+            pipe.getrange(key, 0, MAX_VALUE_BYTES)
+        answers = await pipe.execute(raise_on_error=False)
+    for answer in answers:
+        # WRONGTYPE is about its key; anything else is about the server and so about all of them.
+        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+            raise answer
+    return [answer or None for answer in answers]
+
+
+def _mentions(entry: Entry, job: str) -> bool:
+    bare = bare_name(job)
+    if entry.job:
+        return bare_name(entry.job).upper() == bare.upper()
+    word = rf"(?<![A-Za-z0-9_-]){re.escape(bare)}(?![A-Za-z0-9_-])"
+    return re.search(word, entry.facts.text, re.IGNORECASE) is not None
+
+
+def _unique(entries: Sequence[Entry]) -> list[Entry]:
+    """Drop repeats: the same line is often pushed to a job's key and to the global one."""
+    seen: dict[tuple[object, ...], Entry] = {}
+    for entry in entries:
+        seen.setdefault((entry.facts.at, entry.facts.text, entry.facts.status, entry.run_id), entry)
+    return list(seen.values())

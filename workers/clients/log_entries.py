@@ -1,0 +1,230 @@
+"""Log-cache values as facts: every shape in which a job's recent errors and history have been written.
+
+A value is JSON: a list of strings, a list of objects, or one object, which is either an entry itself or wraps a list.
+Field names differ between writers, so each fact has the list of names it goes by.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.diagnosis.codes import find_abends, find_codes, find_return_codes
+from orchestrator.payloads import HistoryFacts
+
+MAX_TEXT = 2_000
+"""Characters kept of one entry's text."""
+
+_LISTS = ("errors", "recent_errors", "history", "runs", "entries", "items", "events", "records", "results", "logs")
+_WHEN = ("at", "timestamp", "time", "when", "ts", "datetime", "date", "ended_at", "end_time", "actualEndTime",
+         "finished_at", "last_seen", "created_at", "started_at", "start_time", "actualStartTime")  # fmt: skip
+_TEXT = ("text", "message", "msg", "error_message", "errorMessage", "error", "log", "line", "detail", "details",
+         "description", "summary", "reason")  # fmt: skip
+_STATUS = ("status", "state", "outcome", "result", "commonStatus")
+_RETURN_CODE = ("return_code", "returnCode", "rc", "exit_code", "exitCode")
+_STEP = ("step", "step_name", "stepName", "failed_step")
+_SECONDS = ("elapsed_seconds", "duration_seconds", "elapsed", "duration")
+_MILLISECONDS = ("elapsed_ms", "duration_ms")
+_CODES = ("codes", "code", "abend_code", "abend", "error_code", "message_id")
+
+_LEADING_TIME = re.compile(
+    r"(?<!\d)(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?)\s?(Z|[+-]\d{2}:?\d{2})?(?![\d:])"
+)
+# IEF450I names job and step just before the abend; other logs name the step by the word.
+_IEF_STEP = re.compile(r"\bIEF\d{3}I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s")
+_WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
+_SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "DONE", "SUCESSO", "EXITO"})
+_FAILURE = frozenset({"ABEND", "ABENP", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "ERRO"})
+
+
+class UnreadableEntries(ValueError):
+    """The value is not JSON, or is JSON of no known shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: the facts, the moment they are sorted by, and which job and run they belong to, when named."""
+
+    facts: HistoryFacts
+    at: datetime | None = None
+    job: str = ""
+    job_stream: str = ""
+    workstation: str = ""
+    run_id: str = ""
+    cut_characters: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """True when the entry says that the run ended well."""
+        return self.facts.status.upper() in _SUCCESS
+
+    @property
+    def failed(self) -> bool:
+        """True when the entry tells of a failure: by its status, or without one by a code in it."""
+        return self.facts.status.upper() in _FAILURE or (not self.facts.status and bool(self.facts.codes))
+
+
+def parse_entries(raw: str | bytes, *, now: datetime) -> list[Entry]:
+    """The entries of one key's value, newest first; those without a time keep their order, at the end.
+
+    Raises UnreadableEntries when the value is not JSON of one of the known shapes.
+    """
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEntries(f"not JSON: {type(error).__name__}") from None
+    entries = [entry_of(item, now=now) for item in _items(value)]
+    return newest_first(entries)
+
+
+def newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    """Sort by time, newest first; entries without one stay in their order, at the end."""
+    return sorted(entries, key=lambda entry: -entry.at.timestamp() if entry.at else float("inf"))
+
+
+def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
+    """One string or object as an entry."""
+    record: Mapping[str, Any] = {"text": item} if isinstance(item, str) else item
+    text = _text(record)
+    at = parse_time(_first(record, _WHEN)) or _time_in(text)
+    kept = text[:MAX_TEXT]
+    codes = tuple(dict.fromkeys((*_codes(record), *find_codes(text))))
+    return_code = _integer(_first(record, _RETURN_CODE))
+    if return_code is None:
+        return_code = next(iter(find_return_codes(text)), None)
+    facts = HistoryFacts(
+        at=None if at is None else format_time(at),
+        status=_string(_first(record, _STATUS)),
+        codes=codes,
+        return_code=return_code,
+        step=_string(_first(record, _STEP)) or find_step(text),
+        elapsed_seconds=_elapsed(record),
+        text=kept,
+        age_days=None if at is None else age_days(at, now),
+    )
+    return Entry(
+        facts=facts,
+        at=at,
+        job=_string(_first(record, ("job", "job_name", "jobName"))),
+        job_stream=_string(_first(record, ("job_stream", "jobStream", "jobStreamName", "stream"))),
+        workstation=_string(_first(record, ("workstation", "ws"))),
+        run_id=_string(_first(record, ("run_id", "runId"))),
+        cut_characters=len(text) - len(kept),
+    )
+
+
+def find_step(text: str) -> str:
+    """The step a log names as the failed one, or an empty string.
+
+    IEF450I is authoritative (``job step - ABEND=``, z/OS MVS System Messages); without it, the last step named on a
+    line that carries an abend, then the last one named at all.
+    """
+    if match := _IEF_STEP.search(text):
+        return match[1]
+    named = [(match[1] or match[2], match.start()) for match in _WORD_STEP.finditer(text)]
+    on_abend = [name for name, start in named if find_abends(_line_at(text, start))]
+    return (on_abend or [name for name, _ in named] or [""])[-1]
+
+
+def _line_at(text: str, position: int) -> str:
+    end = text.find("\n", position)
+    return text[text.rfind("\n", 0, position) + 1 : len(text) if end < 0 else end]
+
+
+def parse_time(value: object) -> datetime | None:
+    """A moment in UTC from ISO 8601, epoch seconds or epoch milliseconds; None for anything else.
+
+    A time without an offset is taken as UTC: the cache does not say in which zone it was written.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value / 1_000 if abs(value) > 1e11 else value, UTC)
+        moment = datetime.fromisoformat(str(value).strip().replace("Z", "+00:00").replace(",", "."))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def age_days(moment: datetime, now: datetime) -> float:
+    """Days from ``moment`` to ``now``, never below zero, to a hundredth."""
+    return round(max(0.0, (now - moment).total_seconds() / 86_400), 2)
+
+
+def _items(value: object) -> list[str | Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        for name in _LISTS:
+            if isinstance(value.get(name), list):
+                return _items(value[name])
+        return [value] if value else []
+    if isinstance(value, str):
+        return [value] if value.strip() else []
+    if not isinstance(value, list):
+        raise UnreadableEntries(f"neither a list nor an object: {type(value).__name__}")
+    items: list[str | Mapping[str, Any]] = [
+        item for item in value if isinstance(item, str | Mapping) and (not isinstance(item, str) or item.strip())
+    ]
+    if value and not items:
+        raise UnreadableEntries("a list of neither strings nor objects")
+    return items
+
+
+def _time_in(text: str) -> datetime | None:
+    match = _LEADING_TIME.search(text[:200])
+    if match is None:
+        return None
+    offset = match[3] or ""
+    return parse_time(f"{match[1]}T{match[2]}{offset}")
+
+
+def _first(record: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((record[name] for name in names if record.get(name) not in (None, "")), None)
+
+
+def _string(value: object) -> str:
+    return str(value).strip()[:200] if isinstance(value, str | int | float) else ""
+
+
+def _integer(value: object) -> int | None:
+    try:
+        return int(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    except ValueError:
+        return None
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    value = _first(record, _TEXT)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "\n".join(value)
+    # An entry of fields alone is its own text: it must stay quotable as evidence.
+    return json.dumps(dict(record), ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _codes(record: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for name in _CODES:
+        value = record.get(name)
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, str):
+                found += find_codes(item) or find_abends(f"ABEND {item}")
+    return found
+
+
+def _elapsed(record: Mapping[str, Any]) -> float | None:
+    for names, divisor in ((_SECONDS, 1.0), (_MILLISECONDS, 1_000.0)):
+        value = _first(record, names)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            return round(value / divisor, 3)
+    return None
