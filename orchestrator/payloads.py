@@ -127,6 +127,8 @@ class TwsPayload(Facts):
     problem_jobs: tuple[JobFacts, ...] = ()
     problem_count: int | None = None
     problems_asked: str = ""
+    notes: tuple[str, ...] = ()
+    """What could not be read, and why; one line each."""
 
 
 class Passage(Facts):

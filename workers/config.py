@@ -26,6 +26,8 @@ class TwsSettings(EnvironmentModel):
     user: str | None = Field(default=None, validation_alias=_names("TWS_USER", "TWS_USERNAME"))
     password: SecretStr | None = Field(default=None, validation_alias=_names("TWS_PASSWORD"))
     token: SecretStr | None = Field(default=None, validation_alias=_names("TWS_TOKEN"))
+    auth_header: SecretStr | None = Field(default=None, validation_alias=_names("TWS_AUTH_HEADER"))
+    """``Name: value``, for a site whose gateway asks for a header of its own."""
     verify: str = Field(default="true", validation_alias=_names("TWS_VERIFY"))
     """``true``, ``false`` or the path of a CA bundle."""
     instances_file: Path | None = Field(default=None, validation_alias=_names("TWS_INSTANCES_FILE"))
