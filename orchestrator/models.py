@@ -417,3 +417,19 @@ class RunSummary(Contract):
 def source_key(source: str, job: str | None) -> str:
     """Key of a (job, source) pair inside a run: ``source`` or ``source|job``."""
     return source if job is None else f"{source}|{job}"
+
+
+class RunSnapshot(Contract):
+    """A run as it stands, read without waiting."""
+
+    run_id: str
+    state: RunState
+    outcome: RunOutcome | None = None
+    request: TroubleshootRequest
+    plan: Plan | None = None
+    sources: dict[str, dict[str, Any]] = {}
+    """Per source key: ``state`` (``planned``, ``started``, ``finished``, ``late``), ``started_at_ms``, ``outcome``."""
+    created_at_ms: int
+    deadline_ms: int
+    attempt: int = 0
+    report: Report | None = None

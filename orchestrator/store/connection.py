@@ -1,0 +1,88 @@
+"""Connections to the store: explicit timeouts and retries on every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from orchestrator.config import Settings
+from orchestrator.errors import ConfigurationError, StoreUnreachable
+
+BLOCK_MS = 1_000
+"""Longest blocking read; a reader looks at its deadline at least this often."""
+
+
+def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
+    """A pooled client that gives up after ``redis_timeout_seconds`` a try; ``retries`` covers a Redis restart.
+
+    Every script may be sent twice: claims, leases and commits carry a token that makes the second one the first.
+    """
+    seconds = settings.redis_timeout_seconds
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries) if retries else Retry(NoBackoff(), 0)
+    client: redis.Redis = redis.Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        health_check_interval=30,
+        retry=retry,
+        client_name="resync-troubleshoot",
+    )
+    return client
+
+
+def connect_reader(settings: Settings) -> redis.Redis:
+    """A client whose reads may block for ``BLOCK_MS``: redis-py's socket timeout would cut them short."""
+    client: redis.Redis = redis.Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        socket_timeout=settings.redis_timeout_seconds + BLOCK_MS / 1000,
+        socket_connect_timeout=settings.redis_timeout_seconds,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 0),
+        client_name="resync-troubleshoot-reader",
+    )
+    return client
+
+
+def connect_async_reader(settings: Settings) -> redis.asyncio.Redis:
+    """The same for an event loop."""
+    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        socket_timeout=settings.redis_timeout_seconds + BLOCK_MS / 1000,
+        socket_connect_timeout=settings.redis_timeout_seconds,
+        health_check_interval=30,
+        retry=AsyncRetry(NoBackoff(), 0),
+        client_name="resync-troubleshoot-reader",
+    )
+    return client
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn redis-py's errors into ours; the URL stays out of the message, it holds the password."""
+    try:
+        yield
+    except AuthenticationError as error:
+        raise ConfigurationError("REDIS_URL: Redis refused the password or user name") from error
+    except ResponseError as error:
+        if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
+            raise ConfigurationError("REDIS_URL: Redis asks for a password") from error
+        raise
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        raise StoreUnreachable(
+            "Redis does not answer; is it running, and is REDIS_URL right? "
+            f"({type(error).__name__} while talking to the store)"
+        ) from error
+    except RedisError as error:
+        raise StoreUnreachable(f"Redis failed: {type(error).__name__}") from error

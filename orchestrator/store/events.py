@@ -1,0 +1,71 @@
+"""Reading a run's stream: from any event id on, to the terminal event."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import redis
+
+from orchestrator.errors import InvalidRequest, RunNotFound
+from orchestrator.models import Event, EventType
+from orchestrator.store.connection import BLOCK_MS, store_errors
+from orchestrator.store.keys import Keys
+
+START = "0"
+"""Event id before the first event."""
+_EVENT_ID = re.compile(r"\d+(-\d+)?")
+
+
+def check_event_id(value: str) -> str:
+    """Return ``value`` when a reader can resume after it.
+
+    Raises InvalidRequest.
+    """
+    if not _EVENT_ID.fullmatch(value):
+        raise InvalidRequest(f"after: {value!r} is not an event id; take the id of the last event you read")
+    return value
+
+
+def parse_event(run_id: str, event_id: str, fields: dict[str, str]) -> Event:
+    """One stream entry as the contract's event."""
+    return Event(
+        id=event_id,
+        run_id=run_id,
+        type=EventType(fields["type"]),
+        at_ms=int(fields["at"]),
+        attempt=int(fields["attempt"]),
+        data=json.loads(fields["data"]),
+    )
+
+
+def parse_reply(run_id: str, reply: Any) -> list[Event]:
+    """Events of an XREAD reply for one stream, in RESP2 (list) or RESP3 (mapping) form."""
+    if not reply:
+        return []
+    entries = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
+    return [parse_event(run_id, event_id, fields) for event_id, fields in entries]
+
+
+class EventReader:
+    """Blocking reads of streams; use one reader a thread."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def read(self, run_id: str, after: str, *, block_ms: int = BLOCK_MS, count: int = 500) -> list[Event]:
+        """Events after ``after``, waiting up to ``block_ms`` for the first.
+
+        Raises RunNotFound: a read blocks on a stream that does not exist, so that is asked first.
+        """
+        stream = self._keys.events(run_id)
+        with store_errors():
+            reply = self._client.xread({stream: after}, count=count)
+            if not reply:
+                if not self._client.exists(self._keys.run(run_id)):
+                    raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+                if block_ms > 0:
+                    reply = self._client.xread({stream: after}, count=count, block=min(block_ms, BLOCK_MS))
+        return parse_reply(run_id, reply)

@@ -1,0 +1,16 @@
+-- A source task's first act: may it start, what is it asked, how long may it take?
+-- KEYS run events
+-- ARGV key claim started_data
+local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[1], 'fanin_ms', 'request', 'plan')
+local state = fields[1]
+if not state then return { 'not_found' } end
+if is_closed(state) then return { state } end
+if fields[2] then return { 'frozen' } end
+local now = now_ms()
+-- "claim|started_ms": the first claimant starts, a duplicate delivery does not; a claim sent again is the same one.
+if fields[3] and string.sub(fields[3], 1, #ARGV[2] + 1) ~= ARGV[2] .. '|' then return { 'duplicate' } end
+if not fields[3] then
+  redis.call('HSET', KEYS[1], 's:' .. ARGV[1], ARGV[2] .. '|' .. string.format('%d', now))
+  emit(KEYS[1], KEYS[2], 'source_started', 0, now, ARGV[3])
+end
+return { 'ok', fields[5], fields[6] or '', tonumber(fields[4]) - now, now }

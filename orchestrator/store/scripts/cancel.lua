@@ -1,0 +1,14 @@
+-- Cancels an open run; its tasks see it at their next step.
+-- KEYS run events wakeups open
+-- ARGV run_id cancelled_data
+local fields = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'dropped')
+if not fields[1] then return { 'not_found' } end
+if is_closed(fields[1]) then return { 'closed', fields[1] } end
+local now = now_ms()
+redis.call('HSET', KEYS[1], 'state', 'cancelled', 'outcome', 'cancelled', 'frozen', 1,
+  'closed_ms', string.format('%d', now))
+emit(KEYS[1], KEYS[2], 'cancelled', fields[2], now,
+  with_numbers(ARGV[2], string.format('"dropped_events":%d', fields[3])))
+disarm_all(KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
+return { 'ok' }

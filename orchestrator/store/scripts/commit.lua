@@ -1,0 +1,30 @@
+-- Closes the run with its report: by the lease holder, or by anybody at the deadline (which revokes the lease).
+-- KEYS run events wakeups open completed expired
+-- ARGV run_id token report outcome final_data committed_by seen_received margin_ms
+local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 'deadline_ms', 'frozen', 'attempt',
+  'commit_token', 'dropped')
+if not fields[1] then return { 'not_found' } end
+if is_closed(fields[1]) then
+  -- The same commit sent again after a lost reply.
+  if fields[7] == ARGV[2] then return { 'ok' } end
+  return { 'closed', fields[1] }
+end
+local now = now_ms()
+if fields[2] ~= ARGV[2] then
+  if now < tonumber(fields[4]) - tonumber(ARGV[8]) then return { 'refused' } end
+  -- A deadline finisher read the run without a lease: an answer that came in since then must not be lost.
+  if not fields[5] and fields[3] ~= ARGV[7] then return { 'stale' } end
+end
+redis.call('HSET', KEYS[1], 'state', 'done', 'outcome', ARGV[4], 'report', ARGV[3], 'committed_by', ARGV[6],
+  'commit_token', ARGV[2], 'frozen', 1, 'closed_ms', string.format('%d', now))
+emit(KEYS[1], KEYS[2], 'final', fields[6], now, with_numbers(ARGV[5], string.format('"dropped_events":%d', fields[8])))
+disarm_all(KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
+if ARGV[4] == 'timed_out' then
+  redis.call('ZADD', KEYS[6], now, ARGV[1])
+  redis.call('EXPIRE', KEYS[6], 60)
+else
+  redis.call('ZADD', KEYS[5], now, ARGV[1])
+  redis.call('EXPIRE', KEYS[5], 60)
+end
+return { 'ok' }

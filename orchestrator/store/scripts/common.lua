@@ -1,0 +1,29 @@
+-- Prepended to every script. Times are epoch milliseconds of this Redis server: one clock for everybody.
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function is_closed(state)
+  return state == 'done' or state == 'cancelled'
+end
+
+-- Appends an event. Past the limit only a terminal event still gets in (one place is kept for it); the rest is
+-- counted in the run's field "dropped", which the terminal event carries.
+local function emit(run, events, kind, attempt, now, data)
+  local limit = tonumber(redis.call('HGET', run, 'event_limit'))
+  if kind ~= 'final' and kind ~= 'cancelled' and redis.call('XLEN', events) >= limit - 1 then
+    redis.call('HINCRBY', run, 'dropped', 1)
+    return
+  end
+  redis.call('XADD', events, '*', 'type', kind, 'attempt', attempt, 'at', string.format('%d', now), 'data', data)
+end
+
+-- Adds a number to a JSON object that is not empty, without decoding it: cjson would turn [] into {}.
+local function with_numbers(json, text)
+  return string.sub(json, 1, -2) .. ',' .. text .. '}'
+end
+
+local function disarm_all(wakeups, run_id)
+  redis.call('ZREM', wakeups, run_id .. '|dispatch', run_id .. '|fanin', run_id .. '|lease', run_id .. '|total')
+end

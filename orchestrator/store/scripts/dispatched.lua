@@ -1,0 +1,11 @@
+-- Marks the chord as published: nobody publishes this run again.
+-- KEYS run wakeups
+-- ARGV run_id token
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state then return { 'not_found' } end
+if state ~= 'dispatching' or redis.call('HGET', KEYS[1], 'dispatch_token') ~= ARGV[2] then
+  return { 'refused', state }
+end
+redis.call('HSET', KEYS[1], 'state', 'dispatched')
+redis.call('ZREM', KEYS[2], ARGV[1] .. '|dispatch')
+return { 'ok' }

@@ -1,0 +1,26 @@
+-- Takes the finish lease and freezes the partials; answers with the whole run.
+-- KEYS run events wakeups
+-- ARGV run_id token lease_ms started_data
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state then return { 'not_found' } end
+if is_closed(state) then return { 'closed', state } end
+local now = now_ms()
+local token = redis.call('HGET', KEYS[1], 'lease_token')
+local until_ms = tonumber(redis.call('HGET', KEYS[1], 'lease_until') or '0')
+if token and token ~= ARGV[2] and until_ms > now then return { 'held' } end
+-- A chord published twice calls its body when its duplicates have returned: too early.
+local all_in = tonumber(redis.call('HGET', KEYS[1], 'received')) >= tonumber(redis.call('HGET', KEYS[1], 'expected'))
+local planned = redis.call('HEXISTS', KEYS[1], 'plan') == 1
+if now < tonumber(redis.call('HGET', KEYS[1], 'fanin_ms')) and not (planned and all_in) then
+  return { 'incomplete' }
+end
+local lease_until = now + tonumber(ARGV[3])
+if token ~= ARGV[2] then
+  local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+  redis.call('HSET', KEYS[1], 'lease_token', ARGV[2], 'frozen', 1)
+  emit(KEYS[1], KEYS[2], 'synthesis_started', attempt, now, ARGV[4])
+end
+redis.call('HSET', KEYS[1], 'lease_until', string.format('%d', lease_until))
+redis.call('ZREM', KEYS[3], ARGV[1] .. '|fanin')
+redis.call('ZADD', KEYS[3], lease_until + 20, ARGV[1] .. '|lease')
+return { 'ok', now, redis.call('HGETALL', KEYS[1]) }

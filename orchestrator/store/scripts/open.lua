@@ -1,0 +1,58 @@
+-- Opens a run: run, wake-ups, idempotency key and "accepted" event, or nothing at all.
+-- KEYS run events wakeups index open completed expired instances idempotency
+-- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
+--      accepted_data event_limit idempotent(0|1)
+local run_id, nonce = ARGV[1], ARGV[2]
+local total, fanin, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local now = now_ms()
+
+if ARGV[15] == '1' then
+  local known = redis.call('GET', KEYS[9])
+  if known and known ~= run_id then return { 'exists', known } end
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  -- The same submit sent again after a lost reply carries the same nonce.
+  if redis.call('HGET', KEYS[1], 'nonce') == nonce then return { 'accepted', run_id } end
+  return { 'exists', run_id }
+end
+
+if ARGV[11] ~= '' then
+  -- Instances are announced by the workers; entries that no worker renewed lately do not count.
+  local known = redis.call('ZRANGEBYSCORE', KEYS[8], now - 120000, '+inf')
+  local found = #known == 0
+  for _, name in ipairs(known) do found = found or name == ARGV[11] end
+  if not found then return { 'unknown_instance', table.concat(known, ', ') } end
+end
+
+local open = redis.call('ZCARD', KEYS[5])
+if open >= tonumber(ARGV[7]) then return { 'overloaded', string.format('%d runs are open', open) } end
+if open >= tonumber(ARGV[8]) then
+  redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now - 10000)
+  redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now - 10000)
+  local done, expired = redis.call('ZCARD', KEYS[6]), redis.call('ZCARD', KEYS[7])
+  if done > 0 then
+    local first = tonumber(redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')[2])
+    local wait = open * math.max(1000, now - first) / done
+    if wait > total then
+      return { 'overloaded', string.format('%d runs are open; at the present rate they take %d s', open, wait / 1000) }
+    end
+  elseif expired > 0 then
+    return { 'overloaded', string.format('%d runs are open and none was finished in the last 10 s', open) }
+  end
+end
+
+redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV[3], 'summary', ARGV[12],
+  'created_ms', string.format('%d', now), 'deadline_ms', string.format('%d', now + total),
+  'fanin_ms', string.format('%d', now + fanin), 'received', 0, 'expected', 0, 'dropped', 0,
+  'event_limit', ARGV[14], 'attempt', 0)
+emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
+redis.call('EXPIRE', KEYS[1], ttl)
+redis.call('EXPIRE', KEYS[2], ttl)
+redis.call('ZADD', KEYS[3], now + tonumber(ARGV[9]), run_id .. '|dispatch',
+  now + fanin + 50, run_id .. '|fanin', now + total - tonumber(ARGV[10]), run_id .. '|total')
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ttl * 1000)
+redis.call('ZADD', KEYS[4], now, run_id)
+redis.call('EXPIRE', KEYS[4], ttl)
+redis.call('ZADD', KEYS[5], now + total, run_id)
+if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
+return { 'accepted', run_id }

@@ -1,0 +1,20 @@
+-- Puts a source's answer into the run: the first writer of a key wins, and only until the partials are frozen.
+-- KEYS run events wakeups
+-- ARGV run_id key claim envelope finished_data late_envelope nudge_ms
+local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[2], 'e:' .. ARGV[2], 'expected')
+local state = fields[1]
+if not state then return { 'not_found' } end
+if not fields[3] or string.sub(fields[3], 1, #ARGV[3] + 1) ~= ARGV[3] .. '|' then return { 'duplicate' } end
+if fields[4] then return { 'duplicate' } end
+if is_closed(state) or fields[2] then
+  redis.call('HSETNX', KEYS[1], 'l:' .. ARGV[2], ARGV[6])
+  return { 'late' }
+end
+local now = now_ms()
+redis.call('HSET', KEYS[1], 'e:' .. ARGV[2], ARGV[4])
+local received, expected = redis.call('HINCRBY', KEYS[1], 'received', 1), tonumber(fields[5])
+emit(KEYS[1], KEYS[2], 'source_finished', 0, now,
+  with_numbers(ARGV[5], string.format('"received":%d,"expected":%d', received, expected)))
+-- All there: should the chord never call its body (a child died before its chord part), the watcher soon will.
+if received >= expected then redis.call('ZADD', KEYS[3], 'XX', now + tonumber(ARGV[7]), ARGV[1] .. '|fanin') end
+return { 'stored', received, expected }

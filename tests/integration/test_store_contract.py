@@ -1,0 +1,510 @@
+"""The run store's contract, over fakeredis and over a real redis-server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import fakeredis
+import pytest
+import redis
+
+from orchestrator.config import ParallelConfig, Settings
+from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, RunRefused, UnknownInstance
+from orchestrator.models import (
+    AnswerMode,
+    Event,
+    EventType,
+    Intent,
+    Language,
+    Plan,
+    PlannedSource,
+    Report,
+    Routing,
+    RunOutcome,
+    RunState,
+    SourceEnvelope,
+    SourceOutcome,
+    TroubleshootRequest,
+)
+from orchestrator.store.connection import connect
+from orchestrator.store.events import EventReader, check_event_id
+from orchestrator.store.presence import Presence
+from orchestrator.store.records import RunRecord, snapshot
+from orchestrator.store.run_list import RunList
+from orchestrator.store.runs import MAX_EVENTS, OVERLOAD_FLOOR, RunStore, new_token
+
+RUN = "run-00000001"
+SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
+
+
+@dataclass
+class Bench:
+    """A store under test, with the raw client beside it."""
+
+    client: redis.Redis
+    store: RunStore
+    events: EventReader
+    runs: RunList
+    presence: Presence
+
+    def plant(self, **fields: int | str) -> None:
+        """Set raw fields of the run, to move its times instead of waiting."""
+        self.client.hset(self.store.keys.run(RUN), mapping=fields)
+
+    def now_ms(self) -> int:
+        seconds, micros = self.client.time()
+        return seconds * 1000 + micros // 1000
+
+    def open(self, **fields: object) -> TroubleshootRequest:
+        request = TroubleshootRequest.model_validate({"message": "Job BATCH001 falhou com ABEND S0C7", **fields})
+        self.store.open(RUN, request, nonce=new_token())
+        return request
+
+    def dispatch(self, jobs: tuple[str | None, ...] = (None,)) -> Plan:
+        plan = a_plan(jobs)
+        lease = self.store.claim_dispatch(RUN, "d1")
+        assert lease is not None
+        self.store.put_plan(RUN, "d1", plan)
+        assert self.store.mark_dispatched(RUN, "d1")
+        return plan
+
+    def answer(self, source: str, outcome: SourceOutcome = SourceOutcome.OK) -> str:
+        self.store.begin_source(RUN, source, f"claim-{source}", source=source, job=None, worker="w")
+        return self.store.put_envelope(RUN, f"claim-{source}", an_envelope(source, outcome))
+
+    def leased(self, token: str = "f1") -> RunRecord:
+        record = self.store.lease(RUN, token, by="test")
+        assert isinstance(record, RunRecord)
+        return record
+
+    def all_events(self, after: str = "0") -> list[Event]:
+        return self.events.read(RUN, after, block_ms=0, count=5_000)
+
+    def terminal_events(self) -> list[Event]:
+        return [event for event in self.all_events() if event.type.is_terminal]
+
+
+def a_plan(jobs: tuple[str | None, ...] = (None,)) -> Plan:
+    return Plan(
+        pipeline="troubleshoot",
+        routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.PT_BR),
+        sources=tuple(PlannedSource(source=s, job=job, limit_seconds=5) for job in jobs for s in SOURCES),
+        reason="test",
+    )
+
+
+def an_envelope(source: str, outcome: SourceOutcome = SourceOutcome.OK, job: str | None = None) -> SourceEnvelope:
+    return SourceEnvelope(
+        source=source, job=job, outcome=outcome, success=outcome.is_success, data={"empty": []}, latency_ms=12.5
+    )
+
+
+def a_report(outcome: RunOutcome = RunOutcome.COMPLETE, by: str = "test") -> Report:
+    return Report(run_id=RUN, outcome=outcome, mode=AnswerMode.DETERMINISTIC, response="resposta", committed_by=by)
+
+
+@pytest.fixture(params=["fakeredis", "redis-server"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    if request.param == "fakeredis":
+        settings = Settings.from_env({})
+        client: redis.Redis = fakeredis.FakeRedis(decode_responses=True)
+    else:
+        settings = Settings.from_env({"REDIS_URL": request.getfixturevalue("redis_url")})
+        client = connect(settings)
+    store = RunStore(client, settings)
+    yield Bench(
+        client, store, EventReader(client, store.keys), RunList(client, store.keys), Presence(client, store.keys)
+    )
+    client.close()
+
+
+def test_open_writes_run_event_and_wakeups_at_once(bench: Bench) -> None:
+    """An accepted run has its request, one event, three wake-ups and a time to live on every key of its own."""
+    bench.open(job_name="BATCH001")
+    record = bench.store.read(RUN)
+    assert record.state is RunState.ACCEPTED
+    assert record.request.job_name == "BATCH001"
+    assert record.deadline_ms - record.created_ms == 10_000
+    assert record.fan_in_ms - record.created_ms == 6_000
+    assert [event.type for event in bench.all_events()] == [EventType.ACCEPTED]
+    assert bench.client.zcard(bench.store.keys.wakeups) == 3
+    for key in (bench.store.keys.run(RUN), bench.store.keys.events(RUN)):
+        assert 86_300 < bench.client.ttl(key) <= 86_400
+
+
+def test_an_idempotency_key_opens_one_run(bench: Bench) -> None:
+    """Two submits with one idempotency key give the same run, and the second writes nothing."""
+    request = TroubleshootRequest(message="x")
+    first = bench.store.open("run-aaaaaaaa", request, nonce="1", idempotency_key="k")
+    second = bench.store.open("run-bbbbbbbb", request, nonce="2", idempotency_key="k")
+    assert first.is_new
+    assert (second.run_id, second.is_new) == ("run-aaaaaaaa", False)
+    with pytest.raises(RunNotFound):
+        bench.store.read("run-bbbbbbbb")
+
+
+def test_a_submit_sent_again_after_a_lost_reply_is_the_same_submit(bench: Bench) -> None:
+    """The same run id is new for the nonce that opened it and known for any other."""
+    request = TroubleshootRequest(message="x")
+    assert bench.store.open(RUN, request, nonce="n", idempotency_key="k").is_new
+    assert bench.store.open(RUN, request, nonce="n", idempotency_key="k").is_new
+    assert not bench.store.open(RUN, request, nonce="other").is_new
+    assert len(bench.all_events()) == 1
+
+
+def test_overload_is_refused_and_writes_nothing(bench: Bench) -> None:
+    """With more open runs than the completion rate can finish by the deadline, a submit is refused."""
+    now = bench.now_ms()
+    bench.client.zadd(bench.store.keys.open, {f"o{i}": now for i in range(OVERLOAD_FLOOR)})
+    bench.open()  # no rate is known yet: accepted
+    bench.client.zadd(bench.store.keys.completed, {"a": now - 9_000, "b": now})
+    with pytest.raises(Overloaded, match="at the present rate"):
+        bench.store.open("run-cccccccc", TroubleshootRequest(message="x"), nonce="n")
+    with pytest.raises(RunNotFound):
+        bench.store.read("run-cccccccc")
+
+
+def test_overload_needs_a_backlog(bench: Bench) -> None:
+    """A slow completion rate alone refuses nobody."""
+    now = bench.now_ms()
+    bench.client.zadd(bench.store.keys.completed, {"a": now - 9_000})
+    bench.open()
+    assert bench.store.read(RUN).state is RunState.ACCEPTED
+
+
+def test_the_cap_on_open_runs_holds(bench: Bench) -> None:
+    """RESYNC_MAX_OPEN_RUNS refuses the run beyond it."""
+    small = RunStore(bench.client, Settings.from_env({"RESYNC_MAX_OPEN_RUNS": "1"}))
+    bench.open()
+    with pytest.raises(Overloaded, match="1 runs are open"):
+        small.open("run-cccccccc", TroubleshootRequest(message="x"), nonce="n")
+
+
+def test_an_unknown_instance_is_refused_once_workers_announced_theirs(bench: Bench) -> None:
+    """A submit for an instance no worker knows names the known ones; without announcements it is accepted."""
+    bench.open(tws_instance_id="PROD")
+    bench.presence.announce(instances=["PROD", "HML"])
+    request = TroubleshootRequest(message="x", tws_instance_id="PRD")
+    with pytest.raises(UnknownInstance, match=r"known: HML, PROD"):
+        bench.store.open("run-dddddddd", request, nonce="n")
+
+
+def test_one_dispatcher_at_a_time(bench: Bench) -> None:
+    """A dispatch lease keeps others out until it expires; then the next one gets the first one's plan."""
+    bench.open()
+    first = bench.store.claim_dispatch(RUN, "d1")
+    assert first is not None
+    assert 5.5 < first.fan_in_seconds <= 6.0
+    assert bench.store.claim_dispatch(RUN, "d2") is None
+    bench.store.put_plan(RUN, "d1", a_plan())
+    bench.plant(dispatch_until=bench.now_ms() - 1)
+    second = bench.store.claim_dispatch(RUN, "d2")
+    assert second is not None
+    assert second.plan == a_plan()
+    with pytest.raises(RunRefused):
+        bench.store.put_plan(RUN, "d1", a_plan())
+    assert bench.store.put_plan(RUN, "d2", a_plan(("OTHER",))) == a_plan()
+    assert not bench.store.mark_dispatched(RUN, "d1")
+    assert bench.store.mark_dispatched(RUN, "d2")
+    assert bench.store.claim_dispatch(RUN, "d3") is None
+    assert [event.type for event in bench.all_events()] == [EventType.ACCEPTED, EventType.ROUTED]
+
+
+def test_a_source_starts_once(bench: Bench) -> None:
+    """The first claimant of a source starts; a duplicate delivery is told so; the same claim may ask again."""
+    bench.open()
+    bench.dispatch()
+    start = bench.store.begin_source(RUN, "metrics", "c1", source="metrics", job=None, worker="w1")
+    assert not isinstance(start, str)
+    assert 0 < start.remaining_seconds <= 6
+    again = bench.store.begin_source(RUN, "metrics", "c1", source="metrics", job=None, worker="w1")
+    assert not isinstance(again, str)
+    assert bench.store.begin_source(RUN, "metrics", "c2", source="metrics", job=None, worker="w2") == "duplicate"
+    assert bench.store.put_envelope(RUN, "c2", an_envelope("metrics")) == "duplicate"
+    assert [event.type for event in bench.all_events()].count(EventType.SOURCE_STARTED) == 1
+
+
+def test_the_first_envelope_of_a_key_wins(bench: Bench) -> None:
+    """A second envelope of the same source changes nothing, and JSON lists stay lists."""
+    bench.open()
+    bench.dispatch()
+    assert bench.answer("metrics") == "stored"
+    assert bench.store.put_envelope(RUN, "claim-metrics", an_envelope("metrics", SourceOutcome.ERROR)) == "duplicate"
+    record = bench.store.read(RUN)
+    assert record.envelopes["metrics"].outcome is SourceOutcome.OK
+    assert record.envelopes["metrics"].data == {"empty": []}
+    finished = [event for event in bench.all_events() if event.type is EventType.SOURCE_FINISHED]
+    assert [(event.data["received"], event.data["expected"]) for event in finished] == [(1, 4)]
+
+
+def test_the_last_envelope_brings_the_fan_in_forward(bench: Bench) -> None:
+    """With all sources in, the fan-in wake-up is due half a second later, not at the fan-in deadline."""
+    bench.open()
+    bench.dispatch()
+    for source in SOURCES:
+        bench.answer(source)
+    due = bench.client.zscore(bench.store.keys.wakeups, f"{RUN}|fanin")
+    assert due is not None
+    assert due - bench.now_ms() <= 500
+
+
+def test_a_lease_before_the_fan_in_needs_all_sources(bench: Bench) -> None:
+    """A chord body that comes early is turned away until every planned source is in or the fan-in has passed."""
+    bench.open()
+    assert bench.store.lease(RUN, "f1", by="body") == "incomplete"
+    bench.dispatch()
+    bench.answer("metrics")
+    assert bench.store.lease(RUN, "f1", by="body") == "incomplete"
+    bench.plant(fanin_ms=bench.now_ms() - 1)
+    assert isinstance(bench.store.lease(RUN, "f1", by="body"), RunRecord)
+
+
+def test_a_lease_freezes_the_partials(bench: Bench) -> None:
+    """After the lease an answer is late: kept, shown as late, and never in the frozen set."""
+    bench.open()
+    bench.dispatch()
+    bench.answer("metrics")
+    bench.store.begin_source(RUN, "log_cache", "claim-log_cache", source="log_cache", job=None, worker="w")
+    bench.plant(fanin_ms=bench.now_ms() - 1)
+    record = bench.leased()
+    assert set(record.envelopes) == {"metrics"}
+    assert bench.answer("log_cache") == "late"
+    assert bench.store.begin_source(RUN, "rag_search", "c", source="rag_search", job=None, worker="w") == "frozen"
+    after = bench.store.read(RUN)
+    assert set(after.envelopes) == {"metrics"}
+    assert snapshot(after).sources["log_cache"]["state"] == "late"
+    assert snapshot(after).sources["rag_search"]["state"] == "planned"
+
+
+def ready(bench: Bench) -> None:
+    bench.open()
+    bench.dispatch()
+    for source in SOURCES:
+        bench.answer(source)
+
+
+def test_a_lost_lease_can_write_nothing_more(bench: Bench) -> None:
+    """A holder whose lease was taken over can renew, emit and commit nothing."""
+    ready(bench)
+    bench.leased("old")
+    assert bench.store.lease(RUN, "new", by="other") == "held"
+    bench.plant(lease_until=bench.now_ms() - 1)
+    record = bench.leased("new")
+    assert record.attempt == 2
+    before = bench.all_events()
+    assert not bench.store.renew(RUN, "old")
+    assert not bench.store.emit(RUN, "old", EventType.TOKEN, {"text": "x"})
+    assert bench.store.commit(a_report(), token="old", seen_received=4) == "refused"
+    assert bench.all_events() == before
+    assert bench.store.emit(RUN, "new", EventType.DRAFT, {"text": "y"})
+    assert bench.store.commit(a_report(), token="new", seen_received=4) == "ok"
+    assert [event.attempt for event in bench.all_events()][-3:] == [2, 2, 2]
+
+
+def test_a_commit_closes_the_run_for_good(bench: Bench) -> None:
+    """After a commit there is one terminal event, no wake-up, no open run, and every further step is refused."""
+    ready(bench)
+    bench.leased()
+    assert bench.store.commit(a_report(), token="f1", seen_received=4) == "ok"
+    assert bench.store.commit(a_report(), token="f1", seen_received=4) == "ok"  # a lost reply, sent again
+    assert bench.store.commit(a_report(), token="f2", seen_received=4) == "closed"
+    assert not bench.store.cancel(RUN, by="test")
+    assert not bench.store.emit(RUN, "f1", EventType.TOKEN, {"text": "x"})
+    assert bench.store.lease(RUN, "f3", by="x") == "closed"
+    record = bench.store.read(RUN)
+    assert (record.state, record.outcome) == (RunState.DONE, RunOutcome.COMPLETE)
+    assert record.report is not None
+    assert record.report.response == "resposta"
+    assert len(bench.terminal_events()) == 1
+    assert bench.client.zcard(bench.store.keys.wakeups) == 0
+    assert bench.client.zcard(bench.store.keys.open) == 0
+
+
+def test_a_deadline_finisher_revokes_the_lease(bench: Bench) -> None:
+    """Without the lease a commit is refused before the deadline and accepted at it, lease or no lease."""
+    ready(bench)
+    bench.leased()
+    assert bench.store.commit(a_report(by="watcher"), token="w", seen_received=4) == "refused"
+    bench.plant(deadline_ms=bench.now_ms() + 100)
+    assert bench.store.commit(a_report(by="watcher"), token="w", seen_received=4) == "ok"
+    assert bench.store.commit(a_report(), token="f1", seen_received=4) == "closed"
+    assert bench.store.read(RUN).report == a_report(by="watcher")
+
+
+def test_a_deadline_finisher_loses_no_answer(bench: Bench) -> None:
+    """A commit from a reading older than the newest envelope is stale and has to read again."""
+    bench.open()
+    bench.dispatch()
+    bench.plant(deadline_ms=bench.now_ms())
+    seen = bench.store.read(RUN).received
+    bench.answer("metrics")
+    assert bench.store.commit(a_report(), token="w", seen_received=seen) == "stale"
+    assert bench.store.commit(a_report(), token="w", seen_received=seen + 1) == "ok"
+
+
+def test_twenty_concurrent_finishers_give_one_terminal_event(bench: Bench) -> None:
+    """However many finishers race, one commits and the stream has one terminal event."""
+    ready(bench)
+    bench.plant(deadline_ms=bench.now_ms())
+    barrier = threading.Barrier(20)
+
+    def finish(number: int) -> str:
+        barrier.wait(10)
+        token = f"t{number}"
+        if number % 2:
+            bench.store.lease(RUN, token, by=token)
+        return bench.store.commit(a_report(by=token), token=token, seen_received=4)
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(finish, range(20)))
+    assert answers.count("ok") == 1
+    assert len(bench.terminal_events()) == 1
+    report = bench.store.read(RUN).report
+    assert report is not None
+    assert report.committed_by == f"t{answers.index('ok')}"
+
+
+def test_a_reader_resumed_from_any_event_sees_the_same_rest(bench: Bench) -> None:
+    """Reading after each event id in turn gives exactly the events behind it."""
+    ready(bench)
+    bench.leased()
+    for number in range(5):
+        bench.store.emit(RUN, "f1", EventType.TOKEN, {"text": f"parte {number}"})
+    bench.store.commit(a_report(), token="f1", seen_received=4)
+    events = bench.all_events()
+    assert len(events) == 17
+    for position, event in enumerate(events):
+        assert bench.all_events(after=event.id) == events[position + 1 :]
+
+
+def test_a_reader_can_read_in_small_pages(bench: Bench) -> None:
+    """Pages of two events put together are the whole stream."""
+    ready(bench)
+    events, after = [], "0"
+    while page := bench.events.read(RUN, after, block_ms=0, count=2):
+        events += page
+        after = page[-1].id
+    assert events == bench.all_events()
+
+
+def test_cancel_is_terminal_and_reaches_the_sources(bench: Bench) -> None:
+    """A cancelled run has one terminal event, refuses starts and commits, and keeps late answers as late."""
+    bench.open()
+    bench.dispatch()
+    bench.store.begin_source(RUN, "metrics", "claim-metrics", source="metrics", job=None, worker="w")
+    assert bench.store.cancel(RUN, by="ana")
+    assert not bench.store.cancel(RUN, by="ana")
+    assert bench.store.begin_source(RUN, "log_cache", "c", source="log_cache", job=None, worker="w") == "cancelled"
+    assert bench.answer("metrics") == "late"
+    bench.plant(deadline_ms=bench.now_ms() - 1)
+    assert bench.store.commit(a_report(), token="w", seen_received=0) == "closed"
+    assert [(event.type, event.data["by"]) for event in bench.terminal_events()] == [(EventType.CANCELLED, "ana")]
+    assert bench.client.zcard(bench.store.keys.wakeups) == 0
+
+
+def test_a_stream_is_cut_at_its_limit_and_says_so(bench: Bench) -> None:
+    """Past the limit tokens are dropped and counted; the terminal event still gets in and carries the count."""
+    ready(bench)
+    bench.plant(event_limit=14)
+    bench.leased()
+    for number in range(10):
+        assert bench.store.emit(RUN, "f1", EventType.TOKEN, {"text": str(number)})
+    bench.store.commit(a_report(), token="f1", seen_received=4)
+    events = bench.all_events()
+    assert len(events) == 14
+    assert events[-1].type is EventType.FINAL
+    assert events[-1].data["dropped_events"] == 8
+    assert MAX_EVENTS == 2_000
+
+
+def test_due_wakeups_are_claimed_once_and_rearmed(bench: Bench) -> None:
+    """A due wake-up goes to one watcher and comes back later unless it is disarmed."""
+    bench.open()
+    assert bench.store.claim_wakeups()[0] == []
+    bench.client.zadd(bench.store.keys.wakeups, {f"{RUN}|total": bench.now_ms() - 1})
+    due, _ = bench.store.claim_wakeups()
+    assert [(wakeup.run_id, wakeup.kind) for wakeup in due] == [(RUN, "total")]
+    again, next_seconds = bench.store.claim_wakeups()
+    assert again == []
+    assert next_seconds is not None
+    assert 0 < next_seconds <= 1
+    bench.store.disarm(due[0])
+    assert bench.client.zscore(bench.store.keys.wakeups, f"{RUN}|total") is None
+
+
+def test_the_list_is_newest_first_and_leaves_out_what_expired(bench: Bench) -> None:
+    """The list of runs shows state, outcome and message of each, newest first, without expired ones."""
+    for number in range(3):
+        bench.store.open(
+            f"run-0000000{number}", TroubleshootRequest(message=f"pergunta {number}", jobs=("A", "B")), nonce="n"
+        )
+        bench.client.zadd(bench.store.keys.index, {f"run-0000000{number}": bench.now_ms() + number})
+    bench.client.delete(bench.store.keys.run("run-00000001"))
+    rows = bench.runs.recent(limit=10)
+    assert [row.message for row in rows] == ["pergunta 2", "pergunta 0"]
+    assert rows[0].jobs == ("A", "B")
+    assert len(bench.runs.recent(limit=1)) == 1
+    assert bench.runs.summary("run-00000002").state is RunState.ACCEPTED
+    with pytest.raises(InvalidRequest, match="limit"):
+        bench.runs.recent(limit=0)
+
+
+STEPS: dict[str, Callable[[Bench], object]] = {
+    "read": lambda b: b.store.read("run-ffffffff"),
+    "state": lambda b: b.store.state("run-ffffffff"),
+    "summary": lambda b: b.runs.summary("run-ffffffff"),
+    "events": lambda b: b.events.read("run-ffffffff", "0", block_ms=5_000),
+    "cancel": lambda b: b.store.cancel("run-ffffffff", by="x"),
+    "claim_dispatch": lambda b: b.store.claim_dispatch("run-ffffffff", "t"),
+    "put_plan": lambda b: b.store.put_plan("run-ffffffff", "t", a_plan()),
+    "begin_source": lambda b: b.store.begin_source("run-ffffffff", "m", "c", source="m", job=None, worker="w"),
+    "put_envelope": lambda b: b.store.put_envelope("run-ffffffff", "c", an_envelope("m")),
+    "lease": lambda b: b.store.lease("run-ffffffff", "t", by="x"),
+    "renew": lambda b: b.store.renew("run-ffffffff", "t"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_expired_run_is_not_found_by_any_step(bench: Bench, step: str) -> None:
+    """Every step on a run that is not stored says RunNotFound and creates no key."""
+    with pytest.raises(RunNotFound):
+        STEPS[step](bench)
+    assert bench.client.dbsize() == 0
+
+
+def test_keys_written_late_never_outlive_their_run(bench: Bench) -> None:
+    """After a whole run no key below the prefix is without a time to live, but for the shared indexes."""
+    ready(bench)
+    bench.leased()
+    bench.store.commit(a_report(), token="f1", seen_received=4)
+    keys = bench.store.keys
+    for key in bench.client.keys("*"):
+        if key not in (keys.wakeups, keys.open):
+            assert bench.client.ttl(key) > 0, key
+
+
+def test_watchers_and_instances_announce_themselves(bench: Bench) -> None:
+    """A watcher's sign of life counts for ten seconds."""
+    bench.presence.announce(watcher="w1")
+    assert bench.presence.live_watchers() == ["w1"]
+    bench.client.zadd(bench.store.keys.watchers, {"w1": bench.now_ms() - 11_000})
+    assert bench.presence.live_watchers() == []
+
+
+def test_the_request_is_stored_as_versioned_json(bench: Bench) -> None:
+    """What is stored is JSON text that names the run's configuration in full."""
+    bench.open(config=ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=4))
+    raw = bench.client.hget(bench.store.keys.run(RUN), "request")
+    assert raw is not None
+    assert json.loads(raw)["config"]["node_timeout_seconds"] == 2
+
+
+@pytest.mark.parametrize("value", ["", "x", "1-", "$", "-1"])
+def test_an_event_id_that_is_none_is_refused(value: str) -> None:
+    """A reader cannot resume after something that is no event id."""
+    with pytest.raises(InvalidRequest, match="after"):
+        check_event_id(value)
