@@ -1,0 +1,108 @@
+"""Bounded HTTP GETs for metrics: one client per event loop, a limit on bytes, and reasons instead of exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+
+from orchestrator.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A response's text, and whether it was cut at the byte limit."""
+
+    text: str
+    is_cut: bool = False
+
+
+class MetricsHttp:
+    """GETs below one base URL. Proxies of the environment are not used and redirects are not followed."""
+
+    def __init__(self, base_url: str, *, token: str | None = None) -> None:
+        parts = urlsplit(base_url)
+        self.shown_url = without_credentials(base_url)
+        """The base URL as it may be shown."""
+        self._base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+        self._auth = httpx2.BasicAuth(parts.username, parts.password or "") if parts.username else None
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._client: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def get(
+        self, path: str = "", params: Mapping[str, str] | None = None, *, timeout_seconds: float, max_bytes: int
+    ) -> Body:
+        """GET ``base + path``; the body is read up to ``max_bytes``.
+
+        Raises SourceError with reason ``timeout``, ``unreachable``, ``tls``, ``unauthorized`` or ``http_status``.
+        A status of 400 or 422 is returned as a body: the Prometheus API explains itself in it.
+        """
+        url = self._base.rstrip("/") + path if path else self._base
+        try:
+            async with (
+                asyncio.timeout(timeout_seconds),
+                self._open().stream("GET", url, params=params, timeout=timeout_seconds) as response,
+            ):
+                self._check(response.status_code)
+                return await _read(response, max_bytes)
+        except (TimeoutError, httpx2.TimeoutException):
+            raise SourceError(f"{self.shown_url} did not answer in {timeout_seconds:.1f} s", reason="timeout") from None
+        except httpx2.HTTPError as error:
+            raise self._unreachable(error) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client, self._loop = self._client, None, None
+        if client is not None:
+            await client.aclose()
+
+    def _open(self) -> httpx2.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            # A connection belongs to the loop it was opened on.
+            self._client = httpx2.AsyncClient(
+                headers=self._headers,
+                auth=self._auth,
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx2.Limits(max_connections=8, max_keepalive_connections=4),
+            )
+            self._loop = loop
+        return self._client
+
+    def _check(self, status: int) -> None:
+        if status in (401, 403):
+            raise SourceError(f"{self.shown_url} answered {status}: check RESYNC_METRICS_TOKEN", reason="unauthorized")
+        if not 200 <= status < 300 and status not in (400, 422):
+            raise SourceError(f"{self.shown_url} answered {status}", reason="http_status")
+
+    def _unreachable(self, error: httpx2.HTTPError) -> SourceError:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLError):
+                return SourceError(f"TLS to {self.shown_url} failed: {cause.reason or 'error'}", reason="tls")
+            cause = cause.__cause__ or cause.__context__
+        return SourceError(f"{self.shown_url} cannot be reached ({type(error).__name__})", reason="unreachable")
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+async def _read(response: httpx2.Response, max_bytes: int) -> Body:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
+            text = b"".join(chunks)[:max_bytes].decode("utf-8", "replace")
+            return Body(text, is_cut=True)
+    return Body(b"".join(chunks).decode("utf-8", "replace"))
