@@ -56,7 +56,7 @@ lint: $(DEV) ## formatting, rules, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: $(DEV) ## format the code and mend what can be mended

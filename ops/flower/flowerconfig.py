@@ -1,0 +1,19 @@
+"""Flower's configuration: ``celery -A workers.app flower --conf=PATH``.
+
+Flower reads ``FLOWER_*`` variables before this file, so what stands here wins; the variables that may differ by site
+are therefore asked for here.
+"""
+
+import os
+
+# Flower can revoke tasks and stop workers: it leaves this machine only behind credentials (user:password, from
+# FLOWER_BASIC_AUTH, which Flower reads itself), and without a word to the contrary it only shows.
+address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1") if os.environ.get("FLOWER_BASIC_AUTH") else "127.0.0.1"
+read_only = os.environ.get("FLOWER_READ_ONLY", "true").lower() not in {"0", "false", "no"}
+
+# A run is seven tasks: the last thousand runs or so stay in sight.
+max_tasks = 10_000
+max_workers = 200
+# A worker that has been gone for an hour is not coming back under its name.
+purge_offline_workers = 3_600
+tasks_columns = "name,uuid,args,state,received,started,runtime,worker"

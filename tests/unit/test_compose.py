@@ -1,0 +1,179 @@
+"""compose.yaml: valid by the compose specification, complete, and careful with secrets."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import AliasChoices
+
+from orchestrator.config import EnvironmentModel, Settings
+from workers import config as worker_config
+
+ROOT = Path(__file__).parents[2]
+QUEUES = ("orchestrator", "tws_status", "rag_search", "log_cache", "metrics", "synthesis")
+THIRD_PARTY_NAMES = {
+    "flower": {"FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY"},
+    "redis": {"REDIS_PASSWORD"},
+}
+SECRET = re.compile(r"PASSWORD|TOKEN|API_KEY|BASIC_AUTH|DATABASE_URL|REDIS_URL|LOG_CACHE_URL")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return compose["services"]
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    vendored = importlib.resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    return json.loads(vendored.read_text(encoding="utf-8"))
+
+
+def settings_and_names() -> dict[str, set[str]]:
+    """Each setting of the project, as ``Group.field``, with the environment names that it is read from."""
+    groups = [
+        Settings,
+        *(g for g in vars(worker_config).values() if isinstance(g, type) and issubclass(g, EnvironmentModel)),
+    ]
+    found: dict[str, set[str]] = {}
+    for group in groups:
+        for field, info in group.model_fields.items():
+            alias = info.validation_alias
+            choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+            found[f"{group.__name__}.{field}"] = {str(choice) for choice in choices}
+    return found
+
+
+def substitutions(value: object) -> Iterator[str]:
+    """Every ``${...}`` in a string, list or mapping."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from substitutions(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from substitutions(item)
+    elif isinstance(value, str):
+        yield from re.findall(r"(?<!\$)\$\{([^}]*)\}", value)
+
+
+def test_compose_follows_the_specification(compose: dict[str, Any], schema: dict[str, Any]) -> None:
+    """compose.yaml is valid by the compose specification's own schema."""
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    assert [f"{'.'.join(map(str, error.path))}: {error.message}" for error in validator.iter_errors(compose)] == []
+
+
+def test_the_schema_refuses_a_wrong_file(compose: dict[str, Any], schema: dict[str, Any]) -> None:
+    """The check above can fail: a misspelt key of a service is refused."""
+    wrong = compose | {"services": {"redis": {"image": "redis", "restrat": "always"}}}
+    assert not jsonschema.validators.validator_for(schema)(schema).is_valid(wrong)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_every_queue_has_a_worker(services: dict[str, dict[str, Any]], queue: str) -> None:
+    """Each queue has one service of its name, whose worker takes that queue."""
+    assert services[queue]["command"] == ["resync-troubleshoot", "worker", queue]
+
+
+def test_no_service_beyond_the_processes_of_up(services: dict[str, dict[str, Any]]) -> None:
+    """Redis, the six workers, the watchers and Flower, and nothing else."""
+    assert set(services) == {"redis", "watcher", "flower", *QUEUES}
+
+
+def test_two_watchers(services: dict[str, dict[str, Any]]) -> None:
+    """Deadlines hold while one watcher restarts, so there are two."""
+    assert services["watcher"]["command"] == ["python", "-m", "orchestrator.watcher"]
+    assert services["watcher"]["deploy"]["replicas"] == 2
+
+
+def test_every_environment_name_is_read_by_someone(services: dict[str, dict[str, Any]]) -> None:
+    """No service is given a variable that no settings class, Flower or Redis's start script reads."""
+    ours = set().union(*settings_and_names().values())
+    for name, service in services.items():
+        known = ours | THIRD_PARTY_NAMES.get(name, set())
+        assert set(service["environment"]) <= known, name
+
+
+def test_every_setting_can_be_set(services: dict[str, dict[str, Any]]) -> None:
+    """Every setting reaches some service, under at least one of its names."""
+    given = {variable for service in services.values() for variable in service["environment"]}
+    assert [setting for setting, names in settings_and_names().items() if not names & given] == []
+
+
+def test_a_variable_is_passed_on_under_its_own_name(services: dict[str, dict[str, Any]]) -> None:
+    """`TWS_HOST: ${TWS_HOST:-}` and never another name, which a copied line easily leaves behind."""
+    for service in services.values():
+        for variable, value in service["environment"].items():
+            taken = {re.match(r"\w+", found)[0] for found in substitutions(value)}  # type: ignore[index]
+            assert taken <= ({"REDIS_PASSWORD"} if variable == "REDIS_URL" else {variable})
+
+
+def test_secrets_are_required_or_empty(compose: dict[str, Any]) -> None:
+    """A secret has no default: it is required (`:?`) or empty (`:-`)."""
+    found = [text for text in substitutions(compose) if SECRET.search(text)]
+    assert {"REDIS_PASSWORD:?set REDIS_PASSWORD", "FLOWER_BASIC_AUTH:?set FLOWER_BASIC_AUTH to user:password"} <= set(
+        found
+    )
+    assert [text for text in found if not re.fullmatch(r"\w+(:\?.+|:-)", text)] == []
+
+
+def test_no_secret_in_an_argument(services: dict[str, dict[str, Any]]) -> None:
+    """Arguments show in process lists, so none takes a variable of the host."""
+    for name, service in services.items():
+        assert list(substitutions(service["command"])) == [], name
+
+
+def test_a_secret_goes_only_where_it_is_used(services: dict[str, dict[str, Any]]) -> None:
+    """The passwords of TWS, the metrics, the knowledge base and the model reach one service each."""
+    owners = {
+        "TWS_": "tws_status",
+        "RESYNC_METRICS_": "metrics",
+        "RESYNC_EMBEDDING_": "rag_search",
+        "LLM_": "synthesis",
+    }
+    for prefix, owner in owners.items():
+        holders = {
+            name
+            for name, service in services.items()
+            if any(item.startswith(prefix) for item in service["environment"])
+        }
+        assert holders == {owner}
+
+
+def test_every_service_is_confined(services: dict[str, dict[str, Any]]) -> None:
+    """Non-root, read-only root with a tmpfs, no capabilities, restarted, stopped with time to finish."""
+    for name, service in services.items():
+        assert service["user"] not in {"root", "0", "0:0"}, name
+        assert service["read_only"] is True, name
+        assert service["tmpfs"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["restart"] == "unless-stopped", name
+        assert service["stop_grace_period"] == "30s", name
+        assert "privileged" not in service, name
+
+
+def test_only_flower_is_published_and_only_here(services: dict[str, dict[str, Any]]) -> None:
+    """Redis and the workers publish no port; Flower does, on the host's loopback."""
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert set(published) == {"flower"}
+    assert all(port.startswith("127.0.0.1:") for port in published["flower"])
+
+
+def test_everything_waits_for_redis(services: dict[str, dict[str, Any]]) -> None:
+    """Every process starts once Redis answers its health check."""
+    assert "healthcheck" in services["redis"]
+    for name in set(services) - {"redis"}:
+        assert services[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}, name
