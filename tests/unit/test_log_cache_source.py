@@ -161,7 +161,7 @@ def test_what_is_cut_is_stated(fetch: Callable[..., FetchResult]) -> None:
 
 def test_an_oversized_value_is_not_parsed(fetch: Callable[..., FetchResult], monkeypatch: pytest.MonkeyPatch) -> None:
     """A value above the size limit is reported, not loaded."""
-    monkeypatch.setattr("workers.clients.log_cache.MAX_VALUE_BYTES", 20)
+    monkeypatch.setattr("workers.clients.log_cache_app.MAX_VALUE_BYTES", 20)
     result = fetch(
         request_for(),
         {"resync:job:history:BATCH001": ["ã" * 30], "resync:errors:recent:BATCH001": ["short"]},

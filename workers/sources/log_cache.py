@@ -13,7 +13,8 @@ from orchestrator.errors import SourceError
 from orchestrator.models import Evidence, Language, SourceOutcome, SourceRequest
 from orchestrator.payloads import HistoryFacts, LogPayload
 from orchestrator.sources import FetchResult, SourceSpec
-from workers.clients.log_cache import AppEntries, connect, describe_url, read_app_entries, source_error
+from workers.clients.log_cache_app import AppEntries, read_app_entries
+from workers.clients.log_cache_redis import connect, describe_url, source_error
 from workers.clients.log_entries import Entry
 from workers.config import LogCacheSettings
 

@@ -1,4 +1,4 @@
-"""The Redis side of the log cache: the Resync app's two keys of a job.
+"""The Resync app's part of the log cache: two keys of a job.
 
 ``resync:errors:recent:{job or 'global'}`` and ``resync:job:history:{job}`` hold JSON and are read with a bound on
 their size; what cannot be read is named, the rest is still served.
@@ -10,14 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import parse_qs, urlsplit
 
-from redis import exceptions as redis_errors
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from orchestrator.errors import ConfigurationError, SourceError
 from workers.clients.log_entries import Entry, UnreadableEntries, newest_first, parse_entries
 
 ERRORS_KEY = "resync:errors:recent:{job}"
@@ -36,56 +31,6 @@ class AppEntries:
     corrupt_keys: list[str] = field(default_factory=list)
     oversized_keys: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-
-
-def connect(url: str, *, timeout_seconds: float) -> Redis:
-    """An asyncio client whose every call is bounded; nothing is opened until the first one.
-
-    One immediate second try covers a connection the server has closed since; redis-py's own default of several tries
-    with growing pauses would outlast a source's limit. Raises ConfigurationError for a URL that is not Redis's.
-    """
-    if url.startswith("redis+socket://"):  # kombu's spelling of the same thing
-        url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ConfigurationError("RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss:// or unix://")
-    try:
-        client: Redis = Redis.from_url(
-            url,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            health_check_interval=30,
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis_errors.ConnectionError,)),
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"RESYNC_LOG_CACHE_URL (or REDIS_URL) is not a Redis URL: {error}") from None
-    return client
-
-
-def describe_url(url: str) -> str:
-    """The server and database of a Redis URL, without user and password."""
-    parts = urlsplit(url)
-    if parts.scheme in ("unix", "redis+socket"):
-        query = parse_qs(parts.query)
-        database = (query.get("db") or query.get("virtual_host") or ["0"])[0]
-        return f"unix://{parts.path}?db={database}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "localhost"
-    return f"{parts.scheme}://{host}:{parts.port or 6379}/{parts.path.strip('/') or '0'}"
-
-
-def source_error(error: redis_errors.RedisError) -> SourceError:
-    """A Redis error as the source's, with a reason that tells what to look at."""
-    kind = type(error).__name__
-    if isinstance(
-        error, redis_errors.AuthenticationError | redis_errors.AuthorizationError | redis_errors.NoPermissionError
-    ):
-        return SourceError(f"Redis refuses the log cache's credentials ({kind})", reason="unauthorized")
-    if isinstance(error, redis_errors.TimeoutError):
-        return SourceError("Redis did not answer in time", reason="timeout")
-    if isinstance(error, redis_errors.ConnectionError):
-        return SourceError(f"Redis cannot be reached ({kind})", reason="unreachable")
-    if isinstance(error, redis_errors.ResponseError) and str(error).startswith("NOAUTH"):
-        return SourceError("Redis asks for a password that is not configured", reason="unauthorized")
-    return SourceError(f"Redis refused the request ({kind})", reason="refused")
 
 
 def job_names(job: str | None) -> tuple[str, ...]:

@@ -1,0 +1,87 @@
+"""Connections to the log cache's Redis, and its errors in the sources' terms."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import redis as sync_redis
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.retry import Retry as SyncRetry
+
+from orchestrator.errors import ConfigurationError, SourceError
+
+
+def connect(url: str, *, timeout_seconds: float) -> Redis:
+    """An asyncio client whose every call is bounded; nothing is opened until the first one.
+
+    One immediate second try covers a connection the server has closed since; redis-py's own default of several tries
+    with growing pauses would outlast a source's limit. Raises ConfigurationError for a URL that is not Redis's.
+    """
+    client: Redis = Redis.from_url(
+        _checked(url),
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis_errors.ConnectionError,)),
+        client_name="resync-troubleshoot-logs",
+    )
+    return client
+
+
+def connect_writer(url: str, *, timeout_seconds: float = 1.0) -> sync_redis.Redis:
+    """The same for threads and the command line. Raises ConfigurationError for a URL that is not Redis's."""
+    client: sync_redis.Redis = sync_redis.Redis.from_url(
+        _checked(url),
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        health_check_interval=30,
+        retry=SyncRetry(NoBackoff(), 1, supported_errors=(redis_errors.ConnectionError,)),
+        client_name="resync-troubleshoot-logs",
+    )
+    return client
+
+
+def _checked(url: str) -> str:
+    if url.startswith("redis+socket://"):  # kombu's spelling of the same thing
+        url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigurationError("RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss:// or unix://")
+    try:
+        parse_url(url)
+    except ValueError:
+        # The parser's own words quote the part it stumbled over, which may be a piece of the password.
+        raise ConfigurationError(
+            "RESYNC_LOG_CACHE_URL (or REDIS_URL) is not a Redis URL; expected redis://[user:password@]host:port/db"
+        ) from None
+    return url
+
+
+def describe_url(url: str) -> str:
+    """The server and database of a Redis URL, without user and password."""
+    parts = urlsplit(url)
+    if parts.scheme in ("unix", "redis+socket"):
+        query = parse_qs(parts.query)
+        database = (query.get("db") or query.get("virtual_host") or ["0"])[0]
+        return f"unix://{parts.path}?db={database}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "localhost"
+    return f"{parts.scheme}://{host}:{parts.port or 6379}/{parts.path.strip('/') or '0'}"
+
+
+def source_error(error: redis_errors.RedisError) -> SourceError:
+    """A Redis error as the source's, with a reason that tells what to look at."""
+    kind = type(error).__name__
+    if isinstance(
+        error, redis_errors.AuthenticationError | redis_errors.AuthorizationError | redis_errors.NoPermissionError
+    ):
+        return SourceError(f"Redis refuses the log cache's credentials ({kind})", reason="unauthorized")
+    if isinstance(error, redis_errors.TimeoutError):
+        return SourceError("Redis did not answer in time", reason="timeout")
+    if isinstance(error, redis_errors.ConnectionError):
+        return SourceError(f"Redis cannot be reached ({kind})", reason="unreachable")
+    if isinstance(error, redis_errors.ResponseError) and str(error).startswith("NOAUTH"):
+        return SourceError("Redis asks for a password that is not configured", reason="unauthorized")
+    return SourceError(f"Redis refused the request ({kind})", reason="refused")
