@@ -1,0 +1,143 @@
+"""What every command gets: the environment, the way to a client, the texts, and where words go.
+
+Data goes to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import click
+
+from orchestrator.cli.messages import Messages, language_of
+from orchestrator.cli.plain import PlainDisplay
+from orchestrator.cli.view import RunView
+from orchestrator.config import Settings
+from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class RunClient(Protocol):
+    """What the commands ask of a client; ``orchestrator.client.TroubleshootClient`` is the real one."""
+
+    def submit(
+        self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
+    ) -> str:
+        """Accept the run and return its id."""
+        ...
+
+    def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
+        """Wait for the end of the run."""
+        ...
+
+    def stream(self, run_id: str, *, after: str = "0") -> Iterator[Event]:
+        """The run's events after ``after``, until the terminal one."""
+        ...
+
+    def get(self, run_id: str) -> RunSnapshot:
+        """The run as it stands."""
+        ...
+
+    def cancel(self, run_id: str) -> RunSummary:
+        """Cancel the run."""
+        ...
+
+    def list(self, *, limit: int = 20) -> list[RunSummary]:
+        """The newest runs."""
+        ...
+
+    def close(self) -> None:
+        """Release the connections."""
+        ...
+
+
+class Display(Protocol):
+    """Shows a run's progress while the block is open."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def take(self, event: Event, received: float) -> None:
+        """Fold in ``event``, received at that monotonic time, and show it."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Show a line of words."""
+        ...
+
+
+def open_client(settings: Settings) -> RunClient:
+    """The real client. Imported here: it brings Celery and redis, which ``--help`` and usage errors do without."""
+    from orchestrator.client import TroubleshootClient  # noqa: PLC0415  # start-up time, see above
+
+    return TroubleshootClient(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class CliContext:
+    """The process as the commands see it; tests put their own client and environment here."""
+
+    environ: Mapping[str, str]
+    open_client: Callable[[Settings], RunClient] = open_client
+
+    @property
+    def text(self) -> Messages:
+        """The texts in the terminal's language."""
+        return Messages(language_of(self.environ))
+
+    def settings(self, redis_url: str | None = None) -> Settings:
+        """The settings from the environment; ``redis_url`` stands in for ``REDIS_URL``.
+
+        Raises ConfigurationError naming the variable.
+        """
+        environ = dict(self.environ)
+        if redis_url is not None:
+            environ["REDIS_URL"] = redis_url
+        return Settings.from_env(environ)
+
+    @contextmanager
+    def client(self, settings: Settings) -> Iterator[RunClient]:
+        """A client that is closed at the end of the block."""
+        client = self.open_client(settings)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def say(self, line: str) -> None:
+        """Write a line of words to standard error."""
+        click.echo(line, err=True)
+
+    def display(self, view: RunView) -> Display:
+        """The live view on a terminal that can show it, else plain lines."""
+        if not sys.stderr.isatty() or self.environ.get("TERM", "dumb") == "dumb":
+            return PlainDisplay(view, self.text, self.say)
+        try:
+            from orchestrator.cli import live  # noqa: PLC0415  # rich is an optional extra
+        except ImportError:
+            return PlainDisplay(view, self.text, self.say)
+        return live.LiveDisplay(view, self.text, live.stderr_console())
+
+    def print_answer(self, answer: str) -> None:
+        """Write an answer to standard output: laid out on a terminal, as it is into a pipe."""
+        if sys.stdout.isatty():
+            try:
+                from orchestrator.cli import live  # noqa: PLC0415  # rich is an optional extra
+            except ImportError:
+                pass
+            else:
+                live.print_markdown(answer)
+                return
+        click.echo(answer)
+
+
+pass_context = click.make_pass_decorator(CliContext)

@@ -1,0 +1,77 @@
+"""Following a run from its events to its report, and what its end means for the exit code."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from orchestrator.cli.context import CliContext, RunClient
+from orchestrator.cli.view import RunView, clean
+from orchestrator.errors import RunNotFound, StoreUnreachable
+from orchestrator.models import Report, RunOutcome
+
+INTERRUPTED = 130
+
+_EXIT_CODES = {
+    RunOutcome.COMPLETE: 0,
+    RunOutcome.FAILED: 1,
+    RunOutcome.PARTIAL: 3,
+    RunOutcome.TIMED_OUT: 4,
+    RunOutcome.CANCELLED: 6,
+}
+
+
+def outcome_exit_code(outcome: RunOutcome) -> int:
+    """The exit code of a run that ended so."""
+    return _EXIT_CODES[outcome]
+
+
+def exit_code(report: Report) -> int:
+    """The exit code of a report; one that could not be committed because the store went away is the store's."""
+    if not report.committed and report.reason == StoreUnreachable.reason:
+        return StoreUnreachable.exit_code
+    return outcome_exit_code(report.outcome)
+
+
+def follow(context: CliContext, client: RunClient, run_id: str, *, after: str = "0") -> Report:
+    """Show the run's progress until it has ended and return its report.
+
+    A stream that breaks off does not end the wait: the client answers by the deadline, from what it has received.
+    """
+    view = RunView(run_id=run_id)
+    with context.display(view) as display:
+        try:
+            for event in client.stream(run_id, after=after):
+                display.take(event, time.monotonic())
+        except StoreUnreachable as error:
+            display.say(context.text("stream_lost", reason=error.reason))
+        return client.result(run_id)
+
+
+def print_report(context: CliContext, report: Report, *, as_json: bool) -> None:
+    """The report on standard output: the answer, or the whole as JSON."""
+    if not report.committed:
+        context.say(context.text("not_committed", reason=report.reason or "-"))
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+    elif report.response.strip():
+        context.print_answer(clean(report.response))
+
+
+def follow_to_the_end(context: CliContext, client: RunClient, run_id: str, *, as_json: bool, after: str = "0") -> int:
+    """Follow the run, print its report and return the exit code; Ctrl-C leaves the run going."""
+    try:
+        report = follow(context, client, run_id, after=after)
+    except KeyboardInterrupt:
+        context.say(context.text("detached", run_id=run_id))
+        return INTERRUPTED
+    print_report(context, report, as_json=as_json)
+    return exit_code(report)
+
+
+def check_run_id(run_id: str) -> str:
+    """``run_id`` when it can be one; otherwise no such run is stored. Raises RunNotFound."""
+    if not 8 <= len(run_id) <= 64 or not run_id.isascii() or not run_id.replace("-", "").replace("_", "").isalnum():
+        raise RunNotFound(f"{clean(run_id)[:64]!r} is no run id; resync-troubleshoot list shows the stored runs")
+    return run_id

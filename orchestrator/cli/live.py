@@ -1,0 +1,139 @@
+"""The live view: one row per source, then the draft, then the answer as it is written.
+
+The one module of the command line that imports rich; a machine without it shows plain lines instead.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.messages import Messages
+from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, clean, one_line
+from orchestrator.models import Event
+
+_STYLES = {
+    PLANNED: "dim",
+    RUNNING: "cyan",
+    "ok": "green",
+    "no_data": "yellow",
+    "late": "yellow",
+    "complete": "bold green",
+    "partial": "bold yellow",
+    "cancelled": "bold yellow",
+}
+_REFRESH_PER_SECOND = 8
+_ROWS_BESIDE_THE_BODY = 8
+"""Lines that headline, table head, panel border and the shell's prompt take."""
+
+
+def render(view: RunView, text: Messages, *, monotonic: float, height: int = 40) -> RenderableType:
+    """The view as rich shows it, at most about ``height`` lines; the body keeps its newest lines."""
+    parts: list[RenderableType] = [_headline(view, text, monotonic), _table(view, text, monotonic)]
+    parts += [Text(text("note", note=one_line(note)), style="dim") for note in view.notes]
+    # The answer goes to standard output when it is whole; here only what is still on its way.
+    if view.body and not view.is_closed:
+        room = max(3, height - len(view.rows) - len(view.notes) - _ROWS_BESIDE_THE_BODY)
+        lines = view.body.strip().splitlines()
+        title = text("answer_title") if view.tokens else text("draft_title")
+        parts.append(Panel(Text("\n".join(lines[-room:])), title=title, title_align="left", border_style="dim"))
+    return Group(*parts)
+
+
+def _headline(view: RunView, text: Messages, monotonic: float) -> Text:
+    line = Text(view.run_id or "…", style="bold")
+    if view.intent:
+        line.append(f"  {view.intent} ({view.confidence:.0%})", style="default")
+    elapsed = view.elapsed_seconds(monotonic)
+    if elapsed is not None and view.total_seconds:
+        line.append("  " + text("elapsed", elapsed=elapsed, total=view.total_seconds), style="default")
+    if view.outcome:
+        line.append("  " + text.word("run", view.outcome), style=_STYLES.get(view.outcome, "bold red"))
+        if view.mode:
+            line.append(f"  {view.mode}", style="dim")
+    return line
+
+
+def _table(view: RunView, text: Messages, monotonic: float) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=False, header_style="dim")
+    table.add_column(text("column_source"), no_wrap=True)
+    table.add_column(text("column_state"), no_wrap=True)
+    table.add_column(text("column_time"), justify="right", no_wrap=True)
+    table.add_column(text("column_finding"), overflow="ellipsis", no_wrap=True)
+    for row in view.rows.values():
+        table.add_row(
+            Text(view.name_of(row)),
+            Text(text.word("state", row.state), style=_STYLES.get(row.state, "red")),
+            Text(_seconds(view, row, monotonic)),
+            Text(row.remark, style="default" if row.finding else "dim"),
+        )
+    return table
+
+
+def _seconds(view: RunView, row: SourceRow, monotonic: float) -> str:
+    seconds = view.row_seconds(row, monotonic)
+    return "" if seconds is None else f"{seconds:.2f} s"
+
+
+class _Renderable:
+    """What rich asks again at every refresh, so that the clocks of running sources tick."""
+
+    def __init__(self, view: RunView, text: Messages, console: Console, lock: threading.Lock) -> None:
+        self._view = view
+        self._text = text
+        self._console = console
+        self._lock = lock
+
+    def __rich__(self) -> RenderableType:
+        # rich refreshes from a thread of its own while the reader's thread folds events in.
+        with self._lock:
+            return render(self._view, self._text, monotonic=time.monotonic(), height=self._console.height)
+
+
+class LiveDisplay:
+    """Shows a run on a terminal until the block ends; the table stays, the body makes room for the answer."""
+
+    def __init__(self, view: RunView, text: Messages, console: Console) -> None:
+        self._view = view
+        self._console = console
+        self._lock = threading.Lock()
+        self._live = Live(
+            _Renderable(view, text, console, self._lock), console=console, refresh_per_second=_REFRESH_PER_SECOND
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def take(self, event: Event, received: float) -> None:
+        """Fold ``event`` into the view; the next refresh shows it."""
+        with self._lock:
+            self._view.apply(event, received)
+
+    def say(self, line: str) -> None:
+        """Write a line above the view."""
+        self._console.print(Text(line))
+
+
+def print_markdown(answer: str) -> None:
+    """Write an answer to standard output as a terminal shows Markdown."""
+    Console().print(Markdown(clean(answer)))
+
+
+def stderr_console() -> Console:
+    """The console that progress goes to."""
+    return Console(stderr=True)

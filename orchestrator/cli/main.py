@@ -1,0 +1,141 @@
+"""The command ``resync-troubleshoot``: its own commands, those of installed packages, and the border for errors.
+
+Commands are imported when they are invoked (or listed by ``--help``), so that a usage error or a completion does not
+wait for Celery.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from orchestrator.cli.context import CliContext
+from orchestrator.cli.follow import INTERRUPTED
+from orchestrator.cli.signals import Terminated, endings_raise
+from orchestrator.errors import ConfigurationError, TroubleshootError, WorkersNotInstalled
+
+PROGRAM = "resync-troubleshoot"
+COMMANDS_GROUP = "resync_troubleshoot.commands"
+
+_OWN_COMMANDS = {
+    "submit": "orchestrator.cli.submit:command",
+    "watch": "orchestrator.cli.runs:watch",
+    "get": "orchestrator.cli.runs:get",
+    "cancel": "orchestrator.cli.runs:cancel",
+    "list": "orchestrator.cli.runs:list_runs",
+    "queues": "orchestrator.cli.queues:command",
+}
+_OWN_PACKAGES = ("orchestrator", "workers")
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=COMMANDS_GROUP)}
+
+
+def _explain(command: str, error: ImportError) -> TroubleshootError:
+    """Why a command cannot be imported, in terms of what to install when that is the remedy."""
+    missing = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and missing and missing not in _OWN_PACKAGES:
+        return WorkersNotInstalled(f"{command} needs {missing}: pip install 'resync-troubleshoot[workers]'")
+    return ConfigurationError(f"{command} cannot be loaded: {error}")
+
+
+class UnusableCommand(click.Command):
+    """Stands in ``--help`` for a command that cannot be imported here; invoking it says why."""
+
+    def __init__(self, name: str, problem: TroubleshootError) -> None:
+        super().__init__(
+            name,
+            short_help=f"(not usable here: {problem})",
+            add_help_option=False,
+            context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        )
+        self._problem = problem
+
+    def invoke(self, ctx: click.Context) -> object:  # noqa: ARG002  # click's signature
+        """Raise the problem."""
+        raise self._problem
+
+
+class CommandGroup(click.Group):
+    """The project's commands by name, loaded on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The client's commands first, then the installed ones by name."""
+        return [*_OWN_COMMANDS, *sorted(set(_installed()) - set(_OWN_COMMANDS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command, or one in its place that says why it cannot be."""
+        if cmd_name in _OWN_COMMANDS:
+            module, _, attribute = _OWN_COMMANDS[cmd_name].partition(":")
+            own: click.Command = getattr(import_module(module), attribute)
+            return own
+        point = _installed().get(cmd_name)
+        if point is None:
+            return None
+        try:
+            command = point.load()
+        except ImportError as error:
+            return UnusableCommand(cmd_name, _explain(cmd_name, error))
+        if not isinstance(command, click.Command):
+            return UnusableCommand(cmd_name, ConfigurationError(f"entry point {point.value!r} is not a click command"))
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a package that it misses only while it runs is told of in the same way."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise _explain(ctx.invoked_subcommand or PROGRAM, error) from error
+
+
+@click.group(
+    name=PROGRAM,
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name=PROGRAM)
+def cli() -> None:
+    """Ask why a TWS / HCL Workload Automation job failed; four sources are asked at once.
+
+    Data goes to standard output, progress to standard error; every command takes --json.
+    """
+
+
+def run(args: Sequence[str], context: CliContext) -> int:
+    """Run the command line and return its exit code; every error is one line on standard error."""
+    try:
+        result = cli.main(args=list(args), prog_name=PROGRAM, standalone_mode=False, obj=context)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _fail(context, args, " ".join(error.format_message().split()), "usage", error.exit_code)
+    except TroubleshootError as error:
+        return _fail(context, args, " ".join(str(error).split()), error.reason, error.exit_code)
+    except click.Abort:
+        context.say(context.text("interrupted"))
+        return INTERRUPTED
+    except Terminated as ended:
+        return ended.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _fail(context: CliContext, args: Sequence[str], message: str, reason: str, exit_code: int) -> int:
+    context.say(context.text("error", message=message))
+    if "--json" in args:
+        click.echo(json.dumps({"error": {"reason": reason, "message": message}}, ensure_ascii=False))
+    return exit_code
+
+
+def main() -> None:
+    """The console script."""
+    with endings_raise():
+        code = run(sys.argv[1:], CliContext(os.environ))
+    sys.exit(code)

@@ -1,0 +1,111 @@
+"""Options that several commands share, and a request built from options.
+
+A value the contract refuses is told of in terms of the option that carried it, on one line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from orchestrator.config import ParallelConfig, Settings
+from orchestrator.models import TroubleshootRequest
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_OPTIONS = {
+    "message": "MESSAGE",
+    "jobs": "--job",
+    "job_name": "--job",
+    "tws_instance_id": "--instance",
+    "user_id": "--user",
+    "session_id": "--session",
+    "language": "--language",
+    "node_timeout_seconds": "--node-timeout",
+    "total_timeout_seconds": "--total-timeout",
+    "synthesis_reserve_seconds": "--reserve",
+    "disabled_sources": "--disable",
+    "min_sources_required": "--min-sources",
+    "rag_result_limit": "--rag-limit",
+}
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+
+redis_url_option = click.option(
+    "--redis-url",
+    metavar="URL",
+    help="Broker and store. A URL with a password belongs into REDIS_URL, where other users cannot read it.",
+)
+
+
+def run_options(command: _Command) -> _Command:
+    """Add the options that shape a run: limits, sources, language."""
+    for option in reversed(_RUN_OPTIONS):
+        command = option(command)
+    return command
+
+
+_RUN_OPTIONS = (
+    click.option("--node-timeout", type=float, metavar="SECONDS", help="Soft time limit of each source (5)."),
+    click.option("--total-timeout", type=float, metavar="SECONDS", help="The answer is there by then (10)."),
+    click.option("--reserve", type=float, metavar="SECONDS", help="Time kept for the answer: min(4, 0.4 x total)."),
+    click.option("--disable", multiple=True, metavar="SOURCE", help="Leave a source out; repeatable."),
+    click.option("--min-sources", type=int, metavar="N", help="Sources that must answer (1)."),
+    click.option("--rag-limit", type=int, metavar="N", help="Passages asked of the knowledge base (5)."),
+    click.option("--language", metavar="LANGUAGE", help="pt-BR, en or es; from the question when left out."),
+)
+
+
+def build_request(settings: Settings, message: str, values: Mapping[str, Any]) -> TroubleshootRequest:
+    """The request of the options in ``values`` (by contract field name; None: not given).
+
+    Raises click.UsageError naming the option and what it must be.
+    """
+    given = {name: value for name, value in values.items() if value is not None and value != ()}
+    config_fields = {name: given.pop(name) for name in list(given) if name in ParallelConfig.model_fields}
+    defaults = {
+        "node_timeout_seconds": settings.node_timeout_seconds,
+        "total_timeout_seconds": settings.total_timeout_seconds,
+    }
+    _check_sources(config_fields.get("disabled_sources", ()))
+    try:
+        config = ParallelConfig.model_validate(defaults | config_fields)
+        return TroubleshootRequest.model_validate({"message": message, "config": config} | given)
+    except ValidationError as error:
+        raise click.UsageError(explain(error)) from None
+
+
+def _check_sources(names: tuple[str, ...]) -> None:
+    # A misspelt name would silently ask the source that was to be left out. Imported here: it reads entry points.
+    from orchestrator.sources import source_names  # noqa: PLC0415
+
+    known = source_names()
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"--disable: no source is named {name!r}; installed: {', '.join(known)}")
+
+
+def explain(error: ValidationError) -> str:
+    """The wrong fields as options, on one line: which, what was given, what it must be."""
+    return "; ".join(
+        _explain_item(item) for item in error.errors(include_url=False, include_input=True, include_context=False)
+    )
+
+
+def _explain_item(item: Mapping[str, Any]) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    for field, option in _OPTIONS.items():
+        message = re.sub(rf"\b{field}\b", option, message) if "_" in field else message
+    if not item["loc"]:
+        return message
+    field = str(item["loc"][0])
+    given = item["input"]
+    # The message of a question may hold anything; a number or a short name may be repeated to its writer.
+    shown = isinstance(given, int | float) or (isinstance(given, str) and field != "message" and len(given) <= 60)
+    if shown and repr(given) not in message:
+        message = f"{given!r} is not accepted: {message}"
+    return f"{_OPTIONS.get(field, field)}: {message}"

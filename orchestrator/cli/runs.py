@@ -1,0 +1,143 @@
+"""``watch``, ``get``, ``cancel`` and ``list``: runs that exist already."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from orchestrator.cli.context import CliContext, RunClient, pass_context
+from orchestrator.cli.follow import (
+    INTERRUPTED,
+    check_run_id,
+    exit_code,
+    follow_to_the_end,
+    outcome_exit_code,
+    print_report,
+)
+from orchestrator.cli.options import json_option, redis_url_option
+from orchestrator.cli.tables import Row, format_table
+from orchestrator.cli.view import one_line
+from orchestrator.models import EventType, RunOutcome, RunState, RunSummary
+
+
+@click.command("watch", short_help="Follow a run to its end.")
+@click.argument("run_id")
+@click.option("--after", default="0", metavar="EVENT", show_default=True, help="Resume after this event id.")
+@json_option
+@redis_url_option
+@pass_context
+def watch(context: CliContext, /, *, run_id: str, after: str, as_json: bool, redis_url: str | None) -> int:
+    """Follow RUN_ID to its end and print the answer; with --json, one event a line on standard output.
+
+    Ctrl-C detaches; the run goes on. Exit codes are those of submit; 7: no such run is stored.
+    """
+    check_run_id(run_id)
+    with context.client(context.settings(redis_url)) as client:
+        if as_json:
+            return _watch_json(context, client, run_id, after)
+        return follow_to_the_end(context, client, run_id, as_json=False, after=after)
+
+
+def _watch_json(context: CliContext, client: RunClient, run_id: str, after: str) -> int:
+    try:
+        for event in client.stream(run_id, after=after):
+            click.echo(event.model_dump_json())
+            if event.type is EventType.CANCELLED:
+                return outcome_exit_code(RunOutcome.CANCELLED)
+        return exit_code(client.result(run_id))
+    except KeyboardInterrupt:
+        context.say(context.text("detached", run_id=run_id))
+        return INTERRUPTED
+
+
+@click.command("get", short_help="Print a run as it stands, without waiting.")
+@click.argument("run_id")
+@json_option
+@redis_url_option
+@pass_context
+def get(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str | None) -> int:
+    """Print RUN_ID as it stands: the answer when there is one, else how far it is.
+
+    Exit codes are those of submit for a run that has ended, 0 for an open one, 7: no such run is stored.
+    """
+    check_run_id(run_id)
+    with context.client(context.settings(redis_url)) as client:
+        snapshot = client.get(run_id)
+    if as_json:
+        click.echo(snapshot.model_dump_json(indent=2))
+    elif snapshot.report is not None:
+        print_report(context, snapshot.report, as_json=False)
+    else:
+        finished = sum(1 for source in snapshot.sources.values() if source.get("outcome"))
+        planned = len(snapshot.sources if snapshot.plan is None else snapshot.plan.sources)
+        state = context.text.word("run", (snapshot.outcome or snapshot.state).value)
+        context.say(context.text("still_open", run_id=run_id, state=state, finished=finished, planned=planned))
+    if snapshot.report is not None:
+        return exit_code(snapshot.report)
+    return 0 if snapshot.outcome is None else outcome_exit_code(snapshot.outcome)
+
+
+@click.command("cancel", short_help="Cancel a run.")
+@click.argument("run_id")
+@json_option
+@redis_url_option
+@pass_context
+def cancel(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str | None) -> int:
+    """Cancel RUN_ID: its sources stop at their next step and nothing more is written.
+
+    Exit code 0 when it is cancelled, 1 when it had ended before, 7 when no such run is stored.
+    """
+    check_run_id(run_id)
+    with context.client(context.settings(redis_url)) as client:
+        summary = client.cancel(run_id)
+    if as_json:
+        click.echo(summary.model_dump_json(indent=2))
+    if summary.state is RunState.CANCELLED:
+        context.say(context.text("cancel_done", run_id=run_id))
+        return 0
+    outcome = context.text.word("run", (summary.outcome or summary.state).value)
+    context.say(context.text("cancel_late", run_id=run_id, outcome=outcome))
+    return 1
+
+
+@click.command("list", short_help="List the newest runs.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
+@json_option
+@redis_url_option
+@pass_context
+def list_runs(context: CliContext, /, *, limit: int, as_json: bool, redis_url: str | None) -> int:
+    """List the newest runs, newest first."""
+    with context.client(context.settings(redis_url)) as client:
+        summaries = client.list(limit=limit)
+    if as_json:
+        click.echo(json.dumps([summary.model_dump(mode="json") for summary in summaries], ensure_ascii=False, indent=2))
+        return 0
+    if not summaries:
+        context.say(context.text("no_runs"))
+        return 0
+    text = context.text
+    head = tuple(text(f"column_{name}") for name in ("run", "state", "age", "time", "jobs", "message"))
+    now_ms = time.time() * 1000
+    click.echo(format_table(head, [_row(context, summary, now_ms) for summary in summaries]))
+    return 0
+
+
+def _row(context: CliContext, summary: RunSummary, now_ms: float) -> Row:
+    latency = "" if summary.total_latency_ms is None else f"{summary.total_latency_ms / 1000:.2f} s"
+    return (
+        summary.run_id,
+        context.text.word("run", (summary.outcome or summary.state).value),
+        _age(max(0.0, (now_ms - summary.created_at_ms) / 1000)),
+        latency,
+        ",".join(summary.jobs),
+        one_line(summary.message, 60),
+    )
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

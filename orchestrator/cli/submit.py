@@ -1,0 +1,81 @@
+"""``submit``: ask a question and wait for the answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.follow import follow_to_the_end
+from orchestrator.cli.options import build_request, json_option, redis_url_option, run_options
+
+
+def _check_run_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not (8 <= len(value) <= 64 and value.isascii() and _is_id(value)):
+        raise click.BadParameter(f"{value!r} must be 8 to 64 letters, digits, '-' or '_', not starting with a sign")
+    return value
+
+
+def _is_id(value: str) -> bool:
+    return value[0].isalnum() and value.replace("-", "").replace("_", "").isalnum()
+
+
+@click.command("submit", short_help="Ask a question and wait for the answer.")
+@click.argument("message")
+@click.option("--job", "jobs", multiple=True, metavar="JOB", help="JOB or WS#STREAM.JOB; repeatable.")
+@click.option("--instance", metavar="NAME", help="TWS instance to ask.")
+@run_options
+@click.option("--user", metavar="ID", help="Who asks.")
+@click.option("--session", metavar="ID", help="The conversation this belongs to.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
+@click.option("--run-id", callback=_check_run_id, metavar="ID", help="Id of the new run; made up when left out.")
+@click.option("--watch/--no-wait", "wait", default=True, help="Follow the run, or only print its id.")
+@json_option
+@redis_url_option
+@pass_context
+def command(
+    context: CliContext,
+    /,
+    *,
+    message: str,
+    run_id: str | None,
+    idempotency_key: str | None,
+    wait: bool,
+    as_json: bool,
+    redis_url: str | None,
+    **options: Any,
+) -> int:
+    """Ask MESSAGE of every source and print the answer.
+
+    Progress goes to standard error, the answer to standard output. Ctrl-C detaches; the run goes on.
+
+    Exit codes: 0 complete, 1 failed, 2 usage, 3 partial, 4 timed out, 5 broker or store unreachable, 6 cancelled,
+    130 interrupted.
+    """
+    settings = context.settings(redis_url)
+    request = build_request(
+        settings,
+        message,
+        {
+            "jobs": options["jobs"],
+            "tws_instance_id": options["instance"],
+            "user_id": options["user"],
+            "session_id": options["session"],
+            "language": options["language"],
+            "node_timeout_seconds": options["node_timeout"],
+            "total_timeout_seconds": options["total_timeout"],
+            "synthesis_reserve_seconds": options["reserve"],
+            "disabled_sources": options["disable"],
+            "min_sources_required": options["min_sources"],
+            "rag_result_limit": options["rag_limit"],
+        },
+    )
+    with context.client(settings) as client:
+        accepted = client.submit(request, run_id=run_id, idempotency_key=idempotency_key)
+        if wait:
+            return follow_to_the_end(context, client, accepted, as_json=as_json)
+    click.echo(json.dumps({"run_id": accepted}) if as_json else accepted)
+    context.say(context.text("submitted", run_id=accepted))
+    return 0

@@ -1,0 +1,232 @@
+"""What a reader of a run sees, folded from its events; shared by the live view and the plain lines.
+
+Pure state: no terminal, no clock of its own. Elapsed times use the events' times (the store's clock) plus this
+process's monotonic time since the newest event, so that a skewed local clock never shows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.models import Event, RunOutcome, source_key
+
+PLANNED = "planned"
+RUNNING = "running"
+
+# Findings and answers quote logs: an escape sequence in a log must not reach the terminal, nor text be reordered.
+_UNSAFE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """``text`` without control characters, escape sequences and bidirectional overrides; newlines and tabs stay."""
+    return _UNSAFE.sub("", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The text as a single clean line of at most ``limit`` characters."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+@dataclass(slots=True)
+class SourceRow:
+    """One planned source. ``state`` is ``planned``, ``running`` or the outcome of the source."""
+
+    source: str
+    job: str | None = None
+    limit_seconds: float | None = None
+    state: str = PLANNED
+    started_at_ms: int | None = None
+    latency_ms: float | None = None
+    finding: str = ""
+    error: str = ""
+    reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """True until the source has ended."""
+        return self.state in (PLANNED, RUNNING)
+
+    @property
+    def remark(self) -> str:
+        """The finding in one line, or why there is none."""
+        return one_line(self.finding or self.error or self.reason)
+
+
+@dataclass(slots=True)
+class RunView:
+    """The run as far as its events tell; ``apply`` folds in the next one."""
+
+    run_id: str = ""
+    accepted_at_ms: int | None = None
+    total_seconds: float | None = None
+    intent: str = ""
+    confidence: float = 0.0
+    language: str = ""
+    notes: tuple[str, ...] = ()
+    rows: dict[str, SourceRow] = field(default_factory=dict)
+    attempt: int = 0
+    synthesis_by: str = ""
+    aggregated: dict[str, Any] = field(default_factory=dict)
+    draft: str = ""
+    tokens: str = ""
+    answer: str = ""
+    outcome: str = ""
+    mode: str = ""
+    committed_by: str = ""
+    total_latency_ms: float | None = None
+    last_event_id: str = "0"
+    _last_at_ms: int | None = None
+    _last_received: float = 0.0
+
+    @property
+    def is_closed(self) -> bool:
+        """True once the terminal event has been seen."""
+        return bool(self.outcome)
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """The jobs of the rows, in order."""
+        return tuple(dict.fromkeys(row.job for row in self.rows.values() if row.job is not None))
+
+    def name_of(self, row: SourceRow) -> str:
+        """The source's name, with the job when the run is about several."""
+        return f"{row.source} [{row.job}]" if row.job is not None and len(self.jobs) > 1 else row.source
+
+    @property
+    def body(self) -> str:
+        """The text to show now: the answer, else what the model has written so far, else the draft."""
+        return self.answer or self.tokens or self.draft
+
+    def now_ms(self, monotonic: float) -> int | None:
+        """The store's time as known here, from the newest event."""
+        if self._last_at_ms is None:
+            return None
+        return self._last_at_ms + round(max(0.0, monotonic - self._last_received) * 1000)
+
+    def elapsed_seconds(self, monotonic: float) -> float | None:
+        """Seconds since the run was accepted; of a closed run, how long it took."""
+        if self.total_latency_ms is not None:
+            return self.total_latency_ms / 1000
+        now = self._last_at_ms if self.is_closed else self.now_ms(monotonic)
+        if now is None or self.accepted_at_ms is None:
+            return None
+        return max(0.0, (now - self.accepted_at_ms) / 1000)
+
+    def row_seconds(self, row: SourceRow, monotonic: float) -> float | None:
+        """How long the source took, or has taken so far."""
+        if row.latency_ms is not None:
+            return row.latency_ms / 1000
+        now = self._last_at_ms if self.is_closed else self.now_ms(monotonic)
+        if row.state != RUNNING or row.started_at_ms is None or now is None:
+            return None
+        return max(0.0, (now - row.started_at_ms) / 1000)
+
+    def apply(self, event: Event, received: float) -> bool:
+        """Fold in ``event``, received at that monotonic time. False when it changes nothing that is shown."""
+        self.run_id = event.run_id
+        self.last_event_id = event.id
+        self._last_at_ms = event.at_ms
+        self._last_received = received
+        if self.is_closed:
+            return False
+        # One method per event type, of the type's name.
+        return bool(getattr(self, f"_{event.type.value}")(event))
+
+    def _accepted(self, event: Event) -> bool:
+        self.accepted_at_ms = event.at_ms
+        self.total_seconds = event.data.get("total_seconds")
+        return True
+
+    def _routed(self, event: Event) -> bool:
+        data = event.data
+        self.intent = str(data.get("intent", ""))
+        self.confidence = float(data.get("confidence") or 0.0)
+        self.language = str(data.get("language", ""))
+        self.notes = tuple(data.get("notes") or ())
+        known, self.rows = self.rows, {}
+        for planned in data.get("sources") or ():
+            source, job = planned["source"], planned.get("job")
+            key = planned.get("key") or source_key(source, job)
+            row = known.pop(key, None) or SourceRow(source=source, job=job)
+            row.limit_seconds = planned.get("limit_seconds")
+            self.rows[key] = row
+        self.rows |= known
+        return True
+
+    def _row(self, data: dict[str, Any]) -> SourceRow:
+        source, job = str(data.get("source", "")), data.get("job")
+        return self.rows.setdefault(source_key(source, job), SourceRow(source=source, job=job))
+
+    def _source_started(self, event: Event) -> bool:
+        row = self._row(event.data)
+        if not row.is_open:
+            return False
+        row.state = RUNNING
+        row.started_at_ms = event.at_ms
+        return True
+
+    def _source_finished(self, event: Event) -> bool:
+        row = self._row(event.data)
+        row.state = str(event.data.get("outcome") or "error")
+        row.latency_ms = event.data.get("latency_ms")
+        row.finding = str(event.data.get("finding") or "")
+        row.error = str(event.data.get("error") or "")
+        row.reason = str(event.data.get("reason") or "")
+        return True
+
+    def _enter_attempt(self, attempt: int) -> bool:
+        """False for what an older holder of the lease wrote; a newer attempt drops the older texts."""
+        if attempt < self.attempt:
+            return False
+        if attempt > self.attempt:
+            self.attempt = attempt
+            self.draft = self.tokens = ""
+        return True
+
+    def _synthesis_started(self, event: Event) -> bool:
+        if not self._enter_attempt(event.attempt):
+            return False
+        self.synthesis_by = str(event.data.get("by") or "")
+        return True
+
+    def _aggregated(self, event: Event) -> bool:
+        if not self._enter_attempt(event.attempt):
+            return False
+        self.aggregated = dict(event.data)
+        return True
+
+    def _draft(self, event: Event) -> bool:
+        if not self._enter_attempt(event.attempt):
+            return False
+        self.draft = clean(str(event.data.get("text") or ""))
+        return True
+
+    def _token(self, event: Event) -> bool:
+        if not self._enter_attempt(event.attempt):
+            return False
+        self.tokens += clean(str(event.data.get("text") or ""))
+        return True
+
+    def _final(self, event: Event) -> bool:
+        data = event.data
+        self.outcome = str(data.get("outcome") or RunOutcome.FAILED.value)
+        self.mode = str(data.get("mode") or "")
+        self.committed_by = str(data.get("committed_by") or "")
+        self.answer = clean(str(data.get("response") or ""))
+        self.total_latency_ms = data.get("total_latency_ms")
+        for failure in data.get("errors") or ():
+            row = self.rows.get(source_key(str(failure.get("source", "")), failure.get("job")))
+            # A source that reported itself has the better words; the rest (no worker, lost) only stands here.
+            if row is not None and row.is_open:
+                row.state = str(failure.get("outcome") or "error")
+                row.error = str(failure.get("error") or "")
+                row.reason = str(failure.get("reason") or "")
+        return True
+
+    def _cancelled(self, event: Event) -> bool:
+        self.outcome = RunOutcome.CANCELLED.value
+        self.committed_by = str(event.data.get("by") or "")
+        return True

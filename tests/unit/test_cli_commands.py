@@ -1,0 +1,368 @@
+"""The client's commands over a fake client: what is printed where, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from orchestrator.cli.context import CliContext
+from orchestrator.cli.main import run
+from orchestrator.config import Settings
+from orchestrator.errors import Overloaded, RunNotFound, StoreUnreachable
+from orchestrator.models import (
+    AnswerMode,
+    Event,
+    EventType,
+    Report,
+    RunOutcome,
+    RunSnapshot,
+    RunState,
+    RunSummary,
+    TroubleshootRequest,
+)
+
+RUN = "run-0000-0001"
+
+
+def report(outcome: RunOutcome = RunOutcome.COMPLETE, **fields: object) -> Report:
+    return Report.model_validate(
+        {"run_id": RUN, "outcome": outcome, "mode": AnswerMode.DETERMINISTIC, "response": "# S0C7\nbad data"} | fields
+    )
+
+
+def events() -> list[Event]:
+    return [
+        Event(id="1-0", run_id=RUN, type=EventType.ACCEPTED, at_ms=1, data={"total_seconds": 10}),
+        Event(
+            id="2-0",
+            run_id=RUN,
+            type=EventType.FINAL,
+            at_ms=900,
+            data={"outcome": "complete", "mode": "deterministic", "response": "r", "committed_by": "s"},
+        ),
+    ]
+
+
+@dataclass
+class FakeClient:
+    """Answers from what it was given; keeps what it was asked."""
+
+    report: Report = field(default_factory=report)
+    stream_error: BaseException | None = None
+    submit_error: BaseException | None = None
+    settings: Settings | None = None
+    requests: list[TroubleshootRequest] = field(default_factory=list)
+    calls: list[tuple[str, object]] = field(default_factory=list)
+    summaries: list[RunSummary] = field(default_factory=list)
+    snapshot: RunSnapshot | None = None
+    closed: bool = False
+
+    def submit(
+        self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
+    ) -> str:
+        if self.submit_error is not None:
+            raise self.submit_error
+        self.requests.append(request)
+        self.calls.append(("submit", (run_id, idempotency_key)))
+        return run_id or RUN
+
+    def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
+        self.calls.append(("result", run_id))
+        return self.report
+
+    def stream(self, run_id: str, *, after: str = "0") -> Iterator[Event]:
+        self.calls.append(("stream", after))
+        yield from events()[:1]
+        if self.stream_error is not None:
+            raise self.stream_error
+        yield from events()[1:]
+
+    def get(self, run_id: str) -> RunSnapshot:
+        if self.snapshot is None:
+            raise RunNotFound(f"no run {run_id!r} is stored")
+        return self.snapshot
+
+    def cancel(self, run_id: str) -> RunSummary:
+        return self.summaries[0]
+
+    def list(self, *, limit: int = 20) -> list[RunSummary]:
+        return self.summaries[:limit]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+def cli(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> Cli:
+    def call(*args: str, **environ: str) -> Result:
+        def open_client(settings: Settings) -> FakeClient:
+            client.settings = settings
+            return client
+
+        code = run(args, CliContext(environ, open_client))
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+def summary(state: RunState, outcome: RunOutcome | None = None) -> RunSummary:
+    return RunSummary(
+        run_id=RUN, state=state, outcome=outcome, message="Job BATCH001\nfalhou", created_at_ms=0, deadline_ms=10
+    )
+
+
+def test_submit_prints_the_answer_on_stdout_and_progress_on_stderr(cli: Cli, client: FakeClient) -> None:
+    """Standard output holds the answer and nothing else; the connection is closed."""
+    result = cli("submit", "Job BATCH001 falhou")
+    assert (result.code, result.out) == (0, "# S0C7\nbad data\n")
+    assert result.err.splitlines()[0] == f"run {RUN}: accepted, an answer within 10 s"
+    assert client.closed
+
+
+def test_submit_passes_every_option(cli: Cli, client: FakeClient) -> None:
+    """Each option reaches the request's field, the run id and the key the client."""
+    options = (
+        "--job A1 --job WS#STREAM.B2 --instance prod --node-timeout 2 --total-timeout 6 --reserve 1.5 "
+        "--disable metrics --min-sources 2 --rag-limit 3 --user u --session s --language en "
+        "--idempotency-key k --run-id my-run-001"
+    )
+    assert cli("submit", "why?", *options.split()).code == 0
+    (request,) = client.requests
+    config = request.config
+    assert request.jobs == ("A1", "WS#STREAM.B2")
+    assert (request.tws_instance_id, request.user_id, request.session_id, request.language) == ("prod", "u", "s", "en")
+    assert (config.node_timeout_seconds, config.total_timeout_seconds, config.reserve_seconds) == (2, 6, 1.5)
+    assert (config.disabled_sources, config.min_sources_required, config.rag_result_limit) == (("metrics",), 2, 3)
+    assert client.calls[0] == ("submit", ("my-run-001", "k"))
+
+
+def test_submit_takes_limits_from_the_environment(cli: Cli, client: FakeClient) -> None:
+    """Without options the limits are those of the environment."""
+    cli("submit", "why?", RESYNC_NODE_TIMEOUT_SECONDS="1", RESYNC_TOTAL_TIMEOUT_SECONDS="3")
+    assert (client.requests[0].config.node_timeout_seconds, client.requests[0].config.total_timeout_seconds) == (1, 3)
+
+
+def test_redis_url_option_wins_over_the_environment(cli: Cli, client: FakeClient) -> None:
+    """--redis-url stands in for REDIS_URL."""
+    cli("submit", "why?", "--redis-url", "redis://b:2/0", REDIS_URL="redis://a:1/0")
+    assert client.settings is not None
+    assert client.settings.redis_url == "redis://b:2/0"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (RunOutcome.COMPLETE, 0),
+        (RunOutcome.FAILED, 1),
+        (RunOutcome.PARTIAL, 3),
+        (RunOutcome.TIMED_OUT, 4),
+        (RunOutcome.CANCELLED, 6),
+    ],
+)
+def test_exit_code_tells_the_outcome(cli: Cli, client: FakeClient, outcome: RunOutcome, code: int) -> None:
+    """Every outcome has its own exit code, for submit and watch."""
+    client.report = report(outcome)
+    assert cli("submit", "why?").code == code
+    assert cli("watch", RUN).code == code
+
+
+def test_submit_json_prints_the_report(cli: Cli, client: FakeClient) -> None:
+    """With --json standard output is the report and parses as one."""
+    result = cli("submit", "why?", "--json")
+    assert Report.model_validate_json(result.out) == client.report
+
+
+def test_submit_no_wait_prints_the_run_id(cli: Cli, client: FakeClient) -> None:
+    """--no-wait ends at once with the id alone on standard output and the way to follow it on standard error."""
+    result = cli("submit", "why?", "--no-wait")
+    assert (result.code, result.out) == (0, f"{RUN}\n")
+    assert f"resync-troubleshoot watch {RUN}" in result.err
+    assert [name for name, _ in client.calls] == ["submit"]
+    assert json.loads(cli("submit", "why?", "--no-wait", "--json").out) == {"run_id": RUN}
+
+
+def test_ctrl_c_detaches_and_says_how_to_resume(cli: Cli, client: FakeClient) -> None:
+    """Ctrl-C leaves the run alone, prints the command that resumes it and exits 130."""
+    client.stream_error = KeyboardInterrupt()
+    result = cli("submit", "why?", LANG="pt_BR.UTF-8")
+    assert result.code == 130
+    assert result.err.splitlines()[-1] == (
+        f"desconectado; a execução continua. Para retomar: resync-troubleshoot watch {RUN}"
+    )
+    assert ("result", RUN) not in client.calls
+    assert cli("watch", RUN, "--json").code == 130
+
+
+def test_broken_stream_still_gives_the_answer(cli: Cli, client: FakeClient) -> None:
+    """When the stream breaks off the command still waits for the client's answer."""
+    client.stream_error = StoreUnreachable()
+    client.report = report(RunOutcome.PARTIAL, committed=False, reason="store_unreachable")
+    result = cli("submit", "why?")
+    assert result.code == 5
+    assert result.out.startswith("# S0C7")
+    assert "the store stopped answering" in result.err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--job", "../x"), ("--job", "'../x'", "is not a TWS job name", "expected")),
+        (("--node-timeout", "-1"), ("--node-timeout", "-1.0", "greater than 0")),
+        (("--node-timeout", "soon"), ("--node-timeout", "'soon'", "not a valid float")),
+        (("--total-timeout", "nan"), ("--total-timeout", "nan", "finite")),
+        (("--total-timeout", "4"), ("--node-timeout (5) must be less than --total-timeout (4)",)),
+        (("--reserve", "10"), ("--reserve (10) must be less than --total-timeout (10)",)),
+        (("--instance", "a b"), ("--instance", "'a b'")),
+        (("--disable", "metric"), ("--disable", "'metric'", "installed: tws_status, rag_search, log_cache, metrics")),
+        (("--rag-limit", "0"), ("--rag-limit", "greater than or equal to 1")),
+        (("--language", "fr"), ("--language", "'fr'", "'pt-BR'")),
+        (("--run-id", "short"), ("--run-id", "'short'", "8 to 64")),
+        (("--nodes-timeout", "1"), ("No such option", "--nodes-timeout")),
+        (("--redis-url", "http://x"), ("REDIS_URL", "must start with redis://")),
+    ],
+)
+def test_wrong_option_gives_one_clear_line(
+    cli: Cli, client: FakeClient, args: tuple[str, ...], words: tuple[str]
+) -> None:
+    """A wrong value is told of on one line that names the option and what it must be, with exit code 2."""
+    result = cli("submit", "why?", *args)
+    assert result.code == 2
+    assert result.out == ""
+    assert len(result.err.splitlines()) == 1
+    for word in words:
+        assert word in result.err
+    assert client.requests == []
+
+
+def test_empty_message_is_refused(cli: Cli) -> None:
+    """An empty question is a usage error that shows what a question looks like."""
+    result = cli("submit", "  ")
+    assert result.code == 2
+    assert "MESSAGE: the message is empty" in result.err
+
+
+def test_refused_message_is_not_repeated(cli: Cli) -> None:
+    """A question that is refused is not written back: it may hold a password."""
+    result = cli("submit", "senha=abc " * 1000)
+    assert result.code == 2
+    assert "senha" not in result.err
+
+
+@pytest.mark.parametrize(("error", "code"), [(StoreUnreachable("redis at h:1 does not answer"), 5), (Overloaded(), 5)])
+def test_client_errors_are_one_line(cli: Cli, client: FakeClient, error: Exception, code: int) -> None:
+    """An error of the client is one line and its exit code; with --json standard output has it for programs."""
+    client.submit_error = error
+    result = cli("submit", "why?", "--json")
+    assert result.code == code
+    assert result.err == f"error: {error}\n"
+    assert json.loads(result.out)["error"] == {"reason": error.reason, "message": str(error)}  # type: ignore[attr-defined]
+
+
+def test_watch_json_prints_one_event_a_line(cli: Cli, client: FakeClient) -> None:
+    """watch --json writes the events as JSON lines, resuming after the given id."""
+    result = cli("watch", RUN, "--json", "--after", "1-0")
+    assert [Event.model_validate_json(line).id for line in result.out.splitlines()] == ["1-0", "2-0"]
+    assert client.calls[0] == ("stream", "1-0")
+
+
+@pytest.mark.parametrize("command", ["watch", "get", "cancel"])
+@pytest.mark.parametrize("run_id", ["nope", "../../etc/passwd", "a:b:c:d:e"])
+def test_what_is_no_run_id_is_an_unknown_run(cli: Cli, client: FakeClient, command: str, run_id: str) -> None:
+    """An id that no run can have exits 7 without asking the store."""
+    assert cli(command, run_id).code == 7
+    assert client.settings is None
+
+
+def test_get_of_an_unknown_run_exits_7(cli: Cli) -> None:
+    """A run that is not stored has an exit code of its own."""
+    assert cli("get", RUN).code == 7
+
+
+def test_get_prints_what_there_is(cli: Cli, client: FakeClient) -> None:
+    """An open run tells how far it is with exit code 0; an ended one prints its answer with its own code."""
+    request = TroubleshootRequest(message="why?")
+    client.snapshot = RunSnapshot(
+        run_id=RUN,
+        state=RunState.DISPATCHED,
+        request=request,
+        sources={"metrics": {"state": "finished", "outcome": "ok"}, "log_cache": {"state": "started"}},
+        created_at_ms=0,
+        deadline_ms=10,
+    )
+    result = cli("get", RUN)
+    assert (result.code, result.out) == (0, "")
+    assert "1 of 2 sources have finished" in result.err
+    ended = report(RunOutcome.PARTIAL)
+    client.snapshot = client.snapshot.model_copy(
+        update={"state": RunState.DONE, "outcome": ended.outcome, "report": ended}
+    )
+    result = cli("get", RUN)
+    assert (result.code, result.out) == (3, "# S0C7\nbad data\n")
+    assert RunSnapshot.model_validate_json(cli("get", RUN, "--json").out) == client.snapshot
+
+
+def test_cancel_tells_whether_it_came_in_time(cli: Cli, client: FakeClient) -> None:
+    """A cancelled run exits 0; one that had ended before exits 1 and says how it ended."""
+    client.summaries = [summary(RunState.CANCELLED, RunOutcome.CANCELLED)]
+    assert cli("cancel", RUN).code == 0
+    client.summaries = [summary(RunState.DONE, RunOutcome.COMPLETE)]
+    result = cli("cancel", RUN)
+    assert result.code == 1
+    assert "had already ended: complete" in result.err
+
+
+def test_list_prints_a_line_a_run(cli: Cli, client: FakeClient) -> None:
+    """Each run is one line whatever its message holds; --json is a list of summaries; none is said."""
+    assert cli("list").out == ""
+    client.summaries = [summary(RunState.DONE, RunOutcome.COMPLETE), summary(RunState.DISPATCHED)]
+    lines = cli("list").out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].split()[:2] == [RUN, "complete"]
+    assert lines[1].endswith("Job BATCH001 falhou")
+    assert [item["run_id"] for item in json.loads(cli("list", "--json").out)] == [RUN, RUN]
+    assert cli("list", "--limit", "0").code == 2
+
+
+def test_answer_is_cleaned_for_the_terminal(cli: Cli, client: FakeClient) -> None:
+    """An escape sequence quoted from a log does not reach the terminal."""
+    client.report = report(response="log: \x1b[2Jwiped")
+    assert cli("submit", "why?").out == "log: wiped\n"
+
+
+def test_help_stays_light() -> None:
+    """--help lists every command without importing an HTTP client, a model's SDK or rich."""
+    code = (
+        "import sys\n"
+        "from orchestrator.cli.context import CliContext\n"
+        "from orchestrator.cli.main import run\n"
+        "code = run(['--help'], CliContext({}))\n"
+        "heavy = {'httpx2', 'openai', 'rich', 'numpy', 'prometheus_client', 'tornado'} & set(sys.modules)\n"
+        "print('heavy:', sorted(heavy))\n"
+        "sys.exit(code)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "heavy: []" in result.stdout
+    for name in ("submit", "watch", "get", "cancel", "list", "queues"):
+        assert f"  {name} " in result.stdout

@@ -1,0 +1,269 @@
+"""RunView: a run's events folded into what a reader sees."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from orchestrator.cli.messages import TEXTS, Messages, language_of
+from orchestrator.cli.plain import PlainDisplay
+from orchestrator.cli.view import RunView, clean, one_line
+from orchestrator.models import Event, EventType, Language, SourceOutcome
+
+RUN = "run-0000-0001"
+
+
+class Script:
+    """Writes events of one run with growing ids, one every 100 ms of the store's clock."""
+
+    def __init__(self) -> None:
+        self._ids = count(1)
+
+    def __call__(self, kind: EventType, *, attempt: int = 0, **data: Any) -> Event:
+        number = next(self._ids)
+        return Event(id=f"{number}-0", run_id=RUN, type=kind, at_ms=1_000 + 100 * number, attempt=attempt, data=data)
+
+
+def planned(*names: str, job: str | None = "BATCH001") -> list[dict[str, Any]]:
+    return [{"key": f"{n}|{job}", "source": n, "job": job, "limit_seconds": 5.0} for n in names]
+
+
+def fold(*events: Event) -> RunView:
+    view = RunView()
+    for event in events:
+        view.apply(event, 50.0)
+    return view
+
+
+def opening(write: Script) -> list[Event]:
+    return [
+        write(EventType.ACCEPTED, total_seconds=10.0, deadline_ms=11_000, jobs=["BATCH001"], message="?"),
+        write(EventType.ROUTED, intent="troubleshoot", confidence=0.9, sources=planned("tws_status", "metrics")),
+    ]
+
+
+def test_view_has_a_row_per_planned_source() -> None:
+    """A routed run shows every planned source in the plan's order before any has started."""
+    view = fold(*opening(Script()))
+    assert [(row.source, row.state) for row in view.rows.values()] == [
+        ("tws_status", "planned"),
+        ("metrics", "planned"),
+    ]
+    assert view.total_seconds == 10.0
+
+
+def test_view_follows_a_source() -> None:
+    """A source goes from planned to running to its outcome, with its time and finding."""
+    write = Script()
+    view = fold(*opening(write), write(EventType.SOURCE_STARTED, source="metrics", job="BATCH001", worker="w"))
+    row = view.rows["metrics|BATCH001"]
+    assert row.state == "running"
+    assert view.row_seconds(row, 50.5) == pytest.approx(0.5)
+    view.apply(
+        write(
+            EventType.SOURCE_FINISHED,
+            source="metrics",
+            job="BATCH001",
+            outcome="ok",
+            latency_ms=310.0,
+            finding="CPU 97 %",
+        ),
+        51.0,
+    )
+    assert (row.state, row.remark, view.row_seconds(row, 99.0)) == ("ok", "CPU 97 %", pytest.approx(0.31))
+
+
+def test_view_ignores_a_start_after_the_end() -> None:
+    """A start that is delivered after the source's end does not reopen its row."""
+    write = Script()
+    start = write(EventType.SOURCE_STARTED, source="metrics", job="BATCH001")
+    end = write(EventType.SOURCE_FINISHED, source="metrics", job="BATCH001", outcome="timeout", latency_ms=5000)
+    assert fold(*opening(write), end, start).rows["metrics|BATCH001"].state == "timeout"
+
+
+def test_view_clock_is_the_stores() -> None:
+    """Elapsed time comes from the events' clock and this process's monotonic time, whatever the local date is."""
+    view = fold(*opening(Script()))
+    assert view.elapsed_seconds(52.0) == pytest.approx(2.1)
+
+
+def test_view_drops_texts_of_older_attempts() -> None:
+    """A newer attempt drops the draft and the tokens; what the older holder still writes is ignored."""
+    write = Script()
+    view = fold(
+        *opening(write),
+        write(EventType.SYNTHESIS_STARTED, attempt=1, by="first"),
+        write(EventType.DRAFT, attempt=1, text="old draft"),
+        write(EventType.TOKEN, attempt=1, text="old token"),
+    )
+    assert view.body == "old token"
+    view.apply(write(EventType.SYNTHESIS_STARTED, attempt=2, by="second"), 50.0)
+    assert (view.body, view.synthesis_by) == ("", "second")
+    assert not view.apply(write(EventType.TOKEN, attempt=1, text="late"), 50.0)
+    view.apply(write(EventType.TOKEN, attempt=2, text="new"), 50.0)
+    assert view.body == "new"
+
+
+def test_view_shows_tokens_over_the_draft_and_the_answer_over_both() -> None:
+    """The draft gives way to the model's words, and these to the committed answer."""
+    write = Script()
+    view = fold(*opening(write), write(EventType.DRAFT, text="draft"))
+    shown = [view.body]
+    for event in (
+        write(EventType.TOKEN, text="a "),
+        write(EventType.TOKEN, text="b"),
+        write(EventType.FINAL, outcome="complete", mode="llm", committed_by="s", response="answer"),
+    ):
+        view.apply(event, 50.0)
+        shown.append(view.body)
+    assert shown == ["draft", "a ", "a b", "answer"]
+
+
+def test_view_takes_the_silent_sources_from_the_final_event() -> None:
+    """A source that never reported gets its state and reason from the final event; one that reported keeps its own."""
+    write = Script()
+    view = fold(
+        *opening(write),
+        write(EventType.SOURCE_FINISHED, source="metrics", job="BATCH001", outcome="error", error="refused"),
+        write(
+            EventType.FINAL,
+            outcome="failed",
+            mode="error",
+            committed_by="watcher",
+            response="",
+            errors=[
+                {"source": "metrics", "job": "BATCH001", "outcome": "error", "error": "other words"},
+                {"source": "tws_status", "job": "BATCH001", "outcome": "not_started", "error": "no worker"},
+            ],
+        ),
+    )
+    assert [(row.state, row.remark) for row in view.rows.values()] == [
+        ("not_started", "no worker"),
+        ("error", "refused"),
+    ]
+
+
+def test_view_is_closed_by_the_terminal_event() -> None:
+    """After the terminal event nothing changes any more."""
+    write = Script()
+    view = fold(*opening(write), write(EventType.CANCELLED, by="cli"))
+    assert view.is_closed
+    assert view.outcome == "cancelled"
+    assert not view.apply(write(EventType.DRAFT, text="too late"), 50.0)
+    assert view.body == ""
+
+
+def test_view_names_jobs_only_when_there_are_several() -> None:
+    """With one job a row is the source's name; with more each row says which job."""
+    write = Script()
+    one = fold(*opening(write))
+    two = fold(
+        write(
+            EventType.ROUTED,
+            intent="status",
+            confidence=1,
+            sources=planned("metrics") + planned("metrics", job="BATCH002"),
+        )
+    )
+    assert [one.name_of(row) for row in one.rows.values()] == ["tws_status", "metrics"]
+    assert [two.name_of(row) for row in two.rows.values()] == ["metrics [BATCH001]", "metrics [BATCH002]"]
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_view_takes_every_event_type_without_data(kind: EventType) -> None:
+    """Every kind of event is understood, even one that a newer server left fields out of."""
+    view = fold(Script()(kind))
+    assert view.last_event_id == "1-0"
+
+
+def test_clean_removes_what_a_terminal_would_obey() -> None:
+    """Escape sequences, control characters and direction overrides of a quoted log never reach the terminal."""
+    assert clean("\x1b[2J\x1b[31mS0C7\x1b[0m\x07 a\u202eb\tc\nd\r\n\x9b31m") == "S0C7 ab\tc\nd\n31m"
+
+
+def test_one_line_is_one_line() -> None:
+    """A finding of several lines is shown on one and cut with a mark."""
+    assert one_line("a\n  b\tc") == "a b c"
+    assert one_line("x" * 300, limit=10) == "x" * 9 + "…"
+
+
+def test_plain_lines_tell_the_whole_run() -> None:
+    """Without a terminal each step is one line, tokens none."""
+    write = Script()
+    lines: list[str] = []
+    with PlainDisplay(RunView(), Messages(), lines.append) as display:
+        for event in (
+            *opening(write),
+            write(EventType.SOURCE_STARTED, source="metrics", job="BATCH001"),
+            write(
+                EventType.SOURCE_FINISHED,
+                source="metrics",
+                job="BATCH001",
+                outcome="timeout",
+                latency_ms=5000,
+                error="no answer\nin time",
+            ),
+            write(EventType.SYNTHESIS_STARTED, attempt=1, by="synthesis@h"),
+            write(
+                EventType.AGGREGATED,
+                attempt=1,
+                sources_available=["a"],
+                sources_failed=["b"],
+                parallel_latency_ms=500,
+                sequential_equivalent_ms=1200,
+                speedup_factor=2.4,
+            ),
+            write(EventType.DRAFT, attempt=1, text="Summary\nmore"),
+            write(EventType.TOKEN, attempt=1, text="x"),
+            write(
+                EventType.FINAL,
+                outcome="partial",
+                mode="deterministic",
+                committed_by="w",
+                response="r",
+                total_latency_ms=2340,
+            ),
+        ):
+            display.take(event, 1.0)
+    assert lines == [
+        f"run {RUN}: accepted, an answer within 10 s",
+        "troubleshoot (90%); asking 2: tws_status, metrics",
+        "metrics: started",
+        "metrics: timed out, 5.00 s - no answer in time",
+        "writing the answer (attempt 1, synthesis@h)",
+        "1 of 2 sources answered; 0.50 s in parallel, 1.20 s in sequence (2.40x)",
+        "draft: Summary more",
+        "partial in 2.34 s (mode deterministic, committed by w)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, Language.EN),
+        ({"LANG": "pt_BR.UTF-8"}, Language.PT_BR),
+        ({"LANG": "pt_PT.UTF-8", "LC_MESSAGES": "es_ES.UTF-8"}, Language.ES),
+        ({"LANG": "es_ES.UTF-8", "LC_ALL": "C.UTF-8"}, Language.EN),
+        ({"LC_ALL": "", "LANG": "pt_BR"}, Language.PT_BR),
+    ],
+)
+def test_language_follows_the_locale(environ: dict[str, str], language: Language) -> None:
+    """LC_ALL wins over LC_MESSAGES, this over LANG; what is neither Portuguese nor Spanish is English."""
+    assert language_of(environ) is language
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_texts_have_the_same_fields_in_every_language(key: str) -> None:
+    """No language of a text asks for a field that another does not have."""
+    import string
+
+    fields = [sorted(name for _, name, _, _ in string.Formatter().parse(text) if name) for text in TEXTS[key]]
+    assert fields[0] == fields[1] == fields[2]
+
+
+@pytest.mark.parametrize("outcome", list(SourceOutcome))
+def test_every_outcome_of_a_source_has_a_word(outcome: SourceOutcome) -> None:
+    """The live view has a word for every outcome."""
+    assert f"state_{outcome.value}" in TEXTS

@@ -1,0 +1,115 @@
+"""The live view as rich draws it."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from orchestrator.cli.live import LiveDisplay, render
+from orchestrator.cli.messages import Messages
+from orchestrator.cli.view import RunView
+from orchestrator.models import Event, EventType, Language
+
+
+def event(number: int, kind: EventType, **data: object) -> Event:
+    return Event(id=f"{number}-0", run_id="run-0000-0001", type=kind, at_ms=1_000 * number, data=data)
+
+
+EVENTS = (
+    event(1, EventType.ACCEPTED, total_seconds=10),
+    event(
+        2,
+        EventType.ROUTED,
+        intent="troubleshoot",
+        confidence=0.9,
+        notes=["node limit was clipped"],
+        sources=[{"source": "tws_status", "key": "tws_status"}, {"source": "metrics", "key": "metrics"}],
+    ),
+    event(3, EventType.SOURCE_STARTED, source="tws_status"),
+    event(4, EventType.SOURCE_FINISHED, source="metrics", outcome="ok", latency_ms=250, finding="[red]CPU[/red] 97 %"),
+)
+
+
+def drawn(view: RunView, *, language: Language = Language.EN, width: int = 100, height: int = 40) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(render(view, Messages(language), monotonic=3.0, height=height))
+    out = console.file
+    assert isinstance(out, io.StringIO)
+    return out.getvalue().splitlines()
+
+
+def folded(*events: Event) -> RunView:
+    view = RunView()
+    for item in events:
+        view.apply(item, 1.0)
+    return view
+
+
+def test_live_view_has_a_row_per_source() -> None:
+    """Each source is one row with its state, its time (still running ones tick) and its finding, taken literally."""
+    lines = drawn(folded(*EVENTS))
+    assert "run-0000-0001  troubleshoot (90%)  5.0 s of 10 s" in lines[0]
+    assert [line.split() for line in lines[2:4]] == [
+        ["tws_status", "asking", "3.00", "s"],
+        ["metrics", "ok", "0.25", "s", "[red]CPU[/red]", "97", "%"],
+    ]
+    assert lines[4] == "note: node limit was clipped"
+
+
+def test_live_view_speaks_the_users_language() -> None:
+    """Heads and states are in the terminal's language."""
+    text = "\n".join(drawn(folded(*EVENTS), language=Language.PT_BR))
+    assert "consultando" in text
+    assert "achado" in text
+
+
+def test_live_view_keeps_the_newest_lines_of_a_long_draft() -> None:
+    """A draft longer than the terminal shows its end, so that the view never scrolls away."""
+    view = folded(*EVENTS, event(5, EventType.DRAFT, text="\n".join(f"line {n}" for n in range(100))))
+    lines = drawn(view, height=20)
+    assert len(lines) <= 20
+    assert any("line 99" in line for line in lines)
+    assert not any("line 10 " in line for line in lines)
+
+
+def test_live_view_leaves_the_answer_to_standard_output() -> None:
+    """Once the run has ended the table stays with the outcome and the body is gone."""
+    view = folded(
+        *EVENTS,
+        event(5, EventType.DRAFT, text="the draft"),
+        event(
+            6,
+            EventType.FINAL,
+            outcome="complete",
+            mode="deterministic",
+            committed_by="s",
+            response="the answer",
+            total_latency_ms=5_000,
+        ),
+    )
+    lines = drawn(view)
+    assert "complete" in lines[0]
+    assert "the answer" not in "\n".join(lines)
+    assert "the draft" not in "\n".join(lines)
+
+
+def test_live_view_cuts_a_finding_to_the_width() -> None:
+    """A long finding never wraps its row."""
+    view = folded(*EVENTS, event(5, EventType.SOURCE_FINISHED, source="tws_status", outcome="ok", finding="x" * 500))
+    assert all(len(line) <= 60 for line in drawn(view, width=60))
+    assert len(drawn(view, width=60)) == 5
+
+
+def test_live_display_writes_its_end_state() -> None:
+    """When the display closes, the last state stays on the terminal and the cursor is visible again."""
+    out = io.StringIO()
+    console = Console(file=out, width=100, height=30, force_terminal=True)
+    with LiveDisplay(RunView(), Messages(), console) as display:
+        for item in EVENTS:
+            display.take(item, 1.0)
+        display.say("a word [bold]between[/bold]")
+    text = out.getvalue()
+    assert "metrics" in text
+    assert "a word [bold]between[/bold]" in text
+    assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l")
