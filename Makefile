@@ -52,11 +52,12 @@ test-unit: $(DEV) ## the unit tests, in seconds (ARGS=...)
 	$(BIN)/pytest tests/unit $(ARGS)
 
 .PHONY: lint
-lint: $(DEV) ## formatting, rules, types, import contracts
+lint: $(DEV) ## formatting, rules, types, import contracts, shell scripts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/shellcheck scripts/*.sh ops/redis/*.sh .ci/run
 
 .PHONY: format
 format: $(DEV) ## format the code and mend what can be mended

@@ -10,8 +10,8 @@ cd "$(dirname "$0")/.."
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip --disable-pip-version-check install --quiet 'uv>=0.9,<1'
 
 compile() {
-  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-    --no-emit-find-links --extra embedded "$@" pyproject.toml
+  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --extra embedded \
+    "$@" pyproject.toml
 }
 
 compile "$@" --output-file requirements.lock

