@@ -1,0 +1,209 @@
+"""Evidence ids, and the one place where an answer's claims are checked against the evidence.
+
+Nothing a model writes is taken on trust: a claim stands only on ids that exist and on codes that its cited text holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_return_codes
+from orchestrator.diagnosis.mutating import check_action, propose_commands
+from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis, SourceEnvelope
+
+NO_CLAIM_CONFIDENCE = 0.3
+"""Most that an answer may claim for itself when none of its claims stood."""
+
+_CITATION = re.compile(r"\s?\[\s*([a-z][a-z0-9_]{0,31}:\d{1,6}(?:\s*[,;]\s*[a-z][a-z0-9_]{0,31}:\d{1,6})*)\s*\]")
+_ID = re.compile(r"[a-z][a-z0-9_]{0,31}:\d{1,6}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What the check took out, for the report's metadata."""
+
+    claims_kept: int = 0
+    dropped_no_evidence: int = 0
+    dropped_unknown_id: int = 0
+    dropped_unknown_code: int = 0
+    hypotheses_dropped: int = 0
+    ids_removed: int = 0
+    actions_marked: int = 0
+    confidence_capped: bool = False
+    unsupported_fields: tuple[str, ...] = ()
+    """``summary`` or ``root_cause`` when it quotes a code that no evidence holds; the caller chooses what to show."""
+
+    @property
+    def claims_dropped(self) -> int:
+        """Claims taken out, for whatever reason."""
+        return self.dropped_no_evidence + self.dropped_unknown_id + self.dropped_unknown_code
+
+    def as_metadata(self) -> dict[str, Any]:
+        """The counts that are worth a place in a report."""
+        return {
+            "claims_kept": self.claims_kept,
+            "claims_dropped": self.claims_dropped,
+            "dropped_no_evidence": self.dropped_no_evidence,
+            "dropped_unknown_id": self.dropped_unknown_id,
+            "dropped_unknown_code": self.dropped_unknown_code,
+            "hypotheses_dropped": self.hypotheses_dropped,
+            "ids_removed": self.ids_removed,
+            "actions_marked": self.actions_marked,
+            "confidence_capped": self.confidence_capped,
+            "unsupported_fields": list(self.unsupported_fields),
+        }
+
+
+def number_evidence(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceEnvelope, ...]:
+    """The envelopes with evidence ids unique across the run: ``source:n``, n counted over all jobs, in order.
+
+    An item without a job gets its envelope's.
+    """
+    counts: dict[str, int] = {}
+    numbered = []
+    for envelope in envelopes:
+        items = []
+        for item in envelope.evidence:
+            counts[envelope.source] = counts.get(envelope.source, 0) + 1
+            new_id = f"{envelope.source}:{counts[envelope.source]}"
+            items.append(item.model_copy(update={"id": new_id, "job": item.job or envelope.job}))
+        numbered.append(envelope.model_copy(update={"evidence": tuple(items)}) if items else envelope)
+    return tuple(numbered)
+
+
+def check_diagnosis(
+    diagnosis: Diagnosis,
+    evidence: Sequence[Evidence],
+    *,
+    confidence_cap: float | None = None,
+    question_codes: Iterable[str] = (),
+) -> tuple[Diagnosis, CheckReport]:
+    """Return ``diagnosis`` with what its evidence does not carry taken out, and the counts of it.
+
+    ``confidence_cap`` bounds every confidence when a required source is missing. ``question_codes`` may stand in the
+    summary and the root cause although no evidence holds them: the user wrote them.
+    """
+    checker = ClaimChecker(evidence)
+    claims = [kept for claim in diagnosis.claims if (kept := checker.check(claim)) is not None]
+    hypotheses = [some for item in diagnosis.hypotheses if (some := checker.check_hypothesis(item)) is not None]
+    cap = 1.0 if confidence_cap is None else confidence_cap
+    if diagnosis.claims and not claims:
+        cap = min(cap, NO_CLAIM_CONFIDENCE)
+    texts = {"summary": diagnosis.summary, "root_cause": diagnosis.root_cause}
+    allowed = {code.upper() for code in question_codes}
+    unsupported = tuple(name for name, text in texts.items() if not checker.holds_codes(text, allowed))
+    actions = [check_action(action) for action in diagnosis.actions]
+    marked = sum(new != old for new, old in zip(actions, diagnosis.actions, strict=True))
+    prose = (diagnosis.summary, diagnosis.root_cause, *(claim.text for claim in claims), *diagnosis.prevention)
+    actions += propose_commands(prose, actions, checker.all_text)
+    checked = diagnosis.model_copy(
+        update={
+            "summary": checker.clean(diagnosis.summary),
+            "root_cause": checker.clean(diagnosis.root_cause),
+            "claims": tuple(claims),
+            "hypotheses": tuple(
+                item.model_copy(update={"confidence": min(item.confidence, cap)}) for item in hypotheses
+            ),
+            "actions": tuple(
+                item.model_copy(update={"text": checker.clean(item.text)}) for item in actions
+            ),
+            "prevention": tuple(checker.clean(text) for text in diagnosis.prevention),
+            "confidence": min(diagnosis.confidence, cap),
+        }
+    )  # fmt: skip
+    report = CheckReport(
+        claims_kept=len(claims),
+        dropped_no_evidence=checker.no_evidence,
+        dropped_unknown_id=checker.unknown_id,
+        dropped_unknown_code=checker.unknown_code,
+        hypotheses_dropped=len(diagnosis.hypotheses) - len(hypotheses),
+        ids_removed=checker.ids_removed,
+        actions_marked=marked,
+        confidence_capped=diagnosis.confidence > cap,
+        unsupported_fields=unsupported,
+    )
+    return checked, report
+
+
+class ClaimChecker:
+    """Checks claims one by one, as a streamed answer brings them, and counts what it refuses."""
+
+    def __init__(self, evidence: Sequence[Evidence]) -> None:
+        self._text = {item.id: _searchable(item) for item in evidence}
+        self.all_text = "\n".join(self._text.values())
+        self.no_evidence = self.unknown_id = self.unknown_code = self.ids_removed = 0
+
+    def check(self, claim: Claim) -> Claim | None:
+        """The claim with its ids in their plain form, or None when it does not check out."""
+        text, written = claim.text.strip(), [_plain_id(item) for item in claim.evidence_ids]
+        ids = tuple(dict.fromkeys(i for i in (*written, *_cited_in(text)) if i))
+        if not text or not ids:
+            self.no_evidence += 1
+            return None
+        if any(item not in self._text for item in ids):
+            self.unknown_id += 1
+            return None
+        if not _holds("\n".join(self._text[item] for item in ids), text):
+            self.unknown_code += 1
+            return None
+        # The ids are shown by the renderer; in the sentence they would stand twice.
+        return Claim(text=_CITATION.sub("", text).strip(), evidence_ids=ids)
+
+    def check_hypothesis(self, hypothesis: Hypothesis) -> Hypothesis | None:
+        """The hypothesis with unknown ids taken out; None when nothing that it named as support exists."""
+        supports, contradicts = self._known(hypothesis.supports), self._known(hypothesis.contradicts)
+        if hypothesis.supports and not supports:
+            return None
+        return hypothesis.model_copy(update={"supports": supports, "contradicts": contradicts})
+
+    def holds_codes(self, text: str, allowed: set[str]) -> bool:
+        """Whether every code in ``text`` is in some evidence or in ``allowed`` (upper case)."""
+        return _holds(self.all_text, text, allowed)
+
+    def clean(self, text: str) -> str:
+        """``text`` without citations of evidence that does not exist."""
+
+        def keep(match: re.Match[str]) -> str:
+            known = self._known(_ID.findall(match[1]))
+            lead = " " if match[0][0].isspace() else ""
+            return f"{lead}[{', '.join(known)}]" if known else ""
+
+        return _CITATION.sub(keep, text)
+
+    def _known(self, ids: Iterable[str]) -> tuple[str, ...]:
+        plain = [_plain_id(item) for item in ids]
+        known = tuple(dict.fromkeys(item for item in plain if item in self._text))
+        self.ids_removed += sum(item not in self._text for item in plain)
+        return known
+
+
+def _plain_id(written: str) -> str:
+    """A model writes ``[tws_status:1]`` as readily as ``tws_status:1``."""
+    return written.strip().strip("[]() ").strip()
+
+
+def _cited_in(text: str) -> list[str]:
+    return [item for match in _CITATION.finditer(text) for item in _ID.findall(match[1])]
+
+
+def _searchable(item: Evidence) -> str:
+    return "\n".join((item.title, item.text, item.where, item.when or "", item.job or "", " ".join(item.codes)))
+
+
+def _holds(cited: str, text: str, allowed: frozenset[str] | set[str] = frozenset()) -> bool:
+    """Whether the codes quoted in ``text`` occur in ``cited``, in whatever notation a log has for them."""
+    upper = cited.upper()
+    in_cited = {*find_abends(cited), *allowed}
+    if any(code not in in_cited and code not in upper for code in find_abends(text)):
+        return False
+    if any(code.upper() not in upper and code.upper() not in allowed for code in find_message_ids(text)):
+        return False
+    return all(
+        re.search(rf"(?<![\d.]){re.escape(str(code))}(?![\d])", cited) is not None
+        or code in find_return_codes(cited)
+        or str(code) in allowed
+        for code in find_return_codes(text)
+    )

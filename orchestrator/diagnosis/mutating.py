@@ -1,0 +1,113 @@
+"""Steps that would change TWS or data: recognised, marked as proposals with a risk, never executed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from orchestrator.models import Action
+
+Risk = Literal["none", "low", "medium", "high"]
+_ORDER: tuple[Risk, ...] = ("none", "low", "medium", "high")
+_I = re.IGNORECASE
+
+# conman, composer and planman commands and their short forms (User's Guide 10.2.5, "Managing objects in the plan").
+_CONMAN = (
+    r"adddep|altjob|altpass|altpri|ap|aj|bulk_?discovery|cancel|cj|cs|confirm|deldep|deploy(?:conf)?|fence|kill|kj|limit"
+    r"|lc|link|lk|release|rj|rs|reply|rerun|rr|resetfta|resource|shutdown|start\w*|stop\w*|submit|sbd|sbj|sbs"
+    r"|switch(?:evtp|mgr)|unlink|undeploy"
+)
+_HIGH_COMMANDS = re.compile(
+    r"(?:\bconman\s+[\"']?(?:cancel|cj|cs|kill|kj|shutdown|stop|switch(?:mgr|evtp)|resetfta)\b"
+    r"|\b(?:ResetPlan|JnextPlan|planman\s+(?:deploy|unlink|crt|resync|reset))\b"
+    r"|\bcomposer\s+[\"']?(?:del(?:ete)?|rep(?:lace)?|ren(?:ame)?)\b"
+    r"|\b(?:DELETE|PUT|PATCH)\s+(?:https?://|/)"
+    r"|\bcurl\b[^\n]{0,300}?(?:-X|--request)[ =]?[\"']?(?:DELETE|PUT|PATCH)\b"
+    r"|\b(?:DROP|TRUNCATE)\s+(?:TABLE|DATABASE|INDEX)\b|\bDELETE\s+FROM\s+\w|\bUPDATE\s+\w[\w.]{0,60}\s+SET\b"
+    r"|(?:^|[;&|`$(]\s*|\bsudo\s+)(?:rm|kill|killall|pkill|shutdown|reboot|mkfs|dd)\s+[-\w/]"
+    r"|\b(?:rm\s+-\w|kill\s+-\d|kill\s+-(?:KILL|TERM))"
+    r"|\bsystemctl\s+(?:stop|restart|disable|kill)\b"
+    r"|\bSCRATCH\b|\bIDCAMS\b[^\n]{0,80}\bDELETE\b|(?:^|\s)\$[CP]\s?J\d+)",
+    _I | re.MULTILINE,
+)
+_MEDIUM_COMMANDS = re.compile(
+    rf"(?:\bconman\s+[\"']?(?:{_CONMAN})\b"
+    r"|\bcomposer\s+[\"']?(?:add|create|new|modify|mod|lock|unlock)\b|\boptman\s+chg\b"
+    r"|\bPOST\s+(?:https?://|/)|\bcurl\b[^\n]{0,300}?(?:(?:-X|--request)[ =]?[\"']?POST\b|--data\b|\s-d\s)"
+    r"|\bINSERT\s+INTO\s+\w|\bALTER\s+(?:TABLE|USER|ROLE|DATABASE)\b|\b(?:GRANT|REVOKE)\s+\w+\s+(?:ON|TO|FROM)\b"
+    r"|\b(?:chmod|chown|chgrp|useradd|usermod|userdel|passwd)\s+[-\w/+]|\bsystemctl\s+(?:start|enable|reload)\b"
+    r"|\b(?:ALTUSER|ADDUSER|PERMIT|PASSWORD)\s+[\w'(]|\b(?:StartUp|ShutDownLwa|StartUpLwa)\b"
+    r"|\bmv\s+\S+\s+\S+)",
+    _I,
+)
+# The same steps in words: imperative or infinitive, so that "foi cancelado" or "was rerun" is no proposal.
+_HIGH_WORDS = re.compile(
+    r"\b(?:cancel(?:ar|e|em|a|en)?|matar|mate|kill|elimin(?:ar|e|a)|apagar|apague|excluir|exclua|deletar|delete|borrar|borre"
+    r"|remover|remova|remove|drop|truncate|encerrar|encerre"
+    r"|descartar|descarte)\s+"
+    r"(?:(?:o|a|os|as|el|la|los|las|the|this|that|todo|toda"
+    r"|todos|all|any|um|uma|esse|este|dessa?)\s+)?"
+    r"(?:jobs?|streams?|job stream|trabajos?|processos?|process(?:es)?|procesos?"
+    r"|datasets?|arquivos?|files?|archivos?|tabelas?|tables?|registros?|records?|rows"
+    r"|depend[eê]n\w+|(?-i:[A-Z][A-Z0-9_#.-]{3,}))",
+    _I,
+)
+_MEDIUM_WORDS = re.compile(
+    r"\b(?<!was )(?<!were )(?<!been )(?<!is )(?<!are )(?<!last )(?<!no )"
+    r"(?:re-?execut(?:ar|e|em|a|en)|re-?rodar|rode\s+(?:o\s+job\s+)?(?:de novo|novamente)"
+    r"|re-?run(?!\s+(?:option|policy|was|is))"
+    r"|re-?start|re-?iniciar|reinicie|reinicia|re-?submeter|resubmeta|re-?submit|submeter|submeta|submit|someter|someta"
+    r"|reprocessar|reprocesse|reprocesar|reprocese|relan[cç]ar|relance|relanzar"
+    r"|(?:liber(?:ar|e)|release|soltar|solte)\s+(?:o|a|os|as|the|el|la)\s+"
+    r"(?:job|stream|depend\w+|prompt|trabajo|recurso|resource)"
+    r"|(?:alter(?:ar|e)|aument(?:ar|e|a)|elev(?:ar|e)|ajust(?:ar|e)|mudar|mude|cambiar|cambie|subir|suba|definir|defina|redefin\w+"
+    r"|set|raise|increase|change|adjust|restore|restaur(?:ar|e))\s+(?:o\s+|a\s+|the\s+|el\s+|la\s+)?"
+    r"(?:job\s+)?(?:limites?|limit|fence|prioridade|priority|prioridad)"
+    r"|(?:confirm(?:ar|e)?)\s+(?:o|the|el)\s+job|(?:respond(?:er|a)|reply(?:\s+to)?|answer)\s+(?:o|ao|the|el|al)?\s*prompt"
+    r"|(?:re)?link(?:ar|e)?\s+(?:a|the|la|o|el)\s+(?:workstation|esta\w+|agente?)|(?:re)?vincular\s+(?:a|la|o|el)\s+\w+"
+    r"|force-?(?:complete)?\s+(?:the\s+)?job|marcar\s+(?:o\s+)?job\s+como|mark\s+the\s+job\s+as)\b",
+    _I,
+)
+_COMMAND_IN_PROSE = re.compile(r"`([^`\n]{3,300})`|\b(conman\s+[\"']?[a-z]+[^\n.;`]{0,200})", _I)
+
+
+def risk_of(text: str, command: str | None = None) -> Risk:
+    """``none`` for a step that only looks; else how much harm the step can do."""
+    everything = f"{text}\n{command or ''}"
+    if _HIGH_COMMANDS.search(everything) or _HIGH_WORDS.search(everything):
+        return "high"
+    if _MEDIUM_COMMANDS.search(everything) or _MEDIUM_WORDS.search(everything):
+        return "medium"
+    return "none"
+
+
+def is_mutating_command(text: str) -> bool:
+    """Whether ``text`` holds a command (not only a phrase) that changes something."""
+    return _HIGH_COMMANDS.search(text) is not None or _MEDIUM_COMMANDS.search(text) is not None
+
+
+def check_action(action: Action) -> Action:
+    """``action`` marked as mutating, with at least the risk of what it says; what was marked stays so."""
+    found = risk_of(action.text, action.command)
+    mutates = action.mutates or found != "none"
+    least: Risk = "low" if mutates and found == "none" else found
+    risk = max(action.risk, least, key=_ORDER.index)
+    if (mutates, risk) == (action.mutates, action.risk):
+        return action
+    return action.model_copy(update={"mutates": mutates, "risk": risk})
+
+
+def propose_commands(prose: Iterable[str], actions: Sequence[Action], quoted: str) -> list[Action]:
+    """Mutating commands that stand in prose, as marked actions of their own, so that none goes unmarked.
+
+    Commands that ``quoted`` (the evidence) holds are quotations, and those already among ``actions`` are left out.
+    """
+    known = "\n".join(f"{action.text}\n{action.command or ''}" for action in actions)
+    found: dict[str, Action] = {}
+    for text in prose:
+        for match in _COMMAND_IN_PROSE.finditer(text):
+            command = (match[1] or match[2]).strip()
+            if is_mutating_command(command) and command not in known and command not in quoted:
+                found[command] = Action(text=command, command=command, mutates=True, risk=risk_of(command))
+    return list(found.values())
