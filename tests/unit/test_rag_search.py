@@ -1,0 +1,139 @@
+"""Promises of the source rag_search over the embedded knowledge base."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ConfigurationError
+from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.payloads import RagPayload
+from orchestrator.sources import FetchResult
+from workers.knowledge.base import Hit, KnowledgeStats, SearchResult
+from workers.knowledge.query import KnowledgeQuery
+from workers.sources.rag_search import SPEC, RagSearch, query_of
+
+
+class FakeKnowledge:
+    """Answers with the hits it was given and remembers what it was asked."""
+
+    def __init__(self, *hits: Hit) -> None:
+        self.hits = hits
+        self.asked: list[tuple[KnowledgeQuery, int, float]] = []
+        self.closed = False
+
+    async def search(self, query: KnowledgeQuery, *, limit: int, timeout_seconds: float) -> SearchResult:
+        self.asked.append((query, limit, timeout_seconds))
+        return SearchResult(self.hits[:limit], len(self.hits), "fake")
+
+    async def stats(self, *, timeout_seconds: float) -> KnowledgeStats:
+        return KnowledgeStats("fake", "", 1, len(self.hits))
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def make_request(
+    message: str, language: Language = Language.PT_BR, limit: int = 5, **entities: object
+) -> SourceRequest:
+    routing = Routing(
+        intent=Intent.TROUBLESHOOT, confidence=1, language=language, entities=Entities.model_validate(entities)
+    )
+    return SourceRequest(
+        run_id="r" * 12, source="rag_search", message=message, routing=routing, limit_seconds=5, result_limit=limit
+    )
+
+
+def make_hit(number: int, text: str = "texto") -> Hit:
+    return Hit(f"manual/{number}.md", f"Página {number}", "Solução", text, 1.0 / number, ("S0C7",))
+
+
+def fetch_shipped(tmp_path: Path, *requests: SourceRequest) -> list[FetchResult]:
+    async def run() -> list[FetchResult]:
+        source = SPEC.create({"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)})
+        try:
+            return [await source.fetch(request) for request in requests]
+        finally:
+            await source.close()
+
+    return asyncio.run(run())
+
+
+def test_a_question_about_s0c7_finds_its_runbook_in_the_users_language(tmp_path: Path) -> None:
+    """Without any setting the shipped runbooks answer, in the language of the question, the code's page first."""
+    portuguese, english = fetch_shipped(
+        tmp_path,
+        make_request("Job BATCH001 falhou com ABEND S0C7", jobs=("BATCH001",), abend_codes=("S0C7",)),
+        make_request("Job BATCH001 failed with ABEND S0C7", Language.EN, abend_codes=("S0C7",)),
+    )
+    assert portuguese.evidence[0].where.startswith("runbooks/pt/abend-s0c7.md#")
+    assert english.evidence[0].where.startswith("runbooks/en/abend-s0c7.md#")
+    assert "S0C7" in portuguese.evidence[0].codes
+    assert "Solução" in portuguese.evidence[0].text
+
+
+def test_a_question_about_nothing_known_is_no_data(tmp_path: Path) -> None:
+    """A question outside of the domain is answered with no_data, not with the least bad page."""
+    (result,) = fetch_shipped(tmp_path, make_request("qual a receita do bolo de cenoura da minha avó"))
+    assert result.outcome is SourceOutcome.NO_DATA
+    assert result.evidence == ()
+    assert result.finding == "nada na base de conhecimento sobre isto"
+
+
+def test_the_query_holds_message_codes_and_job() -> None:
+    """The query is built from the question, the router's codes, the return codes and the names of jobs."""
+    request = make_request(
+        "o fechamento quebrou", jobs=("WS1#FECHA.FECHA_MENSAL",), abend_codes=("S322",), return_codes=(137,)
+    )
+    query = query_of(request)
+    assert query.codes == ("s322", "rc137")
+    assert "fechamensal" in query.names
+    assert query.text == "o fechamento quebrou"
+    assert query.language == "pt"
+
+
+def test_result_limit_holds_and_the_rest_is_stated() -> None:
+    """At most result_limit passages come back, and the answer says how many there were."""
+
+    async def run() -> FetchResult:
+        return await RagSearch(FakeKnowledge(*(make_hit(number) for number in range(1, 9)))).fetch(
+            make_request("S0C7", limit=3)
+        )
+
+    result = asyncio.run(run())
+    assert len(result.evidence) == len(RagPayload.model_validate(result.data).passages) == 3
+    assert [item.id for item in result.evidence] == ["rag_search:1", "rag_search:2", "rag_search:3"]
+    assert result.truncated == "3 of 8 passages"
+
+
+def test_an_answer_stays_within_the_size_of_an_envelope() -> None:
+    """Passages beyond the character budget are left out and counted."""
+
+    async def run() -> FetchResult:
+        return await RagSearch(FakeKnowledge(*(make_hit(number, "x" * 15_000) for number in range(1, 9)))).fetch(
+            make_request("S0C7", limit=8)
+        )
+
+    result = asyncio.run(run())
+    assert len(result.evidence) == 4
+    assert "4 passages over 60000 characters left out" in (result.truncated or "")
+
+
+def test_the_store_gets_less_time_than_the_source() -> None:
+    """The store's own timeout is shorter than the source's limit, so that its precise error arrives."""
+    fake = FakeKnowledge()
+    asyncio.run(RagSearch(fake).fetch(make_request("S0C7")))
+    assert 0 < fake.asked[0][2] < 5
+
+
+def test_a_missing_index_is_refused_by_its_variable() -> None:
+    """RESYNC_KNOWLEDGE_PATH with no file behind it fails at start, naming the variable and the remedy."""
+    with pytest.raises(ConfigurationError, match=r"RESYNC_KNOWLEDGE_PATH.*kb index"):
+        SPEC.create({"RESYNC_KNOWLEDGE_PATH": "/nonexistent/kb.sqlite3"})
+
+
+def test_rag_search_is_asked_once_per_run() -> None:
+    """One search serves all jobs of a question."""
+    assert SPEC.per_job is False

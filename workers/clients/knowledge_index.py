@@ -1,0 +1,200 @@
+"""The SQLite file of the knowledge base: its schema, and the one writer that fills it, document by document."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orchestrator.errors import ConfigurationError
+from workers.knowledge.analysis import ANALYSIS_VERSION, index_tokens
+from workers.knowledge.chunking import CHUNKING_VERSION, cut_sections
+from workers.knowledge.codes import find_code_tokens, find_codes, find_name_tokens
+from workers.knowledge.documents import Chunk, Document
+
+SCHEMA_VERSION = 1
+FORMAT = f"{SCHEMA_VERSION}.{ANALYSIS_VERSION}.{CHUNKING_VERSION}"
+"""An index of another format is not read: its tokens would not meet the question's."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS document (
+    id INTEGER PRIMARY KEY,
+    root TEXT NOT NULL,
+    path TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    title TEXT NOT NULL,
+    language TEXT NOT NULL,
+    twin TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    indexed_at INTEGER NOT NULL,
+    UNIQUE (root, path)
+);
+CREATE TABLE IF NOT EXISTS chunk (
+    id INTEGER PRIMARY KEY,
+    document_id INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    headings TEXT NOT NULL,
+    text TEXT NOT NULL,
+    codes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chunk_document ON chunk (document_id, ordinal);
+CREATE TABLE IF NOT EXISTS embedding (
+    chunk_id INTEGER PRIMARY KEY REFERENCES chunk (id) ON DELETE CASCADE,
+    model TEXT NOT NULL,
+    vector BLOB NOT NULL
+);
+CREATE VIRTUAL TABLE IF NOT EXISTS passage USING fts5(
+    title, section, body, topic, codes, tokenize = 'unicode61 remove_diacritics 2'
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentKey:
+    """Where a document comes from and how it is shown."""
+
+    root: str
+    """The indexed folder; documents of a folder are replaced and removed together."""
+    path: str
+    """Relative to the folder, with ``/``."""
+    shown: str
+    """What answers cite: no absolute path of this machine."""
+    twin: str = ""
+    """The same for the translations of one page; empty when there are none."""
+
+
+class KnowledgeIndex:
+    """The writer. Used by one process at a time, for `kb index` and for the shipped runbooks."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``, creating it when it is not there. Raises ConfigurationError when it cannot be written."""
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
+            try:
+                self._db.execute("PRAGMA foreign_keys = ON")
+                self._db.executescript(_SCHEMA)
+                self._check_format()
+            except BaseException:
+                self._db.close()
+                raise
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(f"{path} cannot be used as a knowledge base: {error}") from error
+
+    def _check_format(self) -> None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        if row is None:
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
+        elif row[0] != FORMAT:
+            raise ConfigurationError(
+                f"{self.path} was written in format {row[0]}, this version writes {FORMAT}; "
+                "delete the file and run: resync-troubleshoot kb index DIR"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def fingerprints(self, root: str) -> dict[str, str]:
+        """Path to fingerprint of every document of ``root``."""
+        return dict(self._db.execute("SELECT path, fingerprint FROM document WHERE root = ?", (root,)))
+
+    def put(self, key: DocumentKey, document: Document, fingerprint: str) -> int:
+        """Store a document in place of its older version, in one transaction; returns its number of chunks."""
+        chunks = cut_sections(document.sections)
+        with self._transaction():
+            self._delete(key.root, [key.path])
+            cursor = self._db.execute(
+                "INSERT INTO document (root, path, shown, title, language, twin, fingerprint, indexed_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key.root, key.path, key.shown, document.title, document.language, key.twin, fingerprint,
+                 int(time.time())),
+            )  # fmt: skip
+            document_id = int(cursor.lastrowid or 0)
+            for chunk in chunks:
+                self._put_chunk(document_id, document, chunk)
+        return len(chunks)
+
+    def _put_chunk(self, document_id: int, document: Document, chunk: Chunk) -> None:
+        headings = " \n".join((document.title, *chunk.headings))
+        topic = (*find_code_tokens(headings), *find_name_tokens(headings))
+        mentioned = (*find_code_tokens(chunk.text), *find_name_tokens(chunk.text))
+        shown = dict.fromkeys((*find_codes(headings), *find_codes(chunk.text)))
+        cursor = self._db.execute(
+            "INSERT INTO chunk (document_id, ordinal, headings, text, codes) VALUES (?, ?, ?, ?, ?)",
+            (document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text, " ".join(shown)),
+        )
+        below = " ".join(heading for heading in chunk.headings if heading != document.title)
+        analysed = [" ".join(index_tokens(text, document.language)) for text in (document.title, below, chunk.text)]
+        self._db.execute(
+            "INSERT INTO passage (rowid, title, section, body, topic, codes) VALUES (?, ?, ?, ?, ?, ?)",
+            (cursor.lastrowid, *analysed, " ".join(topic), " ".join(mentioned)),
+        )
+
+    def remove(self, root: str, paths: Sequence[str]) -> None:
+        """Remove documents that are no longer in the folder."""
+        with self._transaction():
+            self._delete(root, paths)
+
+    def _delete(self, root: str, paths: Sequence[str]) -> None:
+        for path in paths:
+            row = self._db.execute("SELECT id FROM document WHERE root = ? AND path = ?", (root, path)).fetchone()
+            if row is not None:
+                self._db.execute("DELETE FROM passage WHERE rowid IN (SELECT id FROM chunk WHERE document_id = ?)", row)
+                self._db.execute("DELETE FROM document WHERE id = ?", row)
+
+    def chunks_without_vector(self, model: str) -> list[tuple[int, str]]:
+        """``(chunk id, text to embed)`` of every chunk that has no vector of ``model``."""
+        rows = self._db.execute(
+            "SELECT chunk.id, document.title, chunk.headings, chunk.text FROM chunk"
+            " JOIN document ON document.id = chunk.document_id"
+            " LEFT JOIN embedding ON embedding.chunk_id = chunk.id AND embedding.model = ?"
+            " WHERE embedding.chunk_id IS NULL ORDER BY chunk.id",
+            (model,),
+        )
+        return [
+            (chunk_id, "\n".join(dict.fromkeys((title, *json.loads(headings), text))))
+            for chunk_id, title, headings, text in rows
+        ]
+
+    def put_vectors(self, model: str, vectors: Iterable[tuple[int, bytes]]) -> None:
+        """Store vectors (little-endian float32, unit length) in place of those of another model."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO embedding (chunk_id, model, vector) VALUES (?, ?, ?)",
+                [(chunk_id, model, vector) for chunk_id, vector in vectors],
+            )
+
+    def finish(self) -> None:
+        """Merge the full-text index and refresh the planner's statistics."""
+        self._db.execute("INSERT INTO passage (passage) VALUES ('optimize')")
+        self._db.execute("PRAGMA optimize")
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """``BEGIN IMMEDIATE`` to ``COMMIT``: a second writer waits instead of failing half-way."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")

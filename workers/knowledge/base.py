@@ -1,0 +1,82 @@
+"""What a knowledge base is, whichever database holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from orchestrator.errors import SourceError
+from workers.knowledge.query import KnowledgeQuery
+
+
+class KnowledgeError(SourceError):
+    """The knowledge base could not answer."""
+
+    reason: ClassVar[str] = "knowledge_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that answers the query: the section of the match with its neighbours."""
+
+    document: str
+    title: str
+    section: str
+    text: str
+    score: float
+    """Higher is better; comparable within one answer only."""
+    codes: tuple[str, ...] = ()
+    language: str = ""
+    cut_characters: int = 0
+    """Characters of the section that were left out."""
+
+    @property
+    def where(self) -> str:
+        """``document#section``, as evidence cites it."""
+        return f"{self.document}#{self.section}" if self.section else self.document
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Passages, best first."""
+
+    hits: tuple[Hit, ...] = ()
+    total_found: int = 0
+    """Relevant passages found, before the limit."""
+    backend: str = ""
+    notes: tuple[str, ...] = ()
+    """What could not be used, for example an embedding endpoint that did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeStats:
+    """How much the knowledge base holds."""
+
+    backend: str
+    where: str
+    documents: int
+    passages: int
+    embedded: int = 0
+    """Passages with a vector of the configured model."""
+    languages: dict[str, int] = field(default_factory=dict)
+    """Documents per language."""
+    updated_at: str | None = None
+
+
+class KnowledgeBase(Protocol):
+    """A searchable set of passages. Async, cancellable, read-only."""
+
+    async def search(self, query: KnowledgeQuery, *, limit: int, timeout_seconds: float) -> SearchResult:
+        """At most ``limit`` passages from different places, best first; none when nothing is relevant.
+
+        Raises KnowledgeError when the database cannot be asked within ``timeout_seconds``.
+        """
+        ...
+
+    async def stats(self, *, timeout_seconds: float) -> KnowledgeStats:
+        """Count what is there. Raises KnowledgeError."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections and threads."""
+        ...

@@ -1,0 +1,86 @@
+"""Sections to chunks. Tables of contents and indexes are left out: they match every question and answer none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from workers.knowledge.analysis import fold
+from workers.knowledge.documents import Chunk, Section
+
+CHUNKING_VERSION = 1
+"""Part of the key of every index: raise it when chunks change."""
+TARGET_CHARACTERS = 1_200
+"""About 300 tokens: one thought of a manual, and well below the limit of embedding models."""
+
+_LISTING_HEADINGS = frozenset(
+    (
+        "contents", "table of contents", "index", "list of figures", "list of tables", "figures", "tables",
+        "conteudo", "sumario", "indice", "indice remissivo", "indice analitico", "lista de figuras",
+        "lista de tabelas", "contenido", "tabla de contenido",
+    )
+)  # fmt: skip
+_LISTING_LINE = re.compile(
+    r"(?:\.\s?){4,}\s*[\divxlc]+\s*$"  # dotted leaders up to a page number
+    r"|\S.*?\s{2,}\d{1,4}\s*$"  # a title, a gap, a page number
+    r"|\D,\s*\d{1,4}(?:[-,\s]+\d{1,4})*\s*$"  # an index entry: term, 12, 34-36
+    r"|^\s*(?:[-*+]|\d+\.)?\s*\[[^\]]+\]\([^)]*\)\s*$"  # nothing but a link
+)
+
+
+def is_listing(section: Section) -> bool:
+    """True for a table of contents, a list of figures or an index."""
+    if section.headings and fold(section.headings[-1]).strip(" .:") in _LISTING_HEADINGS:
+        return True
+    lines = [line for line in section.text.splitlines() if line.strip()]
+    return len(lines) >= 5 and sum(bool(_LISTING_LINE.search(line)) for line in lines) >= 0.6 * len(lines)
+
+
+def _pieces(text: str, size: int) -> Iterable[str]:
+    """``text`` in pieces of about ``size`` characters, cut at blank lines, then lines, then anywhere."""
+    piece = ""
+    for paragraph in re.split(r"\n\s*\n", text):
+        for part in _fitting(paragraph, size):
+            if piece and len(piece) + len(part) > size:
+                yield piece
+                piece = part
+            else:
+                piece = f"{piece}\n\n{part}" if piece else part
+    if piece:
+        yield piece
+
+
+def _fitting(paragraph: str, size: int) -> Iterable[str]:
+    if len(paragraph) <= size:
+        yield paragraph
+        return
+    part = ""
+    for line in paragraph.split("\n"):
+        rest = line
+        while len(rest) > size:
+            cut = rest.rfind(" ", 1, size)
+            cut = cut if cut > 0 else size
+            if part:
+                yield part
+                part = ""
+            yield rest[:cut]
+            rest = rest[cut:].lstrip()
+        if part and len(part) + len(rest) > size:
+            yield part
+            part = rest
+        else:
+            part = f"{part}\n{rest}" if part else rest
+    if part:
+        yield part
+
+
+def cut_sections(sections: Iterable[Section], *, size: int = TARGET_CHARACTERS) -> tuple[Chunk, ...]:
+    """The chunks of a document, in reading order, each within one section."""
+    chunks: list[Chunk] = []
+    for section in sections:
+        if is_listing(section):
+            continue
+        for piece in _pieces(section.text, size):
+            if piece.strip():
+                chunks.append(Chunk(len(chunks), section.headings, piece.strip()))
+    return tuple(chunks)

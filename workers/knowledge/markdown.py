@@ -1,0 +1,73 @@
+"""Markdown to sections: ATX and setext headings, fenced code left alone, front matter left out."""
+
+from __future__ import annotations
+
+import re
+
+from workers.knowledge.documents import Section
+
+_ATX = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+_SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_INLINE = (
+    (re.compile(r"!?\[([^\]]*)\]\([^)]*\)"), r"\1"),
+    (re.compile(r"(\*\*|__)(.+?)\1"), r"\2"),
+    (re.compile(r"`([^`]*)`"), r"\1"),
+)
+
+
+def plain(heading: str) -> str:
+    """A heading without its inline marks."""
+    for pattern, replacement in _INLINE:
+        heading = pattern.sub(replacement, heading)
+    return heading.strip()
+
+
+def read_markdown(text: str) -> tuple[Section, ...]:
+    """Cut ``text`` at its headings; the text of each section is kept as written."""
+    text = _FRONT_MATTER.sub("", text.replace("\r\n", "\n"))
+    sections: list[Section] = []
+    path: list[tuple[int, str]] = []
+    body: list[str] = []
+    fence = ""
+
+    def close() -> None:
+        content = "\n".join(body).strip()
+        if content:
+            sections.append(Section(tuple(name for _, name in path), content))
+        body.clear()
+
+    for line in text.split("\n"):
+        marker = _FENCE.match(line)
+        if fence:
+            if marker and marker.group(1).startswith(fence):
+                fence = ""
+            body.append(line)
+            continue
+        if marker:
+            fence = marker.group(1)
+            body.append(line)
+            continue
+        level, heading = _heading(line, body)
+        if level:
+            if _SETEXT.match(line):
+                body.pop()
+            close()
+            path = [entry for entry in path if entry[0] < level]
+            path.append((level, plain(heading)))
+        else:
+            body.append(line)
+    close()
+    return tuple(sections)
+
+
+def _heading(line: str, body: list[str]) -> tuple[int, str]:
+    """``(level, heading)`` when ``line`` is or underlines a heading, else ``(0, "")``."""
+    atx = _ATX.match(line)
+    if atx:
+        return len(atx.group(1)), atx.group(2)
+    underline = _SETEXT.match(line)
+    if underline and body and body[-1].strip() and (len(body) == 1 or not body[-2].strip()):
+        return (1 if underline.group(1)[0] == "=" else 2), body[-1]
+    return 0, ""

@@ -1,0 +1,111 @@
+"""From a question to a query: concepts with their translations, and the codes that weigh most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from workers.knowledge.analysis import STOP_WORDS, guess_language, stems, words
+from workers.knowledge.codes import find_code_tokens, find_name_tokens, name_token, return_code_token
+from workers.knowledge.glossary import Glossary, load_glossary
+
+MAX_CONCEPTS = 48
+"""A pasted log would otherwise become a query of a thousand terms."""
+MAX_TEXT = 2_000
+"""Characters of the question that are embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryConcept:
+    """One thing the question speaks of: the words it uses, and other words for the same thing."""
+
+    own: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def is_domain(self) -> bool:
+        """True when the glossary knows it."""
+        return bool(self.others)
+
+    @property
+    def all_stems(self) -> frozenset[str]:
+        """Every stem that counts as a match of the concept."""
+        return frozenset((*self.own, *self.others))
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeQuery:
+    """A question, ready for any store."""
+
+    text: str
+    """For the embedding, and to be shown."""
+    concepts: tuple[QueryConcept, ...] = ()
+    codes: tuple[str, ...] = ()
+    """Code tokens, lower case: ``s0c7``, ``awsbht001e``, ``rc137``."""
+    names: tuple[str, ...] = ()
+    """Identifiers (jobs, workstations, substates) as tokens."""
+    language: str = "pt"
+
+    @property
+    def is_empty(self) -> bool:
+        """True when there is nothing to search for."""
+        return not (self.concepts or self.codes or self.names)
+
+
+def _concepts(text_words: list[str], glossary: Glossary) -> list[QueryConcept]:
+    """Concepts in the order of the words; each word outside of a glossary phrase stands for itself."""
+    others: dict[int, list[str]] = {}
+    starts: dict[int, int] = {}
+    for start, length, concept in glossary.find(text_words):
+        for position in range(start, start + length):
+            others.setdefault(position, []).extend(concept.search_stems)
+            starts[position] = min(start, starts.get(position, start))
+    grouped: dict[int, tuple[list[str], list[str]]] = {}
+    for position, word in enumerate(text_words):
+        in_glossary = position in others
+        if (word in STOP_WORDS or len(word) < 2) and not in_glossary:
+            continue
+        own, more = grouped.setdefault(starts.get(position, position), ([], []))
+        if word not in STOP_WORDS:
+            own += stems(word)
+        more += others.get(position, ())
+    concepts: dict[tuple[str, ...], QueryConcept] = {}
+    for own, more in grouped.values():
+        own_stems = tuple(dict.fromkeys(own))
+        rest = tuple(stem for stem in dict.fromkeys(more) if stem not in own_stems)
+        if own_stems or rest:
+            concepts.setdefault(own_stems or rest, QueryConcept(own_stems, rest))
+    return list(concepts.values())[:MAX_CONCEPTS]
+
+
+def build_query(
+    text: str,
+    *,
+    codes: Iterable[str] = (),
+    return_codes: Iterable[int] = (),
+    names: Iterable[str] = (),
+    language: str | None = None,
+    glossary: Glossary | None = None,
+) -> KnowledgeQuery:
+    """A query from any text at all and what is known about it.
+
+    ``names`` are identifiers such as jobs: pages of the site that name them win, and they do not count as words.
+    """
+    clean = text.replace("\x00", " ")
+    given = (*(name_token(code) for code in codes), *(return_code_token(code) for code in return_codes))
+    code_tokens = tuple(dict.fromkeys(token for token in (*given, *find_code_tokens(clean)) if token))
+    # Only the last part of WS#STREAM.JOB is sure to be the job's name; each part is worth a search.
+    parts = (part for name in names for part in re.split(r"[#./]", name))
+    given_names = (name_token(part) for part in parts)
+    name_tokens = tuple(dict.fromkeys(token for token in (*given_names, *find_name_tokens(clean)) if len(token) > 2))
+    name_tokens = tuple(token for token in name_tokens if token not in code_tokens)
+    taken = {*code_tokens, *name_tokens}
+    text_words = [word for word in words(clean) if word not in taken and not word.isdigit()]
+    return KnowledgeQuery(
+        text=" ".join(clean.split())[:MAX_TEXT],
+        concepts=tuple(_concepts(text_words, glossary or load_glossary())),
+        codes=code_tokens,
+        names=name_tokens,
+        language=(language or guess_language(clean, "pt")).split("-")[0],
+    )

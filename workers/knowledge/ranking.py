@@ -1,0 +1,52 @@
+"""Order and relevance of passages, independent of the database."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TypeVar
+
+from workers.knowledge.query import KnowledgeQuery, QueryConcept
+
+Key = TypeVar("Key", bound=Hashable)
+
+RRF_K = 60
+"""The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)."""
+MIN_COVERAGE = 0.34
+"""Share of the question's weight that a passage must hold when it shares no code with it."""
+MIN_WEIGHT = 3.0
+"""And at least so much in all: one common word is no answer."""
+UNKNOWN_WEIGHT = 1.0
+"""Weight of a word that no passage has: it tells little about which passage is right."""
+
+
+def fuse(rankings: Iterable[tuple[float, Sequence[Key]]]) -> dict[Key, float]:
+    """Reciprocal rank fusion of ``(weight, keys best first)``; the sum of ``weight / (60 + rank)`` per key."""
+    scores: dict[Key, float] = {}
+    for weight, keys in rankings:
+        for rank, key in enumerate(keys, start=1):
+            scores[key] = scores.get(key, 0.0) + weight / (RRF_K + rank)
+    return scores
+
+
+def inverse_frequency(passages: int, with_term: int) -> float:
+    """How much a term tells: ``ln(1 + passages / with_term)``; UNKNOWN_WEIGHT when no passage has it."""
+    return math.log(1 + passages / with_term) if with_term else UNKNOWN_WEIGHT
+
+
+class Judge:
+    """Decides whether a passage is about the question at all."""
+
+    def __init__(self, query: KnowledgeQuery, weigh: Callable[[QueryConcept], float]) -> None:
+        self._codes = frozenset((*query.codes, *query.names))
+        self._weights: Mapping[QueryConcept, float] = {concept: weigh(concept) for concept in query.concepts}
+        self._total = sum(self._weights.values())
+
+    def is_relevant(self, tokens: AbstractSet[str], codes: AbstractSet[str]) -> bool:
+        """``tokens`` and ``codes`` are those of the passage with its title and headings."""
+        if self._codes & codes:
+            return True
+        matched = [concept for concept in self._weights if concept.all_stems & tokens]
+        weight = sum(self._weights[concept] for concept in matched)
+        return weight >= MIN_WEIGHT and weight >= MIN_COVERAGE * self._total
