@@ -1,0 +1,176 @@
+"""Declared pipelines: which sources a kind of question is worth, and how their answers are reduced.
+
+``PIPELINES`` is the whole table. A pipeline is plain data; two of them compose with ``|`` (the sources of both), so
+a site builds its own from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.models import MAX_JOBS, Intent, Plan, PlannedSource, Routing, TroubleshootRequest
+from orchestrator.sources import BUILTIN_SOURCES
+
+CERTAIN_ENOUGH = 0.5
+"""Below this confidence in the intent every source is asked: narrowing on a guess could miss the cause."""
+
+REQUIRED_SOURCE = "tws_status"
+"""Without what TWS itself says, a diagnosis keeps a low confidence."""
+
+
+class Reduce(StrEnum):
+    """What is made of the sources' answers."""
+
+    DIAGNOSIS = "diagnosis"
+    """Ranked causes, steps and prevention."""
+    STATUS = "status"
+    """The state first; causes when there is a problem."""
+    KNOWLEDGE = "knowledge"
+    """What the catalogue and the knowledge base say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Sources to fan out to and the reduce that merges them."""
+
+    name: str
+    sources: tuple[str, ...]
+    why: str
+    reduce: Reduce = Reduce.DIAGNOSIS
+    asks_site_sources: bool = True
+    """Whether sources that a site has added are asked as well; a narrowed pipeline leaves them out."""
+
+    def __or__(self, other: Pipeline) -> Pipeline:
+        """Both pipelines' sources in order; the left one's name leads and its reduce holds."""
+        return Pipeline(
+            name=f"{self.name}+{other.name}",
+            sources=tuple(dict.fromkeys((*self.sources, *other.sources))),
+            why=f"{self.why}; {other.why}",
+            reduce=self.reduce,
+            asks_site_sources=self.asks_site_sources or other.asks_site_sources,
+        )
+
+
+TROUBLESHOOT = Pipeline(
+    "troubleshoot",
+    BUILTIN_SOURCES,
+    "a failure is explained by its state, its log, what happened before, the load and the runbooks",
+)
+STATUS = Pipeline(
+    "status",
+    ("tws_status", "log_cache"),
+    "the state is in TWS, and the last runs say whether it is usual",
+    Reduce.STATUS,
+    asks_site_sources=False,
+)
+KNOWLEDGE = Pipeline(
+    "query",
+    ("rag_search", "tws_status"),
+    "a question about how something works is answered by the runbooks and by the plan",
+    Reduce.KNOWLEDGE,
+    asks_site_sources=False,
+)
+ACTION = Pipeline(
+    "action",
+    ("tws_status", "rag_search", "log_cache"),
+    "before an action is proposed, the state, the procedure and the last runs must be known; nothing is executed",
+    Reduce.STATUS,
+    asks_site_sources=False,
+)
+GENERAL = Pipeline(
+    "general",
+    ("rag_search",),
+    "small talk and questions about the tool need the knowledge base at most",
+    Reduce.KNOWLEDGE,
+    asks_site_sources=False,
+)
+EVERYTHING = Pipeline("everything", BUILTIN_SOURCES, "the kind of question is not clear, so every source is asked")
+
+PIPELINES: dict[Intent, Pipeline] = {
+    Intent.TROUBLESHOOT: TROUBLESHOOT,
+    Intent.STATUS: STATUS,
+    Intent.QUERY: KNOWLEDGE,
+    Intent.ACTION: ACTION,
+    Intent.GENERAL: GENERAL,
+}
+
+
+def pipeline_for(routing: Routing) -> Pipeline:
+    """The pipeline of an intent; an unknown or uncertain one asks everything.
+
+    A knowledge question about a named job also needs the job's state and history.
+    """
+    pipeline = PIPELINES.get(routing.intent, EVERYTHING)
+    if routing.confidence < CERTAIN_ENOUGH and pipeline is not TROUBLESHOOT:
+        return EVERYTHING
+    if pipeline is KNOWLEDGE and routing.entities.jobs:
+        return KNOWLEDGE | STATUS
+    return pipeline
+
+
+def reduce_of(pipeline_name: str) -> Reduce:
+    """The reduce of a pipeline by the name that a plan carries; a composed name follows its first part."""
+    first = pipeline_name.split("+", 1)[0]
+    return next((pipeline.reduce for pipeline in PIPELINES.values() if pipeline.name == first), Reduce.DIAGNOSIS)
+
+
+def plan_run(request: TroubleshootRequest, routing: Routing, per_job: Mapping[str, bool]) -> Plan:
+    """Decide what is asked. ``per_job`` has the installed sources, each with whether it is asked once per job.
+
+    Raises InvalidRequest when the request's configuration leaves no source to ask.
+    """
+    config = request.config
+    enabled = [name for name in per_job if config.is_enabled(name)]
+    if not enabled:
+        switches = ", ".join(f"enable_{name}" for name in BUILTIN_SOURCES)
+        disabled = ", ".join(config.disabled_sources) or "empty"
+        raise InvalidRequest(
+            f"no source is enabled; set at least one of {switches} to true (disabled_sources: {disabled})"
+        )
+    pipeline = pipeline_for(routing)
+    jobs = request.named_jobs or routing.entities.jobs
+    notes = [*config.notes]
+    if len(jobs) > MAX_JOBS:
+        notes.append(f"{len(jobs)} jobs were named; the first {MAX_JOBS} are asked about")
+    chosen = _choose(pipeline, enabled, config.min_sources_required, notes)
+    notes += [f"{name} is not installed" for name in pipeline.sources if name not in per_job]
+    return Plan(
+        pipeline=pipeline.name,
+        routing=routing,
+        sources=tuple(
+            PlannedSource(
+                source=name,
+                job=job,
+                limit_seconds=config.limit_seconds(name),
+                required=name == REQUIRED_SOURCE,
+            )
+            for name in chosen
+            for job in (jobs[:MAX_JOBS] if per_job[name] and jobs else (None,))
+        ),
+        reason=_reason(routing, pipeline, chosen, switched_off=[name for name in per_job if name not in enabled]),
+        notes=tuple(notes),
+    )
+
+
+def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: list[str]) -> list[str]:
+    chosen = [name for name in pipeline.sources if name in enabled]
+    if pipeline.asks_site_sources:
+        chosen += [name for name in enabled if name not in BUILTIN_SOURCES]
+    rest = [name for name in enabled if name not in chosen]
+    if not chosen:
+        notes.append(f"every source of pipeline {pipeline.name} is switched off, so the remaining ones are asked")
+        return rest
+    if len(chosen) < min_required and rest:
+        # A run that can never reach min_sources_required would be refused its answer whatever the sources say.
+        wanted = rest[: min_required - len(chosen)]
+        notes.append(f"{', '.join(wanted)} added: min_sources_required is {min_required}")
+        chosen += wanted
+    return chosen
+
+
+def _reason(routing: Routing, pipeline: Pipeline, chosen: list[str], *, switched_off: list[str]) -> str:
+    reason = f"intent {routing.intent.value} ({routing.confidence:.0%}): {pipeline.why}; asked: {', '.join(chosen)}"
+    return f"{reason}; switched off: {', '.join(switched_off)}" if switched_off else reason

@@ -1,0 +1,261 @@
+"""What a message is about: jobs, streams, workstations, folders, codes and times, verbatim.
+
+Each step takes what it recognises out of the text before the next one looks, from the most certain (qualified
+notation, codes) to the least (a bare identifier). Names are as the User's Guide 10.2.5 allows: a letter, then
+letters, digits, ``_`` and ``-``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_return_codes
+from orchestrator.models import Entities, check_job_name
+
+_NAME = r"[A-Za-z][A-Za-z0-9_-]*"
+_FOLDER = rf"/?(?:{_NAME}/)*"
+_NOT_AFTER = r"(?<![A-Za-z0-9_@/.#$-])"
+
+# [folder/]WS#[folder/]JS[(hhmm date),(id)][.JOB]
+_QUALIFIED = re.compile(
+    rf"{_NOT_AFTER}(?P<folder1>{_FOLDER})(?P<workstation>{_NAME})#(?P<folder2>{_FOLDER})(?P<stream>{_NAME})"
+    r"(?:\([0-9A-Za-z /:-]{1,32}\))?(?:,\([A-Za-z0-9_-]{1,32}\))?"
+    rf"(?:\.(?P<job>{_NAME}))?"
+)
+
+_TIMES = re.compile(
+    r"(?<![A-Za-z0-9_.-])(?:"
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})?)?"
+    r"|\d{1,2}/\d{1,2}(?:/\d{2,4})?"
+    r"|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?"
+    r"|[0-2]?\d\s?[ap]m\b"
+    r"|[0-2]?\dh(?:[0-5]\d)?(?![A-Za-z0-9])"
+    r"|(?:[uú]ltim[oa]s|past|last|h[aá]|hace|desde h[aá]|for)\s+\d+\s+(?:horas?|hours?|dias?|d[ií]as?"
+    r"|days?|minutos?|minutes?|semanas?|weeks?)"
+    r"|\d+\s+(?:hours?|minutes?|days?|weeks?)\s+ago"
+    r"|(?:ontem|anteontem|hoje|yesterday|today|tonight|last night|ayer|anoche|anteayer|hoy"
+    r"|(?:esta|nesta|de|na|la|this) (?:madrugada|noite|noche|manh[ãa]|ma[ñn]ana|morning|tarde|afternoon|evening)"
+    r")(?![A-Za-z0-9_])"
+    r")",
+    re.IGNORECASE,
+)
+
+_JOB_WORDS = r"jobs?|trabajos?|tarefas?|tareas?"
+_STREAM_WORDS = (
+    r"job[ -]?streams?|jobstreams?|streams?|schedules?|fluxos?(?: de jobs?)?|flujos?(?: de (?:jobs?|trabajos?))?"
+    r"|cadeias?|cadenas?|malhas?|mallas?"
+)
+_STATION_WORDS = (
+    r"workstations?|esta[cç](?:ão|ao|ões|oes)(?: de trabalho)?|estaci(?:ón|on|ones)(?: de trabajo)?"
+    r"|agentes?|agents?|cpus?|servidor(?:es)?|servers?|hosts?|m[aá]quinas?|n[oó]s?|nodes?|ftas?"
+)
+_FOLDER_WORDS = r"folders?|pastas?|carpetas?"
+# What stands after these words is a name of something else: never a job.
+_OTHER_WORDS = (
+    r"steps?|passos?|pasos?|datasets?|arquivos?|archivos?|files?|ficheros?|resources?|recursos?|users?|usu[aá]rios?"
+    r"|prompts?|programas?|programs?|tabelas?|tables?|tablas?|scripts?|vari[aá]ve(?:l|is)|variables?|volumes?|filas?"
+    r"|queues?|incidentes?|incidents?|tickets?|chamados?|calend[aá]rios?|calendars?|calendarios?|logon|login|banco"
+    r"|database|instances?|inst[aâ]ncias?|instancias?|queries|query|vers(?:ão|ao|ion|ión)|m[oó]dulos?|modules?|plano"
+    r"|procs?|procedures?|membros?|members?|tws|hwa|iws|jcl|ddname|dd|var|env"
+)
+_LINK = (
+    r"(?:\s+(?:chamad[oa]s?|named?|llamad[oa]s?|de nome|called|nomes?|names?|nombres?))?\s*[:=]?\s+[\"'`“«]?"
+    r"|\s*[:=]\s*[\"'`“«]?"
+)
+_LIST_SEPARATOR = re.compile(
+    r"[\"'`”»]?(?:\s*[,;]\s*(?:(?:e|y|and|ou|or|o)\s+)?|\s+(?:e|y|and|ou|or|o|&|/)\s+|\s*/\s*)[\"'`“«]?", re.IGNORECASE
+)
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+_BARE = re.compile(r"(?<![A-Za-z0-9_@/.#$\\=&%-])[A-Z][A-Z0-9_-]{2,39}(?![A-Za-z0-9_@#$\\/(=%-])(?!\.[A-Za-z0-9])")
+# Upper-case words with digits that name products, standards, tickets and steps, not jobs.
+_NOT_JOBS = re.compile(
+    r"^(?:STEP\w*|PASSO\w*|PASO\w*|(?:INC|CHG|REQ|RITM|TASK|PRB|SR|CS|TT|CRQ|WO)-?\d+|ORA-\d+|SQL\w*\d+\w?"
+    r"|SQLCODE.*|HTTPS?\d*"
+    r"|UTF-?\d+|ISO-?\d.*|SHA-?\d+|MD5|TLS\w*|SSL\w*|IPV[46]|DB2\w?|PL1|COBOL\d*|JES[23]|RHEL\d*|AIX\d*"
+    r"|WIN\w*\d+|SLES\d+"
+    r"|K8S|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
+    r"|N[1-3]|Q[1-4]|V\d+R?\d*"
+    r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|S[0-9A-F]{3}|U\d{4}"
+    r"|HOLD_\w+|READY_\w+|SUPPR_\w+|SUCC_\w+|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
+    r"|RESYNC_\w+|LLM_\w+|REDIS_\w+|NT_\w+|MAX_\w+|MAX-CC|X-\w+|Z-OS|E-MAIL|T-\d+|D-\d+|D\+\d+)$"
+)
+# Words that follow "job" in a sentence written in capitals.
+_PLAIN_WORDS = frozenset(
+    """
+    ABEND ABENDADO ABENDED ABENDOU AGENT AGENTE AND ANDA AS ATRASADO ATRASOU AWS CAIU CANCEL CANCELADO CANCELED
+    CANCELLED CHAIN COM CON DA DE DEL DEPENDENCIA DEPENDENCY DEV DO DOES E EL EM EN END ENDED EQQ ERRO ERROR
+    ERRORS ESTA ESTAN ESTÁ EXEC EXECUTAR EXECUTOU FAIL FAILED FAILS FAILURE FALHA FALHARAM FALHOU FALLA FALLARON
+    FALLO FALLÓ FENCE FICOU FILE FILES FOI FOR FROM HAS HML HOLD HWA ID IDS IN IS ISSUES JCL JOB JOBS KEEPS LOG
+    LOGS MÃO NA NAME NAO NEVER NO NOT NUMBER NÃO O OF ON OR OS OU PARA PARADO PAROU PARTITION PEND POR PRESO
+    PROD QA QUE QUEBROU RC READY RH RODA RODANDO RODOU RUN RUNNING RUNS SCHEDULE SCHEDULER SCHEDULES SE SEM SIN
+    STATE STATUS STEP STREAM STREAMS STUCK SUCC SUSP TAKES TERMINOU THAT THE THIS TI TO TRAVADO TRAVOU TWS
+    URGENTE WAIT WAITING WAS WERE WHICH WITH WORKSTATION Y
+    """.split()  # noqa: SIM905  # a word list reads better as text
+)
+
+
+def extract_entities(message: str) -> Entities:
+    """Everything the message names, each kind in order of appearance and without repeats.
+
+    A qualified job stays whole (``WS#STREAM.JOB``); its workstation, stream and folders are listed as well. Folders
+    carry no trailing slash.
+    """
+    text = _Text(message)
+    found = _Found()
+    _take_qualified(text, found)
+    found.message_ids = list(find_message_ids(text.rest))
+    found.abends = list(find_abends(text.rest))
+    found.return_codes = list(find_return_codes(text.rest))
+    _take_times(text, found)
+    _take_other_words(text)
+    text.rest = _cued(text, _STREAM_WORDS, found.streams)
+    text.rest = _cued(text, _STATION_WORDS, found.workstations)
+    text.rest = _cued_folders(text, found)
+    text.rest = _cued(text, _JOB_WORDS, found.jobs, allow_dotted=True)
+    _take_bare(text, found)
+    return found.entities()
+
+
+class _Text:
+    """The message; what has been recognised is blanked, so that offsets and word borders stay."""
+
+    def __init__(self, message: str) -> None:
+        self.rest = message
+        self.is_shouted = message.upper() == message
+
+    def blank(self, start: int, end: int) -> None:
+        self.rest = f"{self.rest[:start]}{' ' * (end - start)}{self.rest[end:]}"
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.jobs: list[tuple[int, str]] = []
+        self.streams: list[tuple[int, str]] = []
+        self.workstations: list[tuple[int, str]] = []
+        self.folders: list[tuple[int, str]] = []
+        self.times: list[tuple[int, str]] = []
+        self.abends: list[str] = []
+        self.message_ids: list[str] = []
+        self.return_codes: list[int] = []
+
+    def entities(self) -> Entities:
+        return Entities(
+            jobs=_in_order(self.jobs),
+            job_streams=_in_order(self.streams),
+            workstations=_in_order(self.workstations),
+            folders=_in_order(self.folders),
+            times=_in_order(self.times),
+            abend_codes=tuple(self.abends),
+            return_codes=tuple(self.return_codes),
+            message_ids=tuple(self.message_ids),
+        )
+
+
+def _in_order(found: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for _, value in sorted(found, key=lambda item: item[0])))
+
+
+def _take_qualified(text: _Text, found: _Found) -> None:
+    for match in _QUALIFIED.finditer(text.rest):
+        start = match.start()
+        cue = re.search(rf"\b(?:{_JOB_WORDS})\s+$", text.rest[:start], re.IGNORECASE)
+        found.workstations.append((start, match["workstation"]))
+        for folder in (match["folder1"], match["folder2"]):
+            if folder.strip("/"):
+                found.folders.append((start, folder.rstrip("/")))
+        if match["job"] or cue:
+            # conman also writes a job outside a stream as WS#JOB.
+            found.jobs.append((start, match[0]))
+        if match["job"] or not cue:
+            found.streams.append((start, match["stream"]))
+        text.blank(start, match.end())
+
+
+def _take_times(text: _Text, found: _Found) -> None:
+    for match in _TIMES.finditer(text.rest):
+        found.times.append((match.start(), match[0].strip()))
+        text.blank(match.start(), match.end())
+
+
+def _take_other_words(text: _Text) -> None:
+    pattern = re.compile(
+        rf"(?<![A-Za-z0-9_-])(?:{_OTHER_WORDS})(?:{_LINK})(?P<name>[A-Za-z0-9_.$#@/\\-]+)", re.IGNORECASE
+    )
+    for match in pattern.finditer(text.rest):
+        if _looks_like_a_name(match["name"].rstrip(".")):
+            text.blank(match.start("name"), match.end("name"))
+
+
+def _looks_like_a_name(word: str) -> bool:
+    """A word that no sentence holds: with a digit, an underscore, or all capitals."""
+    return bool(re.search(r"[0-9_]", word)) or (word.isupper() and len(word) > 1)
+
+
+def _cued(text: _Text, words: str, into: list[tuple[int, str]], *, allow_dotted: bool = False) -> str:
+    """Names that stand after one of ``words``, lists included; returns the text without them."""
+    rest = text.rest
+    for cue in re.finditer(rf"(?<![A-Za-z0-9_-])(?:{words})(?:{_LINK})", rest, re.IGNORECASE):
+        position = cue.end()
+        quoted = rest[position - 1] in "\"'`“«"
+        for start, name in _names_from(rest, position, quoted=quoted, shouted=text.is_shouted, dotted=allow_dotted):
+            into.append((start, name))
+            text.blank(start, start + len(name))
+    return text.rest
+
+
+def _names_from(rest: str, position: int, *, quoted: bool, shouted: bool, dotted: bool) -> Iterator[tuple[int, str]]:
+    while match := _WORD.match(rest, position):
+        name = match[0].rstrip("-")
+        end = position + len(name)
+        if dotted and rest[end : end + 1] == "." and (tail := _WORD.match(rest, end + 1)):
+            name = f"{name}.{tail[0]}"
+            end = tail.end()
+        if not _is_name(name, quoted=quoted, shouted=shouted) or rest[end : end + 1] in ("#", "@", "/"):
+            return
+        yield position, name
+        separator = _LIST_SEPARATOR.match(rest, end)
+        if separator is None:
+            return
+        position = separator.end()
+
+
+def _is_name(word: str, *, quoted: bool, shouted: bool) -> bool:
+    plain = word.upper() in _PLAIN_WORDS
+    if plain or find_abends(word) or find_message_ids(word) or len(word.rsplit(".", 1)[-1]) > 40:
+        return False
+    if re.search(r"[0-9_]", word):
+        return not _NOT_JOBS.match(word.upper())
+    return quoted or (word.isupper() and len(word) > 1 and not shouted)
+
+
+def _cued_folders(text: _Text, found: _Found) -> str:
+    cued = re.compile(
+        rf"(?<![A-Za-z0-9_-])(?:{_FOLDER_WORDS})(?:{_LINK})(?P<path>/?{_NAME}(?:/{_NAME})*/?)", re.IGNORECASE
+    )
+    for match in cued.finditer(text.rest):
+        path = match["path"]
+        if path.startswith("/") or _is_name(path, quoted=False, shouted=text.is_shouted):
+            found.folders.append((match.start("path"), path.rstrip("/")))
+            text.blank(match.start("path"), match.end("path"))
+    # Folders of the plan are written in capitals; a path in lower case is one of a file system.
+    for match in re.finditer(
+        r"(?<![A-Za-z0-9_@/.#$\\:-])/[A-Z][A-Z0-9_-]*(?:/[A-Z][A-Z0-9_-]*)*/?(?![A-Za-z0-9_.*?/-])", text.rest
+    ):
+        found.folders.append((match.start(), match[0].rstrip("/")))
+        text.blank(match.start(), match.end())
+    return text.rest
+
+
+def _take_bare(text: _Text, found: _Found) -> None:
+    """Identifiers in capitals that hold a digit or an underscore, wherever they stand."""
+    for match in _BARE.finditer(text.rest):
+        word = match[0].rstrip("-")
+        if not re.search(r"[0-9_]", word) or _NOT_JOBS.match(word) or find_message_ids(word):
+            continue
+        try:
+            check_job_name(word)
+        except ValueError:
+            continue
+        found.jobs.append((match.start(), word))
