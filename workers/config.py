@@ -62,6 +62,9 @@ class LogCacheSettings(EnvironmentModel):
     )
     key_prefix: str = Field(default="resync:troubleshoot:", validation_alias="RESYNC_KEY_PREFIX")
     entry_limit: int = Field(default=50, ge=1, le=1_000, validation_alias="RESYNC_LOG_CACHE_ENTRY_LIMIT")
+    max_records: int = Field(default=200, ge=1, le=5_000, validation_alias="RESYNC_LOG_CACHE_MAX_RECORDS")
+    """Records kept of one job in the project's own cache."""
+    retention_days: float = Field(default=90, gt=0, le=3_650, validation_alias="RESYNC_LOG_CACHE_RETENTION_DAYS")
 
 
 class MetricsSettings(EnvironmentModel):
@@ -92,3 +95,19 @@ class LlmSettings(EnvironmentModel):
     timeout_seconds: float | None = Field(default=None, gt=0, validation_alias=_names("LLM_TIMEOUT"))
     """Upper bound on one call; the run's remaining time bounds it all the same."""
     max_prompt_tokens: int = Field(default=6_000, ge=500, validation_alias="RESYNC_LLM_MAX_PROMPT_TOKENS")
+    max_answer_tokens: int = Field(default=1_500, ge=100, validation_alias="RESYNC_LLM_MAX_ANSWER_TOKENS")
+    input_price_per_million: float | None = Field(
+        default=None, ge=0, validation_alias="RESYNC_LLM_INPUT_PRICE_PER_MILLION"
+    )
+    """Price of a million prompt tokens, in whatever currency the site counts; both prices give ``cost`` in a report."""
+    output_price_per_million: float | None = Field(
+        default=None, ge=0, validation_alias="RESYNC_LLM_OUTPUT_PRICE_PER_MILLION"
+    )
+    redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
+    """Also take e-mail addresses, CPF and CNPJ out of what the model sees and writes."""
+
+    @model_validator(mode="after")
+    def _endpoint_has_a_scheme(self) -> Self:
+        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("LLM_ENDPOINT must start with http:// or https://")
+        return self

@@ -85,8 +85,9 @@ def test_every_shape_of_the_apps_keys_is_read(fetch: Callable[..., FetchResult])
     assert payload.recent_errors[2].codes == ("AWSBHT001E",)
     assert (payload.history[0].return_code, payload.history[0].elapsed_seconds) == (0, 61.5)
     assert payload.last_success_at == "2025-11-13T02:13:20Z"
-    assert [item.id for item in result.evidence] == [f"log_cache:{n}" for n in range(1, 5)]
-    assert [item.kind for item in result.evidence] == ["recent_error"] * 3 + ["history"]
+    assert [item.id for item in result.evidence] == [f"log_cache:{n}" for n in range(1, 7)]
+    kinds = [item.kind for item in result.evidence]
+    assert kinds == ["recent_error"] * 3 + ["history", "same_code", "last_success"]
     assert result.evidence[0].when == "2026-11-21T02:00:00Z"
     assert result.evidence[0].codes == ("S0C7", "IEF450I")
 
@@ -132,8 +133,8 @@ def test_an_empty_cache_is_no_data_in_the_users_language(
 def test_without_a_job_the_global_errors_are_read(fetch: Callable[..., FetchResult]) -> None:
     """A question that names no job is answered from the key of all jobs."""
     result = fetch(request_for(None), {"resync:errors:recent:global": ["JOB_A RC=5", "JOB_B ABEND SB37"]})
-    assert len(result.evidence) == 2
-    assert result.asked == ("GET resync:errors:recent:global",)
+    assert [item.kind for item in result.evidence] == ["recent_error", "recent_error"]
+    assert result.asked[0] == "GET resync:errors:recent:global"
 
 
 def test_a_qualified_job_finds_the_keys_of_its_bare_name(fetch: Callable[..., FetchResult]) -> None:

@@ -37,6 +37,7 @@ _LEADING_TIME = re.compile(
 # IEF450I names job and step just before the abend; other logs name the step by the word.
 _IEF_STEP = re.compile(r"\bIEF\d{3}I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s")
 _WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
+_ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
 _SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "DONE", "SUCESSO", "EXITO"})
 _FAILURE = frozenset({"ABEND", "ABENP", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "ERRO"})
 
@@ -55,17 +56,40 @@ class Entry:
     job_stream: str = ""
     workstation: str = ""
     run_id: str = ""
+    run: str = ""
+    """Joins the entries of one run; empty when only its time can tell."""
     cut_characters: int = 0
 
     @property
     def succeeded(self) -> bool:
         """True when the entry says that the run ended well."""
-        return self.facts.status.upper() in _SUCCESS
+        return is_success(self.facts.status)
 
     @property
     def failed(self) -> bool:
-        """True when the entry tells of a failure: by its status, or without one by a code in it."""
-        return self.facts.status.upper() in _FAILURE or (not self.facts.status and bool(self.facts.codes))
+        """True when the entry tells of a failure."""
+        return is_failure(self.facts.status, self.facts.codes, self.facts.return_code, self.facts.text)
+
+    @property
+    def occasion(self) -> str:
+        """One name for all entries of one run, as well as the entry allows: its run, else its minute, else its text."""
+        return self.run or self.run_id or (self.facts.at or self.facts.text)[:16]
+
+
+def is_success(status: str) -> bool:
+    """Whether a status, of TWS or of another writer, says that the run ended well."""
+    return status.upper() in _SUCCESS
+
+
+def is_failure(status: str, codes: Iterable[str], return_code: int | None, text: str = "") -> bool:
+    """Whether something failed: the status decides; without one a code, a return code or a word of the text does.
+
+    RC != 0 under SUCC is a success condition that was met, not a failure.
+    """
+    if status:
+        return status.upper() in _FAILURE
+    severe = any(find_abends(code) or code[-1:] in "ES" for code in codes)
+    return severe or bool(return_code) or _ERROR_WORD.search(text) is not None
 
 
 def parse_entries(raw: str | bytes, *, now: datetime) -> list[Entry]:
@@ -90,7 +114,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
     """One string or object as an entry."""
     record: Mapping[str, Any] = {"text": item} if isinstance(item, str) else item
     text = _text(record)
-    at = parse_time(_first(record, _WHEN)) or _time_in(text)
+    at = parse_time(_first(record, _WHEN)) or find_time(text)
     kept = text[:MAX_TEXT]
     codes = tuple(dict.fromkeys((*_codes(record), *find_codes(text))))
     return_code = _integer(_first(record, _RETURN_CODE))
@@ -179,7 +203,8 @@ def _items(value: object) -> list[str | Mapping[str, Any]]:
     return items
 
 
-def _time_in(text: str) -> datetime | None:
+def find_time(text: str) -> datetime | None:
+    """The moment a line begins with, or has near its beginning."""
     match = _LEADING_TIME.search(text[:200])
     if match is None:
         return None

@@ -13,6 +13,7 @@ from workers.clients.prometheus_catalog import DEFAULT_SERIES, Series
 from workers.clients.prometheus_http import MetricsHttp
 from workers.clients.prometheus_text import MAX_BODY_BYTES, NotExposition, Reading, parse_exposition
 from workers.config import MetricsSettings
+from workers.sources.limits import call_limit_seconds
 
 _TEXTS = {
     Language.PT_BR: {
@@ -97,11 +98,6 @@ class MetricsSource:
             where=http.shown_url,
             truncated="; ".join(filter(None, cuts)) or None,
         )
-
-
-def call_limit_seconds(limit_seconds: float) -> float:
-    """The client's own limit: below the source's, so that the outcome names the counterpart, not the limit."""
-    return max(0.05, limit_seconds - max(0.05, min(0.5, 0.1 * limit_seconds)))
 
 
 def _facts(series: Series, reading: Reading, language: Language) -> SeriesFacts:
