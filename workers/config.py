@@ -51,6 +51,19 @@ class KnowledgeSettings(EnvironmentModel):
     embedding_endpoint: str | None = Field(default=None, validation_alias="RESYNC_EMBEDDING_ENDPOINT")
     embedding_model: str = Field(default="text-embedding-3-small", validation_alias="RESYNC_EMBEDDING_MODEL")
     embedding_api_key: SecretStr | None = Field(default=None, validation_alias="RESYNC_EMBEDDING_API_KEY")
+    min_similarity: float = Field(default=0.3, ge=-1, le=1, validation_alias="RESYNC_EMBEDDING_MIN_SIMILARITY")
+    """Cosine similarity from which a passage counts as relevant without a word in common; depends on the model."""
+
+    @model_validator(mode="after")
+    def _one_store_and_usable_addresses(self) -> Self:
+        if self.path is not None and self.database_url is not None:
+            raise ValueError("RESYNC_KNOWLEDGE_PATH and RESYNC_KNOWLEDGE_DATABASE_URL are both set; set one of them")
+        endpoint = self.embedding_endpoint
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ValueError("RESYNC_EMBEDDING_ENDPOINT must start with http:// or https://")
+        if self.database_url is not None and not self.database_url.get_secret_value().startswith("postgres"):
+            raise ValueError("RESYNC_KNOWLEDGE_DATABASE_URL must start with postgresql://")
+        return self
 
 
 class LogCacheSettings(EnvironmentModel):
