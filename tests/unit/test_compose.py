@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.resources
 import json
 import re
@@ -14,8 +15,7 @@ import pytest
 import yaml
 from pydantic import AliasChoices
 
-from orchestrator.config import EnvironmentModel, Settings
-from workers import config as worker_config
+from orchestrator.config import EnvironmentModel
 
 ROOT = Path(__file__).parents[2]
 QUEUES = ("orchestrator", "tws_status", "rag_search", "log_cache", "metrics", "synthesis")
@@ -42,14 +42,20 @@ def schema() -> dict[str, Any]:
     return json.loads(vendored.read_text(encoding="utf-8"))
 
 
+def settings_groups() -> list[type[EnvironmentModel]]:
+    """Every settings class of the project, wherever it stands."""
+    for package in ("orchestrator", "workers"):
+        for path in (ROOT / package).rglob("*.py"):
+            if "(EnvironmentModel)" in path.read_text(encoding="utf-8"):
+                importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    subclasses = EnvironmentModel.__subclasses__()
+    return [group for group in subclasses if group.__module__.partition(".")[0] in {"orchestrator", "workers"}]
+
+
 def settings_and_names() -> dict[str, set[str]]:
     """Each setting of the project, as ``Group.field``, with the environment names that it is read from."""
-    groups = [
-        Settings,
-        *(g for g in vars(worker_config).values() if isinstance(g, type) and issubclass(g, EnvironmentModel)),
-    ]
     found: dict[str, set[str]] = {}
-    for group in groups:
+    for group in settings_groups():
         for field, info in group.model_fields.items():
             alias = info.validation_alias
             choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
@@ -177,3 +183,9 @@ def test_everything_waits_for_redis(services: dict[str, dict[str, Any]]) -> None
     assert "healthcheck" in services["redis"]
     for name in set(services) - {"redis"}:
         assert services[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}, name
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/operations.md names every setting, under at least one of its names."""
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
+    assert [setting for setting, names in settings_and_names().items() if not names & documented] == []
