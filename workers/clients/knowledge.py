@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from workers.clients.knowledge_embeddings import create_embedding_client
 from workers.clients.knowledge_shipped import shipped_index
 from workers.clients.knowledge_sqlite import SqliteKnowledgeBase, check_index
 from workers.config import KnowledgeSettings
@@ -13,7 +14,8 @@ from workers.knowledge.base import KnowledgeBase
 
 def open_knowledge_base(settings: KnowledgeSettings, environ: Mapping[str, str]) -> KnowledgeBase:
     """The store for ``settings``; nothing is connected yet. Raises ConfigurationError naming the variable."""
-    if settings.path is not None:
-        check_index(settings.path)
-        return SqliteKnowledgeBase(settings.path)
-    return SqliteKnowledgeBase(partial(shipped_index, environ))
+    embeddings = create_embedding_client(settings)
+    if settings.path is None:
+        return SqliteKnowledgeBase(partial(shipped_index, environ), embeddings, min_similarity=settings.min_similarity)
+    check_index(settings.path)
+    return SqliteKnowledgeBase(settings.path, embeddings, min_similarity=settings.min_similarity)

@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 
 from workers.knowledge.analysis import guess_language
 from workers.knowledge.documents import Document, Section
+from workers.knowledge.html import read_html
 from workers.knowledge.markdown import read_markdown
+from workers.knowledge.pdf import read_pdf
 
 LANGUAGES = ("pt", "en", "es")
 _LANGUAGE_FOLDERS = {"pt": "pt", "pt-br": "pt", "pt_br": "pt", "en": "en", "en-us": "en", "es": "es"}
@@ -35,6 +37,10 @@ READERS: dict[str, Callable[[bytes], tuple[Section, ...]]] = {
     ".markdown": _decoded(read_markdown),
     ".txt": _decoded(read_text),
     ".log": _decoded(read_text),
+    ".html": _decoded(read_html),
+    ".htm": _decoded(read_html),
+    ".xhtml": _decoded(read_html),
+    ".pdf": read_pdf,
 }
 
 

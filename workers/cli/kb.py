@@ -1,0 +1,173 @@
+"""``kb``: fill, search and count the knowledge base."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.options import json_option
+from orchestrator.errors import ConfigurationError
+from workers.clients.knowledge import open_knowledge_base
+from workers.clients.knowledge_embeddings import BATCH, EmbeddingClient, create_embedding_client
+from workers.clients.knowledge_folder import FolderReport, Progress, index_folder
+from workers.clients.knowledge_index import KnowledgeIndex
+from workers.clients.knowledge_shipped import index_runbooks
+from workers.clients.knowledge_vectors import check_numpy, pack
+from workers.config import KnowledgeSettings
+from workers.knowledge.base import Hit, KnowledgeBase
+from workers.knowledge.query import build_query
+
+Result = TypeVar("Result")
+
+SEARCH_SECONDS = 10.0
+
+path_option = click.option(
+    "--path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The index file; RESYNC_KNOWLEDGE_PATH when left out.",
+)
+
+
+@click.group()
+def command() -> None:
+    """Fill, search and count the knowledge base."""
+
+
+def _settings(context: CliContext, path: Path | None) -> KnowledgeSettings:
+    environ = dict(context.environ)
+    if path is not None:
+        environ.pop("RESYNC_KNOWLEDGE_DATABASE_URL", None)
+        environ["RESYNC_KNOWLEDGE_PATH"] = str(path)
+    return KnowledgeSettings.from_env(environ)
+
+
+@command.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@path_option
+@click.option("--runbooks/--no-runbooks", default=True, help="Put the shipped runbooks into the index as well (yes).")
+@json_option
+@pass_context
+def index(context: CliContext, directory: Path, path: Path | None, runbooks: bool, as_json: bool) -> int:
+    """Index the Markdown, text, HTML and PDF files below DIRECTORY; only what changed is read again.
+
+    With RESYNC_EMBEDDING_ENDPOINT set, passages are embedded as well.
+    """
+    settings = _settings(context, path)
+    if settings.path is None:
+        raise ConfigurationError("RESYNC_KNOWLEDGE_PATH is not set; name the index file, or give it with --path")
+    embeddings = create_embedding_client(settings)
+    if embeddings is not None:
+        check_numpy()
+    with KnowledgeIndex(settings.path) as store:
+        if runbooks:
+            index_runbooks(store)
+        report = index_folder(store, directory, on_progress=lambda progress: _say_progress(context, progress))
+        embedded = 0 if embeddings is None else asyncio.run(_embed_all(context, store, embeddings))
+    if as_json:
+        click.echo(json.dumps({**asdict(report), "embedded": embedded, "path": str(settings.path)}, ensure_ascii=False))
+    else:
+        click.echo(_report_line(report, embedded, settings.path))
+    return 1 if report.failed else 0
+
+
+def _say_progress(context: CliContext, progress: Progress) -> None:
+    if progress.action == "unchanged":
+        return
+    detail = f": {progress.error}" if progress.error else f" ({progress.chunks} passages)" if progress.chunks else ""
+    context.say(f"[{progress.number}/{progress.total}] {progress.action} {progress.path}{detail}")
+
+
+def _report_line(report: FolderReport, embedded: int, path: Path) -> str:
+    parts = [
+        f"{report.indexed} indexed ({report.chunks} passages)",
+        f"{report.unchanged} unchanged",
+        f"{report.removed} removed",
+    ]
+    parts += [f"{report.empty} without text"] if report.empty else []
+    parts += [f"{report.failed} failed"] if report.failed else []
+    parts += [f"{embedded} passages embedded"] if embedded else []
+    return f"{path}: {', '.join(parts)}"
+
+
+async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: EmbeddingClient) -> int:
+    """Embed what has no vector yet; what was done before an error stays."""
+    try:
+        waiting = store.chunks_without_vector(embeddings.model)
+        for start in range(0, len(waiting), BATCH):
+            batch = waiting[start : start + BATCH]
+            vectors = await embeddings.embed_patiently([text for _, text in batch])
+            pairs = zip(batch, vectors, strict=True)
+            store.put_vectors(embeddings.model, [(chunk_id, pack(vector)) for (chunk_id, _), vector in pairs])
+            context.say(f"embedded {start + len(batch)}/{len(waiting)} passages")
+        return len(waiting)
+    finally:
+        await embeddings.close()
+
+
+@command.command()
+@click.argument("text")
+@click.option("--limit", type=click.IntRange(1, 50), default=5, show_default=True, help="Passages to show.")
+@path_option
+@json_option
+@pass_context
+def search(context: CliContext, text: str, limit: int, path: Path | None, as_json: bool) -> None:
+    """Search the knowledge base as the source rag_search does."""
+    query = build_query(text)
+    result = _ask(context, path, lambda base: base.search(query, limit=limit, timeout_seconds=SEARCH_SECONDS))
+    if as_json:
+        click.echo(json.dumps(asdict(result), ensure_ascii=False))
+        return
+    for note in result.notes:
+        context.say(note)
+    if not result.hits:
+        context.say("nothing found")
+    for number, hit in enumerate(result.hits, start=1):
+        click.echo(_hit_text(number, hit))
+
+
+def _hit_text(number: int, hit: Hit) -> str:
+    indented = "\n".join(f"    {line}" if line else "" for line in hit.text.splitlines())
+    return f"{number}. {hit.title}\n    {hit.where}  score {hit.score:g}\n\n{indented}\n"
+
+
+@command.command()
+@path_option
+@json_option
+@pass_context
+def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
+    """Say where the knowledge base is and how much it holds."""
+    found = _ask(context, path, lambda base: base.stats(timeout_seconds=SEARCH_SECONDS))
+    if as_json:
+        click.echo(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    languages = ", ".join(f"{name} {count}" for name, count in found.languages.items()) or "none"
+    rows: Sequence[tuple[str, object]] = (
+        ("backend", found.backend),
+        ("where", found.where),
+        ("documents", f"{found.documents} ({languages})"),
+        ("passages", found.passages),
+        ("embedded", found.embedded),
+        ("updated", found.updated_at or "never"),
+    )
+    for name, value in rows:
+        click.echo(f"{name:<10} {value}")
+
+
+def _ask(context: CliContext, path: Path | None, question: Callable[[KnowledgeBase], Awaitable[Result]]) -> Result:
+    """Open the configured knowledge base, ask it, close it."""
+
+    async def ask() -> Result:
+        base = open_knowledge_base(_settings(context, path), context.environ)
+        try:
+            return await question(base)
+        finally:
+            await base.close()
+
+    return asyncio.run(ask())
