@@ -26,3 +26,7 @@ class Deadline:
     def has_passed(self) -> bool:
         """True once no time is left."""
         return self.remaining() == 0.0
+
+    def sleep(self) -> None:
+        """Wait for the moment, blocking this thread."""
+        time.sleep(self.remaining())

@@ -148,6 +148,8 @@ class TroubleshootRequest(Contract):
     job_name: str | None = None
     jobs: tuple[str, ...] = Field(default=(), max_length=MAX_JOBS)
     language: Language | None = None
+    intent: Intent | None = None
+    """Fixes the kind of question, and so the sources; None lets the router decide."""
     config: ParallelConfig = ParallelConfig()
 
     @field_validator("message")

@@ -60,10 +60,16 @@ class SourceSpec:
     """Builds the source from the environment; raises ConfigurationError naming the variable."""
     per_job: bool = True
     """Asked once per job of the question, or once per run."""
+    known_instances: Callable[[Mapping[str, str]], tuple[str, ...]] | None = None
+    """Names of the TWS instances this source can ask; a submit for any other is refused."""
 
 
 def _installed() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=SOURCES_GROUP)}
+    # The first on the path wins, so that a site (or a test) can put its own source in the place of a built-in one.
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=SOURCES_GROUP):
+        found.setdefault(point.name, point)
+    return found
 
 
 @cache

@@ -1,0 +1,105 @@
+"""Making a source's envelope from what it returned or raised, redacted and cut to what the store takes."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from orchestrator.diagnosis.redact import redact, redact_data
+from orchestrator.diagnosis.standins import timeout_text
+from orchestrator.errors import TroubleshootError
+from orchestrator.models import (
+    Language,
+    Plan,
+    PlannedSource,
+    SourceEnvelope,
+    SourceOutcome,
+    SourceRequest,
+    TroubleshootRequest,
+)
+from orchestrator.sources import FetchResult
+
+_LOGGER = logging.getLogger(__name__)
+MAX_ENVELOPE_BYTES = 256 * 1024
+MAX_ERROR_CHARACTERS = 2_000
+
+
+def source_request(
+    run_id: str, request: TroubleshootRequest, plan: Plan, planned: PlannedSource, *, limit_seconds: float
+) -> SourceRequest:
+    """What one source of a plan is asked."""
+    return SourceRequest(
+        run_id=run_id,
+        source=planned.source,
+        job=planned.job,
+        message=request.message,
+        routing=plan.routing,
+        tws_instance_id=request.tws_instance_id,
+        limit_seconds=limit_seconds,
+        result_limit=request.config.rag_result_limit,
+    )
+
+
+def answered(planned: PlannedSource, result: FetchResult, *, worker: str) -> SourceEnvelope:
+    """The envelope of a source that returned; secrets are masked here, before anything is stored or streamed."""
+    return SourceEnvelope(
+        source=planned.source,
+        job=planned.job,
+        outcome=result.outcome,
+        success=result.outcome.is_success,
+        data=redact_data(result.data),
+        evidence=tuple(
+            item.model_copy(update={"text": redact(item.text), "title": redact(item.title)}) for item in result.evidence
+        ),
+        finding=redact(result.finding),
+        asked=tuple(redact(text) for text in result.asked),
+        where=redact(result.where),
+        truncated=result.truncated,
+        worker=worker,
+    )
+
+
+def timed_out(planned: PlannedSource, *, limit_seconds: float, language: Language, worker: str) -> SourceEnvelope:
+    """The envelope of a source that was stopped at its limit, or had no time left to start."""
+    limit = max(0.0, round(limit_seconds, 2))
+    reason = "soft_time_limit" if limit > 0 else "no_time_left"
+    return _failed(planned, SourceOutcome.TIMEOUT, reason, timeout_text(limit, language), worker)
+
+
+def raised(run_id: str, planned: PlannedSource, error: Exception, *, worker: str) -> SourceEnvelope:
+    """The envelope of a source that raised; what it did not foresee is logged with its traceback."""
+    if isinstance(error, TroubleshootError):
+        outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
+        return _failed(planned, outcome, error.reason, str(error), worker)
+    _LOGGER.error("source_failed run_id=%s source=%s", run_id, planned.key, exc_info=error)
+    reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
+    return _failed(planned, SourceOutcome.ERROR, reason, f"{type(error).__name__}: {error}", worker)
+
+
+def _failed(planned: PlannedSource, outcome: SourceOutcome, reason: str, text: str, worker: str) -> SourceEnvelope:
+    return SourceEnvelope(
+        source=planned.source,
+        job=planned.job,
+        outcome=outcome,
+        success=False,
+        error=redact(text)[:MAX_ERROR_CHARACTERS],
+        reason=reason,
+        worker=worker,
+    )
+
+
+def fit(envelope: SourceEnvelope, limit_bytes: int = MAX_ENVELOPE_BYTES) -> SourceEnvelope:
+    """The envelope cut to what the store takes, and saying so: first the last evidence items, then the data."""
+    size = len(envelope.model_dump_json().encode())
+    if size <= limit_bytes:
+        return envelope
+    kept = list(envelope.evidence)
+    while kept and size > limit_bytes:
+        size -= len(kept.pop().model_dump_json().encode())
+    note = f"envelope cut to {limit_bytes // 1024} KiB: {len(kept)} of {len(envelope.evidence)} evidence items kept"
+    update: dict[str, Any] = {"evidence": tuple(kept)}
+    if size > limit_bytes:
+        update["data"] = {}
+        note += ", data left out"
+    update["truncated"] = f"{envelope.truncated}; {note}" if envelope.truncated else note
+    return envelope.model_copy(update=update)

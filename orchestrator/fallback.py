@@ -1,0 +1,150 @@
+"""Carrying out a run in this process: when no worker has taken it, or when there is no store at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+import uuid
+from typing import Any
+
+from orchestrator.async_client import AsyncTroubleshootClient
+from orchestrator.conclude import conclude, make_report
+from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.aggregate import performance_event
+from orchestrator.dispatch import per_job_sources, plan_dispatch, plan_request
+from orchestrator.errors import RunNotFound, RunRefused, TroubleshootError
+from orchestrator.finish import COMMIT_RESERVE_SECONDS, Finisher, Refiner
+from orchestrator.local import WORKER, LocalSources, ask_all
+from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.performance import log_performance
+from orchestrator.store.records import RunRecord
+from orchestrator.store.runs import new_token
+from orchestrator.synthesis import Synthesis, SynthesisFailed, load_synthesizer
+
+_LOGGER = logging.getLogger(__name__)
+
+
+async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
+    """Take the dispatch lease of a run that no worker has dispatched and carry the run out here.
+
+    Does nothing when a worker was quicker. Raises WorkersNotInstalled, StoreUnreachable.
+    """
+    store, token = client.sync.store, new_token()
+    try:
+        dispatch = await client.call(store.claim_dispatch, run_id, token)
+        if dispatch is None:
+            return
+        plan = await client.call(plan_dispatch, store, run_id, dispatch)
+        await client.call(store.mark_dispatched, run_id, token)
+    except (RunRefused, RunNotFound):
+        return
+    _LOGGER.warning("run_taken_over run_id=%s reason=no_worker", run_id)
+    claims = {planned.key: new_token() for planned in plan.sources}
+
+    async def begin(planned: PlannedSource) -> bool:
+        start = await client.call(
+            store.begin_source,
+            run_id,
+            planned.key,
+            claims[planned.key],
+            source=planned.source,
+            job=planned.job,
+            worker=WORKER,
+        )
+        return not isinstance(start, str)
+
+    async def put(envelope: SourceEnvelope) -> None:
+        await client.call(store.put_envelope, run_id, claims[envelope.key], envelope)
+
+    async with LocalSources() as sources:
+        await ask_all(
+            run_id,
+            dispatch.request,
+            plan,
+            sources=sources,
+            fan_in=Deadline.after(dispatch.fan_in_seconds),
+            begin=begin,
+            put=put,
+        )
+    synthesizer = load_synthesizer(os.environ)
+    loop = asyncio.get_running_loop()
+    refiner = None
+    if synthesizer is not None:
+        refiner = Refiner(synthesizer, lambda work: asyncio.run_coroutine_threadsafe(work, loop))
+    try:
+        await client.call(Finisher(store, by=WORKER, refiner=refiner).finish, run_id)
+    finally:
+        if synthesizer is not None:
+            await synthesizer.close()
+
+
+async def run_in_process(request: TroubleshootRequest) -> Report:
+    """Answer without a store: nothing is streamed or kept, and the report says ``committed: false``.
+
+    Raises WorkersNotInstalled, InvalidRequest.
+    """
+    began, now_ms = time.monotonic(), int(time.time() * 1000)
+    config = request.config
+    deadline, fan_in = Deadline.after(config.total_timeout_seconds), Deadline.after(config.fan_in_seconds)
+    plan = plan_request(request, per_job_sources())
+    run_id = uuid.uuid4().hex
+    started: dict[str, int] = {}
+
+    async def begin(planned: PlannedSource) -> bool:
+        started[planned.key] = int(time.time() * 1000)
+        return True
+
+    async def put(_: SourceEnvelope) -> None:
+        return
+
+    async with LocalSources() as sources:
+        envelopes = await ask_all(run_id, request, plan, sources=sources, fan_in=fan_in, begin=begin, put=put)
+    record = RunRecord(
+        run_id=run_id,
+        now_ms=int(time.time() * 1000),
+        state=RunState.DISPATCHED,
+        request=request,
+        plan=plan,
+        envelopes={envelope.key: envelope for envelope in envelopes},
+        started_ms=started,
+        late=frozenset(),
+        received=len(envelopes),
+        created_ms=now_ms,
+        deadline_ms=now_ms + int(config.total_timeout_seconds * 1000),
+        fan_in_ms=now_ms + int(config.fan_in_seconds * 1000),
+        attempt=1,
+        report=None,
+        outcome=None,
+    )
+    conclusion = conclude(record)
+    refined, llm = await _refine(conclusion.case, deadline) if conclusion.case else (None, None)
+    report = make_report(
+        conclusion,
+        by=WORKER,
+        total_latency_ms=(time.monotonic() - began) * 1000,
+        refined=refined.diagnosis if refined else None,
+        llm=llm,
+    )
+    log_performance(performance_event(run_id, conclusion.aggregated))
+    return report.model_copy(update={"committed": False, "reason": report.reason or "store_unreachable"})
+
+
+async def _refine(case: Any, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
+    synthesizer = load_synthesizer(os.environ)
+    limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
+    if synthesizer is None or limit <= COMMIT_RESERVE_SECONDS:
+        return None, None
+    try:
+        async with asyncio.timeout(limit):
+            synthesis = await synthesizer.synthesize(case, timeout_seconds=limit, emit=lambda _text: None)
+    except SynthesisFailed as error:
+        return None, {**error.metadata, "failed": error.reason}
+    except TimeoutError:
+        return None, {"failed": "timeout"}
+    except TroubleshootError as error:
+        return None, {"failed": error.reason}
+    finally:
+        await synthesizer.close()
+    return synthesis, synthesis.metadata

@@ -1,0 +1,242 @@
+"""The seed's API, as the Resync app calls it: ``parallel_troubleshoot`` and the graphs.
+
+A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state is a dict with the app's own keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, TypedDict
+
+from pydantic import ValidationError
+
+from orchestrator.async_client import AsyncTroubleshootClient
+from orchestrator.config import ParallelConfig, Settings, describe_validation
+from orchestrator.diagnosis.redact import redact
+from orchestrator.errors import InvalidRequest, StoreUnreachable
+from orchestrator.fallback import run_in_process, take_over
+from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
+from orchestrator.router import route
+
+DISPATCH_WAIT_SECONDS = 1.0
+"""How long a run may wait for a worker before this process asks the sources itself."""
+
+
+class TroubleshootState(TypedDict, total=False):
+    """State keys of the Resync app."""
+
+    message: str
+    user_id: str | None
+    session_id: str | None
+    tws_instance_id: str | None
+    job_name: str | None
+    jobs: list[str]
+    intent: str
+    confidence: float
+    entities: dict[str, Any]
+    parallel_results: list[dict[str, Any]]
+    aggregated_data: dict[str, Any]
+    total_latency_ms: float
+    parallel_latency_ms: float
+    response: str
+    metadata: dict[str, Any]
+    errors: list[dict[str, Any]]
+    run_id: str
+
+
+class ParallelTroubleshootGraph:
+    """Runs a question on the workers, and in this process when no worker takes it within one second."""
+
+    def __init__(
+        self,
+        config: ParallelConfig | None = None,
+        *,
+        settings: Settings | None = None,
+        intent: Intent | None = Intent.TROUBLESHOOT,
+    ) -> None:
+        self._settings = settings
+        self._config = config
+        self._intent = intent
+
+    async def ainvoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+        """Answer the question in ``state`` and return the state with the answer's keys filled in.
+
+        Raises InvalidRequest naming the field, WorkersNotInstalled when neither workers nor their code are there.
+        """
+        settings = self._settings or Settings.from_env()
+        request = make_request(state, self._config or settings.parallel_config(), self._intent)
+        try:
+            async with AsyncTroubleshootClient(settings) as client:
+                run_id = await client.submit(request)
+                report = await _with_dispatch(client, run_id, client.result(run_id))
+        except StoreUnreachable:
+            report = await run_in_process(request)
+        return fill_state(state, report)
+
+    def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+        """``ainvoke`` for callers without an event loop."""
+        return asyncio.run(self.ainvoke(state))
+
+    async def astream(self, state: Mapping[str, Any]) -> AsyncIterator[Event]:
+        """The run's events as they come: each source's answer, the draft, the answer.
+
+        Raises InvalidRequest, StoreUnreachable.
+        """
+        settings = self._settings or Settings.from_env()
+        request = make_request(state, self._config or settings.parallel_config(), self._intent)
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(request)
+            dispatch = asyncio.ensure_future(_ensure_dispatch(client, run_id))
+            try:
+                async for event in client.stream(run_id):
+                    yield event
+            finally:
+                dispatch.cancel()
+                await asyncio.wait({dispatch}, timeout=0.1)
+
+
+class FallbackParallelGraph:
+    """The same question and answer without Redis and without workers: ``asyncio.gather`` in this process."""
+
+    def __init__(self, config: ParallelConfig | None = None, *, intent: Intent | None = Intent.TROUBLESHOOT) -> None:
+        self._config = config or ParallelConfig()
+        self._intent = intent
+
+    async def ainvoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+        """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored."""
+        return fill_state(state, await run_in_process(make_request(state, self._config, self._intent)))
+
+    def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+        """``ainvoke`` for callers without an event loop."""
+        return asyncio.run(self.ainvoke(state))
+
+
+def create_parallel_troubleshoot_graph(
+    config: ParallelConfig | None = None, *, settings: Settings | None = None
+) -> ParallelTroubleshootGraph:
+    """A graph that asks every enabled source, whatever the question."""
+    return ParallelTroubleshootGraph(config, settings=settings)
+
+
+def create_tws_agent_graph(
+    config: ParallelConfig | None = None, *, settings: Settings | None = None
+) -> ParallelTroubleshootGraph:
+    """A graph that routes first: the kind of question decides which sources are asked."""
+    return ParallelTroubleshootGraph(config, settings=settings, intent=None)
+
+
+async def parallel_troubleshoot(
+    message: str,
+    job_name: str | None = None,
+    tws_instance_id: str | None = None,
+    config: ParallelConfig | None = None,
+    *,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    jobs: tuple[str, ...] = (),
+    settings: Settings | None = None,
+) -> TroubleshootState:
+    """Troubleshoot a job: ask the sources at once and answer within ``config.total_timeout_seconds``.
+
+    Returns the state; the app reads ``response, metadata, parallel_latency_ms, total_latency_ms, errors``.
+
+    Raises InvalidRequest naming the field, UnknownInstance, Overloaded, WorkersNotInstalled.
+    """
+    state = {
+        "message": message,
+        "job_name": job_name,
+        "tws_instance_id": tws_instance_id,
+        "user_id": user_id,
+        "session_id": session_id,
+        "jobs": list(jobs),
+    }
+    return await ParallelTroubleshootGraph(config, settings=settings).ainvoke(state)
+
+
+def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Intent | None) -> TroubleshootRequest:
+    """The request in a state.
+
+    Raises InvalidRequest naming the field.
+    """
+    asked = {
+        name: state.get(name)
+        for name in ("message", "user_id", "session_id", "tws_instance_id", "job_name")
+        if state.get(name) is not None
+    }
+    jobs = tuple(state.get("jobs") or ())
+    try:
+        request = TroubleshootRequest.model_validate({**asked, "jobs": jobs, "config": config, "intent": intent})
+    except ValidationError as error:
+        raise InvalidRequest(describe_validation(error)) from None
+    return request.model_copy(update={"message": redact(request.message)})
+
+
+def fill_state(state: Mapping[str, Any], report: Report) -> TroubleshootState:
+    """The app's state with what the report says."""
+    routing = report.routing or route(str(state.get("message", "")))
+    filled: TroubleshootState = {
+        **state,  # type: ignore[typeddict-item]  # the app's state may hold keys of its own
+        "run_id": report.run_id,
+        "intent": routing.intent.value,
+        "confidence": routing.confidence,
+        "entities": routing.entities.model_dump(mode="json"),
+        "parallel_results": [envelope.model_dump(mode="json") for envelope in report.parallel_results],
+        "aggregated_data": report.aggregated_data.model_dump(mode="json"),
+        "total_latency_ms": report.total_latency_ms,
+        "parallel_latency_ms": report.parallel_latency_ms,
+        "response": report.response,
+        "metadata": {
+            **report.metadata,
+            "outcome": report.outcome.value,
+            "committed": report.committed,
+            "committed_by": report.committed_by,
+            "reason": report.reason,
+        },
+        "errors": [failure.model_dump(mode="json") for failure in report.errors],
+    }
+    return filled
+
+
+async def _wait_for_dispatch(client: AsyncTroubleshootClient, run_id: str) -> bool:
+    """Whether a worker has published the run's chord within the wait, or the run has ended."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + DISPATCH_WAIT_SECONDS
+    while True:
+        state, _ = await client.call(client.sync.store.state, run_id)
+        if state not in (RunState.ACCEPTED, RunState.DISPATCHING):
+            return True
+        if loop.time() >= end:
+            return False
+        await asyncio.sleep(0.05)
+
+
+async def _ensure_dispatch(client: AsyncTroubleshootClient, run_id: str) -> None:
+    if not await _wait_for_dispatch(client, run_id):
+        await take_over(client, run_id)
+
+
+async def _with_dispatch(client: AsyncTroubleshootClient, run_id: str, result: Coroutine[Any, Any, Report]) -> Report:
+    """Await the result while seeing to it that somebody asks the sources; an error of that comes out at once."""
+    dispatch, report = asyncio.ensure_future(_ensure_dispatch(client, run_id)), asyncio.ensure_future(result)
+    try:
+        await asyncio.wait({dispatch, report}, return_when=asyncio.FIRST_COMPLETED)
+        if dispatch.done() and not report.done():
+            dispatch.result()
+        return await report
+    finally:
+        # A source that does not let itself be cancelled must not hold the answer back.
+        dispatch.cancel()
+        report.cancel()
+        await asyncio.wait({dispatch, report}, timeout=0.1)
+
+
+__all__ = [
+    "FallbackParallelGraph",
+    "ParallelConfig",
+    "ParallelTroubleshootGraph",
+    "TroubleshootState",
+    "create_parallel_troubleshoot_graph",
+    "create_tws_agent_graph",
+    "parallel_troubleshoot",
+]

@@ -1,0 +1,53 @@
+"""Publishing of the two tasks that are started from outside a chord."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from orchestrator.celery_app import RUN_TASK, SYNTHESIZE_TASK
+from orchestrator.errors import StoreUnreachable
+
+PUBLISH_TIMEOUT_SECONDS = 0.8
+
+
+class Publisher:
+    """Publishes in an executor of its own, so that a broker that hangs holds nobody up for longer than the bound."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="publish")
+
+    def publish_run(self, run_id: str) -> None:
+        """Ask for the run to be dispatched. The task's id is the run's, so Flower finds one by the other.
+
+        Raises StoreUnreachable.
+        """
+        self._publish(RUN_TASK, run_id, task_id=run_id)
+
+    def publish_synthesis(self, run_id: str) -> None:
+        """Ask for the run to be finished.
+
+        Raises StoreUnreachable.
+        """
+        self._publish(SYNTHESIZE_TASK, run_id, task_id=None)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._app.close()
+
+    def _publish(self, task: str, run_id: str, *, task_id: str | None) -> None:
+        future = self._executor.submit(
+            self._app.send_task, task, args=(run_id,), task_id=task_id, root_id=run_id, retry=False, ignore_result=True
+        )
+        try:
+            future.result(PUBLISH_TIMEOUT_SECONDS)
+        except FutureTimeoutError:
+            future.cancel()
+            raise StoreUnreachable("the broker does not answer; is Redis running, and is REDIS_URL right?") from None
+        except (OperationalError, OSError) as error:
+            raise StoreUnreachable(f"the broker refused the message ({type(error).__name__})") from error

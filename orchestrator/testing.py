@@ -1,0 +1,125 @@
+"""Test doubles that ship: sources that sleep, hang, block or fail as the question's text tells them.
+
+``StubSource`` reads its behaviour from the message of each run (``stub={"metrics": {"sleep_seconds": 2}}``), so one
+set of running workers serves every scenario of a test suite or a benchmark. ``write_stub_sources`` makes a folder
+that, first on ``PYTHONPATH``, puts stubs in the place of the installed sources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orchestrator.errors import SourceError
+from orchestrator.models import Evidence, SourceOutcome, SourceRequest
+from orchestrator.sources import SOURCES_GROUP, FetchResult, SourceSpec
+
+MARK = "stub="
+
+
+class StubBehaviour(BaseModel):
+    """What a stub does when it is asked, in this order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sleep_seconds: float = 0.0
+    """Sleeps on the event loop: cancellable."""
+    block_seconds: float = 0.0
+    """Blocks the event loop, as a careless client would."""
+    connect: str | None = None
+    """``host:port`` to open a TCP connection to and never answer: a cancelled fetch closes it."""
+    error: str | None = None
+    """Fails with a SourceError of this text."""
+    own_timeout: bool = False
+    """Raises a TimeoutError of its own."""
+    no_data: bool = False
+    payload_bytes: int = 0
+    """Size of a filler in the data."""
+
+
+def stub_message(behaviours: Mapping[str, Mapping[str, object]], text: str = "Job BATCH001 falhou") -> str:
+    """A question that carries the behaviour of each source."""
+    return f"{text} {MARK}{json.dumps(behaviours)}"
+
+
+class StubSource:
+    """A source without a counterpart."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        """Behave as the message says.
+
+        Raises SourceError, TimeoutError when told so.
+        """
+        behaviour = self._behaviour(request)
+        if behaviour.sleep_seconds:
+            await asyncio.sleep(behaviour.sleep_seconds)
+        if behaviour.block_seconds:
+            time.sleep(behaviour.block_seconds)  # noqa: ASYNC251  # blocking the loop is what is asked for
+        if behaviour.connect:
+            await _hang(behaviour.connect)
+        if behaviour.own_timeout:
+            raise TimeoutError("the stub's own")
+        if behaviour.error:
+            raise SourceError(behaviour.error, reason="stub_error")
+        if behaviour.no_data:
+            return FetchResult(outcome=SourceOutcome.NO_DATA, finding="no data", where="stub")
+        item = Evidence(
+            id=f"{self.name}:1",
+            source=self.name,
+            kind="stub",
+            title="stub",
+            text=f"{self.name} answered",
+            job=request.job,
+        )
+        return FetchResult(
+            data={"stub": self.name, "job": request.job, "filler": "x" * behaviour.payload_bytes},
+            evidence=(item,),
+            finding=f"{self.name} answered",
+            asked=("stub",),
+            where="stub",
+        )
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _behaviour(self, request: SourceRequest) -> StubBehaviour:
+        _, mark, text = request.message.partition(MARK)
+        try:
+            told, _ = json.JSONDecoder().raw_decode(text) if mark else ({}, 0)
+            return StubBehaviour.model_validate(told.get(self.name, {}))
+        except (ValueError, ValidationError) as error:
+            raise SourceError(f"the message's stub= part is not understood: {error}", reason="stub_message") from error
+
+
+async def _hang(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        await reader.read()
+    finally:
+        writer.close()
+
+
+def stub_spec(name: str, *, per_job: bool = True) -> SourceSpec:
+    """The registration of a stub."""
+    return SourceSpec(name=name, create=lambda _environ: StubSource(name), per_job=per_job)
+
+
+def write_stub_sources(folder: Path, names: Iterable[str]) -> None:
+    """Write a distribution of stub sources into ``folder``, to be put first on ``PYTHONPATH``."""
+    names = tuple(names)
+    module = ["from orchestrator.testing import stub_spec", *(f"{name} = stub_spec({name!r})" for name in names)]
+    (folder / "resync_stub_sources.py").write_text("\n".join(module) + "\n", "utf-8")
+    info = folder / "resync_stub_sources-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: resync-stub-sources\nVersion: 1\n", "utf-8")
+    points = [f"[{SOURCES_GROUP}]", *(f"{name} = resync_stub_sources:{name}" for name in names)]
+    (info / "entry_points.txt").write_text("\n".join(points) + "\n", "utf-8")

@@ -1,0 +1,147 @@
+"""The deadline watcher: acts on due wake-ups, so that every run ends by its deadline whatever happens to the chord.
+
+Run two or more: a wake-up is claimed and re-armed before it is acted on, so a watcher that dies loses none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+from orchestrator.celery_app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_celery
+from orchestrator.config import Settings
+from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
+from orchestrator.finish import Finisher
+from orchestrator.models import RunState
+from orchestrator.performance import configure_performance_log
+from orchestrator.publisher import Publisher
+from orchestrator.store.connection import connect
+from orchestrator.store.presence import Presence
+from orchestrator.store.records import Wakeup
+from orchestrator.store.runs import RunStore
+
+_LOGGER = logging.getLogger(__name__)
+POLL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 3.0
+MAX_REPUBLISH = 2
+"""A run is published again at most so often: two lost messages are bad luck, three a system without workers."""
+
+
+class Watcher:
+    """Claims due wake-ups and carries out what each is for."""
+
+    def __init__(self, store: RunStore, publisher: Publisher, *, name: str, presence: Presence | None = None) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._presence = presence
+        self._name = name
+        self._finisher = Finisher(store, by=f"watcher:{name}")
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; a Redis that is away is waited for."""
+        pause, heartbeat = 0.0, 0.0
+        while not stop.wait(pause):
+            try:
+                if heartbeat <= 0 and self._presence is not None:
+                    self._presence.announce(watcher=self._name)
+                    heartbeat = HEARTBEAT_SECONDS
+                pause = self.step()
+            except StoreUnreachable as error:
+                _LOGGER.warning("watcher_store_unreachable error=%s", error)
+                pause = 1.0
+            heartbeat -= max(pause, 0.01)
+
+    def step(self) -> float:
+        """Act on everything that is due; the seconds to sleep before the next look."""
+        due, next_seconds = self._store.claim_wakeups()
+        # What must be answered now comes first.
+        for wakeup in sorted(due, key=lambda item: item.kind != "total"):
+            self._handle(wakeup)
+        if due:
+            return 0.0
+        return POLL_SECONDS if next_seconds is None else min(POLL_SECONDS, max(0.005, next_seconds))
+
+    def _handle(self, wakeup: Wakeup) -> None:
+        try:
+            match wakeup.kind:
+                case "dispatch":
+                    done = self._check_dispatch(wakeup.run_id)
+                case "fanin" | "lease":
+                    done = self._check_synthesis(wakeup.run_id)
+                case _:
+                    self._finisher.finish_at_deadline(wakeup.run_id)
+                    done = self._store.state(wakeup.run_id)[0].is_closed
+        except RunNotFound:
+            done = True
+        except StoreUnreachable as error:
+            _LOGGER.warning("watcher_retry run_id=%s kind=%s error=%s", wakeup.run_id, wakeup.kind, error)
+            return
+        except Exception:  # border: one bad run must not stop the watcher; the wake-up is re-armed
+            _LOGGER.exception("watcher_failed run_id=%s kind=%s", wakeup.run_id, wakeup.kind)
+            return
+        if done:
+            self._store.disarm(wakeup)
+
+    def _check_dispatch(self, run_id: str) -> bool:
+        state, _ = self._store.state(run_id)
+        if state not in (RunState.ACCEPTED, RunState.DISPATCHING):
+            return True
+        if self._store.queue_length(ORCHESTRATOR_QUEUE) > 0:
+            return False  # its message, or an earlier one, is still waiting for a worker
+        if self._store.count(run_id, "republished") > MAX_REPUBLISH:
+            return True
+        _LOGGER.warning("run_republished run_id=%s by=%s", run_id, self._name)
+        self._publisher.publish_run(run_id)
+        return False
+
+    def _check_synthesis(self, run_id: str) -> bool:
+        state, remaining_ms = self._store.state(run_id)
+        if state.is_closed:
+            return True
+        if state is RunState.ACCEPTED or remaining_ms <= 0:
+            return False  # nothing was asked; the total deadline answers
+        first = self._store.count(run_id, "nudged") == 1
+        if first or self._store.queue_length(SYNTHESIS_QUEUE) == 0:
+            _LOGGER.info("synthesis_requested run_id=%s by=%s", run_id, self._name)
+            self._publisher.publish_synthesis(run_id)
+        return False
+
+
+def main() -> None:
+    """Run a watcher until SIGTERM or SIGINT."""
+    try:
+        settings = Settings.from_env()
+    except TroubleshootError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    configure_performance_log()
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    client = connect(settings)
+    store = RunStore(client, settings)
+    publisher = Publisher(make_celery(settings, with_results=False))
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    _LOGGER.info("watcher_started name=%s", name)
+    try:
+        Watcher(store, publisher, name=name, presence=Presence(client, store.keys)).run(stop)
+    finally:
+        publisher.close()
+        client.close()
+    _LOGGER.info("watcher_stopped name=%s", name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The application that ``celery -A workers.app`` loads: the one module that works at import."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from celery.signals import (
+    heartbeat_sent,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
+
+from orchestrator.celery_app import make_celery
+from orchestrator.config import Settings
+from orchestrator.errors import TroubleshootError
+from orchestrator.performance import configure_performance_log
+from workers.process import close_process, mark_prefork_child
+from workers.readiness import announce_instances, check_sources
+from workers.tasks import register_tasks
+
+try:
+    settings = Settings.from_env(os.environ)
+except TroubleshootError as error:
+    sys.stderr.write(f"{error}\n")
+    raise SystemExit(error.exit_code) from None
+
+app = make_celery(settings, with_results=True)
+register_tasks(app)
+
+
+@setup_logging.connect
+def _configure_logging(loglevel: int | None = None, **_: Any) -> None:
+    logging.basicConfig(
+        level=settings.log_level if loglevel is None else loglevel,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    configure_performance_log()
+
+
+@worker_init.connect
+def _check_configuration(sender: Any, **_: Any) -> None:
+    queues = [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
+    try:
+        check_sources(queues, os.environ)
+    except TroubleshootError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None
+    announce_instances(queues, settings, os.environ)
+
+
+@heartbeat_sent.connect
+def _announce(**_: Any) -> None:
+    queues = [queue.name for queue in app.amqp.queues.consume_from.values()]
+    announce_instances(queues, settings, os.environ)
+
+
+@worker_process_init.connect
+def _in_prefork_child(**_: Any) -> None:
+    mark_prefork_child()
+
+
+@worker_process_shutdown.connect
+@worker_shutdown.connect
+def _close(**_: Any) -> None:
+    close_process()

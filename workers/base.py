@@ -1,0 +1,34 @@
+"""``SourceTask``: the Celery side of asking a source."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Task
+
+from orchestrator.errors import RunNotFound, StoreUnreachable
+from workers.process import current_process
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
+    """Asks the source of its name. Never raises: a chord whose header raises would lose its body."""
+
+    abstract = True
+    ignore_result = True
+    acks_late = False
+    source_name = ""
+
+    def run(self, run_id: str, job: str | None = None) -> dict[str, Any]:
+        """Ask and store; the limit is the message's own soft time limit."""
+        process = current_process(self.app)
+        limits = self.request.timelimit or (None, None)
+        try:
+            return process.asking(self.request.hostname).ask(
+                run_id, self.source_name, job, claim=self.request.id, soft_limit_seconds=limits[1]
+            )
+        except (RunNotFound, StoreUnreachable) as error:
+            _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)
+            return {"source": self.source_name, "outcome": error.reason, "latency_ms": 0.0}

@@ -1,0 +1,46 @@
+"""What a worker does before it takes messages: check its configuration, say which TWS instances it knows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+from orchestrator.config import Settings
+from orchestrator.errors import TroubleshootError
+from orchestrator.sources import load_source, source_names
+from orchestrator.store.connection import connect
+from orchestrator.store.keys import Keys
+from orchestrator.store.presence import Presence
+
+_LOGGER = logging.getLogger(__name__)
+ANNOUNCE_SECONDS = 30.0
+_last_announced: dict[str, float] = {}
+
+
+def check_sources(queues: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Build each source that this worker serves once, so that a wrong setting stops it at its start.
+
+    Raises ConfigurationError naming the variable, WorkersNotInstalled.
+    """
+    for name in set(queues) & set(source_names()):
+        load_source(name).create(environ)
+
+
+def announce_instances(queues: Iterable[str], settings: Settings, environ: Mapping[str, str]) -> None:
+    """Tell the store which TWS instances this worker can ask, at most every ``ANNOUNCE_SECONDS``."""
+    now = time.monotonic()
+    if now - _last_announced.get("at", -ANNOUNCE_SECONDS) < ANNOUNCE_SECONDS:
+        return
+    _last_announced["at"] = now
+    specs = [load_source(name) for name in set(queues) & set(source_names())]
+    names = [name for spec in specs if spec.known_instances for name in spec.known_instances(environ)]
+    if not names:
+        return
+    client = connect(settings)
+    try:
+        Presence(client, Keys(settings.key_prefix)).announce(instances=names)
+    except TroubleshootError as error:
+        _LOGGER.warning("announce_failed reason=%s", error.reason)
+    finally:
+        client.close()

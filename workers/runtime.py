@@ -1,0 +1,115 @@
+"""A worker process's event loop and the clients that live on it.
+
+Celery has no asyncio pool: the threads pool runs a task in a thread, the thread hands its coroutine to the one loop
+of the process and waits for it. Made at the first use, so that each prefork child gets its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from orchestrator.sources import Source, load_source
+
+_LOGGER = logging.getLogger(__name__)
+T = TypeVar("T")
+EX_LOOP_BLOCKED = 75
+"""Exit status (EX_TEMPFAIL) of a process whose loop was blocked; its supervisor restarts it."""
+DEFAULT_LAG_LIMIT_SECONDS = 15.0
+
+
+class Runtime:
+    """One event loop in a thread, one instance of each source on it."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        lag_limit_seconds: float = DEFAULT_LAG_LIMIT_SECONDS,
+        on_blocked: Callable[[], None] | None = None,
+    ) -> None:
+        self._environ = environ
+        self._lag_limit_seconds = lag_limit_seconds
+        self._on_blocked = on_blocked or _exit_blocked
+        self._sources: dict[str, Source] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._beat = time.monotonic()
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="event-loop", daemon=True)
+        self._thread.start()
+        self._watchdog = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
+        self._watchdog.start()
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start a coroutine on the loop; cancelling the future cancels it there."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def source(self, name: str) -> Source:
+        """This process's instance of a source.
+
+        Raises ConfigurationError naming the variable, WorkersNotInstalled.
+        """
+        with self._lock:
+            found = self._sources.get(name)
+            if found is None:
+                found = self._sources[name] = load_source(name).create(self._environ)
+            return found
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long ago the loop last gave a sign of life."""
+        return time.monotonic() - self._beat
+
+    def close(self, *, timeout_seconds: float = 5.0) -> None:
+        """Close the sources and stop the loop; a source that hangs is left behind."""
+        self._closing.set()
+        with self._lock:
+            sources, self._sources = list(self._sources.values()), {}
+        for source in sources:
+            future = self.submit(source.close())
+            try:
+                future.result(timeout_seconds)
+            except Exception:  # noqa: BLE001  # border: closing is best effort, the process is going away
+                future.cancel()
+                _LOGGER.warning("source_close_failed source=%s", type(source).__name__)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(timeout_seconds)
+        if not self._thread.is_alive():
+            self.loop.close()
+        self._watchdog.join(timeout_seconds)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        pending = asyncio.all_tasks(self.loop)
+        for task in pending:
+            task.cancel()
+        if pending:
+            self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+
+    def _mark(self) -> None:
+        self._beat = time.monotonic()
+
+    def _watch(self) -> None:
+        interval = min(1.0, self._lag_limit_seconds / 4)
+        while not self._closing.wait(interval):
+            if self.lag_seconds > self._lag_limit_seconds:
+                _LOGGER.critical("loop_blocked lag_seconds=%.1f", self.lag_seconds)
+                self._on_blocked()
+                return
+            self.loop.call_soon_threadsafe(self._mark)
+
+
+def _exit_blocked() -> None:
+    # Threads that block the loop cannot be stopped from here; a fresh process can do the work.
+    logging.shutdown()
+    os._exit(EX_LOOP_BLOCKED)

@@ -1,0 +1,76 @@
+"""The tasks, thin: each calls a plain object that is tested without Celery."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Celery, Task
+
+from orchestrator.canvas import build_chord
+from orchestrator.celery_app import RUN_TASK, SYNTHESIZE_TASK, source_task
+from orchestrator.dispatch import plan_dispatch
+from orchestrator.errors import RunNotFound, RunRefused, StoreUnreachable, TroubleshootError
+from orchestrator.sources import source_names
+from orchestrator.store.runs import new_token
+from workers.base import SourceTask
+from workers.process import current_process
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
+    """Routes and plans a run and publishes its chord."""
+
+    name = RUN_TASK
+    ignore_result = True
+
+    def run(self, run_id: str) -> str:
+        """Dispatch the run; the word says what became of it."""
+        store, token = current_process(self.app).store, new_token()
+        try:
+            dispatch = store.claim_dispatch(run_id, token)
+            if dispatch is None:
+                return "already dispatched"
+            plan = plan_dispatch(store, run_id, dispatch)
+            build_chord(self.app, run_id, plan).apply_async(root_id=run_id)
+            store.mark_dispatched(run_id, token)
+        except (RunNotFound, RunRefused, StoreUnreachable) as error:
+            # The dispatch lease is a wake-up: the watcher publishes the run again.
+            _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
+            return error.reason
+        except TroubleshootError as error:
+            _LOGGER.exception("dispatch_failed run_id=%s reason=%s", run_id, error.reason)
+            return error.reason
+        return "dispatched"
+
+
+class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
+    """The chord's body: finishes the run that its argument names."""
+
+    name = SYNTHESIZE_TASK
+    ignore_result = True
+
+    def run(self, run_id: str) -> str:
+        """Finish the run; the word says whether this call did."""
+        finisher = current_process(self.app).finisher(self.request.hostname)
+        try:
+            report = finisher.finish(run_id)
+        except (RunNotFound, StoreUnreachable) as error:
+            _LOGGER.warning("finish_dropped run_id=%s reason=%s", run_id, error.reason)
+            return error.reason
+        return "skipped" if report is None else report.outcome.value
+
+
+def register_tasks(app: Celery) -> None:
+    """Register the run, the synthesis and one task per installed source."""
+    app.register_task(RunTask())
+    app.register_task(SynthesizeTask())
+    for name in source_names():
+        attributes: dict[str, Any] = {
+            "__doc__": f"Ask the source {name}.",
+            "__module__": __name__,
+            "name": source_task(name),
+            "source_name": name,
+        }
+        app.register_task(type(f"SourceTask_{name}", (SourceTask,), attributes)())
