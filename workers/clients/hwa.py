@@ -1,0 +1,341 @@
+"""Client of the HCL Workload Automation REST API v2, read-only by construction (see ``hwa_transport``).
+
+One ``HwaClient`` an instance and process keeps the connections; one ``HwaSession`` a question holds its deadline and
+writes down what was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+from purgatory import AsyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from orchestrator.deadline import Deadline
+from workers.clients.hwa_errors import (
+    AnswerTooLarge,
+    BadAnswer,
+    CircuitOpen,
+    HwaError,
+    TimedOut,
+    error_for_status,
+    error_for_transport,
+)
+from workers.clients.hwa_instances import TwsInstance
+from workers.clients.hwa_transport import Endpoint, ReadOnlyTransport, endpoint_path
+from workers.clients.oql import Oql
+
+MAX_JSON_BYTES = 8 * 1024 * 1024
+MAX_LOG_PAGE_BYTES = 256 * 1024
+MAX_ATTEMPTS = 3
+FAILURES_TO_OPEN = 5
+OPEN_SECONDS = 15.0
+_LIST_SCOPE = {"scope": "WHOLE_NO_JOB_DEFINITIONS"}
+_PLAN = {"plan_id": "current"}
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a search; ``count`` is the number of all matches when the server says it."""
+
+    results: tuple[JsonObject, ...] = ()
+    count: int | None = None
+
+    @property
+    def left_out(self) -> int:
+        """How many matches lie beyond this page, as far as the server says."""
+        return max(0, (self.count or 0) - len(self.results))
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines of a job log from ``from_line`` on."""
+
+    from_line: int
+    lines: tuple[str, ...] = ()
+    is_cut: bool = False
+    """The page was larger than may be read: lines are missing at its end."""
+    ignores_window: bool = False
+    """The server sent more lines than were asked for: it does not page, and ``lines`` starts at line 1."""
+
+
+class HwaClient:
+    """Connections to one instance. Use it from one event loop; ``within`` starts a question."""
+
+    def __init__(self, instance: TwsInstance, breakers: AsyncCircuitBreakerFactory | None = None) -> None:
+        self.instance = instance
+        self._breakers = breakers or AsyncCircuitBreakerFactory(
+            default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS
+        )
+        self._client: httpx2.AsyncClient | None = None
+
+    def within(self, deadline: Deadline) -> HwaSession:
+        """A session whose requests all end by ``deadline``."""
+        return HwaSession(self, deadline)
+
+    async def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _connected(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            instance = self.instance
+            # The proxy goes into the transport: as the client's own setting it would mount a second transport, which
+            # the read-only border does not see.
+            inner = httpx2.AsyncHTTPTransport(
+                verify=instance.ssl_context(),
+                limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30),
+                trust_env=False,
+                proxy=instance.proxy(),
+            )
+            auth = None
+            if instance.user is not None and instance.password is not None:
+                auth = httpx2.BasicAuth(instance.user, instance.password.get_secret_value())
+            self._client = httpx2.AsyncClient(
+                transport=ReadOnlyTransport(inner, instance.base_path),
+                auth=auth,
+                headers={"User-Agent": "resync-troubleshoot", **instance.headers()},
+                trust_env=False,
+                follow_redirects=False,
+            )
+        return self._client
+
+    @asynccontextmanager
+    async def _breaker(self) -> AsyncIterator[None]:
+        """Count the failures of the instance itself; refuse at once while its circuit is open.
+
+        Raises CircuitOpen.
+        """
+        breaker = await self._breakers.get_breaker(self.instance.name or self.instance.where)
+        try:
+            await breaker.__aenter__()
+        except OpenedState:
+            raise CircuitOpen(
+                f"{self.instance.where} failed {FAILURES_TO_OPEN} times in a row; it is left alone for "
+                f"{OPEN_SECONDS:g} s"
+            ) from None
+        try:
+            yield
+        except HwaError as error:
+            failure = error if error.counts_for_breaker else None
+            await breaker.__aexit__(type(failure) if failure else None, failure, None)
+            raise
+        # A cancelled request says nothing about the instance, so it neither opens nor closes the circuit.
+        await breaker.__aexit__(None, None, None)
+
+    async def send(
+        self,
+        endpoint: Endpoint,
+        deadline: Deadline,
+        *,
+        object_id: str | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int,
+        may_cut: bool = False,
+    ) -> tuple[bytes, bool]:
+        """Body of one GET, and whether it was cut at ``max_bytes``. Retries while there is time.
+
+        Raises HwaError.
+        """
+        url = self.instance.base_url + endpoint_path(endpoint, object_id)
+        what = f"GET {endpoint.value}"
+        async with self._breaker():
+            for attempt in range(1, MAX_ATTEMPTS + 1):
+                seconds = deadline.remaining()
+                if seconds <= 0:
+                    raise TimedOut(f"{what}: no time left")
+                try:
+                    async with asyncio.timeout(seconds):
+                        return await self._read(
+                            url,
+                            what,
+                            params=params,
+                            headers=headers,
+                            seconds=seconds,
+                            max_bytes=max_bytes,
+                            may_cut=may_cut,
+                        )
+                except TimeoutError:
+                    raise TimedOut(f"{what}: no answer within {seconds:.1f} s") from None
+                except HwaError as error:
+                    # Jitter: the workers of one run would otherwise come back at the same moment.
+                    pause = 0.1 * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311
+                    if not error.may_retry or attempt == MAX_ATTEMPTS or deadline.remaining() < 2 * pause:
+                        raise
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _read(
+        self,
+        url: str,
+        what: str,
+        *,
+        params: Mapping[str, str | int] | None,
+        headers: Mapping[str, str] | None,
+        seconds: float,
+        max_bytes: int,
+        may_cut: bool,
+    ) -> tuple[bytes, bool]:
+        timeout = httpx2.Timeout(seconds, connect=min(seconds, 3.0))
+        body = bytearray()
+        try:
+            async with self._connected().stream(
+                "GET", url, params=dict(params or {}), headers=dict(headers or {}), timeout=timeout
+            ) as response:
+                if response.status_code != HTTPStatus.OK:
+                    raise error_for_status(response.status_code, what)
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > max_bytes:
+                        if not may_cut:
+                            raise AnswerTooLarge(f"{what}: more than {max_bytes} bytes")
+                        return bytes(body[:max_bytes]), True
+        except httpx2.HTTPError as error:
+            raise error_for_transport(error, what, seconds) from None
+        return bytes(body), False
+
+
+@dataclass(slots=True)
+class HwaSession:
+    """The requests of one question: all end by ``deadline``; ``asked`` lists them without secrets."""
+
+    client: HwaClient
+    deadline: Deadline
+    asked: list[str] = field(default_factory=list)
+
+    async def engine_info(self) -> JsonObject:
+        """Version and time zone of the engine. Raises HwaError."""
+        return await self._object(Endpoint.ENGINE_INFO)
+
+    async def search_jobs(self, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
+        """Jobs in the current plan, without their definitions and dependencies. Raises HwaError."""
+        return await self._page(Endpoint.JOBS, query, limit=limit, offset=offset, headers=_LIST_SCOPE)
+
+    async def search_job_streams(self, query: Oql | None, *, limit: int) -> Page:
+        """Job streams in the current plan. Raises HwaError."""
+        return await self._page(Endpoint.JOB_STREAMS, query, limit=limit, headers=_LIST_SCOPE)
+
+    async def search_workstations(self, query: Oql | None, *, limit: int) -> Page:
+        """Workstations in the plan. Raises HwaError."""
+        return await self._page(Endpoint.WORKSTATIONS, query, limit=limit)
+
+    async def search_resources(self, query: Oql | None, *, limit: int) -> Page:
+        """Resources in the plan. Raises HwaError."""
+        return await self._page(Endpoint.RESOURCES, query, limit=limit)
+
+    async def job(self, job_id: str) -> JsonObject:
+        """One job with its definition, runs and dependencies. Raises HwaError."""
+        return await self._object(Endpoint.JOB, job_id, _PLAN)
+
+    async def predecessors(self, job_id: str, *, depth: int = 1) -> Page:
+        """Jobs and job streams this job waits for. Raises HwaError."""
+        return _page(await self._object(Endpoint.PREDECESSORS, job_id, {**_PLAN, "depth": depth}))
+
+    async def successors(self, job_id: str, *, depth: int = 1) -> Page:
+        """Jobs and job streams that wait for this job. Raises HwaError."""
+        return _page(await self._object(Endpoint.SUCCESSORS, job_id, {**_PLAN, "depth": depth}))
+
+    async def issues(self, query: Oql) -> tuple[JsonObject, ...]:
+        """Why the jobs of the query do not start. Raises HwaError."""
+        body = await self._object(Endpoint.JOB_ISSUES, None, {"oql": query.text})
+        return _objects(body.get("issues"))
+
+    async def job_log(self, run_id: str, *, from_line: int, to_line: int) -> LogPage:
+        """Lines ``from_line..to_line`` (1-based, inclusive) of a run's job log.
+
+        What is longer than MAX_LOG_PAGE_BYTES is left unread and the connection closed. Raises HwaError.
+        """
+        if not 1 <= from_line <= to_line:
+            raise ValueError("1 <= from_line <= to_line must hold")
+        params: dict[str, str | int] = {"from_line": from_line, "to_line": to_line}
+        self._note(Endpoint.JOB_LOG, run_id, params)
+        body, is_cut = await self.client.send(
+            Endpoint.JOB_LOG,
+            self.deadline,
+            object_id=run_id,
+            params=params,
+            headers={"Accept": "text/plain"},
+            max_bytes=MAX_LOG_PAGE_BYTES,
+            may_cut=True,
+        )
+        lines = _lines(body)
+        ignores_window = len(lines) > to_line - from_line + 1
+        return LogPage(1 if ignores_window else from_line, lines, is_cut, ignores_window)
+
+    async def _page(
+        self,
+        endpoint: Endpoint,
+        query: Oql | None,
+        *,
+        limit: int,
+        offset: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        # The server's own default is 10,000: a search always sends its limit. Workstations have no plan_id.
+        asked: dict[str, str | int] = {**({} if endpoint is Endpoint.WORKSTATIONS else _PLAN), "limit": limit}
+        if offset:
+            asked["offset"] = offset
+        if query is not None:
+            asked["oql"] = query.text
+        return _page(await self._object(endpoint, None, asked, headers))
+
+    async def _object(
+        self,
+        endpoint: Endpoint,
+        object_id: str | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> JsonObject:
+        self._note(endpoint, object_id, params)
+        body, _ = await self.client.send(
+            endpoint,
+            self.deadline,
+            object_id=object_id,
+            params=params,
+            headers={"Accept": "application/json", **(headers or {})},
+            max_bytes=MAX_JSON_BYTES,
+        )
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadAnswer(f"GET {endpoint.value}: the answer is not JSON") from None
+        if not isinstance(found, dict):
+            raise BadAnswer(f"GET {endpoint.value}: the answer is not a JSON object")
+        return found
+
+    def _note(self, endpoint: Endpoint, object_id: str | None, params: Mapping[str, str | int] | None) -> None:
+        shown = endpoint.value.replace("{id}", object_id or "")
+        shown_params = " ".join(f"{name}={value}" for name, value in (params or {}).items() if name != "plan_id")
+        self.asked.append(f"GET {shown} {shown_params}".rstrip())
+
+
+def _page(body: JsonObject) -> Page:
+    count = body.get("count")
+    return Page(_objects(body.get("results")), count if isinstance(count, int) and count >= 0 else None)
+
+
+def _objects(value: object) -> tuple[JsonObject, ...]:
+    return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def _lines(body: bytes) -> tuple[str, ...]:
+    """Lines of a text, in UTF-8 or else Latin-1; only line feeds end a line, as the server counts them."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = body.decode("latin-1")
+    text = text.removesuffix("\n")
+    return tuple(line.rstrip("\r") for line in text.split("\n")) if text else ()

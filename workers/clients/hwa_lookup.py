@@ -1,0 +1,259 @@
+"""Questions about the plan, each from several calls: find a job, gather all about it, find what is wrong.
+
+A part that cannot be read becomes a note; only what the question itself is about raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from orchestrator.payloads import JobFacts, RelatedFacts, WorkstationFacts
+from workers.clients.hwa import HwaSession, JsonObject, Page
+from workers.clients.hwa_errors import BadQuery, HwaError, NotFound
+from workers.clients.hwa_joblog import read_job_log
+from workers.clients.hwa_notation import JobRef
+from workers.clients.hwa_parsing import (
+    items,
+    parse_dependency,
+    parse_flow_node,
+    parse_issue,
+    parse_job,
+    parse_workstation,
+    text,
+)
+from workers.clients.oql import Oql
+
+FAILED = ("ABEND", "FAIL", "ERROR", "ABENP", "STUCK", "SUSP", "INTRPT")
+"""Statuses of a job or a job stream that did not end well, or cannot go on."""
+ENDED_WELL = ("SUCC", "SUCCP", "CANCL", "CANCLP", "END", "COMPLT", "COMPLETE")
+_NOT_LAUNCHED = ("HOLD", "READY", "FENCE", "WAIT", "PENDPRED", "SUPPR", "UNDCDED", "ARRVING")
+PAGE = 100
+MAX_PAGES = 5
+WIDE_PAGE = 500
+MAX_RELATED = 30
+MAX_ISSUES = 20
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was gathered for one question."""
+
+    job: JobFacts | None = None
+    problems: list[JobFacts] = field(default_factory=list)
+    problem_count: int | None = None
+    workstations: dict[str, WorkstationFacts] = field(default_factory=dict)
+    candidates: list[JobFacts] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    async def part(self, name: str, asking: Awaitable[T], default: T) -> T:
+        """The answer of ``asking``, or ``default`` with a note."""
+        try:
+            return await asking
+        except HwaError as error:
+            self.notes.append(f"{name}: {error.reason}")
+            return default
+
+
+async def find_jobs(session: HwaSession, ref: JobRef) -> list[JsonObject]:
+    """Jobs of the current plan that the name can mean, the most likely first.
+
+    The name alone is queried and the rest compared here: field names for job streams differ between the vendor's
+    documents. Raises HwaError.
+    """
+    names = dict.fromkeys((ref.job, ref.job.upper()))
+    for name in names:
+        found = [job for job in await _all_by_name(session, name) if ref.matches(job)]
+        if found:
+            return sorted(found, key=lambda job: _likelihood(ref, job), reverse=True)
+    return []
+
+
+async def _all_by_name(session: HwaSession, name: str) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    field_name = "name"
+    for _ in range(MAX_PAGES):
+        try:
+            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE, offset=len(found))
+        except BadQuery:
+            if found or field_name != "name":
+                raise
+            field_name = "key.name"  # what the vendor's document says; some servers know only the one or the other
+            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE)
+        found += page.results
+        if len(page.results) < PAGE:
+            break
+    return found
+
+
+def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
+    status = parse_job(job).status
+    rank = 2 if status in FAILED else 0 if status in ENDED_WELL else 1
+    return ref.prefers(job), rank, text(job.get("schedTime"))
+
+
+async def gather_job(session: HwaSession, found: JsonObject, findings: Findings, *, with_log: bool = True) -> JobFacts:
+    """All about one job of a search: definition, runs, issues, neighbours, workstation, log of the failed run."""
+    summary = parse_job(found)
+    if not summary.id:
+        findings.notes.append(f"{summary.name}: the server gave no id, so no details")
+        return summary
+    detail, before, after, issues, stream_status, _, log = await asyncio.gather(
+        findings.part("job details", session.job(summary.id), found),
+        findings.part("predecessors", session.predecessors(summary.id), Page()),
+        findings.part("successors", session.successors(summary.id), Page()),
+        findings.part("issues", _issues(session, summary), ()),
+        findings.part("job stream", _stream_status(session, summary), ""),
+        gather_workstations(session, (summary.workstation,), findings),
+        _log_of_failed_run(session, found, findings) if with_log else _nothing(),
+    )
+    facts = parse_job({**found, **detail})
+    predecessors = _merged(detail, before)
+    return facts.model_copy(
+        update={
+            "predecessors": await _with_resources(session, predecessors, findings),
+            "successors": tuple(parse_flow_node(node) for node in after.results[:MAX_RELATED]),
+            "issues": tuple(parse_issue(issue) for issue in issues[:MAX_ISSUES]),
+            "job_stream_status": stream_status,
+            "job_log": log,
+        }
+    )
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Findings) -> Any:
+    run_id = pick_run(job)
+    if run_id is None:
+        return None
+    try:
+        return await read_job_log(session, run_id)
+    except NotFound:
+        findings.notes.append("job log: there is none for this run")
+    except HwaError as error:
+        findings.notes.append(f"job log: {error.reason}")
+    return None
+
+
+def pick_run(job: JsonObject) -> str | None:
+    """Id of the run whose log tells most: the newest that failed, else the newest that was launched."""
+    runs = parse_job(job).runs
+    for run in runs:
+        if run.run_id and (run.status in FAILED or run.error):
+            return run.run_id
+    for run in runs:
+        if run.run_id and run.status not in _NOT_LAUNCHED:
+            return run.run_id
+    return None
+
+
+async def _issues(session: HwaSession, job: JobFacts) -> tuple[JsonObject, ...]:
+    try:
+        return await session.issues(Oql.equals("id", job.id))
+    except BadQuery:
+        return await session.issues(Oql.equals("name", job.name))
+    except NotFound:
+        return ()
+
+
+async def _stream_status(session: HwaSession, job: JobFacts) -> str:
+    if not job.job_stream:
+        return ""
+    page = await session.search_job_streams(Oql.equals("name", job.job_stream), limit=PAGE)
+    for stream in page.results:
+        workstation = text(stream.get("workstation"), 900).rpartition("/")[2]
+        if not job.job_stream_workstation or workstation in ("", job.job_stream_workstation):
+            status = parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status
+            if status:
+                return status
+    return ""
+
+
+async def gather_workstations(session: HwaSession, names: Iterable[str], findings: Findings) -> None:
+    """State of the named workstations, into ``findings``."""
+    wanted = [name for name in dict.fromkeys(names) if name and name not in findings.workstations]
+
+    async def one(name: str) -> None:
+        page = await findings.part(
+            f"workstation {name}", session.search_workstations(Oql.equals("name", name), limit=10), None
+        )
+        if page is None:
+            return
+        for item in page.results:
+            facts = parse_workstation(item)
+            if facts.name.upper() == name.upper():
+                findings.workstations[facts.name] = facts
+
+    await asyncio.gather(*(one(name) for name in wanted[:10]))
+
+
+def _merged(detail: JsonObject, before: Page) -> tuple[RelatedFacts, ...]:
+    """Dependencies say what is unsatisfied, predecessors say how they ended: one item for both, by id."""
+    nodes = {text(node.get("id")) or f"?{index}": node for index, node in enumerate(before.results)}
+    merged: list[RelatedFacts] = []
+    for item in items(detail.get("dependencies")):
+        dependency = parse_dependency(item)
+        key = item.get("jobStreamId") if dependency.dependency_type == "EXTERNAL_JOBSTREAM" else item.get("jobId")
+        node = nodes.pop(text(key), None)
+        if node is not None:
+            other = parse_flow_node(node)
+            dependency = dependency.model_copy(
+                update={
+                    "name": other.name or dependency.name,
+                    "status": other.status or dependency.status,
+                    "substatus": other.substatus or dependency.substatus,
+                    "return_code": other.return_code,
+                    "detail": dependency.detail or other.detail,
+                }
+            )
+        merged.append(dependency)
+    merged += [parse_flow_node(node) for node in nodes.values()]
+    # What is not satisfied first: it is what the operator looks for.
+    merged.sort(key=lambda related: related.satisfied is not False)
+    return tuple(merged[:MAX_RELATED])
+
+
+async def _with_resources(
+    session: HwaSession, related: tuple[RelatedFacts, ...], findings: Findings
+) -> tuple[RelatedFacts, ...]:
+    """Who holds the resources that are missing."""
+    found: list[RelatedFacts] = []
+    for item in related:
+        if item.kind == "resource" and item.satisfied is not True and len(found) < 5:
+            holders = await findings.part(f"resource {item.name}", _holders(session, item.name), "")
+            item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
+        found.append(item)
+    return tuple(found)
+
+
+async def _holders(session: HwaSession, name: str) -> str:
+    page = await session.search_resources(Oql.equals("name", name), limit=10)
+    holders = [
+        f"{text(holder.get('jobStream'))}.{text(holder.get('job'))}".strip(".")
+        for resource in page.results
+        for holder in items(resource.get("holders"))
+    ]
+    return f"held by {', '.join(holders[:10])}" if holders else ""
+
+
+async def search_tolerantly(
+    session: HwaSession, query: Oql, keep: Callable[[JobFacts], bool], findings: Findings
+) -> list[JsonObject]:
+    """Jobs of a query that ``keep`` accepts; when the server refuses the query, of the first jobs of the plan.
+
+    Raises HwaError.
+    """
+    try:
+        page = await session.search_jobs(query, limit=WIDE_PAGE)
+    except BadQuery:
+        page = await session.search_jobs(None, limit=WIDE_PAGE)
+        findings.notes.append(f"the server refused a query; only the first {WIDE_PAGE} jobs were looked at")
+    if page.left_out:
+        findings.notes.append(f"{page.left_out} more jobs match and were not looked at")
+    return [job for job in page.results if keep(parse_job(job))]

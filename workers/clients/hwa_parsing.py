@@ -1,0 +1,308 @@
+"""HWA JSON (JobInPlanV2, JobStreamInPlanV2, WorkstationInPlanV2, ...) to facts.
+
+Nothing here raises: a missing field is left out, an unknown enum value is kept as text, a value of the wrong type is
+ignored. Field names are those of the REST API v2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
+
+Json = Mapping[str, Any]
+
+_DURATION = re.compile(
+    r"P(?:(?P<days>\d+(?:\.\d+)?)D)?(?:T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?"
+    r"(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+)
+_LINKED = {"LINKED", "FULLY_LINKED", "DIRECTLY_LINKED", "HOST_LINKED", "EXTENDED_LINKED", "TCP_IP_LINKED"}
+_RUNNING = {"RUNNING", "JOBMAN_UP", "INSTALLED_AND_RUNNING", "START"}
+MAX_RUNS = 10
+
+
+def text(value: object, limit: int = 400) -> str:
+    """A string as it is, numbers as text, anything else as nothing; at most ``limit`` characters."""
+    if isinstance(value, str):
+        return value[:limit]
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def number(value: object) -> int | None:
+    """A whole number, also when it comes as text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d{1,18}", value.strip()):
+        return int(value)
+    return None
+
+
+def seconds(value: object) -> float | None:
+    """Seconds of an ISO 8601 duration such as ``PT1H30M``."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not any(match.groupdict().values()):
+        return None
+    parts = {name: float(found or 0) for name, found in match.groupdict().items()}
+    return parts["days"] * 86_400 + parts["hours"] * 3_600 + parts["minutes"] * 60 + parts["seconds"]
+
+
+def mapping(value: object) -> Json:
+    """An object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> tuple[Json, ...]:
+    """The objects of a list, or none."""
+    return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list | tuple) else ()
+
+
+def parse_run(run: Json) -> RunFacts:
+    """An item of ``jobruns[]``."""
+    status, times = mapping(run.get("compositeStatus")), mapping(run.get("timeInfo"))
+    code = number(run.get("returnCode"))
+    return RunFacts(
+        run_id=text(run.get("id")),
+        job_number=number(run.get("jobNumber")),
+        status=text(status.get("status")),
+        substatus=text(status.get("substatus")),
+        return_code=code,
+        error="error" if status.get("error") is True else "",
+        started_at=text(times.get("actualStartTime")) or None,
+        ended_at=text(times.get("actualEndTime")) or None,
+        elapsed_seconds=seconds(times.get("elapsedTime")),
+        workstation=text(run.get("actualWorkstation")),
+    )
+
+
+def parse_job(job: Json) -> JobFacts:
+    """A JobInPlanV2, with or without its definition; runs newest first, at most MAX_RUNS."""
+    runs = tuple(sorted((parse_run(run) for run in items(job.get("jobruns"))), key=_newest_first, reverse=True))
+    last = runs[0] if runs else None
+    status = mapping(job.get("lastRunCompositeStatus"))
+    definition = mapping(job.get("jobDefinition"))
+    logins = definition.get("userLogins")
+    return JobFacts(
+        id=text(job.get("id")),
+        name=text(job.get("name")),
+        folder=text(job.get("folder"), 800),
+        workstation=_key_name(job.get("workstation")),
+        job_stream=text(job.get("jobStreamName")),
+        job_stream_workstation=_key_name(job.get("jobStreamWorkstation")),
+        status=text(status.get("status")) or (last.status if last else "") or text(job.get("lastRunCommonStatus")),
+        substatus=text(status.get("substatus")) or (last.substatus if last else ""),
+        return_code=last.return_code if last else None,
+        success_condition=_success_condition(items(job.get("jobruns"))),
+        priority=number(job.get("priority")),
+        scheduled_at=text(job.get("schedTime")) or None,
+        logon_user=", ".join(text(login) for login in logins if text(login)) if isinstance(logins, list) else "",
+        task=_task(mapping(definition.get("task"))),
+        recovery_option=text(definition.get("recoveryOption")),
+        estimated_seconds=seconds(definition.get("estimatedDuration")),
+        runs=runs[:MAX_RUNS],
+        predecessors=tuple(parse_dependency(item) for item in items(job.get("dependencies"))),
+    )
+
+
+def parse_job_stream(stream: Json) -> RelatedFacts:
+    """A JobStreamInPlanV2 as a related object."""
+    status = mapping(stream.get("compositeStatus"))
+    return RelatedFacts(
+        name=qualified_stream(_key_name(stream.get("workstation")), text(stream.get("name"))),
+        kind="job_stream",
+        status=text(status.get("status")) or text(stream.get("commonStatus")),
+        substatus=text(status.get("substatus")),
+        detail=_stream_counts(mapping(stream.get("jobStreamStats"))),
+    )
+
+
+def parse_flow_node(node: Json) -> RelatedFacts:
+    """An item of ``predecessors`` or ``successors``: ``flowNodeType`` alone tells jobs from job streams."""
+    if text(node.get("flowNodeType")) == "JOBSTREAM":
+        return parse_job_stream(node)
+    job = parse_job(node)
+    return RelatedFacts(
+        name=qualified_job(job), status=job.status, substatus=job.substatus, return_code=job.return_code
+    )
+
+
+def parse_dependency(item: Json) -> RelatedFacts:
+    """An item of ``dependencies[]`` of a job."""
+    kind = text(item.get("dependencyType"))
+    state = text(item.get("dependencyStatus"))
+    status = mapping(item.get("predecessorStatus")) or mapping(item.get("jobInPlanCompositeStatus"))
+    subject = _subject(kind, item)
+    conditions = ", ".join(text(value) for value in _values(item.get("statusConditions"), item.get("outputConditions")))
+    satisfied = item.get("satisfied")
+    return RelatedFacts(
+        name=subject.name or text(item.get("id")) or kind,
+        kind=subject.kind,
+        status=text(status.get("status")) or subject.status,
+        substatus=text(status.get("substatus")),
+        dependency_type=kind,
+        satisfied=satisfied if isinstance(satisfied, bool) else {"SATISFIED": True, "UNSATISFIED": False}.get(state),
+        detail=subject.detail or conditions,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a dependency points at."""
+
+    name: str
+    kind: str = "job"
+    status: str = ""
+    detail: str = ""
+
+
+def _subject(kind: str, item: Json) -> _Subject:
+    reader = _SUBJECTS.get(kind)
+    return reader(item) if reader else _job_subject(item)
+
+
+def _job_subject(item: Json) -> _Subject:
+    stream = qualified_stream(_key_name(item.get("jobStreamWorkstation")), text(item.get("jobStreamName")))
+    job = text(item.get("jobName"))
+    return _Subject(f"{stream}.{job}" if stream and job else job or text(item.get("jobId")))
+
+
+def _stream_subject(item: Json) -> _Subject:
+    workstation = _key_name(item.get("jobStreamWorkstation"))
+    return _Subject(qualified_stream(workstation, text(item.get("jobStreamName"))), "job_stream")
+
+
+def _file_subject(item: Json) -> _Subject:
+    file = mapping(item.get("file"))
+    qualifier, where = text(file.get("qualifier")), _key_name(file.get("workstation"))
+    detail = " ".join(part for part in (qualifier and f"qualifier {qualifier}", where and f"on {where}") if part)
+    return _Subject(text(file.get("name"), 800), "file", text(file.get("status")), detail)
+
+
+def _resource_subject(item: Json) -> _Subject:
+    wanted, free = number(item.get("quantity")), number(item.get("available"))
+    detail = f"needs {wanted}, available {free}" if wanted is not None and free is not None else ""
+    return _Subject(text(item.get("name")) or text(item.get("originalName")), "resource", "", detail)
+
+
+def _prompt_subject(item: Json) -> _Subject:
+    name = text(item.get("promptName")) or text(item.get("promptOriginalName"))
+    return _Subject(name, "prompt", text(item.get("promptStatus")), text(item.get("text")))
+
+
+def _network_subject(item: Json) -> _Subject:
+    return _Subject(text(item.get("dependency")), "internetwork", "", text(item.get("networkAgent")))
+
+
+def _join_subject(item: Json) -> _Subject:
+    members = ", ".join(parse_dependency(member).name for member in items(item.get("members"))[:10])
+    return _Subject(text(item.get("joinName")), "join", "", f"{text(item.get('criteria'))} of {members}")
+
+
+_SUBJECTS: Mapping[str, Callable[[Json], _Subject]] = {
+    "FILE": _file_subject,
+    "RESOURCE": _resource_subject,
+    "PROMPT": _prompt_subject,
+    "INTERNETWORK": _network_subject,
+    "JOIN": _join_subject,
+    "EXTERNAL_JOBSTREAM": _stream_subject,
+}
+
+
+def parse_workstation(item: Json) -> WorkstationFacts:
+    """A WorkstationInPlanV2. Without ``activeStates`` nothing is known of its links; that is not unlinked."""
+    raw = item.get("activeStates")
+    states = tuple(text(state) for state in raw if text(state)) if isinstance(raw, list) else None
+    known = set(states or ())
+    return WorkstationFacts(
+        name=text(item.get("name")),
+        type=text(item.get("type")),
+        linked=None if states is None else bool(known & _LINKED),
+        online=None if states is None else "ONLINE" in known,
+        running=None if states is None else bool(known & _RUNNING),
+        limit=number(item.get("limit")),
+        fence=number(item.get("fence")),
+        agent_id=text(item.get("agentId")),
+        active_states=states or (),
+    )
+
+
+def parse_issue(item: Json) -> IssueFacts:
+    """An item of ``issues[]``."""
+    return IssueFacts(
+        id=text(item.get("id")), message=text(item.get("issueMessage"), 1_000), type=text(item.get("issueType"))
+    )
+
+
+def qualified_stream(workstation: str, stream: str) -> str:
+    """``WS#STREAM``, or what is known of it."""
+    return f"{workstation}#{stream}" if workstation and stream else stream
+
+
+def qualified_job(job: JobFacts) -> str:
+    """``[folder/]WS#STREAM.JOB``, or what is known of it."""
+    stream = qualified_stream(job.job_stream_workstation or job.workstation, job.job_stream)
+    full = f"{stream}.{job.name}" if stream else job.name
+    folder = job.folder.strip("/")
+    return f"/{folder}/{full}" if folder else full
+
+
+def _newest_first(run: RunFacts) -> tuple[str, int]:
+    return (run.started_at or "", run.job_number or 0)
+
+
+def _key_name(value: object) -> str:
+    """The name of a key such as ``/FOLDER/NAME``."""
+    return text(value, 900).rpartition("/")[2]
+
+
+def _values(*lists: object) -> Iterable[object]:
+    for found in lists:
+        if isinstance(found, list):
+            yield from found
+
+
+def _success_condition(runs: tuple[Json, ...]) -> str:
+    for run in reversed(runs):
+        for condition in items(run.get("outputConditions")):
+            if condition.get("isSuccCondition") is True or condition.get("succCondition") is True:
+                return text(condition.get("mappingExpression"))
+    return ""
+
+
+def _task(task: Json) -> str:
+    """What the job runs: the script or command, wherever the job type puts it."""
+    for value in _texts(task):
+        return value
+    return ""
+
+
+def _texts(value: object, depth: int = 0) -> Iterable[str]:
+    if depth > 4:
+        return
+    if isinstance(value, str):
+        yield value[:400]
+    elif isinstance(value, dict):
+        for name in ("scriptName", "command", "script", "jcl", "memberName", *value):
+            if name in value:
+                yield from _texts(value[name], depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, depth + 1)
+
+
+def _stream_counts(stats: Json) -> str:
+    names = {
+        "numberOfJob": "jobs",
+        "numberOfSuccessfullJob": "successful",
+        "numberOfExecutingJob": "executing",
+        "numberOfAbendedJob": "abended",
+        "numberOfFailedJob": "failed",
+        "numberOfNotRunningJob": "not running",
+    }
+    return ", ".join(
+        f"{number(stats[key])} {word}" for key, word in names.items() if number(stats.get(key)) is not None
+    )

@@ -1,0 +1,81 @@
+"""The read-only border: the GET endpoints a troubleshooting client may use, and a transport that refuses the rest.
+
+The check sits below the HTTP client, so that a mistake anywhere above it cannot change the plan.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from urllib.parse import quote
+
+import httpx2
+
+API_PREFIX = "/twsd/api/v2"
+
+
+class Endpoint(StrEnum):
+    """The allow-list. Every entry is a GET of the REST API v2; ``{id}`` is one percent-encoded segment."""
+
+    ENGINE_INFO = "/engine/info"
+    JOBS = "/plan/job"
+    JOB_COUNT = "/plan/job/count"
+    JOB_ISSUES = "/plan/job/issues"
+    JOB = "/plan/job/{id}"
+    PREDECESSORS = "/plan/job/{id}/predecessors"
+    SUCCESSORS = "/plan/job/{id}/successors"
+    JOB_LOG = "/plan/job/run/{id}/joblog"
+    JOB_STREAMS = "/plan/jobstream"
+    JOB_STREAM = "/plan/jobstream/{id}"
+    RESOURCES = "/plan/resource"
+    WORKSTATIONS = "/plan/workstation"
+    WORKSTATION = "/plan/workstation/{id}"
+    JOB_DEFINITION = "/model/jobdefinition/{id}"
+
+
+_ID = "[^/?#]+"
+_PATHS = re.compile("|".join(re.escape(endpoint.value).replace(re.escape("{id}"), _ID) for endpoint in Endpoint))
+_PARAMETERS = frozenset(
+    {"oql", "limit", "offset", "plan_id", "depth", "from_line", "to_line", "contentOnly", "grouping_filters"}
+)
+"""``follow`` keeps a job log open and ``lock`` locks a definition: neither can be sent."""
+
+
+class ReadOnlyViolation(RuntimeError):
+    """A request was about to leave that is not on the allow-list: a mistake in this program."""
+
+
+def endpoint_path(endpoint: Endpoint, object_id: str | None = None) -> str:
+    """Path of an endpoint below the instance's base URL, with the id percent-encoded as one segment.
+
+    Ids look like ``MDM;JOBS;X`` on some installations, so nothing but unreserved characters stays as it is.
+    Raises ValueError for an id that would change the path.
+    """
+    if "{id}" not in endpoint.value:
+        return API_PREFIX + endpoint.value
+    if not object_id or object_id in (".", ".."):
+        raise ValueError(f"{endpoint.name} needs the id of an object")
+    return API_PREFIX + endpoint.value.replace("{id}", quote(object_id, safe=""))
+
+
+class ReadOnlyTransport(httpx2.AsyncBaseTransport):
+    """Lets the GET requests of the allow-list through to ``inner`` and raises ReadOnlyViolation for any other."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, base_path: str = "") -> None:
+        self._inner = inner
+        self._prefix = base_path.rstrip("/") + API_PREFIX
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Pass one request on. Raises ReadOnlyViolation."""
+        path = request.url.raw_path.split(b"?", 1)[0].decode("ascii")
+        inside = path.removeprefix(self._prefix) if path.startswith(self._prefix + "/") else ""
+        if request.method != "GET" or not _PATHS.fullmatch(inside):
+            raise ReadOnlyViolation(f"{request.method} {path} is not on the allow-list")
+        extra = {name for name, _ in request.url.params.multi_items()} - _PARAMETERS
+        if extra or request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
+            raise ReadOnlyViolation(f"GET {path} with {', '.join(sorted(extra)) or 'a body'} is not on the allow-list")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()

@@ -1,0 +1,67 @@
+"""Orchestration Query Language: conditions built from checked values, never from pasted text.
+
+No escape is documented for OQL, so a value must consist of characters that cannot end a string or act as a wildcard.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.errors import SourceError
+
+_FIELD = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
+_VALUE = re.compile(r"/?[A-Za-z0-9_][A-Za-z0-9_;:. /-]{0,799}|/")
+"""Names, folder paths and ids. Quotes, parentheses and the wildcards ``@`` and ``?`` are not among them."""
+
+
+class UnsafeValue(SourceError):
+    """A value cannot be used in a query."""
+
+    reason = "invalid_value"
+
+
+def check_value(value: str) -> str:
+    """Return ``value`` when it may stand between quotes in a query.
+
+    Raises UnsafeValue.
+    """
+    if not _VALUE.fullmatch(value):
+        shown = value if len(value) <= 80 else value[:80] + "…"
+        raise UnsafeValue(
+            f"{shown!r} cannot be used in a TWS query: letters, digits, '_', '-', '.', ';', ':', '/' and spaces only"
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Oql:
+    """A query; ``text`` is what is sent."""
+
+    text: str
+
+    @classmethod
+    def equals(cls, field: str, value: str) -> Oql:
+        """``field = 'value'``. Raises UnsafeValue."""
+        return cls(f"{_field(field)} = '{check_value(value)}'")
+
+    @classmethod
+    def any_of(cls, field: str, values: Iterable[str]) -> Oql:
+        """``field IN ['a','b']``. Raises UnsafeValue, and ValueError without values."""
+        checked = ",".join(f"'{check_value(value)}'" for value in values)
+        if not checked:
+            raise ValueError("a list of values is needed")
+        return cls(f"{_field(field)} IN [{checked}]")
+
+    def __and__(self, other: Oql) -> Oql:
+        return Oql(f"{self.text} AND {other.text}")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _field(name: str) -> str:
+    if not _FIELD.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a field")
+    return name

@@ -1,0 +1,49 @@
+"""Faults of the simulated server: latency, status codes, cut connections and garbage, for some paths and times."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong with requests whose path contains ``path``, ``times`` times (None: always)."""
+
+    path: str = ""
+    times: int | None = None
+    latency_seconds: float = 0.0
+    status: int | None = None
+    broken: Literal["", "cut", "reset", "garbage", "html"] = ""
+    """``cut`` ends in the middle of the body, ``reset`` before any answer, ``garbage`` is no JSON, ``html`` a page."""
+
+
+class FaultBox:
+    """The faults in force; safe to change while the server answers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._used: list[int] = []
+
+    def add(self, fault: Fault) -> None:
+        """Put a fault in force."""
+        with self._lock:
+            self._faults.append(fault)
+            self._used.append(0)
+
+    def clear(self) -> None:
+        """Heal the server."""
+        with self._lock:
+            self._faults.clear()
+            self._used.clear()
+
+    def take(self, path: str) -> Fault | None:
+        """The first fault for this path that is not used up; counts its use."""
+        with self._lock:
+            for index, fault in enumerate(self._faults):
+                if fault.path in path and (fault.times is None or self._used[index] < fault.times):
+                    self._used[index] += 1
+                    return fault
+        return None

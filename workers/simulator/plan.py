@@ -1,0 +1,322 @@
+"""A small HWA plan, built as the JSON objects of the REST API v2 (JobInPlanV2, JobStreamInPlanV2, ...)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+Json = dict[str, Any]
+
+LINKED_STATES = ("LINKED", "FULLY_LINKED", "JOBMAN_UP", "WRITER_UP", "RUNNING", "ONLINE")
+_NAMESPACE = uuid.UUID("5f3a8c2e-1d47-4b6a-9e0c-7b2d4f6a8c10")
+
+COMMON_STATUS = {
+    "ABEND": "ERROR",
+    "FAIL": "ERROR",
+    "SUCC": "SUCCESSFUL",
+    "EXEC": "RUNNING",
+    "HOLD": "WAITING",
+    "READY": "READY",
+    "STUCK": "BLOCKED",
+}
+
+
+def object_id(*names: str) -> str:
+    """The same id for the same names, so that a plan can be built twice and compared."""
+    return str(uuid.uuid5(_NAMESPACE, "/".join(names)))
+
+
+def instant(at: datetime) -> str:
+    """RFC 3339 in UTC, as the server writes it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(value: timedelta) -> str:
+    """ISO 8601 duration."""
+    total = int(value.total_seconds())
+    hours, rest = divmod(total, 3600)
+    minutes, seconds = divmod(rest, 60)
+    text = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if number)
+    return f"PT{text or '0S'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a job: when it started relative to now, how long it took, how it ended, what it wrote."""
+
+    started: datetime
+    elapsed: timedelta | None
+    status: str
+    return_code: int | None = None
+    log: Sequence[str] | None = None
+    conditions: Sequence[tuple[str, str]] = ()
+    """Success conditions: name and mapping expression."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the simulator serves."""
+
+    now: datetime
+    jobs: list[Json] = field(default_factory=list)
+    streams: list[Json] = field(default_factory=list)
+    workstations: list[Json] = field(default_factory=list)
+    resources: list[Json] = field(default_factory=list)
+    issues: dict[str, list[Json]] = field(default_factory=dict)
+    """By job id."""
+    logs: dict[str, Sequence[str]] = field(default_factory=dict)
+    """By run id."""
+    engine: Json = field(
+        default_factory=lambda: {
+            "displayVersion": "10.2.5",
+            "fullVersion": "10.2.5.00",
+            "licenseType": "perJob",
+            "locale": "pt_BR",
+            "timezone": "America/Sao_Paulo",
+        }
+    )
+    _job_numbers: int = 51_200
+
+    def add_workstation(
+        self, name: str, *, kind: str = "FTA", os: str = "LINUX", linked: bool = True, limit: int = 20, fence: int = 0
+    ) -> None:
+        """Add a workstation; an unlinked one has lost ``LINKED`` from its active states."""
+        self.workstations.append(
+            {
+                "id": object_id("ws", name),
+                "folder": "/",
+                "name": name,
+                "key": f"/{name}",
+                "activeStates": list(LINKED_STATES) if linked else ["JOBMAN_UP"],
+                "activeFlags": ["AUTO_LINK", "FULL_STATUS"],
+                "type": kind,
+                "os": os,
+                "timeZone": "America/Sao_Paulo",
+                "nodeName": f"{name.lower()}.exemplo.local",
+                "tcpPort": 31111,
+                "domainName": "MASTERDM",
+                "limit": limit,
+                "fence": fence,
+                "agentId": object_id("agent", name).replace("-", "").upper(),
+                "version": "10.2.5",
+                "host": "MDM",
+                "timeStarted": instant(self.now - timedelta(days=3)),
+            }
+        )
+
+    def add_stream(
+        self, name: str, workstation: str, *, status: str = "EXEC", scheduled: datetime | None = None
+    ) -> None:
+        """Add a job stream; its figures are counted from the jobs when it is served."""
+        at = scheduled or self.now - timedelta(hours=2)
+        self.streams.append(
+            {
+                "flowNodeType": "JOBSTREAM",
+                "id": object_id("js", workstation, name),
+                "folder": "/",
+                "name": name,
+                "originalJobStreamName": name,
+                "workstation": workstation,
+                "workstationId": object_id("ws", workstation),
+                "key": f"{workstation};{name}",
+                "schedTime": instant(at),
+                "timeZone": "America/Sao_Paulo",
+                "compositeStatus": {"status": status, "error": status in ("STUCK", "ABEND")},
+                "commonStatus": COMMON_STATUS.get(status, "WAITING"),
+                "priority": 10,
+                "limit": -1,
+            }
+        )
+
+    def add_job(
+        self,
+        name: str,
+        stream: str,
+        workstation: str,
+        *,
+        stream_workstation: str | None = None,
+        status: str,
+        substatus: str | None = None,
+        runs: Sequence[Run] = (),
+        task: str = "",
+        user: str = "batch",
+        priority: int = 10,
+        recovery: str = "STOP",
+        estimated: timedelta = timedelta(minutes=12),
+        scheduled: datetime | None = None,
+        description: str = "",
+    ) -> str:
+        """Add a job with its runs, newest last; returns its id."""
+        owner = stream_workstation or workstation
+        job_id = object_id("job", owner, stream, name)
+        composite: Json = {"status": status, "error": status in ("ABEND", "FAIL"), "canceled": False}
+        if substatus:
+            composite["substatus"] = substatus
+        self.jobs.append(
+            {
+                "flowNodeType": "JOB",
+                "id": job_id,
+                "folder": "/",
+                "name": name,
+                "workstation": workstation,
+                "workstationId": object_id("ws", workstation),
+                "jobStreamId": object_id("js", owner, stream),
+                "jobStreamName": stream,
+                "jobStreamWorkstation": owner,
+                "jobStreamWorkstationId": object_id("ws", owner),
+                "key": f"{owner};{stream};{name}",
+                "lastRunCompositeStatus": composite,
+                "lastRunCommonStatus": COMMON_STATUS.get(status, "WAITING"),
+                "priority": priority,
+                "jobruns": [self._run(job_id, name, workstation, run, composite) for run in runs],
+                "schedTime": instant(scheduled or self.now - timedelta(hours=2)),
+                "timeZone": "America/Sao_Paulo",
+                "jobStatusFlags": {"jobLate": status in ("HOLD", "READY")},
+                "dependencies": [],
+                "jobDefinition": {
+                    "id": object_id("jd", workstation, name),
+                    "folder": "/",
+                    "name": name,
+                    "workstation": workstation,
+                    "description": description,
+                    "task": {"jobDefinition": {"scriptName": task}} if task else {},
+                    "isCommand": False,
+                    "estimatedDuration": duration(estimated),
+                    "userLogins": [user],
+                    "recoveryOption": recovery,
+                },
+            }
+        )
+        return job_id
+
+    def _run(self, job_id: str, name: str, workstation: str, run: Run, last: Json) -> Json:
+        self._job_numbers += 37
+        run_id = f"{workstation};{name};{self._job_numbers}"
+        times: Json = {"actualStartTime": instant(run.started)}
+        if run.elapsed is not None:
+            times |= {"elapsedTime": duration(run.elapsed), "actualEndTime": instant(run.started + run.elapsed)}
+        status = last if last["status"] == run.status else {"status": run.status, "error": run.status == "ABEND"}
+        found: Json = {
+            "id": run_id,
+            "name": name,
+            "jobId": job_id,
+            "actualWorkstation": workstation,
+            "jobNumber": self._job_numbers,
+            "compositeStatus": status,
+            "commonStatus": COMMON_STATUS.get(run.status, "WAITING"),
+            "timeInfo": times,
+            "outputConditions": [
+                {
+                    "conditionName": condition,
+                    "mappingExpression": expression,
+                    "isSuccCondition": True,
+                    "isSatisfied": run.status == "SUCC",
+                }
+                for condition, expression in run.conditions
+            ],
+        }
+        if run.return_code is not None:
+            found["returnCode"] = run.return_code
+        if run.log is not None:
+            self.logs[run_id] = run.log
+        return found
+
+    def add_issue(self, job_id: str, kind: str, message: str) -> None:
+        """Add a reason why a job does not start."""
+        issues = self.issues.setdefault(job_id, [])
+        issues.append({"id": f"{job_id}-{len(issues) + 1}", "issueType": kind, "issueMessage": message})
+
+    def depends_on_job(self, job_id: str, predecessor_id: str, *, conditions: Sequence[str] = ()) -> None:
+        """Make a job follow another one: internal in one stream, external across streams."""
+        job, other = self.job(job_id), self.job(predecessor_id)
+        status = dict(other["lastRunCompositeStatus"])
+        satisfied = status["status"] == "SUCC"
+        internal = job["jobStreamId"] == other["jobStreamId"]
+        job["dependencies"].append(
+            {
+                "dependencyType": "INTERNAL" if internal else "EXTERNAL_JOB",
+                "id": object_id("dep", job_id, predecessor_id),
+                "dependencyStatus": "SATISFIED" if satisfied else "UNSATISFIED",
+                "satisfied": satisfied,
+                "jobId": predecessor_id,
+                "jobName": other["name"],
+                "jobStreamName": other["jobStreamName"],
+                "jobStreamWorkstation": other["jobStreamWorkstation"],
+                "predecessorStatus": status,
+                "statusConditions": list(conditions),
+            }
+        )
+
+    def depends_on_file(self, job_id: str, path: str, workstation: str, *, qualifier: str, exists: bool) -> None:
+        """Make a job wait for a file."""
+        self.job(job_id)["dependencies"].append(
+            {
+                "dependencyType": "FILE",
+                "id": object_id("file", job_id, path),
+                "dependencyStatus": "SATISFIED" if exists else "UNSATISFIED",
+                "satisfied": exists,
+                "timeLastChecked": instant(self.now - timedelta(minutes=2)),
+                "file": {
+                    "name": path,
+                    "workstation": workstation,
+                    "qualifier": qualifier,
+                    "status": "Exists" if exists else "Unavailable",
+                },
+            }
+        )
+
+    def depends_on_resource(self, job_id: str, name: str, workstation: str, *, wanted: int, free: int) -> None:
+        """Make a job need units of a resource."""
+        self.job(job_id)["dependencies"].append(
+            {
+                "dependencyType": "RESOURCE",
+                "id": object_id("res", job_id, name),
+                "dependencyStatus": "SATISFIED" if free >= wanted else "UNSATISFIED",
+                "satisfied": free >= wanted,
+                "name": name,
+                "workstation": workstation,
+                "quantity": wanted,
+                "available": free,
+            }
+        )
+
+    def add_resource(
+        self, name: str, workstation: str, *, quantity: int, held_by: Sequence[tuple[str, str, int]]
+    ) -> None:
+        """Add a resource with its holders: job stream, job and units."""
+        used = sum(units for _, _, units in held_by)
+        self.resources.append(
+            {
+                "id": object_id("resource", workstation, name),
+                "folder": "/",
+                "name": name,
+                "workstation": workstation,
+                "quantity": quantity,
+                "quantityInUse": used,
+                "quantityAvailable": quantity - used,
+                "status": "AVAILABLE" if used < quantity else "NOT_AVAILABLE",
+                "holders": [
+                    {"jobStream": stream, "job": job, "quantity": units, "shared": True}
+                    for stream, job, units in held_by
+                ],
+            }
+        )
+
+    def job(self, job_id: str) -> Json:
+        """The job of that id. Raises KeyError."""
+        for job in self.jobs:
+            if job["id"] == job_id:
+                return job
+        raise KeyError(job_id)
+
+    def predecessors(self, job: Json) -> list[Json]:
+        """The jobs this one depends on."""
+        wanted = {item.get("jobId") for item in job["dependencies"]}
+        return [other for other in self.jobs if other["id"] in wanted]
+
+    def successors(self, job: Json) -> list[Json]:
+        """The jobs that depend on this one."""
+        return [other for other in self.jobs if any(item.get("jobId") == job["id"] for item in other["dependencies"])]

@@ -1,0 +1,142 @@
+"""The ``tws_status`` source: what HCL Workload Automation says about a job, a job stream, a workstation or the plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from purgatory import AsyncCircuitBreakerFactory
+
+from orchestrator.deadline import Deadline
+from orchestrator.models import SourceOutcome, SourceRequest
+from orchestrator.payloads import TwsPayload
+from orchestrator.sources import FetchResult, SourceSpec
+from workers.clients.hwa import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession
+from workers.clients.hwa_instances import TwsInstance, TwsInstances, load_instances
+from workers.clients.hwa_lookup import Findings, find_jobs, gather_job
+from workers.clients.hwa_notation import parse_job, parse_job_stream, parse_workstation
+from workers.clients.hwa_parsing import parse_job as job_facts
+from workers.clients.hwa_parsing import qualified_job, text
+from workers.clients.hwa_problems import plan_problems, stream_problems, workstation_problems
+from workers.config import TwsSettings
+from workers.sources.tws_status_evidence import EvidenceBudget, build_evidence
+from workers.sources.tws_status_text import describe
+
+MAX_CANDIDATES = 20
+MAX_ASKED = 40
+
+
+class TwsStatusSource:
+    """Asks the instance a request names. Clients live as long as the source, one per instance and event loop."""
+
+    def __init__(self, instances: TwsInstances) -> None:
+        self.instances = instances
+        self._breakers = AsyncCircuitBreakerFactory(default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS)
+        self._clients: dict[str, HwaClient] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> TwsStatusSource:
+        """Build from the environment; raises ConfigurationError naming the variable.
+
+        With no instance configured the source is built all the same, and ``fetch`` says so.
+        """
+        return cls(load_instances(TwsSettings.from_env(environ)))
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        """Ask about the request's job, else what its question names, else the plan's failed and stuck jobs.
+
+        Raises SourceError: ``not_configured``, ``unknown_instance``, ``invalid_value`` and the reasons of
+        ``workers.clients.hwa_errors``.
+        """
+        instance = self.instances.get(request.tws_instance_id)
+        session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
+        findings = Findings()
+        engine = asyncio.ensure_future(findings.part("engine", session.engine_info(), {}))
+        try:
+            problems_asked = await self._ask(session, request, findings)
+            info = await engine
+        finally:
+            engine.cancel()
+        payload = TwsPayload(
+            instance=instance.name,
+            engine=text(info.get("displayVersion")) or text(info.get("fullVersion")),
+            job=findings.job,
+            candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in findings.candidates[:MAX_CANDIDATES]),
+            workstations=tuple(findings.workstations.values()),
+            problem_jobs=tuple(findings.problems),
+            problem_count=findings.problem_count,
+            problems_asked=problems_asked,
+            notes=tuple(dict.fromkeys(findings.notes)),
+        )
+        budget = EvidenceBudget()
+        evidence = build_evidence(payload, budget, job=request.job, where=instance.where)
+        cuts = [
+            budget.cut,
+            f"{left} more problem jobs"
+            if (left := (payload.problem_count or 0) - len(payload.problem_jobs)) > 0
+            else "",
+            *(note for note in payload.notes if note.endswith("not looked at")),
+        ]
+        return FetchResult(
+            outcome=SourceOutcome.OK
+            if findings.job or findings.problems or findings.workstations
+            else SourceOutcome.NO_DATA,
+            data=payload.model_dump(mode="json"),
+            evidence=evidence,
+            finding=describe(payload, request),
+            asked=_asked(session.asked),
+            where=instance.where,
+            truncated="; ".join(filter(None, cuts)) or None,
+        )
+
+    async def close(self) -> None:
+        """Close the connections to every instance."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.close()
+
+    def _client(self, instance: TwsInstance) -> HwaClient:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # A connection belongs to the loop it was opened on; those of a loop that has ended cannot be used.
+            self._loop, self._clients = loop, {}
+        return self._clients.setdefault(instance.name, HwaClient(instance, self._breakers))
+
+    async def _ask(self, session: HwaSession, request: SourceRequest, findings: Findings) -> str:
+        entities = request.routing.entities
+        name = request.job or next(iter(entities.jobs), None)
+        if name is not None:
+            found = await find_jobs(session, parse_job(name))
+            if found:
+                findings.job = await gather_job(session, found[0], findings)
+                findings.candidates = [job_facts(job) for job in found[1:]]
+            return ""
+        if entities.job_streams:
+            return await stream_problems(
+                session, [parse_job_stream(stream) for stream in entities.job_streams], findings
+            )
+        if entities.workstations:
+            return await workstation_problems(
+                session, [parse_workstation(station) for station in entities.workstations], findings
+            )
+        return await plan_problems(session, findings)
+
+
+def call_limit_seconds(limit_seconds: float) -> float:
+    """The client's own limit: below the source's, so that the outcome names the server, not the limit."""
+    return max(0.05, limit_seconds - max(0.05, min(0.5, 0.1 * limit_seconds)))
+
+
+def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the configured instances, in alphabetical order. Raises ConfigurationError naming the variable."""
+    return load_instances(TwsSettings.from_env(environ)).names
+
+
+def _asked(asked: list[str]) -> tuple[str, ...]:
+    if len(asked) <= MAX_ASKED:
+        return tuple(asked)
+    return (*asked[: MAX_ASKED - 1], f"… and {len(asked) - MAX_ASKED + 1} more requests")
+
+
+SPEC = SourceSpec(name="tws_status", create=TwsStatusSource.from_env, per_job=True)
