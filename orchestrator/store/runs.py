@@ -309,6 +309,17 @@ class RunStore:
             raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
         return RunState(state), int(deadline_ms) - (seconds * 1000 + micros // 1000)
 
+    def count(self, run_id: str, what: str) -> int:
+        """Count one more ``what`` in the run and return how many there are.
+
+        Raises RunNotFound.
+        """
+        with store_errors():
+            # A run that expired meanwhile must not come back as a key without a time to live.
+            if not self._client.exists(self.keys.run(run_id)):
+                raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+            return int(self._client.hincrby(self.keys.run(run_id), what, 1))
+
     def queue_length(self, queue: str) -> int:
         """Messages waiting in a queue (a Redis list of the broker)."""
         with store_errors():

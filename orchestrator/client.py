@@ -1,0 +1,186 @@
+"""``TroubleshootClient``: submit a run, follow it, read its report, cancel it, list runs.
+
+Never waits longer than a run's deadline plus grace, whether Redis, the workers and the watchers are there or not.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from orchestrator.celery_app import make_celery
+from orchestrator.config import Settings
+from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.redact import redact
+from orchestrator.errors import InvalidRequest, StoreUnreachable
+from orchestrator.finish import Finisher
+from orchestrator.follow import Follower
+from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.publisher import Publisher
+from orchestrator.reports import cancelled_report, unreachable_report
+from orchestrator.store.connection import connect, connect_reader
+from orchestrator.store.events import START, EventReader, check_event_id
+from orchestrator.store.records import snapshot
+from orchestrator.store.run_list import RunList
+from orchestrator.store.runs import RunStore, new_token
+
+_LOGGER = logging.getLogger(__name__)
+MAX_KNOWN_DEADLINES = 1_000
+
+
+class TroubleshootClient:
+    """Synchronous client; safe to share between threads. Use it as a context manager or call ``close``."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings.from_env()
+        self._client = connect(self._settings)
+        self._reader = connect_reader(self._settings)
+        self._store = RunStore(self._client, self._settings)
+        self._runs = RunList(self._client, self._store.keys)
+        self._publisher = Publisher(make_celery(self._settings, with_results=False))
+        self._finisher = Finisher(self._store, by="client")
+        self._deadlines: dict[str, Deadline] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in use."""
+        return self._settings
+
+    @property
+    def store(self) -> RunStore:
+        """The run store, for those who finish or dispatch runs themselves."""
+        return self._store
+
+    def submit(
+        self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
+    ) -> str:
+        """Accept a run and publish one message for it; returns its id, at once.
+
+        The run is accepted once its script has committed: a publish that fails then is made up for by the watcher.
+        The same ``idempotency_key`` gives the same run. Secrets in the message are masked before it is stored.
+
+        Raises StoreUnreachable (within one second), Overloaded, UnknownInstance, InvalidRequest.
+        """
+        run_id = _checked_run_id(run_id)
+        safe = request.model_copy(update={"message": redact(request.message)})
+        deadline = Deadline.after(request.config.total_timeout_seconds)
+        opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
+        if opened.is_new:
+            self._remember(run_id, deadline)
+            try:
+                self._publisher.publish_run(opened.run_id)
+            except StoreUnreachable as error:
+                _LOGGER.warning("publish_failed run_id=%s error=%s", opened.run_id, error)
+        return opened.run_id
+
+    def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
+        """Wait for the run's end and return its report; acts itself when the deadline has come and nobody did.
+
+        With Redis gone it returns by the deadline (as far as it knows it) plus 250 ms what it has read so far, with
+        ``committed: false`` and ``reason: store_unreachable``.
+
+        Raises RunNotFound, TimeoutError after ``timeout_seconds`` (the run goes on).
+        """
+        limit = None if timeout_seconds is None else Deadline.after(timeout_seconds)
+        events = list(self._follow(run_id, START, patience=limit))
+        if limit is not None and limit.has_passed and not (events and events[-1].type.is_terminal):
+            raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
+        return self.report_of(run_id, events)
+
+    def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
+        """Events of the run from ``after`` (exclusive) to its terminal event, as they come.
+
+        Keep the last event's ``id`` to resume. A stream that loses Redis ends at the run's deadline without a
+        terminal event.
+
+        Raises RunNotFound, InvalidRequest for an ``after`` that is no event id.
+        """
+        return self._follow(run_id, check_event_id(after), patience=None)
+
+    def get(self, run_id: str) -> RunSnapshot:
+        """The run as it stands; one that is open past its deadline is finished first.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        record = self._store.read(run_id)
+        if not record.state.is_closed and record.remaining_seconds <= 0:
+            self._finisher.finish_at_deadline(run_id)
+            record = self._store.read(run_id)
+        return snapshot(record)
+
+    def cancel(self, run_id: str, *, by: str = "client") -> RunSummary:
+        """Cancel an open run; a closed one stays as it is. The answer says how the run stands now.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        self._store.cancel(run_id, by=by)
+        return self._runs.summary(run_id)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._publisher.close()
+        self._reader.close()
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _remember(self, run_id: str, deadline: Deadline) -> None:
+        """Keep the deadline on our own clock: it holds even when Redis is gone before the first read."""
+        while len(self._deadlines) >= MAX_KNOWN_DEADLINES:
+            self._deadlines.pop(next(iter(self._deadlines)), None)
+        self._deadlines[run_id] = deadline
+
+    def _follow(self, run_id: str, after: str, *, patience: Deadline | None) -> Iterator[Event]:
+        reader = EventReader(self._reader, self._store.keys)
+        follower = Follower(run_id, reader, lambda: self.end_at_deadline(run_id), self.deadline_of(run_id), patience)
+        return follower.events(after)
+
+    def deadline_of(self, run_id: str) -> Deadline:
+        """The run's deadline on this process's clock; asks the store for a run that was not submitted here.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        known = self._deadlines.get(run_id)
+        return known if known is not None else Deadline.after(self._store.state(run_id)[1] / 1000)
+
+    def end_at_deadline(self, run_id: str) -> bool:
+        """Finish a run whose deadline has come; True when it is closed.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        self._finisher.finish_at_deadline(run_id)
+        return self._store.state(run_id)[0].is_closed
+
+    def report_of(self, run_id: str, events: Sequence[Event]) -> Report:
+        """The report of a run whose events were read to their end, or what they say when the store went away."""
+        if not events or not events[-1].type.is_terminal:
+            return unreachable_report(run_id, events)
+        try:
+            record = self._store.read(run_id)
+        except StoreUnreachable:
+            return unreachable_report(run_id, events)
+        return record.report or cancelled_report(record)
+
+    def list(self, *, limit: int = 20) -> list[RunSummary]:
+        """The newest runs first.
+
+        Raises StoreUnreachable.
+        """
+        return self._runs.recent(limit=limit)
+
+
+def _checked_run_id(run_id: str | None) -> str:
+    if run_id is None:
+        return uuid.uuid4().hex
+    if not 8 <= len(run_id) <= 64 or not run_id.replace("-", "").replace("_", "").isalnum() or not run_id.isascii():
+        raise InvalidRequest(f"run_id: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'")
+    return run_id
