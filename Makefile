@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# One .venv: `make -j demo test` must not set it up twice at once.
+.NOTPARALLEL:
 
 PYTHON ?=
 export PYTHON
