@@ -89,7 +89,7 @@ def test_the_query_holds_message_codes_and_job() -> None:
     )
     query = query_of(request)
     assert query.codes == ("s322", "rc137")
-    assert "fechamensal" in query.names
+    assert "fechamensal" in query.name_tokens
     assert query.text == "o fechamento quebrou"
     assert query.language == "pt"
 

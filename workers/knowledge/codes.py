@@ -68,6 +68,6 @@ def name_token(name: str) -> str:
     return "".join(character for character in name.lower() if character.isascii() and character.isalnum())
 
 
-def find_name_tokens(text: str) -> tuple[str, ...]:
-    """The identifiers of ``text`` as index tokens, in order, without repeats."""
-    return tuple(dict.fromkeys(name_token(match.group()) for match in _IDENTIFIER.finditer(text)))
+def find_names(text: str) -> tuple[str, ...]:
+    """The identifiers of ``text``, as written, in order, without repeats."""
+    return tuple(dict.fromkeys(match.group() for match in _IDENTIFIER.finditer(text)))

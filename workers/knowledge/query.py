@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workers.knowledge.analysis import STOP_WORDS, guess_language, stems, words
-from workers.knowledge.codes import find_code_tokens, find_name_tokens, name_token, return_code_token
+from workers.knowledge.codes import find_code_tokens, find_names, name_token, return_code_token
 from workers.knowledge.glossary import Glossary, load_glossary
 
 MAX_CONCEPTS = 48
@@ -44,8 +44,13 @@ class KnowledgeQuery:
     codes: tuple[str, ...] = ()
     """Code tokens, lower case: ``s0c7``, ``awsbht001e``, ``rc137``."""
     names: tuple[str, ...] = ()
-    """Identifiers (jobs, workstations, substates) as tokens."""
+    """Identifiers: jobs, workstations, substates."""
     language: str = "pt"
+
+    @property
+    def name_tokens(self) -> tuple[str, ...]:
+        """The names as index tokens."""
+        return tuple(dict.fromkeys(name_token(name) for name in self.names))
 
     @property
     def is_empty(self) -> bool:
@@ -95,17 +100,21 @@ def build_query(
     clean = text.replace("\x00", " ")
     given = (*(name_token(code) for code in codes), *(return_code_token(code) for code in return_codes))
     code_tokens = tuple(dict.fromkeys(token for token in (*given, *find_code_tokens(clean)) if token))
-    # Only the last part of WS#STREAM.JOB is sure to be the job's name; each part is worth a search.
+    # Of WS#STREAM.JOB each part is worth a search.
     parts = (part for name in names for part in re.split(r"[#./]", name))
-    given_names = (name_token(part) for part in parts)
-    name_tokens = tuple(dict.fromkeys(token for token in (*given_names, *find_name_tokens(clean)) if len(token) > 2))
-    name_tokens = tuple(token for token in name_tokens if token not in code_tokens)
-    taken = {*code_tokens, *name_tokens}
+    found = (name for name in (*parts, *find_names(clean)) if len(name) > 2 and name_token(name) not in code_tokens)
+    all_names = tuple({name_token(name): name for name in found}.values())
+    taken = {*code_tokens, *(word for name in all_names for word in (name_token(name), *_whole_words(name)))}
     text_words = [word for word in words(clean) if word not in taken and not word.isdigit()]
     return KnowledgeQuery(
         text=" ".join(clean.split())[:MAX_TEXT],
         concepts=tuple(_concepts(text_words, glossary or load_glossary())),
         codes=code_tokens,
-        names=name_tokens,
+        names=all_names,
         language=(language or guess_language(clean, "pt")).split("-")[0],
     )
+
+
+def _whole_words(name: str) -> tuple[str, ...]:
+    """The words of a name that say nothing by themselves: those with a digit."""
+    return tuple(word for word in words(name) if any(character.isdigit() for character in word))

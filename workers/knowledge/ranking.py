@@ -13,6 +13,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 RRF_K = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)."""
+CODES_WEIGHT = 2.0
+"""Of the ranking by codes when rankings are fused; full text and vectors have 1."""
+TAIL_RATIO = 0.12
+"""A passage scoring less than this share of the best one shares a common word with the question, no more."""
+CODED_TAIL_RATIO = 0.3
+"""The same for passages without the question's code when the best one has it."""
 MIN_COVERAGE = 0.34
 """Share of the question's weight that a passage must hold when it shares no code with it."""
 MIN_WEIGHT = 3.0
@@ -30,6 +36,28 @@ def fuse(rankings: Iterable[tuple[float, Sequence[Key]]]) -> dict[Key, float]:
     return scores
 
 
+def best_first(scores: Mapping[Key, float]) -> list[Key]:
+    """The keys by score; equal ones in the order in which they were found."""
+    return sorted(scores, key=lambda key: -scores[key])
+
+
+def fuse_rankings(
+    lexical: Mapping[Key, float], similar: Mapping[Key, float], coded: Mapping[Key, float]
+) -> dict[Key, float]:
+    """Full text, vectors and codes fused by reciprocal rank; what is first in all of them has score 1."""
+    rankings = [(1.0, best_first(lexical)), (1.0, best_first(similar))]
+    if coded:
+        rankings.append((CODES_WEIGHT, best_first(coded)))
+    most = sum(weight for weight, _ in rankings) / (RRF_K + 1)
+    return {key: score / most for key, score in fuse(rankings).items()}
+
+
+def without_tail(scores: Mapping[Key, float]) -> dict[Key, float]:
+    """Scores of BM25 without those below TAIL_RATIO of the best."""
+    floor = TAIL_RATIO * max(scores.values(), default=0.0)
+    return {key: score for key, score in scores.items() if score >= floor}
+
+
 def inverse_frequency(passages: int, with_term: int) -> float:
     """How much a term tells: ``ln(1 + passages / with_term)``; UNKNOWN_WEIGHT when no passage has it."""
     return math.log(1 + passages / with_term) if with_term else UNKNOWN_WEIGHT
@@ -39,13 +67,17 @@ class Judge:
     """Decides whether a passage is about the question at all."""
 
     def __init__(self, query: KnowledgeQuery, weigh: Callable[[QueryConcept], float]) -> None:
-        self._codes = frozenset((*query.codes, *query.names))
+        self._codes = frozenset((*query.codes, *query.name_tokens))
         self._weights: Mapping[QueryConcept, float] = {concept: weigh(concept) for concept in query.concepts}
         self._total = sum(self._weights.values())
 
+    def has_code(self, codes: AbstractSet[str]) -> bool:
+        """True when the passage names a code or an identifier of the question."""
+        return bool(self._codes & codes)
+
     def is_relevant(self, tokens: AbstractSet[str], codes: AbstractSet[str]) -> bool:
         """``tokens`` and ``codes`` are those of the passage with its title and headings."""
-        if self._codes & codes:
+        if self.has_code(codes):
             return True
         matched = [concept for concept in self._weights if concept.all_stems & tokens]
         weight = sum(self._weights[concept] for concept in matched)
