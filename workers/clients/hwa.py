@@ -25,9 +25,9 @@ from workers.clients.hwa_errors import (
     BadAnswer,
     CircuitOpen,
     HwaError,
-    TimedOut,
     error_for_status,
     error_for_transport,
+    timed_out,
 )
 from workers.clients.hwa_instances import TwsInstance
 from workers.clients.hwa_transport import Endpoint, ReadOnlyTransport, endpoint_path
@@ -156,7 +156,7 @@ class HwaClient:
             for attempt in range(1, MAX_ATTEMPTS + 1):
                 seconds = deadline.remaining()
                 if seconds <= 0:
-                    raise TimedOut(f"{what}: no time left")
+                    raise timed_out(what, seconds)
                 try:
                     async with asyncio.timeout(seconds):
                         return await self._read(
@@ -169,7 +169,7 @@ class HwaClient:
                             may_cut=may_cut,
                         )
                 except TimeoutError:
-                    raise TimedOut(f"{what}: no answer within {seconds:.1f} s") from None
+                    raise timed_out(what, seconds) from None
                 except HwaError as error:
                     # Jitter: the workers of one run would otherwise come back at the same moment.
                     pause = 0.1 * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311

@@ -80,6 +80,12 @@ class TimedOut(HwaError):
     counts_for_breaker = True
 
 
+class NoTimeLeft(TimedOut):
+    """Too little time was left to tell a slow server from a late question."""
+
+    counts_for_breaker = False
+
+
 class Unreachable(HwaError):
     """No connection to the server."""
 
@@ -139,10 +145,20 @@ def error_for_status(status: int, what: str) -> HwaError:
     return kind(f"{what}: HTTP {status}. {meaning}")
 
 
+MIN_FAIR_SECONDS = 0.25
+"""A request that was given less says nothing about the server."""
+
+
+def timed_out(what: str, seconds: float) -> TimedOut:
+    """The error for a request that was given ``seconds`` and got no answer."""
+    kind = TimedOut if seconds >= MIN_FAIR_SECONDS else NoTimeLeft
+    return kind(f"{what}: no answer within {seconds:.1f} s" if seconds > 0 else f"{what}: no time left")
+
+
 def error_for_transport(error: httpx2.HTTPError, what: str, seconds: float) -> HwaError:
     """The error for a request that got no whole answer; ``seconds`` is how long it was given."""
     if isinstance(error, httpx2.TimeoutException):
-        return TimedOut(f"{what}: no answer within {seconds:.1f} s")
+        return timed_out(what, seconds)
     tls = _tls_cause(error)
     if tls is not None:
         detail = getattr(tls, "verify_message", "") or tls.reason or type(tls).__name__

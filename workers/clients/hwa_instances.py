@@ -58,7 +58,7 @@ class TwsInstance(BaseModel):
         values = dict(given)
         host, port = values.pop("host"), values.pop("port", 31116)
         if not isinstance(host, str) or not _HOST.fullmatch(host):
-            raise ValueError("host must be a host name or an address, without scheme and path")
+            raise ValueError("host must be a name or an address, without scheme and path")
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
             raise ValueError("port must be a number from 1 to 65535")
         if "base_url" not in values and "url" not in values:
@@ -72,13 +72,13 @@ class TwsInstance(BaseModel):
         try:
             port = parts.port
         except ValueError:
-            raise ValueError("base_url must have a port from 1 to 65535") from None
+            raise ValueError("must have a number from 1 to 65535 after the last colon") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-            raise ValueError("base_url must look like https://host:31116")
+            raise ValueError("must look like https://tws.example:31116")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("base_url must not hold credentials; give the user and the password on their own")
+            raise ValueError("must not hold credentials; give user and password on their own")
         if parts.query or parts.fragment:
-            raise ValueError("base_url must have no query and no fragment")
+            raise ValueError("must have no query and no fragment")
         return value.rstrip("/").removesuffix(API_PREFIX).rstrip("/")
 
     @field_validator("verify")
@@ -89,18 +89,18 @@ class TwsInstance(BaseModel):
         if value.strip().lower() in _TRUE | _FALSE:
             return value.strip().lower() in _TRUE
         if not Path(value).exists():
-            raise ValueError("verify must be true, false or the path of a CA bundle; there is no such file")
+            raise ValueError("must be true, false or the path of a CA bundle; there is no such file")
         try:
             _trusting(value)
         except (ssl.SSLError, OSError):
-            raise ValueError("verify names a file that holds no PEM certificates") from None
+            raise ValueError("names a file that holds no PEM certificates") from None
         return value
 
     @field_validator("auth_header")
     @classmethod
     def _header_has_name_and_value(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _HEADER.fullmatch(value.get_secret_value().strip()):
-            raise ValueError("auth_header must look like 'X-Api-Key: value'")
+            raise ValueError("must look like 'X-Api-Key: value'")
         return value
 
     @model_validator(mode="after")
@@ -108,7 +108,7 @@ class TwsInstance(BaseModel):
         if (self.user is None) != (self.password is None):
             raise ValueError("user and password belong together: one of them is missing")
         if self.user is not None and self.token is not None:
-            raise ValueError("give a user with a password, or a token, not both")
+            raise ValueError("user and token exclude each other: give one of them")
         return self
 
     @property
@@ -208,6 +208,7 @@ def load_instances(settings: TwsSettings) -> TwsInstances:
 _VARIABLES = {
     "base_url": "TWS_BASE_URL",
     "host": "TWS_HOST",
+    "port": "TWS_PORT",
     "user": "TWS_USER",
     "password": "TWS_PASSWORD",
     "token": "TWS_TOKEN",
@@ -240,8 +241,7 @@ def _from_variables(settings: TwsSettings) -> TwsInstance:
 
 def _with_variables(text: str) -> str:
     """Say ``TWS_VERIFY`` where the model says ``verify``."""
-    words = {**_VARIABLES, "port": "TWS_PORT"}
-    return re.sub(r"\b(" + "|".join(words) + r")\b(?= must|:| and | belong| names)", lambda hit: words[hit[1]], text)
+    return re.sub(rf"\b({'|'.join(_VARIABLES)})\b", lambda hit: _VARIABLES[hit[1]], text)
 
 
 def _from_file(path: Path) -> dict[str, TwsInstance]:

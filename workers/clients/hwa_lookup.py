@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from orchestrator.errors import SourceError
 from orchestrator.payloads import JobFacts, RelatedFacts, WorkstationFacts
 from workers.clients.hwa import HwaSession, JsonObject, Page
 from workers.clients.hwa_errors import BadQuery, HwaError, NotFound
@@ -54,7 +55,7 @@ class Findings:
         """The answer of ``asking``, or ``default`` with a note."""
         try:
             return await asking
-        except HwaError as error:
+        except SourceError as error:  # an id that cannot stand in a query is as little a reason to fail as the server
             self.notes.append(f"{name}: {error.reason}")
             return default
 

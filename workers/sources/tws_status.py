@@ -57,7 +57,8 @@ class TwsStatusSource:
             problems_asked = await self._ask(session, request, findings)
             info = await engine
         finally:
-            engine.cancel()
+            engine.cancel()  # no effect once it is done
+            await asyncio.gather(engine, return_exceptions=True)
         payload = TwsPayload(
             instance=instance.name,
             engine=text(info.get("displayVersion")) or text(info.get("fullVersion")),
