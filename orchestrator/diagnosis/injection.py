@@ -1,0 +1,73 @@
+"""Instructions planted in logs and documents: found, reported, and never carried into the steps of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.models import Evidence, Language
+
+MAX_REPORTED = 10
+_QUOTE_CHARS = 160
+
+_PLANTED = re.compile(
+    r"\b(?:ignor(?:e|ar|em|a|en)|desconsider(?:e|ar|em)|esque[cç]a|disregard|forget|olvid(?:a|e)|override|bypass)"
+    r"\b[^\n.]{0,40}"
+    r"\b(?:instru[cç][õo]es|instrucciones|instructions?|regras|rules|reglas|prompts?"
+    r"|orienta[cç][õo]es|acima|above|previous|anteriores?)\b"
+    r"|<\|(?:im_start|im_end|system|endoftext)\|>|\[/?INST\]|<</?SYS>>|^\s*#{2,}\s*(?:system|instru\w+)\s*:?\s*$"
+    r"|\b(?:you are now|act as|from now on,? you|voc[eê] agora [eé]|aja como"
+    r"|a partir de agora,? voc[eê]|ahora eres|act[uú]a como)\b"
+    r"|\b(?:reveal|show|print|revele|mostre|muestra|revela)\b[^\n.]{0,30}\b(?:system prompt"
+    r"|your instructions|suas instru[cç][õo]es"
+    r"|tus instrucciones|prompt d[eo] sistema|api key|chave d[ae] api)\b"
+    r"|\b(?:assistant|assistente|asistente|AI|IA|LLM|chatbot|modelo)\b\s*[,:]\s*"
+    r"(?:execute|run|rode|responda|answer|say|diga|ejecuta|ignore)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_STEP = re.compile(
+    r"\b(?:conman|composer|planman|optman|curl|rm|kill|sudo|systemctl|psql|sqlplus)\b[ \t]+[^\n\"'`;|]{2,120}",
+    re.IGNORECASE,
+)
+_FOUND = {
+    Language.PT_BR: "[{id}] contém uma instrução dirigida a quem lê, tratada como dado e não seguida: «{quote}»",
+    Language.EN: "[{id}] holds an instruction addressed to its reader, treated as data and not followed: «{quote}»",
+    Language.ES: "[{id}] contiene una instrucción dirigida a quien lee, tratada como dato y no seguida: «{quote}»",
+}
+
+
+def find_planted(evidence: Sequence[Evidence], language: Language) -> tuple[str, ...]:
+    """One sentence for each item that addresses its reader with instructions, at most ``MAX_REPORTED``."""
+    found = []
+    for item in evidence:
+        line = _planted_line(item)
+        if line:
+            found.append(_FOUND[language].format(id=item.id, quote=line[:_QUOTE_CHARS]))
+    return tuple(found[:MAX_REPORTED])
+
+
+class PlantedSteps:
+    """The commands that planted instructions ask for, so that a step which repeats one can be refused."""
+
+    def __init__(self, evidence: Sequence[Evidence]) -> None:
+        lines = [line for item in evidence if (line := _planted_line(item))]
+        steps = (match[0] for line in lines for match in _STEP.finditer(line))
+        self._steps = tuple(dict.fromkeys(_words(step) for step in steps))
+
+    def obeyed_by(self, text: str) -> bool:
+        """Whether ``text`` holds the beginning of a planted command (program and verb), in whatever spacing."""
+        words = _words(text)
+        return any(" ".join(step.split()[:2]) in words for step in self._steps)
+
+
+def _planted_line(item: Evidence) -> str:
+    match = _PLANTED.search(item.text)
+    if match is None:
+        return ""
+    start = item.text.rfind("\n", 0, match.start()) + 1
+    end = item.text.find("\n", match.end())
+    return item.text[start : end if end >= 0 else len(item.text)].strip()
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"[A-Za-z0-9_#.@;=/-]+", text.lower()))

@@ -1,0 +1,228 @@
+"""The model's answer: found in what it wrote, validated leniently, turned into a ``Diagnosis``."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from orchestrator.config import describe_validation
+from orchestrator.diagnosis.catalogue import Category
+from orchestrator.diagnosis.redact import redact_data
+from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
+
+MAX_TEXT = 2_000
+MAX_ITEMS = 20
+_THINKING = re.compile(r"^\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_KNOWN_CATEGORIES = frozenset(item.value for item in Category)
+
+
+class AnswerUnusable(Exception):
+    """The text is no usable answer; ``reason`` is ``empty``, ``bad_json`` or ``invalid``."""
+
+    def __init__(self, reason: str, problem: str) -> None:
+        super().__init__(problem)
+        self.reason = reason
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+def _texts(value: object) -> object:
+    """Null, one string, or a list with other things in it: models write all of these for a list of strings."""
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else [value]
+    out = []
+    for item in items[:MAX_ITEMS]:
+        text = item.get("text") if isinstance(item, dict) else item
+        if isinstance(text, (str, int, float)) and str(text).strip():
+            out.append(str(text).strip()[:MAX_TEXT])
+    return tuple(out)
+
+
+def _objects(value: object) -> object:
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else [value]
+    return tuple({"text": item} if isinstance(item, str) else item for item in items if item)[:MAX_ITEMS]
+
+
+def _fraction(value: object) -> object:
+    """``0.8``, ``"0.8"``, ``80`` and ``"80%"`` all mean the same."""
+    if isinstance(value, str):
+        match = re.search(r"\d+(?:[.,]\d+)?", value)
+        value = float(match[0].replace(",", ".")) if match else 0.0
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = float(value)
+        return min(1.0, max(0.0, number / 100 if number > 1 else number))
+    return 0.0
+
+
+class AnswerClaim(_Lenient):
+    """A statement with its evidence."""
+
+    text: str = Field(max_length=MAX_TEXT)
+    evidence_ids: tuple[str, ...] = ()
+
+    @field_validator("evidence_ids", mode="before")
+    @classmethod
+    def _ids(cls, value: object) -> object:
+        return _texts(value)
+
+    def to_claim(self) -> Claim:
+        """The contract's claim, unchecked."""
+        return Claim(text=self.text.strip(), evidence_ids=self.evidence_ids)
+
+
+class AnswerAction(_Lenient):
+    """A proposed step."""
+
+    text: str = Field(max_length=MAX_TEXT)
+    risk: Literal["none", "low", "medium", "high"] = "none"
+    command: str | None = Field(default=None, max_length=MAX_TEXT)
+
+    @field_validator("risk", mode="before")
+    @classmethod
+    def _risk(cls, value: object) -> object:
+        word = str(value).strip().lower()
+        return word if word in ("none", "low", "medium", "high") else "none"
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _command(cls, value: object) -> object:
+        return value.strip() if isinstance(value, str) and value.strip().lower() not in ("", "null", "none") else None
+
+    def to_action(self) -> Action:
+        """The contract's action; whether it mutates is found out by the check."""
+        return Action(text=self.text.strip(), risk=self.risk, command=self.command)
+
+
+class _Alternative(_Lenient):
+    title: str = Field(alias="text", default="", max_length=MAX_TEXT)
+    category: str = Category.UNKNOWN.value
+    confidence: float = 0.0
+    evidence_ids: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+
+    @field_validator("evidence_ids", "against", mode="before")
+    @classmethod
+    def _ids(cls, value: object) -> object:
+        return _texts(value)
+
+    @field_validator("confidence", mode="before")
+    @classmethod
+    def _confidence(cls, value: object) -> object:
+        return _fraction(value)
+
+
+class ModelAnswer(_Lenient):
+    """The JSON object the prompt asks for. Unknown keys are ignored, missing ones are empty."""
+
+    summary: str = Field(min_length=1, max_length=MAX_TEXT)
+    root_cause: str = Field(default="", max_length=MAX_TEXT)
+    category: str = Category.UNKNOWN.value
+    confidence: float = 0.0
+    claims: tuple[AnswerClaim, ...] = ()
+    alternatives: tuple[_Alternative, ...] = ()
+    actions: tuple[AnswerAction, ...] = ()
+    prevention: tuple[str, ...] = ()
+    missing_evidence: tuple[str, ...] = ()
+    suspicious: tuple[str, ...] = ()
+
+    @field_validator("prevention", "missing_evidence", "suspicious", mode="before")
+    @classmethod
+    def _lists(cls, value: object) -> object:
+        return _texts(value)
+
+    @field_validator("claims", "alternatives", "actions", mode="before")
+    @classmethod
+    def _items(cls, value: object) -> object:
+        return _objects(value)
+
+    @field_validator("root_cause", "category", mode="before")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        return "" if value is None else value
+
+    @field_validator("confidence", mode="before")
+    @classmethod
+    def _confidence(cls, value: object) -> object:
+        return _fraction(value)
+
+
+def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
+    """The answer in ``text``, redacted. Prose, code fences and a reasoning block around the object are let pass.
+
+    Raises AnswerUnusable.
+    """
+    body = answer_text(text)
+    if not body.strip():
+        raise AnswerUnusable("empty", "the answer is empty")
+    start = body.find("{")
+    if start < 0:
+        raise AnswerUnusable("bad_json", "there is no JSON object in it")
+    try:
+        data, _ = json.JSONDecoder(strict=False).raw_decode(body, start)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise AnswerUnusable("bad_json", f"not valid JSON ({error})"[:300]) from None
+    try:
+        return ModelAnswer.model_validate(redact_data(data, personal=personal))
+    except ValidationError as error:
+        raise AnswerUnusable("invalid", describe_validation(error)[:500]) from None
+
+
+def answer_text(text: str) -> str:
+    """``text`` without the reasoning block that some models write first."""
+    return _THINKING.sub("", text, count=1)
+
+
+def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
+    """The unchecked diagnosis: the model's where it said something, the draft's elsewhere.
+
+    What the rules found missing or suspicious stays, whatever the model says.
+    """
+    hypotheses = tuple(
+        Hypothesis(
+            category=_category(item.category, Category.UNKNOWN.value),
+            title=item.title,
+            confidence=item.confidence,
+            supports=item.evidence_ids,
+            contradicts=item.against,
+        )
+        for item in answer.alternatives
+        if item.title.strip()
+    )
+    return Diagnosis(
+        summary=answer.summary.strip(),
+        root_cause=answer.root_cause.strip(),
+        category=_category(answer.category, draft.category),
+        confidence=answer.confidence,
+        claims=tuple(item.to_claim() for item in answer.claims),
+        hypotheses=hypotheses or draft.hypotheses,
+        actions=tuple(item.to_action() for item in answer.actions) or draft.actions,
+        prevention=answer.prevention or draft.prevention,
+        missing_evidence=_merged(draft.missing_evidence, answer.missing_evidence),
+        suspicious=_merged(draft.suspicious, answer.suspicious),
+    )
+
+
+def _category(written: str, otherwise: str) -> str:
+    word = re.sub(r"[^a-z]+", "_", written.strip().lower()).strip("_")
+    return word if word in _KNOWN_CATEGORIES and word != Category.UNKNOWN else otherwise
+
+
+def _merged(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def as_json_object(text: str) -> dict[str, Any] | None:
+    """``text`` as a JSON object, or None; for the pieces of a streamed answer."""
+    try:
+        data = json.loads(text, strict=False)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None

@@ -1,0 +1,196 @@
+"""The OpenAI-compatible model: one streamed chat completion, its failures as machine-readable reasons.
+
+Works with every server that speaks ``/chat/completions`` (OpenAI, NVIDIA, Ollama, vLLM, a LiteLLM proxy). The SDK is
+imported when the first call is made, and its client is made inside the loop that uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.deadline import Deadline
+from workers.config import LlmSettings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+DEFAULT_ENDPOINT = "https://api.openai.com/v1"
+MAX_ANSWER_CHARS = 64_000
+_TAIL_SECONDS = 0.5
+"""Time for the usage figures and the end of the stream once the model has said that it is done."""
+
+
+class LlmFailed(Exception):
+    """A call gave no usable text. ``reason``: no_answer, refused, unauthorized, rate_limited, timeout, connection."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class LLMClient(Protocol):
+    """What the synthesizer needs of a model."""
+
+    def stream(
+        self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None = None
+    ) -> AsyncGenerator[str | Usage, None]:
+        """Text deltas as they come, then the usage if the server tells it.
+
+        ``first_within`` bounds the time to the first delta, in seconds. Raises LlmFailed. Closing the iterator or
+        cancelling its reader closes the connection.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class OpenAIClient:
+    """``LLMClient`` over the ``openai`` SDK. Its retries are off: the run's deadline decides, not the SDK."""
+
+    def __init__(self, settings: LlmSettings) -> None:
+        self._settings = settings
+        self._sdk: AsyncOpenAI | None = None
+        self._plain_models: set[str] = set()
+        """Models whose server refused the optional parameters once."""
+
+    async def stream(
+        self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None = None
+    ) -> AsyncGenerator[str | Usage, None]:
+        """See ``LLMClient.stream``."""
+        import openai  # noqa: PLC0415  # half a second that a process without a model must not pay
+
+        try:
+            chunks = await self._open(model, messages, deadline, first_within)
+            async with chunks, aclosing(_read(chunks, deadline, first_within)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except TimeoutError:
+            raise LlmFailed("timeout", "the model did not answer in time") from None
+        except openai.OpenAIError as error:
+            raise _failure(error) from None
+        except ValueError:
+            raise LlmFailed("bad_json", "the server sent an event that is not JSON") from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.close()
+
+    def _client(self) -> AsyncOpenAI:
+        if self._sdk is None:
+            from openai import AsyncOpenAI  # noqa: PLC0415
+
+            key = self._settings.api_key
+            endpoint = (self._settings.endpoint or DEFAULT_ENDPOINT).rstrip("/").removesuffix("/chat/completions")
+            self._sdk = AsyncOpenAI(
+                # Local servers ask for no key; the SDK insists on one.
+                api_key=key.get_secret_value() if key is not None else "none",
+                base_url=endpoint,
+                max_retries=0,
+            )
+        return self._sdk
+
+    async def _open(
+        self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None
+    ) -> Any:
+        import openai  # noqa: PLC0415
+
+        create: Any = self._client().chat.completions.create
+        required = {"model": model, "messages": list(messages), "stream": True}
+        limit = deadline.remaining() if first_within is None else min(first_within, deadline.remaining())
+        async with asyncio.timeout(limit):
+            if model not in self._plain_models:
+                try:
+                    return await create(**required, **self._optional(), timeout=limit)
+                except (openai.BadRequestError, openai.UnprocessableEntityError):
+                    # Not every server or model takes these; whether they were the reason, the next call tells.
+                    pass
+            opened = await create(**required, timeout=limit)
+            self._plain_models.add(model)
+            return opened
+
+    def _optional(self) -> dict[str, Any]:
+        return {
+            "response_format": {"type": "json_object"},
+            "stream_options": {"include_usage": True},
+            "max_tokens": self._settings.max_answer_tokens,
+            "temperature": 0.1,
+        }
+
+
+async def _read(
+    chunks: AsyncIterator[Any], deadline: Deadline, first_within: float | None
+) -> AsyncGenerator[str | Usage, None]:
+    limit, size, finish = first_within, 0, None
+    while True:
+        try:
+            async with asyncio.timeout(deadline.remaining() if limit is None else min(limit, deadline.remaining())):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            if finish is None:
+                raise
+            return
+        if chunk is None:
+            break
+        if chunk.usage is not None:
+            yield Usage(chunk.usage.prompt_tokens or 0, chunk.usage.completion_tokens or 0)
+        text, ended = _choice(chunk)
+        if text:
+            limit, size = None, size + len(text)
+            if size > MAX_ANSWER_CHARS:
+                raise LlmFailed("invalid", f"the answer is longer than {MAX_ANSWER_CHARS} characters")
+            yield text
+        finish = ended or finish
+        if finish is not None:
+            limit = _TAIL_SECONDS
+    if finish is None:
+        raise LlmFailed("connection", "the stream ended before the answer did")
+
+
+def _choice(chunk: Any) -> tuple[str, str | None]:
+    """Text and finish reason of a chunk's first choice. Raises LlmFailed when the model or its server refuses."""
+    if not chunk.choices:
+        return "", None
+    choice = chunk.choices[0]
+    if choice.finish_reason == "content_filter":
+        raise LlmFailed("refused", "the server's content filter stopped the answer")
+    if choice.delta is None:
+        return "", choice.finish_reason
+    if getattr(choice.delta, "refusal", None):
+        raise LlmFailed("refused", "the model refused to answer")
+    return choice.delta.content or "", choice.finish_reason
+
+
+def _failure(error: Exception) -> LlmFailed:
+    """What went wrong, without the server's text: it can repeat the key or the prompt."""
+    import openai  # noqa: PLC0415
+
+    if isinstance(error, openai.APITimeoutError):
+        return LlmFailed("timeout", "the model did not answer in time")
+    if isinstance(error, openai.APIConnectionError):
+        return LlmFailed("connection", "the connection to the model failed or was cut")
+    if isinstance(error, openai.APIStatusError):
+        reason = {
+            401: "unauthorized",
+            403: "unauthorized",
+            407: "unauthorized",
+            408: "timeout",
+            429: "rate_limited",
+        }.get(error.status_code, "refused" if error.status_code < 500 else "no_answer")
+        return LlmFailed(reason, f"the model's server answered with status {error.status_code}")
+    return LlmFailed("no_answer", f"the model's server reported an error ({type(error).__name__})")

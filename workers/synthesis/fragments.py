@@ -1,0 +1,139 @@
+"""What the reader sees while the model still writes: complete, checked, redacted statements, paced.
+
+A shown statement cannot be taken back, so a part is shown only when the final check would let it stand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from pydantic import ValidationError
+
+from orchestrator.diagnosis.evidence import ClaimChecker
+from orchestrator.diagnosis.mutating import check_action, is_mutating_command
+from orchestrator.diagnosis.redact import redact
+from orchestrator.models import Evidence, Language
+from workers.synthesis.answer import AnswerAction, AnswerClaim
+from workers.synthesis.scanner import Part
+
+MIN_INTERVAL_SECONDS = 0.05
+"""At most one fragment in this time: a reader's eye needs no more, the store should not carry more."""
+
+_HEADINGS = {
+    Language.PT_BR: {"root_cause": "Causa provável", "claims": "Evidências", "actions": "Passos"},
+    Language.EN: {"root_cause": "Probable cause", "claims": "Evidence", "actions": "Steps"},
+    Language.ES: {"root_cause": "Causa probable", "claims": "Evidencias", "actions": "Pasos"},
+}
+_PROPOSAL = {
+    Language.PT_BR: ("proposta, não executada; risco {risk}", {"low": "baixo", "medium": "médio", "high": "alto"}),
+    Language.EN: ("proposal, not executed; {risk} risk", {"low": "low", "medium": "medium", "high": "high"}),
+    Language.ES: ("propuesta, no ejecutada; riesgo {risk}", {"low": "bajo", "medium": "medio", "high": "alto"}),
+}
+
+
+class FragmentRenderer:
+    """Turns complete parts of the answer into Markdown fragments; what does not check out gives none."""
+
+    def __init__(
+        self,
+        evidence: Sequence[Evidence],
+        language: Language,
+        *,
+        question_codes: Iterable[str] = (),
+        obeys: Callable[[str], bool] = lambda _text: False,
+        personal: bool = False,
+    ) -> None:
+        """``obeys`` tells a step that repeats an instruction planted in the evidence."""
+        self._checker = ClaimChecker(evidence)
+        self._language = language
+        self._allowed = {code.upper() for code in question_codes}
+        self._obeys = obeys
+        self._personal = personal
+        self._under = ""
+
+    def render(self, part: Part) -> str:
+        """The fragment for ``part``, or an empty string."""
+        match part.key:
+            case "summary" | "root_cause":
+                body = self._sentence(part.value)
+            case "claims":
+                body = self._claim(part.value)
+            case "actions":
+                body = self._action(part.value)
+            case _:
+                body = ""
+        if not body:
+            return ""
+        # Redacted last, over the text exactly as it is shown.
+        return redact(f"{self._heading(part.key)}{body}", personal=self._personal)
+
+    def _heading(self, key: str) -> str:
+        if key == self._under:
+            return ""
+        first, self._under = not self._under, key
+        title = _HEADINGS[self._language].get(key)
+        if title is None:
+            return ""
+        lead = "" if first else "\n\n"
+        return f"{lead}**{title}:** " if key == "root_cause" else f"{lead}**{title}**\n"
+
+    def _sentence(self, value: object) -> str:
+        if not isinstance(value, str) or not self._checker.holds_codes(value, self._allowed):
+            return ""
+        if is_mutating_command(value) or self._obeys(value):
+            return ""
+        return f"{self._checker.clean(value)} "
+
+    def _claim(self, value: object) -> str:
+        try:
+            written = AnswerClaim.model_validate(value)
+        except ValidationError:
+            return ""
+        claim = self._checker.check(written.to_claim())
+        if claim is None or is_mutating_command(claim.text):
+            return ""
+        return f"- {claim.text} [{', '.join(claim.evidence_ids)}]\n"
+
+    def _action(self, value: object) -> str:
+        try:
+            written = AnswerAction.model_validate({"text": value} if isinstance(value, str) else value)
+        except ValidationError:
+            return ""
+        action = check_action(written.to_action())
+        if not action.text or self._obeys(f"{action.text}\n{action.command or ''}"):
+            return ""
+        command = f" `{action.command}`" if action.command else ""
+        mark = ""
+        if action.mutates:
+            words, risks = _PROPOSAL[self._language]
+            mark = f" ({words.format(risk=risks[action.risk])})"
+        return f"- {self._checker.clean(action.text)}{command}{mark}\n"
+
+
+class FragmentPacer:
+    """Passes fragments on, at most one in ``MIN_INTERVAL_SECONDS``; those in between are joined."""
+
+    def __init__(self, emit: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._last = float("-inf")
+        self._held = ""
+        self.count = 0
+
+    def add(self, fragment: str) -> None:
+        """Hold ``fragment`` and pass on what is held, if it is time."""
+        self._held += fragment
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        """Pass on what is held once the interval has gone by. Raises what the receiver raises."""
+        now = self._clock()
+        if self._held and now - self._last >= MIN_INTERVAL_SECONDS:
+            held, self._held, self._last = self._held, "", now
+            self.count += 1
+            self._emit(held)
+
+    def wait_seconds(self) -> float:
+        """How long until what is held may go; 0 when nothing is held."""
+        return max(0.0, self._last + MIN_INTERVAL_SECONDS - self._clock()) if self._held else 0.0

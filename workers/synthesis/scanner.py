@@ -1,0 +1,148 @@
+"""Reads a JSON object while it is being written, and hands out each part as soon as it is complete.
+
+Only the shape of the answer is known here: strings at the top level (handed out sentence by sentence) and the
+elements of arrays at the top level. Linear in the length of the text; text before the object is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+# A full stop inside a name (PRD.FATURA) or a number is followed by no space.
+_SENTENCE_END = re.compile(r"[.!?…][\"'”»)\]`*]{0,3}\s")
+_HALF_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{0,3})?$")
+_HALF_PAIR = re.compile(r"\\u[dD][89abAB][0-9A-Fa-f]{2}(?:\\(?:u[0-9A-Fa-f]{0,3})?)?$")
+_THINK_OPEN, _THINK_CLOSE = "<think", "</think"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A complete part of the answer: a sentence of the string ``key``, or an element of the array ``key``."""
+
+    key: str
+    value: Any
+
+
+class AnswerScanner:
+    """Feed it deltas; it returns the parts that they completed."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.is_complete = False
+        self._at = 0
+        self._stack: list[str] = []
+        self._in_string = self._escaped = self._after_colon = False
+        self._string_start = self._element_start = 0
+        self._key = ""
+        self._told = 0
+
+    def feed(self, delta: str) -> list[Part]:
+        """The parts that ``delta`` completes, in the order in which they were written."""
+        self.text += delta
+        parts: list[Part] = []
+        if self._at == 0 and not self._find_start():
+            return parts
+        while self._at < len(self.text) and not self.is_complete:
+            char = self.text[self._at]
+            if self._in_string:
+                self._string_char(char, parts)
+            else:
+                self._structure_char(char, parts)
+            self._at += 1
+        if self._in_string and self._is_top_value:
+            self._sentences(parts, self.text[self._string_start + 1 :], closed=False)
+        return parts
+
+    @property
+    def _is_top_value(self) -> bool:
+        return self._stack == ["{"] and self._after_colon
+
+    @property
+    def _is_element(self) -> bool:
+        return self._stack == ["{", "["]
+
+    def _find_start(self) -> bool:
+        """Move to the object's brace; a reasoning block may hold braces of its own."""
+        begin = 0
+        stripped = self.text.lstrip()
+        if stripped.startswith("<") and _THINK_OPEN.startswith(stripped[: len(_THINK_OPEN)]):
+            close = self.text.find(_THINK_CLOSE)
+            if close < 0:
+                return False
+            begin = close
+        brace = self.text.find("{", begin)
+        if brace < 0:
+            return False
+        self._at = brace + 1
+        self._stack = ["{"]
+        return True
+
+    def _string_char(self, char: str, parts: list[Part]) -> None:
+        if self._escaped:
+            self._escaped = False
+        elif char == "\\":
+            self._escaped = True
+        elif char == '"':
+            self._in_string = False
+            self._string_ended(parts)
+
+    def _string_ended(self, parts: list[Part]) -> None:
+        raw = self.text[self._string_start + 1 : self._at]
+        if self._is_top_value:
+            self._sentences(parts, raw, closed=True)
+        elif self._stack == ["{"]:
+            self._key = _decoded(raw) or ""
+        elif self._is_element:
+            value = _decoded(raw)
+            if value:
+                parts.append(Part(self._key, value))
+
+    def _structure_char(self, char: str, parts: list[Part]) -> None:
+        if char == '"':
+            self._in_string, self._string_start, self._told = True, self._at, 0
+        elif char in "{[":
+            if self._is_element:
+                self._element_start = self._at
+            self._stack.append(char)
+        elif char in "}]":
+            self._stack.pop()
+            if not self._stack:
+                self.is_complete = True
+            elif self._is_element and char == "}":
+                self._element_ended(parts)
+        elif self._stack == ["{"] and char in ":,":
+            self._after_colon = char == ":"
+
+    def _element_ended(self, parts: list[Part]) -> None:
+        try:
+            value = json.loads(self.text[self._element_start : self._at + 1], strict=False)
+        except (json.JSONDecodeError, RecursionError):
+            return
+        parts.append(Part(self._key, value))
+
+    def _sentences(self, parts: list[Part], raw: str, *, closed: bool) -> None:
+        if not closed:
+            raw = _HALF_PAIR.sub("", _HALF_ESCAPE.sub("", raw))
+        text = _decoded(raw)
+        if text is None:
+            return
+        for match in _SENTENCE_END.finditer(text, self._told):
+            self._tell(parts, text[self._told : match.end()])
+            self._told = match.end()
+        if closed:
+            self._tell(parts, text[self._told :])
+
+    def _tell(self, parts: list[Part], sentence: str) -> None:
+        if sentence.strip():
+            parts.append(Part(self._key, sentence.strip()))
+
+
+def _decoded(raw: str) -> str | None:
+    try:
+        value = json.loads(f'"{raw}"', strict=False)
+    except json.JSONDecodeError:
+        return None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,256 @@
+"""Refines a draft with a model: prompt, stream, check, one repair, a fallback model; the draft stands otherwise."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
+from orchestrator.diagnosis.injection import PlantedSteps, find_planted
+from orchestrator.models import Diagnosis, Language
+from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
+from workers.config import LlmSettings
+from workers.synthesis.answer import AnswerUnusable, ModelAnswer, answer_text, parse_answer, to_diagnosis
+from workers.synthesis.budget import estimate_tokens
+from workers.synthesis.client import LLMClient, LlmFailed, OpenAIClient, Usage
+from workers.synthesis.fragments import FragmentPacer, FragmentRenderer
+from workers.synthesis.prompt import Prompt, build_prompt, repair_messages
+from workers.synthesis.scanner import AnswerScanner
+
+MISSING_SOURCE_CONFIDENCE = 0.5
+"""Most that an answer may claim for itself when a required source did not answer."""
+MIN_RETRY_SECONDS = 1.0
+"""With less than this left, neither a repair nor a fallback model is worth asking."""
+PRIMARY_SHARE = 0.5
+"""Part of the time in which the primary model must begin to answer when there is a fallback."""
+
+_WORTH_A_FALLBACK = frozenset({"no_answer", "refused", "rate_limited", "timeout", "bad_json", "empty", "invalid"})
+
+
+def create_synthesizer(environ: Mapping[str, str]) -> LlmSynthesizer | None:
+    """The synthesizer that the environment configures; None without a model name: a model is never faked.
+
+    Raises ConfigurationError naming the variable.
+    """
+    settings = LlmSettings.from_env(environ)
+    return None if settings.model is None else LlmSynthesizer(settings, OpenAIClient(settings))
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One call, for the report."""
+
+    model: str
+    repair: bool = False
+    reason: str = "ok"
+    latency_ms: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: bool = True
+    text: str = ""
+
+
+@dataclass(slots=True)
+class _Job:
+    """One synthesis under way: what it works on, and what has happened so far."""
+
+    case: Case
+    prompt: Prompt
+    deadline: Deadline
+    emit: Callable[[str], None]
+    started: float = field(default_factory=time.monotonic)
+    attempts: list[_Attempt] = field(default_factory=list)
+    first_fragment_ms: float | None = None
+    fragments: int = 0
+
+    def show(self, fragment: str) -> None:
+        """Pass a fragment on and note when the first one went."""
+        if self.first_fragment_ms is None:
+            self.first_fragment_ms = round((time.monotonic() - self.started) * 1_000, 1)
+        self.fragments += 1
+        self.emit(fragment)
+
+
+class LlmSynthesizer:
+    """``Synthesizer`` over a chat model. Used from one event loop; holds one client for the process's life."""
+
+    def __init__(self, settings: LlmSettings, client: LLMClient) -> None:
+        """``settings.model`` must be set."""
+        self._settings = settings
+        self._client = client
+
+    async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:
+        """Return the checked diagnosis, emitting its statements as they are written.
+
+        ``timeout_seconds`` bounds everything. Raises SynthesisFailed with reason no_answer, refused, unauthorized,
+        rate_limited, timeout, connection, bad_json, empty or invalid, and whatever ``emit`` raises.
+        """
+        own = self._settings.timeout_seconds
+        deadline = Deadline.after(timeout_seconds if own is None else min(own, timeout_seconds))
+        prompt = build_prompt(
+            case,
+            max_tokens=self._settings.max_prompt_tokens,
+            nonce=secrets.token_hex(8),
+            personal=self._settings.redact_personal,
+        )
+        job = _Job(case, prompt, deadline, emit)
+        if not prompt.evidence:
+            raise SynthesisFailed("no_answer", "there is no evidence to write from", self._metadata(job))
+        failure = LlmFailed("timeout", "no time was left to ask the model")
+        models = [name for name in (self._settings.model, self._settings.fallback_model) if name]
+        for position, model in enumerate(models):
+            if deadline.remaining() < (MIN_RETRY_SECONDS if position else 0.0) or deadline.has_passed:
+                break
+            has_fallback = position + 1 < len(models)
+            try:
+                diagnosis, report = await self._ask(
+                    job, model, first_within=deadline.remaining() * PRIMARY_SHARE if has_fallback else None
+                )
+            except LlmFailed as error:
+                failure = error
+                if error.reason not in _WORTH_A_FALLBACK:
+                    break
+            else:
+                return Synthesis(diagnosis, self._metadata(job) | {"check": report.as_metadata()})
+        raise SynthesisFailed(failure.reason, str(failure), self._metadata(job) | {"reason": failure.reason})
+
+    async def close(self) -> None:
+        """Release the client."""
+        await self._client.close()
+
+    async def _ask(self, job: _Job, model: str, *, first_within: float | None) -> tuple[Diagnosis, CheckReport]:
+        """One model's answer, repaired once if need be. Raises LlmFailed."""
+        messages: Sequence[dict[str, str]] = job.prompt.messages
+        for repair in (False, True):
+            attempt = _Attempt(model=model, repair=repair)
+            job.attempts.append(attempt)
+            started = time.monotonic()
+            try:
+                await self._read(job, attempt, messages, first_within)
+                return self._checked(job, parse_answer(attempt.text, personal=self._settings.redact_personal))
+            except LlmFailed as error:
+                attempt.reason = error.reason
+                raise
+            except AnswerUnusable as error:
+                attempt.reason = error.reason
+                if repair or error.reason == "empty" or job.deadline.remaining() < MIN_RETRY_SECONDS:
+                    raise LlmFailed(error.reason, str(error)) from None
+                messages = repair_messages(job.prompt, answer_text(attempt.text), str(error))
+            finally:
+                attempt.latency_ms = (time.monotonic() - started) * 1_000
+        raise AssertionError("the loop returns or raises")
+
+    async def _read(
+        self, job: _Job, attempt: _Attempt, messages: Sequence[dict[str, str]], first_within: float | None
+    ) -> None:
+        """Read one call's answer into ``attempt``, showing what is complete."""
+        attempt.prompt_tokens = estimate_tokens("".join(item["content"] for item in messages))
+        scanner, renderer = AnswerScanner(), self._renderer(job)
+        # What one answer has shown is not shown again by the next: it would stand twice.
+        pacer = FragmentPacer(_discard if job.fragments else job.show)
+        async with aclosing(self._client.stream(attempt.model, messages, job.deadline, first_within)) as deltas:
+            async for delta in deltas:
+                if isinstance(delta, Usage):
+                    attempt.prompt_tokens, attempt.completion_tokens = delta.prompt_tokens, delta.completion_tokens
+                    attempt.estimated = False
+                    continue
+                attempt.text += delta
+                if attempt.estimated:
+                    attempt.completion_tokens = estimate_tokens(attempt.text)
+                for part in scanner.feed(delta):
+                    pacer.add(renderer.render(part))
+                pacer.flush_if_due()
+        # What is still held needs no emission of its own: the final answer follows at once.
+
+    def _renderer(self, job: _Job) -> FragmentRenderer:
+        return FragmentRenderer(
+            job.prompt.evidence,
+            _language(job.case),
+            question_codes=_question_codes(job.case),
+            obeys=PlantedSteps(job.prompt.evidence).obeyed_by,
+            personal=self._settings.redact_personal,
+        )
+
+    def _checked(self, job: _Job, answer: ModelAnswer) -> tuple[Diagnosis, CheckReport]:
+        """The diagnosis that may be shown. Raises AnswerUnusable when nothing of it stands."""
+        case, prompt, draft = job.case, job.prompt, job.case.draft
+        diagnosis = _without_obedience(to_diagnosis(answer, draft), prompt, _language(case))
+        cap = MISSING_SOURCE_CONFIDENCE if _required_is_missing(case) else None
+        checked, report = check_diagnosis(
+            diagnosis, prompt.evidence, confidence_cap=cap, question_codes=_question_codes(case)
+        )
+        if not checked.claims:
+            raise AnswerUnusable("invalid", "no claim cites existing evidence that holds the codes it quotes")
+        for name in report.unsupported_fields:
+            checked = checked.model_copy(update={name: getattr(draft, name)})
+        return checked, report
+
+    def _metadata(self, job: _Job) -> dict[str, Any]:
+        prompt_tokens = sum(attempt.prompt_tokens for attempt in job.attempts)
+        completion_tokens = sum(attempt.completion_tokens for attempt in job.attempts)
+        last = job.attempts[-1].model if job.attempts else self._settings.model
+        return {
+            "model": last,
+            "fallback_used": last != self._settings.model,
+            "attempts": [
+                {
+                    "model": attempt.model,
+                    "repair": attempt.repair,
+                    "reason": attempt.reason,
+                    "latency_ms": round(attempt.latency_ms, 1),
+                }
+                for attempt in job.attempts
+            ],
+            "latency_ms": round((time.monotonic() - job.started) * 1_000, 1),
+            "first_fragment_ms": job.first_fragment_ms,
+            "fragments": job.fragments,
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "tokens_estimated": any(attempt.estimated for attempt in job.attempts),
+            "cost": self._cost(prompt_tokens, completion_tokens),
+            "evidence_items_cut": job.prompt.items_cut,
+            "evidence_items_left_out": job.prompt.items_left_out,
+        }
+
+    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """None when the prices are not configured: an unknown cost is not zero."""
+        paid, gained = self._settings.input_price_per_million, self._settings.output_price_per_million
+        if paid is None or gained is None:
+            return None
+        return round((prompt_tokens * paid + completion_tokens * gained) / 1_000_000, 6)
+
+
+def _discard(_fragment: str) -> None:
+    return None
+
+
+def _language(case: Case) -> Language:
+    return case.plan.routing.language if case.plan is not None else (case.request.language or Language.PT_BR)
+
+
+def _question_codes(case: Case) -> tuple[str, ...]:
+    if case.plan is None:
+        return ()
+    entities = case.plan.routing.entities
+    return (*entities.codes, *(str(code) for code in entities.return_codes))
+
+
+def _required_is_missing(case: Case) -> bool:
+    required = {planned.key for planned in case.plan.sources if planned.required} if case.plan is not None else set()
+    answered = {envelope.key for envelope in case.envelopes if envelope.success}
+    return bool(required - answered)
+
+
+def _without_obedience(diagnosis: Diagnosis, prompt: Prompt, language: Language) -> Diagnosis:
+    """Steps that repeat an instruction planted in the evidence go; the planting itself is reported."""
+    planted = PlantedSteps(prompt.evidence)
+    kept = tuple(a for a in diagnosis.actions if not planted.obeyed_by(f"{a.text}\n{a.command or ''}"))
+    prevention = tuple(text for text in diagnosis.prevention if not planted.obeyed_by(text))
+    found = find_planted(prompt.evidence, language)
+    suspicious = tuple(dict.fromkeys((*found, *diagnosis.suspicious)))
+    return diagnosis.model_copy(update={"actions": kept, "prevention": prevention, "suspicious": suspicious})
