@@ -34,8 +34,10 @@ _CODES = ("codes", "code", "abend_code", "abend", "error_code", "message_id")
 _LEADING_TIME = re.compile(
     r"(?<!\d)(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?)\s?(Z|[+-]\d{2}:?\d{2})?(?![\d:])"
 )
-# IEF450I names job and step just before the abend; other logs name the step by the word.
-_IEF_STEP = re.compile(r"\bIEF\d{3}I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s")
+# IEF450I and IEF472I name job and step just before the abend; other logs name the step by the word.
+_IEF_STEP = re.compile(
+    r"\bIEF(?:450|472)I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s"
+)
 _WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
 _ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
 _SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "DONE", "SUCESSO", "EXITO"})
@@ -113,7 +115,7 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
 def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
     """One string or object as an entry."""
     record: Mapping[str, Any] = {"text": item} if isinstance(item, str) else item
-    text = _text(record)
+    text = entry_text(record)
     at = parse_time(_first(record, _WHEN)) or find_time(text)
     kept = text[:MAX_TEXT]
     codes = tuple(dict.fromkeys((*_codes(record), *find_codes(text))))
@@ -144,8 +146,8 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
 def find_step(text: str) -> str:
     """The step a log names as the failed one, or an empty string.
 
-    IEF450I is authoritative (``job step - ABEND=``, z/OS MVS System Messages); without it, the last step named on a
-    line that carries an abend, then the last one named at all.
+    IEF450I and IEF472I are authoritative (``job step - ABEND=``, z/OS MVS System Messages); without them, the last
+    step named on a line that carries an abend, then the last one named at all.
     """
     if match := _IEF_STEP.search(text):
         return match[1]
@@ -227,7 +229,8 @@ def _integer(value: object) -> int | None:
         return None
 
 
-def _text(record: Mapping[str, Any]) -> str:
+def entry_text(record: Mapping[str, Any]) -> str:
+    """The text of an entry: its message, its lines, or all of its fields when it has neither."""
     value = _first(record, _TEXT)
     if isinstance(value, str):
         return value

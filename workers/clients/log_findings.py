@@ -106,11 +106,14 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     return summary
 
 
-def records_of_job_log(summary: JobLogSummary, *, job: str) -> list[LogRecord]:
-    """The run's outcome, and what was found in its log when it did not go well."""
-    moment = summary.last_at or summary.first_at
-    at = None if moment is None else format_time(moment)
-    identity = (summary.run_id, at) if summary.run_id else (at, *summary.fingerprint)
+def records_of_job_log(summary: JobLogSummary, *, job: str, written_at: datetime | None = None) -> list[LogRecord]:
+    """The run's outcome, and what was found in its log when it did not go well.
+
+    ``written_at`` dates a log without times; it is no part of the records' identity, a copied file has another.
+    """
+    own = None if summary.last_at is None else format_time(summary.last_at)
+    at = own or (None if written_at is None else format_time(written_at))
+    identity = (summary.run_id, own) if summary.run_id else (own, *summary.fingerprint)
     key = run_key("log", job.upper(), *identity)
     elapsed = summary.elapsed_seconds
     if elapsed is None and summary.first_at and summary.last_at and summary.last_at > summary.first_at:

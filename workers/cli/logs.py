@@ -1,0 +1,224 @@
+"""``logs``: feed the log cache by hand, and look at what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import click
+
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.messages import language_of
+from orchestrator.cli.options import json_option
+from orchestrator.errors import InvalidRequest
+from orchestrator.models import Language, check_job_name
+from orchestrator.store.connection import store_errors
+from workers.clients.log_cache import LogCacheWriter, OwnEntries, Written, cache_key, read_own_entries
+from workers.clients.log_cache_app import bare_name
+from workers.clients.log_cache_record import LogRecord
+from workers.clients.log_cache_redis import connect, connect_writer
+from workers.clients.log_entries import Entry, newest_first
+from workers.clients.log_ingest import MAX_JSON_LINE, Ingest, open_ingest
+from workers.config import LogCacheSettings, TwsSettings
+
+_BATCH = 500
+_PROGRESS_LINES = 100_000
+
+_TEXTS = {
+    Language.PT_BR: {
+        "done": "{name}: {lines} linhas; {new} registro(s) novo(s), {known} já conhecido(s), "
+        "{dropped} antigo(s) demais, {ignored} sem interesse, {bad} ilegível(is)",
+        "progress": "{name}: {lines} linhas lidas",
+        "bad": "{name}, linha {number}: {problem}",
+        "empty": "nada sobre {job} no cache de logs",
+    },
+    Language.EN: {
+        "done": "{name}: {lines} lines; {new} new record(s), {known} known already, {dropped} too old, "
+        "{ignored} of no interest, {bad} unreadable",
+        "progress": "{name}: {lines} lines read",
+        "bad": "{name}, line {number}: {problem}",
+        "empty": "nothing about {job} in the log cache",
+    },
+    Language.ES: {
+        "done": "{name}: {lines} líneas; {new} registro(s) nuevo(s), {known} ya conocido(s), "
+        "{dropped} demasiado antiguo(s), {ignored} sin interés, {bad} ilegible(s)",
+        "progress": "{name}: {lines} líneas leídas",
+        "bad": "{name}, línea {number}: {problem}",
+        "empty": "nada sobre {job} en la caché de registros",
+    },
+}
+
+_instance_option = click.option("--instance", metavar="NAME", help="TWS instance; the default one when left out.")
+
+
+@click.group(name="logs")
+def command() -> None:
+    """What is remembered of earlier runs: feed it from logs, or show it."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--job", metavar="JOB", help="The job; needed when the log does not name it.")
+@_instance_option
+@json_option
+@pass_context
+def ingest(context: CliContext, file: str, job: str | None, instance: str | None, as_json: bool) -> None:
+    """Remember a plain job log, or JSON lines of runs and errors, from FILE or - (standard input).
+
+    Secrets are taken out first. Reading the same log again changes nothing.
+    """
+    texts = _TEXTS[language_of(context.environ)]
+    settings = LogCacheSettings.from_env(context.environ)
+    name = _instance(context, instance)
+    bare = _job(job)
+    shown = "-" if file == "-" else Path(file).name
+    now = datetime.now(UTC)
+    with _open(file) as (lines, written_at):
+        reading = open_ingest(
+            _with_progress(lines, context, texts["progress"], shown), job=bare, written_at=written_at, now=now
+        )
+        written = _write(settings, name, reading.records, now)
+    for number, problem in reading.bad_lines:
+        context.say(texts["bad"].format(name=shown, number=number, problem=problem))
+    if reading.bad and not (written.new or written.known or written.dropped or reading.ignored):
+        raise InvalidRequest(f"{shown}: no line could be read")
+    if as_json:
+        click.echo(json.dumps(_summary(reading, written, name), ensure_ascii=False))
+        return
+    click.echo(
+        texts["done"].format(
+            name=shown,
+            lines=reading.lines,
+            new=written.new,
+            known=written.known,
+            dropped=written.dropped,
+            ignored=reading.ignored,
+            bad=reading.bad,
+        )
+    )
+
+
+@command.command()
+@click.argument("job")
+@_instance_option
+@json_option
+@pass_context
+def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> None:
+    """Show what is remembered of JOB, newest first."""
+    settings = LogCacheSettings.from_env(context.environ)
+    name = _instance(context, instance)
+    _job(job)
+    with store_errors():
+        own = asyncio.run(_read(settings, name, job))
+    entries = newest_first([*own.history, *own.findings])
+    if as_json:
+        click.echo(json.dumps([_entry(entry) for entry in entries], ensure_ascii=False))
+        return
+    if not entries:
+        context.say(_TEXTS[language_of(context.environ)]["empty"].format(job=job))
+    for entry in entries:
+        click.echo(f"{entry.facts.at or '?':20}  {entry.facts.text}")
+
+
+def _instance(context: CliContext, instance: str | None) -> str:
+    name = instance or TwsSettings.from_env(context.environ).default_instance
+    try:
+        cache_key("", name, None)
+    except InvalidRequest as error:
+        raise click.UsageError(f"--instance: {error}") from None
+    return name
+
+
+def _job(job: str | None) -> str | None:
+    if job is None:
+        return None
+    try:
+        return bare_name(check_job_name(job))
+    except ValueError as error:
+        raise click.UsageError(f"--job: {error}") from None
+
+
+@contextmanager
+def _open(file: str) -> Iterator[tuple[Iterable[str], datetime | None]]:
+    """The lines, and when the file was last written (None for standard input). Job logs come in any encoding."""
+    try:
+        # KeepOpenFile for "-": standard input is not ours to close.
+        opened = click.open_file(file, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise click.UsageError(f"{file}: {error.strerror or error}") from None
+    with opened as stream:
+        written_at = None if file == "-" else datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
+        yield _lines(stream), written_at
+
+
+def _lines(stream: IO[str]) -> Iterator[str]:
+    """Lines, a longer one in pieces: a file without line ends must not be read into memory whole."""
+    while line := stream.readline(MAX_JSON_LINE + 1):
+        yield line
+
+
+def _with_progress(lines: Iterable[str], context: CliContext, text: str, name: str) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if number % _PROGRESS_LINES == 0:
+            context.say(text.format(name=name, lines=number))
+        yield line
+
+
+def _write(settings: LogCacheSettings, instance: str, records: Iterator[LogRecord], now: datetime) -> Written:
+    client = connect_writer(settings.redis_url)
+    new = known = dropped = 0
+    try:
+        writer = LogCacheWriter(
+            client,
+            key_prefix=settings.key_prefix,
+            instance=instance,
+            max_records=settings.max_records,
+            retention_days=settings.retention_days,
+        )
+        while batch := list(islice(records, _BATCH)):
+            with store_errors():
+                written = writer.write(batch, now=now)
+            new, known, dropped = new + written.new, known + written.known, dropped + written.dropped
+    finally:
+        client.close()
+    return Written(new=new, known=known, dropped=dropped)
+
+
+async def _read(settings: LogCacheSettings, instance: str, job: str) -> OwnEntries:
+    client = connect(settings.redis_url, timeout_seconds=1.0)
+    try:
+        return await read_own_entries(
+            client, key_prefix=settings.key_prefix, instance=instance, job=job, now=datetime.now(UTC)
+        )
+    finally:
+        await client.aclose()
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    return {
+        "job": entry.job,
+        "job_stream": entry.job_stream,
+        "workstation": entry.workstation,
+        "run_id": entry.run_id,
+        **entry.facts.model_dump(mode="json"),
+    }
+
+
+def _summary(reading: Ingest, written: Written, instance: str) -> dict[str, object]:
+    return {
+        "format": reading.format,
+        "instance": instance,
+        "lines": reading.lines,
+        "new": written.new,
+        "known": written.known,
+        "dropped": written.dropped,
+        "ignored": reading.ignored,
+        "bad": reading.bad,
+        "bad_lines": [{"line": number, "problem": problem} for number, problem in reading.bad_lines],
+    }
