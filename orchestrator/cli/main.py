@@ -1,17 +1,20 @@
 """The command ``resync-troubleshoot``: its own commands, those of installed packages, and the border for errors.
 
-Commands are imported when they are invoked (or listed by ``--help``), so that a usage error or a completion does not
-wait for Celery.
+Commands are imported when they are invoked, so that ``--help`` and a misspelt command do not wait for Celery or a
+model's SDK.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
@@ -24,12 +27,12 @@ PROGRAM = "resync-troubleshoot"
 COMMANDS_GROUP = "resync_troubleshoot.commands"
 
 _OWN_COMMANDS = {
-    "submit": "orchestrator.cli.submit:command",
-    "watch": "orchestrator.cli.runs:watch",
-    "get": "orchestrator.cli.runs:get",
-    "cancel": "orchestrator.cli.runs:cancel",
-    "list": "orchestrator.cli.runs:list_runs",
-    "queues": "orchestrator.cli.queues:command",
+    "submit": ("orchestrator.cli.submit:command", "Ask a question and wait for the answer."),
+    "watch": ("orchestrator.cli.runs:watch", "Follow a run to its end."),
+    "get": ("orchestrator.cli.runs:get", "Print a run as it stands, without waiting."),
+    "cancel": ("orchestrator.cli.runs:cancel", "Cancel a run."),
+    "list": ("orchestrator.cli.runs:list_runs", "List the newest runs."),
+    "queues": ("orchestrator.cli.queues:command", "Show each queue, its workers, and the watchers."),
 }
 _OWN_PACKAGES = ("orchestrator", "workers")
 
@@ -46,21 +49,16 @@ def _explain(command: str, error: ImportError) -> TroubleshootError:
     return ConfigurationError(f"{command} cannot be loaded: {error}")
 
 
-class UnusableCommand(click.Command):
-    """Stands in ``--help`` for a command that cannot be imported here; invoking it says why."""
-
-    def __init__(self, name: str, problem: TroubleshootError) -> None:
-        super().__init__(
-            name,
-            short_help=f"(not usable here: {problem})",
-            add_help_option=False,
-            context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-        )
-        self._problem = problem
-
-    def invoke(self, ctx: click.Context) -> object:  # noqa: ARG002  # click's signature
-        """Raise the problem."""
-        raise self._problem
+def _one_line_help(point: EntryPoint) -> str:
+    """The first line of the docstring of a command's module, read without importing it and all that it needs."""
+    try:
+        spec = find_spec(point.module)
+        source = None if spec is None else Path(str(spec.origin)).read_text(encoding="utf-8")
+        docstring = ast.get_docstring(ast.parse(source or "")) or ""
+    except (ImportError, OSError, SyntaxError, ValueError):
+        docstring = ""
+    line = docstring.partition("\n")[0].removeprefix(f"``{point.name}``: ")
+    return line[:1].upper() + line[1:]
 
 
 class CommandGroup(click.Group):
@@ -71,9 +69,9 @@ class CommandGroup(click.Group):
         return [*_OWN_COMMANDS, *sorted(set(_installed()) - set(_OWN_COMMANDS))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the command, or one in its place that says why it cannot be."""
+        """Import the command. Raises WorkersNotInstalled naming what it lacks."""
         if cmd_name in _OWN_COMMANDS:
-            module, _, attribute = _OWN_COMMANDS[cmd_name].partition(":")
+            module, _, attribute = _OWN_COMMANDS[cmd_name][0].partition(":")
             own: click.Command = getattr(import_module(module), attribute)
             return own
         point = _installed().get(cmd_name)
@@ -82,10 +80,19 @@ class CommandGroup(click.Group):
         try:
             command = point.load()
         except ImportError as error:
-            return UnusableCommand(cmd_name, _explain(cmd_name, error))
+            raise _explain(cmd_name, error) from error
         if not isinstance(command, click.Command):
-            return UnusableCommand(cmd_name, ConfigurationError(f"entry point {point.value!r} is not a click command"))
+            raise ConfigurationError(f"entry point {point.value!r} is not a click command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands with their one-line help, without importing them."""
+        rows = [(name, text) for name, (_, text) in _OWN_COMMANDS.items()]
+        rows += [
+            (name, _one_line_help(point)) for name, point in sorted(_installed().items()) if name not in dict(rows)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a package that it misses only while it runs is told of in the same way."""

@@ -81,6 +81,32 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "execução {run_id} já havia terminado: {outcome}",
         "ejecución {run_id} ya había terminado: {outcome}",
     ),
+    "demo_starting": (
+        "starting {count} processes: {title}",
+        "iniciando {count} processos: {title}",
+        "iniciando {count} procesos: {title}",
+    ),
+    "demo_question": ("question: {question}", "pergunta: {question}", "pregunta: {question}"),
+    "demo_kept": (
+        "everything keeps running; logs in {logs}; Ctrl-C ends it",
+        "tudo continua em execução; logs em {logs}; Ctrl-C encerra",
+        "todo sigue en ejecución; registros en {logs}; Ctrl-C lo termina",
+    ),
+    "up_ready": (
+        "{count} processes are ready; Ctrl-C stops them",
+        "{count} processos prontos; Ctrl-C encerra",
+        "{count} procesos listos; Ctrl-C los detiene",
+    ),
+    "up_stopped": (
+        "stopped; nothing is left behind",
+        "encerrado; nada ficou para trás",
+        "detenido; no queda nada",
+    ),
+    "no_flower": (
+        "without Flower: pip install 'resync-troubleshoot[flower]'",
+        "sem o Flower: pip install 'resync-troubleshoot[flower]'",
+        "sin Flower: pip install 'resync-troubleshoot[flower]'",
+    ),
     "no_runs": ("no runs are stored", "nenhuma execução guardada", "no hay ejecuciones guardadas"),
     "column_source": ("source", "fonte", "fuente"),
     "column_state": ("state", "estado", "estado"),

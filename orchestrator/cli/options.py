@@ -60,12 +60,25 @@ _RUN_OPTIONS = (
 )
 
 
+_FIELDS = {
+    "node_timeout": "node_timeout_seconds",
+    "total_timeout": "total_timeout_seconds",
+    "reserve": "synthesis_reserve_seconds",
+    "disable": "disabled_sources",
+    "min_sources": "min_sources_required",
+    "rag_limit": "rag_result_limit",
+    "instance": "tws_instance_id",
+    "user": "user_id",
+    "session": "session_id",
+}
+
+
 def build_request(settings: Settings, message: str, values: Mapping[str, Any]) -> TroubleshootRequest:
-    """The request of the options in ``values`` (by contract field name; None: not given).
+    """The request of the options in ``values`` (by parameter or contract field name; None: not given).
 
     Raises click.UsageError naming the option and what it must be.
     """
-    given = {name: value for name, value in values.items() if value is not None and value != ()}
+    given = {_FIELDS.get(name, name): value for name, value in values.items() if value is not None and value != ()}
     config_fields = {name: given.pop(name) for name in list(given) if name in ParallelConfig.model_fields}
     defaults = {
         "node_timeout_seconds": settings.node_timeout_seconds,

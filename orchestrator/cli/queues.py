@@ -67,7 +67,7 @@ def consumers_by_queue(answers: Mapping[str, list[dict[str, object]]]) -> dict[s
     return {queue: tuple(workers) for queue, workers in consumers.items()}
 
 
-@click.command("queues", short_help="Show each queue, its workers, and the watchers.")
+@click.command("queues")
 @json_option
 @redis_url_option
 @pass_context

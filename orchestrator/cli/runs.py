@@ -22,7 +22,7 @@ from orchestrator.cli.view import one_line
 from orchestrator.models import EventType, RunOutcome, RunState, RunSummary
 
 
-@click.command("watch", short_help="Follow a run to its end.")
+@click.command("watch")
 @click.argument("run_id")
 @click.option("--after", default="0", metavar="EVENT", show_default=True, help="Resume after this event id.")
 @json_option
@@ -52,7 +52,7 @@ def _watch_json(context: CliContext, client: RunClient, run_id: str, after: str)
         return INTERRUPTED
 
 
-@click.command("get", short_help="Print a run as it stands, without waiting.")
+@click.command("get")
 @click.argument("run_id")
 @json_option
 @redis_url_option
@@ -79,7 +79,7 @@ def get(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str | 
     return 0 if snapshot.outcome is None else outcome_exit_code(snapshot.outcome)
 
 
-@click.command("cancel", short_help="Cancel a run.")
+@click.command("cancel")
 @click.argument("run_id")
 @json_option
 @redis_url_option
@@ -102,7 +102,7 @@ def cancel(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str
     return 1
 
 
-@click.command("list", short_help="List the newest runs.")
+@click.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
 @json_option
 @redis_url_option

@@ -22,7 +22,7 @@ def _is_id(value: str) -> bool:
     return value[0].isalnum() and value.replace("-", "").replace("_", "").isalnum()
 
 
-@click.command("submit", short_help="Ask a question and wait for the answer.")
+@click.command("submit")
 @click.argument("message")
 @click.option("--job", "jobs", multiple=True, metavar="JOB", help="JOB or WS#STREAM.JOB; repeatable.")
 @click.option("--instance", metavar="NAME", help="TWS instance to ask.")
@@ -55,23 +55,7 @@ def command(
     130 interrupted.
     """
     settings = context.settings(redis_url)
-    request = build_request(
-        settings,
-        message,
-        {
-            "jobs": options["jobs"],
-            "tws_instance_id": options["instance"],
-            "user_id": options["user"],
-            "session_id": options["session"],
-            "language": options["language"],
-            "node_timeout_seconds": options["node_timeout"],
-            "total_timeout_seconds": options["total_timeout"],
-            "synthesis_reserve_seconds": options["reserve"],
-            "disabled_sources": options["disable"],
-            "min_sources_required": options["min_sources"],
-            "rag_result_limit": options["rag_limit"],
-        },
-    )
+    request = build_request(settings, message, options)
     with context.client(settings) as client:
         accepted = client.submit(request, run_id=run_id, idempotency_key=idempotency_key)
         if wait:

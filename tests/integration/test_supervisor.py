@@ -151,8 +151,7 @@ from workers.embedded.guard import Guard
 from workers.embedded.process import ProcessSpec
 from workers.embedded.supervisor import Supervisor
 
-with Guard() as guard, private_directory() as path:
-    guard.own(path)
+with Guard() as guard, private_directory(guard) as path:
     with Supervisor(path / "logs", guard, print) as supervisor:
         code = "import os, time; os.fork(); print('up', flush=True); time.sleep(60)"
         spec = ProcessSpec(name="a", command=(sys.executable, "-c", code), environ=os.environ, ready_text="up")

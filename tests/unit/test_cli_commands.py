@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import main
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.config import Settings
@@ -351,18 +355,61 @@ def test_answer_is_cleaned_for_the_terminal(cli: Cli, client: FakeClient) -> Non
 
 
 def test_help_stays_light() -> None:
-    """--help lists every command without importing an HTTP client, a model's SDK or rich."""
+    """--help lists every command without importing Celery, an HTTP client, a model's SDK or rich."""
     code = (
         "import sys\n"
         "from orchestrator.cli.context import CliContext\n"
         "from orchestrator.cli.main import run\n"
         "code = run(['--help'], CliContext({}))\n"
-        "heavy = {'httpx2', 'openai', 'rich', 'numpy', 'prometheus_client', 'tornado'} & set(sys.modules)\n"
+        "heavy = {'celery', 'redis', 'httpx2', 'openai', 'rich', 'numpy', 'prometheus_client'} & set(sys.modules)\n"
         "print('heavy:', sorted(heavy))\n"
         "sys.exit(code)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     assert "heavy: []" in result.stdout
-    for name in ("submit", "watch", "get", "cancel", "list", "queues"):
-        assert f"  {name} " in result.stdout
+    for name in ("submit", "watch", "get", "cancel", "list", "queues", "demo", "up", "worker"):
+        assert re.search(rf"^  {name} +[A-Z].*\.$", result.stdout, re.MULTILINE), name
+
+
+def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str) -> None:
+    """Install a command ``site`` whose module has the given text."""
+    name = f"site_command_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("site", f"{name}:command", main.COMMANDS_GROUP)
+    monkeypatch.setattr(main, "_installed", lambda: {"site": point})
+
+
+SITE_COMMAND = '''"""``site``: a site's own command."""
+import click
+@click.command()
+def command():
+    import no_such_package.part
+'''
+
+
+def test_installed_command_is_found(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A command of another package is listed with the first line of its module's docstring."""
+    install(monkeypatch, tmp_path, SITE_COMMAND)
+    assert "  site    A site's own command." in cli("--help").out
+
+
+@pytest.mark.parametrize("source", [SITE_COMMAND, "import no_such_package\n"], ids=["while it runs", "at import"])
+def test_command_without_its_packages_says_what_to_install(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    """A command whose packages are missing names one and what to install, and --help works all the same."""
+    install(monkeypatch, tmp_path, source)
+    result = cli("site")
+    assert result.code == 2
+    assert result.err == "error: site needs no_such_package: pip install 'resync-troubleshoot[workers]'\n"
+    assert cli("--help").code == 0
+
+
+def test_unknown_command_is_a_usage_error(cli: Cli) -> None:
+    """A misspelt command is one line and exit code 2; no command at all shows the help."""
+    result = cli("submti")
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert "submti" in result.err
+    assert cli().code == 2

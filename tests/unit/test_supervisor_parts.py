@@ -11,6 +11,7 @@ import pytest
 from orchestrator.errors import ConfigurationError
 from workers.embedded import guardian
 from workers.embedded.directory import private_directory
+from workers.embedded.guard import Guard
 from workers.embedded.log_file import LogFile
 from workers.embedded.ports import HOST, free_port, require_free_port
 from workers.embedded.supervisor import LONGEST_PAUSE_SECONDS, pause_seconds
@@ -27,7 +28,7 @@ def test_private_directory_is_private_and_goes_away() -> None:
     seen: list[Path] = []
 
     def use() -> None:
-        with private_directory() as path:
+        with private_directory(Guard()) as path:
             seen.append(path)
             (path / "sub").mkdir()
             (path / "sub" / "file").write_text("x")
@@ -37,15 +38,6 @@ def test_private_directory_is_private_and_goes_away() -> None:
     with pytest.raises(RuntimeError):
         use()
     assert [path.exists() for path in seen] == [False]
-
-
-def test_private_directory_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--keep leaves the directory for a look at its logs."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with private_directory(keep=True) as path:
-        pass
-    assert path.is_dir()
-    assert path.parent == tmp_path
 
 
 def test_log_file_is_bounded(tmp_path: Path) -> None:

@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workers.embedded.guard import Guard
+
 PREFIX = "resync-troubleshoot-"
 
 
 @contextmanager
-def private_directory(*, keep: bool = False) -> Iterator[Path]:
-    """A new directory that only this user may enter, removed with all it holds at the end unless ``keep``."""
+def private_directory(guard: Guard) -> Iterator[Path]:
+    """A new directory that only this user may enter, removed with all it holds at the end or by the guardian."""
     path = Path(tempfile.mkdtemp(prefix=PREFIX))  # 0700 by mkdtemp's promise
+    guard.own(path)
     try:
         yield path
     finally:
-        if not keep:
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+        guard.release(path)

@@ -1,0 +1,76 @@
+"""``demo``: watch one troubleshoot run on real workers and embedded parts."""
+
+from __future__ import annotations
+
+import threading
+
+import click
+
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.follow import exit_code, follow, print_report
+from orchestrator.cli.options import build_request, json_option, run_options
+from orchestrator.errors import ConfigurationError
+from workers.embedded.layout import Layout
+from workers.embedded.ports import HOST, free_port
+from workers.embedded.system import system
+
+CONCURRENCY = 4
+"""Threads of a worker that will serve one run."""
+
+
+@click.command("demo")
+@click.option("--scenario", type=int, default=1, show_default=True, metavar="N", help="Which case, 1 to 10.")
+@click.option("--list", "list_scenarios", is_flag=True, help="List the scenarios.")
+@click.option("--flower", is_flag=True, help="Run Flower as well, on a free port.")
+@click.option("--keep", is_flag=True, help="Keep everything running after the answer, until Ctrl-C.")
+@run_options
+@json_option
+@pass_context
+def command(
+    context: CliContext,
+    /,
+    *,
+    scenario: int,
+    list_scenarios: bool,
+    flower: bool,
+    keep: bool,
+    as_json: bool,
+    **options: object,
+) -> int:
+    """Start a Redis, a simulated TWS and a worker for every queue, ask the scenario's question and show the answer.
+
+    Nothing is installed or left behind. Exit codes are those of submit.
+    """
+    # Imported here: --help does without the simulator and its scenarios.
+    from workers.embedded.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415
+    from workers.simulator.scenarios import SCENARIO_NUMBERS, all_scenarios, get_scenario  # noqa: PLC0415
+
+    if list_scenarios:
+        for item in all_scenarios():
+            click.echo(f"{item.number:>2}  {item.title}")
+        return 0
+    if scenario not in SCENARIO_NUMBERS:
+        raise ConfigurationError(f"--scenario: there is no scenario {scenario}; see resync-troubleshoot demo --list")
+    case = get_scenario(scenario)
+    jobs = () if case.job_name is None else (case.job_name,)
+    text = context.text
+    with system(scenario_environ(context.environ), redis_url=None, say=context.say) as parts:
+        # The index of the runbooks goes where everything else goes.
+        parts.environ["XDG_CACHE_HOME"] = str(parts.directory / "cache")
+        layout = Layout(concurrency=CONCURRENCY, flower_port=free_port() if flower else None)
+        with scenario_parts(case, parts.settings) as variables:
+            parts.environ |= variables
+            names = parts.start(layout)
+            context.say(text("demo_starting", count=len(names), title=case.title))
+            request = build_request(parts.settings, case.question, {"jobs": jobs, **options})
+            parts.wait_ready(names)
+            if layout.flower_port is not None:
+                context.say(f"Flower: http://{HOST}:{layout.flower_port}/")
+            context.say(text("demo_question", question=case.question))
+            with context.client(parts.settings) as client:
+                report = follow(context, client, client.submit(request))
+            print_report(context, report, as_json=as_json)
+            if keep:
+                context.say(text("demo_kept", logs=parts.directory / "logs"))
+                threading.Event().wait()
+    return exit_code(report)

@@ -1,0 +1,135 @@
+"""``up``: run the whole system on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.options import json_option, redis_url_option
+from orchestrator.cli.signals import Terminated
+from orchestrator.errors import ConfigurationError
+from workers.embedded.layout import DEFAULT_CONCURRENCY, Layout, parse_counts
+from workers.embedded.ports import HOST, require_free_port
+from workers.embedded.system import System, system
+
+FLOWER_PORT = 5555
+_SHARED = ("REDIS_URL", "TWS_BASE_URL", "TWS_USER", "TWS_PASSWORD", "RESYNC_METRICS_URL")
+"""What another shell needs to use the embedded parts."""
+
+
+@click.command("up")
+@click.option("--port-flower", type=click.IntRange(1, 65535), default=FLOWER_PORT, show_default=True, metavar="PORT")
+@click.option("--no-flower", is_flag=True, help="Run without Flower.")
+@click.option("--worker", "workers", multiple=True, metavar="QUEUE=N", help="N workers for a queue; repeatable.")
+@click.option("--concurrency", type=click.IntRange(1, 512), default=DEFAULT_CONCURRENCY, show_default=True)
+@click.option("--demo-data", is_flag=True, help="Add a simulated TWS, an application's metrics and a log cache.")
+@click.option("--scenario", type=click.IntRange(1, 10), default=1, show_default=True, help="What --demo-data shows.")
+@json_option
+@redis_url_option
+@pass_context
+def command(
+    context: CliContext,
+    /,
+    *,
+    port_flower: int,
+    no_flower: bool,
+    workers: tuple[str, ...],
+    concurrency: int,
+    demo_data: bool,
+    scenario: int,
+    as_json: bool,
+    redis_url: str | None,
+) -> int:
+    """Run a worker for every queue, two watchers and Flower, and restart what exits.
+
+    Redis is the one of --redis-url or REDIS_URL, else an embedded one. Ctrl-C or SIGTERM stops everything; nothing
+    is left behind. Exit codes: 0 stopped, 2 usage or configuration, 5 Redis unreachable.
+    """
+    settings = context.settings(redis_url)
+    given = settings.redis_url if redis_url or _names_redis(context.environ) else None
+    if demo_data and given is not None:
+        raise ConfigurationError(
+            "--demo-data fills the log cache with made-up history and needs the embedded Redis: "
+            "leave out --redis-url and unset REDIS_URL"
+        )
+    layout = Layout(
+        workers=parse_counts(workers),
+        concurrency=concurrency,
+        flower_port=None if no_flower else _flower_port(context, port_flower),
+    )
+    try:
+        with (
+            system(context.environ, redis_url=given, say=context.say) as parts,
+            _counterparts(parts, scenario if demo_data else None),
+        ):
+            names = parts.start(layout)
+            parts.wait_ready(names)
+            click.echo(_describe(parts, layout, names, as_json=as_json))
+            context.say(context.text("up_ready", count=len(names)))
+            threading.Event().wait()
+    except (KeyboardInterrupt, Terminated):
+        context.say(context.text("up_stopped"))
+    return 0
+
+
+def _names_redis(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get("REDIS_URL") or environ.get("APP_REDIS_URL"))
+
+
+def _flower_port(context: CliContext, port: int) -> int | None:
+    if importlib.util.find_spec("flower") is None:
+        context.say(context.text("no_flower"))
+        return None
+    require_free_port(port, option="--port-flower")
+    return port
+
+
+@contextmanager
+def _counterparts(parts: System, scenario: int | None) -> Iterator[None]:
+    if scenario is None:
+        yield
+        return
+    from workers.embedded.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415  # the demo's alone
+    from workers.simulator.scenarios import get_scenario  # noqa: PLC0415
+
+    with scenario_parts(get_scenario(scenario), parts.settings) as variables:
+        redis_url = parts.environ["REDIS_URL"]
+        parts.environ = {**scenario_environ(parts.environ), **variables, "REDIS_URL": redis_url}
+        yield
+
+
+def _describe(parts: System, layout: Layout, names: list[str], *, as_json: bool) -> str:
+    """Where everything is: lines for people, or JSON."""
+    addresses = {"redis": parts.redis_address}
+    if layout.flower_port is not None:
+        addresses["flower"] = f"http://{HOST}:{layout.flower_port}/"
+    for name, variable in (("tws", "TWS_BASE_URL"), ("metrics", "RESYNC_METRICS_URL")):
+        if variable in parts.environ:
+            addresses[name] = parts.environ[variable]
+    variables = _write_variables(parts)
+    processes = {state.name: state.pid for state in parts.supervisor.states() if state.name in names}
+    logs = parts.directory / "logs"
+    if as_json:
+        return json.dumps(
+            {"addresses": addresses, "environment": str(variables), "logs": str(logs), "processes": processes}
+        )
+    lines = [f"{name:<12} {address}" for name, address in addresses.items()]
+    lines += [f"{'logs':<12} {logs}", f"{'environment':<12} . {shlex.quote(str(variables))}"]
+    return "\n".join(lines)
+
+
+def _write_variables(parts: System) -> Path:
+    """A file for other shells, readable by this user alone; it goes with the directory."""
+    path = parts.directory / "environment"
+    lines = (f"export {name}={shlex.quote(parts.environ[name])}\n" for name in _SHARED if name in parts.environ)
+    path.touch(mode=0o600)
+    path.write_text("".join(lines))
+    return path

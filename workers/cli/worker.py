@@ -1,0 +1,59 @@
+"""``worker``: run a worker for one or more queues."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from orchestrator.celery_app import queue_names
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.options import redis_url_option
+from workers.embedded.layout import DEFAULT_CONCURRENCY, worker_command
+
+
+@click.command("worker")
+@click.argument("queues", nargs=-1, metavar="QUEUE...")
+@click.option("--all", "every", is_flag=True, help="Serve every queue.")
+@click.option("--concurrency", "-c", type=click.IntRange(1, 512), default=DEFAULT_CONCURRENCY, show_default=True)
+@click.option("--pool", type=click.Choice(("threads", "prefork")), default="threads", show_default=True)
+@click.option("--name", metavar="NAME", help="Name of this worker on its host; the queues' names when left out.")
+@redis_url_option
+@pass_context
+def command(
+    context: CliContext,
+    /,
+    *,
+    queues: tuple[str, ...],
+    every: bool,
+    concurrency: int,
+    pool: str,
+    name: str | None,
+    redis_url: str | None,
+) -> None:
+    """Serve each QUEUE in this process until it is told to stop.
+
+    The process becomes Celery's: SIGTERM lets running tasks end, SIGQUIT does not. Two workers of one queue on one
+    host need a --name each.
+    """
+    served = _served(queues, every=every)
+    settings = context.settings(redis_url)
+    node = name or ("all" if every else "-".join(served))
+    if "@" in node or "," in node or not node.strip():
+        raise click.BadParameter(f"{node!r} may hold neither '@' nor ','", param_hint="--name")
+    argv = worker_command(served, node=node, pool=pool, concurrency=concurrency, log_level=settings.log_level)
+    os.execve(argv[0], argv, {**context.environ, "REDIS_URL": settings.redis_url})  # noqa: S606  # signals reach Celery itself
+
+
+def _served(queues: tuple[str, ...], *, every: bool) -> tuple[str, ...]:
+    known = queue_names()
+    if every:
+        if queues:
+            raise click.UsageError("give either QUEUE... or --all, not both")
+        return known
+    if not queues:
+        raise click.UsageError(f"name at least one queue, or --all; queues: {', '.join(known)}")
+    unknown = [queue for queue in queues if queue not in known]
+    if unknown:
+        raise click.UsageError(f"no queue is named {unknown[0]!r}; queues: {', '.join(known)}")
+    return tuple(dict.fromkeys(queues))

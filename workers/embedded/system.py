@@ -1,0 +1,88 @@
+"""A whole system on this machine: a Redis, the processes around it, and everything gone at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.cli.signals import undisturbed
+from orchestrator.config import Settings
+from orchestrator.store.connection import connect, store_errors
+from workers.embedded.directory import private_directory
+from workers.embedded.guard import Guard
+from workers.embedded.layout import Layout, flower_specs, watcher_specs, worker_specs
+from workers.embedded.redis_server import start_redis
+from workers.embedded.supervisor import Supervisor
+
+START_SECONDS = 60.0
+"""For all processes together, on a machine that has other work."""
+
+
+@dataclass(slots=True)
+class System:
+    """The parts that run. ``environ`` is what its processes and its clients are given."""
+
+    directory: Path
+    supervisor: Supervisor
+    environ: dict[str, str]
+    redis_address: str
+    """Where Redis is, without its password."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a client of this system."""
+        return Settings.from_env(self.environ)
+
+    def start(self, layout: Layout) -> list[str]:
+        """Start every process of the layout at once and return their names."""
+        environ = {**self.environ, "PYTHONUNBUFFERED": "1"}
+        specs = [*worker_specs(layout, environ), *watcher_specs(layout, environ), *flower_specs(layout, environ)]
+        for spec in specs:
+            self.supervisor.start(spec)
+        return [spec.name for spec in specs]
+
+    def wait_ready(self, names: list[str]) -> None:
+        """Wait until all of them can work. Raises ProcessFailed with the last words of one that cannot."""
+        self.supervisor.wait_ready(names, timeout_seconds=START_SECONDS)
+
+
+@contextmanager
+def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[str], None]) -> Iterator[System]:
+    """A supervisor in a private directory, over the Redis of ``redis_url`` or an embedded one.
+
+    At the end, and when this process is killed, its processes and its files are gone. Raises ConfigurationError,
+    StoreUnreachable, ProcessFailed.
+    """
+    with (
+        Guard() as guard,
+        private_directory(guard) as directory,
+        Supervisor(directory / "logs", guard, say) as supervisor,
+    ):
+        try:
+            given = dict(environ)
+            if redis_url is None:
+                server = start_redis(supervisor, directory, given)
+                given["REDIS_URL"] = server.url
+                address = server.address
+            else:
+                given["REDIS_URL"] = redis_url
+                address = _check_redis(given)
+            yield System(directory, supervisor, given, address)
+        finally:
+            # A second Ctrl-C would leave the clean-up half done; it is bounded in time.
+            with undisturbed():
+                supervisor.stop()
+
+
+def _check_redis(environ: Mapping[str, str]) -> str:
+    client = connect(Settings.from_env(environ))
+    try:
+        with store_errors():
+            client.ping()
+        options = client.connection_pool.connection_kwargs
+        where = options.get("path") or f"{options.get('host')}:{options.get('port')}"
+    finally:
+        client.close()
+    return f"redis at {where}"
