@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from orchestrator.errors import SourceError
 from orchestrator.models import Evidence, SourceOutcome, SourceRequest
 from orchestrator.sources import SOURCES_GROUP, FetchResult, SourceSpec
+from orchestrator.synthesis import SYNTHESIZERS_GROUP, Case, Synthesis, SynthesisFailed
 
 MARK = "stub="
 
@@ -58,7 +59,7 @@ class StubSource:
 
         Raises SourceError, TimeoutError when told so.
         """
-        behaviour = self._behaviour(request)
+        behaviour = _behaviour(self.name, request.message)
         if behaviour.sleep_seconds:
             await asyncio.sleep(behaviour.sleep_seconds)
         if behaviour.block_seconds:
@@ -90,13 +91,14 @@ class StubSource:
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _behaviour(self, request: SourceRequest) -> StubBehaviour:
-        _, mark, text = request.message.partition(MARK)
-        try:
-            told, _ = json.JSONDecoder().raw_decode(text) if mark else ({}, 0)
-            return StubBehaviour.model_validate(told.get(self.name, {}))
-        except (ValueError, ValidationError) as error:
-            raise SourceError(f"the message's stub= part is not understood: {error}", reason="stub_message") from error
+
+def _behaviour(name: str, message: str) -> StubBehaviour:
+    _, mark, text = message.partition(MARK)
+    try:
+        told, _ = json.JSONDecoder().raw_decode(text) if mark else ({}, 0)
+        return StubBehaviour.model_validate(told.get(name, {}))
+    except (ValueError, ValidationError) as error:
+        raise SourceError(f"the message's stub= part is not understood: {error}", reason="stub_message") from error
 
 
 async def _hang(address: str) -> None:
@@ -106,6 +108,40 @@ async def _hang(address: str) -> None:
         await reader.read()
     finally:
         writer.close()
+
+
+class StubSynthesizer:
+    """A synthesizer that sleeps as the message's ``synthesis`` entry says, then marks the draft as its own."""
+
+    async def synthesize(
+        self,
+        case: Case,
+        *,
+        timeout_seconds: float,  # noqa: ARG002  # the protocol's
+        emit: Callable[[str], None],
+    ) -> Synthesis:
+        """Return the draft with a changed summary; one fragment is emitted before.
+
+        Raises SynthesisFailed when the message says ``error``.
+        """
+        behaviour = _behaviour("synthesis", case.request.message)
+        emit("fragmento do modelo. ")
+        if behaviour.sleep_seconds:
+            await asyncio.sleep(behaviour.sleep_seconds)
+        if behaviour.connect:
+            await _hang(behaviour.connect)
+        if behaviour.error:
+            raise SynthesisFailed("stub_error", behaviour.error)
+        summary = f"refinado: {case.draft.summary}"
+        return Synthesis(case.draft.model_copy(update={"summary": summary}), {"model": "stub"})
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def create_stub_synthesizer(environ: Mapping[str, str]) -> StubSynthesizer | None:
+    """A stub when ``RESYNC_STUB_SYNTHESIZER`` is set, as a real factory needs its model's name."""
+    return StubSynthesizer() if environ.get("RESYNC_STUB_SYNTHESIZER") else None
 
 
 def stub_spec(name: str, *, per_job: bool = True) -> SourceSpec:
@@ -122,4 +158,5 @@ def write_stub_sources(folder: Path, names: Iterable[str]) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: resync-stub-sources\nVersion: 1\n", "utf-8")
     points = [f"[{SOURCES_GROUP}]", *(f"{name} = resync_stub_sources:{name}" for name in names)]
+    points += [f"[{SYNTHESIZERS_GROUP}]", "stub = orchestrator.testing:create_stub_synthesizer"]
     (info / "entry_points.txt").write_text("\n".join(points) + "\n", "utf-8")

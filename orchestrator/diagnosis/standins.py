@@ -53,5 +53,3 @@ def stand_in(
 def timeout_text(limit_seconds: float, language: Language) -> str:
     """What a source's envelope says when it was stopped at its limit."""
     return _TEXTS[SourceOutcome.TIMEOUT][language].format(limit=limit_seconds, queue="")
-
-

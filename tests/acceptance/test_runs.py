@@ -1,0 +1,360 @@
+"""Whole runs on real Celery workers, a real Redis and real watchers."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config import ParallelConfig
+from orchestrator.models import (
+    AnswerMode,
+    Event,
+    EventType,
+    Report,
+    RunOutcome,
+    RunState,
+    SourceOutcome,
+    TroubleshootRequest,
+)
+from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.testing import stub_message
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Fleet
+
+pytestmark = pytest.mark.acceptance
+GRACE_MS = 250
+FAST = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=3.0, synthesis_reserve_seconds=1.0)
+
+
+def ask(fleet: Fleet, behaviours: dict[str, dict[str, object]], config: ParallelConfig = FAST, **fields: object) -> str:
+    request = TroubleshootRequest.model_validate(
+        {"message": stub_message(behaviours), "job_name": "BATCH001", "config": config, "intent": "troubleshoot"}
+        | fields
+    )
+    with fleet.client() as client:
+        return client.submit(request)
+
+
+def result(fleet: Fleet, run_id: str) -> tuple[Report, list[Event]]:
+    with fleet.client() as client:
+        report = client.result(run_id)
+        return report, list(client.stream(run_id))
+
+
+def outcomes(report: Report) -> dict[str, str]:
+    return {envelope.source: envelope.outcome.value for envelope in report.parallel_results}
+
+
+def reasons(report: Report) -> dict[str, str | None]:
+    return {failure.source: failure.reason for failure in report.errors}
+
+
+def assert_ended_well(fleet: Fleet, run_id: str, events: list[Event]) -> None:
+    """One terminal event, the last one, written before the deadline and its grace."""
+    assert [event.type for event in events if event.type.is_terminal] == [events[-1].type]
+    with fleet.client() as client:
+        snapshot = client.get(run_id)
+    assert snapshot.state.is_closed
+    assert events[-1].at_ms <= snapshot.deadline_ms + GRACE_MS
+
+
+def ready(fleet: Fleet) -> None:
+    for process in fleet.processes:
+        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not come true within {seconds:g} s"
+        time.sleep(0.02)
+
+
+def test_all_four_sources_answer(running_fleet: Fleet) -> None:
+    """With all sources fine the chord's body commits a complete answer that cites every source."""
+    run_id = ask(running_fleet, {})
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert report.outcome is RunOutcome.COMPLETE
+    assert report.mode is AnswerMode.DETERMINISTIC
+    assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "ok")
+    assert report.errors == ()
+    assert report.committed_by.startswith("synthesis:")
+    assert set(report.aggregated_data.sources_available) == set(BUILTIN_SOURCES)
+    assert report.metadata["sources_queried"] == report.metadata["sources_successful"] == 4
+    assert report.response.strip()
+    kinds = [event.type for event in events]
+    assert kinds[:2] == [EventType.ACCEPTED, EventType.ROUTED]
+    assert kinds.count(EventType.SOURCE_STARTED) == kinds.count(EventType.SOURCE_FINISHED) == 4
+    assert kinds[-4:] == [EventType.SYNTHESIS_STARTED, EventType.AGGREGATED, EventType.DRAFT, EventType.FINAL]
+
+
+def test_the_performance_event_is_one_json_line(running_fleet: Fleet) -> None:
+    """Each run leaves exactly one JSON line with the figures of its fan-in in the log of who committed it."""
+    run_id = ask(running_fleet, {"rag_search": {"sleep_seconds": 0.3}, "metrics": {"sleep_seconds": 0.2}})
+    report, _ = result(running_fleet, run_id)
+    lines = [line for line in running_fleet.logs().splitlines() if line.startswith("{") and run_id in line]
+    assert len(lines) == 1
+    event = json.loads(lines[0])
+    assert event["event"] == "parallel_aggregation_complete"
+    assert event["sources_available"] == 4
+    assert event["sources_failed"] == 0
+    assert event["parallel_latency_ms"] == pytest.approx(report.parallel_latency_ms, abs=1)
+    assert 500 <= event["sequential_equivalent_ms"] < 1_500
+    assert re.fullmatch(r"\d\.\d\dx", event["speedup_factor"])
+
+
+def test_a_source_slow_within_its_limit_is_waited_for(running_fleet: Fleet) -> None:
+    """A slow source inside its limit is part of a complete answer, and its latency is the parallel latency."""
+    run_id = ask(running_fleet, {"metrics": {"sleep_seconds": 0.6}})
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert report.outcome is RunOutcome.COMPLETE
+    assert 600 <= report.parallel_latency_ms < 1_000
+    assert report.committed_by.startswith("synthesis:")
+
+
+def test_a_source_beyond_its_limit_times_out_and_the_others_serve(running_fleet: Fleet) -> None:
+    """A source that never returns is stopped at its limit; three sources still give a partial answer."""
+    run_id = ask(running_fleet, {"log_cache": {"sleep_seconds": 60}})
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert report.outcome is RunOutcome.PARTIAL
+    assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "ok") | {"log_cache": "timeout"}
+    assert reasons(report) == {"log_cache": "soft_time_limit"}
+    assert report.response.strip()
+    assert report.committed_by.startswith("synthesis:")
+
+
+def test_an_error_and_no_data_are_told_apart(running_fleet: Fleet) -> None:
+    """A source that fails is in errors with its reason; one that has nothing is a success."""
+    run_id = ask(running_fleet, {"metrics": {"error": "sem conexão"}, "rag_search": {"no_data": True}})
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert report.outcome is RunOutcome.PARTIAL
+    assert outcomes(report)["rag_search"] == "no_data"
+    assert [(failure.source, failure.error, failure.reason) for failure in report.errors] == [
+        ("metrics", "sem conexão", "stub_error")
+    ]
+
+
+def test_a_source_that_raises_its_own_timeout_early_is_an_error(running_fleet: Fleet) -> None:
+    """A TimeoutError of the source's own is not taken for the soft limit."""
+    run_id = ask(running_fleet, {"tws_status": {"own_timeout": True}})
+    report, _ = result(running_fleet, run_id)
+    assert outcomes(report)["tws_status"] == "error"
+    assert reasons(report) == {"tws_status": "counterpart_timeout"}
+    assert report.parallel_latency_ms < 500
+
+
+def test_fewer_sources_than_required_is_a_clear_error(running_fleet: Fleet) -> None:
+    """With too few answers the run fails and the answer names each failed source and why."""
+    config = FAST.model_copy(update={"min_sources_required": 3})
+    run_id = ask(running_fleet, {"metrics": {"error": "erro-m"}, "log_cache": {"error": "erro-l"}}, config)
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert (report.outcome, report.mode) == (RunOutcome.FAILED, AnswerMode.ERROR)
+    for text in ("metrics", "log_cache", "erro-m", "erro-l", "3"):
+        assert text in report.response
+
+
+def test_all_sources_timing_out_is_a_clear_error(running_fleet: Fleet) -> None:
+    """When every source times out the run is timed_out and the answer names all four."""
+    run_id = ask(running_fleet, {source: {"sleep_seconds": 60} for source in BUILTIN_SOURCES})
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert (report.outcome, report.mode) == (RunOutcome.TIMED_OUT, AnswerMode.ERROR)
+    assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "timeout")
+    assert (report.aggregated_data.speedup_factor, set(reasons(report))) == (
+        pytest.approx(4.0, abs=0.1),
+        set(BUILTIN_SOURCES),
+    )
+    for source in BUILTIN_SOURCES:
+        assert source in report.response
+
+
+def test_several_jobs_are_asked_and_reduced_in_one_run(running_fleet: Fleet) -> None:
+    """A question about three jobs asks the per-job sources for each and maps their data by job."""
+    run_id = ask(running_fleet, {}, job_name=None, jobs=["JOB_A", "JOB_B", "JOB_C"])
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert report.outcome is RunOutcome.COMPLETE
+    assert report.aggregated_data.tws_status is not None
+    assert set(report.aggregated_data.tws_status) == {"JOB_A", "JOB_B", "JOB_C"}
+    assert len({item.id for item in report.evidence}) == len(report.evidence)
+
+
+def test_a_run_cancelled_in_flight_ends_as_cancelled(running_fleet: Fleet) -> None:
+    """Cancelling a run that waits for its sources gives one cancelled event, at once, and no answer later."""
+    run_id = ask(running_fleet, {"metrics": {"sleep_seconds": 0.9}})
+    with running_fleet.client() as client:
+        stream = client.stream(run_id)
+        assert any(event.type is EventType.SOURCE_STARTED for event in stream)
+        assert client.cancel(run_id, by="ana").state is RunState.CANCELLED
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert (report.outcome, events[-1].type, events[-1].data["by"]) == (
+        RunOutcome.CANCELLED,
+        EventType.CANCELLED,
+        "ana",
+    )
+
+
+def test_nobody_waits_and_the_result_is_fetched_later(running_fleet: Fleet) -> None:
+    """A run that nobody follows is finished by the workers; its report is there afterwards."""
+    run_id = ask(running_fleet, {})
+    with running_fleet.client() as client:
+        for _ in range(200):
+            if client.list(limit=20)[0].run_id == run_id and client.get(run_id).state is RunState.DONE:
+                break
+            time.sleep(0.02)
+        report = client.get(run_id).report
+    assert report is not None
+    assert report.outcome is RunOutcome.COMPLETE
+
+
+def test_large_payloads_stay_out_of_celery(running_fleet: Fleet) -> None:
+    """A payload is stored in the run, cut and stated; no Celery key holds it."""
+    run_id = ask(running_fleet, {"metrics": {"payload_bytes": 400_000}})
+    report, _ = result(running_fleet, run_id)
+    envelope = next(item for item in report.parallel_results if item.source == "metrics")
+    assert envelope.truncated is not None
+    assert "256 KiB" in envelope.truncated
+    assert envelope.data == {}
+
+
+def test_a_queue_without_a_worker_costs_its_source_only(fleet: Fleet) -> None:
+    """Without a worker on one queue the chord never ends; the watcher has the rest answered at the fan-in."""
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
+    fleet.watcher()
+    fleet.processes[0].wait_for(" ready.")
+    run_id = ask(fleet, {})
+    report, events = result(fleet, run_id)
+    assert_ended_well(fleet, run_id, events)
+    assert report.outcome is RunOutcome.PARTIAL
+    assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "ok") | {"metrics": "not_started"}
+    assert reasons(report) == {"metrics": "not_started"}
+    assert report.committed_by.startswith("synthesis:")
+
+
+def test_no_worker_but_a_watcher(fleet: Fleet) -> None:
+    """Without any worker the watcher commits in time, and the answer names every source as not asked."""
+    fleet.watcher()
+    run_id = ask(fleet, {})
+    report, events = result(fleet, run_id)
+    assert_ended_well(fleet, run_id, events)
+    assert report.outcome is RunOutcome.TIMED_OUT
+    assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "not_started")
+    assert report.committed_by.startswith("watcher:")
+    with fleet.client() as client:
+        assert events[-1].at_ms <= client.get(run_id).deadline_ms
+
+
+def test_no_worker_and_no_watcher_with_a_client_waiting(fleet: Fleet) -> None:
+    """Alone, a waiting client finishes the run itself at the deadline."""
+    run_id = ask(fleet, {})
+    report, events = result(fleet, run_id)
+    assert_ended_well(fleet, run_id, events)
+    assert report.outcome is RunOutcome.TIMED_OUT
+    assert report.committed_by == "client"
+
+
+def test_nobody_at_all_and_the_result_fetched_later(fleet: Fleet) -> None:
+    """A run that nobody worked on or waited for is finished by the first reader after its deadline."""
+    config = ParallelConfig(node_timeout_seconds=0.2, total_timeout_seconds=0.5)
+    run_id = ask(fleet, {}, config)
+    time.sleep(0.6)
+    with fleet.client() as client:
+        snapshot = client.get(run_id)
+        events = list(client.stream(run_id))
+    assert (snapshot.state, snapshot.outcome) == (RunState.DONE, RunOutcome.TIMED_OUT)
+    assert [event.type for event in events] == [EventType.ACCEPTED, EventType.FINAL]
+
+
+def test_the_orchestrator_killed_before_fan_out(fleet: Fleet) -> None:
+    """A run whose orchestrator was killed with the message in hand is published again and answered in full."""
+    victim = fleet.worker("orchestrator", ready=False)
+    fleet.worker(*BUILTIN_SOURCES, "synthesis", ready=False)
+    fleet.watcher(ready=False)
+    ready(fleet)
+    # A stopped process still has its blocking pop at the server: Redis hands it the message, and it dies with it.
+    victim.popen.send_signal(signal.SIGSTOP)
+    run_id = ask(fleet, {}, ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=15))
+    with fleet.client() as client:
+        wait_until(lambda: client.store.queue_length("orchestrator") == 0, what="the message taken")
+    victim.kill(signal.SIGKILL)
+    fleet.worker("orchestrator", ready=False)
+    report, events = result(fleet, run_id)
+    assert_ended_well(fleet, run_id, events)
+    assert report.outcome is RunOutcome.COMPLETE
+    assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "ok")
+    assert report.committed_by.startswith("synthesis:")
+    assert f"run_republished run_id={run_id}" in fleet.logs()
+
+
+def test_the_synthesis_killed_during_synthesis(fleet: Fleet) -> None:
+    """When the worker that writes the answer is killed, another takes over after the lease, as attempt 2."""
+    victim = fleet.worker("synthesis", ready=False, RESYNC_STUB_SYNTHESIZER="1")
+    fleet.worker("orchestrator", *BUILTIN_SOURCES, ready=False)
+    fleet.watcher(ready=False)
+    ready(fleet)
+    config = ParallelConfig(node_timeout_seconds=1, total_timeout_seconds=15, synthesis_reserve_seconds=13)
+    run_id = ask(fleet, {"synthesis": {"sleep_seconds": 60}}, config)
+    with fleet.client() as client:
+        assert any(event.type is EventType.TOKEN for event in client.stream(run_id))
+    victim.kill(signal.SIGKILL)
+    fleet.worker("synthesis", ready=False)
+    report, events = result(fleet, run_id)
+    assert_ended_well(fleet, run_id, events)
+    assert report.outcome is RunOutcome.COMPLETE
+    assert (report.mode, report.attempt) == (AnswerMode.DETERMINISTIC, 2)
+    assert [event.attempt for event in events if event.type is EventType.SYNTHESIS_STARTED] == [1, 2]
+    assert events[-1].attempt == 2
+
+
+def test_a_synthesis_that_hangs_is_answered_from_the_rules(fleet: Fleet) -> None:
+    """A model that never answers costs the answer its refinement, not its deadline; its connection is closed."""
+    fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES, RESYNC_STUB_SYNTHESIZER="1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        address = "{}:{}".format(*server.getsockname())
+        run_id = ask(fleet, {"synthesis": {"connect": address}})
+        connection, _ = server.accept()
+        connection.settimeout(10)
+        report, events = result(fleet, run_id)
+        assert connection.recv(1) == b""
+        connection.close()
+    assert_ended_well(fleet, run_id, events)
+    assert (report.outcome, report.mode) == (RunOutcome.COMPLETE, AnswerMode.DETERMINISTIC)
+    assert report.metadata["llm"]["failed"] == "timeout"
+
+
+def test_a_source_worker_killed_in_flight_is_lost(fleet: Fleet) -> None:
+    """A source whose worker is killed with the question in hand is reported as lost, and the others serve."""
+    victim = fleet.worker("metrics", ready=False)
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
+    fleet.watcher(ready=False)
+    ready(fleet)
+    config = ParallelConfig(node_timeout_seconds=1, total_timeout_seconds=5, synthesis_reserve_seconds=2)
+    run_id = ask(fleet, {"metrics": {"sleep_seconds": 0.9}}, config)
+    with fleet.client() as client:
+        assert any(
+            event.type is EventType.SOURCE_STARTED and event.data["source"] == "metrics"
+            for event in client.stream(run_id)
+        )
+    victim.kill(signal.SIGKILL)
+    report, events = result(fleet, run_id)
+    assert_ended_well(fleet, run_id, events)
+    assert report.outcome is RunOutcome.PARTIAL
+    assert reasons(report) == {"metrics": "lost"}
+    assert {SourceOutcome.LOST.value} == {
+        envelope.outcome.value for envelope in report.parallel_results if not envelope.success
+    }
