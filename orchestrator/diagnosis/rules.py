@@ -1,0 +1,260 @@
+"""The deterministic diagnosis: rules over what the sources found, ranked, corroborated, capped and told.
+
+``diagnose`` never raises for odd data: a source of another shape counts by its evidence alone. Nothing is executed;
+every step is a proposal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchestrator.diagnosis.catalogue import Category
+from orchestrator.diagnosis.messages import say
+from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, STALE_DAYS, elapsed_ratio
+from orchestrator.diagnosis.rules_missing import missing_evidence, suspicious_content
+from orchestrator.diagnosis.rules_scene import FAILED_STATES, Finding, Scene, build_scenes, focus_on
+from orchestrator.diagnosis.rules_tell import Group, tell, tell_knowledge
+from orchestrator.models import (
+    AggregatedData,
+    Claim,
+    Diagnosis,
+    Entities,
+    Intent,
+    Plan,
+    SourceEnvelope,
+    TroubleshootRequest,
+)
+from orchestrator.payloads import JobFacts
+from orchestrator.pipelines import Reduce, reduce_of
+from orchestrator.router import route
+
+REQUIRED_MISSING_CAP = 0.4
+"""Most confidence that an answer may have when what TWS says is missing."""
+
+STALE_CAP = 0.3
+"""The same when, on top of that, the newest cached log is days old."""
+
+MOST_CONFIDENT = 0.97
+MISSING_STEP = 0.03
+"""Taken off for every other source that was asked and is missing."""
+
+MAX_PROBLEM_JOBS = 20
+
+
+def diagnose(
+    request: TroubleshootRequest,
+    plan: Plan | None,
+    envelopes: Sequence[SourceEnvelope],
+    aggregated: AggregatedData,
+) -> Diagnosis:
+    """The structured answer in the language of the question, from the rules alone."""
+    routing = plan.routing if plan else route(request.message, jobs=request.named_jobs, language=request.language)
+    language, jobs = routing.language, _jobs_of(request, plan, aggregated, routing.entities)
+    scenes = build_scenes(envelopes, jobs, language, routing.entities)
+    cap = confidence_cap(plan, envelopes, scenes)
+    groups = [group for scene in scenes for group in _groups(scene, cap)]
+    missing = missing_evidence(language, plan, envelopes, scenes)
+    suspicious = suspicious_content(language, envelopes)
+    if plan is not None and reduce_of(plan.pipeline) is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups):
+        told = tell_knowledge(scenes, routing)
+        if told is not None:
+            return told.model_copy(update={"missing_evidence": missing, "suspicious": suspicious})
+    return tell(
+        groups,
+        scenes,
+        missing=missing,
+        suspicious=suspicious,
+        # Someone who asks for an action must read first that none was taken.
+        preface=say(language, "nothing_executed") if routing.intent is Intent.ACTION else "",
+    )
+
+
+def confidence_cap(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: Sequence[Scene]) -> float:
+    """The most confidence that an answer may claim, given which sources are missing."""
+    cap = MOST_CONFIDENT
+    required = {planned.key for planned in plan.sources if planned.required} if plan else {"tws_status"}
+    failed = [envelope for envelope in envelopes if not envelope.success]
+    lost_required = any(envelope.key in required for envelope in failed)
+    for envelope in failed:
+        if envelope.key not in required:
+            cap -= MISSING_STEP
+    if lost_required:
+        cap = min(cap, REQUIRED_MISSING_CAP)
+        ages = [scene.log.newest_age_days for scene in scenes if scene.log and scene.log.newest_age_days is not None]
+        if ages and min(ages) >= STALE_DAYS:
+            cap = min(cap, STALE_CAP)
+    return round(max(cap, 0.1), 2)
+
+
+def _jobs_of(
+    request: TroubleshootRequest, plan: Plan | None, aggregated: AggregatedData, entities: Entities
+) -> tuple[str, ...]:
+    return (plan.jobs if plan else ()) or request.named_jobs or aggregated.jobs or entities.jobs
+
+
+def _has_no_problem(scenes: Sequence[Scene], groups: Sequence[Group]) -> bool:
+    """Whether TWS shows nothing wrong with what was asked about, so that the question is one of knowledge."""
+    if any(scene.asked for scene in scenes):
+        return all(group.top.category in (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING) for group in groups)
+    return True
+
+
+def _groups(scene: Scene, cap: float) -> list[Group]:
+    """The scene's conclusions: one group for its job; without a named job, one per distinct problem of the plan."""
+    if scene.asked or scene.job is not None or not (scene.tws and scene.tws.problem_jobs):
+        return [Group(scene, _ranked(scene, cap), _jobs_in(scene))]
+    problems = scene.tws.problem_jobs[:MAX_PROBLEM_JOBS]
+    told: dict[tuple[Category, str], Group] = {}
+    for job in problems:
+        focused = focus_on(scene, job)
+        ranked = _ranked(focused, cap)
+        top = ranked[0]
+        key = (top.category, top.facts.get("predecessor") or top.workstation or f"{job.job_stream}.{job.name}")
+        if key in told:
+            told[key].jobs.append(job.name)
+            told[key].top.supports += [item for item in top.supports if item not in told[key].top.supports]
+        else:
+            told[key] = Group(focused, ranked, [job.name])
+    return sorted(_without_consequences(list(told.values()), problems), key=_weight, reverse=True)
+
+
+def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> list[Group]:
+    """Jobs that only wait for a job which failed itself are its consequence, and are told with it."""
+    failed = {job.name: job for job in problems if job.status in FAILED_STATES}
+    causes = {job: group for group in groups for job in group.jobs if job in failed}
+    kept: list[Group] = []
+    for group in groups:
+        cause = causes.get(_short(group.top.facts.get("predecessor", "")))
+        if group.top.category is Category.PREDECESSOR_FAILED and cause is not None and cause is not group:
+            cause.held += [job for job in group.jobs if job not in cause.held]
+            cause.top.supports += [item for item in group.top.supports if item not in cause.top.supports]
+        else:
+            kept.append(group)
+    return kept
+
+
+def _short(name: str) -> str:
+    return name.rsplit(".", 1)[-1].rsplit("/", 1)[-1]
+
+
+def _weight(group: Group) -> tuple[float, int]:
+    """Failures first, then what holds most jobs."""
+    job = group.scene.job
+    failed = job is not None and job.status in FAILED_STATES
+    return (group.top.confidence + (0.2 if failed else 0.0), len(group.jobs) + len(group.held))
+
+
+def _jobs_in(scene: Scene) -> list[str]:
+    return [scene.name] if scene.name else []
+
+
+def _ranked(scene: Scene, cap: float) -> list[Finding]:
+    """The rules' conclusions on one scene: one per category, best first; never empty."""
+    best: dict[Category, Finding] = {}
+    for rule in RULES:
+        for finding in rule(scene):
+            finding.job = scene.name or None
+            other = best.get(finding.category)
+            best[finding.category] = finding if other is None else _merged(other, finding)
+    findings = sorted(best.values(), key=lambda finding: finding.confidence, reverse=True)
+    if not findings:
+        return [Finding(Category.UNKNOWN, 0.1, job=scene.name or None)]
+    _weigh_against_each_other(findings)
+    for finding in findings:
+        _corroborate(scene, finding)
+        finding.confidence = round(min(finding.confidence, cap), 2)
+    return sorted(findings, key=lambda finding: finding.confidence, reverse=True)
+
+
+def _merged(one: Finding, other: Finding) -> Finding:
+    """Two rules that agree: the surer one leads, and each is a little surer for the other."""
+    lead, second = (one, other) if one.confidence >= other.confidence else (other, one)
+    lead.supports += [item for item in second.supports if item not in lead.supports]
+    lead.claims += [claim for claim in second.claims if claim.text not in {known.text for known in lead.claims}]
+    lead.facts = {**{key: value for key, value in second.facts.items() if value}, **_filled(lead.facts)}
+    lead.entry = lead.entry or second.entry
+    lead.workstation = lead.workstation or second.workstation
+    lead.confidence = min(MOST_CONFIDENT, lead.confidence + 0.02)
+    return lead
+
+
+def _filled(facts: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in facts.items() if value}
+
+
+def _weigh_against_each_other(findings: list[Finding]) -> None:
+    """What proves the leading cause speaks against the others, unless they rest on it as well."""
+    lead = findings[0]
+    for other in findings[1:]:
+        if lead.confidence - other.confidence >= 0.1:
+            other.contradicts += [item for item in lead.supports if item not in other.supports]
+            other.confidence = max(0.05, other.confidence - 0.15)
+
+
+def _corroborate(scene: Scene, finding: Finding) -> None:
+    """Add what the other sources say for a cause, or against it."""
+    language = scene.language
+    code = finding.facts.get("code") or (finding.entry.key if finding.entry else "")
+    _from_history(scene, finding, code)
+    _from_knowledge(scene, finding, code)
+    ratio = elapsed_ratio(scene)
+    if finding.category in (Category.OUT_OF_MEMORY, Category.CPU_TIME_LIMIT) and ratio and ratio >= RISING_RATIO:
+        ids = scene.cite("log_cache", kinds=("history",)) or scene.cite("tws_status", kinds=("run",))
+        _add(finding, say(language, "elapsed_rising", ratio=f"{ratio:.1f}"), ids, 0.04)
+    for series in scene.metrics.series if scene.metrics else ():
+        if not series.concern:
+            continue
+        ids = scene.cite("metrics", series.name, limit=1) or _metric_ids(scene, series.concern)
+        text = f"{series.name}: {series.concern}"
+        if finding.category in (Category.SUCCESS_CONDITION_MET, Category.COMPLETED):
+            finding.claims.append(Claim(text=say(language, "red_herring", text=text), evidence_ids=tuple(ids)))
+        elif _concerns(finding.category, f"{series.name} {series.concern}"):
+            _add(finding, say(language, "concern", text=text), ids, 0.03)
+
+
+def _from_history(scene: Scene, finding: Finding, code: str) -> None:
+    count = scene.log.same_code.get(code, 0) if scene.log and code else 0
+    if scene.log is None or not code or "log_cache" not in scene.answered:
+        return
+    same = [item for item in scene.log.history if code in item.codes]
+    count = max(count, len(same))
+    if count < 1:
+        return
+    steps = {item.step for item in same if item.step}
+    step = say(scene.language, "at_step", step=steps.pop()) if len(steps) == 1 else ""
+    ids = scene.cite("log_cache", code, limit=3)
+    _add(finding, say(scene.language, "same_code", code=code, count=count, step=step), ids, 0.03)
+
+
+def _from_knowledge(scene: Scene, finding: Finding, code: str) -> None:
+    words = [code] if code else [finding.category.value.replace("_", " ")]
+    ids = scene.cite("rag_search", *words, limit=1)
+    title = next((item.title for item in scene.evidence if item.id in ids), "")
+    if ids:
+        _add(finding, say(scene.language, "runbook", title=title), ids, 0.02)
+
+
+def _metric_ids(scene: Scene, concern: str) -> list[str]:
+    return scene.cite("metrics", concern, limit=1) or scene.cite("metrics", limit=1)
+
+
+def _concerns(category: Category, text: str) -> bool:
+    words = {
+        Category.OUT_OF_MEMORY: ("memory", "memória", "memoria", "mem_"),
+        Category.CPU_TIME_LIMIT: ("cpu",),
+        Category.DISK_FULL: ("disk", "disco", "filesystem"),
+        Category.DATASET_SPACE: ("disk", "disco", "volume", "space"),
+        Category.AGENT_UNLINKED: ("agent", "tws_connection", "up"),
+        Category.JOB_LIMIT_ZERO: ("queue", "fila"),
+        Category.JOB_LIMIT_REACHED: ("queue", "fila", "cpu"),
+    }
+    return any(word in text.casefold() for word in words.get(category, ()))
+
+
+def _add(finding: Finding, text: str, ids: Iterable[str], more: float) -> None:
+    cited = tuple(ids)
+    if not cited:
+        return
+    finding.claims.append(Claim(text=text, evidence_ids=cited))
+    finding.supports += [item for item in cited if item not in finding.supports]
+    finding.confidence = min(MOST_CONFIDENT, finding.confidence + more)

@@ -1,0 +1,345 @@
+"""The rules: each looks at one scene and yields what it concludes. Small on purpose, and in no order.
+
+Confidence is the rule's own trust in its signal: about 0.9 for a state or a code that says it outright, 0.5 to 0.7 for
+a general one, 0.3 for something remembered. Corroboration and caps are added in ``rules``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from statistics import median
+
+from orchestrator.diagnosis.catalogue import (
+    Category,
+    Entry,
+    find_abend,
+    find_code,
+    find_message,
+    find_return_code,
+    find_state,
+    find_substate,
+)
+from orchestrator.diagnosis.codes import find_abends, find_message_ids
+from orchestrator.diagnosis.messages import say
+from orchestrator.diagnosis.rules_lines import decisive_line, find_signs, first_error_line, is_instruction
+from orchestrator.diagnosis.rules_scene import FAILED_STATES, Finding, Scene, clean_line
+from orchestrator.models import Claim
+from orchestrator.payloads import JobFacts, RelatedFacts
+
+Rule = Callable[[Scene], Iterator[Finding]]
+
+STALE_DAYS = 2.0
+"""A cached log older than this describes the past."""
+
+RISING_RATIO = 1.3
+"""Newest elapsed time over the median of the earlier ones from which it counts as rising."""
+
+_RUN_STATES = frozenset({"EXEC", "INTRO", "STARTED", "WAIT"})
+_DONE_STATES = frozenset({"SUCC", "END", "COMPLT"})
+
+
+def abend_code(scene: Scene) -> Iterator[Finding]:
+    """An abend code in the job log of a job that failed says what happened."""
+    if scene.job is None or scene.job.status in _DONE_STATES | _RUN_STATES:
+        return
+    abends = find_abends(" ".join(scene.log_codes))
+    for code in abends:
+        entry = find_abend(code)
+        if entry is None:
+            continue
+        # U4038 only says that Language Environment gave up; the code beside it says why.
+        alone = len(abends) == 1 or code.startswith("S")
+        yield _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
+    for message in find_message_ids(" ".join(scene.log_codes)):
+        entry = find_message(message)
+        if entry is not None and entry.key == message and entry.category is not Category.APPLICATION_ERROR:
+            yield _from_log(scene, entry, 0.85 if not abends else 0.8, code=message)
+
+
+def issue_message(scene: Scene) -> Iterator[Finding]:
+    """A message id in the plan's issues or in the log of a job in FAIL names the reason."""
+    if scene.job is None:
+        return
+    texts = [issue.message for issue in scene.job.issues] + [run.error for run in scene.job.runs[:1]]
+    for text in texts:
+        for message in find_message_ids(text):
+            entry = find_message(message)
+            if entry is None or entry.category is Category.UNKNOWN:
+                continue
+            exact = entry.key == message and entry.category is not Category.LAUNCH_FAILURE
+            cited = scene.cite_line("tws_status", text) or scene.cite("tws_status", message)
+            yield Finding(
+                entry.category,
+                0.93 if exact else 0.55,
+                supports=cited,
+                facts={"code": message, "user": scene.job.logon_user},
+                entry=entry,
+                claims=[Claim(text=say(scene.language, "issue", text=clean_line(text)), evidence_ids=tuple(cited))],
+            )
+
+
+def failed_launch(scene: Scene) -> Iterator[Finding]:
+    """A job in FAIL never ran."""
+    if scene.job is not None and scene.job.status == "FAIL":
+        user = scene.job.logon_user
+        yield Finding(
+            Category.LAUNCH_FAILURE, 0.6, supports=_state_ids(scene), facts={"user": user}, entry=find_state("FAIL")
+        )
+
+
+def return_code(scene: Scene) -> Iterator[Finding]:
+    """A return code outside the success condition; a signal's or Windows' own code says more than 1 or 8."""
+    job, code = scene.job, scene.return_code
+    if job is None or code in (None, 0) or job.status in _DONE_STATES | _RUN_STATES:
+        return
+    entry = find_return_code(code)
+    known = entry is not None and entry.category is not Category.APPLICATION_ERROR
+    if find_abends(" ".join(scene.log_codes)):
+        # On z/OS the abend is the cause, and the return code a consequence.
+        return
+    finding = Finding(
+        entry.category if entry else Category.APPLICATION_ERROR,
+        0.8 if known else 0.55,
+        supports=_state_ids(scene),
+        facts={"rc": str(code)},
+        entry=entry,
+    )
+    line = first_error_line(scene.log_lines)
+    if line:
+        _add_line(scene, finding, line)
+    yield finding
+
+
+def log_signs(scene: Scene) -> Iterator[Finding]:
+    """Words that programs on Unix and Windows write just before they give up."""
+    job = scene.job
+    if job is None or job.status in _DONE_STATES | _RUN_STATES:
+        return
+    for category, line in find_signs(scene.log_lines):
+        code = scene.return_code
+        finding = Finding(category, 0.84, supports=_state_ids(scene), facts={"rc": "?" if code is None else str(code)})
+        if code is not None and (entry := find_return_code(code)) and entry.category is category:
+            finding.entry = entry
+            finding.confidence = 0.9
+        _add_line(scene, finding, line)
+        yield finding
+
+
+def success_condition(scene: Scene) -> Iterator[Finding]:
+    """RC other than 0 in SUCC is no failure: the job's success condition accepts it."""
+    job, code = scene.job, scene.return_code
+    if job is None or job.status not in _DONE_STATES:
+        return
+    ids = _state_ids(scene)
+    if code in (None, 0):
+        yield Finding(Category.COMPLETED, 0.85, supports=ids, entry=find_state(job.status))
+        return
+    condition = job.success_condition
+    finding = Finding(
+        Category.SUCCESS_CONDITION_MET,
+        0.95 if condition else 0.88,
+        supports=ids,
+        facts={"rc": str(code), "condition": condition},
+    )
+    if condition:
+        text = say(scene.language, "condition_accepts", condition=condition, rc=code)
+        cited = tuple(scene.cite("tws_status", condition) or ids)
+        finding.claims.append(Claim(text=text, evidence_ids=cited))
+    yield finding
+
+
+def not_starting(scene: Scene) -> Iterator[Finding]:
+    """READY, FENCE: nothing but the workstation keeps the job from starting."""
+    job, station = scene.job, scene.workstation
+    if job is None or job.status not in ("READY", "FENCE", "ADD", "WAIT", "INTRO"):
+        return
+    name = station.name if station else job.workstation
+    base = [*_state_ids(scene), *scene.cite("tws_status", name, kinds=("workstation",))]
+    if station is not None and station.linked is False:
+        claim = Claim(text=say(scene.language, "unlinked", name=name), evidence_ids=tuple(base[-1:]))
+        yield Finding(Category.AGENT_UNLINKED, 0.95, supports=base, claims=[claim], workstation=name)
+    if station is not None and station.limit == 0:
+        claim = Claim(text=say(scene.language, "limit_zero", name=name), evidence_ids=tuple(base[-1:]))
+        # On an unlinked agent the limit is the second obstacle.
+        sure = 0.95 if station.linked is not False else 0.7
+        yield Finding(Category.JOB_LIMIT_ZERO, sure, supports=base, claims=[claim], workstation=name)
+    if job.priority == 0 or job.status == "FENCE" or (station and _below_fence(job, station.fence)):
+        fence = station.fence if station and station.fence is not None else 0
+        text = say(scene.language, "fence", priority=job.priority, name=name, fence=fence)
+        facts = {"priority": str(job.priority)}
+        claim = Claim(text=text, evidence_ids=tuple(base[-1:]))
+        yield Finding(Category.FENCE_PRIORITY, 0.9, supports=base, claims=[claim], workstation=name, facts=facts)
+
+
+def substate(scene: Scene) -> Iterator[Finding]:
+    """The substate, which is nearly a diagnosis; else the state."""
+    job = scene.job
+    if job is None:
+        return
+    entry = find_substate(job.substatus) if job.substatus else None
+    sure = 0.8
+    if entry is None:
+        entry, sure = find_state(job.status), 0.4
+    if entry is None or entry.category in (Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED):
+        return
+    detail = next((issue.message for issue in job.issues if not is_instruction(issue.message)), "")
+    if job.status in _RUN_STATES:
+        sure = 0.75
+    if entry.category is Category.JOB_LIMIT_REACHED:
+        sure = 0.6
+    yield Finding(
+        entry.category,
+        sure,
+        supports=_state_ids(scene),
+        facts={"detail": clean_line(detail), "priority": "" if job.priority is None else str(job.priority)},
+        entry=entry,
+        workstation=job.workstation,
+    )
+
+
+def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
+    """What a job in HOLD waits for, by name."""
+    job = scene.job
+    if job is None or job.status in FAILED_STATES | _RUN_STATES | _DONE_STATES:
+        return
+    kinds = {"file": Category.WAITING_FILE, "resource": Category.WAITING_RESOURCE, "prompt": Category.WAITING_PROMPT}
+    for item in (related for related in job.predecessors if related.satisfied is False):
+        ids = scene.cite("tws_status", item.name, kinds=("predecessor",)) or scene.cite("tws_status", item.name)
+        claim = Claim(
+            text=say(scene.language, "unsatisfied", name=item.name, status=_status_of(item)), evidence_ids=tuple(ids)
+        )
+        failed = item.status in FAILED_STATES or item.status == "STUCK"
+        category = kinds.get(item.kind) or (Category.PREDECESSOR_FAILED if failed else Category.WAITING_PREDECESSOR)
+        yield Finding(
+            category,
+            {Category.WAITING_PREDECESSOR: 0.78, Category.PREDECESSOR_FAILED: 0.93}.get(category, 0.94),
+            supports=[*_state_ids(scene), *ids],
+            facts={"file": item.name, "detail": item.name, **_predecessor_facts(item)},
+            claims=[claim],
+        )
+
+
+def not_in_plan(scene: Scene) -> Iterator[Finding]:
+    """TWS answered and does not know the job."""
+    if scene.asked and scene.job is None and scene.tws is not None and "tws_status" in scene.answered:
+        yield Finding(Category.JOB_NOT_FOUND, 0.8)
+
+
+def remembered(scene: Scene) -> Iterator[Finding]:
+    """Without TWS, what the cached log says about an earlier time: a pointer, no more."""
+    if scene.job is not None or scene.log is None:
+        return
+    old = (scene.log.newest_age_days or 0.0) >= STALE_DAYS
+    for item in (*scene.log.recent_errors, *scene.log.history):
+        codes = [*item.codes, *find_abends(item.text), *find_message_ids(item.text)]
+        entry = next((found for code in codes if (found := find_code(code)) is not None), None)
+        if entry is None and item.return_code:
+            entry = find_return_code(item.return_code)
+        if entry is None or entry.category is Category.UNKNOWN:
+            continue
+        line = decisive_line(item.text.splitlines(), entry.key)
+        ids = (scene.cite_line("log_cache", line) if line else []) or scene.cite("log_cache", entry.key, limit=1)
+        finding = Finding(
+            entry.category,
+            0.25 if old else 0.35,
+            supports=ids,
+            facts={"code": entry.key, "rc": str(item.return_code or "?"), "step": item.step},
+            entry=entry,
+        )
+        if line and ids:
+            text = say(scene.language, "cached_line", age=_age(scene, item.age_days), line=clean_line(line))
+            finding.claims.append(Claim(text=text, evidence_ids=tuple(ids)))
+        yield finding
+        return
+
+
+def asked_code(scene: Scene) -> Iterator[Finding]:
+    """The user names a code and nothing else confirms it."""
+    for code in scene.entities.codes:
+        entry = find_code(code)
+        if entry is not None and entry.category is not Category.UNKNOWN and code not in scene.log_codes:
+            yield _from_question(scene, entry, code)
+    for number in scene.entities.return_codes:
+        entry = find_return_code(number)
+        if number and entry is not None and number != scene.return_code:
+            yield _from_question(scene, entry, str(number))
+
+
+RULES: tuple[Rule, ...] = (
+    abend_code,
+    issue_message,
+    failed_launch,
+    return_code,
+    log_signs,
+    success_condition,
+    not_starting,
+    substate,
+    unsatisfied_dependencies,
+    not_in_plan,
+    remembered,
+    asked_code,
+)
+
+
+def elapsed_ratio(scene: Scene) -> float | None:
+    """Newest elapsed time over the median of the earlier ones: the cache's figure, else from the runs in the plan."""
+    if scene.log is not None and scene.log.elapsed_trend_ratio is not None:
+        return scene.log.elapsed_trend_ratio
+    times = [run.elapsed_seconds for run in (scene.job.runs if scene.job else ()) if run.elapsed_seconds]
+    if len(times) < 2 and scene.log is not None:
+        times += [item.elapsed_seconds for item in scene.log.history if item.elapsed_seconds]
+    return times[0] / median(times[1:]) if len(times) >= 3 else None
+
+
+def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Finding:
+    finding = Finding(
+        entry.category,
+        sure,
+        facts={"code": code, "rc": str(scene.return_code or code), "step": scene.step},
+        entry=entry,
+    )
+    finding.facts["user"] = scene.job.logon_user if scene.job else ""
+    line = decisive_line(scene.log_lines, code)
+    if line:
+        _add_line(scene, finding, line)
+    finding.supports += [item for item in _state_ids(scene) if item not in finding.supports]
+    return finding
+
+
+def _from_question(scene: Scene, entry: Entry, code: str) -> Finding:
+    # TWS answered and shows something else: the user's code is then the weaker word.
+    sure = 0.45 if scene.job is None else 0.3
+    return Finding(entry.category, sure, facts={"code": code, "rc": code, "step": ""}, entry=entry)
+
+
+def _add_line(scene: Scene, finding: Finding, line: str) -> None:
+    ids = scene.cite_line("tws_status", line)
+    finding.supports = [*ids, *(item for item in finding.supports if item not in ids)]
+    finding.claims.append(Claim(text=say(scene.language, "log_line", line=clean_line(line)), evidence_ids=tuple(ids)))
+
+
+def _state_ids(scene: Scene) -> list[str]:
+    name = scene.job.name if scene.job else ""
+    return scene.cite("tws_status", name, kinds=("job", "problem_job"), limit=1) or scene.cite("tws_status", limit=1)
+
+
+def _below_fence(job: JobFacts, fence: int | None) -> bool:
+    return bool(fence) and job.priority is not None and job.priority <= (fence or 0)
+
+
+def _status_of(item: RelatedFacts) -> str:
+    parts = [item.status, f"RC {item.return_code}" if item.return_code else "", item.detail]
+    text = ", ".join(part for part in parts if part)
+    return f" ({text})" if text else ""
+
+
+def _predecessor_facts(item: RelatedFacts) -> dict[str, str]:
+    rc = "" if item.return_code is None else str(item.return_code)
+    return {"predecessor": item.name, "predecessor_job": item.name, "predecessor_rc": rc}
+
+
+def _age(scene: Scene, days: float | None) -> str:
+    newest = days if days is not None else (scene.log.newest_age_days if scene.log else None)
+    if newest is None:
+        return say(scene.language, "age_unknown")
+    return say(scene.language, "age_days", days=f"{newest:.0f}")

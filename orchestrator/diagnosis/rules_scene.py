@@ -1,0 +1,200 @@
+"""What the rules look at: one job's facts from every source, and how to cite them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.diagnosis.catalogue import Category, Entry
+from orchestrator.diagnosis.codes import find_abends, find_message_ids
+from orchestrator.models import Claim, Entities, Evidence, Language, SourceEnvelope
+from orchestrator.payloads import (
+    Facts,
+    JobFacts,
+    LogPayload,
+    MetricsPayload,
+    RagPayload,
+    TwsPayload,
+    WorkstationFacts,
+)
+
+MAX_LINE_CHARACTERS = 240
+FAILED_STATES = frozenset({"ABEND", "FAIL", "ABENP", "ERROR"})
+
+_Payload = TypeVar("_Payload", bound=Facts)
+_LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one rule concludes: a category, how sure, from what."""
+
+    category: Category
+    confidence: float
+    supports: list[str] = field(default_factory=list)
+    contradicts: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    """Values of the category's sentence."""
+    entry: Entry | None = None
+    claims: list[Claim] = field(default_factory=list)
+    job: str | None = None
+    workstation: str = ""
+    note: str = ""
+    """A sentence that belongs to the cause, in the user's language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything known about one job, or about the question when no job is named."""
+
+    language: Language
+    asked: str | None
+    """The job as it was named in the question."""
+    entities: Entities
+    tws: TwsPayload | None = None
+    rag: RagPayload | None = None
+    log: LogPayload | None = None
+    metrics: MetricsPayload | None = None
+    evidence: tuple[Evidence, ...] = ()
+    job: JobFacts | None = None
+    """The job in focus: the one asked about, or one of the plan's problem jobs."""
+    answered: frozenset[str] = frozenset()
+    """Sources that answered, with data or without."""
+
+    @property
+    def name(self) -> str:
+        """The job's name for a sentence, or an empty string."""
+        return self.asked or (self.job.name if self.job else "")
+
+    @property
+    def workstation(self) -> WorkstationFacts | None:
+        """The workstation that the job runs on, when its state is known."""
+        stations = self.tws.workstations if self.tws else ()
+        if self.job is None:
+            return stations[0] if len(stations) == 1 else None
+        wanted = _last_part(self.job.workstation)
+        return next((station for station in stations if _last_part(station.name) == wanted), None)
+
+    @property
+    def return_code(self) -> int | None:
+        """The job's return code, or that of its newest run."""
+        if self.job is None:
+            return None
+        if self.job.return_code is not None or not self.job.runs:
+            return self.job.return_code
+        return self.job.runs[0].return_code
+
+    @property
+    def log_lines(self) -> list[str]:
+        """The lines of the job log that were read, each once, in order."""
+        log = self.job.job_log if self.job else None
+        if log is None:
+            return []
+        numbered = {w.from_line + i: line for w in log.windows for i, line in enumerate(w.lines)}
+        return [numbered[number] for number in sorted(numbered)]
+
+    @property
+    def log_codes(self) -> tuple[str, ...]:
+        """Abends and message ids of the job log."""
+        log = self.job.job_log if self.job else None
+        text = "\n".join(self.log_lines)
+        found = (*find_abends(text), *find_message_ids(text), *(log.codes if log else ()))
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def step(self) -> str:
+        """The step that failed, when the log names it."""
+        return self.job.job_log.step if self.job and self.job.job_log else ""
+
+    def cite(self, source: str, *needles: str, kinds: Iterable[str] = (), limit: int = 2) -> list[str]:
+        """Ids of a source's evidence that is of one of ``kinds`` and holds every needle."""
+        allowed = frozenset(kinds)
+        found = [
+            item.id
+            for item in self.evidence
+            if item.source == source
+            and (not allowed or item.kind in allowed)
+            and all(needle and needle.casefold() in _searchable(item) for needle in needles)
+        ]
+        return found[:limit]
+
+    def cite_line(self, source: str, line: str) -> list[str]:
+        """Ids of the evidence that holds a line word for word."""
+        wanted = " ".join(line.split()).casefold()
+        return [
+            item.id
+            for item in self.evidence
+            if item.source == source and wanted and wanted in " ".join(item.text.split()).casefold()
+        ][:1]
+
+
+def build_scenes(
+    envelopes: Sequence[SourceEnvelope], jobs: Sequence[str], language: Language, entities: Entities
+) -> list[Scene]:
+    """One scene per named job, or one for the whole question."""
+    return [_scene(envelopes, job, language, entities) for job in (jobs or (None,))]
+
+
+def focus_on(scene: Scene, job: JobFacts) -> Scene:
+    """The scene of one of the plan's problem jobs: its own evidence, and what belongs to no other job."""
+    others = {problem.name for problem in (scene.tws.problem_jobs if scene.tws else ())} - {job.name}
+    kept = tuple(item for item in scene.evidence if item.job not in others or item.source != "tws_status")
+    return Scene(
+        language=scene.language,
+        asked=scene.asked,
+        entities=scene.entities,
+        tws=scene.tws,
+        rag=scene.rag,
+        log=scene.log,
+        metrics=scene.metrics,
+        evidence=kept,
+        job=job,
+        answered=scene.answered,
+    )
+
+
+def clean_line(line: str) -> str:
+    """A log line fit to be quoted: one line, no line number, no quote or back-tick, of bounded length."""
+    text = " ".join(_LINE_NUMBER.sub("", line).split()).replace("`", "'").replace("“", "'").replace("”", "'")
+    return text if len(text) <= MAX_LINE_CHARACTERS else f"{text[: MAX_LINE_CHARACTERS - 1]}…"
+
+
+def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, language: Language, entities: Entities) -> Scene:
+    mine = [envelope for envelope in envelopes if envelope.job in (job, None) or job is None]
+    good = {envelope.source: envelope for envelope in mine if envelope.success}
+    tws = _payload(good, "tws_status", TwsPayload)
+    return Scene(
+        language=language,
+        asked=job,
+        entities=entities,
+        tws=tws,
+        rag=_payload(good, "rag_search", RagPayload),
+        log=_payload(good, "log_cache", LogPayload),
+        metrics=_payload(good, "metrics", MetricsPayload),
+        evidence=tuple(item for envelope in good.values() for item in envelope.evidence),
+        job=tws.job if tws else None,
+        answered=frozenset(good),
+    )
+
+
+def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]) -> _Payload | None:
+    data: dict[str, Any] | None = good[source].data if source in good else None
+    if data is None:
+        return None
+    try:
+        return shape.model_validate(data)
+    except ValidationError:
+        # A site may replace a source by one of its own with another shape; its evidence still counts.
+        return None
+
+
+def _searchable(item: Evidence) -> str:
+    return "\n".join((item.title, item.text, item.where, " ".join(item.codes))).casefold()
+
+
+def _last_part(name: str) -> str:
+    return name.rsplit("/", 1)[-1].casefold()

@@ -1,0 +1,292 @@
+"""Findings told as a ``Diagnosis``: summary, cause, claims, steps and prevention in the user's language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.diagnosis.catalogue import Advice, Category, advice_of, category_texts, find_code, find_return_code
+from orchestrator.diagnosis.codes import find_abends
+from orchestrator.diagnosis.messages import say
+from orchestrator.diagnosis.rules_lines import is_instruction
+from orchestrator.diagnosis.rules_scene import Finding, Scene, clean_line
+from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, Intent, Routing
+
+LIKELY_BELOW = 0.5
+"""Below this confidence the summary says that it rests on little."""
+
+MAX_CLAIMS = 12
+MAX_ACTIONS = 8
+MAX_PREVENTION = 4
+MAX_ALTERNATIVES = 3
+_NAMES_SHOWN = 5
+
+
+@dataclass(slots=True)
+class Group:
+    """Jobs with one and the same conclusion; ``held`` are those that only wait for them."""
+
+    scene: Scene
+    ranked: list[Finding]
+    jobs: list[str]
+    held: list[str] = field(default_factory=list)
+
+    @property
+    def top(self) -> Finding:
+        """The leading conclusion."""
+        return self.ranked[0]
+
+
+def tell(
+    groups: Sequence[Group],
+    scenes: Sequence[Scene],
+    *,
+    missing: tuple[str, ...],
+    suspicious: tuple[str, ...],
+    preface: str = "",
+) -> Diagnosis:
+    """One diagnosis of all groups; the first leads unless the question named several jobs."""
+    language = scenes[0].language
+    several = len(scenes) > 1
+    told = groups if several else groups[:1]
+    lead = max(told, key=lambda group: group.top.confidence)
+    sentences = [_told(group) for group in told]
+    if several:
+        sentences.insert(0, say(language, "several", count=len(scenes)))
+    elif len(groups) > 1:
+        names = _listed([job for group in groups[1:] for job in group.jobs])
+        sentences.append(say(language, "more_problems", names=names))
+    elif _plan_is_clean(groups, scenes):
+        sentences = [say(language, "no_problems")]
+    if preface:
+        sentences.insert(0, preface)
+    return Diagnosis(
+        summary=" ".join(sentences),
+        root_cause=" ".join(dict.fromkeys(filter(None, (_root_cause(group) for group in told)))),
+        category=lead.top.category.value,
+        # A summary of several jobs is as good as its weakest part.
+        confidence=min(group.top.confidence for group in told),
+        claims=_claims(told),
+        hypotheses=tuple(_hypotheses(groups)),
+        actions=_actions(told),
+        prevention=tuple(
+            dict.fromkeys(
+                text.in_language(language)
+                for group in told
+                for text in advice_of(group.top.category, group.top.entry).prevention
+            )
+        )[:MAX_PREVENTION],
+        missing_evidence=missing,
+        suspicious=suspicious,
+    )
+
+
+def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | None:
+    """The answer to a question about how something works: the catalogue, then the knowledge base's passages."""
+    language, scene = routing.language, scenes[0]
+    found = [(code, entry) for code in routing.entities.codes if (entry := find_code(code)) is not None]
+    found += [
+        (f"RC {code}", entry) for code in routing.entities.return_codes if (entry := find_return_code(code)) is not None
+    ]
+    passages = [item for item in scene.evidence if item.source == "rag_search" and not is_instruction(item.text)]
+    claims = tuple(
+        Claim(text=say(language, "passage", title=item.title, text=_excerpt(item.text)), evidence_ids=(item.id,))
+        for item in passages[:3]
+    )
+    if found:
+        summary = " ".join(
+            say(
+                language,
+                "explains",
+                code=code,
+                name=entry.name.in_language(language),
+                meaning=entry.meaning.in_language(language),
+            )
+            for code, entry in found
+        )
+        advice = advice_of(found[0][1].category, found[0][1])
+        return Diagnosis(
+            summary=summary,
+            root_cause=say(
+                language,
+                "usual_causes",
+                causes="; ".join(cause.in_language(language) for _, entry in found for cause in entry.causes),
+            ),
+            category=found[0][1].category.value,
+            confidence=0.7,
+            claims=claims,
+            actions=tuple(item.as_action(language, {}) for item in (*advice.checks, *advice.fixes))[:MAX_ACTIONS],
+            prevention=tuple(text.in_language(language) for text in advice.prevention),
+        )
+    if routing.intent is Intent.GENERAL:
+        return Diagnosis(summary=say(language, "help"), confidence=0.5)
+    if claims:
+        summary = say(language, "knowledge", title=passages[0].title)
+        return Diagnosis(summary=summary, confidence=0.5, claims=claims)
+    if any(scene.job is not None for scene in scenes):
+        return None
+    return Diagnosis(summary=f"{say(language, 'no_knowledge')} {say(language, 'help')}", confidence=0.1)
+
+
+def _told(group: Group) -> str:
+    """The group's cause as a sentence, hedged when it rests on little, and whom it holds."""
+    language, top = group.scene.language, group.top
+    cause = _cause(group)
+    if top.confidence < LIKELY_BELOW and top.category is not Category.UNKNOWN:
+        cause = say(language, "likely", text=cause[:1].lower() + cause[1:])
+    held = list(dict.fromkeys([*group.held, *_successors(group)]))
+    if held and top.category not in (Category.COMPLETED, Category.SUCCESS_CONDITION_MET, Category.RUNNING):
+        cause = f"{cause} {say(language, 'holds_successors', count=len(held), names=_listed(held))}"
+    return cause
+
+
+def _cause(group: Group) -> str:
+    return category_texts(group.top.category).cause.in_language(group.scene.language).format_map(_facts(group))
+
+
+def _root_cause(group: Group) -> str:
+    entry = group.top.entry
+    if entry is None or group.top.category in (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING):
+        return ""
+    causes = "; ".join(cause.in_language(group.scene.language) for cause in entry.causes)
+    key = entry.key if entry.key != "U????" else group.top.facts.get("code", entry.key)
+    meaning = say(
+        group.scene.language,
+        "explains",
+        code=key,
+        name=entry.name.in_language(group.scene.language),
+        meaning=entry.meaning.in_language(group.scene.language),
+    )
+    return f"{meaning} {say(group.scene.language, 'usual_causes', causes=causes)}"
+
+
+def _facts(group: Group) -> dict[str, str]:
+    """Every value that a category's sentence may name, each with its own leading space or empty."""
+    scene, facts, language = group.scene, group.top.facts, group.scene.language
+    station = group.top.workstation or (scene.job.workstation if scene.job else "")
+
+    def with_name(key: str, value: str) -> str:
+        return say(language, key, name=value) if value else ""
+
+    step = facts.get("step", "") or scene.step
+    rc, code = facts.get("rc", ""), facts.get("code", "")
+    condition, priority, detail = facts.get("condition", ""), facts.get("priority", ""), facts.get("detail", "")
+    predecessor_rc = facts.get("predecessor_rc", "")
+    return {
+        "subject": _subject(group),
+        "for_subject": say(language, "for_subject", job=_listed(group.jobs)) if group.jobs else "",
+        "job": group.jobs[0] if len(group.jobs) == 1 else "",
+        "at_step": say(language, "at_step", step=step) if step else "",
+        "code": code or (f"RC {rc}" if rc else "?"),
+"code_note": say(language, "with_code", code=code) if find_abends(f" {code} ") else "",
+        "rc": rc or code or "?",
+        "dataset": with_name("named", facts.get("dataset", "")),
+        "user": with_name("quoted", facts.get("user", "")),
+        "file": with_name("quoted", facts.get("file", "")),
+        "workstation": station,
+        "workstation_name": with_name("named", station),
+        "on_workstation": with_name("on_workstation", station),
+        "predecessor": with_name("named", facts.get("predecessor", "")),
+        "predecessor_job": facts.get("predecessor_job", ""),
+        "predecessor_rc": say(language, "with_rc", rc=predecessor_rc) if predecessor_rc else "",
+        "condition": say(language, "condition", condition=condition) if condition else "",
+        "priority": say(language, "priority", priority=priority) if priority else "",
+        "detail": say(language, "detail", text=detail) if detail else "",
+    }  # fmt: skip
+
+
+def _subject(group: Group) -> str:
+    language = group.scene.language
+    if len(group.jobs) > 1:
+        return say(language, "subject_jobs", count=len(group.jobs), jobs=_listed(group.jobs))
+    return say(language, "subject_job", job=group.jobs[0]) if group.jobs else say(language, "subject_none")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return f"{shown}, +{len(names) - _NAMES_SHOWN}" if len(names) > _NAMES_SHOWN else shown
+
+
+def _successors(group: Group) -> list[str]:
+    job = group.scene.job
+    if job is None or len(group.jobs) > 1:
+        return []
+    return [item.name for item in job.successors if item.status not in ("SUCC", "EXEC", "CANCL")]
+
+
+def _plan_is_clean(groups: Sequence[Group], scenes: Sequence[Scene]) -> bool:
+    scene = scenes[0]
+    return (
+        len(groups) == 1
+        and groups[0].top.category is Category.UNKNOWN
+        and scene.asked is None
+        and scene.tws is not None
+        and not scene.tws.problem_jobs
+        and scene.job is None
+    )
+
+
+def _claims(groups: Sequence[Group]) -> tuple[Claim, ...]:
+    """Every claim that cites something, the deciding ones first; none is told twice."""
+    claims: dict[str, Claim] = {}
+    for group in groups:
+        for claim in (*_state_claim(group), *group.top.claims):
+            if claim.evidence_ids:
+                claims.setdefault(claim.text, claim)
+    return tuple(claims.values())[:MAX_CLAIMS]
+
+
+def _state_claim(group: Group) -> Iterable[Claim]:
+    job, scene = group.scene.job, group.scene
+    if job is None or not job.status:
+        return
+    ids = scene.cite("tws_status", job.name, kinds=("job", "problem_job"), limit=1) or scene.cite("tws_status", limit=1)
+    code = scene.return_code
+    text = say(
+        scene.language,
+        "state",
+        job=job.name or scene.name,
+        status=job.status,
+        rc=say(scene.language, "with_rc", rc=code) if code is not None else "",
+        substatus=f", {job.substatus}" if job.substatus else "",
+    )
+    yield Claim(text=text, evidence_ids=tuple(ids))
+
+
+def _hypotheses(groups: Sequence[Group]) -> Iterable[Hypothesis]:
+    for group in groups:
+        for finding in group.ranked[: 1 + MAX_ALTERNATIVES]:
+            yield Hypothesis(
+                category=finding.category.value,
+                title=category_texts(finding.category).title.in_language(group.scene.language),
+                confidence=finding.confidence,
+                supports=tuple(dict.fromkeys(finding.supports)),
+                contradicts=tuple(dict.fromkeys(finding.contradicts)),
+                job=finding.job,
+            )
+
+
+def _actions(groups: Sequence[Group]) -> tuple[Action, ...]:
+    """Checks before changes, over all groups, none twice; on little evidence nothing that changes anything."""
+    checks: dict[str, Action] = {}
+    fixes: dict[str, Action] = {}
+    for group in groups:
+        advice = advice_of(group.top.category, group.top.entry)
+        facts = _facts(group)
+        for item in advice.checks[:3]:
+            checks.setdefault(*_named(item, group, facts))
+        if group.top.confidence >= LIKELY_BELOW:
+            for item in advice.fixes[:3]:
+                fixes.setdefault(*_named(item, group, facts))
+    kept_checks = list(checks.values())[: max(3, MAX_ACTIONS - len(fixes))]
+    return (*kept_checks, *list(fixes.values())[: MAX_ACTIONS - min(3, len(kept_checks))])
+
+
+def _named(item: Advice, group: Group, facts: dict[str, str]) -> tuple[str, Action]:
+    action = item.as_action(group.scene.language, facts)
+    return f"{action.text} {action.command or ''}", action
+
+
+def _excerpt(text: str) -> str:
+    line = clean_line(text)
+    return line if len(line) <= 200 else f"{line[:199]}…"
