@@ -132,6 +132,12 @@ def make_fleet(folder: Path, redis_url: str) -> Fleet:
     return Fleet(folder, environ)
 
 
+@pytest.fixture(scope="session", name="make_fleet")
+def make_fleet_fixture(redis_server: str) -> Callable[[Path], Fleet]:
+    """Makes an empty fleet in a folder, for fixtures of a wider scope."""
+    return lambda folder: make_fleet(folder, redis_server)
+
+
 @pytest.fixture
 def fleet(tmp_path: Path, redis_server: str) -> Iterator[Fleet]:
     """An empty fleet with stub sources; the test starts what it needs."""

@@ -1,0 +1,120 @@
+"""Limits of a source in real worker processes, under the threads pool and under prefork."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config import ParallelConfig
+from orchestrator.models import Report, RunOutcome, SourceEnvelope, TroubleshootRequest
+from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.testing import stub_message
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Fleet
+
+pytestmark = pytest.mark.acceptance
+CONFIG = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=6.0, synthesis_reserve_seconds=3.0)
+
+
+def run(fleet: Fleet, behaviours: dict[str, dict[str, object]], config: ParallelConfig = CONFIG) -> Report:
+    request = TroubleshootRequest(message=stub_message(behaviours), config=config)
+    with fleet.client() as client:
+        return client.result(client.submit(request))
+
+
+def envelope_of(report: Report, source: str) -> SourceEnvelope:
+    return next(item for item in report.parallel_results if item.source == source)
+
+
+@pytest.fixture(scope="module", params=["threads", "prefork"])
+def pool_fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One worker process for everything under each pool."""
+    make_fleet = request.getfixturevalue("make_fleet")
+    fleet: Fleet = make_fleet(tmp_path_factory.mktemp(request.param))
+    fleet.worker(*BUILTIN_SOURCES, pool=request.param, concurrency=5, ready=False)
+    fleet.worker("orchestrator", "synthesis")
+    fleet.processes[0].wait_for(" ready.")
+    yield fleet
+    fleet.stop()
+
+
+@pytest.mark.timing
+def test_a_source_that_never_returns_is_stopped_at_its_limit(pool_fleet: Fleet) -> None:
+    """The median of five stops lies within 100 ms of the soft limit of one second."""
+    run(pool_fleet, {})  # the first run of a process also builds its clients
+    late = []
+    for _ in range(5):
+        envelope = envelope_of(run(pool_fleet, {"metrics": {"sleep_seconds": 60}}), "metrics")
+        assert envelope.outcome == "timeout"
+        assert envelope.reason == "soft_time_limit"
+        late.append(envelope.latency_ms - 1_000)
+    assert abs(statistics.median(late)) <= 100, late
+
+
+def test_the_connection_of_a_stopped_source_is_closed(pool_fleet: Fleet) -> None:
+    """Stopping a source at its limit cancels its coroutine: the counterpart sees the connection end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        address = "{}:{}".format(*server.getsockname())
+        report = run(pool_fleet, {"metrics": {"connect": address}})
+        assert envelope_of(report, "metrics").outcome == "timeout"
+        connection, _ = server.accept()
+        connection.settimeout(5)
+        assert connection.recv(1) == b""
+        connection.close()
+
+
+def test_a_source_that_blocks_its_loop_is_still_stopped(pool_fleet: Fleet) -> None:
+    """A careless source that blocks the event loop gets its timeout written by the task's thread all the same."""
+    report = run(pool_fleet, {"metrics": {"block_seconds": 2.5}})
+    envelope = envelope_of(report, "metrics")
+    assert (envelope.outcome, envelope.reason) == ("timeout", "soft_time_limit")
+    time.sleep(2)  # the loop is free again before the next test
+
+
+def test_a_source_that_raises_its_own_timeout_early_is_no_soft_limit(pool_fleet: Fleet) -> None:
+    """A source's own TimeoutError is an error with a reason of its own, long before the limit."""
+    envelope = envelope_of(run(pool_fleet, {"metrics": {"own_timeout": True}}), "metrics")
+    assert (envelope.outcome, envelope.reason) == ("error", "counterpart_timeout")
+    assert envelope.latency_ms < 500
+
+
+def test_the_fan_in_bounds_a_limit_that_reaches_beyond_it(pool_fleet: Fleet) -> None:
+    """With node and fan-in at the same time, the source stops early enough to be in the answer as a timeout."""
+    config = ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=4, synthesis_reserve_seconds=3)
+    report = run(pool_fleet, {"metrics": {"sleep_seconds": 60}}, config)
+    assert report.outcome is RunOutcome.PARTIAL
+    assert envelope_of(report, "metrics").reason == "soft_time_limit"
+    assert report.metadata["notes"]
+
+
+def test_a_second_worker_on_a_queue_shares_the_load(fleet: Fleet) -> None:
+    """Two workers of one queue, each with room for two, take about half of eight slow runs: none hoards."""
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False, concurrency=32)
+    fleet.worker("metrics", ready=False, concurrency=2)
+    fleet.worker("metrics", ready=False, concurrency=2)
+    for process in fleet.processes:
+        process.wait_for(" ready.")
+    config = ParallelConfig(node_timeout_seconds=5, total_timeout_seconds=10)
+    request = TroubleshootRequest(message=stub_message({"metrics": {"sleep_seconds": 0.5}}), config=config)
+    with fleet.client() as client:
+        run_ids = [client.submit(request) for _ in range(8)]
+        workers = [envelope_of(client.result(run_id), "metrics").worker for run_id in run_ids]
+    counts = sorted(workers.count(name) for name in set(workers))
+    assert len(counts) == 2, workers
+    assert counts[0] >= 3, workers
+
+
+def test_a_blocked_process_exits_and_its_sign_is_the_log(fleet: Fleet, tmp_path: Path) -> None:
+    """A loop blocked beyond the hard limit ends its process, so that a supervisor can start a fresh one."""
+    worker = fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES, RESYNC_LOOP_LAG_LIMIT_SECONDS="1.5")
+    run(fleet, {"metrics": {"block_seconds": 30}})
+    assert worker.popen.wait(20) == 75
+    assert "loop_blocked" in worker.text()
