@@ -250,6 +250,41 @@ class Plan:
             }
         )
 
+    def depends_on_stream(self, job_id: str, name: str, workstation: str) -> None:
+        """Make a job follow a whole job stream."""
+        stream_id = object_id("js", workstation, name)
+        stream = next(stream for stream in self.streams if stream["id"] == stream_id)
+        satisfied = stream["compositeStatus"]["status"] == "SUCC"
+        self.job(job_id)["dependencies"].append(
+            {
+                "dependencyType": "EXTERNAL_JOBSTREAM",
+                "id": object_id("dep", job_id, stream_id),
+                "dependencyStatus": "SATISFIED" if satisfied else "UNSATISFIED",
+                "satisfied": satisfied,
+                "jobStreamId": stream_id,
+                "jobStreamName": name,
+                "jobStreamWorkstation": workstation,
+                "predecessorStatus": dict(stream["compositeStatus"]),
+            }
+        )
+
+    def depends_on_prompt(self, job_id: str, name: str, text: str, *, status: str = "ASKED") -> None:
+        """Make a job wait for an answer."""
+        satisfied = status == "ANSWERED_YES"
+        self.job(job_id)["dependencies"].append(
+            {
+                "dependencyType": "PROMPT",
+                "id": object_id("prompt", job_id, name),
+                "dependencyStatus": "SATISFIED" if satisfied else "UNSATISFIED",
+                "satisfied": satisfied,
+                "promptName": name,
+                "text": text,
+                "promptStatus": status,
+                "promptType": "Predefined Prompt",
+                "number": 1,
+            }
+        )
+
     def depends_on_file(self, job_id: str, path: str, workstation: str, *, qualifier: str, exists: bool) -> None:
         """Make a job wait for a file."""
         self.job(job_id)["dependencies"].append(
@@ -313,10 +348,18 @@ class Plan:
         raise KeyError(job_id)
 
     def predecessors(self, job: Json) -> list[Json]:
-        """The jobs this one depends on."""
-        wanted = {item.get("jobId") for item in job["dependencies"]}
-        return [other for other in self.jobs if other["id"] in wanted]
+        """The jobs and job streams this job depends on."""
+        jobs = {item.get("jobId") for item in job["dependencies"]}
+        streams = {item.get("jobStreamId") for item in job["dependencies"]}
+        return [item for item in self.jobs if item["id"] in jobs] + [
+            item for item in self.streams if item["id"] in streams
+        ]
 
     def successors(self, job: Json) -> list[Json]:
-        """The jobs that depend on this one."""
-        return [other for other in self.jobs if any(item.get("jobId") == job["id"] for item in other["dependencies"])]
+        """The jobs that depend on this one, or on its job stream."""
+        wanted = {("jobId", job["id"]), ("jobStreamId", job["jobStreamId"])}
+        return [other for other in self.jobs if any(wanted & set(_targets(item)) for item in other["dependencies"])]
+
+
+def _targets(dependency: Json) -> list[tuple[str, str]]:
+    return [(key, dependency[key]) for key in ("jobId", "jobStreamId") if key in dependency]
