@@ -171,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # named by http.server
         """``GET /v1/models``."""
-        self.server.fake.take(Recorded(self.path, {name.lower(): value for name, value in self.headers.items()}))
+        self.server.fake.take(Recorded(self.path, self._lower_headers()))
         if self.path.endswith("/models"):
             self._json(200, {"object": "list", "data": [{"id": "scripted-model", "object": "model"}]})
         else:
@@ -199,6 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(reply, recorded)
         else:
             self._json(200, _completion(reply, recorded.body.get("model", "")))
+
+    def _lower_headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
 
     def _json(self, status: int, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
