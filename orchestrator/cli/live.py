@@ -64,11 +64,12 @@ def _headline(view: RunView, text: Messages, monotonic: float) -> Text:
 
 
 def _table(view: RunView, text: Messages, monotonic: float) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=False, header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim")
     table.add_column(text("column_source"), no_wrap=True)
     table.add_column(text("column_state"), no_wrap=True)
     table.add_column(text("column_time"), justify="right", no_wrap=True)
-    table.add_column(text("column_finding"), overflow="ellipsis", no_wrap=True)
+    # The finding takes what the others leave, and is cut there: a row never wraps and never squeezes its state.
+    table.add_column(text("column_finding"), ratio=1, overflow="ellipsis", no_wrap=True)
     for row in view.rows.values():
         table.add_row(
             Text(view.name_of(row)),

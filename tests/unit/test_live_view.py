@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from rich.console import Console
 
@@ -95,10 +96,14 @@ def test_live_view_leaves_the_answer_to_standard_output() -> None:
 
 
 def test_live_view_cuts_a_finding_to_the_width() -> None:
-    """A long finding never wraps its row."""
-    view = folded(*EVENTS, event(5, EventType.SOURCE_FINISHED, source="tws_status", outcome="ok", finding="x" * 500))
-    assert all(len(line) <= 60 for line in drawn(view, width=60))
-    assert len(drawn(view, width=60)) == 5
+    """A long finding neither wraps its row nor squeezes the name, the state or the time."""
+    end = event(
+        5, EventType.SOURCE_FINISHED, source="tws_status", outcome="not_started", latency_ms=250, finding="x" * 500
+    )
+    lines = drawn(folded(*EVENTS, end), width=60)
+    assert all(len(line) <= 60 for line in lines)
+    assert len(lines) == 5
+    assert re.match(r"tws_status  not started  0\.25 s  x{20,}… *$", lines[2])
 
 
 def test_live_display_writes_its_end_state() -> None:
