@@ -15,10 +15,11 @@ import pytest
 import yaml
 from pydantic import AliasChoices
 
+from orchestrator.celery_app import queue_names
 from orchestrator.config import EnvironmentModel
 
 ROOT = Path(__file__).parents[2]
-QUEUES = ("orchestrator", "tws_status", "rag_search", "log_cache", "metrics", "synthesis")
+QUEUES = queue_names()
 THIRD_PARTY_NAMES = {
     "flower": {"FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY"},
     "redis": {"REDIS_PASSWORD"},

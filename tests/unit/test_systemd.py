@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.celery_app import queue_names
+
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "ops" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
-QUEUES = ("orchestrator", "tws_status", "rag_search", "log_cache", "metrics", "synthesis")
+QUEUES = queue_names()
 
 
 def directives(unit: Path) -> dict[str, list[str]]:
