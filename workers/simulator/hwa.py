@@ -134,6 +134,9 @@ def _handler(state: _State, server: HwaSimulator) -> type[BaseHTTPRequestHandler
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
+    # Head and body in one packet, at once: else each answer waits 40 ms for the client's delayed acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     state: _State
     simulator: HwaSimulator
 

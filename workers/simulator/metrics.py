@@ -26,6 +26,8 @@ def _handler(body: bytes) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             found = self.path.split("?")[0] == "/metrics"
@@ -35,6 +37,7 @@ def _handler(body: bytes) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if found:
                 self.wfile.write(body)
+            self.wfile.flush()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name http.server gives it
             pass
