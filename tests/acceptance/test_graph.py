@@ -1,0 +1,205 @@
+"""The seed's API: on workers, without workers, without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.testing import stub_message
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Fleet
+
+pytestmark = pytest.mark.acceptance
+
+SCRIPT = """
+import asyncio, json, os, sys, time
+from orchestrator.config import ParallelConfig
+from orchestrator.graph import (FallbackParallelGraph, create_parallel_troubleshoot_graph, create_tws_agent_graph,
+                                parallel_troubleshoot)
+from orchestrator.errors import TroubleshootError
+asked = json.loads(sys.argv[1])
+config = ParallelConfig(**asked.get("config", {}))
+state = {"message": asked["message"], "user_id": "ana", "own_key": 1, "jobs": asked.get("jobs", [])}
+began = time.monotonic()
+try:
+    if asked["api"] == "function":
+        answer = asyncio.run(parallel_troubleshoot(asked["message"], job_name="BATCH001", config=config))
+    elif asked["api"] == "graph":
+        answer = create_parallel_troubleshoot_graph(config).invoke(state)
+    elif asked["api"] == "agent":
+        answer = create_tws_agent_graph(config).invoke(state)
+    elif asked["api"] == "stream":
+        async def follow():
+            return [event.type.value async for event in create_parallel_troubleshoot_graph(config).astream(state)]
+        answer = {"events": asyncio.run(follow())}
+    else:
+        answer = FallbackParallelGraph(config).invoke(state)
+except TroubleshootError as error:
+    answer = {"error": error.reason, "text": str(error)}
+print(json.dumps({**answer, "took": time.monotonic() - began}))
+"""
+
+
+def call(fleet: Fleet, api: str, message: str, **asked: Any) -> dict[str, Any]:
+    """Call the API in a process of its own, as the app would, with the fleet's environment."""
+    argument = json.dumps({"api": api, "message": message, **asked})
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, argument],
+        check=False,
+        env=fleet.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+CONFIG = {"node_timeout_seconds": 1, "total_timeout_seconds": 4}
+APP_READS = {"response", "metadata", "parallel_latency_ms", "total_latency_ms", "errors"}
+
+
+def test_parallel_troubleshoot_on_workers(running_fleet: Fleet) -> None:
+    """The function returns the keys that the app reads, from a run committed by the workers."""
+    answer = call(running_fleet, "function", stub_message({"metrics": {"sleep_seconds": 0.3}}), config=CONFIG)
+    assert set(answer) >= APP_READS
+    assert answer["metadata"]["committed_by"].startswith("synthesis:")
+    assert answer["metadata"]["parallel_execution"] is True
+    assert answer["metadata"]["sources_successful"] == 4
+    assert answer["errors"] == []
+    assert 300 <= answer["parallel_latency_ms"] < 1_000
+    assert answer["response"].strip()
+
+
+def test_the_graph_keeps_the_state_and_fills_in_the_answer(running_fleet: Fleet) -> None:
+    """A graph's state comes back with the app's own keys and the answer's."""
+    answer = call(running_fleet, "graph", stub_message({}), config=CONFIG)
+    assert (answer["user_id"], answer["own_key"]) == ("ana", 1)
+    assert set(answer) >= {
+        *("message", "intent", "confidence", "entities", "parallel_results", "aggregated_data"),
+        *APP_READS,
+    }
+    assert {result["source"] for result in answer["parallel_results"]} == set(BUILTIN_SOURCES)
+    assert set(answer["parallel_results"][0]) >= {"source", "data", "latency_ms", "success", "error"}
+    assert set(answer["aggregated_data"]) >= {
+        *("tws_status", "rag_results", "log_data", "metrics", "sources_available", "sources_failed"),
+    }
+
+
+def test_the_agent_graph_asks_what_the_question_needs(running_fleet: Fleet) -> None:
+    """Routed by the kind of question, a status question does not ask the knowledge base or the metrics."""
+    answer = call(running_fleet, "agent", "Qual o status do job BATCH001?", config=CONFIG)
+    asked = {result["source"] for result in answer["parallel_results"]}
+    assert answer["intent"] == "status"
+    assert "tws_status" in asked
+    assert asked < set(BUILTIN_SOURCES)
+
+
+def test_a_graph_streams_partial_results(running_fleet: Fleet) -> None:
+    """Each source's answer is an event before the final one."""
+    answer = call(running_fleet, "stream", stub_message({"metrics": {"sleep_seconds": 0.3}}), config=CONFIG)
+    events = answer["events"]
+    assert events.count("source_finished") == 4
+    assert events[-2:] == ["draft", "final"]
+
+
+def test_without_workers_the_sources_are_asked_in_process(fleet: Fleet) -> None:
+    """With Redis and no worker, the caller takes the run over after a second and commits it to the same run."""
+    answer = call(fleet, "function", stub_message({"log_cache": {"error": "sem log"}}), config=CONFIG)
+    assert answer["metadata"]["committed"] is True
+    assert answer["metadata"]["committed_by"] == "in-process"
+    assert answer["metadata"]["outcome"] == "partial"
+    assert [error["source"] for error in answer["errors"]] == ["log_cache"]
+    with fleet.client() as client:
+        report = client.get(answer["run_id"]).report
+        kinds = [event.type.value for event in client.stream(answer["run_id"])]
+    assert report is not None
+    assert report.response == answer["response"]
+    assert kinds.count("source_finished") == 4
+    assert kinds.count("final") == 1
+
+
+def test_without_workers_a_slow_source_still_ends_in_time(fleet: Fleet) -> None:
+    """In process too, a source that never returns is stopped and the answer comes by the deadline."""
+    answer = call(fleet, "function", stub_message({"metrics": {"sleep_seconds": 60}}), config=CONFIG)
+    assert answer["took"] <= 4.25
+    assert answer["metadata"]["outcome"] == "partial"
+    assert [error["reason"] for error in answer["errors"]] == ["soft_time_limit"]
+
+
+def test_without_redis_the_answer_is_given_and_not_stored(fleet: Fleet) -> None:
+    """With no store at all the sources are asked in process, and the metadata says that nothing was committed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        fleet.environ["REDIS_URL"] = f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+        answer = call(fleet, "function", stub_message({"metrics": {"sleep_seconds": 0.3}}), config=CONFIG)
+    assert answer["metadata"]["committed"] is False
+    assert answer["metadata"]["reason"] == "store_unreachable"
+    assert answer["metadata"]["outcome"] == "complete"
+    assert answer["parallel_latency_ms"] >= 300
+
+
+def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:
+    """FallbackParallelGraph answers with asyncio.gather alone, in about the time of the slowest source."""
+    fleet.environ.pop("REDIS_URL")
+    behaviours: dict[str, dict[str, object]] = {source: {"sleep_seconds": 0.5} for source in BUILTIN_SOURCES}
+    answer = call(fleet, "fallback", stub_message(behaviours), config=CONFIG)
+    assert answer["metadata"]["outcome"] == "complete"
+    assert answer["parallel_latency_ms"] < 1_000 < answer["metadata"]["sequential_equivalent_ms"]
+
+
+def test_without_worker_code_the_error_names_the_extra(fleet: Fleet, tmp_path: Path) -> None:
+    """Where the sources' code cannot be imported, the error says what to install, well before the deadline."""
+    (tmp_path / "stubs" / "resync_stub_sources.py").write_text("import not_installed_here\n", "utf-8")
+    answer = call(fleet, "function", "Job BATCH001 falhou", config=CONFIG)
+    assert answer["error"] == "workers_not_installed"
+    assert "resync-troubleshoot[workers]" in answer["text"]
+    assert answer["took"] < 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [({"config": {**CONFIG}, "jobs": ["../x"]}, "jobs"), ({"config": {**CONFIG}, "jobs": ["A' OR 1"]}, "jobs")],
+)
+def test_wrong_input_names_the_field(fleet: Fleet, asked: dict[str, Any], field: str) -> None:
+    """A job that is none is refused before anything is asked."""
+    answer = call(fleet, "graph", "Job falhou", **asked)
+    assert answer["error"] == "invalid_request"
+    assert answer["text"].startswith(field)
+
+
+def test_the_loop_of_the_caller_is_never_blocked(running_fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a run goes on, the caller's event loop keeps its beat."""
+    from orchestrator.config import ParallelConfig
+    from orchestrator.graph import parallel_troubleshoot
+
+    message = stub_message({"metrics": {"sleep_seconds": 0.5}})
+
+    async def scenario() -> float:
+        gaps, done = [0.0], asyncio.Event()
+
+        async def beat() -> None:
+            last = time.monotonic()
+            while not done.is_set():
+                await asyncio.sleep(0.01)
+                gaps.append(time.monotonic() - last)
+                last = time.monotonic()
+
+        heart = asyncio.create_task(beat())
+        await parallel_troubleshoot(message, config=ParallelConfig(**CONFIG), settings=running_fleet.settings)
+        done.set()
+        await heart
+        return max(gaps)
+
+    assert asyncio.run(scenario()) < 0.3

@@ -1,0 +1,228 @@
+"""The clients against a real Redis, and against one that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from tests_support import RedisServer
+
+from orchestrator.async_client import AsyncTroubleshootClient
+from orchestrator.celery_app import ORCHESTRATOR_QUEUE
+from orchestrator.client import TroubleshootClient
+from orchestrator.config import ParallelConfig, Settings
+from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, StoreUnreachable
+from orchestrator.models import EventType, RunOutcome, RunState, TroubleshootRequest
+
+SHORT = ParallelConfig(node_timeout_seconds=0.3, total_timeout_seconds=0.6)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TroubleshootClient]:
+    with TroubleshootClient(settings) as client:
+        yield client
+
+
+def test_a_submit_publishes_one_message(client: TroubleshootClient, redis_url: str) -> None:
+    """A submit puts one message on the orchestrator's queue, with the run's id as task id, root id and argument."""
+    run_id = client.submit(TroubleshootRequest(message="Job BATCH001 falhou"))
+    with redis.Redis.from_url(redis_url, decode_responses=True) as raw:
+        messages = raw.lrange("resync:troubleshoot:mq:orchestrator", 0, -1)
+    assert len(messages) == 1
+    assert f'"id": "{run_id}"' in messages[0]
+    assert f'"root_id": "{run_id}"' in messages[0]
+    assert "BATCH001" not in messages[0]
+
+
+def test_an_idempotent_submit_publishes_once(client: TroubleshootClient) -> None:
+    """The same idempotency key gives the same run and no second message."""
+    request = TroubleshootRequest(message="x")
+    assert client.submit(request, idempotency_key="k") == client.submit(request, idempotency_key="k")
+    assert client.store.queue_length(ORCHESTRATOR_QUEUE) == 1
+
+
+def test_a_secret_in_the_question_is_stored_nowhere(client: TroubleshootClient, redis_url: str) -> None:
+    """A password in the message is masked before anything reaches Redis."""
+    client.submit(TroubleshootRequest(message="Job BATCH001 falhou, senha: Segredo!2026x"))
+    with redis.Redis.from_url(redis_url) as raw:
+        for key in raw.keys("*"):
+            assert b"Segredo" not in raw.dump(key), key
+            if raw.type(key) == b"hash":
+                assert b"Segredo" not in b"".join(raw.hgetall(key).values())
+            if raw.type(key) == b"stream":
+                assert b"Segredo" not in repr(raw.xrange(key)).encode()
+
+
+@pytest.mark.parametrize("run_id", ["short", "x" * 65, "with space 1", "../../etc", "çççççççç"])
+def test_a_run_id_that_is_none_is_refused(client: TroubleshootClient, run_id: str) -> None:
+    """A client's own run id must be a plain word; the error names the field."""
+    with pytest.raises(InvalidRequest, match="run_id"):
+        client.submit(TroubleshootRequest(message="x"), run_id=run_id)
+
+
+def test_a_waiting_client_ends_the_run_at_its_deadline(client: TroubleshootClient) -> None:
+    """Without workers and watchers the client returns at the deadline, not before, with a committed answer."""
+    began = time.monotonic()
+    report = client.result(client.submit(TroubleshootRequest(message="x", config=SHORT)))
+    assert 0.35 <= time.monotonic() - began <= 0.6 + 0.25
+    assert (report.outcome, report.committed, report.committed_by) == (RunOutcome.TIMED_OUT, True, "client")
+    assert {failure.reason for failure in report.errors} == {"not_started"}
+
+
+def test_a_result_can_be_waited_for_in_steps(client: TroubleshootClient) -> None:
+    """A caller's own timeout ends its wait and leaves the run alone."""
+    run_id = client.submit(TroubleshootRequest(message="x"))
+    with pytest.raises(TimeoutError, match="goes on"):
+        client.result(run_id, timeout_seconds=0.1)
+    assert client.get(run_id).state is RunState.ACCEPTED
+
+
+def test_a_stream_resumes_after_an_event(client: TroubleshootClient) -> None:
+    """Resuming after the first event gives the rest; resuming after the last gives nothing, at once."""
+    run_id = client.submit(TroubleshootRequest(message="x", config=SHORT))
+    events = list(client.stream(run_id))
+    assert [event.type for event in events] == [EventType.ACCEPTED, EventType.FINAL]
+    assert list(client.stream(run_id, after=events[0].id)) == events[1:]
+    assert list(client.stream(run_id, after=events[-1].id)) == []
+    with pytest.raises(InvalidRequest):
+        client.stream(run_id, after="nonsense")
+
+
+def test_unknown_runs_are_not_found(client: TroubleshootClient) -> None:
+    """Every call on a run that is not stored says RunNotFound, and none hangs."""
+    for call in (client.get, client.result, client.cancel, lambda run_id: list(client.stream(run_id))):
+        with pytest.raises(RunNotFound, match="nope-nope"):
+            call("nope-nope")
+
+
+def test_cancel_says_how_the_run_stands(client: TroubleshootClient) -> None:
+    """Cancelling twice leaves the run cancelled; its result is a report of a cancelled run."""
+    run_id = client.submit(TroubleshootRequest(message="x"))
+    assert client.cancel(run_id).state is RunState.CANCELLED
+    assert client.cancel(run_id).state is RunState.CANCELLED
+    assert client.result(run_id).outcome is RunOutcome.CANCELLED
+    assert [row.run_id for row in client.list()] == [run_id]
+
+
+def test_a_wrong_password_is_a_configuration_error(redis_url: str) -> None:
+    """A password that Redis refuses is told as such, and the message does not hold it."""
+    wrong = redis_url.replace("redis://:", "redis://:wrong-")
+    with TroubleshootClient(Settings.from_env({"REDIS_URL": wrong})) as client:
+        with pytest.raises(ConfigurationError, match="REDIS_URL") as raised:
+            client.submit(TroubleshootRequest(message="x"))
+        assert "wrong-" not in str(raised.value)
+
+
+def test_a_refused_connection_fails_within_a_second() -> None:
+    """With nothing listening, a submit fails as store_unreachable in under one second."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+        with TroubleshootClient(Settings.from_env({"REDIS_URL": url})) as client:
+            began = time.monotonic()
+            with pytest.raises(StoreUnreachable):
+                client.submit(TroubleshootRequest(message="x"))
+            assert time.monotonic() - began < 1.0
+
+
+def test_a_server_that_never_answers_fails_within_a_second() -> None:
+    """With a server that accepts and says nothing, a submit fails in under one second."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        with TroubleshootClient(Settings.from_env({"REDIS_URL": url})) as client:
+            began = time.monotonic()
+            with pytest.raises(StoreUnreachable):
+                client.submit(TroubleshootRequest(message="x"))
+            assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_redis_gone_in_mid_run_never_hangs_the_client(own_redis: RedisServer, how: str) -> None:
+    """When Redis dies or freezes under a waiting client, it returns by the deadline plus 250 ms, uncommitted."""
+    config = ParallelConfig(node_timeout_seconds=0.5, total_timeout_seconds=1.5)
+    with TroubleshootClient(Settings.from_env({"REDIS_URL": own_redis.url})) as client:
+        began = time.monotonic()
+        run_id = client.submit(TroubleshootRequest(message="x", config=config))
+        threading.Timer(0.4, own_redis.kill if how == "killed" else own_redis.freeze).start()
+        report = client.result(run_id)
+        took = time.monotonic() - began
+    assert took <= 1.5 + 0.25, took
+    assert (report.committed, report.reason, report.outcome) == (False, "store_unreachable", RunOutcome.TIMED_OUT)
+    assert "Redis" in report.response
+
+
+def test_redis_gone_never_hangs_the_async_client(own_redis: RedisServer) -> None:
+    """The async client holds the same bound, and its loop is never blocked meanwhile."""
+    config = ParallelConfig(node_timeout_seconds=0.5, total_timeout_seconds=1.5)
+
+    async def scenario() -> tuple[float, float, bool]:
+        gaps, done = [0.0], asyncio.Event()
+
+        async def beat() -> None:
+            last = time.monotonic()
+            while not done.is_set():
+                await asyncio.sleep(0.01)
+                now = time.monotonic()
+                gaps.append(now - last)
+                last = now
+
+        heart = asyncio.create_task(beat())
+        client = AsyncTroubleshootClient(Settings.from_env({"REDIS_URL": own_redis.url}))
+        began = time.monotonic()
+        run_id = await client.submit(TroubleshootRequest(message="x", config=config))
+        asyncio.get_running_loop().call_later(0.4, own_redis.freeze)
+        report = await client.result(run_id)
+        took = time.monotonic() - began
+        done.set()
+        await heart
+        own_redis.thaw()
+        await client.close()
+        return took, max(gaps), report.committed
+
+    took, gap, committed = asyncio.run(scenario())
+    assert took <= 1.5 + 0.25
+    assert gap < 0.2
+    assert not committed
+
+
+def test_the_async_client_does_what_the_sync_one_does(settings: Settings) -> None:
+    """Submit, stream, resume, get, list, cancel and result on an event loop."""
+
+    async def scenario() -> None:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(TroubleshootRequest(message="x", config=SHORT), idempotency_key="k")
+            assert await client.submit(TroubleshootRequest(message="x"), idempotency_key="k") == run_id
+            events = [event async for event in client.stream(run_id)]
+            assert [event.type for event in events] == [EventType.ACCEPTED, EventType.FINAL]
+            assert [event async for event in client.stream(run_id, after=events[0].id)] == events[1:]
+            assert [event async for event in client.stream(run_id, after=events[1].id)] == []
+            report = await client.result(run_id)
+            assert report.outcome is RunOutcome.TIMED_OUT
+            assert (await client.get(run_id)).report == report
+            assert [row.run_id for row in await client.list()] == [run_id]
+            other = await client.submit(TroubleshootRequest(message="y"))
+            with pytest.raises(TimeoutError):
+                await client.result(other, timeout_seconds=0.1)
+            assert (await client.cancel(other)).state is RunState.CANCELLED
+            with pytest.raises(RunNotFound):
+                await client.result("nope-nope")
+
+    asyncio.run(scenario())
+
+
+def test_importing_the_client_is_light() -> None:
+    """The app's import of the client loads no source client, no model SDK and no live view."""
+    code = (
+        "import sys, orchestrator.graph, orchestrator.client;"
+        "print([m for m in ('httpx2', 'openai', 'rich', 'workers', 'prometheus_client') if m in sys.modules])"
+    )
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
