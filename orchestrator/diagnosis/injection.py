@@ -42,8 +42,15 @@ def find_planted(evidence: Sequence[Evidence], language: Language) -> tuple[str,
     for item in evidence:
         line = _planted_line(item)
         if line:
-            found.append(_FOUND[language].format(id=item.id, quote=line[:_QUOTE_CHARS]))
+            # Without its command: what stands in an answer gets copied to a prompt sooner or later.
+            quote = _STEP.sub("[...]", line)[:_QUOTE_CHARS]
+            found.append(_FOUND[language].format(id=item.id, quote=quote))
     return tuple(found[:MAX_REPORTED])
+
+
+def is_planted(text: str) -> bool:
+    """Whether ``text`` addresses its reader with an instruction: such a line is never quoted as a cause."""
+    return _PLANTED.search(text) is not None
 
 
 class PlantedSteps:

@@ -91,7 +91,7 @@ class FragmentRenderer:
         except ValidationError:
             return ""
         claim = self._checker.check(written.to_claim())
-        if claim is None or is_mutating_command(claim.text):
+        if claim is None or is_mutating_command(claim.text) or self._obeys(claim.text):
             return ""
         return f"- {claim.text} [{', '.join(claim.evidence_ids)}]\n"
 

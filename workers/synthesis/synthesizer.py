@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
+from orchestrator.diagnosis.rules import REQUIRED_MISSING_CAP, STALE_CAP
 from orchestrator.models import Diagnosis, Language
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
 from workers.config import LlmSettings
@@ -22,8 +23,8 @@ from workers.synthesis.fragments import FragmentPacer, FragmentRenderer
 from workers.synthesis.prompt import Prompt, build_prompt, repair_messages
 from workers.synthesis.scanner import AnswerScanner
 
-MISSING_SOURCE_CONFIDENCE = 0.5
-"""Most that an answer may claim for itself when a required source did not answer."""
+SETTLE_SECONDS = 0.05
+"""Kept free of the time given, so that a failure's figures are back before the caller stops waiting."""
 MIN_RETRY_SECONDS = 1.0
 """With less than this left, neither a repair nor a fallback model is worth asking."""
 PRIMARY_SHARE = 0.5
@@ -91,7 +92,8 @@ class LlmSynthesizer:
         rate_limited, timeout, connection, bad_json, empty or invalid, and whatever ``emit`` raises.
         """
         own = self._settings.timeout_seconds
-        deadline = Deadline.after(timeout_seconds if own is None else min(own, timeout_seconds))
+        limit = max(timeout_seconds - SETTLE_SECONDS, timeout_seconds / 2)
+        deadline = Deadline.after(limit if own is None else min(own, limit))
         prompt = build_prompt(
             case,
             max_tokens=self._settings.max_prompt_tokens,
@@ -179,8 +181,9 @@ class LlmSynthesizer:
     def _checked(self, job: _Job, answer: ModelAnswer) -> tuple[Diagnosis, CheckReport]:
         """The diagnosis that may be shown. Raises AnswerUnusable when nothing of it stands."""
         case, prompt, draft = job.case, job.prompt, job.case.draft
-        diagnosis = _without_obedience(to_diagnosis(answer, draft), prompt, _language(case))
-        cap = MISSING_SOURCE_CONFIDENCE if _required_is_missing(case) else None
+        diagnosis = _without_obedience(to_diagnosis(answer, draft), job)
+        # The rules have judged what is missing or stale: a model may not be surer than they allow.
+        cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None
         checked, report = check_diagnosis(
             diagnosis, prompt.evidence, confidence_cap=cap, question_codes=_question_codes(case)
         )
@@ -246,11 +249,23 @@ def _required_is_missing(case: Case) -> bool:
     return bool(required - answered)
 
 
-def _without_obedience(diagnosis: Diagnosis, prompt: Prompt, language: Language) -> Diagnosis:
-    """Steps that repeat an instruction planted in the evidence go; the planting itself is reported."""
-    planted = PlantedSteps(prompt.evidence)
-    kept = tuple(a for a in diagnosis.actions if not planted.obeyed_by(f"{a.text}\n{a.command or ''}"))
-    prevention = tuple(text for text in diagnosis.prevention if not planted.obeyed_by(text))
-    found = find_planted(prompt.evidence, language)
-    suspicious = tuple(dict.fromkeys((*found, *diagnosis.suspicious)))
-    return diagnosis.model_copy(update={"actions": kept, "prevention": prevention, "suspicious": suspicious})
+def _without_obedience(diagnosis: Diagnosis, job: _Job) -> Diagnosis:
+    """Whatever repeats a command planted in the evidence goes; the planting itself is reported."""
+    planted = PlantedSteps(job.prompt.evidence)
+    draft = job.case.draft
+    found = find_planted(job.prompt.evidence, _language(job.case))
+    written = (text for text in diagnosis.suspicious if not planted.obeyed_by(text))
+    return diagnosis.model_copy(
+        update={
+            "summary": draft.summary if planted.obeyed_by(diagnosis.summary) else diagnosis.summary,
+            "root_cause": draft.root_cause if planted.obeyed_by(diagnosis.root_cause) else diagnosis.root_cause,
+            "claims": tuple(claim for claim in diagnosis.claims if not planted.obeyed_by(claim.text)),
+            "actions": tuple(
+                action
+                for action in diagnosis.actions
+                if not planted.obeyed_by(f"{action.text}\n{action.command or ''}")
+            ),
+            "prevention": tuple(text for text in diagnosis.prevention if not planted.obeyed_by(text)),
+            "suspicious": tuple(dict.fromkeys((*found, *written))),
+        }
+    )
