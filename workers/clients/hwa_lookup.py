@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from orchestrator.errors import SourceError
@@ -37,6 +38,9 @@ WIDE_PAGE = 500
 MAX_RELATED = 30
 MAX_ISSUES = 20
 
+NO_OBJECT: JsonObject = {}
+NO_OBJECTS: tuple[JsonObject, ...] = ()
+
 T = TypeVar("T")
 
 
@@ -51,10 +55,10 @@ class Findings:
     candidates: list[JobFacts] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    async def part(self, name: str, asking: Awaitable[T], default: T) -> T:
-        """The answer of ``asking``, or ``default`` with a note."""
+    async def part(self, name: str, ask: Callable[[], Awaitable[T]], default: T) -> T:
+        """The answer of ``ask``, or ``default`` with a note."""
         try:
-            return await asking
+            return await ask()
         except SourceError as error:  # an id that cannot stand in a query is as little a reason to fail as the server
             self.notes.append(f"{name}: {error.reason}")
             return default
@@ -104,11 +108,11 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings,
         findings.notes.append(f"{summary.name}: the server gave no id, so no details")
         return summary
     detail, before, after, issues, stream_status, _, log = await asyncio.gather(
-        findings.part("job details", session.job(summary.id), found),
-        findings.part("predecessors", session.predecessors(summary.id), Page()),
-        findings.part("successors", session.successors(summary.id), Page()),
-        findings.part("issues", _issues(session, summary), ()),
-        findings.part("job stream", _stream_status(session, summary), ""),
+        findings.part("job details", partial(session.job, summary.id), found),
+        findings.part("predecessors", partial(session.predecessors, summary.id), Page()),
+        findings.part("successors", partial(session.successors, summary.id), Page()),
+        findings.part("issues", partial(_issues, session, summary), NO_OBJECTS),
+        findings.part("job stream", partial(_stream_status, session, summary), ""),
         gather_workstations(session, (summary.workstation,), findings),
         _log_of_failed_run(session, found, findings) if with_log else _nothing(),
     )
@@ -182,7 +186,7 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], finding
 
     async def one(name: str) -> None:
         page = await findings.part(
-            f"workstation {name}", session.search_workstations(Oql.equals("name", name), limit=10), None
+            f"workstation {name}", partial(session.search_workstations, Oql.equals("name", name), limit=10), None
         )
         if page is None:
             return
@@ -227,7 +231,8 @@ async def _with_resources(
     found: list[RelatedFacts] = []
     for item in related:
         if item.kind == "resource" and item.satisfied is not True and len(found) < 5:
-            holders = await findings.part(f"resource {item.name}", _holders(session, item.name), "")
+            ask = partial(_holders, session, item.name)
+            holders = await findings.part(f"resource {item.name}", ask, "")
             item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
         found.append(item)
     return tuple(found)

@@ -34,11 +34,12 @@ class JobRef:
     def matches(self, job: Mapping[str, Any]) -> bool:
         """Whether a JobInPlanV2 can be the one that was named. A field the server left out rules nothing out."""
         workstations = {_tail(job.get("workstation")), _tail(job.get("jobStreamWorkstation"))} - {""}
+        folder = text(job.get("folder"), 800)
         checks = (
             (self.job, {text(job.get("name"))} - {""}),
             (self.stream, {text(job.get("jobStreamName"))} - {""}),
             (self.workstation, workstations),
-            (self.folder, {text(job.get("folder"), 800).strip("/")} - {""}),
+            (self.folder, {folder.strip("/") or "/"} if folder else set()),
         )
         return all(not wanted or not found or _has(wanted, found) for wanted, found in checks)
 

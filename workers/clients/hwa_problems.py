@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from orchestrator.payloads import JobFacts
 from workers.clients.hwa import HwaSession, JsonObject, Page
@@ -24,6 +25,7 @@ from workers.clients.oql import Oql
 MAX_PROBLEMS = 20
 DEEP_JOBS = 2
 """Problem jobs that are looked into with their log and neighbours."""
+NO_STREAMS: dict[str, str] = {}
 _BLOCKED_SUBSTATUS = (
     "READY_WAITING_FOR_LIMIT",
     "READY_WAITING_FOR_AGENT",
@@ -70,8 +72,8 @@ async def plan_problems(session: HwaSession, findings: Findings) -> str:
     failed = Oql.any_of("jobruns.compositeStatus.status", FAILED)
     jobs, streams, stations = await asyncio.gather(
         search_tolerantly(session, failed, lambda job: job.status in FAILED, findings),
-        findings.part("job streams", _stuck_streams(session), {}),
-        findings.part("workstations", session.search_workstations(None, limit=WIDE_PAGE), Page()),
+        findings.part("job streams", partial(_stuck_streams, session), NO_STREAMS),
+        findings.part("workstations", partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
     )
     known = {text(job.get("id")) for job in jobs}
     bad = [

@@ -13,7 +13,7 @@ from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult, SourceSpec
 from workers.clients.hwa import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession
 from workers.clients.hwa_instances import TwsInstance, TwsInstances, load_instances
-from workers.clients.hwa_lookup import Findings, find_jobs, gather_job
+from workers.clients.hwa_lookup import NO_OBJECT, Findings, find_jobs, gather_job
 from workers.clients.hwa_notation import parse_job, parse_job_stream, parse_workstation
 from workers.clients.hwa_parsing import parse_job as job_facts
 from workers.clients.hwa_parsing import qualified_job, text
@@ -52,7 +52,7 @@ class TwsStatusSource:
         instance = self.instances.get(request.tws_instance_id)
         session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
         findings = Findings()
-        engine = asyncio.ensure_future(findings.part("engine", session.engine_info(), {}))
+        engine = asyncio.ensure_future(findings.part("engine", session.engine_info, NO_OBJECT))
         try:
             problems_asked = await self._ask(session, request, findings)
             info = await engine
