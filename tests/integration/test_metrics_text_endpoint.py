@@ -114,7 +114,7 @@ def test_values_concerns_and_missing_series(
     assert [facts.concern for facts in payload.series] == [words, "", ""]
     assert words in result.finding
     assert [item.id for item in result.evidence] == ["metrics:1", "metrics:2", "metrics:3"]
-    assert result.evidence[0].text == f"api_error_rate = 12% ({words})"
+    assert result.evidence[0].text == f"api_error_rate = 12%: {words}"
     assert result.where == server.url
 
 

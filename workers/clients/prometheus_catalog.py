@@ -13,12 +13,12 @@ from orchestrator.models import Language
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One figure. ``limit`` is in ``unit``; a value beyond it (``bad``: above or below) is a concern."""
+    """One figure. ``limit`` is in ``unit``; a value beyond it (``bad``: above or below) is a concern, None never."""
 
     name: str
     unit: Literal["ratio", "count", "seconds"]
     bad: Literal["high", "low"]
-    limit: float
+    limit: float | None
     label: dict[Language, str]
     text_names: tuple[str, ...] = ()
     """Names in an exposition text, first match wins; a name ending in ``_percent`` is divided by 100."""
@@ -27,11 +27,13 @@ class Series:
 
     def is_beyond(self, value: float) -> bool:
         """Whether the value is a concern."""
+        if self.limit is None:
+            return False
         return value > self.limit if self.bad == "high" else value < self.limit
 
     def concern(self, value: float, language: Language) -> str:
         """Why the value is a concern, in the user's language, or an empty string."""
-        if not self.is_beyond(value):
+        if self.limit is None or not self.is_beyond(value):
             return ""
         words = _ABOVE if self.bad == "high" else _BELOW
         return words[language].format(

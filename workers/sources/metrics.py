@@ -1,37 +1,28 @@
-"""The ``metrics`` source: the figures around a failure, from an exposition text."""
+"""The ``metrics`` source: the figures around a failure, from the Prometheus HTTP API or an exposition text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
-from orchestrator.models import Evidence, Language, SourceOutcome, SourceRequest
+from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import FetchResult, SourceSpec
+from workers.clients.prometheus import Answer, PrometheusClient, Sample
 from workers.clients.prometheus_catalog import DEFAULT_SERIES, Series
 from workers.clients.prometheus_http import MetricsHttp
-from workers.clients.prometheus_text import MAX_BODY_BYTES, NotExposition, Reading, parse_exposition
+from workers.clients.prometheus_queries import Query, load_queries
+from workers.clients.prometheus_text import MAX_BODY_BYTES, NotExposition, parse_exposition
 from workers.config import MetricsSettings
 from workers.sources.limits import call_limit_seconds
+from workers.sources.metrics_report import build_evidence, describe, facts_of
 
-_TEXTS = {
-    Language.PT_BR: {
-        "fine": "{count} métrica(s) sem alerta",
-        "none": "nenhuma das {count} métricas procuradas está publicada",
-        "missing": "sem dados: {names}",
-    },
-    Language.EN: {
-        "fine": "{count} metric(s), none of concern",
-        "none": "none of the {count} metrics looked for is published",
-        "missing": "no data: {names}",
-    },
-    Language.ES: {
-        "fine": "{count} métrica(s) sin alerta",
-        "none": "ninguna de las {count} métricas buscadas está publicada",
-        "missing": "sin datos: {names}",
-    },
-}
+_API_SHARE = 0.6
+"""Of the time, for the HTTP API when there is a text to fall back to."""
+_INSTANT_SHARE = 0.6
+"""Of the API's time, for the newest values; the ranges get what is left."""
 
 
 class MetricsSource:
@@ -39,7 +30,10 @@ class MetricsSource:
 
     def __init__(self, settings: MetricsSettings) -> None:
         token = settings.token.get_secret_value() if settings.token else None
+        self._queries = load_queries(settings.queries_file)
         self._text = MetricsHttp(settings.text_url, token=token) if settings.text_url else None
+        self._api_http = MetricsHttp(settings.prometheus_url, token=token) if settings.prometheus_url else None
+        self._api = PrometheusClient(self._api_http) if self._api_http else None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> MetricsSource:
@@ -47,29 +41,93 @@ class MetricsSource:
         return cls(MetricsSettings.from_env(environ))
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """Read the series of interest within the request's limit.
+        """Read the series of interest within the request's limit; the text stands in when the API cannot be asked.
 
         Raises SourceError: ``not_configured``, ``unreachable``, ``timeout``, ``tls``, ``unauthorized``,
-        ``http_status`` or ``bad_format``.
+        ``http_status``, ``bad_format`` or ``bad_query``.
         """
+        deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
+        note = ""
+        if self._api is not None and self._api_http is not None:
+            share = _API_SHARE if self._text is not None else 1.0
+            try:
+                return await self._fetch_api(
+                    self._api, self._api_http.shown_url, request, Deadline.after(deadline.remaining() * share)
+                )
+            except SourceError as error:
+                if self._text is None:
+                    raise
+                note = f"the HTTP API could not be asked ({error.reason}); the exposition text was read instead"
         if self._text is None:
             raise SourceError(
                 "no metrics are configured: set RESYNC_PROMETHEUS_URL (HTTP API) or RESYNC_METRICS_URL (text)",
                 reason="not_configured",
             )
-        return await self._fetch_text(self._text, request)
+        return await self._fetch_text(self._text, request, deadline, note)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._text is not None:
-            await self._text.close()
+        for http in (self._text, self._api_http):
+            if http is not None:
+                await http.close()
 
-    async def _fetch_text(self, http: MetricsHttp, request: SourceRequest) -> FetchResult:
-        limit = call_limit_seconds(request.limit_seconds)
-        body = await http.get(timeout_seconds=limit, max_bytes=MAX_BODY_BYTES)
-        text = body.text
-        if body.is_cut:  # the last line is broken off in the middle
-            text = text.rpartition("\n")[0]
+    async def _fetch_api(
+        self, api: PrometheusClient, where: str, request: SourceRequest, deadline: Deadline
+    ) -> FetchResult:
+        workstations = request.routing.entities.workstations
+        language = request.routing.language
+        queries = self._queries.select(request.routing.intent, has_workstation=bool(workstations))
+        try:
+            texts = [query.expand(workstations, label=self._queries.workstation_label) for query in queries]
+        except ValueError as error:
+            raise SourceError(str(error), reason="invalid_value") from None
+        answers = await api.instant(texts, timeout_seconds=deadline.remaining() * _INSTANT_SHARE)
+        problems = [
+            f"{query.series.name}: {answer.problem or 'not answered in time'}"
+            for query, answer in zip(queries, answers, strict=True)
+            if answer.problem or answer.is_late
+        ]
+        worst = [_worst(query, answer) for query, answer in zip(queries, answers, strict=True)]
+        there = [(query, text, sample) for query, text, sample in zip(queries, texts, worst, strict=True) if sample]
+        if not there and problems:
+            # Nothing found and not everything heard is not the same as nothing there.
+            late = any(answer.is_late for answer in answers)
+            raise SourceError(f"{where}: {problems[0]}", reason="timeout" if late else "bad_query")
+        summaries = await api.summaries(
+            [(text, sample) for _, text, sample in there],
+            range_seconds=self._queries.range_seconds,
+            timeout_seconds=deadline.remaining(),
+        )
+        found = [
+            (query.series, facts_of(query.series, sample.value, sample.labels, language, summary))
+            for (query, _, sample), summary in zip(there, summaries, strict=True)
+        ]
+        without_range = sum(summary is None for summary in summaries)
+        if without_range:
+            problems.append(f"{without_range} ranges not read in time")
+        payload = MetricsPayload(
+            backend="prometheus",
+            series=tuple(facts for _, facts in found),
+            missing=tuple(query.series.name for query, sample in zip(queries, worst, strict=True) if sample is None),
+        )
+        seconds = self._queries.range_seconds
+        at = datetime.fromtimestamp(there[0][2].at, UTC) if there else None
+        return FetchResult(
+            outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
+            data=payload.model_dump(mode="json"),
+            evidence=build_evidence(found, language, where=where, at=at, range_seconds=seconds),
+            finding=describe(payload, language),
+            asked=(*texts, f"newest values, the last {seconds} s, and the same {seconds} s a day before"),
+            where=where,
+            truncated="; ".join(problems) or None,
+        )
+
+    async def _fetch_text(
+        self, http: MetricsHttp, request: SourceRequest, deadline: Deadline, note: str
+    ) -> FetchResult:
+        body = await http.get(timeout_seconds=max(0.05, deadline.remaining()), max_bytes=MAX_BODY_BYTES)
+        # A cut body's last line is broken off in the middle.
+        text = body.text.rpartition("\n")[0] if body.is_cut else body.text
         try:
             exposition = parse_exposition(text, DEFAULT_SERIES)
         except NotExposition as error:
@@ -83,16 +141,17 @@ class MetricsSource:
             if reading is None:
                 missing.append(series.name)
             else:
-                found.append((series, _facts(series, reading, language)))
+                found.append((series, facts_of(series, reading.value, reading.labels, language)))
         payload = MetricsPayload(backend="text", series=tuple(facts for _, facts in found), missing=tuple(missing))
         cuts = [
+            note,
             f"the body was read up to {MAX_BODY_BYTES} bytes" if body.is_cut else "",
             f"{exposition.unreadable_lines} unreadable lines" if exposition.unreadable_lines else "",
         ]
         return FetchResult(
             outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
-            evidence=build_evidence(found, language, where=http.shown_url, now=datetime.now(UTC)),
+            evidence=build_evidence(found, language, where=http.shown_url, at=None),
             finding=describe(payload, language),
             asked=(f"GET {http.shown_url} (newest values)",),
             where=http.shown_url,
@@ -100,52 +159,9 @@ class MetricsSource:
         )
 
 
-def _facts(series: Series, reading: Reading, language: Language) -> SeriesFacts:
-    return SeriesFacts(
-        name=series.name,
-        value=reading.value,
-        unit=series.unit,
-        labels={name: value[:200] for name, value in list(reading.labels.items())[:10]},
-        concern=series.concern(reading.value, language),
-    )
-
-
-def build_evidence(
-    found: Sequence[tuple[Series, SeriesFacts]], language: Language, *, where: str, now: datetime
-) -> tuple[Evidence, ...]:
-    """One item per series, those of concern first."""
-    ordered = sorted(found, key=lambda pair: not pair[1].concern)
-    return tuple(
-        Evidence(
-            id=f"metrics:{number}",
-            source="metrics",
-            kind="metric",
-            title=series.label[language],
-            text=_sentence(series, facts),
-            where=where,
-            when=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-        for number, (series, facts) in enumerate(ordered, start=1)
-    )
-
-
-def _sentence(series: Series, facts: SeriesFacts) -> str:
-    labels = ",".join(f'{name}="{value}"' for name, value in sorted(facts.labels.items()))
-    name = f"{facts.name}{{{labels}}}" if labels else facts.name
-    value = "" if facts.value is None else series.format(facts.value)
-    return f"{name} = {value}" + (f" ({facts.concern})" if facts.concern else "")
-
-
-def describe(payload: MetricsPayload, language: Language) -> str:
-    """One line for the live view, in the user's language."""
-    texts = _TEXTS[language]
-    if not payload.series:
-        return texts["none"].format(count=len(payload.missing))
-    concerns = [facts.concern for facts in payload.series if facts.concern]
-    parts = concerns[:3] or [texts["fine"].format(count=len(payload.series))]
-    if payload.missing:
-        parts.append(texts["missing"].format(names=", ".join(payload.missing)))
-    return "; ".join(parts)
+def _worst(query: Query, answer: Answer) -> Sample | None:
+    pick = max if query.series.bad == "high" else min
+    return pick(answer.samples, key=lambda sample: sample.value, default=None)
 
 
 SPEC = SourceSpec(name="metrics", create=MetricsSource.from_env, per_job=False)
