@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orchestrator.diagnosis.catalogue import Category
+from orchestrator.diagnosis.injection import find_planted
 from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, STALE_DAYS, elapsed_ratio
-from orchestrator.diagnosis.rules_missing import missing_evidence, suspicious_content
-from orchestrator.diagnosis.rules_scene import FAILED_STATES, Finding, Scene, build_scenes, focus_on
+from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, STALE_DAYS, age_of, elapsed_ratio
+from orchestrator.diagnosis.rules_missing import missing_evidence
+from orchestrator.diagnosis.rules_scene import (
+    FAILED_STATES,
+    Finding,
+    Scene,
+    build_scenes,
+    focus_on,
+    qualified,
+    short_name,
+)
 from orchestrator.diagnosis.rules_tell import Group, tell, tell_knowledge
 from orchestrator.models import (
     AggregatedData,
@@ -24,7 +33,7 @@ from orchestrator.models import (
     SourceEnvelope,
     TroubleshootRequest,
 )
-from orchestrator.payloads import JobFacts
+from orchestrator.payloads import JobFacts, SeriesFacts
 from orchestrator.pipelines import Reduce, reduce_of
 from orchestrator.router import route
 
@@ -54,7 +63,7 @@ def diagnose(
     cap = confidence_cap(plan, envelopes, scenes)
     groups = [group for scene in scenes for group in _groups(scene, cap)]
     missing = missing_evidence(language, plan, envelopes, scenes)
-    suspicious = suspicious_content(language, envelopes)
+    suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence], language)
     if plan is not None and reduce_of(plan.pipeline) is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups):
         told = tell_knowledge(scenes, routing)
         if told is not None:
@@ -124,17 +133,41 @@ def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> 
     causes = {job: group for group in groups for job in group.jobs if job in failed}
     kept: list[Group] = []
     for group in groups:
-        cause = causes.get(_short(group.top.facts.get("predecessor", "")))
+        cause = causes.get(short_name(group.top.facts.get("predecessor", "")))
         if group.top.category is Category.PREDECESSOR_FAILED and cause is not None and cause is not group:
             cause.held += [job for job in group.jobs if job not in cause.held]
             cause.top.supports += [item for item in group.top.supports if item not in cause.top.supports]
         else:
             kept.append(group)
-    return kept
+    return [_as_seen_from_the_stream(group) for group in kept]
 
 
-def _short(name: str) -> str:
-    return name.rsplit(".", 1)[-1].rsplit("/", 1)[-1]
+def _as_seen_from_the_stream(group: Group) -> Group:
+    """Asked why a stream does not advance, the answer is the job that holds it; why that one failed comes second."""
+    cause, job = group.top, group.scene.job
+    if job is None or not group.held or not (group.scene.entities.job_streams or job.job_stream_status == "STUCK"):
+        return group
+    language, code = group.scene.language, group.scene.return_code
+    names = ", ".join(group.held[:5])
+    claim = Claim(
+        text=say(language, "holds_stream", job=job.name, count=len(group.held), names=names),
+        evidence_ids=tuple(cause.supports[:3]),
+    )
+    seen = Finding(
+        Category.PREDECESSOR_FAILED,
+        round(max(cause.confidence, min(0.9, cause.confidence + 0.3)), 2),
+        supports=list(cause.supports),
+        facts={
+            "stream": job.job_stream,
+            "predecessor": job.name,
+            "predecessor_job": qualified(job, job.name),
+            "predecessor_rc": "" if code is None else str(code),
+        },
+        claims=[*cause.claims, claim],
+        job=job.name,
+        workstation=job.workstation,
+    )
+    return Group(group.scene, [seen, *group.ranked], group.jobs, group.held)
 
 
 def _weight(group: Group) -> tuple[float, int]:
@@ -158,12 +191,30 @@ def _ranked(scene: Scene, cap: float) -> list[Finding]:
             best[finding.category] = finding if other is None else _merged(other, finding)
     findings = sorted(best.values(), key=lambda finding: finding.confidence, reverse=True)
     if not findings:
-        return [Finding(Category.UNKNOWN, 0.1, job=scene.name or None)]
+        return [_unknown(scene)]
     _weigh_against_each_other(findings)
     for finding in findings:
         _corroborate(scene, finding)
         finding.confidence = round(min(finding.confidence, cap), 2)
     return sorted(findings, key=lambda finding: finding.confidence, reverse=True)
+
+
+def _unknown(scene: Scene) -> Finding:
+    """Nothing explains it: what there is to read all the same, each with what it is worth."""
+    finding = Finding(Category.UNKNOWN, 0.1, job=scene.name or None)
+    language = scene.language
+    for item in (scene.log.recent_errors or scene.log.history)[:1] if scene.log else ():
+        parts = [item.status, *item.codes[:2], "" if item.return_code is None else f"RC {item.return_code}"]
+        ids = scene.cite("log_cache", limit=1)
+        text = say(language, "last_record", what=" ".join(filter(None, parts)) or "?", age=age_of(scene, item))
+        _add(finding, text, ids, 0.0)
+    if scene.log and scene.log.newest_age_days and scene.log.newest_age_days >= STALE_DAYS:
+        text = say(language, "stale", days=f"{scene.log.newest_age_days:.0f}")
+        _add(finding, text, scene.cite("log_cache", limit=1), 0.0)
+    for series in scene.metrics.series if scene.metrics else ():
+        if series.concern:
+            _add(finding, say(language, "concern", text=_spoken(series)), _metric_ids(scene, series), 0.0)
+    return finding
 
 
 def _merged(one: Finding, other: Finding) -> Finding:
@@ -204,8 +255,7 @@ def _corroborate(scene: Scene, finding: Finding) -> None:
     for series in scene.metrics.series if scene.metrics else ():
         if not series.concern:
             continue
-        ids = scene.cite("metrics", series.name, limit=1) or _metric_ids(scene, series.concern)
-        text = f"{series.name}: {series.concern}"
+        ids, text = _metric_ids(scene, series), _spoken(series)
         if finding.category in (Category.SUCCESS_CONDITION_MET, Category.COMPLETED):
             finding.claims.append(Claim(text=say(language, "red_herring", text=text), evidence_ids=tuple(ids)))
         elif _concerns(finding.category, f"{series.name} {series.concern}"):
@@ -234,8 +284,12 @@ def _from_knowledge(scene: Scene, finding: Finding, code: str) -> None:
         _add(finding, say(scene.language, "runbook", title=title), ids, 0.02)
 
 
-def _metric_ids(scene: Scene, concern: str) -> list[str]:
-    return scene.cite("metrics", concern, limit=1) or scene.cite("metrics", limit=1)
+def _metric_ids(scene: Scene, series: SeriesFacts) -> list[str]:
+    return scene.cite("metrics", series.concern, limit=1) or scene.cite("metrics", series.name, limit=1)
+
+
+def _spoken(series: SeriesFacts) -> str:
+    return f"{series.name} ({series.concern})"
 
 
 def _concerns(category: Category, text: str) -> bool:

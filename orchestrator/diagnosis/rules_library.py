@@ -20,11 +20,12 @@ from orchestrator.diagnosis.catalogue import (
     find_substate,
 )
 from orchestrator.diagnosis.codes import find_abends, find_message_ids
+from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_lines import decisive_line, find_signs, first_error_line, is_instruction
-from orchestrator.diagnosis.rules_scene import FAILED_STATES, Finding, Scene, clean_line
+from orchestrator.diagnosis.rules_lines import decisive_line, find_signs, first_error_line, full_dataset, growth_line
+from orchestrator.diagnosis.rules_scene import FAILED_STATES, Finding, Scene, clean_line, short_name
 from orchestrator.models import Claim
-from orchestrator.payloads import JobFacts, RelatedFacts
+from orchestrator.payloads import HistoryFacts, JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Finding]]
 
@@ -182,7 +183,7 @@ def substate(scene: Scene) -> Iterator[Finding]:
         entry, sure = find_state(job.status), 0.4
     if entry is None or entry.category in (Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED):
         return
-    detail = next((issue.message for issue in job.issues if not is_instruction(issue.message)), "")
+    detail = next((issue.message for issue in job.issues if not is_planted(issue.message)), "")
     if job.status in _RUN_STATES:
         sure = 0.75
     if entry.category is Category.JOB_LIMIT_REACHED:
@@ -219,6 +220,20 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
         )
 
 
+def held_by_a_failed_job(scene: Scene) -> Iterator[Finding]:
+    """A waiting job of the plan's problems that another problem job, which failed, names as its successor."""
+    job = scene.job
+    if job is None or scene.tws is None or job.status in FAILED_STATES | _RUN_STATES | _DONE_STATES:
+        return
+    for problem in scene.tws.problem_jobs:
+        holds = any(short_name(item.name) == job.name for item in problem.successors)
+        names_it = any(problem.name in issue.message for issue in job.issues)
+        if problem.status in FAILED_STATES and problem.name != job.name and (holds or names_it):
+            code = "" if problem.return_code is None else str(problem.return_code)
+            facts = {"predecessor": problem.name, "predecessor_job": problem.name, "predecessor_rc": code}
+            yield Finding(Category.PREDECESSOR_FAILED, 0.9, supports=_state_ids(scene), facts=facts)
+
+
 def not_in_plan(scene: Scene) -> Iterator[Finding]:
     """TWS answered and does not know the job."""
     if scene.asked and scene.job is None and scene.tws is not None and "tws_status" in scene.answered:
@@ -226,31 +241,33 @@ def not_in_plan(scene: Scene) -> Iterator[Finding]:
 
 
 def remembered(scene: Scene) -> Iterator[Finding]:
-    """Without TWS, what the cached log says about an earlier time: a pointer, no more."""
+    """Without TWS, what the cache says about an earlier time: a pointer, no more."""
     if scene.job is not None or scene.log is None:
         return
     old = (scene.log.newest_age_days or 0.0) >= STALE_DAYS
     for item in (*scene.log.recent_errors, *scene.log.history):
         codes = [*item.codes, *find_abends(item.text), *find_message_ids(item.text)]
         entry = next((found for code in codes if (found := find_code(code)) is not None), None)
-        if entry is None and item.return_code:
+        if entry is None and item.return_code and item.status not in _DONE_STATES:
             entry = find_return_code(item.return_code)
-        if entry is None or entry.category is Category.UNKNOWN:
-            continue
-        line = decisive_line(item.text.splitlines(), entry.key)
-        ids = (scene.cite_line("log_cache", line) if line else []) or scene.cite("log_cache", entry.key, limit=1)
-        finding = Finding(
-            entry.category,
-            0.25 if old else 0.35,
-            supports=ids,
-            facts={"code": entry.key, "rc": str(item.return_code or "?"), "step": item.step},
-            entry=entry,
-        )
-        if line and ids:
-            text = say(scene.language, "cached_line", age=_age(scene, item.age_days), line=clean_line(line))
-            finding.claims.append(Claim(text=text, evidence_ids=tuple(ids)))
-        yield finding
+        if entry is not None and entry.category is not Category.UNKNOWN:
+            yield _from_cache(scene, item, entry, 0.25 if old else 0.35)
+            return
+
+
+def accepted_before(scene: Scene) -> Iterator[Finding]:
+    """Without TWS: runs of the past with the return code that the user names, and which were successes."""
+    if scene.job is not None or scene.log is None:
         return
+    for code in scene.entities.return_codes:
+        same = [item for item in scene.log.history if item.return_code == code]
+        if code and same and all(item.status in _DONE_STATES for item in same):
+            ids = scene.cite("log_cache", f"RC {code}") or scene.cite("log_cache", kinds=("history",))
+            claim = Claim(
+                text=say(scene.language, "accepted_before", rc=code, count=len(same)), evidence_ids=tuple(ids)
+            )
+            facts = {"rc": str(code), "condition": ""}
+            yield Finding(Category.SUCCESS_CONDITION_MET, 0.35, supports=ids, facts=facts, claims=[claim])
 
 
 def asked_code(scene: Scene) -> Iterator[Finding]:
@@ -275,8 +292,10 @@ RULES: tuple[Rule, ...] = (
     not_starting,
     substate,
     unsatisfied_dependencies,
+    held_by_a_failed_job,
     not_in_plan,
     remembered,
+    accepted_before,
     asked_code,
 )
 
@@ -303,6 +322,21 @@ def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Finding:
     if line:
         _add_line(scene, finding, line)
     finding.supports += [item for item in _state_ids(scene) if item not in finding.supports]
+    if entry.category is Category.DATASET_SPACE:
+        finding.facts["dataset"] = full_dataset(scene.log_lines)
+        if grown := growth_line(scene.log_lines):
+            _add_line(scene, finding, grown)
+    return finding
+
+
+def _from_cache(scene: Scene, item: HistoryFacts, entry: Entry, sure: float) -> Finding:
+    line = decisive_line(item.text.splitlines(), entry.key)
+    ids = (scene.cite_line("log_cache", line) if line else []) or scene.cite("log_cache", entry.key, limit=1)
+    facts = {"code": entry.key, "rc": str(item.return_code or "?"), "step": item.step}
+    finding = Finding(entry.category, sure, supports=ids, facts=facts, entry=entry)
+    if line and ids:
+        text = say(scene.language, "cached_line", age=age_of(scene, item), line=clean_line(line))
+        finding.claims.append(Claim(text=text, evidence_ids=tuple(ids)))
     return finding
 
 
@@ -338,8 +372,9 @@ def _predecessor_facts(item: RelatedFacts) -> dict[str, str]:
     return {"predecessor": item.name, "predecessor_job": item.name, "predecessor_rc": rc}
 
 
-def _age(scene: Scene, days: float | None) -> str:
-    newest = days if days is not None else (scene.log.newest_age_days if scene.log else None)
+def age_of(scene: Scene, item: HistoryFacts) -> str:
+    """How old a cached record is, in words."""
+    newest = item.age_days if item.age_days is not None else (scene.log.newest_age_days if scene.log else None)
     if newest is None:
         return say(scene.language, "age_unknown")
     return say(scene.language, "age_days", days=f"{newest:.0f}")

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.diagnosis.catalogue import Category
 from orchestrator.diagnosis.codes import find_codes
+from orchestrator.diagnosis.injection import is_planted
 
-_STRONG = re.compile(r"ABEND\s*=|COMPLETION CODE|ABENDED|\bIEC\d{3}I|\bCEE\d{4}S|\bAW[SK]\w+E\b", re.IGNORECASE)
+# What names the cause best stands first: the end of the step, the system's own message, then a dump's heading.
+_STRONG = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (r"\bABEND\s*=", r"\bAW[SK]\w+E\b|\bIEC\d{3}I\b|\bCEE\d{4}S\b", r"COMPLETION CODE|ABENDED")
+)
 _ERROR = re.compile(
     r"\b(?:error|erro|fatal|exception|traceback|failed|failure|falha|falhou|cannot|can't|unable|denied|killed|abort\w*"
     r"|no such file|not found|ORA-\d+|SQLCODE)\b",
@@ -17,6 +22,10 @@ _ERROR = re.compile(
 _HARMLESS = re.compile(
     r"\b(?:0|no|zero|sem|nenhum|without) (?:errors?|erros?|failures?|falhas?)\b|errors?\s*[:=]\s*0\b", re.IGNORECASE
 )
+
+_GROWTH = re.compile(r"\+\s?\d{1,4}(?:[.,]\d+)?\s?%")
+# IEC030I B37-04,IFG0554A,job,step,ddname,device,volume,dataset (z/OS MVS System Messages, IEC030I).
+_FULL = re.compile(r"\bIEC03\dI\s+[^,]+,[^,]+(?:,[^,]*){5},([A-Z0-9@#$.]+)")
 
 _SIGNS: tuple[tuple[Category, re.Pattern[str]], ...] = (
     (
@@ -49,46 +58,18 @@ _SIGNS: tuple[tuple[Category, re.Pattern[str]], ...] = (
     ),
 )
 
-# Phrases that speak to whoever reads the log, man or machine: no program writes them about itself.
-_INSTRUCTION = re.compile(
-    r"(?:ignor[ea]r?|desconsider[ea]r?|esque[cç]a|olvid[ae]|disregard|forget|override)\s+(?:\w+\s+){0,3}?"
-    r"(?:instru[cç](?:tions?|[oõ]es|[aã]o|ciones)|prompts?|rules?|regras?|reglas?|contexto?)"
-    r"|(?:you (?:are now|must now|should now)|voc[eê] (?:agora [eé]|deve agora|deve executar)|act as (?:an?|the) )"
-    r"|(?:system|developer) prompt|<\|?(?:im_start|system|assistant)\|?>|\[/?INST\]"
-    r"|(?:as an? (?:ai|language model|assistant)|assistente(?:,| de ia)|ai assistant|modelo de linguagem)"
-    r"|(?:execut[ea]|rode|run|ejecut[ea])\s+(?:o comando\s+|the command\s+|el comando\s+)?[`'\"]?"
-    r"conman\s+(?:cancel|cj|kill|kj|stop|limit|lc)",
-    re.IGNORECASE,
-)
-
-
-def is_instruction(text: str) -> bool:
-    """Whether the text addresses its reader with an instruction, as no log of a program does."""
-    return _INSTRUCTION.search(text) is not None
-
-
-def quote_instruction(text: str) -> str | None:
-    """The first few words of such an instruction, never a command that it asks for."""
-    match = _INSTRUCTION.search(text)
-    if match is None:
-        return None
-    words = re.split(r"\bconman\b", match[0], maxsplit=1, flags=re.IGNORECASE)[0]
-    return " ".join(words.split())[:60].strip("`'\" ") or "…"
-
 
 def decisive_line(lines: Sequence[str], code: str) -> str | None:
-    """The line that says why the job ended: it holds the code, better beside ``ABEND=`` or an error message id."""
-    short = code[1:] if len(code) == 4 and code.startswith("S") else code
-    holding = [line for line in lines if (code in find_codes(line) or code in line) and not is_instruction(line)]
-    strong = [line for line in holding if _STRONG.search(line)]
-    spelled = [line for line in lines if short in line and _STRONG.search(line) and not is_instruction(line)]
-    return next(iter(strong or holding or spelled), None)
+    """The line that says why the job ended: it holds the code, best of all beside ``ABEND=`` or in an error message."""
+    holding = [line for line in lines if (code in line or code in find_codes(line)) and not is_planted(line)]
+    ranked = (line for pattern in _STRONG for line in holding if pattern.search(line))
+    return next(ranked, holding[0] if holding else None)
 
 
 def first_error_line(lines: Sequence[str]) -> str | None:
     """The first line that reports an error: what follows it is mostly its consequence."""
     for line in lines:
-        if (_ERROR.search(line) or find_codes(line)) and not _HARMLESS.search(line) and not is_instruction(line):
+        if (_ERROR.search(line) or find_codes(line)) and not _HARMLESS.search(line) and not is_planted(line):
             return line
     return None
 
@@ -96,6 +77,16 @@ def first_error_line(lines: Sequence[str]) -> str | None:
 def find_signs(lines: Sequence[str]) -> Iterator[tuple[Category, str]]:
     """Tell-tale lines by category, the first of each."""
     for category, pattern in _SIGNS:
-        line = next((line for line in lines if pattern.search(line) and not is_instruction(line)), None)
+        line = next((line for line in lines if pattern.search(line) and not is_planted(line)), None)
         if line is not None:
             yield category, line
+
+
+def growth_line(lines: Sequence[str]) -> str | None:
+    """A line that says by how many per cent something grew, as a program reports its volume."""
+    return next((line for line in lines if _GROWTH.search(line) and not is_planted(line)), None)
+
+
+def full_dataset(lines: Sequence[str]) -> str:
+    """The dataset of an IEC03xI message (the field after the volume), or an empty string."""
+    return next((match[1] for line in lines if (match := _FULL.search(line))), "")

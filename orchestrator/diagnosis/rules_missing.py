@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.rules_library import STALE_DAYS
-from orchestrator.diagnosis.rules_lines import quote_instruction
 from orchestrator.diagnosis.rules_scene import Scene
 from orchestrator.models import Language, Plan, SourceEnvelope, SourceFailure, SourceOutcome
 
 _KNOWN = ("tws_status", "rag_search", "log_cache", "metrics")
-MAX_SUSPICIOUS = 5
 
 
 def missing_evidence(
@@ -26,7 +24,8 @@ def missing_evidence(
     for scene in scenes:
         told |= dict.fromkeys(_gaps(scene))
     for envelope in envelopes:
-        if envelope.truncated:
+        # A knowledge base always has more passages; a log or a plan that was cut may hide the cause.
+        if envelope.truncated and envelope.source != "rag_search":
             told[say(language, "missing_cut", source=envelope.source, what=envelope.truncated)] = None
     return tuple(told)
 
@@ -37,17 +36,6 @@ def why(language: Language, failure: SourceFailure | SourceEnvelope) -> str:
     if outcome is SourceOutcome.ERROR:
         return say(language, "why_error", error=failure.error or failure.reason or "?")
     return say(language, f"why_{outcome.value}")
-
-
-def suspicious_content(language: Language, envelopes: Sequence[SourceEnvelope]) -> tuple[str, ...]:
-    """Instructions found in the sources' texts: reported, never followed, and quoted without their command."""
-    found: dict[str, None] = {}
-    for envelope in envelopes:
-        for item in envelope.evidence:
-            quote = quote_instruction(item.text) or quote_instruction(item.title)
-            if quote is not None:
-                found[say(language, "suspicious", where=f"[{item.id}]", quote=quote)] = None
-    return tuple(found)[:MAX_SUSPICIOUS]
 
 
 def _is_missing(envelope: SourceEnvelope) -> bool:

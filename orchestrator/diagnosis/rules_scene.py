@@ -76,8 +76,8 @@ class Scene:
         stations = self.tws.workstations if self.tws else ()
         if self.job is None:
             return stations[0] if len(stations) == 1 else None
-        wanted = _last_part(self.job.workstation)
-        return next((station for station in stations if _last_part(station.name) == wanted), None)
+        wanted = short_name(self.job.workstation).casefold()
+        return next((station for station in stations if short_name(station.name).casefold() == wanted), None)
 
     @property
     def return_code(self) -> int | None:
@@ -196,5 +196,13 @@ def _searchable(item: Evidence) -> str:
     return "\n".join((item.title, item.text, item.where, " ".join(item.codes))).casefold()
 
 
-def _last_part(name: str) -> str:
-    return name.rsplit("/", 1)[-1].casefold()
+def short_name(name: str) -> str:
+    """The last part of a qualified name: the job of ``WS#STREAM.JOB``, the workstation of ``/FOLDER/WS``."""
+    return re.split(r"[.#/]", name)[-1]
+
+
+def qualified(job: JobFacts | None, name: str) -> str:
+    """The job as conman selects it: ``WS#STREAM.JOB`` when the plan says so, else as it was named."""
+    if job is None or not (job.job_stream and job.name):
+        return name
+    return f"{job.job_stream_workstation or job.workstation}#{job.job_stream}.{job.name}"

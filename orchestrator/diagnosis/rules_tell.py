@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from orchestrator.diagnosis.catalogue import Advice, Category, advice_of, category_texts, find_code, find_return_code
 from orchestrator.diagnosis.codes import find_abends
+from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_lines import is_instruction
-from orchestrator.diagnosis.rules_scene import Finding, Scene, clean_line
+from orchestrator.diagnosis.rules_scene import Finding, Scene, clean_line, qualified, short_name
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, Intent, Routing
 
 LIKELY_BELOW = 0.5
@@ -88,7 +88,7 @@ def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | Non
     found += [
         (f"RC {code}", entry) for code in routing.entities.return_codes if (entry := find_return_code(code)) is not None
     ]
-    passages = [item for item in scene.evidence if item.source == "rag_search" and not is_instruction(item.text)]
+    passages = [item for item in scene.evidence if item.source == "rag_search" and not is_planted(item.text)]
     claims = tuple(
         Claim(text=say(language, "passage", title=item.title, text=_excerpt(item.text)), evidence_ids=(item.id,))
         for item in passages[:3]
@@ -110,7 +110,7 @@ def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | Non
             root_cause=say(
                 language,
                 "usual_causes",
-                causes="; ".join(cause.in_language(language) for _, entry in found for cause in entry.causes),
+                causes=_joined(cause.in_language(language) for _, entry in found for cause in entry.causes),
             ),
             category=found[0][1].category.value,
             confidence=0.7,
@@ -134,7 +134,7 @@ def _told(group: Group) -> str:
     cause = _cause(group)
     if top.confidence < LIKELY_BELOW and top.category is not Category.UNKNOWN:
         cause = say(language, "likely", text=cause[:1].lower() + cause[1:])
-    held = list(dict.fromkeys([*group.held, *_successors(group)]))
+    held = list({short_name(name): name for name in (*_successors(group), *group.held)}.values())
     if held and top.category not in (Category.COMPLETED, Category.SUCCESS_CONDITION_MET, Category.RUNNING):
         cause = f"{cause} {say(language, 'holds_successors', count=len(held), names=_listed(held))}"
     return cause
@@ -145,10 +145,14 @@ def _cause(group: Group) -> str:
 
 
 def _root_cause(group: Group) -> str:
+    if group.top.facts.get("stream") and len(group.ranked) > 1:
+        # Seen from a stream, the cause is why the job that holds it failed.
+        inner = Group(group.scene, group.ranked[1:], group.jobs)
+        return " ".join(filter(None, (_cause(inner), _root_cause(inner))))
     entry = group.top.entry
     if entry is None or group.top.category in (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING):
         return ""
-    causes = "; ".join(cause.in_language(group.scene.language) for cause in entry.causes)
+    causes = _joined(cause.in_language(group.scene.language) for cause in entry.causes)
     key = entry.key if entry.key != "U????" else group.top.facts.get("code", entry.key)
     meaning = say(
         group.scene.language,
@@ -175,7 +179,8 @@ def _facts(group: Group) -> dict[str, str]:
     return {
         "subject": _subject(group),
         "for_subject": say(language, "for_subject", job=_listed(group.jobs)) if group.jobs else "",
-        "job": group.jobs[0] if len(group.jobs) == 1 else "",
+        "job": qualified(scene.job, group.jobs[0]) if len(group.jobs) == 1 else "",
+        "job_name": short_name(group.jobs[0]) if len(group.jobs) == 1 else "",
         "at_step": say(language, "at_step", step=step) if step else "",
         "code": code or (f"RC {rc}" if rc else "?"),
 "code_note": say(language, "with_code", code=code) if find_abends(f" {code} ") else "",
@@ -197,6 +202,8 @@ def _facts(group: Group) -> dict[str, str]:
 
 def _subject(group: Group) -> str:
     language = group.scene.language
+    if stream := group.top.facts.get("stream"):
+        return say(language, "subject_stream", stream=stream)
     if len(group.jobs) > 1:
         return say(language, "subject_jobs", count=len(group.jobs), jobs=_listed(group.jobs))
     return say(language, "subject_job", job=group.jobs[0]) if group.jobs else say(language, "subject_none")
@@ -285,6 +292,11 @@ def _actions(groups: Sequence[Group]) -> tuple[Action, ...]:
 def _named(item: Advice, group: Group, facts: dict[str, str]) -> tuple[str, Action]:
     action = item.as_action(group.scene.language, facts)
     return f"{action.text} {action.command or ''}", action
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Sentences as a list inside one sentence; a first word in capitals keeps them."""
+    return "; ".join(text[:1].lower() + text[1:] if text[1:2].islower() else text for text in texts)
 
 
 def _excerpt(text: str) -> str:
