@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from workers.clients.knowledge_embeddings import create_embedding_client
+from workers.clients.knowledge_postgres import PostgresKnowledgeBase
 from workers.clients.knowledge_shipped import shipped_index
 from workers.clients.knowledge_sqlite import SqliteKnowledgeBase, check_index
 from workers.config import KnowledgeSettings
@@ -15,6 +16,10 @@ from workers.knowledge.base import KnowledgeBase
 def open_knowledge_base(settings: KnowledgeSettings, environ: Mapping[str, str]) -> KnowledgeBase:
     """The store for ``settings``; nothing is connected yet. Raises ConfigurationError naming the variable."""
     embeddings = create_embedding_client(settings)
+    if settings.database_url is not None:
+        return PostgresKnowledgeBase(
+            settings.database_url, settings.collection, embeddings, min_similarity=settings.min_similarity
+        )
     if settings.path is None:
         return SqliteKnowledgeBase(partial(shipped_index, environ), embeddings, min_similarity=settings.min_similarity)
     check_index(settings.path)

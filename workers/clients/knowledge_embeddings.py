@@ -16,6 +16,8 @@ BATCH = 64
 """Texts in one request while indexing: well below the limits of the servers in use."""
 MAX_CHARACTERS = 8_000
 """Of one text; models in use take 8,191 tokens, smaller ones cut by themselves."""
+EMBED_SECONDS = 1.5
+"""A question's vector must be there by then, and in half of the time there is; else full text answers alone."""
 ATTEMPTS = 4
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import ConfigurationError
-from workers.clients.knowledge_embeddings import EmbeddingClient, EmbeddingError
+from workers.clients.knowledge_embeddings import EMBED_SECONDS, EmbeddingClient, EmbeddingError
 from workers.clients.knowledge_index import FORMAT
 from workers.clients.knowledge_search import BACKEND, HYBRID, SqliteSearch
 from workers.clients.knowledge_vectors import VectorCache, check_numpy
@@ -23,8 +23,6 @@ from workers.knowledge.query import KnowledgeQuery
 
 Result = TypeVar("Result")
 
-EMBED_SECONDS = 1.5
-"""The question's vector must be there by then, and in half of the time there is; else full text answers alone."""
 GRACE_SECONDS = 0.05
 """For the thread to see that its time is over and to say so."""
 THREADS = 4
@@ -106,7 +104,9 @@ class SqliteKnowledgeBase:
 
     async def _run(self, work: Callable[[sqlite3.Connection, Path], Result], stop_at: float) -> Result:
         """Run ``work`` in a thread with a connection of its own, stopped at ``stop_at`` or when cancelled."""
-        timeout = max(0.001, stop_at - time.monotonic())
+        timeout = stop_at - time.monotonic()
+        if timeout <= 0:
+            raise KnowledgeError("no time left to search", reason="knowledge_timeout")
         stopped = False
 
         def should_stop() -> bool:

@@ -97,7 +97,8 @@ def build_query(
 
     ``names`` are identifiers such as jobs: pages of the site that name them win, and they do not count as words.
     """
-    clean = text.replace("\x00", " ")
+    # NUL ends a text for some databases, and a lone surrogate is no UTF-8.
+    clean = text.replace("\x00", " ").encode("utf-8", "replace").decode()
     given = (*(name_token(code) for code in codes), *(return_code_token(code) for code in return_codes))
     code_tokens = tuple(dict.fromkeys(token for token in (*given, *find_code_tokens(clean)) if token))
     # Of WS#STREAM.JOB each part is worth a search.

@@ -23,6 +23,8 @@ MIN_COVERAGE = 0.34
 """Share of the question's weight that a passage must hold when it shares no code with it."""
 MIN_WEIGHT = 3.0
 """And at least so much in all: one common word is no answer."""
+NEARLY_ALL = 0.8
+"""A passage with this share of several words is relevant, however common they are."""
 UNKNOWN_WEIGHT = 1.0
 """Weight of a word that no passage has: it tells little about which passage is right."""
 
@@ -81,4 +83,6 @@ class Judge:
             return True
         matched = [concept for concept in self._weights if concept.all_stems & tokens]
         weight = sum(self._weights[concept] for concept in matched)
+        if len(matched) >= 2 and weight >= NEARLY_ALL * self._total:
+            return True
         return weight >= MIN_WEIGHT and weight >= MIN_COVERAGE * self._total
