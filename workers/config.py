@@ -89,6 +89,8 @@ class MetricsSettings(EnvironmentModel):
     )
     queries_file: Path | None = Field(default=None, validation_alias="RESYNC_METRICS_QUERIES_FILE")
     token: SecretStr | None = Field(default=None, validation_alias="RESYNC_METRICS_TOKEN")
+    ca_bundle: Path | None = Field(default=None, validation_alias="RESYNC_METRICS_CA_BUNDLE")
+    """Certificates to trust in place of the system's."""
 
     @model_validator(mode="after")
     def _urls_have_a_scheme(self) -> Self:

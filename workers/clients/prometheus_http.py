@@ -6,11 +6,12 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
-from orchestrator.errors import SourceError
+from orchestrator.errors import ConfigurationError, SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +23,19 @@ class Body:
 
 
 class MetricsHttp:
-    """GETs below one base URL. Proxies of the environment are not used and redirects are not followed."""
+    """GETs below one base URL. Proxies of the environment are not used and redirects are not followed.
 
-    def __init__(self, base_url: str, *, token: str | None = None) -> None:
+    Raises ConfigurationError for a CA bundle that cannot be read.
+    """
+
+    def __init__(self, base_url: str, *, token: str | None = None, ca_bundle: Path | None = None) -> None:
         parts = urlsplit(base_url)
         self.shown_url = without_credentials(base_url)
         """The base URL as it may be shown."""
         self._base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
         self._auth = httpx2.BasicAuth(parts.username, parts.password or "") if parts.username else None
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._tls = _tls_context(parts.scheme, ca_bundle)
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -68,6 +73,7 @@ class MetricsHttp:
             self._client = httpx2.AsyncClient(
                 headers=self._headers,
                 auth=self._auth,
+                verify=self._tls,
                 trust_env=False,
                 follow_redirects=False,
                 limits=httpx2.Limits(max_connections=8, max_keepalive_connections=4),
@@ -88,6 +94,18 @@ class MetricsHttp:
                 return SourceError(f"TLS to {self.shown_url} failed: {cause.reason or 'error'}", reason="tls")
             cause = cause.__cause__ or cause.__context__
         return SourceError(f"{self.shown_url} cannot be reached ({type(error).__name__})", reason="unreachable")
+
+
+def _tls_context(scheme: str, ca_bundle: Path | None) -> ssl.SSLContext:
+    """Loading the system's certificates takes a tenth of a second: done here, at start, and not on the event loop."""
+    if scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not used
+    try:
+        return ssl.create_default_context(cafile=None if ca_bundle is None else str(ca_bundle))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"RESYNC_METRICS_CA_BUNDLE: {ca_bundle} cannot be read: {error.strerror or error}"
+        ) from None
 
 
 def without_credentials(url: str) -> str:

@@ -18,6 +18,8 @@ from workers.clients.prometheus_catalog import DEFAULT_SERIES, Series
 VARIABLE = "RESYNC_METRICS_QUERIES_FILE"
 PLACEHOLDER = "$workstation"
 """Becomes a label matcher for the workstations of the question, or one that matches every value."""
+LABEL = "$label"
+"""Becomes the name of the label that tells hosts apart."""
 MAX_FILE_BYTES = 1_000_000
 
 # Names as TWS and DNS allow them: nothing that could end a quoted string or mean something in a regular expression.
@@ -49,7 +51,7 @@ class Query:
             if not _WORKSTATION.fullmatch(name):
                 raise ValueError(f"{name!r} is not the name of a workstation")
         matcher = f'{label}=~"(?i:{"|".join(names)})([.:].*)?"' if names else f'{label}=~".*"'
-        return self.promql.replace(PLACEHOLDER, matcher)
+        return self.promql.replace(PLACEHOLDER, matcher).replace(LABEL, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ DEFAULT_QUERIES: tuple[Query, ...] = (
     ),
     Query(
         _SERIES["host_cpu"],
-        f'1 - avg by (instance) (rate(node_cpu_seconds_total{{mode="idle",{PLACEHOLDER}}}[5m]))',
+        f'1 - avg by ({LABEL}) (rate(node_cpu_seconds_total{{mode="idle",{PLACEHOLDER}}}[5m]))',
         _DEEP | {Intent.STATUS},
     ),
     Query(
@@ -90,7 +92,7 @@ DEFAULT_QUERIES: tuple[Query, ...] = (
     ),
     Query(
         _SERIES["host_disk"],
-        f"max by (instance, mountpoint) (1 - node_filesystem_avail_bytes{{{_FILE_SYSTEMS}}}"
+        f"max by ({LABEL}, mountpoint) (1 - node_filesystem_avail_bytes{{{_FILE_SYSTEMS}}}"
         f" / node_filesystem_size_bytes{{{_FILE_SYSTEMS}}})",
         _DEEP | {Intent.STATUS},
     ),
@@ -121,7 +123,7 @@ DEFAULT_QUERIES: tuple[Query, ...] = (
                 Language.ES: "monitorización del servidor",
             },
         ),
-        f"min by (instance) (up{{{PLACEHOLDER}}})",
+        f"min by ({LABEL}) (up{{{PLACEHOLDER}}})",
         _ALL,
         needs_workstation=True,
     ),
@@ -143,10 +145,10 @@ class _FileQuery(BaseModel):
     @field_validator("query")
     @classmethod
     def _only_our_placeholder(cls, value: str) -> str:
-        left = value.replace(PLACEHOLDER, "")
+        left = value.replace(PLACEHOLDER, "").replace(LABEL, "")
         # "$" also ends a regular expression: `=~"a$"` is PromQL, a name after it is somebody else's placeholder.
         if found := re.search(r"\$\{?[A-Za-z_]+", left):
-            raise ValueError(f"unknown placeholder {found[0]}; the only one is {PLACEHOLDER}")
+            raise ValueError(f"unknown placeholder {found[0]}; there are {PLACEHOLDER} and {LABEL}")
         return value
 
     def as_query(self) -> Query:

@@ -31,8 +31,12 @@ class MetricsSource:
     def __init__(self, settings: MetricsSettings) -> None:
         token = settings.token.get_secret_value() if settings.token else None
         self._queries = load_queries(settings.queries_file)
-        self._text = MetricsHttp(settings.text_url, token=token) if settings.text_url else None
-        self._api_http = MetricsHttp(settings.prometheus_url, token=token) if settings.prometheus_url else None
+
+        def http(url: str | None) -> MetricsHttp | None:
+            return MetricsHttp(url, token=token, ca_bundle=settings.ca_bundle) if url else None
+
+        self._text = http(settings.text_url)
+        self._api_http = http(settings.prometheus_url)
         self._api = PrometheusClient(self._api_http) if self._api_http else None
 
     @classmethod
