@@ -7,7 +7,7 @@ import time
 import click
 
 from orchestrator.cli.context import CliContext, RunClient
-from orchestrator.cli.view import RunView, clean
+from orchestrator.cli.view import NOTHING_SEEN, RunView, clean
 from orchestrator.errors import RunNotFound, StoreUnreachable
 from orchestrator.models import Report, RunOutcome
 
@@ -45,6 +45,8 @@ def follow(context: CliContext, client: RunClient, run_id: str, *, after: str = 
             for event in client.stream(run_id, after=after):
                 display.take(event, time.monotonic())
         except StoreUnreachable as error:
+            if view.last_event_id == NOTHING_SEEN:
+                raise
             display.say(context.text("stream_lost", reason=error.reason))
         return client.result(run_id)
 

@@ -61,7 +61,7 @@ def _ask_workers(settings: Settings) -> Mapping[str, list[dict[str, object]]]:
 def consumers_by_queue(answers: Mapping[str, list[dict[str, object]]]) -> dict[str, tuple[str, ...]]:
     """Celery's answer (worker: its queues) turned round: queue: its workers, by name."""
     consumers: dict[str, list[str]] = {}
-    for worker in sorted(answers):
+    for worker in sorted(answers, key=lambda name: name.partition("@")):
         for queue in answers[worker]:
             consumers.setdefault(str(queue.get("name")), []).append(worker)
     return {queue: tuple(workers) for queue, workers in consumers.items()}

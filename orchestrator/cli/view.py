@@ -12,6 +12,8 @@ from typing import Any
 
 from orchestrator.models import Event, RunOutcome, source_key
 
+NOTHING_SEEN = "0"
+"""The event id before the first one."""
 PLANNED = "planned"
 RUNNING = "running"
 
@@ -77,7 +79,7 @@ class RunView:
     mode: str = ""
     committed_by: str = ""
     total_latency_ms: float | None = None
-    last_event_id: str = "0"
+    last_event_id: str = NOTHING_SEEN
     _last_at_ms: int | None = None
     _last_received: float = 0.0
 

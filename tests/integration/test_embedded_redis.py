@@ -21,6 +21,8 @@ from workers.embedded.guard import Guard
 from workers.embedded.redis_server import EmbeddedRedis, find_redis_server, start_redis
 from workers.embedded.supervisor import Supervisor
 
+PROGRAM = find_redis_server(os.environ)
+
 
 @pytest.fixture
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
@@ -30,7 +32,7 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 
 @pytest.fixture
 def server(supervisor: Supervisor, tmp_path: Path) -> EmbeddedRedis:
-    return start_redis(supervisor, tmp_path, dict(os.environ))
+    return start_redis(supervisor, PROGRAM, tmp_path, dict(os.environ))
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_redis_that_is_killed_comes_back_with_its_address(
 def test_stopped_redis_leaves_no_file(tmp_path: Path) -> None:
     """After the stop the server is gone and its directory, private to the user, is empty."""
     with Guard() as guard, Supervisor(tmp_path / "logs", guard, print) as supervisor:
-        server = start_redis(supervisor, tmp_path, dict(os.environ))
+        server = start_redis(supervisor, PROGRAM, tmp_path, dict(os.environ))
         with redis.Redis.from_url(server.url) as client:
             client.set("key", "value")
         assert stat.S_IMODE(server.directory.stat().st_mode) == 0o700
@@ -97,7 +99,7 @@ def test_another_port_is_tried_when_one_is_taken(
     other = tmp_path / "other"
     other.mkdir()
     with Guard() as guard, Supervisor(other / "logs", guard, print) as second:
-        assert start_redis(second, other, dict(os.environ)).port != server.port
+        assert start_redis(second, PROGRAM, other, dict(os.environ)).port != server.port
 
 
 def test_missing_redis_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

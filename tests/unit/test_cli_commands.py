@@ -59,6 +59,7 @@ class FakeClient:
     report: Report = field(default_factory=report)
     stream_error: BaseException | None = None
     submit_error: BaseException | None = None
+    first_error: BaseException | None = None
     settings: Settings | None = None
     requests: list[TroubleshootRequest] = field(default_factory=list)
     calls: list[tuple[str, object]] = field(default_factory=list)
@@ -81,6 +82,8 @@ class FakeClient:
 
     def stream(self, run_id: str, *, after: str = "0") -> Iterator[Event]:
         self.calls.append(("stream", after))
+        if self.first_error is not None:
+            raise self.first_error
         yield from events()[:1]
         if self.stream_error is not None:
             raise self.stream_error
@@ -226,6 +229,13 @@ def test_broken_stream_still_gives_the_answer(cli: Cli, client: FakeClient) -> N
     assert result.code == 5
     assert result.out.startswith("# S0C7")
     assert "the store stopped answering" in result.err
+
+
+def test_watch_without_a_store_is_one_line(cli: Cli, client: FakeClient) -> None:
+    """When not even the first event can be read, the store is unreachable; there is nothing to wait for."""
+    client.first_error = StoreUnreachable("Redis does not answer")
+    result = cli("watch", RUN)
+    assert (result.code, result.err) == (5, "error: Redis does not answer\n")
 
 
 @pytest.mark.parametrize(

@@ -121,12 +121,11 @@ class EmbeddedRedis:
             client.close()
 
 
-def start_redis(supervisor: Supervisor, directory: Path, environ: Mapping[str, str]) -> EmbeddedRedis:
-    """Start a server under the supervisor and wait until it answers.
+def start_redis(supervisor: Supervisor, program: Path, directory: Path, environ: Mapping[str, str]) -> EmbeddedRedis:
+    """Start ``program`` under the supervisor and wait until it answers.
 
-    Raises ConfigurationError when there is no program, ProcessFailed with its last words when it does not start.
+    Raises ProcessFailed with its last words when it does not start.
     """
-    program = find_redis_server(environ)
     home = directory / "redis"
     home.mkdir(mode=0o700)
     for attempt in range(1, _PORT_TRIES + 1):

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.errors import TroubleshootError
+from orchestrator.errors import ConfigurationError, TroubleshootError
 from workers.embedded.guard import Guard
 from workers.embedded.log_file import LogFile
 from workers.embedded.process import Child, ProcessSpec
@@ -23,9 +23,14 @@ STABLE_SECONDS = 30.0
 
 
 class ProcessFailed(TroubleshootError):
-    """A process did not start."""
+    """A process did not start. Exit code 2 when it said that its configuration is wrong."""
 
     reason = "process_failed"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        if status == ConfigurationError.exit_code:
+            self.exit_code = ConfigurationError.exit_code  # type: ignore[misc]  # an instance may know better
 
 
 @dataclass(slots=True)
@@ -35,10 +40,16 @@ class _Tended:
     ready: threading.Event = field(default_factory=threading.Event)
     gone: threading.Event = field(default_factory=threading.Event)
     """The process has exited at least once: who waits for its readiness is told why."""
+    was_ready: bool = False
     child: Child | None = None
     thread: threading.Thread | None = None
     restarts: int = 0
     status: int | None = None
+
+    def set_ready(self) -> None:
+        """It can work."""
+        self.was_ready = True
+        self.ready.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ def pause_seconds(failures: int) -> float:
 class Supervisor:
     """Runs processes, each tended by a thread of its own; ``with`` stops all of them at its end.
 
-    ``say`` is told one line whenever a process exits unasked.
+    ``say`` is told one line whenever a process that had been ready exits unasked.
     """
 
     def __init__(self, logs: Path, guard: Guard, say: Callable[[str], None]) -> None:
@@ -108,7 +119,8 @@ class Supervisor:
             tended = self._tended[name]
             while not self._is_ready(tended):
                 if tended.gone.is_set():
-                    raise ProcessFailed(f"{name} exited with status {tended.status}: {tended.log.last_words}")
+                    message = f"{name} exited with status {tended.status}: {tended.log.last_words}"
+                    raise ProcessFailed(message, status=tended.status)
                 if time.monotonic() >= give_up:
                     raise ProcessFailed(
                         f"{name} was not ready within {timeout_seconds:g} s; its log ends: {tended.log.last_words!r}"
@@ -141,7 +153,7 @@ class Supervisor:
     def _is_ready(self, tended: _Tended) -> bool:
         probe = tended.spec.ready_probe
         if probe is not None and not tended.ready.is_set() and not tended.gone.is_set() and probe():
-            tended.ready.set()
+            tended.set_ready()
         return tended.ready.is_set()
 
     def _spawn(self, tended: _Tended) -> bool:
@@ -149,7 +161,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return False
             try:
-                tended.child = Child(tended.spec, tended.log, self._guard, tended.ready.set)
+                tended.child = Child(tended.spec, tended.log, self._guard, tended.set_ready)
             except OSError as error:
                 raise ProcessFailed(f"{tended.spec.name}: {tended.spec.command[0]}: {error.strerror}") from error
         return True
@@ -168,10 +180,11 @@ class Supervisor:
             failures = 0 if time.monotonic() - started >= STABLE_SECONDS else failures
             pause = pause_seconds(failures)
             failures += 1
-            self._say(
-                f"{tended.spec.name} exited with status {tended.status}; "
-                f"again in {pause:g} s ({tended.log.last_words or 'it said nothing'})"
-            )
+            if tended.was_ready:  # else who waits for it is told, once
+                self._say(
+                    f"{tended.spec.name} exited with status {tended.status}; "
+                    f"again in {pause:g} s ({tended.log.last_words or 'it said nothing'})"
+                )
             if self._stopping.wait(pause) or self._is_over(tended):
                 return
             tended.ready.clear()

@@ -13,7 +13,7 @@ from orchestrator.store.connection import connect, store_errors
 from workers.embedded.directory import private_directory
 from workers.embedded.guard import Guard
 from workers.embedded.layout import Layout, flower_specs, watcher_specs, worker_specs
-from workers.embedded.redis_server import start_redis
+from workers.embedded.redis_server import find_redis_server, start_redis
 from workers.embedded.supervisor import Supervisor
 
 START_SECONDS = 60.0
@@ -55,6 +55,8 @@ def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[
     At the end, and when this process is killed, its processes and its files are gone. Raises ConfigurationError,
     StoreUnreachable, ProcessFailed.
     """
+    # Before anything runs: it may not be there.
+    program = find_redis_server(environ) if redis_url is None else None
     with (
         Guard() as guard,
         private_directory(guard) as directory,
@@ -62,12 +64,12 @@ def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[
     ):
         try:
             given = dict(environ)
-            if redis_url is None:
-                server = start_redis(supervisor, directory, given)
+            if program is not None:
+                server = start_redis(supervisor, program, directory, given)
                 given["REDIS_URL"] = server.url
                 address = server.address
             else:
-                given["REDIS_URL"] = redis_url
+                given["REDIS_URL"] = str(redis_url)
                 address = _check_redis(given)
             yield System(directory, supervisor, given, address)
         finally:
