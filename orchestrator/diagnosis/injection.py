@@ -26,7 +26,7 @@ _PLANTED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _STEP = re.compile(
-    r"\b(?:conman|composer|planman|optman|curl|rm|kill|sudo|systemctl|psql|sqlplus)\b[ \t]+[^\n\"'`;|]{2,120}",
+    r"\b(?:conman|composer|planman|optman|curl|rm|kill|sudo|systemctl|psql|sqlplus)\b[ \t]+[^\n\"'`|]{2,120}",
     re.IGNORECASE,
 )
 _FOUND = {

@@ -1,0 +1,57 @@
+"""``eval``: score the answers to the ten scenarios and to each of them with one source missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+
+import click
+
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.options import json_option
+from orchestrator.errors import ConfigurationError
+from orchestrator.synthesis import load_synthesizer
+from workers.embedded.scenario_parts import scenario_environ
+from workers.embedded.system import system
+from workers.evaluation.evaluate import evaluate
+from workers.evaluation.report import EvaluationReport
+from workers.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scenario
+
+
+@click.command("eval")
+@click.option("--llm", is_flag=True, help="Ask the configured model as well (LLM_MODEL, LLM_ENDPOINT, LLM_API_KEY).")
+@click.option("--scenario", "numbers", type=int, multiple=True, metavar="N", help="Only this one; may be repeated.")
+@json_option
+@pass_context
+def command(context: CliContext, /, *, llm: bool, numbers: tuple[int, ...], as_json: bool) -> int:
+    """Ask the ten scenarios, and each with one source missing, and score the answers.
+
+    Everything runs in this process against simulated counterparts. The exit code is 0 when the rules pass every
+    scenario and 90 % of the variants, else 1; a model's figures are reported and do not decide.
+    """
+    for number in numbers:
+        if number not in SCENARIO_NUMBERS:
+            raise ConfigurationError(f"--scenario: there is no scenario {number}; see resync-troubleshoot demo --list")
+    scenarios = [get_scenario(number) for number in dict.fromkeys(numbers or SCENARIO_NUMBERS)]
+    with system(scenario_environ(context.environ), redis_url=None, say=context.say) as parts:
+        environ = parts.environ | {"XDG_CACHE_HOME": str(parts.directory / "cache")}
+        report = asyncio.run(_run(context, scenarios, environ, llm=llm))
+    if as_json:
+        click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(report.table()))
+    return 0 if report.passed else 1
+
+
+async def _run(
+    context: CliContext, scenarios: Sequence[Scenario], environ: Mapping[str, str], *, llm: bool
+) -> EvaluationReport:
+    synthesizer = load_synthesizer(context.environ) if llm else None
+    if llm and synthesizer is None:
+        raise ConfigurationError("--llm: LLM_MODEL is not set; name the model that is to be evaluated")
+    try:
+        return await evaluate(scenarios, environ, synthesizer=synthesizer, say=context.say)
+    finally:
+        if synthesizer is not None:
+            await synthesizer.close()
