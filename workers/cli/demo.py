@@ -9,6 +9,7 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.follow import exit_code, follow, print_report
 from orchestrator.cli.options import build_request, json_option, run_options
+from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
 from workers.embedded.layout import Layout
 from workers.embedded.ports import HOST, free_port
@@ -54,7 +55,9 @@ def command(
     case = get_scenario(scenario)
     jobs = () if case.job_name is None else (case.job_name,)
     text = context.text
-    with system(scenario_environ(context.environ), redis_url=None, say=context.say) as parts:
+    environ = scenario_environ(context.environ)
+    request = build_request(Settings.from_env(environ), case.question, {"jobs": jobs, **options})
+    with system(environ, redis_url=None, say=context.say) as parts:
         # The index of the runbooks goes where everything else goes.
         parts.environ["XDG_CACHE_HOME"] = str(parts.directory / "cache")
         layout = Layout(concurrency=CONCURRENCY, flower_port=free_port() if flower else None)
@@ -62,7 +65,6 @@ def command(
             parts.environ |= variables
             names = parts.start(layout)
             context.say(text("demo_starting", count=len(names), title=case.title))
-            request = build_request(parts.settings, case.question, {"jobs": jobs, **options})
             parts.wait_ready(names)
             if layout.flower_port is not None:
                 context.say(f"Flower: http://{HOST}:{layout.flower_port}/")

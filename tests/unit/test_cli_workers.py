@@ -1,0 +1,153 @@
+"""The worker side's commands up to the point where they would start a process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.celery_app import queue_names
+from orchestrator.cli.context import CliContext
+from orchestrator.cli.main import run
+from orchestrator.errors import ConfigurationError
+from workers.cli import worker
+from workers.embedded.layout import Layout, flower_specs, parse_counts, watcher_specs, worker_command, worker_specs
+from workers.embedded.scenario_parts import scenario_environ
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    def call(*args: str, **environ: str) -> Result:
+        code = run(args, CliContext(environ))
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+def test_every_queue_has_a_worker_and_there_are_two_watchers() -> None:
+    """The default layout serves every queue by a process of its own and survives a watcher's death."""
+    specs = worker_specs(Layout(), {})
+    assert [spec.name for spec in specs] == list(queue_names())
+    assert [spec.command[spec.command.index("-Q") + 1] for spec in specs] == list(queue_names())
+    assert len(watcher_specs(Layout(), {})) == 2
+    assert flower_specs(Layout(), {}) == []
+
+
+def test_layout_counts_name_each_process() -> None:
+    """Several workers of a queue have names of their own on the host, and 0 leaves the queue alone."""
+    layout = Layout(workers={"metrics": 0, "rag_search": 3}, concurrency=7)
+    names = [spec.name for spec in worker_specs(layout, {}) if spec.name.startswith(("metrics", "rag_search"))]
+    assert names == ["rag_search", "rag_search-2", "rag_search-3"]
+    nodes = [spec.command[spec.command.index("-n") + 1] for spec in worker_specs(layout, {})]
+    assert len(set(nodes)) == len(nodes)
+    assert "rag_search-2@%h" in nodes
+    assert all(spec.command[spec.command.index("-c") + 1] == "7" for spec in worker_specs(layout, {}))
+
+
+def test_flower_listens_on_the_loopback_interface_alone() -> None:
+    """Flower without credentials is never reachable from another machine."""
+    (spec,) = flower_specs(Layout(flower_port=1234), {})
+    assert {"--address=127.0.0.1", "--port=1234"} <= set(spec.command)
+
+
+def test_environment_of_a_process_is_not_in_its_repr() -> None:
+    """A spec may hold passwords in its environment; its repr does not."""
+    (spec, *_) = worker_specs(Layout(), {"REDIS_URL": "redis://:a-secret@h/0"})
+    assert "a-secret" not in repr(spec)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("metric=2", "no queue is named 'metric'; queues: orchestrator, tws_status"),
+        ("metrics", r"'metrics': expected QUEUE=N"),
+        ("metrics=", r"expected QUEUE=N"),
+        ("metrics=-1", r"expected QUEUE=N with N from 0 to 64"),
+        ("metrics=65", r"expected QUEUE=N with N from 0 to 64"),
+    ],
+)
+def test_wrong_worker_count_is_explained(value: str, words: str) -> None:
+    """A wrong --worker names what it must be."""
+    with pytest.raises(ConfigurationError, match=words):
+        parse_counts(("synthesis=1", value))
+    assert parse_counts(("metrics=2", "metrics=3")) == {"metrics": 3}
+
+
+def test_scenario_is_kept_apart_from_real_counterparts() -> None:
+    """A demo never asks the TWS, Redis or metrics that this machine is set up for; its model stays."""
+    environ = {
+        "PATH": "/bin",
+        "REDIS_URL": "r",
+        "APP_REDIS_URL": "r",
+        "TWS_PASSWORD": "p",
+        "APP_TWS_HOST": "h",
+        "RESYNC_PROMETHEUS_URL": "u",
+        "RESYNC_LOG_LEVEL": "DEBUG",
+        "LLM_MODEL": "m",
+    }
+    assert scenario_environ(environ) == {"PATH": "/bin", "RESYNC_LOG_LEVEL": "DEBUG", "LLM_MODEL": "m"}
+
+
+def test_worker_becomes_celery(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``worker`` replaces its process by Celery's, with the password in the environment and not in the arguments."""
+    called: list[tuple[str, tuple[str, ...], dict[str, str]]] = []
+    monkeypatch.setattr(worker.os, "execve", lambda *args: called.append(args))
+    url = "redis://:a-secret@h:1/0"
+    args = ("worker", "metrics", "log_cache", "metrics", "--pool", "prefork", "-c", "3", "--redis-url", url)
+    assert cli(*args, RESYNC_LOG_LEVEL="debug").code == 0
+    ((program, argv, environ),) = called
+    assert program == sys.executable
+    assert argv == worker_command(
+        ("metrics", "log_cache"), node="metrics-log_cache", pool="prefork", concurrency=3, log_level="DEBUG"
+    )
+    assert environ["REDIS_URL"] == url
+    assert not any("a-secret" in word for word in argv)
+
+
+def test_worker_all_serves_every_queue(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``worker --all`` serves every queue in one process named all."""
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(worker.os, "execve", lambda program, argv, environ: called.append(argv))
+    assert cli("worker", "--all").code == 0
+    assert called == [worker_command(queue_names(), node="all")]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("worker",), "name at least one queue"),
+        (("worker", "metric"), "no queue is named 'metric'; queues: orchestrator"),
+        (("worker", "metrics", "--all"), "not both"),
+        (("worker", "metrics", "--pool", "gevent"), "'gevent' is not one of"),
+        (("worker", "metrics", "--concurrency", "0"), "0 is not in the range"),
+        (("worker", "metrics", "--name", "a@b"), "--name: 'a@b' may hold neither"),
+        (("worker", "metrics", "--redis-url", "http://x"), "must start with redis://"),
+        (("up", "--worker", "nope=1"), "--worker: no queue is named 'nope'"),
+        (("up", "--port-flower", "0"), "--port-flower"),
+        (("up", "--demo-data", "--redis-url", "redis://h:1/0"), "embedded Redis"),
+        (("demo", "--scenario", "11"), "--scenario: there is no scenario 11"),
+        (("demo", "--total-timeout", "4"), "--node-timeout (5) must be less than --total-timeout (4)"),
+    ],
+)
+def test_wrong_use_is_one_line(cli: Callable[..., Result], args: tuple[str, ...], words: str) -> None:
+    """Wrong input is one line that names the option and what it must be, before anything is started."""
+    result = cli(*args)
+    assert result.code == 2
+    assert words in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_demo_lists_its_scenarios(cli: Callable[..., Result]) -> None:
+    """Each scenario is one line with its number."""
+    lines = cli("demo", "--list").out.splitlines()
+    assert [int(line.split()[0]) for line in lines] == list(range(1, 11))
