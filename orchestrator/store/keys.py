@@ -39,6 +39,11 @@ class Keys:
         return f"{self.prefix}open"
 
     @property
+    def busy(self) -> str:
+        """String: since when more runs are open than are always accepted."""
+        return f"{self.prefix}busy"
+
+    @property
     def completed(self) -> str:
         """Sorted set of runs answered lately, by time: the completion rate."""
         return f"{self.prefix}completed"

@@ -68,6 +68,7 @@ class RunStore:
                 keys.expired,
                 keys.instances,
                 keys.idempotency(idempotency_key or run_id),
+                keys.busy,
             ],
             [
                 run_id,
@@ -244,7 +245,15 @@ class RunStore:
         reply = self._run(
             "commit",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open, keys.completed, keys.expired],
+            [
+                keys.run(run_id),
+                keys.events(run_id),
+                keys.wakeups,
+                keys.open,
+                keys.completed,
+                keys.expired,
+                keys.busy,
+            ],
             [
                 run_id,
                 token,
@@ -254,6 +263,7 @@ class RunStore:
                 report.committed_by,
                 seen_received,
                 COMMIT_MARGIN_MS,
+                OVERLOAD_FLOOR,
             ],
         )
         return str(reply[0])
@@ -267,8 +277,8 @@ class RunStore:
         reply = self._run(
             "cancel",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open],
-            [run_id, _dumps({"by": by})],
+            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open, keys.busy],
+            [run_id, _dumps({"by": by}), OVERLOAD_FLOOR],
         )
         return bool(reply[0] == "ok")
 

@@ -1,6 +1,6 @@
 -- Cancels an open run; its tasks see it at their next step.
--- KEYS run events wakeups open
--- ARGV run_id cancelled_data
+-- KEYS run events wakeups open busy
+-- ARGV run_id cancelled_data overload_floor
 local fields = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'dropped')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then return { 'closed', fields[1] } end
@@ -10,5 +10,5 @@ redis.call('HSET', KEYS[1], 'state', 'cancelled', 'outcome', 'cancelled', 'froze
 emit(KEYS[1], KEYS[2], 'cancelled', fields[2], now,
   with_numbers(ARGV[2], string.format('"dropped_events":%d', fields[3])))
 disarm_all(KEYS[3], ARGV[1])
-redis.call('ZREM', KEYS[4], ARGV[1])
+leave_open(KEYS[4], KEYS[5], ARGV[1], ARGV[3])
 return { 'ok' }

@@ -1,6 +1,6 @@
 -- Closes the run with its report: by the lease holder, or by anybody at the deadline (which revokes the lease).
--- KEYS run events wakeups open completed expired
--- ARGV run_id token report outcome final_data committed_by seen_received margin_ms
+-- KEYS run events wakeups open completed expired busy
+-- ARGV run_id token report outcome final_data committed_by seen_received margin_ms overload_floor
 local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 'deadline_ms', 'frozen', 'attempt',
   'commit_token', 'dropped')
 if not fields[1] then return { 'not_found' } end
@@ -19,12 +19,9 @@ redis.call('HSET', KEYS[1], 'state', 'done', 'outcome', ARGV[4], 'report', ARGV[
   'commit_token', ARGV[2], 'frozen', 1, 'closed_ms', string.format('%d', now))
 emit(KEYS[1], KEYS[2], 'final', fields[6], now, with_numbers(ARGV[5], string.format('"dropped_events":%d', fields[8])))
 disarm_all(KEYS[3], ARGV[1])
-redis.call('ZREM', KEYS[4], ARGV[1])
-if ARGV[4] == 'timed_out' then
-  redis.call('ZADD', KEYS[6], now, ARGV[1])
-  redis.call('EXPIRE', KEYS[6], 60)
-else
-  redis.call('ZADD', KEYS[5], now, ARGV[1])
-  redis.call('EXPIRE', KEYS[5], 60)
-end
+leave_open(KEYS[4], KEYS[7], ARGV[1], ARGV[9])
+local recent = ARGV[4] == 'timed_out' and KEYS[6] or KEYS[5]
+redis.call('ZREMRANGEBYSCORE', recent, '-inf', now - 10000)
+redis.call('ZADD', recent, now, ARGV[1])
+redis.call('EXPIRE', recent, 60)
 return { 'ok' }

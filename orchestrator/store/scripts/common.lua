@@ -27,3 +27,9 @@ end
 local function disarm_all(wakeups, run_id)
   redis.call('ZREM', wakeups, run_id .. '|dispatch', run_id .. '|fanin', run_id .. '|lease', run_id .. '|total')
 end
+
+-- Takes a closed run off the open ones; a backlog that has gone down ends the time its rate is measured over.
+local function leave_open(open, busy, run_id, floor)
+  redis.call('ZREM', open, run_id)
+  if redis.call('ZCARD', open) < tonumber(floor) then redis.call('DEL', busy) end
+end

@@ -1,5 +1,5 @@
 -- Opens a run: run, wake-ups, idempotency key and "accepted" event, or nothing at all.
--- KEYS run events wakeups index open completed expired instances idempotency
+-- KEYS run events wakeups index open completed expired instances idempotency busy
 -- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
 --      accepted_data event_limit idempotent(0|1)
 local run_id, nonce = ARGV[1], ARGV[2]
@@ -27,17 +27,20 @@ end
 local open = redis.call('ZCARD', KEYS[5])
 if open >= tonumber(ARGV[7]) then return { 'overloaded', string.format('%d runs are open', open) } end
 if open >= tonumber(ARGV[8]) then
-  redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now - 10000)
-  redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now - 10000)
-  local done, expired = redis.call('ZCARD', KEYS[6]), redis.call('ZCARD', KEYS[7])
-  if done > 0 then
-    local first = tonumber(redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')[2])
-    local wait = open * math.max(1000, now - first) / done
-    if wait > total then
-      return { 'overloaded', string.format('%d runs are open; at the present rate they take %d s', open, wait / 1000) }
+  -- The completion rate counts from when the backlog began: before that it says what was asked, not what can be done.
+  local busy = tonumber(redis.call('GET', KEYS[10]) or now)
+  redis.call('SET', KEYS[10], string.format('%d', busy), 'EX', 60)
+  local since = math.max(busy, now - 10000)
+  local elapsed = now - since
+  if elapsed >= 2000 then
+    local done, expired = redis.call('ZCOUNT', KEYS[6], since, now), redis.call('ZCOUNT', KEYS[7], since, now)
+    if done > 0 and open * elapsed / done > total then
+      return { 'overloaded', string.format('%d runs are open; at the present rate they take %d s', open,
+        open * elapsed / done / 1000) }
+    elseif done == 0 and expired > 0 then
+      return { 'overloaded', string.format('%d runs are open and none was answered in the last %d s', open,
+        elapsed / 1000) }
     end
-  elseif expired > 0 then
-    return { 'overloaded', string.format('%d runs are open and none was finished in the last 10 s', open) }
   end
 end
 

@@ -1,0 +1,60 @@
+"""A plain chord for comparison: what Celery alone takes for four sleeping tasks and a body.
+
+Same broker, pool, concurrency, queues and event settings as the project's own workers; no store, no limits, no events
+stream, no deadline. ``app`` is made at its first use, when ``celery -A workers.bench.plain`` asks for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from celery import Celery, chord
+
+from orchestrator.celery_app import SYNTHESIS_QUEUE, make_celery
+from orchestrator.config import Settings
+from orchestrator.store.connection import connect
+
+SLEEP_TASK = "plain.sleep"
+COLLECT_TASK = "plain.collect"
+DONE_KEY = "plain:done"
+
+
+def sleep(seconds: float) -> dict[str, float]:
+    """What a source's counterpart takes."""
+    time.sleep(seconds)
+    return {"latency_ms": seconds * 1000}
+
+
+@cache
+def make_plain(*, in_worker: bool = True) -> Celery:
+    """The application; in a worker its tasks are registered."""
+    settings = Settings.from_env()
+    app = make_celery(settings, with_results=True)
+    # Results are what a plain chord joins; the project's own tasks ignore theirs.
+    app.conf.task_ignore_result = False
+    if in_worker:
+        client = connect(settings)
+
+        def collect(results: list[dict[str, float]], run: str) -> float:
+            client.lpush(DONE_KEY, run)
+            return max(item["latency_ms"] for item in results)
+
+        app.task(name=SLEEP_TASK)(sleep)
+        app.task(name=COLLECT_TASK)(collect)
+    return app
+
+
+def apply_chord(app: Celery, run: str, sleeps: Mapping[str, float]) -> None:
+    """Publish one chord: a sleep on each source's queue, the body on the synthesis queue."""
+    header = [app.signature(SLEEP_TASK, args=(seconds,), queue=source, app=app) for source, seconds in sleeps.items()]
+    body = app.signature(COLLECT_TASK, kwargs={"run": run}, queue=SYNTHESIS_QUEUE, app=app)
+    chord(header, body=body, app=app).apply_async()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return make_plain()
+    raise AttributeError(name)
