@@ -105,6 +105,8 @@ def _masked(value: Any) -> Any:
 
 
 def _is_harmless(value: str) -> bool:
+    if patterns.REFERENCE.fullmatch(value) is not None:
+        return True
     core = value.strip(".,;:!?")
     return core.lower() in patterns.HARMLESS or _CODE.fullmatch(core) is not None
 

@@ -102,7 +102,7 @@ _SQ = r"'(?:[^'\\\r\n]|\\[^\r\n])*+'?"
 _ESCAPED = r"\\{1,8}[\"'](?:(?!\\{1,8}[\"'])[^\r\n])*+(?:\\{1,8}[\"'])?"
 # A comma, semicolon or ampersand ends the value only where something like a next key follows.
 _PLAIN = (
-    r"(?:\[REDACTED\]|[^\s\"'<,;&\\]|[,&](?![\s\"']|$|[\w.-]{1,40}[=:(]|-)"
+    r"(?:\[REDACTED\]|\{\{[^{}\r\n]{1,80}\}\}|[^\s\"'<,;&\\]|[,&](?![\s\"']|$|[\w.-]{1,40}[=:(]|-)"
     r"|;(?![\s\"']|$|[\w .-]{1,40}[=:]|-)|[\"'](?=[\w$!@#%])|<(?![/A-Za-z])"
     r"|\\(?![\"'rnt]))++"
 )
@@ -115,9 +115,11 @@ KEY_VALUE = re.compile(
     rf"|{_SUFFIX}{_OF}{_BEFORE_SEPARATOR}(?:=|:(?!//)))[ \t]*)(?!\()" + _VALUE,
     _I,
 )
-# PASSWORD(x), PASSWORD=(old,new), password('x')
+# PASSWORD(x), PASSWORD=(old,new), password('x'); "a parameter not passed (CALL with ...)" is prose.
 KEY_PAREN = re.compile(
-    rf"(?P<head>{_KEY}{_SUFFIX}[ \t]*=?[ \t]*\([ \t]*)(?P<value>{_DQ}|{_SQ}|[^)\r\n\"']{{1,200}})", _I
+    rf"(?P<head>{_KEY}{_SUFFIX}(?:[ \t]*=[ \t]*)?\([ \t]*)"
+    rf"(?P<value>{_DQ}|{_SQ}|[^)\s\"']{{1,200}}+(?:[ \t]{{1,4}}[^)\s\"']{{1,200}}+)?(?=[ \t]{{0,4}}\)))",
+    _I,
 )
 PASSPHRASE = re.compile(
     r"(?P<head>(?:pass[ _-]?phrase|frase[ _-](?:secreta|senha|de[ _]senha))[\"']?[ \t]*[:=][ \t]*)"
@@ -150,6 +152,12 @@ KEY_SPACE_VALUE = re.compile(
     r"(?P<head>(?<![\w.-])(?:password|passwd|pass|pwd|senha|contraseña|clave|token|secret)[ \t]{1,8})"
     r"(?P<value>\"[^\"\r\n]{1,200}\"|'[^'\r\n]{1,200}'|[^\s\"',;:=()<>]{4,200})",
     _I,
+)
+
+# ${DB_PASSWORD}, %PW%, {{ token }}, ^PW^, &PW. and <password>: where a secret comes from, not the secret.
+REFERENCE = re.compile(
+    r"\$\{[\w.:-]{1,80}\}|%[A-Za-z_]\w{0,60}%|\{\{[^{}]{1,80}\}\}|\^[A-Za-z]\w{0,60}\^"
+    r"|&[A-Z][A-Z0-9]{0,7}\.?|<[\w -]{1,40}>|\.{2,6}"
 )
 
 HARMLESS = frozenset(

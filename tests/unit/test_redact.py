@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
+import orchestrator.diagnosis
+import workers.knowledge
 from orchestrator.diagnosis.redact import MARK, is_secret_key, redact, redact_data
+from workers.simulator.scenarios import all_scenarios
+
+RUNBOOKS = Path(workers.knowledge.__path__[0]) / "runbooks"
+CATALOGUE = Path(orchestrator.diagnosis.__path__[0]) / "data"
 
 S = "Zq9!xW3kLm7"
 """The planted secret, where its shape is free."""
@@ -101,6 +108,11 @@ CORPUS: list[tuple[str, str, str]] = [
     ("jcl password", f"//BATCH001 JOB (ACCT),'X',USER=PRD,PASSWORD={S},CLASS=A", S),
     ("jcl password old and new", "//J JOB USER=PRD,PASSWORD=(OLDPW1,NEWPW2),CLASS=A", "NEWPW2"),
     ("racf", "ALTUSER PRD PASSWORD(SECRET9) NOEXPIRED", "SECRET9"),
+    ("password in parentheses after a name", "DB_PASSWORD(hunter2x)", "hunter2x"),
+    ("password function", "SET PASSWORD = PASSWORD('hunter2x')", "hunter2x"),
+    ("old and new in parentheses", "ALTUSER U PASSWORD(OLDPW1, NEWPW2)", "NEWPW2"),
+    ("dollar in it", "password=$ecretP4ss", "ecretP4ss"),
+    ("percent in it", "password=%ab12%cd", "ab12"),
     ("tso logon", "LOGON TSOUSR/SECRET9 ACCT(X)", "SECRET9"),
     ("mysql -p glued", "mysql -u root -phunter2x prod", "hunter2x"),
     ("-p with space", "sshpass -p hunter2x ssh app@host", "hunter2x"),
@@ -166,6 +178,11 @@ KEPT = [
     "limit 0 on CPU1; SEDE; U4038; RC 137; elapsed 00:12:31",
     "2026-11-24T03:00:12Z BATCH001 SUCC elapsed=731",
     "Lock token mismatch; login failed for user app",
+    "a parameter that the caller did not pass (CALL with fewer parameters)",
+    "Wrong user or password (ERROR_LOGON_FAILURE).",
+    "export DB_PASSWORD=${VAULT_DB_PASSWORD} PW=%PW% token: {{ vault.token }} senha=^SENHA^",
+    "//J JOB (A),'X',USER=&SYSUID,PASSWORD=&PW.",
+    "export REDIS_PASSWORD=...   # your own",
 ]  # fmt: skip
 
 
@@ -249,6 +266,19 @@ def test_secret_keys() -> None:
         assert is_secret_key(key), key
     for key in ("job", "tokens", "max_tokens", "key", "keys", "compass", "passed", "secretary", "cause", "config"):
         assert not is_secret_key(key), key
+
+
+def test_what_the_project_ships_is_left_alone() -> None:
+    """Runbooks, catalogue and the scenarios' logs, caches, metrics and questions come through unchanged."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(RUNBOOKS.rglob("*.md"))]
+    texts += [path.read_text(encoding="utf-8") for path in sorted(CATALOGUE.glob("*.json"))]
+    for scenario in all_scenarios():
+        texts += ["\n".join(log) for log in scenario.plan.logs.values()]
+        texts += [*scenario.log_cache.values(), scenario.metrics_text, scenario.question]
+    assert len(texts) > 50
+    for text in texts:
+        changed = [(a, b) for a, b in zip(text.splitlines(), redact(text).splitlines(), strict=True) if a != b]
+        assert changed == []
 
 
 def test_personal_data_goes_only_by_option() -> None:
