@@ -33,6 +33,7 @@ class TwsStatusSource:
         self.instances = instances
         self._breakers = AsyncCircuitBreakerFactory(default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS)
         self._clients: dict[str, HwaClient] = {}
+        self._engines: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
@@ -52,16 +53,11 @@ class TwsStatusSource:
         instance = self.instances.get(request.tws_instance_id)
         session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
         findings = Findings()
-        engine = asyncio.ensure_future(findings.part("engine", session.engine_info, NO_OBJECT))
-        try:
-            problems_asked = await self._ask(session, request, findings)
-            info = await engine
-        finally:
-            engine.cancel()  # no effect once it is done
-            await asyncio.gather(engine, return_exceptions=True)
+        problems_asked = await self._ask(session, request, findings)
+        engine = await self._engine(session, findings)
         payload = TwsPayload(
             instance=instance.name,
-            engine=text(info.get("displayVersion")) or text(info.get("fullVersion")),
+            engine=engine,
             job=findings.job,
             candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in findings.candidates[:MAX_CANDIDATES]),
             workstations=tuple(findings.workstations.values()),
@@ -103,6 +99,15 @@ class TwsStatusSource:
             # A connection belongs to the loop it was opened on; those of a loop that has ended cannot be used.
             self._loop, self._clients = loop, {}
         return self._clients.setdefault(instance.name, HwaClient(instance, self._breakers))
+
+    async def _engine(self, session: HwaSession, findings: Findings) -> str:
+        """Version of the engine, asked once per instance: it does not change while a worker lives."""
+        name = session.client.instance.name
+        if name not in self._engines and not session.deadline.has_passed:
+            info = await findings.part("engine", session.engine_info, NO_OBJECT)
+            if info:
+                self._engines[name] = text(info.get("displayVersion")) or text(info.get("fullVersion"))
+        return self._engines.get(name, "")
 
     async def _ask(self, session: HwaSession, request: SourceRequest, findings: Findings) -> str:
         entities = request.routing.entities
