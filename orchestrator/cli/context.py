@@ -127,6 +127,10 @@ class CliContext:
             return PlainDisplay(view, self.text, self.say)
         return live.LiveDisplay(view, self.text, live.stderr_console())
 
+    def print_json(self, text: str) -> None:
+        """Write JSON to standard output, in UTF-8 whatever the terminal's encoding is (RFC 8259)."""
+        click.echo(text.encode())
+
     def print_answer(self, answer: str) -> None:
         """Write an answer to standard output: laid out on a terminal, as it is into a pipe."""
         if sys.stdout.isatty():

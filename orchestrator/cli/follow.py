@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-import click
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cli.context import CliContext, RunClient
-from orchestrator.cli.view import NOTHING_SEEN, RunView, clean
+from orchestrator.cli.view import NOTHING_SEEN, RunView, clean, one_line
 from orchestrator.errors import RunNotFound, StoreUnreachable
-from orchestrator.models import Report, RunOutcome
+from orchestrator.models import Report, RunId, RunOutcome
 
 INTERRUPTED = 130
 
@@ -56,7 +56,7 @@ def print_report(context: CliContext, report: Report, *, as_json: bool) -> None:
     if not report.committed:
         context.say(context.text("not_committed", reason=report.reason or "-"))
     if as_json:
-        click.echo(report.model_dump_json(indent=2))
+        context.print_json(report.model_dump_json(indent=2))
     elif report.response.strip():
         context.print_answer(clean(report.response))
 
@@ -72,8 +72,16 @@ def follow_to_the_end(context: CliContext, client: RunClient, run_id: str, *, as
     return exit_code(report)
 
 
-def check_run_id(run_id: str) -> str:
-    """``run_id`` when it can be one; otherwise no such run is stored. Raises RunNotFound."""
-    if not 8 <= len(run_id) <= 64 or not run_id.isascii() or not run_id.replace("-", "").replace("_", "").isalnum():
-        raise RunNotFound(f"{clean(run_id)[:64]!r} is no run id; resync-troubleshoot list shows the stored runs")
-    return run_id
+def is_run_id(value: str) -> bool:
+    """Whether the contract allows ``value`` as the id of a run."""
+    try:
+        TypeAdapter(RunId).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def check_run_id(run_id: str) -> None:
+    """Raise RunNotFound for what cannot be a run's id: no such run is stored."""
+    if not is_run_id(run_id):
+        raise RunNotFound(f"{one_line(run_id, 64)!r} is no run id; resync-troubleshoot list shows the stored runs")

@@ -7,6 +7,7 @@ model's SDK.
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import sys
@@ -137,12 +138,16 @@ def run(args: Sequence[str], context: CliContext) -> int:
 def _fail(context: CliContext, args: Sequence[str], message: str, reason: str, exit_code: int) -> int:
     context.say(context.text("error", message=message))
     if "--json" in args:
-        click.echo(json.dumps({"error": {"reason": reason, "message": message}}, ensure_ascii=False))
+        context.print_json(json.dumps({"error": {"reason": reason, "message": message}}, ensure_ascii=False))
     return exit_code
 
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows a question mark rather than a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     with endings_raise():
         code = run(sys.argv[1:], CliContext(os.environ))
     sys.exit(code)

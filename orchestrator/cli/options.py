@@ -38,7 +38,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON t
 redis_url_option = click.option(
     "--redis-url",
     metavar="URL",
-    help="Broker and store. A URL with a password belongs into REDIS_URL, where other users cannot read it.",
+    help="Broker and store. A URL with a password belongs in REDIS_URL, where other users cannot read it.",
 )
 
 

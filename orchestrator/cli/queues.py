@@ -75,7 +75,7 @@ def command(context: CliContext, /, *, as_json: bool, redis_url: str | None) -> 
     """Show what waits in each queue, which workers consume it, and which watchers are alive."""
     queues, watchers = read_queues(context.settings(redis_url))
     if as_json:
-        click.echo(json.dumps({"queues": [asdict(queue) for queue in queues], "watchers": watchers}, indent=2))
+        context.print_json(json.dumps({"queues": [asdict(queue) for queue in queues], "watchers": watchers}, indent=2))
         return 0
     text = context.text
     head = (text("column_queue"), text("column_length"), text("column_workers"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import click
+from pydantic import TypeAdapter
 
 from orchestrator.cli.context import CliContext, RunClient, pass_context
 from orchestrator.cli.follow import (
@@ -16,10 +18,13 @@ from orchestrator.cli.follow import (
     outcome_exit_code,
     print_report,
 )
+from orchestrator.cli.messages import Messages
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.tables import Row, format_table
-from orchestrator.cli.view import one_line
-from orchestrator.models import EventType, RunOutcome, RunState, RunSummary
+from orchestrator.cli.view import PLANNED, RUNNING, one_line
+from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary
+
+RUN_LIST = TypeAdapter(list[RunSummary])
 
 
 @click.command("watch")
@@ -43,7 +48,7 @@ def watch(context: CliContext, /, *, run_id: str, after: str, as_json: bool, red
 def _watch_json(context: CliContext, client: RunClient, run_id: str, after: str) -> int:
     try:
         for event in client.stream(run_id, after=after):
-            click.echo(event.model_dump_json())
+            context.print_json(event.model_dump_json())
             if event.type is EventType.CANCELLED:
                 return outcome_exit_code(RunOutcome.CANCELLED)
         return exit_code(client.result(run_id))
@@ -66,17 +71,32 @@ def get(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str | 
     with context.client(context.settings(redis_url)) as client:
         snapshot = client.get(run_id)
     if as_json:
-        click.echo(snapshot.model_dump_json(indent=2))
+        context.print_json(snapshot.model_dump_json(indent=2))
     elif snapshot.report is not None:
         print_report(context, snapshot.report, as_json=False)
     else:
-        finished = sum(1 for source in snapshot.sources.values() if source.get("outcome"))
-        planned = len(snapshot.sources if snapshot.plan is None else snapshot.plan.sources)
-        state = context.text.word("run", (snapshot.outcome or snapshot.state).value)
-        context.say(context.text("still_open", run_id=run_id, state=state, finished=finished, planned=planned))
+        _print_progress(context, snapshot)
     if snapshot.report is not None:
         return exit_code(snapshot.report)
     return 0 if snapshot.outcome is None else outcome_exit_code(snapshot.outcome)
+
+
+def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
+    """How far an open run is: a line a source on standard output, the whole in words on standard error."""
+    text = context.text
+    planned = () if snapshot.plan is None else snapshot.plan.sources
+    states = {source.key: snapshot.sources.get(source.key, {}) for source in planned} | snapshot.sources
+    rows = [(key, _source_state(text, state)) for key, state in states.items()]
+    if rows:
+        click.echo(format_table((text("column_source"), text("column_state")), rows))
+    finished = sum(1 for state in states.values() if state.get("outcome"))
+    word = text.word("run", (snapshot.outcome or snapshot.state).value)
+    context.say(text("still_open", run_id=snapshot.run_id, state=word, finished=finished, planned=len(states)))
+
+
+def _source_state(text: Messages, state: Mapping[str, Any]) -> str:
+    unfinished = RUNNING if state.get("state") == "started" else PLANNED
+    return text.word("state", str(state.get("outcome") or unfinished))
 
 
 @click.command("cancel")
@@ -93,7 +113,7 @@ def cancel(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str
     with context.client(context.settings(redis_url)) as client:
         summary = client.cancel(run_id)
     if as_json:
-        click.echo(summary.model_dump_json(indent=2))
+        context.print_json(summary.model_dump_json(indent=2))
     if summary.state is RunState.CANCELLED:
         context.say(context.text("cancel_done", run_id=run_id))
         return 0
@@ -112,7 +132,7 @@ def list_runs(context: CliContext, /, *, limit: int, as_json: bool, redis_url: s
     with context.client(context.settings(redis_url)) as client:
         summaries = client.list(limit=limit)
     if as_json:
-        click.echo(json.dumps([summary.model_dump(mode="json") for summary in summaries], ensure_ascii=False, indent=2))
+        context.print_json(RUN_LIST.dump_json(summaries, indent=2).decode())
         return 0
     if not summaries:
         context.say(context.text("no_runs"))

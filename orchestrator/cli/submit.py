@@ -8,18 +8,14 @@ from typing import Any
 import click
 
 from orchestrator.cli.context import CliContext, pass_context
-from orchestrator.cli.follow import follow_to_the_end
+from orchestrator.cli.follow import follow_to_the_end, is_run_id
 from orchestrator.cli.options import build_request, json_option, redis_url_option, run_options
 
 
 def _check_run_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not (8 <= len(value) <= 64 and value.isascii() and _is_id(value)):
+    if value is not None and not is_run_id(value):
         raise click.BadParameter(f"{value!r} must be 8 to 64 letters, digits, '-' or '_', not starting with a sign")
     return value
-
-
-def _is_id(value: str) -> bool:
-    return value[0].isalnum() and value.replace("-", "").replace("_", "").isalnum()
 
 
 @click.command("submit")
@@ -60,6 +56,9 @@ def command(
         accepted = client.submit(request, run_id=run_id, idempotency_key=idempotency_key)
         if wait:
             return follow_to_the_end(context, client, accepted, as_json=as_json)
-    click.echo(json.dumps({"run_id": accepted}) if as_json else accepted)
+    if as_json:
+        context.print_json(json.dumps({"run_id": accepted}))
+    else:
+        click.echo(accepted)
     context.say(context.text("submitted", run_id=accepted))
     return 0

@@ -16,6 +16,7 @@ import pytest
 from orchestrator.cli import main
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
+from orchestrator.cli.view import RunView
 from orchestrator.config import Settings
 from orchestrator.errors import Overloaded, RunNotFound, StoreUnreachable
 from orchestrator.models import (
@@ -325,7 +326,8 @@ def test_get_prints_what_there_is(cli: Cli, client: FakeClient) -> None:
         deadline_ms=10,
     )
     result = cli("get", RUN)
-    assert (result.code, result.out) == (0, "")
+    assert result.code == 0
+    assert [line.split() for line in result.out.splitlines()[1:]] == [["metrics", "ok"], ["log_cache", "asking"]]
     assert "1 of 2 sources have finished" in result.err
     ended = report(RunOutcome.PARTIAL)
     client.snapshot = client.snapshot.model_copy(
@@ -362,6 +364,46 @@ def test_answer_is_cleaned_for_the_terminal(cli: Cli, client: FakeClient) -> Non
     """An escape sequence quoted from a log does not reach the terminal."""
     client.report = report(response="log: \x1b[2Jwiped")
     assert cli("submit", "why?").out == "log: wiped\n"
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "term", "has_rich", "shown"),
+    [
+        (True, "xterm", True, "LiveDisplay"),
+        (True, "xterm", False, "PlainDisplay"),
+        (True, "dumb", True, "PlainDisplay"),
+        (True, "", True, "PlainDisplay"),
+        (False, "xterm", True, "PlainDisplay"),
+    ],
+)
+def test_live_view_needs_a_terminal_and_rich(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, term: str, has_rich: bool, shown: str
+) -> None:
+    """The live view is for a terminal that can show it; otherwise, and without rich, there are plain lines."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    if not has_rich:
+        monkeypatch.delattr("orchestrator.cli.live", raising=False)
+        monkeypatch.setitem(sys.modules, "orchestrator.cli.live", None)
+    context = CliContext({"TERM": term} if term else {})
+    assert type(context.display(RunView())).__name__ == shown
+
+
+def test_json_is_utf_8_on_any_terminal() -> None:
+    """A terminal of another encoding gets a readable answer instead of a traceback, and JSON that is still UTF-8."""
+    code = (
+        "import sys\n"
+        "from orchestrator.cli import main, context\n"
+        "WORDS = 'raz\u00f5es \u201ca\u201d'\n"
+        "main.cli.add_command(main.click.Command('say', callback=lambda: main.click.echo(WORDS)))\n"
+        "main.cli.get_command = lambda ctx, name: main.cli.commands[name]\n"
+        "sys.argv[1:] = ['say']\n"
+        "context.CliContext({}).print_json('\u201ca\u201d')\n"
+        "main.main()\n"
+    )
+    environ = {"PYTHONIOENCODING": "latin-1", "PATH": "/bin"}
+    result = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "\u201ca\u201d\n".encode() + "raz\u00f5es ?a?\n".encode("latin-1")
 
 
 def test_help_stays_light() -> None:

@@ -16,7 +16,8 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.signals import Terminated
 from orchestrator.errors import ConfigurationError
-from workers.embedded.layout import DEFAULT_CONCURRENCY, Layout, parse_counts
+from workers.cli.options import concurrency_option
+from workers.embedded.layout import Layout, parse_counts
 from workers.embedded.ports import HOST, require_free_port
 from workers.embedded.system import System, system
 
@@ -26,10 +27,17 @@ _SHARED = ("REDIS_URL", "TWS_BASE_URL", "TWS_USER", "TWS_PASSWORD", "RESYNC_METR
 
 
 @click.command("up")
-@click.option("--port-flower", type=click.IntRange(1, 65535), default=FLOWER_PORT, show_default=True, metavar="PORT")
+@click.option(
+    "--port-flower",
+    type=click.IntRange(1, 65535),
+    default=FLOWER_PORT,
+    show_default=True,
+    metavar="PORT",
+    help="Flower's port on 127.0.0.1.",
+)
 @click.option("--no-flower", is_flag=True, help="Run without Flower.")
 @click.option("--worker", "workers", multiple=True, metavar="QUEUE=N", help="N workers for a queue; repeatable.")
-@click.option("--concurrency", type=click.IntRange(1, 512), default=DEFAULT_CONCURRENCY, show_default=True)
+@concurrency_option
 @click.option("--demo-data", is_flag=True, help="Add a simulated TWS, an application's metrics and a log cache.")
 @click.option("--scenario", type=click.IntRange(1, 10), default=1, show_default=True, help="What --demo-data shows.")
 @json_option

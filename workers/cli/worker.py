@@ -9,14 +9,21 @@ import click
 from orchestrator.celery_app import queue_names
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import redis_url_option
-from workers.embedded.layout import DEFAULT_CONCURRENCY, worker_command
+from workers.cli.options import concurrency_option
+from workers.embedded.layout import worker_command
 
 
 @click.command("worker")
 @click.argument("queues", nargs=-1, metavar="QUEUE...")
 @click.option("--all", "every", is_flag=True, help="Serve every queue.")
-@click.option("--concurrency", "-c", type=click.IntRange(1, 512), default=DEFAULT_CONCURRENCY, show_default=True)
-@click.option("--pool", type=click.Choice(("threads", "prefork")), default="threads", show_default=True)
+@concurrency_option
+@click.option(
+    "--pool",
+    type=click.Choice(("threads", "prefork")),
+    default="threads",
+    show_default=True,
+    help="Threads cost one process, prefork one a task.",
+)
 @click.option("--name", metavar="NAME", help="Name of this worker on its host; the queues' names when left out.")
 @redis_url_option
 @pass_context
