@@ -14,7 +14,7 @@ from typing import Self
 from orchestrator.errors import ConfigurationError
 from workers.knowledge.analysis import ANALYSIS_VERSION, index_tokens
 from workers.knowledge.chunking import CHUNKING_VERSION, cut_sections
-from workers.knowledge.codes import find_code_tokens, find_codes, find_names, name_token
+from workers.knowledge.codes import find_code_tokens, find_codes, find_names, find_states, name_token
 from workers.knowledge.documents import Chunk, Document
 
 SCHEMA_VERSION = 1
@@ -130,7 +130,7 @@ class KnowledgeIndex:
 
     def _put_chunk(self, document_id: int, document: Document, chunk: Chunk) -> None:
         headings = " \n".join((document.title, *chunk.headings))
-        topic = (*find_code_tokens(headings), *map(name_token, find_names(headings)))
+        topic = (*find_code_tokens(headings), *map(name_token, find_names(headings)), *find_states(headings))
         mentioned = (*find_code_tokens(chunk.text), *map(name_token, find_names(chunk.text)))
         shown = dict.fromkeys((*find_codes(headings), *find_codes(chunk.text)))
         cursor = self._db.execute(

@@ -13,7 +13,7 @@ from workers.clients import knowledge_pgsql as sql
 from workers.knowledge.analysis import guess_language, index_tokens
 from workers.knowledge.assemble import Window, assemble
 from workers.knowledge.base import SearchResult
-from workers.knowledge.codes import find_code_tokens, find_names, name_token
+from workers.knowledge.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.documents import Chunk
 from workers.knowledge.query import KnowledgeQuery, QueryConcept
 from workers.knowledge.ranking import Judge, best_first, fuse_rankings, inverse_frequency, without_tail
@@ -29,6 +29,7 @@ WINDOWS = 30
 _HEADINGS = ("section", "heading", "section_title", "headings", "chapter")
 _NAMES = ("source", "file_name", "filename", "file", "path", "document", "document_name", "url")
 _CODE_FACTOR = 12.0
+_STATE_FACTOR = 4.0
 _OTHERS_FACTOR = 0.4
 
 Key = tuple[str, int]
@@ -177,6 +178,10 @@ class PostgresSearch:
         topic = {*find_code_tokens(heading), *map(name_token, find_names(heading))}
         return sum(2.0 if code in topic else 1.0 for code in wanted & row.codes)
 
+    def _state_score(self, row: _Row) -> int:
+        """How many states of the question the headings are about."""
+        return len({*self._query.states} & {*find_states(" \n".join(row.headings))})
+
     def _lexical(self, coded: Mapping[Key, float]) -> dict[Key, float]:
         """BM25 with k1 = 1.2 and b = 0.75 over the candidates, and the codes on top."""
         keys = self._matched
@@ -185,7 +190,7 @@ class PostgresSearch:
         for key in keys:
             tokens = self._rows[key].tokens
             damping = 1.2 * (0.25 + 0.75 * tokens.total() / max(mean, 1.0))
-            score = _CODE_FACTOR * coded.get(key, 0.0)
+            score = _CODE_FACTOR * coded.get(key, 0.0) + _STATE_FACTOR * self._state_score(self._rows[key])
             for concept, weight in self._weights.items():
                 own = sum(tokens[stem] for stem in concept.own)
                 others = sum(tokens[stem] for stem in concept.others)

@@ -23,6 +23,7 @@ _TEXT_WEIGHTS = "5.0, 3.0, 1.0, 0.0, 0.0"
 _CODE_WEIGHTS = "0.0, 0.0, 0.0, 10.0, 2.0"
 _CODES_FACTOR = 4.0
 _NAMES_FACTOR = 2.0
+_STATES_FACTOR = 1.0
 _OTHERS_FACTOR = 0.4
 
 
@@ -70,6 +71,7 @@ class SqliteSearch:
         parts = (
             (query.codes, _CODE_COLUMNS, _CODE_WEIGHTS, _CODES_FACTOR),
             (query.name_tokens, _CODE_COLUMNS, _CODE_WEIGHTS, _NAMES_FACTOR),
+            (query.states, "topic", _CODE_WEIGHTS, _STATES_FACTOR),
             (own, "title section body", _TEXT_WEIGHTS, 1.0),
             (others, "title section body", _TEXT_WEIGHTS, _OTHERS_FACTOR),
         )

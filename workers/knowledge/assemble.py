@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from workers.knowledge.analysis import index_tokens
 from workers.knowledge.base import Hit
-from workers.knowledge.codes import find_code_tokens, find_codes, find_names, name_token
+from workers.knowledge.codes import find_code_tokens, find_codes, find_names, find_states, name_token
 from workers.knowledge.documents import Chunk
 from workers.knowledge.passage import grow
 from workers.knowledge.query import KnowledgeQuery
@@ -114,6 +114,7 @@ def _candidate(window: Window[Key], score: float) -> _Candidate[Key]:
 def _is_relevant(candidate: _Candidate[Key], judge: Judge, nearest: Collection[Key]) -> bool:
     text = f"{candidate.hit.title}\n{candidate.hit.section}\n{candidate.hit.text}"
     codes = {*find_code_tokens(text), *map(name_token, find_names(text))}
+    codes |= {*find_states(f"{candidate.hit.title}\n{candidate.hit.section}")}
     candidate.has_code = judge.has_code(codes)
     if any(key in nearest for key in candidate.keys):
         return True

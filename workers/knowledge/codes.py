@@ -24,6 +24,10 @@ _RETURN_CODE = re.compile(
 )
 # Names with a digit or a separator, as jobs, workstations and substates are written: BATCH001, HOLD_PRIORITY_ZERO.
 _IDENTIFIER = re.compile(r"\b(?:[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|(?=[A-Z]*\d)[A-Z][A-Z0-9]{3,})\b")
+# States of the HWA REST API that are a topic of their own; ABEND is in every second question and tells nothing.
+_STATE = re.compile(
+    r"\b(?:HOLD|READY|FENCE|INTRO|FAIL|EXEC|WAIT|SUPPR|SUCC|SUCCP|CANCL|CANCLP|ABENP|PEND|SUSP|STUCK|EXTRN|UNDECIDED)\b"
+)
 _NT_STATUS_HEX = re.compile(r"\b0x([C8][0-9A-F]{7})\b", re.IGNORECASE)
 _NT_STATUS_DECIMAL = re.compile(r"(?<![\w-])-(\d{9,10})\b")
 
@@ -66,6 +70,11 @@ def find_code_tokens(text: str) -> tuple[str, ...]:
 def name_token(name: str) -> str:
     """An identifier as one index token: ``HOLD_PRIORITY_ZERO`` is ``holdpriorityzero``."""
     return "".join(character for character in name.lower() if character.isascii() and character.isalnum())
+
+
+def find_states(text: str) -> tuple[str, ...]:
+    """States written as the product writes them, in capitals; as tokens, without repeats."""
+    return tuple(dict.fromkeys(f"state{match.group().lower()}" for match in _STATE.finditer(text)))
 
 
 def find_names(text: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workers.knowledge.analysis import STOP_WORDS, guess_language, stems, words
-from workers.knowledge.codes import find_code_tokens, find_names, name_token, return_code_token
+from workers.knowledge.codes import find_code_tokens, find_names, find_states, name_token, return_code_token
 from workers.knowledge.glossary import Glossary, load_glossary
 
 MAX_CONCEPTS = 48
@@ -45,6 +45,8 @@ class KnowledgeQuery:
     """Code tokens, lower case: ``s0c7``, ``awsbht001e``, ``rc137``."""
     names: tuple[str, ...] = ()
     """Identifiers: jobs, workstations, substates."""
+    states: tuple[str, ...] = ()
+    """Job states as tokens; they count for pages headed by them, not for those that mention them."""
     language: str = "pt"
 
     @property
@@ -112,6 +114,7 @@ def build_query(
         concepts=tuple(_concepts(text_words, glossary or load_glossary())),
         codes=code_tokens,
         names=all_names,
+        states=find_states(clean),
         language=(language or guess_language(clean, "pt")).split("-")[0],
     )
 

@@ -69,12 +69,12 @@ class Judge:
     """Decides whether a passage is about the question at all."""
 
     def __init__(self, query: KnowledgeQuery, weigh: Callable[[QueryConcept], float]) -> None:
-        self._codes = frozenset((*query.codes, *query.name_tokens))
+        self._codes = frozenset((*query.codes, *query.name_tokens, *query.states))
         self._weights: Mapping[QueryConcept, float] = {concept: weigh(concept) for concept in query.concepts}
         self._total = sum(self._weights.values())
 
     def has_code(self, codes: AbstractSet[str]) -> bool:
-        """True when the passage names a code or an identifier of the question."""
+        """True when the passage names a code or an identifier of the question, or is headed by its state."""
         return bool(self._codes & codes)
 
     def is_relevant(self, tokens: AbstractSet[str], codes: AbstractSet[str]) -> bool:
@@ -82,6 +82,8 @@ class Judge:
         if self.has_code(codes):
             return True
         matched = [concept for concept in self._weights if concept.all_stems & tokens]
+        if len(matched) == 1 and len(self._weights) > 1 and not matched[0].is_domain:
+            return False  # one plain word in common, as rare as it may be, is chance
         weight = sum(self._weights[concept] for concept in matched)
         if len(matched) >= 2 and weight >= NEARLY_ALL * self._total:
             return True

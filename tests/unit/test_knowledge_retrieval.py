@@ -1,0 +1,85 @@
+"""How well the shipped runbooks are found: a set of operators' questions with the page that answers each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workers.clients.knowledge_index import KnowledgeIndex
+from workers.clients.knowledge_shipped import index_runbooks, runbooks_folder
+from workers.clients.knowledge_sqlite import SqliteKnowledgeBase
+from workers.knowledge.query import build_query
+
+DATA = json.loads((Path(__file__).parent.parent / "data" / "retrieval.json").read_text(encoding="utf-8"))
+QUESTIONS: list[dict[str, Any]] = DATA["questions"]
+OFF_TOPIC: list[dict[str, str]] = DATA["off_topic"]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The documents found for each question, best first, over the shipped runbooks."""
+    path = tmp_path_factory.mktemp("kb") / "runbooks.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_runbooks(index)
+
+    async def run() -> dict[str, list[str]]:
+        base = SqliteKnowledgeBase(path)
+        try:
+            found = {}
+            for item in (*QUESTIONS, *OFF_TOPIC):
+                query = build_query(item["question"], language=item["language"])
+                result = await base.search(query, limit=5, timeout_seconds=10)
+                found[item["question"]] = [hit.document for hit in result.hits]
+            return found
+        finally:
+            await base.close()
+
+    return asyncio.run(run())
+
+
+def rank(item: dict[str, Any], documents: list[str]) -> int | None:
+    """Place of the first expected page, from 1; the page must be in the question's language where there is one."""
+    folders = (item["language"],) if item["language"] in ("pt", "en") else ("pt", "en")
+    wanted = {f"runbooks/{folder}/{page}.md" for folder in folders for page in item["pages"]}
+    return next((place for place, document in enumerate(documents, start=1) if document in wanted), None)
+
+
+def test_the_page_is_found_within_the_first_five(answers: dict[str, list[str]]) -> None:
+    """At least nine of ten questions find their page among the first five, and it is printed how many find it first."""
+    ranks = {item["question"]: rank(item, answers[item["question"]]) for item in QUESTIONS}
+    groups: dict[str, list[int | None]] = defaultdict(list)
+    for item in QUESTIONS:
+        for group in (item["language"], item["kind"], "all"):
+            groups[group].append(ranks[item["question"]])
+    lines = [f"{'group':<12}{'questions':>10}{'hit@1':>8}{'hit@5':>8}"]
+    for group in sorted(groups):
+        places = groups[group]
+        first = sum(place == 1 for place in places) / len(places)
+        five = sum(place is not None for place in places) / len(places)
+        lines.append(f"{group:<12}{len(places):>10}{first:>8.2f}{five:>8.2f}")
+    missed = [question for question, place in ranks.items() if place is None]
+    sys.stdout.write("\n" + "\n  ".join(["\n".join(lines), "missed:", *missed]) + "\n")
+    assert len(QUESTIONS) >= 40
+    assert sum(place is not None for place in groups["all"]) >= 0.9 * len(QUESTIONS), missed
+    assert all(place is not None for place in groups["code"]), "a question with a code always finds the code's page"
+
+
+@pytest.mark.parametrize("item", OFF_TOPIC, ids=lambda item: item["question"][:30])
+def test_an_off_topic_question_finds_nothing(item: dict[str, str], answers: dict[str, list[str]]) -> None:
+    """A question about something else gets no runbook."""
+    assert answers[item["question"]] == []
+
+
+def test_every_runbook_is_asked_for_and_has_its_twin() -> None:
+    """Each page exists in both languages, and at least one question expects it."""
+    folder = runbooks_folder()
+    pages = {language: {path.stem for path in (folder / language).glob("*.md")} for language in ("pt", "en")}
+    assert pages["pt"] == pages["en"]
+    asked = {page for item in QUESTIONS for page in item["pages"]}
+    assert asked == pages["pt"]
