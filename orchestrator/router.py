@@ -6,6 +6,8 @@ winner's share of all votes. The cues stand in ``router_cues``.
 
 from __future__ import annotations
 
+import re
+
 from orchestrator.diagnosis.catalogue import known_system_abends
 from orchestrator.models import Entities, Intent, Language, Routing
 from orchestrator.router_cues import INTENT_CUES, LANGUAGE_CUES
@@ -14,6 +16,7 @@ from orchestrator.router_entities import extract_entities
 CODE_WEIGHT = 2.0
 """A code in the question speaks for a failure, less than a plain word for one does."""
 
+_SLOPPY_ABEND = re.compile(r"(?<![A-Za-z0-9_#@./-])(?:s([0-9a-f]{3})|(0C[0-9A-F]))(?![A-Za-z0-9_/-])", re.ASCII)
 _DEFAULT_LANGUAGE = Language.PT_BR
 
 
@@ -38,10 +41,10 @@ def detect_language(message: str) -> Language:
 
 def _entities(message: str, jobs: tuple[str, ...]) -> Entities:
     entities = extract_entities(message)
-    # Users write s0c7 in a chat; only a code that the catalogue knows counts in lower case.
-    lowered = [word.upper() for word in message.replace(",", " ").split() if word.islower()]
+    # Users write s0c7 and 0C7 in a chat; only what the catalogue knows counts in that form.
     known = known_system_abends()
-    extra = tuple(code for code in (word.strip("().;:!?\"'") for word in lowered) if code in known)
+    words = (f"S{match[1] or match[2]}".upper() for match in _SLOPPY_ABEND.finditer(message))
+    extra = tuple(word for word in words if word in known)
     named = {job.upper() for job in jobs}
     return entities.model_copy(
         update={

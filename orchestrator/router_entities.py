@@ -55,7 +55,8 @@ _FOLDER_WORDS = r"folders?|pastas?|carpetas?"
 _OTHER_WORDS = (
     r"steps?|passos?|pasos?|datasets?|arquivos?|archivos?|files?|ficheros?|resources?|recursos?|users?|usu[aá]rios?"
     r"|prompts?|programas?|programs?|tabelas?|tables?|tablas?|scripts?|vari[aá]ve(?:l|is)|variables?|volumes?|filas?"
-    r"|queues?|incidentes?|incidents?|tickets?|chamados?|calend[aá]rios?|calendars?|calendarios?|logon|login|banco"
+    r"|queues?|incidentes?|incidents?|tickets?|(?<!job )(?<!jobs )(?<!stream )chamados?"
+    r"|calend[aá]rios?|calendars?|calendarios?|logon|login|banco"
     r"|database|instances?|inst[aâ]ncias?|instancias?|queries|query|vers(?:ão|ao|ion|ión)|m[oó]dulos?|modules?|plano"
     r"|procs?|procedures?|membros?|members?|tws|hwa|iws|jcl|ddname|dd|var|env"
 )
@@ -74,7 +75,7 @@ _NOT_JOBS = re.compile(
     r"^(?:STEP\w*|PASSO\w*|PASO\w*|(?:INC|CHG|REQ|RITM|TASK|PRB|SR|CS|TT|CRQ|WO)-?\d+|ORA-\d+|SQL\w*\d+\w?"
     r"|SQLCODE.*|HTTPS?\d*"
     r"|UTF-?\d+|ISO-?\d.*|SHA-?\d+|MD5|TLS\w*|SSL\w*|IPV[46]|DB2\w?|PL1|COBOL\d*|JES[23]|RHEL\d*|AIX\d*"
-    r"|WIN\w*\d+|SLES\d+"
+    r"|WIN(?:DOWS)?-?(?:\d{1,2}|20\d\d)|SLES\d+"
     r"|K8S|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
     r"|N[1-3]|Q[1-4]|V\d+R?\d*"
     r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|S[0-9A-F]{3}|U\d{4}"
@@ -82,16 +83,26 @@ _NOT_JOBS = re.compile(
     r"|RESYNC_\w+|LLM_\w+|REDIS_\w+|NT_\w+|MAX_\w+|MAX-CC|X-\w+|Z-OS|E-MAIL|T-\d+|D-\d+|D\+\d+)$"
 )
 # Words that follow "job" in a sentence written in capitals.
+# A word in capitals that did what only jobs do: it need not hold a digit.
+_SUBJECT = re.compile(
+    r"(?<![A-Za-z0-9_@/.#$\\=&%-])(?P<name>[A-Z][A-Z-]{4,39})(?=\s+(?:"
+    r"terminou|falhou|abendou|rodou|executou|n[aã]o (?:rodou|iniciou|terminou|executou)|abortou|ended|failed|abended"
+    r"|finished|aborted|did not (?:run|start|finish)|didn't (?:run|start|finish)|termin[óo]|fall[óo]|abort[óo])\b)"
+)
 _PLAIN_WORDS = frozenset(
     """
-    ABEND ABENDADO ABENDED ABENDOU AGENT AGENTE AND ANDA AS ATRASADO ATRASOU AWS CAIU CANCEL CANCELADO CANCELED
-    CANCELLED CHAIN COM CON DA DE DEL DEPENDENCIA DEPENDENCY DEV DO DOES E EL EM EN END ENDED EQQ ERRO ERROR
-    ERRORS ESTA ESTAN ESTÁ EXEC EXECUTAR EXECUTOU FAIL FAILED FAILS FAILURE FALHA FALHARAM FALHOU FALLA FALLARON
-    FALLO FALLÓ FENCE FICOU FILE FILES FOI FOR FROM HAS HML HOLD HWA ID IDS IN IS ISSUES JCL JOB JOBS KEEPS LOG
-    LOGS MÃO NA NAME NAO NEVER NO NOT NUMBER NÃO O OF ON OR OS OU PARA PARADO PAROU PARTITION PEND POR PRESO
-    PROD QA QUE QUEBROU RC READY RH RODA RODANDO RODOU RUN RUNNING RUNS SCHEDULE SCHEDULER SCHEDULES SE SEM SIN
-    STATE STATUS STEP STREAM STREAMS STUCK SUCC SUSP TAKES TERMINOU THAT THE THIS TI TO TRAVADO TRAVOU TWS
-    URGENTE WAIT WAITING WAS WERE WHICH WITH WORKSTATION Y
+    ABEND ABENDADO ABENDED ABENDOU AGENT AGENTE AGENTES AND ANDA AS ATRASADO ATRASOU AWS BANCO BATCH BATCHMAN
+    CADEIA CAIU CANCEL CANCELADO CANCELED CANCELLED CELERY CHAIN CICS COM COMPOSER CON CONMAN DA DE DEL
+    DEPENDENCIA DEPENDENCY DEV DO DOCKER DOES E EL EM EN END ENDED EQQ ERRO ERROR ERRORS ESTA ESTAN ESTÁ
+    EVERYTHING EXEC EXECUTAR EXECUTOU FAIL FAILED FAILS FAILURE FALHA FALHARAM FALHOU FALLA FALLARON FALLO FALLÓ
+    FENCE FICOU FILE FILES FLUXO FOI FOR FROM HAS HML HOLD HWA ID IDS IN IS ISSUES JCL JNEXTPLAN JOB JOBMAN JOBS
+    KEEPS KUBERNETES LINUX LOG LOGS MAILMAN MAINFRAME MALHA MONGODB MYSQL MÃO NA NADA NAME NAO NETMAN NEVER
+    NINGUEM NINGUÉM NO NOBODY NOT NOTHING NUMBER NÃO O OF ON ONLINE OR ORACLE OS OU PARA PARADO PAROU PARTITION
+    PEND POR POSTGRES POSTGRESQL PRESO PROCESO PROCESS PROCESSO PROD QA QUE QUEBROU RC READY REDIS RH RODA
+    RODANDO RODOU ROTINA ROUTINE RUN RUNNING RUNS SAP SCHEDULE SCHEDULER SCHEDULES SE SEM SERVER SERVIDOR SIN
+    SISTEMA SISTEMAS SOLARIS STATE STATUS STEP STREAM STREAMS STUCK SUCC SUSP SYBASE SYSTEM TAKES TERMINOU THAT
+    THE THIS TI TO TODAS TODO TODOS TRAVADO TRAVOU TUDO TWS UNIX URGENTE WAIT WAITING WAS WERE WHICH WINDOWS
+    WITH WORKSTATION Y
     """.split()  # noqa: SIM905  # a word list reads better as text
 )
 
@@ -114,6 +125,7 @@ def extract_entities(message: str) -> Entities:
     text.rest = _cued(text, _STATION_WORDS, found.workstations)
     text.rest = _cued_folders(text, found)
     text.rest = _cued(text, _JOB_WORDS, found.jobs, allow_dotted=True)
+    _take_subjects(text, found)
     _take_bare(text, found)
     return found.entities()
 
@@ -246,6 +258,13 @@ def _cued_folders(text: _Text, found: _Found) -> str:
         found.folders.append((match.start(), match[0].rstrip("/")))
         text.blank(match.start(), match.end())
     return text.rest
+
+
+def _take_subjects(text: _Text, found: _Found) -> None:
+    for match in _SUBJECT.finditer(text.rest) if not text.is_shouted else ():
+        if match["name"] not in _PLAIN_WORDS and not find_abends(match["name"]):
+            found.jobs.append((match.start(), match["name"].rstrip("-")))
+            text.blank(match.start(), match.end())
 
 
 def _take_bare(text: _Text, found: _Found) -> None:

@@ -1,0 +1,147 @@
+"""The router: what a question is about, of which kind it is, in which language; measured on a labelled set."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.models import Intent, Language, check_job_name
+from orchestrator.router import detect_language, route
+
+UTTERANCES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "data" / "utterances.json").read_text(encoding="utf-8")
+)
+ENTITY_KINDS = (
+    "jobs",
+    "job_streams",
+    "workstations",
+    "folders",
+    "abend_codes",
+    "return_codes",
+    "message_ids",
+    "times",
+)
+
+
+def test_the_labelled_set_is_large_and_in_three_languages() -> None:
+    """At least 120 utterances are labelled, in each language and for each intent some."""
+    languages = Counter(row["language"] for row in UTTERANCES)
+
+    assert len(UTTERANCES) >= 120
+    assert len({row["text"] for row in UTTERANCES}) == len(UTTERANCES)
+    assert min(languages[language.value] for language in Language) >= 25
+    assert {row["intent"] for row in UTTERANCES} == {intent.value for intent in Intent} - {"unknown"}
+
+
+@pytest.mark.parametrize("kind", ENTITY_KINDS)
+def test_entities_are_found_precisely(kind: str) -> None:
+    """Precision and recall of each kind of entity are at least 0.95 on the labelled set."""
+    right = wrong = missed = 0
+    for row in UTTERANCES:
+        wanted, found = set(row.get(kind, [])), set(getattr(route(row["text"]).entities, kind))
+        right, wrong, missed = (
+            right + len(wanted & found),
+            wrong + len(found - wanted),
+            missed + len(wanted - found),
+        )
+    precision, recall = right / (right + wrong), right / (right + missed)
+    print(f"{kind}: n={right + missed} precision={precision:.3f} recall={recall:.3f}")  # noqa: T201  # the figures are a deliverable: pytest -s
+
+    assert precision >= 0.95
+    assert recall >= 0.95
+
+
+def test_intents_and_languages_are_told_apart() -> None:
+    """Intent and language are right for at least 95 % of the labelled set."""
+    routed = [(row, route(row["text"])) for row in UTTERANCES]
+    intents = sum(routing.intent.value == row["intent"] for row, routing in routed) / len(routed)
+    languages = sum(routing.language.value == row["language"] for row, routing in routed) / len(routed)
+    print(f"intent accuracy={intents:.3f} language accuracy={languages:.3f} n={len(routed)}")  # noqa: T201
+
+    assert intents >= 0.95
+    assert languages >= 0.95
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "o job falhou",
+        "meu job abendou e não sei o que fazer",
+        "JOB FALHOU DE NOVO",
+        "a SEDE ligou, SACA o relatório",
+        "o ORACLE falhou e o LINUX rodou",
+        "ver INC0012345, ORA-00942, SQL0911N e CVE-2024-1234",
+        "STEP030 do processo, DB2 e UTF8",
+        "the job is stuck",
+        "el trabajo falló",
+        "status HOLD_WAITING_FOR_FILE e READY",
+    ],
+)
+def test_a_word_is_no_job(text: str) -> None:
+    """Verbs, states, steps, tickets, products and database errors are not taken for jobs."""
+    assert route(text).entities.jobs == ()
+
+
+def test_every_job_found_can_be_asked_about() -> None:
+    """Whatever the router takes for a job passes the contract's own check of job names."""
+    found = [job for row in UTTERANCES for job in route(row["text"]).entities.jobs]
+
+    assert [check_job_name(job) for job in found] == found
+
+
+def test_named_jobs_come_first_and_are_not_repeated() -> None:
+    """Jobs that the caller names lead the list; one that the message names as well stands once."""
+    routing = route("Jobs BATCH002 e BATCH001 falharam", jobs=("BATCH001",))
+
+    assert routing.entities.jobs == ("BATCH001", "BATCH002")
+
+
+def test_a_given_language_is_taken_as_it_is() -> None:
+    """The caller's language outweighs the message's."""
+    assert route("Job BATCH001 falhou", language=Language.EN).language is Language.EN
+
+
+def test_portuguese_when_nothing_tells() -> None:
+    """A message of codes and names alone is answered in Portuguese."""
+    assert detect_language("BATCH001 S0C7") is Language.PT_BR
+
+
+def test_a_bare_job_name_asks_how_it_is_without_certainty() -> None:
+    """A job's name and nothing else is taken for a question of status, too uncertain to narrow the sources."""
+    routing = route("FATUR020")
+
+    assert routing.intent is Intent.STATUS
+    assert routing.confidence < 0.5
+
+
+def test_nonsense_is_unknown() -> None:
+    """A message that holds no cue at all has no intent and no confidence."""
+    routing = route("xyzzy plugh")
+
+    assert (routing.intent, routing.confidence) == (Intent.UNKNOWN, 0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "did is has what does " * 380,
+        "A" * 8000,
+        "A#B/" * 2000,
+        "job A1, " * 1000,
+        '"' * 8000,
+        " " * 7990 + "x",
+        "RC " * 2600,
+    ],
+    ids=["cues", "one word", "notation", "list", "quotes", "blanks", "codes"],
+)
+def test_no_message_makes_the_router_slow(text: str) -> None:
+    """The longest message that is accepted is routed in far less time than a source needs, whatever it holds."""
+    started = time.perf_counter()
+    route(text[:8000])
+
+    assert time.perf_counter() - started < 2.0
