@@ -1,0 +1,153 @@
+"""Job logs: windows around what went wrong, found with few pages, never the whole."""
+
+import asyncio
+
+import pytest
+
+from orchestrator.payloads import JobLogFacts
+from workers.clients.hwa import LogPage
+from workers.clients.hwa_errors import BadQuery, HwaError, NotFound, ServerFailed
+from workers.clients.hwa_joblog import (
+    HEAD_LINES,
+    MAX_LINE_CHARS,
+    MAX_LINES,
+    MAX_PAGES,
+    PAGE_LINES,
+    TAIL_LINES,
+    read_job_log,
+)
+
+
+class FakeSession:
+    """Serves the lines of a list, and counts its pages."""
+
+    def __init__(
+        self, lines: list[str], *, past_end: type[HwaError] | None = None, fail_after: int | None = None
+    ) -> None:
+        self.lines = lines
+        self.pages: list[tuple[int, int]] = []
+        self._past_end = past_end
+        self._fail_after = fail_after
+
+    async def job_log(self, run_id: str, *, from_line: int, to_line: int) -> LogPage:
+        self.pages.append((from_line, to_line))
+        if self._fail_after is not None and len(self.pages) > self._fail_after:
+            raise ServerFailed
+        if self._past_end is not None and from_line > len(self.lines):
+            raise self._past_end
+        return LogPage(from_line, tuple(self.lines[from_line - 1 : to_line]))
+
+
+def read(session: FakeSession) -> JobLogFacts:
+    """Read the fake's log."""
+    return asyncio.run(read_job_log(session, "r1"))  # type: ignore[arg-type]
+
+
+def numbered(count: int, **at: str) -> list[str]:
+    """Lines of no interest, with other text at some (``line_7="..."``)."""
+    lines = [f"linha {number} sem novidade" for number in range(1, count + 1)]
+    for name, text in at.items():
+        lines[int(name.removeprefix("line_")) - 1] = text
+    return lines
+
+
+def shown(facts: JobLogFacts) -> dict[int, str]:
+    """Line number to text of every window."""
+    return {window.from_line + index: line for window in facts.windows for index, line in enumerate(window.lines)}
+
+
+@pytest.mark.parametrize("past_end", [None, BadQuery, NotFound])
+@pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 399, 400, 401, 1_000, 3_333, 100_000])
+def test_the_end_is_found_whatever_the_length(count: int, past_end: type[HwaError] | None) -> None:
+    """The number of lines is right, head and tail are there, whatever a server answers past the end."""
+    session = FakeSession(numbered(count), past_end=past_end)
+    if count == 0 and past_end is not None:
+        return  # then there is no log, which the caller is told
+    facts = read(session)
+    assert facts.total_lines == count
+    lines = shown(facts)
+    if count:
+        assert {1, min(count, HEAD_LINES), max(1, count - TAIL_LINES + 1), count} <= set(lines)
+    assert all(text == f"linha {number} sem novidade" for number, text in lines.items())
+    assert len(session.pages) <= MAX_PAGES
+    assert all(last - first < PAGE_LINES for first, last in session.pages)
+
+
+def test_lines_around_an_abend_are_a_window() -> None:
+    """An abend far from both ends is shown with the lines around it, its code and its step."""
+    text = "IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000 REASON=00000000"
+    facts = read(FakeSession(numbered(1_000, line_700=text)))
+    lines = shown(facts)
+    assert set(range(696, 705)) <= set(lines)
+    assert (facts.codes[0], facts.step) == ("S0C7", "STEP030")
+    assert [window.kind for window in facts.windows] == ["head", "match", "tail"]
+    assert len(lines) < 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ERROR conta divergente",
+        "java.lang.NullPointerException: x",
+        "Traceback (most recent call last):",
+        "ORA-01555: snapshot too old",
+        "AWSBHT001E nao iniciou",
+        "sh: line 3: /opt/x: No such file or directory",
+        "SQLCODE = -911",
+        "run.sh: line 48: 20718 Killed",
+    ],
+)
+def test_what_went_wrong_is_found_in_many_words(text: str) -> None:
+    """Errors of programs, shells, databases and the scheduler each open a window."""
+    assert text in shown(read(FakeSession(numbered(150, line_75=text)))).values()
+
+
+@pytest.mark.parametrize("text", ["0 errors, 3 warnings", "no errors found", "ERRORS: 0", "RC=0", "sem erros"])
+def test_a_count_of_no_errors_is_no_error(text: str) -> None:
+    """A line that says that all is well opens no window."""
+    assert text not in shown(read(FakeSession(numbered(150, line_75=text)))).values()
+
+
+def test_the_abend_wins_when_there_is_too_much() -> None:
+    """Among thousands of errors the lines are limited, and the abend is among those kept."""
+    lines = [f"ERROR registro {number} rejeitado" for number in range(5_000)]
+    lines[4_200] = "IEF450I B S - ABEND=SB37 U0000"
+    facts = read(FakeSession(lines))
+    assert len(shown(facts)) <= MAX_LINES
+    assert "IEF450I B S - ABEND=SB37 U0000" in shown(facts).values()
+    assert "of 5000 lines shown" in facts.note
+
+
+def test_long_lines_are_cut() -> None:
+    """A line of great length does not fill the envelope."""
+    facts = read(FakeSession(["x" * 100_000] * 30))
+    assert max(map(len, shown(facts).values())) == MAX_LINE_CHARS
+
+
+def test_what_was_read_before_a_failure_is_kept() -> None:
+    """When the server gives out after the first page, that page is answered with the reason."""
+    facts = read(FakeSession(numbered(5_000, line_7="ABEND S322"), fail_after=1))
+    assert facts.note == f"stopped after {PAGE_LINES} lines: server_error"
+    assert facts.codes == ("S322",)
+    assert facts.total_lines is None
+
+
+def test_a_first_page_that_fails_is_an_error() -> None:
+    """Without any page there is nothing to answer."""
+    with pytest.raises(ServerFailed):
+        read(FakeSession(numbered(10), fail_after=0))
+
+
+def test_an_endless_log_is_given_up() -> None:
+    """A log that grows as fast as it is read ends at the limit of pages, and says so."""
+
+    class Endless(FakeSession):
+        async def job_log(self, run_id: str, *, from_line: int, to_line: int) -> LogPage:
+            self.pages.append((from_line, to_line))
+            return LogPage(from_line, tuple(f"linha {number}" for number in range(from_line, to_line + 1)))
+
+    session = Endless([])
+    facts = read(session)
+    assert len(session.pages) == MAX_PAGES
+    assert facts.total_lines is None
+    assert "end was not reached" in facts.note

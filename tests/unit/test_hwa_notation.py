@@ -1,0 +1,91 @@
+"""TWS notation: what a name says is compared, what it leaves out is not."""
+
+from typing import Any
+
+import pytest
+
+from workers.clients.hwa_notation import JobRef, parse_job, parse_job_stream, parse_workstation
+from workers.clients.oql import UnsafeValue
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("BATCH001", JobRef(job="BATCH001")),
+        ("FATDIA.BATCH001", JobRef(job="BATCH001", stream="FATDIA")),
+        ("ZOS1#BATCH001", JobRef(job="BATCH001", workstation="ZOS1")),
+        ("ZOS1#FATDIA.BATCH001", JobRef(job="BATCH001", stream="FATDIA", workstation="ZOS1")),
+        ("/A/B/WS#/FIN/DIA/JS.J-1", JobRef(job="J-1", stream="JS", workstation="WS", folder="FIN/DIA")),
+        (
+            "WS#JS(0600 11/24/26),(0AAAAB).JOB",
+            JobRef(job="JOB", stream="JS", workstation="WS", time="0600 11/24/26", stream_id="0AAAAB"),
+        ),
+        ("  JOB_A  ", JobRef(job="JOB_A")),
+    ],
+)
+def test_a_job_is_taken_apart(name: str, expected: JobRef) -> None:
+    """Folder, workstation, stream, time and id are found in every combination."""
+    assert parse_job(name) == expected
+
+
+@pytest.mark.parametrize("name", ["X' OR name LIKE '@", "@", "", "../x", "1JOB", "A.B.C", "WS#", "A" * 41, "J OB"])
+def test_what_is_no_job_is_refused(name: str) -> None:
+    """Anything that is not in the notation is refused with its reason."""
+    with pytest.raises(UnsafeValue) as caught:
+        parse_job(name)
+    assert caught.value.reason == "invalid_value"
+
+
+def test_streams_and_workstations_have_their_notation() -> None:
+    """A stream may be qualified by its workstation, a workstation by its folder."""
+    assert parse_job_stream("WS#/F/JS") == JobRef(stream="JS", workstation="WS", folder="F")
+    assert parse_workstation("/F/WS1") == "WS1"
+    for parse in (parse_job_stream, parse_workstation):
+        with pytest.raises(UnsafeValue):
+            parse("a b'")
+
+
+JOB: dict[str, Any] = {
+    "name": "JOB",
+    "folder": "/FIN/DIA",
+    "workstation": "/F/AGT1",
+    "jobStreamName": "JS",
+    "jobStreamWorkstation": "MDM",
+    "jobStreamId": "0AAAAB",
+    "schedTime": "2026-11-24T06:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("JOB", True),
+        ("job", True),
+        ("JS.JOB", True),
+        ("MDM#JS.JOB", True),
+        ("AGT1#JS.JOB", True),
+        ("MDM#/FIN/DIA/JS.JOB", True),
+        ("OUTRO#JS.JOB", False),
+        ("X.JOB", False),
+        ("MDM#/FIN/JS.JOB", False),
+        ("OUTRO", False),
+    ],
+)
+def test_a_name_fits_what_it_says(name: str, matches: bool) -> None:
+    """Stream, workstation (the stream's or the job's) and folder must fit when they are named."""
+    assert parse_job(name).matches(JOB) is matches
+
+
+def test_the_root_folder_is_a_folder() -> None:
+    """A job in the root folder does not fit a name with a folder, but one without a folder field may."""
+    ref = parse_job("MDM#/FIN/JS.JOB")
+    assert not ref.matches({**JOB, "folder": "/"})
+    assert ref.matches({key: value for key, value in JOB.items() if key != "folder"})
+
+
+def test_time_and_id_prefer_one_of_several() -> None:
+    """The scheduled time and the stream's id choose between jobs of one name."""
+    assert parse_job("MDM#JS(0600 11/24/26).JOB").prefers(JOB)
+    assert not parse_job("MDM#JS(0700 11/24/26).JOB").prefers(JOB)
+    assert parse_job("MDM#JS,(0AAAAB).JOB").prefers(JOB)
+    assert not parse_job("JOB").prefers(JOB)

@@ -1,0 +1,197 @@
+"""HWA JSON to facts: unknown values and missing fields never break it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.payloads import TwsPayload
+from workers.clients.hwa_parsing import (
+    parse_dependency,
+    parse_flow_node,
+    parse_issue,
+    parse_job,
+    parse_job_stream,
+    parse_run,
+    parse_workstation,
+    qualified_job,
+    seconds,
+)
+
+JOB: dict[str, Any] = {
+    "id": "j1",
+    "name": "JOB_A",
+    "folder": "/FIN/",
+    "workstation": "/FIN/WS1",
+    "jobStreamName": "JS1",
+    "jobStreamWorkstation": "/MASTER",
+    "priority": 10,
+    "schedTime": "2026-11-24T06:00:00Z",
+    "lastRunCompositeStatus": {"status": "ABEND", "error": True},
+    "jobDefinition": {
+        "task": {"jobDefinition": {"scriptName": "/opt/a.sh"}},
+        "userLogins": ["batch", "outro"],
+        "recoveryOption": "STOP",
+        "estimatedDuration": "PT1H2M3S",
+    },
+    "jobruns": [
+        {
+            "id": "r1",
+            "jobNumber": 1,
+            "compositeStatus": {"status": "SUCC"},
+            "returnCode": 0,
+            "timeInfo": {"actualStartTime": "2026-11-24T01:00:00Z"},
+        },
+        {
+            "id": "r2",
+            "jobNumber": 2,
+            "compositeStatus": {"status": "ABEND", "error": True},
+            "returnCode": 5,
+            "timeInfo": {
+                "actualStartTime": "2026-11-24T06:00:10Z",
+                "actualEndTime": "2026-11-24T06:01:00Z",
+                "elapsedTime": "PT50S",
+            },
+            "outputConditions": [{"conditionName": "OK", "mappingExpression": "RC<=4", "isSuccCondition": True}],
+        },
+    ],
+}
+
+
+def test_a_whole_job_gives_its_facts() -> None:
+    """Status, return code of the newest run, definition and names come out of their fields."""
+    job = parse_job(JOB)
+    assert (job.status, job.return_code, job.success_condition) == ("ABEND", 5, "RC<=4")
+    assert (job.workstation, job.job_stream_workstation, qualified_job(job)) == (
+        "WS1",
+        "MASTER",
+        "/FIN/MASTER#JS1.JOB_A",
+    )
+    assert (job.logon_user, job.task, job.estimated_seconds) == ("batch, outro", "/opt/a.sh", 3723.0)
+    assert [run.run_id for run in job.runs] == ["r2", "r1"]
+    assert job.runs[0].elapsed_seconds == 50.0
+
+
+@pytest.mark.parametrize("status", ["ADD", "DONE", "SCHED", "BOUND", "WAITD", "TOTALMENTE_NOVO"])
+def test_an_unknown_status_is_kept_as_it_is(status: str) -> None:
+    """States beyond the document's list are shown, not refused."""
+    assert parse_job({"name": "X", "lastRunCompositeStatus": {"status": status, "substatus": "Y"}}).status == status
+
+
+@pytest.mark.parametrize("value", [None, [], {}, 7, True, "x", [[None]], {"status": {}}])
+@pytest.mark.parametrize("field", sorted(JOB))
+def test_a_field_of_the_wrong_type_breaks_nothing(field: str, value: object) -> None:
+    """Whatever stands in one field, the rest of the job is read."""
+    job = parse_job({**JOB, field: value})
+    assert TwsPayload(job=job).model_dump_json()
+    assert job.task == "/opt/a.sh" or field == "jobDefinition"
+    assert job.name == "JOB_A" or field == "name"
+
+
+PARSERS = (
+    parse_job,
+    parse_job_stream,
+    parse_flow_node,
+    parse_dependency,
+    parse_run,
+    parse_workstation,
+    parse_issue,
+)
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+def test_an_empty_object_breaks_nothing(parse: Any) -> None:
+    """Every field may be missing."""
+    assert parse({})
+
+
+def test_jobs_and_job_streams_are_told_apart_by_their_type() -> None:
+    """Neighbours carry no discriminator but flowNodeType."""
+    stream = {
+        "flowNodeType": "JOBSTREAM",
+        "name": "JS1",
+        "workstation": "WS1",
+        "compositeStatus": {"status": "STUCK"},
+        "jobStreamStats": {"numberOfJob": 4, "numberOfAbendedJob": 1},
+    }
+    found = parse_flow_node(stream)
+    assert (found.kind, found.name, found.status, found.detail) == (
+        "job_stream",
+        "WS1#JS1",
+        "STUCK",
+        "4 jobs, 1 abended",
+    )
+    assert parse_flow_node({**JOB, "flowNodeType": "JOB"}).kind == "job"
+    assert parse_flow_node(JOB).return_code == 5
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "name", "satisfied"),
+    [
+        ({"dependencyType": "INTERNAL", "jobName": "A", "dependencyStatus": "UNSATISFIED"}, "job", "A", False),
+        (
+            {
+                "dependencyType": "EXTERNAL_JOB",
+                "jobName": "A",
+                "jobStreamName": "S",
+                "jobStreamWorkstation": "W",
+                "satisfied": True,
+            },
+            "job",
+            "W#S.A",
+            True,
+        ),
+        ({"dependencyType": "EXTERNAL_JOBSTREAM", "jobStreamName": "S"}, "job_stream", "S", None),
+        ({"dependencyType": "FILE", "file": {"name": "/a/b"}, "dependencyStatus": "UNDECIDED"}, "file", "/a/b", None),
+        ({"dependencyType": "RESOURCE", "name": "R", "quantity": 2, "available": 0}, "resource", "R", None),
+        ({"dependencyType": "PROMPT", "promptName": "P", "dependencyStatus": "SATISFIED"}, "prompt", "P", True),
+        ({"dependencyType": "INTERNETWORK", "dependency": "N::J"}, "internetwork", "N::J", None),
+        ({"dependencyType": "JOIN", "joinName": "ALL", "members": [{"jobName": "A"}]}, "join", "ALL", None),
+        ({"dependencyType": "COISA_NOVA", "id": "d1"}, "job", "d1", None),
+    ],
+)
+def test_every_kind_of_dependency_has_name_and_state(
+    item: dict[str, Any], kind: str, name: str, satisfied: bool | None
+) -> None:
+    """Jobs, streams, files, resources, prompts, networks and joins; an unknown kind keeps its id."""
+    found = parse_dependency(item)
+    assert (found.kind, found.name, found.satisfied) == (kind, name, satisfied)
+
+
+def test_the_flag_wins_over_the_status_of_a_dependency() -> None:
+    """``satisfied`` is what the engine goes by."""
+    assert parse_dependency({"satisfied": False, "dependencyStatus": "SATISFIED"}).satisfied is False
+
+
+@pytest.mark.parametrize(
+    ("states", "linked"),
+    [(["LINKED"], True), (["FULLY_LINKED", "JOBMAN_UP"], True), (["JOBMAN_UP"], False), ([], False), (None, None)],
+)
+def test_unlinked_means_that_linked_is_absent(states: list[str] | None, linked: bool | None) -> None:
+    """Without active states nothing is known; with them, a missing LINKED is unlinked."""
+    item: dict[str, Any] = {"name": "W"} if states is None else {"name": "W", "activeStates": states}
+    assert parse_workstation(item).linked is linked
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("PT50S", 50.0),
+        ("PT1H", 3600.0),
+        ("P1DT2M", 86_520.0),
+        ("PT1.5S", 1.5),
+        ("P", None),
+        ("PT", None),
+        ("1h", None),
+        (7, None),
+    ],
+)
+def test_durations_are_iso_8601(value: object, expected: float | None) -> None:
+    """Durations are read in seconds, anything else is left out."""
+    assert seconds(value) == expected
+
+
+def test_huge_texts_are_cut() -> None:
+    """A field of great length does not fill the envelope."""
+    job = parse_job({"name": "X" * 100_000, "jobDefinition": {"task": "y" * 100_000}, "jobruns": [{"id": "r"}] * 500})
+    assert len(json.dumps(job.model_dump(mode="json"))) < 10_000

@@ -1,0 +1,67 @@
+"""The one-line finding, in the user's language."""
+
+import pytest
+
+from orchestrator.models import Entities, Intent, Language, Routing, SourceRequest
+from orchestrator.payloads import IssueFacts, JobFacts, JobLogFacts, RelatedFacts, TwsPayload, WorkstationFacts
+from workers.sources.tws_status_text import describe
+
+
+def _request(language: Language, job: str | None = "A", **entities: tuple[str, ...]) -> SourceRequest:
+    routing = Routing(
+        intent=Intent.TROUBLESHOOT, confidence=1, language=language, entities=Entities.model_validate(entities)
+    )
+    return SourceRequest(
+        run_id="run-00000001", source="tws_status", job=job, message="?", routing=routing, limit_seconds=1
+    )
+
+
+ABEND = JobFacts(
+    name="A", status="ABEND", return_code=12, job_log=JobLogFacts(codes=("S0C7", "IEF450I"), step="STEP030")
+)
+HELD = JobFacts(
+    name="A",
+    status="HOLD",
+    substatus="HOLD_WAITING_FOR_PREDECESSOR",
+    predecessors=(RelatedFacts(name="X", status="ABEND", satisfied=False), RelatedFacts(name="Y", satisfied=False)),
+)
+READY = JobFacts(name="A", status="READY", issues=(IssueFacts(message="limite 0"),))
+
+
+@pytest.mark.parametrize(
+    ("language", "payload", "expected"),
+    [
+        (Language.PT_BR, TwsPayload(job=ABEND), "A ABEND RC=12; S0C7 em STEP030"),
+        (Language.EN, TwsPayload(job=ABEND), "A ABEND RC=12; S0C7 in STEP030"),
+        (Language.ES, TwsPayload(job=ABEND), "A ABEND RC=12; S0C7 en STEP030"),
+        (Language.PT_BR, TwsPayload(job=HELD), "A HOLD (HOLD_WAITING_FOR_PREDECESSOR); espera X (ABEND), mais 1"),
+        (
+            Language.EN,
+            TwsPayload(job=READY, workstations=(WorkstationFacts(name="W", linked=False, limit=0),)),
+            "A READY; limite 0; W not linked; W has limit 0",
+        ),
+        (Language.PT_BR, TwsPayload(), "A não está no plano corrente"),
+        (Language.ES, TwsPayload(), "A no está en el plan actual"),
+    ],
+)
+def test_a_job_in_one_line(language: Language, payload: TwsPayload, expected: str) -> None:
+    """State, code, step and what it waits for fit one line; codes and names stay as they are."""
+    assert describe(payload, _request(language)) == expected
+
+
+def test_a_plan_in_one_line() -> None:
+    """Without a job, the count of problem jobs by state, the stuck stream and the worst job are told."""
+    worst = ABEND.model_copy(
+        update={"job_stream": "JS", "job_stream_status": "STUCK", "successors": (RelatedFacts(name="B"),)}
+    )
+    payload = TwsPayload(problem_jobs=(worst, READY, READY), problem_count=7)
+    assert describe(payload, _request(Language.PT_BR, None)) == (
+        "stream JS em STUCK; 7 job(s) com problema: 2 READY, 1 ABEND; A ABEND RC=12; S0C7 em STEP030; "
+        "segura 1 sucessor(es)"
+    )
+
+
+def test_no_problems_in_one_line() -> None:
+    """A healthy plan and a healthy workstation are told apart."""
+    assert describe(TwsPayload(), _request(Language.EN, None)) == "no failed or stuck job in the plan"
+    assert describe(TwsPayload(), _request(Language.EN, None, workstations=("W",))) == "no job in trouble"
