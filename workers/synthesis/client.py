@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.deadline import Deadline
@@ -71,7 +72,13 @@ class OpenAIClient:
         self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None = None
     ) -> AsyncGenerator[str | Usage, None]:
         """See ``LLMClient.stream``."""
-        import openai  # noqa: PLC0415  # half a second that a process without a model must not pay
+        try:
+            # The first import takes up to a second: not at start, and not on the loop that other runs share.
+            async with asyncio.timeout(deadline.remaining()):
+                await asyncio.to_thread(import_module, "openai")
+        except TimeoutError:
+            raise LlmFailed("timeout", "no time was left to ask the model") from None
+        import openai  # noqa: PLC0415  # loaded just now
 
         try:
             chunks = await self._open(model, messages, deadline, first_within)
