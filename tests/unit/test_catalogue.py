@@ -1,0 +1,260 @@
+"""The catalogue: its data files hold to their schema, explain what they must, and say it in every language."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from importlib.resources import files
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.diagnosis.catalogue import (
+    Advice,
+    CatalogueFile,
+    CategoriesFile,
+    Category,
+    Entry,
+    Kind,
+    advice_of,
+    category_texts,
+    entries,
+    find_abend,
+    find_code,
+    find_message,
+    find_return_code,
+    find_state,
+    find_substate,
+    known_system_abends,
+)
+from orchestrator.diagnosis.messages import say, sentences
+from orchestrator.models import Language
+
+ALL_ENTRIES = [(kind, entry) for kind in Kind for entry in entries(kind).values()]
+# JobInPlanStatus and JobInPlanSubStatus of the HWA REST API v2.
+STATES = [
+    "HOLD",
+    "READY",
+    "FENCE",
+    "INTRO",
+    "FAIL",
+    "EXEC",
+    "WAIT",
+    "SUPPR",
+    "END",
+    "SUCC",
+    "SUCCP",
+    "ABEND",
+    "CANCL",
+    "CANCLP",
+    "ABENP",
+    "PEND",
+    "SUSP",
+    "STUCK",
+    "EXTRN",
+    "INTRPT",
+    "COMPLT",
+    "ERROR",
+    "PENDPRED",
+    "STARTED",
+    "UNDCDED",
+    "ARRVING",
+    "NONREPPRED",
+]
+SUBSTATES = [
+    "HOLD_WAITING_FOR_PREDECESSOR",
+    "HOLD_UNEXPECTED_PREDECESSOR_CONDITION",
+    "HOLD_WAITING_FOR_TIME",
+    "HOLD_WAITING_FOR_PROMPT",
+    "HOLD_WAITING_FOR_FILE",
+    "HOLD_WAITING_FOR_INPUT",
+    "HOLD_PRIORITY_ZERO",
+    "READY_WAITING_FOR_RESOURCES",
+    "READY_SUPPRESSED",
+    "SUPPR_UNSATISFIED_DEPENDENCY",
+    "SUPPR_WORKSTATION_IGNORED",
+    "READY_SUBMITTED",
+    "READY_WAITING_FOR_LIMIT",
+    "READY_WAITING_FOR_AGENT",
+    "READY_WAITING_FOR_USER_INTERVENTION",
+    "SUCC_DO_NOT_RUN",
+    "SUCC_COMPLETED",
+]
+
+
+def fields(template: str) -> set[str]:
+    """Names in braces."""
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_data_file_is_its_own_kind(kind: Kind) -> None:
+    """A data file holds to the schema and says of itself what it is."""
+    text = (files("orchestrator.diagnosis") / "data" / f"{kind.value}.json").read_text(encoding="utf-8")
+
+    assert CatalogueFile.model_validate_json(text).kind is kind
+
+
+@pytest.mark.parametrize(("name", "model"), [("catalogue", CatalogueFile), ("categories", CategoriesFile)])
+def test_the_published_schema_is_the_one_that_is_checked(
+    name: str, model: type[CatalogueFile] | type[CategoriesFile]
+) -> None:
+    """The JSON schema beside the data files is that of the models which read them."""
+    text = (files("orchestrator.diagnosis") / "data" / f"{name}.schema.json").read_text(encoding="utf-8")
+
+    assert json.loads(text) == model.model_json_schema()
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry"), ALL_ENTRIES, ids=[f"{kind.value}-{entry.key}" for kind, entry in ALL_ENTRIES]
+)
+def test_every_entry_can_be_acted_on(kind: Kind, entry: Entry) -> None:
+    """Meaning, causes, checks and fixes are there for every code, in Portuguese and English and not the same text."""
+    advice = advice_of(entry.category, entry)
+
+    assert entry.causes
+    assert advice.checks
+    assert advice.fixes or entry.category is Category.UNKNOWN
+    for text in (entry.meaning, *entry.causes, *advice.checks, *advice.fixes, *advice.prevention):
+        assert text.in_language(Language.PT_BR) != text.in_language(Language.EN)
+        assert text.in_language(Language.ES)
+
+
+@pytest.mark.parametrize("category", Category)
+def test_every_category_is_told_in_three_languages(category: Category) -> None:
+    """Title and cause of each category stand in Portuguese, English and Spanish, with the same facts."""
+    texts = category_texts(category)
+
+    for text in (texts.title, texts.cause, *texts.checks, *texts.fixes, *texts.prevention):
+        assert text.es
+        assert fields(text.pt) == fields(text.en) == fields(text.es)
+
+
+@pytest.mark.parametrize("key", sentences())
+def test_every_sentence_has_the_same_facts_in_each_language(key: str) -> None:
+    """A sentence can be filled in alike in all three languages."""
+    sentence = sentences()[key]
+
+    assert fields(sentence.pt) == fields(sentence.en) == fields(sentence.es)
+    filled = {say(language, key, **dict.fromkeys(fields(sentence.pt), "x")) for language in Language}
+    assert all(filled)
+
+
+def test_states_and_substates_of_the_api_are_all_explained() -> None:
+    """Every state and substate of the API has an entry, and case does not matter."""
+    assert [state for state in STATES if find_state(state) is None] == []
+    assert [substate for substate in SUBSTATES if find_substate(substate) is None] == []
+    assert find_state("abend") is find_state("ABEND")
+    assert find_state("SOMETHING_NEW") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "category"),
+    [
+        ("S0C7", Category.DATA_EXCEPTION),
+        ("S0C4", Category.PROGRAM_ERROR),
+        ("S0CB", Category.ARITHMETIC_ERROR),
+        ("S013", Category.DATASET_OPEN_ERROR),
+        ("S806", Category.MODULE_NOT_FOUND),
+        ("S122", Category.CANCELLED),
+        ("S322", Category.CPU_TIME_LIMIT),
+        ("S522", Category.WAIT_TIMEOUT),
+        ("S722", Category.OUTPUT_LIMIT),
+        ("S878", Category.STORAGE_SHORTAGE),
+        ("S913", Category.SECURITY_VIOLATION),
+        ("SB37", Category.DATASET_SPACE),
+        ("SD37", Category.DATASET_SPACE),
+        ("SE37", Category.DATASET_SPACE),
+        ("U4038", Category.APPLICATION_ABEND),
+        ("AWSBDW009E", Category.LOGON_USER_UNKNOWN),
+        ("CEE3207S", Category.DATA_EXCEPTION),
+    ],
+)
+def test_common_codes_are_explained(code: str, category: Category) -> None:
+    """The codes that operators meet most lead to their category."""
+    entry = find_code(code)
+
+    assert entry is not None
+    assert entry.category is category
+
+
+def test_an_unlisted_user_abend_is_the_applications_own() -> None:
+    """A user abend that nobody listed is explained as one; an unlisted system abend is not made up."""
+    entry = find_abend("U1234")
+
+    assert entry is not None
+    assert entry.key == "U????"
+    assert find_abend("S123") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "category"),
+    [
+        (1, Category.APPLICATION_ERROR),
+        (126, Category.PERMISSION_DENIED),
+        (127, Category.COMMAND_NOT_FOUND),
+        (137, Category.OUT_OF_MEMORY),
+        (139, Category.PROGRAM_ERROR),
+        (143, Category.TERMINATED),
+        (-1073741819, Category.PROGRAM_ERROR),
+        (1326, Category.LOGON_USER_UNKNOWN),
+    ],
+)
+def test_common_return_codes_are_explained(code: int, category: Category) -> None:
+    """Signals on Unix and NTSTATUS values on Windows lead to their category."""
+    entry = find_return_code(code)
+
+    assert entry is not None
+    assert entry.category is category
+
+
+def test_windows_codes_are_the_signed_form_of_what_they_are_named_for() -> None:
+    """A Windows entry that names a hexadecimal code is keyed by that code as a signed 32-bit number."""
+    for key, entry in entries(Kind.WINDOWS_RETURN_CODE).items():
+        for text in re.findall(r"0x[0-9A-F]{8}", f"{entry.name.en} {entry.meaning.en}"):
+            assert int(text, 16) - 2**32 == int(key)
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        ("AWSBHT001E", "AWSBHT001E"),
+        ("AWSBHT999W", "AWSBHT"),
+        ("AWSZZZ001E", "AWS"),
+        ("EQQE037I", "EQQE"),
+        ("XYZ1", None),
+    ],
+)
+def test_the_longest_family_of_a_message_explains_it(message: str, key: str | None) -> None:
+    """An id is explained by itself, else by its component, else by its product."""
+    entry = find_message(message)
+
+    assert (entry.key if entry else None) == key
+
+
+def test_keys_are_spelt_as_codes_are() -> None:
+    """Every system abend of the catalogue is one by the definition: S, three hex digits, one of them decimal."""
+    assert all(re.fullmatch(r"S(?=.*\d)[0-9A-F]{3}", code) for code in known_system_abends())
+
+
+def test_a_change_must_state_its_risk() -> None:
+    """Advice that changes something is refused without a risk."""
+    with pytest.raises(ValidationError, match="risk"):
+        Advice(pt="cancelar o job", en="cancel the job", mutates=True)
+
+
+def test_a_command_with_an_unknown_name_is_left_out() -> None:
+    """A command is proposed only when everything in it is known."""
+    advice = Advice(pt="ver", en="see", command="conman sc {workstation}")
+
+    assert advice.as_action(Language.EN, {"workstation": "AGT07"}).command == "conman sc AGT07"
+    assert advice.as_action(Language.EN, {"workstation": ""}).command is None
+
+
+def test_spanish_falls_back_to_portuguese() -> None:
+    """A text without Spanish is given in Portuguese to a Spanish reader."""
+    entry = find_abend("S0C7")
+
+    assert entry is not None
+    assert entry.meaning.in_language(Language.ES) == entry.meaning.pt

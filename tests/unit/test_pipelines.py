@@ -1,0 +1,174 @@
+"""Which sources a question is worth: the table, its composition, and the plan made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.config import ParallelConfig
+from orchestrator.errors import InvalidRequest
+from orchestrator.models import MAX_JOBS, Entities, Intent, Language, Plan, Routing, TroubleshootRequest
+from orchestrator.pipelines import ACTION, GENERAL, PIPELINES, STATUS, TROUBLESHOOT, Reduce, plan_run, reduce_of
+
+PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}
+
+
+def plan(
+    intent: Intent = Intent.TROUBLESHOOT,
+    *,
+    confidence: float = 0.9,
+    jobs: tuple[str, ...] = (),
+    per_job: dict[str, bool] | None = None,
+    named: tuple[str, ...] = (),
+    **config: Any,
+) -> Plan:
+    """Plan a run for a question of that intent."""
+    routing = Routing(intent=intent, confidence=confidence, language=Language.EN, entities=Entities(jobs=jobs))
+    request = TroubleshootRequest(message="?", jobs=named, config=ParallelConfig(**config))
+    return plan_run(request, routing, PER_JOB if per_job is None else per_job)
+
+
+def asked(made: Plan) -> list[str]:
+    """The sources of a plan, each once."""
+    return list(dict.fromkeys(planned.source for planned in made.sources))
+
+
+@pytest.mark.parametrize(
+    ("intent", "sources"),
+    [
+        (Intent.TROUBLESHOOT, ["tws_status", "rag_search", "log_cache", "metrics"]),
+        (Intent.STATUS, ["tws_status", "log_cache"]),
+        (Intent.QUERY, ["rag_search", "tws_status"]),
+        (Intent.ACTION, ["tws_status", "rag_search", "log_cache"]),
+        (Intent.GENERAL, ["rag_search"]),
+        (Intent.UNKNOWN, ["tws_status", "rag_search", "log_cache", "metrics"]),
+    ],
+)
+def test_the_intent_chooses_the_sources(intent: Intent, sources: list[str]) -> None:
+    """Each intent asks the sources of its pipeline, and an unknown one asks all four."""
+    made = plan(intent)
+
+    assert asked(made) == sources
+    assert made.pipeline
+    assert intent.value in made.reason
+    assert all(source in made.reason for source in sources)
+
+
+def test_an_uncertain_intent_is_not_narrowed() -> None:
+    """Below half confidence every source is asked: a guess must not hide the cause."""
+    assert asked(plan(Intent.GENERAL, confidence=0.4)) == ["tws_status", "rag_search", "log_cache", "metrics"]
+
+
+def test_a_question_about_a_named_job_also_asks_its_history() -> None:
+    """Knowledge about a job composes with its status: both pipelines' sources, the knowledge reduce."""
+    made = plan(Intent.QUERY, jobs=("BATCH001",))
+
+    assert asked(made) == ["rag_search", "tws_status", "log_cache"]
+    assert made.pipeline == "query+status"
+    assert reduce_of(made.pipeline) is Reduce.KNOWLEDGE
+
+
+def test_pipelines_compose() -> None:
+    """Two pipelines make one: sources in order without repeats, the left one's reduce, any one's site sources."""
+    both = GENERAL | TROUBLESHOOT
+
+    assert both.sources == ("rag_search", "tws_status", "log_cache", "metrics")
+    assert both.reduce is GENERAL.reduce
+    assert both.asks_site_sources
+    assert not (STATUS | ACTION).asks_site_sources
+
+
+def test_every_pipeline_can_be_found_by_the_name_in_a_plan() -> None:
+    """The reduce of each pipeline is found from its name; a name nobody knows gets the diagnosis."""
+    assert {reduce_of(pipeline.name) for pipeline in PIPELINES.values()} == set(Reduce)
+    assert all(reduce_of(pipeline.name) is pipeline.reduce for pipeline in PIPELINES.values())
+    assert reduce_of("a site's own") is Reduce.DIAGNOSIS
+
+
+def test_only_per_job_sources_are_asked_once_per_job() -> None:
+    """A source that is asked once per run carries no job; the others carry each job in order."""
+    made = plan(jobs=("A1", "B2"))
+
+    assert [planned.key for planned in made.sources] == [
+        "tws_status|A1",
+        "tws_status|B2",
+        "rag_search",
+        "log_cache|A1",
+        "log_cache|B2",
+        "metrics",
+    ]
+    assert made.jobs == ("A1", "B2")
+
+
+def test_the_callers_jobs_outweigh_those_of_the_message() -> None:
+    """When the caller names jobs, only these are asked about."""
+    assert plan(jobs=("A1",), named=("B2",)).jobs == ("B2",)
+
+
+def test_too_many_jobs_are_cut_and_said() -> None:
+    """At most MAX_JOBS jobs are asked about, and a note says that there were more."""
+    made = plan(jobs=tuple(f"JOB{number}" for number in range(MAX_JOBS + 3)))
+
+    assert len(made.jobs) == MAX_JOBS
+    assert any(str(MAX_JOBS + 3) in note for note in made.notes)
+
+
+def test_tws_is_required_and_nothing_else_is() -> None:
+    """Only what TWS itself says is marked as required."""
+    assert {planned.source for planned in plan().sources if planned.required} == {"tws_status"}
+
+
+def test_switches_and_limits_hold() -> None:
+    """A switched-off source is not asked, each limit is the configuration's, and clipping is noted."""
+    made = plan(
+        enable_metrics=False,
+        disabled_sources=("log_cache",),
+        node_timeout_seconds=7,
+        total_timeout_seconds=10,
+        source_timeout_seconds={"rag_search": 1.5},
+    )
+
+    assert {planned.source: planned.limit_seconds for planned in made.sources} == {"tws_status": 6.0, "rag_search": 1.5}
+    assert any("node_timeout_seconds=7" in note for note in made.notes)
+    assert "switched off: log_cache, metrics" in made.reason
+
+
+def test_nothing_enabled_is_refused() -> None:
+    """With every source switched off the request is refused, naming the switches."""
+    off = {f"enable_{name}": False for name in PER_JOB}
+
+    with pytest.raises(InvalidRequest, match="enable_tws_status"):
+        plan(**off)
+
+
+def test_a_pipeline_left_without_sources_asks_the_rest() -> None:
+    """When all of a narrow pipeline's sources are off, the remaining ones are asked, and a note says so."""
+    made = plan(Intent.GENERAL, enable_rag_search=False)
+
+    assert asked(made) == ["tws_status", "log_cache", "metrics"]
+    assert any("switched off" in note for note in made.notes)
+
+
+def test_a_narrow_pipeline_is_widened_to_the_required_minimum() -> None:
+    """A plan never has fewer sources than min_sources_required while others are enabled."""
+    made = plan(Intent.GENERAL, min_sources_required=2)
+
+    assert asked(made) == ["rag_search", "tws_status"]
+    assert any("min_sources_required is 2" in note for note in made.notes)
+
+
+def test_a_sites_own_source_is_asked_unless_the_pipeline_is_narrowed() -> None:
+    """A source that a site has installed takes part in troubleshooting, not in a plain question of status."""
+    per_job = {**PER_JOB, "change_calendar": False}
+
+    assert "change_calendar" in asked(plan(per_job=per_job))
+    assert "change_calendar" not in asked(plan(Intent.STATUS, per_job=per_job))
+
+
+def test_a_source_that_is_not_installed_is_noted() -> None:
+    """A pipeline's source that is not installed is left out, and the plan says so."""
+    made = plan(per_job={"tws_status": True})
+
+    assert asked(made) == ["tws_status"]
+    assert "metrics is not installed" in made.notes
