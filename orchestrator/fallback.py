@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import Any
 
+from orchestrator.after_commit import load_after_commit
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.conclude import conclude, make_report
 from orchestrator.deadline import Deadline
@@ -74,7 +75,9 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
     if synthesizer is not None:
         refiner = Refiner(synthesizer, lambda work: asyncio.run_coroutine_threadsafe(work, loop))
     try:
-        await client.call(Finisher(store, by=WORKER, refiner=refiner).finish, run_id)
+        await client.call(
+            Finisher(store, by=WORKER, refiner=refiner, after_commit=load_after_commit(os.environ)).finish, run_id
+        )
     finally:
         if synthesizer is not None:
             await synthesizer.close()

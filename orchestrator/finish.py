@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.after_commit import AfterCommit, run_after_commit
 from orchestrator.conclude import Conclusion, conclude, make_report
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.aggregate import performance_event
@@ -47,8 +48,16 @@ class LeaseLost(Exception):
 class Finisher:
     """Finishes runs in the name of ``by``."""
 
-    def __init__(self, store: RunStore, *, by: str, refiner: Refiner | None = None) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        *,
+        by: str,
+        refiner: Refiner | None = None,
+        after_commit: Sequence[AfterCommit] = (),
+    ) -> None:
         self._store = store
+        self._after_commit = after_commit
         self._by = by
         self._refiner = refiner
 
@@ -177,6 +186,7 @@ class Finisher:
             _LOGGER.info("commit_refused run_id=%s status=%s by=%s", report.run_id, status, self._by)
             return None
         log_performance(performance_event(report.run_id, conclusion.aggregated))
+        run_after_commit(self._after_commit, report)
         return report
 
 

@@ -11,8 +11,10 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
+from orchestrator.after_commit import AfterCommit, load_after_commit
 from orchestrator.celery_app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
@@ -35,12 +37,20 @@ MAX_REPUBLISH = 2
 class Watcher:
     """Claims due wake-ups and carries out what each is for."""
 
-    def __init__(self, store: RunStore, publisher: Publisher, *, name: str, presence: Presence | None = None) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        publisher: Publisher,
+        *,
+        name: str,
+        presence: Presence | None = None,
+        after_commit: Sequence[AfterCommit] = (),
+    ) -> None:
         self._store = store
         self._publisher = publisher
         self._presence = presence
         self._name = name
-        self._finisher = Finisher(store, by=f"watcher:{name}")
+        self._finisher = Finisher(store, by=f"watcher:{name}", after_commit=after_commit)
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a Redis that is away is waited for."""
@@ -116,6 +126,7 @@ def main() -> None:
     """Run a watcher until SIGTERM or SIGINT."""
     try:
         settings = Settings.from_env()
+        after_commit = load_after_commit(os.environ)
     except TroubleshootError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from None
@@ -136,7 +147,8 @@ def main() -> None:
     name = f"{socket.gethostname()}:{os.getpid()}"
     _LOGGER.info("watcher_started name=%s", name)
     try:
-        Watcher(store, publisher, name=name, presence=Presence(client, store.keys)).run(stop)
+        presence = Presence(client, store.keys)
+        Watcher(store, publisher, name=name, presence=presence, after_commit=after_commit).run(stop)
     finally:
         publisher.close()
         client.close()

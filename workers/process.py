@@ -11,6 +11,7 @@ from functools import cached_property
 from celery import Celery
 from pydantic import Field
 
+from orchestrator.after_commit import AfterCommit, load_after_commit
 from orchestrator.config import EnvironmentModel, Settings
 from orchestrator.finish import Finisher, Refiner
 from orchestrator.store.connection import connect
@@ -54,6 +55,11 @@ class WorkerProcess:
         synthesizer = load_synthesizer(self._environ)
         return None if synthesizer is None else Refiner(synthesizer, self.runtime.submit)
 
+    @cached_property
+    def after_commit(self) -> tuple[AfterCommit, ...]:
+        """What is done with a committed report."""
+        return load_after_commit(self._environ)
+
     def asking(self, worker: str) -> Asking:
         """What a source task needs."""
         return Asking(
@@ -66,7 +72,7 @@ class WorkerProcess:
 
     def finisher(self, worker: str) -> Finisher:
         """What the synthesis task needs."""
-        return Finisher(self.store, by=f"synthesis:{worker}", refiner=self.refiner)
+        return Finisher(self.store, by=f"synthesis:{worker}", refiner=self.refiner, after_commit=self.after_commit)
 
     def close(self) -> None:
         """Stop the loop, give the connections back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ class PlainChord:
 
     def close(self) -> None:
         """Give the connections back."""
+        # Celery's results unsubscribe when they are collected, and complain when their Redis has gone by then.
+        gc.collect()
         self.client.close()
         self.reader.close()
 

@@ -145,4 +145,4 @@ def _asked(asked: list[str]) -> tuple[str, ...]:
     return (*asked[: MAX_ASKED - 1], f"… and {len(asked) - MAX_ASKED + 1} more requests")
 
 
-SPEC = SourceSpec(name="tws_status", create=TwsStatusSource.from_env, per_job=True)
+SPEC = SourceSpec(name="tws_status", create=TwsStatusSource.from_env, per_job=True, known_instances=known_instances)
