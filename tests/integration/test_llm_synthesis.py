@@ -119,7 +119,8 @@ def test_a_good_answer_is_checked_and_counted() -> None:
 def test_what_leaves_is_redacted_fenced_and_names_the_language() -> None:
     """No secret of the question reaches the server; evidence stands in the fence; the key is only in its header."""
     with FakeOpenAIServer(Reply(answer())) as server:
-        ask(server, make_case(language=Language.ES))
+        with pytest.raises(SynthesisFailed):  # it answers in Portuguese
+            ask(server, make_case(language=Language.ES))
         sent = server.requests[0]
     assert "hunter2x" not in sent.prompt
     assert "sk-scripted-key" not in sent.prompt
@@ -210,6 +211,23 @@ def test_bad_json_is_repaired_once() -> None:
         assert len(server.requests) == 2
         assert "no JSON object" in server.requests[1].prompt
     assert [item["reason"] for item in synthesis.metadata["attempts"]] == ["bad_json", "ok"]
+
+
+def test_an_answer_in_another_language_is_asked_for_again() -> None:
+    """An English answer to a Portuguese question is repaired once, and is a failure the second time."""
+    english = answer(
+        summary="The job BATCH001 ended with ABEND S0C7 and the file was not valid.",
+        root_cause="There was a packed field with data that is not numeric.",
+        claims=[{"text": "The step STEP030 ended with S0C7", "evidence_ids": ["tws_status:1"]}],
+        actions=[],
+    )
+    shown: list[str] = []
+    with FakeOpenAIServer([Reply(english), Reply(answer())]) as server:
+        assert ask(server, emit=shown.append).diagnosis.summary.startswith("O job BATCH001")
+        assert "Brazilian Portuguese" in server.requests[1].body["messages"][-1]["content"]
+    assert "The job" not in "".join(shown)
+    with FakeOpenAIServer(Reply(english)) as server:
+        assert failure(server).reason == "invalid"
 
 
 def test_bad_json_twice_is_a_failure() -> None:

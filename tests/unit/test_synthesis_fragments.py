@@ -67,6 +67,13 @@ def test_what_does_not_check_out_is_not_shown(part: Part) -> None:
     assert _render(part) == ""
 
 
+def test_another_language_is_not_shown() -> None:
+    """A sentence in another language than the user's gives no fragment; a quoted line in one does no harm."""
+    assert _render(Part("summary", "The job ended with an error and the file was not found.")) == ""
+    claim = {"text": 'O log diz "The system detected a data exception in the file"', "evidence_ids": ["tws_status:1"]}
+    assert "The system detected" in _render(Part("claims", claim))
+
+
 def test_codes_of_the_question_may_be_named() -> None:
     """The user's own code may stand in the summary although no evidence holds it."""
     assert _render(Part("summary", "Nada sobre S0C4."), question_codes=("S0C4",)) == "Nada sobre S0C4. "

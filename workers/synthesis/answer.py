@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -133,6 +133,12 @@ class ModelAnswer(_Lenient):
     missing_evidence: tuple[str, ...] = ()
     suspicious: tuple[str, ...] = ()
 
+    @property
+    def prose(self) -> str:
+        """What is written for a reader, one statement a line."""
+        parts = (self.summary, self.root_cause, *(c.text for c in self.claims), *(a.text for a in self.actions))
+        return "\n".join(parts)
+
     @field_validator("prevention", "missing_evidence", "suspicious", mode="before")
     @classmethod
     def _lists(cls, value: object) -> object:
@@ -217,12 +223,3 @@ def _category(written: str, otherwise: str) -> str:
 
 def _merged(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*first, *second)))
-
-
-def as_json_object(text: str) -> dict[str, Any] | None:
-    """``text`` as a JSON object, or None; for the pieces of a streamed answer."""
-    try:
-        data = json.loads(text, strict=False)
-    except (json.JSONDecodeError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None

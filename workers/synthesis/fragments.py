@@ -15,6 +15,7 @@ from orchestrator.diagnosis.mutating import check_action, is_mutating_command
 from orchestrator.diagnosis.redact import redact
 from orchestrator.models import Evidence, Language
 from workers.synthesis.answer import AnswerAction, AnswerClaim
+from workers.synthesis.language import is_written_in
 from workers.synthesis.scanner import Part
 
 MIN_INTERVAL_SECONDS = 0.05
@@ -63,7 +64,7 @@ class FragmentRenderer:
                 body = self._action(part.value)
             case _:
                 body = ""
-        if not body:
+        if not body or not is_written_in(body, self._language):
             return ""
         # Redacted last, over the text exactly as it is shown.
         return redact(f"{self._heading(part.key)}{body}", personal=self._personal)
@@ -119,7 +120,6 @@ class FragmentPacer:
         self._clock = clock
         self._last = float("-inf")
         self._held = ""
-        self.count = 0
 
     def add(self, fragment: str) -> None:
         """Hold ``fragment`` and pass on what is held, if it is time."""
@@ -131,9 +131,4 @@ class FragmentPacer:
         now = self._clock()
         if self._held and now - self._last >= MIN_INTERVAL_SECONDS:
             held, self._held, self._last = self._held, "", now
-            self.count += 1
             self._emit(held)
-
-    def wait_seconds(self) -> float:
-        """How long until what is held may go; 0 when nothing is held."""
-        return max(0.0, self._last + MIN_INTERVAL_SECONDS - self._clock()) if self._held else 0.0

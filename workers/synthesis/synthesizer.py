@@ -20,7 +20,8 @@ from workers.synthesis.answer import AnswerUnusable, ModelAnswer, answer_text, p
 from workers.synthesis.budget import estimate_tokens
 from workers.synthesis.client import LLMClient, LlmFailed, OpenAIClient, Usage
 from workers.synthesis.fragments import FragmentPacer, FragmentRenderer
-from workers.synthesis.prompt import Prompt, build_prompt, repair_messages
+from workers.synthesis.language import is_written_in
+from workers.synthesis.prompt import LANGUAGE_NAMES, Prompt, build_prompt, repair_messages
 from workers.synthesis.scanner import AnswerScanner
 
 SETTLE_SECONDS = 0.05
@@ -181,6 +182,9 @@ class LlmSynthesizer:
     def _checked(self, job: _Job, answer: ModelAnswer) -> tuple[Diagnosis, CheckReport]:
         """The diagnosis that may be shown. Raises AnswerUnusable when nothing of it stands."""
         case, prompt, draft = job.case, job.prompt, job.case.draft
+        language = _language(case)
+        if not is_written_in(answer.prose, language):
+            raise AnswerUnusable("invalid", f"it is not written in {LANGUAGE_NAMES[language]}")
         diagnosis = _without_obedience(to_diagnosis(answer, draft), job)
         # The rules have judged what is missing or stale: a model may not be surer than they allow.
         cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None

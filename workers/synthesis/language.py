@@ -1,0 +1,27 @@
+"""Whether the model wrote in the language it was asked for."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.models import Language
+from orchestrator.router_cues import LANGUAGE_CUES
+
+CLEAR_VOTES = 3.0
+"""Fewer votes than this for another language are chance: codes, product names, a quoted line."""
+
+
+_QUOTED = re.compile(r"[“\"«`][^”\"»`\n]{1,400}[”\"»`]")
+
+
+def is_written_in(text: str, language: Language) -> bool:
+    """False when ``text`` is clearly in another language; text that tells nothing counts as right.
+
+    The cues are the router's. Evidence is quoted verbatim in any language: quotations are left out, and another
+    language has to win clearly.
+    """
+    text = _QUOTED.sub(" ", text)
+    votes = {lang: sum(weight for cue, weight in cues if cue.search(text)) for lang, cues in LANGUAGE_CUES.items()}
+    asked = votes.pop(language)
+    best = max(votes.values())
+    return best < CLEAR_VOTES or best < 1.5 * asked
