@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +128,18 @@ def test_a_certificate_of_another_host_is_a_tls_error(authority: trustme.CA, tmp
 def test_verification_can_be_turned_off(tls_server: HwaSimulator) -> None:
     """TWS_VERIFY=false accepts any certificate, on the operator's own word."""
     assert _fetch({**tls_server.environ(), "TWS_VERIFY": "false"})[0].data["job"]["name"] == "BATCH001"
+
+
+def test_a_handshake_that_never_ends_is_a_timeout() -> None:
+    """A port that accepts and says nothing costs the limit at most, and its socket is closed."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        environ = {"TWS_BASE_URL": f"https://127.0.0.1:{silent.getsockname()[1]}"}
+        started = time.monotonic()
+        error = _refused(environ, _request().model_copy(update={"limit_seconds": 0.7}))
+    assert error.reason == "timeout"
+    assert time.monotonic() - started < 0.7
 
 
 def test_speaking_tls_to_a_plain_server_is_a_tls_error() -> None:

@@ -10,6 +10,7 @@ from workers.clients.hwa_transport import (
     Endpoint,
     ReadOnlyTransport,
     ReadOnlyViolation,
+    UnsafeId,
     endpoint_path,
 )
 
@@ -102,5 +103,6 @@ def test_ids_are_percent_encoded_as_one_segment(object_id: str, encoded: str) ->
 @pytest.mark.parametrize("object_id", [None, "", ".", ".."])
 def test_an_id_that_would_change_the_path_is_refused(object_id: str | None) -> None:
     """An empty or relative segment is a mistake, not a request."""
-    with pytest.raises(ValueError, match="needs the id"):
+    with pytest.raises(UnsafeId) as caught:
         endpoint_path(Endpoint.JOB, object_id)
+    assert caught.value.reason == "invalid_value"

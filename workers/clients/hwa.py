@@ -36,6 +36,7 @@ from workers.clients.oql import Oql
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_LOG_PAGE_BYTES = 256 * 1024
 MAX_ATTEMPTS = 3
+MAX_CONNECT_SECONDS = 3.0
 FAILURES_TO_OPEN = 5
 OPEN_SECONDS = 15.0
 _LIST_SCOPE = {"scope": "WHOLE_NO_JOB_DEFINITIONS"}
@@ -189,7 +190,8 @@ class HwaClient:
         max_bytes: int,
         may_cut: bool,
     ) -> tuple[bytes, bool]:
-        timeout = httpx2.Timeout(seconds, connect=min(seconds, 3.0))
+        # Connecting ends by the client's own timeout, which closes the socket; a cancelled handshake leaves it open.
+        timeout = httpx2.Timeout(seconds, connect=min(0.9 * seconds, MAX_CONNECT_SECONDS), pool=0.9 * seconds)
         body = bytearray()
         try:
             async with self._connected().stream(

@@ -157,6 +157,8 @@ def timed_out(what: str, seconds: float) -> TimedOut:
 
 def error_for_transport(error: httpx2.HTTPError, what: str, seconds: float) -> HwaError:
     """The error for a request that got no whole answer; ``seconds`` is how long it was given."""
+    if isinstance(error, httpx2.PoolTimeout):
+        return NoTimeLeft(f"{what}: no free connection within {seconds:.1f} s, too many questions at once")
     if isinstance(error, httpx2.TimeoutException):
         return timed_out(what, seconds)
     tls = _tls_cause(error)

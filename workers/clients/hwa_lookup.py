@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from orchestrator.errors import SourceError
-from orchestrator.payloads import JobFacts, RelatedFacts, WorkstationFacts
+from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, WorkstationFacts
 from workers.clients.hwa import HwaSession, JsonObject, Page
 from workers.clients.hwa_errors import BadQuery, HwaError, NotFound
 from workers.clients.hwa_joblog import read_job_log
@@ -101,7 +101,7 @@ def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
     return ref.prefers(job), rank, text(job.get("schedTime"))
 
 
-async def gather_job(session: HwaSession, found: JsonObject, findings: Findings, *, with_log: bool = True) -> JobFacts:
+async def gather_job(session: HwaSession, found: JsonObject, findings: Findings) -> JobFacts:
     """All about one job of a search: definition, runs, issues, neighbours, workstation, log of the failed run."""
     summary = parse_job(found)
     if not summary.id:
@@ -114,7 +114,7 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings,
         findings.part("issues", partial(_issues, session, summary), NO_OBJECTS),
         findings.part("job stream", partial(_stream_status, session, summary), ""),
         gather_workstations(session, (summary.workstation,), findings),
-        _log_of_failed_run(session, found, findings) if with_log else _nothing(),
+        _log_of_failed_run(session, found, findings),
     )
     facts = parse_job({**found, **detail})
     predecessors = _merged(detail, before)
@@ -129,11 +129,7 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings,
     )
 
 
-async def _nothing() -> None:
-    return None
-
-
-async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Findings) -> Any:
+async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Findings) -> JobLogFacts | None:
     run_id = pick_run(job)
     if run_id is None:
         return None

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import httpx2
 
+from orchestrator.errors import SourceError
+
 API_PREFIX = "/twsd/api/v2"
 
 
@@ -41,6 +43,12 @@ _PARAMETERS = frozenset(
 """``follow`` keeps a job log open and ``lock`` locks a definition: neither can be sent."""
 
 
+class UnsafeId(SourceError):
+    """An id cannot stand in a path."""
+
+    reason = "invalid_value"
+
+
 class ReadOnlyViolation(RuntimeError):
     """A request was about to leave that is not on the allow-list: a mistake in this program."""
 
@@ -49,12 +57,12 @@ def endpoint_path(endpoint: Endpoint, object_id: str | None = None) -> str:
     """Path of an endpoint below the instance's base URL, with the id percent-encoded as one segment.
 
     Ids look like ``MDM;JOBS;X`` on some installations, so nothing but unreserved characters stays as it is.
-    Raises ValueError for an id that would change the path.
+    Raises UnsafeId for an id that would change the path.
     """
     if "{id}" not in endpoint.value:
         return API_PREFIX + endpoint.value
     if not object_id or object_id in (".", ".."):
-        raise ValueError(f"{endpoint.name} needs the id of an object")
+        raise UnsafeId(f"{object_id!r} is not an id: GET {endpoint.value} needs one")
     return API_PREFIX + endpoint.value.replace("{id}", quote(object_id, safe=""))
 
 

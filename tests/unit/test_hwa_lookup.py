@@ -1,0 +1,201 @@
+"""Looking things up in the plan: names, candidates, refused queries, and what costs only a note."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import SourceError
+from orchestrator.payloads import JobFacts
+from workers.clients.hwa import Page
+from workers.clients.hwa_errors import BadQuery, Forbidden
+from workers.clients.hwa_lookup import Findings, find_jobs, gather_job, pick_run, search_tolerantly
+from workers.clients.hwa_notation import parse_job
+from workers.clients.oql import Oql
+
+Json = dict[str, Any]
+
+
+def job(name: str, status: str, *, stream: str = "JS", at: str = "06:00", runs: int = 0, **more: Any) -> Json:
+    """A job of the plan, as a search gives it."""
+    return {
+        "id": f"{stream}-{name}-{at}",
+        "name": name,
+        "jobStreamName": stream,
+        "workstation": "WS",
+        "schedTime": f"2026-11-24T{at}:00Z",
+        "lastRunCompositeStatus": {"status": status},
+        "jobruns": [{"id": f"r{index}", "compositeStatus": {"status": status}} for index in range(runs)],
+        **more,
+    }
+
+
+class FakePlan:
+    """A session over a list of jobs; ``fields`` are the query fields that the server knows."""
+
+    def __init__(self, jobs: list[Json], *, fields: tuple[str, ...] = ("name", "id"), **answers: Any) -> None:
+        self.jobs = jobs
+        self.queries: list[str] = []
+        self._fields = fields
+        self._answers = answers
+
+    async def search_jobs(self, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
+        found = self.jobs
+        if query is not None:
+            self.queries.append(query.text)
+            field, _, value = query.text.partition(" = ")
+            if field not in self._fields:
+                raise BadQuery
+            found = [item for item in self.jobs if item[field.removeprefix("key.")] == value.strip("'")]
+        return Page(tuple(found[offset : offset + limit]), len(found))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        async def answer(*_: Any, **__: Any) -> Any:
+            found = self._answers.get(name, {} if name == "job" else Page())
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        return answer
+
+
+def find(plan: FakePlan, name: str) -> list[Json]:
+    """Find the jobs of a name."""
+    return asyncio.run(find_jobs(plan, parse_job(name)))  # type: ignore[arg-type]
+
+
+def gather(plan: FakePlan, found: Json) -> tuple[JobFacts, Findings]:
+    """Gather all about one job."""
+    findings = Findings()
+    return asyncio.run(gather_job(plan, found, findings)), findings  # type: ignore[arg-type]
+
+
+def test_the_failed_one_of_several_comes_first() -> None:
+    """Among jobs of one name: failed, then unfinished, then the latest of those that ended well."""
+    plan = FakePlan(
+        [
+            job("A", "SUCC", at="05:00"),
+            job("A", "SUCC", at="07:00"),
+            job("A", "HOLD", at="08:00"),
+            job("A", "ABEND", at="06:00"),
+        ]
+    )
+    assert [item["schedTime"][11:16] for item in find(plan, "A")] == ["06:00", "08:00", "07:00", "05:00"]
+
+
+def test_the_scheduled_time_chooses_when_it_is_named() -> None:
+    """A name with its time finds that one, even when another failed."""
+    plan = FakePlan([job("A", "ABEND", at="06:00"), job("A", "SUCC", at="07:00")])
+    assert find(plan, "WS#JS(0700 11/24/26).A")[0]["schedTime"][11:16] == "07:00"
+
+
+def test_a_server_that_knows_only_the_documented_field_is_asked_with_it() -> None:
+    """``name`` first, which works in the field; ``key.name`` when the server refuses it."""
+    plan = FakePlan([job("A", "ABEND")], fields=("key.name",))
+    assert len(find(plan, "A")) == 1
+    assert plan.queries == ["name = 'A'", "key.name = 'A'"]
+
+
+def test_a_server_that_knows_neither_field_is_a_bad_request() -> None:
+    """When both are refused the caller is told."""
+    with pytest.raises(SourceError) as caught:
+        find(FakePlan([], fields=()), "A")
+    assert caught.value.reason == "bad_request"
+
+
+def test_a_name_is_looked_for_in_capitals_when_it_is_not_there() -> None:
+    """Names are capitals in most plans, users write as they like."""
+    plan = FakePlan([job("BATCH001", "ABEND")])
+    assert find(plan, "batch001")[0]["name"] == "BATCH001"
+    assert plan.queries == ["name = 'batch001'", "name = 'BATCH001'"]
+
+
+def test_more_jobs_than_a_page_are_all_seen() -> None:
+    """The 150th job of the name is found by its stream."""
+    plan = FakePlan([job("A", "SUCC", stream=f"JS{number}") for number in range(150)])
+    assert [item["jobStreamName"] for item in find(plan, "JS149.A")] == ["JS149"]
+
+
+def test_a_refused_query_falls_back_to_a_bounded_look() -> None:
+    """When the server refuses the query, the first jobs are compared here, and that is noted."""
+    plan = FakePlan([job("A", "ABEND"), job("B", "SUCC")], fields=())
+    findings = Findings()
+    query = Oql.equals("workstation", "WS")
+    found = asyncio.run(search_tolerantly(plan, query, lambda item: item.status == "ABEND", findings))  # type: ignore[arg-type]
+    assert [item["name"] for item in found] == ["A"]
+    assert findings.notes == ["the server refused a query; only the first 500 jobs were looked at"]
+
+
+def test_jobs_beyond_the_look_are_counted() -> None:
+    """What was not looked at is noted with its number."""
+    plan = FakePlan([job("A", "ABEND")] * 510)
+    findings = Findings()
+    asyncio.run(search_tolerantly(plan, Oql.equals("name", "A"), lambda _: True, findings))  # type: ignore[arg-type]
+    assert findings.notes == ["10 more jobs match and were not looked at"]
+
+
+def test_every_part_that_fails_is_noted_and_the_rest_is_there() -> None:
+    """All but the summary may be forbidden."""
+    names = ("job", "predecessors", "successors", "issues", "search_job_streams", "search_workstations", "job_log")
+    plan = FakePlan([], **dict.fromkeys(names, Forbidden()))
+    facts, findings = gather(plan, job("A", "ABEND", runs=1))
+    assert facts.status == "ABEND"
+    assert len(findings.notes) == len(names)
+    assert all(note.endswith(": forbidden") for note in findings.notes)
+
+
+@pytest.mark.parametrize("job_id", ["", "X' OR '1", "a\nb"])
+def test_an_id_that_cannot_be_used_costs_only_itself(job_id: str) -> None:
+    """A server's odd id is never pasted into a query, and the summary is still answered."""
+    facts, findings = gather(FakePlan([]), {**job("A", "HOLD"), "id": job_id})
+    assert facts.status == "HOLD"
+    assert len(findings.notes) == 1
+
+
+def test_dependencies_and_predecessors_are_one_item() -> None:
+    """What is unsatisfied comes from the job, how it ended from the predecessor; unsatisfied ones come first."""
+    detail = {
+        "dependencies": [
+            {"dependencyType": "INTERNAL", "jobId": "JS-P-06:00", "jobName": "P", "satisfied": True},
+            {"dependencyType": "EXTERNAL_JOB", "jobId": "X-Q-06:00", "satisfied": False},
+            {"dependencyType": "FILE", "file": {"name": "/a"}, "satisfied": False},
+        ]
+    }
+    before = Page((job("P", "SUCC"), job("Q", "ABEND", stream="X"), job("R", "EXEC")))
+    facts, findings = gather(FakePlan([], job=detail, predecessors=before, issues=()), job("A", "HOLD"))
+    assert findings.notes == []
+    assert [(item.name, item.status, item.satisfied) for item in facts.predecessors] == [
+        ("WS#X.Q", "ABEND", False),
+        ("/a", "", False),
+        ("WS#JS.P", "SUCC", True),
+        ("WS#JS.R", "EXEC", None),
+    ]
+
+
+def test_a_missing_resource_names_its_holders() -> None:
+    """Who holds what a job waits for is asked and told."""
+    detail = {"dependencies": [{"dependencyType": "RESOURCE", "name": "FITA", "quantity": 1, "available": 0}]}
+    held = Page(({"name": "FITA", "holders": [{"jobStream": "JS9", "job": "LONGO"}]},))
+    facts, _ = gather(FakePlan([], job=detail, search_resources=held, issues=()), job("A", "READY"))
+    assert facts.predecessors[0].detail == "needs 1, available 0; held by JS9.LONGO"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (("SUCC", "ABEND", "SUCC"), "r1"),
+        (("ABEND", "ABEND"), "r1"),
+        (("SUCC", "SUCC"), "r1"),
+        (("HOLD",), None),
+        (("READY",), None),
+        ((), None),
+    ],
+)
+def test_the_log_is_that_of_the_failed_run(statuses: tuple[str, ...], expected: str | None) -> None:
+    """The newest failed run, else the newest that was launched; one that waits has none."""
+    runs = [
+        {"id": f"r{index}", "compositeStatus": {"status": status}, "jobNumber": index}
+        for index, status in enumerate(statuses)
+    ]
+    assert pick_run({**job("A", "X"), "jobruns": runs}) == expected
