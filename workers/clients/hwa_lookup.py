@@ -107,14 +107,18 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings)
     if not summary.id:
         findings.notes.append(f"{summary.name}: the server gave no id, so no details")
         return summary
-    detail, before, after, issues, stream_status, _, log = await asyncio.gather(
-        findings.part("job details", partial(session.job, summary.id), found),
-        findings.part("predecessors", partial(session.predecessors, summary.id), Page()),
-        findings.part("successors", partial(session.successors, summary.id), Page()),
-        findings.part("issues", partial(_issues, session, summary), NO_OBJECTS),
-        findings.part("job stream", partial(_stream_status, session, summary), ""),
-        gather_workstations(session, (summary.workstation,), findings),
-        _log_of_failed_run(session, found, findings),
+    (detail, before, after), (issues, stream_status, log, _) = await asyncio.gather(
+        asyncio.gather(
+            findings.part("job details", partial(session.job, summary.id), found),
+            findings.part("predecessors", partial(session.predecessors, summary.id), Page()),
+            findings.part("successors", partial(session.successors, summary.id), Page()),
+        ),
+        asyncio.gather(
+            findings.part("issues", partial(_issues, session, summary), NO_OBJECTS),
+            findings.part("job stream", partial(_stream_status, session, summary), ""),
+            _log_of_failed_run(session, found, findings),
+            gather_workstations(session, (summary.workstation,), findings),
+        ),
     )
     facts = parse_job({**found, **detail})
     predecessors = _merged(detail, before)
