@@ -77,7 +77,7 @@ def render_text(
     if cause := _cause_line(diagnosis, language, bold=False):
         lines.append(f"  {cause}")
     for key, items in (
-        ("h_evidence", evidence_lines(diagnosis, evidence, language)),
+        ("h_evidence", [line.replace("`", '"') for line in evidence_lines(diagnosis, evidence, language)]),
         ("h_alternatives", _alternatives(diagnosis, language)),
         ("h_steps", [_action(action, language, tick="") for action in diagnosis.actions]),
         ("h_prevention", diagnosis.prevention),

@@ -63,7 +63,7 @@ def issue_message(scene: Scene) -> Iterator[Finding]:
         return
     texts = [issue.message for issue in scene.job.issues] + [run.error for run in scene.job.runs[:1]]
     for text in texts:
-        for message in find_message_ids(text):
+        for message in find_message_ids(text) if not is_planted(text) else ():
             entry = find_message(message)
             if entry is None or entry.category is Category.UNKNOWN:
                 continue
@@ -133,7 +133,9 @@ def success_condition(scene: Scene) -> Iterator[Finding]:
         return
     ids = _state_ids(scene)
     if code in (None, 0):
-        yield Finding(Category.COMPLETED, 0.85, supports=ids, entry=find_state(job.status))
+        before = job.runs[1].status if len(job.runs) > 1 else ""
+        aside = say(scene.language, "after_failure", status=before) if before in FAILED_STATES else ""
+        yield Finding(Category.COMPLETED, 0.85, supports=ids, entry=find_state(job.status), facts={"aside": aside})
         return
     condition = job.success_condition
     finding = Finding(
@@ -192,7 +194,11 @@ def substate(scene: Scene) -> Iterator[Finding]:
         entry.category,
         sure,
         supports=_state_ids(scene),
-        facts={"detail": clean_line(detail), "priority": "" if job.priority is None else str(job.priority)},
+        facts={
+            "detail": clean_line(detail),
+            "priority": "" if job.priority is None else str(job.priority),
+            "aside": _running_for(scene),
+        },
         entry=entry,
         workstation=job.workstation,
     )
@@ -359,6 +365,16 @@ def _state_ids(scene: Scene) -> list[str]:
 
 def _below_fence(job: JobFacts, fence: int | None) -> bool:
     return bool(fence) and job.priority is not None and job.priority <= (fence or 0)
+
+
+def _running_for(scene: Scene) -> str:
+    """How long a running job has been at it, when that is more than its estimate."""
+    job = scene.job
+    elapsed = job.runs[0].elapsed_seconds if job and job.runs else None
+    if job is None or not elapsed or not job.estimated_seconds or elapsed <= job.estimated_seconds:
+        return ""
+    minutes = (round(elapsed / 60), round(job.estimated_seconds / 60))
+    return say(scene.language, "running_for", elapsed=minutes[0], estimated=minutes[1])
 
 
 def _status_of(item: RelatedFacts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,9 @@ MAX_ACTIONS = 8
 MAX_PREVENTION = 4
 MAX_ALTERNATIVES = 3
 _NAMES_SHOWN = 5
+# A passage is quoted as plain words: its links, images and tags must not work inside the answer.
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_NO_MARKUP = str.maketrans({"<": "‹", ">": "›", "#": None, "*": None, "|": " "})
 
 
 @dataclass(slots=True)
@@ -197,6 +201,7 @@ def _facts(group: Group) -> dict[str, str]:
         "condition": say(language, "condition", condition=condition) if condition else "",
         "priority": say(language, "priority", priority=priority) if priority else "",
         "detail": say(language, "detail", text=detail) if detail else "",
+        "aside": facts.get("aside", ""),
     }  # fmt: skip
 
 
@@ -300,5 +305,5 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _excerpt(text: str) -> str:
-    line = clean_line(text)
+    line = _LINK.sub(r"\1", clean_line(text)).translate(_NO_MARKUP)
     return line if len(line) <= 200 else f"{line[:199]}…"

@@ -1,0 +1,256 @@
+"""The answer as text: its sections in three languages, its citations, and what is said when things fail."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator.diagnosis.render import (
+    category_title,
+    performance_note,
+    render_claim,
+    render_failure,
+    render_markdown,
+    render_raw,
+    render_text,
+)
+from orchestrator.models import (
+    Action,
+    AggregatedData,
+    AnswerMode,
+    Claim,
+    Diagnosis,
+    Evidence,
+    Hypothesis,
+    Language,
+    SourceEnvelope,
+    SourceFailure,
+    SourceOutcome,
+)
+
+DIAGNOSIS = Diagnosis(
+    summary="BATCH001 terminou em ABEND S0C7.",
+    root_cause="Campo com brancos.",
+    category="data_exception",
+    confidence=0.92,
+    claims=(Claim(text="O job log registra: “ABEND=S0C7”", evidence_ids=("tws_status:3", "log_cache:1")),),
+    hypotheses=(
+        Hypothesis(category="data_exception", title="Exceção", confidence=0.92, job="BATCH001"),
+        Hypothesis(
+            category="application_error",
+            title="Erro da aplicação",
+            confidence=0.3,
+            supports=("tws_status:1",),
+            contradicts=("tws_status:3",),
+            job="BATCH001",
+        ),
+    ),
+    actions=(
+        Action(text="Ler o log."),
+        Action(text="Reexecutar.", risk="medium", mutates=True, command="conman rr BATCH001"),
+    ),
+    prevention=("Validar a entrada.",),
+    missing_evidence=("metrics (não respondeu a tempo).",),
+    suspicious=("[log_cache:1] contém uma instrução.",),
+)
+EVIDENCE = (
+    Evidence(
+        id="tws_status:3",
+        source="tws_status",
+        kind="job_log",
+        title="Job log",
+        text="ABEND=S0C7",
+        where="hwa:31116 run 7",
+        when="2026-11-24T05:00:00Z",
+    ),
+)
+AGGREGATED = AggregatedData(
+    sources_available=("tws_status", "rag_search", "log_cache"),
+    sources_failed=(SourceFailure(source="metrics", error="timeout", outcome=SourceOutcome.TIMEOUT),),
+    parallel_latency_ms=500.4,
+    sequential_equivalent_ms=1200,
+    speedup_factor=2.4,
+)
+SECTIONS = {
+    Language.PT_BR: ("Diagnóstico", "Evidências", "Passos", "Prevenção", "O que faltou"),
+    Language.EN: ("Diagnosis", "Evidence", "Steps", "Prevention", "What was missing"),
+    Language.ES: ("Diagnóstico", "Evidencias", "Pasos", "Prevención", "Lo que faltó"),
+}
+
+
+def markdown(
+    diagnosis: Diagnosis = DIAGNOSIS,
+    language: Language = Language.PT_BR,
+    mode: AnswerMode = AnswerMode.DETERMINISTIC,
+) -> str:
+    """Render as Markdown."""
+    return render_markdown(diagnosis, language=language, aggregated=AGGREGATED, evidence=EVIDENCE, mode=mode)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_sections_stand_in_order_in_the_users_language(language: Language) -> None:
+    """The five sections follow each other as second-level headings in each language."""
+    text = markdown(language=language)
+    places = [text.index(f"## {title}\n") for title in SECTIONS[language]]
+
+    assert places == sorted(places)
+
+
+def test_a_claim_cites_its_evidence_and_where_it_stands() -> None:
+    """Ids follow the claim in brackets, then place and time of the first item."""
+    assert (
+        "- O job log registra: “ABEND=S0C7” [tws_status:3] [log_cache:1] (hwa:31116 run 7 2026-11-24T05:00:00Z)"
+        in markdown()
+    )
+    assert render_claim(DIAGNOSIS.claims[0]).endswith("[tws_status:3] [log_cache:1]")
+
+
+def test_only_what_changes_something_is_marked_as_a_proposal() -> None:
+    """A step that changes something carries its risk and that it was not executed; a check does not."""
+    text = markdown()
+
+    assert "1. Ler o log.\n" in text
+    assert "2. Reexecutar. `conman rr BATCH001` (proposta, não executada; risco médio)" in text
+
+
+def test_other_hypotheses_show_what_speaks_for_and_against_them() -> None:
+    """The leading hypothesis is the diagnosis; the others stand below with their evidence."""
+    text = markdown()
+
+    assert "Erro da aplicação (confiança 30%) [tws_status:1] contra: [tws_status:3]" in text
+    assert "Exceção (confiança" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "note"),
+    [
+        (
+            Language.PT_BR,
+            (
+                "4 fontes consultadas em paralelo (tws_status, rag_search, log_cache, metrics): 500 ms, "
+                "contra 1200 ms em sequência (2.40x). (sem resposta: metrics)"
+            ),
+        ),
+        (
+            Language.EN,
+            (
+                "4 sources asked in parallel (tws_status, rag_search, log_cache, metrics): 500 ms, "
+                "against 1200 ms one by one (2.40x). (no answer: metrics)"
+            ),
+        ),
+    ],
+)
+def test_the_performance_note_compares_parallel_with_sequential(language: Language, note: str) -> None:
+    """The note names the sources that were asked, both times, the factor and who did not answer."""
+    assert performance_note(language, AGGREGATED) == note
+    assert note in markdown(language=language)
+
+
+def test_who_wrote_the_answer_is_said() -> None:
+    """An answer of the rules and one of a model say which they are."""
+    assert "Resposta das regras" in markdown()
+    assert "modelo de linguagem e verificada" in markdown(mode=AnswerMode.LLM)
+
+
+def test_nothing_missing_is_said_too() -> None:
+    """With every source answered the section says so instead of vanishing."""
+    assert "todas as fontes consultadas responderam" in markdown(DIAGNOSIS.model_copy(update={"missing_evidence": ()}))
+
+
+def test_an_empty_diagnosis_still_has_its_sections() -> None:
+    """A diagnosis with a summary alone is a whole answer, with nothing left to fill in."""
+    text = markdown(Diagnosis(summary="Nada."))
+
+    assert all(f"## {title}" in text for title in ("Diagnóstico", "Evidências", "Passos", "O que faltou"))
+    assert "Nenhum passo é proposto." in text
+    assert "{" not in text
+
+
+def test_a_models_own_category_stands_as_it_is() -> None:
+    """A category outside the vocabulary is shown, not refused."""
+    assert category_title("cosmic_rays", Language.EN) == "cosmic_rays"
+    assert category_title("dataset_space", Language.EN) == "Dataset out of space"
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_terminal_gets_the_same_in_plain_lines(language: Language) -> None:
+    """Claims, steps, gaps and the note stand in the compact text as well, without Markdown."""
+    text = render_text(
+        DIAGNOSIS, language=language, aggregated=AGGREGATED, evidence=EVIDENCE, mode=AnswerMode.DETERMINISTIC
+    )
+
+    assert all(title.upper() in text for title in SECTIONS[language])
+    assert "[tws_status:3]" in text
+    assert "$ conman rr BATCH001" in text
+    assert performance_note(language, AGGREGATED) in text
+    assert "**" not in text
+    assert "##" not in text
+
+
+@pytest.mark.parametrize("timed_out", [True, False])
+def test_a_failure_says_which_why_and_what_to_do(timed_out: bool) -> None:
+    """Each missing source stands with its reason, the minimum is named, and the next step fits the failure."""
+    text = render_failure(
+        language=Language.PT_BR,
+        failures=[
+            SourceFailure(source="tws_status", error="401", outcome=SourceOutcome.ERROR, job="A1"),
+            SourceFailure(source="metrics", error="t", outcome=SourceOutcome.TIMEOUT),
+            SourceFailure(source="log_cache", error="n", outcome=SourceOutcome.NOT_STARTED),
+        ],
+        min_sources_required=2,
+        timed_out=timed_out,
+    )
+
+    assert "**tws_status (A1)**: erro: 401" in text
+    assert "**metrics**: não respondeu a tempo" in text
+    assert "**log_cache**: nenhum worker iniciou a consulta" in text
+    assert "mínimo" in text
+    assert "node_timeout_seconds" in text
+    assert "inicie os workers dessas fontes (log_cache)" in text
+    assert ("antes do prazo" in text) is timed_out
+
+
+def test_a_failure_without_a_known_outcome_is_told_all_the_same() -> None:
+    """A failure that carries neither outcome nor text does not break the answer."""
+    text = render_failure(
+        language=Language.EN,
+        failures=[SourceFailure(source="metrics", error="")],
+        min_sources_required=1,
+        timed_out=False,
+    )
+
+    assert "**metrics**: error: ?" in text
+
+
+def test_raw_data_is_shown_per_source_and_cannot_leave_its_block() -> None:
+    """When aggregation fails each source's data is shown; a fence inside it does not end the block."""
+    text = render_raw(
+        language=Language.EN,
+        envelopes=[
+            SourceEnvelope(
+                source="tws_status",
+                job="A1",
+                outcome=SourceOutcome.OK,
+                success=True,
+                data={"log": "```\n# not a heading"},
+                finding="A1 ABEND",
+            ),
+            SourceEnvelope(source="metrics", outcome=SourceOutcome.LOST, success=False),
+        ],
+    )
+    block = text.split("```json\n")[1].split("\n```")[0]
+
+    assert "### tws_status · A1" in text
+    assert "A1 ABEND" in text
+    assert json.loads(block)["log"] == "'''\n# not a heading"
+    assert "its worker was lost" in text
+
+
+def test_long_raw_data_is_cut_and_said() -> None:
+    """Raw data is bounded, and how much was cut is told."""
+    envelope = SourceEnvelope(source="metrics", outcome=SourceOutcome.OK, success=True, data={"x": "y" * 9_000})
+    text = render_raw(language=Language.EN, envelopes=[envelope])
+
+    assert len(text) < 5_000
+    assert "characters cut" in text
