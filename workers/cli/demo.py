@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
+from contextlib import suppress
 
 import click
 
@@ -52,6 +54,8 @@ def command(
         return 0
     if scenario not in SCENARIO_NUMBERS:
         raise ConfigurationError(f"--scenario: there is no scenario {scenario}; see resync-troubleshoot demo --list")
+    if flower and importlib.util.find_spec("flower") is None:
+        raise ConfigurationError("--flower: it is not installed: pip install 'resync-troubleshoot[flower]'")
     case = get_scenario(scenario)
     jobs = () if case.job_name is None else (case.job_name,)
     text = context.text
@@ -74,5 +78,6 @@ def command(
             print_report(context, report, as_json=as_json)
             if keep:
                 context.say(text("demo_kept", logs=parts.directory / "logs"))
-                threading.Event().wait()
+                with suppress(KeyboardInterrupt):
+                    threading.Event().wait()
     return exit_code(report)

@@ -40,11 +40,19 @@ class _Tended:
     ready: threading.Event = field(default_factory=threading.Event)
     gone: threading.Event = field(default_factory=threading.Event)
     """The process has exited at least once: who waits for its readiness is told why."""
+    begun: threading.Event = field(default_factory=threading.Event)
+    """The first start has been tried; ``problem`` says when it was in vain."""
+    problem: ProcessFailed | None = None
     was_ready: bool = False
     child: Child | None = None
-    thread: threading.Thread | None = None
+    thread: threading.Thread = field(default_factory=threading.Thread)
     restarts: int = 0
     status: int | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Its thread has been started, and so may have a process."""
+        return self.thread.ident is not None
 
     def set_ready(self) -> None:
         """It can work."""
@@ -98,10 +106,13 @@ class Supervisor:
             if spec.name in self._tended:
                 raise ValueError(f"a process named {spec.name!r} runs already")
             self._tended[spec.name] = tended
-        if not self._spawn(tended):
-            return
+        # In its own thread from the start on: Ctrl-C strikes the main thread alone, so that it cannot come between
+        # the birth of a process and the note that is taken of it.
         tended.thread = threading.Thread(target=self._tend, args=(tended,), name=f"tend-{spec.name}", daemon=True)
         tended.thread.start()
+        tended.begun.wait()
+        if tended.problem is not None:
+            raise tended.problem
 
     def discard(self, name: str) -> None:
         """Stop one process and forget it."""
@@ -156,23 +167,28 @@ class Supervisor:
             tended.set_ready()
         return tended.ready.is_set()
 
-    def _spawn(self, tended: _Tended) -> bool:
+    def _spawn(self, tended: _Tended) -> Child | None:
         with self._lock:
-            if self._stopping.is_set():
-                return False
-            try:
-                tended.child = Child(tended.spec, tended.log, self._guard, tended.set_ready)
-            except OSError as error:
-                raise ProcessFailed(f"{tended.spec.name}: {tended.spec.command[0]}: {error.strerror}") from error
-        return True
+            if self._is_over(tended):
+                return None
+            tended.child = Child(tended.spec, tended.log, self._guard, tended.set_ready)
+            return tended.child
 
     def _tend(self, tended: _Tended) -> None:
         failures = 0
         while True:
-            child = tended.child
+            started = time.monotonic()
+            try:
+                child = self._spawn(tended)
+            except OSError as error:
+                tended.problem = ProcessFailed(f"{tended.spec.name}: {tended.spec.command[0]}: {error.strerror}")
+                if tended.was_ready:
+                    self._say(str(tended.problem))
+                return
+            finally:
+                tended.begun.set()
             if child is None:
                 return
-            started = time.monotonic()
             tended.status = child.reap()
             tended.gone.set()
             if self._is_over(tended):
@@ -185,16 +201,10 @@ class Supervisor:
                     f"{tended.spec.name} exited with status {tended.status}; "
                     f"again in {pause:g} s ({tended.log.last_words or 'it said nothing'})"
                 )
-            if self._stopping.wait(pause) or self._is_over(tended):
+            if self._stopping.wait(pause):
                 return
             tended.ready.clear()
             tended.restarts += 1
-            try:
-                if not self._spawn(tended):
-                    return
-            except ProcessFailed as error:
-                self._say(str(error))
-                return
 
     def _is_over(self, tended: _Tended) -> bool:
         return self._stopping.is_set() or self._tended.get(tended.spec.name) is not tended
@@ -205,11 +215,11 @@ class Supervisor:
                 item.child.signal(signal.SIGTERM)
         give_up = {item.spec.name: time.monotonic() + item.spec.stop_seconds for item in tended}
         for item in tended:
-            if item.thread is not None:
+            if item.runs:
                 item.thread.join(max(0.0, give_up[item.spec.name] - time.monotonic()))
                 if item.thread.is_alive() and item.child is not None:
                     item.child.kill()
         for item in tended:
-            if item.thread is not None:
+            if item.runs:
                 item.thread.join()
             item.log.close()

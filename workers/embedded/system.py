@@ -37,7 +37,9 @@ class System:
 
     def start(self, layout: Layout) -> list[str]:
         """Start every process of the layout at once and return their names."""
-        environ = {**self.environ, "PYTHONUNBUFFERED": "1"}
+        # Readiness is read from their logs, which go to files: nothing is gained by a higher level.
+        level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
+        environ = {**self.environ, "PYTHONUNBUFFERED": "1", "RESYNC_LOG_LEVEL": level}
         specs = [*worker_specs(layout, environ), *watcher_specs(layout, environ), *flower_specs(layout, environ)]
         for spec in specs:
             self.supervisor.start(spec)
