@@ -1,0 +1,221 @@
+"""Asking one source over fakeredis, without Celery: outcomes, limits, redaction, size."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import fakeredis
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from orchestrator.config import Settings
+from orchestrator.envelopes import MAX_ENVELOPE_BYTES
+from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.models import (
+    Evidence,
+    Intent,
+    Language,
+    Plan,
+    PlannedSource,
+    Routing,
+    SourceEnvelope,
+    SourceOutcome,
+    SourceRequest,
+    TroubleshootRequest,
+)
+from orchestrator.sources import FetchResult
+from orchestrator.store.runs import RunStore, new_token
+from workers.asking import Asking
+from workers.runtime import Runtime
+
+RUN = "run-00000001"
+
+
+@dataclass
+class OneSource:
+    """Returns or raises what the test gave it, after a pause."""
+
+    result: FetchResult | Exception
+    pause_seconds: float = 0.0
+    asked: SourceRequest | None = None
+    cancelled: bool = False
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        self.asked = request
+        try:
+            await asyncio.sleep(self.pause_seconds)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def store() -> Iterator[RunStore]:
+    client = fakeredis.FakeRedis(decode_responses=True)
+    store = RunStore(client, Settings.from_env({}))
+    store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"), nonce=new_token())
+    store.claim_dispatch(RUN, "d")
+    plan = Plan(
+        pipeline="troubleshoot",
+        routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
+        sources=(PlannedSource(source="metrics", limit_seconds=5),),
+        reason="test",
+    )
+    store.put_plan(RUN, "d", plan)
+    store.mark_dispatched(RUN, "d")
+    yield store
+    client.close()
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    runtime = Runtime({})
+    yield runtime
+    runtime.close()
+
+
+def ask(
+    store: RunStore, runtime: Runtime, source: OneSource, *, limit: float | None = 5.0, claim: str = "c"
+) -> SourceEnvelope:
+    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
+    asking.ask(RUN, "metrics", None, claim=claim, soft_limit_seconds=limit)
+    return store.read(RUN).envelopes["metrics"]
+
+
+def test_an_answer_is_stored_with_where_it_was_asked(store: RunStore, runtime: Runtime) -> None:
+    """The envelope carries data, evidence, the question, the place, the worker and the latency."""
+    item = Evidence(id="metrics:1", source="metrics", kind="metric", title="CPU", text="93 %")
+    source = OneSource(FetchResult(data={"a": 1}, evidence=(item,), finding="high", asked=("cpu",), where="prom"), 0.05)
+    envelope = ask(store, runtime, source)
+    assert (envelope.outcome, envelope.success) == (SourceOutcome.OK, True)
+    assert (envelope.data, envelope.evidence, envelope.finding) == ({"a": 1}, (item,), "high")
+    assert (envelope.asked, envelope.where, envelope.worker) == (("cpu",), "prom", "metrics@test")
+    assert 50 <= envelope.latency_ms < 2_000
+    assert source.asked is not None
+    assert 0 < source.asked.limit_seconds <= 5
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (SourceError("no route", reason="unreachable"), SourceOutcome.ERROR, "unreachable"),
+        (SourceError("slow", reason="timeout"), SourceOutcome.TIMEOUT, "timeout"),
+        (ConfigurationError("TWS_BASE_URL is missing"), SourceOutcome.ERROR, "configuration"),
+        (TimeoutError("own"), SourceOutcome.ERROR, "counterpart_timeout"),
+        (ZeroDivisionError("boom"), SourceOutcome.ERROR, "unexpected"),
+    ],
+)
+def test_each_failure_has_its_outcome_and_reason(
+    store: RunStore, runtime: Runtime, error: Exception, outcome: SourceOutcome, reason: str
+) -> None:
+    """Whatever a source raises becomes an envelope with a machine-readable reason and its text."""
+    envelope = ask(store, runtime, OneSource(error))
+    assert (envelope.outcome, envelope.success, envelope.reason) == (outcome, False, reason)
+    assert str(error) in (envelope.error or "")
+
+
+def test_the_tasks_own_limit_stops_a_source(store: RunStore, runtime: Runtime) -> None:
+    """A source beyond the message's limit is cancelled on its loop and stored as a timeout."""
+    source = OneSource(FetchResult(), pause_seconds=60)
+    envelope = ask(store, runtime, source, limit=0.1)
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "soft_time_limit")
+    assert "0.1 s" in (envelope.error or "")
+    runtime.submit(asyncio.sleep(0)).result(5)
+    assert source.cancelled
+
+
+def test_the_fan_in_bounds_the_limit(store: RunStore, runtime: Runtime) -> None:
+    """With less time to the fan-in than the limit allows, the fan-in holds; with none, nothing is asked."""
+    store._client.hset(store.keys.run(RUN), "fanin_ms", 1)
+    source = OneSource(FetchResult())
+    envelope = ask(store, runtime, source)
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "no_time_left")
+    assert source.asked is None
+
+
+def test_a_signal_while_the_answer_is_stored_loses_nothing(
+    store: RunStore, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefork's soft limit that strikes during the put is answered by putting again."""
+    put, calls = store.put_envelope, []
+
+    def struck(*args: object) -> str:
+        calls.append(args)
+        if len(calls) == 1:
+            raise SoftTimeLimitExceeded
+        return put(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "put_envelope", struck)
+    assert ask(store, runtime, OneSource(FetchResult(data={"a": 1}))).data == {"a": 1}
+    assert len(calls) == 2
+
+
+def test_a_duplicate_delivery_asks_nobody(store: RunStore, runtime: Runtime) -> None:
+    """A second delivery of the same source's message ends at once."""
+    ask(store, runtime, OneSource(FetchResult()), claim="first")
+    second = OneSource(FetchResult())
+    asking = Asking(store=store, source=lambda _name: second, submit=runtime.submit, worker="w")
+    assert asking.ask(RUN, "metrics", None, claim="second", soft_limit_seconds=5)["outcome"] == "duplicate"
+    assert second.asked is None
+
+
+def test_a_cancelled_run_asks_nobody(store: RunStore, runtime: Runtime) -> None:
+    """A source of a cancelled run is not asked."""
+    store.cancel(RUN, by="ana")
+    source = OneSource(FetchResult())
+    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="w")
+    assert asking.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "cancelled"
+    assert source.asked is None
+
+
+def test_secrets_are_masked_before_they_are_stored(
+    store: RunStore, runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A password in data, evidence, finding or error reaches neither the store nor the log."""
+    caplog.set_level(logging.INFO)
+    secret = "password=Segredo2026x"
+    item = Evidence(id="metrics:1", source="metrics", kind="k", title=secret, text=f"linha {secret}")
+    result = FetchResult(data={"log": secret, "password": "Segredo2026x"}, evidence=(item,), finding=secret)
+    ask(store, runtime, OneSource(result))
+    raw = str(store._client.hgetall(store.keys.run(RUN))) + str(store._client.xrange(store.keys.events(RUN)))
+    assert "Segredo2026x" not in raw
+    assert "Segredo2026x" not in caplog.text
+
+
+def test_an_envelope_is_cut_to_size_and_says_so(store: RunStore, runtime: Runtime) -> None:
+    """Too much evidence is cut from the end, too much data is left out, and both are stated."""
+    items = tuple(
+        Evidence(id=f"metrics:{number}", source="metrics", kind="k", title="t", text="linha de log " * 1_000)
+        for number in range(40)
+    )
+    envelope = ask(store, runtime, OneSource(FetchResult(data={"kept": 1}, evidence=items)))
+    assert len(envelope.model_dump_json().encode()) <= MAX_ENVELOPE_BYTES + 200
+    assert 0 < len(envelope.evidence) < 40
+    assert envelope.data == {"kept": 1}
+    assert f"{len(envelope.evidence)} of 40" in (envelope.truncated or "")
+
+
+def test_the_runtime_tells_a_blocked_loop() -> None:
+    """A loop that is blocked beyond the limit is reported once, with its lag."""
+    import threading
+    import time
+
+    blocked = threading.Event()
+    runtime = Runtime({}, lag_limit_seconds=0.4, on_blocked=blocked.set)
+
+    async def block() -> None:
+        time.sleep(1.2)  # noqa: ASYNC251  # blocking is what is tested
+
+    future = runtime.submit(block())
+    assert blocked.wait(5)
+    future.result(5)
+    runtime.close()

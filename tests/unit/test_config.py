@@ -1,0 +1,126 @@
+"""Settings and ParallelConfig: defaults, order, and errors that name the field."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.config import ParallelConfig, Settings
+from orchestrator.errors import ConfigurationError
+from workers.config import LlmSettings, MetricsSettings, TwsSettings
+
+
+def test_the_seeds_defaults() -> None:
+    """Without arguments the configuration is the seed's."""
+    config = ParallelConfig()
+    assert (config.node_timeout_seconds, config.total_timeout_seconds) == (5.0, 10.0)
+    assert config.enable_tws_status
+    assert config.enable_rag_search
+    assert config.enable_log_cache
+    assert config.enable_metrics
+    assert (config.rag_result_limit, config.min_sources_required) == (5, 1)
+    assert (config.reserve_seconds, config.fan_in_seconds) == (4.0, 6.0)
+
+
+def test_a_short_total_keeps_its_reserve_in_proportion() -> None:
+    """With two and four seconds, 1.6 s are kept for the answer and nothing is clipped."""
+    config = ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=4)
+    assert config.fan_in_seconds == pytest.approx(2.4)
+    assert config.limit_seconds("metrics") == 2
+    assert config.notes == ()
+
+
+def test_a_node_limit_beyond_the_fan_in_is_clipped_and_said() -> None:
+    """A limit that reaches into the reserve is cut to the fan-in, in a note that names the field."""
+    config = ParallelConfig(
+        node_timeout_seconds=3, total_timeout_seconds=4, source_timeout_seconds={"metrics": 3.5, "log_cache": 1}
+    )
+    assert config.limit_seconds("tws_status") == pytest.approx(2.4)
+    assert config.limit_seconds("log_cache") == 1
+    assert [note.split("=")[0] for note in config.notes] == ["node_timeout_seconds", "source_timeout_seconds[metrics]"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named", "order"),
+    [
+        ({"node_timeout_seconds": 10}, "node_timeout_seconds", "node_timeout_seconds < total_timeout_seconds"),
+        ({"synthesis_reserve_seconds": 10}, "synthesis_reserve_seconds", "< total_timeout_seconds"),
+        ({"source_timeout_seconds": {"metrics": 20}}, "source_timeout_seconds['metrics']", "total_timeout_seconds"),
+        ({"node_timeout_seconds": -1}, "node_timeout_seconds", "greater than 0"),
+        ({"total_timeout_seconds": 0}, "total_timeout_seconds", "0.5"),
+        ({"node_timeout_seconds": float("nan")}, "node_timeout_seconds", "finite"),
+        ({"rag_result_limit": 0}, "rag_result_limit", "1"),
+        ({"min_sources_required": -1}, "min_sources_required", "0"),
+        ({"nodetimeout": 1}, "nodetimeout", "not permitted"),
+    ],
+)
+def test_inconsistent_values_are_refused_by_name(fields: dict[str, object], named: str, order: str) -> None:
+    """Each refusal names the field and what must hold."""
+    with pytest.raises(ValidationError) as raised:
+        ParallelConfig.model_validate(fields)
+    assert named in str(raised.value)
+    assert order in str(raised.value)
+
+
+def test_sources_are_switched_off_by_field_or_by_name() -> None:
+    """The seed's switches and the list of names both hold; a site's own source is on by default."""
+    config = ParallelConfig(enable_metrics=False, disabled_sources=("log_cache",))
+    enabled = {name: config.is_enabled(name) for name in ("tws_status", "metrics", "log_cache", "site_own")}
+    assert enabled == {"tws_status": True, "metrics": False, "log_cache": False, "site_own": True}
+
+
+def test_settings_read_the_apps_names() -> None:
+    """REDIS_URL is read with and without the app's prefix; empty values count as unset."""
+    assert Settings.from_env({"APP_REDIS_URL": "redis://a:1/0"}).redis_url == "redis://a:1/0"
+    assert Settings.from_env({"REDIS_URL": ""}).redis_url == "redis://127.0.0.1:6379/0"
+    assert Settings.from_env({}, run_ttl_seconds=60).run_ttl_seconds == 60
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"REDIS_URL": "http://x"}, "REDIS_URL"),
+        ({"RESYNC_RUN_TTL_SECONDS": "5"}, "RESYNC_RUN_TTL_SECONDS"),
+        ({"RESYNC_MAX_OPEN_RUNS": "many"}, "RESYNC_MAX_OPEN_RUNS"),
+        ({"RESYNC_NODE_TIMEOUT_SECONDS": "20"}, "RESYNC_NODE_TIMEOUT_SECONDS"),
+        ({"RESYNC_LOG_LEVEL": "LOUD"}, "RESYNC_LOG_LEVEL"),
+    ],
+)
+def test_a_wrong_variable_is_named(environ: dict[str, str], named: str) -> None:
+    """An error of the environment names the variable."""
+    with pytest.raises(ConfigurationError, match=named):
+        Settings.from_env(environ)
+
+
+def test_an_error_never_repeats_a_value() -> None:
+    """The value of a wrong variable may be a secret and stays out of the error."""
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.from_env({"REDIS_URL": "htp://user:Segredo@host"})
+    assert "Segredo" not in str(raised.value)
+
+
+def test_worker_settings_read_the_apps_names() -> None:
+    """TWS and model settings come under the app's names, with and without the prefix, and hide their secrets."""
+    tws = TwsSettings.from_env({"APP_TWS_USERNAME": "op", "TWS_PASSWORD": "Segredo", "TWS_HOST": "h"})
+    assert (tws.user, tws.host) == ("op", "h")
+    assert "Segredo" not in repr(tws)
+    llm = LlmSettings.from_env({"LLM_MODEL": "m", "APP_LLM_API_KEY": "Segredo", "LLM_TIMEOUT": "3"})
+    assert (llm.model, llm.timeout_seconds) == ("m", 3.0)
+    assert "Segredo" not in repr(llm)
+
+
+def test_wrong_worker_settings_name_their_variable() -> None:
+    """An address without a scheme names its variable."""
+    with pytest.raises(ConfigurationError, match="TWS_BASE_URL"):
+        TwsSettings.from_env({"TWS_BASE_URL": "host:31116"})
+    with pytest.raises(ConfigurationError, match="RESYNC_PROMETHEUS_URL"):
+        MetricsSettings.from_env({"RESYNC_PROMETHEUS_URL": "prom:9090"})
+
+
+def test_parallel_config_from_the_environment() -> None:
+    """The run's defaults come from the environment and a caller's words win; an inconsistent mix is refused."""
+    settings = Settings.from_env({"RESYNC_NODE_TIMEOUT_SECONDS": "3", "RESYNC_TOTAL_TIMEOUT_SECONDS": "8"})
+    assert settings.parallel_config().total_timeout_seconds == 8
+    assert settings.parallel_config(node_timeout_seconds=2).node_timeout_seconds == 2
+    with pytest.raises(ConfigurationError, match="node_timeout_seconds"):
+        settings.parallel_config(total_timeout_seconds=2)

@@ -1,0 +1,311 @@
+"""The one finisher, over fakeredis: every way down from an answer by the model to raw data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import fakeredis
+import pytest
+
+from orchestrator.config import Settings
+from orchestrator.finish import Finisher, Refiner
+from orchestrator.models import (
+    AnswerMode,
+    Event,
+    EventType,
+    Intent,
+    Language,
+    Plan,
+    PlannedSource,
+    Report,
+    Routing,
+    RunOutcome,
+    SourceEnvelope,
+    SourceOutcome,
+    TroubleshootRequest,
+)
+from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.store.events import EventReader
+from orchestrator.store.runs import RunStore, new_token
+from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
+
+RUN = "run-00000001"
+
+
+@dataclass
+class Ready:
+    """A run with all four sources in, ready to be finished."""
+
+    client: fakeredis.FakeRedis
+    store: RunStore
+
+    @property
+    def events(self) -> list[Event]:
+        return EventReader(self.client, self.store.keys).read(RUN, "0", block_ms=0)
+
+    def kinds(self) -> list[EventType]:
+        return [event.type for event in self.events if event.type not in _BEFORE]
+
+    def move_deadline(self, milliseconds: int) -> None:
+        seconds, micros = self.client.time()
+        now = seconds * 1000 + micros // 1000
+        self.client.hset(self.store.keys.run(RUN), "deadline_ms", now + milliseconds)
+
+
+_BEFORE = {EventType.ACCEPTED, EventType.ROUTED, EventType.SOURCE_STARTED, EventType.SOURCE_FINISHED}
+
+
+@pytest.fixture
+def run() -> Iterator[Ready]:
+    client = fakeredis.FakeRedis(decode_responses=True)
+    store = RunStore(client, Settings.from_env({}))
+    store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"), nonce=new_token())
+    store.claim_dispatch(RUN, "d")
+    routing = Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.PT_BR)
+    planned = tuple(PlannedSource(source=name, job="BATCH001", limit_seconds=5) for name in BUILTIN_SOURCES)
+    store.put_plan(RUN, "d", Plan(pipeline="troubleshoot", routing=routing, sources=planned, reason="test"))
+    store.mark_dispatched(RUN, "d")
+    for item in planned:
+        store.begin_source(RUN, item.key, item.key, source=item.source, job=item.job, worker="w")
+        envelope = SourceEnvelope(
+            source=item.source,
+            job=item.job,
+            outcome=SourceOutcome.OK,
+            success=True,
+            data={"seen": item.source},
+            finding=f"{item.source} respondeu",
+            latency_ms=100,
+        )
+        store.put_envelope(RUN, item.key, envelope)
+    yield Ready(client, store)
+    client.close()
+
+
+@dataclass
+class ScriptedSynthesizer:
+    """Does what the test says, and remembers whether it was cancelled."""
+
+    script: Callable[[Case, Callable[[str], None]], Any]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    timeout_seconds: float = 0.0
+
+    async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:
+        self.timeout_seconds = timeout_seconds
+        try:
+            found: Synthesis = await self.script(case, emit)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return found
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
+
+
+def refined_by(
+    loop: asyncio.AbstractEventLoop, script: Callable[[Case, Callable[[str], None]], Any]
+) -> tuple[Refiner, ScriptedSynthesizer]:
+    synthesizer = ScriptedSynthesizer(script)
+
+    def submit(work: Any) -> Future[Synthesis]:
+        return asyncio.run_coroutine_threadsafe(work, loop)
+
+    return Refiner(synthesizer, submit), synthesizer
+
+
+def test_without_a_model_the_rules_answer(run: Ready) -> None:
+    """The draft is the answer, streamed before it is committed, and nothing claims to be a model's."""
+    report = Finisher(run.store, by="test").finish(RUN)
+    assert report is not None
+    assert (report.mode, report.outcome) == (AnswerMode.DETERMINISTIC, RunOutcome.COMPLETE)
+    assert run.kinds() == [
+        EventType.SYNTHESIS_STARTED,
+        EventType.AGGREGATED,
+        EventType.DRAFT,
+        EventType.FINAL,
+    ]
+    draft = next(event for event in run.events if event.type is EventType.DRAFT)
+    assert draft.data["text"] == report.response
+    assert "llm" not in report.metadata
+
+
+def test_a_model_refines_the_draft(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """A model's checked diagnosis is the answer; its fragments are token events in between."""
+
+    async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
+        emit("Primeiro. ")
+        await asyncio.sleep(0.15)
+        emit("Segundo.")
+        return Synthesis(case.draft.model_copy(update={"summary": "Resumo refinado."}), {"model": "m"})
+
+    refiner, synthesizer = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert report.mode is AnswerMode.LLM
+    assert "Resumo refinado." in report.response
+    assert report.metadata["llm"] == {"model": "m"}
+    tokens = [event.data["text"] for event in run.events if event.type is EventType.TOKEN]
+    assert tokens == ["Primeiro. ", "Segundo."]
+    assert 8 < synthesizer.timeout_seconds <= 9.5
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SynthesisFailed("rate_limited", "429", {"model": "m"}), {"model": "m", "failed": "rate_limited"}),
+        (RuntimeError("boom"), {"failed": "RuntimeError"}),
+    ],
+)
+def test_a_model_that_fails_costs_only_the_refinement(
+    run: Ready, loop: asyncio.AbstractEventLoop, error: Exception, told: dict[str, str]
+) -> None:
+    """Whatever a synthesizer raises, the rules' answer is committed and the metadata says what failed."""
+
+    async def script(_case: Case, _emit: Callable[[str], None]) -> Synthesis:
+        raise error
+
+    refiner, _ = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert report.mode is AnswerMode.DETERMINISTIC
+    assert report.metadata["llm"] == told
+
+
+def test_a_model_without_time_is_not_asked(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """With less than a second left the model is skipped, and the metadata says so."""
+
+    async def script(_case: Case, _emit: Callable[[str], None]) -> Synthesis:
+        raise AssertionError("asked without time")
+
+    run.move_deadline(800)
+    refiner, _ = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert report.metadata["llm"] == {"skipped": "no_time_left"}
+
+
+def test_a_model_that_hangs_is_cut_before_the_deadline(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """At remaining time less half a second the model's coroutine is cancelled and the draft committed."""
+
+    async def script(_case: Case, _emit: Callable[[str], None]) -> Synthesis:
+        await asyncio.sleep(60)
+        raise AssertionError("not reached")
+
+    run.move_deadline(1_300)
+    refiner, synthesizer = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert report.metadata["llm"] == {"failed": "timeout"}
+    assert synthesizer.cancelled.wait(5)
+
+
+def test_a_finisher_whose_lease_is_taken_stops_its_model_and_writes_nothing(
+    run: Ready, loop: asyncio.AbstractEventLoop
+) -> None:
+    """When another finisher has the run, the first one cancels its model and ends without an answer."""
+
+    async def script(_case: Case, _emit: Callable[[str], None]) -> Synthesis:
+        run.client.hset(run.store.keys.run(RUN), "lease_until", 1)
+        assert not isinstance(run.store.lease(RUN, "thief", by="thief"), str)
+        await asyncio.sleep(60)
+        raise AssertionError("not reached")
+
+    refiner, synthesizer = refined_by(loop, script)
+    assert Finisher(run.store, by="test", refiner=refiner).finish(RUN) is None
+    assert synthesizer.cancelled.wait(5)
+    assert EventType.FINAL not in run.kinds()
+    assert [event.attempt for event in run.events][-1] == 2
+
+
+def test_a_failing_aggregator_gives_the_raw_data(run: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When merging fails, the answer is each source's own data."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setattr("orchestrator.conclude.aggregate", broken)
+    report = Finisher(run.store, by="test").finish(RUN)
+    assert report is not None
+    assert (report.mode, report.outcome) == (AnswerMode.RAW, RunOutcome.COMPLETE)
+    assert report.reason == "aggregator: KeyError"
+    for source in BUILTIN_SOURCES:
+        assert source in report.response
+    assert len(report.parallel_results) == 4
+
+
+def test_failing_rules_give_the_raw_data(run: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a rule fails, the answer is each source's own data, with the aggregate beside it."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("orchestrator.conclude.diagnose", broken)
+    report = Finisher(run.store, by="test").finish(RUN)
+    assert report is not None
+    assert (report.mode, report.reason) == (AnswerMode.RAW, "rules: ZeroDivisionError")
+    assert report.aggregated_data.sources_available == BUILTIN_SOURCES
+
+
+def test_steps_after_the_commit_get_the_report_and_cannot_harm_it(run: Ready) -> None:
+    """Each step runs once, after the commit, and one that raises stops neither the next nor the answer."""
+    seen: list[Report] = []
+
+    def broken(_report: Report) -> None:
+        raise RuntimeError
+
+    report = Finisher(run.store, by="test", after_commit=(broken, seen.append)).finish(RUN)
+    assert seen == [report]
+    assert run.store.read(RUN).report == report
+
+
+def test_the_performance_event_is_logged_by_who_commits(run: Ready, caplog: pytest.LogCaptureFixture) -> None:
+    """One JSON line per run, with the figures of the issue, and none from a finisher that was too late."""
+    caplog.set_level(logging.INFO, "orchestrator.performance")
+    Finisher(run.store, by="test").finish(RUN)
+    assert Finisher(run.store, by="late").finish(RUN) is None
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "orchestrator.performance"]
+    assert lines == [
+        {
+            "event": "parallel_aggregation_complete",
+            "run_id": RUN,
+            "sources_available": 4,
+            "sources_failed": 0,
+            "parallel_latency_ms": 100,
+            "sequential_equivalent_ms": 400,
+            "speedup_factor": "4.00x",
+        }
+    ]
+
+
+def test_a_deadline_finisher_commits_what_is_there(run: Ready) -> None:
+    """At the deadline the answer is committed over a lease that somebody holds."""
+    run.store.lease(RUN, "hanging", by="other")
+    run.move_deadline(100)
+    report = Finisher(run.store, by="watcher").finish_at_deadline(RUN)
+    assert report is not None
+    assert (report.outcome, report.committed_by) == (RunOutcome.COMPLETE, "watcher")
+    assert Finisher(run.store, by="late").finish_at_deadline(RUN) == report
+
+
+def test_before_the_deadline_nobody_commits_without_the_lease(run: Ready) -> None:
+    """A deadline finisher that comes too early changes nothing."""
+    assert Finisher(run.store, by="watcher").finish_at_deadline(RUN) is None
+    assert run.kinds() == []

@@ -1,0 +1,153 @@
+"""The contract: what is accepted, what is refused, and that it survives JSON."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.models import (
+    MAX_JOBS,
+    SCHEMA_VERSION,
+    AnswerMode,
+    EventType,
+    Evidence,
+    Intent,
+    Plan,
+    Report,
+    RunOutcome,
+    RunState,
+    SourceEnvelope,
+    SourceOutcome,
+    TroubleshootRequest,
+    check_job_name,
+    source_key,
+)
+
+GOOD_JOBS = (
+    "BATCH001",
+    "A",
+    "Job_With-All_9",
+    "WS1#STREAM.JOB",
+    "/FOLDER/SUB/WS1#/OTHER/STREAM.JOB",
+    "STREAM.JOB",
+    "WS1#JOB",
+    "WS#JS(0800 11/24/26).JOB",
+    "WS#JS(0800 11/24/26),(0AAAAAAAAAAAAAAB).JOB",
+    "  BATCH001  ",
+)
+BAD_JOBS = (
+    "",
+    " ",
+    "../x",
+    "X' OR name LIKE '@",
+    "@",
+    "BATCH?",
+    "1BATCH",
+    "JOB;DROP",
+    "JOB\nX",
+    "J" * 41,
+    "a b",
+    "WS##JOB",
+    "JOB.",
+    "ç",
+    "x" * 1_000,
+)
+
+
+@pytest.mark.parametrize("name", GOOD_JOBS)
+def test_job_notation_is_accepted(name: str) -> None:
+    """Every notation of the User's Guide passes, stripped."""
+    assert check_job_name(name) == name.strip()
+
+
+@pytest.mark.parametrize("name", BAD_JOBS)
+def test_what_is_no_job_is_refused_by_field(name: str) -> None:
+    """Anything else is refused in both fields, and the error says what a job name looks like."""
+    for fields in ({"job_name": name}, {"jobs": [name]}):
+        with pytest.raises(ValidationError, match="not a TWS job name"):
+            TroubleshootRequest.model_validate({"message": "x", **fields})
+
+
+def test_named_jobs_come_without_repeats() -> None:
+    """The seed's single job leads the list, once."""
+    request = TroubleshootRequest(message="x", job_name="B", jobs=("A", "B", "A"))
+    assert request.named_jobs == ("B", "A")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"message": ""},
+        {"message": "   "},
+        {"message": "x" * 8_001},
+        {"message": "x", "jobs": [f"J{number}" for number in range(MAX_JOBS + 1)]},
+        {"message": "x", "tws_instance_id": "../prod"},
+        {"message": "x", "unknown": 1},
+        {"message": "x", "config": {"node_timeout_seconds": 20}},
+    ],
+)
+def test_a_wrong_request_is_refused(fields: dict[str, object]) -> None:
+    """Empty and oversized questions, too many jobs and unknown fields are refused."""
+    with pytest.raises(ValidationError):
+        TroubleshootRequest.model_validate(fields)
+
+
+def test_the_apps_older_intent_name_still_works() -> None:
+    """``troubleshooting`` is troubleshoot."""
+    assert Intent("troubleshooting") is Intent.TROUBLESHOOT
+    with pytest.raises(ValueError, match="nonsense"):
+        Intent("nonsense")
+
+
+def test_no_data_is_a_success_and_late_is_none() -> None:
+    """Of the seven outcomes, exactly ok and no_data are successes."""
+    assert {outcome for outcome in SourceOutcome if outcome.is_success} == {SourceOutcome.OK, SourceOutcome.NO_DATA}
+
+
+def test_two_states_are_closed_and_two_events_terminal() -> None:
+    """A run is closed when done or cancelled; a stream ends with final or cancelled."""
+    assert {state for state in RunState if state.is_closed} == {RunState.DONE, RunState.CANCELLED}
+    assert {event for event in EventType if event.is_terminal} == {EventType.FINAL, EventType.CANCELLED}
+
+
+def test_envelopes_are_keyed_by_job_and_source() -> None:
+    """A source asked once per run and once per job have different keys."""
+    assert source_key("metrics", None) == "metrics"
+    assert SourceEnvelope(source="metrics", job="A", outcome=SourceOutcome.OK, success=True).key == "metrics|A"
+
+
+def test_reports_survive_json_and_carry_a_version() -> None:
+    """A report read back from its JSON is the same, and says its schema version."""
+    report = Report(
+        run_id="r",
+        outcome=RunOutcome.PARTIAL,
+        mode=AnswerMode.RAW,
+        response="ç",
+        evidence=(Evidence(id="a:1", source="a", kind="k", title="t", text="x"),),
+    )
+    assert Report.model_validate_json(report.model_dump_json()) == report
+    assert report.schema_version == SCHEMA_VERSION
+
+
+def test_the_contract_is_frozen() -> None:
+    """Nothing on the wire can be changed in place."""
+    request = TroubleshootRequest(message="x")
+    with pytest.raises(ValidationError, match="frozen"):
+        request.message = "y"  # type: ignore[misc]
+
+
+def test_a_plan_lists_its_jobs_once() -> None:
+    """The jobs of a plan are those its sources are asked about."""
+    plan = Plan.model_validate(
+        {
+            "pipeline": "p",
+            "routing": {"intent": "status", "confidence": 1, "language": "en"},
+            "sources": [
+                {"source": "a", "job": "X", "limit_seconds": 1},
+                {"source": "b", "job": "X", "limit_seconds": 1},
+                {"source": "c", "limit_seconds": 1},
+            ],
+            "reason": "r",
+        }
+    )
+    assert plan.jobs == ("X",)

@@ -1,0 +1,158 @@
+"""The watcher's decisions, over fakeredis and a publisher that only remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import fakeredis
+import pytest
+
+from orchestrator.celery_app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
+from orchestrator.config import Settings
+from orchestrator.errors import StoreUnreachable
+from orchestrator.models import RunOutcome, RunState, TroubleshootRequest
+from orchestrator.store.runs import RunStore, new_token
+from orchestrator.watcher import MAX_REPUBLISH, Watcher
+
+RUN = "run-00000001"
+
+
+@dataclass
+class RememberingPublisher:
+    """Remembers what it was asked to publish."""
+
+    runs: list[str] = field(default_factory=list)
+    syntheses: list[str] = field(default_factory=list)
+    broken: bool = False
+
+    def publish_run(self, run_id: str) -> None:
+        if self.broken:
+            raise StoreUnreachable
+        self.runs.append(run_id)
+
+    def publish_synthesis(self, run_id: str) -> None:
+        self.syntheses.append(run_id)
+
+    def close(self) -> None:
+        return
+
+
+@dataclass
+class Scene:
+    client: fakeredis.FakeRedis
+    store: RunStore
+    publisher: RememberingPublisher
+    watcher: Watcher
+
+    def due(self, kind: str) -> None:
+        """Make one wake-up of the run due, and only that one."""
+        self.client.zadd(self.store.keys.wakeups, {f"{RUN}|{kind}": 1})
+
+    def waiting(self, queue: str) -> None:
+        self.client.rpush(f"{self.store.keys.broker_prefix}{queue}", "message")
+
+    def armed(self) -> set[str]:
+        return {member.rsplit("|", 1)[1] for member in self.client.zrange(self.store.keys.wakeups, 0, -1)}
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    client = fakeredis.FakeRedis(decode_responses=True)
+    store = RunStore(client, Settings.from_env({}))
+    store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou"), nonce=new_token())
+    publisher = RememberingPublisher()
+    yield Scene(client, store, publisher, Watcher(store, publisher, name="w"))  # type: ignore[arg-type]
+    client.close()
+
+
+def test_nothing_due_nothing_done(scene: Scene) -> None:
+    """A watcher without due work sleeps until the next wake-up or its poll, whichever is sooner."""
+    assert 0 < scene.watcher.step() <= 0.25
+    assert scene.publisher.runs == []
+
+
+def test_a_lost_message_is_published_again_at_most_twice(scene: Scene) -> None:
+    """A run that nobody dispatched is published again while its queue is empty, and not for ever."""
+    for _ in range(MAX_REPUBLISH + 2):
+        scene.due("dispatch")
+        scene.watcher.step()
+    assert scene.publisher.runs == [RUN] * MAX_REPUBLISH
+    assert "dispatch" not in scene.armed()
+
+
+def test_a_message_that_waits_is_left_alone(scene: Scene) -> None:
+    """While the orchestrator's queue holds messages nothing is published, and the wake-up stays."""
+    scene.waiting(ORCHESTRATOR_QUEUE)
+    scene.due("dispatch")
+    scene.watcher.step()
+    assert scene.publisher.runs == []
+    assert "dispatch" in scene.armed()
+
+
+def test_a_broker_that_is_away_costs_no_wakeup(scene: Scene) -> None:
+    """When publishing fails the wake-up comes back."""
+    scene.publisher.broken = True
+    scene.due("dispatch")
+    scene.watcher.step()
+    assert "dispatch" in scene.armed()
+
+
+def test_the_fan_in_asks_for_the_synthesis(scene: Scene) -> None:
+    """At the fan-in a dispatched run gets its synthesis requested, again only if its queue is empty."""
+    scene.client.hset(scene.store.keys.run(RUN), "state", "dispatched")
+    scene.due("fanin")
+    scene.watcher.step()
+    scene.waiting(SYNTHESIS_QUEUE)
+    scene.due("fanin")
+    scene.watcher.step()
+    assert scene.publisher.syntheses == [RUN]
+
+
+def test_a_run_that_was_never_dispatched_is_left_to_the_total_deadline(scene: Scene) -> None:
+    """At the fan-in of a run that nobody took there is nothing to synthesize."""
+    scene.due("fanin")
+    scene.watcher.step()
+    assert scene.publisher.syntheses == []
+
+
+def test_an_expired_lease_asks_for_another_finisher(scene: Scene) -> None:
+    """The wake-up of a lease that ran out requests the synthesis anew."""
+    scene.client.hset(scene.store.keys.run(RUN), "state", "dispatched")
+    scene.due("lease")
+    scene.watcher.step()
+    assert scene.publisher.syntheses == [RUN]
+
+
+def test_the_total_deadline_commits(scene: Scene) -> None:
+    """At the total deadline the watcher itself commits and the run has no wake-up left."""
+    seconds, micros = scene.client.time()
+    scene.client.hset(scene.store.keys.run(RUN), "deadline_ms", seconds * 1000 + micros // 1000 + 150)
+    scene.due("total")
+    scene.watcher.step()
+    record = scene.store.read(RUN)
+    assert (record.state, record.outcome) == (RunState.DONE, RunOutcome.TIMED_OUT)
+    assert record.report is not None
+    assert record.report.committed_by == "watcher:w"
+    assert scene.armed() == set()
+
+
+def test_a_wakeup_of_an_expired_run_is_dropped(scene: Scene) -> None:
+    """A run that is no longer stored leaves no work behind."""
+    scene.client.delete(scene.store.keys.run(RUN))
+    for kind in ("dispatch", "fanin", "total"):
+        scene.due(kind)
+    scene.watcher.step()
+    assert scene.armed() == set()
+
+
+def test_one_bad_run_does_not_stop_the_watcher(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unforeseen error with one run is logged; the next run is served in the same step."""
+    scene.client.hset(scene.store.keys.run(RUN), "request", "not json")
+    seconds, micros = scene.client.time()
+    scene.client.hset(scene.store.keys.run(RUN), "deadline_ms", seconds * 1000 + micros // 1000)
+    scene.due("total")
+    scene.client.zadd(scene.store.keys.wakeups, {"run-gone|total": 1})
+    scene.watcher.step()
+    assert scene.client.zscore(scene.store.keys.wakeups, "run-gone|total") is None
+    assert "total" in scene.armed()
