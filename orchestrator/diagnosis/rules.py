@@ -19,6 +19,7 @@ from orchestrator.diagnosis.rules_scene import (
     Scene,
     build_scenes,
     focus_on,
+    plain_words,
     qualified,
     short_name,
 )
@@ -174,7 +175,7 @@ def _weight(group: Group) -> tuple[float, int]:
     """Failures first, then what holds most jobs."""
     job = group.scene.job
     failed = job is not None and job.status in FAILED_STATES
-    return (group.top.confidence + (0.2 if failed else 0.0), len(group.jobs) + len(group.held))
+    return (group.top.confidence + (0.5 if failed else 0.0), len(group.jobs) + len(group.held))
 
 
 def _jobs_in(scene: Scene) -> list[str]:
@@ -281,7 +282,7 @@ def _from_knowledge(scene: Scene, finding: Finding, code: str) -> None:
     ids = scene.cite("rag_search", *words, limit=1)
     title = next((item.title for item in scene.evidence if item.id in ids), "")
     if ids:
-        _add(finding, say(scene.language, "runbook", title=title), ids, 0.02)
+        _add(finding, say(scene.language, "runbook", title=plain_words(title)), ids, 0.02)
 
 
 def _metric_ids(scene: Scene, series: SeriesFacts) -> list[str]:

@@ -26,6 +26,8 @@ MAX_LINE_CHARACTERS = 240
 FAILED_STATES = frozenset({"ABEND", "FAIL", "ABENP", "ERROR"})
 
 _Payload = TypeVar("_Payload", bound=Facts)
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_NO_MARKUP = str.maketrans({"<": "‹", ">": "›", "#": None, "*": None, "|": " "})
 _LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
 
 
@@ -194,6 +196,11 @@ def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]
 
 def _searchable(item: Evidence) -> str:
     return "\n".join((item.title, item.text, item.where, " ".join(item.codes))).casefold()
+
+
+def plain_words(text: str) -> str:
+    """Text of a document or a server as plain words: its links, images and tags must not work inside an answer."""
+    return _LINK.sub(r"\1", clean_line(text)).translate(_NO_MARKUP)
 
 
 def short_name(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from orchestrator.diagnosis.catalogue import Advice, Category, advice_of, catego
 from orchestrator.diagnosis.codes import find_abends
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_scene import Finding, Scene, clean_line, qualified, short_name
+from orchestrator.diagnosis.rules_scene import Finding, Scene, plain_words, qualified, short_name
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, Intent, Routing
 
 LIKELY_BELOW = 0.5
@@ -21,9 +20,6 @@ MAX_ACTIONS = 8
 MAX_PREVENTION = 4
 MAX_ALTERNATIVES = 3
 _NAMES_SHOWN = 5
-# A passage is quoted as plain words: its links, images and tags must not work inside the answer.
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_NO_MARKUP = str.maketrans({"<": "‹", ">": "›", "#": None, "*": None, "|": " "})
 
 
 @dataclass(slots=True)
@@ -94,7 +90,10 @@ def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | Non
     ]
     passages = [item for item in scene.evidence if item.source == "rag_search" and not is_planted(item.text)]
     claims = tuple(
-        Claim(text=say(language, "passage", title=item.title, text=_excerpt(item.text)), evidence_ids=(item.id,))
+        Claim(
+            text=say(language, "passage", title=plain_words(item.title), text=_excerpt(item.text)),
+            evidence_ids=(item.id,),
+        )
         for item in passages[:3]
     )
     if found:
@@ -125,7 +124,7 @@ def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | Non
     if routing.intent is Intent.GENERAL:
         return Diagnosis(summary=say(language, "help"), confidence=0.5)
     if claims:
-        summary = say(language, "knowledge", title=passages[0].title)
+        summary = say(language, "knowledge", title=plain_words(passages[0].title))
         return Diagnosis(summary=summary, confidence=0.5, claims=claims)
     if any(scene.job is not None for scene in scenes):
         return None
@@ -254,6 +253,8 @@ def _state_claim(group: Group) -> Iterable[Claim]:
         return
     ids = scene.cite("tws_status", job.name, kinds=("job", "problem_job"), limit=1) or scene.cite("tws_status", limit=1)
     code = scene.return_code
+    if code is not None and job.return_code is None:
+        ids += scene.cite("tws_status", str(code), kinds=("run",), limit=1)
     text = say(
         scene.language,
         "state",
@@ -305,5 +306,5 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _excerpt(text: str) -> str:
-    line = _LINK.sub(r"\1", clean_line(text)).translate(_NO_MARKUP)
+    line = plain_words(text)
     return line if len(line) <= 200 else f"{line[:199]}…"
