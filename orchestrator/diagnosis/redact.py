@@ -78,6 +78,8 @@ def _mapping(value: Mapping[Any, Any], *, personal: bool) -> dict[Any, Any]:
     for key, item in value.items():
         secret = isinstance(key, str) and (is_secret_key(key) or (named_secret and key.lower() == "value"))
         shown = redact(key, personal=personal) if isinstance(key, str) else key
+        if secret and isinstance(item, (int, float)) and patterns.COUNT.search(f"{key}=") is not None:
+            secret = False  # {"pass": 12, "fail": 0} are counts
         out[shown] = _masked(item) if secret else redact_data(item, personal=personal)
     return out
 
@@ -133,6 +135,8 @@ def _keep_harmless(match: re.Match[str]) -> str:
             return match[0]
         return f"{head}{quote[0]}{MARK}{quote[0] if closed else ''}"
     core, tail = _without_unmatched_closers(value)
+    if patterns.COUNT.search(head) is not None and core.isdigit() and len(core) <= 3:
+        return match[0]
     if not core or _is_harmless(core) or _is_directory(head, core):
         return match[0]
     return f"{head}{MARK}{tail}"
@@ -173,6 +177,7 @@ def _commands(text: str) -> str:
 
 
 def _short_flags(line: str) -> str:
+    line = patterns.GLUED_PASSWORD.sub(rf"\g<head>{MARK}", line)
     if patterns.SHORT_PASSWORD_FLAG.search(line) is None:
         return line
     if patterns.PASSWORD_PROGRAM.search(line) is not None:

@@ -53,7 +53,7 @@ KNOWN_TOKEN = re.compile(
     r"|AIza[\w-]{30,60}|ya29\.[\w-]{16,2000}|GOCSPX-[\w-]{16,64}|1//0[\w-]{20,255}"
     r"|npm_\w{30,64}|pypi-[\w-]{16,512}|SG\.[\w-]{16,64}\.[\w-]{16,128}|key-[0-9a-f]{32}"
     r"|do[opr]_v1_[0-9a-f]{32,128}|dapi[0-9a-f]{32}(?:-\d)?|SK[0-9a-f]{32}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"
-    r"|hv[bsr]\.[\w-]{16,255}|s\.[A-Za-z0-9]{24}\b|AGE-SECRET-KEY-1[A-Z0-9]{50,64}"
+    r"|hv[bsr]\.[\w-]{16,255}|s\.(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}\b|AGE-SECRET-KEY-1[A-Z0-9]{50,64}"
     r"|\d{8,10}:AA[\w-]{30,40}|glsa_\w{30,64}|PMAK-[\w-]{30,80}|lin_api_\w{30,64}|ATATT3[\w=-]{20,255}"
     r")"
 )
@@ -76,7 +76,7 @@ SECRET_PROBES = (
 # The key is searched for its last word only: no prefix has to be scanned, so the search stays linear.
 _LONG = (
     r"passwords?|passwd|passwort|passw|passcode|passphrase|pswd|senhas?|contrase(?:ñ|n|n\u0303|Ã±)as?|clave"
-    r"|palavra[ _-]passe|secrets?|segredos?|token|credentials?|credenciais|credencial|credenciales"
+    r"|palavra[ _-]passe|secrets?|segredos?|(?<!unexpected )token|credentials?|credenciais|credencial|credenciales"
     r"|(?:api|access|account|private|secret|encryption|encrypt|shared|sharedaccess|signing|master|ssh|subscription|"
     r"license|auth|client|storage|app|crypto|session|webhook)[ _.-]?(?:key|chave)"
     r"|(?:chave|llave)[ _.-](?:de[ _.-])?(?:api|acesso|acceso|privada|secreta|criptografia|cifrado)"
@@ -149,7 +149,7 @@ SPOKEN = re.compile(
 )
 # netrc, composer user definitions, and prose without a separator; taken only when the word looks like a password.
 KEY_SPACE_VALUE = re.compile(
-    r"(?P<head>(?<![\w.-])(?:password|passwd|pass|pwd|senha|contraseña|clave|token|secret)[ \t]{1,8})"
+    r"(?P<head>(?<![\w.-])(?:password|passwd|pass|pwd|senha|contraseña|clave|(?<!unexpected )token|secret)[ \t]{1,8})"
     r"(?P<value>\"[^\"\r\n]{1,200}\"|'[^'\r\n]{1,200}'|[^\s\"',;:=()<>]{4,200})",
     _I,
 )
@@ -173,6 +173,9 @@ HARMLESS = frozenset(
 )
 """Words that stand where a secret could and are none, lower-case."""
 
+# pass=12 counts tests, sig=9 is a signal.
+COUNT = re.compile(r"(?<![A-Za-z])(?:pass|sig|pin)[\"' \t]*[:=][ \t]*$", _I)
+
 # Programs -------------------------------------------------------------------------------------------------------------
 
 COMMAND_PROBES = (
@@ -190,25 +193,29 @@ COMMAND_SECRETS: tuple[re.Pattern[str], ...] = (
         _IM,
     ),
     # cmdkey /pass:x, /password:x, /p:x
-    re.compile(r"(?P<head>(?<![\w/])/(?:pass|password|pwd|p|rp):)(?!/)[^\s]{1,400}", _IM),
+    re.compile(r"(?P<head>(?<![\w/])(?:/(?:pass|password|pwd):|/u(?:ser)?:[^\s]{1,80}[ \t]{1,8}/r?p:))"
+               r"(?!/)[^\s]{1,400}", _IM),
     # curl -u user:password, --user, --proxy-user; smbclient -U user%password
     re.compile(r"(?P<head>(?<![\w-])(?:-u|--user|--proxy-user|-U)[ =]{0,4}[\"']?[\w.@\\-]{1,80}[:%])[^\s\"']{1,400}"),
     # sqlplus scott/tiger@db, jdbc:oracle:thin:scott/tiger@, userid=scott/tiger
     re.compile(
-        r"(?P<head>\b(?:sqlplus|rman|expdp|impdp|exp|imp|sqlldr|connect|conn)[ \t]{1,8}"
+        r"(?P<head>(?:\b(?:sqlplus|rman|expdp|impdp|sqlldr)|(?:^|[>;])[ \t]{0,8}conn(?:ect)?)[ \t]{1,8}"
         r"(?:-\w{1,8}[ \t]{1,8}){0,4}[\"']?"
         r"[A-Za-z]\w{0,30}/)[^\s/@\"']{1,128}(?=@|[\"']?\s|[\"']?$)",
         _IM,
     ),
+    re.compile(r"(?P<head>\b(?:exp|imp)[ \t]{1,8}[A-Za-z]\w{0,30}/)[^\s/@\"']{1,128}(?=@|[ \t]{1,8}\w{1,20}=)", _IM),
     re.compile(r"(?P<head>\bjdbc:oracle:\w{1,8}:\w{1,31}/)[^\s@\"']{1,128}(?=@)", _IM),
     re.compile(r"(?P<head>\buserid=[\"']?\w{1,31}/)[^\s@\"',]{1,128}", _IM),
     # IDENTIFIED BY x; CONNECT TO db USER x USING y; TSO LOGON user/password; FTP PASS x
-    re.compile(rf"(?P<head>\bidentified[ \t]{{1,8}}by[ \t]{{1,8}}(?:values[ \t]{{1,8}})?){_ARGUMENT}", _IM),
-    re.compile(rf"(?P<head>\buser[ \t]{{1,8}}[\w\"'.\\-]{{1,60}}[ \t]{{1,8}}using[ \t]{{1,8}}){_ARGUMENT}", _IM),
+    re.compile(rf"(?P<head>(?:\b(?:user|role|to)[ \t]{{1,8}}[\w\".#$@'-]{{1,60}}\s{{1,40}}|^[ \t]{{0,40}})"
+               rf"identified[ \t]{{1,8}}by[ \t]{{1,8}}(?:values[ \t]{{1,8}})?){_ARGUMENT}", _IM),
+    re.compile(rf"(?P<head>\b(?:connect|attach)[ \t]{{1,8}}to[ \t]{{1,8}}[\w\"]{{1,40}}[ \t]{{1,8}}user[ \t]{{1,8}}"
+               rf"[\w\"'.\\-]{{1,60}}[ \t]{{1,8}}using[ \t]{{1,8}}){_ARGUMENT}", _IM),
     re.compile(r"(?P<head>\bLOGON[ \t]{1,8}(?:APPLID\([^)\r\n]{1,20}\)[ \t]{1,8})?[A-Z0-9@#$]{1,8}/)[^\s/,]{1,40}"),
     re.compile(r"(?P<head>\.LOGON[ \t]{1,8}[\w./-]{1,80},)[^\s;]{1,80}", _IM),
-    re.compile(r"(?P<head>^(?:[^\r\n]{0,80}(?:>|\d\d:\d\d(?:\.\d+)?))?[ \t]{0,8}PASS[ \t]{1,4})"
-               r"(?!\[)[^\s]{1,200}(?=[ \t]*\r?$)", _M),
+    re.compile(r"(?P<head>(?:^[^\r\n>]{0,80}>[ \t]{0,8}|^[ \t]{0,8}USER[ \t]{1,4}[^\s]{1,60}\r?\n[ \t]{0,8})"
+               r"PASS[ \t]{1,4})(?!\[)[^\s]{1,200}(?=[ \t]*\r?$)", _M),
     # .pgpass: host:port:database:user:password
     re.compile(r"(?P<head>^[\w.*-]{1,200}:(?:5432|\*):[\w*-]{1,63}:[\w*-]{1,63}:)[^\s]{1,200}(?=[ \t]*\r?$)", _M),
     re.compile(rf"(?P<head>\b(?:echo|printf)[ \t]{{1,8}})(?:-\w[ \t]{{1,4}})?{_ARGUMENT}"
@@ -221,12 +228,17 @@ COMMAND_SECRETS: tuple[re.Pattern[str], ...] = (
 
 PASSWORD_PROGRAM = re.compile(
     r"(?:\b(?:mysql\w*|mariadb\w*|sshpass|mongo\w*|docker[ \t]+login|podman[ \t]+login|helm[ \t]+\w+[ \t]+login"
-    r"|sqlcmd|bcp|isql|ldap\w+|redis-cli|zip|unzip|7za?|plink|pscp|htpasswd|ipmitool|rabbitmqadmin|impacket\w*|xfreerdp|winexe|ftp|lftp"
+    r"|sqlcmd|bcp|isql|ldap\w+|redis-cli|zip|unzip|7za?|plink|pscp|htpasswd|ipmitool|rabbitmqadmin|xfreerdp|winexe|lftp"
     r"|az[ \t]+login|oc[ \t]+login|conman|composer|planman|optman|twsinst\w*|wsadmin\w*|startappserver|dataexport)\b"
     r"|[ \t](?:-u|-U|--user(?:name)?|-username|-user)[ =]?[\w.@\\\"'-])"
 )
 SHORT_PASSWORD_FLAG = re.compile(
-    r"(?P<head>(?<![\w-])-[pPwa](?:[ \t]{1,8}[\"']?|[\"'=]{0,2}))(?![-\s\[])[^\s\"']{2,200}(?:[\"'](?=\s|$))?"
+    r"(?P<head>(?<![\w-])-[pPwa](?:[ \t]{1,8}|=)[\"']?)(?![-\s\[])[^\s\"']{2,200}(?:[\"'](?=\s|$))?"
+)
+# Glued to its flag: -phunter2. Other programs have options that begin with these letters.
+GLUED_PASSWORD = re.compile(
+    r"(?P<head>\b(?:mysql\w*|mariadb\w*|sshpass|7za?|isql|sqlcmd|bcp)\b[^\r\n|;]{0,300}?[ \t]-[pP])"
+    r"(?![\s\[]|rotocol|ort\b|lugin)(?:\"[^\"\r\n]{1,200}\"|'[^'\r\n]{1,200}'|[^\s\"']{2,200})"
 )
 HARMLESS_PROGRAM = re.compile(
     r"\b(?:mkdir|cp|ssh|scp|sftp|ps|tar|install|rsync|nc|ncat|docker|podman|compose|touch|netstat|ss|iptables|pgrep|kill|java|"

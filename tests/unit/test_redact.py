@@ -132,6 +132,14 @@ CORPUS: list[tuple[str, str, str]] = [
     ("sqlldr userid", "sqlldr userid=scott/t1gerpw control=x", "t1gerpw"),
     ("identified by", "CREATE USER x IDENTIFIED BY hunter2x;", "hunter2x"),
     ("sql with password", "ALTER ROLE x WITH PASSWORD 'hunter2x'", "hunter2x"),
+    ("windows /p after /u", "logon.exe /u:admin /p:hunter2x", "hunter2x"),
+    ("database link", "CREATE DATABASE LINK l CONNECT TO app IDENTIFIED BY hunter2x", "hunter2x"),
+    ("identified by on its own line", "ALTER USER app\n  IDENTIFIED BY hunter2x;", "hunter2x"),
+    ("sqlplus connect", "SQL> connect scott/t1gerpw", "t1gerpw"),
+    ("exp", "exp scott/t1gerpw file=x.dmp", "t1gerpw"),
+    ("ftp user and pass", "USER app\nPASS hunter2x", "hunter2x"),
+    ("7z glued", "7z x a.7z -phunter2x", "hunter2x"),
+    ("sqlcmd glued", "sqlcmd -S h -U sa -Phunter2x -Q x", "hunter2x"),
     ("db2 connect", "CONNECT TO PROD USER app USING hunter2x", "hunter2x"),
     ("ftp pass", "ftp> PASS hunter2x", "hunter2x"),
     ("netrc", "machine h login u password hunter2x", "hunter2x"),
@@ -183,6 +191,22 @@ KEPT = [
     "export DB_PASSWORD=${VAULT_DB_PASSWORD} PW=%PW% token: {{ vault.token }} senha=^SENHA^",
     "//J JOB (A),'X',USER=&SYSUID,PASSWORD=&PW.",
     "export REDIS_PASSWORD=...   # your own",
+    'SQL0104N  An unexpected token "END-OF-STATEMENT" was found following "SELECT"',
+    "syntax error near unexpected token: IDENTIFIER",
+    "tests: pass=12 fail=0; killed sig=9",
+    "12:30:05 PASS BATCH001",
+    "PASS BATCH001",
+    "could not connect SRV1/DB01 ",
+    "job started by user root using sudo",
+    "the step identified by STEP030 failed",
+    "msbuild /p:Configuration=Release /t:Build",
+    "find /dados -user batch -print",
+    "conman -file x.txt -wait 10",
+    "mysql -h db1 --port 3306 -protocol tcp",
+    "ORA-28001: the password has expired; ORA-01017: invalid username/password; logon denied",
+    "ICH408I USER(BATCHPRD) GROUP(PRD) LOGON/JOB INITIATION - INVALID PASSWORD",
+    "Permission denied (publickey,password).",
+    "exp A/B ratio, imp C/D ratio",
 ]  # fmt: skip
 
 
@@ -245,6 +269,7 @@ def test_data_is_redacted_recursively() -> None:
         "env": [{"name": "DB_PASSWORD", "value": S}, {"name": "HOST", "value": "db1"}],
         "argv": ["tool", "--password", S, "--job", "BATCH001"],
         "tokens": {"prompt": 10},
+        "tests": {"pass": 12, "fail": 0},
         "secret": None,
         "nested": json.dumps({"password": S}),
     }
@@ -256,6 +281,7 @@ def test_data_is_redacted_recursively() -> None:
     assert out["env"][1] == {"name": "HOST", "value": "db1"}
     assert out["argv"] == ["tool", "--password", MARK, "--job", "BATCH001"]
     assert out["tokens"] == {"prompt": 10}
+    assert out["tests"] == {"pass": 12, "fail": 0}
     assert out["secret"] is None
     assert redact_data(out) == out
 
