@@ -36,10 +36,13 @@ def _source_started(view: RunView, event: Event, text: Messages) -> list[str]:
 
 
 def _source_finished(view: RunView, event: Event, text: Messages) -> list[str]:
-    row = _row(view, event)
+    return [_finished(view, _row(view, event), text)]
+
+
+def _finished(view: RunView, row: SourceRow, text: Messages) -> str:
     seconds = "" if row.latency_ms is None else f", {row.latency_ms / 1000:.2f} s"
     remark = f" - {row.remark}" if row.remark else ""
-    return [f"{view.name_of(row)}: {text.word('state', row.state)}{seconds}{remark}"]
+    return f"{view.name_of(row)}: {text.word('state', row.state)}{seconds}{remark}"
 
 
 def _synthesis_started(view: RunView, _event: Event, text: Messages) -> list[str]:
@@ -68,7 +71,10 @@ def _draft(view: RunView, _event: Event, text: Messages) -> list[str]:
 def _final(view: RunView, _event: Event, text: Messages) -> list[str]:
     seconds = (view.total_latency_ms or 0) / 1000
     outcome = text.word("run", view.outcome)
-    return [text("final", outcome=outcome, seconds=seconds, mode=view.mode, by=view.committed_by or "-")]
+    return [
+        *(_finished(view, row, text) for row in view.silent),
+        text("final", outcome=outcome, seconds=seconds, mode=view.mode, by=view.committed_by or "-"),
+    ]
 
 
 def _cancelled(view: RunView, _event: Event, text: Messages) -> list[str]:

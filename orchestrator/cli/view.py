@@ -79,6 +79,8 @@ class RunView:
     mode: str = ""
     committed_by: str = ""
     total_latency_ms: float | None = None
+    silent: tuple[SourceRow, ...] = ()
+    """Sources that never reported: what is known of them stands in the final event."""
     last_event_id: str = NOTHING_SEEN
     _last_at_ms: int | None = None
     _last_received: float = 0.0
@@ -219,6 +221,7 @@ class RunView:
         self.committed_by = str(data.get("committed_by") or "")
         self.answer = clean(str(data.get("response") or ""))
         self.total_latency_ms = data.get("total_latency_ms")
+        silent = []
         for failure in data.get("errors") or ():
             row = self.rows.get(source_key(str(failure.get("source", "")), failure.get("job")))
             # A source that reported itself has the better words; the rest (no worker, lost) only stands here.
@@ -226,6 +229,8 @@ class RunView:
                 row.state = str(failure.get("outcome") or "error")
                 row.error = str(failure.get("error") or "")
                 row.reason = str(failure.get("reason") or "")
+                silent.append(row)
+        self.silent = tuple(silent)
         return True
 
     def _cancelled(self, event: Event) -> bool:

@@ -224,6 +224,7 @@ def test_plain_lines_tell_the_whole_run() -> None:
                 committed_by="w",
                 response="r",
                 total_latency_ms=2340,
+                errors=[{"source": "tws_status", "job": "BATCH001", "outcome": "not_started", "error": "no worker"}],
             ),
         ):
             display.take(event, 1.0)
@@ -235,6 +236,7 @@ def test_plain_lines_tell_the_whole_run() -> None:
         "writing the answer (attempt 1, synthesis@h)",
         "1 of 2 sources answered; 0.50 s in parallel, 1.20 s in sequence (2.40x)",
         "draft: Summary more",
+        "tws_status: not started - no worker",
         "partial in 2.34 s (mode deterministic, committed by w)",
     ]
 
