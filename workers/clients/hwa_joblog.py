@@ -13,6 +13,7 @@ from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_ret
 from orchestrator.payloads import JobLogFacts, LogWindow
 from workers.clients.hwa import HwaSession, LogPage
 from workers.clients.hwa_errors import BadQuery, HwaError, NotFound
+from workers.clients.hwa_parsing import clean
 
 PAGE_LINES = 200
 MAX_PAGES = 40
@@ -20,8 +21,8 @@ HEAD_LINES = 12
 TAIL_LINES = 30
 AROUND_LINES = 4
 MAX_WINDOWS = 10
-MAX_LINES = 160
-MAX_LINE_CHARS = 300
+MAX_LINES = 120
+MAX_LINE_BYTES = 300
 MAX_CODES = 30
 
 _STRONG = re.compile(
@@ -54,7 +55,9 @@ class _Reading:
         self.pages += 1
         self.is_cut |= page.is_cut
         self.ignores_window |= page.ignores_window
-        self.lines.update({page.from_line + index: line[:MAX_LINE_CHARS] for index, line in enumerate(page.lines)})
+        self.lines.update(
+            {page.from_line + index: clean(line, MAX_LINE_BYTES) for index, line in enumerate(page.lines)}
+        )
 
 
 async def read_job_log(session: HwaSession, run_id: str) -> JobLogFacts:

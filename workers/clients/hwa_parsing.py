@@ -24,10 +24,19 @@ _RUNNING = {"RUNNING", "JOBMAN_UP", "INSTALLED_AND_RUNNING", "START"}
 MAX_RUNS = 10
 
 
+# Control characters swell in JSON, and escape sequences in a log could drive the terminal that shows it.
+_CONTROLS = str.maketrans(dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), " "))
+
+
+def clean(value: str, limit: int) -> str:
+    """The text without control characters, at most ``limit`` bytes of UTF-8."""
+    return value[:limit].translate(_CONTROLS).encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
+
+
 def text(value: object, limit: int = 400) -> str:
-    """A string as it is, numbers as text, anything else as nothing; at most ``limit`` characters."""
+    """A string, cleaned, numbers as text, anything else as nothing; at most ``limit`` bytes."""
     if isinstance(value, str):
-        return value[:limit]
+        return clean(value, limit)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
@@ -232,9 +241,7 @@ def parse_workstation(item: Json) -> WorkstationFacts:
 
 def parse_issue(item: Json) -> IssueFacts:
     """An item of ``issues[]``."""
-    return IssueFacts(
-        id=text(item.get("id")), message=text(item.get("issueMessage"), 1_000), type=text(item.get("issueType"))
-    )
+    return IssueFacts(id=text(item.get("id")), message=text(item.get("issueMessage")), type=text(item.get("issueType")))
 
 
 def qualified_stream(workstation: str, stream: str) -> str:

@@ -105,11 +105,16 @@ async def _keep(
     ordered = sorted(jobs, key=lambda job: _urgency(parse_job(job)))
     findings.problem_count = len(ordered)
     deep = await asyncio.gather(*(gather_job(session, job, findings) for job in ordered[:DEEP_JOBS]))
-    rest = [parse_job(job) for job in ordered[DEEP_JOBS:MAX_PROBLEMS]]
+    rest = [_brief(parse_job(job)) for job in ordered[DEEP_JOBS:MAX_PROBLEMS]]
     findings.problems = [
         job.model_copy(update={"job_stream_status": (streams or {}).get(job.job_stream, job.job_stream_status)})
         for job in (*deep, *rest)
     ]
+
+
+def _brief(job: JobFacts) -> JobFacts:
+    """A job of the list: its newest run is enough."""
+    return job.model_copy(update={"runs": job.runs[:1]})
 
 
 def _urgency(job: JobFacts) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workers.clients import knowledge_pgsql as sql
 from workers.knowledge.analysis import guess_language, index_tokens
 from workers.knowledge.assemble import Window, assemble
-from workers.knowledge.base import SearchResult
+from workers.knowledge.base import Hit, SearchResult
 from workers.knowledge.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.documents import Chunk
 from workers.knowledge.query import KnowledgeQuery, QueryConcept
@@ -134,7 +135,15 @@ class PostgresSearch:
         return ()
 
     async def finish(self, connection: Connection, limit: int) -> SearchResult:
-        """Score what was found, fetch neighbours, build the passages."""
+        """Score what was found, fetch neighbours, build the passages; the computing is done in a thread."""
+        scores = await asyncio.to_thread(self._score)
+        if scores:
+            await self._fetch_neighbours(connection, list(scores))
+        hits, total = await asyncio.to_thread(self._assemble, scores, limit)
+        return SearchResult(hits, total, backend_name(self._layout.column, used=bool(self._near)))
+
+    def _score(self) -> dict[Key, float]:
+        """Scores of the best chunks, best first."""
         for row in self._rows.values():
             row.analyse()
         self._weigh()
@@ -143,19 +152,18 @@ class PostgresSearch:
         scores = self._lexical(coded)
         if self._near:
             scores = fuse_rankings(without_tail(scores), self._near, coded)
-        best = best_first(scores)[:WINDOWS]
-        if best:
-            await self._fetch_neighbours(connection, best)
-        hits, total = assemble(
+        return {key: scores[key] for key in best_first(scores)[:WINDOWS]}
+
+    def _assemble(self, scores: Mapping[Key, float], limit: int) -> tuple[tuple[Hit, ...], int]:
+        return assemble(
             self._query,
-            {key: scores[key] for key in best},
+            scores,
             self._window,
             Judge(self._query, lambda concept: self._weights[concept]),
             nearest=self._near,
             has_fused_scores=bool(self._near),
             limit=limit,
         )
-        return SearchResult(hits, total, backend_name(self._layout.column, used=bool(self._near)))
 
     def _keep(self, row: tuple[Any, ...]) -> Key:
         key = (str(row[0]), int(row[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 ANALYSIS_VERSION = 1
 """Part of the key of every index: raise it when tokens change."""
@@ -37,6 +38,13 @@ STOP_WORDS_EN = frozenset(_EN.split())
 STOP_WORDS_ES = frozenset(_ES.split())
 STOP_WORDS = STOP_WORDS_PT | STOP_WORDS_EN | STOP_WORDS_ES
 
+# A word of two languages (no, do, as) tells nothing about the language.
+_TELLING = {
+    "en": STOP_WORDS_EN - STOP_WORDS_PT - STOP_WORDS_ES,
+    "pt": STOP_WORDS_PT - STOP_WORDS_EN - STOP_WORDS_ES,
+    "es": STOP_WORDS_ES - STOP_WORDS_EN - STOP_WORDS_PT,
+}
+
 _PT_PLURALS = (("oes", "ao"), ("aes", "ao"), ("ais", "al"), ("eis", "el"), ("ns", "m"), ("s", ""))
 _PT_SUFFIXES = (
     "adas", "ados", "idas", "idos", "ando", "endo", "indo", "aram", "eram", "iram", "avam", "ada", "ado", "ida", "ido",
@@ -55,6 +63,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(fold(text))
 
 
+@lru_cache(maxsize=50_000)
 def stem_portuguese(word: str) -> str:
     """A light stem of a folded Portuguese word; at least three letters stay."""
     for ending, replacement in _PT_PLURALS:
@@ -67,6 +76,7 @@ def stem_portuguese(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=50_000)
 def stem_english(word: str) -> str:
     """A light stem of an English word, after the first steps of Porter's algorithm."""
     if word.endswith("ies") and len(word) > 4:
@@ -102,12 +112,7 @@ def guess_language(text: str, default: str = "en") -> str:
     """``pt``, ``es`` or ``en``, by stop words and letters of the first 4,000 characters; ``default`` on a tie."""
     start = text[:4_000].casefold()
     seen = words(start)
-    # A word of two languages (no, do, as) tells nothing.
-    counts = {
-        "en": sum(word in STOP_WORDS_EN - STOP_WORDS_PT - STOP_WORDS_ES for word in seen),
-        "pt": sum(word in STOP_WORDS_PT - STOP_WORDS_EN - STOP_WORDS_ES for word in seen),
-        "es": sum(word in STOP_WORDS_ES - STOP_WORDS_EN - STOP_WORDS_PT for word in seen),
-    }
+    counts = {language: sum(word in telling for word in seen) for language, telling in _TELLING.items()}
     counts["pt"] += 2 * sum(start.count(letter) for letter in "ãõç")
     counts["es"] += 2 * sum(start.count(letter) for letter in "ñ¿¡")
     best = max(counts.values())
