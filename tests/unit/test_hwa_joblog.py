@@ -9,7 +9,7 @@ from workers.clients.hwa import LogPage
 from workers.clients.hwa_errors import BadQuery, HwaError, NotFound, ServerFailed
 from workers.clients.hwa_joblog import (
     HEAD_LINES,
-    MAX_LINE_CHARS,
+    MAX_LINE_BYTES,
     MAX_LINES,
     MAX_PAGES,
     PAGE_LINES,
@@ -118,10 +118,17 @@ def test_the_abend_wins_when_there_is_too_much() -> None:
     assert "of 5000 lines shown" in facts.note
 
 
-def test_long_lines_are_cut() -> None:
-    """A line of great length does not fill the envelope."""
-    facts = read(FakeSession(["x" * 100_000] * 30))
-    assert max(map(len, shown(facts).values())) == MAX_LINE_CHARS
+@pytest.mark.parametrize("character", ["x", "é", "😀", "\x00"])
+def test_long_lines_are_cut(character: str) -> None:
+    """A line of great length does not fill the envelope, in any alphabet."""
+    facts = read(FakeSession([character * 100_000] * 30))
+    assert max(len(line.encode()) for line in shown(facts).values()) == MAX_LINE_BYTES
+
+
+def test_escape_sequences_do_not_reach_a_terminal() -> None:
+    """Control characters of a log are blanks; tabs stay."""
+    facts = read(FakeSession(["a\x1b[2J\x07b\tc\x9bd"]))
+    assert shown(facts)[1] == "a [2J b\tc d"
 
 
 def test_what_was_read_before_a_failure_is_kept() -> None:

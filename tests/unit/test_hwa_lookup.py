@@ -145,7 +145,7 @@ def test_every_part_that_fails_is_noted_and_the_rest_is_there() -> None:
     assert all(note.endswith(": forbidden") for note in findings.notes)
 
 
-@pytest.mark.parametrize("job_id", ["", "X' OR '1", "a\nb"])
+@pytest.mark.parametrize("job_id", ["", "X' OR '1", "a(b)"])
 def test_an_id_that_cannot_be_used_costs_only_itself(job_id: str) -> None:
     """A server's odd id is never pasted into a query, and the summary is still answered."""
     facts, findings = gather(FakePlan([]), {**job("A", "HOLD"), "id": job_id})
