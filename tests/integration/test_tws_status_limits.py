@@ -92,6 +92,8 @@ def test_one_job_of_a_disaster_fits_as_well() -> None:
     ):
         assert _envelope_bytes(result) < ENVELOPE_BYTES
         assert result.truncated
+        assert "more issues of J" in result.truncated
+        assert "more predecessors of J" in result.truncated or "more successors of J" in result.truncated
 
 
 def test_other_jobs_of_the_name_are_candidates() -> None:

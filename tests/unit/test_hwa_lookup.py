@@ -128,11 +128,11 @@ def test_a_refused_query_falls_back_to_a_bounded_look() -> None:
 
 
 def test_jobs_beyond_the_look_are_counted() -> None:
-    """What was not looked at is noted with its number."""
+    """What was not looked at is stated with its number."""
     plan = FakePlan([job("A", "ABEND")] * 510)
     findings = Findings()
     asyncio.run(search_tolerantly(plan, Oql.equals("name", "A"), lambda _: True, findings))  # type: ignore[arg-type]
-    assert findings.notes == ["10 more jobs match and were not looked at"]
+    assert findings.cuts == ["10 more jobs match and were not looked at"]
 
 
 def test_every_part_that_fails_is_noted_and_the_rest_is_there() -> None:

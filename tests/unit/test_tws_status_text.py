@@ -56,7 +56,7 @@ def test_a_plan_in_one_line() -> None:
     )
     payload = TwsPayload(problem_jobs=(worst, READY, READY), problem_count=7)
     assert describe(payload, _request(Language.PT_BR, None)) == (
-        "stream JS em STUCK; 7 job(s) com problema: 2 READY, 1 ABEND; A ABEND RC=12; S0C7 em STEP030; "
+        "stream JS em STUCK; 7 job(s) com problema: 2 READY, 1 ABEND, +4; A ABEND RC=12; S0C7 em STEP030; "
         "segura 1 sucessor(es)"
     )
 

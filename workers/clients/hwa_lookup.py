@@ -6,7 +6,7 @@ A part that cannot be read becomes a note; only what the question itself is abou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -54,6 +54,15 @@ class Findings:
     workstations: dict[str, WorkstationFacts] = field(default_factory=dict)
     candidates: list[JobFacts] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    """What could not be read, and why."""
+    cuts: list[str] = field(default_factory=list)
+    """What was left out for its number."""
+
+    def first(self, found: Sequence[T], limit: int, what: str) -> tuple[T, ...]:
+        """The first ``limit`` items; what is left out is written down."""
+        if len(found) > limit:
+            self.cuts.append(f"{len(found) - limit} more {what}")
+        return tuple(found[:limit])
 
     async def part(self, name: str, ask: Callable[[], Awaitable[T]], default: T) -> T:
         """The answer of ``ask``, or ``default`` with a note."""
@@ -121,12 +130,14 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings)
         ),
     )
     facts = parse_job({**found, **detail})
-    predecessors = _merged(detail, before)
+    predecessors = findings.first(_merged(detail, before), MAX_RELATED, f"predecessors of {summary.name}")
     return facts.model_copy(
         update={
             "predecessors": await _with_resources(session, predecessors, findings),
-            "successors": tuple(parse_flow_node(node) for node in after.results[:MAX_RELATED]),
-            "issues": tuple(parse_issue(issue) for issue in issues[:MAX_ISSUES]),
+            "successors": findings.first(
+                [parse_flow_node(node) for node in after.results], MAX_RELATED, f"successors of {summary.name}"
+            ),
+            "issues": findings.first([parse_issue(issue) for issue in issues], MAX_ISSUES, f"issues of {summary.name}"),
             "job_stream_status": stream_status,
             "job_log": log,
         }
@@ -198,7 +209,7 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], finding
     await asyncio.gather(*(one(name) for name in wanted[:10]))
 
 
-def _merged(detail: JsonObject, before: Page) -> tuple[RelatedFacts, ...]:
+def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
     """Dependencies say what is unsatisfied, predecessors say how they ended: one item for both, by id."""
     nodes = {text(node.get("id")) or f"?{index}": node for index, node in enumerate(before.results)}
     merged: list[RelatedFacts] = []
@@ -221,7 +232,7 @@ def _merged(detail: JsonObject, before: Page) -> tuple[RelatedFacts, ...]:
     merged += [parse_flow_node(node) for node in nodes.values()]
     # What is not satisfied first: it is what the operator looks for.
     merged.sort(key=lambda related: related.satisfied is not False)
-    return tuple(merged[:MAX_RELATED])
+    return merged
 
 
 async def _with_resources(
@@ -261,5 +272,5 @@ async def search_tolerantly(
         page = await session.search_jobs(None, limit=WIDE_PAGE)
         findings.notes.append(f"the server refused a query; only the first {WIDE_PAGE} jobs were looked at")
     if page.left_out:
-        findings.notes.append(f"{page.left_out} more jobs match and were not looked at")
+        findings.cuts.append(f"{page.left_out} more jobs match and were not looked at")
     return [job for job in page.results if keep(parse_job(job))]

@@ -73,7 +73,7 @@ class TwsStatusSource:
             f"{left} more problem jobs"
             if (left := (payload.problem_count or 0) - len(payload.problem_jobs)) > 0
             else "",
-            *(note for note in payload.notes if note.endswith("not looked at")),
+            *dict.fromkeys(findings.cuts),
         ]
         return FetchResult(
             outcome=SourceOutcome.OK

@@ -110,7 +110,10 @@ def _problems(payload: TwsPayload, request: SourceRequest, texts: dict[str, str]
         return [*parts, texts["none_of"] if named else texts["none"]]
     states = Counter(job.status for job in payload.problem_jobs)
     listed = ", ".join(f"{count} {state}" for state, count in states.most_common(4))
-    parts.append(texts["problems"].format(count=payload.problem_count or len(payload.problem_jobs), states=listed))
+    count = max(payload.problem_count or 0, len(payload.problem_jobs))
+    if count > len(payload.problem_jobs):
+        listed += f", +{count - len(payload.problem_jobs)}"
+    parts.append(texts["problems"].format(count=count, states=listed))
     worst = payload.problem_jobs[0]
     parts += _job(worst, texts)
     if worst.status in ("ABEND", "FAIL") and worst.successors:
