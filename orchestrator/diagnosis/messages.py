@@ -43,3 +43,9 @@ def say(language: Language, key: str, **facts: object) -> str:
     sentence = sentences()[key]
     template = {Language.PT_BR: sentence.pt, Language.EN: sentence.en, Language.ES: sentence.es}[language]
     return template.format_map(facts)
+
+
+def decimal(language: Language, value: float) -> str:
+    """A number with one digit after the language's decimal mark."""
+    text = f"{value:.1f}"
+    return text if language is Language.EN else text.replace(".", ",")

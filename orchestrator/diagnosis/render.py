@@ -35,22 +35,18 @@ def render_markdown(
     mode: AnswerMode,
 ) -> str:
     """The answer in Markdown: diagnosis, evidence, steps, prevention, what was missing, and the performance note."""
-    blocks = [
-        f"## {say(language, 'h_diagnosis')}",
-        diagnosis.summary,
-        _cause_line(diagnosis, language, bold=True),
-        (
-            f"**{say(language, 'category')}:** {category_title(diagnosis.category, language)} "
-            f"(`{diagnosis.category}`, {say(language, 'confidence', percent=f'{diagnosis.confidence:.0%}')})"
-        ),
-        _section(language, "h_evidence", evidence_lines(diagnosis, evidence, language), bullet="- "),
-        _section(language, "h_alternatives", _alternatives(diagnosis, language), bullet="- ", level=3),
-        _section(
-            language, "h_steps", [_action(action, language, tick="`") for action in diagnosis.actions], number=True
-        )
-        or f"## {say(language, 'h_steps')}\n\n{say(language, 'no_steps')}",
-        _section(language, "h_prevention", diagnosis.prevention, bullet="- "),
-        _section(language, "h_missing", diagnosis.missing_evidence or (say(language, "nothing_missing"),), bullet="- "),
+    blocks = [f"## {say(language, 'h_diagnosis')}", diagnosis.summary]
+    if not _is_talk(diagnosis):
+        blocks += [
+            _cause_line(diagnosis, language, bold=True),
+            _category_line(diagnosis, language),
+            _section(language, "h_evidence", evidence_lines(diagnosis, evidence, language), bullet="- "),
+            _section(language, "h_alternatives", _alternatives(diagnosis, language), bullet="- ", level=3),
+            _section(language, "h_steps", _steps(diagnosis, language, tick="`"), number=True),
+            _section(language, "h_prevention", diagnosis.prevention, bullet="- "),
+            _section(language, "h_missing", _gaps(diagnosis, language), bullet="- "),
+        ]
+    blocks += [
         _section(language, "h_suspicious", diagnosis.suspicious, bullet="- ", level=3),
         f"---\n*{performance_note(language, aggregated)}{_mode(language, mode)}*",
     ]
@@ -66,24 +62,20 @@ def render_text(
     mode: AnswerMode,
 ) -> str:
     """The same answer in compact plain lines for a terminal."""
-    title = f"{category_title(diagnosis.category, language)} [{diagnosis.category}]"
-    lines = [
-        (
-            f"{say(language, 'h_diagnosis').upper()}: {title}, "
-            f"{say(language, 'confidence', percent=f'{diagnosis.confidence:.0%}')}"
-        ),
-        f"  {diagnosis.summary}",
-    ]
-    if cause := _cause_line(diagnosis, language, bold=False):
-        lines.append(f"  {cause}")
-    for key, items in (
-        ("h_evidence", [line.replace("`", '"') for line in evidence_lines(diagnosis, evidence, language)]),
-        ("h_alternatives", _alternatives(diagnosis, language)),
-        ("h_steps", [_action(action, language, tick="") for action in diagnosis.actions]),
-        ("h_prevention", diagnosis.prevention),
-        ("h_missing", diagnosis.missing_evidence),
-        ("h_suspicious", diagnosis.suspicious),
-    ):
+    lines = [f"{say(language, 'h_diagnosis').upper()}: {diagnosis.summary}"]
+    parts: list[tuple[str, Sequence[str]]] = []
+    if not _is_talk(diagnosis):
+        lines.append(f"  {_category_line(diagnosis, language).replace('*', '').replace('`', '')}")
+        if cause := _cause_line(diagnosis, language, bold=False):
+            lines.append(f"  {cause}")
+        parts = [
+            ("h_evidence", [line.replace("`", '"') for line in evidence_lines(diagnosis, evidence, language)]),
+            ("h_alternatives", _alternatives(diagnosis, language)),
+            ("h_steps", _steps(diagnosis, language, tick="")),
+            ("h_prevention", diagnosis.prevention),
+            ("h_missing", _gaps(diagnosis, language)),
+        ]
+    for key, items in (*parts, ("h_suspicious", diagnosis.suspicious)):
         if not items:
             continue
         lines.append(say(language, key).upper())
@@ -141,6 +133,8 @@ def performance_note(language: Language, aggregated: AggregatedData) -> str:
     names = tuple(dict.fromkeys((*aggregated.sources_available, *failed)))
     if not aggregated.sources_available:
         note = say(language, "performance_none")
+    elif len(names) == 1:
+        note = say(language, "performance_one", names=names[0], parallel=round(aggregated.parallel_latency_ms))
     else:
         note = say(
             language,
@@ -176,6 +170,27 @@ def render_claim(claim: Claim) -> str:
     return f"{claim.text} {ids}".strip()
 
 
+def _is_talk(diagnosis: Diagnosis) -> bool:
+    """Whether there is nothing but a sentence to say: an answer to a greeting needs no sections."""
+    return not (diagnosis.claims or diagnosis.hypotheses or diagnosis.actions or diagnosis.missing_evidence)
+
+
+def _category_line(diagnosis: Diagnosis, language: Language) -> str:
+    sure = say(language, "confidence", percent=f"{diagnosis.confidence:.0%}")
+    title = category_title(diagnosis.category, language)
+    return f"**{say(language, 'category')}:** {title} (`{diagnosis.category}`, {sure})"
+
+
+def _steps(diagnosis: Diagnosis, language: Language, *, tick: str) -> list[str]:
+    if not diagnosis.actions:
+        return [say(language, "no_steps")]
+    return [_action(action, language, tick=tick) for action in diagnosis.actions]
+
+
+def _gaps(diagnosis: Diagnosis, language: Language) -> Sequence[str]:
+    return diagnosis.missing_evidence or (say(language, "nothing_missing"),)
+
+
 def _claim(claim: Claim, known: dict[str, Evidence]) -> str:
     cited = [known[item] for item in claim.evidence_ids if item in known]
     places = dict.fromkeys(" ".join(part for part in (item.where, item.when or "") if part) for item in cited[:1])
@@ -184,7 +199,7 @@ def _claim(claim: Claim, known: dict[str, Evidence]) -> str:
 
 
 def _cause_line(diagnosis: Diagnosis, language: Language, *, bold: bool) -> str:
-    if not diagnosis.root_cause:
+    if not diagnosis.root_cause or diagnosis.root_cause in diagnosis.summary:
         return ""
     label = say(language, "cause")
     return f"**{label}:** {diagnosis.root_cause}" if bold else f"{label}: {diagnosis.root_cause}"

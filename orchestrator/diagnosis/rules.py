@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.diagnosis.catalogue import Category
 from orchestrator.diagnosis.injection import find_planted
-from orchestrator.diagnosis.messages import say
+from orchestrator.diagnosis.messages import decimal, say
 from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, STALE_DAYS, age_of, elapsed_ratio
 from orchestrator.diagnosis.rules_missing import missing_evidence
+from orchestrator.diagnosis.rules_request import requested_changes
 from orchestrator.diagnosis.rules_scene import (
     FAILED_STATES,
     Finding,
@@ -50,6 +51,19 @@ MISSING_STEP = 0.03
 
 MAX_PROBLEM_JOBS = 20
 
+_PASSAGE_WORDS = {
+    Category.JOB_LIMIT_ZERO: ("limit 0", "limite 0", "limit"),
+    Category.JOB_LIMIT_REACHED: ("limit",),
+    Category.AGENT_UNLINKED: ("unlinked", "link"),
+    Category.FENCE_PRIORITY: ("fence",),
+    Category.WAITING_FILE: ("openfile", "arquivo", "file"),
+    Category.PREDECESSOR_FAILED: ("stuck", "predecess"),
+    Category.SUCCESS_CONDITION_MET: ("success condition", "condição de sucesso", "condición de éxito"),
+    Category.OUT_OF_MEMORY: ("137", "oom"),
+    Category.LOGON_USER_UNKNOWN: ("logon",),
+}
+"""What a passage of the knowledge base must hold to be about a cause that has no code."""
+
 
 def diagnose(
     request: TroubleshootRequest,
@@ -67,6 +81,8 @@ def diagnose(
     suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence], language)
     if plan is not None and reduce_of(plan.pipeline) is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups):
         told = tell_knowledge(scenes, routing)
+        if told is not None and routing.intent is Intent.GENERAL and not told.claims:
+            return told.model_copy(update={"suspicious": suspicious})
         if told is not None:
             return told.model_copy(update={"missing_evidence": missing, "suspicious": suspicious})
     return tell(
@@ -76,6 +92,9 @@ def diagnose(
         suspicious=suspicious,
         # Someone who asks for an action must read first that none was taken.
         preface=say(language, "nothing_executed") if routing.intent is Intent.ACTION else "",
+        requested=requested_changes(request.message, scenes, routing.entities)
+        if routing.intent is Intent.ACTION
+        else (),
     )
 
 
@@ -146,7 +165,7 @@ def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> 
 def _as_seen_from_the_stream(group: Group) -> Group:
     """Asked why a stream does not advance, the answer is the job that holds it; why that one failed comes second."""
     cause, job = group.top, group.scene.job
-    if job is None or not group.held or not (group.scene.entities.job_streams or job.job_stream_status == "STUCK"):
+    if job is None or not group.held or not group.scene.entities.job_streams:
         return group
     language, code = group.scene.language, group.scene.return_code
     names = ", ".join(group.held[:5])
@@ -252,7 +271,7 @@ def _corroborate(scene: Scene, finding: Finding) -> None:
     ratio = elapsed_ratio(scene)
     if finding.category in (Category.OUT_OF_MEMORY, Category.CPU_TIME_LIMIT) and ratio and ratio >= RISING_RATIO:
         ids = scene.cite("log_cache", kinds=("history",)) or scene.cite("tws_status", kinds=("run",))
-        _add(finding, say(language, "elapsed_rising", ratio=f"{ratio:.1f}"), ids, 0.04)
+        _add(finding, say(language, "elapsed_rising", ratio=decimal(language, ratio)), ids, 0.04)
     for series in scene.metrics.series if scene.metrics else ():
         if not series.concern:
             continue
@@ -278,8 +297,9 @@ def _from_history(scene: Scene, finding: Finding, code: str) -> None:
 
 
 def _from_knowledge(scene: Scene, finding: Finding, code: str) -> None:
-    words = [code] if code else [finding.category.value.replace("_", " ")]
-    ids = scene.cite("rag_search", *words, limit=1)
+    substatus = scene.job.substatus if scene.job else ""
+    wanted = filter(None, (code, substatus, *_PASSAGE_WORDS.get(finding.category, ())))
+    ids = next((found for word in wanted if (found := scene.cite("rag_search", word, limit=1))), [])
     title = next((item.title for item in scene.evidence if item.id in ids), "")
     if ids:
         _add(finding, say(scene.language, "runbook", title=plain_words(title)), ids, 0.02)

@@ -9,7 +9,7 @@ from orchestrator.diagnosis.catalogue import Advice, Category, advice_of, catego
 from orchestrator.diagnosis.codes import find_abends
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_scene import Finding, Scene, plain_words, qualified, short_name
+from orchestrator.diagnosis.rules_scene import Finding, Scene, clean_line, plain_words, qualified, short_name
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, Intent, Routing
 
 LIKELY_BELOW = 0.5
@@ -20,6 +20,8 @@ MAX_ACTIONS = 8
 MAX_PREVENTION = 4
 MAX_ALTERNATIVES = 3
 _NAMES_SHOWN = 5
+_BENIGN = frozenset({Category.COMPLETED, Category.RUNNING, Category.SUCCESS_CONDITION_MET, Category.UNKNOWN})
+"""Conclusions that are no failure: they do not lead when another job has one."""
 
 
 @dataclass(slots=True)
@@ -44,12 +46,13 @@ def tell(
     missing: tuple[str, ...],
     suspicious: tuple[str, ...],
     preface: str = "",
+    requested: tuple[Action, ...] = (),
 ) -> Diagnosis:
     """One diagnosis of all groups; the first leads unless the question named several jobs."""
     language = scenes[0].language
     several = len(scenes) > 1
     told = groups if several else groups[:1]
-    lead = max(told, key=lambda group: group.top.confidence)
+    lead = max(told, key=lambda group: (group.top.category not in _BENIGN, group.top.confidence))
     sentences = [_told(group) for group in told]
     if several:
         sentences.insert(0, say(language, "several", count=len(scenes)))
@@ -62,13 +65,14 @@ def tell(
         sentences.insert(0, preface)
     return Diagnosis(
         summary=" ".join(sentences),
-        root_cause=" ".join(dict.fromkeys(filter(None, (_root_cause(group) for group in told)))),
+        root_cause=" ".join(dict.fromkeys(filter(None, map(_root_cause, told))))
+        or ("" if several else _cause_of(lead)),
         category=lead.top.category.value,
         # A summary of several jobs is as good as its weakest part.
         confidence=min(group.top.confidence for group in told),
         claims=_claims(told),
         hypotheses=tuple(_hypotheses(groups)),
-        actions=_actions(told),
+        actions=(*requested, *_actions(told))[:MAX_ACTIONS],
         prevention=tuple(
             dict.fromkeys(
                 text.in_language(language)
@@ -147,16 +151,21 @@ def _cause(group: Group) -> str:
     return category_texts(group.top.category).cause.in_language(group.scene.language).format_map(_facts(group))
 
 
+def _cause_of(group: Group) -> str:
+    return "" if group.top.category is Category.UNKNOWN else _cause(group)
+
+
 def _root_cause(group: Group) -> str:
     if group.top.facts.get("stream") and len(group.ranked) > 1:
         # Seen from a stream, the cause is why the job that holds it failed.
         inner = Group(group.scene, group.ranked[1:], group.jobs)
         return " ".join(filter(None, (_cause(inner), _root_cause(inner))))
     entry = group.top.entry
-    if entry is None or group.top.category in (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING):
+    if entry is None or group.top.category in _BENIGN:
         return ""
     causes = _joined(cause.in_language(group.scene.language) for cause in entry.causes)
-    key = entry.key if entry.key != "U????" else group.top.facts.get("code", entry.key)
+    key = group.top.facts.get("code", entry.key) if entry.key == "U????" else entry.key
+    key = f"RC {key}" if key.lstrip("-").isdigit() else key
     meaning = say(
         group.scene.language,
         "explains",
@@ -189,11 +198,11 @@ def _facts(group: Group) -> dict[str, str]:
 "code_note": say(language, "with_code", code=code) if find_abends(f" {code} ") else "",
         "rc": rc or code or "?",
         "dataset": with_name("named", facts.get("dataset", "")),
+        "user_name": scene.job.logon_user if scene.job else "",
         "user": with_name("quoted", facts.get("user", "")),
         "file": with_name("quoted", facts.get("file", "")),
         "workstation": station,
         "workstation_name": with_name("named", station),
-        "on_workstation": with_name("on_workstation", station),
         "predecessor": with_name("named", facts.get("predecessor", "")),
         "predecessor_job": facts.get("predecessor_job", ""),
         "predecessor_rc": say(language, "with_rc", rc=predecessor_rc) if predecessor_rc else "",
@@ -264,6 +273,10 @@ def _state_claim(group: Group) -> Iterable[Claim]:
         substatus=f", {job.substatus}" if job.substatus else "",
     )
     yield Claim(text=text, evidence_ids=tuple(ids))
+    for issue in job.issues[:2]:
+        cited = scene.cite_line("tws_status", issue.message)
+        if cited and not is_planted(issue.message):
+            yield Claim(text=say(scene.language, "issue", text=clean_line(issue.message)), evidence_ids=tuple(cited))
 
 
 def _hypotheses(groups: Sequence[Group]) -> Iterable[Hypothesis]:
@@ -284,6 +297,8 @@ def _actions(groups: Sequence[Group]) -> tuple[Action, ...]:
     checks: dict[str, Action] = {}
     fixes: dict[str, Action] = {}
     for group in groups:
+        if len(groups) > 1 and group.top.category in _BENIGN:
+            continue
         advice = advice_of(group.top.category, group.top.entry)
         facts = _facts(group)
         for item in advice.checks[:3]:
@@ -297,12 +312,13 @@ def _actions(groups: Sequence[Group]) -> tuple[Action, ...]:
 
 def _named(item: Advice, group: Group, facts: dict[str, str]) -> tuple[str, Action]:
     action = item.as_action(group.scene.language, facts)
-    return f"{action.text} {action.command or ''}", action
+    # Two jobs may lead to one and the same command: it is proposed once.
+    return action.command or action.text, action
 
 
 def _joined(texts: Iterable[str]) -> str:
     """Sentences as a list inside one sentence; a first word in capitals keeps them."""
-    return "; ".join(text[:1].lower() + text[1:] if text[1:2].islower() else text for text in texts)
+    return "; ".join(text[:1].lower() + text[1:] if text[1:2].islower() or text[:2] == "A " else text for text in texts)
 
 
 def _excerpt(text: str) -> str:

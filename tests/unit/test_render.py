@@ -158,13 +158,29 @@ def test_nothing_missing_is_said_too() -> None:
     assert "todas as fontes consultadas responderam" in markdown(DIAGNOSIS.model_copy(update={"missing_evidence": ()}))
 
 
-def test_an_empty_diagnosis_still_has_its_sections() -> None:
-    """A diagnosis with a summary alone is a whole answer, with nothing left to fill in."""
-    text = markdown(Diagnosis(summary="Nada."))
+def test_an_answer_without_steps_still_has_its_sections() -> None:
+    """A diagnosis that only lists what is missing is a whole answer, with nothing left to fill in."""
+    text = markdown(Diagnosis(summary="Nada.", missing_evidence=("metrics",)))
 
     assert all(f"## {title}" in text for title in ("Diagnóstico", "Evidências", "Passos", "O que faltou"))
     assert "Nenhum passo é proposto." in text
     assert "{" not in text
+
+
+def test_an_answer_to_a_greeting_is_a_sentence() -> None:
+    """Where there is nothing but a sentence to say, no section is put around it."""
+    text = markdown(Diagnosis(summary="Posso investigar jobs."))
+
+    assert "Posso investigar jobs." in text
+    assert "Passos" not in text
+    assert "Categoria" not in text
+
+
+def test_one_source_is_not_compared_with_itself() -> None:
+    """The note about a single source gives its time without a comparison."""
+    one = AggregatedData(sources_available=("rag_search",), parallel_latency_ms=80, sequential_equivalent_ms=80)
+
+    assert performance_note(Language.PT_BR, one) == "1 fonte consultada (rag_search): 80 ms."
 
 
 def test_a_models_own_category_stands_as_it_is() -> None:

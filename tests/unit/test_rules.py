@@ -301,7 +301,7 @@ def test_rising_elapsed_time_supports_a_lack_of_memory() -> None:
     job = job_facts("ABEND", return_code=137)
     diagnosis = ask(tws(job), answered("log_cache", LogPayload(elapsed_trend_ratio=1.9), "SUCC 51 min", job="BATCH001"))
 
-    assert any("1.9 vezes" in claim.text for claim in diagnosis.claims)
+    assert any("1,9 vezes" in claim.text for claim in diagnosis.claims)
 
 
 def test_a_high_metric_is_no_cause_of_a_job_that_did_not_fail() -> None:
@@ -433,6 +433,41 @@ def test_an_action_is_never_executed() -> None:
     diagnosis = ask(tws(job_facts("EXEC")), message="cancele o job BATCH001")
 
     assert diagnosis.summary.startswith("Nada foi executado")
+
+
+@pytest.mark.parametrize(
+    ("message", "command", "risk"),
+    [
+        ("cancele o job BATCH001", "conman cj SRV01#DIARIO.BATCH001", "high"),
+        ("please rerun job BATCH001", "conman rr SRV01#DIARIO.BATCH001", "medium"),
+        ("por favor, relanza el job BATCH001", "conman rr SRV01#DIARIO.BATCH001", "medium"),
+        ("mate o job BATCH001", "conman kj SRV01#DIARIO.BATCH001", "high"),
+        ("pode liberar o job BATCH001?", "conman rj SRV01#DIARIO.BATCH001", "high"),
+    ],
+)
+def test_the_action_asked_for_is_a_proposal_with_its_risk(message: str, command: str, risk: str) -> None:
+    """What the user asks for is written down as a command for an operator, marked as a change with its risk."""
+    first = ask(tws(job_facts("HOLD", substatus="HOLD_WAITING_FOR_TIME")), message=message).actions[0]
+
+    assert (first.command, first.risk, first.mutates) == (command, risk, True)
+
+
+def test_an_action_on_a_workstation_names_it() -> None:
+    """A change of a workstation's limit is proposed for that workstation, its value left to the operator."""
+    diagnosis = ask(tws(asked=None), message="aumente o limite da workstation SRVRH01 para 10")
+
+    assert diagnosis.actions[0].command == "conman lc SRVRH01;<limit>"
+
+
+def test_a_job_that_failed_leads_over_one_that_is_fine() -> None:
+    """Of several jobs the category is that of the one with a problem, however sure it is that another is fine."""
+    fine = tws(job_facts("SUCC", name="A1", return_code=0), asked="A1")
+    ill = tws(job_facts("ABEND", name="B2", return_code=5), asked="B2")
+    ill = ill.model_copy(update={"evidence": ()})
+    diagnosis = ask(fine, ill, message="os jobs A1 e B2 falharam")
+
+    assert diagnosis.category == "application_error"
+    assert not any("Nenhuma ação" in action.text for action in diagnosis.actions)
 
 
 def test_a_question_about_a_code_is_answered_from_the_catalogue() -> None:
