@@ -43,9 +43,12 @@ def _pass(text: str) -> str:
     for probes, pattern, replacement in _RULES:
         if not probes or any(probe in text for probe in probes):
             text = pattern.sub(replacement, text)
+    if patterns.YAML_HINT.search(text) is not None:
+        text = patterns.YAML_BLOCK.sub(rf"\g<head>\g<indent>{MARK}", text)
+    if "</" in text:
+        text = patterns.XML_ELEMENT.sub(rf"\g<head>{MARK}", text)
+    text = _key_values(text)
     lowered = text.lower()
-    if any(word in lowered for word in patterns.SECRET_PROBES):
-        text = _key_values(text)
     if any(word in lowered for word in patterns.COMMAND_PROBES):
         text = _commands(text)
     return patterns.LONG_RUN.sub(_random_run, text)
@@ -114,14 +117,37 @@ def _is_harmless(value: str) -> bool:
 
 
 def _key_values(text: str) -> str:
-    text = patterns.YAML_BLOCK.sub(rf"\g<head>\g<indent>{MARK}", text)
-    text = patterns.NAMED_VALUE.sub(rf"\g<head>{MARK}", text)
-    text = patterns.PASSPHRASE.sub(_keep_harmless, text)
-    text = patterns.KEY_VALUE.sub(_keep_harmless, text)
-    text = patterns.KEY_PAREN.sub(_keep_harmless, text)
-    text = patterns.XML_ELEMENT.sub(rf"\g<head>{MARK}", text)
-    text = patterns.SPOKEN.sub(_keep_harmless, text)
-    return patterns.KEY_SPACE_VALUE.sub(_if_password_like, text)
+    """Keys and their values: only the lines that hold one of the cheap words are read closely."""
+    out: list[str] = []
+    done = 0
+    for start, end in _suspect_lines(text):
+        out += (text[done:start], _key_value_line(text[start:end]))
+        done = end
+    return "".join((*out, text[done:])) if out else text
+
+
+def _suspect_lines(text: str) -> list[tuple[int, int]]:
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few letters grow when lowered: positions would not fit
+        return [(0, len(text))]
+    spans: set[tuple[int, int]] = set()
+    for word in patterns.SECRET_PROBES:
+        at = lowered.find(word)
+        while at >= 0:
+            start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+            end = len(text) if end < 0 else end
+            spans.add((start, end))
+            at = lowered.find(word, end)
+    return sorted(spans)
+
+
+def _key_value_line(line: str) -> str:
+    line = patterns.NAMED_VALUE.sub(rf"\g<head>{MARK}", line)
+    line = patterns.PASSPHRASE.sub(_keep_harmless, line)
+    line = patterns.KEY_VALUE.sub(_keep_harmless, line)
+    line = patterns.KEY_PAREN.sub(_keep_harmless, line)
+    line = patterns.SPOKEN.sub(_keep_harmless, line)
+    return patterns.KEY_SPACE_VALUE.sub(_if_password_like, line)
 
 
 def _keep_harmless(match: re.Match[str]) -> str:

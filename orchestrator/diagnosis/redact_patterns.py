@@ -68,10 +68,10 @@ WEBHOOK = re.compile(r"(?P<head>hooks\.slack\.com/services/|webhook\.office\.com
 # Keys and their values ------------------------------------------------------------------------------------------------
 
 SECRET_PROBES = (
-    "pass", "pwd", "pw", "senha", "contrase", "clave", "secret", "segredo", "token", "key", "chave", "llave", "credenc",
-    "credential", "palavra", "sig", "_auth", "pin", "identified", "using", "login", "logon", "passphrase", "frase",
+    "pass", "pwd", "pw", "psw", "senha", "contrase", "clave", "secret", "segredo", "token", "key", "chave", "llave",
+    "credenc", "credential", "palavra", "sig", "_auth", "pin", "frase",
 )  # fmt: skip
-"""Cheap words one of which (lower-case) is in every text that the patterns below can match."""
+"""Cheap words one of which (lower-case) is in every line that the patterns of keys can match."""
 
 # The key is searched for its last word only: no prefix has to be scanned, so the search stays linear.
 _LONG = (
@@ -126,6 +126,7 @@ PASSPHRASE = re.compile(
     rf"(?P<value>{_DQ}|{_SQ}|[^\s\"',;][^\r\n\"',;]{{0,400}})",
     _I,
 )
+YAML_HINT = re.compile(r":[ \t]{0,8}[|>][-+]?[ \t]{0,8}\r?\n")
 YAML_BLOCK = re.compile(
     rf"(?P<head>{_KEY}{_SUFFIX}[ \t]*:[ \t]*[|>][-+]?[ \t]*\r?\n)(?P<indent>[ \t]{{1,40}})[^\r\n]++"
     r"(?:\r?\n(?P=indent)[^\r\n]++)*+",
