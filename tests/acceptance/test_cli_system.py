@@ -52,8 +52,9 @@ class Machine:
     folder: Path
 
     def environ(self, **more: str) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
-        return {**kept, "TMPDIR": str(self.folder), "LANG": "C.UTF-8", **more}
+        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        # A home of its own inside the folder: what is left there is left behind.
+        return {**kept, "HOME": str(self.folder), "TMPDIR": str(self.folder), "LANG": "C.UTF-8", **more}
 
     def run(self, *args: str, timeout: float = 60, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -62,8 +62,6 @@ def command(
     environ = scenario_environ(context.environ)
     request = build_request(Settings.from_env(environ), case.question, {"jobs": jobs, **options})
     with system(environ, redis_url=None, say=context.say) as parts:
-        # The index of the runbooks goes where everything else goes.
-        parts.environ["XDG_CACHE_HOME"] = str(parts.directory / "cache")
         layout = Layout(concurrency=CONCURRENCY, flower_port=free_port() if flower else None)
         with scenario_parts(case, parts.settings) as variables:
             parts.environ |= variables

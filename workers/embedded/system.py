@@ -39,7 +39,13 @@ class System:
         """Start every process of the layout at once and return their names."""
         # Readiness is read from their logs, which go to files: nothing is gained by a higher level.
         level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
-        environ = {**self.environ, "PYTHONUNBUFFERED": "1", "RESYNC_LOG_LEVEL": level}
+        environ = {
+            **self.environ,
+            "PYTHONUNBUFFERED": "1",
+            "RESYNC_LOG_LEVEL": level,
+            # The index of the shipped runbooks goes where everything else goes.
+            "XDG_CACHE_HOME": str(self.directory / "cache"),
+        }
         specs = [*worker_specs(layout, environ), *watcher_specs(layout, environ), *flower_specs(layout, environ)]
         for spec in specs:
             self.supervisor.start(spec)
