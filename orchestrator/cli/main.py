@@ -112,7 +112,7 @@ class CommandGroup(click.Group):
 def cli() -> None:
     """Ask why a TWS / HCL Workload Automation job failed; four sources are asked at once.
 
-    Data goes to standard output, progress to standard error; every command takes --json.
+    Data goes to standard output, progress to standard error; every command that prints data takes --json.
     """
 
 

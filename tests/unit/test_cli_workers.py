@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from orchestrator.celery_app import queue_names
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
+from orchestrator.cli.queues import consumers_by_queue
 from orchestrator.errors import ConfigurationError
 from workers.cli import worker
 from workers.embedded.layout import Layout, flower_specs, parse_counts, watcher_specs, worker_command, worker_specs
@@ -151,3 +153,17 @@ def test_demo_lists_its_scenarios(cli: Callable[..., Result]) -> None:
     """Each scenario is one line with its number."""
     lines = cli("demo", "--list").out.splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(1, 11))
+    assert [item["number"] for item in json.loads(cli("demo", "--list", "--json").out)] == list(range(1, 11))
+
+
+def test_consumers_are_listed_by_queue() -> None:
+    """What each worker consumes is turned round into who consumes each queue, by the workers' names."""
+    answers: dict[str, list[dict[str, object]]] = {
+        "metrics-2@h": [{"name": "metrics"}],
+        "all@h": [{"name": "metrics"}, {"name": "synthesis"}],
+        "metrics@h": [{"name": "metrics"}],
+    }
+    assert consumers_by_queue(answers) == {
+        "metrics": ("all@h", "metrics@h", "metrics-2@h"),
+        "synthesis": ("all@h",),
+    }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +19,9 @@ from orchestrator.errors import ConfigurationError
 from workers.embedded.layout import Layout
 from workers.embedded.ports import HOST, free_port
 from workers.embedded.system import system
+
+if TYPE_CHECKING:
+    from workers.simulator.scenarios import Scenario
 
 CONCURRENCY = 4
 """Threads of a worker that will serve one run."""
@@ -49,8 +55,7 @@ def command(
     from workers.simulator.scenarios import SCENARIO_NUMBERS, all_scenarios, get_scenario  # noqa: PLC0415
 
     if list_scenarios:
-        for item in all_scenarios():
-            click.echo(f"{item.number:>2}  {item.title}")
+        _list(context, all_scenarios(), as_json=as_json)
         return 0
     if scenario not in SCENARIO_NUMBERS:
         raise ConfigurationError(f"--scenario: there is no scenario {scenario}; see resync-troubleshoot demo --list")
@@ -79,3 +84,13 @@ def command(
                 with suppress(KeyboardInterrupt):
                     threading.Event().wait()
     return exit_code(report)
+
+
+def _list(context: CliContext, scenarios: Iterable[Scenario], *, as_json: bool) -> None:
+    if as_json:
+        names = ("number", "title", "question", "job_name")
+        rows = [{name: getattr(scenario, name) for name in names} for scenario in scenarios]
+        context.print_json(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    for scenario in scenarios:
+        click.echo(f"{scenario.number:>2}  {scenario.title}")
