@@ -161,6 +161,8 @@ class HistoryFacts(Facts):
     elapsed_seconds: float | None = None
     text: str = ""
     age_days: float | None = None
+    run_id: str = ""
+    """The run in TWS, when it is known: lets a reader leave the present run out of the earlier ones."""
 
 
 class LogPayload(Facts):

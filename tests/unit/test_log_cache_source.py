@@ -192,3 +192,19 @@ def test_no_server_is_unreachable_within_the_limit() -> None:
         asyncio.run(go())
     assert caught.value.reason == "unreachable"
     assert "secret" not in str(caught.value)
+
+
+def test_an_entry_of_fields_alone_is_quotable(fetch: Callable[..., FetchResult]) -> None:
+    """An entry without a message is shown by its fields, as an operator reads them."""
+    result = fetch(request_for(), {"resync:job:history:BATCH001": [{"status": "SUCC", "rc": 0, "steps": ["A", "B"]}]})
+    assert result.evidence[0].text == 'status=SUCC rc=0 steps=["A", "B"]'
+
+
+def test_a_failed_run_is_compared_but_not_compared_with(fetch: Callable[..., FetchResult]) -> None:
+    """The usual elapsed time is that of good runs: one that broke off early does not shorten it."""
+    runs = [
+        {"at": f"2026-11-{20 - n:02d}T00:00:00Z", "status": "SUCC" if n != 1 else "ABEND", "elapsed_seconds": seconds}
+        for n, seconds in enumerate((300, 1, 100, 100))
+    ]
+    payload = LogPayload.model_validate(fetch(request_for(), {"resync:job:history:BATCH001": runs}).data)
+    assert payload.elapsed_trend_ratio == 3

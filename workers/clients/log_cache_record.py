@@ -70,6 +70,7 @@ class LogRecord(BaseModel):
             elapsed_seconds=self.elapsed_seconds,
             text=self.text,
             age_days=None if moment is None else age_days(moment, now),
+            run_id=self.run_id,
         )
         return Entry(
             facts=facts,

@@ -131,6 +131,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         elapsed_seconds=_elapsed(record),
         text=kept,
         age_days=None if at is None else age_days(at, now),
+        run_id=_string(_first(record, ("run_id", "runId"))),
     )
     return Entry(
         facts=facts,
@@ -138,7 +139,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         job=_string(_first(record, ("job", "job_name", "jobName"))),
         job_stream=_string(_first(record, ("job_stream", "jobStream", "jobStreamName", "stream"))),
         workstation=_string(_first(record, ("workstation", "ws"))),
-        run_id=_string(_first(record, ("run_id", "runId"))),
+        run_id=facts.run_id,
         cut_characters=len(text) - len(kept),
     )
 
@@ -237,7 +238,10 @@ def entry_text(record: Mapping[str, Any]) -> str:
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "\n".join(value)
     # An entry of fields alone is its own text: it must stay quotable as evidence.
-    return json.dumps(dict(record), ensure_ascii=False, sort_keys=True, default=str)
+    return " ".join(
+        f"{name}={item if isinstance(item, str | int | float) else json.dumps(item, ensure_ascii=False, default=str)}"
+        for name, item in record.items()
+    )
 
 
 def _codes(record: Mapping[str, Any]) -> list[str]:

@@ -46,6 +46,8 @@ def build_history(
     recent = newest_first([*errors, *found])
     everything = newest_first([*recent, *runs])
     timed = [entry for entry in runs if entry.facts.elapsed_seconds is not None and entry.at is not None]
+    # A run that failed ended early or late for that reason: it is compared, but nothing is compared with it.
+    timed = [*timed[:1], *(entry for entry in timed[1:] if not entry.failed)]
     return JobHistory(
         errors=recent,
         history=runs,

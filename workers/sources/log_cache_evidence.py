@@ -14,7 +14,9 @@ MAX_EVIDENCE_CHARACTERS = 24_000
 STALE_DAYS = 2.0
 """Older than this, what the cache knows is said to be old."""
 TREND_RATIO = 1.5
-"""An elapsed time this many times the usual one is said."""
+"""An elapsed time this many times the usual one is said in the one line."""
+NOTABLE_RATIO = 1.2
+"""One this much longer or shorter than the usual one is evidence."""
 _MAX_OF_A_KIND = 10
 _CASES_NAMED = 5
 
@@ -136,11 +138,12 @@ def _drawn(request: SourceRequest, known: JobHistory) -> Iterable[dict[str, str]
             "when": facts.at or "",
             "code": "",
         }
-    if known.elapsed_trend_ratio is not None and request.job is not None:
+    ratio = known.elapsed_trend_ratio
+    if ratio is not None and not 1 / NOTABLE_RATIO < ratio < NOTABLE_RATIO and request.job is not None:
         newest, *earlier = known.elapsed_entries
         yield {
             "kind": "trend",
-            "title": texts["trend"].format(ratio=known.elapsed_trend_ratio),
+            "title": texts["trend"].format(ratio=ratio),
             "text": texts["trend_text"].format(
                 job=job, newest=newest.facts.elapsed_seconds, earlier=_seconds(earlier[:_CASES_NAMED])
             ),
