@@ -88,12 +88,14 @@ def check_diagnosis(
     """
     checker = ClaimChecker(evidence)
     claims = [kept for claim in diagnosis.claims if (kept := checker.check(claim)) is not None]
-    hypotheses = [some for item in diagnosis.hypotheses if (some := checker.check_hypothesis(item)) is not None]
+    allowed = {code.upper() for code in question_codes}
+    hypotheses = [
+        some for item in diagnosis.hypotheses if (some := checker.check_hypothesis(item, allowed)) is not None
+    ]
     cap = 1.0 if confidence_cap is None else confidence_cap
     if diagnosis.claims and not claims:
         cap = min(cap, NO_CLAIM_CONFIDENCE)
     texts = {"summary": diagnosis.summary, "root_cause": diagnosis.root_cause}
-    allowed = {code.upper() for code in question_codes}
     unsupported = tuple(name for name, text in texts.items() if not checker.holds_codes(text, allowed))
     actions = [check_action(action) for action in diagnosis.actions]
     marked = sum(new != old for new, old in zip(actions, diagnosis.actions, strict=True))
@@ -152,10 +154,14 @@ class ClaimChecker:
         # The ids are shown by the renderer; in the sentence they would stand twice.
         return Claim(text=_CITATION.sub("", text).strip(), evidence_ids=ids)
 
-    def check_hypothesis(self, hypothesis: Hypothesis) -> Hypothesis | None:
-        """The hypothesis with unknown ids taken out; None when nothing that it named as support exists."""
+    def check_hypothesis(self, hypothesis: Hypothesis, allowed: set[str]) -> Hypothesis | None:
+        """The hypothesis with unknown ids taken out.
+
+        None when nothing that it named as support exists, or when its title names a code that neither the evidence
+        nor ``allowed`` holds.
+        """
         supports, contradicts = self._known(hypothesis.supports), self._known(hypothesis.contradicts)
-        if hypothesis.supports and not supports:
+        if (hypothesis.supports and not supports) or not self.holds_codes(hypothesis.title, allowed):
             return None
         return hypothesis.model_copy(update={"supports": supports, "contradicts": contradicts})
 

@@ -102,13 +102,14 @@ def test_confidence_is_capped() -> None:
 
 
 def test_hypotheses_keep_only_known_ids() -> None:
-    """Unknown ids leave a hypothesis; one with no support left leaves the answer."""
+    """Unknown ids leave a hypothesis; one with no support left, or with a foreign code, leaves the answer."""
     diagnosis = Diagnosis(
         summary="x",
         hypotheses=(
             Hypothesis(category="a", title="a", confidence=0.5, supports=("tws_status:1", "x:1"), contradicts=("y:2",)),
             Hypothesis(category="b", title="b", confidence=0.5, supports=("x:1",)),
             Hypothesis(category="c", title="c", confidence=0.1),
+            Hypothesis(category="d", title="S806 no passo", confidence=0.5, supports=("tws_status:1",)),
         ),
     )
     checked, report = check_diagnosis(diagnosis, EVIDENCE)
@@ -116,7 +117,7 @@ def test_hypotheses_keep_only_known_ids() -> None:
         ("a", ("tws_status:1",), ()),
         ("c", (), ()),
     ]
-    assert report.hypotheses_dropped == 1
+    assert report.hypotheses_dropped == 2
 
 
 def test_texts_lose_citations_of_nothing_and_report_foreign_codes() -> None:

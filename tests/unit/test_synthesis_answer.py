@@ -114,6 +114,7 @@ def test_alternatives_become_hypotheses() -> None:
             "against": ["b:1"],
         },
         {"title": ""},
+        {"title": "Palpite", "confidence": 0.9},
     ]
     assert to_diagnosis(parse_answer(answer(alternatives=alternatives)), DRAFT).hypotheses == (
         Hypothesis(category="disk_full", title="Disco cheio", confidence=0.3, supports=("a:1",), contradicts=("b:1",)),

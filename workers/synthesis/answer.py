@@ -200,7 +200,7 @@ def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
             contradicts=item.against,
         )
         for item in answer.alternatives
-        if item.title.strip()
+        if item.title.strip() and item.evidence_ids  # a guess that rests on nothing helps nobody
     )
     return Diagnosis(
         summary=answer.summary.strip(),
