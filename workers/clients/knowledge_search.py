@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from workers.knowledge.assemble import Window, assemble
 from workers.knowledge.base import SearchResult
@@ -18,7 +18,7 @@ CANDIDATES = 400
 """Chunks taken from each part of a query."""
 # bm25 weights of title, section, body, topic, codes. FTS5 saturates a term's weight, so the parts of a query
 # are multiplied as well.
-_CODE_COLUMNS = "topic codes"
+_TEXT_COLUMNS = "title section body"
 _TEXT_WEIGHTS = "5.0, 3.0, 1.0, 0.0, 0.0"
 _CODE_WEIGHTS = "0.0, 0.0, 0.0, 10.0, 2.0"
 _CODES_FACTOR = 4.0
@@ -66,30 +66,35 @@ class SqliteSearch:
     def _score_chunks(self) -> dict[int, float]:
         """Chunk id to score: BM25 of each part of the query times the part's factor."""
         query = self._query
-        own = dict.fromkeys(stem for concept in query.concepts for stem in concept.own)
-        others = dict.fromkeys(stem for concept in query.concepts for stem in concept.others if stem not in own)
-        parts = (
-            (query.codes, _CODE_COLUMNS, _CODE_WEIGHTS, _CODES_FACTOR),
-            (query.name_tokens, _CODE_COLUMNS, _CODE_WEIGHTS, _NAMES_FACTOR),
-            (query.states, "topic", _CODE_WEIGHTS, _STATES_FACTOR),
-            (own, "title section body", _TEXT_WEIGHTS, 1.0),
-            (others, "title section body", _TEXT_WEIGHTS, _OTHERS_FACTOR),
-        )
         scores: dict[int, float] = {}
-        for tokens, columns, weights, factor in parts:
-            if not tokens:
-                continue
-            rows = self._db.execute(
-                # FTS5's bm25() is negative, the best match the lowest.
-                f"SELECT rowid, -bm25(passage, {weights}) AS score FROM passage"  # noqa: S608  # constants of this file
-                " WHERE passage MATCH ? ORDER BY score DESC LIMIT ?",
-                (_any_of(tokens, columns), CANDIDATES),
-            )
-            for chunk_id, score in rows:
-                scores[chunk_id] = scores.get(chunk_id, 0.0) + factor * score
-                if columns == _CODE_COLUMNS:
-                    self._coded[chunk_id] = self._coded.get(chunk_id, 0.0) + factor * score
+        for tokens, columns, factor in (
+            (query.codes, "topic codes", _CODES_FACTOR),
+            (query.name_tokens, "topic codes", _NAMES_FACTOR),
+            (query.states, "topic", _STATES_FACTOR),
+        ):
+            for chunk_id, score in self._match(tokens, columns, _CODE_WEIGHTS).items():
+                self._coded[chunk_id] = self._coded.get(chunk_id, 0.0) + factor * score
+        scores.update(self._coded)
+        for concept in query.concepts:
+            own = self._match(concept.own, _TEXT_COLUMNS, _TEXT_WEIGHTS)
+            others = self._match(concept.others, _TEXT_COLUMNS, _TEXT_WEIGHTS)
+            # The better of the two, not the sum: a page does not gain by saying one thing in five ways.
+            for chunk_id in own.keys() | others.keys():
+                score = max(own.get(chunk_id, 0.0), _OTHERS_FACTOR * others.get(chunk_id, 0.0))
+                scores[chunk_id] = scores.get(chunk_id, 0.0) + score
         return scores
+
+    def _match(self, tokens: Collection[str], columns: str, weights: str) -> dict[int, float]:
+        """Chunk id to BM25 of the best chunks with any of ``tokens``."""
+        if not tokens:
+            return {}
+        rows = self._db.execute(
+            # FTS5's bm25() is negative, the best match the lowest.
+            f"SELECT rowid, -bm25(passage, {weights}) AS score FROM passage"  # noqa: S608  # constants of this file
+            " WHERE passage MATCH ? ORDER BY score DESC LIMIT ?",
+            (_any_of(tokens, columns), CANDIDATES),
+        )
+        return dict(rows.fetchall())
 
     def _window(self, chunk_id: int) -> Window[int] | None:
         row = self._db.execute("SELECT document_id FROM chunk WHERE id = ?", (chunk_id,)).fetchone()

@@ -116,4 +116,5 @@ def guess_language(text: str, default: str = "en") -> str:
     counts["pt"] += 2 * sum(start.count(letter) for letter in "ãõç")
     counts["es"] += 2 * sum(start.count(letter) for letter in "ñ¿¡")
     best = max(counts.values())
-    return default if counts[default] == best else max(counts, key=lambda name: counts[name])
+    leaders = [language for language, count in counts.items() if count == best]
+    return leaders[0] if len(leaders) == 1 else default

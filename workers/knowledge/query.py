@@ -47,7 +47,8 @@ class KnowledgeQuery:
     """Identifiers: jobs, workstations, substates."""
     states: tuple[str, ...] = ()
     """Job states as tokens; they count for pages headed by them, not for those that mention them."""
-    language: str = "pt"
+    language: str = ""
+    """``pt``, ``en`` or ``es``; pages in it are favoured. Empty when nothing tells."""
 
     @property
     def name_tokens(self) -> tuple[str, ...]:
@@ -115,7 +116,7 @@ def build_query(
         codes=code_tokens,
         names=all_names,
         states=find_states(clean),
-        language=(language or guess_language(clean, "pt")).split("-")[0],
+        language=(language or guess_language(clean, "")).split("-")[0],
     )
 
 

@@ -1,0 +1,130 @@
+"""`kb index | search | stats` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli.context import CliContext
+from orchestrator.cli.main import run
+
+PAGE = "# Memory limits\n\nThe process was killed because memory was exhausted. Code AWSXYZ123E.\n"
+
+
+@pytest.fixture
+def manual(tmp_path: Path) -> Path:
+    folder = tmp_path / "manual"
+    folder.mkdir()
+    (folder / "memory.md").write_text(PAGE, encoding="utf-8")
+    return folder
+
+
+def kb(tmp_path: Path, capsys: pytest.CaptureFixture[str], *args: str, **environ: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "LANG": "en_US.UTF-8", **environ}
+    code = run(["kb", *args], CliContext(environment))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_folder_is_indexed_with_progress_and_found(
+    tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Progress goes to standard error, the result to standard output, and the page is found afterwards."""
+    path = str(tmp_path / "kb.sqlite3")
+    code, out, err = kb(tmp_path, capsys, "index", str(manual), "--path", path)
+    assert code == 0
+    assert "1 indexed (1 passages)" in out
+    assert "[1/1] indexed memory.md" in err
+    code, out, _ = kb(tmp_path, capsys, "search", "AWSXYZ123E", RESYNC_KNOWLEDGE_PATH=path)
+    assert code == 0
+    assert "manual/memory.md#Memory limits" in out
+    code, out, _ = kb(tmp_path, capsys, "stats", "--path", path)
+    assert "passages" in out
+
+
+def test_the_shipped_runbooks_come_along_unless_refused(
+    tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An index of a site's own pages holds the shipped runbooks too, or not with --no-runbooks."""
+    for name, option, documents in (("a", "--runbooks", 71), ("b", "--no-runbooks", 1)):
+        path = str(tmp_path / f"{name}.sqlite3")
+        kb(tmp_path, capsys, "index", str(manual), "--path", path, option)
+        _, out, _ = kb(tmp_path, capsys, "stats", "--path", path, "--json")
+        assert json.loads(out)["documents"] == documents
+
+
+def test_json_is_one_object(tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json standard output is one JSON object for each command."""
+    path = str(tmp_path / "kb.sqlite3")
+    _, out, _ = kb(tmp_path, capsys, "index", str(manual), "--path", path, "--json")
+    indexed: dict[str, Any] = json.loads(out)
+    assert (indexed["indexed"], indexed["failed"], indexed["path"]) == (1, 0, path)
+    _, out, _ = kb(tmp_path, capsys, "search", "memory exhausted", "--path", path, "--limit", "1", "--json")
+    found = json.loads(out)
+    assert [hit["document"] for hit in found["hits"]] == ["manual/memory.md"]
+
+
+def test_passages_are_embedded_where_an_endpoint_is_set(
+    tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str], embeddings_server
+) -> None:
+    """With an endpoint the passages get vectors once, and a paraphrase finds its page."""
+    environ = {
+        "RESYNC_KNOWLEDGE_PATH": str(tmp_path / "kb.sqlite3"),
+        "RESYNC_EMBEDDING_ENDPOINT": embeddings_server.url,
+        "RESYNC_EMBEDDING_MODEL": "hashing",
+    }
+    _, out, err = kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
+    assert "1 passages embedded" in out
+    assert "embedded 1/1 passages" in err
+    kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
+    assert len(embeddings_server.requests) == 1
+    _, out, _ = kb(tmp_path, capsys, "search", "starved and slain", **environ)
+    assert "manual/memory.md" in out
+
+
+def test_without_settings_the_shipped_runbooks_are_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fresh machine has an answer about S0C7."""
+    code, out, _ = kb(tmp_path, capsys, "search", "job falhou com S0C7")
+    assert code == 0
+    assert "runbooks/pt/abend-s0c7.md" in out
+
+
+def test_nothing_found_is_said_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No hit leaves standard output empty."""
+    code, out, err = kb(tmp_path, capsys, "search", "receita de bolo de cenoura")
+    assert (code, out) == (0, "")
+    assert "nothing found" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("index", "/nonexistent-folder", "--path", "x.sqlite3"), "does not exist"),
+        (("index", "."), "RESYNC_KNOWLEDGE_PATH is not set"),
+        (("search", "x", "--path", "/nonexistent/kb.sqlite3"), "kb index DIR"),
+        (("search", "x", "--limit", "0"), "--limit"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], words: str
+) -> None:
+    """Wrong input is explained on one line and ends with exit code 2."""
+    code, out, err = kb(tmp_path, capsys, *args)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_damaged_file_is_reported_and_ends_with_one(
+    tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rest is indexed, the damaged file is named, and the exit code tells."""
+    (manual / "bad.pdf").write_bytes(b"no pdf")
+    code, out, err = kb(tmp_path, capsys, "index", str(manual), "--path", str(tmp_path / "kb.sqlite3"))
+    assert code == 1
+    assert "1 failed" in out
+    assert "failed bad.pdf" in err

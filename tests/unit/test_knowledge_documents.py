@@ -1,0 +1,201 @@
+"""Files to sections, sections to chunks, chunks to passages."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from workers.knowledge.chunking import cut_sections, is_listing
+from workers.knowledge.documents import Chunk, Section
+from workers.knowledge.html import read_html
+from workers.knowledge.markdown import read_markdown
+from workers.knowledge.passage import PASSAGE_CHARACTERS, grow
+from workers.knowledge.readers import folder_language, read_document, twin_key
+
+
+def test_markdown_headings_become_a_path() -> None:
+    """ATX and setext headings nest; code in fences and front matter are no headings."""
+    text = (
+        "---\ntitle: x\n---\nintro\n\n# One #\na\n\nTwo\n---\nb\n\n```\n# not a heading\n```\n\n"
+        "### `Three` [link](x)\nc\n# Four\nd"
+    )
+    assert read_markdown(text) == (
+        Section((), "intro"),
+        Section(("One",), "a"),
+        Section(("One", "Two"), "b\n\n```\n# not a heading\n```"),
+        Section(("One", "Two", "Three link"), "c"),
+        Section(("Four",), "d"),
+    )
+
+
+def test_an_open_fence_does_not_lose_text() -> None:
+    """A fence that is never closed keeps what follows it as text."""
+    (section,) = read_markdown("# A\n~~~\n# b\nc")
+    assert section.text.endswith("# b\nc")
+
+
+def test_html_is_cut_at_headings_without_menus() -> None:
+    """Menus, scripts and styles are left out; lists, tables and preformatted text stay readable."""
+    sections = read_html(
+        "<html><head><title>Guide</title><script>var x = '<h1>no</h1>';</script><style>p{}</style></head><body>"
+        "<nav><a>Menu</a></nav><p>before</p><h1>Link &amp; agent</h1><p>The <b>link</b>\n fails.</p>"
+        "<h2>Fix</h2><ul><li>one<li>two</ul><table><tr><th>a</th><td>b</td></tr></table><pre>x\n    y</pre>"
+        "<footer>copyright</footer></body></html>"
+    )
+    assert sections[0] == Section(("Guide",), "before")
+    assert sections[1] == Section(("Link & agent",), "The link fails.")
+    assert sections[2].headings == ("Link & agent", "Fix")
+    assert "- one\n- two" in sections[2].text
+    assert "| a | b" in sections[2].text
+    assert "x\n    y" in sections[2].text
+    assert "copyright" not in sections[2].text
+
+
+@pytest.mark.parametrize("text", ["<h1>", "<p", "</nav></nav>x", "<h1>a<h2>b</h1>c", "<nav>never closed", "<![CDATA[x"])
+def test_broken_html_is_read_without_an_error(text: str) -> None:
+    """Broken markup never raises."""
+    assert isinstance(read_html(text), tuple)
+
+
+def make_pdf(pages: list[list[str]], outline: list[tuple[str, int]] = ()) -> bytes:  # type: ignore[assignment]
+    """A PDF with one text line below the other on each page, and bookmarks ``(title, page)``."""
+    from pypdf import PdfReader, PdfWriter
+
+    bodies = []
+    for lines in pages:
+        text = " ".join(f"({line}) Tj 0 -14 Td" for line in lines)
+        bodies.append(f"BT /F1 12 Tf 50 750 Td {text} ET".encode())
+    count = len(pages)
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Count {count} /Kids [{' '.join(f'{4 + 2 * n} 0 R' for n in range(count))}] >>".encode(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for number, body in enumerate(bodies):
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Resources << /Font << /F1 3 0 R >> >>"
+            f" /Contents {5 + 2 * number} 0 R >>".encode()
+        )
+        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(body), body))
+    out, offsets = b"%PDF-1.4\n", []
+    for number, item in enumerate(objects, start=1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, item)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size, start = len(objects) + 1, len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
+    out += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (size, start)
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(out)))
+    for title, page in outline:
+        writer.add_outline_item(title=title, page_number=page)
+    writer.add_metadata({"/Title": "Manual"})
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
+def test_a_pdf_is_cut_at_its_bookmarks() -> None:
+    """Each bookmark is a section from its title to the next one, also within a page and across pages."""
+    content = make_pdf(
+        [["AWSBHT001E", "Symptom text.", "AWSBHT002E", "Second text"], ["goes on here.", "Index", "alpha, 12"]],
+        [("AWSBHT001E", 0), ("AWSBHT002E", 0), ("Index", 1)],
+    )
+    document = read_document("m.pdf", content)
+    assert [section.headings for section in document.sections] == [
+        ("Manual", "AWSBHT001E"), ("Manual", "AWSBHT002E"), ("Manual", "Index"),
+    ]  # fmt: skip
+    assert document.sections[0].text == "Symptom text."
+    assert document.sections[1].text.split() == ["Second", "text", "goes", "on", "here."]
+    assert document.title == "Manual"
+
+
+def test_a_pdf_without_bookmarks_is_cut_by_page() -> None:
+    """Without bookmarks each page is a section that names its number; the running header is left out."""
+    content = make_pdf([[f"Manual {n}", f"Text of page {'abcdef'[n]}.", f"Words {'uvwxyz'[n]}"] for n in range(5)])
+    document = read_document("m.pdf", content)
+    assert [section.headings[-1] for section in document.sections] == [f"p. {n}" for n in range(1, 6)]
+    assert not any("Manual" in section.text for section in document.sections)
+
+
+@pytest.mark.parametrize("content", [b"", b"no pdf", b"%PDF-1.4\ngarbage", b"\x00" * 100])
+def test_a_damaged_pdf_is_a_value_error(content: bytes) -> None:
+    """A file that is no PDF is refused with one kind of error."""
+    with pytest.raises(ValueError, match="PDF"):
+        read_document("m.pdf", content)
+
+
+def test_old_encodings_are_read() -> None:
+    """UTF-8 with and without a mark, and Latin-1, give the same text."""
+    texts = {read_document("a.txt", raw).sections[0].text
+             for raw in ("ação".encode(), "ação".encode("utf-8-sig"), "ação".encode("latin-1"))}  # fmt: skip
+    assert texts == {"ação"}
+
+
+def test_the_language_comes_from_the_folder_else_from_the_text() -> None:
+    """A folder named after a language decides; translations of a page share a key."""
+    assert folder_language("runbooks/pt-BR/x.md") == "pt"
+    assert read_document("docs/x.md", b"# T\nwhy does the job not start there").language == "en"
+    assert twin_key("pt/a/x.md") == twin_key("en/a/x.md") == "a/x.md"
+    assert twin_key("a/x.md") == ""
+
+
+@pytest.mark.parametrize(
+    ("heading", "text", "expected"),
+    [
+        ("Contents", "anything", True),
+        ("Sumário", "anything", True),
+        ("Chapter 1", "\n".join(f"Section {n} ........ {n}" for n in range(6)), True),
+        ("Chapter 1", "\n".join(f"Section {n}     {n}" for n in range(6)), True),
+        ("A", "\n".join(f"alpha, {n}, {n + 3}" for n in range(6)), True),
+        ("Links", "\n".join(f"- [page {n}](p{n}.html)" for n in range(6)), True),
+        ("Steps", "\n".join(f"{n}. Restart the agent and wait for {n} minutes." for n in range(6)), False),
+        ("Table", "| a | 1 |\n| b | 2 |", False),
+    ],
+)
+def test_tables_of_contents_and_indexes_are_recognised(heading: str, text: str, expected: bool) -> None:
+    """Listings are told apart from text that happens to hold numbers."""
+    assert is_listing(Section((heading,), text)) is expected
+
+
+def test_chunks_stay_within_a_section_and_its_size() -> None:
+    """A long section is cut at paragraphs, then lines, then words; nothing is lost; listings are left out."""
+    long = "\n\n".join(["word " * 60] * 10 + ["x" * 3_000])
+    chunks = cut_sections([Section(("A",), "short"), Section(("Index",), "a, 1"), Section(("B",), long)], size=1_000)
+    assert [chunk.ordinal for chunk in chunks] == list(range(len(chunks)))
+    assert all(len(chunk.text) <= 1_000 for chunk in chunks)
+    assert {chunk.headings for chunk in chunks} == {("A",), ("B",)}
+    assert sum(chunk.text.count("word") for chunk in chunks) == 600
+    assert sum(chunk.text.count("x") for chunk in chunks) == 3_000
+
+
+def page(*items: tuple[tuple[str, ...], str]) -> list[Chunk]:
+    return [Chunk(number, headings, text) for number, (headings, text) in enumerate(items)]
+
+
+def test_a_passage_grows_over_its_topic_and_not_beyond() -> None:
+    """Symptom and solution come together; the next message of the list stays out."""
+    chunks = page(
+        (("Messages", "AWSBHT001E", "Symptom"), "one"),
+        (("Messages", "AWSBHT001E", "Solution"), "two"),
+        (("Messages", "AWSBHT002E", "Symptom"), "three"),
+    )
+    region = grow(chunks, 0)
+    assert (region.first, region.last) == (0, 1)
+    assert "two" in region.text
+    assert "three" not in region.text
+
+
+def test_a_sibling_with_a_code_of_its_own_is_another_topic() -> None:
+    """In a flat list of messages a passage does not run into the next message."""
+    chunks = page((("Messages", "AWSBHT001E"), "one"), (("Messages", "AWSBHT002E"), "two"))
+    assert grow(chunks, 0).text.endswith("one")
+
+
+def test_a_passage_keeps_to_its_room_and_says_what_was_cut() -> None:
+    """A section beyond the room is cut around the hit, and the cut is counted."""
+    chunks = page(*[(("Page", "Long"), f"{number} " + "x" * 1_000) for number in range(8)])
+    region = grow(chunks, 4)
+    assert region.first <= 4 <= region.last
+    assert len(region.text) <= PASSAGE_CHARACTERS + 100
+    assert region.cut_characters > 5_000

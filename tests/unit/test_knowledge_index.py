@@ -1,0 +1,295 @@
+"""The index file: incremental folders, the shipped runbooks' cache, and what a reader refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import sqlite3
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ConfigurationError, InvalidRequest
+from workers.clients.knowledge_folder import Progress, index_folder
+from workers.clients.knowledge_index import KnowledgeIndex
+from workers.clients.knowledge_shipped import cache_folder, shipped_index
+from workers.clients.knowledge_sqlite import SqliteKnowledgeBase, check_index
+from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
+from workers.knowledge.query import build_query
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two pages and files that are none."""
+    root = tmp_path / "manual"
+    (root / "sub").mkdir(parents=True)
+    (root / ".git").mkdir()
+    (root / "a.md").write_text("# Alpha\n\nAWSBHT001E first.\n", encoding="utf-8")
+    (root / "sub" / "b.txt").write_text("bravo S0C7", encoding="utf-8")
+    (root / "c.png").write_bytes(b"\x89PNG")
+    (root / ".hidden.md").write_text("# Hidden", encoding="utf-8")
+    (root / ".git" / "d.md").write_text("# Git", encoding="utf-8")
+    return root
+
+
+def search(path: Path, text: str) -> SearchResult:
+    async def run() -> SearchResult:
+        base = SqliteKnowledgeBase(path)
+        try:
+            return await base.search(build_query(text), limit=5, timeout_seconds=10)
+        finally:
+            await base.close()
+
+    return asyncio.run(run())
+
+
+def test_only_what_changed_is_read_again(folder: Path, tmp_path: Path) -> None:
+    """The second run reads nothing, a changed file is replaced, a vanished one is removed."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        first = index_folder(index, folder)
+        second = index_folder(index, folder)
+        (folder / "a.md").write_text("# Alpha\n\nAWSBHT002E second.\n", encoding="utf-8")
+        (folder / "sub" / "b.txt").unlink()
+        third = index_folder(index, folder)
+    assert (first.indexed, first.unchanged) == (2, 0)
+    assert (second.indexed, second.unchanged) == (0, 2)
+    assert (third.indexed, third.removed) == (1, 1)
+    assert search(path, "AWSBHT001E").hits == ()
+    assert search(path, "S0C7").hits == ()
+    assert search(path, "AWSBHT002E").hits[0].document == "manual/a.md"
+
+
+def test_folders_of_one_index_do_not_touch_each_other(folder: Path, tmp_path: Path) -> None:
+    """Indexing another folder keeps the first one's pages."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x.md").write_text("# Xray\n\nS322", encoding="utf-8")
+    with KnowledgeIndex(tmp_path / "kb.sqlite3") as index:
+        index_folder(index, folder)
+        assert index_folder(index, other).removed == 0
+    assert search(tmp_path / "kb.sqlite3", "S0C7").total_found == 1
+
+
+def test_a_file_that_cannot_be_read_is_reported_and_keeps_its_older_version(folder: Path, tmp_path: Path) -> None:
+    """A damaged file fails alone; what was known of it stays."""
+    pytest.importorskip("pypdf")
+    seen: list[Progress] = []
+    (folder / "bad.pdf").write_bytes(b"no pdf")
+    with KnowledgeIndex(tmp_path / "kb.sqlite3") as index:
+        report = index_folder(index, folder, on_progress=seen.append)
+    assert (report.indexed, report.failed) == (2, 1)
+    assert report.errors[0].startswith("bad.pdf: ")
+    assert [(item.number, item.total) for item in seen] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    """A link to a file elsewhere is not indexed, one within the folder is."""
+    secret = tmp_path / "secret.md"
+    secret.write_text("# Secret\n\nS0C4", encoding="utf-8")
+    (folder / "link.md").symlink_to(secret)
+    (folder / "inner.md").symlink_to(folder / "a.md")
+    with KnowledgeIndex(tmp_path / "kb.sqlite3") as index:
+        assert index_folder(index, folder).indexed == 3
+    assert search(tmp_path / "kb.sqlite3", "S0C4").hits == ()
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    """A folder that is not there is an error, not an empty index."""
+    with KnowledgeIndex(tmp_path / "kb.sqlite3") as index, pytest.raises(InvalidRequest):
+        index_folder(index, tmp_path / "nowhere")
+
+
+def test_a_crash_in_the_middle_leaves_the_older_version(folder: Path, tmp_path: Path) -> None:
+    """A document is replaced in one transaction: when that breaks off, its older version still answers."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+        (folder / "a.md").write_text("# Alpha\n\nAWSBHT002E\n\n## Next\n\nmore", encoding="utf-8")
+        index._put_chunk = None  # type: ignore[assignment,method-assign]  # breaks after the older version is deleted
+        with pytest.raises(TypeError):
+            index_folder(index, folder)
+    assert search(path, "AWSBHT001E").total_found == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 100])
+def test_a_file_that_is_no_index_is_refused_by_its_variable(tmp_path: Path, content: bytes) -> None:
+    """An empty or foreign file under RESYNC_KNOWLEDGE_PATH is refused at start."""
+    path = tmp_path / "kb.sqlite3"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="RESYNC_KNOWLEDGE_PATH"):
+        check_index(path)
+
+
+def test_an_index_of_another_format_is_refused_by_reader_and_writer(tmp_path: Path) -> None:
+    """An index whose tokens would not meet the question's is not used, and the remedy is named."""
+    path = tmp_path / "kb.sqlite3"
+    KnowledgeIndex(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = '0.0.0'")
+    db.close()
+    with pytest.raises(ConfigurationError, match="kb index"):
+        check_index(path)
+    with pytest.raises(ConfigurationError, match="kb index"):
+        KnowledgeIndex(path)
+
+
+def test_an_index_that_vanishes_while_workers_run_is_an_error(folder: Path, tmp_path: Path) -> None:
+    """A file removed under a running base is reported as unavailable."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+    base = SqliteKnowledgeBase(path)
+    path.unlink()
+
+    async def run() -> None:
+        try:
+            await base.search(build_query("S0C7"), limit=5, timeout_seconds=5)
+        finally:
+            await base.close()
+
+    with pytest.raises(KnowledgeError) as caught:
+        asyncio.run(run())
+    assert caught.value.reason == "knowledge_unavailable"
+
+
+def test_a_cancelled_search_stops_in_its_thread(folder: Path, tmp_path: Path) -> None:
+    """Cancelling interrupts SQLite itself: the thread is free again, whatever the query costs."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+    started = threading.Event()
+    ended = threading.Event()
+
+    def endless(db: sqlite3.Connection, _: Path) -> None:
+        started.set()
+        try:
+            db.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+        finally:
+            ended.set()
+
+    async def run() -> None:
+        base = SqliteKnowledgeBase(path)
+        task = asyncio.create_task(base._run(endless, time.monotonic() + 60))
+        assert await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(ended.wait, 10)
+        await base.close()
+
+    asyncio.run(run())
+
+
+def test_a_search_that_costs_too_much_is_stopped_at_its_time(folder: Path, tmp_path: Path) -> None:
+    """The time limit reaches into SQLite, and the error says that it was time."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+
+    def endless(db: sqlite3.Connection, _: Path) -> None:
+        db.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+
+    async def run() -> None:
+        base = SqliteKnowledgeBase(path)
+        try:
+            await base._run(endless, time.monotonic() + 0.1)
+        finally:
+            await base.close()
+
+    with pytest.raises(KnowledgeError) as caught:
+        asyncio.run(run())
+    assert caught.value.reason == "knowledge_timeout"
+
+
+def environment(root: Path) -> dict[str, str]:
+    return {"XDG_CACHE_HOME": str(root), "HOME": str(root)}
+
+
+def _build(root: str, barrier: object, results: object) -> None:
+    barrier.wait()  # type: ignore[attr-defined]
+    results.put(str(shipped_index(environment(Path(root)))))  # type: ignore[attr-defined]
+
+
+def test_processes_that_start_at_once_share_one_index(tmp_path: Path) -> None:
+    """Several processes that build the shipped index together end with one file and no remains."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(3), context.Queue()
+    processes = [context.Process(target=_build, args=(str(tmp_path), barrier, results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    paths = {results.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join(timeout=30)
+    results.close()
+    results.join_thread()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(paths) == 1
+    assert [path.name for path in cache_folder(environment(tmp_path)).iterdir()] == [Path(paths.pop()).name]
+
+
+def test_the_shipped_index_is_built_once_and_is_private(tmp_path: Path) -> None:
+    """The second start uses the first one's file; nobody else can write into its folder."""
+    path = shipped_index(environment(tmp_path))
+    before = path.stat().st_mtime_ns
+    assert shipped_index(environment(tmp_path)) == path
+    assert path.stat().st_mtime_ns == before
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
+    """A broken file in the cache is replaced."""
+    path = shipped_index(environment(tmp_path))
+    path.write_bytes(b"broken")
+    assert search(shipped_index(environment(tmp_path)), "S0C7").hits[0].document.endswith("abend-s0c7.md")
+
+
+def test_a_cache_folder_that_others_may_write_is_not_trusted(tmp_path: Path) -> None:
+    """An index in a folder that other users can write is neither read nor written."""
+    folder = cache_folder(environment(tmp_path))
+    folder.mkdir()
+    folder.chmod(0o777)
+    path = shipped_index(environment(tmp_path))
+    assert path.parent != folder
+    assert list(folder.iterdir()) == []
+
+
+def test_the_first_search_builds_the_index_in_a_thread(tmp_path: Path) -> None:
+    """The event loop goes on while the first search builds the index, and searches that come together build it once."""
+    calls = []
+
+    def build() -> Path:
+        calls.append(threading.current_thread().name)
+        return shipped_index(environment(tmp_path))
+
+    async def run() -> list[SearchResult]:
+        base = SqliteKnowledgeBase(build)
+        try:
+            query = build_query("S0C7")
+            return await asyncio.gather(*(base.search(query, limit=1, timeout_seconds=30) for _ in range(5)))
+        finally:
+            await base.close()
+
+    results = asyncio.run(run())
+    assert {result.hits[0].title.split()[0] for result in results} == {"S0C7"}
+    assert len(calls) == 1
+    assert calls[0] != threading.main_thread().name
+
+
+def test_stats_name_the_file_and_the_languages(tmp_path: Path) -> None:
+    """Documents are counted by language, with the time of the last change."""
+
+    async def run() -> KnowledgeStats:
+        base = SqliteKnowledgeBase(shipped_index(environment(tmp_path)))
+        try:
+            return await base.stats(timeout_seconds=5)
+        finally:
+            await base.close()
+
+    stats = asyncio.run(run())
+    assert stats.languages["pt"] == stats.languages["en"] >= 30
+    assert stats.updated_at is not None
+    assert stats.where.endswith(".sqlite3")
