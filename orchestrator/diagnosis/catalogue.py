@@ -1,8 +1,7 @@
 """The catalogue of codes and states, and the vocabulary of categories: data files with a schema, read once.
 
-The vendor's manuals hold none of the z/OS codes, so the project ships its own. Texts are in Portuguese and English;
-Spanish falls back to Portuguese, which its readers follow more easily than English, while everything that the rules
-themselves say (categories, ``messages``) is written in all three.
+The vendor's manuals hold none of the z/OS codes, so the project ships its own. Texts are in Portuguese, English and
+Spanish.
 """
 
 from __future__ import annotations
@@ -70,17 +69,15 @@ class Model(BaseModel):
 
 
 class Text(Model):
-    """A sentence in Portuguese and English, and in Spanish where it was written."""
+    """A sentence in Portuguese, English and Spanish."""
 
     pt: str = Field(min_length=3)
     en: str = Field(min_length=3)
-    es: str | None = Field(default=None, min_length=3)
+    es: str = Field(min_length=3)
 
     def in_language(self, language: Language) -> str:
-        """The sentence; Spanish falls back to Portuguese."""
-        if language is Language.EN:
-            return self.en
-        return (self.es or self.pt) if language is Language.ES else self.pt
+        """The sentence in one of the three."""
+        return {Language.PT_BR: self.pt, Language.EN: self.en, Language.ES: self.es}[language]
 
 
 class Advice(Text):
