@@ -210,6 +210,38 @@ def test_a_job_that_is_not_in_the_plan_is_no_data(name: str) -> None:
     assert result.evidence == ()
 
 
+@pytest.mark.parametrize("number", [1, 5])
+def test_a_waiting_job_is_followed_to_the_one_that_failed(number: int) -> None:
+    """Asked why a job waits, the failed job that holds it comes with its own log."""
+    waiting, failed = {1: ("RELFAT01", "BATCH001"), 5: ("JOB_C", "JOB_A")}[number]
+    scenario = get_scenario(number)
+    payload = TwsPayload.model_validate(fetch(scenario, request_for(scenario, job=waiting)).data)
+    assert payload.job is not None
+    assert payload.job.substatus == "HOLD_WAITING_FOR_PREDECESSOR"
+    (cause,) = payload.problem_jobs
+    assert (cause.name, cause.status) == (failed, "ABEND")
+    assert cause.job_log is not None
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "count", "said"),
+    [
+        (5, "FECHAMENTO", 4, "FECHAMENTO não é um job do plano corrente; stream FECHAMENTO em STUCK"),
+        (5, "fechamento", 4, "fechamento não é um job do plano corrente; stream FECHAMENTO em STUCK"),
+        (7, "AGT07", 12, "AGT07 não é um job do plano corrente; AGT07 sem link"),
+    ],
+)
+def test_a_stream_or_workstation_called_a_job_is_found(number: int, name: str, count: int, said: str) -> None:
+    """Users say job for streams and workstations too; the answer says what it is."""
+    scenario = get_scenario(number)
+    result = fetch(scenario, request_for(scenario, job=name))
+    payload = TwsPayload.model_validate(result.data)
+    assert payload.job is None
+    assert payload.problem_count == count
+    assert any("not a job" in note for note in payload.notes)
+    assert result.finding.startswith(said)
+
+
 def test_a_name_that_is_no_name_is_refused_before_anything_is_sent() -> None:
     """A job name with a quote and an operator is a clear error, and no request leaves."""
     scenario = get_scenario(1)

@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SourceError
-from orchestrator.payloads import JobFacts
+from orchestrator.payloads import JobFacts, RelatedFacts
 from workers.clients.hwa import Page
 from workers.clients.hwa_errors import BadQuery, Forbidden
-from workers.clients.hwa_lookup import Findings, find_jobs, gather_job, pick_run, search_tolerantly
+from workers.clients.hwa_lookup import (
+    MAX_HOPS,
+    Findings,
+    find_blocker,
+    find_jobs,
+    gather_job,
+    pick_run,
+    search_tolerantly,
+)
 from workers.clients.hwa_notation import parse_job
 from workers.clients.oql import Oql
 
@@ -21,6 +29,7 @@ def job(name: str, status: str, *, stream: str = "JS", at: str = "06:00", runs: 
     """A job of the plan, as a search gives it."""
     return {
         "id": f"{stream}-{name}-{at}",
+        "flowNodeType": "JOB",
         "name": name,
         "jobStreamName": stream,
         "workstation": "WS",
@@ -179,6 +188,43 @@ def test_a_missing_resource_names_its_holders() -> None:
     held = Page(({"name": "FITA", "holders": [{"jobStream": "JS9", "job": "LONGO"}]},))
     facts, _ = gather(FakePlan([], job=detail, search_resources=held, issues=()), job("A", "READY"))
     assert facts.predecessors[0].detail == "needs 1, available 0; held by JS9.LONGO"
+
+
+def _chain(links: dict[str, list[Json]]) -> FakePlan:
+    """A plan where the predecessors of each job id are given."""
+    plan = FakePlan([])
+
+    async def predecessors(job_id: str) -> Page:
+        plan.queries.append(job_id)
+        return Page(tuple(links.get(job_id, ())))
+
+    plan.predecessors = predecessors  # type: ignore[attr-defined]
+    return plan
+
+
+def _blocker(plan: FakePlan, status: str = "HOLD") -> Json | None:
+    waiting = RelatedFacts(name="X", satisfied=False)
+    asked = JobFacts(id="a", name="A", status=status, predecessors=(waiting,))
+    return asyncio.run(find_blocker(plan, asked, Findings()))  # type: ignore[arg-type]
+
+
+def test_a_chain_of_waiting_jobs_leads_to_the_failed_one() -> None:
+    """Several jobs back, the one that failed is found."""
+    b, c, d = job("B", "HOLD", id="b"), job("C", "READY", id="c"), job("D", "ABEND", id="d")
+    found = _blocker(_chain({"a": [b], "b": [c], "c": [job("S", "SUCC"), d]}))
+    assert found is not None
+    assert found["name"] == "D"
+
+
+def test_a_chain_ends_somewhere() -> None:
+    """A circle, a long chain, a job that runs and a job that does not wait lead to nothing, in a few requests."""
+    circle = _chain({"a": [job("B", "HOLD", id="b")], "b": [job("A", "HOLD", id="a")]})
+    assert _blocker(circle) is None
+    endless = _chain({chr(number): [job("N", "HOLD", id=chr(number + 1))] for number in range(97, 120)})
+    assert _blocker(endless) is None
+    assert len(endless.queries) <= MAX_HOPS
+    assert _blocker(_chain({"a": [job("B", "EXEC", id="b")]})) is None
+    assert _blocker(_chain({"a": [job("B", "ABEND", id="b")]}), "ABEND") is None
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ PAGE = 100
 MAX_PAGES = 5
 WIDE_PAGE = 500
 MAX_RELATED = 25
+MAX_HOPS = 4
 MAX_ISSUES = 10
 
 NO_OBJECT: JsonObject = {}
@@ -53,6 +54,10 @@ class Findings:
     problem_count: int | None = None
     workstations: dict[str, WorkstationFacts] = field(default_factory=dict)
     candidates: list[JobFacts] = field(default_factory=list)
+    streams: dict[str, str] = field(default_factory=dict)
+    """Status by name of the job streams that were asked for and are in the plan."""
+    predecessors: dict[str, Page] = field(default_factory=dict)
+    """Neighbours that have been read, by job id."""
     notes: list[str] = field(default_factory=list)
     """What could not be read, and why."""
     cuts: list[str] = field(default_factory=list)
@@ -129,6 +134,7 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings)
             gather_workstations(session, (summary.workstation,), findings),
         ),
     )
+    findings.predecessors[summary.id] = before
     facts = parse_job({**found, **detail})
     predecessors = findings.first(_merged(detail, before), MAX_RELATED, f"predecessors of {summary.name}")
     return facts.model_copy(
@@ -142,6 +148,33 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings)
             "job_log": log,
         }
     )
+
+
+async def find_blocker(session: HwaSession, job: JobFacts, findings: Findings) -> JsonObject | None:
+    """The failed job at the beginning of what a waiting job waits for, at most MAX_HOPS jobs back."""
+    if job.status not in _NOT_LAUNCHED or not any(
+        item.kind == "job" and item.satisfied is not True for item in job.predecessors
+    ):
+        return None
+    job_id, seen = job.id, {job.id}
+    for _ in range(MAX_HOPS):
+        page = findings.predecessors.get(job_id)
+        if page is None:
+            page = await findings.part("predecessors", partial(session.predecessors, job_id), Page())
+        waiting = []
+        for node in page.results:
+            status = parse_job(node).status
+            if text(node.get("flowNodeType")) == "JOBSTREAM" or text(node.get("id")) in seen:
+                continue
+            if status in FAILED:
+                return node
+            if status in _NOT_LAUNCHED:
+                waiting.append(text(node.get("id")))
+        if not waiting or not waiting[0]:
+            return None
+        job_id = waiting[0]
+        seen.add(job_id)
+    return None
 
 
 async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Findings) -> JobLogFacts | None:

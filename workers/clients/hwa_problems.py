@@ -62,7 +62,8 @@ async def stream_problems(session: HwaSession, refs: Iterable[JobRef], findings:
             findings.notes.append(f"job stream {ref.stream}: not in the plan")
             continue
         found += await _jobs_of_stream(session, ref.stream, findings, ref)
-    await _keep(session, found, findings, {ref.stream: status for ref, status in zip(wanted, statuses, strict=True)})
+    findings.streams = {ref.stream: status for ref, status in zip(wanted, statuses, strict=True) if status}
+    await _keep(session, found, findings, findings.streams)
     await gather_workstations(session, (job.workstation for job in findings.problems), findings)
     return f"jobs of {', '.join(ref.stream for ref in wanted)} that have not ended well"
 

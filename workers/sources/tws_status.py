@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from purgatory import AsyncCircuitBreakerFactory
 
 from orchestrator.deadline import Deadline
+from orchestrator.errors import SourceError
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult, SourceSpec
 from workers.clients.hwa import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession
 from workers.clients.hwa_instances import TwsInstance, TwsInstances, load_instances
-from workers.clients.hwa_lookup import NO_OBJECT, Findings, find_jobs, gather_job
-from workers.clients.hwa_notation import parse_job, parse_job_stream, parse_workstation
+from workers.clients.hwa_lookup import NO_OBJECT, Findings, find_blocker, find_jobs, gather_job
+from workers.clients.hwa_notation import JobRef, parse_job, parse_job_stream, parse_workstation
 from workers.clients.hwa_parsing import parse_job as job_facts
 from workers.clients.hwa_parsing import qualified_job, text
 from workers.clients.hwa_problems import plan_problems, stream_problems, workstation_problems
@@ -24,6 +26,8 @@ from workers.sources.tws_status_text import describe
 
 MAX_CANDIDATES = 20
 MAX_ASKED = 40
+MAX_STREAM_NAME = 16
+"""Characters of a job stream's and of a workstation's name (User's Guide 10.2.5)."""
 
 
 class TwsStatusSource:
@@ -46,6 +50,8 @@ class TwsStatusSource:
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """Ask about the request's job, else what its question names, else the plan's failed and stuck jobs.
+
+        A job that waits is followed to the failed job that it waits for, which is then in ``problem_jobs``.
 
         Raises SourceError: ``not_configured``, ``unknown_instance``, ``invalid_value`` and the reasons of
         ``workers.clients.hwa_errors``.
@@ -114,10 +120,15 @@ class TwsStatusSource:
         name = request.job or next(iter(entities.jobs), None)
         if name is not None:
             found = await find_jobs(session, parse_job(name))
-            if found:
-                findings.job = await gather_job(session, found[0], findings)
-                findings.candidates = [job_facts(job) for job in found[1:]]
-            return ""
+            if not found:
+                return await self._ask_otherwise(session, name, findings)
+            findings.job = await gather_job(session, found[0], findings)
+            findings.candidates = [job_facts(job) for job in found[1:]]
+            blocker = await find_blocker(session, findings.job, findings)
+            if blocker is None:
+                return ""
+            findings.problems = [await gather_job(session, blocker, findings)]
+            return f"the failed job that {findings.job.name} waits for"
         if entities.job_streams:
             return await stream_problems(
                 session, [parse_job_stream(stream) for stream in entities.job_streams], findings
@@ -127,6 +138,31 @@ class TwsStatusSource:
                 session, [parse_workstation(station) for station in entities.workstations], findings
             )
         return await plan_problems(session, findings)
+
+    async def _ask_otherwise(self, session: HwaSession, name: str, findings: Findings) -> str:
+        """Users say job for a job stream or a workstation too: a bare name is looked for as either."""
+        ref = parse_job(name)
+        if ref != JobRef(job=ref.job) or len(ref.job) > MAX_STREAM_NAME:
+            return ""
+        for word in dict.fromkeys((ref.job, ref.job.upper())):
+            for what, ask in (
+                ("job stream", partial(stream_problems, session, [JobRef(stream=word)])),
+                ("workstation", partial(workstation_problems, session, [word])),
+            ):
+                other = Findings()
+                try:
+                    asked = await ask(other)
+                except SourceError as error:
+                    # The question was for a job, and that has been answered: it is not in the plan.
+                    findings.notes.append(f"{what} {word}: {error.reason}")
+                    return ""
+                if other.streams or other.workstations:
+                    findings.problems, findings.problem_count = other.problems, other.problem_count
+                    findings.workstations = other.workstations
+                    findings.notes += [f"{word} is a {what}, not a job", *other.notes]
+                    findings.cuts += other.cuts
+                    return asked
+        return ""
 
 
 def call_limit_seconds(limit_seconds: float) -> float:

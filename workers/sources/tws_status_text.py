@@ -11,6 +11,8 @@ from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, Workstatio
 _TEXTS = {
     Language.PT_BR: {
         "not_found": "{name} não está no plano corrente",
+        "not_a_job": "{name} não é um job do plano corrente",
+        "cause": "na origem: {what}",
         "step": "{code} em {step}",
         "waits": "espera {what}",
         "more": "mais {count}",
@@ -26,6 +28,8 @@ _TEXTS = {
     },
     Language.EN: {
         "not_found": "{name} is not in the current plan",
+        "not_a_job": "{name} is not a job of the current plan",
+        "cause": "at its root: {what}",
         "step": "{code} in {step}",
         "waits": "waits for {what}",
         "more": "{count} more",
@@ -41,6 +45,8 @@ _TEXTS = {
     },
     Language.ES: {
         "not_found": "{name} no está en el plan actual",
+        "not_a_job": "{name} no es un job del plan actual",
+        "cause": "en el origen: {what}",
         "step": "{code} en {step}",
         "waits": "espera {what}",
         "more": "{count} más",
@@ -60,12 +66,18 @@ _TEXTS = {
 def describe(payload: TwsPayload, request: SourceRequest) -> str:
     """What was found, in one line."""
     texts = _TEXTS[request.routing.language]
+    entities = request.routing.entities
+    asked = request.job or next(iter(entities.jobs), None)
     if payload.job is not None:
         parts = [*_job(payload.job, texts), *_stations(payload.workstations, texts)]
-    elif request.job is not None or request.routing.entities.jobs:
-        parts = [texts["not_found"].format(name=request.job or request.routing.entities.jobs[0])]
+        if payload.problem_jobs:
+            parts.append(texts["cause"].format(what="; ".join(_job(payload.problem_jobs[0], texts))))
+    elif asked is None:
+        parts = _problems(payload, texts, is_named=bool(entities.workstations or entities.job_streams))
+    elif payload.problems_asked:
+        parts = [texts["not_a_job"].format(name=asked), *_problems(payload, texts, is_named=True)]
     else:
-        parts = _problems(payload, request, texts)
+        parts = [texts["not_found"].format(name=asked)]
     return "; ".join(parts)
 
 
@@ -99,15 +111,14 @@ def _stations(stations: tuple[WorkstationFacts, ...], texts: dict[str, str]) -> 
     return found + [texts["limit_zero"].format(name=station.name) for station in stations if station.limit == 0]
 
 
-def _problems(payload: TwsPayload, request: SourceRequest, texts: dict[str, str]) -> list[str]:
-    named = bool(request.routing.entities.workstations or request.routing.entities.job_streams)
+def _problems(payload: TwsPayload, texts: dict[str, str], *, is_named: bool) -> list[str]:
     parts = _stations(payload.workstations, texts)
     streams = {
         job.job_stream: job.job_stream_status for job in payload.problem_jobs if job.job_stream_status == "STUCK"
     }
     parts += [texts["stream"].format(name=name, status=status) for name, status in streams.items()]
     if not payload.problem_jobs:
-        return [*parts, texts["none_of"] if named else texts["none"]]
+        return [*parts, texts["none_of"] if is_named else texts["none"]]
     states = Counter(job.status for job in payload.problem_jobs)
     listed = ", ".join(f"{count} {state}" for state, count in states.most_common(4))
     count = max(payload.problem_count or 0, len(payload.problem_jobs))
