@@ -102,11 +102,22 @@ class EnvironmentModel(BaseModel):
 
         Raises ConfigurationError, naming the variable and what it must be.
         """
-        given = {name: value for name, value in (os.environ if environ is None else environ).items() if value != ""}
+        values = os.environ if environ is None else environ
+        given = {name: value for name, value in values.items() if value != ""}
+        for field in overrides:
+            for name in _environment_names(cls, field):
+                given.pop(name, None)
         try:
             return cls.model_validate(given | overrides)
         except ValidationError as error:
             raise ConfigurationError(describe_validation(error)) from None
+
+
+def _environment_names(model: type[BaseModel], field: str) -> list[str]:
+    alias = model.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return [choice for choice in alias.choices if isinstance(choice, str)]
+    return [alias] if isinstance(alias, str) else []
 
 
 def describe_validation(error: ValidationError) -> str:

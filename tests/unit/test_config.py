@@ -70,10 +70,14 @@ def test_sources_are_switched_off_by_field_or_by_name() -> None:
 
 
 def test_settings_read_the_apps_names() -> None:
-    """REDIS_URL is read with and without the app's prefix; empty values count as unset."""
+    """REDIS_URL is read with and without the app's prefix; empty values count as unset; overrides win."""
     assert Settings.from_env({"APP_REDIS_URL": "redis://a:1/0"}).redis_url == "redis://a:1/0"
     assert Settings.from_env({"REDIS_URL": ""}).redis_url == "redis://127.0.0.1:6379/0"
     assert Settings.from_env({}, run_ttl_seconds=60).run_ttl_seconds == 60
+    both = Settings.from_env(
+        {"REDIS_URL": "redis://a:1/0", "APP_REDIS_URL": "redis://b:1/0"}, redis_url="redis://c:1/0"
+    )
+    assert both.redis_url == "redis://c:1/0"
 
 
 @pytest.mark.parametrize(

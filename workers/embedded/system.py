@@ -13,6 +13,7 @@ from orchestrator.store.connection import connect, store_errors
 from workers.embedded.directory import private_directory
 from workers.embedded.guard import Guard
 from workers.embedded.layout import Layout, flower_specs, watcher_specs, worker_specs
+from workers.embedded.process import ProcessSpec
 from workers.embedded.redis_server import find_redis_server, start_redis
 from workers.embedded.supervisor import Supervisor
 
@@ -36,7 +37,10 @@ class System:
         return Settings.from_env(self.environ)
 
     def start(self, layout: Layout) -> list[str]:
-        """Start every process of the layout at once and return their names."""
+        """Start every process of the layout and return their names; Flower comes once the workers are ready.
+
+        It asks the workers for their queues when it starts, and its Broker page shows the queues it heard of then.
+        """
         # Readiness is read from their logs, which go to files: nothing is gained by a higher level.
         level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
         environ = {
@@ -46,14 +50,21 @@ class System:
             # The index of the shipped runbooks goes where everything else goes.
             "XDG_CACHE_HOME": str(self.directory / "cache"),
         }
-        specs = [*worker_specs(layout, environ), *watcher_specs(layout, environ), *flower_specs(layout, environ)]
-        for spec in specs:
-            self.supervisor.start(spec)
-        return [spec.name for spec in specs]
+        specs = [*worker_specs(layout, environ), *watcher_specs(layout, environ)]
+        names = self._start(specs)
+        watching = flower_specs(layout, environ)
+        if watching:
+            self.wait_ready(names)
+        return names + self._start(watching)
 
     def wait_ready(self, names: list[str]) -> None:
         """Wait until all of them can work. Raises ProcessFailed with the last words of one that cannot."""
         self.supervisor.wait_ready(names, timeout_seconds=START_SECONDS)
+
+    def _start(self, specs: list[ProcessSpec]) -> list[str]:
+        for spec in specs:
+            self.supervisor.start(spec)
+        return [spec.name for spec in specs]
 
 
 @contextmanager
