@@ -78,6 +78,8 @@ class LogCacheSettings(EnvironmentModel):
     max_records: int = Field(default=200, ge=1, le=5_000, validation_alias="RESYNC_LOG_CACHE_MAX_RECORDS")
     """Records kept of one job in the project's own cache."""
     retention_days: float = Field(default=90, gt=0, le=3_650, validation_alias="RESYNC_LOG_CACHE_RETENTION_DAYS")
+    feed_app: bool = Field(default=False, validation_alias="RESYNC_LOG_CACHE_FEED_APP")
+    """Fill the Resync app's own keys of a job as well; for sites where nobody else does."""
 
 
 class MetricsSettings(EnvironmentModel):

@@ -318,3 +318,43 @@ def test_a_record_that_cannot_be_read_is_reported_and_the_rest_served(
     payload = LogPayload.model_validate(bench.fetch(monkeypatch, "BATCH001").data)
     assert payload.corrupt_keys == (key,)
     assert len(payload.history) == 1
+
+
+def test_the_apps_keys_are_filled_when_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app finds outcomes and errors in its own keys; entries of others stay, and nothing is counted twice."""
+    bench.client.set("resync:job:history:BATCH001", json.dumps(["ABEND S0C7 said somebody else"]))
+    for _ in range(2):
+        write_back(report(tws_envelope(tws_payload())), bench.client, key_prefix=PREFIX, feed_app=True, now=NOW)
+    history = json.loads(bench.client.get("resync:job:history:BATCH001"))
+    errors = json.loads(bench.client.get("resync:errors:recent:BATCH001"))
+    assert [entry["return_code"] for entry in history[:-1]] == [12]
+    assert history[-1] == "ABEND S0C7 said somebody else"
+    assert "IEF450I BATCH001 STEP030" in errors[0]["message"]
+    assert json.loads(bench.client.get("resync:errors:recent:global")) == errors
+    assert bench.client.ttl("resync:job:history:BATCH001") > 0
+    assert b"hunter2" not in bench.client.get("resync:errors:recent:BATCH001")
+    payload = LogPayload.model_validate(bench.fetch(monkeypatch, "BATCH001", codes=("S0C7",)).data)
+    assert payload.same_code == {"S0C7": 2}
+    assert (len(payload.history), len(payload.recent_errors)) == (2, 1)
+
+
+@pytest.mark.parametrize("value", ["{broken", '{"status": "SUCC"}', "42"])
+def test_a_value_that_is_no_list_is_left_alone(bench: Bench, value: str) -> None:
+    """What another writer keeps in its own shape is not overwritten."""
+    bench.client.set("resync:job:history:BATCH001", value)
+    bench.writer(feed_app=True).write([record(1, at=NOW)], now=NOW)
+    assert bench.client.get("resync:job:history:BATCH001") == value.encode()
+
+
+def test_the_apps_keys_stay_bounded(bench: Bench) -> None:
+    """Of our entries the newest 50 are in a key of the app."""
+    records = [record(number, at=NOW - number * timedelta(minutes=1)) for number in range(120)]
+    bench.writer(feed_app=True).write(records, now=NOW)
+    history = json.loads(bench.client.get("resync:job:history:BATCH001"))
+    assert [entry["id"] for entry in history] == [f"run:{number}" for number in range(50)]
+
+
+def test_the_apps_keys_are_not_touched_unless_asked_for(bench: Bench) -> None:
+    """By default only the project's own keys are written."""
+    bench.writer().write([record(1, at=NOW)], now=NOW)
+    assert bench.client.keys("resync:job:*") == bench.client.keys("resync:errors:*") == []

@@ -180,6 +180,7 @@ def _write(settings: LogCacheSettings, instance: str, records: Iterator[LogRecor
             instance=instance,
             max_records=settings.max_records,
             retention_days=settings.retention_days,
+            feed_app=settings.feed_app,
         )
         while batch := list(islice(records, _BATCH)):
             with store_errors():

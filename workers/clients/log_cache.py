@@ -23,6 +23,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.models import Report, SourceOutcome
 from orchestrator.payloads import TwsPayload
 from workers.clients.log_cache_app import bare_name
+from workers.clients.log_cache_feed import feed_app as _feed
 from workers.clients.log_cache_record import LogRecord, read_record, records_of_tws
 from workers.clients.log_entries import Entry, newest_first, parse_time
 
@@ -100,7 +101,10 @@ def cache_key(prefix: str, instance: str, job: str | None) -> str:
 
 
 class LogCacheWriter:
-    """Writes records. Every text is redacted before it is stored; the same record written again stays one."""
+    """Writes records. Every text is redacted before it is stored; the same record written again stays one.
+
+    With ``feed_app`` the app's own keys of the job are filled as well.
+    """
 
     def __init__(
         self,
@@ -110,7 +114,9 @@ class LogCacheWriter:
         instance: str,
         max_records: int = MAX_RECORDS,
         retention_days: float = RETENTION_DAYS,
+        feed_app: bool = False,
     ) -> None:
+        self._feeds_app = feed_app
         self._client = client
         self._prefix = key_prefix
         self._instance = instance
@@ -135,7 +141,14 @@ class LogCacheWriter:
         failures = [record for group in by_job.values() for record in group if record.failed]
         for start in range(0, len(failures), _BATCH):
             self._write(cache_key(self._prefix, self._instance, None), failures[start : start + _BATCH], moment)
+        if self._feeds_app:
+            kept = [record for group in by_job.values() for record in group if self._is_kept(record, moment)]
+            _feed(self._client, kept, seconds_to_live=int(self._retention.total_seconds()) + 1)
         return Written(new=new, known=known, dropped=max(0, given - new - known))
+
+    def _is_kept(self, record: LogRecord, now: datetime) -> bool:
+        at = parse_time(record.at)
+        return at is None or at >= now - self._retention
 
     def _write(self, key: str, records: Sequence[LogRecord], now: datetime) -> tuple[int, int]:
         arguments: list[str | int] = [
@@ -161,6 +174,7 @@ def write_back(
     default_instance: str = "default",
     max_records: int = MAX_RECORDS,
     retention_days: float = RETENTION_DAYS,
+    feed_app: bool = False,
     now: datetime | None = None,
 ) -> Written:
     """Remember what TWS said in a committed run: call it after the commit, with the client of the log cache's Redis.
@@ -180,6 +194,7 @@ def write_back(
                 instance=payload.instance or default_instance,
                 max_records=max_records,
                 retention_days=retention_days,
+                feed_app=feed_app,
             )
             written = writer.write(records_of_tws(payload), now=now)
         except (RedisError, ValidationError, InvalidRequest) as error:

@@ -18,6 +18,8 @@ from workers.clients.log_entries import Entry, UnreadableEntries, newest_first, 
 ERRORS_KEY = "resync:errors:recent:{job}"
 HISTORY_KEY = "resync:job:history:{job}"
 GLOBAL = "global"
+WRITTEN_BY, WRITER = "written_by", "resync-troubleshoot"
+"""Marks an entry that this project wrote for the app; it is remembered in the project's own cache as well."""
 MAX_VALUE_BYTES = 2 * 1024 * 1024
 """A longer value is not read: parsing it would hold the event loop for longer than a source may."""
 
@@ -70,7 +72,7 @@ async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> A
             result.oversized_keys.append(key)
             continue
         try:
-            entries = parse_entries(raw, now=now)
+            entries = parse_entries(raw, now=now, leave_out=(WRITTEN_BY, WRITER))
         except UnreadableEntries:
             result.corrupt_keys.append(key)
             continue

@@ -94,16 +94,20 @@ def is_failure(status: str, codes: Iterable[str], return_code: int | None, text:
     return severe or bool(return_code) or _ERROR_WORD.search(text) is not None
 
 
-def parse_entries(raw: str | bytes, *, now: datetime) -> list[Entry]:
+def parse_entries(raw: str | bytes, *, now: datetime, leave_out: tuple[str, str] | None = None) -> list[Entry]:
     """The entries of one key's value, newest first; those without a time keep their order, at the end.
 
+    Objects with the field and value of ``leave_out`` are left out.
     Raises UnreadableEntries when the value is not JSON of one of the known shapes.
     """
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise UnreadableEntries(f"not JSON: {type(error).__name__}") from None
-    entries = [entry_of(item, now=now) for item in _items(value)]
+    items = _items(value)
+    if leave_out is not None:
+        items = [item for item in items if isinstance(item, str) or item.get(leave_out[0]) != leave_out[1]]
+    entries = [entry_of(item, now=now) for item in items]
     return newest_first(entries)
 
 
