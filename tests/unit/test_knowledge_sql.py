@@ -50,7 +50,7 @@ def test_a_tsquery_holds_quoted_words_only() -> None:
     words, codes = sql.words_query(query), sql.codes_query(query)
     assert words is not None
     assert codes is not None
-    assert re.fullmatch(r"'[a-z0-9]+'(:\*)?( \| '[a-z0-9]+'(:\*)?)*", words)
+    assert re.fullmatch(r"[(]'[a-z0-9]+'(:\*)?[)]?( [|&] [(]?'[a-z0-9]+'(:\*)?[)]?)*", words)
     assert "'conex" in words
     assert set(codes.split(" | ")) >= {"('s0c7')", "('137')", "('0xc0000005')", "('folha' <-> 'pagto')"}
     assert sql.words_query(build_query("S0C7")) is None

@@ -176,8 +176,7 @@ class PostgresSearch:
         """Weights of the concepts; how many passages hold one is scaled from the candidates to all that matched."""
         scale = self._matched_total / len(self._matched) if self._matched else 1.0
         for concept in self._query.concepts:
-            stems = concept.all_stems
-            count = sum(1 for key in self._matched if not stems.isdisjoint(self._rows[key].tokens))
+            count = sum(1 for key in self._matched if concept.is_in(self._rows[key].tokens))
             self._weights[concept] = inverse_frequency(self._layout.passages, math.ceil(count * scale))
 
     def _code_score(self, row: _Row) -> float:
@@ -201,9 +200,8 @@ class PostgresSearch:
             score = _CODE_FACTOR * coded.get(key, 0.0) + _STATE_FACTOR * self._state_score(self._rows[key])
             for concept, weight in self._weights.items():
                 own = sum(tokens[stem] for stem in concept.own)
-                others = sum(tokens[stem] for stem in concept.others)
-                score += weight * 2.2 * own / (own + damping)
-                score += _OTHERS_FACTOR * weight * 2.2 * others / (others + damping)
+                others = max((min(tokens[stem] for stem in phrase) for phrase in concept.others), default=0)
+                score += weight * 2.2 * max(own / (own + damping), _OTHERS_FACTOR * others / (others + damping))
             if score:
                 scores[key] = score
         return scores

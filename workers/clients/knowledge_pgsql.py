@@ -94,8 +94,14 @@ def vector_literal(vector: Sequence[float]) -> str:
 
 def words_query(query: KnowledgeQuery) -> str | None:
     """A tsquery of the question's words, any of them; long stems match what begins with them. None without words."""
-    stems = dict.fromkeys(stem for concept in query.concepts for stem in (*concept.own, *concept.others))
-    return " | ".join(f"'{stem}':*" if len(stem) >= 4 else f"'{stem}'" for stem in stems) or None
+    phrases = dict.fromkeys(
+        phrase for concept in query.concepts for phrase in (*((stem,) for stem in concept.own), *concept.others)
+    )
+    return " | ".join(f"({' & '.join(map(_lexeme, phrase))})" for phrase in phrases) or None
+
+
+def _lexeme(stem: str) -> str:
+    return f"'{stem}':*" if len(stem) >= 4 else f"'{stem}'"
 
 
 def codes_query(query: KnowledgeQuery) -> str | None:

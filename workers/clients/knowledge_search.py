@@ -27,9 +27,9 @@ _STATES_FACTOR = 1.0
 _OTHERS_FACTOR = 0.4
 
 
-def _any_of(tokens: Iterable[str], columns: str) -> str:
+def _any_of(phrases: Iterable[tuple[str, ...]], columns: str) -> str:
     """An FTS5 expression; tokens are letters and digits only, and quoted all the same."""
-    quoted = " OR ".join(f'"{token}"' for token in tokens)
+    quoted = " OR ".join(f'"{" ".join(phrase)}"' for phrase in phrases)
     return f"{{{columns}}} : ({quoted})"
 
 
@@ -72,11 +72,11 @@ class SqliteSearch:
             (query.name_tokens, "topic codes", _NAMES_FACTOR),
             (query.states, "topic", _STATES_FACTOR),
         ):
-            for chunk_id, score in self._match(tokens, columns, _CODE_WEIGHTS).items():
+            for chunk_id, score in self._match([(token,) for token in tokens], columns, _CODE_WEIGHTS).items():
                 self._coded[chunk_id] = self._coded.get(chunk_id, 0.0) + factor * score
         scores.update(self._coded)
         for concept in query.concepts:
-            own = self._match(concept.own, _TEXT_COLUMNS, _TEXT_WEIGHTS)
+            own = self._match([(stem,) for stem in concept.own], _TEXT_COLUMNS, _TEXT_WEIGHTS)
             others = self._match(concept.others, _TEXT_COLUMNS, _TEXT_WEIGHTS)
             # The better of the two, not the sum: a page does not gain by saying one thing in five ways.
             for chunk_id in own.keys() | others.keys():
@@ -84,15 +84,15 @@ class SqliteSearch:
                 scores[chunk_id] = scores.get(chunk_id, 0.0) + score
         return scores
 
-    def _match(self, tokens: Collection[str], columns: str, weights: str) -> dict[int, float]:
-        """Chunk id to BM25 of the best chunks with any of ``tokens``."""
-        if not tokens:
+    def _match(self, phrases: Collection[tuple[str, ...]], columns: str, weights: str) -> dict[int, float]:
+        """Chunk id to BM25 of the best chunks with any of ``phrases``."""
+        if not phrases:
             return {}
         rows = self._db.execute(
             # FTS5's bm25() is negative, the best match the lowest.
             f"SELECT rowid, -bm25(passage, {weights}) AS score FROM passage"  # noqa: S608  # constants of this file
             " WHERE passage MATCH ? ORDER BY score DESC LIMIT ?",
-            (_any_of(tokens, columns), CANDIDATES),
+            (_any_of(phrases, columns), CANDIDATES),
         )
         return dict(rows.fetchall())
 
@@ -126,7 +126,7 @@ class SqliteSearch:
         (passages,) = self._db.execute("SELECT count(*) FROM chunk").fetchone()
 
         def weigh(concept: QueryConcept) -> float:
-            stems = sorted(concept.all_stems)
+            stems = concept.single_stems
             marks = ", ".join("?" * len(stems))
             (count,) = self._db.execute(
                 f"SELECT coalesce(max(doc), 0) FROM temp.vocabulary WHERE term IN ({marks})",  # noqa: S608  # marks

@@ -13,12 +13,13 @@ from workers.knowledge.analysis import STOP_WORDS, stem_english, stem_portuguese
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One thing of the domain and the stems by which it is searched."""
+    """One thing of the domain and the phrases by which it is searched."""
 
     name: str
     phrases: tuple[tuple[frozenset[str], ...], ...]
     """Each phrase as a sequence of words, each word as the set of its stems."""
-    search_stems: tuple[str, ...]
+    searched: tuple[tuple[str, ...], ...]
+    """Each phrase as the stems under which it is indexed, stop words left out."""
 
 
 class Glossary:
@@ -55,7 +56,7 @@ def parse_glossary(text: str) -> Glossary:
         if not isinstance(table, dict) or not table or not set(table) <= {"pt", "en", "es"}:
             raise ValueError(f"concept {name!r} must be a table of the languages pt, en, es")
         phrases: list[tuple[frozenset[str], ...]] = []
-        search: list[str] = []
+        searched: list[tuple[str, ...]] = []
         for language, entries in table.items():
             stem = stem_english if language == "en" else stem_portuguese
             for entry in entries:
@@ -63,8 +64,8 @@ def parse_glossary(text: str) -> Glossary:
                 if not entry_words:
                     raise ValueError(f"concept {name!r} has an empty phrase under {language}")
                 phrases.append(tuple(frozenset(stems(word)) for word in entry_words))
-                search += [stem(word) for word in entry_words if word not in STOP_WORDS]
-        concepts.append(Concept(name, tuple(dict.fromkeys(phrases)), tuple(dict.fromkeys(search))))
+                searched.append(tuple(stem(word) for word in entry_words if word not in STOP_WORDS))
+        concepts.append(Concept(name, tuple(dict.fromkeys(phrases)), tuple(filter(None, dict.fromkeys(searched)))))
     return Glossary(concepts)
 
 

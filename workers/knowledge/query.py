@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from workers.knowledge.analysis import STOP_WORDS, guess_language, stems, words
@@ -21,7 +21,8 @@ class QueryConcept:
     """One thing the question speaks of: the words it uses, and other words for the same thing."""
 
     own: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    others: tuple[tuple[str, ...], ...] = ()
+    """Phrases of the glossary, each as its stems."""
 
     @property
     def is_domain(self) -> bool:
@@ -29,9 +30,15 @@ class QueryConcept:
         return bool(self.others)
 
     @property
-    def all_stems(self) -> frozenset[str]:
-        """Every stem that counts as a match of the concept."""
-        return frozenset((*self.own, *self.others))
+    def single_stems(self) -> tuple[str, ...]:
+        """Stems of which each one stands for the concept."""
+        return (*self.own, *(phrase[0] for phrase in self.others if len(phrase) == 1))
+
+    def is_in(self, tokens: Container[str]) -> bool:
+        """True when a text with these tokens speaks of the concept."""
+        return any(stem in tokens for stem in self.own) or any(
+            all(stem in tokens for stem in phrase) for phrase in self.others
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +70,13 @@ class KnowledgeQuery:
 
 def _concepts(text_words: list[str], glossary: Glossary) -> list[QueryConcept]:
     """Concepts in the order of the words; each word outside of a glossary phrase stands for itself."""
-    others: dict[int, list[str]] = {}
+    others: dict[int, list[tuple[str, ...]]] = {}
     starts: dict[int, int] = {}
     for start, length, concept in glossary.find(text_words):
         for position in range(start, start + length):
-            others.setdefault(position, []).extend(concept.search_stems)
+            others.setdefault(position, []).extend(concept.searched)
             starts[position] = min(start, starts.get(position, start))
-    grouped: dict[int, tuple[list[str], list[str]]] = {}
+    grouped: dict[int, tuple[list[str], list[tuple[str, ...]]]] = {}
     for position, word in enumerate(text_words):
         in_glossary = position in others
         if (word in STOP_WORDS or len(word) < 2) and not in_glossary:
@@ -78,10 +85,10 @@ def _concepts(text_words: list[str], glossary: Glossary) -> list[QueryConcept]:
         if word not in STOP_WORDS:
             own += stems(word)
         more += others.get(position, ())
-    concepts: dict[tuple[str, ...], QueryConcept] = {}
+    concepts: dict[object, QueryConcept] = {}
     for own, more in grouped.values():
         own_stems = tuple(dict.fromkeys(own))
-        rest = tuple(stem for stem in dict.fromkeys(more) if stem not in own_stems)
+        rest = tuple(phrase for phrase in dict.fromkeys(more) if phrase[0] not in own_stems or len(phrase) > 1)
         if own_stems or rest:
             concepts.setdefault(own_stems or rest, QueryConcept(own_stems, rest))
     return list(concepts.values())[:MAX_CONCEPTS]

@@ -81,7 +81,7 @@ class Judge:
         """``tokens`` and ``codes`` are those of the passage with its title and headings."""
         if self.has_code(codes):
             return True
-        matched = [concept for concept in self._weights if concept.all_stems & tokens]
+        matched = [concept for concept in self._weights if concept.is_in(tokens)]
         if len(matched) == 1 and len(self._weights) > 1 and not matched[0].is_domain:
             return False  # one plain word in common, as rare as it may be, is chance
         weight = sum(self._weights[concept] for concept in matched)
