@@ -6,9 +6,10 @@ every step is a proposal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from orchestrator.diagnosis.catalogue import Category
+from orchestrator.diagnosis.catalogue import Category, find_state
 from orchestrator.diagnosis.injection import find_planted
 from orchestrator.diagnosis.messages import decimal, say
 from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, STALE_DAYS, age_of, elapsed_ratio
@@ -50,6 +51,7 @@ MISSING_STEP = 0.03
 """Taken off for every other source that was asked and is missing."""
 
 MAX_PROBLEM_JOBS = 20
+MAX_QUESTION_CHARACTERS = 200
 
 _PASSAGE_WORDS = {
     Category.JOB_LIMIT_ZERO: ("limit 0", "limite 0", "limit"),
@@ -74,7 +76,7 @@ def diagnose(
     """The structured answer in the language of the question, from the rules alone."""
     routing = plan.routing if plan else route(request.message, jobs=request.named_jobs, language=request.language)
     language, jobs = routing.language, _jobs_of(request, plan, aggregated, routing.entities)
-    scenes = build_scenes(envelopes, jobs, language, routing.entities)
+    scenes = build_scenes(envelopes, jobs, request.message, language, routing.entities)
     cap = confidence_cap(plan, envelopes, scenes)
     groups = [group for scene in scenes for group in _groups(scene, cap)]
     missing = missing_evidence(language, plan, envelopes, scenes)
@@ -223,6 +225,8 @@ def _unknown(scene: Scene) -> Finding:
     """Nothing explains it: what there is to read all the same, each with what it is worth."""
     finding = Finding(Category.UNKNOWN, 0.1, job=scene.name or None)
     language = scene.language
+    if "tws_status" not in scene.answered:
+        finding.note = _from_the_question(scene)
     for item in (scene.log.recent_errors or scene.log.history)[:1] if scene.log else ():
         parts = [item.status, *item.codes[:2], "" if item.return_code is None else f"RC {item.return_code}"]
         ids = scene.cite("log_cache", limit=1)
@@ -235,6 +239,19 @@ def _unknown(scene: Scene) -> Finding:
         if series.concern:
             _add(finding, say(language, "concern", text=_spoken(series)), _metric_ids(scene, series), 0.0)
     return finding
+
+
+def _from_the_question(scene: Scene) -> str:
+    """What the user says is all that is known of the state: it is told as the user's word, with what it would mean."""
+    language, words = scene.language, re.findall(r"\b[A-Z]{4,10}\b", scene.question)
+    state = next((entry for word in words if (entry := find_state(word)) is not None), None)
+    told = say(language, "from_question", question=plain_words(scene.question)[:MAX_QUESTION_CHARACTERS])
+    if state is None:
+        return told
+    name, meaning = state.name.in_language(language), state.meaning.in_language(language)
+    causes = "; ".join(cause.in_language(language) for cause in state.causes)
+    explained = say(language, "explains", code=state.key, name=name, meaning=meaning)
+    return f"{told} {explained} {say(language, 'usual_causes', causes=causes)}"
 
 
 def _merged(one: Finding, other: Finding) -> Finding:

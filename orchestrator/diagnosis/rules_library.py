@@ -349,7 +349,7 @@ def _from_cache(scene: Scene, item: HistoryFacts, entry: Entry, sure: float) -> 
 def _from_question(scene: Scene, entry: Entry, code: str) -> Finding:
     # TWS answered and shows something else: the user's code is then the weaker word.
     sure = 0.45 if scene.job is None else 0.3
-    return Finding(entry.category, sure, facts={"code": code, "rc": code, "step": ""}, entry=entry)
+    return Finding(entry.category, sure, facts={"code": code, "rc": code, "step": scene.asked_step}, entry=entry)
 
 
 def _add_line(scene: Scene, finding: Finding, line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -26,6 +26,7 @@ MAX_LINE_CHARACTERS = 240
 FAILED_STATES = frozenset({"ABEND", "FAIL", "ABENP", "ERROR"})
 
 _Payload = TypeVar("_Payload", bound=Facts)
+_STEP = re.compile(r"\b(STEP[A-Z0-9]{1,8})\b|\b(?:step|passo|paso)\s+([A-Z@#$][A-Z0-9@#$]{1,7})\b")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _NO_MARKUP = str.maketrans({"<": "‹", ">": "›", "#": None, "*": None, "|": " "})
 _LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
@@ -46,7 +47,7 @@ class Finding:
     job: str | None = None
     workstation: str = ""
     note: str = ""
-    """A sentence that belongs to the cause, in the user's language."""
+    """What else there is to say beside the category's sentence, in the user's language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Scene:
     language: Language
     asked: str | None
     """The job as it was named in the question."""
+    question: str
     entities: Entities
     tws: TwsPayload | None = None
     rag: RagPayload | None = None
@@ -112,6 +114,12 @@ class Scene:
         """The step that failed, when the log names it."""
         return self.job.job_log.step if self.job and self.job.job_log else ""
 
+    @property
+    def asked_step(self) -> str:
+        """The step that the question names."""
+        match = _STEP.search(self.question)
+        return (match[1] or match[2]) if match else ""
+
     def cite(self, source: str, *needles: str, kinds: Iterable[str] = (), limit: int = 2) -> list[str]:
         """Ids of a source's evidence that is of one of ``kinds`` and holds every needle."""
         allowed = frozenset(kinds)
@@ -135,28 +143,17 @@ class Scene:
 
 
 def build_scenes(
-    envelopes: Sequence[SourceEnvelope], jobs: Sequence[str], language: Language, entities: Entities
+    envelopes: Sequence[SourceEnvelope], jobs: Sequence[str], question: str, language: Language, entities: Entities
 ) -> list[Scene]:
     """One scene per named job, or one for the whole question."""
-    return [_scene(envelopes, job, language, entities) for job in (jobs or (None,))]
+    return [_scene(envelopes, job, question, language, entities) for job in (jobs or (None,))]
 
 
 def focus_on(scene: Scene, job: JobFacts) -> Scene:
     """The scene of one of the plan's problem jobs: its own evidence, and what belongs to no other job."""
     others = {problem.name for problem in (scene.tws.problem_jobs if scene.tws else ())} - {job.name}
     kept = tuple(item for item in scene.evidence if item.job not in others or item.source != "tws_status")
-    return Scene(
-        language=scene.language,
-        asked=scene.asked,
-        entities=scene.entities,
-        tws=scene.tws,
-        rag=scene.rag,
-        log=scene.log,
-        metrics=scene.metrics,
-        evidence=kept,
-        job=job,
-        answered=scene.answered,
-    )
+    return replace(scene, evidence=kept, job=job)
 
 
 def clean_line(line: str) -> str:
@@ -165,13 +162,16 @@ def clean_line(line: str) -> str:
     return text if len(text) <= MAX_LINE_CHARACTERS else f"{text[: MAX_LINE_CHARACTERS - 1]}…"
 
 
-def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, language: Language, entities: Entities) -> Scene:
+def _scene(
+    envelopes: Sequence[SourceEnvelope], job: str | None, question: str, language: Language, entities: Entities
+) -> Scene:
     mine = [envelope for envelope in envelopes if envelope.job in (job, None) or job is None]
     good = {envelope.source: envelope for envelope in mine if envelope.success}
     tws = _payload(good, "tws_status", TwsPayload)
     return Scene(
         language=language,
         asked=job,
+        question=question,
         entities=entities,
         tws=tws,
         rag=_payload(good, "rag_search", RagPayload),

@@ -141,6 +141,8 @@ def _told(group: Group) -> str:
     cause = _cause(group)
     if top.confidence < LIKELY_BELOW and top.category is not Category.UNKNOWN:
         cause = say(language, "likely", text=cause[:1].lower() + cause[1:])
+    if top.note:
+        cause = f"{cause} {top.note}"
     held = list({short_name(name): name for name in (*_successors(group), *group.held)}.values())
     if held and top.category not in (Category.COMPLETED, Category.SUCCESS_CONDITION_MET, Category.RUNNING):
         cause = f"{cause} {say(language, 'holds_successors', count=len(held), names=_listed(held))}"

@@ -327,6 +327,23 @@ def test_a_missing_required_source_caps_the_confidence() -> None:
     assert diagnosis.missing_evidence[0].startswith("tws_status (não respondeu a tempo; BATCH001)")
 
 
+def test_without_tws_the_users_own_words_are_told_as_such() -> None:
+    """When nothing else is known, the answer gives back what the question says and what that state would mean."""
+    diagnosis = ask(failed("tws_status"), message="Doze jobs estão READY na workstation AGT07 e nenhum inicia")
+
+    assert diagnosis.category == "unknown"
+    assert diagnosis.confidence <= 0.1
+    assert all(words in diagnosis.summary for words in ("só da pergunta", "Doze jobs", "AGT07", "READY: Pronto."))
+
+
+def test_the_step_of_the_question_is_kept() -> None:
+    """A step that only the user names stands in the answer beside the user's code."""
+    diagnosis = ask(failed("tws_status", job="BATCH001"), message="BATCH001 abendou com SB37 no STEP020")
+
+    assert diagnosis.category == "dataset_space"
+    assert "STEP020" in diagnosis.summary
+
+
 def test_an_old_log_lowers_the_cap_further() -> None:
     """A cached log that is days old is quoted with its age and believed even less."""
     line = "IEF450I BATCH001 STEP030 - ABEND=S0C7"
