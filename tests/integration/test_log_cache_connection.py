@@ -162,3 +162,11 @@ def test_the_place_is_shown_without_credentials(redis_url: str) -> None:
     host = redis_url.rpartition("@")[2]
     assert result.where == f"redis://{host}"
     assert redis_url.partition(":")[2].partition("@")[0].lstrip("/:") not in repr(result)
+
+
+def test_no_server_is_unreachable() -> None:
+    """A refused connection is an error with reason unreachable, and no password stands in the message."""
+    with pytest.raises(SourceError) as caught:
+        fetch("redis://:planted@127.0.0.1:1/0", limit=2)
+    assert caught.value.reason == "unreachable"
+    assert "planted" not in str(caught.value)

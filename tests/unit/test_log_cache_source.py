@@ -178,22 +178,6 @@ def test_a_url_that_is_not_redis_fails_at_start_with_its_name() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_no_server_is_unreachable_within_the_limit() -> None:
-    """A refused connection is an error with reason unreachable."""
-
-    async def go() -> None:
-        source = LogCacheSource.from_env({"RESYNC_LOG_CACHE_URL": "redis://:secret@127.0.0.1:1/0"})
-        try:
-            await source.fetch(request_for(limit_seconds=2))
-        finally:
-            await source.close()
-
-    with pytest.raises(SourceError) as caught:
-        asyncio.run(go())
-    assert caught.value.reason == "unreachable"
-    assert "secret" not in str(caught.value)
-
-
 def test_an_entry_of_fields_alone_is_quotable(fetch: Callable[..., FetchResult]) -> None:
     """An entry without a message is shown by its fields, as an operator reads them."""
     result = fetch(request_for(), {"resync:job:history:BATCH001": [{"status": "SUCC", "rc": 0, "steps": ["A", "B"]}]})
