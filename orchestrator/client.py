@@ -65,7 +65,7 @@ class TroubleshootClient:
         Raises StoreUnreachable (within one second), Overloaded, UnknownInstance, InvalidRequest.
         """
         run_id = _checked_run_id(run_id)
-        safe = request.model_copy(update={"message": redact(request.message)})
+        safe = request.model_copy(update={"message": redact(request.message, personal=self._settings.redact_personal)})
         deadline = Deadline.after(request.config.total_timeout_seconds)
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
         if opened.is_new:

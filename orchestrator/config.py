@@ -141,6 +141,8 @@ class Settings(EnvironmentModel):
     node_timeout_seconds: float = Field(default=5.0, gt=0, validation_alias="RESYNC_NODE_TIMEOUT_SECONDS")
     total_timeout_seconds: float = Field(default=10.0, gt=0, validation_alias="RESYNC_TOTAL_TIMEOUT_SECONDS")
     log_level: str = Field(default="INFO", validation_alias="RESYNC_LOG_LEVEL")
+    redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
+    """Mask e-mail addresses and CPF/CNPJ numbers as well as secrets."""
 
     @field_validator("redis_url")
     @classmethod

@@ -40,20 +40,27 @@ def source_request(
     )
 
 
-def answered(planned: PlannedSource, result: FetchResult, *, worker: str) -> SourceEnvelope:
-    """The envelope of a source that returned; secrets are masked here, before anything is stored or streamed."""
+def answered(planned: PlannedSource, result: FetchResult, *, worker: str, personal: bool = False) -> SourceEnvelope:
+    """The envelope of a source that returned; secrets are masked here, before anything is stored or streamed.
+
+    ``personal`` masks e-mail addresses and CPF/CNPJ numbers as well.
+    """
+
+    def masked(text: str) -> str:
+        return redact(text, personal=personal)
+
     return SourceEnvelope(
         source=planned.source,
         job=planned.job,
         outcome=result.outcome,
         success=result.outcome.is_success,
-        data=redact_data(result.data),
+        data=redact_data(result.data, personal=personal),
         evidence=tuple(
-            item.model_copy(update={"text": redact(item.text), "title": redact(item.title)}) for item in result.evidence
+            item.model_copy(update={"text": masked(item.text), "title": masked(item.title)}) for item in result.evidence
         ),
-        finding=redact(result.finding),
-        asked=tuple(redact(text) for text in result.asked),
-        where=redact(result.where),
+        finding=masked(result.finding),
+        asked=tuple(masked(text) for text in result.asked),
+        where=masked(result.where),
         truncated=result.truncated,
         worker=worker,
     )

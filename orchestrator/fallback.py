@@ -12,8 +12,10 @@ from typing import Any
 from orchestrator.after_commit import load_after_commit
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.conclude import conclude, make_report
+from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.aggregate import performance_event
+from orchestrator.diagnosis.redact import redact
 from orchestrator.dispatch import per_job_sources, plan_dispatch, plan_request
 from orchestrator.errors import RunNotFound, RunRefused, TroubleshootError
 from orchestrator.finish import COMMIT_RESERVE_SECONDS, Finisher, Refiner
@@ -59,7 +61,7 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
     async def put(envelope: SourceEnvelope) -> None:
         await client.call(store.put_envelope, run_id, claims[envelope.key], envelope)
 
-    async with LocalSources() as sources:
+    async with LocalSources(redact_personal=client.sync.settings.redact_personal) as sources:
         await ask_all(
             run_id,
             dispatch.request,
@@ -83,12 +85,15 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
             await synthesizer.close()
 
 
-async def run_in_process(request: TroubleshootRequest) -> Report:
+async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Report:
     """Answer without a store: nothing is streamed or kept, and the report says ``committed: false``.
+
+    Secrets in the message are masked before anybody is asked.
 
     Raises WorkersNotInstalled, InvalidRequest.
     """
     began, now_ms = time.monotonic(), int(time.time() * 1000)
+    request = request.model_copy(update={"message": redact(request.message, personal=settings.redact_personal)})
     config = request.config
     deadline, fan_in = Deadline.after(config.total_timeout_seconds), Deadline.after(config.fan_in_seconds)
     plan = plan_request(request, per_job_sources())
@@ -102,7 +107,7 @@ async def run_in_process(request: TroubleshootRequest) -> Report:
     async def put(_: SourceEnvelope) -> None:
         return
 
-    async with LocalSources() as sources:
+    async with LocalSources(redact_personal=settings.redact_personal) as sources:
         envelopes = await ask_all(run_id, request, plan, sources=sources, fan_in=fan_in, begin=begin, put=put)
     record = RunRecord(
         run_id=run_id,

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.config import ParallelConfig, Settings, describe_validation
-from orchestrator.diagnosis.redact import redact
 from orchestrator.errors import InvalidRequest, StoreUnreachable
 from orchestrator.fallback import run_in_process, take_over
 from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
@@ -71,7 +70,7 @@ class ParallelTroubleshootGraph:
                 run_id = await client.submit(request)
                 report = await _with_dispatch(client, run_id, client.result(run_id))
         except StoreUnreachable:
-            report = await run_in_process(request)
+            report = await run_in_process(request, settings)
         return fill_state(state, report)
 
     def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
@@ -105,7 +104,8 @@ class FallbackParallelGraph:
 
     async def ainvoke(self, state: Mapping[str, Any]) -> TroubleshootState:
         """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored."""
-        return fill_state(state, await run_in_process(make_request(state, self._config, self._intent)))
+        request = make_request(state, self._config, self._intent)
+        return fill_state(state, await run_in_process(request, Settings.from_env()))
 
     def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
         """``ainvoke`` for callers without an event loop."""
@@ -166,10 +166,9 @@ def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Inten
     }
     jobs = tuple(state.get("jobs") or ())
     try:
-        request = TroubleshootRequest.model_validate({**asked, "jobs": jobs, "config": config, "intent": intent})
+        return TroubleshootRequest.model_validate({**asked, "jobs": jobs, "config": config, "intent": intent})
     except ValidationError as error:
         raise InvalidRequest(describe_validation(error)) from None
-    return request.model_copy(update={"message": redact(request.message)})
 
 
 def fill_state(state: Mapping[str, Any], report: Report) -> TroubleshootState:

@@ -26,6 +26,7 @@ class LocalSources:
     """The sources of a plan, made from the environment and closed at the end; an async context manager."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    redact_personal: bool = False
     _made: dict[str, Source] = field(default_factory=dict)
 
     def get(self, name: str) -> Source:
@@ -85,6 +86,6 @@ async def _envelope(
             task.cancel()
             await asyncio.wait({task}, timeout=1.0)
             return timed_out(planned, limit_seconds=limit, language=asked.routing.language, worker=WORKER)
-        return answered(planned, task.result(), worker=WORKER)
+        return answered(planned, task.result(), worker=WORKER, personal=sources.redact_personal)
     except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
         return raised(asked.run_id, planned, error, worker=WORKER)

@@ -30,6 +30,7 @@ class Asking:
     source: Callable[[str], Source]
     submit: Callable[[Coroutine[Any, Any, FetchResult]], Future[FetchResult]]
     worker: str
+    redact_personal: bool = False
     native_limits: bool = False
     """Under prefork Celery raises ``SoftTimeLimitExceeded`` itself; the wait here is only a second line then."""
 
@@ -83,7 +84,7 @@ class Asking:
             return self._timed_out(planned, start, limit)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
             return raised(run_id, planned, error, worker=self.worker)
-        return answered(planned, result, worker=self.worker)
+        return answered(planned, result, worker=self.worker, personal=self.redact_personal)
 
     def _timed_out(self, planned: PlannedSource, start: SourceStart, limit: float) -> SourceEnvelope:
         language = start.plan.routing.language

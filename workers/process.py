@@ -67,6 +67,7 @@ class WorkerProcess:
             source=self.runtime.source,
             submit=self.runtime.submit,
             worker=worker,
+            redact_personal=self._settings.redact_personal,
             native_limits=self._native_limits,
         )
 

@@ -191,6 +191,17 @@ def test_secrets_are_masked_before_they_are_stored(
     assert "Segredo2026x" not in caplog.text
 
 
+def test_personal_data_is_masked_when_told_so(store: RunStore, runtime: Runtime) -> None:
+    """With RESYNC_REDACT_PERSONAL_DATA an e-mail address and a CPF are masked in data and evidence as well."""
+    item = Evidence(id="metrics:1", source="metrics", kind="k", title="t", text="titular ana@example.com.br")
+    source = OneSource(FetchResult(data={"log": "CPF 529.982.247-25"}, evidence=(item,)))
+    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="w", redact_personal=True)
+    asking.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)
+    stored = store.read(RUN).envelopes["metrics"].model_dump_json()
+    assert "ana@example" not in stored
+    assert "529.982" not in stored
+
+
 def test_an_envelope_is_cut_to_size_and_says_so(store: RunStore, runtime: Runtime) -> None:
     """Too much evidence is cut from the end, too much data is left out, and both are stated."""
     items = tuple(
