@@ -16,7 +16,11 @@ from orchestrator.router_entities import extract_entities
 CODE_WEIGHT = 2.0
 """A code in the question speaks for a failure, less than a plain word for one does."""
 
-_SLOPPY_ABEND = re.compile(r"(?<![A-Za-z0-9_#@./-])(?:s([0-9a-f]{3})|(0C[0-9A-F]))(?![A-Za-z0-9_/-])", re.ASCII)
+# s0c7, 0C7, SOC7 (the letter O for the digit) and B37: all are written in a chat.
+_SLOPPY_ABEND = re.compile(
+    r"(?<![A-Za-z0-9_#@./-])(?:s([0-9a-f]{3})|[sS]?[0oO][cC]([0-9A-Fa-f])|([BDE]37))(?![A-Za-z0-9_/.-]\w)(?!\w)",
+    re.ASCII,
+)
 _DEFAULT_LANGUAGE = Language.PT_BR
 
 
@@ -41,10 +45,10 @@ def detect_language(message: str) -> Language:
 
 def _entities(message: str, jobs: tuple[str, ...]) -> Entities:
     entities = extract_entities(message)
-    # Users write s0c7 and 0C7 in a chat; only what the catalogue knows counts in that form.
+    # What the catalogue does not know in such a spelling is no code.
     known = known_system_abends()
-    words = (f"S{match[1] or match[2]}".upper() for match in _SLOPPY_ABEND.finditer(message))
-    extra = tuple(word for word in words if word in known)
+    found = (match[1] or match[3] or f"0C{match[2]}" for match in _SLOPPY_ABEND.finditer(message))
+    extra = tuple(code for part in found if (code := f"S{part.upper()}") in known)
     named = {job.upper() for job in jobs}
     return entities.model_copy(
         update={

@@ -78,7 +78,7 @@ _NOT_JOBS = re.compile(
     r"|WIN(?:DOWS)?-?(?:\d{1,2}|20\d\d)|SLES\d+"
     r"|K8S|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
     r"|N[1-3]|Q[1-4]|V\d+R?\d*"
-    r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|S[0-9A-F]{3}|U\d{4}"
+    r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|S[0-9A-F]{3}|SOC[0-9A-F]|[BDE]37|U\d{4}"
     r"|HOLD_\w+|READY_\w+|SUPPR_\w+|SUCC_\w+|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
     r"|RESYNC_\w+|LLM_\w+|REDIS_\w+|NT_\w+|MAX_\w+|MAX-CC|X-\w+|Z-OS|E-MAIL|T-\d+|D-\d+|D\+\d+)$"
 )

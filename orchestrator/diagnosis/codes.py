@@ -31,7 +31,7 @@ _COMPLETION = re.compile(
 _MESSAGE = re.compile(
     r"\b(?:AW[SK][A-Z]{2,3}\d{3,4}[IWE]"
     r"|EQQ[A-Z0-9]{4}[IWES]"
-    r"|(?:IE[ACEFW]|ICH|IGD|IGZ|IKJ|IOS|CSV|CEE|EDC|ERB|DFS|DFH[A-Z]{0,2}|DSN[A-Z]?)\d{3,5}[AEDISUWC])\b"
+    r"|(?:IE[ACEFW]|ADR|ARC|BPX|CEE|CSV|DFH[A-Z]{0,2}|DFS|DSN[A-Z]?|EDC|ERB|ICE|ICH|IDC|IGD|IGZ|IKJ|IOS|WER)\d{3,5}[AEDISUWC])\b"
 )
 
 _NUMBER = r"(0[xX][0-9A-Fa-f]{8}|[-+]?\d{1,10})"

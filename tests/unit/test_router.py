@@ -87,6 +87,26 @@ def test_a_word_is_no_job(text: str) -> None:
     assert route(text).entities.jobs == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("deu soc7 de novo", ("S0C7",)),
+        ("SOC4 no job BATCH001", ("S0C4",)),
+        ("com 0C7 no STEP030", ("S0C7",)),
+        ("B37 no dataset de saída", ("SB37",)),
+        ("sb37 e s0cb", ("SB37", "S0CB")),
+        ("s123 e soc: nada disso", ()),
+        ("a versão 0.C7 e o doc7", ()),
+    ],
+)
+def test_a_code_in_a_users_spelling_is_understood(text: str, codes: tuple[str, ...]) -> None:
+    """Lower case, a missing S and the letter O for the digit are understood for codes that the catalogue knows."""
+    entities = route(text).entities
+
+    assert entities.abend_codes == codes
+    assert set(entities.jobs) <= {"BATCH001"}
+
+
 def test_every_job_found_can_be_asked_about() -> None:
     """Whatever the router takes for a job passes the contract's own check of job names."""
     found = [job for row in UTTERANCES for job in route(row["text"]).entities.jobs]
