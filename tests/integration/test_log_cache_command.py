@@ -120,7 +120,7 @@ def test_progress_is_told_on_standard_error(logs: Callable[..., Outcome], monkey
         (("ingest", "-", "--job", "../x"), "--job"),
         (("ingest", "-", "--instance", "a:b"), "--instance"),
         (("ingest", "/nowhere/x.log"), "/nowhere/x.log"),
-        (("show", "X' OR 1"), "--job"),
+        (("show", "X' OR 1"), "JOB"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(logs: Callable[..., Outcome], args: tuple[str, ...], names: str) -> None:

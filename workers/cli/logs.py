@@ -113,7 +113,7 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
     """Show what is remembered of JOB, newest first."""
     settings = LogCacheSettings.from_env(context.environ)
     name = _instance(context, instance)
-    _job(job)
+    _job(job, "JOB")
     with store_errors():
         own = asyncio.run(_read(settings, name, job))
     entries = newest_first([*own.history, *own.findings])
@@ -135,13 +135,13 @@ def _instance(context: CliContext, instance: str | None) -> str:
     return name
 
 
-def _job(job: str | None) -> str | None:
+def _job(job: str | None, option: str = "--job") -> str | None:
     if job is None:
         return None
     try:
         return bare_name(check_job_name(job))
     except ValueError as error:
-        raise click.UsageError(f"--job: {error}") from None
+        raise click.UsageError(f"{option}: {error}") from None
 
 
 @contextmanager
