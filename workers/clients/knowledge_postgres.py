@@ -80,7 +80,11 @@ class PostgresKnowledgeBase:
                 else:
                     notes = (unusable,)
             notes = (*notes, *await search.find_text(connection, stop_at))
-            return replace(await search.finish(connection, limit), notes=notes)
+            return replace(await search.finish(connection, limit), where=self._where, notes=notes)
+
+    @property
+    def _where(self) -> str:
+        return f"{sql.TABLE}, collection {self._collection}"
 
     async def _embed(self, query: KnowledgeQuery, timeout_seconds: float) -> tuple[list[float], tuple[str, ...]]:
         """The question's vector, or none and why."""
@@ -119,8 +123,7 @@ class PostgresKnowledgeBase:
             if layout.column is not None:
                 cursor = await connection.execute(sql.embedded_sql(layout.column), parameters)
                 (embedded,) = await cursor.fetchone() or (0,)
-        where = f"{sql.TABLE}, collection {self._collection}"
-        return KnowledgeStats(backend_name(layout.column), where, documents, layout.passages, embedded)
+        return KnowledgeStats(backend_name(layout.column), self._where, documents, layout.passages, embedded)
 
     async def _read_layout(self, connection: Connection, *, fresh: bool = False) -> Layout:
         """The table's columns and size. Raises KnowledgeError when there is no such table."""

@@ -72,7 +72,7 @@ class SqliteKnowledgeBase:
             return SqliteSearch(db, query, nearest).run(limit)
 
         result = await self._run(work, stop_at)
-        return replace(result, notes=notes)
+        return replace(result, where=self._ready.name if self._ready else "", notes=notes)
 
     async def _embed(self, query: KnowledgeQuery, timeout_seconds: float) -> tuple[list[float], tuple[str, ...]]:
         """The question's vector, or none and why."""

@@ -44,6 +44,8 @@ class SearchResult:
     total_found: int = 0
     """Relevant passages found, before the limit."""
     backend: str = ""
+    where: str = ""
+    """The file or table that was asked; no path of this machine, no credentials."""
     notes: tuple[str, ...] = ()
     """What could not be used, for example an embedding endpoint that did not answer."""
 

@@ -83,7 +83,7 @@ def _fetch_result(request: SourceRequest, query: KnowledgeQuery, result: SearchR
             data=payload.model_dump(mode="json"),
             finding=_NOTHING[language],
             asked=asked,
-            where=result.backend,
+            where=result.where or result.backend,
         )
     finding = _FOUND[language].format(
         count=len(hits), total=result.total_found, best=f"{hits[0].title} [{hits[0].document}]"
@@ -93,7 +93,7 @@ def _fetch_result(request: SourceRequest, query: KnowledgeQuery, result: SearchR
         evidence=tuple(_evidence(number, hit) for number, hit in enumerate(hits, start=1)),
         finding=finding,
         asked=asked,
-        where=result.backend,
+        where=result.where or result.backend,
         truncated=_truncated(hits, dropped, result.total_found),
     )
 
