@@ -44,6 +44,9 @@ _SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED
 _FAILURE = frozenset({"ABEND", "ABENP", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "ERRO"})
 
 
+_MAX_SECONDS = 366 * 86_400 * 1_000.0
+
+
 class UnreadableEntries(ValueError):
     """The value is not JSON, or is JSON of no known shape."""
 
@@ -119,7 +122,7 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
 def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
     """One string or object as an entry."""
     record: Mapping[str, Any] = {"text": item} if isinstance(item, str) else item
-    text = entry_text(record)
+    text = _storable(entry_text(record))
     at = parse_time(_first(record, _WHEN)) or find_time(text)
     kept = text[:MAX_TEXT]
     codes = tuple(dict.fromkeys((*_codes(record), *find_codes(text))))
@@ -224,14 +227,21 @@ def _first(record: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def _string(value: object) -> str:
-    return str(value).strip()[:200] if isinstance(value, str | int | float) else ""
+    return _storable(str(value)).strip()[:200] if isinstance(value, str | int | float) else ""
+
+
+def _storable(text: str) -> str:
+    """JSON can escape half a surrogate pair, which no UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _integer(value: object) -> int | None:
     try:
-        return int(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+        number = int(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
     except ValueError:
         return None
+    # Return codes are 32 bits wide, signed or not; anything else is another kind of number.
+    return number if number is not None and -(2**31) <= number < 2**32 else None
 
 
 def entry_text(record: Mapping[str, Any]) -> str:
@@ -261,6 +271,6 @@ def _codes(record: Mapping[str, Any]) -> list[str]:
 def _elapsed(record: Mapping[str, Any]) -> float | None:
     for names, divisor in ((_SECONDS, 1.0), (_MILLISECONDS, 1_000.0)):
         value = _first(record, names)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_SECONDS:
             return round(value / divisor, 3)
     return None

@@ -1,0 +1,67 @@
+"""Whatever stands in a key, reading it ends in entries that can be stored, or in one known error."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from workers.clients.log_cache_record import records_of_item
+from workers.clients.log_entries import UnreadableEntries, entry_of, parse_entries
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+NAMES = ("timestamp", "at", "message", "log", "status", "rc", "return_code", "codes", "code", "step", "elapsed_ms",
+         "duration", "errors", "job", "run_id", "other")  # fmt: skip
+LEAVES: tuple[Any, ...] = (
+    None, True, -1, 0, 2**40, 1e300, float("inf"), float("nan"), "", " ", "S0C7", "ABEND S0C7", "2026-11-24T24:00:00",
+    "\ud800", "x" * 3_000, "RC=99999999999999", "9" * 5_000, "2026-11-24T01:00:00-03:00",
+)  # fmt: skip
+
+
+def planted(source: random.Random, depth: int = 0) -> Any:
+    """A random JSON value."""
+    kind = source.random()
+    if depth > 2 or kind < 0.4:
+        return source.choice(LEAVES)
+    if kind < 0.6:
+        return [planted(source, depth + 1) for _ in range(source.randrange(4))]
+    return {source.choice(NAMES): planted(source, depth + 1) for _ in range(source.randrange(6))}
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_any_json_is_read_or_refused(seed: int) -> None:
+    """No value crashes the reader, and what it gives is strict JSON in UTF-8."""
+    raw = json.dumps(planted(random.Random(seed)))
+    try:
+        entries = parse_entries(raw, now=NOW)
+    except UnreadableEntries:
+        return
+    for entry in entries:
+        json.dumps(entry.facts.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
+        assert len(entry.facts.text) <= 2_000
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_any_json_line_is_a_record_or_a_value_error(seed: int) -> None:
+    """What is ingested can be stored and read again, or is refused as a bad line."""
+    item = json.loads(json.dumps(planted(random.Random(seed))))
+    try:
+        records = records_of_item(item, job=None, now=NOW)
+    except ValueError:
+        return
+    for record in records:
+        assert type(record).model_validate_json(record.redacted().model_dump_json()).id == record.id
+
+
+def test_half_a_surrogate_does_not_reach_the_store() -> None:
+    """An escaped half of a pair becomes a question mark, the rest stays."""
+    assert entry_of(json.loads('"ABEND S0C7 \\ud800 caf\\u00e9"'), now=NOW).facts.text == "ABEND S0C7 ? café"
+
+
+def test_deep_nesting_is_refused() -> None:
+    """A value nested beyond reason is unreadable, not a crash."""
+    with pytest.raises(UnreadableEntries):
+        parse_entries("[" * 100_000, now=NOW)
