@@ -1,0 +1,65 @@
+"""``doctor``: check every configured counterpart and say how to repair it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+
+import click
+
+from orchestrator.cli.context import CliContext, pass_context
+from orchestrator.cli.messages import language_of
+from orchestrator.cli.options import json_option, redis_url_option
+from workers.doctor.check import Check, Surroundings
+from workers.doctor.checklist import all_checks, choose
+from workers.doctor.examination import examine, exit_code
+from workers.doctor.report import counts, json_report, table_report
+from workers.doctor.texts import Texts
+
+DEFAULT_SECONDS = 3.0
+
+
+@click.command("doctor")
+@click.option("--only", multiple=True, metavar="NAME", help="This check alone, or all of a kind (tws); repeatable.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.2, 60),
+    default=DEFAULT_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="For each check; all run at once.",
+)
+@json_option
+@redis_url_option
+@pass_context
+def command(
+    context: CliContext, /, *, only: tuple[str, ...], timeout: float, as_json: bool, redis_url: str | None
+) -> int:
+    """Check Redis, keys, workers, queues, watchers, TWS, knowledge, log cache, metrics and the model.
+
+    Run it where the workers run, with their environment: it looks at what that environment configures and changes
+    nothing. Exit codes: 0 all ok or warnings, 1 something is broken, 2 a setting is wrong, 5 Redis unreachable.
+    """
+    environ = dict(context.environ)
+    if redis_url is not None:
+        environ["REDIS_URL"] = redis_url
+    text = Texts(language_of(environ))
+    around = Surroundings(environ, text, timeout)
+    results = examine(_chosen(all_checks(around), only), around)
+    if as_json:
+        context.print_json(json.dumps(json_report(results), ensure_ascii=False, indent=2))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo(table_report(results, text, width=width))
+        context.say(text("summary", **{status.value: number for status, number in counts(results).items()}))
+    return exit_code(results)
+
+
+def _chosen(checks: Sequence[Check], only: tuple[str, ...]) -> list[Check]:
+    try:
+        return choose(checks, only)
+    except KeyError as error:
+        known = dict.fromkeys(name for check in checks for name in (check.family, check.name))
+        raise click.UsageError(f"--only: no check is named {error.args[0]!r}; checks: {', '.join(known)}") from None

@@ -1,0 +1,35 @@
+"""``embeddings``: whether the embedding endpoint gives vectors."""
+
+from __future__ import annotations
+
+from workers.clients.knowledge_embeddings import EmbeddingError, create_embedding_client
+from workers.clients.prometheus_http import without_credentials
+from workers.config import KnowledgeSettings
+from workers.doctor.check import Check, Surroundings
+from workers.doctor.finding import Finding, Status, Verdict
+
+PROBE = "resync-troubleshoot doctor"
+
+
+def check_embeddings(around: Surroundings) -> Check:
+    """Embeds three words."""
+
+    async def examine() -> Finding:
+        text = around.text
+        settings = KnowledgeSettings.from_env(around.environ)
+        client = create_embedding_client(settings)
+        if client is None or settings.embedding_endpoint is None:
+            return Finding(Status.OFF, text("embeddings.off"), text("fix.embeddings_off"), "not_configured")
+        where = without_credentials(settings.embedding_endpoint)
+        try:
+            (vector,) = await client.embed([PROBE], timeout_seconds=around.call_seconds)
+        except EmbeddingError as error:
+            found = text("embeddings.failed", where=where, detail=around.scrub(str(error)))
+            return Finding(Status.ERROR, found, text("fix.embeddings"), error.reason, {"where": where})
+        finally:
+            await client.close()
+        verdict = Verdict()
+        verdict.note(text("embeddings.found", model=settings.embedding_model, where=where, numbers=len(vector)))
+        return verdict.finding(where=where, model=settings.embedding_model, dimensions=len(vector))
+
+    return Check("embeddings", examine)
