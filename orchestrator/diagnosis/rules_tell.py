@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from orchestrator.diagnosis.catalogue import Advice, Category, advice_of, category_texts, find_code, find_return_code
 from orchestrator.diagnosis.codes import find_abends
@@ -53,7 +54,8 @@ def tell(
     several = len(scenes) > 1
     told = groups if several else groups[:1]
     lead = max(told, key=lambda group: (group.top.category not in _BENIGN, group.top.confidence))
-    sentences = [_told(group) for group in told]
+    alike = _alike(told) if several else list(told)
+    sentences = [_told(group) for group in alike]
     if several:
         sentences.insert(0, say(language, "several", count=len(scenes)))
     elif len(groups) > 1:
@@ -65,14 +67,14 @@ def tell(
         sentences.insert(0, preface)
     return Diagnosis(
         summary=" ".join(sentences),
-        root_cause=" ".join(dict.fromkeys(filter(None, map(_root_cause, told))))
+        root_cause=" ".join(dict.fromkeys(filter(None, map(_root_cause, alike))))
         or ("" if several else _cause_of(lead)),
         category=lead.top.category.value,
         # A summary of several jobs is as good as its weakest part.
         confidence=min(group.top.confidence for group in told),
         claims=_claims(told),
         hypotheses=tuple(_hypotheses(groups)),
-        actions=(*requested, *_actions(told))[:MAX_ACTIONS],
+        actions=(*requested, *_actions(alike))[:MAX_ACTIONS],
         prevention=tuple(
             dict.fromkeys(
                 text.in_language(language)
@@ -83,6 +85,23 @@ def tell(
         missing_evidence=missing,
         suspicious=suspicious,
     )
+
+
+def _alike(groups: Sequence[Group]) -> list[Group]:
+    """Named jobs that ended for one and the same reason, told together."""
+    told: dict[tuple[str, ...], Group] = {}
+    for group in groups:
+        facts = group.top.facts
+        key = (
+            group.top.category.value,
+            *(facts.get(name, "") for name in ("code", "rc", "step", "predecessor", "file")),
+        )
+        if key in told:
+            first = told[key]
+            told[key] = Group(first.scene, first.ranked, [*first.jobs, *group.jobs], [*first.held, *group.held])
+        else:
+            told[key] = group
+    return list(told.values())
 
 
 def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | None:
@@ -251,9 +270,10 @@ def _plan_is_clean(groups: Sequence[Group], scenes: Sequence[Scene]) -> bool:
 def _claims(groups: Sequence[Group]) -> tuple[Claim, ...]:
     """Every claim that cites something, the deciding ones first; none is told twice."""
     claims: dict[str, Claim] = {}
-    for group in groups:
-        for claim in (*_state_claim(group), *group.top.claims):
-            if claim.evidence_ids:
+    # In turn, so that with many jobs each has its first claim before one has its last.
+    for turn in zip_longest(*((*_state_claim(group), *group.top.claims) for group in groups)):
+        for claim in turn:
+            if claim is not None and claim.evidence_ids:
                 claims.setdefault(claim.text, claim)
     return tuple(claims.values())[:MAX_CLAIMS]
 

@@ -417,6 +417,21 @@ def test_several_jobs_get_their_own_hypotheses_and_one_summary() -> None:
     )
 
 
+def test_named_jobs_that_failed_alike_are_told_together() -> None:
+    """Three jobs with one and the same abend are one sentence and one set of steps, with a hypothesis for each."""
+    names = ("A1", "B2", "C3")
+    failed_alike = [
+        tws(job_facts("ABEND", name=name, job_log=job_log(S0C7)), asked=name).model_copy(update={"evidence": ()})
+        for name in names
+    ]
+    diagnosis = ask(*failed_alike, message="falharam", jobs=names)
+
+    assert diagnosis.summary.count("S0C7") == 1
+    assert "3 jobs (A1, B2, C3)" in diagnosis.summary
+    assert {item.job for item in diagnosis.hypotheses} == set(names)
+    assert len({action.text for action in diagnosis.actions}) == len(diagnosis.actions)
+
+
 def test_a_job_that_is_not_in_the_plan_is_told() -> None:
     """TWS answered and does not know the job: that is the finding, not a failure of the source."""
     diagnosis = ask(tws())
