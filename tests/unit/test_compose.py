@@ -145,7 +145,8 @@ def test_no_secret_in_an_argument(services: dict[str, dict[str, Any]]) -> None:
 def test_a_secret_goes_only_where_it_is_used(services: dict[str, dict[str, Any]]) -> None:
     """The passwords of TWS, the metrics, the knowledge base and the model reach one service each."""
     owners = {
-        "TWS_": "tws_status",
+        "TWS_PASSWORD": "tws_status",
+        "TWS_TOKEN": "tws_status",
         "RESYNC_METRICS_": "metrics",
         "RESYNC_EMBEDDING_": "rag_search",
         "LLM_": "synthesis",
