@@ -119,6 +119,13 @@ def test_every_setting_can_be_set(services: dict[str, dict[str, Any]]) -> None:
     assert [setting for setting, names in settings_and_names().items() if not names & given] == []
 
 
+def test_every_process_is_given_the_common_settings(services: dict[str, dict[str, Any]]) -> None:
+    """Settings that all processes read reach all of them: a limit or a mask in one of them alone would be none."""
+    common = [names for setting, names in settings_and_names().items() if setting.startswith("Settings.")]
+    for service in set(services) - {"redis"}:
+        assert [names for names in common if not names & set(services[service]["environment"])] == [], service
+
+
 def test_a_variable_is_passed_on_under_its_own_name(services: dict[str, dict[str, Any]]) -> None:
     """`TWS_HOST: ${TWS_HOST:-}` and never another name, which a copied line easily leaves behind."""
     for service in services.values():
