@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from orchestrator.after_commit import AfterCommit
 from orchestrator.models import Report
 from workers.clients.log_cache import write_back
-from workers.config import LogCacheSettings
-
-TIMEOUT_SECONDS = 1.0
+from workers.clients.log_cache_redis import connect_writer
+from workers.config import LogCacheSettings, TwsSettings
 
 
 def create_write_back(environ: Mapping[str, str]) -> AfterCommit:
@@ -21,16 +16,18 @@ def create_write_back(environ: Mapping[str, str]) -> AfterCommit:
 
     Raises ConfigurationError naming the variable.
     """
-    settings = LogCacheSettings.from_env(environ)
-    client = redis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        client_name="resync-troubleshoot-write-back",
-    )
+    settings, tws = LogCacheSettings.from_env(environ), TwsSettings.from_env(environ)
+    client = connect_writer(settings.redis_url)
 
     def step(report: Report) -> None:
-        write_back(report, client, key_prefix=settings.key_prefix)
+        write_back(
+            report,
+            client,
+            key_prefix=settings.key_prefix,
+            default_instance=tws.default_instance,
+            max_records=settings.max_records,
+            retention_days=settings.retention_days,
+            feed_app=settings.feed_app,
+        )
 
     return step
