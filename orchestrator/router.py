@@ -13,6 +13,9 @@ from orchestrator.models import Entities, Intent, Language, Routing
 from orchestrator.router_cues import INTENT_CUES, LANGUAGE_CUES
 from orchestrator.router_entities import extract_entities
 
+MAX_HITS = 3
+"""Times that one cue of a language counts: a pasted log must not outvote the question around it."""
+
 CODE_WEIGHT = 2.0
 """A code in the question speaks for a failure, less than a plain word for one does."""
 
@@ -38,7 +41,10 @@ def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None
 
 def detect_language(message: str) -> Language:
     """The language of the question; Portuguese, which most users write, when nothing tells."""
-    votes = {lang: sum(weight for cue, weight in cues if cue.search(message)) for lang, cues in LANGUAGE_CUES.items()}
+    votes = {
+        lang: sum(weight * min(MAX_HITS, len(cue.findall(message))) for cue, weight in cues)
+        for lang, cues in LANGUAGE_CUES.items()
+    }
     best = max(votes, key=lambda lang: votes[lang])
     return best if votes[best] > votes[_DEFAULT_LANGUAGE] else _DEFAULT_LANGUAGE
 

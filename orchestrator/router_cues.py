@@ -22,7 +22,7 @@ _VERBS = (
     r"cancel[ae][rs]?|re-?rod[ae]r?|re-?execut[ae]r?|reinici[ae]r?|relan[cç][aeo]r?|submet[ae]r?",
     r"liber[ae]r?|mat[ae]r?",
     r"for[cç][ae]r?|segur[ae]r?|promov[ae]r?|confirm[ae]r?|suspend[ae]r?|dispar[ae]r?|alter[ae]r?|mud[ae]r?",
-    r"aument[ae]r?|diminu[ai]r?|remov[ae]r?|coloque|colocar|bote|botar|pare(?= o| a)",
+    r"aument[ae]r?|diminu[ai]r?|remov[ae]r?|tir[ae]r?|retir[ae]r?|coloque|colocar|bote|botar|pare(?= o| a)",
     r"execut[ae](?= o| a)|rod[ae](?= o| a)",
     r"link[ae]r?|deslink[ae]r?|sub[ae]r?(?= o| a)|inici[ae]r?(?= o| a)|troqu?[ea]r?|zer[ae]r?|adicion[ae]r?",
     # English.
@@ -64,7 +64,7 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
             r"diagn[oó]stic\w*|diagnos\w+|investig\w+|troubleshoot\w*",
             r"o que (?:houve|aconteceu|ocorreu|est[aá] (?:segurando|travando))",
             r"what (?:happened|is (?:holding|blocking)|went)",
-            r"qu[eé] (?:pas[oó]|ocurri[oó]|sucedi[oó]|lo (?:retiene|bloquea))",
+            r"qu[eé] (?:les? )?(?:pas[oó]|ocurri[oó]|sucedi[oó]|lo (?:retiene|bloquea))",
             r"o que fazer|what (?:should|can) (?:i|we) do|qu[eé] hago|resolv\w+|resuelv\w+|solucion\w+|fix",
             r"corrig\w+|analis\w+|analy[sz]\w+|analiz\w+|ajud[ae]\w* com|help with|ayuda con",
         ),
@@ -92,6 +92,17 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
             3.5, r"unlinked|deslinkad[oa]s?|desconectad[oa]s?|fora do ar|offline|down|sem comunica\w+|fuera de servicio"
         ),
         _cue(1, r"suppr|fence|hold|ready|fail|abend|pend|susp|extrn|stuck|h[aá] mais de|for (?:over|more than)"),
+        _cue(2, r"(?:status|estado|state) (?:de |of )?(?:abend|fail|stuck|susp|fence)"),
+        _cue(
+            2.5,
+            r"errad[oa]s?|killed|perdeu|perdid[oa]|suspens[oa]s?|vazi[oa]s?|chei[oa]s?|inconsist\w+",
+            r"estranh[oa]|recusad[oa]",
+            r"passou d[ao]|inv[aá]lid[oa]s?",
+            r"lost|full|empty|missing|timed? ?out|timeout|exceeded|rejected|denied|refused|unexpected",
+            r"corrupt\w*|exception",
+            r"perdi[oó]|llen[oa]s?|vac[ií][oa]s?|rechazad[oa]|suspendid[oa]s?|inesperad[oa]",
+        ),
+        _cue(1.5, r"esperando|aguardando|waiting|espera"),
         _cue(
             3,
             r"out of memory|(?:falta|fim) de (?:espa[cç]o|mem[oó]ria)|sem (?:espa[cç]o|mem[oó]ria)|no space",
@@ -101,6 +112,7 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
         ),
     ),
     Intent.STATUS: (
+        _cue(4, r"tudo (?:certo|ok|bem) com|any news|alguma (?:novidade|not[ií]cia)|alguna novedad|todo bien con"),
         _cue(4, r"(?:h[aá]|tem|hay|is there|are there) (?:alg[uú][mn]a?|any) \w+"),
         _cue(
             4,
@@ -144,12 +156,15 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
     Intent.QUERY: (
         _cue(
             7,
-            r"o que (?:é|s[aã]o|significam?|quer(?:em)? dizer)|qual (?:é |e )?(?:a diferen[cç]a|o significado)",
+            r"o que (?:é|s[aã]o|significam?|quer(?:em)? dizer|faz(?:em)? (?:o|a|os|as))",
+            r"qual (?:é |e )?(?:a diferen[cç]a|o significado)",
             r"meaning of|significa[mn]?",
             r"what (?:is|are) (?:an? |the (?:meaning|difference|purpose|syntax)|meant by)",
             r"what (?:do|does) .{0,80}?mean|difference between",
             r"qu[eé] (?:es|son|significan?|quiere decir)|cu[aá]l es la diferencia|diferen[cç](?:a|ia) entre",
-            r"quer dizer|para que serve|what (?:is|are) [\w ]{3,20}\?*\s*$",
+            r"quer dizer|para qu[eé] s[ie]rve|stands? for",
+            r"em (?:que|qual) (?:workstation|servidor|agente|m[aá]quina)|en qu[eé] (?:workstation|servidor)",
+            r"on which (?:workstation|server|agent)|what (?:is|are) [\w ]{3,20}\?*\s*$",
         ),
         _cue(
             5,
@@ -176,10 +191,12 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
             r"(?:quais|which|what|cu[aá]les) .{0,80}(?:predecess?or(?:es|s)?|sucess?or(?:es|s)?|successors?"
             r"|depend[eêa]n\w+|predecesores)",
             r"de qu[eéê] depende|depende[mn]? (?:de|do|da|del)|depends? on",
-            r"qual (?:usu[aá]rio|servidor|calend[aá]rio)|which (?:user|server|calendar)",
+            r"qual (?:é )?(?:o |a )?(?:hor[aá]rio|dono|agenda|usu[aá]rio|servidor|calend[aá]rio)",
+            r"which (?:user|server|calendar)",
         ),
     ),
     Intent.ACTION: (
+        _cue(5, r"(?:d[aáe]r?|faz(?:er)?|fa[cç]a|hacer|haz) (?:um |un )?(?:re-?run|restart|cancel|kill)"),
         _cue(6, rf"(?<=^)\W*(?:{_POLITE}\W+)*(?:{_VERB})"),
         _cue(6, rf"{_POLITE}\W+(?:{_VERB})"),
         _cue(
@@ -243,7 +260,8 @@ LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
         ),
         _cue(
             1.8,
-            r"yesterday|today|last|night|stuck|started|ended|waiting|show|list|rerun|restart|release|explain",
+            r"until|right now|yesterday|today|last|night|stuck|started|ended|waiting|show|list|rerun|restart",
+            r"release|explain",
             r"can you",
         ),
         _cue(0.9, r"\w+ing|\w+ed|\w+n't|not|never|error|late|made|again|cancel|keeps|good|you"),

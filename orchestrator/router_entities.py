@@ -48,7 +48,7 @@ _STREAM_WORDS = (
 )
 _STATION_WORDS = (
     r"workstations?|esta[cç](?:ão|ao|ões|oes)(?: de trabalho)?|estaci(?:ón|on|ones)(?: de trabajo)?"
-    r"|agentes?|agents?|cpus?|servidor(?:es)?|servers?|hosts?|m[aá]quinas?|n[oó]s?|nodes?|ftas?"
+    r"|agentes?|agents?|cpus?|servidor(?:es)?|servers?|hosts?|m[aá]quinas?|nó|nodes?|ftas?"
 )
 _FOLDER_WORDS = r"folders?|pastas?|carpetas?"
 # What stands after these words is a name of something else: never a job.
@@ -69,6 +69,8 @@ _LIST_SEPARATOR = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
+_STREAM_AFTER = re.compile(rf"\b(?:[Tt]he|[Oo]ur|[Tt]his)\s+(?P<name>{_NAME})\s+(?:job ?stream|schedule|stream)s?\b")
+_STATION_AFTER = re.compile(rf"\b(?:[Tt]he|[Oo]ur|[Tt]his)\s+(?P<name>{_NAME})\s+(?:workstation|agent|server)s?\b")
 _BARE = re.compile(r"(?<![A-Za-z0-9_@/.#$\\=&%-])[A-Z][A-Z0-9_-]{2,39}(?![A-Za-z0-9_@#$\\/(=%-])(?!\.[A-Za-z0-9])")
 # Upper-case words with digits that name products, standards, tickets and steps, not jobs.
 _NOT_JOBS = re.compile(
@@ -82,13 +84,13 @@ _NOT_JOBS = re.compile(
     r"|HOLD_\w+|READY_\w+|SUPPR_\w+|SUCC_\w+|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
     r"|RESYNC_\w+|LLM_\w+|REDIS_\w+|NT_\w+|MAX_\w+|MAX-CC|X-\w+|Z-OS|E-MAIL|T-\d+|D-\d+|D\+\d+)$"
 )
-# Words that follow "job" in a sentence written in capitals.
-# A word in capitals that did what only jobs do: it need not hold a digit.
+# What did what only jobs do: a word in capitals need not hold a digit, and one that holds a digit or "_" no capitals.
 _SUBJECT = re.compile(
-    r"(?<![A-Za-z0-9_@/.#$\\=&%-])(?P<name>[A-Z][A-Z-]{4,39})(?=\s+(?:"
-    r"terminou|falhou|abendou|rodou|executou|n[aã]o (?:rodou|iniciou|terminou|executou)|abortou|ended|failed|abended"
-    r"|finished|aborted|did not (?:run|start|finish)|didn't (?:run|start|finish)|termin[óo]|fall[óo]|abort[óo])\b)"
+    r"(?<![A-Za-z0-9_@/.#$\\=&%-])(?P<name>[A-Z][A-Z-]{4,39}|(?=[a-z-]*[0-9_])[a-z][a-z0-9_-]{3,39})(?=\s+(?:"
+    r"terminou|falhou|abendou|rodou|executou|n[aã]o (?:rodou|iniciou|terminou|executou)|abortou"
+    r"|ended|failed|abended|finished|aborted|did(?: not|n't) (?:run|start|finish)|termin[óo]|fall[óo]|abort[óo])\b)"
 )
+# Words in capitals that are no names: in a sentence that is shouted, and products, states and environments.
 _PLAIN_WORDS = frozenset(
     """
     ABEND ABENDADO ABENDED ABENDOU AGENT AGENTE AGENTES AND ANDA AS ATRASADO ATRASOU AWS BANCO BATCH BATCHMAN
@@ -121,6 +123,7 @@ def extract_entities(message: str) -> Entities:
     found.return_codes = list(find_return_codes(text.rest))
     _take_times(text, found)
     _take_other_words(text)
+    _take_named_before(text, found)
     text.rest = _cued(text, _STREAM_WORDS, found.streams)
     text.rest = _cued(text, _STATION_WORDS, found.workstations)
     text.rest = _cued_folders(text, found)
@@ -189,6 +192,15 @@ def _take_times(text: _Text, found: _Found) -> None:
     for match in _TIMES.finditer(text.rest):
         found.times.append((match.start(), match[0].strip()))
         text.blank(match.start(), match.end())
+
+
+def _take_named_before(text: _Text, found: _Found) -> None:
+    """English also puts the name first: "the NIGHTLY_UK schedule", "our LNX01 agent"."""
+    for pattern, into in ((_STREAM_AFTER, found.streams), (_STATION_AFTER, found.workstations)):
+        for match in pattern.finditer(text.rest):
+            if _is_name(match["name"], quoted=False, shouted=text.is_shouted):
+                into.append((match.start("name"), match["name"]))
+                text.blank(match.start("name"), match.end())
 
 
 def _take_other_words(text: _Text) -> None:
@@ -262,7 +274,8 @@ def _cued_folders(text: _Text, found: _Found) -> str:
 
 def _take_subjects(text: _Text, found: _Found) -> None:
     for match in _SUBJECT.finditer(text.rest) if not text.is_shouted else ():
-        if match["name"] not in _PLAIN_WORDS and not find_abends(match["name"]):
+        name = match["name"].upper()
+        if name not in _PLAIN_WORDS and not _NOT_JOBS.match(name):
             found.jobs.append((match.start(), match["name"].rstrip("-")))
             text.blank(match.start(), match.end())
 
