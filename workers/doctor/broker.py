@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
+import redis
 from redis.exceptions import ResponseError
 
 from orchestrator.store.connection import connect, store_errors
@@ -17,6 +19,8 @@ from workers.doctor.finding import Finding, Verdict
 OLDEST = (6, 2)
 """The oldest version that the scripts and Celery's queues were tried on."""
 NEARLY_FULL = 0.9
+PINGS = 5
+"""The fastest counts: the other checks share this process with them."""
 
 
 def check_redis(around: Surroundings) -> Check:
@@ -26,39 +30,44 @@ def check_redis(around: Surroundings) -> Check:
         settings = around.settings()
         where = describe_url(settings.redis_url)
 
-        def read() -> Mapping[str, Any] | None:
+        def read() -> tuple[Mapping[str, Any] | None, float]:
             client = connect(settings)
             try:
                 with store_errors():
-                    client.ping()
+                    ping_ms = min(_ping_ms(client) for _ in range(PINGS))
                     try:
-                        info: Mapping[str, Any] = client.info()
+                        return client.info(), ping_ms
                     except ResponseError:
-                        return None  # a user that may not run INFO
-                    return info
+                        return None, ping_ms  # a user that may not run INFO
             finally:
                 client.close()
 
-        info = await asyncio.to_thread(read)
+        info, ping_ms = await asyncio.to_thread(read)
         if info is None:
             verdict = Verdict()
             verdict.warn(
                 around.text("redis.no_info", where=where), around.text("fix.redis_info"), reason="not_permitted"
             )
-            return verdict.finding(where=where)
-        return judge_server(info, where, around)
+            return verdict.finding(where=where, ping_ms=ping_ms)
+        return judge_server(info, where, around, ping_ms=ping_ms)
 
     return Check("redis", examine, needs_store=True)
 
 
-def judge_server(info: Mapping[str, Any], where: str, around: Surroundings) -> Finding:
+def _ping_ms(client: redis.Redis) -> float:
+    started = time.monotonic()
+    client.ping()
+    return round((time.monotonic() - started) * 1_000, 2)
+
+
+def judge_server(info: Mapping[str, Any], where: str, around: Surroundings, *, ping_ms: float) -> Finding:
     """What Redis's INFO says, judged. Pure."""
     text, verdict = around.text, Verdict()
     version = str(info.get("redis_version", "?"))
     policy = str(info.get("maxmemory_policy", "?"))
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
-    verdict.note(text("redis.found", name=name, version=version, where=where))
+    verdict.note(text("redis.found", name=name, version=version, where=where, ping_ms=ping_ms))
     _judge_policy(verdict, policy, limit, around)
     has_aof = bool(info.get("aof_enabled"))
     verdict.note(text("redis.aof_on" if has_aof else "redis.aof_off"))
@@ -77,7 +86,13 @@ def judge_server(info: Mapping[str, Any], where: str, around: Surroundings) -> F
     if _numbers(version) < OLDEST:
         verdict.warn(text("redis.old"), text("fix.redis_old"), reason="old_version")
     return verdict.finding(
-        where=where, version=version, maxmemory=limit, maxmemory_policy=policy, used_memory=used, aof=has_aof
+        ping_ms=ping_ms,
+        where=where,
+        version=version,
+        maxmemory=limit,
+        maxmemory_policy=policy,
+        used_memory=used,
+        aof=has_aof,
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -53,11 +55,19 @@ async def _bounded(check: Check, around: Surroundings) -> Finding:
     except StoreUnreachable as error:
         return Finding(Status.ERROR, _unreachable(error, around), text("fix.redis_unreachable"), UNREACHABLE)
     except TroubleshootError as error:
-        return Finding(Status.ERROR, around.scrub(str(error)), text("fix.unexpected"), error.reason)
-    except Exception as error:  # border: one check that breaks must not take the others along
-        _LOGGER.exception("doctor_check_failed check=%s", check.name)
-        found = text("any.unexpected", kind=type(error).__name__)
-        return Finding(Status.ERROR, found, text("fix.unexpected"), "unexpected")
+        return Finding(Status.ERROR, around.scrub(str(error)), text("fix.as_named"), error.reason)
+    except Exception as error:  # noqa: BLE001  # border: one check that breaks must not take the others along
+        kind, at = type(error).__name__, _place(error)
+        # Its message stays out: nobody has looked whether it holds a secret.
+        _LOGGER.warning("doctor_check_failed check=%s error=%s at=%s", check.name, kind, at)
+        found = text("any.unexpected", kind=kind)
+        return Finding(Status.ERROR, found, text("fix.unexpected"), "unexpected", {"error": kind, "at": at})
+
+
+def _place(error: BaseException) -> str:
+    """File and line where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
 
 def _unreachable(error: StoreUnreachable, around: Surroundings) -> str:

@@ -104,6 +104,9 @@ def _age_days(updated_at: str | None, now: datetime) -> int | None:
 
 def _unavailable(error: KnowledgeError, settings: KnowledgeSettings, around: Surroundings) -> Finding:
     text = around.text
+    if error.reason == "knowledge_timeout" and settings.path is None and settings.database_url is None:
+        # Reading that index takes milliseconds: what was waited for is its making, which goes on.
+        return Finding(Status.WARNING, text("knowledge.building"), text("fix.knowledge_building"), error.reason)
     if error.reason == "knowledge_timeout":
         found = text("knowledge.timeout", seconds=around.call_seconds)
         return Finding(Status.ERROR, found, text("fix.knowledge_timeout"), error.reason)

@@ -9,10 +9,11 @@ FIXES: dict[str, tuple[str, str, str]] = {
         "Pruebe --timeout 10; si no ayuda, revise el otro lado.",
     ),
     "fix.unexpected": (
-        "Run it again with RESYNC_LOG_LEVEL=DEBUG and report what it says.",
-        "Execute de novo com RESYNC_LOG_LEVEL=DEBUG e relate o que aparecer.",
-        "Ejecute de nuevo con RESYNC_LOG_LEVEL=DEBUG e informe de lo que diga.",
+        "Run it again with --json and report what the facts of this check say.",
+        "Execute de novo com --json e relate o que dizem os facts deste item.",
+        "Ejecute de nuevo con --json e informe de lo que dicen los facts de este ítem.",
     ),
+    "fix.as_named": ("Correct what is named.", "Corrija o que é citado.", "Corrija lo que se cita."),
     "fix.configuration": (
         "Correct the variable that is named.",
         "Corrija a variável citada.",

@@ -39,6 +39,11 @@ FIXES_OUTSIDE: dict[str, tuple[str, str, str]] = {
         "Verifique a carga do banco; docs/retrieval.md cita o índice de que o texto completo precisa.",
         "Compruebe la carga de la base; docs/retrieval.md cita el índice que necesita el texto completo.",
     ),
+    "fix.knowledge_building": (
+        "Run it again in a moment, or with --timeout 20.",
+        "Execute de novo daqui a pouco, ou com --timeout 20.",
+        "Ejecute de nuevo dentro de un momento, o con --timeout 20.",
+    ),
     "fix.knowledge_no_table": (
         "Let RESYNC_KNOWLEDGE_DATABASE_URL name the app's database.",
         "Aponte RESYNC_KNOWLEDGE_DATABASE_URL para o banco do app.",

@@ -42,7 +42,11 @@ FOUND: dict[str, tuple[str, str, str]] = {
         "o Redis em {where} não respondeu em {seconds:g} s (RESYNC_REDIS_TIMEOUT_SECONDS)",
         "Redis en {where} no respondió en {seconds:g} s (RESYNC_REDIS_TIMEOUT_SECONDS)",
     ),
-    "redis.found": ("{name} {version} at {where}", "{name} {version} em {where}", "{name} {version} en {where}"),
+    "redis.found": (
+        "{name} {version} at {where}, answers in {ping_ms:.1f} ms",
+        "{name} {version} em {where}, responde em {ping_ms:.1f} ms",
+        "{name} {version} en {where}, responde en {ping_ms:.1f} ms",
+    ),
     "redis.no_info": (
         "{where} answers, but its user may not run INFO: the settings were not seen",
         "{where} responde, mas o usuário não pode executar INFO: a configuração não foi vista",

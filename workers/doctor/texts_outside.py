@@ -10,9 +10,9 @@ FOUND_OUTSIDE: dict[str, tuple[str, str, str]] = {
         "ninguna instancia de TWS configurada aquí: sin ella las respuestas tienen poca confianza",
     ),
     "tws.found": (
-        "{where} version {version}; signed in {how}; {jobs} jobs in the plan",
-        "{where} versão {version}; autenticado {how}; {jobs} jobs no plano",
-        "{where} versión {version}; autenticado {how}; {jobs} jobs en el plan",
+        "{where} version {version}; signed in {how}; jobs in the plan: {jobs}; answers in {answer_ms:.0f} ms",
+        "{where} versão {version}; autenticado {how}; jobs no plano: {jobs}; responde em {answer_ms:.0f} ms",
+        "{where} versión {version}; autenticado {how}; jobs en el plan: {jobs}; responde en {answer_ms:.0f} ms",
     ),
     "tws.as_user": ("as {user}", "como {user}", "como {user}"),
     "tws.as_token": ("with a token", "com um token", "con un token"),
@@ -94,6 +94,11 @@ FOUND_OUTSIDE: dict[str, tuple[str, str, str]] = {
         "a base de conhecimento não respondeu em {seconds:.1f} s",
         "la base de conocimiento no respondió en {seconds:.1f} s",
     ),
+    "knowledge.building": (
+        "the index of the shipped runbooks is still being built (the first time only)",
+        "o índice dos runbooks incluídos ainda está sendo construído (só na primeira vez)",
+        "el índice de los runbooks incluidos todavía se está construyendo (solo la primera vez)",
+    ),
     "knowledge.no_table": (
         "PostgreSQL answers, but the table document_embeddings is not there",
         "o PostgreSQL responde, mas a tabela document_embeddings não existe",
@@ -148,9 +153,9 @@ FOUND_OUTSIDE: dict[str, tuple[str, str, str]] = {
     "embeddings.failed": ("{where}: {detail}", "{where}: {detail}", "{where}: {detail}"),
     # log cache
     "log_cache.found": (
-        "{where}: {app_errors} error lists and {app_history} histories of the app, {own_jobs} jobs of our own",
-        "{where}: {app_errors} listas de erros e {app_history} históricos do app, {own_jobs} jobs próprios",
-        "{where}: {app_errors} listas de errores y {app_history} historiales de la app, {own_jobs} jobs propios",
+        "{where}: of the app {app_errors} (errors) and {app_history} (histories), jobs in our own cache {own_jobs}",
+        "{where}: do app {app_errors} (erros) e {app_history} (históricos), jobs no cache próprio {own_jobs}",
+        "{where}: de la app {app_errors} (errores) y {app_history} (historiales), jobs en la caché propia {own_jobs}",
     ),
     "log_cache.empty": (
         "empty yet; finished runs fill it, and so does: resync-troubleshoot logs ingest FILE",

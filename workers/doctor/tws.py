@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -77,16 +78,20 @@ async def _ask(session: HwaSession, instance: TwsInstance, verify: str, around: 
     except NotFound:
         info = {}  # a gateway that passes the plan on and nothing else
     version = text_of(info.get("displayVersion")) or text_of(info.get("fullVersion"))
+    started = time.monotonic()
     page = await session.search_jobs(None, limit=1)
+    answer_ms = round((time.monotonic() - started) * 1_000, 1)
     jobs = page.count if page.count is not None else len(page.results)
     how = _authentication(instance)
     found = text(f"tws.as_{how}", user=instance.user or "")
-    verdict.note(text("tws.found", where=instance.where, version=version or "?", how=found, jobs=jobs))
+    verdict.note(
+        text("tws.found", where=instance.where, version=version or "?", how=found, jobs=jobs, answer_ms=answer_ms)
+    )
     if not jobs:
         verdict.warn(text("tws.empty"), text("fix.tws_empty"), reason="empty_plan")
     if urlsplit(instance.base_url).scheme == "https" and instance.verify is False:
         verdict.warn(text("tws.unverified"), text("fix.tws_unverified", verify=verify), reason="unverified")
-    return verdict.finding(where=instance.where, version=version, authentication=how, jobs=jobs)
+    return verdict.finding(where=instance.where, version=version, authentication=how, jobs=jobs, answer_ms=answer_ms)
 
 
 def _refused(error: HwaError, instance: TwsInstance, variable: Callable[[str], str], around: Surroundings) -> Finding:
