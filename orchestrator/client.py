@@ -165,10 +165,9 @@ class TroubleshootClient:
         if not events or not events[-1].type.is_terminal:
             return unreachable_report(run_id, events)
         try:
-            record = self._store.read(run_id)
+            return self._store.report(run_id) or cancelled_report(self._store.read(run_id))
         except StoreUnreachable:
             return unreachable_report(run_id, events)
-        return record.report or cancelled_report(record)
 
     def list(self, *, limit: int = 20) -> list[RunSummary]:
         """The newest runs first.

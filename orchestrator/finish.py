@@ -107,17 +107,18 @@ class Finisher:
             "sequential_equivalent_ms": data.sequential_equivalent_ms,
             "speedup_factor": data.speedup_factor,
         }
-        self._emit(run_id, token, EventType.AGGREGATED, aggregated)
-        refined, llm = None, None
-        if conclusion.draft is not None and conclusion.case is not None:
+        events = [(EventType.AGGREGATED, aggregated)]
+        if conclusion.draft is not None:
             draft = {
                 "text": conclusion.response,
                 "category": conclusion.draft.category,
                 "confidence": conclusion.draft.confidence,
             }
-            self._emit(run_id, token, EventType.DRAFT, draft)
-            if self._refiner is not None:
-                refined, llm = self._refine(conclusion.case, self._refiner, token, clock)
+            events.append((EventType.DRAFT, draft))
+        self._emit(run_id, token, *events)
+        refined, llm = None, None
+        if conclusion.case is not None and self._refiner is not None:
+            refined, llm = self._refine(conclusion.case, self._refiner, token, clock)
         return make_report(
             conclusion,
             by=self._by,
@@ -143,7 +144,7 @@ class Finisher:
                 self._wait(future, min(TOKEN_INTERVAL_SECONDS, bound.remaining()))
                 text = _drain(fragments)
                 if text:
-                    self._emit(case.run_id, token, EventType.TOKEN, {"text": text})
+                    self._emit(case.run_id, token, (EventType.TOKEN, {"text": text}))
                     renew = Deadline.after(RENEW_SECONDS)
                 elif renew.has_passed:
                     self._renew(case.run_id, token)
@@ -152,7 +153,7 @@ class Finisher:
                 return None, {"failed": "timeout"}
             text = _drain(fragments)
             if text:
-                self._emit(case.run_id, token, EventType.TOKEN, {"text": text})
+                self._emit(case.run_id, token, (EventType.TOKEN, {"text": text}))
             synthesis = future.result()
         except SynthesisFailed as error:
             _LOGGER.warning("synthesis_failed run_id=%s reason=%s", case.run_id, error.reason)
@@ -173,8 +174,8 @@ class Finisher:
         except FutureTimeoutError:
             return
 
-    def _emit(self, run_id: str, token: str, event: EventType, data: dict[str, Any]) -> None:
-        if not self._store.emit(run_id, token, event, data):
+    def _emit(self, run_id: str, token: str, *events: tuple[EventType, dict[str, Any]]) -> None:
+        if not self._store.emit(run_id, token, *events):
             raise LeaseLost
 
     def _renew(self, run_id: str, token: str) -> None:

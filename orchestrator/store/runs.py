@@ -216,12 +216,17 @@ class RunStore:
 
     def renew(self, run_id: str, token: str) -> bool:
         """Keep the finish lease; False when it is gone and nothing more may be written."""
-        return self._fenced(run_id, token, "", "", keep="")
+        return self._fenced(run_id, token, [])
 
-    def emit(self, run_id: str, token: str, event: EventType, data: dict[str, Any]) -> bool:
-        """Append an event of the lease holder (and renew the lease); False when the lease is gone."""
-        keep = "draft" if event is EventType.DRAFT else ""
-        return self._fenced(run_id, token, event, _dumps(data), keep=keep)
+    def emit(self, run_id: str, token: str, *events: tuple[EventType, dict[str, Any]]) -> bool:
+        """Append events of the lease holder (and renew the lease); False when the lease is gone.
+
+        The last draft is kept in the run as well.
+        """
+        told: list[str | int] = []
+        for kind, data in events:
+            told += [kind, _dumps(data), "draft" if kind is EventType.DRAFT else ""]
+        return self._fenced(run_id, token, told)
 
     def commit(self, report: Report, *, token: str, seen_received: int) -> str:
         """Close the run with its report: ``ok``, ``closed``, ``refused`` (not the holder, not yet the deadline) or
@@ -306,6 +311,17 @@ class RunStore:
             raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
         return to_record(run_id, seconds * 1000 + micros // 1000, fields)
 
+    def report(self, run_id: str) -> Report | None:
+        """The report of a run that has one.
+
+        Raises RunNotFound.
+        """
+        with store_errors():
+            state, report = self._client.hmget(self.keys.run(run_id), ["state", "report"])
+        if state is None:
+            raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+        return Report.model_validate_json(report) if report else None
+
     def state(self, run_id: str) -> tuple[RunState, int]:
         """State and milliseconds to the deadline, cheaply.
 
@@ -335,13 +351,13 @@ class RunStore:
         with store_errors():
             return int(self._client.llen(f"{self.keys.broker_prefix}{queue}"))
 
-    def _fenced(self, run_id: str, token: str, kind: str, data: str, *, keep: str) -> bool:
+    def _fenced(self, run_id: str, token: str, events: list[str | int]) -> bool:
         keys = self.keys
         reply = self._run(
             "fenced",
             run_id,
             [keys.run(run_id), keys.events(run_id), keys.wakeups],
-            [run_id, token, FINISH_LEASE_MS, kind, data, keep],
+            [run_id, token, FINISH_LEASE_MS, *events],
         )
         return bool(reply[0] == "ok")
 

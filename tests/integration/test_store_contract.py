@@ -319,10 +319,10 @@ def test_a_lost_lease_can_write_nothing_more(bench: Bench) -> None:
     assert record.attempt == 2
     before = bench.all_events()
     assert not bench.store.renew(RUN, "old")
-    assert not bench.store.emit(RUN, "old", EventType.TOKEN, {"text": "x"})
+    assert not bench.store.emit(RUN, "old", (EventType.TOKEN, {"text": "x"}))
     assert bench.store.commit(a_report(), token="old", seen_received=4) == "refused"
     assert bench.all_events() == before
-    assert bench.store.emit(RUN, "new", EventType.DRAFT, {"text": "y"})
+    assert bench.store.emit(RUN, "new", (EventType.DRAFT, {"text": "y"}))
     assert bench.store.commit(a_report(), token="new", seen_received=4) == "ok"
     assert [event.attempt for event in bench.all_events()][-3:] == [2, 2, 2]
 
@@ -335,7 +335,7 @@ def test_a_commit_closes_the_run_for_good(bench: Bench) -> None:
     assert bench.store.commit(a_report(), token="f1", seen_received=4) == "ok"  # a lost reply, sent again
     assert bench.store.commit(a_report(), token="f2", seen_received=4) == "closed"
     assert not bench.store.cancel(RUN, by="test")
-    assert not bench.store.emit(RUN, "f1", EventType.TOKEN, {"text": "x"})
+    assert not bench.store.emit(RUN, "f1", (EventType.TOKEN, {"text": "x"}))
     assert bench.store.lease(RUN, "f3", by="x") == "closed"
     record = bench.store.read(RUN)
     assert (record.state, record.outcome) == (RunState.DONE, RunOutcome.COMPLETE)
@@ -395,7 +395,7 @@ def test_a_reader_resumed_from_any_event_sees_the_same_rest(bench: Bench) -> Non
     ready(bench)
     bench.leased()
     for number in range(5):
-        bench.store.emit(RUN, "f1", EventType.TOKEN, {"text": f"parte {number}"})
+        bench.store.emit(RUN, "f1", (EventType.TOKEN, {"text": f"parte {number}"}))
     bench.store.commit(a_report(), token="f1", seen_received=4)
     events = bench.all_events()
     assert len(events) == 17
@@ -434,7 +434,7 @@ def test_a_stream_is_cut_at_its_limit_and_says_so(bench: Bench) -> None:
     bench.plant(event_limit=14)
     bench.leased()
     for number in range(10):
-        assert bench.store.emit(RUN, "f1", EventType.TOKEN, {"text": str(number)})
+        assert bench.store.emit(RUN, "f1", (EventType.TOKEN, {"text": str(number)}))
     bench.store.commit(a_report(), token="f1", seen_received=4)
     events = bench.all_events()
     assert len(events) == 14
