@@ -119,7 +119,8 @@ class PostgresSearch:
         codes, words = sql.codes_query(self._query), sql.words_query(self._query)
         if codes is None and words is None:
             return ()
-        parameters = {"collection": self._collection, "codes": codes, "words": words}
+        matching = " | ".join(part for part in (codes, words) if part)
+        parameters = {"collection": self._collection, "any": matching, "codes": codes, "words": words}
         remaining = stop_at - time.monotonic()
         try:
             async with connection.transaction():  # a savepoint

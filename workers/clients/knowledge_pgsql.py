@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from workers.knowledge.analysis import words
+from workers.knowledge.analysis import stems, words
 from workers.knowledge.query import KnowledgeQuery
 
 TABLE = "document_embeddings"
@@ -26,17 +26,20 @@ FROM pg_attribute WHERE attrelid = to_regclass('{TABLE}') AND attnum > 0 AND NOT
 """  # noqa: S608  # constants of this file, here and below
 
 FULL_TEXT = f"""
-SELECT document_id::text, chunk_id, content, metadata, count(*) OVER () AS matched
-FROM (
-    SELECT document_id, chunk_id, content, metadata, {TEXT_VECTOR} AS lexemes,
-           to_tsquery('simple', %(codes)s) AS codes, to_tsquery('simple', %(words)s) AS words
-    FROM {TABLE} WHERE collection_name = %(collection)s
-) AS passage
-WHERE lexemes @@ codes OR lexemes @@ words
-ORDER BY coalesce(8 * ts_rank(lexemes, codes), 0) + coalesce(ts_rank(lexemes, words, 1), 0) DESC,
-         document_id, chunk_id
-LIMIT {CANDIDATES}
+WITH matched AS MATERIALIZED (
+    SELECT id, {TEXT_VECTOR} AS lexemes
+    FROM {TABLE}
+    WHERE collection_name = %(collection)s AND {TEXT_VECTOR} @@ to_tsquery('simple', %(any)s)
+), best AS (
+    SELECT id, count(*) OVER () AS matched,
+           coalesce(8 * ts_rank(lexemes, to_tsquery('simple', %(codes)s)), 0)
+           + coalesce(ts_rank(lexemes, to_tsquery('simple', %(words)s), 1), 0) AS rank
+    FROM matched ORDER BY rank DESC, id LIMIT {CANDIDATES}
+)
+SELECT passage.document_id::text, passage.chunk_id, passage.content, passage.metadata, best.matched
+FROM best JOIN {TABLE} AS passage USING (id) ORDER BY best.rank DESC, passage.id
 """  # noqa: S608
+# The vector is computed once for each match: it is what a search costs, some 0.1 ms a passage.
 
 NEIGHBOURHOOD = f"""
 SELECT DISTINCT passage.document_id::text, passage.chunk_id, passage.content, passage.metadata
@@ -49,6 +52,11 @@ JOIN {TABLE} AS passage
 
 COUNT = f"SELECT count(*) FROM {TABLE} WHERE collection_name = %(collection)s"  # noqa: S608
 
+_EVERYWHERE = frozenset(
+    stem for word in ("job", "jobs", "falhou", "falha", "failed", "failure", "erro", "error", "abend", "tws")
+    for stem in stems(word)
+)  # fmt: skip
+"""Words of nearly every question and passage: matching them would read and rank the whole collection."""
 _VECTOR_TYPE = re.compile(r"^(?:\w+\.)?(vector|halfvec)\((\d+)\)$")
 
 
@@ -94,8 +102,11 @@ def vector_literal(vector: Sequence[float]) -> str:
 
 def words_query(query: KnowledgeQuery) -> str | None:
     """A tsquery of the question's words, any of them; long stems match what begins with them. None without words."""
+    telling = [concept for concept in query.concepts if _EVERYWHERE.isdisjoint(concept.own)]
     phrases = dict.fromkeys(
-        phrase for concept in query.concepts for phrase in (*((stem,) for stem in concept.own), *concept.others)
+        phrase
+        for concept in telling or query.concepts
+        for phrase in (*((stem,) for stem in concept.own), *concept.others)
     )
     return " | ".join(f"({' & '.join(map(_lexeme, phrase))})" for phrase in phrases) or None
 
