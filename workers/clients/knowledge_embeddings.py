@@ -38,26 +38,33 @@ class _Answer(BaseModel):
 
 
 class EmbeddingClient:
-    """One endpoint and model. Connections are kept for the life of the object."""
+    """One endpoint and model. Connections are made on first use and kept until ``close``."""
 
     def __init__(
         self,
         endpoint: str,
         model: str,
         api_key: SecretStr | None = None,
-        *,
-        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         """``endpoint`` is the API's base, such as ``https://host/v1``, or the full path that ends in /embeddings."""
         base = endpoint.rstrip("/")
         self.model = model
         self._url = base if base.endswith("/embeddings") else f"{base}/embeddings"
-        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key.get_secret_value()}"}
-        self._http = httpx2.AsyncClient(headers=headers, transport=transport)
+        self._api_key = api_key
+        self._http: httpx2.AsyncClient | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        client, self._http = self._http, None
+        if client is not None:
+            await client.aclose()
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            key = self._api_key
+            headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+            self._http = httpx2.AsyncClient(headers=headers)
+        return self._http
 
     async def embed(self, texts: Sequence[str], *, timeout_seconds: float) -> list[list[float]]:
         """One vector per text, in order; one request. Raises EmbeddingError within ``timeout_seconds``."""
@@ -68,7 +75,7 @@ class EmbeddingClient:
         }
         try:
             async with asyncio.timeout(timeout_seconds):
-                response = await self._http.post(self._url, json=body, timeout=timeout_seconds)
+                response = await self._client().post(self._url, json=body, timeout=timeout_seconds)
         except TimeoutError:
             raise EmbeddingError(f"no answer within {timeout_seconds:g} s") from None
         except httpx2.TimeoutException:
