@@ -16,10 +16,10 @@ _IM = _I | _M
 # Up to the END line when it is there; a block cut in the middle ends with its base64 text.
 PRIVATE_KEY = re.compile(
     r"(?P<begin>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)"
-    r"(?:(?:[^-]|-(?!----)){0,20000}+(?P<end>-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)"
-    r"|\[REDACTED\]|(?:(?:\s|\\[nr]){0,8}[A-Za-z0-9+/=]{16,}+){1,400}+|)"
+    r"(?:(?>(?:[^-]|-(?!----)){0,20000})(?P<end>-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)"
+    r"|\[REDACTED\]|(?>(?:(?:\s|\\[nr]){0,8}[A-Za-z0-9+/=]{16,}+){1,400})|)"
 )
-PUTTY_KEY = re.compile(r"(?P<head>Private-Lines: \d{1,5})(?:\r?\n[A-Za-z0-9+/=]{4,}+)++")
+PUTTY_KEY = re.compile(r"(?P<head>Private-Lines: \d{1,5})(?>(?:\r?\n[A-Za-z0-9+/=]{4,}+)+)")
 
 # Everything before the last @ of the authority: a user name can be a token too.
 URL_USERINFO = re.compile(r"://[^\s/?#\"'<>@]{1,512}(?:@[^\s/?#\"'<>@]{1,256}){0,4}@")
@@ -97,14 +97,14 @@ SECRET_KEY = re.compile(
     _I,
 )
 
-_DQ = r'"(?:[^"\\\r\n]|\\[^\r\n])*+"?'
-_SQ = r"'(?:[^'\\\r\n]|\\[^\r\n])*+'?"
-_ESCAPED = r"\\{1,8}[\"'](?:(?!\\{1,8}[\"'])[^\r\n])*+(?:\\{1,8}[\"'])?"
+_DQ = r'"(?>(?:[^"\\\r\n]|\\[^\r\n])*)"?'
+_SQ = r"'(?>(?:[^'\\\r\n]|\\[^\r\n])*)'?"
+_ESCAPED = r"\\{1,8}[\"'](?>(?:(?!\\{1,8}[\"'])[^\r\n])*)(?:\\{1,8}[\"'])?"
 # A comma, semicolon or ampersand ends the value only where something like a next key follows.
 _PLAIN = (
-    r"(?:\[REDACTED\]|\{\{[^{}\r\n]{1,80}\}\}|[^\s\"'<,;&\\]|[,&](?![\s\"']|$|[\w.-]{1,40}[=:(]|-)"
+    r"(?>(?:\[REDACTED\]|\{\{[^{}\r\n]{1,80}\}\}|[^\s\"'<,;&\\]|[,&](?![\s\"']|$|[\w.-]{1,40}[=:(]|-)"
     r"|;(?![\s\"']|$|[\w .-]{1,40}[=:]|-)|[\"'](?=[\w$!@#%])|<(?![/A-Za-z])"
-    r"|\\(?![\"'rnt]))++"
+    r"|\\(?![\"'rnt]))+)"
 )
 _VALUE = rf"(?P<value>{_ESCAPED}|{_DQ}|{_SQ}|{_PLAIN})"
 OPENING_QUOTE = re.compile(r"\\{0,8}[\"']")
@@ -129,7 +129,7 @@ PASSPHRASE = re.compile(
 YAML_HINT = re.compile(r":[ \t]{0,8}[|>][-+]?[ \t]{0,8}\r?\n")
 YAML_BLOCK = re.compile(
     rf"(?P<head>{_KEY}{_SUFFIX}[ \t]*:[ \t]*[|>][-+]?[ \t]*\r?\n)(?P<indent>[ \t]{{1,40}})[^\r\n]++"
-    r"(?:\r?\n(?P=indent)[^\r\n]++)*+",
+    r"(?>(?:\r?\n(?P=indent)[^\r\n]++)*)",
     _I,
 )
 # <property name="password" value="x"/>, <entry key="senha">x</entry>
