@@ -279,6 +279,22 @@ def test_the_first_search_builds_the_index_in_a_thread(tmp_path: Path) -> None:
     assert calls[0] != threading.main_thread().name
 
 
+def test_a_cleaned_cache_is_built_again_under_a_running_base(tmp_path: Path) -> None:
+    """When the cache is removed while a worker runs, the next search builds it again."""
+
+    async def run() -> SearchResult:
+        base = SqliteKnowledgeBase(lambda: shipped_index(environment(tmp_path)))
+        try:
+            await base.search(build_query("S0C7"), limit=1, timeout_seconds=30)
+            for path in cache_folder(environment(tmp_path)).iterdir():
+                path.unlink()
+            return await base.search(build_query("S0C7"), limit=1, timeout_seconds=30)
+        finally:
+            await base.close()
+
+    assert asyncio.run(run()).hits[0].title.startswith("S0C7")
+
+
 def test_stats_name_the_file_and_the_languages(tmp_path: Path) -> None:
     """Documents are counted by language, with the time of the last change."""
 

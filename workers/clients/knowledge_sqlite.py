@@ -95,12 +95,16 @@ class SqliteKnowledgeBase:
         return await self._run(lambda db, path: _stats(db, path, model), time.monotonic() + timeout_seconds)
 
     async def _file(self) -> Path:
-        if self._ready is None:
+        """The index file; one that is built here is built again when someone has cleaned the cache."""
+        if callable(self._path) and not self._is_there():
             async with self._building:
-                if self._ready is None:
-                    assert callable(self._path)  # noqa: S101  # a Path would have been ready
+                if not self._is_there():
                     self._ready = await asyncio.get_running_loop().run_in_executor(self._threads, self._path)
+        assert self._ready is not None  # noqa: S101  # given, or built above
         return self._ready
+
+    def _is_there(self) -> bool:
+        return self._ready is not None and self._ready.exists()
 
     async def _run(self, work: Callable[[sqlite3.Connection, Path], Result], stop_at: float) -> Result:
         """Run ``work`` in a thread with a connection of its own, stopped at ``stop_at`` or when cancelled."""
