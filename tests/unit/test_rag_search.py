@@ -74,6 +74,15 @@ def test_a_question_about_s0c7_finds_its_runbook_in_the_users_language(tmp_path:
     assert "Solução" in portuguese.evidence[0].text
 
 
+def test_a_page_is_shown_in_the_users_language_whatever_words_found_it(tmp_path: Path) -> None:
+    """English words in a Portuguese question find the page, and its Portuguese translation is shown, once."""
+    (result,) = fetch_shipped(tmp_path, make_request("workstation unlinked, disconnected, link down"))
+    pages = [item.where.partition("#")[0] for item in result.evidence]
+    assert "runbooks/pt/agent-unlinked.md" in pages
+    assert all(page.startswith("runbooks/pt/") for page in pages)
+    assert len(pages) == len(set(pages))
+
+
 def test_a_question_about_nothing_known_is_no_data(tmp_path: Path) -> None:
     """A question outside of the domain is answered with no_data, not with the least bad page."""
     (result,) = fetch_shipped(tmp_path, make_request("qual a receita do bolo de cenoura da minha avó"))

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS chunk (
     text TEXT NOT NULL,
     codes TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS document_twin ON document (twin, language);
 CREATE INDEX IF NOT EXISTS chunk_document ON chunk (document_id, ordinal);
 CREATE TABLE IF NOT EXISTS embedding (
     chunk_id INTEGER PRIMARY KEY REFERENCES chunk (id) ON DELETE CASCADE,

@@ -100,9 +100,23 @@ class SqliteSearch:
         row = self._db.execute("SELECT document_id FROM chunk WHERE id = ?", (chunk_id,)).fetchone()
         if row is None:
             return None
-        shown, title, language, twin = self._document(row[0])
-        ids, chunks = self._document_chunks(row[0])
-        return Window(shown, title, language, twin, ids, chunks, ids.index(chunk_id))
+        position = self._document_chunks(row[0])[0].index(chunk_id)
+        document_id = self._translation(row[0])
+        shown, title, language, twin = self._document(document_id)
+        ids, chunks = self._document_chunks(document_id)
+        # Translations are cut alike, give or take a paragraph, and the passage takes in the neighbours.
+        return Window(shown, title, language, twin, ids, chunks, min(position, len(ids) - 1))
+
+    def _translation(self, document_id: int) -> int:
+        """The same page in the question's language where there is one, else the page itself."""
+        _, _, language, twin = self._document(document_id)
+        if not twin or language == self._query.language:
+            return document_id
+        row = self._db.execute(
+            "SELECT id FROM document WHERE twin = ? AND language = ? AND id IN (SELECT document_id FROM chunk)",
+            (twin, self._query.language),
+        ).fetchone()
+        return document_id if row is None else int(row[0])
 
     def _document(self, document_id: int) -> tuple[str, str, str, str]:
         if document_id not in self._documents:

@@ -82,7 +82,8 @@ def _passages(
             home.score += _NEIGHBOUR_FACTOR * scores[key]
             continue
         window = window_of(key)
-        if window is None:
+        # The window may be that of a translation, which may be here already.
+        if window is None or window.keys[window.position] in homes:
             continue
         candidate = _candidate(window, scores[key])
         candidates.append(candidate)
