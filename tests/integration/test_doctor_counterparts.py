@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -15,6 +16,7 @@ import trustme
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
+from workers.clients.knowledge_embeddings import EMBED_SECONDS
 from workers.clients.knowledge_folder import index_folder
 from workers.clients.knowledge_index import KnowledgeIndex
 from workers.simulator.faults import Fault
@@ -49,6 +51,7 @@ class Scripted:
     body: bytes = b"{}"
     key: str | None = None
     """Callers without this bearer token get 401."""
+    delay_seconds: float = 0.0
     authorizations: list[str | None] = field(default_factory=list)
     url: str = ""
 
@@ -63,6 +66,7 @@ def scripted() -> Iterator[Scripted]:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
             given = self.headers.get("Authorization")
             script.authorizations.append(given)
+            time.sleep(script.delay_seconds)
             let_in = script.key is None or given == f"Bearer {script.key}"
             # A rude server repeats the key it was given.
             body = script.body if let_in else json.dumps({"error": f"bad credentials {given}"}).encode()
@@ -235,6 +239,14 @@ def test_an_embedding_endpoint(doctor: Doctor, scripted: Scripted, tmp_path: Pat
     assert "planted" not in text + wrong
 
 
+def test_an_embedding_endpoint_that_is_too_slow_for_a_question(doctor: Doctor, scripted: Scripted) -> None:
+    """An endpoint that answers later than a search waits for it is a warning: it would never be used."""
+    scripted.body = json.dumps({"data": [{"index": 0, "embedding": [1.0]}]}).encode()
+    scripted.delay_seconds = EMBED_SECONDS + 0.1
+    code, checks, _ = doctor("embeddings", seconds=10, RESYNC_EMBEDDING_ENDPOINT=scripted.url)
+    assert (code, checks["embeddings"]["reason"]) == (0, "slow")
+
+
 def test_a_postgres_that_is_away(doctor: Doctor) -> None:
     """Nothing listens: the variable is named, the password is not shown."""
     url = "postgresql://app:planted-pg@127.0.0.1:1/app"
@@ -359,9 +371,8 @@ def test_no_planted_secret_reaches_the_output(capsys: pytest.CaptureFixture[str]
         "LLM_MODEL": "m",
         "LLM_API_KEY": "planted-10",
     }
-    for args in ([], ["--json"]):
-        for language in ("C", "pt_BR.UTF-8", "es_ES.UTF-8"):
-            assert run(["doctor", "--timeout", "2", *args], CliContext(secrets | {"LANG": language})) == 5
-            out, err = capsys.readouterr()
-            assert out.count("127.0.0.1") > 3
-            assert "planted" not in out + err
+    for args, language in (([], "pt_BR.UTF-8"), (["--json"], "C")):
+        assert run(["doctor", "--timeout", "2", *args], CliContext(secrets | {"LANG": language})) == 5
+        out, err = capsys.readouterr()
+        assert out.count("127.0.0.1") > 3
+        assert "planted" not in out + err

@@ -22,7 +22,7 @@ from workers.simulator.hwa import HwaSimulator
 from workers.simulator.scenarios import get_scenario
 
 PREFIX = "resync:troubleshoot:"
-STORE_CHECKS = ("redis", "keys", "workers", "queues", "watchers", "log_cache")
+STORE_CHECKS = ("redis", "keys", "workers", "queues", "watchers", "instances", "log_cache")
 
 
 @dataclass
@@ -216,6 +216,24 @@ def test_watchers_and_overdue_wake_ups_are_read(doctor: Doctor, settings: Settin
         client.zadd(keys.wakeups, {"run-00000001|total": time.time() * 1_000 - 60_000})
         said = doctor(*only("watchers"), REDIS_URL=redis_url)
     assert (said.checks["watchers"]["reason"], said.checks["watchers"]["facts"]["overdue"]) == ("overdue", 1)
+
+
+def test_instances_that_no_worker_knows_are_told(doctor: Doctor, settings: Settings, redis_url: str) -> None:
+    """An instance configured here that the workers did not announce would be refused at submit: a warning."""
+    environ = {"REDIS_URL": redis_url, "TWS_BASE_URL": "http://127.0.0.1:1", "TWS_DEFAULT_INSTANCE": "PROD"}
+    said = doctor(*only("instances"), **environ)
+    assert (said.code, said.status("instances")) == (0, "off")
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        presence = Presence(client, Keys(settings.key_prefix))
+        presence.announce(instances=["TEST"])
+        said = doctor(*only("instances"), **environ)
+        assert said.checks["instances"]["reason"] == "instance_unknown"
+        assert "PROD" in said.checks["instances"]["found"]
+        presence.announce(instances=["PROD"])
+        assert doctor(*only("instances"), **environ).status("instances") == "ok"
+        client.zadd(Keys(settings.key_prefix).instances, {"PROD": (time.time() - 150) * 1_000})
+        said = doctor(*only("instances"), **environ)
+    assert said.checks["instances"]["facts"]["announced"] == ["TEST"]
 
 
 def test_a_log_cache_of_its_own_fails_on_its_own(doctor: Doctor, redis_url: str) -> None:

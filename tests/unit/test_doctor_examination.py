@@ -215,7 +215,7 @@ def test_an_empty_environment_has_every_check() -> None:
     """Nothing configured: each counterpart has its line all the same, and nothing is connected to list them."""
     names = [item.name for item in all_checks(around())]
     assert names == [
-        *("redis", "keys", "workers", "queues", "watchers", "tws", "knowledge", "embeddings", "log_cache"),
+        *("redis", "keys", "workers", "queues", "watchers", "instances", "tws", "knowledge", "embeddings", "log_cache"),
         *("metrics", "llm"),
     ]
 

@@ -37,7 +37,7 @@ DEFAULT_SECONDS = 3.0
 def command(
     context: CliContext, /, *, only: tuple[str, ...], timeout: float, as_json: bool, redis_url: str | None
 ) -> int:
-    """Check Redis, keys, workers, queues, watchers, TWS, knowledge, log cache, metrics and the model.
+    """Check Redis, workers, queues, watchers, TWS, knowledge, log cache, metrics and the model.
 
     Run it where the workers run, with their environment: it looks at what that environment configures and changes
     nothing. Exit codes: 0 all ok or warnings, 1 something is broken, 2 a setting is wrong, 5 Redis unreachable.

@@ -8,6 +8,7 @@ from workers.doctor.broker import check_redis
 from workers.doctor.check import Check, Surroundings
 from workers.doctor.consumers import check_workers
 from workers.doctor.embeddings import check_embeddings
+from workers.doctor.instances import check_instances
 from workers.doctor.keyspace import check_keys
 from workers.doctor.knowledge import check_knowledge
 from workers.doctor.llm import check_llm
@@ -27,6 +28,7 @@ def all_checks(around: Surroundings) -> list[Check]:
         check_workers(around),
         check_queues(around),
         check_watchers(around),
+        check_instances(around),
         *check_tws(around),
         check_knowledge(around),
         check_embeddings(around),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from workers.clients.knowledge_embeddings import EmbeddingError, create_embedding_client
+import time
+
+from workers.clients.knowledge_embeddings import EMBED_SECONDS, EmbeddingError, create_embedding_client
 from workers.clients.prometheus_http import without_credentials
 from workers.config import KnowledgeSettings
 from workers.doctor.check import Check, Surroundings
@@ -21,6 +23,7 @@ def check_embeddings(around: Surroundings) -> Check:
         if client is None or settings.embedding_endpoint is None:
             return Finding(Status.OFF, text("embeddings.off"), text("fix.embeddings_off"), "not_configured")
         where = without_credentials(settings.embedding_endpoint)
+        started = time.monotonic()
         try:
             (vector,) = await client.embed([PROBE], timeout_seconds=around.call_seconds)
         except EmbeddingError as error:
@@ -28,8 +31,12 @@ def check_embeddings(around: Surroundings) -> Check:
             return Finding(Status.ERROR, found, text("fix.embeddings"), error.reason, {"where": where})
         finally:
             await client.close()
+        seconds = time.monotonic() - started
         verdict = Verdict()
         verdict.note(text("embeddings.found", model=settings.embedding_model, where=where, numbers=len(vector)))
+        if seconds > EMBED_SECONDS:
+            found = text("embeddings.slow", seconds=seconds, limit=EMBED_SECONDS)
+            verdict.warn(found, text("fix.embeddings_slow"), reason="slow")
         return verdict.finding(where=where, model=settings.embedding_model, dimensions=len(vector))
 
     return Check("embeddings", examine)

@@ -107,6 +107,16 @@ FIXES: dict[str, tuple[str, str, str]] = {
         "Veja o log dos vigias; eles precisam alcançar o Redis de REDIS_URL com este RESYNC_KEY_PREFIX.",
         "Vea el registro de los vigilantes; deben llegar al Redis de REDIS_URL con este RESYNC_KEY_PREFIX.",
     ),
+    "fix.instances_none": (
+        "Start a worker of tws_status with TWS_BASE_URL or TWS_INSTANCES_FILE set.",
+        "Inicie um worker de tws_status com TWS_BASE_URL ou TWS_INSTANCES_FILE definido.",
+        "Inicie un worker de tws_status con TWS_BASE_URL o TWS_INSTANCES_FILE definido.",
+    ),
+    "fix.instances": (
+        "Give the tws_status workers the same TWS_INSTANCES_FILE or TWS_* variables and restart them.",
+        "Dê aos workers de tws_status o mesmo TWS_INSTANCES_FILE ou as mesmas variáveis TWS_* e reinicie-os.",
+        "Dé a los workers de tws_status el mismo TWS_INSTANCES_FILE o las mismas variables TWS_* y reinícielos.",
+    ),
     # tws
     "fix.tws_none": (
         "Set TWS_BASE_URL, TWS_USER and TWS_PASSWORD, or TWS_INSTANCES_FILE for several.",

@@ -100,6 +100,11 @@ FIXES_OUTSIDE: dict[str, tuple[str, str, str]] = {
         "Verifique RESYNC_EMBEDDING_ENDPOINT, RESYNC_EMBEDDING_MODEL e RESYNC_EMBEDDING_API_KEY.",
         "Compruebe RESYNC_EMBEDDING_ENDPOINT, RESYNC_EMBEDDING_MODEL y RESYNC_EMBEDDING_API_KEY.",
     ),
+    "fix.embeddings_slow": (
+        "Let RESYNC_EMBEDDING_ENDPOINT name a faster server or RESYNC_EMBEDDING_MODEL a smaller model.",
+        "Aponte RESYNC_EMBEDDING_ENDPOINT para um servidor mais rápido ou RESYNC_EMBEDDING_MODEL para um modelo menor.",
+        "Apunte RESYNC_EMBEDDING_ENDPOINT a un servidor más rápido o RESYNC_EMBEDDING_MODEL a un modelo menor.",
+    ),
     # log cache
     "fix.log_cache_unauthorized": (
         "Correct user and password in RESYNC_LOG_CACHE_URL (or REDIS_URL).",

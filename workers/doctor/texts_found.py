@@ -169,4 +169,20 @@ FOUND: dict[str, tuple[str, str, str]] = {
         "{count} despertares estão atrasados",
         "{count} avisos están atrasados",
     ),
+    # instances
+    "instances.none": (
+        "no worker has announced a TWS instance",
+        "nenhum worker anunciou uma instância do TWS",
+        "ningún worker ha anunciado una instancia de TWS",
+    ),
+    "instances.found": (
+        "known to the workers: {names}",
+        "conhecidas pelos workers: {names}",
+        "conocidas por los workers: {names}",
+    ),
+    "instances.unknown": (
+        "configured here and unknown to them: {names}",
+        "configuradas aqui e desconhecidas por eles: {names}",
+        "configuradas aquí y desconocidas por ellos: {names}",
+    ),
 }

@@ -150,6 +150,11 @@ FOUND_OUTSIDE: dict[str, tuple[str, str, str]] = {
         "{model} em {where}: vetores de {numbers} números",
         "{model} en {where}: vectores de {numbers} números",
     ),
+    "embeddings.slow": (
+        "{seconds:.1f} s for one question, which waits {limit:g} s at most: full text alone will answer",
+        "{seconds:.1f} s para uma pergunta, que espera no máximo {limit:g} s: só o texto completo responderá",
+        "{seconds:.1f} s para una pregunta, que espera {limit:g} s como máximo: responderá solo el texto completo",
+    ),
     "embeddings.failed": ("{where}: {detail}", "{where}: {detail}", "{where}: {detail}"),
     # log cache
     "log_cache.found": (
