@@ -62,6 +62,8 @@ class SourceSpec:
     """Asked once per job of the question, or once per run."""
     known_instances: Callable[[Mapping[str, str]], tuple[str, ...]] | None = None
     """Names of the TWS instances this source can ask; a submit for any other is refused."""
+    prepare: Callable[[Mapping[str, str]], None] | None = None
+    """What a worker does once before its first message, so that no question pays for it; may raise SourceError."""
 
 
 def _installed() -> dict[str, EntryPoint]:

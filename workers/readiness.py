@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from orchestrator.config import Settings
-from orchestrator.errors import TroubleshootError
+from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.sources import load_source, source_names
 from orchestrator.store.connection import connect
 from orchestrator.store.keys import Keys
@@ -19,12 +19,20 @@ _last_announced: dict[str, float] = {}
 
 
 def check_sources(queues: Iterable[str], environ: Mapping[str, str]) -> None:
-    """Build each source that this worker serves once, so that a wrong setting stops it at its start.
+    """Build and prepare each source that this worker serves, so that a wrong setting stops it at its start.
+
+    What cannot be prepared is logged and tried again by the first question.
 
     Raises ConfigurationError naming the variable, WorkersNotInstalled.
     """
     for name in set(queues) & set(source_names()):
-        load_source(name).create(environ)
+        spec = load_source(name)
+        spec.create(environ)
+        if spec.prepare is not None:
+            try:
+                spec.prepare(environ)
+            except SourceError as error:
+                _LOGGER.warning("source_not_prepared source=%s reason=%s error=%s", name, error.reason, error)
 
 
 def announce_instances(queues: Iterable[str], settings: Settings, environ: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from orchestrator.models import Evidence, Language, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
 from orchestrator.sources import FetchResult, SourceSpec
 from workers.clients.knowledge import open_knowledge_base
+from workers.clients.knowledge_shipped import shipped_index
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase, SearchResult
 from workers.knowledge.query import KnowledgeQuery, build_query
@@ -139,4 +140,11 @@ def _create(environ: Mapping[str, str]) -> RagSearch:
     return RagSearch(open_knowledge_base(KnowledgeSettings.from_env(environ), environ))
 
 
-SPEC = SourceSpec(name=NAME, create=_create, per_job=False)
+def _prepare(environ: Mapping[str, str]) -> None:
+    """Build the index of the shipped runbooks where that is the knowledge base. Raises KnowledgeError."""
+    settings = KnowledgeSettings.from_env(environ)
+    if settings.database_url is None and settings.path is None:
+        shipped_index(environ)
+
+
+SPEC = SourceSpec(name=NAME, create=_create, per_job=False, prepare=_prepare)
