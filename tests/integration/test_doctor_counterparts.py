@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -83,6 +85,22 @@ def scripted() -> Iterator[Scripted]:
     with LocalServer(Handler, host="127.0.0.1", port=0) as server:
         script.url = server.base_url
         yield script
+
+
+def test_something_else_on_the_port_of_redis(doctor: Doctor) -> None:
+    """A web server at the address of REDIS_URL is told to be no Redis, with the exit code of an unreachable one."""
+
+    class WebServer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1_024)
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), WebServer) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        code, checks, _ = doctor("redis", REDIS_URL=f"redis://127.0.0.1:{server.server_address[1]}/0")
+        server.shutdown()
+    assert (code, checks["redis"]["reason"]) == (5, "store_unreachable")
+    assert "not as Redis does" in checks["redis"]["found"]
 
 
 # TWS
@@ -188,6 +206,7 @@ def test_tls_that_is_not_trusted_and_tls_that_is_not_verified(doctor: Doctor, tm
     assert [item["reason"] for item in found.values()] == ["tls", "unverified", None]
     assert [item["status"] for item in found.values()] == ["error", "warning", "ok"]
     assert "TWS_VERIFY" in found["true"]["fix"]
+    assert "Check" not in found["true"]["found"]
     assert "TWS_VERIFY" in found["false"]["fix"]
 
 

@@ -96,7 +96,7 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "watchers" in err
 
 
-@pytest.mark.parametrize("seconds", ["-1", "0", "61", "soon"])
+@pytest.mark.parametrize("seconds", ["-1", "0", "61", "soon", "nan"])
 def test_a_timeout_out_of_range_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A limit that cannot be kept is a usage error."""
     assert doctor("--timeout", seconds) == 2

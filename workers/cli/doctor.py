@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ def command(
     Run it where the workers run, with their environment: it looks at what that environment configures and changes
     nothing. Exit codes: 0 all ok or warnings, 1 something is broken, 2 a setting is wrong, 5 Redis unreachable.
     """
+    if math.isnan(timeout):
+        raise click.BadParameter("is not a number", param_hint="--timeout")
     environ = dict(context.environ)
     if redis_url is not None:
         environ["REDIS_URL"] = redis_url

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import ConfigurationError, StoreUnreachable, TroubleshootError
@@ -75,6 +76,8 @@ def _unreachable(error: StoreUnreachable, around: Surroundings) -> str:
     where = describe_url(settings.redis_url)
     if isinstance(error.__cause__, RedisTimeoutError):
         return around.text("redis.timeout", where=where, seconds=settings.redis_timeout_seconds)
+    if isinstance(error.__cause__, InvalidResponse):
+        return around.text("redis.not_redis", where=where)
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.strerror:

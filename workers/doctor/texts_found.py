@@ -37,6 +37,11 @@ FOUND: dict[str, tuple[str, str, str]] = {
         "sem conexão com o Redis em {where} ({detail})",
         "sin conexión con Redis en {where} ({detail})",
     ),
+    "redis.not_redis": (
+        "{where} answers, but not as Redis does",
+        "{where} responde, mas não como o Redis",
+        "{where} responde, pero no como Redis",
+    ),
     "redis.timeout": (
         "Redis at {where} did not answer within {seconds:g} s (RESYNC_REDIS_TIMEOUT_SECONDS)",
         "o Redis em {where} não respondeu em {seconds:g} s (RESYNC_REDIS_TIMEOUT_SECONDS)",

@@ -99,8 +99,10 @@ def _refused(error: HwaError, instance: TwsInstance, variable: Callable[[str], s
     known = error.reason if error.reason in _FIXED else "other"
     how = _authentication(instance)
     fields = {name.lower(): variable(name) for name in ("USER", "PASSWORD", "TOKEN", "VERIFY", "BASE_URL")}
+    # Its second sentence is advice, which is given here in the terminal's language.
+    detail = around.scrub(str(error).partition(". ")[0])
     shown_how = text(f"tws.as_{how}", user=instance.user or "")
-    found = text(f"tws.{known}", where=instance.where, detail=around.scrub(str(error)), how=shown_how)
+    found = text(f"tws.{known}", where=instance.where, detail=detail, how=shown_how)
     fix = text(f"fix.tws_unauthorized_{how}" if known == "unauthorized" else f"fix.tws_{known}", **fields)
     return Finding(Status.ERROR, found, fix, error.reason, {"where": instance.where, "authentication": how})
 
