@@ -66,6 +66,14 @@ class SourceSpec:
     """What a worker does once before its first message, so that no question pays for it; may raise SourceError."""
 
 
+def call_limit_seconds(limit_seconds: float) -> float:
+    """Seconds for the calls of a fetch that may take ``limit_seconds``: a tenth less, at least 50 ms, at most 0.5 s.
+
+    A client that gives up before its source does tells which counterpart was slow, and closes what it opened.
+    """
+    return max(0.05, limit_seconds - max(0.05, min(0.5, 0.1 * limit_seconds)))
+
+
 def _installed() -> dict[str, EntryPoint]:
     # The first on the path wins, so that a site (or a test) can put its own source in the place of a built-in one.
     found: dict[str, EntryPoint] = {}

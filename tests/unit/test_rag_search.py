@@ -10,7 +10,7 @@ import pytest
 from orchestrator.errors import ConfigurationError
 from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import RagPayload
-from orchestrator.sources import FetchResult
+from orchestrator.sources import FetchResult, call_limit_seconds
 from workers.knowledge.base import Hit, KnowledgeStats, SearchResult
 from workers.knowledge.query import KnowledgeQuery
 from workers.sources.rag_search import SPEC, RagSearch, query_of
@@ -134,7 +134,7 @@ def test_the_store_gets_less_time_than_the_source() -> None:
     """The store's own timeout is shorter than the source's limit, so that its precise error arrives."""
     fake = FakeKnowledge()
     asyncio.run(RagSearch(fake).fetch(make_request("S0C7")))
-    assert 0 < fake.asked[0][2] < 5
+    assert fake.asked[0][2] == call_limit_seconds(5)
 
 
 def test_a_missing_index_is_refused_by_its_variable() -> None:

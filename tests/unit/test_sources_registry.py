@@ -12,7 +12,7 @@ from orchestrator.celery_app import make_celery, queue_names
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, WorkersNotInstalled
 from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
-from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP, load_source, source_names
+from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP, call_limit_seconds, load_source, source_names
 from orchestrator.testing import stub_spec
 
 own_source = stub_spec("own_source")
@@ -96,3 +96,9 @@ def test_the_client_has_no_result_backend() -> None:
     """Without a backend a refused broker fails at once."""
     app = make_celery(Settings.from_env({}), with_results=False)
     assert app.conf.result_backend is None
+
+
+@pytest.mark.parametrize(("limit", "calls"), [(20, 19.5), (5, 4.5), (2, 1.8), (0.3, 0.25), (0.01, 0.05)])
+def test_calls_end_before_their_source_does(limit: float, calls: float) -> None:
+    """A client gets a tenth less than its source, never more than half a second less and never nothing."""
+    assert call_limit_seconds(limit) == pytest.approx(calls)

@@ -12,13 +12,12 @@ from redis.exceptions import RedisError
 from orchestrator.errors import SourceError
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
-from orchestrator.sources import FetchResult, SourceSpec
+from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.clients.log_cache import OwnEntries, read_own_entries
 from workers.clients.log_cache_app import AppEntries, read_app_entries
 from workers.clients.log_cache_redis import connect, describe_url, source_error
 from workers.clients.log_history import build_history
 from workers.config import LogCacheSettings, TwsSettings
-from workers.sources.limits import call_limit_seconds
 from workers.sources.log_cache_evidence import build_evidence, describe
 
 _CALL_SECONDS = 1.0

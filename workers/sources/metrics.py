@@ -9,14 +9,13 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload, SeriesFacts
-from orchestrator.sources import FetchResult, SourceSpec
+from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.clients.prometheus import Answer, PrometheusClient, Sample
 from workers.clients.prometheus_catalog import DEFAULT_SERIES, Series
 from workers.clients.prometheus_http import MetricsHttp
 from workers.clients.prometheus_queries import Query, load_queries
 from workers.clients.prometheus_text import MAX_BODY_BYTES, NotExposition, parse_exposition
 from workers.config import MetricsSettings
-from workers.sources.limits import call_limit_seconds
 from workers.sources.metrics_report import build_evidence, describe, facts_of
 
 _API_SHARE = 0.6

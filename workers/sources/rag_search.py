@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from orchestrator.models import Evidence, Language, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
-from orchestrator.sources import FetchResult, SourceSpec
+from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.clients.knowledge import open_knowledge_base
 from workers.clients.knowledge_shipped import shipped_index
 from workers.config import KnowledgeSettings
@@ -14,8 +14,6 @@ from workers.knowledge.base import Hit, KnowledgeBase, SearchResult
 from workers.knowledge.query import KnowledgeQuery, build_query
 
 NAME = "rag_search"
-MARGIN_SECONDS = 0.1
-"""The store is given this much less than the source's limit, so that its own error arrives in time."""
 MAX_RESULT_CHARACTERS = 60_000
 """Text of all passages of one answer; an envelope holds at most 256 KiB, with each passage in it twice."""
 
@@ -53,7 +51,7 @@ class RagSearch:
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """See Source. Raises KnowledgeError."""
         query = query_of(request)
-        timeout = max(0.05, request.limit_seconds - MARGIN_SECONDS)
+        timeout = call_limit_seconds(request.limit_seconds)
         result = await self._knowledge.search(query, limit=request.result_limit, timeout_seconds=timeout)
         return _fetch_result(request, query, result)
 

@@ -12,7 +12,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
-from orchestrator.sources import FetchResult, SourceSpec
+from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.clients.hwa import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession
 from workers.clients.hwa_instances import TwsInstance, TwsInstances, load_instances
 from workers.clients.hwa_lookup import NO_OBJECT, Findings, find_blocker, find_jobs, gather_job
@@ -163,11 +163,6 @@ class TwsStatusSource:
                     findings.cuts += other.cuts
                     return asked
         return ""
-
-
-def call_limit_seconds(limit_seconds: float) -> float:
-    """The client's own limit: below the source's, so that the outcome names the server, not the limit."""
-    return max(0.05, limit_seconds - max(0.05, min(0.5, 0.1 * limit_seconds)))
 
 
 def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:
