@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from redis.connection import parse_url
 
 from orchestrator.errors import ConfigurationError
 
@@ -147,8 +148,17 @@ class Settings(EnvironmentModel):
     @field_validator("redis_url")
     @classmethod
     def _url_is_redis(cls, value: str) -> str:
-        if not value.startswith(("redis://", "rediss://", "unix://", "redis+socket://")):
-            raise ValueError("must start with redis://, rediss:// or unix://")
+        # kombu and redis-py spell a Unix socket differently, so no such URL serves both broker and store.
+        if not value.startswith(("redis://", "rediss://")):
+            raise ValueError("must start with redis:// or rediss://")
+        try:
+            parse_url(value)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        except ValueError:
+            # The parser quotes the part it stumbles over, which may be a piece of the password.
+            raise ValueError(
+                "cannot be read as redis://[[user]:password@]host[:port][/database]; "
+                "write '/', '@', ':' and '#' of a password as %2F, %40, %3A and %23"
+            ) from None
         return value
 
     @field_validator("log_level")

@@ -84,6 +84,8 @@ def test_settings_read_the_apps_names() -> None:
     ("environ", "named"),
     [
         ({"REDIS_URL": "http://x"}, "REDIS_URL"),
+        ({"REDIS_URL": "unix:///run/redis.sock"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://:Segr/edo@h/0"}, "REDIS_URL"),
         ({"RESYNC_RUN_TTL_SECONDS": "5"}, "RESYNC_RUN_TTL_SECONDS"),
         ({"RESYNC_MAX_OPEN_RUNS": "many"}, "RESYNC_MAX_OPEN_RUNS"),
         ({"RESYNC_NODE_TIMEOUT_SECONDS": "20"}, "RESYNC_NODE_TIMEOUT_SECONDS"),
@@ -101,6 +103,9 @@ def test_an_error_never_repeats_a_value() -> None:
     with pytest.raises(ConfigurationError) as raised:
         Settings.from_env({"REDIS_URL": "htp://user:Segredo@host"})
     assert "Segredo" not in str(raised.value)
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.from_env({"REDIS_URL": "redis://:Segr/edo@host/0"})
+    assert "Segr" not in str(raised.value)
 
 
 def test_worker_settings_read_the_apps_names() -> None:

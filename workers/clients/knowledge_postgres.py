@@ -161,7 +161,7 @@ class PostgresKnowledgeBase:
         except (TimeoutError, psycopg.errors.QueryCanceled):
             raise KnowledgeError(f"no answer within {timeout:.1f} s", reason="knowledge_timeout") from None
         except psycopg.Error as error:
-            raise KnowledgeError(f"PostgreSQL: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
+            raise KnowledgeError(f"PostgreSQL: {_told(error)}") from error
 
     async def _checkout(self) -> Connection:
         """An idle connection that still answers, or a new one."""
@@ -181,3 +181,15 @@ class PostgresKnowledgeBase:
         connection = await psycopg.AsyncConnection.connect(self._url, prepare_threshold=None)
         await connection.set_read_only(True)
         return connection
+
+
+def _told(error: Exception) -> str:
+    """What may be repeated of an error: the server's own words, but only the kind of one from parsing the URL.
+
+    libpq quotes the part of a connection string that it stumbles over, which may be the password.
+    """
+    import psycopg  # noqa: PLC0415  # optional extra
+
+    if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+        return f"{type(error).__name__}: RESYNC_KNOWLEDGE_DATABASE_URL is no valid connection string"
+    return (str(error).splitlines() or [type(error).__name__])[0]
