@@ -30,22 +30,23 @@ _STEP = re.compile(
     re.IGNORECASE,
 )
 _FOUND = {
-    Language.PT_BR: "[{id}] contém uma instrução dirigida a quem lê, tratada como dado e não seguida: «{quote}»",
-    Language.EN: "[{id}] holds an instruction addressed to its reader, treated as data and not followed: «{quote}»",
-    Language.ES: "[{id}] contiene una instrucción dirigida a quien lee, tratada como dato y no seguida: «{quote}»",
+    Language.PT_BR: "Instrução dirigida a quem lê, tratada como dado e não seguida: «{quote}» {ids}",
+    Language.EN: "An instruction addressed to its reader, treated as data and not followed: «{quote}» {ids}",
+    Language.ES: "Instrucción dirigida a quien lee, tratada como dato y no seguida: «{quote}» {ids}",
 }
 
 
 def find_planted(evidence: Sequence[Evidence], language: Language) -> tuple[str, ...]:
-    """One sentence for each item that addresses its reader with instructions, at most ``MAX_REPORTED``."""
-    found = []
+    """One sentence for each instruction to the reader, with every item that holds it, at most ``MAX_REPORTED``."""
+    found: dict[str, list[str]] = {}
     for item in evidence:
         line = _planted_line(item)
         if line:
             # Without its command: what stands in an answer gets copied to a prompt sooner or later.
             quote = _STEP.sub("[...]", line)[:_QUOTE_CHARS]
-            found.append(_FOUND[language].format(id=item.id, quote=quote))
-    return tuple(found[:MAX_REPORTED])
+            found.setdefault(quote, []).append(f"[{item.id}]")
+    told = (_FOUND[language].format(quote=quote, ids=" ".join(ids[:3])) for quote, ids in found.items())
+    return tuple(told)[:MAX_REPORTED]
 
 
 def is_planted(text: str) -> bool:

@@ -45,6 +45,11 @@ def say(language: Language, key: str, **facts: object) -> str:
     return template.format_map(facts)
 
 
+def say_count(language: Language, key: str, count: int, **facts: object) -> str:
+    """The sentence ``key`` about ``count`` things; of exactly one it is ``key_one``."""
+    return say(language, f"{key}_one" if count == 1 else key, count=count, **facts)
+
+
 def decimal(language: Language, value: float) -> str:
     """A number with one digit after the language's decimal mark."""
     text = f"{value:.1f}"

@@ -145,7 +145,7 @@ def performance_note(language: Language, aggregated: AggregatedData) -> str:
             sequential=round(aggregated.sequential_equivalent_ms),
             speedup=f"{aggregated.speedup_factor:.2f}",
         )
-    return f"{note} ({say(language, 'failed_sources', names=', '.join(failed))})" if failed else note
+    return f"{note.removesuffix('.')}; {say(language, 'failed_sources', names=', '.join(failed))}." if failed else note
 
 
 def category_title(category: str, language: Language) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.diagnosis.catalogue import Category, find_state
 from orchestrator.diagnosis.injection import find_planted
-from orchestrator.diagnosis.messages import decimal, say
-from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, STALE_DAYS, age_of, elapsed_ratio
+from orchestrator.diagnosis.messages import decimal, say, say_count
+from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, elapsed_ratio
 from orchestrator.diagnosis.rules_missing import missing_evidence
+from orchestrator.diagnosis.rules_remembered import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules_request import requested_changes
 from orchestrator.diagnosis.rules_scene import (
     FAILED_STATES,
@@ -25,6 +26,7 @@ from orchestrator.diagnosis.rules_scene import (
     qualified,
     short_name,
 )
+from orchestrator.diagnosis.rules_state import tell_states
 from orchestrator.diagnosis.rules_tell import Group, tell, tell_knowledge
 from orchestrator.models import (
     AggregatedData,
@@ -76,12 +78,15 @@ def diagnose(
     """The structured answer in the language of the question, from the rules alone."""
     routing = plan.routing if plan else route(request.message, jobs=request.named_jobs, language=request.language)
     language, jobs = routing.language, _jobs_of(request, plan, aggregated, routing.entities)
-    scenes = build_scenes(envelopes, jobs, request.message, language, routing.entities)
+    reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
+    scenes = build_scenes(
+        envelopes, jobs, request.message, language, routing.entities, asks_state=reduce is Reduce.STATUS
+    )
     cap = confidence_cap(plan, envelopes, scenes)
     groups = [group for scene in scenes for group in _groups(scene, cap)]
     missing = missing_evidence(language, plan, envelopes, scenes)
     suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence], language)
-    if plan is not None and reduce_of(plan.pipeline) is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups):
+    if reduce is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups):
         told = tell_knowledge(scenes, routing)
         if told is not None and routing.intent is Intent.GENERAL and not told.claims:
             return told.model_copy(update={"suspicious": suspicious})
@@ -92,8 +97,11 @@ def diagnose(
         scenes,
         missing=missing,
         suspicious=suspicious,
-        # Someone who asks for an action must read first that none was taken.
-        preface=say(language, "nothing_executed") if routing.intent is Intent.ACTION else "",
+        # Someone who asks for an action must read first that none was taken; then, as for a status, the state.
+        preface=(
+            *((say(language, "nothing_executed"),) if routing.intent is Intent.ACTION else ()),
+            *(tell_states(scenes) if reduce is Reduce.STATUS else ()),
+        ),
         requested=requested_changes(request.message, scenes, routing.entities)
         if routing.intent is Intent.ACTION
         else (),
@@ -133,7 +141,8 @@ def _has_no_problem(scenes: Sequence[Scene], groups: Sequence[Group]) -> bool:
 def _groups(scene: Scene, cap: float) -> list[Group]:
     """The scene's conclusions: one group for its job; without a named job, one per distinct problem of the plan."""
     if scene.asked or scene.job is not None or not (scene.tws and scene.tws.problem_jobs):
-        return [Group(scene, _ranked(scene, cap), _jobs_in(scene))]
+        group = Group(scene, _ranked(scene, cap), _jobs_in(scene))
+        return [_with_its_blocker(group, cap)]
     problems = scene.tws.problem_jobs[:MAX_PROBLEM_JOBS]
     told: dict[tuple[Category, str], Group] = {}
     for job in problems:
@@ -147,6 +156,17 @@ def _groups(scene: Scene, cap: float) -> list[Group]:
         else:
             told[key] = Group(focused, ranked, [job.name])
     return sorted(_without_consequences(list(told.values()), problems), key=_weight, reverse=True)
+
+
+def _with_its_blocker(group: Group, cap: float) -> Group:
+    """A job that waits for a failed one is explained by why that one failed."""
+    scene, top = group.scene, group.top
+    blocker = next(iter(scene.tws.problem_jobs), None) if scene.tws and scene.job else None
+    if blocker is None or top.category is not Category.PREDECESSOR_FAILED:
+        return group
+    inner = Group(focus_on(scene, blocker), _ranked(focus_on(scene, blocker), cap), [blocker.name])
+    top.claims += [claim for claim in inner.top.claims if claim.evidence_ids]
+    return Group(scene, group.ranked, group.jobs, group.held, because=inner)
 
 
 def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> list[Group]:
@@ -172,7 +192,7 @@ def _as_seen_from_the_stream(group: Group) -> Group:
     language, code = group.scene.language, group.scene.return_code
     names = ", ".join(group.held[:5])
     claim = Claim(
-        text=say(language, "holds_stream", job=job.name, count=len(group.held), names=names),
+        text=say_count(language, "holds_stream", len(group.held), job=job.name, names=names),
         evidence_ids=tuple(cause.supports[:3]),
     )
     seen = Finding(
@@ -189,7 +209,7 @@ def _as_seen_from_the_stream(group: Group) -> Group:
         job=job.name,
         workstation=job.workstation,
     )
-    return Group(group.scene, [seen, *group.ranked], group.jobs, group.held)
+    return Group(group.scene, [seen], group.jobs, group.held, because=group)
 
 
 def _weight(group: Group) -> tuple[float, int]:
@@ -247,7 +267,8 @@ def _from_the_question(scene: Scene) -> str:
     state = next((entry for word in words if (entry := find_state(word)) is not None), None)
     told = say(language, "from_question", question=plain_words(scene.question)[:MAX_QUESTION_CHARACTERS])
     if state is None:
-        return told
+        # Who asks for the state has not said it.
+        return "" if scene.asks_state else told
     name, meaning = state.name.in_language(language), state.meaning.in_language(language)
     causes = "; ".join(cause.in_language(language) for cause in state.causes)
     explained = say(language, "explains", code=state.key, name=name, meaning=meaning)
@@ -300,17 +321,29 @@ def _corroborate(scene: Scene, finding: Finding) -> None:
 
 
 def _from_history(scene: Scene, finding: Finding, code: str) -> None:
-    count = scene.log.same_code.get(code, 0) if scene.log and code else 0
-    if scene.log is None or not code or "log_cache" not in scene.answered:
+    """How often the same code was seen before; the run in question, which the cache may know as well, is not before."""
+    if scene.log is None or not code:
         return
-    same = [item for item in scene.log.history if code in item.codes]
-    count = max(count, len(same))
+    present = [item for item in scene.remembered if scene.is_present(item)]
+    occasions = {item.run_id or (item.at or "")[:16] for item in present if code in item.codes}
+    same = [item for item in scene.log.history if code in item.codes and item not in present]
+    count = max(scene.log.same_code.get(code, 0) - len(occasions), len(same))
     if count < 1:
         return
     steps = {item.step for item in same if item.step}
     step = say(scene.language, "at_step", step=steps.pop()) if len(steps) == 1 else ""
-    ids = scene.cite("log_cache", code, limit=3)
-    _add(finding, say(scene.language, "same_code", code=code, count=count, step=step), ids, 0.03)
+    moments = {item.at for item in present if item.at}
+    places = [f"run {item.run_id}" for item in present if item.run_id and not item.at]
+    of_present = {
+        item.id
+        for item in scene.evidence
+        if item.source == "log_cache" and (item.when in moments or any(place in item.where for place in places))
+    }
+    if occasions:
+        # The cache's own sum counts the present run: citing it would contradict the sentence.
+        of_present.update(scene.cite("log_cache", code, kinds=("same_code",)))
+    ids = [found for found in scene.cite("log_cache", code, limit=len(scene.evidence)) if found not in of_present]
+    _add(finding, say_count(scene.language, "same_code", count, code=code, step=step), ids[:3], 0.03)
 
 
 def _from_knowledge(scene: Scene, finding: Finding, code: str) -> None:
@@ -336,7 +369,7 @@ def _concerns(category: Category, text: str) -> bool:
         Category.CPU_TIME_LIMIT: ("cpu",),
         Category.DISK_FULL: ("disk", "disco", "filesystem"),
         Category.DATASET_SPACE: ("disk", "disco", "volume", "space"),
-        Category.AGENT_UNLINKED: ("agent", "tws_connection", "up"),
+        Category.AGENT_UNLINKED: ("agent", "tws_connection", "host_up"),
         Category.JOB_LIMIT_ZERO: ("queue", "fila"),
         Category.JOB_LIMIT_REACHED: ("queue", "fila", "cpu"),
     }

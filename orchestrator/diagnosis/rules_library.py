@@ -23,25 +23,30 @@ from orchestrator.diagnosis.codes import find_abends, find_message_ids
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.rules_lines import decisive_line, find_signs, first_error_line, full_dataset, growth_line
-from orchestrator.diagnosis.rules_scene import FAILED_STATES, Finding, Scene, clean_line, short_name
+from orchestrator.diagnosis.rules_remembered import accepted_before, remembered
+from orchestrator.diagnosis.rules_scene import (
+    DONE_STATES,
+    FAILED_STATES,
+    Finding,
+    Scene,
+    clean_line,
+    qualified,
+    short_name,
+)
 from orchestrator.models import Claim
-from orchestrator.payloads import HistoryFacts, JobFacts, RelatedFacts
+from orchestrator.payloads import JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Finding]]
-
-STALE_DAYS = 2.0
-"""A cached log older than this describes the past."""
 
 RISING_RATIO = 1.3
 """Newest elapsed time over the median of the earlier ones from which it counts as rising."""
 
 _RUN_STATES = frozenset({"EXEC", "INTRO", "STARTED", "WAIT"})
-_DONE_STATES = frozenset({"SUCC", "END", "COMPLT"})
 
 
 def abend_code(scene: Scene) -> Iterator[Finding]:
     """An abend code in the job log of a job that failed says what happened."""
-    if scene.job is None or scene.job.status in _DONE_STATES | _RUN_STATES:
+    if scene.job is None or scene.job.status in DONE_STATES | _RUN_STATES:
         return
     abends = find_abends(" ".join(scene.log_codes))
     for code in abends:
@@ -91,7 +96,7 @@ def failed_launch(scene: Scene) -> Iterator[Finding]:
 def return_code(scene: Scene) -> Iterator[Finding]:
     """A return code outside the success condition; a signal's or Windows' own code says more than 1 or 8."""
     job, code = scene.job, scene.return_code
-    if job is None or code in (None, 0) or job.status in _DONE_STATES | _RUN_STATES:
+    if job is None or code in (None, 0) or job.status in DONE_STATES | _RUN_STATES:
         return
     entry = find_return_code(code)
     known = entry is not None and entry.category is not Category.APPLICATION_ERROR
@@ -114,7 +119,7 @@ def return_code(scene: Scene) -> Iterator[Finding]:
 def log_signs(scene: Scene) -> Iterator[Finding]:
     """Words that programs on Unix and Windows write just before they give up."""
     job = scene.job
-    if job is None or job.status in _DONE_STATES | _RUN_STATES:
+    if job is None or job.status in DONE_STATES | _RUN_STATES:
         return
     for category, line in find_signs(scene.log_lines):
         code = scene.return_code
@@ -129,7 +134,7 @@ def log_signs(scene: Scene) -> Iterator[Finding]:
 def success_condition(scene: Scene) -> Iterator[Finding]:
     """RC other than 0 in SUCC is no failure: the job's success condition accepts it."""
     job, code = scene.job, scene.return_code
-    if job is None or job.status not in _DONE_STATES:
+    if job is None or job.status not in DONE_STATES:
         return
     ids = _state_ids(scene)
     if code in (None, 0):
@@ -207,7 +212,7 @@ def substate(scene: Scene) -> Iterator[Finding]:
 def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
     """What a job in HOLD waits for, by name."""
     job = scene.job
-    if job is None or job.status in FAILED_STATES | _RUN_STATES | _DONE_STATES:
+    if job is None or job.status in FAILED_STATES | _RUN_STATES | DONE_STATES:
         return
     kinds = {"file": Category.WAITING_FILE, "resource": Category.WAITING_RESOURCE, "prompt": Category.WAITING_PROMPT}
     for item in (related for related in job.predecessors if related.satisfied is False):
@@ -229,51 +234,34 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
 def held_by_a_failed_job(scene: Scene) -> Iterator[Finding]:
     """A waiting job of the plan's problems that another problem job, which failed, names as its successor."""
     job = scene.job
-    if job is None or scene.tws is None or job.status in FAILED_STATES | _RUN_STATES | _DONE_STATES:
+    if job is None or scene.tws is None or job.status in FAILED_STATES | _RUN_STATES | DONE_STATES:
         return
     for problem in scene.tws.problem_jobs:
         holds = any(short_name(item.name) == job.name for item in problem.successors)
         names_it = any(problem.name in issue.message for issue in job.issues)
-        if problem.status in FAILED_STATES and problem.name != job.name and (holds or names_it):
+        # Beside a job that was asked about there is only the failed one at the beginning of what it waits for.
+        found_for_it = scene.tws.job is job
+        if problem.status in FAILED_STATES and problem.name != job.name and (holds or names_it or found_for_it):
             code = "" if problem.return_code is None else str(problem.return_code)
-            facts = {"predecessor": problem.name, "predecessor_job": problem.name, "predecessor_rc": code}
-            yield Finding(Category.PREDECESSOR_FAILED, 0.9, supports=_state_ids(scene), facts=facts)
+            facts = {
+                "predecessor": problem.name,
+                "predecessor_job": qualified(problem, problem.name),
+                "predecessor_rc": code,
+            }
+            ids = scene.cite("tws_status", problem.name, kinds=("problem_job",), limit=1)
+            yield Finding(
+                Category.PREDECESSOR_FAILED,
+                0.9,
+                supports=[*_state_ids(scene), *ids],
+                facts=facts,
+                claims=[_state_of(scene, problem, ids)] if found_for_it else [],
+            )
 
 
 def not_in_plan(scene: Scene) -> Iterator[Finding]:
     """TWS answered and does not know the job."""
     if scene.asked and scene.job is None and scene.tws is not None and "tws_status" in scene.answered:
         yield Finding(Category.JOB_NOT_FOUND, 0.8)
-
-
-def remembered(scene: Scene) -> Iterator[Finding]:
-    """Without TWS, what the cache says about an earlier time: a pointer, no more."""
-    if scene.job is not None or scene.log is None:
-        return
-    old = (scene.log.newest_age_days or 0.0) >= STALE_DAYS
-    for item in (*scene.log.recent_errors, *scene.log.history):
-        codes = [*item.codes, *find_abends(item.text), *find_message_ids(item.text)]
-        entry = next((found for code in codes if (found := find_code(code)) is not None), None)
-        if entry is None and item.return_code and item.status not in _DONE_STATES:
-            entry = find_return_code(item.return_code)
-        if entry is not None and entry.category is not Category.UNKNOWN:
-            yield _from_cache(scene, item, entry, 0.25 if old else 0.35)
-            return
-
-
-def accepted_before(scene: Scene) -> Iterator[Finding]:
-    """Without TWS: runs of the past with the return code that the user names, and which were successes."""
-    if scene.job is not None or scene.log is None:
-        return
-    for code in scene.entities.return_codes:
-        same = [item for item in scene.log.history if item.return_code == code]
-        if code and same and all(item.status in _DONE_STATES for item in same):
-            ids = scene.cite("log_cache", f"RC {code}") or scene.cite("log_cache", kinds=("history",))
-            claim = Claim(
-                text=say(scene.language, "accepted_before", rc=code, count=len(same)), evidence_ids=tuple(ids)
-            )
-            facts = {"rc": str(code), "condition": ""}
-            yield Finding(Category.SUCCESS_CONDITION_MET, 0.35, supports=ids, facts=facts, claims=[claim])
 
 
 def asked_code(scene: Scene) -> Iterator[Finding]:
@@ -335,17 +323,6 @@ def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Finding:
     return finding
 
 
-def _from_cache(scene: Scene, item: HistoryFacts, entry: Entry, sure: float) -> Finding:
-    line = decisive_line(item.text.splitlines(), entry.key)
-    ids = (scene.cite_line("log_cache", line) if line else []) or scene.cite("log_cache", entry.key, limit=1)
-    facts = {"code": entry.key, "rc": str(item.return_code or "?"), "step": item.step}
-    finding = Finding(entry.category, sure, supports=ids, facts=facts, entry=entry)
-    if line and ids:
-        text = say(scene.language, "cached_line", age=age_of(scene, item), line=clean_line(line))
-        finding.claims.append(Claim(text=text, evidence_ids=tuple(ids)))
-    return finding
-
-
 def _from_question(scene: Scene, entry: Entry, code: str) -> Finding:
     # TWS answered and shows something else: the user's code is then the weaker word.
     sure = 0.45 if scene.job is None else 0.3
@@ -356,6 +333,12 @@ def _add_line(scene: Scene, finding: Finding, line: str) -> None:
     ids = scene.cite_line("tws_status", line)
     finding.supports = [*ids, *(item for item in finding.supports if item not in ids)]
     finding.claims.append(Claim(text=say(scene.language, "log_line", line=clean_line(line)), evidence_ids=tuple(ids)))
+
+
+def _state_of(scene: Scene, job: JobFacts, ids: list[str]) -> Claim:
+    rc = "" if job.return_code is None else say(scene.language, "with_rc", rc=job.return_code)
+    text = say(scene.language, "state", job=job.name, status=job.status, rc=rc, substatus="")
+    return Claim(text=text, evidence_ids=tuple(ids))
 
 
 def _state_ids(scene: Scene) -> list[str]:
@@ -386,11 +369,3 @@ def _status_of(item: RelatedFacts) -> str:
 def _predecessor_facts(item: RelatedFacts) -> dict[str, str]:
     rc = "" if item.return_code is None else str(item.return_code)
     return {"predecessor": item.name, "predecessor_job": item.name, "predecessor_rc": rc}
-
-
-def age_of(scene: Scene, item: HistoryFacts) -> str:
-    """How old a cached record is, in words."""
-    newest = item.age_days if item.age_days is not None else (scene.log.newest_age_days if scene.log else None)
-    if newest is None:
-        return say(scene.language, "age_unknown")
-    return say(scene.language, "age_days", days=f"{newest:.0f}")

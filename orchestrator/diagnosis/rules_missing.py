@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_library import STALE_DAYS
+from orchestrator.diagnosis.rules_remembered import STALE_DAYS
 from orchestrator.diagnosis.rules_scene import Scene
 from orchestrator.models import Language, Plan, SourceEnvelope, SourceFailure, SourceOutcome
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from orchestrator.diagnosis.codes import find_abends, find_message_ids
 from orchestrator.models import Claim, Entities, Evidence, Language, SourceEnvelope
 from orchestrator.payloads import (
     Facts,
+    HistoryFacts,
     JobFacts,
     LogPayload,
     MetricsPayload,
@@ -24,6 +26,10 @@ from orchestrator.payloads import (
 
 MAX_LINE_CHARACTERS = 240
 FAILED_STATES = frozenset({"ABEND", "FAIL", "ABENP", "ERROR"})
+DONE_STATES = frozenset({"SUCC", "END", "COMPLT"})
+
+PRESENT_RUN_SECONDS = 60.0
+"""How far a record's time may lie outside a run and still be that run's: writers round, and write a little later."""
 
 _Payload = TypeVar("_Payload", bound=Facts)
 _STEP = re.compile(r"\b(STEP[A-Z0-9]{1,8})\b|\b(?:step|passo|paso)\s+([A-Z@#$][A-Z0-9@#$]{1,7})\b")
@@ -68,6 +74,8 @@ class Scene:
     """The job in focus: the one asked about, or one of the plan's problem jobs."""
     answered: frozenset[str] = frozenset()
     """Sources that answered, with data or without."""
+    asks_state: bool = False
+    """Whether the question is first of all for the state."""
 
     @property
     def name(self) -> str:
@@ -120,6 +128,36 @@ class Scene:
         match = _STEP.search(self.question)
         return (match[1] or match[2]) if match else ""
 
+    @property
+    def remembered(self) -> tuple[HistoryFacts, ...]:
+        """What the log cache holds: errors first, then outcomes."""
+        return (*self.log.recent_errors, *self.log.history) if self.log else ()
+
+    def is_present(self, item: HistoryFacts) -> bool:
+        """Whether a remembered record tells of the very run that the question is about, and so of no earlier one.
+
+        Run ids begin anew with each plan, and an app's records have none: where both times are known, they decide.
+        """
+        job = self.job
+        if job is None:
+            return False
+        at = _moment(item.at)
+        if not job.runs:
+            return at is not None and at == _moment(job.scheduled_at)
+        asked = {job.runs[0].run_id, job.job_log.run_id if job.job_log else ""} - {""}
+        for run in job.runs:
+            if (run.run_id not in asked and run is not job.runs[0]) or (item.run_id and item.run_id != run.run_id):
+                continue
+            end = _moment(run.ended_at) or _moment(run.started_at)
+            start = _moment(run.started_at) or end
+            if at is None or start is None or end is None:
+                if item.run_id:
+                    return True
+                continue
+            if start.timestamp() - PRESENT_RUN_SECONDS <= at.timestamp() <= end.timestamp() + PRESENT_RUN_SECONDS:
+                return True
+        return False
+
     def cite(self, source: str, *needles: str, kinds: Iterable[str] = (), limit: int = 2) -> list[str]:
         """Ids of a source's evidence that is of one of ``kinds`` and holds every needle."""
         allowed = frozenset(kinds)
@@ -143,10 +181,17 @@ class Scene:
 
 
 def build_scenes(
-    envelopes: Sequence[SourceEnvelope], jobs: Sequence[str], question: str, language: Language, entities: Entities
+    envelopes: Sequence[SourceEnvelope],
+    jobs: Sequence[str],
+    question: str,
+    language: Language,
+    entities: Entities,
+    *,
+    asks_state: bool = False,
 ) -> list[Scene]:
     """One scene per named job, or one for the whole question."""
-    return [_scene(envelopes, job, question, language, entities) for job in (jobs or (None,))]
+    scenes = [_scene(envelopes, job, question, language, entities) for job in (jobs or (None,))]
+    return [replace(_as_it_was_found(scene), asks_state=asks_state) for scene in scenes]
 
 
 def focus_on(scene: Scene, job: JobFacts) -> Scene:
@@ -183,6 +228,20 @@ def _scene(
     )
 
 
+def _as_it_was_found(scene: Scene) -> Scene:
+    """What the user calls a job and TWS knows as a job stream or a workstation is asked about as such."""
+    tws, name = scene.tws, (scene.asked or "").casefold()
+    if not name or tws is None or tws.job is not None or not tws.problems_asked:
+        return scene
+    station = next((item.name for item in tws.workstations if short_name(item.name).casefold() == name), None)
+    stream = next((job.job_stream for job in tws.problem_jobs if short_name(job.job_stream).casefold() == name), None)
+    if station is not None and stream is None:
+        entities = scene.entities.model_copy(update={"jobs": (), "workstations": (station,)})
+    else:
+        entities = scene.entities.model_copy(update={"jobs": (), "job_streams": (stream or scene.asked,)})
+    return replace(scene, asked=None, entities=entities)
+
+
 def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]) -> _Payload | None:
     data: dict[str, Any] | None = good[source].data if source in good else None
     if data is None:
@@ -192,6 +251,15 @@ def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]
     except ValidationError:
         # A site may replace a source by one of its own with another shape; its evidence still counts.
         return None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time of a server or a cache; without a zone it is UTC."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
 
 
 def _searchable(item: Evidence) -> str:

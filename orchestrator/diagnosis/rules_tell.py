@@ -9,7 +9,7 @@ from itertools import zip_longest
 from orchestrator.diagnosis.catalogue import Advice, Category, advice_of, category_texts, find_code, find_return_code
 from orchestrator.diagnosis.codes import find_abends
 from orchestrator.diagnosis.injection import is_planted
-from orchestrator.diagnosis.messages import say
+from orchestrator.diagnosis.messages import say, say_count
 from orchestrator.diagnosis.rules_scene import Finding, Scene, clean_line, plain_words, qualified, short_name
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, Intent, Routing
 
@@ -23,6 +23,12 @@ MAX_ALTERNATIVES = 3
 _NAMES_SHOWN = 5
 _BENIGN = frozenset({Category.COMPLETED, Category.RUNNING, Category.SUCCESS_CONDITION_MET, Category.UNKNOWN})
 """Conclusions that are no failure: they do not lead when another job has one."""
+_LESS_EXACT: dict[Category, frozenset[Category]] = {
+    Category.LOGON_USER_UNKNOWN: frozenset({Category.LAUNCH_FAILURE}),
+    Category.JOB_LIMIT_ZERO: frozenset({Category.JOB_LIMIT_REACHED}),
+    Category.PREDECESSOR_FAILED: frozenset({Category.WAITING_PREDECESSOR}),
+}
+"""The same cause in words that say less is no alternative to it."""
 
 
 @dataclass(slots=True)
@@ -33,6 +39,8 @@ class Group:
     ranked: list[Finding]
     jobs: list[str]
     held: list[str] = field(default_factory=list)
+    because: Group | None = None
+    """Why the job failed that holds these: the cause behind the cause."""
 
     @property
     def top(self) -> Finding:
@@ -46,7 +54,7 @@ def tell(
     *,
     missing: tuple[str, ...],
     suspicious: tuple[str, ...],
-    preface: str = "",
+    preface: tuple[str, ...] = (),
     requested: tuple[Action, ...] = (),
 ) -> Diagnosis:
     """One diagnosis of all groups; the first leads unless the question named several jobs."""
@@ -63,10 +71,8 @@ def tell(
         sentences.append(say(language, "more_problems", names=names))
     elif _plan_is_clean(groups, scenes):
         sentences = [say(language, "no_problems")]
-    if preface:
-        sentences.insert(0, preface)
     return Diagnosis(
-        summary=" ".join(sentences),
+        summary=" ".join((*preface, *sentences)),
         root_cause=" ".join(dict.fromkeys(filter(None, map(_root_cause, alike))))
         or ("" if several else _cause_of(lead)),
         category=lead.top.category.value,
@@ -98,7 +104,9 @@ def _alike(groups: Sequence[Group]) -> list[Group]:
         )
         if key in told:
             first = told[key]
-            told[key] = Group(first.scene, first.ranked, [*first.jobs, *group.jobs], [*first.held, *group.held])
+            told[key] = Group(
+                first.scene, first.ranked, [*first.jobs, *group.jobs], [*first.held, *group.held], first.because
+            )
         else:
             told[key] = group
     return list(told.values())
@@ -164,7 +172,7 @@ def _told(group: Group) -> str:
         cause = f"{cause} {top.note}"
     held = list({short_name(name): name for name in (*_successors(group), *group.held)}.values())
     if held and top.category not in (Category.COMPLETED, Category.SUCCESS_CONDITION_MET, Category.RUNNING):
-        cause = f"{cause} {say(language, 'holds_successors', count=len(held), names=_listed(held))}"
+        cause = f"{cause} {say_count(language, 'holds_successors', len(held), names=_listed(held))}"
     return cause
 
 
@@ -177,10 +185,8 @@ def _cause_of(group: Group) -> str:
 
 
 def _root_cause(group: Group) -> str:
-    if group.top.facts.get("stream") and len(group.ranked) > 1:
-        # Seen from a stream, the cause is why the job that holds it failed.
-        inner = Group(group.scene, group.ranked[1:], group.jobs)
-        return " ".join(filter(None, (_cause(inner), _root_cause(inner))))
+    if group.because is not None:
+        return " ".join(filter(None, (_cause(group.because), _root_cause(group.because))))
     entry = group.top.entry
     if entry is None or group.top.category in _BENIGN:
         return ""
@@ -303,7 +309,8 @@ def _state_claim(group: Group) -> Iterable[Claim]:
 
 def _hypotheses(groups: Sequence[Group]) -> Iterable[Hypothesis]:
     for group in groups:
-        for finding in group.ranked[: 1 + MAX_ALTERNATIVES]:
+        others = [one for one in group.ranked[1:] if one.category not in _LESS_EXACT.get(group.top.category, ())]
+        for finding in (group.top, *others[:MAX_ALTERNATIVES]):
             yield Hypothesis(
                 category=finding.category.value,
                 title=category_texts(finding.category).title.in_language(group.scene.language),

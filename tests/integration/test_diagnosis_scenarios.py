@@ -193,7 +193,7 @@ def test_the_decisive_line_of_the_job_log_is_quoted(fetched: dict[int, Any]) -> 
     assert "IEF450I BATCH001 STEP030 - ABEND=S0C7" in quoted.text
     assert all(identifier.startswith("tws_status:") for identifier in quoted.evidence_ids)
     assert "STEP030" in answer.diagnosis.summary
-    assert "2 vez(es)" in answer.text
+    assert "2 vezes antes" in answer.text
 
 
 def test_the_red_herring_is_named_and_not_followed(fetched: dict[int, Any]) -> None:

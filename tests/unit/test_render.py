@@ -129,14 +129,14 @@ def test_other_hypotheses_show_what_speaks_for_and_against_them() -> None:
             Language.PT_BR,
             (
                 "4 fontes consultadas em paralelo (tws_status, rag_search, log_cache, metrics): 500 ms, "
-                "contra 1200 ms em sequência (2.40x). (sem resposta: metrics)"
+                "contra 1200 ms em sequência (2.40x); sem resposta: metrics."
             ),
         ),
         (
             Language.EN,
             (
                 "4 sources asked in parallel (tws_status, rag_search, log_cache, metrics): 500 ms, "
-                "against 1200 ms one by one (2.40x). (no answer: metrics)"
+                "against 1200 ms one by one (2.40x); no answer: metrics."
             ),
         ),
     ],

@@ -1,0 +1,148 @@
+"""Questions for a state, and names that are not what the user calls them."""
+
+from __future__ import annotations
+
+import pytest
+from rules_support import answered, ask, failed, job_facts, job_log, tws
+
+from orchestrator.models import SourceEnvelope
+from orchestrator.payloads import (
+    JobFacts,
+    MetricsPayload,
+    RelatedFacts,
+    RunFacts,
+    SeriesFacts,
+    TwsPayload,
+    WorkstationFacts,
+)
+
+CAUSE = job_facts(
+    "ABEND",
+    name="JOB_A",
+    return_code=5,
+    job_stream_status="STUCK",
+    job_log=job_log("fecha_a: ERROR conta 41207"),
+    successors=(RelatedFacts(name="SRV01#DIARIO.JOB_B", status="HOLD"),),
+)
+
+
+def found_otherwise(asked: str, *problems: JobFacts, stations: tuple[WorkstationFacts, ...] = ()) -> SourceEnvelope:
+    """What tws_status answers when the job that was named is a job stream or a workstation."""
+    envelope = tws(problems=problems, stations=stations, asked=asked)
+    payload = TwsPayload.model_validate(envelope.data).model_copy(update={"problems_asked": f"jobs of {asked}"})
+    return envelope.model_copy(update={"data": payload.model_dump(mode="json")})
+
+
+@pytest.mark.parametrize(
+    ("message", "job", "opening"),
+    [
+        (
+            "Qual o status do job BATCH001?",
+            job_facts("EXEC", runs=(RunFacts(status="EXEC", started_at="2026-11-24T07:01:40Z"),)),
+            "Estado do job BATCH001 no TWS: EXEC, iniciado às 2026-11-24T07:01:40Z.",
+        ),
+        (
+            "What is the status of job BATCH001?",
+            job_facts("SUCC", return_code=0, runs=(RunFacts(status="SUCC", ended_at="2026-11-24T07:12:40Z"),)),
+            "State of job BATCH001 in TWS: SUCC, RC 0, ended at 2026-11-24T07:12:40Z.",
+        ),
+        (
+            "¿Cuál es el estado del job BATCH001?",
+            job_facts("HOLD", substatus="HOLD_WAITING_FOR_TIME", scheduled_at="2026-11-24T22:00:00Z"),
+            "Estado del job BATCH001 en TWS: HOLD, HOLD_WAITING_FOR_TIME, programado para 2026-11-24T22:00:00Z.",
+        ),
+    ],
+)
+def test_a_question_for_the_state_is_answered_with_the_state(message: str, job: JobFacts, opening: str) -> None:
+    """Asked for the status, the answer opens with the state and its time; the cause comes second."""
+    assert ask(tws(job), message=message).summary.startswith(opening)
+
+
+def test_a_question_for_the_cause_does_not_open_with_the_state() -> None:
+    """Asked why a job failed, the cause leads."""
+    assert ask(tws(job_facts("ABEND", return_code=5))).summary.startswith("O job BATCH001 terminou")
+
+
+def test_an_action_is_answered_with_the_state_as_well() -> None:
+    """Before a change is judged, the present state must be known: it follows the word that nothing was executed."""
+    summary = ask(tws(job_facts("EXEC")), message="cancele o job BATCH001").summary
+
+    assert summary.startswith("Nada foi executado")
+    assert "Estado do job BATCH001 no TWS: EXEC." in summary
+
+
+def test_without_tws_the_state_is_said_to_be_unknown() -> None:
+    """Asked for the status while TWS is silent, the answer says so and does not quote the question as a finding."""
+    summary = ask(failed("tws_status", job="BATCH001"), message="Qual o status do job BATCH001?").summary
+
+    assert summary.startswith("O estado atual de BATCH001 não é conhecido: o TWS não respondeu.")
+    assert "vem só da pergunta" not in summary
+
+
+def test_the_state_of_a_stream_and_of_a_workstation_is_told() -> None:
+    """Streams are told by their own state, workstations by link and limit."""
+    station = WorkstationFacts(name="AGT07", linked=False, limit=10)
+    stream = ask(tws(problems=(CAUSE,), asked=None), message="Qual o status do job stream DIARIO?")
+    agent = ask(tws(stations=(station,), asked=None), message="Qual o status da workstation AGT07?")
+
+    assert stream.summary.startswith("Estado do job stream DIARIO no TWS: STUCK.")
+    assert agent.summary.startswith("Estado da workstation AGT07 no TWS: sem link (não LINKED), limite 10.")
+
+
+def test_a_stream_that_the_user_calls_a_job_is_explained_as_a_stream() -> None:
+    """A job stream called a job is not told as missing from the plan: the job that holds it is the answer."""
+    waiting = job_facts("HOLD", name="JOB_B", substatus="HOLD_WAITING_FOR_PREDECESSOR")
+    diagnosis = ask(found_otherwise("DIARIO", CAUSE, waiting), message="Por que o job DIARIO está parado?")
+
+    assert diagnosis.category == "predecessor_failed"
+    assert "O job stream DIARIO não avança porque o predecessor JOB_A falhou (RC 5)" in diagnosis.summary
+    assert "JOB_A terminou com código de retorno 5" in diagnosis.root_cause
+
+
+def test_a_workstation_that_the_user_calls_a_job_is_explained_as_a_workstation() -> None:
+    """So is a workstation: its jobs and its link are the answer."""
+    station = WorkstationFacts(name="SRV01", linked=False)
+    job = job_facts("READY", name="LOJA001", substatus="READY_WAITING_FOR_AGENT")
+    diagnosis = ask(found_otherwise("SRV01", job, stations=(station,)), message="O job SRV01 não inicia")
+
+    assert diagnosis.category == "agent_unlinked"
+    assert "LOJA001" in diagnosis.summary
+
+
+def test_a_stream_without_problems_that_the_user_calls_a_job_is_not_missing() -> None:
+    """When nothing is wrong with what was found instead of a job, that is said."""
+    diagnosis = ask(found_otherwise("DIARIO"), message="Por que o job DIARIO está parado?")
+
+    assert diagnosis.category != "job_not_found"
+    assert "Nenhum job com falha" in diagnosis.summary
+
+
+def test_a_waiting_job_is_explained_by_why_the_failed_one_failed() -> None:
+    """Asked about a job in HOLD, the answer names the failed job at the beginning of the chain and why it failed."""
+    job = job_facts(
+        "HOLD",
+        name="JOB_C",
+        substatus="HOLD_WAITING_FOR_PREDECESSOR",
+        predecessors=(RelatedFacts(name="SRV01#DIARIO.JOB_B", status="HOLD", satisfied=False),),
+    )
+    diagnosis = ask(tws(job, problems=(CAUSE,), asked="JOB_C"), message="Por que o job JOB_C está em HOLD?")
+
+    assert diagnosis.category == "predecessor_failed"
+    assert "JOB_A falhou (RC 5)" in diagnosis.summary
+    assert "JOB_A terminou com código de retorno 5" in diagnosis.root_cause
+    assert any("ERROR conta 41207" in claim.text for claim in diagnosis.claims)
+    assert "waiting_predecessor" not in [item.category for item in diagnosis.hypotheses]
+
+
+@pytest.mark.parametrize(("series", "expected"), [("host_up", True), ("backup_duration", False), ("group_lag", False)])
+def test_only_the_series_of_the_link_speak_for_an_unlinked_agent(series: str, expected: bool) -> None:
+    """A figure whose name merely holds the letters of ``up`` is no word about the agent."""
+    job = job_facts("READY", substatus="READY_WAITING_FOR_AGENT")
+    figures = MetricsPayload(series=(SeriesFacts(name=series, value=0, concern="0, abaixo de 1"),))
+    diagnosis = ask(
+        tws(job, stations=(WorkstationFacts(name="SRV01", linked=False),)),
+        answered("metrics", figures, f"{series} 0, abaixo de 1"),
+    )
+
+    assert diagnosis.category == "agent_unlinked"
+    assert any(series in claim.text for claim in diagnosis.claims) is expected
