@@ -36,16 +36,16 @@ def run_scenarios(subject: Troubleshoot, say: Callable[[str], None]) -> list[dic
     for scenario in SCENARIOS:
         say(f"scenario {scenario.name}")
         sequential = in_sequence(scenario.sleeps)
-        parallel, report = min(subject.run(scenario.sleeps, scenario.failing) for _ in range(3))
+        runs = [subject.run(scenario.sleeps, scenario.failing) for _ in range(3)]
+        parallel = sorted(runs, key=lambda timed: timed.total_ms)[1].total_ms
         rows.append(
             {
                 "name": scenario.name,
                 "sequential_ms": round(sequential, 1),
                 "parallel_ms": round(parallel, 1),
                 "speedup": round(sequential / parallel, 2),
-                "slowest_source_ms": report.parallel_latency_ms,
-                "sources_available": len(report.aggregated_data.sources_available),
-                "sources_failed": len(report.aggregated_data.sources_failed),
+                "sources_available": len(scenario.sleeps) - len(scenario.failing),
+                "sources_failed": len(scenario.failing),
             }
         )
     return rows
