@@ -108,6 +108,12 @@ def test_a_count_of_no_errors_is_no_error(text: str) -> None:
     assert text not in shown(read(FakeSession(numbered(150, line_75=text)))).values()
 
 
+def test_a_volume_that_grew_is_kept() -> None:
+    """A line that says by how much the input grew is read although it reports no error."""
+    text = "VOLUME DE ENTRADA: 5879114 REGISTROS (MEDIA DE 30 DIAS: 4199367, +40%)"
+    assert text in shown(read(FakeSession(numbered(150, line_75=text)))).values()
+
+
 def test_the_abend_wins_when_there_is_too_much() -> None:
     """Among thousands of errors the lines are limited, and the abend is among those kept."""
     lines = [f"ERROR registro {number} rejeitado" for number in range(5_000)]

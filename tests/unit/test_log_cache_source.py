@@ -150,7 +150,14 @@ def test_codes_of_the_question_are_counted(fetch: Callable[..., FetchResult]) ->
         {"resync:job:history:BATCH001": ["ABEND S0C7", {"codes": ["S0C7"]}, {"abend_code": "SB37"}]},
     )
     assert LogPayload.model_validate(result.data).same_code == {"S0C7": 2}
-    assert "S0C7 já visto 2x" in result.finding
+    assert result.finding.endswith("S0C7 registrado 2x")
+
+
+def test_the_line_says_when_a_code_was_last_recorded(fetch: Callable[..., FetchResult]) -> None:
+    """The newest record may be the failure that is asked about: its day tells it from an earlier one."""
+    history = [{"codes": ["S0C7"], "at": "2026-11-10T07:00:00Z"}, {"codes": ["S0C7"], "at": "2026-11-17T07:00:00Z"}]
+    result = fetch(request_for(codes=("S0C7",)), {"resync:job:history:BATCH001": history})
+    assert "S0C7 registrado 2x, por último em 2026-11-17" in result.finding
 
 
 def test_what_is_cut_is_stated(fetch: Callable[..., FetchResult]) -> None:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_return_codes
+from orchestrator.diagnosis.rules_lines import growth_line
 from orchestrator.payloads import JobLogFacts, LogWindow
 from workers.clients.hwa import HwaSession, LogPage
 from workers.clients.hwa_errors import BadQuery, HwaError, NotFound
@@ -161,7 +162,8 @@ def _weight(line: str) -> int:
         return 2
     if _STRONG.search(line) and not _NO_ERROR.search(line):
         return 2
-    return 1 if any(code != 0 for code in find_return_codes(line)) else 0
+    # A volume that grew is often why a dataset or a limit did not suffice.
+    return 1 if any(code != 0 for code in find_return_codes(line)) or growth_line([line]) else 0
 
 
 def _windows(reading: _Reading) -> tuple[LogWindow, ...]:

@@ -104,7 +104,7 @@ EXPECTATIONS: dict[int, Expectation] = {
             Statement(r"espa[çc]o", ()),
             Statement(r"PRD\.COB\.REMESSA\.D1"),
             Statement("STEP020", ()),
-            Statement("volume"),
+            Statement(r"volume.{0,80}\+ ?40 ?%"),
         ),
         forbidden=(r"S0C7", r"n[ãa]o num[ée]rico"),
         without_tws=(Category.DATASET_SPACE,),

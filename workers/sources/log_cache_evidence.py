@@ -24,7 +24,8 @@ _TEXTS = {
     Language.PT_BR: {
         "nothing": "nada no cache de logs sobre {what}",
         "found": "{errors} erro(s) recente(s) e {history} execução(ões) anterior(es) de {what}",
-        "same": "{code} já visto {count}x",
+        "same": "{code} registrado {count}x",
+        "same_last": ", por último em {day}",
         "same_title": "{code} já registrado {count}x",
         "last_success": "Último sucesso",
         "trend": "Duração {ratio:g}x a usual",
@@ -38,7 +39,8 @@ _TEXTS = {
     Language.EN: {
         "nothing": "nothing in the log cache about {what}",
         "found": "{errors} recent error(s) and {history} earlier run(s) of {what}",
-        "same": "{code} seen {count}x before",
+        "same": "{code} on record {count}x",
+        "same_last": ", last on {day}",
         "same_title": "{code} on record {count}x",
         "last_success": "Last success",
         "trend": "Elapsed time {ratio:g}x the usual",
@@ -52,7 +54,8 @@ _TEXTS = {
     Language.ES: {
         "nothing": "nada en la caché de registros sobre {what}",
         "found": "{errors} error(es) reciente(s) y {history} ejecución(es) anterior(es) de {what}",
-        "same": "{code} ya visto {count}x",
+        "same": "{code} registrado {count}x",
+        "same_last": ", por última vez el {day}",
         "same_title": "{code} ya registrado {count}x",
         "last_success": "Último éxito",
         "trend": "Duración {ratio:g}x la habitual",
@@ -159,6 +162,11 @@ def _case(entry: Entry) -> str:
     return " ".join(filter(None, (facts.at or "?", entry.job, facts.status, code, facts.step, elapsed)))
 
 
+def _last_day(payload: LogPayload, code: str, words: str) -> str:
+    days = [item.at[:10] for item in (*payload.recent_errors, *payload.history) if item.at and code in item.codes]
+    return words.format(day=max(days)) if days else ""
+
+
 def _seconds(entries: Sequence[Entry]) -> str:
     return ", ".join(f"{entry.facts.elapsed_seconds:g} s ({(entry.facts.at or '?')[:10]})" for entry in entries)
 
@@ -175,7 +183,11 @@ def describe(request: SourceRequest, payload: LogPayload) -> str:
     if not payload.recent_errors and not payload.history:
         return texts["nothing"].format(what=what)
     parts = [texts["found"].format(errors=len(payload.recent_errors), history=len(payload.history), what=what)]
-    parts += [texts["same"].format(code=code, count=count) for code, count in list(payload.same_code.items())[:2]]
+    # The newest may be the very run that the question is about, which this source cannot know: its day is said.
+    parts += [
+        texts["same"].format(code=code, count=count) + _last_day(payload, code, texts["same_last"])
+        for code, count in list(payload.same_code.items())[:2]
+    ]
     if payload.elapsed_trend_ratio is not None and payload.elapsed_trend_ratio >= TREND_RATIO:
         parts.append(texts["trend"].format(ratio=payload.elapsed_trend_ratio))
     if payload.newest_age_days is not None and payload.newest_age_days >= STALE_DAYS:
