@@ -92,6 +92,9 @@ def conclude(record: RunRecord) -> Conclusion:
     min_required = record.request.config.min_sources_required
     language = plan.routing.language if plan else record.request.language or Language.PT_BR
     outcome = _outcome(envelopes, min_required)
+    if plan is not None and not plan.sources:
+        nobody = AggregatedData()
+        return Conclusion(record, plan, (), RunOutcome.FAILED, AnswerMode.ERROR, plan.reason, nobody, None, plan.reason)
     try:
         envelopes = number_evidence(envelopes)
         aggregated = aggregate(envelopes, plan.jobs if plan else ())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
+from orchestrator.errors import ConfigurationError, InvalidRequest, TroubleshootError
 from orchestrator.models import Plan, TroubleshootRequest
 from orchestrator.pipelines import plan_run
 from orchestrator.router import route
@@ -11,13 +13,27 @@ from orchestrator.sources import load_source, source_names
 from orchestrator.store.records import Dispatch
 from orchestrator.store.runs import RunStore
 
+_LOGGER = logging.getLogger(__name__)
+REFUSED = "refused"
+"""Name of the pipeline of a run that asks nobody."""
+
 
 def per_job_sources() -> dict[str, bool]:
-    """The installed sources, and whether each is asked once per job.
+    """The installed sources that can be loaded here, and whether each is asked once per job.
 
-    Raises WorkersNotInstalled.
+    One that cannot is left out and logged: the others still serve. Raises WorkersNotInstalled when none can.
     """
-    return {name: load_source(name).per_job for name in source_names()}
+    found: dict[str, bool] = {}
+    problem: TroubleshootError | None = None
+    for name in source_names():
+        try:
+            found[name] = load_source(name).per_job
+        except TroubleshootError as error:
+            _LOGGER.warning("source_not_loaded source=%s error=%s", name, error)
+            problem = problem or error
+    if problem is not None and not found:
+        raise problem
+    return found
 
 
 def plan_request(request: TroubleshootRequest, per_job: Mapping[str, bool]) -> Plan:
@@ -28,13 +44,34 @@ def plan_request(request: TroubleshootRequest, per_job: Mapping[str, bool]) -> P
     routing = route(request.message, jobs=request.named_jobs, language=request.language)
     if request.intent is not None:
         routing = routing.model_copy(update={"intent": request.intent, "confidence": 1.0})
-    return plan_run(request, routing, per_job)
+    plan = plan_run(request, routing, per_job)
+    config = request.config
+    notes = [
+        f"{field}: no source is named {name!r}"
+        for field, names in (
+            ("source_timeout_seconds", config.source_timeout_seconds),
+            ("disabled_sources", config.disabled_sources),
+        )
+        for name in names
+        if name not in per_job
+    ]
+    return plan.model_copy(update={"notes": (*plan.notes, *notes)}) if notes else plan
+
+
+def refused_plan(request: TroubleshootRequest, error: TroubleshootError) -> Plan:
+    """The plan of a run that asks nobody, with the reason: it ends at once instead of at its deadline."""
+    routing = route(request.message, jobs=request.named_jobs, language=request.language)
+    return Plan(pipeline=REFUSED, routing=routing, sources=(), reason=str(error))
 
 
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     """Plan the run under a dispatch lease, store the plan and say ``routed``.
 
-    Raises RunRefused when the lease was lost meanwhile.
+    A request that cannot be planned gets a plan without sources. Raises RunRefused when the lease was lost
+    meanwhile, WorkersNotInstalled.
     """
-    plan = dispatch.plan or plan_request(dispatch.request, per_job_sources())
+    try:
+        plan = dispatch.plan or plan_request(dispatch.request, per_job_sources())
+    except (InvalidRequest, ConfigurationError) as error:
+        plan = refused_plan(dispatch.request, error)
     return store.put_plan(run_id, dispatch.token, plan)

@@ -33,8 +33,12 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
             if dispatch is None:
                 return "already dispatched"
             plan = plan_dispatch(store, run_id, dispatch)
-            build_chord(self.app, run_id, plan).apply_async(root_id=run_id)
+            if plan.sources:
+                build_chord(self.app, run_id, plan).apply_async(root_id=run_id)
             store.mark_dispatched(run_id, token)
+            if not plan.sources:
+                current_process(self.app).finisher(self.request.hostname).finish(run_id)
+                return "refused"
         except (RunNotFound, RunRefused, StoreUnreachable) as error:
             # The dispatch lease is a wake-up: the watcher publishes the run again.
             _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)

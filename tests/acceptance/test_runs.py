@@ -221,6 +221,27 @@ def test_nobody_waits_and_the_result_is_fetched_later(running_fleet: Fleet) -> N
     assert report.outcome is RunOutcome.COMPLETE
 
 
+def test_a_run_with_every_source_switched_off_ends_at_once(running_fleet: Fleet) -> None:
+    """A request that leaves nobody to ask fails at once, and the answer names the switches."""
+    config = FAST.model_copy(update={"disabled_sources": BUILTIN_SOURCES})
+    began = time.monotonic()
+    report, events = result(running_fleet, ask(running_fleet, {}, config))
+    assert time.monotonic() - began < 2
+    assert (report.outcome, report.mode) == (RunOutcome.FAILED, AnswerMode.ERROR)
+    assert "enable_tws_status" in report.response
+    assert events[-1].type is EventType.FINAL
+
+
+def test_a_name_that_is_no_source_is_said(running_fleet: Fleet) -> None:
+    """A misspelt source in the configuration stands in the notes of the plan and of the answer."""
+    config = FAST.model_copy(update={"disabled_sources": ("metrix",), "source_timeout_seconds": {"tws": 1.0}})
+    report, _ = result(running_fleet, ask(running_fleet, {}, config))
+    assert report.metadata["notes"] == [
+        "source_timeout_seconds: no source is named 'tws'",
+        "disabled_sources: no source is named 'metrix'",
+    ]
+
+
 def test_large_payloads_stay_out_of_celery(running_fleet: Fleet) -> None:
     """A payload is stored in the run, cut and stated; no Celery key holds it."""
     run_id = ask(running_fleet, {"metrics": {"payload_bytes": 400_000}})

@@ -198,6 +198,17 @@ def test_a_backlog_that_has_gone_down_is_forgotten(bench: Bench) -> None:
     assert bench.client.get(bench.store.keys.busy) is None
 
 
+def test_abandoned_runs_are_no_load(bench: Bench) -> None:
+    """Runs that nobody ever finished count as open for a minute after their deadline and no longer."""
+    small = RunStore(bench.client, Settings.from_env({"RESYNC_MAX_OPEN_RUNS": "2"}))
+    now = bench.now_ms()
+    bench.client.zadd(bench.store.keys.open, {"old-1": now - 61_000, "old-2": now - 90_000})
+    bench.client.zadd(bench.store.keys.wakeups, {"old-1|total": now - 86_500_000})
+    small.open(RUN, TroubleshootRequest(message="x"), nonce="n")
+    assert bench.client.zrange(bench.store.keys.open, 0, -1) == [RUN]
+    assert bench.client.zscore(bench.store.keys.wakeups, "old-1|total") is None
+
+
 def test_the_cap_on_open_runs_holds(bench: Bench) -> None:
     """RESYNC_MAX_OPEN_RUNS refuses the run beyond it."""
     small = RunStore(bench.client, Settings.from_env({"RESYNC_MAX_OPEN_RUNS": "1"}))

@@ -24,6 +24,9 @@ if ARGV[11] ~= '' then
   if not found then return { 'unknown_instance', table.concat(known, ', ') } end
 end
 
+-- Runs that nobody worked on, watched or read are no load once their time is over, and no work after their life.
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ttl * 1000)
 local open = redis.call('ZCARD', KEYS[5])
 if open >= tonumber(ARGV[7]) then return { 'overloaded', string.format('%d runs are open', open) } end
 if open >= tonumber(ARGV[8]) then
