@@ -1,0 +1,92 @@
+"""Flower as an operator sees it, in a real browser."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.models import TroubleshootRequest
+from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.testing import stub_message
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Fleet
+
+pytestmark = pytest.mark.acceptance
+SECRET = "Segredo-2026-x"
+
+
+@pytest.fixture
+def browser() -> str:
+    """A Chromium; a machine without one skips, CI fails."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium in CI: install the Debian package chromium")
+        pytest.skip("no Chromium on PATH")
+    return found
+
+
+def page(browser: str, url: str, profile: Path) -> str:
+    """The text of a page after its scripts have run."""
+    flags = (
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
+        *(f"--user-data-dir={profile}", "--virtual-time-budget=5000", "--dump-dom"),
+    )
+    done = subprocess.run([browser, *flags, url], capture_output=True, text=True, timeout=90, check=True)
+    return html.unescape(re.sub(r"<[^>]+>", " ", done.stdout))
+
+
+def wait_for(url: str, *, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except (urllib.error.URLError, OSError):
+            assert time.monotonic() < end, f"{url} did not answer"
+            time.sleep(0.1)
+        else:
+            return
+
+
+def test_flower_shows_a_run_and_none_of_its_payload(running_fleet: Fleet, browser: str, tmp_path: Path) -> None:
+    """The task list links every task of a run by its id, the broker page lists every queue, and no secret shows."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    flower = running_fleet.start(
+        "flower", "-m", "celery", "-A", "workers.app", "flower", "--address=127.0.0.1", f"--port={port}"
+    )
+    try:
+        wait_for(f"{address}/workers")
+        message = stub_message({"metrics": {"error": f"password={SECRET}"}}, text=f"Job BATCH001 falhou senha={SECRET}")
+        with running_fleet.client() as client:
+            run_id = client.submit(TroubleshootRequest(message=message, job_name="BATCH001"))
+            client.result(run_id)
+        tasks = page(browser, f"{address}/tasks", tmp_path / "profile")
+        assert run_id in tasks
+        names = ("troubleshoot.run", "troubleshoot.synthesize", *(f"troubleshoot.source.{s}" for s in BUILTIN_SOURCES))
+        for name in names:
+            assert name in tasks
+        run = page(browser, f"{address}/task/{run_id}", tmp_path / "profile")
+        assert f"('{run_id}',)" in run
+        queues = page(browser, f"{address}/broker", tmp_path / "profile")
+        for queue in ("orchestrator", *BUILTIN_SOURCES, "synthesis"):
+            assert queue in queues
+        for shown in (tasks, run, queues):
+            assert SECRET not in shown
+    finally:
+        flower.kill()
