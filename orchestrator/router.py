@@ -6,9 +6,8 @@ winner's share of all votes. The cues stand in ``router_cues``.
 
 from __future__ import annotations
 
-import re
-
 from orchestrator.diagnosis.catalogue import known_system_abends
+from orchestrator.diagnosis.codes import find_chat_abends
 from orchestrator.models import Entities, Intent, Language, Routing
 from orchestrator.router_cues import INTENT_CUES, LANGUAGE_CUES
 from orchestrator.router_entities import extract_entities
@@ -19,11 +18,6 @@ MAX_HITS = 3
 CODE_WEIGHT = 2.0
 """A code in the question speaks for a failure, less than a plain word for one does."""
 
-# s0c7, 0C7, SOC7 (the letter O for the digit) and B37: all are written in a chat.
-_SLOPPY_ABEND = re.compile(
-    r"(?<![A-Za-z0-9_#@./-])(?:s([0-9a-f]{3})|[sS]?[0oO][cC]([0-9A-Fa-f])|([BDE]37))(?![A-Za-z0-9_/.-]\w)(?!\w)",
-    re.ASCII,
-)
 _DEFAULT_LANGUAGE = Language.PT_BR
 
 
@@ -51,10 +45,7 @@ def detect_language(message: str) -> Language:
 
 def _entities(message: str, jobs: tuple[str, ...]) -> Entities:
     entities = extract_entities(message)
-    # What the catalogue does not know in such a spelling is no code.
-    known = known_system_abends()
-    found = (match[1] or match[3] or f"0C{match[2]}" for match in _SLOPPY_ABEND.finditer(message))
-    extra = tuple(code for part in found if (code := f"S{part.upper()}") in known)
+    extra = find_chat_abends(message, known_system_abends())
     named = {job.upper() for job in jobs}
     return entities.model_copy(
         update={

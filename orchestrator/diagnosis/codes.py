@@ -8,7 +8,7 @@ Guide 10.2.5); z/OS message ids are a component prefix, a number and a type.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 _HEX_WITH_DIGIT = r"(?=[0-9A-F]*[0-9])[0-9A-F]{3}"
 # A step or a job may be called S010 as well, and IEF450I writes it just before " - ABEND=".
@@ -32,6 +32,19 @@ _MESSAGE = re.compile(
     r"\b(?:AW[SK][A-Z]{2,3}\d{3,4}[IWE]"
     r"|EQQ[A-Z0-9]{4}[IWES]"
     r"|(?:IE[ACEFW]|ADR|ARC|BPX|CEE|CSV|DFH[A-Z]{0,2}|DFS|DSN[A-Z]?|EDC|ERB|ICE|ICH|IDC|IGD|IGZ|IKJ|IOS|WER)\d{3,5}[AEDISUWC])\b"
+)
+
+# In a document or a search a code stands in lists and headings (S106/S806), without its S (B37-04), or with the usual
+# slip of the letter O for the digit 0 (SOC7): what is looked up may be read less strictly than what is asserted.
+_LOOKED_UP = re.compile(
+    rf"\b(?:S(?P<system>{_HEX_WITH_DIGIT})|(?P<user>U\d{{4}})|(?P<space>[BDE]37)(?:-[0-9A-F]{{2}})?|(?i:SOC)(?P<slip>[0-9A-F])"
+    r"|(?<=[Aa][Bb][Ee][Nn][Dd] )(?P<digits>\d{3}))\b"
+)
+# s0c7, 0C7, SOC7 and B37: all are written in a chat.
+_IN_CHAT = re.compile(
+    r"(?<![A-Za-z0-9_#@./-])(?:s(?P<system>[0-9a-f]{3})|[sS]?[0oO][cC](?P<slip>[0-9A-Fa-f])|(?P<space>[BDE]37)"
+    r"|(?<=[Aa][Bb][Ee][Nn][Dd] )(?P<digits>\d{3}))(?![A-Za-z0-9_/.-]\w)(?!\w)",
+    re.ASCII,
 )
 
 _NUMBER = r"(0[xX][0-9A-Fa-f]{8}|[-+]?\d{1,10})"
@@ -85,6 +98,24 @@ def find_return_codes(text: str) -> tuple[int, ...]:
         if -(2**31) <= value < 2**31:
             found[value] = None
     return tuple(found)
+
+
+def find_chat_abends(text: str, known: Container[str]) -> tuple[str, ...]:
+    """System abends as users spell them (``s0c7``, ``0C7``, ``SOC7``, ``B37``, ``abend 806``), if they are known."""
+    found = (m["system"] or m["space"] or m["digits"] or f"0C{m['slip']}" for m in _IN_CHAT.finditer(text))
+    return _unique(code for part in found if (code := f"S{part.upper()}") in known)
+
+
+def find_codes_to_look_up(text: str) -> tuple[str, ...]:
+    """Abends and message ids of a document or a search, in order: also ``S106/S806``, ``B37-04`` and ``SOC7``."""
+    found = [(match.start(), match[0]) for match in _MESSAGE.finditer(text)]
+    for match in _LOOKED_UP.finditer(text):
+        part = match["system"] or match["space"] or match["digits"] or (f"0C{match['slip']}" if match["slip"] else "")
+        found.append((match.start(), f"S{part}" if part else match["user"]))
+    for match in _AFTER_ABEND.finditer(text):
+        code = match["code"].upper()
+        found.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
+    return _unique(code for _, code in sorted(found))
 
 
 def find_codes(text: str) -> tuple[str, ...]:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from orchestrator.diagnosis.codes import find_abends, find_codes, find_message_ids, find_return_codes
+from orchestrator.diagnosis.codes import (
+    find_abends,
+    find_chat_abends,
+    find_codes,
+    find_codes_to_look_up,
+    find_message_ids,
+    find_return_codes,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +80,30 @@ def test_return_codes_need_a_word_beside_them(text: str, expected: tuple[int, ..
 def test_codes_are_abends_then_message_ids() -> None:
     """find_codes gives what evidence items carry: abends first, then message ids."""
     assert find_codes("IEF450I B S - ABEND=S0C7") == ("S0C7", "IEF450I")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("S106/S806 – módulo não encontrado", ("S106", "S806")),
+        ("SB37, SD37 ou B37-04", ("SB37", "SD37")),
+        ("deu SOC7 e CEE3207S", ("S0C7", "CEE3207S")),
+        ("abend 0c4 e abend 806", ("S0C4", "S806")),
+        ("a SEDE, a SACA, U12 e ABEND ontem", ()),
+    ],
+)
+def test_codes_to_look_up_are_read_less_strictly(text: str, expected: tuple[str, ...]) -> None:
+    """Lists of headings and the spellings of a search give their codes; words still do not."""
+    assert find_codes_to_look_up(text) == expected
+
+
+def test_spellings_of_a_chat_count_only_for_known_abends() -> None:
+    """s0c7, 0C7 and SOC7 are S0C7 because the catalogue knows it; what it does not know is a word."""
+    assert find_chat_abends("deu s0c7, 0C4, SOC1 e B37", {"S0C7", "S0C4", "S0C1", "SB37"}) == (
+        "S0C7",
+        "S0C4",
+        "S0C1",
+        "SB37",
+    )
+    assert find_chat_abends("abend 806 no FATURA01, abend 100 vezes", {"S806"}) == ("S806",)
+    assert find_chat_abends("s123 e s0c7", {"S0C4"}) == ()

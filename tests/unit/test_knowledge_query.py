@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.diagnosis.codes import find_codes_to_look_up
 from workers.knowledge.analysis import guess_language, index_tokens, stem_english, stem_portuguese
-from workers.knowledge.codes import find_code_tokens, find_codes, find_states
+from workers.knowledge.codes import find_code_tokens, find_states
 from workers.knowledge.glossary import load_glossary, parse_glossary
 from workers.knowledge.query import MAX_CONCEPTS, MAX_TEXT, build_query
 
@@ -27,7 +28,7 @@ from workers.knowledge.query import MAX_CONCEPTS, MAX_TEXT, build_query
 )
 def test_codes_are_found_in_one_spelling(text: str, codes: tuple[str, ...]) -> None:
     """Abends and message ids are found whatever way they are written, and words are not taken for codes."""
-    assert find_codes(text) == codes
+    assert find_codes_to_look_up(text) == codes
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from orchestrator.diagnosis.codes import find_codes_to_look_up
 from orchestrator.errors import ConfigurationError
 from workers.knowledge.analysis import ANALYSIS_VERSION, index_tokens
 from workers.knowledge.chunking import CHUNKING_VERSION, cut_sections
-from workers.knowledge.codes import find_code_tokens, find_codes, find_names, find_states, name_token
+from workers.knowledge.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.documents import Chunk, Document
 
 SCHEMA_VERSION = 1
@@ -133,7 +134,7 @@ class KnowledgeIndex:
         headings = " \n".join((document.title, *chunk.headings))
         topic = (*find_code_tokens(headings), *map(name_token, find_names(headings)), *find_states(headings))
         mentioned = (*find_code_tokens(chunk.text), *map(name_token, find_names(chunk.text)))
-        shown = dict.fromkeys((*find_codes(headings), *find_codes(chunk.text)))
+        shown = dict.fromkeys((*find_codes_to_look_up(headings), *find_codes_to_look_up(chunk.text)))
         cursor = self._db.execute(
             "INSERT INTO chunk (document_id, ordinal, headings, text, codes) VALUES (?, ?, ?, ?, ?)",
             (document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text, " ".join(shown)),

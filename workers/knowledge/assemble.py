@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from orchestrator.diagnosis.codes import find_codes_to_look_up
 from workers.knowledge.analysis import index_tokens
 from workers.knowledge.base import Hit
-from workers.knowledge.codes import find_code_tokens, find_codes, find_names, find_states, name_token
+from workers.knowledge.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.documents import Chunk
 from workers.knowledge.passage import grow
 from workers.knowledge.query import KnowledgeQuery
@@ -105,7 +106,7 @@ def _candidate(window: Window[Key], score: float) -> _Candidate[Key]:
         section=chunk.section or window.title,
         text=region.text,
         score=score,
-        codes=tuple(dict.fromkeys((*find_codes(headings), *find_codes(region.text)))),
+        codes=tuple(dict.fromkeys((*find_codes_to_look_up(headings), *find_codes_to_look_up(region.text)))),
         language=window.language,
         cut_characters=region.cut_characters,
     )

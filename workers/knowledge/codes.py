@@ -1,27 +1,13 @@
-"""Codes in text: abends, message ids, return codes; each in one spelling, so that question and page meet."""
+"""Codes of a page or a question as index tokens; each in one spelling, so that question and page meet."""
 
 from __future__ import annotations
 
 import re
 
-_SYSTEM_ABEND = re.compile(r"\bS(?=[0-9A-F]*[0-9])[0-9A-F]{3}\b")
-# The letter O for the digit 0 is the usual slip: SOC7.
-_LETTER_O_ABEND = re.compile(r"\bSOC([0-9A-F])\b", re.IGNORECASE)
-# "abend 0C7", "B37-04": the code without its S.
-_BARE_ABEND = re.compile(r"\babend(?:\s+code|\s+de\s+sistema)?\s+([0-9A-F]{3})\b", re.IGNORECASE)
-_SPACE_ABEND = re.compile(r"\b([BDE]37)(?:-[0-9A-F]{2})?\b")
-_USER_ABEND = re.compile(r"\bU(\d{4})\b")
-_MESSAGE_ID = re.compile(
-    r"\b(?:AW[SK][A-Z]{2,3}\d{3,4}[IWE]"
-    r"|EQQ[A-Z0-9]{1,2}\d{2,3}[IWES]"
-    r"|(?:ADR|ARC|BPX|CEE|CSV|DFS|DSN|ICE|ICH|IDC|IEA|IEC|IEF|IGD|IGZ|IKJ|IOE|WER)[A-Z]?\d{3,5}[A-Z]?)\b"
-)
-_RETURN_CODE = re.compile(
-    r"(?:\bRC|\breturn[ _-]?codes?|\bexit[ _-]?(?:codes?|status)|\bc[oó]digos? de (?:retorno|sa[ií]da)"
-    r"|\bmaxcc|\bcond[ _]?code|\bexited with(?: code)?|\bterminou com(?: c[oó]digo)?|\bsaiu com(?: c[oó]digo)?)"
-    r"\s*(?:de|of|is|was|foi|[=:<>≤≥]{0,2})\s*(-?\d{1,10}|0x[0-9A-F]{8})\b",
-    re.IGNORECASE,
-)
+from orchestrator.diagnosis.codes import find_codes_to_look_up, find_return_codes
+
+# A success condition is no return code of a run, but the topic of a page; "terminou com 5" is how people say it.
+_MORE_RETURN_CODES = re.compile(r"(?:\bRC\s*[<>≤≥]=?|\bterminou com(?: c[oó]digo)?)\s*(-?\d{1,10})\b", re.IGNORECASE)
 # Names with a digit or a separator, as jobs, workstations and substates are written: BATCH001, HOLD_PRIORITY_ZERO.
 _IDENTIFIER = re.compile(r"\b(?:[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|(?=[A-Z]*\d)[A-Z][A-Z0-9]{3,})\b")
 # States of the HWA REST API that are a topic of their own; ABEND is in every second question and tells nothing.
@@ -42,26 +28,11 @@ def return_code_token(code: int) -> str:
     return f"rc{code}"
 
 
-def find_codes(text: str) -> tuple[str, ...]:
-    """Every abend code and message id of ``text``, upper case, in order, without repeats."""
-    found: list[tuple[int, str]] = []
-    for pattern in (_SYSTEM_ABEND, _MESSAGE_ID):
-        found += [(match.start(), match.group()) for match in pattern.finditer(text)]
-    found += [(match.start(), f"S0C{match.group(1).upper()}") for match in _LETTER_O_ABEND.finditer(text)]
-    found += [(match.start(), f"S{match.group(1)}") for match in _SPACE_ABEND.finditer(text)]
-    found += [(match.start(), f"U{match.group(1)}") for match in _USER_ABEND.finditer(text)]
-    for match in _BARE_ABEND.finditer(text):
-        if any(character.isdigit() for character in match.group(1)):
-            found.append((match.start(), f"S{match.group(1).upper()}"))
-    return tuple(dict.fromkeys(code for _, code in sorted(found)))
-
-
 def find_code_tokens(text: str) -> tuple[str, ...]:
     """The codes of ``text`` as index tokens: lower case, return codes as ``rc137`` or ``ntc0000005``."""
-    tokens = [code.lower() for code in find_codes(text)]
-    for number in _RETURN_CODE.findall(text):
-        value = int(number, 16 if number[:2].lower() == "0x" else 10)
-        tokens.append(return_code_token(value))
+    tokens = [code.lower() for code in find_codes_to_look_up(text)]
+    tokens += [return_code_token(code) for code in find_return_codes(text)]
+    tokens += [return_code_token(int(number)) for number in _MORE_RETURN_CODES.findall(text)]
     tokens += [f"nt{match.group(1).lower()}" for match in _NT_STATUS_HEX.finditer(text)]
     tokens += [return_code_token(-int(match.group(1))) for match in _NT_STATUS_DECIMAL.finditer(text)]
     return tuple(dict.fromkeys(tokens))

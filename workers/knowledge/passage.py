@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.knowledge.codes import find_codes
+from orchestrator.diagnosis.codes import find_codes_to_look_up
 from workers.knowledge.documents import Chunk
 
 PASSAGE_CHARACTERS = 2_400
@@ -33,8 +33,8 @@ def _is_other_topic(candidate: Chunk, hit: Chunk) -> bool:
     if candidate.headings[: len(hit.headings)] == hit.headings:
         return False
     # A sibling headed by a code of its own is the next message of a list, not the remedy of this one.
-    own = set(find_codes(" ".join(hit.headings)))
-    theirs = set(find_codes(" ".join(candidate.headings[depth:])))
+    own = set(find_codes_to_look_up(" ".join(hit.headings)))
+    theirs = set(find_codes_to_look_up(" ".join(candidate.headings[depth:])))
     return bool(theirs - own) and bool(theirs)
 
 
