@@ -9,7 +9,7 @@ from orchestrator.errors import ConfigurationError, InvalidRequest, Troubleshoot
 from orchestrator.models import Plan, TroubleshootRequest
 from orchestrator.pipelines import plan_run
 from orchestrator.router import route
-from orchestrator.sources import load_source, source_names
+from orchestrator.sources import BUILTIN_SOURCES, load_source, source_names
 from orchestrator.store.records import Dispatch
 from orchestrator.store.runs import RunStore
 
@@ -18,10 +18,12 @@ REFUSED = "refused"
 """Name of the pipeline of a run that asks nobody."""
 
 
-def per_job_sources() -> dict[str, bool]:
+def per_job_sources(*, all_builtin: bool = False) -> dict[str, bool]:
     """The installed sources that can be loaded here, and whether each is asked once per job.
 
-    One that cannot is left out and logged: the others still serve. Raises WorkersNotInstalled when none can.
+    One that cannot is left out and logged: the others still serve. Raises WorkersNotInstalled when none can, and with
+    ``all_builtin`` when one of the four cannot: a client without the workers' extra is told so instead of answering
+    from the one source that needs nothing more.
     """
     found: dict[str, bool] = {}
     problem: TroubleshootError | None = None
@@ -29,6 +31,8 @@ def per_job_sources() -> dict[str, bool]:
         try:
             found[name] = load_source(name).per_job
         except TroubleshootError as error:
+            if all_builtin and name in BUILTIN_SOURCES:
+                raise
             _LOGGER.warning("source_not_loaded source=%s error=%s", name, error)
             problem = problem or error
     if problem is not None and not found:

@@ -35,6 +35,8 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
     Does nothing when a worker was quicker. Raises WorkersNotInstalled, StoreUnreachable.
     """
     store, token = client.sync.store, new_token()
+    # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may yet come.
+    await client.call(per_job_sources, all_builtin=True)
     try:
         dispatch = await client.call(store.claim_dispatch, run_id, token)
         if dispatch is None:
@@ -96,7 +98,7 @@ async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Re
     request = request.model_copy(update={"message": redact(request.message, personal=settings.redact_personal)})
     config = request.config
     deadline, fan_in = Deadline.after(config.total_timeout_seconds), Deadline.after(config.fan_in_seconds)
-    plan = plan_request(request, per_job_sources())
+    plan = plan_request(request, per_job_sources(all_builtin=True))
     run_id = uuid.uuid4().hex
     started: dict[str, int] = {}
 

@@ -168,6 +168,18 @@ def test_without_worker_code_the_error_names_the_extra(fleet: Fleet, tmp_path: P
     assert answer["took"] < 3
 
 
+def test_one_source_without_its_code_is_told_as_well(fleet: Fleet, tmp_path: Path) -> None:
+    """A client that can ask only some of the four says what to install rather than answer from a part."""
+    (tmp_path / "stubs" / "resync_stub_sources.py").write_text(
+        "from orchestrator.testing import stub_spec\nlog_cache = stub_spec('log_cache')\n"
+        "def __getattr__(name):\n    raise ImportError(name='httpx2')\n",
+        "utf-8",
+    )
+    answer = call(fleet, "function", "Job BATCH001 falhou", config=CONFIG)
+    assert answer["error"] == "workers_not_installed"
+    assert "httpx2" in answer["text"]
+
+
 @pytest.mark.parametrize(
     ("asked", "field"),
     [({"config": {**CONFIG}, "jobs": ["../x"]}, "jobs"), ({"config": {**CONFIG}, "jobs": ["A' OR 1"]}, "jobs")],
