@@ -18,6 +18,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.sources import FetchResult
+from orchestrator.storable import storable, storable_text
 
 _LOGGER = logging.getLogger(__name__)
 MAX_ENVELOPE_BYTES = 256 * 1024
@@ -43,25 +44,25 @@ def source_request(
 def answered(planned: PlannedSource, result: FetchResult, *, worker: str, personal: bool = False) -> SourceEnvelope:
     """The envelope of a source that returned; secrets are masked here, before anything is stored or streamed.
 
-    ``personal`` masks e-mail addresses and CPF/CNPJ numbers as well.
+    What JSON or UTF-8 cannot hold is replaced. ``personal`` masks e-mail addresses and CPF/CNPJ numbers as well.
     """
 
     def masked(text: str) -> str:
-        return redact(text, personal=personal)
+        return redact(storable_text(text), personal=personal)
 
     return SourceEnvelope(
         source=planned.source,
         job=planned.job,
         outcome=result.outcome,
         success=result.outcome.is_success,
-        data=redact_data(result.data, personal=personal),
+        data=redact_data(storable(result.data), personal=personal),
         evidence=tuple(
             item.model_copy(update={"text": masked(item.text), "title": masked(item.title)}) for item in result.evidence
         ),
         finding=masked(result.finding),
         asked=tuple(masked(text) for text in result.asked),
         where=masked(result.where),
-        truncated=result.truncated,
+        truncated=None if result.truncated is None else storable_text(result.truncated),
         worker=worker,
     )
 
@@ -89,7 +90,7 @@ def _failed(planned: PlannedSource, outcome: SourceOutcome, reason: str, text: s
         job=planned.job,
         outcome=outcome,
         success=False,
-        error=redact(text)[:MAX_ERROR_CHARACTERS],
+        error=redact(storable_text(text))[:MAX_ERROR_CHARACTERS],
         reason=reason,
         worker=worker,
     )

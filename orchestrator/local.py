@@ -67,7 +67,7 @@ async def ask_all(
         began, limit = clock(), min(planned.limit_seconds, fan_in.remaining())
         asked = source_request(run_id, request, plan, planned, limit_seconds=max(limit, 0.001))
         envelope = await _envelope(asked, planned, sources, limit)
-        envelope = fit(envelope.model_copy(update={"latency_ms": round((clock() - began) * 1000, 1)}))
+        envelope = envelope.model_copy(update={"latency_ms": round((clock() - began) * 1000, 1)})
         await put(envelope)
         return envelope
 
@@ -86,6 +86,6 @@ async def _envelope(
             task.cancel()
             await asyncio.wait({task}, timeout=1.0)
             return timed_out(planned, limit_seconds=limit, language=asked.routing.language, worker=WORKER)
-        return answered(planned, task.result(), worker=WORKER, personal=sources.redact_personal)
+        return fit(answered(planned, task.result(), worker=WORKER, personal=sources.redact_personal))
     except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
         return raised(asked.run_id, planned, error, worker=WORKER)

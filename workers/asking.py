@@ -54,7 +54,7 @@ class Asking:
         began = time.monotonic()
         envelope = self._envelope(run_id, planned, start, limit=limit, soft=soft)
         latency_ms = round((time.monotonic() - began) * 1000, 1)
-        envelope = fit(envelope.model_copy(update={"latency_ms": latency_ms, "started_at_ms": start.now_ms}))
+        envelope = envelope.model_copy(update={"latency_ms": latency_ms, "started_at_ms": start.now_ms})
         try:
             status = self.store.put_envelope(run_id, claim, envelope)
         except SoftTimeLimitExceeded:
@@ -80,11 +80,12 @@ class Asking:
         bound = limit + 1.0 if self.native_limits and limit >= soft else limit
         try:
             result = self._fetch(self.source(planned.source), request, bound)
+            # Within the border: what a source returned may be as wrong as what it raises.
+            return fit(answered(planned, result, worker=self.worker, personal=self.redact_personal))
         except SoftTimeLimitExceeded:
             return self._timed_out(planned, start, limit)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
             return raised(run_id, planned, error, worker=self.worker)
-        return answered(planned, result, worker=self.worker, personal=self.redact_personal)
 
     def _timed_out(self, planned: PlannedSource, start: SourceStart, limit: float) -> SourceEnvelope:
         language = start.plan.routing.language

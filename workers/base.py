@@ -31,4 +31,10 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
             )
         except (RunNotFound, StoreUnreachable) as error:
             _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)
-            return {"source": self.source_name, "outcome": error.reason, "latency_ms": 0.0}
+            return self._dropped(error.reason)
+        except Exception:  # border: whatever went wrong, the chord must go on; the fan-in says what is missing
+            _LOGGER.exception("source_dropped run_id=%s source=%s reason=unexpected", run_id, self.source_name)
+            return self._dropped("unexpected")
+
+    def _dropped(self, reason: str) -> dict[str, Any]:
+        return {"source": self.source_name, "outcome": reason, "latency_ms": 0.0}

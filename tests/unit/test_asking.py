@@ -230,3 +230,15 @@ def test_the_runtime_tells_a_blocked_loop() -> None:
     assert blocked.wait(5)
     future.result(5)
     runtime.close()
+
+
+def test_a_result_that_cannot_be_read_is_an_error_of_the_source(store: RunStore, runtime: Runtime) -> None:
+    """A source that returns nonsense instead of raising costs the run that source, not the task."""
+    envelope = ask(store, runtime, OneSource(FetchResult(finding=None)))  # type: ignore[arg-type]  # the nonsense
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
+
+
+def test_a_result_in_broken_utf8_is_stored(store: RunStore, runtime: Runtime) -> None:
+    """Text out of a broken code page is stored with the broken places marked."""
+    envelope = ask(store, runtime, OneSource(FetchResult(data={"log": "x\udcff", "n": 10**5_000})))
+    assert (envelope.outcome, envelope.data["log"]) == (SourceOutcome.OK, "x\ufffd")

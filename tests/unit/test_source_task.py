@@ -1,0 +1,35 @@
+"""The Celery task of a source, called without a worker."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import NoReturn
+
+import pytest
+
+from orchestrator.celery_app import make_celery
+from orchestrator.config import Settings
+from orchestrator.errors import ConfigurationError, RunNotFound
+from workers import base
+from workers.base import SourceTask
+
+
+class AskMetrics(SourceTask):
+    name, source_name = "troubleshoot.source.metrics", "metrics"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(RunNotFound(), "run_not_found"), (ConfigurationError(), "unexpected"), (KeyError("plan"), "unexpected")],
+)
+def test_a_source_task_never_raises(error: Exception, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong around the fetch, the chord's header returns, so that its body is still called."""
+
+    def ask(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    process = SimpleNamespace(asking=lambda _worker: SimpleNamespace(ask=ask))
+    monkeypatch.setattr(base, "current_process", lambda _app: process)
+    app = make_celery(Settings.from_env({}), with_results=False)
+    task = app.register_task(AskMetrics())
+    assert task.run("run-00000001") == {"source": "metrics", "outcome": outcome, "latency_ms": 0.0}
