@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_return_codes
-from orchestrator.diagnosis.mutating import check_action, propose_commands
-from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis, SourceEnvelope
+from orchestrator.diagnosis.mutating import check_action, mark_commands, propose_commands
+from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis, Language, SourceEnvelope
 
 NO_CLAIM_CONFIDENCE = 0.3
 """Most that an answer may claim for itself when none of its claims stood."""
@@ -80,12 +80,18 @@ def check_diagnosis(
     *,
     confidence_cap: float | None = None,
     question_codes: Iterable[str] = (),
+    language: Language = Language.PT_BR,
 ) -> tuple[Diagnosis, CheckReport]:
     """Return ``diagnosis`` with what its evidence does not carry taken out, and the counts of it.
 
     ``confidence_cap`` bounds every confidence when a required source is missing. ``question_codes`` may stand in the
-    summary and the root cause although no evidence holds them: the user wrote them.
+    summary and the root cause although no evidence holds them: the user wrote them. Commands in prose that would
+    change something are marked as proposals there, in ``language``, and listed as actions.
     """
+
+    def shown(text: str) -> str:
+        return mark_commands(checker.clean(text), checker.all_text, language)
+
     checker = ClaimChecker(evidence)
     claims = [kept for claim in diagnosis.claims if (kept := checker.check(claim)) is not None]
     allowed = {code.upper() for code in question_codes}
@@ -99,20 +105,29 @@ def check_diagnosis(
     unsupported = tuple(name for name, text in texts.items() if not checker.holds_codes(text, allowed))
     actions = [check_action(action) for action in diagnosis.actions]
     marked = sum(new != old for new, old in zip(actions, diagnosis.actions, strict=True))
-    prose = (diagnosis.summary, diagnosis.root_cause, *(claim.text for claim in claims), *diagnosis.prevention)
+    prose = (
+        diagnosis.summary,
+        diagnosis.root_cause,
+        *(claim.text for claim in claims),
+        *diagnosis.prevention,
+        *diagnosis.missing_evidence,
+    )
     actions += propose_commands(prose, actions, checker.all_text)
     checked = diagnosis.model_copy(
         update={
-            "summary": checker.clean(diagnosis.summary),
-            "root_cause": checker.clean(diagnosis.root_cause),
-            "claims": tuple(claims),
+            "summary": shown(diagnosis.summary),
+            "root_cause": shown(diagnosis.root_cause),
+            "claims": tuple(claim.model_copy(update={"text": shown(claim.text)}) for claim in claims),
             "hypotheses": tuple(
-                item.model_copy(update={"confidence": min(item.confidence, cap)}) for item in hypotheses
+                item.model_copy(update={"title": shown(item.title), "confidence": min(item.confidence, cap)})
+                for item in hypotheses
             ),
             "actions": tuple(
                 item.model_copy(update={"text": checker.clean(item.text)}) for item in actions
             ),
-            "prevention": tuple(checker.clean(text) for text in diagnosis.prevention),
+            "prevention": tuple(map(shown, diagnosis.prevention)),
+            "missing_evidence": tuple(map(shown, diagnosis.missing_evidence)),
+            "suspicious": tuple(map(shown, diagnosis.suspicious)),
             "confidence": min(diagnosis.confidence, cap),
         }
     )  # fmt: skip

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from orchestrator.models import Action
+from orchestrator.diagnosis.messages import say
+from orchestrator.models import Action, Language
 
 Risk = Literal["none", "low", "medium", "high"]
 _ORDER: tuple[Risk, ...] = ("none", "low", "medium", "high")
@@ -69,7 +70,16 @@ _MEDIUM_WORDS = re.compile(
     r"|force-?(?:complete)?\s+(?:the\s+)?job|marcar\s+(?:o\s+)?job\s+como|mark\s+the\s+job\s+as)\b",
     _I,
 )
-_COMMAND_IN_PROSE = re.compile(r"`([^`\n]{3,300})`|\b(conman\s+[\"']?[a-z]+[^\n.;`]{0,200})", _I)
+# A command in a sentence: between back-ticks, or from a program's name to where the sentence goes on without it.
+_GOES_ON = r"(?:e|y|and|para|to|then|depois|antes|despu[eé]s|after|before|agora|now|ahora|no|na|en|em|on|in)\b"
+_COMMAND_IN_PROSE = re.compile(
+    r"`([^`\n]{3,300})`"
+    r"|(?<![\w`/-])((?:(?:conman|composer|planman|optman|systemctl|curl|chmod|chown)\s+[\"'-]?\w|(?:rm|kill)\s+-\w"
+    r"|(?:DELETE\s+FROM|INSERT\s+INTO|DROP\s+TABLE|TRUNCATE\s+TABLE|ALTER\s+TABLE)\s+\w|UPDATE\s+\w[\w.]*\s+SET\s+\w"
+    r"|(?:POST|PUT|PATCH|DELETE)\s+(?:https?://|/)\w)"
+    rf"(?:[^\s`),;.]|[;,.](?=\S)|[^\S\n](?!{_GOES_ON})){{0,200}})",
+    _I,
+)
 
 
 def risk_of(text: str, command: str | None = None) -> Risk:
@@ -96,6 +106,22 @@ def check_action(action: Action) -> Action:
     if (mutates, risk) == (action.mutates, action.risk):
         return action
     return action.model_copy(update={"mutates": mutates, "risk": risk})
+
+
+def mark_commands(text: str, quoted: str, language: Language) -> str:
+    """``text`` with each command that changes something marked, where it stands, as a proposal with its risk.
+
+    Commands that ``quoted`` (the evidence) holds are quotations of what was done, and stay as they are.
+    """
+
+    def mark(match: re.Match[str]) -> str:
+        command = (match[1] or match[2]).strip()
+        if not is_mutating_command(command) or command in quoted:
+            return match[0]
+        proposal = say(language, "proposal", risk=say(language, f"risk_{risk_of(command)}"))
+        return f"{match[0].rstrip()} ({proposal}){' ' if match[0][-1].isspace() else ''}"
+
+    return _COMMAND_IN_PROSE.sub(mark, text)
 
 
 def propose_commands(prose: Iterable[str], actions: Sequence[Action], quoted: str) -> list[Action]:

@@ -21,9 +21,9 @@ def _render(*parts: Part, language: Language = Language.PT_BR, **options: Any) -
 @pytest.mark.parametrize(
     ("language", "cause", "steps", "mark"),
     [
-        (Language.PT_BR, "Causa provável", "Passos", "proposta, não executada; risco médio"),
-        (Language.EN, "Probable cause", "Steps", "proposal, not executed; medium risk"),
-        (Language.ES, "Causa probable", "Pasos", "propuesta, no ejecutada; riesgo medio"),
+        (Language.PT_BR, "Causa", "Passos", "proposta, não executada; risco médio"),
+        (Language.EN, "Cause", "Steps", "proposal, not executed; medium risk"),
+        (Language.ES, "Causa", "Pasos", "propuesta, no ejecutada; riesgo medio"),
     ],
 )
 def test_parts_become_markdown_in_the_users_language(language: Language, cause: str, steps: str, mark: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pydantic import ValidationError
 
 from orchestrator.diagnosis.evidence import ClaimChecker
+from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.mutating import check_action, is_mutating_command
 from orchestrator.diagnosis.redact import redact
 from orchestrator.models import Evidence, Language
@@ -21,16 +22,8 @@ from workers.synthesis.scanner import Part
 MIN_INTERVAL_SECONDS = 0.05
 """At most one fragment in this time: a reader's eye needs no more, the store should not carry more."""
 
-_HEADINGS = {
-    Language.PT_BR: {"root_cause": "Causa provável", "claims": "Evidências", "actions": "Passos"},
-    Language.EN: {"root_cause": "Probable cause", "claims": "Evidence", "actions": "Steps"},
-    Language.ES: {"root_cause": "Causa probable", "claims": "Evidencias", "actions": "Pasos"},
-}
-_PROPOSAL = {
-    Language.PT_BR: ("proposta, não executada; risco {risk}", {"low": "baixo", "medium": "médio", "high": "alto"}),
-    Language.EN: ("proposal, not executed; {risk} risk", {"low": "low", "medium": "medium", "high": "high"}),
-    Language.ES: ("propuesta, no ejecutada; riesgo {risk}", {"low": "bajo", "medium": "medio", "high": "alto"}),
-}
+_HEADINGS = {"root_cause": "cause", "claims": "h_evidence", "actions": "h_steps"}
+"""Sentences that head the parts, the same as in the whole answer."""
 
 
 class FragmentRenderer:
@@ -73,9 +66,9 @@ class FragmentRenderer:
         if key == self._under:
             return ""
         first, self._under = not self._under, key
-        title = _HEADINGS[self._language].get(key)
-        if title is None:
+        if key not in _HEADINGS:
             return ""
+        title = say(self._language, _HEADINGS[key])
         lead = "" if first else "\n\n"
         return f"{lead}**{title}:** " if key == "root_cause" else f"{lead}**{title}**\n"
 
@@ -107,8 +100,8 @@ class FragmentRenderer:
         command = f" `{action.command}`" if action.command else ""
         mark = ""
         if action.mutates:
-            words, risks = _PROPOSAL[self._language]
-            mark = f" ({words.format(risk=risks[action.risk])})"
+            risk = say(self._language, f"risk_{action.risk}")
+            mark = f" ({say(self._language, 'proposal', risk=risk)})"
         return f"- {self._checker.clean(action.text)}{command}{mark}\n"
 
 

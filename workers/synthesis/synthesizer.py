@@ -189,7 +189,7 @@ class LlmSynthesizer:
         # The rules have judged what is missing or stale: a model may not be surer than they allow.
         cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None
         checked, report = check_diagnosis(
-            diagnosis, prompt.evidence, confidence_cap=cap, question_codes=_question_codes(case)
+            diagnosis, prompt.evidence, confidence_cap=cap, question_codes=_question_codes(case), language=language
         )
         if not checked.claims:
             raise AnswerUnusable("invalid", "no claim cites existing evidence that holds the codes it quotes")
@@ -270,6 +270,8 @@ def _without_obedience(diagnosis: Diagnosis, job: _Job) -> Diagnosis:
                 if not planted.obeyed_by(f"{action.text}\n{action.command or ''}")
             ),
             "prevention": tuple(text for text in diagnosis.prevention if not planted.obeyed_by(text)),
+            "hypotheses": tuple(item for item in diagnosis.hypotheses if not planted.obeyed_by(item.title)),
+            "missing_evidence": tuple(text for text in diagnosis.missing_evidence if not planted.obeyed_by(text)),
             "suspicious": tuple(dict.fromkeys((*found, *written))),
         }
     )
