@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from redis.connection import parse_url
 
 from orchestrator.errors import ConfigurationError
 
@@ -151,6 +150,8 @@ class Settings(EnvironmentModel):
         # kombu and redis-py spell a Unix socket differently, so no such URL serves both broker and store.
         if not value.startswith(("redis://", "rediss://")):
             raise ValueError("must start with redis:// or rediss://")
+        from redis.connection import parse_url  # noqa: PLC0415  # --help and usage errors do without redis
+
         try:
             parse_url(value)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         except ValueError:
