@@ -30,6 +30,7 @@ RENEW_SECONDS = 0.5
 COMMIT_RESERVE_SECONDS = 0.5
 """Kept free for the commit: a model gets the remaining time less this."""
 TOKEN_INTERVAL_SECONDS = 0.05
+"""At least this lies between two fragments in a run's events."""
 _STALE_TRIES = 5
 
 
@@ -139,21 +140,22 @@ class Finisher:
         try:
             # The thread that holds the lease also renews it and writes the fragments: when it is refused, the
             # coroutine is cancelled, and with it the model's connection is closed.
-            renew = Deadline.after(RENEW_SECONDS)
+            renew, pause, held = Deadline.after(RENEW_SECONDS), Deadline.after(0), ""
             while not future.done() and not bound.has_passed:
                 self._wait(future, min(TOKEN_INTERVAL_SECONDS, bound.remaining()))
-                text = _drain(fragments)
-                if text:
-                    self._emit(case.run_id, token, (EventType.TOKEN, {"text": text}))
-                    renew = Deadline.after(RENEW_SECONDS)
+                held += _drain(fragments)
+                if held and pause.has_passed:
+                    self._emit(case.run_id, token, (EventType.TOKEN, {"text": held}))
+                    renew, pause, held = Deadline.after(RENEW_SECONDS), Deadline.after(TOKEN_INTERVAL_SECONDS), ""
                 elif renew.has_passed:
                     self._renew(case.run_id, token)
                     renew = Deadline.after(RENEW_SECONDS)
             if not future.done():
                 return None, {"failed": "timeout"}
-            text = _drain(fragments)
-            if text:
-                self._emit(case.run_id, token, (EventType.TOKEN, {"text": text}))
+            held += _drain(fragments)
+            # Too soon after the last one there is no need for another: the final answer follows at once.
+            if held and pause.has_passed:
+                self._emit(case.run_id, token, (EventType.TOKEN, {"text": held}))
             synthesis = future.result()
         except SynthesisFailed as error:
             _LOGGER.warning("synthesis_failed run_id=%s reason=%s", case.run_id, error.reason)

@@ -89,10 +89,13 @@ def check_diagnosis(
     change something are marked as proposals there, in ``language``, and listed as actions.
     """
 
-    def shown(text: str) -> str:
-        return mark_commands(checker.clean(text), checker.all_text, language)
-
     checker = ClaimChecker(evidence)
+    # A quoted line is shown with single spaces.
+    quoted = " ".join(checker.all_text.split())
+
+    def shown(text: str) -> str:
+        return mark_commands(checker.clean(text), quoted, language)
+
     claims = [kept for claim in diagnosis.claims if (kept := checker.check(claim)) is not None]
     allowed = {code.upper() for code in question_codes}
     hypotheses = [
@@ -112,7 +115,7 @@ def check_diagnosis(
         *diagnosis.prevention,
         *diagnosis.missing_evidence,
     )
-    actions += propose_commands(prose, actions, checker.all_text)
+    actions += propose_commands(prose, actions, quoted)
     checked = diagnosis.model_copy(
         update={
             "summary": shown(diagnosis.summary),

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import fakeredis
 import pytest
 
 from orchestrator.config import Settings
-from orchestrator.finish import Finisher, Refiner
+from orchestrator.finish import TOKEN_INTERVAL_SECONDS, Finisher, Refiner
 from orchestrator.models import (
     AnswerMode,
     Event,
@@ -165,6 +166,25 @@ def test_a_model_refines_the_draft(run: Ready, loop: asyncio.AbstractEventLoop) 
     tokens = [event.data["text"] for event in run.events if event.type is EventType.TOKEN]
     assert tokens == ["Primeiro. ", "Segundo."]
     assert 8 < synthesizer.timeout_seconds <= 9.5
+
+
+def test_fragments_lie_apart_however_the_model_writes(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """Between two token events there is the interval, up to the last one before the answer."""
+
+    async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
+        for number in range(30):
+            emit(f"{number}. ")
+            await asyncio.sleep(0.01)
+        return Synthesis(case.draft, {"model": "m"})
+
+    refiner, _ = refined_by(loop, script)
+    Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    tokens = [event for event in run.events if event.type is EventType.TOKEN]
+    assert len(tokens) >= 2
+    # The store counts whole milliseconds.
+    assert all(b.at_ms - a.at_ms >= 1_000 * TOKEN_INTERVAL_SECONDS - 1 for a, b in pairwise(tokens))
+    text = "".join(event.data["text"] for event in tokens)
+    assert text == "".join(f"{number}. " for number in range(30))[: len(text)]
 
 
 @pytest.mark.parametrize(
