@@ -17,6 +17,7 @@ from types import FrameType
 from orchestrator.after_commit import AfterCommit, load_after_commit
 from orchestrator.celery_app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_celery
 from orchestrator.config import Settings
+from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
 from orchestrator.finish import Finisher
 from orchestrator.models import RunState
@@ -54,17 +55,16 @@ class Watcher:
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a Redis that is away is waited for."""
-        pause, heartbeat = 0.0, 0.0
+        pause, heartbeat = 0.0, Deadline.after(0)
         while not stop.wait(pause):
             try:
-                if heartbeat <= 0 and self._presence is not None:
+                if heartbeat.has_passed and self._presence is not None:
                     self._presence.announce(watcher=self._name)
-                    heartbeat = HEARTBEAT_SECONDS
+                    heartbeat = Deadline.after(HEARTBEAT_SECONDS)
                 pause = self.step()
             except StoreUnreachable as error:
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)
                 pause = 1.0
-            heartbeat -= max(pause, 0.01)
 
     def step(self) -> float:
         """Act on everything that is due; the seconds to sleep before the next look."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import fakeredis
 import pytest
@@ -156,3 +158,22 @@ def test_one_bad_run_does_not_stop_the_watcher(scene: Scene, monkeypatch: pytest
     scene.watcher.step()
     assert scene.client.zscore(scene.store.keys.wakeups, "run-gone|total") is None
     assert "total" in scene.armed()
+
+
+def test_a_busy_watcher_still_gives_signs_of_life(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heartbeat follows the clock, not the pauses: a watcher that never sleeps is not taken for dead."""
+    now, beats, stop = 0.0, [], threading.Event()
+
+    def busy_step() -> float:
+        nonlocal now
+        now += 1.0
+        if now >= 10:
+            stop.set()
+        return 0.0
+
+    presence = SimpleNamespace(announce=lambda watcher: beats.append((watcher, now)))
+    watcher = Watcher(scene.store, scene.publisher, name="w", presence=presence)  # type: ignore[arg-type]
+    monkeypatch.setattr(watcher, "step", busy_step)
+    monkeypatch.setattr("orchestrator.deadline.time.monotonic", lambda: now)
+    watcher.run(stop)
+    assert beats == [("w", 0.0), ("w", 3.0), ("w", 6.0), ("w", 9.0)]
