@@ -6,6 +6,7 @@ Never waits longer than a run's deadline plus grace, whether Redis, the workers 
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -29,6 +30,7 @@ from orchestrator.store.runs import RunStore, new_token
 
 _LOGGER = logging.getLogger(__name__)
 MAX_KNOWN_DEADLINES = 1_000
+MAX_IDEMPOTENCY_KEY_CHARACTERS = 200
 
 
 class TroubleshootClient:
@@ -43,6 +45,7 @@ class TroubleshootClient:
         self._publisher = Publisher(make_celery(self._settings, with_results=False))
         self._finisher = Finisher(self._store, by="client")
         self._deadlines: dict[str, Deadline] = {}
+        self._deadlines_lock = threading.Lock()
 
     @property
     def settings(self) -> Settings:
@@ -65,6 +68,7 @@ class TroubleshootClient:
         Raises StoreUnreachable (within one second), Overloaded, UnknownInstance, InvalidRequest.
         """
         run_id = _checked_run_id(run_id)
+        _check_idempotency_key(idempotency_key)
         safe = request.model_copy(update={"message": redact(request.message, personal=self._settings.redact_personal)})
         deadline = Deadline.after(request.config.total_timeout_seconds)
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
@@ -135,9 +139,10 @@ class TroubleshootClient:
 
     def _remember(self, run_id: str, deadline: Deadline) -> None:
         """Keep the deadline on our own clock: it holds even when Redis is gone before the first read."""
-        while len(self._deadlines) >= MAX_KNOWN_DEADLINES:
-            self._deadlines.pop(next(iter(self._deadlines)), None)
-        self._deadlines[run_id] = deadline
+        with self._deadlines_lock:
+            while len(self._deadlines) >= MAX_KNOWN_DEADLINES:
+                del self._deadlines[next(iter(self._deadlines))]
+            self._deadlines[run_id] = deadline
 
     def _follow(self, run_id: str, after: str, *, patience: Deadline | None) -> Iterator[Event]:
         reader = EventReader(self._reader, self._store.keys)
@@ -183,3 +188,10 @@ def _checked_run_id(run_id: str | None) -> str:
     if not 8 <= len(run_id) <= 64 or not run_id.replace("-", "").replace("_", "").isalnum() or not run_id.isascii():
         raise InvalidRequest(f"run_id: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'")
     return run_id
+
+
+def _check_idempotency_key(key: str | None) -> None:
+    if key is not None and not (1 <= len(key) <= MAX_IDEMPOTENCY_KEY_CHARACTERS and key.isprintable()):
+        raise InvalidRequest(
+            f"idempotency_key: must be 1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} characters that can be printed"
+        )

@@ -7,6 +7,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from orchestrator.celery_app import RUN_TASK, SYNTHESIZE_TASK
 from orchestrator.errors import StoreUnreachable
@@ -49,5 +50,5 @@ class Publisher:
         except FutureTimeoutError:
             future.cancel()
             raise StoreUnreachable("the broker does not answer; is Redis running, and is REDIS_URL right?") from None
-        except (OperationalError, OSError) as error:
+        except (OperationalError, RedisError, OSError) as error:
             raise StoreUnreachable(f"the broker refused the message ({type(error).__name__})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,9 @@ from orchestrator.errors import ConfigurationError, StoreUnreachable
 
 BLOCK_MS = 1_000
 """Longest blocking read; a reader looks at its deadline at least this often."""
+
+_REFUSALS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b")
+"""Error codes of a Redis that is there and does not serve: full, a replica, unable to save, busy with a script."""
 
 
 def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
@@ -78,7 +82,12 @@ def store_errors() -> Iterator[None]:
     except ResponseError as error:
         if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
             raise ConfigurationError("REDIS_URL: Redis asks for a password") from error
-        raise
+        if "NOPERM" in str(error):
+            raise ConfigurationError("REDIS_URL: Redis does not let this user do what is needed (NOPERM)") from error
+        refusal = _REFUSALS.search(str(error))
+        if refusal is None:
+            raise
+        raise StoreUnreachable(f"Redis answers but refuses to work ({refusal.group()})") from error
     except (RedisConnectionError, RedisTimeoutError) as error:
         raise StoreUnreachable(
             "Redis does not answer; is it running, and is REDIS_URL right? "

@@ -15,7 +15,9 @@ from orchestrator.store.keys import Keys
 
 START = "0"
 """Event id before the first event."""
-_EVENT_ID = re.compile(r"\d+(-\d+)?")
+_EVENT_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
+_MAX_PART = 2**64 - 1
+"""Redis keeps both parts of a stream's id in 64 bits."""
 
 
 def check_event_id(value: str) -> str:
@@ -23,7 +25,7 @@ def check_event_id(value: str) -> str:
 
     Raises InvalidRequest.
     """
-    if not _EVENT_ID.fullmatch(value):
+    if not _EVENT_ID.fullmatch(value) or any(int(part) > _MAX_PART for part in value.split("-")):
         raise InvalidRequest(f"after: {value!r} is not an event id; take the id of the last event you read")
     return value
 

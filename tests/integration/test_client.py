@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -64,6 +65,59 @@ def test_a_run_id_that_is_none_is_refused(client: TroubleshootClient, run_id: st
     """A client's own run id must be a plain word; the error names the field."""
     with pytest.raises(InvalidRequest, match="run_id"):
         client.submit(TroubleshootRequest(message="x"), run_id=run_id)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "\udcff", "two\nlines"])
+def test_an_idempotency_key_that_is_none_is_refused(client: TroubleshootClient, key: str) -> None:
+    """A key is short and printable; anything else is refused before it reaches Redis."""
+    with pytest.raises(InvalidRequest, match="idempotency_key"):
+        client.submit(TroubleshootRequest(message="x"), idempotency_key=key)
+
+
+@pytest.mark.parametrize("after", ["", "zzz", "1-", "-1", "9" * 30, f"1-{2**64}", "\u0661"])
+def test_an_event_id_that_is_none_is_refused(client: TroubleshootClient, after: str) -> None:
+    """A reader that resumes after something that is no event id is told so, whatever Redis would say."""
+    run_id = client.submit(TroubleshootRequest(message="x"))
+    with pytest.raises(InvalidRequest, match="after"):
+        client.stream(run_id, after=after)
+
+
+def test_a_full_redis_refuses_a_submit_in_words(client: TroubleshootClient, redis_url: str) -> None:
+    """A Redis that is out of memory is an unreachable store, and nothing of the run is left in it."""
+    with redis.Redis.from_url(redis_url) as raw:
+        kept = raw.config_get("maxmemory")["maxmemory"]
+        raw.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnreachable, match="OOM"):
+                client.submit(TroubleshootRequest(message="x"), run_id="run-00000001")
+        finally:
+            raw.config_set("maxmemory", kept)
+    with pytest.raises(RunNotFound):
+        client.get("run-00000001")
+
+
+def test_a_run_is_accepted_although_the_broker_refuses_its_message(
+    client: TroubleshootClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its script has committed a run is accepted: a broker that is full then leaves it to the watcher."""
+
+    def full(*_: object, **__: object) -> None:
+        raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+    monkeypatch.setattr("celery.Celery.send_task", full)
+    run_id = client.submit(TroubleshootRequest(message="x"))
+    assert client.get(run_id).state is RunState.ACCEPTED
+
+
+def test_threads_that_share_a_client_may_submit_more_than_it_remembers(
+    client: TroubleshootClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forgetting old deadlines does not disturb other threads' submits."""
+    monkeypatch.setattr("orchestrator.client.MAX_KNOWN_DEADLINES", 2)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: client.submit(TroubleshootRequest(message="x")), range(40)))
+    assert len(set(found)) == 40
+    assert len(client._deadlines) == 2
 
 
 def test_a_waiting_client_ends_the_run_at_its_deadline(client: TroubleshootClient) -> None:

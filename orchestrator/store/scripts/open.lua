@@ -24,10 +24,9 @@ if ARGV[11] ~= '' then
   if not found then return { 'unknown_instance', table.concat(known, ', ') } end
 end
 
--- Runs that nobody worked on, watched or read are no load once their time is over, and no work after their life.
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ttl * 1000)
-local open = redis.call('ZCARD', KEYS[5])
+-- Runs that nobody worked on, watched or read are no load once their time is over. They are taken off only after the
+-- first write below: a script that has freed memory once is not stopped any more by a Redis that is full.
+local open = redis.call('ZCOUNT', KEYS[5], now - 60000, '+inf')
 if open >= tonumber(ARGV[7]) then return { 'overloaded', string.format('%d runs are open', open) } end
 if open >= tonumber(ARGV[8]) then
   -- The completion rate counts from when the backlog began: before that it says what was asked, not what can be done.
@@ -54,11 +53,14 @@ redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV
 emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
 redis.call('EXPIRE', KEYS[1], ttl)
 redis.call('EXPIRE', KEYS[2], ttl)
+-- No work after their life.
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ttl * 1000)
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[9]), run_id .. '|dispatch',
   now + fanin + 50, run_id .. '|fanin', now + total - tonumber(ARGV[10]), run_id .. '|total')
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ttl * 1000)
 redis.call('ZADD', KEYS[4], now, run_id)
 redis.call('EXPIRE', KEYS[4], ttl)
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
 redis.call('ZADD', KEYS[5], now + total, run_id)
 if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
 return { 'accepted', run_id }
