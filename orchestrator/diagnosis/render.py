@@ -170,6 +170,22 @@ def render_claim(claim: Claim) -> str:
     return f"{claim.text} {ids}".strip()
 
 
+def render_action(action: Action, language: Language, *, tick: str = "`") -> str:
+    """One step with its command, marked with its risk when it would change something; ``tick`` quotes the command."""
+    command = f"{tick}{action.command}{tick}" if tick else f"$ {action.command}"
+    if not action.command:
+        text = action.text
+    elif action.command in action.text:
+        # Said once is enough; in the sentence it is quoted as it would be after it.
+        bare = action.text.replace(f"`{action.command}`", action.command)
+        text = bare.replace(action.command, f"{tick}{action.command}{tick}", 1)
+    else:
+        text = f"{action.text} {command}"
+    if action.mutates or action.risk != "none":
+        return f"{text} ({say(language, 'proposal', risk=say(language, f'risk_{action.risk}'))})"
+    return text
+
+
 def _is_talk(diagnosis: Diagnosis) -> bool:
     """Whether there is nothing but a sentence to say: an answer to a greeting needs no sections."""
     return not (diagnosis.claims or diagnosis.hypotheses or diagnosis.actions or diagnosis.missing_evidence)
@@ -184,7 +200,7 @@ def _category_line(diagnosis: Diagnosis, language: Language) -> str:
 def _steps(diagnosis: Diagnosis, language: Language, *, tick: str) -> list[str]:
     if not diagnosis.actions:
         return [say(language, "no_steps")]
-    return [_action(action, language, tick=tick) for action in diagnosis.actions]
+    return [render_action(action, language, tick=tick) for action in diagnosis.actions]
 
 
 def _gaps(diagnosis: Diagnosis, language: Language) -> Sequence[str]:
@@ -224,15 +240,6 @@ def _hypothesis(hypothesis: Hypothesis, language: Language) -> str:
     parts += [f"[{item}]" for item in hypothesis.supports[:3]]
     if hypothesis.contradicts:
         parts.append(say(language, "against", ids=" ".join(f"[{item}]" for item in hypothesis.contradicts[:3])))
-    return " ".join(parts)
-
-
-def _action(action: Action, language: Language, *, tick: str) -> str:
-    parts = [action.text]
-    if action.command:
-        parts.append(f"{tick}{action.command}{tick}" if tick else f"$ {action.command}")
-    if action.mutates or action.risk != "none":
-        parts.append(f"({say(language, 'proposal', risk=say(language, f'risk_{action.risk}'))})")
     return " ".join(parts)
 
 

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.diagnosis.render import (
     category_title,
     performance_note,
+    render_action,
     render_claim,
     render_failure,
     render_markdown,
@@ -270,3 +271,20 @@ def test_long_raw_data_is_cut_and_said() -> None:
 
     assert len(text) < 5_000
     assert "characters cut" in text
+
+
+@pytest.mark.parametrize(
+    ("action", "shown"),
+    [
+        (Action(text="Ver o log", command="conman sj A"), "Ver o log `conman sj A`"),
+        (Action(text="Rode conman sj A antes", command="conman sj A"), "Rode `conman sj A` antes"),
+        (Action(text="Rode `conman sj A` antes", command="conman sj A"), "Rode `conman sj A` antes"),
+        (
+            Action(text="conman rr A", command="conman rr A", mutates=True, risk="medium"),
+            "`conman rr A` (proposta, não executada; risco médio)",
+        ),
+    ],
+)
+def test_a_command_is_shown_once(action: Action, shown: str) -> None:
+    """A command that its step's sentence holds already is not repeated after it."""
+    assert render_action(action, Language.PT_BR) == shown

@@ -14,6 +14,7 @@ from orchestrator.diagnosis.evidence import ClaimChecker
 from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.mutating import check_action, is_mutating_command
 from orchestrator.diagnosis.redact import redact
+from orchestrator.diagnosis.render import render_action
 from orchestrator.models import Evidence, Language
 from workers.synthesis.answer import AnswerAction, AnswerClaim
 from workers.synthesis.language import is_written_in
@@ -97,12 +98,8 @@ class FragmentRenderer:
         action = check_action(written.to_action())
         if not action.text or self._obeys(f"{action.text}\n{action.command or ''}"):
             return ""
-        command = f" `{action.command}`" if action.command else ""
-        mark = ""
-        if action.mutates:
-            risk = say(self._language, f"risk_{action.risk}")
-            mark = f" ({say(self._language, 'proposal', risk=risk)})"
-        return f"- {self._checker.clean(action.text)}{command}{mark}\n"
+        shown = action.model_copy(update={"text": self._checker.clean(action.text)})
+        return f"- {render_action(shown, self._language)}\n"
 
 
 class FragmentPacer:
