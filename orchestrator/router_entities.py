@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_return_codes
-from orchestrator.models import Entities, check_job_name
+from orchestrator.job_name import check_job_name
+from orchestrator.models import Entities
 
 _NAME = r"[A-Za-z][A-Za-z0-9_-]*"
 _FOLDER = rf"/?(?:{_NAME}/)*"

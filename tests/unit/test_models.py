@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from orchestrator.job_name import check_job_name
 from orchestrator.models import (
     MAX_JOBS,
     SCHEMA_VERSION,
@@ -19,7 +20,6 @@ from orchestrator.models import (
     SourceEnvelope,
     SourceOutcome,
     TroubleshootRequest,
-    check_job_name,
     source_key,
 )
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.models import Intent, Language, check_job_name
+from orchestrator.job_name import check_job_name
+from orchestrator.models import Intent, Language
 from orchestrator.router import detect_language, route
 
 UTTERANCES: list[dict[str, Any]] = json.loads(

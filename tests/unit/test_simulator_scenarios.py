@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestrator.diagnosis.catalogue import Category
-from orchestrator.models import check_job_name
+from orchestrator.job_name import check_job_name
 from workers.simulator.faults import Fault, FaultBox
 from workers.simulator.plan import duration, object_id
 from workers.simulator.scenarios import SCENARIO_NUMBERS, Scenario, all_scenarios, get_scenario
