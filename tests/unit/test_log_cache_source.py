@@ -167,6 +167,25 @@ def test_what_is_cut_is_stated(fetch: Callable[..., FetchResult]) -> None:
     assert len(result.evidence[0].text) == 2_000
 
 
+def test_of_very_many_entries_both_ends_are_read(fetch: Callable[..., FetchResult]) -> None:
+    """A list of thousands of entries is read at its ends, wherever its newest entry stands, and it is said."""
+    runs = [
+        {"status": "SUCC", "at": f"20{10 + number % 10}-01-01T00:00:00Z", "run_id": str(number)}
+        for number in range(5_000)
+    ]
+    runs[-1]["at"] = "2026-11-20T00:00:00Z"
+    result = fetch(request_for(), {"resync:job:history:BATCH001": runs})
+    assert LogPayload.model_validate(result.data).last_success_at == "2026-11-20T00:00:00Z"
+    assert "4000 entries of long lists not read" in (result.truncated or "")
+
+
+@pytest.mark.parametrize("text", ["return code" + " " * 100_000, "STEP1 " * 100_000, "S0C7 RC=5 " * 100_000])
+def test_no_text_takes_long_to_read(fetch: Callable[..., FetchResult], text: str) -> None:
+    """Runs of blanks, steps or codes of any length are bounded work, far below the limit of a source."""
+    result = fetch(request_for(limit_seconds=2), {"resync:errors:recent:BATCH001": [text]})
+    assert result.outcome is SourceOutcome.OK
+
+
 def test_an_oversized_value_is_not_parsed(fetch: Callable[..., FetchResult], monkeypatch: pytest.MonkeyPatch) -> None:
     """A value above the size limit is reported, not loaded."""
     monkeypatch.setattr("workers.clients.log_cache_app.MAX_VALUE_BYTES", 20)

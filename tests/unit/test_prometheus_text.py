@@ -96,3 +96,14 @@ def test_every_limit_has_two_sides_and_words_in_every_language(series: Series) -
     for language in Language:
         assert series.label[language] in series.concern(beyond, language)
         assert series.concern(series.limit, language) == ""
+
+
+def test_a_huge_text_is_read_within_bounds() -> None:
+    """A line with thousands of labels is left unread, and of very many samples the rest is counted."""
+    labels = ",".join(f'a{number}="x"' for number in range(5_000))
+    text = parse_exposition(f"resync_queue_depth{{{labels}}} 9\n" + "resync_queue_depth 3\n" * 6_000, DEFAULT_SERIES)
+    assert text.unreadable_lines == 1
+    assert (len(text.samples["resync_queue_depth"]), text.unread_samples) == (4_999, 1_001)
+    reading = text.read(SERIES["queue_depth"])
+    assert reading is not None
+    assert reading.value == 3

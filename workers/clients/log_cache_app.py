@@ -6,6 +6,7 @@ their size; what cannot be read is named, the rest is still served.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class AppEntries:
     corrupt_keys: list[str] = field(default_factory=list)
     oversized_keys: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    unread: int = 0
+    """Entries in the middle of values that hold too many."""
 
 
 def job_names(job: str | None) -> tuple[str, ...]:
@@ -72,10 +75,13 @@ async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> A
             result.oversized_keys.append(key)
             continue
         try:
-            entries = parse_entries(raw, now=now, leave_out=(WRITTEN_BY, WRITER))
+            # In a thread: a value of the largest size takes tenths of a second, and the event loop is shared.
+            parsed = await asyncio.to_thread(parse_entries, raw, now=now, leave_out=(WRITTEN_BY, WRITER))
         except UnreadableEntries:
             result.corrupt_keys.append(key)
             continue
+        entries = parsed.entries
+        result.unread += parsed.unread
         if key == shared and job is not None:
             entries = [entry for entry in entries if _mentions(entry, job)]
         (result.history if key in history else result.errors).extend(entries)

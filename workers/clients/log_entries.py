@@ -18,6 +18,10 @@ from orchestrator.payloads import HistoryFacts
 
 MAX_TEXT = 2_000
 """Characters kept of one entry's text."""
+MAX_ENTRIES = 1_000
+"""Entries read of one value, half of them at each end: which end is the newer one depends on the writer."""
+_MAX_ANALYSED = 16_000
+"""Characters of one text that are looked through for codes and steps."""
 
 _LISTS = ("errors", "recent_errors", "history", "runs", "entries", "items", "events", "records", "results", "logs")
 _WHEN = ("at", "timestamp", "time", "when", "ts", "datetime", "date", "ended_at", "end_time", "actualEndTime",
@@ -39,6 +43,7 @@ _IEF_STEP = re.compile(
     r"\bIEF(?:450|472)I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s"
 )
 _WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
+_BLANKS = re.compile(r"[^\S\n]{2,}")
 _ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
 _SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "DONE", "SUCESSO", "EXITO"})
 _FAILURE = frozenset({"ABEND", "ABENP", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "ERRO"})
@@ -97,10 +102,19 @@ def is_failure(status: str, codes: Iterable[str], return_code: int | None, text:
     return severe or bool(return_code) or _ERROR_WORD.search(text) is not None
 
 
-def parse_entries(raw: str | bytes, *, now: datetime, leave_out: tuple[str, str] | None = None) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class ParsedValue:
+    """The entries of one key's value, newest first, and how many were not read because there are too many."""
+
+    entries: list[Entry]
+    unread: int = 0
+
+
+def parse_entries(raw: str | bytes, *, now: datetime, leave_out: tuple[str, str] | None = None) -> ParsedValue:
     """The entries of one key's value, newest first; those without a time keep their order, at the end.
 
-    Objects with the field and value of ``leave_out`` are left out.
+    Objects with the field and value of ``leave_out`` are left out. Of more than MAX_ENTRIES those in the middle are
+    not read: a value full of short entries would hold the worker's event loop for seconds.
     Raises UnreadableEntries when the value is not JSON of one of the known shapes.
     """
     try:
@@ -110,8 +124,10 @@ def parse_entries(raw: str | bytes, *, now: datetime, leave_out: tuple[str, str]
     items = _items(value)
     if leave_out is not None:
         items = [item for item in items if isinstance(item, str) or item.get(leave_out[0]) != leave_out[1]]
-    entries = [entry_of(item, now=now) for item in items]
-    return newest_first(entries)
+    unread = max(0, len(items) - MAX_ENTRIES)
+    if unread:
+        items = items[: MAX_ENTRIES // 2] + items[-(MAX_ENTRIES // 2) :]
+    return ParsedValue(newest_first(entry_of(item, now=now) for item in items), unread)
 
 
 def newest_first(entries: Iterable[Entry]) -> list[Entry]:
@@ -125,16 +141,18 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
     text = _storable(entry_text(record))
     at = parse_time(_first(record, _WHEN)) or find_time(text)
     kept = text[:MAX_TEXT]
-    codes = tuple(dict.fromkeys((*_codes(record), *find_codes(text))))
+    # Untrusted text of any length and shape: what is searched is bounded, and no run of blanks is left in it.
+    searched = _BLANKS.sub(" ", text[:_MAX_ANALYSED])
+    codes = tuple(dict.fromkeys((*_codes(record), *find_codes(searched))))
     return_code = _integer(_first(record, _RETURN_CODE))
     if return_code is None:
-        return_code = next(iter(find_return_codes(text)), None)
+        return_code = next(iter(find_return_codes(searched)), None)
     facts = HistoryFacts(
         at=None if at is None else format_time(at),
         status=_string(_first(record, _STATUS)),
         codes=codes,
         return_code=return_code,
-        step=_string(_first(record, _STEP)) or find_step(text),
+        step=_string(_first(record, _STEP)) or find_step(searched),
         elapsed_seconds=_elapsed(record),
         text=kept,
         age_days=None if at is None else age_days(at, now),
@@ -159,14 +177,17 @@ def find_step(text: str) -> str:
     """
     if match := _IEF_STEP.search(text):
         return match[1]
-    named = [(match[1] or match[2], match.start()) for match in _WORD_STEP.finditer(text)]
-    on_abend = [name for name, start in named if find_abends(_line_at(text, start))]
-    return (on_abend or [name for name, _ in named] or [""])[-1]
-
-
-def _line_at(text: str, position: int) -> str:
-    end = text.find("\n", position)
-    return text[text.rfind("\n", 0, position) + 1 : len(text) if end < 0 else end]
+    named = on_abend = ""
+    line_end, has_abend = -1, False
+    for match in _WORD_STEP.finditer(text):
+        if match.start() > line_end:  # each line is searched once, however many steps it names
+            line_start = text.rfind("\n", 0, match.start()) + 1
+            end = text.find("\n", match.start())
+            line_end = len(text) if end < 0 else end
+            has_abend = bool(find_abends(text[line_start:line_end]))
+        named = match[1] or match[2]
+        on_abend = named if has_abend else on_abend
+    return on_abend or named
 
 
 def parse_time(value: object) -> datetime | None:

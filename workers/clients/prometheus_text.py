@@ -15,6 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from workers.clients.prometheus_catalog import Series
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_LINE = 8_192
+"""Characters of a sample's line: the parser's time grows with the square of a line's labels."""
+MAX_SAMPLES = 5_000
+"""Samples read of the wanted names."""
 _NAME = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?=[{\s])")
 _HOST_LABELS = ("workstation", "instance", "host", "hostname", "node")
 # Read-only images and memory file systems are full, or empty, by design.
@@ -40,6 +44,8 @@ class ExpositionText:
 
     samples: dict[str, list[Reading]]
     unreadable_lines: int = 0
+    unread_samples: int = 0
+    """Samples of wanted names beyond MAX_SAMPLES."""
 
     def read(self, series: Series, workstations: Iterable[str] = ()) -> Reading | None:
         """The worst value of the series, of the named workstations when labels name them; None: not there."""
@@ -74,6 +80,7 @@ def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
     """
     wanted = {name for item in series for name in (*item.text_names, *(item.available_of_total or ()))}
     text = ExpositionText(samples={})
+    read = 0
     looks_right = not body.strip()
     for line in body.splitlines():
         if line.startswith("#"):
@@ -84,6 +91,13 @@ def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
             continue
         if match[1] not in wanted:
             looks_right = looks_right or _is_number(line.rsplit(maxsplit=1)[-1])
+            continue
+        if read >= MAX_SAMPLES:
+            text.unread_samples += 1
+            continue
+        read += 1
+        if len(line) > MAX_LINE:
+            text.unreadable_lines += 1
             continue
         try:
             samples = [item for family in text_string_to_metric_families(line + "\n") for item in family.samples]

@@ -102,6 +102,7 @@ class LogCacheSource:
         cut = sum(entry.cut_characters for entry in (*errors, *history))
         cuts = [
             f"{older} older entries" if older else "",
+            f"{app.unread} entries of long lists not read" if app.unread else "",
             f"{left_out} entries not given as evidence" if left_out else "",
             f"{cut} characters of long entries" if cut else "",
             f"keys over the size limit: {', '.join(app.oversized_keys)}" if app.oversized_keys else "",

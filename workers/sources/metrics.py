@@ -150,6 +150,7 @@ class MetricsSource:
             note,
             f"the body was read up to {MAX_BODY_BYTES} bytes" if body.is_cut else "",
             f"{exposition.unreadable_lines} unreadable lines" if exposition.unreadable_lines else "",
+            f"{exposition.unread_samples} samples not read" if exposition.unread_samples else "",
         ]
         return FetchResult(
             outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
