@@ -58,6 +58,55 @@ def test_broken_html_is_read_without_an_error(text: str) -> None:
     assert isinstance(read_html(text), tuple)
 
 
+HOSTILE_PAGES = (
+    *(
+        part * 200_000
+        for part in ("<a ", "<p a='", "<", "</", "<!--", "<!-- >", "<![CDATA[", "<![CDATA[>", "<?", "<!x ")
+    ),
+    "<p " + "a " * 200_000 + ">",
+    "&amp;&#x41;&bogus;&#99999999999;&#xD800;&#0;" * 50_000,
+)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("text", HOSTILE_PAGES, ids=lambda text: text[:12])
+def test_hostile_html_is_read_in_bounded_time(text: str) -> None:
+    """Tags, comments and sections that never end cost no more than the page's length."""
+    sections = read_html(f"<p>before</p>{text}")
+    assert sections[0].text.startswith("before")
+
+
+def test_comments_and_entities_of_html_are_no_text() -> None:
+    """A comment is left out, one that never ends is text, and an external entity is never resolved."""
+    (section,) = read_html(
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><p>a<!-- no > -->b &x; &lt;c</p><!--d'
+    )
+    assert "ab &x; <c" in section.text
+    assert section.text.endswith("d")
+    assert "no" not in section.text
+    assert "root:" not in section.text
+
+
+@pytest.mark.timeout(30)
+def test_hostile_markdown_is_read_in_bounded_time() -> None:
+    """Headings of any length and number are read once."""
+    for text in ("# a" + " " * 1_000_000 + "b", "#" * 1_000_000, "# " + "[" * 200_000, "# " + "# " * 200_000):
+        assert isinstance(read_markdown(text), tuple)
+    assert read_markdown("# C#\nx\n## Two ##\ny") == (Section(("C#",), "x"), Section(("C#", "Two"), "y"))
+
+
+def test_a_pdf_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose pages hold more text than a document is an error of that file, and so is one that takes too long."""
+    content = make_pdf([["x" * 50] for _ in range(5)])
+    monkeypatch.setattr("workers.knowledge.pdf.MAX_TEXT", 120)
+    with pytest.raises(ValueError, match="more than 120 characters"):
+        read_document("m.pdf", content)
+    monkeypatch.setattr("workers.knowledge.pdf.MAX_TEXT", 1_000)
+    monkeypatch.setattr("workers.knowledge.pdf.MAX_SECONDS", 0.0)
+    with pytest.raises(ValueError, match="take more than 0 s"):
+        read_document("m.pdf", content)
+
+
 def make_pdf(pages: list[list[str]], outline: list[tuple[str, int]] = ()) -> bytes:  # type: ignore[assignment]
     """A PDF with one text line below the other on each page, and bookmarks ``(title, page)``."""
     from pypdf import PdfReader, PdfWriter

@@ -14,6 +14,9 @@ _BLOCKS = frozenset(
 )
 _LINES = frozenset(("br", "li", "tr"))
 _CELLS = frozenset(("td", "th"))
+_UNCLOSED = re.compile(r"<(?=[^<>]*(?:<|\Z))")
+_MAX_UNCLOSED = 200
+"""Of a page that is HTML. The parser looks through the whole rest for the end of each: hours, on a page that is none."""
 
 
 class _Reader(HTMLParser):
@@ -102,5 +105,23 @@ class _Reader(HTMLParser):
 def read_html(text: str) -> tuple[Section, ...]:
     """Cut a page at its headings."""
     reader = _Reader()
-    reader.feed(text)
+    reader.feed(_bounded(text))
     return reader.finish()
+
+
+def _bounded(text: str) -> str:
+    """The page without comments and marked sections; with very many tags that never end, these are text."""
+    text = _without(text, "<!--", "-->")
+    text = _without(text, "<![", ">")
+    if len(_UNCLOSED.findall(text)) > _MAX_UNCLOSED:
+        text = _UNCLOSED.sub("&lt;", text)
+    return text
+
+
+def _without(text: str, start: str, end: str) -> str:
+    first, *parts = text.split(start)
+    kept = [first]
+    for part in parts:
+        _, found, rest = part.partition(end)
+        kept.append(rest if found else f"&lt;{start[1:]}{part}")
+    return "".join(kept)

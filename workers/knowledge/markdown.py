@@ -6,9 +6,10 @@ import re
 
 from workers.knowledge.documents import Section
 
-_ATX = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
-_SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
+_ATX = re.compile(r" {0,3}(#{1,6})\s+(.*)")
+_SETEXT = re.compile(r" {0,3}(=+|-+)")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+_MAX_HEADING = 1_000
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _INLINE = (
     (re.compile(r"!?\[([^\]]*)\]\([^)]*\)"), r"\1"),
@@ -19,6 +20,8 @@ _INLINE = (
 
 def plain(heading: str) -> str:
     """A heading without its inline marks."""
+    if len(heading) > _MAX_HEADING:  # no heading, and too long for patterns that look ahead
+        return heading[:_MAX_HEADING].strip()
     for pattern, replacement in _INLINE:
         heading = pattern.sub(replacement, heading)
     return heading.strip()
@@ -51,7 +54,7 @@ def read_markdown(text: str) -> tuple[Section, ...]:
             continue
         level, heading = _heading(line, body)
         if level:
-            if _SETEXT.match(line):
+            if _SETEXT.fullmatch(line.rstrip()):
                 body.pop()
             close()
             path = [entry for entry in path if entry[0] < level]
@@ -64,10 +67,12 @@ def read_markdown(text: str) -> tuple[Section, ...]:
 
 def _heading(line: str, body: list[str]) -> tuple[int, str]:
     """``(level, heading)`` when ``line`` is or underlines a heading, else ``(0, "")``."""
-    atx = _ATX.match(line)
+    stripped = line.rstrip()  # so that no pattern has to look for trailing blanks
+    atx = _ATX.fullmatch(stripped)
     if atx:
-        return len(atx.group(1)), atx.group(2)
-    underline = _SETEXT.match(line)
+        text = atx[2].rstrip("#")
+        return len(atx[1]), text.rstrip() if not text or text[-1].isspace() else atx[2]
+    underline = _SETEXT.fullmatch(stripped)
     if underline and body and body[-1].strip() and (len(body) == 1 or not body[-2].strip()):
         return (1 if underline.group(1)[0] == "=" else 2), body[-1]
     return 0, ""

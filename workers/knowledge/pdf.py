@@ -9,10 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.deadline import Deadline
 from workers.knowledge.documents import Section
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
+
+MAX_TEXT = 20_000_000
+"""Characters of one file; a manual of a thousand pages has three million."""
+MAX_SECONDS = 300.0
+"""For the pages of one file; a thousand pages of a manual take about a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,11 @@ class _Entry:
 
 
 def read_pdf(content: bytes) -> tuple[Section, ...]:
-    """Read a PDF. Raises ValueError for a damaged or encrypted file, and when pypdf is not installed."""
+    """Read a PDF.
+
+    Raises ValueError for a damaged or encrypted file, for one that unpacks to more than a document holds, and when
+    pypdf is not installed.
+    """
     try:
         from pypdf import PdfReader  # noqa: PLC0415  # optional extra
         from pypdf.errors import PyPdfError  # noqa: PLC0415
@@ -33,7 +43,7 @@ def read_pdf(content: bytes) -> tuple[Section, ...]:
         raise ValueError("PDF files need pypdf: pip install 'resync-troubleshoot[knowledge]'") from None
     try:
         reader = PdfReader(io.BytesIO(content))
-        pages = [page.extract_text() or "" for page in reader.pages]
+        pages = _texts(reader)
         entries = list(_entries(reader, reader.outline, 1))
         title = " ".join(str(reader.metadata.title).split()) if reader.metadata and reader.metadata.title else ""
     except PyPdfError as error:
@@ -42,6 +52,22 @@ def read_pdf(content: bytes) -> tuple[Section, ...]:
         # What a damaged file makes of the parser's assumptions.
         raise ValueError(f"damaged PDF: {type(error).__name__}") from error
     return tuple(_sections(_without_running_lines(pages, {entry.title for entry in entries}), entries, title))
+
+
+def _texts(reader: PdfReader) -> list[str]:
+    """Text of each page. A small file can unpack to a page without end, on any number of pages."""
+    texts: list[str] = []
+    deadline = Deadline.after(MAX_SECONDS)
+    size = 0
+    for page in reader.pages:
+        text = page.extract_text() or ""
+        size += len(text)
+        if size > MAX_TEXT:
+            raise ValueError(f"PDF with more than {MAX_TEXT} characters of text")
+        if deadline.remaining() <= 0:
+            raise ValueError(f"PDF whose pages take more than {MAX_SECONDS:g} s to read")
+        texts.append(text)
+    return texts
 
 
 def _entries(reader: PdfReader, outline: list[Any], level: int) -> Iterator[_Entry]:
