@@ -112,7 +112,11 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
         ),
     ),
     Intent.STATUS: (
-        _cue(4, r"tudo (?:certo|ok|bem) com|any news|alguma (?:novidade|not[ií]cia)|alguna novedad|todo bien con"),
+        _cue(
+            4,
+            r"tudo (?:certo|ok|bem) (?:com|n[ao]s?)|todo bien (?:con|en)",
+            r"any news|alguma (?:novidade|not[ií]cia)|alguna novedad",
+        ),
         _cue(4, r"(?:h[aá]|tem|hay|is there|are there) (?:alg[uú][mn]a?|any) \w+"),
         _cue(
             4,
@@ -215,7 +219,7 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
             9,
             r"quem (?:[eé]|e) voc[eê]|o que (?:voc[eê]|tu) (?:faz|sabe|consegue|pode)|who are you",
             r"what can you (?:do|help)",
-            r"qui[eé]n eres|qu[eé] (?:puedes|sabes) hacer|tudo bem|how are you|c[oó]mo est[aá]s",
+            r"qui[eé]n eres|qu[eé] (?:puedes|sabes) hacer|tudo bem(?! (?:com|n[ao]s?)\b)|how are you|c[oó]mo est[aá]s",
             r"voc[eê] [eé] (?:um|uma)|are you an?|eres un",
         ),
         _cue(5, r"piada|joke|chiste|clima|weather|futebol|f[uú]tbol|football|almo[cç]o|lunch"),

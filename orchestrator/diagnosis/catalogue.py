@@ -59,6 +59,7 @@ class Category(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     JOB_NOT_FOUND = "job_not_found"
+    NO_PROBLEM = "no_problem"
     UNKNOWN = "unknown"
 
 

@@ -53,6 +53,7 @@ _RETURN_CODE = re.compile(
     r"RC|MAX-?CC|CC|COND(?:ITION)?[ _]CODE"
     r"|return(?:ed)?[ _-]?code|exit(?:ed)?[ _-]?(?:code|status|value)|exit(?:ed)?(?:\s+with)?"
     r"|c[oó]digo\s+de\s+(?:retorno|sa[ií]da|salida|erro|error)|retcode|returncode|errorlevel"
+    r"|(?:terminou|acabou|termin[oó]|ended|finished)\s+(?:com|con|with)\s+(?:(?:o|el|the|um|un|a)\s+)?(?:c[oó]digo|code)"
     r"|(?:returned|retornou|devolveu|devolvi[oó]|saiu com|sali[oó] con)(?:\s+(?:the|o|el)?\s*(?:code|c[oó]digo|rc))?"
     r")\s*(?:of|de|is|was|foi|fue|é|es|era|->|[:=(]|=\s*>)?\s*"
     rf"{_NUMBER}(?![A-Za-z0-9_%]|[.,:]\d|-\d)",

@@ -27,7 +27,7 @@ from orchestrator.diagnosis.rules_scene import (
     short_name,
 )
 from orchestrator.diagnosis.rules_state import tell_states
-from orchestrator.diagnosis.rules_tell import Group, tell, tell_knowledge
+from orchestrator.diagnosis.rules_tell import Group, more_problems, tell, tell_knowledge
 from orchestrator.models import (
     AggregatedData,
     Claim,
@@ -55,6 +55,7 @@ MISSING_STEP = 0.03
 MAX_PROBLEM_JOBS = 20
 MAX_QUESTION_CHARACTERS = 200
 
+_NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.NO_PROBLEM)
 _PASSAGE_WORDS = {
     Category.JOB_LIMIT_ZERO: ("limit 0", "limite 0", "limit"),
     Category.JOB_LIMIT_REACHED: ("limit",),
@@ -86,12 +87,18 @@ def diagnose(
     groups = [group for scene in scenes for group in _groups(scene, cap)]
     missing = missing_evidence(language, plan, envelopes, scenes)
     suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence], language)
-    if reduce is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups):
+    if _asks_about_a_code_alone(routing.entities, scenes) or (
+        reduce is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups)
+    ):
         told = tell_knowledge(scenes, routing)
         if told is not None and routing.intent is Intent.GENERAL and not told.claims:
             return told.model_copy(update={"suspicious": suspicious})
         if told is not None:
-            return told.model_copy(update={"missing_evidence": missing, "suspicious": suspicious})
+            others = more_problems(groups) if routing.entities.codes else ""
+            summary = " ".join(filter(None, (told.summary, others)))
+            sure = told.confidence if reduce is Reduce.KNOWLEDGE else min(told.confidence, cap)
+            update = {"summary": summary, "confidence": sure, "missing_evidence": missing, "suspicious": suspicious}
+            return told.model_copy(update=update)
     return tell(
         groups,
         scenes,
@@ -134,8 +141,17 @@ def _jobs_of(
 def _has_no_problem(scenes: Sequence[Scene], groups: Sequence[Group]) -> bool:
     """Whether TWS shows nothing wrong with what was asked about, so that the question is one of knowledge."""
     if any(scene.asked for scene in scenes):
-        return all(group.top.category in (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING) for group in groups)
+        return all(group.top.category in _NOTHING_WRONG for group in groups)
     return True
+
+
+def _asks_about_a_code_alone(entities: Entities, scenes: Sequence[Scene]) -> bool:
+    """Whether a code is all that is named and the plan does not show it: its problems are then no answer."""
+    if not entities.codes or any(scene.asked or scene.job for scene in scenes):
+        return False
+    if entities.job_streams or entities.workstations:
+        return False
+    return not any(scene.cite("tws_status", code) for scene in scenes for code in entities.codes)
 
 
 def _groups(scene: Scene, cap: float) -> list[Group]:

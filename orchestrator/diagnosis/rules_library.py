@@ -23,6 +23,7 @@ from orchestrator.diagnosis.codes import find_abends, find_message_ids
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.rules_lines import decisive_line, find_signs, first_error_line, full_dataset, growth_line
+from orchestrator.diagnosis.rules_plan import clean_plan, idle_workstation, not_in_plan
 from orchestrator.diagnosis.rules_remembered import accepted_before, remembered
 from orchestrator.diagnosis.rules_scene import (
     DONE_STATES,
@@ -258,12 +259,6 @@ def held_by_a_failed_job(scene: Scene) -> Iterator[Finding]:
             )
 
 
-def not_in_plan(scene: Scene) -> Iterator[Finding]:
-    """TWS answered and does not know the job."""
-    if scene.asked and scene.job is None and scene.tws is not None and "tws_status" in scene.answered:
-        yield Finding(Category.JOB_NOT_FOUND, 0.8)
-
-
 def asked_code(scene: Scene) -> Iterator[Finding]:
     """The user names a code and nothing else confirms it."""
     for code in scene.entities.codes:
@@ -288,6 +283,8 @@ RULES: tuple[Rule, ...] = (
     unsatisfied_dependencies,
     held_by_a_failed_job,
     not_in_plan,
+    idle_workstation,
+    clean_plan,
     remembered,
     accepted_before,
     asked_code,

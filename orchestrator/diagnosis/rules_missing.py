@@ -39,7 +39,8 @@ def why(language: Language, failure: SourceFailure | SourceEnvelope) -> str:
 
 
 def _is_missing(envelope: SourceEnvelope) -> bool:
-    return not envelope.success or envelope.outcome is SourceOutcome.NO_DATA
+    # TWS without data has answered: nothing of what was asked about is in the plan, which the answer itself says.
+    return not envelope.success or (envelope.outcome is SourceOutcome.NO_DATA and envelope.source != "tws_status")
 
 
 def _missing_source(language: Language, envelope: SourceEnvelope) -> str:

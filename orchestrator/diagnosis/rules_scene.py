@@ -54,6 +54,8 @@ class Finding:
     workstation: str = ""
     note: str = ""
     """What else there is to say beside the category's sentence, in the user's language."""
+    told: str = ""
+    """Said in place of the category's sentence, which speaks of a job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from orchestrator.diagnosis.catalogue import Advice, Category, advice_of, category_texts, find_code, find_return_code
+from orchestrator.diagnosis.catalogue import (
+    Advice,
+    Category,
+    Entry,
+    advice_of,
+    category_texts,
+    find_code,
+    find_return_code,
+    find_state,
+    find_substate,
+)
 from orchestrator.diagnosis.codes import find_abends
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say, say_count
@@ -21,7 +32,15 @@ MAX_ACTIONS = 8
 MAX_PREVENTION = 4
 MAX_ALTERNATIVES = 3
 _NAMES_SHOWN = 5
-_BENIGN = frozenset({Category.COMPLETED, Category.RUNNING, Category.SUCCESS_CONDITION_MET, Category.UNKNOWN})
+_BENIGN = frozenset(
+    {
+        Category.COMPLETED,
+        Category.RUNNING,
+        Category.SUCCESS_CONDITION_MET,
+        Category.NO_PROBLEM,
+        Category.UNKNOWN,
+    }
+)
 """Conclusions that are no failure: they do not lead when another job has one."""
 _LESS_EXACT: dict[Category, frozenset[Category]] = {
     Category.LOGON_USER_UNKNOWN: frozenset({Category.LAUNCH_FAILURE}),
@@ -67,10 +86,7 @@ def tell(
     if several:
         sentences.insert(0, say(language, "several", count=len(scenes)))
     elif len(groups) > 1:
-        names = _listed([job for group in groups[1:] for job in group.jobs])
-        sentences.append(say(language, "more_problems", names=names))
-    elif _plan_is_clean(groups, scenes):
-        sentences = [say(language, "no_problems")]
+        sentences.append(more_problems(groups[1:]))
     return Diagnosis(
         summary=" ".join((*preface, *sentences)),
         root_cause=" ".join(dict.fromkeys(filter(None, map(_root_cause, alike))))
@@ -91,6 +107,12 @@ def tell(
         missing_evidence=missing,
         suspicious=suspicious,
     )
+
+
+def more_problems(groups: Sequence[Group]) -> str:
+    """The jobs of these groups, as what else is wrong in the plan; without any, nothing."""
+    names = [job for group in groups for job in group.jobs]
+    return say(groups[0].scene.language, "more_problems", names=_listed(names)) if names else ""
 
 
 def _alike(groups: Sequence[Group]) -> list[Group]:
@@ -116,6 +138,7 @@ def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | Non
     """The answer to a question about how something works: the catalogue, then the knowledge base's passages."""
     language, scene = routing.language, scenes[0]
     found = [(code, entry) for code in routing.entities.codes if (entry := find_code(code)) is not None]
+    found += [(entry.key, entry) for entry in _states_in(scene.question)]
     found += [
         (f"RC {code}", entry) for code in routing.entities.return_codes if (entry := find_return_code(code)) is not None
     ]
@@ -162,6 +185,13 @@ def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | Non
     return Diagnosis(summary=f"{say(language, 'no_knowledge')} {say(language, 'help')}", confidence=0.1)
 
 
+def _states_in(question: str) -> list[Entry]:
+    """States and substates that the question names as TWS writes them; ABEND stands in too many questions to be one."""
+    words = dict.fromkeys(re.findall(r"\b[A-Z][A-Z_]{3,}\b", question))
+    found = [find_substate(word) if "_" in word else find_state(word) for word in words if word != "ABEND"]
+    return [entry for entry in found if entry is not None]
+
+
 def _told(group: Group) -> str:
     """The group's cause as a sentence, hedged when it rests on little, and whom it holds."""
     language, top = group.scene.language, group.top
@@ -177,11 +207,13 @@ def _told(group: Group) -> str:
 
 
 def _cause(group: Group) -> str:
-    return category_texts(group.top.category).cause.in_language(group.scene.language).format_map(_facts(group))
+    return group.top.told or category_texts(group.top.category).cause.in_language(group.scene.language).format_map(
+        _facts(group)
+    )
 
 
 def _cause_of(group: Group) -> str:
-    return "" if group.top.category is Category.UNKNOWN else _cause(group)
+    return "" if group.top.category in (Category.UNKNOWN, Category.NO_PROBLEM) else _cause(group)
 
 
 def _root_cause(group: Group) -> str:
@@ -237,6 +269,7 @@ def _facts(group: Group) -> dict[str, str]:
         "priority": say(language, "priority", priority=priority) if priority else "",
         "detail": say(language, "detail", text=detail) if detail else "",
         "aside": facts.get("aside", ""),
+        "among": facts.get("among", ""),
     }  # fmt: skip
 
 
@@ -259,18 +292,6 @@ def _successors(group: Group) -> list[str]:
     if job is None or len(group.jobs) > 1:
         return []
     return [item.name for item in job.successors if item.status not in ("SUCC", "EXEC", "CANCL")]
-
-
-def _plan_is_clean(groups: Sequence[Group], scenes: Sequence[Scene]) -> bool:
-    scene = scenes[0]
-    return (
-        len(groups) == 1
-        and groups[0].top.category is Category.UNKNOWN
-        and scene.asked is None
-        and scene.tws is not None
-        and not scene.tws.problem_jobs
-        and scene.job is None
-    )
 
 
 def _claims(groups: Sequence[Group]) -> tuple[Claim, ...]:

@@ -70,6 +70,8 @@ def test_message_ids_are_found(text: str, expected: tuple[str, ...]) -> None:
         ("rc 10.5 e rc 50%", ()),
         ("RC 99999999999", ()),
         ("saiu com 137", (137,)),
+        ("el job CARGA terminó con código 8", (8,)),
+        ("BATCH001 ended with code 12, terminou com o código 4", (12, 4)),
     ],
 )
 def test_return_codes_need_a_word_beside_them(text: str, expected: tuple[int, ...]) -> None:
