@@ -17,7 +17,8 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.messages import language_of
 from orchestrator.cli.options import json_option
 from orchestrator.errors import InvalidRequest
-from orchestrator.models import Language, check_job_name
+from orchestrator.job_name import check_job_name
+from orchestrator.models import Language
 from orchestrator.store.connection import store_errors
 from workers.clients.log_cache import LogCacheWriter, OwnEntries, Written, cache_key, read_own_entries
 from workers.clients.log_cache_app import bare_name
