@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload
 from orchestrator.sources import FetchResult
+from workers.simulator.http import QuietServer
 from workers.sources.metrics import MetricsSource
 
 NOW = 1_795_500_000.0
@@ -46,10 +50,13 @@ class Api:
     range: Any = field(default_factory=lambda: matrix(0.1, 0.2))
     hang: tuple[str, ...] = ()
     cut: bool = False
+    location: str = ""
+    """Where a redirect leads."""
     released: threading.Event = field(default_factory=threading.Event)
     asked: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
     paths: list[str] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
 
     def body(self, path: str) -> bytes:
         if path.startswith("/metrics"):
@@ -61,13 +68,20 @@ class Api:
 @pytest.fixture
 def api() -> Iterator[Api]:
     """The server, on a free port."""
-    script = Api()
+    with serving(Api()) as script:
+        yield script
+
+
+@contextlib.contextmanager
+def serving(script: Api, tls: ssl.SSLContext | None = None) -> Iterator[Api]:
+    """A server that follows the script."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             script.paths.append(self.path)
+            script.authorizations.append(self.headers.get("Authorization", ""))
             script.asked.set()
             if any(part in self.path for part in script.hang):
                 self.connection.settimeout(0.02)
@@ -80,6 +94,8 @@ def api() -> Iterator[Api]:
                 return
             body = script.body(self.path)
             self.send_response(200 if self.path.startswith("/metrics") else script.status)
+            if script.location:
+                self.send_header("Location", script.location)
             self.send_header("Content-Length", str(len(body) + (10 if script.cut else 0)))
             self.end_headers()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -89,15 +105,19 @@ def api() -> Iterator[Api]:
         def log_message(self, *args: object) -> None:
             """Keep quiet."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    script.url = f"http://127.0.0.1:{http.server_port}"
+    http = QuietServer(("127.0.0.1", 0), Handler)
+    http.tls = tls
+    script.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{http.server_port}"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield script
-    script.released.set()
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    try:
+        yield script
+    finally:
+        script.released.set()
+        http.shutdown()
+        http.disconnect_all()
+        http.server_close()
+        thread.join()
 
 
 def request_for(limit: float = 5.0, *workstations: str) -> SourceRequest:
@@ -253,3 +273,59 @@ def test_a_ca_bundle_that_is_not_there_fails_at_start() -> None:
     environ = {"RESYNC_PROMETHEUS_URL": "https://127.0.0.1:1", "RESYNC_METRICS_CA_BUNDLE": "/nowhere.pem"}
     with pytest.raises(ConfigurationError, match="RESYNC_METRICS_CA_BUNDLE"):
         MetricsSource.from_env(environ)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority of our own."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_api(authority: trustme.CA) -> Iterator[Api]:
+    """The server over TLS, with a certificate of that authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with serving(Api(), context) as script:
+        yield script
+
+
+def test_a_ca_bundle_makes_a_private_certificate_trusted(tls_api: Api, authority: trustme.CA, tmp_path: Path) -> None:
+    """With RESYNC_METRICS_CA_BUNDLE the API and the text are read over TLS, and the token is sent there."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    environ = {"RESYNC_METRICS_CA_BUNDLE": str(bundle), "RESYNC_METRICS_TOKEN": "planted-token"}
+    assert MetricsPayload.model_validate(fetch(tls_api, **environ).data).series[0].value == 0.2
+    text_only = {"RESYNC_PROMETHEUS_URL": "", "RESYNC_METRICS_URL": f"{tls_api.url}/metrics"}
+    result = fetch(tls_api, **environ, **text_only)
+    assert MetricsPayload.model_validate(result.data).series[0].value == 0.5
+    assert set(tls_api.authorizations) == {"Bearer planted-token"}
+    assert "planted-token" not in repr(result)
+
+
+def test_a_private_certificate_without_its_bundle_is_a_tls_error(tls_api: Api) -> None:
+    """The error says why the handshake failed and which variable helps; nothing was sent."""
+    with pytest.raises(SourceError, match=r"certificate.*RESYNC_METRICS_CA_BUNDLE") as caught:
+        fetch(tls_api)
+    assert caught.value.reason == "tls"
+    assert tls_api.paths == []
+
+
+def test_a_certificate_of_another_host_is_a_tls_error(authority: trustme.CA, tmp_path: Path) -> None:
+    """A trusted certificate for another name is refused too."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("prometheus.example").configure_cert(context)
+    with serving(Api(), context) as script, pytest.raises(SourceError) as caught:
+        fetch(script, RESYNC_METRICS_CA_BUNDLE=str(bundle))
+    assert caught.value.reason == "tls"
+
+
+def test_a_redirect_is_not_followed_with_the_token(api: Api) -> None:
+    """Another address never sees the credentials: a redirect is an unexpected status."""
+    with serving(Api()) as elsewhere:
+        api.status, api.location = 302, f"{elsewhere.url}/api/v1/query"
+        with pytest.raises(SourceError, match="302"):
+            fetch(api, RESYNC_METRICS_TOKEN="planted-token")
+        assert elsewhere.paths == []

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import trustme
 from orchestrator.errors import SourceError
 from orchestrator.models import Intent, Language, Routing, SourceRequest
 from orchestrator.sources import FetchResult
-from workers.simulator.http import QuietServer
+from workers.simulator.http import LocalServer, QuietServer
 from workers.simulator.hwa import HwaSimulator
 from workers.simulator.scenarios import get_scenario
 from workers.sources.tws_status import SPEC
@@ -229,3 +230,32 @@ def test_a_source_can_be_used_on_one_loop_after_another() -> None:
 
         assert asyncio.run(once()).data["job"]["name"] == "BATCH001"
         assert asyncio.run(once()).data["job"]["name"] == "BATCH001"
+
+
+def test_a_redirect_is_not_followed_with_the_credentials() -> None:
+    """A gateway that sends the client elsewhere gets no second request, and the other host none at all."""
+    asked: list[str] = []
+
+    def answering(status: int, location: str) -> LocalServer:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.headers.get("Host", ""))
+                self.send_response(status)
+                self.send_header("Location", location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                """Keep quiet."""
+
+        return LocalServer(Handler, host="127.0.0.1", port=0)
+
+    with answering(200, "") as elsewhere:
+        for status in (301, 302, 307, 308):
+            asked.clear()
+            with answering(status, f"{elsewhere.base_url}/twsd/api/v2/plan/job") as gateway:
+                environ = {"TWS_BASE_URL": gateway.base_url, "TWS_USER": "reader", "TWS_PASSWORD": "planted"}
+                with pytest.raises(SourceError) as caught:
+                    _fetch(environ)
+                gateway_host = gateway.base_url.removeprefix("http://")
+            assert (caught.value.reason, asked) == ("unexpected_status", [gateway_host])

@@ -20,6 +20,7 @@ from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
 from orchestrator.deadline import Deadline
+from workers.clients.http import read_body
 from workers.clients.hwa_errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -192,22 +193,18 @@ class HwaClient:
     ) -> tuple[bytes, bool]:
         # Connecting ends by the client's own timeout, which closes the socket; a cancelled handshake leaves it open.
         timeout = httpx2.Timeout(seconds, connect=min(0.9 * seconds, MAX_CONNECT_SECONDS), pool=0.9 * seconds)
-        body = bytearray()
         try:
             async with self._connected().stream(
                 "GET", url, params=dict(params or {}), headers=dict(headers or {}), timeout=timeout
             ) as response:
                 if response.status_code != HTTPStatus.OK:
                     raise error_for_status(response.status_code, what)
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > max_bytes:
-                        if not may_cut:
-                            raise AnswerTooLarge(f"{what}: more than {max_bytes} bytes")
-                        return bytes(body[:max_bytes]), True
+                body, is_cut = await read_body(response, max_bytes)
         except httpx2.HTTPError as error:
             raise error_for_transport(error, what, seconds) from None
-        return bytes(body), False
+        if is_cut and not may_cut:
+            raise AnswerTooLarge(f"{what}: more than {max_bytes} bytes")
+        return body, is_cut
 
 
 @dataclass(slots=True)

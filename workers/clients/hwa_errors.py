@@ -5,12 +5,12 @@ The vendor documents no error body, so the status code and the transport's own f
 
 from __future__ import annotations
 
-import ssl
 from http import HTTPStatus
 
 import httpx2
 
 from orchestrator.errors import SourceError
+from workers.clients.http import tls_failure
 
 
 class HwaError(SourceError):
@@ -161,24 +161,13 @@ def error_for_transport(error: httpx2.HTTPError, what: str, seconds: float) -> H
         return NoTimeLeft(f"{what}: no free connection within {seconds:.1f} s, too many questions at once")
     if isinstance(error, httpx2.TimeoutException):
         return timed_out(what, seconds)
-    tls = _tls_cause(error)
-    if tls is not None:
-        detail = getattr(tls, "verify_message", "") or tls.reason or type(tls).__name__
+    if detail := tls_failure(error):
         return TlsFailed(f"{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle")
     if isinstance(error, httpx2.DecodingError):
         return BadAnswer(f"{what}: the answer cannot be decoded")
     if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
         return Unreachable(f"{what}: no connection ({_plain(error)})")
     return ConnectionCut(f"{what}: the connection was cut ({type(error).__name__})")
-
-
-def _tls_cause(error: BaseException) -> ssl.SSLError | None:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def _plain(error: BaseException) -> str:

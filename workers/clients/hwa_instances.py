@@ -24,6 +24,7 @@ from pydantic import (
 
 from orchestrator.config import describe_validation
 from orchestrator.errors import ConfigurationError, SourceError
+from workers.clients.http import trusting
 from workers.clients.hwa_transport import API_PREFIX
 from workers.config import TwsSettings
 
@@ -91,7 +92,7 @@ class TwsInstance(BaseModel):
         if not Path(value).exists():
             raise ValueError("must be true, false or the path of a CA bundle; there is no such file")
         try:
-            _trusting(value)
+            trusting(value)
         except (ssl.SSLError, OSError):
             raise ValueError("names a file that holds no PEM certificates") from None
         return value
@@ -141,18 +142,12 @@ class TwsInstance(BaseModel):
     def ssl_context(self) -> ssl.SSLContext:
         """The context for ``verify``: the system's trust, a CA bundle, or none."""
         if isinstance(self.verify, str):
-            return _trusting(self.verify)
-        context = ssl.create_default_context()
+            return trusting(self.verify)
+        context = trusting(None)
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
-
-
-def _trusting(path: str) -> ssl.SSLContext:
-    if Path(path).is_dir():
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
 
 
 class TwsInstances:

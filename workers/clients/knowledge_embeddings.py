@@ -9,6 +9,7 @@ from typing import ClassVar
 import httpx2
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from workers.clients.http import read_body, tls_failure
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import KnowledgeError
 
@@ -16,6 +17,8 @@ BATCH = 64
 """Texts in one request while indexing: well below the limits of the servers in use."""
 MAX_CHARACTERS = 8_000
 """Of one text; models in use take 8,191 tokens, smaller ones cut by themselves."""
+MAX_VECTOR_BYTES = 512 * 1024
+"""Of one vector in an answer; the largest models in use give 4,096 numbers of some 25 characters."""
 EMBED_SECONDS = 1.5
 """A question's vector must be there by then, and in half of the time there is; else full text answers alone."""
 ATTEMPTS = 4
@@ -63,7 +66,8 @@ class EmbeddingClient:
         if self._http is None:
             key = self._api_key
             headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
-            self._http = httpx2.AsyncClient(headers=headers)
+            # Proxies and certificates as the environment has them, as for the model; the key follows no redirect.
+            self._http = httpx2.AsyncClient(headers=headers, follow_redirects=False)
         return self._http
 
     async def embed(self, texts: Sequence[str], *, timeout_seconds: float) -> list[list[float]]:
@@ -74,17 +78,22 @@ class EmbeddingClient:
             "encoding_format": "float",
         }
         try:
-            async with asyncio.timeout(timeout_seconds):
-                response = await self._client().post(self._url, json=body, timeout=timeout_seconds)
+            async with (
+                asyncio.timeout(timeout_seconds),
+                self._client().stream("POST", self._url, json=body, timeout=timeout_seconds) as response,
+            ):
+                if response.status_code != 200:
+                    raise _StatusError(response.status_code)
+                content, is_cut = await read_body(response, len(texts) * MAX_VECTOR_BYTES)
         except TimeoutError:
             raise EmbeddingError(f"no answer within {timeout_seconds:g} s") from None
         except httpx2.TimeoutException:
             raise EmbeddingError(f"no answer within {timeout_seconds:g} s") from None
         except httpx2.HTTPError as error:
-            raise EmbeddingError(f"no connection ({type(error).__name__})") from error
-        if response.status_code != 200:
-            raise _StatusError(response.status_code)
-        return _vectors(response.content, len(texts))
+            raise EmbeddingError(f"no connection ({tls_failure(error) or type(error).__name__})") from error
+        if is_cut:
+            raise EmbeddingError(f"the answer is larger than {len(texts)} vectors can be")
+        return _vectors(content, len(texts))
 
     async def embed_patiently(self, texts: Sequence[str], *, timeout_seconds: float = 60.0) -> list[list[float]]:
         """As ``embed``, for indexing: an overloaded server is asked again, up to four times with growing pauses."""

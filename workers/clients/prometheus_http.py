@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from orchestrator.errors import ConfigurationError, SourceError
+from workers.clients.http import read_body, tls_failure, trusting
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class MetricsHttp:
                 self._open().stream("GET", url, params=params, timeout=timeout_seconds) as response,
             ):
                 self._check(response.status_code)
-                return await _read(response, max_bytes)
+                content, is_cut = await read_body(response, max_bytes)
+                return Body(content.decode("utf-8", "replace"), is_cut)
         except (TimeoutError, httpx2.TimeoutException):
             raise SourceError(f"{self.shown_url} did not answer in {timeout_seconds:.1f} s", reason="timeout") from None
         except httpx2.HTTPError as error:
@@ -88,11 +90,10 @@ class MetricsHttp:
             raise SourceError(f"{self.shown_url} answered {status}", reason="http_status")
 
     def _unreachable(self, error: httpx2.HTTPError) -> SourceError:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ssl.SSLError):
-                return SourceError(f"TLS to {self.shown_url} failed: {cause.reason or 'error'}", reason="tls")
-            cause = cause.__cause__ or cause.__context__
+        if detail := tls_failure(error):
+            return SourceError(
+                f"TLS to {self.shown_url} failed ({detail}). Check RESYNC_METRICS_CA_BUNDLE", reason="tls"
+            )
         return SourceError(f"{self.shown_url} cannot be reached ({type(error).__name__})", reason="unreachable")
 
 
@@ -101,7 +102,7 @@ def _tls_context(scheme: str, ca_bundle: Path | None) -> ssl.SSLContext:
     if scheme != "https":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not used
     try:
-        return ssl.create_default_context(cafile=None if ca_bundle is None else str(ca_bundle))
+        return trusting(ca_bundle)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"RESYNC_METRICS_CA_BUNDLE: {ca_bundle} cannot be read: {error.strerror or error}"
@@ -112,15 +113,3 @@ def without_credentials(url: str) -> str:
     """The URL without user, password, query and fragment."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-async def _read(response: httpx2.Response, max_bytes: int) -> Body:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.aiter_bytes():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > max_bytes:
-            text = b"".join(chunks)[:max_bytes].decode("utf-8", "replace")
-            return Body(text, is_cut=True)
-    return Body(b"".join(chunks).decode("utf-8", "replace"))

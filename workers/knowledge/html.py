@@ -16,7 +16,7 @@ _LINES = frozenset(("br", "li", "tr"))
 _CELLS = frozenset(("td", "th"))
 _UNCLOSED = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 _MAX_UNCLOSED = 200
-"""Of a page that is HTML. The parser looks through the whole rest for the end of each: hours, on a page that is none."""
+"""Of a page that is HTML. The parser looks through the whole rest for each one's end: hours, on a page that is none."""
 
 
 class _Reader(HTMLParser):

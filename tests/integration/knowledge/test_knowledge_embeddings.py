@@ -80,3 +80,11 @@ def test_no_server_and_no_time_are_told_apart(embeddings_server) -> None:
     with pytest.raises(EmbeddingError, match=r"no answer within 0\.1 s") as slow:
         embed(embeddings_server.url, ["a"], timeout_seconds=0.1)
     assert KEY not in f"{refused.value!r}{slow.value!r}"
+
+
+def test_an_answer_without_end_is_refused(embeddings_server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the vectors can take is not read into memory."""
+    monkeypatch.setattr("workers.clients.knowledge_embeddings.MAX_VECTOR_BYTES", 1_000)
+    embeddings_server.body = b" " * 5_000
+    with pytest.raises(EmbeddingError, match="larger than 1 vectors can be"):
+        embed(embeddings_server.url, ["one"])
