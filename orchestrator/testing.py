@@ -101,12 +101,18 @@ def _behaviour(name: str, message: str) -> StubBehaviour:
         raise SourceError(f"the message's stub= part is not understood: {error}", reason="stub_message") from error
 
 
+_hanging: set[asyncio.StreamReader] = set()
+"""Held here, or else the garbage collector may end what nobody has cancelled, and close its connection."""
+
+
 async def _hang(address: str) -> None:
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    _hanging.add(reader)
     try:
         await reader.read()
     finally:
+        _hanging.discard(reader)
         writer.close()
 
 

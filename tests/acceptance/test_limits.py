@@ -112,6 +112,32 @@ def test_a_second_worker_on_a_queue_shares_the_load(fleet: Fleet) -> None:
     assert counts[0] >= 3, workers
 
 
+def test_a_busy_worker_leaves_the_rest_in_the_queue(fleet: Fleet) -> None:
+    """A worker with room for two takes two of four slow runs; the others stay where another worker finds them."""
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False, concurrency=32)
+    fleet.worker("metrics", ready=False, concurrency=2)
+    for process in fleet.processes:
+        process.wait_for(" ready.")
+    request = TroubleshootRequest(message=stub_message({"metrics": {"sleep_seconds": 4}}))
+    with fleet.client() as client:
+        run_ids = [client.submit(request) for _ in range(4)]
+
+        def others_finished() -> bool:
+            states = [client.get(run_id).sources.values() for run_id in run_ids]
+            return [sum(state["state"] == "finished" for state in run) for run in states] == [3] * 4
+
+        # The other sources of all four runs have answered: by then a worker that prefetches has taken its share.
+        end = time.monotonic() + 3
+        while not others_finished():
+            assert time.monotonic() < end, "the other sources did not answer"
+            time.sleep(0.02)
+        states = [client.get(run_id).sources["metrics|BATCH001"]["state"] for run_id in run_ids]
+        assert sorted(states) == ["planned", "planned", "started", "started"]
+        assert client.store.queue_length("metrics") == 2
+        for run_id in run_ids:
+            client.cancel(run_id)
+
+
 def test_a_blocked_process_exits_and_its_sign_is_the_log(fleet: Fleet, tmp_path: Path) -> None:
     """A loop blocked beyond the hard limit ends its process, so that a supervisor can start a fresh one."""
     worker = fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES, RESYNC_LOOP_LAG_LIMIT_SECONDS="1.5")

@@ -437,6 +437,7 @@ def test_cancel_is_terminal_and_reaches_the_sources(bench: Bench) -> None:
     assert bench.store.commit(a_report(), token="w", seen_received=0) == "closed"
     assert [(event.type, event.data["by"]) for event in bench.terminal_events()] == [(EventType.CANCELLED, "ana")]
     assert bench.client.zcard(bench.store.keys.wakeups) == 0
+    assert bench.client.zcard(bench.store.keys.open) == 0
 
 
 def test_a_stream_is_cut_at_its_limit_and_says_so(bench: Bench) -> None:

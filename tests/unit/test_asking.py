@@ -28,7 +28,7 @@ from orchestrator.models import (
 )
 from orchestrator.sources import FetchResult
 from orchestrator.store.runs import RunStore, new_token
-from workers.asking import Asking
+from workers.asking import FAN_IN_MARGIN_SECONDS, Asking
 from workers.runtime import Runtime
 
 RUN = "run-00000001"
@@ -140,6 +140,17 @@ def test_the_fan_in_bounds_the_limit(store: RunStore, runtime: Runtime) -> None:
     envelope = ask(store, runtime, source)
     assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "no_time_left")
     assert source.asked is None
+
+
+def test_a_source_stops_before_the_fan_in(store: RunStore, runtime: Runtime) -> None:
+    """A limit that reaches beyond the fan-in ends so long before it that the envelope is in when partials freeze."""
+    seconds, micros = store._client.time()
+    store._client.hset(store.keys.run(RUN), "fanin_ms", seconds * 1000 + micros // 1000 + 2_000)
+    source = OneSource(FetchResult())
+    ask(store, runtime, source)
+    assert source.asked is not None
+    assert 1 < source.asked.limit_seconds <= 2 - FAN_IN_MARGIN_SECONDS
+    assert FAN_IN_MARGIN_SECONDS >= 0.03  # the store's answer and the thread's wake-up
 
 
 def test_a_signal_while_the_answer_is_stored_loses_nothing(
