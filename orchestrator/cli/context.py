@@ -131,16 +131,22 @@ class CliContext:
         """Write JSON to standard output, in UTF-8 whatever the terminal's encoding is (RFC 8259)."""
         click.echo(text.encode())
 
-    def print_answer(self, answer: str) -> None:
-        """Write an answer to standard output: laid out on a terminal, as it is into a pipe."""
+    def print_answer(self, answer: str, compact: str = "") -> None:
+        """Write an answer to standard output: laid out on a terminal, as it is into a pipe.
+
+        ``compact`` is the answer for a terminal that cannot lay out Markdown.
+        """
+        if sys.stdout.isatty() and self.environ.get("TERM", "dumb") == "dumb":
+            click.echo(compact or answer)
+            return
         if sys.stdout.isatty():
             try:
                 from orchestrator.cli import live  # noqa: PLC0415  # rich is an optional extra
             except ImportError:
-                pass
+                click.echo(compact or answer)
             else:
                 live.print_markdown(answer)
-                return
+            return
         click.echo(answer)
 
 

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cli.context import CliContext, RunClient
 from orchestrator.cli.view import NOTHING_SEEN, RunView, clean, one_line
+from orchestrator.diagnosis.render import render_text
 from orchestrator.errors import RunNotFound, StoreUnreachable
 from orchestrator.models import Report, RunId, RunOutcome
 
@@ -58,7 +59,20 @@ def print_report(context: CliContext, report: Report, *, as_json: bool) -> None:
     if as_json:
         context.print_json(report.model_dump_json(indent=2))
     elif report.response.strip():
-        context.print_answer(clean(report.response))
+        context.print_answer(clean(report.response), clean(_compact(report)))
+
+
+def _compact(report: Report) -> str:
+    """The diagnosis in plain lines; without one, nothing: what failed is told by the response alone."""
+    if report.diagnosis is None or report.routing is None:
+        return ""
+    return render_text(
+        report.diagnosis,
+        language=report.routing.language,
+        aggregated=report.aggregated_data,
+        evidence=report.evidence,
+        mode=report.mode,
+    )
 
 
 def follow_to_the_end(context: CliContext, client: RunClient, run_id: str, *, as_json: bool, after: str = "0") -> int:

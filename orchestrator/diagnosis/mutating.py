@@ -38,7 +38,7 @@ _MEDIUM_COMMANDS = re.compile(
     r"|\bPOST\s+(?:https?://|/)|\bcurl\b[^\n]{0,300}?(?:(?:-X|--request)[ =]?[\"']?POST\b|--data\b|\s-d\s)"
     r"|\bINSERT\s+INTO\s+\w|\bALTER\s+(?:TABLE|USER|ROLE|DATABASE)\b|\b(?:GRANT|REVOKE)\s+\w+\s+(?:ON|TO|FROM)\b"
     r"|\b(?:chmod|chown|chgrp|useradd|usermod|userdel|passwd)\s+[-\w/+]|\bsystemctl\s+(?:start|enable|reload)\b"
-    r"|\b(?:ALTUSER|ADDUSER|PERMIT|PASSWORD)\s+[\w'(]|\b(?:StartUp|ShutDownLwa|StartUpLwa)\b"
+    r"|\b(?-i:ALTUSER|ADDUSER|PERMIT|PASSWORD)\s+[\w'(]|\b(?:StartUp|ShutDownLwa|StartUpLwa)\b"
     r"|\bmv\s+\S+\s+\S+)",
     _I,
 )
@@ -74,7 +74,7 @@ _MEDIUM_WORDS = re.compile(
 _GOES_ON = r"(?:e|y|and|para|to|then|depois|antes|despu[eé]s|after|before|agora|now|ahora|no|na|en|em|on|in)\b"
 _COMMAND_IN_PROSE = re.compile(
     r"`([^`\n]{3,300})`"
-    r"|(?<![\w`/-])((?:(?:conman|composer|planman|optman|systemctl|curl|chmod|chown)\s+[\"'-]?\w|(?:rm|kill)\s+-\w"
+    r"|(?<![\w`/-])((?:(?:conman|composer|planman|optman|systemctl|curl|chmod|chown)\s+[\"'-]?\w|rm\s+-\w|kill\s+-\w+\s+[\d$%<]"
     r"|(?:DELETE\s+FROM|INSERT\s+INTO|DROP\s+TABLE|TRUNCATE\s+TABLE|ALTER\s+TABLE)\s+\w|UPDATE\s+\w[\w.]*\s+SET\s+\w"
     r"|(?:POST|PUT|PATCH|DELETE)\s+(?:https?://|/)\w)"
     rf"(?:[^\s`),;.]|[;,.](?=\S)|[^\S\n](?!{_GOES_ON})){{0,200}})",

@@ -179,6 +179,7 @@ def test_mutating_steps_are_marked(text: str, risk: str) -> None:
         "Abrir o job log e localizar o registro com dado não numérico",
         "Confira o arquivo de entrada do STEP030",
         "SELECT count(*) FROM clientes",
+        "On Windows, check the user definition and its password in TWS",
     ],
 )
 def test_looking_is_not_marked(text: str) -> None:
@@ -222,7 +223,8 @@ def test_marks_in_prose_are_in_the_users_language() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Rode `conman sj @`.", "O log diz `conman cancel PRD#X.Y`.", "Veja depois do JnextPlan."]
+    "text",
+    ["Rode `conman sj @`.", "O log diz `conman cancel PRD#X.Y`.", "Veja depois do JnextPlan.", "um kill -9 manual"],
 )
 def test_looking_quoting_and_naming_are_no_proposals(text: str) -> None:
     """A command that only looks, one that the evidence holds, and a program's mere name stay as they are."""
