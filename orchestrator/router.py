@@ -9,7 +9,7 @@ from __future__ import annotations
 from orchestrator.diagnosis.catalogue import known_system_abends
 from orchestrator.diagnosis.codes import find_chat_abends
 from orchestrator.models import Entities, Intent, Language, Routing
-from orchestrator.router_cues import INTENT_CUES, LANGUAGE_CUES
+from orchestrator.router_cues import INTENT_CUES, LANGUAGE_CUES, STATE_NAMES
 from orchestrator.router_entities import extract_entities
 
 MAX_HITS = 3
@@ -35,8 +35,9 @@ def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None
 
 def detect_language(message: str) -> Language:
     """The language of the question; Portuguese, which most users write, when nothing tells."""
+    words = STATE_NAMES.sub(" ", message)
     votes = {
-        lang: sum(weight * min(MAX_HITS, len(cue.findall(message))) for cue, weight in cues)
+        lang: sum(weight * min(MAX_HITS, len(cue.findall(words))) for cue, weight in cues)
         for lang, cues in LANGUAGE_CUES.items()
     }
     best = max(votes, key=lambda lang: votes[lang])

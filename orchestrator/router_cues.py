@@ -226,6 +226,9 @@ INTENT_CUES: dict[Intent, tuple[Cue, ...]] = {
     ),
 }
 
+STATE_NAMES = re.compile(r"\b(?:STUCK|FAIL|READY|HOLD|LATE|ERROR|ABEND|FENCE|LIMIT|LINKED|UNLINKED)\b")
+"""As TWS writes them, in every language: they tell none."""
+
 LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
     Language.PT_BR: (
         _cue(
@@ -249,6 +252,7 @@ LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
             r"\w+ção|\w+ções|\w+ão|\w+õe?s|\w*nh[oa]s?|\w*lh[oae]\w*|erros?|rod[ae]r?|rodando|altere|reexecute",
             r"andamento",
         ),
+        _cue(1.5, r"est[aá]"),
         _cue(1, r"\w+ê\w*|\w*ç\w*|\w+â\w*|mem[oó]ria|quem|terminou|retorno|o que|me|jobs? em|cancele|como"),
     ),
     Language.EN: (
@@ -287,6 +291,7 @@ LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
             r"necesito|quiero|archivos?|salida|reejecuta|relanza|esperando|mu[eé]str\w+|carpeta|paso|flujo",
             r"detenid[oa]s?|mensaje|muchas|buen[oa]s|tardes|noches",
         ),
+        _cue(1.5, r"est[aá]"),
         _cue(1.3, r"\w+ción|\w+ciones|\w*ñ\w*|\w{3,}ó|desconectada|salió|servidor de"),
         (re.compile(r"[¿¡]"), 3),
     ),
