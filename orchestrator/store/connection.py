@@ -10,7 +10,16 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
@@ -23,6 +32,13 @@ BLOCK_MS = 1_000
 
 _REFUSALS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b")
 """Error codes of a Redis that is there and does not serve: full, a replica, unable to save, busy with a script."""
+_REFUSAL_OF: dict[type[RedisError], str] = {
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+    MasterDownError: "MASTERDOWN",
+    ClusterDownError: "CLUSTERDOWN",  # after its subclass
+}
+"""redis-py takes these codes off the text; in the error of a script they are still there."""
 
 
 def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
@@ -82,12 +98,12 @@ def store_errors() -> Iterator[None]:
     except ResponseError as error:
         if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
             raise ConfigurationError("REDIS_URL: Redis asks for a password") from error
-        if "NOPERM" in str(error):
+        if isinstance(error, NoPermissionError) or "NOPERM" in str(error):
             raise ConfigurationError("REDIS_URL: Redis does not let this user do what is needed (NOPERM)") from error
-        refusal = _REFUSALS.search(str(error))
-        if refusal is None:
+        code = _refusal(error)
+        if code is None:
             raise
-        raise StoreUnreachable(f"Redis answers but refuses to work ({refusal.group()})") from error
+        raise StoreUnreachable(f"Redis answers but refuses to work ({code})") from error
     except (RedisConnectionError, RedisTimeoutError) as error:
         raise StoreUnreachable(
             "Redis does not answer; is it running, and is REDIS_URL right? "
@@ -95,3 +111,11 @@ def store_errors() -> Iterator[None]:
         ) from error
     except RedisError as error:
         raise StoreUnreachable(f"Redis failed: {type(error).__name__}") from error
+
+
+def _refusal(error: ResponseError) -> str | None:
+    for kind, code in _REFUSAL_OF.items():
+        if isinstance(error, kind):
+            return code
+    found = _REFUSALS.search(str(error))
+    return None if found is None else found.group()

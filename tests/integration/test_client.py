@@ -20,6 +20,7 @@ from orchestrator.client import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import EventType, RunOutcome, RunState, TroubleshootRequest
+from orchestrator.store.presence import Presence
 
 SHORT = ParallelConfig(node_timeout_seconds=0.3, total_timeout_seconds=0.6)
 
@@ -90,6 +91,9 @@ def test_a_full_redis_refuses_a_submit_in_words(client: TroubleshootClient, redi
         try:
             with pytest.raises(StoreUnreachable, match="OOM"):
                 client.submit(TroubleshootRequest(message="x"), run_id="run-00000001")
+            # Not a script: a watcher's sign of life must not end the watcher.
+            with pytest.raises(StoreUnreachable, match="OOM"):
+                Presence(raw, client.store.keys).announce(watcher="w")
         finally:
             raw.config_set("maxmemory", kept)
     with pytest.raises(RunNotFound):

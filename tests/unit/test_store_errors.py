@@ -1,0 +1,48 @@
+"""What Redis answers instead of serving, in this project's words."""
+
+from __future__ import annotations
+
+import pytest
+from redis import exceptions
+
+from orchestrator.errors import ConfigurationError, StoreUnreachable
+from orchestrator.store.connection import store_errors
+
+# redis-py takes the code off the text of the errors that it has classes for.
+REFUSALS = [
+    (exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "OOM"),
+    (exceptions.ReadOnlyError("You can't write against a read only replica."), "READONLY"),
+    (exceptions.MasterDownError("Link with MASTER is down"), "MASTERDOWN"),
+    (exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "MISCONF"),
+    (exceptions.ResponseError("Error running script: @user_script: 9: -OOM command not allowed"), "OOM"),
+    (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "BusyLoadingError"),
+    (exceptions.TimeoutError("redis://:geheim@h timed out"), "TimeoutError"),
+]
+
+
+@pytest.mark.parametrize(("error", "word"), REFUSALS)
+def test_a_redis_that_does_not_serve_is_an_unreachable_store(error: Exception, word: str) -> None:
+    """Full, read-only, loading or slow: callers that wait for a Redis wait for this one too; its text stays out."""
+    with pytest.raises(StoreUnreachable, match=word) as caught, store_errors():
+        raise error
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exceptions.NoPermissionError("this user has no permissions to run the 'xadd' command"),
+        exceptions.AuthenticationError("invalid username-password pair"),
+        exceptions.ResponseError("NOAUTH Authentication required."),
+    ],
+)
+def test_what_the_user_may_not_do_is_a_matter_of_configuration(error: Exception) -> None:
+    """Waiting does not help against a missing right: the error names the variable."""
+    with pytest.raises(ConfigurationError, match="REDIS_URL"), store_errors():
+        raise error
+
+
+def test_a_mistake_of_ours_stays_what_it_is() -> None:
+    """An error in a script or a call is not taken for an unreachable store."""
+    with pytest.raises(exceptions.ResponseError, match="WRONGTYPE"), store_errors():
+        raise exceptions.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
