@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.diagnosis.redact import redact, redact_data
 from orchestrator.diagnosis.standins import timeout_text
-from orchestrator.errors import TroubleshootError
+from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.models import (
     Language,
     Plan,
@@ -78,7 +78,11 @@ def raised(run_id: str, planned: PlannedSource, error: Exception, *, worker: str
     """The envelope of a source that raised; what it did not foresee is logged with its traceback."""
     if isinstance(error, TroubleshootError):
         outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
-        return _failed(planned, outcome, error.reason, str(error), worker)
+        failed = _failed(planned, outcome, error.reason, str(error), worker)
+        if not isinstance(error, SourceError):
+            return failed
+        asked = tuple(redact(storable_text(text)) for text in error.asked)
+        return failed.model_copy(update={"asked": asked, "where": redact(storable_text(error.where))})
     _LOGGER.error("source_failed run_id=%s source=%s", run_id, planned.key, exc_info=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
     return _failed(planned, SourceOutcome.ERROR, reason, f"{type(error).__name__}: {error}", worker)

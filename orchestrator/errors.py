@@ -6,7 +6,8 @@ also stands in envelopes, reports and JSON output.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, Self
 
 
 class TroubleshootError(Exception):
@@ -82,3 +83,12 @@ class SourceError(TroubleshootError):
         super().__init__(message)
         if reason is not None:
             self.reason = reason  # type: ignore[misc]  # an instance may say it more precisely than its class
+        self.asked: tuple[str, ...] = ()
+        """What had been asked until then; no secrets."""
+        self.where = ""
+        """The counterpart; no credentials."""
+
+    def of(self, where: str, asked: Iterable[str] = ()) -> Self:
+        """The same error with the counterpart and what it was asked, for the envelope."""
+        self.where, self.asked = where, tuple(asked)
+        return self

@@ -197,6 +197,8 @@ def test_each_failure_has_its_reason(api: Api, fault: Callable[[Api], None], rea
     with pytest.raises(SourceError) as caught:
         fetch(api, limit=0.6 if reason == "timeout" else 5)
     assert caught.value.reason == reason
+    assert caught.value.where == api.url
+    assert any("resync_slo_api_error_rate" in text for text in caught.value.asked)
 
 
 def test_a_failing_api_is_replaced_by_the_text(api: Api) -> None:

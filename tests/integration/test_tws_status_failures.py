@@ -85,7 +85,9 @@ def test_every_failure_of_the_search_has_its_reason(simulator: HwaSimulator, fau
     with pytest.raises(SourceError) as caught:
         _fetch(simulator)
     assert caught.value.reason == reason
-    assert simulator.password not in f"{caught.value} {caught.value!r}"
+    assert simulator.password not in f"{caught.value} {caught.value!r} {caught.value.asked} {caught.value.where}"
+    assert caught.value.where == simulator.base_url.removeprefix("http://")
+    assert caught.value.asked[0] == "GET /plan/job limit=100 oql=name = 'BATCH001'"
     if fault.status is not None:
         assert f"HTTP {fault.status}" in str(caught.value)
 

@@ -113,6 +113,8 @@ def test_only_unreadable_keys_are_an_error_not_an_empty_answer(fetch: Callable[.
     with pytest.raises(SourceError, match="resync:job:history:BATCH001") as caught:
         fetch(request_for(), {"resync:job:history:BATCH001": "42"})
     assert caught.value.reason == "bad_format"
+    assert "GET resync:job:history:BATCH001" in caught.value.asked
+    assert caught.value.where.startswith("redis://")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.envelopes import answered, fit
+from orchestrator.envelopes import answered, fit, raised
+from orchestrator.errors import SourceError
 from orchestrator.models import PlannedSource, SourceEnvelope
 from orchestrator.sources import FetchResult
 from orchestrator.storable import MAX_DEPTH, TOO_DEEP, storable, storable_text
@@ -75,3 +76,11 @@ def test_an_envelope_of_anything_reads_back(value: object) -> None:
     result = FetchResult(data={"it": value}, finding="x \ud800", asked=("\ud800",), where="\ud800", truncated="\ud800")
     stored = fit(answered(PLANNED, result, worker="w")).model_dump_json()
     assert SourceEnvelope.model_validate_json(stored).finding == "x \ufffd"
+
+
+def test_an_error_says_what_was_asked_and_where() -> None:
+    """The counterpart and the requests until the failure stand in the envelope, without secrets."""
+    error = SourceError("no answer", reason="timeout").of("tws.example:31116", ["GET /plan/job password=planted"])
+    envelope = raised("run-1", PLANNED, error, worker="w")
+    assert (envelope.reason, envelope.where, len(envelope.asked)) == ("timeout", "tws.example:31116", 1)
+    assert "planted" not in envelope.model_dump_json()

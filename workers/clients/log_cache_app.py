@@ -51,6 +51,13 @@ def bare_name(job: str) -> str:
     return re.split(r"[.#/]", job)[-1]
 
 
+def asked_keys(job: str | None) -> list[str]:
+    """The keys as they are told: as the job was asked and bare; the same in upper case are read as well."""
+    names = job_names(job)[:2]
+    own = [key.format(job=name) for name in names for key in (ERRORS_KEY, HISTORY_KEY)]
+    return [*own, ERRORS_KEY.format(job=GLOBAL)]
+
+
 async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> AppEntries:
     """Read the app's keys of ``job``, and of the global errors those that mention it.
 
@@ -63,8 +70,7 @@ async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> A
     history = [HISTORY_KEY.format(job=name) for name in names]
     shared = ERRORS_KEY.format(job=GLOBAL)
     keys = [*errors, *history, shared]
-    result.asked = [*(key for name in names[:2] for key in (ERRORS_KEY.format(job=name), HISTORY_KEY.format(job=name)))]
-    result.asked.append(shared)
+    result.asked = asked_keys(job)
     for key, raw in zip(keys, await _values(redis, keys), strict=True):
         if raw is None:
             continue

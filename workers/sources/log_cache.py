@@ -14,7 +14,7 @@ from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.clients.log_cache import OwnEntries, read_own_entries
-from workers.clients.log_cache_app import AppEntries, read_app_entries
+from workers.clients.log_cache_app import AppEntries, asked_keys, read_app_entries
 from workers.clients.log_cache_redis import connect, describe_url, source_error
 from workers.clients.log_history import build_history
 from workers.config import LogCacheSettings, TwsSettings
@@ -47,6 +47,13 @@ class LogCacheSource:
         Raises SourceError: ``unreachable``, ``unauthorized``, ``timeout``, ``refused``, or ``bad_format`` when keys are
         there and none is readable.
         """
+        try:
+            return await self._fetch(request)
+        except SourceError as error:
+            asked = [f"GET {key}" for key in asked_keys(request.job)]
+            raise error.of(describe_url(self._settings.redis_url), asked) from None
+
+    async def _fetch(self, request: SourceRequest) -> FetchResult:
         now = datetime.now(UTC)
         redis = self._redis()
         try:

@@ -66,7 +66,10 @@ class MetricsSource:
                 "no metrics are configured: set RESYNC_PROMETHEUS_URL (HTTP API) or RESYNC_METRICS_URL (text)",
                 reason="not_configured",
             )
-        return await self._fetch_text(self._text, request, deadline, note)
+        try:
+            return await self._fetch_text(self._text, request, deadline, note)
+        except SourceError as error:
+            raise error.of(self._text.shown_url, [f"GET {self._text.shown_url}", *filter(None, [note])]) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -84,7 +87,10 @@ class MetricsSource:
             texts = [query.expand(workstations, label=self._queries.workstation_label) for query in queries]
         except ValueError as error:
             raise SourceError(str(error), reason="invalid_value") from None
-        answers = await api.instant(texts, timeout_seconds=deadline.remaining() * _INSTANT_SHARE)
+        try:
+            answers = await api.instant(texts, timeout_seconds=deadline.remaining() * _INSTANT_SHARE)
+        except SourceError as error:
+            raise error.of(where, texts) from None
         problems = [
             f"{query.series.name}: {answer.problem or 'not answered in time'}"
             for query, answer in zip(queries, answers, strict=True)
@@ -95,7 +101,7 @@ class MetricsSource:
         if not there and problems:
             # Nothing found and not everything heard is not the same as nothing there.
             late = any(answer.is_late for answer in answers)
-            raise SourceError(f"{where}: {problems[0]}", reason="timeout" if late else "bad_query")
+            raise SourceError(f"{where}: {problems[0]}", reason="timeout" if late else "bad_query").of(where, texts)
         summaries = await api.summaries(
             [(text, sample) for _, text, sample in there],
             range_seconds=self._queries.range_seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.errors import SourceError
 from orchestrator.models import Evidence, Language, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
@@ -52,7 +53,10 @@ class RagSearch:
         """See Source. Raises KnowledgeError."""
         query = query_of(request)
         timeout = call_limit_seconds(request.limit_seconds)
-        result = await self._knowledge.search(query, limit=request.result_limit, timeout_seconds=timeout)
+        try:
+            result = await self._knowledge.search(query, limit=request.result_limit, timeout_seconds=timeout)
+        except SourceError as error:
+            raise error.of(error.where, [f"{_describe(query)} (limit {request.result_limit})"]) from None
         return _fetch_result(request, query, result)
 
     async def close(self) -> None:

@@ -59,7 +59,10 @@ class TwsStatusSource:
         instance = self.instances.get(request.tws_instance_id)
         session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
         findings = Findings()
-        problems_asked = await self._ask(session, request, findings)
+        try:
+            problems_asked = await self._ask(session, request, findings)
+        except SourceError as error:
+            raise error.of(instance.where, _asked(session.asked)) from None
         engine = await self._engine(session, findings)
         payload = TwsPayload(
             instance=instance.name,
