@@ -68,7 +68,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
-        # Early ack: with a late one, a 5.7.0 worker exits when Redis restarts with a message unacked.
+        # Early ack: a 5.7.0 worker exits when Redis restarts with a message unacked; early, that is a matter of
+        # milliseconds, late, of the whole task.
         task_acks_late=False,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
