@@ -226,8 +226,10 @@ def _alternatives(diagnosis: Diagnosis, language: Language) -> list[str]:
     seen: set[str | None] = set()
     lines = []
     for hypothesis in diagnosis.hypotheses:
-        if hypothesis.job not in seen:
-            seen.add(hypothesis.job)
+        is_first = hypothesis.job not in seen
+        seen.add(hypothesis.job)
+        # A model lists the alternatives alone: what names no job and is not the answer's category is one of them.
+        if is_first and (hypothesis.job is not None or hypothesis.category == diagnosis.category):
             continue
         lines.append(_hypothesis(hypothesis, language))
     return lines[:5]

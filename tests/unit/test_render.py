@@ -288,3 +288,13 @@ def test_long_raw_data_is_cut_and_said() -> None:
 def test_a_command_is_shown_once(action: Action, shown: str) -> None:
     """A command that its step's sentence holds already is not repeated after it."""
     assert render_action(action, Language.PT_BR) == shown
+
+
+def test_a_models_first_alternative_is_shown() -> None:
+    """A model lists alternatives without the leading cause: the first of them is not taken for it."""
+    alternative = Hypothesis(category="disk_full", title="Disco cheio", confidence=0.2, supports=("tws_status:3",))
+    diagnosis = DIAGNOSIS.model_copy(update={"hypotheses": (alternative,)})
+    text = render_markdown(
+        diagnosis, language=Language.PT_BR, aggregated=AggregatedData(), evidence=(), mode=AnswerMode.LLM
+    )
+    assert "Disco cheio (confiança 20%)" in text

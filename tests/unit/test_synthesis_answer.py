@@ -103,6 +103,21 @@ def test_the_draft_fills_what_the_model_left_out() -> None:
     assert diagnosis.suspicious == ("s",)
 
 
+@pytest.mark.parametrize(
+    ("written", "draft", "category"),
+    [
+        ("disk_full", "out_of_memory", "disk_full"),
+        ("out_of_memory", "out_of_memory", "out_of_memory"),
+        ("data_exception", "success_condition_met", "success_condition_met"),
+        ("data_exception", "unknown", "data_exception"),
+    ],
+)
+def test_a_category_is_chosen_among_the_drafts(written: str, draft: str, category: str) -> None:
+    """A model may choose another of the rules' hypotheses, and any category where the rules have none."""
+    case = DRAFT.model_copy(update={"category": draft})
+    assert to_diagnosis(parse_answer(answer(category=written)), case).category == category
+
+
 def test_alternatives_become_hypotheses() -> None:
     """An alternative keeps its category when it is a known one, its confidence and its evidence."""
     alternatives = [

@@ -189,7 +189,8 @@ def answer_text(text: str) -> str:
 def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
     """The unchecked diagnosis: the model's where it said something, the draft's elsewhere.
 
-    What the rules found missing or suspicious stays, whatever the model says.
+    What the rules found missing or suspicious stays, whatever the model says; so does their category, unless the
+    model chose another of their hypotheses, or they had come to none.
     """
     hypotheses = tuple(
         Hypothesis(
@@ -205,7 +206,7 @@ def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
     return Diagnosis(
         summary=answer.summary.strip(),
         root_cause=answer.root_cause.strip(),
-        category=_category(answer.category, draft.category),
+        category=_chosen(answer.category, draft),
         confidence=answer.confidence,
         claims=tuple(item.to_claim() for item in answer.claims),
         hypotheses=hypotheses or draft.hypotheses,
@@ -214,6 +215,13 @@ def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
         missing_evidence=_merged(draft.missing_evidence, answer.missing_evidence),
         suspicious=_merged(draft.suspicious, answer.suspicious),
     )
+
+
+def _chosen(written: str, draft: Diagnosis) -> str:
+    """The model's category where it is one of the draft's: the prompt offers no other, and programs act on it."""
+    category = _category(written, draft.category)
+    offered = {draft.category, *(item.category for item in draft.hypotheses)}
+    return category if category in offered or draft.category == Category.UNKNOWN else draft.category
 
 
 def _category(written: str, otherwise: str) -> str:
