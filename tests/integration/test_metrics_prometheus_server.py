@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import time
 import urllib.error
@@ -235,3 +236,34 @@ def test_an_unknown_host_has_no_data(fetch: Callable[..., FetchResult], tmp_path
     result = fetch("NOWHERE1", RESYNC_METRICS_QUERIES_FILE=str(path))
     assert result.outcome is SourceOutcome.NO_DATA
     assert MetricsPayload.model_validate(result.data).missing == ("memory",)
+
+
+@pytest.mark.timing
+def test_the_http_api_takes_a_small_part_of_the_limit(prometheus_url: str, request: pytest.FixtureRequest) -> None:
+    """All queries with their ranges take a tenth of the default limit at most; the figures are printed."""
+
+    async def go() -> list[float]:
+        source = MetricsSource.from_env({"RESYNC_PROMETHEUS_URL": prometheus_url})
+        routing = Routing(
+            intent=Intent.TROUBLESHOOT,
+            confidence=1,
+            language=Language.PT_BR,
+            entities=Entities(workstations=("SRVAPP02",)),
+        )
+        asked = SourceRequest(run_id="run-00000001", source="metrics", message="?", routing=routing, limit_seconds=5)
+        taken = []
+        try:
+            await source.fetch(asked)
+            for _ in range(20):
+                began = time.perf_counter()
+                await source.fetch(asked)
+                taken.append((time.perf_counter() - began) * 1_000)
+        finally:
+            await source.close()
+        return taken
+
+    taken = asyncio.run(go())
+    median = statistics.median(taken)
+    p95 = statistics.quantiles(taken, n=20)[-1]
+    request.config.get_terminal_writer().line(f" metrics, HTTP API: median {median:.1f} ms, p95 {p95:.1f} ms")
+    assert median < 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import time
 import uuid
 from collections.abc import Iterator
@@ -240,13 +241,17 @@ def test_operators_questions_find_their_runbook_in_postgres_too(database: str, r
                 ],
             )  # fmt: skip
 
+    taken: list[float] = []
+
     async def run() -> list[int | None]:
         base = PostgresKnowledgeBase(SecretStr(database), COLLECTION)
         try:
             ranks: list[int | None] = []
             for item in data["questions"]:
                 query = build_query(item["question"], language=item["language"])
+                began = time.perf_counter()
                 result = await base.search(query, limit=5, timeout_seconds=10)
+                taken.append((time.perf_counter() - began) * 1_000)
                 wanted = {f"{folder}/{page}.md" for folder in ("pt", "en") for page in item["pages"]}
                 places = [place for place, hit in enumerate(result.hits, 1) if hit.document in wanted]
                 ranks.append(places[0] if places else None)
@@ -257,5 +262,6 @@ def test_operators_questions_find_their_runbook_in_postgres_too(database: str, r
     ranks = asyncio.run(run())
     first = sum(rank == 1 for rank in ranks) / len(ranks)
     five = sum(rank is not None for rank in ranks) / len(ranks)
-    request.config.get_terminal_writer().line(f" postgres full text: hit@1 {first:.2f} hit@5 {five:.2f}")
+    times = f"p50 {statistics.median(taken):.0f} ms, p95 {statistics.quantiles(taken, n=20)[-1]:.0f} ms"
+    request.config.get_terminal_writer().line(f" postgres full text: hit@1 {first:.2f} hit@5 {five:.2f}, {times}")
     assert five >= 0.9
