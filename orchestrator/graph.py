@@ -6,6 +6,7 @@ A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state i
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, TypedDict
 
@@ -18,6 +19,7 @@ from orchestrator.fallback import run_in_process, take_over
 from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
 from orchestrator.router import route
 
+_LOGGER = logging.getLogger(__name__)
 DISPATCH_WAIT_SECONDS = 1.0
 """How long a run may wait for a worker before this process asks the sources itself."""
 
@@ -91,8 +93,7 @@ class ParallelTroubleshootGraph:
                 async for event in client.stream(run_id):
                     yield event
             finally:
-                dispatch.cancel()
-                await asyncio.wait({dispatch}, timeout=0.1)
+                await _abandon(dispatch)
 
 
 class FallbackParallelGraph:
@@ -224,10 +225,24 @@ async def _with_dispatch(client: AsyncTroubleshootClient, run_id: str, result: C
             dispatch.result()
         return await report
     finally:
-        # A source that does not let itself be cancelled must not hold the answer back.
-        dispatch.cancel()
-        report.cancel()
-        await asyncio.wait({dispatch, report}, timeout=0.1)
+        await _abandon(dispatch, report)
+
+
+async def _abandon(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel and wait a little: a source that does not let itself be cancelled must not hold the answer back."""
+    for task in tasks:
+        task.cancel()
+        task.add_done_callback(_note_failure)
+    await asyncio.wait(tasks, timeout=0.1)
+
+
+def _note_failure(task: asyncio.Future[Any]) -> None:
+    # Asked for here, or asyncio logs "exception was never retrieved" with a traceback into the app's log.
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _LOGGER.warning(
+            "run_abandoned error=%s reason=%s", type(error).__name__, getattr(error, "reason", "unexpected")
+        )
 
 
 __all__ = [

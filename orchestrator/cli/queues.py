@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from orchestrator.celery_app import make_celery, queue_names
 from orchestrator.cli.context import CliContext, pass_context
@@ -52,7 +53,7 @@ def _ask_workers(settings: Settings) -> Mapping[str, list[dict[str, object]]]:
     app = make_celery(settings, with_results=False)
     try:
         return app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
-    except (OperationalError, OSError) as error:
+    except (OperationalError, RedisError, OSError) as error:
         raise StoreUnreachable(f"the broker does not answer ({type(error).__name__})") from error
     finally:
         app.close()

@@ -6,14 +6,17 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from orchestrator.celery_app import queue_names
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
-from orchestrator.cli.queues import consumers_by_queue
-from orchestrator.errors import ConfigurationError
+from orchestrator.cli.queues import _ask_workers, consumers_by_queue
+from orchestrator.config import Settings
+from orchestrator.errors import ConfigurationError, StoreUnreachable
 from workers.cli import worker
 from workers.embedded.layout import Layout, flower_specs, parse_counts, watcher_specs, worker_command, worker_specs
 from workers.embedded.scenario_parts import scenario_environ
@@ -167,3 +170,15 @@ def test_consumers_are_listed_by_queue() -> None:
         "metrics": ("all@h", "metrics@h", "metrics-2@h"),
         "synthesis": ("all@h",),
     }
+
+
+def test_queues_of_a_full_redis_are_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that takes no more messages cannot ask its workers: an unreachable store, not a traceback."""
+
+    class FullInspect:
+        def active_queues(self) -> NoReturn:
+            raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+    monkeypatch.setattr("celery.app.control.Control.inspect", lambda *_args, **_options: FullInspect())
+    with pytest.raises(StoreUnreachable, match="OutOfMemoryError"):
+        _ask_workers(Settings.from_env({}))
