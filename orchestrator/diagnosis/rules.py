@@ -7,12 +7,13 @@ every step is a proposal.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from orchestrator.diagnosis.catalogue import Category, find_state
 from orchestrator.diagnosis.injection import find_planted
-from orchestrator.diagnosis.messages import decimal, say, say_count
-from orchestrator.diagnosis.rules_library import RISING_RATIO, RULES, elapsed_ratio
+from orchestrator.diagnosis.messages import say, say_count
+from orchestrator.diagnosis.rules_corroborate import MOST_CONFIDENT, add_claim, corroborate, metric_ids, spoken
+from orchestrator.diagnosis.rules_library import RULES
 from orchestrator.diagnosis.rules_missing import missing_evidence
 from orchestrator.diagnosis.rules_remembered import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules_request import requested_changes
@@ -38,7 +39,7 @@ from orchestrator.models import (
     SourceEnvelope,
     TroubleshootRequest,
 )
-from orchestrator.payloads import JobFacts, SeriesFacts
+from orchestrator.payloads import JobFacts
 from orchestrator.pipelines import Reduce, reduce_of
 from orchestrator.router import route
 
@@ -48,7 +49,6 @@ REQUIRED_MISSING_CAP = 0.4
 STALE_CAP = 0.3
 """The same when, on top of that, the newest cached log is days old."""
 
-MOST_CONFIDENT = 0.97
 MISSING_STEP = 0.03
 """Taken off for every other source that was asked and is missing."""
 
@@ -56,18 +56,6 @@ MAX_PROBLEM_JOBS = 20
 MAX_QUESTION_CHARACTERS = 200
 
 _NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.NO_PROBLEM)
-_PASSAGE_WORDS = {
-    Category.JOB_LIMIT_ZERO: ("limit 0", "limite 0", "limit"),
-    Category.JOB_LIMIT_REACHED: ("limit",),
-    Category.AGENT_UNLINKED: ("unlinked", "link"),
-    Category.FENCE_PRIORITY: ("fence",),
-    Category.WAITING_FILE: ("openfile", "arquivo", "file"),
-    Category.PREDECESSOR_FAILED: ("stuck", "predecess"),
-    Category.SUCCESS_CONDITION_MET: ("success condition", "condição de sucesso", "condición de éxito"),
-    Category.OUT_OF_MEMORY: ("137", "oom"),
-    Category.LOGON_USER_UNKNOWN: ("logon",),
-}
-"""What a passage of the knowledge base must hold to be about a cause that has no code."""
 
 
 def diagnose(
@@ -222,7 +210,7 @@ def _as_seen_from_the_stream(group: Group) -> Group:
             "predecessor_rc": "" if code is None else str(code),
         },
         claims=[*cause.claims, claim],
-        job=job.name,
+        job=short_name(job.job_stream) or job.name,
         workstation=job.workstation,
     )
     return Group(group.scene, [seen], group.jobs, group.held, because=group)
@@ -252,7 +240,7 @@ def _ranked(scene: Scene, cap: float) -> list[Finding]:
         return [_unknown(scene)]
     _weigh_against_each_other(findings)
     for finding in findings:
-        _corroborate(scene, finding)
+        corroborate(scene, finding)
         finding.confidence = round(min(finding.confidence, cap), 2)
     return sorted(findings, key=lambda finding: finding.confidence, reverse=True)
 
@@ -267,13 +255,13 @@ def _unknown(scene: Scene) -> Finding:
         parts = [item.status, *item.codes[:2], "" if item.return_code is None else f"RC {item.return_code}"]
         ids = scene.cite("log_cache", limit=1)
         text = say(language, "last_record", what=" ".join(filter(None, parts)) or "?", age=age_of(scene, item))
-        _add(finding, text, ids, 0.0)
+        add_claim(finding, text, ids, 0.0)
     if scene.log and scene.log.newest_age_days and scene.log.newest_age_days >= STALE_DAYS:
         text = say(language, "stale", days=f"{scene.log.newest_age_days:.0f}")
-        _add(finding, text, scene.cite("log_cache", limit=1), 0.0)
+        add_claim(finding, text, scene.cite("log_cache", limit=1), 0.0)
     for series in scene.metrics.series if scene.metrics else ():
         if series.concern:
-            _add(finding, say(language, "concern", text=_spoken(series)), _metric_ids(scene, series), 0.0)
+            add_claim(finding, say(language, "concern", text=spoken(series)), metric_ids(scene, series), 0.0)
     return finding
 
 
@@ -314,88 +302,3 @@ def _weigh_against_each_other(findings: list[Finding]) -> None:
         if lead.confidence - other.confidence >= 0.1:
             other.contradicts += [item for item in lead.supports if item not in other.supports]
             other.confidence = max(0.05, other.confidence - 0.15)
-
-
-def _corroborate(scene: Scene, finding: Finding) -> None:
-    """Add what the other sources say for a cause, or against it."""
-    language = scene.language
-    code = finding.facts.get("code") or (finding.entry.key if finding.entry else "")
-    _from_history(scene, finding, code)
-    _from_knowledge(scene, finding, code)
-    ratio = elapsed_ratio(scene)
-    if finding.category in (Category.OUT_OF_MEMORY, Category.CPU_TIME_LIMIT) and ratio and ratio >= RISING_RATIO:
-        ids = scene.cite("log_cache", kinds=("history",)) or scene.cite("tws_status", kinds=("run",))
-        _add(finding, say(language, "elapsed_rising", ratio=decimal(language, ratio)), ids, 0.04)
-    for series in scene.metrics.series if scene.metrics else ():
-        if not series.concern:
-            continue
-        ids, text = _metric_ids(scene, series), _spoken(series)
-        if finding.category in (Category.SUCCESS_CONDITION_MET, Category.COMPLETED):
-            finding.claims.append(Claim(text=say(language, "red_herring", text=text), evidence_ids=tuple(ids)))
-        elif _concerns(finding.category, f"{series.name} {series.concern}"):
-            _add(finding, say(language, "concern", text=text), ids, 0.03)
-
-
-def _from_history(scene: Scene, finding: Finding, code: str) -> None:
-    """How often the same code was seen before; the run in question, which the cache may know as well, is not before."""
-    if scene.log is None or not code:
-        return
-    present = [item for item in scene.remembered if scene.is_present(item)]
-    occasions = {item.run_id or (item.at or "")[:16] for item in present if code in item.codes}
-    same = [item for item in scene.log.history if code in item.codes and item not in present]
-    count = max(scene.log.same_code.get(code, 0) - len(occasions), len(same))
-    if count < 1:
-        return
-    steps = {item.step for item in same if item.step}
-    step = say(scene.language, "at_step", step=steps.pop()) if len(steps) == 1 else ""
-    moments = {item.at for item in present if item.at}
-    places = [f"run {item.run_id}" for item in present if item.run_id and not item.at]
-    of_present = {
-        item.id
-        for item in scene.evidence
-        if item.source == "log_cache" and (item.when in moments or any(place in item.where for place in places))
-    }
-    if occasions:
-        # The cache's own sum counts the present run: citing it would contradict the sentence.
-        of_present.update(scene.cite("log_cache", code, kinds=("same_code",)))
-    ids = [found for found in scene.cite("log_cache", code, limit=len(scene.evidence)) if found not in of_present]
-    _add(finding, say_count(scene.language, "same_code", count, code=code, step=step), ids[:3], 0.03)
-
-
-def _from_knowledge(scene: Scene, finding: Finding, code: str) -> None:
-    substatus = scene.job.substatus if scene.job else ""
-    wanted = filter(None, (code, substatus, *_PASSAGE_WORDS.get(finding.category, ())))
-    ids = next((found for word in wanted if (found := scene.cite("rag_search", word, limit=1))), [])
-    title = next((item.title for item in scene.evidence if item.id in ids), "")
-    if ids:
-        _add(finding, say(scene.language, "runbook", title=plain_words(title)), ids, 0.02)
-
-
-def _metric_ids(scene: Scene, series: SeriesFacts) -> list[str]:
-    return scene.cite("metrics", series.concern, limit=1) or scene.cite("metrics", series.name, limit=1)
-
-
-def _spoken(series: SeriesFacts) -> str:
-    return f"{series.name} ({series.concern})"
-
-
-def _concerns(category: Category, text: str) -> bool:
-    words = {
-        Category.OUT_OF_MEMORY: ("memory", "memória", "memoria", "mem_"),
-        Category.CPU_TIME_LIMIT: ("cpu",),
-        Category.DISK_FULL: ("disk", "disco", "filesystem"),
-        Category.DATASET_SPACE: ("disk", "disco", "volume", "space"),
-        Category.AGENT_UNLINKED: ("agent", "tws_connection", "host_up"),
-        Category.JOB_LIMIT_ZERO: ("queue", "fila"),
-        Category.JOB_LIMIT_REACHED: ("queue", "fila", "cpu"),
-    }
-    return any(word in text.casefold() for word in words.get(category, ()))
-
-
-def _add(finding: Finding, text: str, ids: Iterable[str], more: float) -> None:
-    cited = tuple(ids)
-    if not cited:
-        return
-    finding.claims.append(Claim(text=text, evidence_ids=cited))
-    finding.supports += [item for item in cited if item not in finding.supports]
-    finding.confidence = min(MOST_CONFIDENT, finding.confidence + more)

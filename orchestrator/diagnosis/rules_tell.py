@@ -126,9 +126,9 @@ def _alike(groups: Sequence[Group]) -> list[Group]:
         )
         if key in told:
             first = told[key]
-            told[key] = Group(
-                first.scene, first.ranked, [*first.jobs, *group.jobs], [*first.held, *group.held], first.because
-            )
+            # One job may be found twice: by its name, and in a stream that was asked about.
+            jobs, held = dict.fromkeys((*first.jobs, *group.jobs)), dict.fromkeys((*first.held, *group.held))
+            told[key] = Group(first.scene, first.ranked, list(jobs), list(held), first.because)
         else:
             told[key] = group
     return list(told.values())

@@ -99,6 +99,28 @@ def test_a_stream_that_the_user_calls_a_job_is_explained_as_a_stream() -> None:
     assert "JOB_A terminou com código de retorno 5" in diagnosis.root_cause
 
 
+def test_a_stream_among_jobs_is_no_alternative_to_one_of_them() -> None:
+    """Asked about a job and the stream that it holds, each has its own hypotheses."""
+    waiting = job_facts("HOLD", name="JOB_B", substatus="HOLD_WAITING_FOR_PREDECESSOR")
+    stream = found_otherwise("DIARIO", CAUSE, waiting)
+    diagnosis = ask(tws(CAUSE, asked="JOB_A"), stream, message="Os jobs JOB_A e DIARIO falharam")
+
+    assert {item.job: item.category for item in diagnosis.hypotheses} == {
+        "JOB_A": "application_error",
+        "DIARIO": "predecessor_failed",
+    }
+
+
+def test_a_job_found_by_its_name_and_in_its_stream_is_told_once() -> None:
+    """A stream in which only the named job failed adds nothing to it."""
+    summary = ask(
+        tws(CAUSE, asked="JOB_A"), found_otherwise("DIARIO", CAUSE), message="Os jobs JOB_A e DIARIO falharam"
+    ).summary
+
+    assert "O job JOB_A terminou" in summary
+    assert "grupo" not in summary
+
+
 def test_a_workstation_that_the_user_calls_a_job_is_explained_as_a_workstation() -> None:
     """So is a workstation: its jobs and its link are the answer."""
     station = WorkstationFacts(name="SRV01", linked=False)
