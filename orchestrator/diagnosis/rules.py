@@ -287,6 +287,7 @@ def _merged(one: Finding, other: Finding) -> Finding:
     lead.facts = {**{key: value for key, value in second.facts.items() if value}, **_filled(lead.facts)}
     lead.entry = lead.entry or second.entry
     lead.workstation = lead.workstation or second.workstation
+    lead.note = lead.note or second.note
     lead.confidence = min(MOST_CONFIDENT, lead.confidence + 0.02)
     return lead
 

@@ -23,7 +23,7 @@ from orchestrator.diagnosis.codes import find_abends, find_message_ids
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.rules_lines import decisive_line, find_signs, first_error_line, full_dataset, growth_line
-from orchestrator.diagnosis.rules_plan import clean_plan, idle_workstation, not_in_plan
+from orchestrator.diagnosis.rules_plan import clean_plan, idle_workstation, not_in_plan, why_idle
 from orchestrator.diagnosis.rules_remembered import accepted_before, remembered
 from orchestrator.diagnosis.rules_scene import (
     DONE_STATES,
@@ -223,12 +223,15 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
         )
         failed = item.status in FAILED_STATES or item.status == "STUCK"
         category = kinds.get(item.kind) or (Category.PREDECESSOR_FAILED if failed else Category.WAITING_PREDECESSOR)
+        # A predecessor that is READY waits in its turn for a workstation that may start nothing.
+        idle = why_idle(scene, item.name.partition("#")[0]) if item.status == "READY" and "#" in item.name else None
         yield Finding(
             category,
             {Category.WAITING_PREDECESSOR: 0.78, Category.PREDECESSOR_FAILED: 0.93}.get(category, 0.94),
             supports=[*_state_ids(scene), *ids],
             facts={"file": item.name, "detail": item.name, **_predecessor_facts(item)},
-            claims=[claim],
+            claims=[claim, idle.claim] if idle else [claim],
+            note=idle.sentence if idle else "",
         )
 
 

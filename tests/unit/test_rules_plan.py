@@ -45,6 +45,17 @@ def test_a_workstation_without_waiting_jobs_is_still_explained(
 
     assert diagnosis.category == category
     assert words in diagnosis.summary
+    assert len(diagnosis.hypotheses) == 1
+
+
+def test_an_idle_workstation_of_a_plan_without_problems_is_named() -> None:
+    """Asked about the whole plan, a workstation that starts nothing is worth a word although nothing failed."""
+    station = WorkstationFacts(name="AGT07", linked=False)
+    diagnosis = ask(tws(stations=(station,), asked=None), message="Está tudo bem na malha?")
+
+    assert diagnosis.category == "no_problem"
+    assert "A workstation AGT07 está desconectada" in diagnosis.summary
+    assert [claim.text for claim in diagnosis.claims] == ["A workstation AGT07 não está LINKED."]
 
 
 @pytest.mark.parametrize("message", ["Explique o erro AWSBHT001E", "deu AWSBHT001E, o que fazer?"])

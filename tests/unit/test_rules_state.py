@@ -156,6 +156,19 @@ def test_a_waiting_job_is_explained_by_why_the_failed_one_failed() -> None:
     assert "waiting_predecessor" not in [item.category for item in diagnosis.hypotheses]
 
 
+def test_a_predecessor_that_cannot_start_is_explained_by_its_workstation() -> None:
+    """A job that waits for one in READY on a workstation with limit 0 is told why that one does not start."""
+    job = job_facts(
+        "HOLD",
+        substatus="HOLD_WAITING_FOR_PREDECESSOR",
+        predecessors=(RelatedFacts(name="SRV01#DIARIO.JOB_A", status="READY", satisfied=False),),
+    )
+    diagnosis = ask(tws(job, stations=(WorkstationFacts(name="SRV01", linked=True, limit=0),)))
+
+    assert diagnosis.category == "waiting_predecessor"
+    assert "A workstation SRV01 está com LIMIT 0: nenhum job inicia nela." in diagnosis.summary
+
+
 @pytest.mark.parametrize(("series", "expected"), [("host_up", True), ("backup_duration", False), ("group_lag", False)])
 def test_only_the_series_of_the_link_speak_for_an_unlinked_agent(series: str, expected: bool) -> None:
     """A figure whose name merely holds the letters of ``up`` is no word about the agent."""
