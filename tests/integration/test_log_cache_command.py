@@ -86,6 +86,16 @@ def test_what_is_remembered_is_shown_without_secrets(
     assert b"deadlock" in stored
 
 
+@pytest.mark.timeout(20)
+def test_a_log_cannot_drive_the_terminal_or_the_clock(logs: Callable[..., Outcome]) -> None:
+    """Escape sequences are not shown, and twenty thousand lines of blanks are read in seconds."""
+    text = "ERROR \x1b]0;title\x07\x1b[2J S0C7\n" + ("ERROR return code" + " " * 380 + "\n") * 20_000
+    assert logs("ingest", "-", "--job", "LOAD02", stdin=text).code == 0
+    shown = logs("show", "LOAD02").out
+    assert "S0C7" in shown
+    assert not {"\x1b", "\x07"} & set(shown)
+
+
 def test_standard_input_and_job_override(logs: Callable[..., Outcome]) -> None:
     """``-`` reads standard input, in any encoding; --job files the log under that job."""
     result = logs("ingest", "-", "--job", "WS#S.OTHER", stdin=LOG.encode() + b"\xe7\xe3o ERROR\n")

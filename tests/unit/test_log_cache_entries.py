@@ -61,6 +61,13 @@ def test_half_a_surrogate_does_not_reach_the_store() -> None:
     assert entry_of(json.loads('"ABEND S0C7 \\ud800 caf\\u00e9"'), now=NOW).facts.text == "ABEND S0C7 ? café"
 
 
+def test_escape_sequences_do_not_reach_the_store() -> None:
+    """Control characters, which could drive a terminal, are blanks; lines and tabs stay."""
+    facts = entry_of("ERROR \x1b[2J\x9b31m\a S0C7\tx\r\ny", now=NOW).facts
+    assert facts.text == "ERROR  [2J 31m  S0C7\tx \ny"
+    assert facts.codes == ("S0C7",)
+
+
 def test_deep_nesting_is_refused() -> None:
     """A value nested beyond reason is unreadable, not a crash."""
     with pytest.raises(UnreadableEntries):

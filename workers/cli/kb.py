@@ -13,6 +13,7 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
+from orchestrator.cli.view import clean
 from orchestrator.errors import ConfigurationError
 from workers.clients.knowledge import open_knowledge_base
 from workers.clients.knowledge_embeddings import BATCH, EmbeddingClient, create_embedding_client
@@ -81,7 +82,7 @@ def _say_progress(context: CliContext, progress: Progress) -> None:
     if progress.action == "unchanged":
         return
     detail = f": {progress.error}" if progress.error else f" ({progress.chunks} passages)" if progress.chunks else ""
-    context.say(f"[{progress.number}/{progress.total}] {progress.action} {progress.path}{detail}")
+    context.say(clean(f"[{progress.number}/{progress.total}] {progress.action} {progress.path}{detail}"))
 
 
 def _report_line(report: FolderReport, embedded: int, path: Path) -> str:
@@ -129,7 +130,7 @@ def search(context: CliContext, text: str, limit: int, path: Path | None, as_jso
     if not result.hits:
         context.say("nothing found")
     for number, hit in enumerate(result.hits, start=1):
-        click.echo(_hit_text(number, hit))
+        click.echo(clean(_hit_text(number, hit)))
 
 
 def _hit_text(number: int, hit: Hit) -> str:

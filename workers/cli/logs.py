@@ -16,6 +16,7 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.messages import language_of
 from orchestrator.cli.options import json_option
+from orchestrator.cli.view import clean
 from orchestrator.errors import InvalidRequest
 from orchestrator.job_name import check_job_name
 from orchestrator.models import Language
@@ -124,7 +125,7 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
     if not entries:
         context.say(_TEXTS[language_of(context.environ)]["empty"].format(job=job))
     for entry in entries:
-        click.echo(f"{entry.facts.at or '?':20}  {entry.facts.text}")
+        click.echo(f"{entry.facts.at or '?':20}  {clean(entry.facts.text)}")
 
 
 def _instance(context: CliContext, instance: str | None) -> str:

@@ -43,6 +43,7 @@ _IEF_STEP = re.compile(
     r"\bIEF(?:450|472)I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s"
 )
 _WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
+_CONTROLS = str.maketrans(dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " "))
 _BLANKS = re.compile(r"[^\S\n]{2,}")
 _ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
 _SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "DONE", "SUCESSO", "EXITO"})
@@ -141,8 +142,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
     text = _storable(entry_text(record))
     at = parse_time(_first(record, _WHEN)) or find_time(text)
     kept = text[:MAX_TEXT]
-    # Untrusted text of any length and shape: what is searched is bounded, and no run of blanks is left in it.
-    searched = _BLANKS.sub(" ", text[:_MAX_ANALYSED])
+    searched = searchable(text)
     codes = tuple(dict.fromkeys((*_codes(record), *find_codes(searched))))
     return_code = _integer(_first(record, _RETURN_CODE))
     if return_code is None:
@@ -251,9 +251,19 @@ def _string(value: object) -> str:
     return _storable(str(value)).strip()[:200] if isinstance(value, str | int | float) else ""
 
 
+def searchable(text: str) -> str:
+    """What is looked through for codes and steps: untrusted text is bounded, and no run of blanks is left in it."""
+    return _BLANKS.sub(" ", text[:_MAX_ANALYSED])
+
+
+def without_controls(text: str) -> str:
+    """Control characters as blanks, lines and tabs kept: an escape sequence of a log must not drive a terminal."""
+    return text.translate(_CONTROLS)
+
+
 def _storable(text: str) -> str:
     """JSON can escape half a surrogate pair, which no UTF-8 can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return without_controls(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _integer(value: object) -> int | None:

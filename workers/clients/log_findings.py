@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from orchestrator.diagnosis.codes import find_abends, find_codes, find_return_codes
 from workers.clients.log_cache_record import MAX_CODES, LogRecord, run_key, windows_text
-from workers.clients.log_entries import find_step, find_time, format_time
+from workers.clients.log_entries import find_step, find_time, format_time, searchable, without_controls
 
 MAX_LINE = 400
 _AROUND = 3
@@ -78,14 +78,14 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     return_codes: list[int] = []
     frame_code: int | None = None
     for raw in lines:
-        line = raw.rstrip("\r\n")[:MAX_LINE]
+        line = without_controls(raw.rstrip("\r\n")[:MAX_LINE])
         summary.lines += 1
         _times(summary, line)
         if line.startswith("="):
             frame_code = _frame(summary, line, frame_code)
         if not summary.job and (match := _ZOS_JOB.search(line)):
             summary.job = match[1]
-        return_codes += [int(match[1]) for match in _ZOS_RC.finditer(line)] or find_return_codes(line)
+        return_codes += [int(match[1]) for match in _ZOS_RC.finditer(line)] or find_return_codes(searchable(line))
         found = find_codes(line)
         codes.update(dict.fromkeys(found if len(codes) < 200 else ()))
         weight = _weight(line, found)
@@ -181,7 +181,7 @@ def _weight(line: str, codes: tuple[str, ...]) -> int:
         return 3
     if any(code[-1] in "ES" for code in codes) or (_ERROR.search(line) and not _NO_ERROR.search(line)):
         return 2
-    return 1 if any(find_return_codes(line)) else 0
+    return 1 if any(find_return_codes(searchable(line))) else 0
 
 
 def _ranked(codes: Iterable[str]) -> tuple[str, ...]:
