@@ -92,6 +92,8 @@ def test_hostile_markdown_is_read_in_bounded_time() -> None:
     """Headings of any length and number are read once."""
     for text in ("# a" + " " * 1_000_000 + "b", "#" * 1_000_000, "# " + "[" * 200_000, "# " + "# " * 200_000):
         assert isinstance(read_markdown(text), tuple)
+    lines = ("return code" + " " * 10_000 + "x\n") * 20
+    assert cut_sections(read_markdown(f"# t\n{lines}"))
     assert read_markdown("# C#\nx\n## Two ##\ny") == (Section(("C#",), "x"), Section(("C#", "Two"), "y"))
 
 

@@ -135,3 +135,11 @@ def test_a_pasted_log_becomes_a_bounded_query() -> None:
 def test_a_text_without_words_is_an_empty_query(text: str) -> None:
     """Nothing to search for is said, not guessed."""
     assert build_query(text).is_empty
+
+
+@pytest.mark.timeout(5)
+def test_no_question_takes_long_to_read() -> None:
+    """A question of the greatest length, blanks after a word for return codes, is bounded work."""
+    for _ in range(5):
+        assert find_code_tokens("return code" + " " * 8_000 + "137") == ("rc137",)
+        assert not build_query("código de retorno" + " \n" * 4_000).codes

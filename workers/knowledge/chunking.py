@@ -26,14 +26,20 @@ _LISTING_LINE = re.compile(
     r"|\D,\s*\d{1,4}(?:[-,\s]+\d{1,4})*\s*$"  # an index entry: term, 12, 34-36
     r"|^\s*(?:[-*+]|\d+\.)?\s*\[[^\]]+\]\([^)]*\)\s*$"  # nothing but a link
 )
+_MAX_LISTING_LINE = 300
 
 
 def is_listing(section: Section) -> bool:
     """True for a table of contents, a list of figures or an index."""
     if section.headings and fold(section.headings[-1]).strip(" .:") in _LISTING_HEADINGS:
         return True
-    lines = [line for line in section.text.splitlines() if line.strip()]
-    return len(lines) >= 5 and sum(bool(_LISTING_LINE.search(line)) for line in lines) >= 0.6 * len(lines)
+    lines = [stripped for line in section.text.splitlines() if (stripped := line.strip())]
+    if len(lines) < 5:
+        return False
+    # A line that long is no entry of a list, and the pattern's time grows with the square of its length.
+    return sum(len(line) <= _MAX_LISTING_LINE and bool(_LISTING_LINE.search(line)) for line in lines) >= 0.6 * len(
+        lines
+    )
 
 
 def _pieces(text: str, size: int) -> Iterable[str]:

@@ -14,6 +14,7 @@ _IDENTIFIER = re.compile(r"\b(?:[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|(?=[A-Z]*\d)[A-
 _STATE = re.compile(
     r"\b(?:HOLD|READY|FENCE|INTRO|FAIL|EXEC|WAIT|SUPPR|SUCC|SUCCP|CANCL|CANCLP|ABENP|PEND|SUSP|STUCK|EXTRN|UNDECIDED)\b"
 )
+_BLANKS = re.compile(r"(\s)\s+")
 _NT_STATUS_HEX = re.compile(r"\b0x([C8][0-9A-F]{7})\b", re.IGNORECASE)
 _NT_STATUS_DECIMAL = re.compile(r"(?<![\w-])-(\d{9,10})\b")
 
@@ -30,6 +31,8 @@ def return_code_token(code: int) -> str:
 
 def find_code_tokens(text: str) -> tuple[str, ...]:
     """The codes of ``text`` as index tokens: lower case, return codes as ``rc137`` or ``ntc0000005``."""
+    # A run of blanks costs the patterns below the square of its length, and anybody may ask anything.
+    text = _BLANKS.sub(r"\1", text)
     tokens = [code.lower() for code in find_codes_to_look_up(text)]
     tokens += [return_code_token(code) for code in find_return_codes(text)]
     tokens += [return_code_token(int(number)) for number in _MORE_RETURN_CODES.findall(text)]
