@@ -109,3 +109,13 @@ def test_spellings_of_a_chat_count_only_for_known_abends() -> None:
     )
     assert find_chat_abends("abend 806 no FATURA01, abend 100 vezes", {"S806"}) == ("S806",)
     assert find_chat_abends("s123 e s0c7", {"S0C4"}) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["return code" + " " * 200_000, ("return code" + " " * 50) * 4_000, "exit with\n" * 20_000]
+)
+def test_blanks_cost_no_more_than_their_length(text: str) -> None:
+    """Text made of key words and blanks is searched in a time that grows with its length."""
+    began = time.process_time()
+    assert find_return_codes(text) == ()
+    assert time.process_time() - began < 2.0
