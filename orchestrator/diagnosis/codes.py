@@ -54,8 +54,10 @@ _RETURN_CODE = re.compile(
     r"RC|MAX-?CC|CC|COND(?:ITION)?[ _]CODE"
     r"|return(?:ed)?[ _-]?code|exit(?:ed)?[ _-]?(?:code|status|value)|exit(?:ed)?(?:\s{1,9}with)?"
     r"|c[oó]digo\s{1,9}de\s{1,9}(?:retorno|sa[ií]da|salida|erro|error)|retcode|returncode|errorlevel"
-    r"|(?:terminou|acabou|termin[oó]|ended|finished)\s{1,9}(?:com|con|with)\s{1,9}(?:(?:o|el|the|um|un|a)\s{1,9})?(?:c[oó]digo|code)"
-    r"|(?:returned|retornou|devolveu|devolvi[oó]|saiu com|sali[oó] con)(?:\s{1,9}(?:the|o|el)?\s{0,9}(?:code|c[oó]digo|rc))?"
+    r"|(?:terminou|acabou|termin[oó]|ended|finished)\s{1,9}(?:com|con|with)\s{1,9}"
+    r"(?:(?:o|el|the|um|un|a)\s{1,9})?(?:c[oó]digo|code)"
+    r"|(?:returned|retornou|devolveu|devolvi[oó]|saiu com|sali[oó] con)"
+    r"(?:\s{1,9}(?:the|o|el)?\s{0,9}(?:code|c[oó]digo|rc))?"
     r")\s{0,9}(?:of|de|is|was|foi|fue|é|es|era|->|[:=(]|=\s{0,9}>)?\s{0,9}"
     rf"{_NUMBER}(?![A-Za-z0-9_%]|[.,:]\d|-\d)",
     re.IGNORECASE,
