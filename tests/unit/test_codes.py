@@ -1,5 +1,7 @@
 """The code patterns: what counts as an abend, a message id and a return code, and what does not."""
 
+import time
+
 import pytest
 
 from orchestrator.diagnosis.codes import (

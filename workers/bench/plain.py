@@ -52,10 +52,14 @@ def apply_chord(app: Celery, sleeps: Mapping[str, float]) -> None:
     """Publish one chord: a sleep on each source's queue, the body on the synthesis queue."""
     header = [app.signature(SLEEP_TASK, args=(seconds,), queue=source, app=app) for source, seconds in sleeps.items()]
     body = app.signature(COLLECT_TASK, queue=SYNTHESIS_QUEUE, app=app)
-    result = chord(header, body=body, app=app).apply_async()
-    # Nobody asks for it, and when it is collected it would unsubscribe from a Redis that has gone by then.
-    for item in (result, *(result.parent.results if result.parent else ())):
-        item.backend = None
+    chord(header, body=body, app=app).apply_async()
+
+
+def forget_results(app: Celery) -> None:
+    """Let results that are collected later unsubscribe from nothing: their Redis has gone by then."""
+    consumer = app.backend.result_consumer
+    consumer.stop()
+    consumer._pubsub = None  # noqa: SLF001  # a stopped consumer connects anew for each unsubscription otherwise
 
 
 def __getattr__(name: str) -> Any:

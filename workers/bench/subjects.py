@@ -16,7 +16,7 @@ from orchestrator.errors import TroubleshootError
 from orchestrator.models import Intent, RunOutcome, TroubleshootRequest
 from orchestrator.store.connection import connect, connect_reader
 from orchestrator.testing import stub_message
-from workers.bench.plain import DONE_KEY, apply_chord
+from workers.bench.plain import DONE_KEY, apply_chord, forget_results
 
 Sleeps = Mapping[str, float]
 """Seconds that each source takes."""
@@ -111,6 +111,7 @@ class PlainChord:
 
     def close(self) -> None:
         """Give the connections back."""
+        forget_results(self.app)
         self.client.close()
         self.reader.close()
 
