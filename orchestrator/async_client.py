@@ -45,14 +45,16 @@ class AsyncTroubleshootClient:
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         """See ``TroubleshootClient.result``."""
         patience = None if timeout_seconds is None else Deadline.after(timeout_seconds)
-        events = [event async for event in self._follow(run_id, START, patience)]
-        if patience is not None and patience.has_passed and not (events and events[-1].type.is_terminal):
+        follower = await self._follower(run_id, patience=patience, only_the_end=True)
+        events = [event async for event in follower.events(START)]
+        if not follower.has_ended and patience is not None and patience.has_passed:
             raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
-        return await self.call(self._sync.report_of, run_id, events)
+        return await self.call(self._sync.report_of, run_id, events, has_ended=follower.has_ended)
 
     async def stream(self, run_id: str, *, after: str = START) -> AsyncIterator[Event]:
         """See ``TroubleshootClient.stream``."""
-        async for event in self._follow(run_id, check_event_id(after), None):
+        follower = await self._follower(run_id)
+        async for event in follower.events(check_event_id(after)):
             yield event
 
     async def get(self, run_id: str) -> RunSnapshot:
@@ -81,18 +83,18 @@ class AsyncTroubleshootClient:
     ) -> None:
         await self.close()
 
-    async def _follow(self, run_id: str, after: str, patience: Deadline | None) -> AsyncIterator[Event]:
-        deadline = await self.call(self._sync.deadline_of, run_id)
-        follower = AsyncFollower(
+    async def _follower(
+        self, run_id: str, *, patience: Deadline | None = None, only_the_end: bool = False
+    ) -> AsyncFollower:
+        return AsyncFollower(
             run_id=run_id,
             reader=self._reader,
             keys=self._sync.store.keys,
             finish=lambda: self.call(self._sync.end_at_deadline, run_id),
-            deadline=deadline,
+            deadline=await self.call(self._sync.deadline_of, run_id),
             patience=patience,
+            only_the_end=only_the_end,
         )
-        async for event in follower.events(after):
-            yield event
 
     async def list(self, *, limit: int = 20) -> list[RunSummary]:
         """See ``TroubleshootClient.list``."""

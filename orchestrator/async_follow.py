@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import redis.asyncio
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import RunNotFound, StoreUnreachable
-from orchestrator.follow import GRACE_SECONDS, RECONNECT_SECONDS
+from orchestrator.errors import StoreUnreachable
+from orchestrator.follow import END_BLOCK_MS, GRACE_SECONDS, RECONNECT_SECONDS
 from orchestrator.models import Event
 from orchestrator.store.connection import BLOCK_MS, store_errors
-from orchestrator.store.events import parse_reply
+from orchestrator.store.events import START, check_closed, parse_reply
 from orchestrator.store.keys import Keys
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,19 +31,30 @@ class AsyncFollower:
     """Finishes the run at its deadline; True when it is closed."""
     deadline: Deadline
     patience: Deadline | None = None
+    only_the_end: bool = False
+    has_ended: bool = False
 
     async def events(self, after: str) -> AsyncIterator[Event]:
         """Events after ``after`` up to the terminal one, or until the deadline and its grace are over.
 
         Raises RunNotFound.
         """
+        closed: bool | None = None
         while True:
             bound = self.deadline.remaining() + GRACE_SECONDS
             if self.patience is not None:
                 bound = min(bound, self.patience.remaining())
             try:
                 async with asyncio.timeout(bound):
-                    events, ended = await self._read(after)
+                    if closed is None:
+                        closed = await self._is_closed()
+                    if self.only_the_end:
+                        closed = closed or await self._wait_end()
+                    events = [] if closed and self.only_the_end else await self._read(after, wait=not closed)
+                    ended = closed and not events
+                    if not events and not closed:
+                        # Silence: ended before the event we resumed after, gone, or at its deadline.
+                        closed = await self._is_closed() or (self.deadline.has_passed and await self.finish())
             except StoreUnreachable:
                 if self.deadline.has_passed:
                     return
@@ -56,24 +67,24 @@ class AsyncFollower:
             for event in events:
                 after = event.id
                 yield event
-                if event.type.is_terminal:
-                    return
+                ended = ended or event.type.is_terminal
             if ended:
+                self.has_ended = True
                 return
 
-    async def _read(self, after: str) -> tuple[list[Event], bool]:
-        stream = self.keys.events(self.run_id)
-        block_ms = max(1, min(BLOCK_MS, int(self.deadline.remaining() * 1000)))
+    async def _is_closed(self) -> bool:
         with store_errors():
-            reply = await self.reader.xread({stream: after}, count=500)
-            if not reply:
-                if not await self.reader.exists(self.keys.run(self.run_id)):
-                    raise RunNotFound(f"run {self.run_id!r} is not stored: it never existed or has expired")
-                reply = await self.reader.xread({stream: after}, count=500, block=block_ms)
-        events = parse_reply(self.run_id, reply)
-        if events or not self.deadline.has_passed:
-            return events, False
-        closed = await self.finish()
+            state = await self.reader.hget(self.keys.run(self.run_id), "state")
+        return check_closed(self.run_id, state)
+
+    async def _wait_end(self) -> bool:
+        block = max(1, min(END_BLOCK_MS, int(self.deadline.remaining() * 1000)))
         with store_errors():
-            rest = parse_reply(self.run_id, await self.reader.xread({stream: after}, count=500))
-        return rest, closed and not rest
+            return bool(await self.reader.xread({self.keys.ending(self.run_id): START}, block=block))
+
+    async def _read(self, after: str, *, wait: bool) -> list[Event]:
+        wait = wait and not self.only_the_end
+        block = max(1, min(BLOCK_MS, int(self.deadline.remaining() * 1000))) if wait else None
+        with store_errors():
+            reply = await self.reader.xread({self.keys.events(self.run_id): after}, count=500, block=block)
+        return parse_reply(self.run_id, reply)

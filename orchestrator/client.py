@@ -89,10 +89,11 @@ class TroubleshootClient:
         Raises RunNotFound, TimeoutError after ``timeout_seconds`` (the run goes on).
         """
         limit = None if timeout_seconds is None else Deadline.after(timeout_seconds)
-        events = list(self._follow(run_id, START, patience=limit))
-        if limit is not None and limit.has_passed and not (events and events[-1].type.is_terminal):
+        follower = self._follower(run_id, patience=limit, only_the_end=True)
+        events = list(follower.events(START))
+        if not follower.has_ended and limit is not None and limit.has_passed:
             raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
-        return self.report_of(run_id, events)
+        return self.report_of(run_id, events, has_ended=follower.has_ended)
 
     def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
         """Events of the run from ``after`` (exclusive) to its terminal event, as they come.
@@ -102,7 +103,7 @@ class TroubleshootClient:
 
         Raises RunNotFound, InvalidRequest for an ``after`` that is no event id.
         """
-        return self._follow(run_id, check_event_id(after), patience=None)
+        return self._follower(run_id).events(check_event_id(after))
 
     def get(self, run_id: str) -> RunSnapshot:
         """The run as it stands; one that is open past its deadline is finished first.
@@ -144,10 +145,15 @@ class TroubleshootClient:
                 del self._deadlines[next(iter(self._deadlines))]
             self._deadlines[run_id] = deadline
 
-    def _follow(self, run_id: str, after: str, *, patience: Deadline | None) -> Iterator[Event]:
-        reader = EventReader(self._reader, self._store.keys)
-        follower = Follower(run_id, reader, lambda: self.end_at_deadline(run_id), self.deadline_of(run_id), patience)
-        return follower.events(after)
+    def _follower(self, run_id: str, *, patience: Deadline | None = None, only_the_end: bool = False) -> Follower:
+        return Follower(
+            run_id=run_id,
+            reader=EventReader(self._reader, self._store.keys),
+            finish=lambda: self.end_at_deadline(run_id),
+            deadline=self.deadline_of(run_id),
+            patience=patience,
+            only_the_end=only_the_end,
+        )
 
     def deadline_of(self, run_id: str) -> Deadline:
         """The run's deadline on this process's clock; asks the store for a run that was not submitted here.
@@ -165,9 +171,9 @@ class TroubleshootClient:
         self._finisher.finish_at_deadline(run_id)
         return self._store.state(run_id)[0].is_closed
 
-    def report_of(self, run_id: str, events: Sequence[Event]) -> Report:
-        """The report of a run whose events were read to their end, or what they say when the store went away."""
-        if not events or not events[-1].type.is_terminal:
+    def report_of(self, run_id: str, events: Sequence[Event], *, has_ended: bool) -> Report:
+        """The report of a run that has ended, or what its ``events`` say when the store went away before."""
+        if not has_ended:
             return unreachable_report(run_id, events)
         try:
             return self._store.report(run_id) or cancelled_report(self._store.read(run_id))

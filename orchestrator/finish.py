@@ -22,7 +22,7 @@ from orchestrator.diagnosis.aggregate import performance_event
 from orchestrator.models import EventType, Report
 from orchestrator.performance import log_performance
 from orchestrator.store.records import RunRecord
-from orchestrator.store.runs import RunStore, new_token
+from orchestrator.store.runs import NewEvent, RunStore, new_token
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed, Synthesizer
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,11 +75,11 @@ class Finisher:
         clock = _RunClock(record)
         conclusion = conclude(record)
         try:
-            report = self._answer(conclusion, token, clock)
+            report, events = self._answer(conclusion, token, clock)
         except LeaseLost:
             _LOGGER.warning("finish_lease_lost run_id=%s by=%s", run_id, self._by)
             return None
-        status = self._store.commit(report, token=token, seen_received=record.received)
+        status = self._store.commit(report, token=token, seen_received=record.received, events=events)
         return self._committed(report, conclusion, status)
 
     def finish_at_deadline(self, run_id: str) -> Report | None:
@@ -99,34 +99,23 @@ class Finisher:
                 return self._committed(report, conclusion, status)
         return None
 
-    def _answer(self, conclusion: Conclusion, token: str, clock: _RunClock) -> Report:
-        run_id, data = conclusion.record.run_id, conclusion.aggregated
-        aggregated = {
-            "sources_available": list(data.sources_available),
-            "sources_failed": [failure.model_dump(mode="json") for failure in data.sources_failed],
-            "parallel_latency_ms": data.parallel_latency_ms,
-            "sequential_equivalent_ms": data.sequential_equivalent_ms,
-            "speedup_factor": data.speedup_factor,
-        }
-        events = [(EventType.AGGREGATED, aggregated)]
-        if conclusion.draft is not None:
-            draft = {
-                "text": conclusion.response,
-                "category": conclusion.draft.category,
-                "confidence": conclusion.draft.confidence,
-            }
-            events.append((EventType.DRAFT, draft))
-        self._emit(run_id, token, *events)
+    def _answer(self, conclusion: Conclusion, token: str, clock: _RunClock) -> tuple[Report, Sequence[NewEvent]]:
+        """The report, and the events that its commit has still to write."""
+        events: Sequence[NewEvent] = _drafted(conclusion)
         refined, llm = None, None
         if conclusion.case is not None and self._refiner is not None:
+            # Readers get the draft while the model writes; without a model it comes with the answer, one call less.
+            self._emit(conclusion.record.run_id, token, *events)
+            events = ()
             refined, llm = self._refine(conclusion.case, self._refiner, token, clock)
-        return make_report(
+        report = make_report(
             conclusion,
             by=self._by,
             total_latency_ms=clock.elapsed_ms(),
             refined=refined.diagnosis if refined else None,
             llm=llm,
         )
+        return report, events
 
     def _refine(
         self, case: Case, refiner: Refiner, token: str, clock: _RunClock
@@ -176,7 +165,7 @@ class Finisher:
         except FutureTimeoutError:
             return
 
-    def _emit(self, run_id: str, token: str, *events: tuple[EventType, dict[str, Any]]) -> None:
+    def _emit(self, run_id: str, token: str, *events: NewEvent) -> None:
         if not self._store.emit(run_id, token, *events):
             raise LeaseLost
 
@@ -191,6 +180,26 @@ class Finisher:
         log_performance(performance_event(report.run_id, conclusion.aggregated))
         run_after_commit(self._after_commit, report)
         return report
+
+
+def _drafted(conclusion: Conclusion) -> list[NewEvent]:
+    data = conclusion.aggregated
+    aggregated = {
+        "sources_available": list(data.sources_available),
+        "sources_failed": [failure.model_dump(mode="json") for failure in data.sources_failed],
+        "parallel_latency_ms": data.parallel_latency_ms,
+        "sequential_equivalent_ms": data.sequential_equivalent_ms,
+        "speedup_factor": data.speedup_factor,
+    }
+    events: list[NewEvent] = [(EventType.AGGREGATED, aggregated)]
+    if conclusion.draft is not None:
+        draft = {
+            "text": conclusion.response,
+            "category": conclusion.draft.category,
+            "confidence": conclusion.draft.confidence,
+        }
+        events.append((EventType.DRAFT, draft))
+    return events
 
 
 class _RunClock:

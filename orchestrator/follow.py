@@ -16,6 +16,7 @@ from orchestrator.store.events import EventReader
 
 _LOGGER = logging.getLogger(__name__)
 RECONNECT_SECONDS = 0.1
+END_BLOCK_MS = 250
 GRACE_SECONDS = 0.2
 """How long after the deadline a reader still waits for the terminal event."""
 
@@ -35,6 +36,11 @@ class Follower:
     """Of the run, on this process's clock."""
     patience: Deadline | None = None
     """When the caller wants to hear no more, whether the run has ended or not."""
+    only_the_end: bool = False
+    """Be woken by the end alone, and do not read it; what came before it is read every quarter of a second, in case
+    the store goes away."""
+    has_ended: bool = False
+    """Set when the run has ended, as far as this reader has heard."""
     _queue: queue.SimpleQueue[Event | Exception | None] = field(default_factory=queue.SimpleQueue)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -71,36 +77,35 @@ class Follower:
             return None
 
     def _pump(self, after: str) -> None:
+        closed: bool | None = None
         try:
             while not self._stop.is_set():
                 try:
-                    after, ended = self._read(after)
+                    if closed is None:
+                        closed = self.reader.is_closed(self.run_id)
+                    block_ms = 0 if closed else max(1, min(BLOCK_MS, int(self.deadline.remaining() * 1000)))
+                    if self.only_the_end:
+                        closed = closed or self.reader.wait_end(self.run_id, block_ms=min(block_ms, END_BLOCK_MS))
+                        events = [] if closed else self.reader.read(self.run_id, after)
+                    else:
+                        events = self.reader.read(self.run_id, after, block_ms=block_ms)
+                    for event in events:
+                        self._queue.put(event)
+                        after = event.id
+                    if (events and events[-1].type.is_terminal) or (closed and not events):
+                        self.has_ended = True
+                        return
+                    if not events:
+                        # Silence: ended before the event we resumed after, gone, or at its deadline.
+                        closed = self.reader.is_closed(self.run_id) or (self.deadline.has_passed and self.finish())
                 except StoreUnreachable as error:
                     if self.deadline.has_passed:
                         _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
                         return
                     self._stop.wait(RECONNECT_SECONDS)
-                    continue
-                if ended:
-                    return
         except TroubleshootError as error:
             self._queue.put(error)
         except Exception as error:  # noqa: BLE001  # border of the thread: the caller raises it
             self._queue.put(error)
         finally:
             self._queue.put(None)
-
-    def _read(self, after: str) -> tuple[str, bool]:
-        block_ms = max(1, min(BLOCK_MS, int(self.deadline.remaining() * 1000)))
-        events = self.reader.read(self.run_id, after, block_ms=block_ms)
-        for event in events:
-            self._queue.put(event)
-            after = event.id
-            if event.type.is_terminal:
-                return after, True
-        if not events and self.deadline.has_passed:
-            closed = self.finish()
-            # A reader that resumed after the terminal event has nothing more to wait for.
-            if closed and not self.reader.read(self.run_id, after, block_ms=0, count=1):
-                return after, True
-        return after, False

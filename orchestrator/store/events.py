@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from orchestrator.errors import InvalidRequest, RunNotFound
-from orchestrator.models import Event, EventType
+from orchestrator.models import Event, EventType, RunState
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.keys import Keys
 
@@ -50,6 +50,16 @@ def parse_reply(run_id: str, reply: Any) -> list[Event]:
     return [parse_event(run_id, event_id, fields) for event_id, fields in entries]
 
 
+def check_closed(run_id: str, state: Any) -> bool:
+    """Whether a run in that state has ended.
+
+    Raises RunNotFound for a run without one.
+    """
+    if state is None:
+        raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+    return RunState(state).is_closed
+
+
 class EventReader:
     """Blocking reads of streams; use one reader a thread."""
 
@@ -57,17 +67,23 @@ class EventReader:
         self._client = client
         self._keys = keys
 
-    def read(self, run_id: str, after: str, *, block_ms: int = BLOCK_MS, count: int = 500) -> list[Event]:
-        """Events after ``after``, waiting up to ``block_ms`` for the first.
+    def is_closed(self, run_id: str) -> bool:
+        """Whether the run has ended. Ask before the first blocking read: one waits on a stream that does not exist.
 
-        Raises RunNotFound: a read blocks on a stream that does not exist, so that is asked first.
+        Raises RunNotFound.
         """
-        stream = self._keys.events(run_id)
         with store_errors():
-            reply = self._client.xread({stream: after}, count=count)
-            if not reply:
-                if not self._client.exists(self._keys.run(run_id)):
-                    raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
-                if block_ms > 0:
-                    reply = self._client.xread({stream: after}, count=count, block=min(block_ms, BLOCK_MS))
+            state = self._client.hget(self._keys.run(run_id), "state")
+        return check_closed(run_id, state)
+
+    def wait_end(self, run_id: str, *, block_ms: int) -> bool:
+        """Wait up to ``block_ms`` for the end of the run: one wake-up however many events there are before it."""
+        with store_errors():
+            return bool(self._client.xread({self._keys.ending(run_id): START}, block=min(block_ms, BLOCK_MS)))
+
+    def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> list[Event]:
+        """Events after ``after``, waiting up to ``block_ms`` (at most ``BLOCK_MS``) for the first; 0 does not wait."""
+        block = min(block_ms, BLOCK_MS) if block_ms > 0 else None
+        with store_errors():
+            reply = self._client.xread({self._keys.events(run_id): after}, count=count, block=block)
         return parse_reply(run_id, reply)

@@ -19,6 +19,10 @@ class Keys:
         """Stream of the run's events."""
         return f"{self.prefix}run:{run_id}:events"
 
+    def ending(self, run_id: str) -> str:
+        """Stream of one entry, written with the terminal event: who only waits for the end is woken once."""
+        return f"{self.prefix}run:{run_id}:end"
+
     def idempotency(self, key: str) -> str:
         """String: the run an idempotency key stands for."""
         return f"{self.prefix}idempotency:{key}"

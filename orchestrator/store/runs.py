@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -29,6 +30,10 @@ NUDGE_MS = 500
 MAX_EVENTS = 2_000
 OVERLOAD_FLOOR = 64
 """Open runs below this are always accepted: two workers' worth of the default concurrency."""
+
+
+NewEvent = tuple[EventType, dict[str, Any]]
+"""Kind and data of an event to be appended."""
 
 
 class RunStore:
@@ -218,7 +223,7 @@ class RunStore:
         """Keep the finish lease; False when it is gone and nothing more may be written."""
         return self._fenced(run_id, token, [])
 
-    def emit(self, run_id: str, token: str, *events: tuple[EventType, dict[str, Any]]) -> bool:
+    def emit(self, run_id: str, token: str, *events: NewEvent) -> bool:
         """Append events of the lease holder (and renew the lease); False when the lease is gone.
 
         The last draft is kept in the run as well.
@@ -228,12 +233,15 @@ class RunStore:
             told += [kind, _dumps(data), "draft" if kind is EventType.DRAFT else ""]
         return self._fenced(run_id, token, told)
 
-    def commit(self, report: Report, *, token: str, seen_received: int) -> str:
+    def commit(self, report: Report, *, token: str, seen_received: int, events: Sequence[NewEvent] = ()) -> str:
         """Close the run with its report: ``ok``, ``closed``, ``refused`` (not the holder, not yet the deadline) or
-        ``stale`` (read again: an envelope came in since).
+        ``stale`` (read again: an envelope came in since). ``events`` are appended before the terminal one.
 
         Raises RunNotFound.
         """
+        told: list[str | int] = []
+        for kind, data in events:
+            told += [kind, _dumps(data)]
         keys, run_id = self.keys, report.run_id
         final = report.model_dump(
             mode="json",
@@ -258,6 +266,7 @@ class RunStore:
                 keys.completed,
                 keys.expired,
                 keys.busy,
+                keys.ending(run_id),
             ],
             [
                 run_id,
@@ -269,6 +278,7 @@ class RunStore:
                 seen_received,
                 COMMIT_MARGIN_MS,
                 OVERLOAD_FLOOR,
+                *told,
             ],
         )
         return str(reply[0])
@@ -282,7 +292,7 @@ class RunStore:
         reply = self._run(
             "cancel",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open, keys.busy],
+            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open, keys.busy, keys.ending(run_id)],
             [run_id, _dumps({"by": by}), OVERLOAD_FLOOR],
         )
         return bool(reply[0] == "ok")

@@ -152,6 +152,22 @@ def test_a_stream_resumes_after_an_event(client: TroubleshootClient) -> None:
         client.stream(run_id, after="nonsense")
 
 
+def test_a_stream_resumed_after_the_end_of_a_run_ends_at_once(client: TroubleshootClient) -> None:
+    """Long before its deadline, a closed run has nothing more to wait for, on either client."""
+    run_id = client.submit(TroubleshootRequest(message="x", config=ParallelConfig(total_timeout_seconds=60)))
+    client.cancel(run_id)
+    last = list(client.stream(run_id))[-1]
+    began = time.monotonic()
+    assert list(client.stream(run_id, after=last.id)) == []
+
+    async def resume() -> list[object]:
+        async with AsyncTroubleshootClient(client.settings) as other:
+            return [event async for event in other.stream(run_id, after=last.id)]
+
+    assert asyncio.run(resume()) == []
+    assert time.monotonic() - began < 5
+
+
 def test_unknown_runs_are_not_found(client: TroubleshootClient) -> None:
     """Every call on a run that is not stored says RunNotFound, and none hangs."""
     for call in (client.get, client.result, client.cancel, lambda run_id: list(client.stream(run_id))):

@@ -440,6 +440,33 @@ def test_cancel_is_terminal_and_reaches_the_sources(bench: Bench) -> None:
     assert bench.client.zcard(bench.store.keys.open) == 0
 
 
+def test_the_end_is_announced_once_and_lives_as_long_as_its_run(bench: Bench) -> None:
+    """Who waits for the end is woken by the terminal event alone, and its key expires with the run."""
+    ready(bench)
+    assert not bench.events.wait_end(RUN, block_ms=1)
+    bench.leased()
+    bench.store.commit(
+        a_report(),
+        token="f1",
+        seen_received=4,
+        events=[(EventType.AGGREGATED, {"n": 1}), (EventType.DRAFT, {"text": "rascunho"})],
+    )
+    assert bench.events.wait_end(RUN, block_ms=1)
+    assert bench.client.xlen(bench.store.keys.ending(RUN)) == 1
+    assert 86_300 < bench.client.ttl(bench.store.keys.ending(RUN)) <= 86_400
+    kinds = [event.type for event in bench.all_events()][-3:]
+    assert kinds == [EventType.AGGREGATED, EventType.DRAFT, EventType.FINAL]
+
+
+def test_a_refused_commit_writes_none_of_its_events(bench: Bench) -> None:
+    """The events of a commit are written with it or not at all."""
+    ready(bench)
+    bench.leased("holder")
+    before = bench.all_events()
+    assert bench.store.commit(a_report(), token="x", seen_received=4, events=[(EventType.DRAFT, {"a": 1})]) == "refused"
+    assert bench.all_events() == before
+
+
 def test_a_stream_is_cut_at_its_limit_and_says_so(bench: Bench) -> None:
     """Past the limit tokens are dropped and counted; the terminal event still gets in and carries the count."""
     ready(bench)
@@ -491,7 +518,7 @@ STEPS: dict[str, Callable[[Bench], object]] = {
     "read": lambda b: b.store.read("run-ffffffff"),
     "state": lambda b: b.store.state("run-ffffffff"),
     "summary": lambda b: b.runs.summary("run-ffffffff"),
-    "events": lambda b: b.events.read("run-ffffffff", "0", block_ms=5_000),
+    "is_closed": lambda b: b.events.is_closed("run-ffffffff"),
     "cancel": lambda b: b.store.cancel("run-ffffffff", by="x"),
     "claim_dispatch": lambda b: b.store.claim_dispatch("run-ffffffff", "t"),
     "put_plan": lambda b: b.store.put_plan("run-ffffffff", "t", a_plan()),

@@ -1,5 +1,5 @@
 -- Cancels an open run; its tasks see it at their next step.
--- KEYS run events wakeups open busy
+-- KEYS run events wakeups open busy end
 -- ARGV run_id cancelled_data overload_floor
 local fields = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'dropped')
 if not fields[1] then return { 'not_found' } end
@@ -9,6 +9,7 @@ redis.call('HSET', KEYS[1], 'state', 'cancelled', 'outcome', 'cancelled', 'froze
   'closed_ms', string.format('%d', now))
 emit(KEYS[1], KEYS[2], 'cancelled', fields[2], now,
   with_numbers(ARGV[2], string.format('"dropped_events":%d', fields[3])))
+announce_end(KEYS[1], KEYS[6], 'cancelled')
 disarm_all(KEYS[3], ARGV[1])
 leave_open(KEYS[4], KEYS[5], ARGV[1], ARGV[3])
 return { 'ok' }

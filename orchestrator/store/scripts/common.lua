@@ -33,3 +33,9 @@ local function leave_open(open, busy, run_id, floor)
   redis.call('ZREM', open, run_id)
   if redis.call('ZCARD', open) < tonumber(floor) then redis.call('DEL', busy) end
 end
+
+-- Wakes whoever waits for the end; lives as long as the run.
+local function announce_end(run, ending, kind)
+  redis.call('XADD', ending, '*', 'type', kind)
+  redis.call('EXPIRE', ending, redis.call('TTL', run))
+end
