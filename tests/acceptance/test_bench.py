@@ -1,0 +1,35 @@
+"""The benchmark runs whole, at its smallest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_a_small_benchmark_gives_every_figure() -> None:
+    """``bench --json`` ends with every key of its contract, figures that fit each other, and no other word."""
+    program = str(Path(sys.executable).with_name("resync-troubleshoot"))
+    command = [program, "bench", "--runs", "5", "--queued", "10", "--json"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("RESYNC_", "REDIS_"))}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert "Traceback" not in done.stderr
+    assert set(figures["idle"]["overhead_ms"]) == {"p50", "p95", "p99"}
+    assert figures["load"]["runs_per_s"] > 0
+    assert figures["gather"]["overhead_ms"]["p50"] < figures["idle"]["overhead_ms"]["p50"]
+    assert figures["plain_chord"]["overhead_ms"]["p50"] > 0
+    assert figures["plain_chord"]["runs_per_s"] > 0
+    scenarios = {row["name"]: row for row in figures["scenarios"]}
+    assert set(scenarios) == {"best", "typical", "one_slow", "with_failures"}
+    assert scenarios["with_failures"]["sources_failed"] == 1
+    assert all(row["speedup"] > 1 for row in scenarios.values())
+    assert figures["rss_mb"]["synthesis"] > 5
+    assert figures["machine"]["cores"] >= 1
