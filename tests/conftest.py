@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,15 @@ import redis
 from tests_support import RedisServer, redis_binary
 
 from orchestrator.config import Settings
+
+
+def pytest_configure() -> None:
+    """Let the processes of the tests be interrupted even where the tests run in the background of a shell.
+
+    Such a shell has them ignore SIGINT, and what is ignored is inherited by every process that a test starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
