@@ -198,6 +198,15 @@ def test_a_backlog_that_has_gone_down_is_forgotten(bench: Bench) -> None:
     assert bench.client.get(bench.store.keys.busy) is None
 
 
+def test_a_run_id_stands_for_one_question(bench: Bench) -> None:
+    """A run id sent again with another question is refused; the first question's run stays as it is."""
+    bench.open(job_name="BATCH001")
+    with pytest.raises(InvalidRequest, match="run_id"):
+        bench.store.open(RUN, TroubleshootRequest(message="outra pergunta"), nonce="other")
+    assert bench.store.read(RUN).request.job_name == "BATCH001"
+    assert len(bench.all_events()) == 1
+
+
 def test_abandoned_runs_are_no_load(bench: Bench) -> None:
     """Runs that nobody ever finished count as open for a minute after their deadline and no longer."""
     small = RunStore(bench.client, Settings.from_env({"RESYNC_MAX_OPEN_RUNS": "2"}))

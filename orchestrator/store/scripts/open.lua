@@ -13,6 +13,7 @@ end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   -- The same submit sent again after a lost reply carries the same nonce.
   if redis.call('HGET', KEYS[1], 'nonce') == nonce then return { 'accepted', run_id } end
+  if redis.call('HGET', KEYS[1], 'request') ~= ARGV[3] then return { 'taken', run_id } end
   return { 'exists', run_id }
 end
 
