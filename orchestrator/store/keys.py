@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Key names below ``prefix``. A run has two keys, both with a time to live from the submit script on."""
+    """Key names below ``prefix``. A run has two keys with a time to live from the submit script on,
+    and one that is written with its end."""
 
     prefix: str
 
