@@ -11,7 +11,7 @@ import redis.asyncio
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import StoreUnreachable
-from orchestrator.follow import END_BLOCK_MS, GRACE_SECONDS, RECONNECT_SECONDS
+from orchestrator.follow import END_BLOCK_MS, GRACE_SECONDS, RECONNECT_SECONDS, block_until
 from orchestrator.models import Event
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.events import START, check_closed, parse_reply
@@ -50,7 +50,10 @@ class AsyncFollower:
                         closed = await self._is_closed()
                     if self.only_the_end:
                         closed = closed or await self._wait_end()
-                    events = [] if closed and self.only_the_end else await self._read(after, wait=not closed)
+                        events = [] if closed else await self._read(after, block_ms=None)
+                    else:
+                        block_ms = None if closed else block_until(self.deadline, BLOCK_MS)
+                        events = await self._read(after, block_ms=block_ms)
                     ended = closed and not events
                     if not events and not closed:
                         # Silence: ended before the event we resumed after, gone, or at its deadline.
@@ -78,13 +81,11 @@ class AsyncFollower:
         return check_closed(self.run_id, state)
 
     async def _wait_end(self) -> bool:
-        block = max(1, min(END_BLOCK_MS, int(self.deadline.remaining() * 1000)))
+        block_ms = block_until(self.deadline, END_BLOCK_MS)
         with store_errors():
-            return bool(await self.reader.xread({self.keys.ending(self.run_id): START}, block=block))
+            return bool(await self.reader.xread({self.keys.ending(self.run_id): START}, block=block_ms))
 
-    async def _read(self, after: str, *, wait: bool) -> list[Event]:
-        wait = wait and not self.only_the_end
-        block = max(1, min(BLOCK_MS, int(self.deadline.remaining() * 1000))) if wait else None
+    async def _read(self, after: str, *, block_ms: int | None) -> list[Event]:
         with store_errors():
-            reply = await self.reader.xread({self.keys.events(self.run_id): after}, count=500, block=block)
+            reply = await self.reader.xread({self.keys.events(self.run_id): after}, count=500, block=block_ms)
         return parse_reply(self.run_id, reply)

@@ -55,14 +55,12 @@ class Conclusion:
     @property
     def language(self) -> Language:
         """Language of the answer."""
-        if self.plan is not None:
-            return self.plan.routing.language
-        return self.record.request.language or Language.PT_BR
+        return answer_language(self.plan, self.record)
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """Everything that may be cited."""
-        return tuple(item for envelope in self.envelopes for item in envelope.evidence)
+        return _evidence_of(self.envelopes)
 
     @property
     def case(self) -> Case | None:
@@ -90,7 +88,7 @@ def conclude(record: RunRecord) -> Conclusion:
     plan = record.plan or _plan_for_reporting(record)
     envelopes = _all_envelopes(record, plan)
     min_required = record.request.config.min_sources_required
-    language = plan.routing.language if plan else record.request.language or Language.PT_BR
+    language = answer_language(plan, record)
     outcome = _outcome(envelopes, min_required)
     if plan is not None and not plan.sources:
         nobody = AggregatedData()
@@ -121,9 +119,12 @@ def conclude(record: RunRecord) -> Conclusion:
         return Conclusion(record, plan, envelopes, outcome, AnswerMode.ERROR, response, aggregated, None)
     try:
         draft = diagnose(record.request, plan, envelopes, aggregated)
-        evidence = [item for envelope in envelopes for item in envelope.evidence]
         response = render_markdown(
-            draft, language=language, aggregated=aggregated, evidence=evidence, mode=AnswerMode.DETERMINISTIC
+            draft,
+            language=language,
+            aggregated=aggregated,
+            evidence=_evidence_of(envelopes),
+            mode=AnswerMode.DETERMINISTIC,
         )
     except Exception as error:  # border: a rule that fails must not cost the user the data
         _LOGGER.exception("diagnosis_failed run_id=%s", record.run_id)
@@ -193,6 +194,15 @@ def failures(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceFailure, ...]:
         for envelope in envelopes
         if not envelope.success
     )
+
+
+def answer_language(plan: Plan | None, record: RunRecord) -> Language:
+    """Language of the answer: as routed, else as asked for."""
+    return plan.routing.language if plan else record.request.language or Language.PT_BR
+
+
+def _evidence_of(envelopes: Sequence[SourceEnvelope]) -> tuple[Evidence, ...]:
+    return tuple(item for envelope in envelopes for item in envelope.evidence)
 
 
 def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutcome:

@@ -60,6 +60,11 @@ class RunNotFound(TroubleshootError):
     reason = "run_not_found"
     exit_code = 7
 
+    @classmethod
+    def of(cls, run_id: str) -> Self:
+        """The error that names the run."""
+        return cls(f"run {run_id!r} is not stored: it never existed or has expired")
+
 
 class Overloaded(TroubleshootError):
     """More runs are waiting than the workers can finish before their deadline; try again later."""

@@ -24,7 +24,7 @@ from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope,
 from orchestrator.performance import log_performance
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import new_token
-from orchestrator.synthesis import Synthesis, SynthesisFailed, load_synthesizer
+from orchestrator.synthesis import Case, Synthesis, SynthesisFailed, load_synthesizer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -141,10 +141,11 @@ async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Re
     return report.model_copy(update={"committed": False, "reason": report.reason or "store_unreachable"})
 
 
-async def _refine(case: Any, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
-    synthesizer = load_synthesizer(os.environ)
+async def _refine(case: Case, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
     limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
-    if synthesizer is None or limit <= COMMIT_RESERVE_SECONDS:
+    # Time first: a synthesizer that is made is one to close.
+    synthesizer = load_synthesizer(os.environ) if limit > COMMIT_RESERVE_SECONDS else None
+    if synthesizer is None:
         return None, None
     try:
         async with asyncio.timeout(limit):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import StoreUnreachable, TroubleshootError
+from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Event
 from orchestrator.store.connection import BLOCK_MS
 from orchestrator.store.events import EventReader
@@ -19,6 +19,11 @@ RECONNECT_SECONDS = 0.1
 END_BLOCK_MS = 250
 GRACE_SECONDS = 0.2
 """How long after the deadline a reader still waits for the terminal event."""
+
+
+def block_until(deadline: Deadline, longest_ms: int) -> int:
+    """Milliseconds that a read may block: to the deadline, at most ``longest_ms``, and never 0, which is for ever."""
+    return max(1, min(longest_ms, int(deadline.remaining() * 1000)))
 
 
 @dataclass(slots=True)
@@ -78,14 +83,15 @@ class Follower:
 
     def _pump(self, after: str) -> None:
         closed: bool | None = None
+        longest_ms = END_BLOCK_MS if self.only_the_end else BLOCK_MS
         try:
             while not self._stop.is_set():
                 try:
                     if closed is None:
                         closed = self.reader.is_closed(self.run_id)
-                    block_ms = 0 if closed else max(1, min(BLOCK_MS, int(self.deadline.remaining() * 1000)))
+                    block_ms = 0 if closed else block_until(self.deadline, longest_ms)
                     if self.only_the_end:
-                        closed = closed or self.reader.wait_end(self.run_id, block_ms=min(block_ms, END_BLOCK_MS))
+                        closed = closed or self.reader.wait_end(self.run_id, block_ms=block_ms)
                         events = [] if closed else self.reader.read(self.run_id, after)
                     else:
                         events = self.reader.read(self.run_id, after, block_ms=block_ms)
@@ -103,8 +109,6 @@ class Follower:
                         _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
                         return
                     self._stop.wait(RECONNECT_SECONDS)
-        except TroubleshootError as error:
-            self._queue.put(error)
         except Exception as error:  # noqa: BLE001  # border of the thread: the caller raises it
             self._queue.put(error)
         finally:

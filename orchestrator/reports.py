@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.conclude import failures
+from orchestrator.conclude import answer_language, failures
 from orchestrator.models import (
     AnswerMode,
     Event,
@@ -35,7 +35,7 @@ _UNREACHABLE = {
 
 def cancelled_report(record: RunRecord) -> Report:
     """The report of a run that was cancelled: what had come in, and no diagnosis."""
-    language = record.plan.routing.language if record.plan else record.request.language or Language.PT_BR
+    language = answer_language(record.plan, record)
     envelopes = tuple(record.envelopes.values())
     return Report(
         run_id=record.run_id,

@@ -19,7 +19,6 @@ from orchestrator.payloads import (
     JobFacts,
     LogPayload,
     MetricsPayload,
-    RagPayload,
     TwsPayload,
     WorkstationFacts,
 )
@@ -68,7 +67,6 @@ class Scene:
     question: str
     entities: Entities
     tws: TwsPayload | None = None
-    rag: RagPayload | None = None
     log: LogPayload | None = None
     metrics: MetricsPayload | None = None
     evidence: tuple[Evidence, ...] = ()
@@ -221,7 +219,6 @@ def _scene(
         question=question,
         entities=entities,
         tws=tws,
-        rag=_payload(good, "rag_search", RagPayload),
         log=_payload(good, "log_cache", LogPayload),
         metrics=_payload(good, "metrics", MetricsPayload),
         evidence=tuple(item for envelope in good.values() for item in envelope.evidence),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -63,13 +64,7 @@ def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
 def connect_reader(settings: Settings) -> redis.Redis:
     """A client whose reads may block for ``BLOCK_MS``: redis-py's socket timeout would cut them short."""
     client: redis.Redis = redis.Redis.from_url(
-        settings.redis_url,
-        decode_responses=True,
-        socket_timeout=settings.redis_timeout_seconds + BLOCK_MS / 1000,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 0),
-        client_name="resync-troubleshoot-reader",
+        settings.redis_url, **_reader_options(settings), retry=Retry(NoBackoff(), 0)
     )
     return client
 
@@ -77,15 +72,19 @@ def connect_reader(settings: Settings) -> redis.Redis:
 def connect_async_reader(settings: Settings) -> redis.asyncio.Redis:
     """The same for an event loop."""
     client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-        settings.redis_url,
-        decode_responses=True,
-        socket_timeout=settings.redis_timeout_seconds + BLOCK_MS / 1000,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-        health_check_interval=30,
-        retry=AsyncRetry(NoBackoff(), 0),
-        client_name="resync-troubleshoot-reader",
+        settings.redis_url, **_reader_options(settings), retry=AsyncRetry(NoBackoff(), 0)
     )
     return client
+
+
+def _reader_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "decode_responses": True,
+        "socket_timeout": settings.redis_timeout_seconds + BLOCK_MS / 1000,
+        "socket_connect_timeout": settings.redis_timeout_seconds,
+        "health_check_interval": 30,
+        "client_name": "resync-troubleshoot-reader",
+    }
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def check_closed(run_id: str, state: Any) -> bool:
     Raises RunNotFound for a run without one.
     """
     if state is None:
-        raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+        raise RunNotFound.of(run_id)
     return RunState(state).is_closed
 
 

@@ -42,7 +42,7 @@ class RunList:
         with store_errors():
             row: list[Any] = self._client.hmget(self._keys.run(run_id), _SUMMARY_FIELDS)
         if row[0] is None:
-            raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+            raise RunNotFound.of(run_id)
         return _summary(run_id, row)
 
 

@@ -321,7 +321,7 @@ class RunStore:
             pipe.hgetall(self.keys.run(run_id))
             (seconds, micros), fields = pipe.execute()
         if not fields:
-            raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+            raise RunNotFound.of(run_id)
         return to_record(run_id, seconds * 1000 + micros // 1000, fields)
 
     def report(self, run_id: str) -> Report | None:
@@ -332,7 +332,7 @@ class RunStore:
         with store_errors():
             state, report = self._client.hmget(self.keys.run(run_id), ["state", "report"])
         if state is None:
-            raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+            raise RunNotFound.of(run_id)
         return Report.model_validate_json(report) if report else None
 
     def state(self, run_id: str) -> tuple[RunState, int]:
@@ -345,7 +345,7 @@ class RunStore:
             pipe.hmget(self.keys.run(run_id), ["state", "deadline_ms"])
             (seconds, micros), (state, deadline_ms) = pipe.execute()
         if state is None:
-            raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+            raise RunNotFound.of(run_id)
         return RunState(state), int(deadline_ms) - (seconds * 1000 + micros // 1000)
 
     def count(self, run_id: str, what: str) -> int:
@@ -356,7 +356,7 @@ class RunStore:
         with store_errors():
             # A run that expired meanwhile must not come back as a key without a time to live.
             if not self._client.exists(self.keys.run(run_id)):
-                raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+                raise RunNotFound.of(run_id)
             return int(self._client.hincrby(self.keys.run(run_id), what, 1))
 
     def queue_length(self, queue: str) -> int:
@@ -377,7 +377,7 @@ class RunStore:
     def _run(self, script: str, run_id: str, keys: list[str], args: list[str | int]) -> list[Any]:
         reply = self._scripts.run(script, keys, args)
         if reply[0] == "not_found":
-            raise RunNotFound(f"run {run_id!r} is not stored: it never existed or has expired")
+            raise RunNotFound.of(run_id)
         return reply
 
 

@@ -109,6 +109,19 @@ class EmbeddingClient:
         raise AssertionError("the last attempt returns or raises")
 
 
+async def embed_question(
+    embeddings: EmbeddingClient | None, text: str, timeout_seconds: float
+) -> tuple[list[float], tuple[str, ...]]:
+    """The question's vector, or none and why: a search goes on by full text alone."""
+    if embeddings is None or not text.strip():
+        return [], ()
+    try:
+        (vector,) = await embeddings.embed([text], timeout_seconds=min(EMBED_SECONDS, timeout_seconds / 2))
+    except EmbeddingError as error:
+        return [], (f"full text only, embedding endpoint: {error}",)
+    return vector, ()
+
+
 class _StatusError(EmbeddingError):
     """The endpoint answered with an error; its body is not repeated, it may quote the key."""
 

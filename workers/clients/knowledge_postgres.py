@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from orchestrator.errors import ConfigurationError
 from workers.clients import knowledge_pgsql as sql
-from workers.clients.knowledge_embeddings import EMBED_SECONDS, EmbeddingClient, EmbeddingError
+from workers.clients.knowledge_embeddings import EmbeddingClient, embed_question
 from workers.clients.knowledge_pgsearch import BACKEND, Layout, PostgresSearch, backend_name
 from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
 from workers.knowledge.query import KnowledgeQuery
@@ -69,7 +69,7 @@ class PostgresKnowledgeBase:
             return SearchResult(backend=BACKEND)
         stop_at = time.monotonic() + timeout_seconds
         # Before a connection is taken: the endpoint may need a second, and connections are few.
-        vector, notes = await self._embed(query, timeout_seconds)
+        vector, notes = await embed_question(self._embeddings, query.text, timeout_seconds)
         async with self._transaction(stop_at) as connection:
             layout = await self._read_layout(connection)
             search = PostgresSearch(self._collection, query, layout)
@@ -85,17 +85,6 @@ class PostgresKnowledgeBase:
     @property
     def _where(self) -> str:
         return f"{sql.TABLE}, collection {self._collection}"
-
-    async def _embed(self, query: KnowledgeQuery, timeout_seconds: float) -> tuple[list[float], tuple[str, ...]]:
-        """The question's vector, or none and why."""
-        if self._embeddings is None or not query.text.strip():
-            return [], ()
-        try:
-            seconds = min(EMBED_SECONDS, timeout_seconds / 2)
-            (vector,) = await self._embeddings.embed([query.text], timeout_seconds=seconds)
-        except EmbeddingError as error:
-            return [], (f"full text only, embedding endpoint: {error}",)
-        return vector, ()
 
     def _unusable(self, vector: Sequence[float], layout: Layout) -> str | None:
         """Why the table cannot be asked for neighbours of ``vector``, or None."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import ConfigurationError
-from workers.clients.knowledge_embeddings import EMBED_SECONDS, EmbeddingClient, EmbeddingError
+from workers.clients.knowledge_embeddings import EmbeddingClient, embed_question
 from workers.clients.knowledge_index import FORMAT
 from workers.clients.knowledge_search import BACKEND, HYBRID, SqliteSearch
 from workers.clients.knowledge_vectors import VectorCache, check_numpy
@@ -65,7 +65,7 @@ class SqliteKnowledgeBase:
         stop_at = time.monotonic() + timeout_seconds
         if limit < 1 or (query.is_empty and self._embeddings is None):
             return SearchResult(backend=BACKEND)
-        vector, notes = await self._embed(query, timeout_seconds)
+        vector, notes = await embed_question(self._embeddings, query.text, timeout_seconds)
 
         def work(db: sqlite3.Connection, path: Path) -> SearchResult:
             nearest = self._nearest(db, path, vector) if vector else []
@@ -73,17 +73,6 @@ class SqliteKnowledgeBase:
 
         result = await self._run(work, stop_at)
         return replace(result, where=self._ready.name if self._ready else "", notes=notes)
-
-    async def _embed(self, query: KnowledgeQuery, timeout_seconds: float) -> tuple[list[float], tuple[str, ...]]:
-        """The question's vector, or none and why."""
-        if self._embeddings is None or not query.text.strip():
-            return [], ()
-        try:
-            seconds = min(EMBED_SECONDS, timeout_seconds / 2)
-            (vector,) = await self._embeddings.embed([query.text], timeout_seconds=seconds)
-        except EmbeddingError as error:
-            return [], (f"full text only, embedding endpoint: {error}",)
-        return vector, ()
 
     def _nearest(self, db: sqlite3.Connection, path: Path, vector: Sequence[float]) -> list[tuple[int, float]]:
         assert self._vectors is not None  # noqa: S101  # a vector comes from the client that it was made for

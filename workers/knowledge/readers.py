@@ -11,7 +11,6 @@ from workers.knowledge.html import read_html
 from workers.knowledge.markdown import read_markdown
 from workers.knowledge.pdf import read_pdf
 
-LANGUAGES = ("pt", "en", "es")
 _LANGUAGE_FOLDERS = {"pt": "pt", "pt-br": "pt", "pt_br": "pt", "en": "en", "en-us": "en", "es": "es"}
 
 
