@@ -11,7 +11,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import FrameType
 
 from orchestrator.after_commit import AfterCommit, load_after_commit
@@ -20,6 +22,7 @@ from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
 from orchestrator.finish import Finisher
+from orchestrator.health import Beat, HealthServer, HealthSettings, check_page
 from orchestrator.models import RunState
 from orchestrator.performance import configure_performance_log
 from orchestrator.publisher import Publisher
@@ -31,6 +34,8 @@ from orchestrator.store.runs import RunStore
 _LOGGER = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 3.0
+READY_SECONDS = 10.0
+ALIVE_SECONDS = 60.0
 MAX_REPUBLISH = 2
 """A run is published again at most so often: two lost messages are bad luck, three a system without workers."""
 
@@ -46,22 +51,36 @@ class Watcher:
         name: str,
         presence: Presence | None = None,
         after_commit: Sequence[AfterCommit] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._presence = presence
         self._name = name
         self._finisher = Finisher(store, by=f"watcher:{name}", after_commit=after_commit)
+        self._turned, self._stepped = Beat(clock), Beat(clock)
+
+    def alive(self) -> str | None:
+        """What is wrong when the loop has stopped turning, as a health check says it."""
+        age = self._turned.age_seconds
+        return None if age < ALIVE_SECONDS else f"the loop has not turned for {age:.0f} s"
+
+    def ready(self) -> str | None:
+        """What is wrong when wake-ups are not looked at, as a health check says it."""
+        age = self._stepped.age_seconds
+        return None if age < READY_SECONDS else f"the store has not been read for {age:.0f} s"
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a Redis that is away is waited for."""
         pause, heartbeat = 0.0, Deadline.after(0)
         while not stop.wait(pause):
+            self._turned.mark()
             try:
                 if heartbeat.has_passed and self._presence is not None:
                     self._presence.announce(watcher=self._name)
                     heartbeat = Deadline.after(HEARTBEAT_SECONDS)
                 pause = self.step()
+                self._stepped.mark()
             except StoreUnreachable as error:
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)
                 pause = 1.0
@@ -125,11 +144,15 @@ class Watcher:
 def main() -> None:
     """Run a watcher until SIGTERM or SIGINT."""
     try:
-        settings = Settings.from_env()
-        after_commit = load_after_commit(os.environ)
+        _watch()
     except TroubleshootError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from None
+
+
+def _watch() -> None:
+    settings = Settings.from_env()
+    after_commit = load_after_commit(os.environ)
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
@@ -141,17 +164,22 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    client = connect(settings)
-    store = RunStore(client, settings)
-    publisher = Publisher(make_celery(settings, with_results=False))
     name = f"{socket.gethostname()}:{os.getpid()}"
-    _LOGGER.info("watcher_started name=%s", name)
-    try:
+    with ExitStack() as stack:
+        client = stack.enter_context(connect(settings))
+        store = RunStore(client, settings)
+        publisher = Publisher(make_celery(settings, with_results=False))
+        stack.callback(publisher.close)
         presence = Presence(client, store.keys)
-        Watcher(store, publisher, name=name, presence=presence, after_commit=after_commit).run(stop)
-    finally:
-        publisher.close()
-        client.close()
+        watcher = Watcher(store, publisher, name=name, presence=presence, after_commit=after_commit)
+        health = HealthServer.start(
+            HealthSettings.from_env(os.environ),
+            {"/livez": check_page(watcher.alive), "/readyz": check_page(watcher.ready)},
+        )
+        if health is not None:
+            stack.callback(health.close)
+        _LOGGER.info("watcher_started name=%s", name)
+        watcher.run(stop)
     _LOGGER.info("watcher_stopped name=%s", name)
 
 

@@ -19,9 +19,11 @@ from celery.signals import (
 from orchestrator.celery_app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError
+from orchestrator.health import HealthServer, HealthSettings
 from orchestrator.performance import configure_performance_log
-from workers.process import close_process, mark_prefork_child
-from workers.readiness import announce_instances, check_sources
+from workers.health import WorkerHealth
+from workers.process import close_process, loop_lag_seconds, mark_prefork_child
+from workers.readiness import announce_instances, broker_answers, check_sources
 from workers.tasks import register_tasks
 
 try:
@@ -32,6 +34,8 @@ except TroubleshootError as error:
 
 app = make_celery(settings, with_results=True)
 register_tasks(app)
+health = WorkerHealth(broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds)
+health_servers: list[HealthServer] = []
 
 
 @setup_logging.connect
@@ -49,10 +53,18 @@ def _check_configuration(sender: Any, **_: Any) -> None:
     queues = [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
     try:
         check_sources(queues, os.environ)
+        _tell_health()
     except TroubleshootError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from None
     announce_instances(queues, settings, os.environ)
+
+
+def _tell_health() -> None:
+    server = HealthServer.start(HealthSettings.from_env(os.environ), health.pages())
+    if server is not None:
+        health.connect()
+        health_servers.append(server)
 
 
 @heartbeat_sent.connect
@@ -70,3 +82,9 @@ def _in_prefork_child(**_: Any) -> None:
 @worker_shutdown.connect
 def _close(**_: Any) -> None:
     close_process()
+
+
+@worker_shutdown.connect
+def _close_health(**_: Any) -> None:
+    while health_servers:
+        health_servers.pop().close()

@@ -107,6 +107,12 @@ def current_process(app: Celery) -> WorkerProcess:
         return found
 
 
+def loop_lag_seconds() -> float:
+    """How long ago this process's event loop last gave a sign of life; 0 when it has none."""
+    found = _processes.get(os.getpid())
+    return 0.0 if found is None else found.runtime.lag_seconds
+
+
 def close_process() -> None:
     """Close this process's shared objects, if any were made."""
     with _lock:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.sources import load_source, source_names
-from orchestrator.store.connection import connect
+from orchestrator.store.connection import connect, store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 
@@ -50,5 +50,17 @@ def announce_instances(queues: Iterable[str], settings: Settings, environ: Mappi
         Presence(client, Keys(settings.key_prefix)).announce(instances=names)
     except TroubleshootError as error:
         _LOGGER.warning("announce_failed reason=%s", error.reason)
+    finally:
+        client.close()
+
+
+def broker_answers(settings: Settings) -> bool:
+    """Whether Redis answers a ping within its timeout, over a connection of its own."""
+    client = connect(settings)
+    try:
+        with store_errors():
+            return bool(client.ping())
+    except TroubleshootError:
+        return False
     finally:
         client.close()

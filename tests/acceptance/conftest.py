@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests_support import new_redis
+from tests_support import new_redis, wait_until
 
 from orchestrator.client import TroubleshootClient
 from orchestrator.config import Settings
@@ -21,16 +20,6 @@ from orchestrator.store.runs import new_token
 from orchestrator.testing import write_stub_sources
 
 ALL_QUEUES = ("orchestrator", *BUILTIN_SOURCES, "synthesis")
-
-
-def wait_until(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "condition") -> None:
-    """Poll until the condition holds; fail after ``seconds``."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail(f"{what} did not come true within {seconds:g} s")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What tests of several tiers start: a real redis-server that can be killed and frozen."""
+"""What tests of several tiers need: a real redis-server that can be killed and frozen, bounded waiting."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,16 @@ import pytest
 import redis
 
 from workers.embedded.ports import free_port
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "condition") -> None:
+    """Poll until the condition holds; fail after ``seconds``."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail(f"{what} did not come true within {seconds:g} s")
 
 
 def redis_binary() -> str | None:

@@ -1,0 +1,150 @@
+"""``/livez``, ``/readyz`` and ``/metrics`` of one process, for what restarts and watches it.
+
+Off unless ``RESYNC_HEALTH_PORT`` is set. Nothing of a run is told, so the pages need no credentials; they listen on
+127.0.0.1 unless ``RESYNC_HEALTH_ADDRESS`` says otherwise.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+from pydantic import Field
+
+from orchestrator.config import EnvironmentModel
+from orchestrator.errors import ConfigurationError
+
+_LOGGER = logging.getLogger(__name__)
+TEXT = "text/plain; charset=utf-8"
+
+
+class HealthSettings(EnvironmentModel):
+    """Where a process tells of its health."""
+
+    port: int | None = Field(default=None, ge=1, le=65_535, validation_alias="RESYNC_HEALTH_PORT")
+    """None: it tells nothing. Each process of one host needs a port of its own."""
+    address: str = Field(default="127.0.0.1", validation_alias="RESYNC_HEALTH_ADDRESS")
+
+
+class Beat:
+    """When something last gave a sign of life; the making of it counts as the first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._at = clock()
+
+    def mark(self) -> None:
+        """A sign of life, now."""
+        self._at = self._clock()
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the last one was."""
+        return self._clock() - self._at
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a path answers with."""
+
+    body: bytes
+    status: HTTPStatus = HTTPStatus.OK
+    content_type: str = TEXT
+
+
+def check_page(check: Callable[[], str | None]) -> Callable[[], Page]:
+    """A page that says ``ok``, or answers 503 with what ``check`` finds wrong."""
+
+    def page() -> Page:
+        wrong = check()
+        if wrong is None:
+            return Page(b"ok\n")
+        return Page(f"{wrong}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return page
+
+
+class HealthServer:
+    """Answers GET for each path of ``pages`` from threads of its own, until it is closed."""
+
+    def __init__(self, settings: HealthSettings, pages: Mapping[str, Callable[[], Page]]) -> None:
+        """Listen at once.
+
+        Raises ConfigurationError naming the variable when the address cannot be listened on.
+        """
+        try:
+            self._server = _Server((settings.address, settings.port or 0), _handler(pages))
+        except OSError as error:
+            raise ConfigurationError(_refusal(settings, error)) from None
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def start(cls, settings: HealthSettings, pages: Mapping[str, Callable[[], Page]]) -> Self | None:
+        """A server where a port is set, else none.
+
+        Raises ConfigurationError as the constructor does.
+        """
+        return None if settings.port is None else cls(settings, pages)
+
+    @property
+    def url(self) -> str:
+        """Its address, with the port that it really listens on."""
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # a caller that stays connected must not hold the process
+
+
+def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5.0
+        """Seconds that a caller may take to ask."""
+
+        def do_GET(self) -> None:
+            make = pages.get(self.path.partition("?")[0])
+            page = Page(b"not found\n", HTTPStatus.NOT_FOUND) if make is None else _made(make)
+            self.send_response(page.status)
+            self.send_header("Content-Type", page.content_type)
+            self.send_header("Content-Length", str(len(page.body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(page.body)
+
+        def version_string(self) -> str:
+            return "resync-troubleshoot"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
+            _LOGGER.debug("health_asked %s", format % args)
+
+    return Handler
+
+
+def _made(make: Callable[[], Page]) -> Page:
+    try:
+        return make()
+    except Exception:  # border: whatever goes wrong, the caller is told that this process is not well
+        _LOGGER.exception("health_failed")
+        return Page(b"the check itself failed; see the log\n", HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _refusal(settings: HealthSettings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"RESYNC_HEALTH_PORT: port {settings.port} of {settings.address} is in use; choose another"
+    return f"RESYNC_HEALTH_ADDRESS: cannot listen on {settings.address} port {settings.port} ({error.strerror})"
