@@ -194,6 +194,14 @@ def test_everything_waits_for_redis(services: dict[str, dict[str, Any]]) -> None
         assert services[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}, name
 
 
+def test_every_service_is_asked_for_its_health(services: dict[str, dict[str, Any]]) -> None:
+    """Each process of ours is asked on the port that it is told to listen on, Flower on its own."""
+    for name in set(services) - {"redis"}:
+        service = services[name]
+        port = "5555/healthcheck" if name == "flower" else f"{service['environment']['RESYNC_HEALTH_PORT']}/readyz"
+        assert f"'http://127.0.0.1:{port}'" in service["healthcheck"]["test"][-1], name
+
+
 def test_every_setting_is_documented() -> None:
     """docs/operations.md names every setting, under at least one of its names."""
     documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))

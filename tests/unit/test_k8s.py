@@ -103,6 +103,22 @@ def test_a_pod_is_confined(deployment: str) -> None:
     }
 
 
+@pytest.mark.parametrize("deployment", [*map(worker, queue_names()), "watcher", "flower"])
+def test_a_pod_is_probed_where_it_listens(deployment: str) -> None:
+    """Each probe asks a path that the process answers, on the port that it is told to listen on."""
+    (container,) = pod(deployment)["containers"]
+    (port,) = container["ports"]
+    (settings,) = (item["data"] for item in items("resync-troubleshoot") if item["kind"] == "ConfigMap")
+    if deployment == "flower":
+        paths = dict.fromkeys(("startupProbe", "livenessProbe", "readinessProbe"), "/healthcheck")
+    else:
+        assert str(port["containerPort"]) == settings["RESYNC_HEALTH_PORT"]
+        paths = {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+    assert {probe: container[probe]["httpGet"] for probe in paths} == {
+        probe: {"path": path, "port": port["name"]} for probe, path in paths.items()
+    }
+
+
 def test_a_secret_goes_only_where_it_is_used() -> None:
     """Besides the one with REDIS_URL, a pod is given only the secret of its own queue; no value stands in a file."""
     for deployment in named("Deployment"):

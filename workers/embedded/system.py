@@ -50,6 +50,8 @@ class System:
             # The index of the shipped runbooks goes where everything else goes.
             "XDG_CACHE_HOME": str(self.directory / "cache"),
         }
+        # One port for each process of a host: a single one for all of them would stop all but the first.
+        environ.pop("RESYNC_HEALTH_PORT", None)
         specs = [*worker_specs(layout, environ), *watcher_specs(layout, environ)]
         names = self._start(specs)
         watching = flower_specs(layout, environ)
