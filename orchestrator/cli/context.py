@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
+from orchestrator.cli.catalogue import Catalogue
 from orchestrator.cli.messages import Messages, language_of
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
@@ -94,6 +95,11 @@ class CliContext:
         """The texts in the terminal's language."""
         return Messages(language_of(self.environ))
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """The words of help and errors in the terminal's language."""
+        return Catalogue.of(language_of(self.environ))
+
     def settings(self, redis_url: str | None = None) -> Settings:
         """The settings from the environment; ``redis_url`` stands in for ``REDIS_URL``.
 
@@ -116,6 +122,10 @@ class CliContext:
     def say(self, line: str) -> None:
         """Write a line of words to standard error."""
         click.echo(line, err=True)
+
+    def tell(self, line: str) -> None:
+        """Write a line of English words to standard error, in the terminal's language when the catalogue has it."""
+        self.say(self.catalogue.translate(line))
 
     def display(self, view: RunView) -> Display:
         """The live view on a terminal that can show it, else plain lines."""

@@ -21,6 +21,7 @@ import click
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import INTERRUPTED
+from orchestrator.cli.help import HelpContext, speaking
 from orchestrator.cli.signals import Terminated, endings_raise
 from orchestrator.errors import ConfigurationError, TroubleshootError, WorkersNotInstalled
 
@@ -65,6 +66,8 @@ def _one_line_help(point: EntryPoint) -> str:
 class CommandGroup(click.Group):
     """The project's commands by name, loaded on demand."""
 
+    context_class = HelpContext
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """The client's commands first, then the installed ones by name."""
         return [*_OWN_COMMANDS, *sorted(set(_installed()) - set(_OWN_COMMANDS))]
@@ -74,7 +77,7 @@ class CommandGroup(click.Group):
         if cmd_name in _OWN_COMMANDS:
             module, _, attribute = _OWN_COMMANDS[cmd_name][0].partition(":")
             own: click.Command = getattr(import_module(module), attribute)
-            return own
+            return speaking(own)
         point = _installed().get(cmd_name)
         if point is None:
             return None
@@ -84,7 +87,7 @@ class CommandGroup(click.Group):
             raise _explain(cmd_name, error) from error
         if not isinstance(command, click.Command):
             raise ConfigurationError(f"entry point {point.value!r} is not a click command")
-        return command
+        return speaking(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands with their one-line help, without importing them."""
@@ -136,7 +139,7 @@ def run(args: Sequence[str], context: CliContext) -> int:
 
 
 def _fail(context: CliContext, args: Sequence[str], message: str, reason: str, exit_code: int) -> int:
-    context.say(context.text("error", message=message))
+    context.say(context.text("error", message=context.catalogue.translate(message)))
     if "--json" in args:
         context.print_json(json.dumps({"error": {"reason": reason, "message": message}}, ensure_ascii=False))
     return exit_code

@@ -1,10 +1,12 @@
 """What the command line says, in the languages its users speak; the terminal's locale decides which.
 
-Help texts and the wording of usage errors are English; everything that tells of a run is here.
+Everything that tells of a run is here, by key; help and errors, whose English stands where they are raised, are in
+the catalogue.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -143,16 +145,23 @@ TEXTS: dict[str, tuple[str, str, str]] = {
 }
 """Every text in English, Portuguese and Spanish, in that order."""
 
+_LANGUAGES = {"pt": Language.PT_BR, "es": Language.ES, "en": Language.EN}
 _COLUMN = {Language.EN: 0, Language.PT_BR: 1, Language.ES: 2}
 
 
 def language_of(environ: Mapping[str, str]) -> Language:
-    """The terminal's language: Portuguese or Spanish when the locale says so, else English."""
-    locale = next((environ[name] for name in _LOCALE_NAMES if environ.get(name)), "").lower()
-    if locale.startswith("pt"):
-        return Language.PT_BR
-    if locale.startswith("es"):
-        return Language.ES
+    """The terminal's language: Portuguese or Spanish when the locale says so, else English.
+
+    As GNU gettext chooses (its manual, "Locale Environment Variables" and "The LANGUAGE variable"): the first of
+    LC_ALL, LC_MESSAGES and LANG that is set is the locale; unless that is C or POSIX, the list LANGUAGE goes before it.
+    """
+    locale = next((environ[name] for name in _LOCALE_NAMES if environ.get(name)), "C")
+    if locale.partition(".")[0] in ("C", "POSIX"):
+        return Language.EN
+    for name in (environ.get("LANGUAGE") or locale).split(":"):
+        language = _LANGUAGES.get(re.split(r"[_.@-]", name)[0].lower())
+        if language is not None:
+            return language
     return Language.EN
 
 

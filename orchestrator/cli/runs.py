@@ -123,7 +123,9 @@ def cancel(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str
 
 
 @click.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many runs to show."
+)
 @json_option
 @redis_url_option
 @pass_context

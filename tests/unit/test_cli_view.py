@@ -249,10 +249,22 @@ def test_plain_lines_tell_the_whole_run() -> None:
         ({"LANG": "pt_PT.UTF-8", "LC_MESSAGES": "es_ES.UTF-8"}, Language.ES),
         ({"LANG": "es_ES.UTF-8", "LC_ALL": "C.UTF-8"}, Language.EN),
         ({"LC_ALL": "", "LANG": "pt_BR"}, Language.PT_BR),
+        ({"LANG": "pt-br"}, Language.PT_BR),
+        ({"LANG": "es@euro"}, Language.ES),
+        ({"LANG": "fr_FR.UTF-8"}, Language.EN),
+        ({"LANG": "et_EE.UTF-8"}, Language.EN),
+        ({"LANG": "ptx_XX.UTF-8"}, Language.EN),
+        ({"LANG": "en_US.UTF-8", "LANGUAGE": "pt_BR:en"}, Language.PT_BR),
+        ({"LC_ALL": "pt_BR.UTF-8", "LANGUAGE": "fr:es:pt"}, Language.ES),
+        ({"LANG": "pt_BR.UTF-8", "LANGUAGE": "fr"}, Language.EN),
+        ({"LANG": "pt_BR.UTF-8", "LANGUAGE": ""}, Language.PT_BR),
+        ({"LANG": "C", "LANGUAGE": "pt_BR"}, Language.EN),
+        ({"LC_ALL": "POSIX", "LANG": "pt_BR", "LANGUAGE": "pt_BR"}, Language.EN),
+        ({"LANGUAGE": "pt_BR"}, Language.EN),
     ],
 )
 def test_language_follows_the_locale(environ: dict[str, str], language: Language) -> None:
-    """LC_ALL wins over LC_MESSAGES, this over LANG; what is neither Portuguese nor Spanish is English."""
+    """As gettext has it: LC_ALL before LC_MESSAGES before LANG, the list LANGUAGE before all but C; else English."""
     assert language_of(environ) is language
 
 

@@ -1,4 +1,4 @@
-"""``bench``: overhead and throughput beside ``asyncio.gather`` and a plain chord, in one run."""
+"""``bench``: compare overhead and throughput with asyncio.gather and a plain chord."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
+from workers.cli.options import concurrency_option
 
 
 @click.command("bench")
 @click.option("--runs", type=click.IntRange(5, 1_000), default=30, show_default=True, help="Idle runs of each way.")
 @click.option("--queued", type=click.IntRange(10, 800), default=300, show_default=True, help="Runs queued at once.")
-@click.option("--concurrency", "-c", type=click.IntRange(1, 512), default=32, show_default=True)
+@concurrency_option
 @json_option
 @pass_context
 def command(context: CliContext, /, *, runs: int, queued: int, concurrency: int, as_json: bool) -> int:
@@ -26,7 +27,7 @@ def command(context: CliContext, /, *, runs: int, queued: int, concurrency: int,
     from workers.bench.bench import BenchOptions, run_bench  # noqa: PLC0415  # --help does without Celery
 
     options = BenchOptions(idle_runs=runs, queued_runs=queued, concurrency=concurrency)
-    figures = run_bench(context.environ, options, context.say)
+    figures = run_bench(context.environ, options, context.tell)
     click.echo(json.dumps(figures, indent=2) if as_json else _table(figures))
     return 0
 

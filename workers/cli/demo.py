@@ -66,7 +66,7 @@ def command(
     text = context.text
     environ = scenario_environ(context.environ)
     request = build_request(Settings.from_env(environ), case.question, {"jobs": jobs, **options})
-    with system(environ, redis_url=None, say=context.say) as parts:
+    with system(environ, redis_url=None, say=context.tell) as parts:
         layout = Layout(concurrency=CONCURRENCY, flower_port=free_port() if flower else None)
         with scenario_parts(case, parts.settings) as variables:
             parts.environ |= variables

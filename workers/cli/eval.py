@@ -34,7 +34,7 @@ def command(context: CliContext, /, *, llm: bool, numbers: tuple[int, ...], as_j
         if number not in SCENARIO_NUMBERS:
             raise ConfigurationError(f"--scenario: there is no scenario {number}; see resync-troubleshoot demo --list")
     scenarios = [get_scenario(number) for number in dict.fromkeys(numbers or SCENARIO_NUMBERS)]
-    with system(scenario_environ(context.environ), redis_url=None, say=context.say) as parts:
+    with system(scenario_environ(context.environ), redis_url=None, say=context.tell) as parts:
         environ = parts.environ | {"XDG_CACHE_HOME": str(parts.directory / "cache")}
         report = asyncio.run(_run(context, scenarios, environ, llm=llm))
     if as_json:
@@ -51,7 +51,7 @@ async def _run(
     if llm and synthesizer is None:
         raise ConfigurationError("--llm: LLM_MODEL is not set; name the model that is to be evaluated")
     try:
-        return await evaluate(scenarios, environ, synthesizer=synthesizer, say=context.say)
+        return await evaluate(scenarios, environ, synthesizer=synthesizer, say=context.tell)
     finally:
         if synthesizer is not None:
             await synthesizer.close()

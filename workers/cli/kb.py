@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from orchestrator.cli.catalogue import Catalogue
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.cli.view import clean
@@ -28,6 +29,12 @@ from workers.knowledge.query import build_query
 Result = TypeVar("Result")
 
 SEARCH_SECONDS = 10.0
+_PROGRESS = {
+    "indexed": "indexed {path} ({chunks} passages)",
+    "empty": "empty {path}",
+    "removed": "removed {path}",
+    "failed": "failed {path}: {error}",
+}
 
 path_option = click.option(
     "--path",
@@ -49,7 +56,7 @@ def _settings(context: CliContext, path: Path | None) -> KnowledgeSettings:
     return KnowledgeSettings.from_env(environ)
 
 
-@command.command()
+@command.command(short_help="Index a folder of documents.")
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @path_option
 @click.option("--runbooks/--no-runbooks", default=True, help="Put the shipped runbooks into the index as well (yes).")
@@ -67,6 +74,8 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
     if embeddings is not None:
         check_numpy()
     with KnowledgeIndex(settings.path) as store:
+        if store.renewed:
+            context.say(f"{store.renewed} passages of an older version analysed again")
         if runbooks:
             index_runbooks(store)
         report = index_folder(store, directory, on_progress=lambda progress: _say_progress(context, progress))
@@ -74,26 +83,28 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
     if as_json:
         click.echo(json.dumps({**asdict(report), "embedded": embedded, "path": str(settings.path)}, ensure_ascii=False))
     else:
-        click.echo(_report_line(report, embedded, settings.path))
+        click.echo(_report_line(context.catalogue, report, embedded, settings.path))
     return 1 if report.failed else 0
 
 
 def _say_progress(context: CliContext, progress: Progress) -> None:
     if progress.action == "unchanged":
         return
-    detail = f": {progress.error}" if progress.error else f" ({progress.chunks} passages)" if progress.chunks else ""
-    context.say(clean(f"[{progress.number}/{progress.total}] {progress.action} {progress.path}{detail}"))
+    told = context.catalogue(
+        _PROGRESS[progress.action], path=progress.path, chunks=progress.chunks, error=progress.error
+    )
+    context.say(clean(f"[{progress.number}/{progress.total}] {told}"))
 
 
-def _report_line(report: FolderReport, embedded: int, path: Path) -> str:
+def _report_line(text: Catalogue, report: FolderReport, embedded: int, path: Path) -> str:
     parts = [
-        f"{report.indexed} indexed ({report.chunks} passages)",
-        f"{report.unchanged} unchanged",
-        f"{report.removed} removed",
+        text("{count} indexed ({chunks} passages)", count=report.indexed, chunks=report.chunks),
+        text("{count} unchanged", count=report.unchanged),
+        text("{count} removed", count=report.removed),
     ]
-    parts += [f"{report.empty} without text"] if report.empty else []
-    parts += [f"{report.failed} failed"] if report.failed else []
-    parts += [f"{embedded} passages embedded"] if embedded else []
+    parts += [text("{count} without text", count=report.empty)] if report.empty else []
+    parts += [text("{count} failed", count=report.failed)] if report.failed else []
+    parts += [text("{count} passages embedded", count=embedded)] if embedded else []
     return f"{path}: {', '.join(parts)}"
 
 
@@ -106,39 +117,42 @@ async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: Emb
             vectors = await embeddings.embed_patiently([text for _, text in batch])
             pairs = zip(batch, vectors, strict=True)
             store.put_vectors(embeddings.model, [(chunk_id, pack(vector)) for (chunk_id, _), vector in pairs])
-            context.say(f"embedded {start + len(batch)}/{len(waiting)} passages")
+            done = start + len(batch)
+            context.say(context.catalogue("embedded {done}/{total} passages", done=done, total=len(waiting)))
         return len(waiting)
     finally:
         await embeddings.close()
 
 
-@command.command()
-@click.argument("text")
+@command.command(short_help="Search the knowledge base.")
+@click.argument("question", metavar="TEXT")
 @click.option("--limit", type=click.IntRange(1, 50), default=5, show_default=True, help="Passages to show.")
 @path_option
 @json_option
 @pass_context
-def search(context: CliContext, text: str, limit: int, path: Path | None, as_json: bool) -> None:
+def search(context: CliContext, question: str, limit: int, path: Path | None, as_json: bool) -> None:
     """Search the knowledge base as the source rag_search does."""
-    query = build_query(text)
+    query = build_query(question)
     result = _ask(context, path, lambda base: base.search(query, limit=limit, timeout_seconds=SEARCH_SECONDS))
     if as_json:
         click.echo(json.dumps(asdict(result), ensure_ascii=False))
         return
+    text = context.catalogue
     for note in result.notes:
         context.say(note)
     if not result.hits:
-        context.say("nothing found")
+        context.say(text("nothing found"))
     for number, hit in enumerate(result.hits, start=1):
-        click.echo(clean(_hit_text(number, hit)))
+        click.echo(clean(_hit_text(text, number, hit)))
 
 
-def _hit_text(number: int, hit: Hit) -> str:
+def _hit_text(text: Catalogue, number: int, hit: Hit) -> str:
     indented = "\n".join(f"    {line}" if line else "" for line in hit.text.splitlines())
-    return f"{number}. {hit.title}\n    {hit.where}  score {hit.score:g}\n\n{indented}\n"
+    score = text("score {score}", score=f"{hit.score:g}")
+    return f"{number}. {hit.title}\n    {hit.where}  {score}\n\n{indented}\n"
 
 
-@command.command()
+@command.command(short_help="Say how much it holds.")
 @path_option
 @json_option
 @pass_context
@@ -148,17 +162,18 @@ def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
         return
-    languages = ", ".join(f"{name} {count}" for name, count in found.languages.items()) or "none"
+    text = context.catalogue
+    languages = ", ".join(f"{name} {count}" for name, count in found.languages.items()) or text("none")
     rows: Sequence[tuple[str, object]] = (
         ("backend", found.backend),
         ("where", found.where),
         ("documents", f"{found.documents} ({languages})"),
         ("passages", found.passages),
         ("embedded", found.embedded),
-        ("updated", found.updated_at or "never"),
+        ("updated", found.updated_at or text("never")),
     )
     for name, value in rows:
-        click.echo(f"{name:<10} {value}")
+        click.echo(f"{text(name):<10} {value}")
 
 
 def _ask(context: CliContext, path: Path | None, question: Callable[[KnowledgeBase], Awaitable[Result]]) -> Result:

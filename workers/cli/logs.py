@@ -64,7 +64,7 @@ def command() -> None:
     """What is remembered of earlier runs: feed it from logs, or show it."""
 
 
-@command.command()
+@command.command(short_help="Remember a job log, or JSON lines.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--job", metavar="JOB", help="The job; needed when the log does not name it.")
 @_instance_option
@@ -106,7 +106,7 @@ def ingest(context: CliContext, file: str, job: str | None, instance: str | None
     )
 
 
-@command.command()
+@command.command(short_help="Show what is remembered of a job.")
 @click.argument("job")
 @_instance_option
 @json_option

@@ -75,7 +75,7 @@ def command(
     )
     try:
         with (
-            system(context.environ, redis_url=given, say=context.say) as parts,
+            system(context.environ, redis_url=given, say=context.tell) as parts,
             _counterparts(parts, scenario if demo_data else None),
         ):
             names = parts.start(layout)

@@ -1,0 +1,264 @@
+"""``--help`` and errors in the terminal's language: every command and option has its text in all three."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from string import Formatter
+
+import click
+import pytest
+
+from orchestrator.cli import catalogue, main
+from orchestrator.cli.catalogue import Catalogue, all_words
+from orchestrator.cli.click_words import CLICK_WORDS
+from orchestrator.cli.context import CliContext
+from orchestrator.cli.error_words import ERROR_WORDS
+from orchestrator.cli.help_words import HELP_WORDS
+from orchestrator.cli.main import cli as program
+from orchestrator.cli.main import run
+from orchestrator.models import Language
+from workers.cli import words as worker_words
+
+LOCALES = {Language.EN: "en_US.UTF-8", Language.PT_BR: "pt_BR.UTF-8", Language.ES: "es_ES.UTF-8"}
+NAMES = re.compile(r"--[a-z-]+|\b[A-Z]{2,}[A-Z_0-9]+\b|\b\d+(?:\.\d+)?\b")
+"""What stands in a text as it is in every language: options, placeholders, variables, numbers."""
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*args: str, **environ: str) -> Result:
+        code = run(args, CliContext(environ))
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+def commands() -> dict[tuple[str, ...], click.Command]:
+    """Every command of the program by its words, groups and the program itself included."""
+    found: dict[tuple[str, ...], click.Command] = {}
+
+    def visit(words: tuple[str, ...], command: click.Command) -> None:
+        found[words] = command
+        if isinstance(command, click.Group):
+            context = click.Context(command, info_name=words[-1] if words else None)
+            for name in command.list_commands(context):
+                part = command.get_command(context, name)
+                assert part is not None
+                visit((*words, name), part)
+
+    visit((), program)
+    return found
+
+
+COMMANDS = commands()
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Every text of every page of help, and where it stands."""
+    for words, command in COMMANDS.items():
+        where = " ".join(words) or "(program)"
+        assert command.help, where
+        for part in command.help.split("\n\n"):
+            yield where, " ".join(part.split())
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{where} {parameter.opts[0]} has no help"
+                yield f"{where} {parameter.opts[0]}", parameter.help
+        if len(words) == 1:
+            yield f"{where}, in the list", summary(words[0])
+        elif words:
+            assert command.short_help, f"{where} has no short_help: click would cut its help"
+            yield f"{where}, in the list", command.short_help
+
+
+def summary(name: str) -> str:
+    own = main._OWN_COMMANDS.get(name)
+    return main._one_line_help(main._installed()[name]) if own is None else own[1]
+
+
+TEXTS = list(texts())
+
+
+def test_every_command_and_option_has_a_text_in_every_language() -> None:
+    """A new command or option, or a changed English text, cannot be left without its Portuguese and Spanish."""
+    words = all_words()
+    assert len(COMMANDS) > 18
+    assert [(where, text) for where, text in TEXTS if text not in words] == []
+
+
+def test_no_help_text_is_left_over() -> None:
+    """A text that no command uses any more does not stay in the catalogue."""
+    used = {text for _, text in TEXTS}
+    assert (set(HELP_WORDS) | set(worker_words._HELP)) - used == set()
+
+
+@pytest.mark.parametrize("words", [CLICK_WORDS, HELP_WORDS, ERROR_WORDS, worker_words.WORDS])
+def test_translations_keep_fields_and_names(words: dict[str, tuple[str, str]]) -> None:
+    """A translation has the fields of its English text, and the same options, placeholders and numbers."""
+    for english, translations in words.items():
+        for text in translations:
+            assert _fields(text) == _fields(english), english
+            if english not in ("COMMAND", "[OPTIONS]"):  # these two are words
+                assert sorted(NAMES.findall(text)) == sorted(NAMES.findall(english)), english
+
+
+def _fields(text: str) -> list[str]:
+    return sorted(name for _, name, *_ in Formatter().parse(text) if name is not None)
+
+
+def test_packages_do_not_contradict_each_other() -> None:
+    """No English text has one translation in the client and another in the workers' commands."""
+    both = (CLICK_WORDS | HELP_WORDS | ERROR_WORDS).keys() & worker_words.WORDS.keys()
+    assert both == set()
+
+
+@pytest.mark.parametrize("language", list(LOCALES))
+@pytest.mark.parametrize("words", list(COMMANDS), ids=" ".join)
+def test_help_is_in_the_language_of_the_locale(cli: Cli, words: tuple[str, ...], language: Language) -> None:
+    """Every page, its headings and what click adds included, is in one language; the names of options are the same."""
+    result = cli(*words, "--help", LANG=LOCALES[language])
+    assert result.code == 0
+    page = " ".join(result.out.split())
+    usage, options, help_text = {
+        Language.EN: ("Usage: ", "Options:", "Show this message and exit."),
+        Language.PT_BR: ("Uso: ", "Opções:", "Mostra esta ajuda e termina."),
+        Language.ES: ("Uso: ", "Opciones:", "Muestra esta ayuda y termina."),
+    }[language]
+    assert page.startswith(usage)
+    assert options in page
+    assert help_text in page
+    text = Catalogue.of(language)
+    where = " ".join(words) or "(program)"
+    for place, english in TEXTS:
+        if place == where or place.startswith(f"{where} --"):
+            assert text(english) in page, english
+    for parameter in COMMANDS[words].params:
+        if isinstance(parameter, click.Option):
+            assert all(name in page for name in parameter.opts)
+
+
+def test_defaults_are_told_in_the_language(cli: Cli) -> None:
+    """What click appends to an option, its default and its range, is translated as well."""
+    assert "[padrão: 3.0; 0.2<=x<=60]" in " ".join(cli("doctor", "--help", LANG="pt_BR").out.split())
+    assert "[por omisión: 20; 1<=x<=1000]" in " ".join(cli("list", "--help", LANG="es").out.split())
+
+
+@pytest.mark.parametrize(
+    ("args", "english", "portuguese", "spanish"),
+    [
+        ("submit", "Missing argument 'MESSAGE'.", "falta o argumento 'MESSAGE'.", "falta el argumento 'MESSAGE'."),
+        ("submti", "No such command 'submti'", "não existe o comando 'submti'", "no existe el comando 'submti'"),
+        ("list --limits 3", "No such option '--limits'. Did you mean", "não existe a opção '--limits'.", "¿Quizá"),
+        ("submit x --jop y", "Did you mean one of: '--job'", "(Seria uma destas: '--job'", "(¿Quizá una de estas: "),
+        ("submit --job", "requires an argument", "a opção '--job' pede um valor", "'--job' pide un valor"),
+        ("list --json=1", "does not take a value", "a opção '--json' não leva valor", "'--json' no lleva valor"),
+        ("list more", "Got unexpected extra argument (more)", "argumento a mais (more)", "argumento de más (more)"),
+        ("list more 2", "Got unexpected extra arguments", "argumentos a mais (more 2)", "argumentos de más (more 2)"),
+        ("list --limit x", "'x' is not a valid integer range", "'--limit': 'x' não é", "'--limit': 'x' no es"),
+        ("submit x --reserve x", "'x' is not a valid float", "'--reserve': 'x' não é um número", "no es un número"),
+        ("doctor --timeout x", "is not a valid float range", "'x' não é um número", "'x' no es un número"),
+        ("demo --scenario x", "'x' is not a valid integer.", "'x' não é um número inteiro", "un número entero"),
+        ("list --limit 0", "0 is not in the range", "valor inválido para '--limit': 0 está fora", "valor no válido"),
+        ("worker a --pool x", "'x' is not one of", "valor inválido para '--pool': 'x' não é um de", "no es uno de"),
+        ("kb index /nowhere", "Directory '/nowhere' does not exist", "o diretório '/nowhere' não existe", "no existe"),
+        ("kb index /etc/passwd", "Directory '/etc/passwd' is a file", "é um arquivo, não um", "es un archivo, no un"),
+        ("logs ingest /nowhere", "File '/nowhere' does not exist", "o arquivo '/nowhere' não existe", "no existe"),
+        ("logs ingest /", "File '/' is a directory", "'/' é um diretório, não um arquivo", "'/' es un directorio"),
+        (
+            "submit x --job ../x",
+            "is not a TWS job name",
+            "'../x' não é um nome de job do TWS",
+            "no es un nombre de job",
+        ),
+        ("submit x --node-timeout -1", "must be greater than 0", "-1.0 não é aceito: deve ser maior", "no se acepta"),
+        ("submit x --rag-limit 0", "greater than or equal to 1", "0 não é aceito: deve ser pelo menos 1", "al menos 1"),
+        ("submit x --total-timeout nan", "a finite number", "deve ser um número finito", "debe ser un número finito"),
+        ("submit x --total-timeout 4", "must be less than", "(5) deve ser menor que", "(5) debe ser menor que"),
+        ("submit x --reserve 10", "must be less than", "(10) deve ser menor que", "(10) debe ser menor que"),
+        ("submit x --language fr", "'en' or 'es'", "'fr' não é aceito: deve ser 'pt-BR', 'en' ou 'es'", "'en' o 'es'"),
+        ("submit x --disable y", "no source is named", "nenhuma fonte se chama 'y'", "ninguna fuente se llama 'y'"),
+        ("submit x --run-id a", "must be 8 to 64 letters", "'a' deve ter de 8 a 64 letras", "'a' debe tener de 8 a 64"),
+        (
+            "submit x --redis-url http://x",
+            "must start with",
+            "deve começar com redis:// ou",
+            "debe empezar por redis://",
+        ),
+        ("get nope", "is no run id", "'nope' não é o id de uma execução", "'nope' no es el id de una ejecución"),
+        ("worker", "name at least one queue", "diga ao menos uma fila", "diga al menos una cola"),
+        ("worker metric", "no queue is named 'metric'", "nenhuma fila se chama 'metric'", "ninguna cola se llama"),
+        ("worker a --all", "not both", "não os dois", "no ambos"),
+        ("worker metrics --name a@b", "may hold neither", "'a@b' não pode conter", "'a@b' no puede contener"),
+        ("up --worker metrics=x", "expected QUEUE=N", "esperado QUEUE=N com N de 0 a 64", "se espera QUEUE=N con N"),
+        ("up --demo-data --redis-url redis://h", "made-up history", "precisa do Redis embutido", "Redis integrado"),
+        ("demo --scenario 99", "there is no scenario 99", "não há cenário 99", "no hay escenario 99"),
+        ("doctor --only x", "no check is named 'x'", "nenhuma verificação se chama 'x'", "ninguna comprobación"),
+        (
+            "kb index /",
+            "RESYNC_KNOWLEDGE_PATH is not set",
+            "RESYNC_KNOWLEDGE_PATH não está definida",
+            "no está definida",
+        ),
+        ("kb search x --path /no", "is not a file", "/no não é um arquivo; crie-o com:", "/no no es un archivo"),
+    ],
+)
+def test_errors_are_in_the_language_of_the_locale(
+    cli: Cli, args: str, english: str, portuguese: str, spanish: str
+) -> None:
+    """A wrong command line is told of on one line in the terminal's language, click's words included."""
+    for locale, words in (("C", english), ("pt_BR.UTF-8", portuguese), ("es_MX.UTF-8", spanish)):
+        result = cli(*args.split(), LC_ALL=locale)
+        assert words in result.err
+        assert len(result.err.splitlines()) == 1
+        assert result.code in (2, 7)
+
+
+@pytest.mark.parametrize("args", ["get nope", "list --limit 0", "submit", "demo --scenario 99", "submit x --job ../x"])
+def test_json_does_not_follow_the_locale(cli: Cli, args: str) -> None:
+    """An error as JSON is the same in every locale, for programs."""
+    shown = {cli(*args.split(), "--json", LANG=locale).out for locale in ("C", "pt_BR", "es")}
+    (only,) = shown
+    assert json.loads(only)["error"]["message"]
+
+
+def test_page_for_no_command_is_in_the_language(cli: Cli) -> None:
+    """The help that stands in for a missing command follows the locale too."""
+    assert cli(LANG="pt_BR").err.startswith("Uso: resync-troubleshoot [OPÇÕES] COMANDO")
+    assert cli("logs", LANG="es_AR").err.startswith("Uso: resync-troubleshoot logs [OPCIONES] COMANDO")
+
+
+def test_installed_command_brings_its_own_words(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site's command is in the words that its package registers; one that cannot be loaded leaves it in English."""
+    points = [EntryPoint("site", "orchestrator.testing:NoSuchThing", catalogue.WORDS_GROUP)]
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: points)
+    site = click.Command("site", help="A site's own.", params=[click.Option(["--here"], help="Where it is.")])
+    monkeypatch.setattr(program, "get_command", lambda context, name: main.speaking(site))
+    monkeypatch.setattr(EntryPoint, "load", lambda self: {"A site's own.": ("Do site.", "Del sitio.")})
+    page = cli("site", "--help", LANG="pt").out
+    assert "Do site." in page
+    assert "--here TEXT  Where it is." in page
+
+    def fail(self: EntryPoint) -> object:
+        raise ImportError("half installed")
+
+    monkeypatch.setattr(EntryPoint, "load", fail)
+    page = cli("site", "--help", LANG="pt").out
+    assert "A site's own." in page
+    assert page.startswith("Uso:")
