@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from orchestrator.diagnosis import redact_commands as commands
 from orchestrator.diagnosis import redact_patterns as patterns
 
 MARK = "[REDACTED]"
@@ -40,6 +41,8 @@ def redact(text: str, *, personal: bool = False) -> str:
 
 
 def _pass(text: str) -> str:
+    if "\x1b" in text:
+        text = patterns.TERMINAL.sub("", text)
     for probes, pattern, replacement in _RULES:
         if not probes or any(probe in text for probe in probes):
             text = pattern.sub(replacement, text)
@@ -47,10 +50,10 @@ def _pass(text: str) -> str:
         text = patterns.YAML_BLOCK.sub(rf"\g<head>\g<indent>{MARK}", text)
     if "</" in text:
         text = patterns.XML_ELEMENT.sub(rf"\g<head>{MARK}", text)
-    text = _key_values(text)
-    lowered = text.lower()
-    if any(word in lowered for word in patterns.COMMAND_PROBES):
-        text = _commands(text)
+    if "&lt;/" in text:
+        text = patterns.ESCAPED_XML.sub(rf"\g<head>{MARK}", text)
+    text = _key_values(_next_lines(text))
+    text = _commands(text)
     return patterns.LONG_RUN.sub(_random_run, text)
 
 
@@ -126,6 +129,23 @@ def _key_values(text: str) -> str:
     return "".join((*out, text[done:])) if out else text
 
 
+def _next_lines(text: str) -> str:
+    """Values on the line after their key's: only pairs of lines whose first one ends like a key are read closely."""
+    out: list[str] = []
+    done = 0
+    for hint in patterns.NEXT_LINE_HINT.finditer(text):
+        start, end = text.rfind("\n", 0, hint.start()) + 1, text.find("\n", hint.end())
+        pair = text[start : end if end >= 0 else len(text)]
+        if start < done or not any(word in pair.lower() for word in patterns.SECRET_PROBES):
+            continue
+        changed = patterns.CONTINUED.sub(rf"\g<head>{MARK}", pair)
+        changed = patterns.NEXT_LINE.sub(_if_password_like, changed)
+        if changed != pair:
+            out += (text[done:start], changed)
+            done = start + len(pair)
+    return "".join((*out, text[done:])) if out else text
+
+
 def _suspect_lines(text: str) -> list[tuple[int, int]]:
     lowered = text.lower()
     if len(lowered) != len(text):  # a few letters grow when lowered: positions would not fit
@@ -161,7 +181,7 @@ def _keep_harmless(match: re.Match[str]) -> str:
             return match[0]
         return f"{head}{quote[0]}{MARK}{quote[0] if closed else ''}"
     core, tail = _without_unmatched_closers(value)
-    if patterns.COUNT.search(head) is not None and core.isdigit() and len(core) <= 3:
+    if patterns.COUNT.search(head) is not None and re.fullmatch(r"\d{1,3}(?:/\d{1,3})?", core) is not None:
         return match[0]
     if not core or _is_harmless(core) or _is_directory(head, core):
         return match[0]
@@ -190,27 +210,33 @@ def _if_password_like(match: re.Match[str]) -> str:
         return f"{match['head']}{value[0]}{MARK}{value[0]}"
     special = re.search(r"[!@#$%^&*+?]", value) is not None and re.search(r"[A-Za-z0-9]", value) is not None
     mixed = len(value) >= 6 and re.search(r"[a-z]", value) is not None and re.search(r"\d", value) is not None
-    if _is_harmless(value) or value.startswith(MARK) or not (special or mixed):
+    long = re.fullmatch(r"(?=[A-Z]*\d[A-Z]*\d)[A-Z0-9]{16,}", value) is not None  # longer than a host's names
+    if _is_harmless(value) or value.startswith(MARK) or not (special or mixed or long):
         return match[0]
     return f"{match['head']}{MARK}"
 
 
 def _commands(text: str) -> str:
     """Passwords given to programs; line by line where only the program tells what ``-p`` means."""
-    for pattern in patterns.COMMAND_SECRETS:
-        text = pattern.sub(rf"\g<head>{MARK}", text)
+    lowered = text.lower()
+    for words, pattern in commands.COMMAND_SECRETS:
+        if any(word in lowered for word in words):
+            text = pattern.sub(rf"\g<head>{MARK}", text)
+    for words, pattern in commands.LIKELY_SECRETS:
+        if any(word in lowered for word in words):
+            text = pattern.sub(_if_password_like, text)
     return "".join(_short_flags(line) for line in text.splitlines(keepends=True)) if " -" in text else text
 
 
 def _short_flags(line: str) -> str:
-    line = patterns.GLUED_PASSWORD.sub(rf"\g<head>{MARK}", line)
-    if patterns.SHORT_PASSWORD_FLAG.search(line) is None:
+    line = commands.GLUED_PASSWORD.sub(rf"\g<head>{MARK}", line)
+    if commands.SHORT_PASSWORD_FLAG.search(line) is None:
         return line
-    if patterns.PASSWORD_PROGRAM.search(line) is not None:
-        return patterns.SHORT_PASSWORD_FLAG.sub(rf"\g<head>{MARK}", line)
-    if patterns.HARMLESS_PROGRAM.search(line) is not None:
+    if commands.PASSWORD_PROGRAM.search(line) is not None:
+        return commands.SHORT_PASSWORD_FLAG.sub(rf"\g<head>{MARK}", line)
+    if commands.HARMLESS_PROGRAM.search(line) is not None:
         return line
-    return patterns.BARE_P_FLAG.sub(rf"\g<head>{MARK}", line)
+    return commands.BARE_P_FLAG.sub(rf"\g<head>{MARK}", line)
 
 
 def _random_run(match: re.Match[str]) -> str:

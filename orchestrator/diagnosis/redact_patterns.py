@@ -11,6 +11,11 @@ _I = re.IGNORECASE
 _M = re.MULTILINE
 _IM = _I | _M
 
+# Colours and cursor movements of a terminal (ECMA-48): they would stand between a key and its value.
+TERMINAL = re.compile(
+    r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,1000}(?:\x07|\x1b\\)|[PX^_][^\x1b]{0,1000}\x1b\\|[@-Z\\-~])"
+)
+
 # Whole keys, headers and blocks -------------------------------------------------------------------------------------
 
 # Up to the END line when it is there; a block cut in the middle ends with its base64 text.
@@ -70,30 +75,48 @@ WEBHOOK = re.compile(r"(?P<head>hooks\.slack\.com/services/|webhook\.office\.com
 SECRET_PROBES = (
     "pass", "pwd", "pw", "psw", "senha", "contrase", "clave", "secret", "segredo", "token", "key", "chave", "llave",
     "credenc", "credential", "palavra", "sig", "_auth", "pin", "frase",
+    "código", "codigo",
 )  # fmt: skip
 """Cheap words one of which (lower-case) is in every line that the patterns of keys can match."""
 
 # The key is searched for its last word only: no prefix has to be scanned, so the search stays linear.
-_LONG = (
+LONG_KEY = (
     r"passwords?|passwd|passwort|passw|passcode|passphrase|pswd|senhas?|contrase(?:ñ|n|n\u0303|Ã±)as?|clave"
-    r"|palavra[ _-]passe|secrets?|segredos?|(?<!unexpected )token|credentials?|credenciais|credencial|credenciales"
-    r"|(?:api|access|account|private|secret|encryption|encrypt|shared|sharedaccess|signing|master|ssh|subscription|"
+    r"|palavra[ _-]passe|secrets?|segredos?|(?<!unexpected )(?<!invalid )token"
+    r"|credentials?|credenciais|credencial|credenciales"
+    r"|(?:ssh|ftp|sftp|db|sql|ora|pg|mq|ldap|smtp|mail|http|proxy|jdbc|usr|user|admin|root|app|bind|key|store|trust|svc)"
+    r"(?:pass|pwd|psw|pw)"
+    r"|(?:api|access|account|private|secret|encryption|encrypt|shared|sharedaccess|signing|master|ssh|hmac|subscription|"
     r"license|auth|client|storage|app|crypto|session|webhook)[ _.-]?(?:key|chave)"
-    r"|(?:chave|llave)[ _.-](?:de[ _.-])?(?:api|acesso|acceso|privada|secreta|criptografia|cifrado)"
+    r"|(?:chave|llave|token|clave|senha|c[oó]digo)[ _.-]?(?:de[ _.-]?)?"
+    r"(?:api|acesso|acceso|seguran[cç]a|seguridad|autentica[cç][aã]o|autenticaci[oó]n|privada|secreta|criptografia|cifrado)"
     r"|sharedaccesssignature|x-amz-(?:signature|credential|security-token)|connection[ _-]?string[ _-]?password"
 )
 _SHORT = r"pass|pwd|pw|pin|sig|_auth|psw"
 _CAMEL = r"(?-i:(?<=[a-z0-9])(?:Pass|Pwd|Pw|Sig|Pin))"
-_KEY = rf"(?:(?:{_LONG})|(?<![A-Za-z])(?:{_SHORT})|{_CAMEL})"
+KEY = rf"(?:(?:{LONG_KEY})|(?<![A-Za-z])(?:{_SHORT})|{_CAMEL})"
 # db_password_prod=, passwordHash:, senha2=
 _SUFFIX = (
     r"(?:\d{1,3}|hash|value|text|enc(?:rypted|oded)?|plain|[_.-](?:hash|value|enc|prod|dev|test|old|new|\d{1,3}))?"
 )
-_SUFFIX_BEFORE_EQUALS = r"(?:\d{1,3}|hash|value|text|enc(?:rypted|oded)?|plain|[_.-][\w.-]{1,30})?"
-_OF = r"(?:[ \t]{1,4}(?:do|da|de|del|of|for|para|to|no|na|en)[ \t]{1,4}[^\s:=]{1,40}(?:[ \t]{1,4}[\w.@#/-]{1,40})?)?"
+# password_age=90 and password_file=/x tell about a password.
+_ABOUT = (
+    r"(?:age|length|len|min|max|days?|policy|expir\w{0,6}|file|path|dir|type|count|retries|attempts|lifetime|history)"
+)
+_SUFFIX_BEFORE_EQUALS = (
+    rf"(?:\d{{1,3}}|hash|value|text|enc(?:rypted|oded)?|plain|[_.-](?!{_ABOUT}(?![A-Za-z]))[\w.-]{{1,30}})?"
+)
+_WHICH = (
+    r"(?:[ \t]{1,4}(?:tempor\w{2,5}|provis\w{3,5}|nova|novo|atual|actual|antiga|inicial|padr[aã]o"
+    r"|new|old|current|default|gerad[oa]|generated|recebid[oa]))?"
+)
+_OF = (
+    _WHICH
+    + r"(?:[ \t]{1,4}(?:do|da|de|del|of|for|para|to|no|na|en)[ \t]{1,4}[^\s:=]{1,40}(?:[ \t]{1,4}[\w.@#/-]{1,40})?)?"
+)
 
 SECRET_KEY = re.compile(
-    rf"(?:{_KEY}{_SUFFIX}$|^(?:proxy[_-])?authorization$|^(?:set[_-])?cookies?$|^x-(?:api-key|auth-token)$|[_-]apikey$)",
+    rf"(?:{KEY}{_SUFFIX}$|^(?:proxy[_-])?authorization$|^(?:set[_-])?cookies?$|^x-(?:api-key|auth-token)$|[_-]apikey$)",
     _I,
 )
 
@@ -109,15 +132,18 @@ _PLAIN = (
 _VALUE = rf"(?P<value>{_ESCAPED}|{_DQ}|{_SQ}|{_PLAIN})"
 OPENING_QUOTE = re.compile(r"\\{0,8}[\"']")
 
-_BEFORE_SEPARATOR = r"[ \t]*(?:\\{0,8}[\"'])?\]?[ \t]*"
+# Text within JSON, XML or a URL has its quotes and separators written out: &quot; \u0022 %22, %3D and %3A.
+_WRITTEN_QUOTE = r"(?:&quot;|&#3[49];|\\{1,8}u002[27]|%2[27])"
+# "SENHA DO USUARIO X .....:" is how reports line up their columns.
+_BEFORE_SEPARATOR = rf"[ \t]*(?:\.{{2,60}}[ \t]*)?(?:\\{{0,8}}[\"']|{_WRITTEN_QUOTE})?\]?[ \t]*"
 KEY_VALUE = re.compile(
-    rf"(?P<head>{_KEY}(?:{_SUFFIX_BEFORE_EQUALS}{_BEFORE_SEPARATOR}(?:=>|:=|={{1,3}})"
-    rf"|{_SUFFIX}{_OF}{_BEFORE_SEPARATOR}(?:=|:(?!//)))[ \t]*)(?!\()" + _VALUE,
+    rf"(?P<head>{KEY}(?:{_SUFFIX_BEFORE_EQUALS}{_BEFORE_SEPARATOR}(?:=>|:=|={{1,3}}|%3D)"
+    rf"|{_SUFFIX}{_OF}{_BEFORE_SEPARATOR}(?:=|:(?!//)|%3A|\\{{1,8}}u003[ad]))[ \t]*{_WRITTEN_QUOTE}?)(?!\()" + _VALUE,
     _I,
 )
 # PASSWORD(x), PASSWORD=(old,new), password('x'); "a parameter not passed (CALL with ...)" is prose.
 KEY_PAREN = re.compile(
-    rf"(?P<head>{_KEY}{_SUFFIX}(?:[ \t]*=[ \t]*)?\([ \t]*)"
+    rf"(?P<head>{KEY}{_SUFFIX}(?:[ \t]*=[ \t]*)?\([ \t]*)"
     rf"(?P<value>{_DQ}|{_SQ}|[^)\s\"']{{1,200}}+(?:[ \t]{{1,4}}[^)\s\"']{{1,200}}+)?(?=[ \t]{{0,4}}\)))",
     _I,
 )
@@ -126,31 +152,41 @@ PASSPHRASE = re.compile(
     rf"(?P<value>{_DQ}|{_SQ}|[^\s\"',;][^\r\n\"',;]{{0,400}})",
     _I,
 )
+# A prompt whose answer stands alone on the next line, and an assignment that goes on there.
+NEXT_LINE = re.compile(
+    rf"(?P<head>{KEY}{_SUFFIX}{_OF}[ \t]*[:=][ \t]*\r?\n[ \t]*)(?P<value>[^\s\"',;:=()<>]{{4,200}})(?=[ \t]*\r?$)", _IM
+)
+CONTINUED = re.compile(
+    rf"(?P<head>{KEY}{_SUFFIX}[ \t]*[:=][ \t]*(?:\\[ \t]*\r?\n|,?[ \t]*\r?\n//)[ \t]{{1,40}})"
+    r"(?P<value>[^\s]{1,400})",
+    _I,
+)
+NEXT_LINE_HINT = re.compile(r"[:=][ \t]{0,8}[,\\]?[ \t]{0,8}\r?\n")
 YAML_HINT = re.compile(r":[ \t]{0,8}[|>][-+]?[ \t]{0,8}\r?\n")
 YAML_BLOCK = re.compile(
-    rf"(?P<head>{_KEY}{_SUFFIX}[ \t]*:[ \t]*[|>][-+]?[ \t]*\r?\n)(?P<indent>[ \t]{{1,40}})[^\r\n]++"
+    rf"(?P<head>{KEY}{_SUFFIX}[ \t]*:[ \t]*[|>][-+]?[ \t]*\r?\n)(?P<indent>[ \t]{{1,40}})[^\r\n]++"
     r"(?>(?:\r?\n(?P=indent)[^\r\n]++)*)",
     _I,
 )
 # <property name="password" value="x"/>, <entry key="senha">x</entry>
 NAMED_VALUE = re.compile(
-    rf"(?P<head>\b(?:name|key|id)=[\"'][\w.-]{{0,60}}?{_KEY}{_SUFFIX}[\"']"
+    rf"(?P<head>\b(?:name|key|id)=[\"'][\w.-]{{0,60}}?{KEY}{_SUFFIX}[\"']"
     r"(?:[ \t]{1,8}type=[\"'][\w.-]{1,40}[\"'])?(?:[ \t]{1,8}(?:value|content)=[\"']"
     r"|[ \t]{0,8}>[ \t]{0,8}(?:<value>)?))"
     r"[^\"'<\r\n]{1,2000}",
     _I,
 )
-XML_ELEMENT = re.compile(
-    rf"(?P<head><[\w:.-]{{0,60}}?{_KEY}{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>)[^<]{{1,2000}}(?=</)", _I
-)
+XML_ELEMENT = re.compile(rf"(?P<head><[\w:.-]{{0,60}}?{KEY}{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>)[^<]{{1,2000}}(?=</)", _I)
+ESCAPED_XML = re.compile(rf"(?P<head>&lt;[\w:.-]{{0,60}}?{KEY}{_SUFFIX}&gt;)(?:(?!&lt;)[^\r\n]){{1,2000}}(?=&lt;/)", _I)
 # "the password is x", "a senha do banco é x", "la contraseña es x"
 SPOKEN = re.compile(
-    rf"(?P<head>(?:{_LONG}){_OF}[ \t]{{1,4}}(?:is|é|eh|es|era|=)[ \t]{{1,4}}:?[ \t]{{0,4}})" + _VALUE,
+    rf"(?P<head>(?:{LONG_KEY}){_OF}[ \t]{{1,4}}(?:is|é|eh|es|era|=)[ \t]{{1,4}}:?[ \t]{{0,4}})" + _VALUE,
     _I,
 )
 # netrc, composer user definitions, and prose without a separator; taken only when the word looks like a password.
 KEY_SPACE_VALUE = re.compile(
-    r"(?P<head>(?<![\w.-])(?:password|passwd|pass|pwd|senha|contraseña|clave|(?<!unexpected )token|secret)[ \t]{1,8})"
+    r"(?P<head>(?:(?<![\w.-])(?:password|passwd|pass|pwd|senha|contraseña|clave|(?<!unexpected )token|secret)"
+    r"|[A-Za-z]_(?:password|passwd|pass|pwd|senha|token|secret|(?:access|api|secret|account)_key))[ \t]{1,8})"
     r"(?P<value>\"[^\"\r\n]{1,200}\"|'[^'\r\n]{1,200}'|[^\s\"',;:=()<>]{4,200})",
     _I,
 )
@@ -166,6 +202,8 @@ HARMLESS = frozenset(
     [redacted] true false null none nil yes no sim não nao nenhum nenhuma empty vazia vacío unset undefined required
     optional missing expired invalid incorrect wrong rejected denied failed failure changed reset locked unknown
     accepted valid ok error obrigatória obrigatório inválida invalida inválido incorreta incorreto expirada expirado
+    user users usuario usuário module campo field informe digite preencha
+    expected esperado esperada found near
     errada errado vencida alterada bloqueada ausente caducada incorrecta incorrecto inválidas not is was has for from
     abend fail succ exec hold ready stuck abenp wait end cancl fence intro pend susp suppr error basic bearer digest
     ldap kerberos oauth oauth2 saml string str int number boolean object file env prompt * ** *** **** ***** ******
@@ -174,82 +212,8 @@ HARMLESS = frozenset(
 )
 """Words that stand where a secret could and are none, lower-case."""
 
-# pass=12 counts tests, sig=9 is a signal.
+# pass=12 and pass: 2/3 count tests, sig=9 is a signal.
 COUNT = re.compile(r"(?<![A-Za-z])(?:pass|sig|pin)[\"' \t]*[:=][ \t]*$", _I)
-
-# Programs -------------------------------------------------------------------------------------------------------------
-
-COMMAND_PROBES = (
-    " -", " /", "plus", "jdbc:", "userid", "identified", "using", "logon", "pass", "echo", "printf", "net use", ":5432",
-    ":*:", "connect", "conn ", "rman", "exp ", "imp ", "impdp", "expdp", "sqlldr",
-)  # fmt: skip
-"""As ``SECRET_PROBES``, for the programs below."""
-
-_ARGUMENT = r"(?:\"[^\"\r\n]{1,400}\"|'[^'\r\n]{1,400}'|[^\s\"']{1,400})"
-COMMAND_SECRETS: tuple[re.Pattern[str], ...] = (
-    # --password x, -password x, -pw x, --api-key x, -storepass x
-    re.compile(
-        rf"(?P<head>(?<![\w-])--?(?:[\w.]{{1,20}}-){{0,3}}(?:{_LONG}|pass|pwd|pw|storepass|keypass|authpass|userpass|passin|"
-        rf"passout|bindpw|newpass)(?:[ \t]{{1,8}}|=))(?!-){_ARGUMENT}",
-        _IM,
-    ),
-    # cmdkey /pass:x, /password:x, /p:x
-    re.compile(r"(?P<head>(?<![\w/])(?:/(?:pass|password|pwd):|/u(?:ser)?:[^\s]{1,80}[ \t]{1,8}/r?p:))"
-               r"(?!/)[^\s]{1,400}", _IM),
-    # curl -u user:password, --user, --proxy-user; smbclient -U user%password
-    re.compile(r"(?P<head>(?<![\w-])(?:-u|--user|--proxy-user|-U)[ =]{0,4}[\"']?[\w.@\\-]{1,80}[:%])[^\s\"']{1,400}"),
-    # sqlplus scott/tiger@db, jdbc:oracle:thin:scott/tiger@, userid=scott/tiger
-    re.compile(
-        r"(?P<head>(?:\b(?:sqlplus|rman|expdp|impdp|sqlldr)|(?:^|[>;])[ \t]{0,8}conn(?:ect)?)[ \t]{1,8}"
-        r"(?:-\w{1,8}[ \t]{1,8}){0,4}[\"']?"
-        r"[A-Za-z]\w{0,30}/)[^\s/@\"']{1,128}(?=@|[\"']?\s|[\"']?$)",
-        _IM,
-    ),
-    re.compile(r"(?P<head>\b(?:exp|imp)[ \t]{1,8}[A-Za-z]\w{0,30}/)[^\s/@\"']{1,128}(?=@|[ \t]{1,8}\w{1,20}=)", _IM),
-    re.compile(r"(?P<head>\bjdbc:oracle:\w{1,8}:\w{1,31}/)[^\s@\"']{1,128}(?=@)", _IM),
-    re.compile(r"(?P<head>\buserid=[\"']?\w{1,31}/)[^\s@\"',]{1,128}", _IM),
-    # IDENTIFIED BY x; CONNECT TO db USER x USING y; TSO LOGON user/password; FTP PASS x
-    re.compile(rf"(?P<head>(?:\b(?:user|role|to)[ \t]{{1,8}}[\w\".#$@'-]{{1,60}}\s{{1,40}}|^[ \t]{{0,40}})"
-               rf"identified[ \t]{{1,8}}by[ \t]{{1,8}}(?:values[ \t]{{1,8}})?){_ARGUMENT}", _IM),
-    re.compile(rf"(?P<head>\b(?:connect|attach)[ \t]{{1,8}}to[ \t]{{1,8}}[\w\"]{{1,40}}[ \t]{{1,8}}user[ \t]{{1,8}}"
-               rf"[\w\"'.\\-]{{1,60}}[ \t]{{1,8}}using[ \t]{{1,8}}){_ARGUMENT}", _IM),
-    re.compile(r"(?P<head>\bLOGON[ \t]{1,8}(?:APPLID\([^)\r\n]{1,20}\)[ \t]{1,8})?[A-Z0-9@#$]{1,8}/)[^\s/,]{1,40}"),
-    re.compile(r"(?P<head>\.LOGON[ \t]{1,8}[\w./-]{1,80},)[^\s;]{1,80}", _IM),
-    re.compile(r"(?P<head>(?:^[^\r\n>]{0,80}>[ \t]{0,8}|^[ \t]{0,8}USER[ \t]{1,4}[^\s]{1,60}\r?\n[ \t]{0,8})"
-               r"PASS[ \t]{1,4})(?!\[)[^\s]{1,200}(?=[ \t]*\r?$)", _M),
-    # .pgpass: host:port:database:user:password
-    re.compile(r"(?P<head>^[\w.*-]{1,200}:(?:5432|\*):[\w*-]{1,63}:[\w*-]{1,63}:)[^\s]{1,200}(?=[ \t]*\r?$)", _M),
-    re.compile(rf"(?P<head>\b(?:echo|printf)[ \t]{{1,8}})(?:-\w[ \t]{{1,4}})?{_ARGUMENT}"
-               r"(?=[ \t]{0,8}\|[ \t]{0,8}(?:sudo[ \t]{1,4}-S|passwd|chpasswd|su\b|docker login|kinit))"),
-    re.compile(rf"(?P<head>\bnet[ \t]{{1,4}}use[ \t]{{1,4}}(?:[A-Z]:[ \t]{{1,4}})?\\\\[^\s]{{1,200}}[ \t]{{1,4}})"
-               rf"(?!/){_ARGUMENT}"
-               r"(?=[ \t]{1,4}/user)", _IM),
-    re.compile(r"(?P<head>\bpass:)(?!\[)[^\s\"']{1,200}"),
-)  # fmt: skip
-
-PASSWORD_PROGRAM = re.compile(
-    r"(?:\b(?:mysql\w*|mariadb\w*|sshpass|mongo\w*|docker[ \t]+login|podman[ \t]+login|helm[ \t]+\w+[ \t]+login"
-    r"|sqlcmd|bcp|isql|ldap\w+|redis-cli|zip|unzip|7za?|plink|pscp|htpasswd|ipmitool|rabbitmqadmin|xfreerdp|winexe|lftp"
-    r"|az[ \t]+login|oc[ \t]+login|conman|composer|planman|optman|twsinst\w*|wsadmin\w*|startappserver|dataexport)\b"
-    r"|[ \t](?:-u|-U|--user(?:name)?|-username|-user)[ =]?[\w.@\\\"'-])"
-)
-SHORT_PASSWORD_FLAG = re.compile(
-    r"(?P<head>(?<![\w-])-[pPwa](?:[ \t]{1,8}|=)[\"']?)(?![-\s\[])[^\s\"']{2,200}(?:[\"'](?=\s|$))?"
-)
-# Glued to its flag: -phunter2. Other programs have options that begin with these letters.
-GLUED_PASSWORD = re.compile(
-    r"(?P<head>\b(?:mysql\w*|mariadb\w*|sshpass|7za?|isql|sqlcmd|bcp)\b[^\r\n|;]{0,300}?[ \t]-[pP])"
-    r"(?![\s\[]|rotocol|ort\b|lugin)(?:\"[^\"\r\n]{1,200}\"|'[^'\r\n]{1,200}'|[^\s\"']{2,200})"
-)
-HARMLESS_PROGRAM = re.compile(
-    r"\b(?:mkdir|cp|ssh|scp|sftp|ps|tar|install|rsync|nc|ncat|docker|podman|compose|touch|netstat|ss|iptables|pgrep|kill|java|"
-    r"javac|make|cmake|pip3?|pytest|tee|read|perl|python3?|git|lsof|nmap|grep|sort|sed|patch|gpg|tail|systemctl|pv|rm|ln|cd|"
-    r"test|umount|mount|df|du|lp|lpr|pax|cpio|uname|export|declare|set|celery|redis-server|mv|chmod|chown|find|xargs|node)\b"
-)
-# With no program known: -p and a word that is neither a number, a path, another option nor a job log's code.
-BARE_P_FLAG = re.compile(
-    r"(?P<head>(?<![\w-])-p(?:[ \t]{1,8}|=))(?!\d+(?:\s|$)|[/.~-]|\[|S[0-9A-F]{3}\b|U\d{4}\b)[^\s]{2,200}"
-)
 
 # The rest -------------------------------------------------------------------------------------------------------------
 

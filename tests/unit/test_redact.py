@@ -13,6 +13,8 @@ import workers.knowledge
 from orchestrator.diagnosis.redact import MARK, is_secret_key, redact, redact_data
 from workers.simulator.scenarios import all_scenarios
 
+BATCH = json.loads((Path(__file__).parents[1] / "data" / "redaction.json").read_text(encoding="utf-8"))
+"""Texts of batch job logs, JCL, scripts and configuration: with secrets in them, and harmless ones that look alike."""
 RUNBOOKS = Path(workers.knowledge.__path__[0]) / "runbooks"
 CATALOGUE = Path(orchestrator.diagnosis.__path__[0]) / "data"
 
@@ -218,6 +220,27 @@ def test_no_planted_secret_survives(name: str, text: str, secret: str) -> None:
     assert MARK in redact(text)
 
 
+def test_no_secret_of_the_batch_world_survives() -> None:
+    """JCL, utilities, command lines, connection strings, headers, markup and reports lose their secrets for good."""
+    for case in BATCH["secrets"]:
+        once = redact(case["text"])
+        assert [secret for secret in case["secrets"] if secret in once] == [], case["text"]
+        assert redact(once) == once
+    for case in BATCH["personal"]:
+        assert [secret for secret in case["secrets"] if secret in redact(case["text"], personal=True)] == []
+
+
+@pytest.mark.parametrize("text", BATCH["kept"])
+def test_what_only_looks_like_a_secret_survives(text: str) -> None:
+    """Job names, codes, dumps, digests, options and prose about passwords are left exactly as they were."""
+    assert redact(text) == text
+
+
+def test_terminal_colours_hide_no_secret() -> None:
+    """Escape sequences of a terminal go, also from within a key; the rest of the line stays."""
+    assert redact("\x1b[1;31mERRO\x1b[0m pass\x1b[0mword=Spl1tAnsi7 ABEND S0C7") == f"ERRO password={MARK} ABEND S0C7"
+
+
 def test_the_corpus_is_wide() -> None:
     """At least forty kinds and places of secrets are covered."""
     assert len({name for name, _, _ in CORPUS}) >= 40
@@ -325,7 +348,10 @@ def test_personal_data_goes_only_by_option() -> None:
      "A1b",
      "[REDACTED]",
      "password=a,", "password=(", "Cookie: ", "user x using ", "echo a|", "PASS ", "a.", "AKIA", "é",
-     " \t", "-", "-u a:"],
+     " \t", "-", "-u a:", "password=\\\n ", "password:\n", "password ...", "curl -au a", "lftp -u a,",
+     "insert into a (", "insert into a (senha) values (", "USERID=(a,", "-createCredential a ", "//INPUT DD *\n",
+     "\x1b[", "\x1b]a",
+     "&lt;password&gt;", "open a:", "a/a@", "AUTH ", "passwd <<<", "snmp -c ", "MOVE 'a' TO "],
 )  # fmt: skip
 def test_time_is_linear(unit: str) -> None:
     """No text makes a pattern backtrack without bound: a long one costs about as much per character as a short one."""
