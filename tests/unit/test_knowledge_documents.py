@@ -220,6 +220,22 @@ def test_chunks_stay_within_a_section_and_its_size() -> None:
     assert sum(chunk.text.count("x") for chunk in chunks) == 3_000
 
 
+def test_contents_and_index_of_a_plain_text_are_left_out_and_its_chapters_kept() -> None:
+    """A text file has no headings: what is a listing is told by piece, and long paragraphs are few lines."""
+    contents = "\n".join(f"{number} Chapter about batches ........ {number + 3}" for number in range(30))
+    chapters = "\n\n".join(
+        f"Chapter {number}. " + "The agent runs the job and returns its code. " * 20 for number in range(9)
+    )
+    index = "\n".join(
+        f"{letter}bend of jobs, {number}, {number + 9}" for number in range(3) for letter in "abcdefghijklmn"
+    )
+    chunks = cut_sections([Section((), f"{contents}\n\n{chapters}\n\n{index}")])
+    text = "\n".join(chunk.text for chunk in chunks)
+    assert text.count("The agent runs") == 180
+    assert "........" not in text
+    assert "bend of jobs" not in text
+
+
 def page(*items: tuple[tuple[str, ...], str]) -> list[Chunk]:
     return [Chunk(number, headings, text) for number, (headings, text) in enumerate(items)]
 

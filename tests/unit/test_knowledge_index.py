@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import multiprocessing
+import re
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator.errors import ConfigurationError, InvalidRequest
 from workers.clients.knowledge_folder import Progress, index_folder
-from workers.clients.knowledge_index import KnowledgeIndex
+from workers.clients.knowledge_index import KnowledgeIndex, index_format
 from workers.clients.knowledge_shipped import cache_folder, shipped_index
 from workers.clients.knowledge_sqlite import SqliteKnowledgeBase, check_index
+from workers.knowledge.analysis import stem_portuguese
 from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
+from workers.knowledge.fingerprint import analysis_fingerprint, reading_fingerprint
 from workers.knowledge.query import build_query
 
 
@@ -135,6 +142,85 @@ def test_an_index_of_another_format_is_refused_by_reader_and_writer(tmp_path: Pa
         check_index(path)
     with pytest.raises(ConfigurationError, match="kb index"):
         KnowledgeIndex(path)
+
+
+def write_format(path: Path, value: str) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        db.execute("UPDATE meta SET value = ?", (value,))
+    db.close()
+
+
+def test_an_index_of_an_older_analysis_is_noticed_and_analysed_again(folder: Path, tmp_path: Path) -> None:
+    """Tokens that an older version wrote are not searched; the next indexing renews them from the stored texts."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+        index.put_vectors("model", [(chunk_id, b"\0\0\0\0") for chunk_id, _ in index.chunks_without_vector("model")])
+    db = sqlite3.connect(path)
+    with db:
+        db.execute("UPDATE passage SET codes = '', topic = '', body = 'older'")
+    db.close()
+    write_format(path, f"1.older.{reading_fingerprint()}")
+    with pytest.raises(ConfigurationError, match="kb index"):
+        check_index(path)
+    (folder / "a.md").unlink()  # what cannot be read any more is renewed all the same
+    with KnowledgeIndex(path) as index:
+        assert index.renewed == 2
+        assert index.chunks_without_vector("model") == []
+    assert search(path, "AWSBHT001E").hits[0].document == "manual/a.md"
+    with KnowledgeIndex(path) as index:
+        assert index.renewed == 0
+        assert index_folder(index, folder).unchanged == 1
+
+
+def test_files_that_are_read_otherwise_now_are_read_again(folder: Path, tmp_path: Path) -> None:
+    """When chunks are cut in another way, each folder's files are read again with its next indexing, once."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+    write_format(path, f"1.{analysis_fingerprint()}.older")
+    with KnowledgeIndex(path) as index:
+        assert index.renewed == 0
+        assert index_folder(index, folder).indexed == 2
+        assert index_folder(index, folder).indexed == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value", "derived"),
+    [
+        ("analysis", "_PT_SUFFIXES", ("a",), analysis_fingerprint),
+        ("fingerprint", "STOP_WORDS", frozenset({"o"}), analysis_fingerprint),
+        ("codes", "_STATE", re.compile("HOLD"), analysis_fingerprint),
+        ("codes", "find_return_codes", lambda _: (), analysis_fingerprint),
+        ("chunking", "_LISTING_SHARE", 2.0, reading_fingerprint),
+        ("readers", "_LANGUAGE_FOLDERS", {}, reading_fingerprint),
+        ("html", "_SKIPPED", frozenset(), reading_fingerprint),
+    ],
+)
+def test_a_change_of_the_analysis_changes_the_format(
+    module: str, name: str, value: object, derived: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The format is derived from what the code makes of a text, not from a number that somebody must raise."""
+    before = derived()
+    stem_portuguese.cache_clear()
+    monkeypatch.setattr(importlib.import_module(f"workers.knowledge.{module}"), name, value)
+    try:
+        assert derived.__wrapped__() != before
+    finally:
+        stem_portuguese.cache_clear()
+
+
+def test_a_format_is_the_same_in_every_process() -> None:
+    """Another process, with another seed of hashes, derives the same format: it reads what this one writes."""
+    code = "from workers.clients.knowledge_index import index_format; print(index_format(), end='')"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert found == {index_format()}
 
 
 def test_an_index_that_vanishes_while_workers_run_is_an_error(folder: Path, tmp_path: Path) -> None:

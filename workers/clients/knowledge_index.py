@@ -13,14 +13,13 @@ from typing import Self
 
 from orchestrator.diagnosis.codes import find_codes_to_look_up
 from orchestrator.errors import ConfigurationError
-from workers.knowledge.analysis import ANALYSIS_VERSION, index_tokens
-from workers.knowledge.chunking import CHUNKING_VERSION, cut_sections
+from workers.knowledge.analysis import index_tokens
+from workers.knowledge.chunking import cut_sections
 from workers.knowledge.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.documents import Chunk, Document
+from workers.knowledge.fingerprint import analysis_fingerprint, reading_fingerprint
 
 SCHEMA_VERSION = 1
-FORMAT = f"{SCHEMA_VERSION}.{ANALYSIS_VERSION}.{CHUNKING_VERSION}"
-"""An index of another format is not read: its tokens would not meet the question's."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -57,6 +56,11 @@ CREATE VIRTUAL TABLE IF NOT EXISTS passage USING fts5(
 """
 
 
+def index_format() -> str:
+    """Schema, analysis and reading; tokens of another format would not meet the question's, so it is not read."""
+    return f"{SCHEMA_VERSION}.{analysis_fingerprint()}.{reading_fingerprint()}"
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentKey:
     """Where a document comes from and how it is shown."""
@@ -77,28 +81,65 @@ class KnowledgeIndex:
     def __init__(self, path: Path) -> None:
         """Open ``path``, creating it when it is not there. Raises ConfigurationError when it cannot be written."""
         self.path = path
+        self.renewed = 0
+        """Passages that another version had written and that were analysed again."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
             try:
                 self._db.execute("PRAGMA foreign_keys = ON")
+                # A transaction larger than the page cache would shut readers out long before it commits.
+                self._db.execute("PRAGMA cache_spill = OFF")
                 self._db.executescript(_SCHEMA)
-                self._check_format()
+                self.renewed = self._bring_up_to_date()
             except BaseException:
                 self._db.close()
                 raise
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"{path} cannot be used as a knowledge base: {error}") from error
 
-    def _check_format(self) -> None:
+    def _bring_up_to_date(self) -> int:
+        """Analyse what an older version wrote; returns the number of passages. Raises ConfigurationError.
+
+        The texts are in the index, so no file is needed for this. When files are read otherwise now, each is read
+        again with its folder's next indexing; until then its older chunks answer.
+        """
+        found = self._format()
+        if found == index_format():
+            return 0
+        with self._transaction():
+            found = self._format()  # another process may have been here in the meantime
+            if found is None:
+                self._db.execute("INSERT INTO meta VALUES ('format', ?)", (index_format(),))
+                return 0
+            schema, _, rest = found.partition(".")
+            if schema != str(SCHEMA_VERSION):
+                raise ConfigurationError(
+                    f"{self.path} was written in format {found}, this version writes {index_format()}; "
+                    "delete the file and run: resync-troubleshoot kb index DIR"
+                )
+            analysis, _, reading = rest.partition(".")
+            if reading != reading_fingerprint():
+                self._db.execute("UPDATE document SET fingerprint = ''")
+            renewed = self._analyse_again() if analysis != analysis_fingerprint() else 0
+            self._db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (index_format(),))
+        return renewed
+
+    def _format(self) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-        if row is None:
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
-        elif row[0] != FORMAT:
-            raise ConfigurationError(
-                f"{self.path} was written in format {row[0]}, this version writes {FORMAT}; "
-                "delete the file and run: resync-troubleshoot kb index DIR"
-            )
+        return None if row is None else str(row[0])
+
+    def _analyse_again(self) -> int:
+        rows = self._db.execute(
+            "SELECT chunk.id, title, language, ordinal, headings, text FROM chunk"
+            " JOIN document ON document.id = chunk.document_id ORDER BY chunk.id"
+        ).fetchall()
+        self._db.execute("DELETE FROM passage")
+        for chunk_id, title, language, ordinal, headings, text in rows:
+            chunk = Chunk(ordinal, tuple(json.loads(headings)), text)
+            self._db.execute("UPDATE chunk SET codes = ? WHERE id = ?", (_shown_codes(title, chunk), chunk_id))
+            self._put_passage(chunk_id, title, language, chunk)
+        return len(rows)
 
     def __enter__(self) -> Self:
         return self
@@ -131,19 +172,23 @@ class KnowledgeIndex:
         return len(chunks)
 
     def _put_chunk(self, document_id: int, document: Document, chunk: Chunk) -> None:
-        headings = " \n".join((document.title, *chunk.headings))
-        topic = (*find_code_tokens(headings), *map(name_token, find_names(headings)), *find_states(headings))
-        mentioned = (*find_code_tokens(chunk.text), *map(name_token, find_names(chunk.text)))
-        shown = dict.fromkeys((*find_codes_to_look_up(headings), *find_codes_to_look_up(chunk.text)))
         cursor = self._db.execute(
             "INSERT INTO chunk (document_id, ordinal, headings, text, codes) VALUES (?, ?, ?, ?, ?)",
-            (document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text, " ".join(shown)),
-        )
-        below = " ".join(heading for heading in chunk.headings if heading != document.title)
-        analysed = [" ".join(index_tokens(text, document.language)) for text in (document.title, below, chunk.text)]
+            (document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text,
+             _shown_codes(document.title, chunk)),
+        )  # fmt: skip
+        self._put_passage(int(cursor.lastrowid or 0), document.title, document.language, chunk)
+
+    def _put_passage(self, chunk_id: int, title: str, language: str, chunk: Chunk) -> None:
+        """The tokens of a chunk."""
+        headings = _headings(title, chunk)
+        topic = (*find_code_tokens(headings), *map(name_token, find_names(headings)), *find_states(headings))
+        mentioned = (*find_code_tokens(chunk.text), *map(name_token, find_names(chunk.text)))
+        below = " ".join(heading for heading in chunk.headings if heading != title)
+        analysed = [" ".join(index_tokens(text, language)) for text in (title, below, chunk.text)]
         self._db.execute(
             "INSERT INTO passage (rowid, title, section, body, topic, codes) VALUES (?, ?, ?, ?, ?, ?)",
-            (cursor.lastrowid, *analysed, " ".join(topic), " ".join(mentioned)),
+            (chunk_id, *analysed, " ".join(topic), " ".join(mentioned)),
         )
 
     def remove(self, root: str, paths: Sequence[str]) -> None:
@@ -187,6 +232,16 @@ class KnowledgeIndex:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
+
+
+def _headings(title: str, chunk: Chunk) -> str:
+    return " \n".join((title, *chunk.headings))
+
+
+def _shown_codes(title: str, chunk: Chunk) -> str:
+    return " ".join(
+        dict.fromkeys((*find_codes_to_look_up(_headings(title, chunk)), *find_codes_to_look_up(chunk.text)))
+    )
 
 
 class _Transaction:

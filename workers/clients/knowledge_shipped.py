@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import TroubleshootError
 from workers.clients.knowledge_folder import index_folder, list_documents
-from workers.clients.knowledge_index import FORMAT, KnowledgeIndex
+from workers.clients.knowledge_index import KnowledgeIndex, index_format
 from workers.clients.knowledge_sqlite import connect
 from workers.knowledge.base import KnowledgeError
 
@@ -38,7 +38,7 @@ def index_runbooks(index: KnowledgeIndex) -> None:
 
 def content_key() -> str:
     """Hash over the runbooks and the index format: another version of the package has another file."""
-    digest = hashlib.sha256(FORMAT.encode())
+    digest = hashlib.sha256(index_format().encode())
     folder = runbooks_folder()
     for path in list_documents(folder):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")

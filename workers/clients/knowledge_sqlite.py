@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from orchestrator.errors import ConfigurationError
 from workers.clients.knowledge_embeddings import EmbeddingClient, embed_question
-from workers.clients.knowledge_index import FORMAT
+from workers.clients.knowledge_index import index_format
 from workers.clients.knowledge_search import BACKEND, HYBRID, SqliteSearch
 from workers.clients.knowledge_vectors import VectorCache, check_numpy
 from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
@@ -136,10 +136,10 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         db.close()
         raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
-    if row is None or row[0] != FORMAT:
+    if row is None or row[0] != index_format():
         db.close()
         raise KnowledgeError(
-            f"{path.name} is an index of another version; delete it and run: resync-troubleshoot kb index DIR",
+            f"{path.name} is an index of another version; renew it with: resync-troubleshoot kb index DIR --path FILE",
             reason="knowledge_format",
         )
     return db

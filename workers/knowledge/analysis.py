@@ -10,9 +10,6 @@ import re
 import unicodedata
 from functools import lru_cache
 
-ANALYSIS_VERSION = 1
-"""Part of the key of every index: raise it when tokens change."""
-
 _WORD = re.compile(r"[a-z0-9]+")
 
 _PT = """

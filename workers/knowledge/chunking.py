@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from workers.knowledge.analysis import fold
 from workers.knowledge.documents import Chunk, Section
 
-CHUNKING_VERSION = 1
-"""Part of the key of every index: raise it when chunks change."""
 TARGET_CHARACTERS = 1_200
 """About 300 tokens: one thought of a manual, and well below the limit of embedding models."""
 
@@ -27,19 +25,26 @@ _LISTING_LINE = re.compile(
     r"|^\s*(?:[-*+]|\d+\.)?\s*\[[^\]]+\]\([^)]*\)\s*$"  # nothing but a link
 )
 _MAX_LISTING_LINE = 300
+_LISTING_SHARE = 0.6
 
 
 def is_listing(section: Section) -> bool:
     """True for a table of contents, a list of figures or an index."""
-    if section.headings and fold(section.headings[-1]).strip(" .:") in _LISTING_HEADINGS:
-        return True
-    lines = [stripped for line in section.text.splitlines() if (stripped := line.strip())]
+    return _is_headed_as_listing(section) or _is_listing_text(section.text)
+
+
+def _is_headed_as_listing(section: Section) -> bool:
+    return bool(section.headings) and fold(section.headings[-1]).strip(" .:") in _LISTING_HEADINGS
+
+
+def _is_listing_text(text: str) -> bool:
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
     if len(lines) < 5:
         return False
     # A line that long is no entry of a list, and the pattern's time grows with the square of its length.
-    return sum(len(line) <= _MAX_LISTING_LINE and bool(_LISTING_LINE.search(line)) for line in lines) >= 0.6 * len(
-        lines
-    )
+    entries = [line for line in lines if len(line) <= _MAX_LISTING_LINE and _LISTING_LINE.search(line)]
+    # By length as well: a manual whose paragraphs are one line each has few lines beside those of its contents.
+    return len(entries) >= _LISTING_SHARE * len(lines) and sum(map(len, entries)) >= 0.5 * sum(map(len, lines))
 
 
 def _pieces(text: str, size: int) -> Iterable[str]:
@@ -84,9 +89,10 @@ def cut_sections(sections: Iterable[Section], *, size: int = TARGET_CHARACTERS) 
     """The chunks of a document, in reading order, each within one section."""
     chunks: list[Chunk] = []
     for section in sections:
-        if is_listing(section):
+        if section.headings and is_listing(section):
             continue
         for piece in _pieces(section.text, size):
-            if piece.strip():
+            # Text without headings is one section from its contents to its index: they are told apart piece by piece.
+            if piece.strip() and (section.headings or not _is_listing_text(piece)):
                 chunks.append(Chunk(len(chunks), section.headings, piece.strip()))
     return tuple(chunks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
+from workers.clients.knowledge_folder import list_documents
+from workers.clients.knowledge_shipped import runbooks_folder
 
 PAGE = "# Memory limits\n\nThe process was killed because memory was exhausted. Code AWSXYZ123E.\n"
 
@@ -50,11 +53,35 @@ def test_the_shipped_runbooks_come_along_unless_refused(
     tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An index of a site's own pages holds the shipped runbooks too, or not with --no-runbooks."""
-    for name, option, documents in (("a", "--runbooks", 71), ("b", "--no-runbooks", 1)):
+    for name, option, documents in (
+        ("a", "--runbooks", 1 + len(list_documents(runbooks_folder()))),
+        ("b", "--no-runbooks", 1),
+    ):
         path = str(tmp_path / f"{name}.sqlite3")
         kb(tmp_path, capsys, "index", str(manual), "--path", path, option)
         _, out, _ = kb(tmp_path, capsys, "stats", "--path", path, "--json")
         assert json.loads(out)["documents"] == documents
+
+
+def test_an_index_of_an_older_version_is_renewed_by_indexing_again(
+    tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Searching it names the remedy; the remedy says what it did, and then the page is found."""
+    path = tmp_path / "kb.sqlite3"
+    kb(tmp_path, capsys, "index", str(manual), "--path", str(path), "--no-runbooks")
+    db = sqlite3.connect(path)
+    with db:
+        db.execute("UPDATE meta SET value = '1.1.1'")
+    db.close()
+    code, _, err = kb(tmp_path, capsys, "search", "AWSXYZ123E", "--path", str(path))
+    assert code == 2
+    assert "kb index" in err
+    code, out, err = kb(tmp_path, capsys, "index", str(manual), "--path", str(path), "--no-runbooks")
+    assert code == 0
+    assert "1 passages of an older version analysed again" in err
+    assert "1 indexed" in out
+    code, out, _ = kb(tmp_path, capsys, "search", "AWSXYZ123E", "--path", str(path))
+    assert (code, "manual/memory.md" in out) == (0, True)
 
 
 def test_json_is_one_object(tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]) -> None:
