@@ -18,9 +18,14 @@ from workers.clients.knowledge_sqlite import SqliteKnowledgeBase
 from workers.knowledge.glossary import Glossary, load_glossary
 from workers.knowledge.query import build_query
 
-DATA = json.loads((Path(__file__).parent.parent / "data" / "retrieval.json").read_text(encoding="utf-8"))
+FOLDER = Path(__file__).parent.parent / "data"
+DATA = json.loads((FOLDER / "retrieval.json").read_text(encoding="utf-8"))
 QUESTIONS: list[dict[str, Any]] = DATA["questions"]
 OFF_TOPIC: list[dict[str, str]] = DATA["off_topic"]
+HELD_OUT: list[dict[str, Any]] = json.loads((FOLDER / "retrieval_heldout.json").read_text(encoding="utf-8"))[
+    "questions"
+]
+"""Written before anything was measured with them. Neither pages nor glossary are to be fitted to them."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         base = SqliteKnowledgeBase(path)
         try:
             found = {}
-            for item in (*QUESTIONS, *OFF_TOPIC):
+            for item in (*QUESTIONS, *HELD_OUT, *OFF_TOPIC):
                 query = build_query(item["question"], language=item["language"])
                 result = await base.search(query, limit=5, timeout_seconds=10)
                 found[item["question"]] = [hit.document for hit in result.hits]
@@ -52,24 +57,44 @@ def rank(item: dict[str, Any], documents: list[str]) -> int | None:
     return next((place for place, document in enumerate(documents, start=1) if document in wanted), None)
 
 
-def test_the_page_is_found_within_the_first_five(answers: dict[str, list[str]]) -> None:
-    """At least nine of ten questions find their page among the first five, and it is printed how many find it first."""
-    ranks = {item["question"]: rank(item, answers[item["question"]]) for item in QUESTIONS}
+def tell(
+    title: str, items: list[dict[str, Any]], answers: dict[str, list[str]]
+) -> tuple[dict[str, list[int | None]], list[str]]:
+    """Print a table of figures; return the ranks by group and the questions that were missed."""
+    ranks = {item["question"]: rank(item, answers[item["question"]]) for item in items}
     groups: dict[str, list[int | None]] = defaultdict(list)
-    for item in QUESTIONS:
-        for group in (item["language"], item["kind"], "all"):
+    for item in items:
+        for group in filter(None, (item["language"], item.get("kind"), "all")):
             groups[group].append(ranks[item["question"]])
-    lines = [f"{'group':<12}{'questions':>10}{'hit@1':>8}{'hit@5':>8}"]
+    lines = [f"{title}", f"{'group':<12}{'questions':>10}{'hit@1':>8}{'hit@5':>8}{'MRR':>8}"]
     for group in sorted(groups):
         places = groups[group]
         first = sum(place == 1 for place in places) / len(places)
         five = sum(place is not None for place in places) / len(places)
-        lines.append(f"{group:<12}{len(places):>10}{first:>8.2f}{five:>8.2f}")
+        mean = sum(1 / place for place in places if place) / len(places)
+        lines.append(f"{group:<12}{len(places):>10}{first:>8.2f}{five:>8.2f}{mean:>8.2f}")
     missed = [question for question, place in ranks.items() if place is None]
     sys.stdout.write("\n" + "\n  ".join(["\n".join(lines), "missed:", *missed]) + "\n")
+    return groups, missed
+
+
+def test_the_page_is_found_within_the_first_five(answers: dict[str, list[str]]) -> None:
+    """At least nine of ten questions find their page among the first five, and it is printed how many find it first."""
+    groups, missed = tell("questions of the project", QUESTIONS, answers)
     assert len(QUESTIONS) >= 40
     assert sum(place is not None for place in groups["all"]) >= 0.9 * len(QUESTIONS), missed
     assert all(place is not None for place in groups["code"]), "a question with a code always finds the code's page"
+
+
+def test_held_out_paraphrases_are_found_as_often_as_was_measured(answers: dict[str, list[str]]) -> None:
+    """Questions that nothing was fitted to, in operators' words and without codes: full text finds most of them."""
+    groups, missed = tell("held-out paraphrases", HELD_OUT, answers)
+    places = groups["all"]
+    assert len(places) >= 60
+    assert not {item["question"] for item in HELD_OUT} & {item["question"] for item in QUESTIONS}
+    # 0.57 and 0.78 when it was written; the rest is what embeddings are for.
+    assert sum(place == 1 for place in places) >= 0.52 * len(places)
+    assert sum(place is not None for place in places) >= 0.74 * len(places), missed
 
 
 def test_the_glossary_brings_portuguese_questions_to_english_pages(tmp_path: Path) -> None:
@@ -106,9 +131,9 @@ def test_an_off_topic_question_finds_nothing(item: dict[str, str], answers: dict
 
 
 def test_every_runbook_is_asked_for_and_has_its_twin() -> None:
-    """Each page exists in both languages, and at least one question expects it."""
+    """Each page exists in both languages, and at least one question of each set expects it."""
     folder = runbooks_folder()
     pages = {language: {path.stem for path in (folder / language).glob("*.md")} for language in ("pt", "en")}
     assert pages["pt"] == pages["en"]
-    asked = {page for item in QUESTIONS for page in item["pages"]}
-    assert asked == pages["pt"]
+    for items in (QUESTIONS, HELD_OUT):
+        assert {page for item in items for page in item["pages"]} == pages["pt"]

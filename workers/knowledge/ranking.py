@@ -11,10 +11,15 @@ from workers.knowledge.query import KnowledgeQuery, QueryConcept
 
 Key = TypeVar("Key", bound=Hashable)
 
-RRF_K = 60
-"""The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)."""
+RRF_K = 10
+"""The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009; they used 60, for deeper rankings).
+
+This and the weights below are the best of those measured with real models, see docs/retrieval.md.
+"""
 CODES_WEIGHT = 2.0
-"""Of the ranking by codes when rankings are fused; full text and vectors have 1."""
+"""Of the ranking by codes when rankings are fused; full text has 1."""
+VECTORS_WEIGHT = 0.7
+"""Of the ranking by vectors: small models know little of the domain's words, and nothing of its codes."""
 TAIL_RATIO = 0.12
 """A passage scoring less than this share of the best one shares a common word with the question, no more."""
 CODED_TAIL_RATIO = 0.3
@@ -30,7 +35,7 @@ UNKNOWN_WEIGHT = 1.0
 
 
 def fuse(rankings: Iterable[tuple[float, Sequence[Key]]]) -> dict[Key, float]:
-    """Reciprocal rank fusion of ``(weight, keys best first)``; the sum of ``weight / (60 + rank)`` per key."""
+    """Reciprocal rank fusion of ``(weight, keys best first)``; the sum of ``weight / (RRF_K + rank)`` per key."""
     scores: dict[Key, float] = {}
     for weight, keys in rankings:
         for rank, key in enumerate(keys, start=1):
@@ -47,7 +52,7 @@ def fuse_rankings(
     lexical: Mapping[Key, float], similar: Mapping[Key, float], coded: Mapping[Key, float]
 ) -> dict[Key, float]:
     """Full text, vectors and codes fused by reciprocal rank; what is first in all of them has score 1."""
-    rankings = [(1.0, best_first(lexical)), (1.0, best_first(similar))]
+    rankings = [(1.0, best_first(lexical)), (VECTORS_WEIGHT, best_first(similar))]
     if coded:
         rankings.append((CODES_WEIGHT, best_first(coded)))
     most = sum(weight for weight, _ in rankings) / (RRF_K + 1)
