@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from orchestrator.payloads import JobLogFacts
-from workers.clients.hwa import LogPage
+from workers.clients.hwa import LogPage, log_page
 from workers.clients.hwa_errors import BadQuery, HwaError, NotFound, ServerFailed
 from workers.clients.hwa_joblog import (
     HEAD_LINES,
@@ -164,3 +164,57 @@ def test_an_endless_log_is_given_up() -> None:
     assert len(session.pages) == MAX_PAGES
     assert facts.total_lines is None
     assert "end was not reached" in facts.note
+
+
+class SizedSession(FakeSession):
+    """Cuts its pages at a number of characters, as the client does at its bytes."""
+
+    def __init__(self, lines: list[str], size: int, *, ignores_window: bool = False) -> None:
+        super().__init__(lines)
+        self._size = size
+        self._ignores_window = ignores_window
+
+    async def job_log(self, run_id: str, *, from_line: int, to_line: int) -> LogPage:
+        self.pages.append((from_line, to_line))
+        lines = self.lines if self._ignores_window else self.lines[from_line - 1 : to_line]
+        body = "".join(f"{line}\n" for line in lines).encode()
+        return log_page(body[: self._size], from_line, to_line, is_cut=len(body) > self._size)
+
+
+@pytest.mark.parametrize("count", [1, 3, 150, 200, 201, 400, 650])
+def test_lines_too_long_for_a_page_are_counted_all_the_same(count: int) -> None:
+    """A page that is cut for its size is read on from the line where it was cut: the number of lines stays true."""
+    lines = [f"{number} {'x' * (number % 7 * 100)}" for number in range(1, count + 1)]
+    lines[-1] = f"{count} JOB STEP1 - ABEND=S0C7"
+    session = SizedSession(lines, 20_000)
+    facts = read(session)
+    assert facts.total_lines == count
+    assert all(text == lines[number - 1][:MAX_LINE_BYTES] for number, text in shown(facts).items())
+    assert count in shown(facts)
+    assert len(session.pages) <= MAX_PAGES
+
+
+@pytest.mark.parametrize("count", [1, 2, 500])
+def test_what_follows_a_line_longer_than_a_page_is_read(count: int) -> None:
+    """A single line of great length hides neither the number of lines nor the abend after it."""
+    lines = [*numbered(count), "A" * 1_000_000, "IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000", "fim"]
+    facts = read(SizedSession(lines, 20_000))
+    assert (facts.total_lines, facts.codes[0], facts.step) == (count + 3, "S0C7", "STEP030")
+    assert shown(facts)[count + 1] == "A" * MAX_LINE_BYTES
+
+
+def test_a_server_that_ignores_windows_of_long_lines_is_noticed() -> None:
+    """The beginning that comes again is not counted as what follows it, and is not asked for many times."""
+    session = SizedSession([f"{number} {'x' * 400}" for number in range(1_000)], 20_000, ignores_window=True)
+    facts = read(session)
+    assert facts.total_lines is None
+    assert "ignores line windows" in facts.note
+    assert len(session.pages) == 2
+
+
+def test_each_line_is_read_in_its_own_encoding() -> None:
+    """A line in Latin-1 spoils neither the others nor the size, and a character that was cut is left out."""
+    body = "ação\r\n".encode() + "não há\n".encode("latin-1") + b"a\x00\xff\n" + "última".encode()
+    assert log_page(body, 1, 9).lines == ("ação", "não há", "a\x00ÿ", "última")
+    assert log_page(body[:-5], 1, 9, is_cut=True).lines == ("ação", "não há", "a\x00ÿ")
+    assert log_page("ação".encode()[:-2], 1, 9, is_cut=True).lines == ("aç",)

@@ -20,6 +20,8 @@ from workers.clients.hwa_lookup import (
     search_tolerantly,
 )
 from workers.clients.hwa_notation import parse_job
+from workers.clients.hwa_problems import plan_problems
+from workers.clients.hwa_transport import UnsafeId
 from workers.clients.oql import Oql
 
 Json = dict[str, Any]
@@ -160,6 +162,38 @@ def test_an_id_that_cannot_be_used_costs_only_itself(job_id: str) -> None:
     facts, findings = gather(FakePlan([]), {**job("A", "HOLD"), "id": job_id})
     assert facts.status == "HOLD"
     assert len(findings.notes) == 1
+
+
+@pytest.mark.parametrize("run_id", ["..", "."])
+def test_a_run_id_that_cannot_be_used_costs_only_the_log(run_id: str) -> None:
+    """An id that would change the path of the job log is not asked for, and the rest is answered."""
+    found = job("A", "ABEND", jobruns=[{"id": run_id, "compositeStatus": {"status": "ABEND"}}])
+    facts, findings = gather(FakePlan([], issues=(), job_log=UnsafeId()), found)
+    assert (facts.status, facts.job_log) == ("ABEND", None)
+    assert findings.notes == ["job log: invalid_value"]
+
+
+@pytest.mark.parametrize("workstation", ["X' OR name LIKE '@", "WS@", "/FOLDER/$X"])
+def test_a_workstation_that_cannot_be_asked_for_costs_only_its_state(workstation: str) -> None:
+    """A name that the server gave and no query can hold is noted, and the rest is answered."""
+    facts, findings = gather(FakePlan([], issues=()), job("A", "ABEND", workstation=workstation))
+    assert facts.status == "ABEND"
+    assert [note.rpartition(": ")[2] for note in findings.notes] == ["invalid_value"]
+
+
+@pytest.mark.parametrize("name", [None, "", "X' OR name LIKE '@", "WS?"])
+def test_the_plan_is_answered_beside_a_workstation_that_cannot_be_asked_for(name: str | None) -> None:
+    """A workstation at limit 0 without a usable name, and a stuck stream without one, hide no failed job."""
+    plan = FakePlan(
+        [job("A", "ABEND")],
+        search_job_streams=Page(({"name": name, "compositeStatus": {"status": "STUCK"}},)),
+        search_workstations=Page(({"name": name, "limit": 0},)),
+        issues=(),
+    )
+    findings = Findings()
+    asyncio.run(plan_problems(plan, findings))  # type: ignore[arg-type]
+    assert [found.name for found in findings.problems] == ["A"]
+    assert "" not in findings.workstations
 
 
 def test_dependencies_and_predecessors_are_one_item() -> None:

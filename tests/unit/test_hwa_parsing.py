@@ -184,6 +184,8 @@ def test_unlinked_means_that_linked_is_absent(states: list[str] | None, linked: 
         ("PT", None),
         ("1h", None),
         (7, None),
+        ("PT" + "9" * 400 + "S", None),
+        ("P" + "9" * 400 + "D", None),
     ],
 )
 def test_durations_are_iso_8601(value: object, expected: float | None) -> None:
@@ -195,3 +197,19 @@ def test_huge_texts_are_cut() -> None:
     """A field of great length does not fill the envelope."""
     job = parse_job({"name": "X" * 100_000, "jobDefinition": {"task": "y" * 100_000}, "jobruns": [{"id": "r"}] * 500})
     assert len(json.dumps(job.model_dump(mode="json"))) < 10_000
+
+
+@pytest.mark.parametrize("task", [{"command": "\ud800.sh"}, {"jcl": {"memberName": "\ud800.sh"}}])
+def test_half_a_character_can_still_be_written(task: object) -> None:
+    """JSON can hold half of a surrogate pair, which no UTF-8 text can."""
+    job = parse_job({"name": "\ud800", "jobDefinition": {"task": task}})
+    assert job.task == "?.sh"
+    assert TwsPayload(job=job).model_dump_json()
+
+
+@pytest.mark.parametrize("value", [10**18, -(10**18), 10**4_000, "9" * 19, True, 1.5])
+def test_what_is_no_usable_number_is_left_out(value: object) -> None:
+    """A figure that no reader of the envelope could take is none; as text it is cut like any other."""
+    job = parse_job({"name": value, "priority": value, "jobruns": [{"returnCode": value, "jobNumber": value}]})
+    assert (job.priority, job.return_code, job.runs[0].job_number) == (None, None, None)
+    assert len(job.name) <= 400

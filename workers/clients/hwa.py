@@ -7,8 +7,10 @@ writes down what was asked.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import random
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from workers.clients.hwa_errors import (
     BadAnswer,
     CircuitOpen,
     HwaError,
+    TlsFailed,
     error_for_status,
     error_for_transport,
     timed_out,
@@ -66,7 +69,8 @@ class LogPage:
     from_line: int
     lines: tuple[str, ...] = ()
     is_cut: bool = False
-    """The page was larger than may be read: lines are missing at its end."""
+    """The page was larger than may be read: lines are missing at its end. Its last line is whole, unless it is the
+    only one."""
     ignores_window: bool = False
     """The server sent more lines than were asked for: it does not page, and ``lines`` starts at line 1."""
 
@@ -91,13 +95,18 @@ class HwaClient:
         if client is not None:
             await client.aclose()
 
-    def _connected(self) -> httpx2.AsyncClient:
+    def _connected(self, what: str) -> httpx2.AsyncClient:
+        """The client with its connections. Raises TlsFailed when the CA bundle has gone since the start."""
         if self._client is None:
             instance = self.instance
+            try:
+                context = instance.ssl_context()
+            except (OSError, ssl.SSLError):
+                raise TlsFailed(f"{what}: the CA bundle of TWS_VERIFY cannot be read any more") from None
             # The proxy goes into the transport: as the client's own setting it would mount a second transport, which
             # the read-only border does not see.
             inner = httpx2.AsyncHTTPTransport(
-                verify=instance.ssl_context(),
+                verify=context,
                 limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30),
                 trust_env=False,
                 proxy=instance.proxy(),
@@ -154,6 +163,9 @@ class HwaClient:
         """
         url = self.instance.base_url + endpoint_path(endpoint, object_id)
         what = f"GET {endpoint.value}"
+        # Before the time is measured: the certificates may take as long to load as connecting has in hand, and a
+        # handshake that is cancelled leaves its socket open.
+        client = self._connected(what)
         async with self._breaker():
             for attempt in range(1, MAX_ATTEMPTS + 1):
                 seconds = deadline.remaining()
@@ -162,6 +174,7 @@ class HwaClient:
                 try:
                     async with asyncio.timeout(seconds):
                         return await self._read(
+                            client,
                             url,
                             what,
                             params=params,
@@ -182,6 +195,7 @@ class HwaClient:
 
     async def _read(
         self,
+        client: httpx2.AsyncClient,
         url: str,
         what: str,
         *,
@@ -194,7 +208,7 @@ class HwaClient:
         # Connecting ends by the client's own timeout, which closes the socket; a cancelled handshake leaves it open.
         timeout = httpx2.Timeout(seconds, connect=min(0.9 * seconds, MAX_CONNECT_SECONDS), pool=0.9 * seconds)
         try:
-            async with self._connected().stream(
+            async with client.stream(
                 "GET", url, params=dict(params or {}), headers=dict(headers or {}), timeout=timeout
             ) as response:
                 if response.status_code != HTTPStatus.OK:
@@ -270,9 +284,7 @@ class HwaSession:
             max_bytes=MAX_LOG_PAGE_BYTES,
             may_cut=True,
         )
-        lines = _lines(body)
-        ignores_window = len(lines) > to_line - from_line + 1
-        return LogPage(1 if ignores_window else from_line, lines, is_cut, ignores_window)
+        return log_page(body, from_line, to_line, is_cut=is_cut)
 
     async def _page(
         self,
@@ -330,11 +342,28 @@ def _objects(value: object) -> tuple[JsonObject, ...]:
     return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
 
 
-def _lines(body: bytes) -> tuple[str, ...]:
-    """Lines of a text, in UTF-8 or else Latin-1; only line feeds end a line, as the server counts them."""
+def log_page(body: bytes, from_line: int, to_line: int, *, is_cut: bool = False) -> LogPage:
+    """The answer to a request for lines ``from_line..to_line``; ``is_cut``: the body is only its beginning."""
+    lines = _lines(body, is_cut=is_cut)
+    ignores_window = len(lines) > to_line - from_line + 1
+    return LogPage(1 if ignores_window else from_line, lines, is_cut, ignores_window)
+
+
+def _lines(body: bytes, *, is_cut: bool) -> tuple[str, ...]:
+    """Lines of a text; only line feeds end a line, as the server counts them. A last line that was cut is left out,
+    unless there is no other."""
+    lines = body.removesuffix(b"\n").split(b"\n") if body else []
+    if is_cut and not body.endswith(b"\n"):
+        if len(lines) == 1:
+            return (_decoded(lines[0], is_whole=False),)
+        lines.pop()
+    return tuple(_decoded(line) for line in lines)
+
+
+def _decoded(line: bytes, *, is_whole: bool = True) -> str:
+    """A line in UTF-8 or else Latin-1, each on its own: programs of both kinds write into one log."""
+    line = line.rstrip(b"\r")
     try:
-        text = body.decode("utf-8")
+        return codecs.utf_8_decode(line, "strict", is_whole)[0]
     except UnicodeDecodeError:
-        text = body.decode("latin-1")
-    text = text.removesuffix("\n")
-    return tuple(line.rstrip("\r") for line in text.split("\n")) if text else ()
+        return line.decode("latin-1")

@@ -141,6 +141,9 @@ class TwsInstance(BaseModel):
 
     def ssl_context(self) -> ssl.SSLContext:
         """The context for ``verify``: the system's trust, a CA bundle, or none."""
+        if urlsplit(self.base_url).scheme == "http":
+            # Never used: loading the system's certificates takes a tenth of a second, during which the loop stands.
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if isinstance(self.verify, str):
             return trusting(self.verify)
         context = trusting(None)

@@ -49,16 +49,31 @@ class _Reading:
     lines: dict[int, str] = field(default_factory=dict)
     total: int | None = None
     pages: int = 0
-    is_cut: bool = False
+    first_page: LogPage | None = None
+    cut_at: dict[int, int] = field(default_factory=dict)
+    """The first missing line by page, of the pages that were cut for their size."""
     ignores_window: bool = False
 
-    def take(self, page: LogPage) -> None:
+    def take(self, page: LogPage, index: int) -> None:
+        """Keep a page, or a piece of it."""
         self.pages += 1
-        self.is_cut |= page.is_cut
+        if self.first_page is None:
+            self.first_page = page
+        elif page.is_cut and page.lines == self.first_page.lines:
+            # The beginning once more, whatever was asked for; were it cut later, its lines would be counted.
+            self.ignores_window = True
+            return
         self.ignores_window |= page.ignores_window
         self.lines.update(
-            {page.from_line + index: clean(line, MAX_LINE_BYTES) for index, line in enumerate(page.lines)}
+            {page.from_line + number: clean(line, MAX_LINE_BYTES) for number, line in enumerate(page.lines)}
         )
+        if page.is_cut:
+            self.cut_at[index] = page.from_line + len(page.lines)
+
+    def last_line_of(self, index: int) -> int:
+        """The last line of a page that is known; 0 for none."""
+        first = index * PAGE_LINES + 1
+        return max((number for number in range(first, first + PAGE_LINES) if number in self.lines), default=0)
 
 
 async def read_job_log(session: HwaSession, run_id: str) -> JobLogFacts:
@@ -69,7 +84,7 @@ async def read_job_log(session: HwaSession, run_id: str) -> JobLogFacts:
     """
     reading = _Reading()
     note = ""
-    reading.take(await session.job_log(run_id, from_line=1, to_line=PAGE_LINES))
+    reading.take(await session.job_log(run_id, from_line=1, to_line=PAGE_LINES), 0)
     try:
         await _find_end(session, run_id, reading)
         await _read_backwards(session, run_id, reading)
@@ -78,26 +93,40 @@ async def read_job_log(session: HwaSession, run_id: str) -> JobLogFacts:
     return _facts(run_id, reading, note)
 
 
-async def _page(session: HwaSession, run_id: str, reading: _Reading, first: int) -> int:
-    """Read one page; the number of lines it had. Past the end some servers answer 400 or 404.
+async def _page(session: HwaSession, run_id: str, reading: _Reading, index: int, first: int | None = None) -> int:
+    """Read a page, or the piece of it from line ``first`` on; the number of lines it had.
 
-    A page that was cut for its size counts as full: it says nothing about the end.
+    A page that was cut for its size counts as full: it says nothing about the end. Past the end some servers answer
+    400 or 404.
     """
+    start = index * PAGE_LINES + 1 if first is None else first
     try:
-        page = await session.job_log(run_id, from_line=first, to_line=first + PAGE_LINES - 1)
+        page = await session.job_log(run_id, from_line=start, to_line=(index + 1) * PAGE_LINES)
     except (BadQuery, NotFound):
         reading.pages += 1
         return 0
-    reading.take(page)
+    reading.take(page, index)
     return PAGE_LINES if page.is_cut else len(page.lines)
+
+
+async def _complete(session: HwaSession, run_id: str, reading: _Reading, index: int) -> bool:
+    """Read what a page that was cut left out, piece by piece; whether the page is whole then."""
+    while (first := reading.cut_at.pop(index, None)) is not None and first <= (index + 1) * PAGE_LINES:
+        if reading.pages >= MAX_PAGES:
+            reading.cut_at[index] = first
+            return False
+        await _page(session, run_id, reading, index, first)
+        if reading.ignores_window:
+            return False
+    return True
 
 
 async def _find_end(session: HwaSession, run_id: str, reading: _Reading) -> None:
     """Set ``total``: double the distance until a page is not full, then halve the gap."""
     if reading.ignores_window:
-        reading.total = None if reading.is_cut else len(reading.lines)
+        reading.total = None if reading.cut_at else len(reading.lines)
         return
-    if len(reading.lines) < PAGE_LINES and not reading.is_cut:
+    if len(reading.lines) < PAGE_LINES and not reading.cut_at:
         reading.total = len(reading.lines)
         return
     full, step = 0, 1  # pages by index: `full` is known to be full
@@ -106,7 +135,9 @@ async def _find_end(session: HwaSession, run_id: str, reading: _Reading) -> None
         if reading.pages >= MAX_PAGES:
             return
         probe = full + step if empty is None else (full + empty) // 2
-        found = await _page(session, run_id, reading, probe * PAGE_LINES + 1)
+        found = await _page(session, run_id, reading, probe)
+        if reading.ignores_window:
+            return
         if 0 < found < PAGE_LINES:
             reading.total = probe * PAGE_LINES + found
             return
@@ -114,7 +145,8 @@ async def _find_end(session: HwaSession, run_id: str, reading: _Reading) -> None
             full, step = probe, step * 2
         else:
             empty = probe
-    reading.total = (full + 1) * PAGE_LINES
+    if await _complete(session, run_id, reading, full):
+        reading.total = reading.last_line_of(full)
 
 
 async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -> None:
@@ -122,12 +154,17 @@ async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -
     if reading.total is None or reading.ignores_window:
         return
     index = (reading.total - 1) // PAGE_LINES if reading.total else 0
-    while index > 0 and reading.pages < MAX_PAGES:
+    has_abend = False
+    while index >= 0 and reading.pages < MAX_PAGES:
         first = index * PAGE_LINES + 1
         if first not in reading.lines:
-            await _page(session, run_id, reading, first)
+            await _page(session, run_id, reading, index)
+        await _complete(session, run_id, reading, index)
         near_end = (reading.total - first) >= PAGE_LINES
-        if near_end and any(find_abends(line) for number, line in reading.lines.items() if number >= first):
+        has_abend = has_abend or any(
+            find_abends(reading.lines.get(number, "")) for number in range(first, first + PAGE_LINES)
+        )
+        if near_end and has_abend:
             return
         index -= 1
 

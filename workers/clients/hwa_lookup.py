@@ -14,7 +14,7 @@ from typing import TypeVar
 from orchestrator.errors import SourceError
 from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, WorkstationFacts
 from workers.clients.hwa import HwaSession, JsonObject, Page
-from workers.clients.hwa_errors import BadQuery, HwaError, NotFound
+from workers.clients.hwa_errors import BadQuery, NotFound
 from workers.clients.hwa_joblog import read_job_log
 from workers.clients.hwa_notation import JobRef
 from workers.clients.hwa_parsing import (
@@ -185,7 +185,7 @@ async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Fin
         return await read_job_log(session, run_id)
     except NotFound:
         findings.notes.append("job log: there is none for this run")
-    except HwaError as error:
+    except SourceError as error:  # an id that cannot stand in a path, as in Findings.part
         findings.notes.append(f"job log: {error.reason}")
     return None
 
@@ -228,12 +228,11 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], finding
     """State of the named workstations, into ``findings``."""
     wanted = [name for name in dict.fromkeys(names) if name and name not in findings.workstations]
 
+    async def ask(name: str) -> Page:
+        return await session.search_workstations(Oql.equals("name", name), limit=10)
+
     async def one(name: str) -> None:
-        page = await findings.part(
-            f"workstation {name}", partial(session.search_workstations, Oql.equals("name", name), limit=10), None
-        )
-        if page is None:
-            return
+        page = await findings.part(f"workstation {name}", partial(ask, name), Page())
         for item in page.results:
             facts = parse_workstation(item)
             if facts.name.upper() == name.upper():

@@ -15,9 +15,10 @@ from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, 
 
 Json = Mapping[str, Any]
 
+# Bounded, so that no figure becomes infinite: an infinite duration cannot be written as text.
+_AMOUNT = r"[0-9]{1,12}(?:\.[0-9]{1,12})?"
 _DURATION = re.compile(
-    r"P(?:(?P<days>\d+(?:\.\d+)?)D)?(?:T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?"
-    r"(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+    rf"P(?:(?P<days>{_AMOUNT})D)?(?:T(?:(?P<hours>{_AMOUNT})H)?(?:(?P<minutes>{_AMOUNT})M)?(?:(?P<seconds>{_AMOUNT})S)?)?"
 )
 _LINKED = {"LINKED", "FULLY_LINKED", "DIRECTLY_LINKED", "HOST_LINKED", "EXTENDED_LINKED", "TCP_IP_LINKED"}
 _RUNNING = {"RUNNING", "JOBMAN_UP", "INSTALLED_AND_RUNNING", "START"}
@@ -37,15 +38,15 @@ def text(value: object, limit: int = 400) -> str:
     """A string, cleaned, numbers as text, anything else as nothing; at most ``limit`` bytes."""
     if isinstance(value, str):
         return clean(value, limit)
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    return clean(str(value), limit) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def number(value: object) -> int | None:
-    """A whole number, also when it comes as text."""
+    """A whole number of at most 18 digits, also when it comes as text."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value
+        return value if abs(value) < 10**18 else None
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d{1,18}", value.strip()):
         return int(value)
     return None
@@ -291,7 +292,7 @@ def _texts(value: object, depth: int = 0) -> Iterable[str]:
     if depth > 4:
         return
     if isinstance(value, str):
-        yield value[:400]
+        yield text(value)
     elif isinstance(value, dict):
         for name in ("scriptName", "command", "script", "jcl", "memberName", *value):
             if name in value:

@@ -26,6 +26,7 @@ MAX_PROBLEMS = 20
 DEEP_JOBS = 2
 """Problem jobs that are looked into with their log and neighbours."""
 NO_STREAMS: dict[str, str] = {}
+NO_JOBS: list[JsonObject] = []
 _BLOCKED_SUBSTATUS = (
     "READY_WAITING_FOR_LIMIT",
     "READY_WAITING_FOR_AGENT",
@@ -80,13 +81,16 @@ async def plan_problems(session: HwaSession, findings: Findings) -> str:
     bad = [
         facts
         for facts in (parse_workstation(item) for item in stations.results)
-        if facts.linked is False or facts.limit == 0
+        if facts.name and (facts.linked is False or facts.limit == 0)
     ]
     findings.workstations |= {facts.name: facts for facts in bad[:10]}
     waiting = await asyncio.gather(
-        *(_jobs_of_stream(session, name, findings) for name in list(streams)[:5]),
         *(
-            search_tolerantly(session, Oql.equals("workstation", facts.name), _blocked_on(facts.name), findings)
+            findings.part(f"jobs of {name}", partial(_jobs_of_stream, session, name, findings), NO_JOBS)
+            for name in list(streams)[:5]
+        ),
+        *(
+            findings.part(f"jobs on {facts.name}", partial(_jobs_blocked_on, session, facts.name, findings), NO_JOBS)
             for facts in bad[:5]
         ),
     )
@@ -173,6 +177,11 @@ async def _jobs_of_stream(
 
 def _on(workstation: str) -> Callable[[JobFacts], bool]:
     return lambda job: job.workstation.upper() == workstation.upper() and job.status not in ENDED_WELL
+
+
+async def _jobs_blocked_on(session: HwaSession, workstation: str, findings: Findings) -> list[JsonObject]:
+    """The jobs that do not start for the sake of the workstation."""
+    return await search_tolerantly(session, Oql.equals("workstation", workstation), _blocked_on(workstation), findings)
 
 
 def _blocked_on(workstation: str) -> Callable[[JobFacts], bool]:
