@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -120,8 +120,9 @@ class CliContext:
             client.close()
 
     def say(self, line: str) -> None:
-        """Write a line of words to standard error."""
-        click.echo(line, err=True)
+        """Write a line of words to standard error; where that cannot be written, the data goes on without them."""
+        with suppress(OSError):
+            click.echo(line, err=True)
 
     def tell(self, line: str) -> None:
         """Write a line of English words to standard error, in the terminal's language when the catalogue has it."""

@@ -62,6 +62,10 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
         "{run} é a execução de outra pergunta; deixe-a de fora ou escolha outra",
         "{run} es la ejecución de otra pregunta; omítala o elija otra",
     ),
+    "{event} is not an event id; take the id of the last event you read": (
+        "{event} não é o id de um evento; use o id do último evento lido",
+        "{event} no es el id de un evento; use el id del último evento leído",
+    ),
     # runs
     "run {run} is not stored: it never existed or has expired": (
         "a execução {run} não está guardada: nunca existiu ou expirou",
@@ -115,10 +119,7 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
         "{command} não pode ser carregado: {detail}",
         "{command} no se puede cargar: {detail}",
     ),
-    # standard output
-    "standard output cannot be written: {detail}": (
-        "a saída padrão não pode ser escrita: {detail}",
-        "la salida estándar no se puede escribir: {detail}",
-    ),
+    # files and standard output
+    "cannot write: {detail}": ("não foi possível escrever: {detail}", "no se pudo escribir: {detail}"),
 }
 """English: (Portuguese, Spanish)."""

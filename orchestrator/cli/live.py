@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.markdown import Markdown
 from rich.panel import Panel
@@ -18,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.messages import Messages
-from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, clean, one_line
+from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, clean, one_line, shorten
 from orchestrator.models import Event
 
 _STYLES = {
@@ -34,11 +35,15 @@ _STYLES = {
 _REFRESH_PER_SECOND = 8
 _ROWS_BESIDE_THE_BODY = 8
 """Lines that headline, table head, panel border and the shell's prompt take."""
+_SHORTEST_JOB = 8
+"""Columns that a job's name keeps on the narrowest terminal."""
+_MARGIN = len("^C")
+"""Columns left free at the right: the terminal's echo of Ctrl-C must not wrap, it would move the view by a line."""
 
 
-def render(view: RunView, text: Messages, *, monotonic: float, height: int = 40) -> RenderableType:
+def render(view: RunView, text: Messages, *, monotonic: float, height: int = 40, width: int = 100) -> RenderableType:
     """The view as rich shows it, at most about ``height`` lines; the body keeps its newest lines."""
-    parts: list[RenderableType] = [_headline(view, text, monotonic), _table(view, text, monotonic)]
+    parts: list[RenderableType] = [_headline(view, text, monotonic), _table(view, text, monotonic, width)]
     parts += [Text(text("note", note=one_line(note)), style="dim") for note in view.notes]
     # The answer goes to standard output when it is whole; here only what is still on its way.
     if view.body and not view.is_closed:
@@ -63,7 +68,7 @@ def _headline(view: RunView, text: Messages, monotonic: float) -> Text:
     return line
 
 
-def _table(view: RunView, text: Messages, monotonic: float) -> Table:
+def _table(view: RunView, text: Messages, monotonic: float, width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim")
     table.add_column(text("column_source"), no_wrap=True)
     table.add_column(text("column_state"), no_wrap=True)
@@ -72,12 +77,21 @@ def _table(view: RunView, text: Messages, monotonic: float) -> Table:
     table.add_column(text("column_finding"), ratio=1, overflow="ellipsis", no_wrap=True)
     for row in view.rows.values():
         table.add_row(
-            Text(view.name_of(row)),
+            Text(_name(view, row, width * 2 // 5)),
             Text(text.word("state", row.state), style=_STYLES.get(row.state, "red")),
             Text(_seconds(view, row, monotonic)),
             Text(row.remark, style="default" if row.finding else "dim"),
         )
     return table
+
+
+def _name(view: RunView, row: SourceRow, limit: int) -> str:
+    """The source's name and the job's, which may be as long as a line: the findings need theirs."""
+    name = view.name_of(row)
+    if len(name) <= limit or row.job is None:
+        return name
+    around = len(name) - len(row.job)
+    return name.replace(row.job, shorten(row.job, max(_SHORTEST_JOB, limit - around)))
 
 
 def _seconds(view: RunView, row: SourceRow, monotonic: float) -> str:
@@ -94,10 +108,12 @@ class _Renderable:
         self._console = console
         self._lock = lock
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # rich refreshes from a thread of its own while the reader's thread folds events in.
         with self._lock:
-            return render(self._view, self._text, monotonic=time.monotonic(), height=self._console.height)
+            width = max(1, options.max_width - _MARGIN)
+            shown = render(self._view, self._text, monotonic=time.monotonic(), height=self._console.height, width=width)
+            yield from console.render(shown, options.update_width(width))
 
 
 class LiveDisplay:
@@ -118,7 +134,8 @@ class LiveDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with suppress(OSError):  # the terminal is gone, and a signal on its way says so
+            self._live.stop()
 
     def take(self, event: Event, received: float) -> None:
         """Fold ``event`` into the view; the next refresh shows it."""
@@ -127,7 +144,8 @@ class LiveDisplay:
 
     def say(self, line: str) -> None:
         """Write a line above the view."""
-        self._console.print(Text(line))
+        with suppress(OSError):
+            self._console.print(Text(line))
 
 
 def print_markdown(answer: str) -> None:

@@ -7,7 +7,6 @@ model's SDK.
 from __future__ import annotations
 
 import ast
-import io
 import json
 import os
 import sys
@@ -19,11 +18,13 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import streams
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import INTERRUPTED
 from orchestrator.cli.help import HelpContext, speaking
+from orchestrator.cli.options import in_options
 from orchestrator.cli.signals import Terminated, endings_raise
-from orchestrator.errors import ConfigurationError, TroubleshootError, WorkersNotInstalled
+from orchestrator.errors import ConfigurationError, InvalidRequest, TroubleshootError, WorkersNotInstalled
 
 PROGRAM = "resync-troubleshoot"
 COMMANDS_GROUP = "resync_troubleshoot.commands"
@@ -98,10 +99,16 @@ class CommandGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; ``--help`` among them writes the page."""
+        with streams.reader_may_go():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a package that it misses only while it runs is told of in the same way."""
         try:
-            return super().invoke(ctx)
+            with streams.reader_may_go():
+                return super().invoke(ctx)
         except ModuleNotFoundError as error:
             raise _explain(ctx.invoked_subcommand or PROGRAM, error) from error
 
@@ -122,14 +129,25 @@ def cli() -> None:
 def run(args: Sequence[str], context: CliContext) -> int:
     """Run the command line and return its exit code; every error is one line on standard error."""
     try:
+        with streams.reader_may_go():
+            return _run(args, context)
+    except streams.ReaderGone:
+        return streams.PIPE_CLOSED
+    except OSError as error:
+        return _refused(context, error)
+
+
+def _run(args: Sequence[str], context: CliContext) -> int:
+    try:
         result = cli.main(args=list(args), prog_name=PROGRAM, standalone_mode=False, obj=context)
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        context.say(error.format_message())
         return error.exit_code
     except click.ClickException as error:
         return _fail(context, args, " ".join(error.format_message().split()), "usage", error.exit_code)
     except TroubleshootError as error:
-        return _fail(context, args, " ".join(str(error).split()), error.reason, error.exit_code)
+        message = in_options(str(error)) if isinstance(error, InvalidRequest) else str(error)
+        return _fail(context, args, " ".join(message.split()), error.reason, error.exit_code)
     except click.Abort:
         context.say(context.text("interrupted"))
         return INTERRUPTED
@@ -145,12 +163,18 @@ def _fail(context: CliContext, args: Sequence[str], message: str, reason: str, e
     return exit_code
 
 
+def _refused(context: CliContext, error: OSError) -> int:
+    """A file, or standard output, that cannot be read or written; only a file has a name."""
+    reason = error.strerror or str(error)
+    message = f"cannot write: {reason}" if error.filename is None else f"{error.filename}: {reason}"
+    context.say(context.text("error", message=context.catalogue.translate(message)))
+    return 1
+
+
 def main() -> None:
     """The console script."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows a question mark rather than a traceback.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    streams.prepare()
     with endings_raise():
         code = run(sys.argv[1:], CliContext(os.environ))
+    streams.drop_unwritten()
     sys.exit(code)

@@ -24,6 +24,9 @@ _OPTIONS = {
     "tws_instance_id": "--instance",
     "user_id": "--user",
     "session_id": "--session",
+    "run_id": "--run-id",
+    "idempotency_key": "--idempotency-key",
+    "after": "--after",
     "language": "--language",
     "node_timeout_seconds": "--node-timeout",
     "total_timeout_seconds": "--total-timeout",
@@ -107,6 +110,12 @@ def explain(error: ValidationError) -> str:
     return "; ".join(
         _explain_item(item) for item in error.errors(include_url=False, include_input=True, include_context=False)
     )
+
+
+def in_options(message: str) -> str:
+    """A refusal of the store or the client, ``FIELD: why``, in terms of the option that carried the field."""
+    field, colon, why = message.partition(":")
+    return f"{_OPTIONS.get(field, field)}{colon}{why}"
 
 
 def _explain_item(item: Mapping[str, Any]) -> str:

@@ -32,6 +32,14 @@ def one_line(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def shorten(name: str, limit: int) -> str:
+    """A name cut in its middle: jobs that differ do so at the beginning or, after their stream, at the end."""
+    if len(name) <= limit:
+        return name
+    head = limit // 2
+    return f"{name[:head]}…{name[len(name) - (limit - head - 1) :]}"
+
+
 @dataclass(slots=True)
 class SourceRow:
     """One planned source. ``state`` is ``planned``, ``running`` or the outcome of the source."""

@@ -18,7 +18,7 @@ from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.cli.view import RunView
 from orchestrator.config import Settings
-from orchestrator.errors import Overloaded, RunNotFound, StoreUnreachable
+from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, StoreUnreachable, UnknownInstance
 from orchestrator.models import (
     AnswerMode,
     Event,
@@ -292,6 +292,14 @@ def test_client_errors_are_one_line(cli: Cli, client: FakeClient, error: Excepti
     assert result.code == code
     assert result.err == f"error: {error}\n"
     assert json.loads(result.out)["error"] == {"reason": error.reason, "message": str(error)}  # type: ignore[attr-defined]
+
+
+def test_refusal_of_the_store_names_the_option(cli: Cli, client: FakeClient) -> None:
+    """What the store or another program's user knows as a field is an option to who typed it."""
+    client.submit_error = UnknownInstance("tws_instance_id: 'x' is not known; known: default")
+    assert cli("submit", "why?").err == "error: --instance: 'x' is not known; known: default\n"
+    client.submit_error = InvalidRequest("run_id: 'y' is the run of another question; leave it out or choose another")
+    assert cli("submit", "why?").err.startswith("error: --run-id: 'y' is the run of another question")
 
 
 def test_watch_json_prints_one_event_a_line(cli: Cli, client: FakeClient) -> None:

@@ -34,7 +34,7 @@ EVENTS = (
 
 def drawn(view: RunView, *, language: Language = Language.EN, width: int = 100, height: int = 40) -> list[str]:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(render(view, Messages(language), monotonic=3.0, height=height))
+    console.print(render(view, Messages(language), monotonic=3.0, height=height, width=width))
     out = console.file
     assert isinstance(out, io.StringIO)
     return out.getvalue().splitlines()
@@ -118,3 +118,44 @@ def test_live_display_writes_its_end_state() -> None:
     assert "metrics" in text
     assert "a word [bold]between[/bold]" in text
     assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l")
+
+
+def test_live_display_leaves_room_for_the_echo_of_ctrl_c() -> None:
+    """No line reaches the right edge: ``^C`` behind it would wrap, and the next view would begin a line too low."""
+    out = io.StringIO()
+    console = Console(file=out, width=60, height=30, force_terminal=True)
+    with LiveDisplay(RunView(), Messages(), console) as display:
+        for item in (*EVENTS, event(5, EventType.DRAFT, text="word " * 50)):
+            display.take(item, 1.0)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n").splitlines()
+    assert max(len(line) for line in lines) == 58
+
+
+def test_live_display_survives_the_end_of_its_terminal() -> None:
+    """A terminal that is gone is no error of the view: the signal that says so is what ends the command."""
+
+    class Gone(io.StringIO):
+        is_gone = False
+
+        def write(self, text: str) -> int:
+            if self.is_gone:
+                raise OSError(5, "Input/output error")
+            return super().write(text)
+
+    out = Gone()
+    display = LiveDisplay(RunView(), Messages(), Console(file=out, width=60, force_terminal=True))
+    display.__enter__()
+    out.is_gone = True
+    display.say("a word")
+    display.__exit__(None, None, None)
+
+
+def test_live_view_cuts_a_long_name_in_its_middle() -> None:
+    """A job's name of forty characters leaves room for the finding, and two jobs can still be told apart."""
+    names = ("BATCH001_WITH_A_NAME_THAT_IS_VERY_LONG", "BATCH002_WITH_A_NAME_THAT_IS_VERY_LONG")
+    sources = [{"source": "tws_status", "job": name} for name in names]
+    done = event(3, EventType.SOURCE_FINISHED, source="tws_status", job=names[0], outcome="ok", finding="ABEND RC=12")
+    lines = drawn(folded(event(2, EventType.ROUTED, sources=sources), done), width=80)
+    assert lines[2].startswith("tws_status [BATCH001_…VERY_LONG]  ok")
+    assert lines[2].rstrip().endswith("ABEND RC=12")
+    assert lines[3].startswith("tws_status [BATCH002_…VERY_LONG]  waiting")
