@@ -19,6 +19,7 @@ SYNTHESIS_QUEUE = "synthesis"
 RUN_TASK = "troubleshoot.run"
 SYNTHESIZE_TASK = "troubleshoot.synthesize"
 SOURCE_TASK_PREFIX = "troubleshoot.source."
+CHORD_BACKEND = "orchestrator.chord_backend:ChordBackend"
 EXCHANGE = Exchange("resync.troubleshoot", type="direct")
 
 
@@ -68,8 +69,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
-        # Early ack: a 5.7.0 worker exits when Redis restarts with a message unacked; early, that is a matter of
-        # milliseconds, late, of the whole task.
+        # Early ack: what happens to Redis between a message and its ack has to be survived, and that is a matter of
+        # milliseconds; with a late one, of the whole task.
         task_acks_late=False,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
@@ -86,7 +87,7 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
     )
     if with_results:
         app.conf.update(
-            result_backend=settings.redis_url,
+            result_backend=f"{CHORD_BACKEND}+{settings.redis_url}",
             result_backend_transport_options={"global_keyprefix": keys.broker_prefix},
             redis_socket_connect_timeout=settings.redis_timeout_seconds,
             redis_socket_timeout=5.0,

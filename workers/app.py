@@ -33,6 +33,7 @@ except TroubleshootError as error:
     raise SystemExit(error.exit_code) from None
 
 app = make_celery(settings, with_results=True)
+app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
 register_tasks(app)
 health = WorkerHealth(broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds)
 health_servers: list[HealthServer] = []

@@ -11,12 +11,15 @@ from orchestrator.errors import RunNotFound, StoreUnreachable
 from workers.process import current_process
 
 _LOGGER = logging.getLogger(__name__)
+STARTED_REQUEST = "workers.request:StartedRequest"
+"""Class of every task's requests, for its attribute ``Request``."""
 
 
 class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
     """Asks the source of its name. Never raises: a chord whose header raises would lose its body."""
 
     abstract = True
+    Request = STARTED_REQUEST
     ignore_result = True
     acks_late = False
     source_name = ""

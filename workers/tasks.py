@@ -13,7 +13,7 @@ from orchestrator.dispatch import plan_dispatch
 from orchestrator.errors import RunNotFound, RunRefused, StoreUnreachable, TroubleshootError
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
-from workers.base import SourceTask
+from workers.base import STARTED_REQUEST, SourceTask
 from workers.process import current_process
 
 _LOGGER = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
     """Routes and plans a run and publishes its chord."""
 
     name = RUN_TASK
+    Request = STARTED_REQUEST
     ignore_result = True
 
     def run(self, run_id: str) -> str:
@@ -53,6 +54,7 @@ class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
     """The chord's body: finishes the run that its argument names."""
 
     name = SYNTHESIZE_TASK
+    Request = STARTED_REQUEST
     ignore_result = True
 
     def run(self, run_id: str) -> str:
