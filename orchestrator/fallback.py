@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from orchestrator.after_commit import load_after_commit
+from orchestrator.after_commit import AfterCommit, load_after_commit
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.conclude import conclude, make_report
 from orchestrator.config import Settings
@@ -24,7 +24,15 @@ from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope,
 from orchestrator.performance import log_performance
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import new_token
-from orchestrator.synthesis import Case, Synthesis, SynthesisFailed, load_synthesizer
+from orchestrator.synthesis import (
+    Case,
+    Synthesis,
+    Synthesizer,
+    close_synthesizer,
+    load_synthesizer,
+    refinement_failure,
+    synthesis_of,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,18 +81,16 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
             begin=begin,
             put=put,
         )
-    synthesizer = load_synthesizer(os.environ)
+    synthesizer = _synthesizer()
     loop = asyncio.get_running_loop()
     refiner = None
     if synthesizer is not None:
         refiner = Refiner(synthesizer, lambda work: asyncio.run_coroutine_threadsafe(work, loop))
     try:
-        await client.call(
-            Finisher(store, by=WORKER, refiner=refiner, after_commit=load_after_commit(os.environ)).finish, run_id
-        )
+        await client.call(Finisher(store, by=WORKER, refiner=refiner, after_commit=_after_commit()).finish, run_id)
     finally:
         if synthesizer is not None:
-            await synthesizer.close()
+            await close_synthesizer(synthesizer)
 
 
 async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Report:
@@ -144,18 +150,34 @@ async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Re
 async def _refine(case: Case, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
     limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
     # Time first: a synthesizer that is made is one to close.
-    synthesizer = load_synthesizer(os.environ) if limit > COMMIT_RESERVE_SECONDS else None
+    synthesizer = _synthesizer() if limit > COMMIT_RESERVE_SECONDS else None
     if synthesizer is None:
         return None, None
+    # Not asyncio.timeout around the call: one that does not let itself be cancelled would hold the answer back, and
+    # its TimeoutError could not be told from one of the synthesizer's own.
+    work = asyncio.ensure_future(synthesizer.synthesize(case, timeout_seconds=limit, emit=lambda _text: None))
     try:
-        async with asyncio.timeout(limit):
-            synthesis = await synthesizer.synthesize(case, timeout_seconds=limit, emit=lambda _text: None)
-    except SynthesisFailed as error:
-        return None, {**error.metadata, "failed": error.reason}
-    except TimeoutError:
-        return None, {"failed": "timeout"}
-    except TroubleshootError as error:
-        return None, {"failed": error.reason}
+        await asyncio.wait({work}, timeout=limit)
+        return synthesis_of(case.run_id, work)
+    except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
+        return None, refinement_failure(case.run_id, error)
     finally:
-        await synthesizer.close()
-    return synthesis, synthesis.metadata
+        work.cancel()
+        await close_synthesizer(synthesizer)
+
+
+def _synthesizer() -> Synthesizer | None:
+    """The synthesizer, or None when it cannot be made here: the rules' answer is worth more than none."""
+    try:
+        return load_synthesizer(os.environ)
+    except Exception as error:  # border: a site's factory may raise anything
+        _LOGGER.warning("synthesizer_not_loaded error=%s", error, exc_info=not isinstance(error, TroubleshootError))
+        return None
+
+
+def _after_commit() -> tuple[AfterCommit, ...]:
+    try:
+        return load_after_commit(os.environ)
+    except Exception as error:  # border: a site's step may raise anything
+        _LOGGER.warning("after_commit_not_loaded error=%s", error, exc_info=not isinstance(error, TroubleshootError))
+        return ()

@@ -10,7 +10,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +21,10 @@ from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.aggregate import performance_event
 from orchestrator.models import EventType, Report
 from orchestrator.performance import log_performance
+from orchestrator.storable import storable_text
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import NewEvent, RunStore, new_token
-from orchestrator.synthesis import Case, Synthesis, SynthesisFailed, Synthesizer
+from orchestrator.synthesis import Case, Synthesis, Synthesizer, refinement_failure, synthesis_of
 
 _LOGGER = logging.getLogger(__name__)
 RENEW_SECONDS = 0.5
@@ -134,35 +135,28 @@ class Finisher:
                 self._wait(future, min(TOKEN_INTERVAL_SECONDS, bound.remaining()))
                 held += _drain(fragments)
                 if held and pause.has_passed:
-                    self._emit(case.run_id, token, (EventType.TOKEN, {"text": held}))
+                    self._emit(case.run_id, token, _token(held))
                     renew, pause, held = Deadline.after(RENEW_SECONDS), Deadline.after(TOKEN_INTERVAL_SECONDS), ""
                 elif renew.has_passed:
                     self._renew(case.run_id, token)
                     renew = Deadline.after(RENEW_SECONDS)
-            if not future.done():
-                return None, {"failed": "timeout"}
             held += _drain(fragments)
             # Too soon after the last one there is no need for another: the final answer follows at once.
-            if held and pause.has_passed:
-                self._emit(case.run_id, token, (EventType.TOKEN, {"text": held}))
-            synthesis = future.result()
-        except SynthesisFailed as error:
-            _LOGGER.warning("synthesis_failed run_id=%s reason=%s", case.run_id, error.reason)
-            return None, {**error.metadata, "failed": error.reason}
+            if held and pause.has_passed and future.done():
+                self._emit(case.run_id, token, _token(held))
+            return synthesis_of(case.run_id, future)
         except LeaseLost:
             raise
-        except Exception as error:  # border: a synthesizer of a site may raise anything
-            _LOGGER.exception("synthesis_failed run_id=%s reason=unexpected", case.run_id)
-            return None, {"failed": type(error).__name__}
+        except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
+            return None, refinement_failure(case.run_id, error)
         finally:
             future.cancel()
-        return synthesis, synthesis.metadata
 
     @staticmethod
     def _wait(future: Future[Synthesis], seconds: float) -> None:
         try:
             future.exception(timeout=seconds)
-        except FutureTimeoutError:
+        except (FutureTimeoutError, CancelledError):
             return
 
     def _emit(self, run_id: str, token: str, *events: NewEvent) -> None:
@@ -180,6 +174,10 @@ class Finisher:
         log_performance(performance_event(report.run_id, conclusion.aggregated))
         run_after_commit(self._after_commit, report)
         return report
+
+
+def _token(text: str) -> NewEvent:
+    return EventType.TOKEN, {"text": storable_text(text)}
 
 
 def _drafted(conclusion: Conclusion) -> list[NewEvent]:

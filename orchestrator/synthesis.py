@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
+from orchestrator.errors import TroubleshootError
 from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
+from orchestrator.storable import storable
 
+_LOGGER = logging.getLogger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"
+CLOSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,42 @@ class Synthesizer(Protocol):
     async def close(self) -> None:
         """Release the client."""
         ...
+
+
+def synthesis_of(
+    run_id: str, future: Future[Synthesis] | asyncio.Future[Synthesis]
+) -> tuple[Synthesis, dict[str, Any]]:
+    """What a synthesizer returned by now, and its metadata as a report can hold it.
+
+    Raises SynthesisFailed when it has not ended or returned no synthesis, and whatever it raised itself.
+    """
+    if not future.done():
+        raise SynthesisFailed("timeout", "the synthesizer was stopped at its limit")
+    if future.cancelled():
+        raise SynthesisFailed("cancelled", "the synthesizer was cancelled")
+    found: object = future.result()
+    if not isinstance(found, Synthesis) or not isinstance(found.diagnosis, Diagnosis):
+        raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
+    return found, storable(dict(found.metadata))
+
+
+def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
+    """Log why a draft could not be refined; what the report's metadata says of it under ``llm``."""
+    if isinstance(error, (SynthesisFailed, TroubleshootError)):
+        _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, error.reason)
+        metadata = storable(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
+        return {**metadata, "failed": error.reason}
+    _LOGGER.error("synthesis_failed run_id=%s reason=unexpected", run_id, exc_info=error)
+    return {"failed": type(error).__name__}
+
+
+async def close_synthesizer(synthesizer: Synthesizer) -> None:
+    """Release the client; what fails there must not cost the answer, which is there."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await synthesizer.close()
+    except Exception:  # border: a site's synthesizer may raise anything
+        _LOGGER.exception("synthesizer_close_failed")
 
 
 def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+from refinement_support import FAILURES
 
 from orchestrator.config import Settings
 from orchestrator.finish import TOKEN_INTERVAL_SECONDS, Finisher, Refiner
@@ -35,7 +36,7 @@ from orchestrator.models import (
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.events import EventReader
 from orchestrator.store.runs import RunStore, new_token
-from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
+from orchestrator.synthesis import Case, Synthesis
 
 RUN = "run-00000001"
 
@@ -187,26 +188,25 @@ def test_fragments_lie_apart_however_the_model_writes(run: Ready, loop: asyncio.
     assert text == "".join(f"{number}. " for number in range(30))[: len(text)]
 
 
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (SynthesisFailed("rate_limited", "429", {"model": "m"}), {"model": "m", "failed": "rate_limited"}),
-        (RuntimeError("boom"), {"failed": "RuntimeError"}),
-    ],
-)
+@pytest.mark.parametrize("name", FAILURES)
 def test_a_model_that_fails_costs_only_the_refinement(
-    run: Ready, loop: asyncio.AbstractEventLoop, error: Exception, told: dict[str, str]
+    run: Ready, loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """Whatever a synthesizer raises, the rules' answer is committed and the metadata says what failed."""
+    """Whatever a synthesizer raises or returns, the rules' answer is committed and the metadata says what failed."""
+    what, told, logged = FAILURES[name]
 
-    async def script(_case: Case, _emit: Callable[[str], None]) -> Synthesis:
-        raise error
+    async def script(_case: Case, _emit: Callable[[str], None]) -> Any:
+        if isinstance(what, Exception):
+            raise what
+        return what
 
     refiner, _ = refined_by(loop, script)
     report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
     assert report is not None
-    assert report.mode is AnswerMode.DETERMINISTIC
+    assert (report.mode, report.outcome) == (AnswerMode.DETERMINISTIC, RunOutcome.COMPLETE)
     assert report.metadata["llm"] == told
+    assert [text for text in caplog.messages if text.startswith(f"synthesis_failed run_id={RUN}") and logged in text]
+    assert run.store.read(RUN).report == report
 
 
 def test_a_model_without_time_is_not_asked(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
@@ -220,6 +220,21 @@ def test_a_model_without_time_is_not_asked(run: Ready, loop: asyncio.AbstractEve
     report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
     assert report is not None
     assert report.metadata["llm"] == {"skipped": "no_time_left"}
+
+
+def test_half_a_character_of_a_model_can_be_told(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """A fragment that no UTF-8 has a place for is told with a replacement, and the model goes on."""
+
+    async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
+        emit("meio \ud83d")
+        await asyncio.sleep(0.15)
+        return Synthesis(case.draft, {"model": "m"})
+
+    refiner, _ = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert report.mode is AnswerMode.LLM
+    assert [event.data["text"] for event in run.events if event.type is EventType.TOKEN] == ["meio \ufffd"]
 
 
 def test_a_model_that_hangs_is_cut_before_the_deadline(run: Ready, loop: asyncio.AbstractEventLoop) -> None:

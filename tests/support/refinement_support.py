@@ -1,0 +1,22 @@
+"""Every way in which a draft is not refined, for the tests of the two places that refine one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.errors import ConfigurationError
+from orchestrator.synthesis import Synthesis, SynthesisFailed
+
+FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
+    "the model's own": (
+        SynthesisFailed("rate_limited", "429", {"model": "m", "tokens": {1, 2}}),
+        {"model": "m", "tokens": [1, 2], "failed": "rate_limited"},
+        "reason=rate_limited",
+    ),
+    "one of ours": (ConfigurationError("LLM_MODEL"), {"failed": "configuration"}, "reason=configuration"),
+    "one that nobody foresaw": (RuntimeError("boom"), {"failed": "RuntimeError"}, "reason=unexpected"),
+    "a timeout of its own": (TimeoutError("mine"), {"failed": "TimeoutError"}, "reason=unexpected"),
+    "no synthesis": (None, {"failed": "no_diagnosis"}, "reason=no_diagnosis"),
+    "no diagnosis": (Synthesis(None), {"failed": "no_diagnosis"}, "reason=no_diagnosis"),  # type: ignore[arg-type]
+}
+"""By name: what the synthesizer raises or returns, what the report says of it, and what the log does."""

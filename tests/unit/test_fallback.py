@@ -1,0 +1,106 @@
+"""Refining a draft in the caller's own process: the same failures as on a worker, told the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from refinement_support import FAILURES
+
+from orchestrator import fallback
+from orchestrator.deadline import Deadline
+from orchestrator.errors import ConfigurationError
+from orchestrator.models import AggregatedData, Diagnosis, TroubleshootRequest
+from orchestrator.synthesis import Case, Synthesis
+
+CASE = Case(
+    run_id="run-00000001",
+    request=TroubleshootRequest(message="Job BATCH001 falhou"),
+    plan=None,
+    envelopes=(),
+    aggregated=AggregatedData(),
+    draft=Diagnosis(summary="rascunho"),
+)
+
+
+class ScriptedSynthesizer:
+    """Raises or returns what the test says."""
+
+    def __init__(self, what: object = None, *, closes: bool = True, heeds_cancel: bool = True) -> None:
+        self.what = what
+        self.closes = closes
+        self.heeds_cancel = heeds_cancel
+
+    async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Any:
+        if self.what == "hang":
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                if self.heeds_cancel:
+                    raise
+                await asyncio.sleep(0.5)
+        if isinstance(self.what, Exception):
+            raise self.what
+        return self.what
+
+    async def close(self) -> None:
+        if not self.closes:
+            raise RuntimeError("does not close")
+
+
+def refine(
+    monkeypatch: pytest.MonkeyPatch, synthesizer: ScriptedSynthesizer, *, seconds: float = 5.0
+) -> tuple[Any, Any, float]:
+    monkeypatch.setattr(fallback, "load_synthesizer", lambda _environ: synthesizer)
+
+    async def scenario() -> tuple[Any, Any, float]:
+        began = asyncio.get_running_loop().time()
+        refined, told = await fallback._refine(CASE, Deadline.after(seconds))
+        return refined, told, asyncio.get_running_loop().time() - began
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_model_that_fails_costs_only_the_refinement(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Whatever a synthesizer raises or returns, there is no refinement and the metadata says what failed."""
+    what, told, logged = FAILURES[name]
+    assert refine(monkeypatch, ScriptedSynthesizer(what))[:2] == (None, told)
+    assert [text for text in caplog.messages if text.startswith("synthesis_failed run_id=") and logged in text]
+
+
+@pytest.mark.parametrize("heeds_cancel", [True, False])
+def test_a_model_that_hangs_is_left_at_its_limit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, heeds_cancel: bool
+) -> None:
+    """A model that does not answer, nor even let itself be cancelled, is left behind half a second before the end."""
+    refined, told, took = refine(monkeypatch, ScriptedSynthesizer("hang", heeds_cancel=heeds_cancel), seconds=1.3)
+    assert (refined, told) == (None, {"failed": "timeout"})
+    assert 0.7 <= took < 1.2
+    assert "synthesis_failed run_id=run-00000001 reason=timeout" in caplog.messages
+
+
+def test_a_synthesizer_that_does_not_close_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refined diagnosis is the answer although the client behind it cannot be released."""
+    synthesis = Synthesis(Diagnosis(summary="refinado"), {"model": "m"})
+    refined, told, _ = refine(monkeypatch, ScriptedSynthesizer(synthesis, closes=False))
+    assert (refined, told) == (synthesis, {"model": "m"})
+
+
+def test_a_synthesizer_that_cannot_be_made_costs_only_the_refinement(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong setting of the model is logged, and the rules answer."""
+    caplog.set_level(logging.WARNING)
+
+    def broken(_environ: object) -> None:
+        raise ConfigurationError("LLM_ENDPOINT must start with http:// or https://")
+
+    monkeypatch.setattr(fallback, "load_synthesizer", broken)
+    assert asyncio.run(fallback._refine(CASE, Deadline.after(5))) == (None, None)
+    assert "synthesizer_not_loaded error=LLM_ENDPOINT must start with http:// or https://" in caplog.messages
