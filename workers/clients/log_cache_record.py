@@ -162,49 +162,81 @@ def _key_of(job: JobFacts, run_id: str, started_at: str | None) -> str:
     return run_key("tws", job.job_stream_workstation or job.workstation, job.job_stream, job.name, run_id, started_at)
 
 
-def _run_record(job: JobFacts, run: RunFacts, name: str) -> LogRecord:
-    key = _key_of(job, run.run_id, run.started_at)
-    moment = parse_time(run.ended_at) or parse_time(run.started_at)
-    # Only the log of this very run says in which step and with which code it failed.
-    log = job.job_log if job.job_log is not None and job.job_log.run_id == run.run_id else None
-    codes = () if log is None or is_success(run.status) else _main_codes(log.codes)
+def _record(
+    job: JobFacts,
+    name: str,
+    *,
+    kind: Literal["run", "finding"],
+    key: str,
+    moment: datetime | None,
+    run_id: str = "",
+    workstation: str = "",
+    status: str = "",
+    codes: tuple[str, ...] = (),
+    return_code: int | None = None,
+    elapsed_seconds: float | None = None,
+    step: str = "",
+    text: str = "",
+) -> LogRecord:
+    """A record of what TWS said about ``job``, within a record's bounds; at its workstation when no other is given."""
     return LogRecord(
-        id=f"run:{key}",
-        kind="run",
+        id=f"{kind}:{key}",
+        kind=kind,
         run=key,
         job=name,
         at=None if moment is None else format_time(moment),
         job_stream=job.job_stream[:200],
-        workstation=(run.workstation or job.workstation)[:200],
-        run_id=run.run_id[:200],
-        status=run.status[:40],
-        codes=codes,
-        return_code=run.return_code,
-        elapsed_seconds=run.elapsed_seconds,
-        step="" if log is None else log.step[:40],
-        text=_outcome_text(name, run, codes, "" if log is None else log.step),
+        workstation=(workstation or job.workstation)[:200],
+        run_id=run_id[:200],
+        status=status[:40],
+        codes=codes[:MAX_CODES],
+        return_code=return_code,
+        elapsed_seconds=elapsed_seconds,
+        step=step[:40],
+        text=text[:MAX_TEXT],
         origin="tws",
     )
 
 
-def _never_launched(job: JobFacts, name: str) -> LogRecord:
-    key = run_key("tws", job.id, job.name, job.scheduled_at, job.status)
-    moment = parse_time(job.scheduled_at)
-    issues = "; ".join(filter(None, (issue.message for issue in job.issues)))
-    text = f"{name} {job.status} {job.substatus} {issues}".strip()[:MAX_TEXT]
-    return LogRecord(
-        id=f"run:{key}",
+def _moment(run: RunFacts | None) -> datetime | None:
+    return None if run is None else parse_time(run.ended_at) or parse_time(run.started_at)
+
+
+def _run_record(job: JobFacts, run: RunFacts, name: str) -> LogRecord:
+    # Only the log of this very run says in which step and with which code it failed.
+    log = job.job_log if job.job_log is not None and job.job_log.run_id == run.run_id else None
+    codes = () if log is None or is_success(run.status) else _main_codes(log.codes)
+    step = "" if log is None else log.step
+    return _record(
+        job,
+        name,
         kind="run",
-        run=key,
-        job=name,
-        at=None if moment is None else format_time(moment),
-        job_stream=job.job_stream[:200],
-        workstation=job.workstation[:200],
-        status=job.status[:40],
-        codes=find_codes(text)[:MAX_CODES],
+        key=_key_of(job, run.run_id, run.started_at),
+        moment=_moment(run),
+        run_id=run.run_id,
+        workstation=run.workstation,
+        status=run.status,
+        codes=codes,
+        return_code=run.return_code,
+        elapsed_seconds=run.elapsed_seconds,
+        step=step,
+        text=_outcome_text(name, run, codes, step),
+    )
+
+
+def _never_launched(job: JobFacts, name: str) -> LogRecord:
+    issues = "; ".join(filter(None, (issue.message for issue in job.issues)))
+    text = f"{name} {job.status} {job.substatus} {issues}".strip()
+    return _record(
+        job,
+        name,
+        kind="run",
+        key=run_key("tws", job.id, job.name, job.scheduled_at, job.status),
+        moment=parse_time(job.scheduled_at),
+        status=job.status,
+        codes=find_codes(text[:MAX_TEXT]),
         return_code=job.return_code,
         text=text,
-        origin="tws",
     )
 
 
@@ -220,24 +252,20 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
     codes = _main_codes(log.codes)
     if not text or not (codes or log.step or any(window.kind == "match" for window in log.windows)):
         return []
-    key = _key_of(job, log.run_id, None if run is None else run.started_at)
-    moment = None if run is None else parse_time(run.ended_at) or parse_time(run.started_at)
     return [
-        LogRecord(
-            id=f"finding:{key}",
+        _record(
+            job,
+            name,
             kind="finding",
-            run=key,
-            job=name,
-            at=None if moment is None else format_time(moment),
-            job_stream=job.job_stream[:200],
-            workstation=((run.workstation if run else "") or job.workstation)[:200],
-            run_id=log.run_id[:200],
-            status="" if run is None else run.status[:40],
+            key=_key_of(job, log.run_id, None if run is None else run.started_at),
+            moment=_moment(run),
+            run_id=log.run_id,
+            workstation="" if run is None else run.workstation,
+            status="" if run is None else run.status,
             codes=codes,
             return_code=None if run is None else run.return_code,
-            step=(log.step or find_step(text))[:40],
+            step=log.step or find_step(text),
             text=text,
-            origin="tws",
         )
     ]
 
