@@ -30,6 +30,9 @@ from orchestrator.errors import ConfigurationError, StoreUnreachable
 
 BLOCK_MS = 1_000
 """Longest blocking read; a reader looks at its deadline at least this often."""
+MAX_READERS = 10_000
+"""Every reader holds a connection while it waits, and redis-py's own limit of 100 would tell the next one that Redis
+is unreachable. This is Redis's own limit (``maxclients``)."""
 
 _REFUSALS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b")
 """Error codes of a Redis that is there and does not serve: full, a replica, unable to save, busy with a script."""
@@ -84,6 +87,7 @@ def _reader_options(settings: Settings) -> dict[str, Any]:
         "socket_connect_timeout": settings.redis_timeout_seconds,
         "health_check_interval": 30,
         "client_name": "resync-troubleshoot-reader",
+        "max_connections": MAX_READERS,
     }
 
 
