@@ -69,7 +69,7 @@ class TroubleshootClient:
         """
         run_id = _checked_run_id(run_id)
         _check_idempotency_key(idempotency_key)
-        safe = request.model_copy(update={"message": redact(request.message, personal=self._settings.redact_personal)})
+        safe = self.masked(request)
         deadline = Deadline.after(request.config.total_timeout_seconds)
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
         if opened.is_new:
@@ -79,6 +79,11 @@ class TroubleshootClient:
             except StoreUnreachable as error:
                 _LOGGER.warning("publish_failed run_id=%s error=%s", opened.run_id, error)
         return opened.run_id
+
+    def masked(self, request: TroubleshootRequest) -> TroubleshootRequest:
+        """The request as it is stored: secrets in its message are masked."""
+        message = redact(request.message, personal=self._settings.redact_personal)
+        return request.model_copy(update={"message": message})
 
     def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         """Wait for the run's end and return its report; acts itself when the deadline has come and nobody did.

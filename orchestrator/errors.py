@@ -40,6 +40,12 @@ class UnknownInstance(InvalidRequest):
     reason = "unknown_instance"
 
 
+class Conflict(InvalidRequest):
+    """The run id or the idempotency key stands for another question."""
+
+    reason = "conflict"
+
+
 class WorkersNotInstalled(TroubleshootError):
     """The worker code is not installed here: pip install 'resync-troubleshoot[workers]'."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import redis
 
 from orchestrator.config import Settings
-from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, RunRefused, UnknownInstance
+from orchestrator.errors import Conflict, Overloaded, RunNotFound, RunRefused, UnknownInstance
 from orchestrator.models import EventType, Plan, Report, RunState, SourceEnvelope, TroubleshootRequest
 from orchestrator.store.connection import store_errors
 from orchestrator.store.keys import Keys
@@ -51,7 +51,7 @@ class RunStore:
     ) -> Opened:
         """Accept a run: its hash, wake-ups, idempotency key and first event in one step.
 
-        Raises Overloaded, UnknownInstance, InvalidRequest for a run id that is another question's, StoreUnreachable;
+        Raises Overloaded, UnknownInstance, Conflict for a run id that is another question's, StoreUnreachable;
         nothing is written then.
         """
         keys, config = self.keys, request.config
@@ -97,7 +97,7 @@ class RunStore:
         if status == "overloaded":
             raise Overloaded(f"refused, the system is overloaded: {value}; try again later or add workers")
         if status == "taken":
-            raise InvalidRequest(f"run_id: {run_id!r} is the run of another question; leave it out or choose another")
+            raise Conflict(f"run_id: {run_id!r} is the run of another question; leave it out or choose another")
         if status == "unknown_instance":
             raise UnknownInstance(f"tws_instance_id: {request.tws_instance_id!r} is not known; known: {value}")
         return Opened(run_id=value, is_new=status == "accepted")
