@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,3 +159,14 @@ def running_fleet(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -
         process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
     yield fleet
     fleet.stop()
+
+
+@pytest.fixture
+def browser() -> str:
+    """A Chromium; a machine without one skips, CI fails."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium in CI: install the Debian package chromium")
+        pytest.skip("no Chromium on PATH")
+    return found

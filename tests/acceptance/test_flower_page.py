@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import os
 import re
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -25,17 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.acceptance
 SECRET = "Segredo-2026-x"
-
-
-@pytest.fixture
-def browser() -> str:
-    """A Chromium; a machine without one skips, CI fails."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium in CI: install the Debian package chromium")
-        pytest.skip("no Chromium on PATH")
-    return found
 
 
 def page(browser: str, url: str, profile: Path) -> str:

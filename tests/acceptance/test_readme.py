@@ -20,13 +20,14 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTA
 
 
 def test_the_readme_has_its_examples() -> None:
-    """There is an example of the one call and one of submit, stream and result."""
-    assert len(EXAMPLES) == 2
+    """There is an example of the one call, one of submit, stream and result, and one of the endpoints."""
+    assert len(EXAMPLES) == 3
     assert "parallel_troubleshoot(" in EXAMPLES[0]
     assert "client.stream(" in EXAMPLES[1]
+    assert "create_router(" in EXAMPLES[2]
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_an_example_of_the_readme_runs(running_fleet: Fleet, number: int) -> None:
     """Each Python block runs against real workers, in an event loop as the app has one, without a warning."""
     # Examples name an instance that no worker of this fleet announces, which is accepted then.

@@ -1,0 +1,111 @@
+"""Errors as ``application/problem+json`` (RFC 9457), with the ``reason`` of ``orchestrator.errors``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from orchestrator.errors import Conflict, InvalidRequest, Overloaded, RunNotFound, StoreUnreachable, TroubleshootError
+
+_LOGGER = logging.getLogger(__name__)
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECONDS = 10
+"""For ``overloaded`` and ``store_unreachable``. By default, runs that are open now have ended by then."""
+_BODY = "the body must be a JSON object, sent with Content-Type: application/json"
+
+_STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
+    (Conflict, HTTPStatus.CONFLICT),  # before its base
+    (InvalidRequest, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (RunNotFound, HTTPStatus.NOT_FOUND),
+    (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
+    (StoreUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+_TO_BE_TRIED_AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class Problem(BaseModel):
+    """What went wrong. Programs look at ``reason``, people read ``detail``."""
+
+    type: str = Field(default="about:blank", description="Says no more than the status: reason tells the kind.")
+    title: str = Field(description="The words of the HTTP status.", examples=["Not Found"])
+    status: int = Field(description="The HTTP status.", examples=[404])
+    detail: str = Field(description="What is wrong, which field it is about, and what to do.")
+    reason: str = Field(description="The stable name of the error.", examples=["run_not_found"])
+
+
+Docs = dict[int | str, dict[str, Any]]
+"""What OpenAPI says about a route's answers, by status."""
+
+
+def problem_docs(*statuses: HTTPStatus) -> Docs:
+    """What OpenAPI is to say about answers with these statuses."""
+    content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
+    return {status.value: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
+
+
+_DESCRIPTIONS = {
+    HTTPStatus.NOT_FOUND: "`run_not_found`: no run of that id is stored; it never existed or has expired.",
+    HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key stands for another question.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "`invalid_request`, `unknown_instance`: the detail names the field and the fix.",
+    HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: more runs are open than can be finished in time. See `Retry-After`.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "`store_unreachable`: Redis does not answer. See `Retry-After`.",
+}
+
+
+def problem_response(error: TroubleshootError) -> Response:
+    """The answer that tells of ``error``; its message holds no secret, as everywhere."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _LOGGER.error("web_request_failed reason=%s error=%s", error.reason, error)
+    problem = Problem(title=status.phrase, status=status, detail=str(error), reason=error.reason)
+    headers = {"Cache-Control": "no-store"}
+    if status in _TO_BE_TRIED_AGAIN:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)
+
+
+class ProblemRoute(APIRoute):
+    """A route that tells of errors as problems, whatever error handlers its app has.
+
+    An ``HTTPException`` of the app's own dependencies (authentication, say) stays the app's.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's own handler with a border around it."""
+        handle = super().get_route_handler()
+
+        async def handle_or_tell(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except TroubleshootError as error:
+                return problem_response(error)
+            except RequestValidationError as error:
+                return problem_response(_refusal(request, error))
+            except HTTPException as error:
+                if not isinstance(error.__cause__, ValueError | RecursionError):
+                    raise
+                # FastAPI's way to say that the body's bytes are no UTF-8, or its brackets too deep.
+                return problem_response(InvalidRequest(_BODY))
+            response.headers.setdefault("Cache-Control", "no-store")
+            return response
+
+        return handle_or_tell
+
+
+def _refusal(request: Request, error: RequestValidationError) -> TroubleshootError:
+    """A value that FastAPI refused, named without repeating it."""
+    told = []
+    for item in error.errors():
+        place, *names = item["loc"]
+        if place == "path":
+            return RunNotFound.of(request.path_params["run_id"])
+        told.append(_BODY if place == "body" else f"{'.'.join(map(str, names))}: {item['msg']}")
+    return InvalidRequest("; ".join(told))

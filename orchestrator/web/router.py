@@ -1,0 +1,268 @@
+"""``create_router``: submit a run over HTTP, follow it, read its report, cancel it, list runs.
+
+Everything is asked of ``AsyncTroubleshootClient``; here it is only put into requests and responses.
+"""
+
+# Annotations are read by FastAPI and name arguments of ``create_router``, so they are not postponed here.
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.params import Depends as Dependency
+from pydantic import BaseModel, Field, TypeAdapter
+
+from orchestrator.async_client import AsyncTroubleshootClient
+from orchestrator.config import Settings
+from orchestrator.errors import ConfigurationError, Conflict
+from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.store.events import START, check_event_id
+from orchestrator.store.runs import new_token
+from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, EventStream
+from orchestrator.web.problems import Docs, ProblemRoute, problem_docs
+from orchestrator.web.submission import Identity, Patience, RequestBody, make_request
+
+_RUN_LIST = TypeAdapter(list[RunSummary])
+_MARKDOWN_HEADERS = {"X-Content-Type-Options": "nosniff"}
+"""The answer quotes logs: a browser must not take it for a page."""
+_POLL_AGAIN = {"Retry-After": "1"}
+_WAITED: Docs = {200: {"model": Report, "description": "The report, to a caller who waited for it."}}
+_OPEN: Docs = {202: {"model": RunSnapshot, "description": "The run is open: how far it is."}}
+_OPEN_AS_JSON: Docs = {
+    202: {
+        "description": _OPEN[202]["description"],
+        # FastAPI would say that it is Markdown, as the answer is.
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunSnapshot"}}},
+    }
+}
+_NOTHING_LEFT: Docs = {204: {"description": "The run has ended and nothing is left: do not connect again."}}
+
+
+class Accepted(BaseModel):
+    """A run that has been accepted, and where it is followed."""
+
+    run_id: RunId
+    url: str = Field(description="The report, once there is one.")
+    events_url: str = Field(description="Server-sent events.")
+    answer_url: str = Field(description="The answer in Markdown.")
+
+
+def create_router(
+    client: AsyncTroubleshootClient | Settings | None = None,
+    *,
+    prefix: str = "/troubleshoot",
+    dependencies: Sequence[Dependency] = (),
+    identify: Callable[..., Any] | None = None,
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+) -> APIRouter:
+    """A router for ``app.include_router``.
+
+    An open ``client`` is used and left open: it is the app's. With ``Settings``, or with None for those of the
+    environment, the router opens a client when the app starts and closes it when the app stops, once a process.
+
+    ``dependencies`` decide who may ask at all. ``identify`` is a dependency too: it returns the ``Identity`` of who
+    asks (None: of nobody), which then stands in the place of what a body says. ``keep_alive_seconds`` is the longest
+    silence in a stream of events.
+    """
+    held = _HeldClient(client)
+    runs = _Runs(held, keep_alive_seconds)
+    router = APIRouter(
+        prefix=prefix,
+        tags=["troubleshoot"],
+        dependencies=dependencies,
+        route_class=ProblemRoute,
+        lifespan=held.lifespan,
+        responses=problem_docs(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    )
+
+    @router.post(
+        "/runs",
+        status_code=HTTPStatus.ACCEPTED,
+        response_model=Accepted,
+        responses=_WAITED | problem_docs(HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+    )
+    async def submit_run(
+        *,
+        request: Request,
+        body: RequestBody,
+        identity: Annotated[Identity | None, Depends(identify or _nobody)],
+        run_id: Annotated[RunId | None, Query(description="Id of the new run; made up when left out.")] = None,
+        idempotency_key: Annotated[str | None, Header(description="The same key gives the same run.")] = None,
+        wait: Annotated[bool, Query(description="Answer with the report, by the run's deadline.")] = False,
+        prefer: Annotated[
+            str | None, Header(description="`wait=N`: answer with the report within N seconds, else with 202.")
+        ] = None,
+    ) -> Response:
+        """Accept a question; every source is asked at once. `Location` leads to the run."""
+        if identify is not None and identity is None:
+            identity = Identity(user_id=None)
+        asked = make_request(body, held.client.sync.settings, identity)
+        accepted = await runs.submit(asked, run_id=run_id, idempotency_key=idempotency_key)
+        patience = Patience.of(wait=wait, prefer=prefer)
+        report = None if patience is None else await runs.wait(accepted, patience)
+        if report is not None:
+            return _json(report, headers={"Preference-Applied": "wait"} if prefer and not wait else None)
+        url = f"{request.url.path.rstrip('/')}/{accepted}"
+        links = Accepted(run_id=accepted, url=url, events_url=f"{url}/events", answer_url=f"{url}/answer.md")
+        return _json(links, HTTPStatus.ACCEPTED, {"Location": url})
+
+    router.get("/runs", response_model=list[RunSummary])(runs.list_runs)
+    router.get(
+        "/runs/{run_id}",
+        response_model=Report,
+        responses=_OPEN | problem_docs(HTTPStatus.NOT_FOUND),
+    )(runs.read_run)
+    router.delete("/runs/{run_id}", response_model=RunSummary, responses=problem_docs(HTTPStatus.NOT_FOUND))(
+        runs.cancel_run
+    )
+    router.get(
+        "/runs/{run_id}/answer.md",
+        status_code=HTTPStatus.OK,
+        response_class=_Markdown,
+        responses=_OPEN_AS_JSON | problem_docs(HTTPStatus.NOT_FOUND),
+    )(runs.read_answer)
+    router.get(
+        "/runs/{run_id}/events",
+        status_code=HTTPStatus.OK,
+        response_class=EventStream,
+        responses=_NOTHING_LEFT | problem_docs(HTTPStatus.NOT_FOUND),
+    )(runs.stream_events)
+    return router
+
+
+class _HeldClient:
+    """The one client of a process: the app's own, or one that lives as long as the app."""
+
+    def __init__(self, given: AsyncTroubleshootClient | Settings | None) -> None:
+        self._settings = given if isinstance(given, Settings) else None
+        self._client = None if given is None or isinstance(given, Settings) else given
+        self._is_given = self._client is not None
+        self._included = 0
+
+    @property
+    def client(self) -> AsyncTroubleshootClient:
+        """The open client.
+
+        Raises ConfigurationError in an app that was never started.
+        """
+        if self._client is None:
+            raise ConfigurationError(
+                "the troubleshoot router has no open client: include it in the app that the server runs (a mounted "
+                "app's lifespan is not run), or give create_router a client"
+            )
+        return self._client
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncIterator[None]:
+        """Open the client for the app. A router that is included twice is started twice, and has one client.
+
+        Raises ConfigurationError naming the variable.
+        """
+        if self._is_given:
+            yield
+            return
+        if self._client is None:
+            self._client = AsyncTroubleshootClient(self._settings)
+        self._included += 1
+        try:
+            yield
+        finally:
+            self._included -= 1
+            if self._included == 0:
+                client, self._client = self._client, None
+                await client.close()
+
+
+class _Runs:
+    """The calls on runs. The methods that are routes have the docstrings that OpenAPI shows."""
+
+    def __init__(self, held: _HeldClient, keep_alive_seconds: float) -> None:
+        self._held = held
+        self._keep_alive_seconds = keep_alive_seconds
+
+    async def submit(self, request: TroubleshootRequest, *, run_id: str | None, idempotency_key: str | None) -> str:
+        """See ``TroubleshootClient.submit``.
+
+        Raises Conflict for a key that stands for another question: its run would answer that one.
+        """
+        client = self._held.client
+        wanted = run_id or new_token()
+        accepted = await client.submit(request, run_id=wanted, idempotency_key=idempotency_key)
+        if accepted != wanted:
+            stored = (await client.get(accepted)).request
+            if stored != await client.call(client.sync.masked, request):
+                raise Conflict("Idempotency-Key: the key stands for another question; choose another for this one")
+        return accepted
+
+    async def wait(self, run_id: str, patience: Patience) -> Report | None:
+        """The report, or None when the caller's patience was over first."""
+        try:
+            return await self._held.client.result(run_id, timeout_seconds=patience.seconds)
+        except TimeoutError:
+            return None
+
+    async def list_runs(self, limit: Annotated[int, Query(ge=1, le=1_000)] = 20) -> Response:
+        """The newest runs, newest first."""
+        runs = await self._held.client.list(limit=limit)
+        return Response(_RUN_LIST.dump_json(runs), media_type="application/json")
+
+    async def read_run(self, run_id: RunId) -> Response:
+        """The report of a run that has ended; how far it is, with 202, while it is open."""
+        found = await self._find(run_id)
+        return _json(found) if isinstance(found, Report) else _json(found, HTTPStatus.ACCEPTED, _POLL_AGAIN)
+
+    async def read_answer(self, run_id: RunId) -> Response:
+        """The answer in Markdown; how far the run is, with 202, while it is open."""
+        found = await self._find(run_id)
+        if isinstance(found, Report):
+            return _Markdown(found.response, headers=_MARKDOWN_HEADERS)
+        return _json(found, HTTPStatus.ACCEPTED, _POLL_AGAIN)
+
+    async def stream_events(
+        self,
+        run_id: RunId,
+        after: Annotated[str, Query(description="Resume after this event id.")] = START,
+        last_event_id: Annotated[
+            str | None, Header(description="What a browser sends when it connects again; goes before `after`.")
+        ] = None,
+    ) -> Response:
+        """The run's events from the first on, as they come, to the one that ends it: `final` or `cancelled`.
+
+        Each has the `id` to resume after, the name of its kind as `event`, and an `Event` in JSON as `data`.
+        """
+        client = self._held.client
+        start = check_event_id(last_event_id or after)
+        # Asked before the status is sent: whether there is such a run, and whether it is over.
+        state, _ = await client.call(client.sync.store.state, run_id)
+        events, first = client.stream(run_id, after=start), None
+        if state.is_closed:
+            first = await anext(events, None)
+            if first is None:
+                # A browser that has had the last event connects again all the same, until it is told this.
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+        return EventStream(events, first=first, keep_alive_seconds=self._keep_alive_seconds)
+
+    async def cancel_run(self, run_id: RunId) -> Response:
+        """Cancel an open run; one that has ended stays as it is. The answer says how the run stands now."""
+        return _json(await self._held.client.cancel(run_id, by="web"))
+
+    async def _find(self, run_id: str) -> Report | RunSnapshot:
+        snapshot = await self._held.client.get(run_id)
+        if not snapshot.state.is_closed:
+            return snapshot
+        # A run that was cancelled has no report in the store; the client writes one.
+        return snapshot.report or await self._held.client.result(run_id)
+
+
+class _Markdown(Response):
+    media_type = "text/markdown"
+
+
+def _json(model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    return Response(model.model_dump_json(), status, headers, "application/json")
+
+
+async def _nobody() -> None:
+    """Nobody is identified: the body is believed."""

@@ -1,0 +1,115 @@
+"""A client for the web tests that answers from what it was given, and a way to ask an app without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+
+from orchestrator.config import Settings
+from orchestrator.models import (
+    AnswerMode,
+    Event,
+    EventType,
+    Report,
+    RunOutcome,
+    RunSnapshot,
+    RunState,
+    RunSummary,
+    TroubleshootRequest,
+)
+
+RUN = "run-0001"
+QUESTION = TroubleshootRequest(message="Job BATCH001 falhou")
+EVENTS = (
+    Event(id="1-0", run_id=RUN, type=EventType.ACCEPTED, at_ms=1, data={"message": "linha um\nlinha dois"}),
+    Event(id="2-0", run_id=RUN, type=EventType.FINAL, at_ms=2, data={"response": "## Diagnóstico\n"}),
+)
+REPORT = Report(run_id=RUN, outcome=RunOutcome.COMPLETE, mode=AnswerMode.DETERMINISTIC, response="## Diagnóstico\n")
+SUMMARY = RunSummary(run_id=RUN, state=RunState.CANCELLED, message="x", created_at_ms=1, deadline_ms=2)
+
+
+def snapshot(state: RunState = RunState.DISPATCHED, **fields: Any) -> RunSnapshot:
+    return RunSnapshot(
+        **{"run_id": RUN, "state": state, "request": QUESTION, "created_at_ms": 1, "deadline_ms": 2} | fields
+    )
+
+
+@dataclass
+class FakeClient:
+    """Keeps what it was asked; raises ``error`` whatever it is asked, where there is one."""
+
+    settings: Settings = field(default_factory=lambda: Settings.from_env({}))
+    error: Exception | None = None
+    report: Report | Exception = REPORT
+    found: RunSnapshot = field(default_factory=snapshot)
+    known_key: str | None = None
+    stream_of: Callable[[str], AsyncIterator[Event]] | None = None
+    requests: list[TroubleshootRequest] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        store = SimpleNamespace(state=lambda run_id: (self.found.state, 1_000))
+        self.sync = SimpleNamespace(settings=self.settings, store=store, masked=lambda request: request)
+
+    def _asked(self, name: str, what: Any) -> None:
+        self.calls.append((name, what))
+        if self.error is not None:
+            raise self.error
+
+    async def submit(self, request: TroubleshootRequest, *, run_id: str, idempotency_key: str | None) -> str:
+        self._asked("submit", idempotency_key)
+        self.requests.append(request)
+        return RUN if idempotency_key is not None and idempotency_key == self.known_key else run_id
+
+    async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
+        self._asked("result", timeout_seconds)
+        if isinstance(self.report, Exception):
+            raise self.report
+        return self.report
+
+    async def get(self, run_id: str) -> RunSnapshot:
+        self._asked("get", run_id)
+        return self.found
+
+    async def cancel(self, run_id: str, *, by: str) -> RunSummary:
+        self._asked("cancel", by)
+        return SUMMARY
+
+    async def list(self, *, limit: int) -> list[RunSummary]:
+        self._asked("list", limit)
+        return [SUMMARY]
+
+    async def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        self._asked("call", args)
+        return function(*args)
+
+    async def stream(self, run_id: str, *, after: str) -> AsyncIterator[Event]:
+        self._asked("stream", after)
+        if self.stream_of is not None:
+            async for event in self.stream_of(after):
+                yield event
+            return
+        for event in EVENTS:
+            if event.id > after:
+                yield event
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def ask(app: FastAPI, method: str, path: str, **options: Any) -> httpx2.Response:
+    """One request to an app, without a server and without its lifespan."""
+
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://app", trust_env=False) as client:
+            return await client.request(method, path, **options)
+
+    return asyncio.run(send())
