@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 
+from orchestrator.logs import log_error
 from orchestrator.models import Report
 
 AFTER_COMMIT_GROUP = "resync_troubleshoot.after_commit"
@@ -33,5 +34,5 @@ def run_after_commit(steps: Sequence[AfterCommit], report: Report) -> None:
     for step in steps:
         try:
             step(report)
-        except Exception:  # border: a site's step may raise anything
-            _LOGGER.exception("after_commit_failed run_id=%s", report.run_id)
+        except Exception as error:  # noqa: BLE001  # border: a site's step may raise anything
+            log_error(_LOGGER, "after_commit_failed run_id=%s", report.run_id, error=error)

@@ -17,6 +17,7 @@ from orchestrator.diagnosis.rules import diagnose
 from orchestrator.diagnosis.standins import stand_in
 from orchestrator.dispatch import plan_request
 from orchestrator.errors import TroubleshootError
+from orchestrator.logs import log_error
 from orchestrator.models import (
     AggregatedData,
     AnswerMode,
@@ -96,8 +97,8 @@ def conclude(record: RunRecord) -> Conclusion:
     try:
         envelopes = number_evidence(envelopes)
         aggregated = aggregate(envelopes, plan.jobs if plan else ())
-    except Exception as error:  # border: whatever a source's data did to it, the user gets the data
-        _LOGGER.exception("aggregation_failed run_id=%s", record.run_id)
+    except Exception as error:  # noqa: BLE001  # border: whatever a source's data did to it, the user gets the data
+        log_error(_LOGGER, "aggregation_failed run_id=%s", record.run_id, error=error)
         return Conclusion(
             record=record,
             plan=plan,
@@ -126,8 +127,8 @@ def conclude(record: RunRecord) -> Conclusion:
             evidence=_evidence_of(envelopes),
             mode=AnswerMode.DETERMINISTIC,
         )
-    except Exception as error:  # border: a rule that fails must not cost the user the data
-        _LOGGER.exception("diagnosis_failed run_id=%s", record.run_id)
+    except Exception as error:  # noqa: BLE001  # border: a rule that fails must not cost the user the data
+        log_error(_LOGGER, "diagnosis_failed run_id=%s", record.run_id, error=error)
         response = render_raw(language=language, envelopes=envelopes)
         reason = f"rules: {type(error).__name__}"
         return Conclusion(record, plan, envelopes, outcome, AnswerMode.RAW, response, aggregated, None, reason)

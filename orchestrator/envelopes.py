@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.diagnosis.redact import redact, redact_data
 from orchestrator.diagnosis.standins import timeout_text
 from orchestrator.errors import SourceError, TroubleshootError
+from orchestrator.logs import log_error
 from orchestrator.models import (
     Language,
     Plan,
@@ -57,12 +58,15 @@ def answered(planned: PlannedSource, result: FetchResult, *, worker: str, person
         success=result.outcome.is_success,
         data=redact_data(storable(result.data), personal=personal),
         evidence=tuple(
-            item.model_copy(update={"text": masked(item.text), "title": masked(item.title)}) for item in result.evidence
+            item.model_copy(
+                update={"text": masked(item.text), "title": masked(item.title), "where": masked(item.where)}
+            )
+            for item in result.evidence
         ),
         finding=masked(result.finding),
         asked=tuple(masked(text) for text in result.asked),
         where=masked(result.where),
-        truncated=None if result.truncated is None else storable_text(result.truncated),
+        truncated=None if result.truncated is None else masked(result.truncated),
         worker=worker,
     )
 
@@ -74,18 +78,27 @@ def timed_out(planned: PlannedSource, *, limit_seconds: float, language: Languag
     return _failed(planned, SourceOutcome.TIMEOUT, reason, timeout_text(limit, language), worker)
 
 
-def raised(run_id: str, planned: PlannedSource, error: Exception, *, worker: str) -> SourceEnvelope:
-    """The envelope of a source that raised; what it did not foresee is logged with its traceback."""
+def raised(
+    run_id: str, planned: PlannedSource, error: Exception, *, worker: str, personal: bool = False
+) -> SourceEnvelope:
+    """The envelope of a source that raised; what it did not foresee is logged with its traceback.
+
+    Masked as in ``answered``.
+    """
+
+    def masked(text: str) -> str:
+        return redact(storable_text(text), personal=personal)
+
     if isinstance(error, TroubleshootError):
         outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
-        failed = _failed(planned, outcome, error.reason, str(error), worker)
+        failed = _failed(planned, outcome, error.reason, masked(str(error)), worker)
         if not isinstance(error, SourceError):
             return failed
-        asked = tuple(redact(storable_text(text)) for text in error.asked)
-        return failed.model_copy(update={"asked": asked, "where": redact(storable_text(error.where))})
-    _LOGGER.error("source_failed run_id=%s source=%s", run_id, planned.key, exc_info=error)
+        asked = tuple(masked(text) for text in error.asked)
+        return failed.model_copy(update={"asked": asked, "where": masked(error.where)})
+    log_error(_LOGGER, "source_failed run_id=%s source=%s", run_id, planned.key, error=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
-    return _failed(planned, SourceOutcome.ERROR, reason, f"{type(error).__name__}: {error}", worker)
+    return _failed(planned, SourceOutcome.ERROR, reason, masked(f"{type(error).__name__}: {error}"), worker)
 
 
 def _failed(planned: PlannedSource, outcome: SourceOutcome, reason: str, text: str, worker: str) -> SourceEnvelope:
@@ -94,7 +107,7 @@ def _failed(planned: PlannedSource, outcome: SourceOutcome, reason: str, text: s
         job=planned.job,
         outcome=outcome,
         success=False,
-        error=redact(storable_text(text))[:MAX_ERROR_CHARACTERS],
+        error=text[:MAX_ERROR_CHARACTERS],
         reason=reason,
         worker=worker,
     )

@@ -88,4 +88,4 @@ async def _envelope(
             return timed_out(planned, limit_seconds=limit, language=asked.routing.language, worker=WORKER)
         return fit(answered(planned, task.result(), worker=WORKER, personal=sources.redact_personal))
     except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
-        return raised(asked.run_id, planned, error, worker=WORKER)
+        return raised(asked.run_id, planned, error, worker=WORKER, personal=sources.redact_personal)

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from orchestrator.errors import TroubleshootError
+from orchestrator.logs import log_error
 from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
 from orchestrator.storable import storable
 
@@ -90,7 +91,7 @@ def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
         _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, error.reason)
         metadata = storable(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
         return {**metadata, "failed": error.reason}
-    _LOGGER.error("synthesis_failed run_id=%s reason=unexpected", run_id, exc_info=error)
+    log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}
 
 

@@ -23,6 +23,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
 from orchestrator.finish import Finisher
 from orchestrator.health import Beat, HealthServer, HealthSettings, check_page
+from orchestrator.logs import configure_log
 from orchestrator.models import RunState
 from orchestrator.performance import configure_performance_log
 from orchestrator.publisher import Publisher
@@ -153,9 +154,7 @@ def main() -> None:
 def _watch() -> None:
     settings = Settings.from_env()
     after_commit = load_after_commit(os.environ)
-    logging.basicConfig(
-        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    configure_log(settings.log_level, personal=settings.redact_personal)
     configure_performance_log()
     stop = threading.Event()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import Any
@@ -20,6 +19,7 @@ from orchestrator.celery_app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError
 from orchestrator.health import HealthServer, HealthSettings
+from orchestrator.logs import configure_log
 from orchestrator.performance import configure_performance_log
 from workers.health import WorkerHealth
 from workers.process import close_process, loop_lag_seconds, mark_prefork_child
@@ -41,11 +41,7 @@ health_servers: list[HealthServer] = []
 
 @setup_logging.connect
 def _configure_logging(loglevel: int | None = None, **_: Any) -> None:
-    logging.basicConfig(
-        level=settings.log_level if loglevel is None else loglevel,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    configure_log(settings.log_level if loglevel is None else loglevel, personal=settings.redact_personal)
     configure_performance_log()
 
 

@@ -85,7 +85,7 @@ class Asking:
         except SoftTimeLimitExceeded:
             return self._timed_out(planned, start, limit)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
-            return raised(run_id, planned, error, worker=self.worker)
+            return raised(run_id, planned, error, worker=self.worker, personal=self.redact_personal)
 
     def _timed_out(self, planned: PlannedSource, start: SourceStart, limit: float) -> SourceEnvelope:
         language = start.plan.routing.language

@@ -120,8 +120,6 @@ class LlmSettings(EnvironmentModel):
     output_price_per_million: float | None = Field(
         default=None, ge=0, validation_alias="RESYNC_LLM_OUTPUT_PRICE_PER_MILLION"
     )
-    redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
-    """Also take e-mail addresses, CPF and CNPJ out of what the model sees and writes."""
 
     @model_validator(mode="after")
     def _endpoint_has_a_scheme(self) -> Self:

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
@@ -40,7 +41,10 @@ def create_synthesizer(environ: Mapping[str, str]) -> LlmSynthesizer | None:
     Raises ConfigurationError naming the variable.
     """
     settings = LlmSettings.from_env(environ)
-    return None if settings.model is None else LlmSynthesizer(settings, OpenAIClient(settings))
+    if settings.model is None:
+        return None
+    personal = Settings.from_env(environ).redact_personal
+    return LlmSynthesizer(settings, OpenAIClient(settings), redact_personal=personal)
 
 
 @dataclass(slots=True)
@@ -81,9 +85,10 @@ class _Job:
 class LlmSynthesizer:
     """``Synthesizer`` over a chat model. Used from one event loop; holds one client for the process's life."""
 
-    def __init__(self, settings: LlmSettings, client: LLMClient) -> None:
-        """``settings.model`` must be set."""
+    def __init__(self, settings: LlmSettings, client: LLMClient, *, redact_personal: bool = False) -> None:
+        """``settings.model`` must be set. ``redact_personal`` keeps e-mail addresses, CPF and CNPJ from the model."""
         self._settings = settings
+        self._redact_personal = redact_personal
         self._client = client
 
     async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:
@@ -99,7 +104,7 @@ class LlmSynthesizer:
             case,
             max_tokens=self._settings.max_prompt_tokens,
             nonce=secrets.token_hex(8),
-            personal=self._settings.redact_personal,
+            personal=self._redact_personal,
         )
         job = _Job(case, prompt, deadline, emit)
         if not prompt.evidence:
@@ -135,7 +140,7 @@ class LlmSynthesizer:
             started = time.monotonic()
             try:
                 await self._read(job, attempt, messages, first_within)
-                return self._checked(job, parse_answer(attempt.text, personal=self._settings.redact_personal))
+                return self._checked(job, parse_answer(attempt.text, personal=self._redact_personal))
             except LlmFailed as error:
                 attempt.reason = error.reason
                 raise
@@ -176,7 +181,7 @@ class LlmSynthesizer:
             _language(job.case),
             question_codes=_question_codes(job.case),
             obeys=PlantedSteps(job.prompt.evidence).obeyed_by,
-            personal=self._settings.redact_personal,
+            personal=self._redact_personal,
         )
 
     def _checked(self, job: _Job, answer: ModelAnswer) -> tuple[Diagnosis, CheckReport]:

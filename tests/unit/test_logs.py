@@ -1,0 +1,37 @@
+"""Nothing that is logged carries a secret, whoever wrote the text."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+from orchestrator.diagnosis.redact import MARK
+from orchestrator.logs import MaskingFormatter, log_error
+
+SECRET = "Zq9xW3kLm7"
+MAIL = "ana@example.com.br"
+
+
+def logged(formatter: logging.Formatter) -> tuple[logging.Logger, io.StringIO]:
+    logger, out = logging.getLogger("planted"), io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    logger.handlers, logger.propagate = [handler], False
+    return logger, out
+
+
+def test_our_processes_mask_whole_lines() -> None:
+    """Message, arguments and traceback are masked; codes and ids stay."""
+    logger, out = logged(MaskingFormatter(personal=True))
+    error = ValueError(f"refused: token={SECRET} {MAIL}")
+    logger.error("broker_lost url=%s run_id=r1 S0C7", f"redis://u:{SECRET}@h/0", exc_info=error)
+    assert SECRET not in out.getvalue()
+    assert MAIL not in out.getvalue()
+    assert f"ERROR planted broker_lost url=redis://{MARK}@h/0 run_id=r1 S0C7\nValueError: refused" in out.getvalue()
+
+
+def test_an_error_is_masked_whatever_the_formatter() -> None:
+    """What an application's own formatter writes of a failure is masked already."""
+    logger, out = logged(logging.Formatter("%(message)s"))
+    log_error(logger, "source_failed run_id=%s", "r1", error=ValueError(f"senha: {SECRET}"))
+    assert out.getvalue() == f"source_failed run_id=r1\nValueError: senha: {MARK}\n"
