@@ -19,7 +19,14 @@ from orchestrator.diagnosis.redact import redact
 from orchestrator.errors import InvalidRequest, StoreUnreachable
 from orchestrator.finish import Finisher
 from orchestrator.follow import Follower
-from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.models import (
+    MAX_MESSAGE_CHARACTERS,
+    Event,
+    Report,
+    RunSnapshot,
+    RunSummary,
+    TroubleshootRequest,
+)
 from orchestrator.publisher import Publisher
 from orchestrator.reports import cancelled_report, unreachable_report
 from orchestrator.store.connection import connect, connect_reader
@@ -82,8 +89,7 @@ class TroubleshootClient:
 
     def masked(self, request: TroubleshootRequest) -> TroubleshootRequest:
         """The request as it is stored: secrets in its message are masked."""
-        message = redact(request.message, personal=self._settings.redact_personal)
-        return request.model_copy(update={"message": message})
+        return masked_request(request, personal=self._settings.redact_personal)
 
     def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         """Wait for the run's end and return its report; acts itself when the deadline has come and nobody did.
@@ -191,6 +197,13 @@ class TroubleshootClient:
         Raises StoreUnreachable.
         """
         return self._runs.recent(limit=limit)
+
+
+def masked_request(request: TroubleshootRequest, *, personal: bool) -> TroubleshootRequest:
+    """The request with secrets in its message masked, no longer than a message may be: a mask may outgrow its secret,
+    and a request that is too long could never be read again."""
+    message = redact(request.message, personal=personal)[:MAX_MESSAGE_CHARACTERS]
+    return request.model_copy(update={"message": message})
 
 
 def _checked_run_id(run_id: str | None) -> str:

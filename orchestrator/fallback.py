@@ -11,11 +11,11 @@ from typing import Any
 
 from orchestrator.after_commit import AfterCommit, load_after_commit
 from orchestrator.async_client import AsyncTroubleshootClient
+from orchestrator.client import masked_request
 from orchestrator.conclude import conclude, make_report
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.aggregate import performance_event
-from orchestrator.diagnosis.redact import redact
 from orchestrator.dispatch import per_job_sources, plan_dispatch, plan_request
 from orchestrator.errors import RunNotFound, RunRefused, TroubleshootError
 from orchestrator.finish import COMMIT_RESERVE_SECONDS, Finisher, Refiner
@@ -101,7 +101,7 @@ async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Re
     Raises WorkersNotInstalled, InvalidRequest.
     """
     began, now_ms = time.monotonic(), int(time.time() * 1000)
-    request = request.model_copy(update={"message": redact(request.message, personal=settings.redact_personal)})
+    request = masked_request(request, personal=settings.redact_personal)
     config = request.config
     deadline, fan_in = Deadline.after(config.total_timeout_seconds), Deadline.after(config.fan_in_seconds)
     plan = plan_request(request, per_job_sources(all_builtin=True))

@@ -17,6 +17,8 @@ from orchestrator.job_name import check_job_name
 SCHEMA_VERSION = 1
 MAX_JOBS = 20
 """Jobs in one question; each is asked of every per-job source, so this bounds a run's chord."""
+MAX_MESSAGE_CHARACTERS = 8_000
+MAX_EVIDENCE_CHARACTERS = 16_000
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
@@ -117,7 +119,7 @@ class EventType(StrEnum):
 class TroubleshootRequest(Contract):
     """What a user asks. ``jobs`` lists several jobs for one question; ``job_name`` is the seed's single one."""
 
-    message: str = Field(min_length=1, max_length=8_000)
+    message: str = Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)
     user_id: str | None = Field(default=None, max_length=200)
     session_id: str | None = Field(default=None, max_length=200)
     tws_instance_id: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -229,7 +231,7 @@ class Evidence(Contract):
     source: SourceName
     kind: str
     title: str
-    text: str = Field(max_length=16_000)
+    text: str = Field(max_length=MAX_EVIDENCE_CHARACTERS)
     where: str = ""
     when: str | None = None
     job: str | None = None

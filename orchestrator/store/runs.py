@@ -353,11 +353,7 @@ class RunStore:
 
         Raises RunNotFound.
         """
-        with store_errors():
-            # A run that expired meanwhile must not come back as a key without a time to live.
-            if not self._client.exists(self.keys.run(run_id)):
-                raise RunNotFound.of(run_id)
-            return int(self._client.hincrby(self.keys.run(run_id), what, 1))
+        return int(self._run("count", run_id, [self.keys.run(run_id)], [what])[1])
 
     def queue_length(self, queue: str) -> int:
         """Messages waiting in a queue (a Redis list of the broker)."""

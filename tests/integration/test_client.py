@@ -61,6 +61,16 @@ def test_a_secret_in_the_question_is_stored_nowhere(client: TroubleshootClient, 
                 assert b"Segredo" not in repr(raw.xrange(key)).encode()
 
 
+def test_a_question_that_its_masks_make_longer_can_be_read_again(client: TroubleshootClient) -> None:
+    """Masks may outgrow their secrets: the question is cut then, and its run ends like any other."""
+    message = ("senha=Ab12 " * 1_000)[:8_000]
+    report = client.result(client.submit(TroubleshootRequest(message=message, config=SHORT)))
+    assert report.outcome is RunOutcome.TIMED_OUT
+    stored = client.get(report.run_id).request.message
+    assert len(stored) == 8_000
+    assert "Ab12" not in stored
+
+
 @pytest.mark.parametrize("run_id", ["short", "x" * 65, "with space 1", "../../etc", "çççççççç"])
 def test_a_run_id_that_is_none_is_refused(client: TroubleshootClient, run_id: str) -> None:
     """A client's own run id must be a plain word; the error names the field."""

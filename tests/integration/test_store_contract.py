@@ -388,6 +388,18 @@ def test_a_deadline_finisher_loses_no_answer(bench: Bench) -> None:
     assert bench.store.commit(a_report(), token="w", seen_received=seen + 1) == "ok"
 
 
+def test_a_deadline_finisher_loses_no_answer_that_another_has_frozen(bench: Bench) -> None:
+    """A reading older than the newest envelope stays stale although a lease has frozen the answers since."""
+    bench.open()
+    bench.dispatch()
+    bench.plant(deadline_ms=bench.now_ms(), fanin_ms=bench.now_ms())
+    seen = bench.store.read(RUN).received
+    bench.answer("metrics")
+    bench.leased("holder")
+    assert bench.store.commit(a_report(), token="w", seen_received=seen) == "stale"
+    assert bench.store.commit(a_report(), token="w", seen_received=seen + 1) == "ok"
+
+
 def test_twenty_concurrent_finishers_give_one_terminal_event(bench: Bench) -> None:
     """However many finishers race, one commits and the stream has one terminal event."""
     ready(bench)
@@ -535,6 +547,7 @@ STEPS: dict[str, Callable[[Bench], object]] = {
     "put_envelope": lambda b: b.store.put_envelope("run-ffffffff", "c", an_envelope("m")),
     "lease": lambda b: b.store.lease("run-ffffffff", "t", by="x"),
     "renew": lambda b: b.store.renew("run-ffffffff", "t"),
+    "count": lambda b: b.store.count("run-ffffffff", "nudged"),
 }
 
 

@@ -2,24 +2,25 @@
 -- KEYS run events wakeups open completed expired busy end
 -- ARGV run_id token report outcome final_data committed_by seen_received margin_ms overload_floor,
 --      then for each event to append before the final one: kind data
-local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 'deadline_ms', 'frozen', 'attempt',
-  'commit_token', 'dropped')
+local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 'deadline_ms', 'attempt', 'commit_token',
+  'dropped')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then
   -- The same commit sent again after a lost reply.
-  if fields[7] == ARGV[2] then return { 'ok' } end
+  if fields[6] == ARGV[2] then return { 'ok' } end
   return { 'closed', fields[1] }
 end
 local now = now_ms()
 if fields[2] ~= ARGV[2] then
   if now < tonumber(fields[4]) - tonumber(ARGV[8]) then return { 'refused' } end
-  -- A deadline finisher read the run without a lease: an answer that came in since then must not be lost.
-  if not fields[5] and fields[3] ~= ARGV[7] then return { 'stale' } end
+  -- A deadline finisher read the run without a lease: an answer that came in since then must not be lost, whether or
+  -- not somebody has frozen the answers with it meanwhile.
+  if fields[3] ~= ARGV[7] then return { 'stale' } end
 end
 redis.call('HSET', KEYS[1], 'state', 'done', 'outcome', ARGV[4], 'report', ARGV[3], 'committed_by', ARGV[6],
   'commit_token', ARGV[2], 'frozen', 1, 'closed_ms', string.format('%d', now))
-for i = 10, #ARGV, 2 do emit(KEYS[1], KEYS[2], ARGV[i], fields[6], now, ARGV[i + 1]) end
-emit(KEYS[1], KEYS[2], 'final', fields[6], now, with_numbers(ARGV[5], string.format('"dropped_events":%d', fields[8])))
+for i = 10, #ARGV, 2 do emit(KEYS[1], KEYS[2], ARGV[i], fields[5], now, ARGV[i + 1]) end
+emit(KEYS[1], KEYS[2], 'final', fields[5], now, with_numbers(ARGV[5], string.format('"dropped_events":%d', fields[7])))
 announce_end(KEYS[1], KEYS[8], 'final')
 disarm_all(KEYS[3], ARGV[1])
 leave_open(KEYS[4], KEYS[7], ARGV[1], ARGV[9])

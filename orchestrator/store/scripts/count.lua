@@ -1,0 +1,5 @@
+-- Counts one more of something in the run; one that has expired must not come back without a time to live.
+-- KEYS run
+-- ARGV what
+if redis.call('EXISTS', KEYS[1]) == 0 then return { 'not_found' } end
+return { 'ok', redis.call('HINCRBY', KEYS[1], ARGV[1], 1) }
