@@ -28,6 +28,21 @@ def test_the_api_prefix_may_be_part_of_the_url() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "sent", "path"),
+    [
+        ("https://gw/a b", "https://gw/a%20b", "/a%20b"),
+        ("https://gw/x/../tws/", "https://gw/tws", "/tws"),
+        ("https://gw/produção", "https://gw/produ%C3%A7%C3%A3o", "/produ%C3%A7%C3%A3o"),
+        ("https://GW:31116\n", "https://gw:31116", ""),
+    ],
+)
+def test_the_url_is_kept_as_it_will_be_sent(written: str, sent: str, path: str) -> None:
+    """A path that the client would write otherwise is not taken for another path at the first request."""
+    found = _load(TWS_BASE_URL=written).get(None)
+    assert (found.base_url, found.base_path) == (sent, path)
+
+
+@pytest.mark.parametrize(
     ("environ", "variable"),
     [
         ({"TWS_BASE_URL": "tws.exemplo:31116"}, "TWS_BASE_URL"),
@@ -44,6 +59,14 @@ def test_the_api_prefix_may_be_part_of_the_url() -> None:
         ({"TWS_HOST": "tws", "TWS_VERIFY": "/nao/existe.pem"}, "TWS_VERIFY"),
         ({"TWS_HOST": "tws", "TWS_AUTH_HEADER": "segredo sem nome"}, "TWS_AUTH_HEADER"),
         ({"TWS_HOST": "tws", "TWS_AUTH_HEADER": "X-Key: a\nb: segredo"}, "TWS_AUTH_HEADER"),
+        ({"TWS_HOST": "tws", "TWS_AUTH_HEADER": "Transfer-Encoding: chunked"}, "TWS_AUTH_HEADER"),
+        ({"TWS_HOST": "tws", "TWS_AUTH_HEADER": "authorization: segredo", "TWS_TOKEN": "t"}, "TWS_AUTH_HEADER"),
+        ({"TWS_HOST": "tws", "TWS_TOKEN": "segredo\n"}, "TWS_TOKEN"),
+        ({"TWS_HOST": "tws", "TWS_TOKEN": "segredó"}, "TWS_TOKEN"),
+        ({"TWS_HOST": "tws", "TWS_TOKEN": "Bearer segredo"}, "TWS_TOKEN"),
+        ({"TWS_HOST": "tws", "TWS_USER": "u", "TWS_PASSWORD": "segredo\n"}, "TWS_PASSWORD"),
+        ({"TWS_HOST": "tws", "TWS_USER": "u:v", "TWS_PASSWORD": "segredo"}, "TWS_USER"),
+        ({"TWS_BASE_URL": "https://tws\x01"}, "TWS_BASE_URL"),
         ({"TWS_HOST": "tws", "TWS_DEFAULT_INSTANCE": "a b"}, "TWS_DEFAULT_INSTANCE"),
         ({"TWS_INSTANCES_FILE": "/nao/existe.json"}, "TWS_INSTANCES_FILE"),
     ],
@@ -77,7 +100,7 @@ def test_nothing_configured_is_no_error_until_asked() -> None:
 
 def _file(tmp_path: Path, content: object) -> str:
     path = tmp_path / "instances.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return str(path)
 
 
@@ -124,6 +147,9 @@ def test_a_single_instance_is_the_default(tmp_path: Path) -> None:
         ({"a": {"host": "x", "passwrd": "segredo"}}, "passwrd"),
         ({"a": {"host": "x", "port": "31116"}}, "port"),
         ({"a": {"host": "x", "user": "u"}}, "password"),
+        ('{"a": {"host": "x"}, "a": {"host": "y"}}', "'a' stands there twice"),
+        ('{"a": {"host": "x", "host": "y"}}', "'host' stands there twice"),
+        ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path: Path, content: object, said: str) -> None:
@@ -133,6 +159,20 @@ def test_a_wrong_file_is_explained(tmp_path: Path, content: object, said: str) -
     assert "TWS_INSTANCES_FILE" in str(caught.value)
     assert said in str(caught.value)
     assert "segredo" not in str(caught.value)
+
+
+def test_a_name_of_file_and_variables_is_refused(tmp_path: Path) -> None:
+    """The instance of TWS_BASE_URL does not take the place of one of the file in silence."""
+    path = _file(tmp_path, {"prod": {"host": "x"}})
+    assert _load(TWS_INSTANCES_FILE=path, TWS_HOST="tws").names == ("default", "prod")
+    with pytest.raises(ConfigurationError, match="TWS_DEFAULT_INSTANCE"):
+        _load(TWS_INSTANCES_FILE=path, TWS_HOST="tws", TWS_DEFAULT_INSTANCE="prod")
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    """Editors of Windows write one."""
+    path = _file(tmp_path, "\ufeff" + json.dumps({"prod": {"host": "a"}}))
+    assert _load(TWS_INSTANCES_FILE=path).names == ("prod",)
 
 
 def test_an_unknown_default_instance_is_refused(tmp_path: Path) -> None:
@@ -157,3 +197,14 @@ def test_proxies_are_off_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _load(TWS_HOST="tws").get(None).proxy() is None
     assert _load(TWS_HOST="tws", TWS_USE_PROXY="true").get(None).proxy() == "http://proxy:3128"
     assert _load(TWS_HOST="tws-local", TWS_USE_PROXY="true").get(None).proxy() is None
+
+
+@pytest.mark.parametrize("proxy", ["socks5://proxy:1080", "ftp://proxy", "http://", "http://pro\x01xy"])
+def test_a_proxy_that_cannot_be_used_is_refused_at_start(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """The variable that asks for it is named, and one without a scheme is read as curl reads it."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(ConfigurationError, match="TWS_USE_PROXY"):
+        _load(TWS_HOST="tws", TWS_USE_PROXY="true")
+    monkeypatch.setenv("https_proxy", "proxy:3128")
+    assert _load(TWS_HOST="tws", TWS_USE_PROXY="true").get(None).proxy() == "http://proxy:3128"

@@ -23,7 +23,7 @@ def _send(method: str, url: str, *, base_path: str = "", content: bytes | None =
         return httpx2.Response(200)
 
     async def go() -> None:
-        transport = ReadOnlyTransport(httpx2.MockTransport(answer), base_path)
+        transport = ReadOnlyTransport(httpx2.MockTransport(answer), f"http://hwa{base_path}")
         async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
             await client.request(method, url, content=content)
 
@@ -62,6 +62,8 @@ def test_no_other_method_can_be_sent(endpoint: Endpoint, method: str) -> None:
         "/twsd/api/v2/model/user/x",
         "/twsd/api/v2/plan/prompt",
         "/other/twsd/api/v2/plan/job",
+        "/twsd/api/v2/plan/job/%2e%2e",
+        "/twsd/api/v2/plan/job/run/.%2E/joblog",
     ],
 )
 def test_no_other_path_can_be_sent(path: str) -> None:
@@ -106,3 +108,10 @@ def test_an_id_that_would_change_the_path_is_refused(object_id: str | None) -> N
     with pytest.raises(UnsafeId) as caught:
         endpoint_path(Endpoint.JOB, object_id)
     assert caught.value.reason == "invalid_value"
+
+
+@pytest.mark.parametrize("origin", ["http://other", "https://hwa", "http://hwa:8080", "http://hwa.other"])
+def test_no_other_host_can_be_sent_anything(origin: str) -> None:
+    """The credentials go to the instance alone, whatever leads elsewhere."""
+    with pytest.raises(ReadOnlyViolation):
+        _send("GET", f"{origin}{API_PREFIX}/engine/info")

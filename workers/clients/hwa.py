@@ -115,7 +115,7 @@ class HwaClient:
             if instance.user is not None and instance.password is not None:
                 auth = httpx2.BasicAuth(instance.user, instance.password.get_secret_value())
             self._client = httpx2.AsyncClient(
-                transport=ReadOnlyTransport(inner, instance.base_path),
+                transport=ReadOnlyTransport(inner, instance.base_url),
                 auth=auth,
                 headers={"User-Agent": "resync-troubleshoot", **instance.headers()},
                 trust_env=False,

@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import httpx2
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -31,6 +32,10 @@ from workers.config import TwsSettings
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _HEADER = re.compile(r"(?P<name>[A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*(?P<value>[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
+_FRAMING = {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
+"""Headers that say how a message is built, which is not the site's to say."""
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -69,7 +74,12 @@ class TwsInstance(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _url_is_usable(cls, value: str) -> str:
-        parts = urlsplit(value)
+        try:
+            # As it will be sent: the read-only border compares paths, so that each may be written in one way only.
+            value = str(httpx2.URL(value.strip()))
+            parts = urlsplit(value)
+        except (httpx2.InvalidURL, ValueError):
+            raise ValueError("must look like https://tws.example:31116") from None
         try:
             port = parts.port
         except ValueError:
@@ -97,10 +107,32 @@ class TwsInstance(BaseModel):
             raise ValueError("names a file that holds no PEM certificates") from None
         return value
 
+    @field_validator("user")
+    @classmethod
+    def _user_can_be_sent(cls, value: str | None) -> str | None:
+        if value is not None and (not value or ":" in value or _CONTROL.search(value)):
+            raise ValueError("must be a name without colon and line break (RFC 7617)")
+        return value
+
+    @field_validator("password")
+    @classmethod
+    def _password_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and _CONTROL.search(value.get_secret_value()):
+            raise ValueError("must not hold a line break or another control character, not even at its end")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _token_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("must be the bare value, ASCII without blanks and line breaks, and without 'Bearer'")
+        return value
+
     @field_validator("auth_header")
     @classmethod
     def _header_has_name_and_value(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _HEADER.fullmatch(value.get_secret_value().strip()):
+        match = _HEADER.fullmatch(value.get_secret_value().strip()) if value is not None else None
+        if value is not None and (match is None or match["name"].lower() in _FRAMING):
             raise ValueError("must look like 'X-Api-Key: value'")
         return value
 
@@ -110,6 +142,10 @@ class TwsInstance(BaseModel):
             raise ValueError("user and password belong together: one of them is missing")
         if self.user is not None and self.token is not None:
             raise ValueError("user and token exclude each other: give one of them")
+        if (self.user is not None or self.token is not None) and self._header()[0].lower() == "authorization":
+            raise ValueError("auth_header is the Authorization header: give it alone, or user or token instead")
+        if self.use_proxy:
+            self.proxy()
         return self
 
     @property
@@ -125,19 +161,37 @@ class TwsInstance(BaseModel):
     def headers(self) -> dict[str, str]:
         """Headers that prove who asks, when a token or a header of the site does."""
         found = {} if self.token is None else {"Authorization": f"Bearer {self.token.get_secret_value()}"}
-        if self.auth_header is not None:
-            match = _HEADER.fullmatch(self.auth_header.get_secret_value().strip())
-            if match is not None:
-                found[match["name"]] = match["value"]
+        name, value = self._header()
+        if name:
+            found[name] = value
         return found
 
+    def _header(self) -> tuple[str, str]:
+        given = self.auth_header.get_secret_value().strip() if self.auth_header is not None else ""
+        match = _HEADER.fullmatch(given)
+        return (match["name"], match["value"]) if match is not None else ("", "")
+
     def proxy(self) -> str | None:
-        """The proxy of the environment for this host, when proxies are asked for and none excludes the host."""
+        """The proxy of the environment for this host, when proxies are asked for and none excludes the host.
+
+        Raises ValueError for one that cannot be used; checked at start.
+        """
         parts = urlsplit(self.base_url)
         if not self.use_proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
             return None
-        found = getproxies()
-        return found.get(parts.scheme) or found.get("all")
+        proxies = getproxies()
+        found = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
+        if not found:
+            return None
+        if "://" not in found:
+            found = f"http://{found}"  # as curl reads it
+        try:
+            url = httpx2.URL(found)
+        except httpx2.InvalidURL:
+            url = httpx2.URL("")
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError(f"use_proxy: the environment's proxy for {parts.scheme} must look like http://proxy:3128")
+        return found
 
     def ssl_context(self) -> ssl.SSLContext:
         """The context for ``verify``: the system's trust, a CA bundle, or none."""
@@ -194,6 +248,11 @@ def load_instances(settings: TwsSettings) -> TwsInstances:
     if settings.instances_file is not None:
         instances |= _from_file(settings.instances_file)
     if settings.base_url is not None or settings.host is not None:
+        if settings.default_instance in instances:
+            raise ConfigurationError(
+                f"TWS_INSTANCES_FILE ({settings.instances_file}): {settings.default_instance!r} is also the instance "
+                "of TWS_BASE_URL or TWS_HOST; leave out one, or name that one otherwise with TWS_DEFAULT_INSTANCE"
+            )
         instances[settings.default_instance] = _from_variables(settings)
     default = settings.default_instance
     if instances and default not in instances:
@@ -212,6 +271,7 @@ _VARIABLES = {
     "token": "TWS_TOKEN",
     "auth_header": "TWS_AUTH_HEADER",
     "verify": "TWS_VERIFY",
+    "use_proxy": "TWS_USE_PROXY",
 }
 
 
@@ -242,13 +302,28 @@ def _with_variables(text: str) -> str:
     return re.sub(rf"\b({'|'.join(_VARIABLES)})\b", lambda hit: _VARIABLES[hit[1]], text)
 
 
+class _NamedTwice(Exception):
+    """A name stands twice in one object, of which JSON readers keep the last without a word."""
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _NamedTwice(name)
+        found[name] = value
+    return found
+
+
 def _from_file(path: Path) -> dict[str, TwsInstance]:
     variable = f"TWS_INSTANCES_FILE ({path})"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_named_once)
     except OSError as error:
         raise ConfigurationError(f"{variable}: cannot be read ({error.strerror})") from None
-    except ValueError:
+    except _NamedTwice as error:
+        raise ConfigurationError(f"{variable}: {error.args[0]!r} stands there twice") from None
+    except (ValueError, RecursionError):
         raise ConfigurationError(f"{variable}: is not JSON") from None
     entries = content.get("instances", content) if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:

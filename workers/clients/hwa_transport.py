@@ -35,7 +35,7 @@ class Endpoint(StrEnum):
     JOB_DEFINITION = "/model/jobdefinition/{id}"
 
 
-_ID = "[^/?#]+"
+_ID = r"(?!(?:\.|%2[eE]){1,2}(?:/|$))[^/?#]+"
 _PATHS = re.compile("|".join(re.escape(endpoint.value).replace(re.escape("{id}"), _ID) for endpoint in Endpoint))
 _PARAMETERS = frozenset(
     {"oql", "limit", "offset", "plan_id", "depth", "from_line", "to_line", "contentOnly", "grouping_filters"}
@@ -67,16 +67,23 @@ def endpoint_path(endpoint: Endpoint, object_id: str | None = None) -> str:
 
 
 class ReadOnlyTransport(httpx2.AsyncBaseTransport):
-    """Lets the GET requests of the allow-list through to ``inner`` and raises ReadOnlyViolation for any other."""
+    """Lets the GET requests of the allow-list below ``base_url`` through to ``inner``; ReadOnlyViolation for any other.
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, base_path: str = "") -> None:
+    Another host is refused as well: it would be sent the credentials.
+    """
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, base_url: str) -> None:
+        base = httpx2.URL(base_url)
         self._inner = inner
-        self._prefix = base_path.rstrip("/") + API_PREFIX
+        self._origin = (base.scheme, base.netloc)
+        self._prefix = base.raw_path.decode("ascii").rstrip("/") + API_PREFIX
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Pass one request on. Raises ReadOnlyViolation."""
         path = request.url.raw_path.split(b"?", 1)[0].decode("ascii")
         inside = path.removeprefix(self._prefix) if path.startswith(self._prefix + "/") else ""
+        if (request.url.scheme, request.url.netloc) != self._origin:
+            raise ReadOnlyViolation("a host other than the instance's is not on the allow-list")
         if request.method != "GET" or not _PATHS.fullmatch(inside):
             raise ReadOnlyViolation(f"{request.method} {path} is not on the allow-list")
         extra = {name for name, _ in request.url.params.multi_items()} - _PARAMETERS
