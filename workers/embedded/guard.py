@@ -5,15 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from workers.embedded import guardian
 
+SHORT_LIFE_SECONDS = 1.0
+"""A guardian that ended so soon after its start has its successor no sooner."""
+
 
 class Guard:
-    """Keeps a guardian process informed; ``with`` starts it and lets it go.
+    """Keeps a guardian process informed, and another one when it is ended; ``with`` starts it and lets it go.
 
     What is still registered at the end of the block is ended and removed by the guardian.
     """
@@ -25,7 +30,7 @@ class Guard:
 
     def __enter__(self) -> Self:
         with self._lock:
-            self._process = _start()
+            self._begin()
         return self
 
     def __exit__(
@@ -63,18 +68,26 @@ class Guard:
             self._lines.pop(line, None)
             self._send(opposite)
 
-    def _send(self, line: str) -> None:
-        if self._process is None or self._process.stdin is None:
-            return
-        try:
-            self._process.stdin.write(f"{line}\n".encode())
-        except BrokenPipeError:
-            # Somebody ended the guardian: another one learns everything anew.
-            self._process.stdin.close()
-            self._process.wait(timeout=5)
-            self._process = _start()
-            if self._process.stdin is not None:
-                self._process.stdin.write("".join(f"{known}\n" for known in self._lines).encode())
+    def _send(self, *lines: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            # Somebody ended the guardian: its successor is told everything anew.
+            with suppress(BrokenPipeError):
+                self._process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+
+    def _begin(self) -> None:
+        self._process = _start()
+        self._send(*self._lines)
+        threading.Thread(target=self._tend, args=(self._process,), name="tend-guardian", daemon=True).start()
+
+    def _tend(self, process: subprocess.Popen[bytes]) -> None:
+        started = time.monotonic()
+        process.wait()
+        # One that cannot run at all must not be started without a pause.
+        time.sleep(max(0.0, started + SHORT_LIFE_SECONDS - time.monotonic()))
+        with self._lock:
+            if self._process is process and process.stdin is not None:
+                process.stdin.close()
+                self._begin()
 
 
 def _start() -> subprocess.Popen[bytes]:

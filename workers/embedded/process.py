@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,6 +14,12 @@ from dataclasses import dataclass, field
 
 from workers.embedded.guard import Guard
 from workers.embedded.log_file import LogFile
+
+_ON_COMMAND = ("/bin/sh", "-c", 'read -r _ && exec "$@"', "sh")
+"""Runs what follows once a line comes on standard input, and not when that ends before.
+
+The guardian knows the process by then: a supervisor that is killed between a birth and its note leaves nobody behind.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class ProcessSpec:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The whole environment of the process; it may hold passwords."""
     stdin: bytes = field(default=b"", repr=False)
-    """What the process reads, at most one pipe buffer (64 KiB)."""
+    """What the process reads, a little less than one pipe buffer (64 KiB) at most."""
     ready_text: str = ""
     """Its output says this when it can work; empty: as soon as it runs."""
     ready_probe: Callable[[], bool] | None = None
@@ -44,10 +52,12 @@ class Child:
         self._on_ready = on_ready
         self._signal_lock = threading.Lock()
         self._reaped = False
+        if shutil.which(spec.command[0], path=spec.environ.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), spec.command[0])
         self._process = subprocess.Popen(
-            spec.command,
+            (*_ON_COMMAND, *spec.command),
             env=dict(spec.environ),
-            stdin=subprocess.PIPE if spec.stdin else subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -58,7 +68,7 @@ class Child:
         self._reader.start()
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):  # it has exited already; reap() tells how
-                self._process.stdin.write(spec.stdin)
+                self._process.stdin.write(b"\n" + spec.stdin)
                 self._process.stdin.close()
 
     def signal(self, number: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from orchestrator.cli.view import one_line
 from orchestrator.errors import ConfigurationError, TroubleshootError
 from workers.embedded.guard import Guard
 from workers.embedded.log_file import LogFile
@@ -18,6 +19,8 @@ from workers.embedded.process import Child, ProcessSpec
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+_WORDS = 120
+"""Characters that are told of a process's last line; its log has the rest."""
 STABLE_SECONDS = 30.0
 """A process that ran so long starts again at the first pause."""
 
@@ -197,10 +200,8 @@ class Supervisor:
             pause = pause_seconds(failures)
             failures += 1
             if tended.was_ready:  # else who waits for it is told, once
-                self._say(
-                    f"{tended.spec.name} exited with status {tended.status}; "
-                    f"again in {pause:g} s ({tended.log.last_words or 'it said nothing'})"
-                )
+                words = one_line(tended.log.last_words, _WORDS) or "it said nothing"
+                self._say(f"{tended.spec.name} exited with status {tended.status}; again in {pause:g} s ({words})")
             if self._stopping.wait(pause):
                 return
             tended.ready.clear()
