@@ -10,6 +10,7 @@ from orchestrator.diagnosis.standins import timeout_text
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.logs import log_error
 from orchestrator.models import (
+    MAX_EVIDENCE_CHARACTERS,
     Language,
     Plan,
     PlannedSource,
@@ -23,7 +24,10 @@ from orchestrator.storable import storable, storable_text
 
 _LOGGER = logging.getLogger(__name__)
 MAX_ENVELOPE_BYTES = 256 * 1024
-MAX_ERROR_CHARACTERS = 2_000
+MAX_TEXT_CHARACTERS = 2_000
+"""Of an error, a finding and every other text but an evidence item's."""
+_NOTE_BYTES = 512
+"""Room for saying what was cut."""
 
 
 def source_request(
@@ -95,7 +99,7 @@ def raised(
         if not isinstance(error, SourceError):
             return failed
         asked = tuple(masked(text) for text in error.asked)
-        return failed.model_copy(update={"asked": asked, "where": masked(error.where)})
+        return fit(failed.model_copy(update={"asked": asked, "where": masked(error.where)}))
     log_error(_LOGGER, "source_failed run_id=%s source=%s", run_id, planned.key, error=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
     return _failed(planned, SourceOutcome.ERROR, reason, masked(f"{type(error).__name__}: {error}"), worker)
@@ -107,24 +111,58 @@ def _failed(planned: PlannedSource, outcome: SourceOutcome, reason: str, text: s
         job=planned.job,
         outcome=outcome,
         success=False,
-        error=text[:MAX_ERROR_CHARACTERS],
+        error=text[:MAX_TEXT_CHARACTERS],
         reason=reason,
         worker=worker,
     )
 
 
 def fit(envelope: SourceEnvelope, limit_bytes: int = MAX_ENVELOPE_BYTES) -> SourceEnvelope:
-    """The envelope cut to what the store takes, and saying so: first the last evidence items, then the data."""
+    """The envelope cut to what the store takes and can read back, and saying so.
+
+    First texts that are too long, masks may have made them so; then the last evidence items, the data, what was asked.
+    """
+    envelope = _with_short_texts(envelope)
     size = len(envelope.model_dump_json().encode())
-    if size <= limit_bytes:
+    if size <= limit_bytes - _NOTE_BYTES:
         return envelope
+    limit = limit_bytes - _NOTE_BYTES
     kept = list(envelope.evidence)
-    while kept and size > limit_bytes:
+    while kept and size > limit:
         size -= len(kept.pop().model_dump_json().encode())
     note = f"envelope cut to {limit_bytes // 1024} KiB: {len(kept)} of {len(envelope.evidence)} evidence items kept"
     update: dict[str, Any] = {"evidence": tuple(kept)}
-    if size > limit_bytes:
-        update["data"] = {}
-        note += ", data left out"
-    update["truncated"] = f"{envelope.truncated}; {note}" if envelope.truncated else note
-    return envelope.model_copy(update=update)
+    for field, empty, words in (("data", {}, "data"), ("asked", (), "what was asked")):
+        if size > limit and getattr(envelope, field):
+            size -= len(envelope.model_dump_json(include={field}).encode())
+            update[field] = empty
+            note += f", {words} left out"
+    return envelope.model_copy(update=update | {"truncated": _joined(envelope.truncated, note)})
+
+
+def _with_short_texts(envelope: SourceEnvelope) -> SourceEnvelope:
+    update: dict[str, Any] = {}
+    notes = []
+    for field in ("finding", "where", "truncated"):
+        text = getattr(envelope, field) or ""
+        if len(text) > MAX_TEXT_CHARACTERS:
+            update[field] = text[:MAX_TEXT_CHARACTERS]
+            notes.append(field)
+    if any(len(text) > MAX_TEXT_CHARACTERS for text in envelope.asked):
+        update["asked"] = tuple(text[:MAX_TEXT_CHARACTERS] for text in envelope.asked)
+        notes.append("asked")
+    said = update.get("truncated", envelope.truncated)
+    if notes:
+        said = _joined(said, f"{', '.join(notes)} cut to {MAX_TEXT_CHARACTERS} characters")
+    long = sum(len(item.text) > MAX_EVIDENCE_CHARACTERS for item in envelope.evidence)
+    if long:
+        update["evidence"] = tuple(
+            item.model_copy(update={"text": item.text[:MAX_EVIDENCE_CHARACTERS]}) for item in envelope.evidence
+        )
+        note = f"{long} of {len(envelope.evidence)} evidence texts cut to {MAX_EVIDENCE_CHARACTERS} characters"
+        said = _joined(said, note)
+    return envelope.model_copy(update=update | {"truncated": said}) if update else envelope
+
+
+def _joined(said: str | None, note: str) -> str:
+    return f"{said}; {note}" if said else note

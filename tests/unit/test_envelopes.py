@@ -1,0 +1,73 @@
+"""Envelopes are cut to what the store takes, say so, and can be read back whatever a source returned."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.envelopes import MAX_ENVELOPE_BYTES, MAX_TEXT_CHARACTERS, answered, fit, raised
+from orchestrator.errors import SourceError
+from orchestrator.models import Evidence, PlannedSource, SourceEnvelope
+from orchestrator.sources import FetchResult
+
+PLANNED = PlannedSource(source="metrics", limit_seconds=5)
+LARGE = 300_000
+
+
+def stored(result: FetchResult) -> SourceEnvelope:
+    text = fit(answered(PLANNED, result, worker="w")).model_dump_json()
+    assert len(text.encode()) <= MAX_ENVELOPE_BYTES
+    return SourceEnvelope.model_validate_json(text)
+
+
+def evidence(text: str, number: int = 1) -> Evidence:
+    return Evidence(id=f"metrics:{number}", source="metrics", kind="log", title="t", text=text)
+
+
+def test_a_small_answer_is_left_alone() -> None:
+    """What fits is stored as it is, and nothing is said to be cut."""
+    envelope = stored(FetchResult(data={"a": "€"}, evidence=(evidence("ação"),), finding="ok", asked=("q",)))
+    assert (envelope.data, envelope.evidence[0].text, envelope.truncated) == ({"a": "€"}, "ação", None)
+
+
+def test_evidence_that_its_masks_make_longer_can_be_read_again() -> None:
+    """Masks may outgrow their secrets; the text is cut to what the contract reads back, and that is said."""
+    envelope = stored(FetchResult(evidence=(evidence(("senha=Ab12 " * 2_000)[:16_000]), evidence("curto", 2))))
+    assert [len(item.text) for item in envelope.evidence] == [16_000, 5]
+    assert "Ab12" not in envelope.evidence[0].text
+    assert envelope.truncated == "1 of 2 evidence texts cut to 16000 characters"
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (FetchResult(finding="é" * LARGE), "finding cut to 2000 characters"),
+        (FetchResult(where="\x01" * LARGE), "where cut to 2000 characters"),
+        (FetchResult(truncated="x" * LARGE), "truncated cut to 2000 characters"),
+        (FetchResult(asked=("q" * LARGE,)), "asked cut to 2000 characters"),
+        (FetchResult(asked=("q" * 300,) * 1_000), "what was asked left out"),
+        (FetchResult(data={"a": "€" * LARGE}), "data left out"),
+        (FetchResult(evidence=tuple(evidence("€" * 16_000, n) for n in range(20))), "of 20 evidence items kept"),
+    ],
+    ids=["finding", "where", "truncated", "one question", "many questions", "data", "evidence"],
+)
+def test_whatever_is_too_large_is_cut_and_said(result: FetchResult, said: str) -> None:
+    """No field of an answer makes its envelope larger than the store takes."""
+    envelope = stored(result)
+    assert envelope.truncated is not None
+    assert said in envelope.truncated
+    assert len(envelope.finding) <= MAX_TEXT_CHARACTERS
+
+
+def test_what_is_small_is_kept_beside_what_is_too_large() -> None:
+    """Evidence goes before data, and what was asked last."""
+    items = tuple(evidence("x" * 16_000, number) for number in range(20))
+    envelope = stored(FetchResult(data={"state": "ABEND"}, evidence=items, asked=("GET /plan/job",)))
+    assert 10 <= len(envelope.evidence) < 20
+    assert (envelope.data, envelope.asked) == ({"state": "ABEND"}, ("GET /plan/job",))
+
+
+def test_an_error_that_asked_too_much_is_cut_as_well() -> None:
+    """What a source that failed had asked is bounded like an answer."""
+    envelope = raised("run-00000001", PLANNED, SourceError("x").of("host", ("q" * 1_000,) * 1_000), worker="w")
+    assert len(envelope.model_dump_json()) <= MAX_ENVELOPE_BYTES
+    assert envelope.where == "host"
