@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 
 import pytest
@@ -218,6 +219,52 @@ def test_chunks_stay_within_a_section_and_its_size() -> None:
     assert {chunk.headings for chunk in chunks} == {("A",), ("B",)}
     assert sum(chunk.text.count("word") for chunk in chunks) == 600
     assert sum(chunk.text.count("x") for chunk in chunks) == 3_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "código “S322”".encode(),
+        "código “S322”".encode("utf-16"),
+        b"\xef\xbb\xbf" + "código “S322”".encode(),
+        "código “S322”".encode("cp1252"),
+    ],
+)
+def test_text_is_read_in_the_encodings_of_the_field(content: bytes) -> None:
+    """UTF-8 with and without a mark, UTF-16 as PowerShell writes it, and the code page of older files."""
+    assert read_document("a.txt", content).sections[0].text == "código “S322”"
+
+
+def test_any_bytes_are_read_as_text() -> None:
+    """No content fails: what is in no known encoding is read byte by byte."""
+    assert read_document("a.txt", bytes(range(1, 256))).sections
+
+
+def test_a_heading_that_is_never_closed_does_not_swallow_the_text() -> None:
+    """Broken HTML keeps its words, up to the next heading or the end."""
+    sections = read_html("<h1>One<p>first S0CB<h2>Two</h2><p>second<h2>Three <b>third")
+    assert [(section.headings, section.text) for section in sections] == [
+        ((), "One\n\nfirst S0CB"),
+        (("Two",), "second"),
+        (("Two",), "Three third"),
+    ]
+
+
+@pytest.mark.parametrize("error", ["DependencyError", "FileNotDecryptedError"])
+def test_an_encrypted_pdf_is_told_as_such(error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a password, or by AES without the package for it: the file fails alone and the message says why."""
+    errors = pytest.importorskip("pypdf.errors")
+
+    def refuse(*_: object) -> None:
+        raise getattr(errors, error)("cryptography>=3.1 is required for AES algorithm")
+
+    monkeypatch.setattr("workers.knowledge.pdf._texts", refuse)
+    content = io.BytesIO()
+    writer = importlib.import_module("pypdf").PdfWriter()
+    writer.add_blank_page(100, 100)
+    writer.write(content)
+    with pytest.raises(ValueError, match="encrypted"):
+        read_document("a.pdf", content.getvalue())
 
 
 def test_contents_and_index_of_a_plain_text_are_left_out_and_its_chapters_kept() -> None:

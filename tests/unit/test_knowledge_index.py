@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import multiprocessing
+import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -102,6 +105,138 @@ def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) 
     with KnowledgeIndex(tmp_path / "kb.sqlite3") as index:
         assert index_folder(index, folder).indexed == 3
     assert search(tmp_path / "kb.sqlite3", "S0C4").hits == ()
+
+
+def test_a_folder_that_cannot_be_read_keeps_its_pages(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without permission, or gone from the network, fails alone: what is known of its files stays."""
+    seen: list[Progress] = []
+    path = tmp_path / "kb.sqlite3"
+    scandir = os.scandir
+
+    def refuse(where: str) -> Any:
+        if str(where).endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(where))
+        return scandir(where)
+
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+        monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
+        report = index_folder(index, folder, on_progress=seen.append)
+    assert (report.failed, report.unchanged, report.removed) == (1, 1, 0)
+    assert [(item.number, item.total, item.path, item.error) for item in seen if item.error] == [
+        (1, 2, "sub", "Permission denied")
+    ]
+    assert search(path, "S0C7").total_found == 1
+
+
+def test_a_file_that_may_not_be_looked_at_fails_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that can be listed and not entered each file fails; the others are indexed."""
+    is_file = Path.is_file
+
+    def refuse(self: Path) -> bool:
+        if self.parent.name == "sub":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return is_file(self)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with KnowledgeIndex(tmp_path / "kb.sqlite3") as index:
+        report = index_folder(index, folder)
+    assert (report.indexed, report.errors) == (1, ("sub/b.txt: Permission denied",))
+
+
+def test_a_name_that_is_no_text_is_indexed_and_shown(folder: Path, tmp_path: Path) -> None:
+    """A file name in an old encoding has its odd bytes spelt out; two of them stay two."""
+    for name in (b"aten\xe7\xe3o.md", b"aten\xe7\xe4o.md"):
+        (folder / os.fsdecode(name)).write_bytes(b"# Page\n\nAWSBHT077E")
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        assert index_folder(index, folder).indexed == 4
+        assert index_folder(index, folder).unchanged == 4
+    found = {hit.document for hit in search(path, "AWSBHT077E").hits}
+    assert found == {"manual/aten\\xe7\\xe3o.md", "manual/aten\\xe7\\xe4o.md"}
+
+
+def index_with(path: Path, folder: Path, pragma: str) -> None:
+    with KnowledgeIndex(path) as index:
+        index._db.execute(pragma)
+        index_folder(index, folder)
+
+
+def test_a_second_writer_is_told_to_wait(folder: Path, tmp_path: Path) -> None:
+    """While another process writes, indexing ends with a sentence, not with SQLite's words; what was there stays."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    (folder / "new.md").write_text("# New\n\ntext", encoding="utf-8")
+    try:
+        with pytest.raises(ConfigurationError, match="written by another process"):
+            index_with(path, folder, "PRAGMA busy_timeout = 10")
+        assert search(path, "S0C7").total_found == 1
+    finally:
+        other.close()
+
+
+def test_a_full_disk_is_told_and_keeps_what_was_indexed(folder: Path, tmp_path: Path) -> None:
+    """When the file cannot grow, the document in hand is undone, the earlier ones answer, and the error says so."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+    (folder / "z.md").write_text("# Large\n\n" + "AWSBHT088E text\n\n" * 50_000, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="full"):
+        index_with(path, folder, "PRAGMA max_page_count = 200")
+    assert search(path, "S0C7").total_found == 1
+    assert search(path, "AWSBHT088E").total_found == 0
+
+
+def leave_half_written(path: Path) -> None:
+    """What a process that is killed while it commits leaves: changed pages, and the journal to undo them."""
+    whole = path.with_name("whole")
+    shutil.copy(path, whole)
+    db = sqlite3.connect(whole, isolation_level=None)
+    db.execute("PRAGMA cache_size = 1")
+    db.execute("BEGIN IMMEDIATE")
+    for _ in range(200):
+        db.execute(
+            "INSERT INTO chunk (document_id, ordinal, headings, text, codes) VALUES (1, 9, '[]', ?, '')", ("x" * 4000,)
+        )
+    db.execute("DELETE FROM passage")
+    shutil.copy(whole, path)
+    shutil.copy(f"{whole}-journal", f"{path}-journal")
+    db.execute("ROLLBACK")
+    db.close()
+
+
+def test_an_index_whose_writer_was_killed_is_undone_by_the_next_reader(folder: Path, tmp_path: Path) -> None:
+    """A writer that died while it committed costs its last document: readers go on without an indexing run."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+    leave_half_written(path)
+    assert search(path, "S0C7").total_found == 1
+    check_index(path)
+
+
+def test_an_index_that_only_its_owner_can_undo_is_told_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that may not write names the command that mends the file."""
+
+    def refuse(_: Path) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+    leave_half_written(path)
+    monkeypatch.setattr("workers.clients.knowledge_sqlite._undo", refuse)  # root may write everything
+    with pytest.raises(ConfigurationError, match=r"half-written.*kb index"):
+        check_index(path)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -67,6 +68,8 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
 
     With RESYNC_EMBEDDING_ENDPOINT set, passages are embedded as well.
     """
+    # What is wrong with a file is said in its line of progress; pypdf tells each step of its repairs besides.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     settings = _settings(context, path)
     if settings.path is None:
         raise ConfigurationError("RESYNC_KNOWLEDGE_PATH is not set; name the index file, or give it with --path")

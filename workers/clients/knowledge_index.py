@@ -76,7 +76,10 @@ class DocumentKey:
 
 
 class KnowledgeIndex:
-    """The writer. Used by one process at a time, for `kb index` and for the shipped runbooks."""
+    """The writer, for `kb index` and for the shipped runbooks; a context manager, for one process at a time.
+
+    Leaving it on an error of SQLite (a full disk, another writer) raises ConfigurationError instead.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open ``path``, creating it when it is not there. Raises ConfigurationError when it cannot be written."""
@@ -95,6 +98,8 @@ class KnowledgeIndex:
             except BaseException:
                 self._db.close()
                 raise
+        except sqlite3.OperationalError as error:
+            raise self._unwritable(error) from error
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"{path} cannot be used as a knowledge base: {error}") from error
 
@@ -145,7 +150,18 @@ class KnowledgeIndex:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        try:
+            self.close()
+        finally:
+            if isinstance(error, sqlite3.Error):
+                raise self._unwritable(error) from error
+
+    def _unwritable(self, error: sqlite3.Error) -> ConfigurationError:
+        if "locked" in str(error):
+            return ConfigurationError(
+                f"{self.path} is being written by another process; run the command again when that has ended"
+            )
+        return ConfigurationError(f"{self.path} cannot be written: {error}; what was indexed before is kept")
 
     def close(self) -> None:
         """Close the file."""
@@ -254,4 +270,7 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # a full disk has ended it already
+            self._db.execute("ROLLBACK")

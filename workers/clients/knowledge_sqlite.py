@@ -128,13 +128,18 @@ class SqliteKnowledgeBase:
 def connect(path: Path) -> sqlite3.Connection:
     """A read-only connection to an index of this format. Raises KnowledgeError."""
     try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+        db, row = _open(path)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
+        try:
+            _undo(path)
+            db, row = _open(path)
+        except sqlite3.Error:
+            raise KnowledgeError(
+                f"{path.name} was left half-written by an indexing run; run again: resync-troubleshoot kb index DIR"
+            ) from error
     except sqlite3.Error as error:
-        raise KnowledgeError(f"{path.name} cannot be opened: {error}") from error
-    try:
-        row = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-    except sqlite3.Error as error:
-        db.close()
         raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
     if row is None or row[0] != index_format():
         db.close()
@@ -143,6 +148,22 @@ def connect(path: Path) -> sqlite3.Connection:
             reason="knowledge_format",
         )
     return db
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, tuple[str] | None]:
+    """A read-only connection and the row with the format."""
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+    try:
+        return db, db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+    except sqlite3.Error:
+        db.close()
+        raise
+
+
+def _undo(path: Path) -> None:
+    """Undo what an indexing run that was killed while it committed has left; only a writer may."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=1)) as db:
+        db.execute("SELECT value FROM meta").fetchone()
 
 
 def check_index(path: Path) -> None:

@@ -40,17 +40,18 @@ class _Reader(HTMLParser):
         elif tag == "title":
             self._in_title = True
         elif tag in _HEADINGS:
+            self._unclosed_heading()
             self._close_section()
             self._heading, self._level = [], _HEADINGS[tag]
         elif tag == "pre":
             self._pre += 1
-            self._text.append("\n\n")
+            self._append("\n\n")
         elif tag in _BLOCKS:
-            self._text.append("\n\n")
+            self._append("\n\n")
         elif tag in _LINES:
-            self._text.append("\n- " if tag == "li" else "\n")
+            self._append("\n- " if tag == "li" else "\n")
         elif tag in _CELLS:
-            self._text.append(" | ")
+            self._append(" | ")
 
     def handle_endtag(self, tag: str) -> None:
         if self._skipped:
@@ -80,6 +81,15 @@ class _Reader(HTMLParser):
         else:
             self._text.append(data if self._pre else re.sub(r"\s+", " ", data))
 
+    def _append(self, text: str) -> None:
+        (self._text if self._heading is None else self._heading).append(text)
+
+    def _unclosed_heading(self) -> None:
+        """Take a heading that was never closed for text: it has swallowed some."""
+        if self._heading is not None:
+            self._text.append("".join(self._heading))
+            self._heading = None
+
     def _close_section(self) -> None:
         lines = [line.strip() if not line.startswith("    ") else line.rstrip() for line in self._joined().split("\n")]
         text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
@@ -98,6 +108,7 @@ class _Reader(HTMLParser):
     def finish(self) -> tuple[Section, ...]:
         """The sections, once everything was fed."""
         self.close()
+        self._unclosed_heading()
         self._close_section()
         return tuple(self.sections)
 

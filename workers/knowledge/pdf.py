@@ -38,7 +38,7 @@ def read_pdf(content: bytes) -> tuple[Section, ...]:
     """
     try:
         from pypdf import PdfReader  # noqa: PLC0415  # optional extra
-        from pypdf.errors import PyPdfError  # noqa: PLC0415
+        from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError  # noqa: PLC0415
     except ImportError:
         raise ValueError("PDF files need pypdf: pip install 'resync-troubleshoot[knowledge]'") from None
     try:
@@ -46,6 +46,11 @@ def read_pdf(content: bytes) -> tuple[Section, ...]:
         pages = _texts(reader)
         entries = list(_entries(reader, reader.outline, 1))
         title = " ".join(str(reader.metadata.title).split()) if reader.metadata and reader.metadata.title else ""
+    except FileNotDecryptedError:
+        raise ValueError("PDF that is encrypted with a password") from None
+    except DependencyError:
+        # Manuals that may not be changed are encrypted without a password, many of them by AES.
+        raise ValueError("PDF that is encrypted by AES: pip install 'pypdf[crypto]'") from None
     except PyPdfError as error:
         raise ValueError(f"not a readable PDF: {error}") from error
     except (KeyError, IndexError, TypeError, AttributeError, RecursionError, OSError) as error:

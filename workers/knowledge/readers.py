@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -21,14 +22,21 @@ def read_text(text: str) -> tuple[Section, ...]:
 
 def _decoded(reader: Callable[[str], tuple[Section, ...]]) -> Callable[[bytes], tuple[Section, ...]]:
     def read(content: bytes) -> tuple[Section, ...]:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            # Older Portuguese text files; every byte is a character in it, so this never fails.
-            text = content.decode("latin-1")
-        return reader(text)
+        return reader(_text(content))
 
     return read
+
+
+def _text(content: bytes) -> str:
+    """UTF-8, UTF-16 where its mark says so (as PowerShell writes), else what older files in Portuguese are in."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("latin-1")  # every byte is a character in it, so this never fails
 
 
 READERS: dict[str, Callable[[bytes], tuple[Section, ...]]] = {
