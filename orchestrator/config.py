@@ -125,7 +125,7 @@ def describe_validation(error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         name = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
+        message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         lines.append(f"{name}: {message}" if name else message)
     return "; ".join(lines)
 

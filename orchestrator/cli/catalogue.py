@@ -71,22 +71,30 @@ class Catalogue:
         return text if exactly else self._translate_filled(text)
 
     def _translate_filled(self, text: str) -> str:
+        otherwise = text
         for known in _by_precision(self.words):
             match = re.fullmatch(_pattern(known), text, re.DOTALL)
             if match is None:
                 continue
             fields = match.groupdict()
-            if _NESTED in fields:
-                fields[_NESTED] = self.translate(fields[_NESTED])
-            return self.words[known][_COLUMN[self.language]].format(**fields)
-        return text
+            nested = fields.get(_NESTED)
+            if nested is not None:
+                fields[_NESTED] = self.translate(nested)
+            told = self.words[known][_COLUMN[self.language]].format(**fields)
+            if nested is None or fields[_NESTED] != nested:
+                return told
+            otherwise = told if otherwise == text else otherwise
+        return otherwise
 
 
 def _by_precision(words: Iterable[str]) -> list[str]:
-    """The texts with fields: those with a beginning of their own first, then those that say the most themselves."""
+    """The texts with fields, in the order they are tried: those with a beginning of their own, then those around
+    another text; of these, those that say the most themselves.
+    """
 
-    def key(text: str) -> tuple[bool, int]:
-        return text.startswith("{"), -sum(len(literal) for literal, *_ in Formatter().parse(text))
+    def key(text: str) -> tuple[bool, bool, int]:
+        own = sum(len(literal) for literal, *_ in Formatter().parse(text))
+        return text.startswith("{"), f"{{{_NESTED}}}" not in text, -own
 
     return sorted((text for text in words if "{" in text), key=key)
 

@@ -13,6 +13,10 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
     "must be greater than {least}": ("deve ser maior que {least}", "debe ser mayor que {least}"),
     "must be greater than or equal to {least}": ("deve ser pelo menos {least}", "debe ser al menos {least}"),
     "must be less than or equal to {most}": ("deve ser no máximo {most}", "debe ser como máximo {most}"),
+    "must be less than {most}": ("deve ser menor que {most}", "debe ser menor que {most}"),
+    "must be a valid number, {detail}": ("deve ser um número", "debe ser un número"),
+    "must be a valid integer, {detail}": ("deve ser um número inteiro", "debe ser un número entero"),
+    "must be a valid boolean, {detail}": ("deve ser true ou false", "debe ser true o false"),
     "must be a finite number": ("deve ser um número finito", "debe ser un número finito"),
     "must be {choices} or {last}": ("deve ser {choices} ou {last}", "debe ser {choices} o {last}"),
     "must start with {choices} or {last}": (

@@ -175,8 +175,9 @@ def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
         ("embedded", found.embedded),
         ("updated", found.updated_at or text("never")),
     )
+    width = max(len(text(name)) for name, _ in rows)
     for name, value in rows:
-        click.echo(f"{text(name):<10} {value}")
+        click.echo(f"{text(name):<{width}} {value}")
 
 
 def _ask(context: CliContext, path: Path | None, question: Callable[[KnowledgeBase], Awaitable[Result]]) -> Result:
