@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import httpx2
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, FiniteFloat, SecretStr, ValidationError
 
 from workers.clients.http import read_body, tls_failure
 from workers.config import KnowledgeSettings
@@ -33,7 +33,7 @@ class EmbeddingError(KnowledgeError):
 
 class _Item(BaseModel):
     index: int
-    embedding: list[float]
+    embedding: list[FiniteFloat]
 
 
 class _Answer(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -68,15 +68,17 @@ class SqliteKnowledgeBase:
         vector, notes = await embed_question(self._embeddings, query.text, timeout_seconds)
 
         def work(db: sqlite3.Connection, path: Path) -> SearchResult:
-            nearest = self._nearest(db, path, vector) if vector else []
+            if not vector:
+                return SqliteSearch(db, query).run(limit)
+            assert self._vectors is not None  # noqa: S101  # a vector comes from the client that it was made for
+            unusable = self._vectors.unusable(db, path, vector)
+            if unusable is not None:
+                return replace(SqliteSearch(db, query).run(limit), notes=(unusable,))
+            nearest = self._vectors.nearest(db, path, vector, self._min_similarity)
             return SqliteSearch(db, query, nearest).run(limit)
 
         result = await self._run(work, stop_at)
-        return replace(result, where=self._ready.name if self._ready else "", notes=notes)
-
-    def _nearest(self, db: sqlite3.Connection, path: Path, vector: Sequence[float]) -> list[tuple[int, float]]:
-        assert self._vectors is not None  # noqa: S101  # a vector comes from the client that it was made for
-        return self._vectors.nearest(db, path, vector, self._min_similarity)
+        return replace(result, where=self._ready.name if self._ready else "", notes=(*notes, *result.notes))
 
     async def stats(self, *, timeout_seconds: float) -> KnowledgeStats:
         """See KnowledgeBase."""

@@ -38,9 +38,12 @@ def pack(vector: Sequence[float]) -> bytes:
     """A vector as it is stored: scaled to unit length, little-endian float32."""
     import numpy as np  # noqa: PLC0415  # optional extra
 
-    array = np.asarray(vector, dtype="<f4")
-    length = float(np.linalg.norm(array))
-    return bytes((array / length if length else array).astype("<f4").tobytes())
+    array = np.asarray(vector, dtype="f8")
+    largest = float(np.abs(array).max(initial=0.0))
+    if largest:
+        array = array / largest  # squares of very large numbers have no place in a float
+        array = array / float(np.linalg.norm(array))
+    return bytes(array.astype("<f4").tobytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,31 @@ class VectorCache:
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
 
+    def unusable(self, db: sqlite3.Connection, path: Path, vector: Sequence[float]) -> str | None:
+        """Why the index cannot be asked for neighbours of ``vector``, or None."""
+        loaded = self._load(db, path)
+        if not loaded.ids:
+            return (
+                f"full text only: the index has no vector of model {self.model}, "
+                "make an index with: resync-troubleshoot kb index DIR"
+            )
+        if loaded.matrix.shape[1] != len(vector):
+            return (
+                f"full text only: the embedding model gives {len(vector)} numbers, "
+                f"the vectors of the index have {loaded.matrix.shape[1]}"
+            )
+        return None
+
     def nearest(
         self, db: sqlite3.Connection, path: Path, vector: Sequence[float], minimum: float
     ) -> list[tuple[int, float]]:
-        """``(chunk id, cosine similarity)`` of the nearest chunks, best first, none below ``minimum``."""
+        """``(chunk id, cosine similarity)`` of the nearest chunks, best first, none below ``minimum``.
+
+        Only for a vector that is usable.
+        """
         import numpy as np  # noqa: PLC0415  # optional extra
 
         loaded = self._load(db, path)
-        if not loaded.ids or loaded.matrix.shape[1] != len(vector):
-            return []
         query = np.frombuffer(pack(vector), dtype="<f4")
         similarities = loaded.matrix @ query
         count = min(NEAREST, len(loaded.ids))

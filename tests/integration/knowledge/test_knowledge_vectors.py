@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
@@ -101,6 +102,47 @@ def test_a_slow_endpoint_costs_at_most_half_of_the_time(index_path: Path, embedd
     assert result.hits[0].document == "manual/memory.md"
     assert "no answer within 0.5 s" in result.notes[0]
     assert seconds < 1.0
+
+
+def test_an_index_without_vectors_says_that_full_text_answered_alone(
+    index_path: Path, tmp_path: Path, embeddings_server
+) -> None:
+    """An endpoint that serves nothing, for no passage was embedded, is said with the remedy."""
+    path = tmp_path / "plain.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, index_path.parent / "manual")
+    result, _ = search(path, embeddings_server.url, "disk limits")
+    assert result.hits[0].document == "manual/disk.md"
+    assert result.backend == "sqlite-fts5"
+    (note,) = result.notes
+    assert "full text only" in note
+    assert "kb index" in note
+
+
+def test_vectors_of_another_length_are_told(index_path: Path, embeddings_server) -> None:
+    """A model of the same name that gives other numbers is no error, and both lengths are said."""
+    embeddings_server.body = b'{"data": [{"index": 0, "embedding": [0.5, 0.5, 0.5]}]}'
+    result, _ = search(index_path, embeddings_server.url, "disk limits")
+    assert result.hits[0].document == "manual/disk.md"
+    (note,) = result.notes
+    assert "gives 3 numbers" in note
+    assert "have 512" in note
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"1e999", b"null"])
+def test_a_vector_that_is_none_is_told(index_path: Path, embeddings_server, number: bytes) -> None:
+    """Numbers that are none never reach the index; full text answers and the endpoint is named."""
+    embeddings_server.body = b'{"data": [{"index": 0, "embedding": [' + b", ".join([number] * 512) + b"]}]}"
+    result, _ = search(index_path, embeddings_server.url, "disk limits")
+    assert result.hits[0].document == "manual/disk.md"
+    assert result.notes == ("full text only, embedding endpoint: the answer is not an embeddings list",)
+
+
+def test_vectors_of_any_size_have_unit_length() -> None:
+    """Very large and very small numbers keep their direction; zeros stay zeros."""
+    for scale in (1e200, 1.0, 1e-200):
+        assert np.allclose(np.frombuffer(pack([3 * scale, 4 * scale]), dtype="<f4"), [0.6, 0.8])
+    assert np.frombuffer(pack([0.0, 0.0]), dtype="<f4").tolist() == [0.0, 0.0]
 
 
 def test_vectors_of_another_model_are_not_used(index_path: Path, embeddings_server) -> None:
