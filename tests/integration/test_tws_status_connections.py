@@ -142,6 +142,7 @@ def test_a_handshake_that_never_ends_is_a_timeout() -> None:
         started = time.monotonic()
         error = _refused(environ, _request().model_copy(update={"limit_seconds": 1.5}))
     assert error.reason == "timeout"
+    assert "no connection within" in str(error)
     assert time.monotonic() - started < 1.5
 
 

@@ -73,7 +73,7 @@ class FakePlan:
 
 def find(plan: FakePlan, name: str) -> list[Json]:
     """Find the jobs of a name."""
-    return asyncio.run(find_jobs(plan, parse_job(name)))  # type: ignore[arg-type]
+    return asyncio.run(find_jobs(plan, parse_job(name), Findings()))  # type: ignore[arg-type]
 
 
 def gather(plan: FakePlan, found: Json) -> tuple[JobFacts, Findings]:
@@ -279,3 +279,45 @@ def test_the_log_is_that_of_the_failed_run(statuses: tuple[str, ...], expected: 
         for index, status in enumerate(statuses)
     ]
     assert pick_run({**job("A", "X"), "jobruns": runs}) == expected
+
+
+def test_what_is_left_out_of_a_job_is_counted() -> None:
+    """Runs, successors and issues beyond what is kept are counted, with those that were never read."""
+    plan = FakePlan(
+        [],
+        job=job("A", "ABEND", runs=14, priority=None),
+        successors=Page(tuple(job(f"S{number}", "HOLD") for number in range(30)), 900),
+        issues=tuple({"issueMessage": "x"} for _ in range(12)),
+    )
+    facts, findings = gather(plan, job("A", "ABEND", priority=7))
+    assert (len(facts.runs), len(facts.successors), len(facts.issues), facts.priority) == (10, 25, 10, 7)
+    assert findings.cuts == ["4 more runs of A", "875 more successors of A", "2 more issues of A"]
+
+
+def test_more_jobs_of_a_name_than_are_looked_at_are_counted() -> None:
+    """Past the last page that is read, the rest of that name is said."""
+    findings = Findings()
+    plan = FakePlan([job("A", "SUCC", stream=f"JS{number}") for number in range(620)])
+    assert len(asyncio.run(find_jobs(plan, parse_job("A"), findings))) == 500  # type: ignore[arg-type]
+    assert findings.cuts == ["120 more jobs named A were not looked at"]
+
+
+def test_what_is_left_out_of_the_plan_is_counted() -> None:
+    """Workstations without link and streams in trouble beyond those that are looked into are counted."""
+    plan = FakePlan(
+        [],
+        search_job_streams=Page(
+            tuple({"name": f"JS{number}", "compositeStatus": {"status": "STUCK"}} for number in range(7)), 107
+        ),
+        search_workstations=Page(tuple({"name": f"WS{number}", "limit": 0} for number in range(12)), 612),
+    )
+    findings = Findings()
+    asyncio.run(plan_problems(plan, findings))  # type: ignore[arg-type]
+    assert len(findings.workstations) == 10
+    assert findings.cuts == [
+        "100 more job streams were not looked at",
+        "600 more workstations were not looked at",
+        "2 more workstations without link or at limit 0",
+        "2 more job streams in trouble",
+        "5 more workstations whose jobs were not looked at",
+    ]

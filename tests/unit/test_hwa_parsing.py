@@ -213,3 +213,11 @@ def test_what_is_no_usable_number_is_left_out(value: object) -> None:
     job = parse_job({"name": value, "priority": value, "jobruns": [{"returnCode": value, "jobNumber": value}]})
     assert (job.priority, job.return_code, job.runs[0].job_number) == (None, None, None)
     assert len(job.name) <= 400
+
+
+def test_joins_in_joins_are_not_opened() -> None:
+    """However deep they stand in each other, the outer one is read with the names of the inner ones."""
+    item: dict[str, Any] = {"dependencyType": "JOIN", "joinName": "J0"}
+    for depth in range(1, 900):
+        item = {"dependencyType": "JOIN", "joinName": f"J{depth}", "criteria": "ALL", "members": [item]}
+    assert parse_dependency(item).detail == "ALL of J898"

@@ -99,3 +99,22 @@ def test_damaged_answers_break_nothing(monkeypatch: pytest.MonkeyPatch, share: f
             pytest.fail(f"seed {seed}: {error.reason} {error}")
         assert len(json.dumps(result.data).encode()) < 256 * 1024, seed
         assert all(item.model_dump_json() for item in result.evidence), seed
+
+
+def test_more_than_was_asked_for_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ignores the limit keeps the loop no longer than one that obeys, and the rest is counted."""
+
+    class Boundless(httpx2.AsyncBaseTransport):
+        def __init__(self, **_: object) -> None:
+            """Connect to nothing."""
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            jobs = [{"id": str(number), "name": "A", "status": "HOLD"} for number in range(3_000)]
+            return httpx2.Response(200, json={"results": jobs})
+
+    monkeypatch.setattr(httpx2, "AsyncHTTPTransport", Boundless)
+    result = fetch("A", Entities())
+    assert result.truncated is not None
+    assert "2500 more jobs named A" in result.truncated
+    assert "479 more jobs of that name" in result.truncated
+    assert len(result.data["candidates"]) == 20

@@ -39,6 +39,7 @@ from workers.clients.oql import Oql
 
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_LOG_PAGE_BYTES = 256 * 1024
+MAX_NEIGHBOURS = 500
 MAX_ATTEMPTS = 3
 MAX_CONNECT_SECONDS = 3.0
 FAILURES_TO_OPEN = 5
@@ -215,7 +216,7 @@ class HwaClient:
                     raise error_for_status(response.status_code, what)
                 body, is_cut = await read_body(response, max_bytes)
         except httpx2.HTTPError as error:
-            raise error_for_transport(error, what, seconds) from None
+            raise error_for_transport(error, what, seconds, connect_seconds=timeout.connect) from None
         if is_cut and not may_cut:
             raise AnswerTooLarge(f"{what}: more than {max_bytes} bytes")
         return body, is_cut
@@ -255,11 +256,11 @@ class HwaSession:
 
     async def predecessors(self, job_id: str, *, depth: int = 1) -> Page:
         """Jobs and job streams this job waits for. Raises HwaError."""
-        return _page(await self._object(Endpoint.PREDECESSORS, job_id, {**_PLAN, "depth": depth}))
+        return _page(await self._object(Endpoint.PREDECESSORS, job_id, {**_PLAN, "depth": depth}), MAX_NEIGHBOURS)
 
     async def successors(self, job_id: str, *, depth: int = 1) -> Page:
         """Jobs and job streams that wait for this job. Raises HwaError."""
-        return _page(await self._object(Endpoint.SUCCESSORS, job_id, {**_PLAN, "depth": depth}))
+        return _page(await self._object(Endpoint.SUCCESSORS, job_id, {**_PLAN, "depth": depth}), MAX_NEIGHBOURS)
 
     async def issues(self, query: Oql) -> tuple[JsonObject, ...]:
         """Why the jobs of the query do not start. Raises HwaError."""
@@ -301,7 +302,7 @@ class HwaSession:
             asked["offset"] = offset
         if query is not None:
             asked["oql"] = query.text
-        return _page(await self._object(endpoint, None, asked, headers))
+        return _page(await self._object(endpoint, None, asked, headers), limit)
 
     async def _object(
         self,
@@ -333,9 +334,11 @@ class HwaSession:
         self.asked.append(f"GET {shown} {shown_params}".rstrip())
 
 
-def _page(body: JsonObject) -> Page:
-    count = body.get("count")
-    return Page(_objects(body.get("results")), count if isinstance(count, int) and count >= 0 else None)
+def _page(body: JsonObject, limit: int) -> Page:
+    """The first ``limit`` results: a server that sends more than it was asked for must not keep the loop busy."""
+    results, count = _objects(body.get("results")), body.get("count")
+    said = count if isinstance(count, int) and count >= 0 else None
+    return Page(results[:limit], max(said or 0, len(results)) if len(results) > limit else said)
 
 
 def _objects(value: object) -> tuple[JsonObject, ...]:

@@ -149,18 +149,25 @@ MIN_FAIR_SECONDS = 0.25
 """A request that was given less says nothing about the server."""
 
 
-def timed_out(what: str, seconds: float) -> TimedOut:
-    """The error for a request that was given ``seconds`` and got no answer."""
+def timed_out(what: str, seconds: float, *, connect_seconds: float | None = None) -> TimedOut:
+    """The error for a request that was given ``seconds`` and got no answer, or no connection in ``connect_seconds``."""
     kind = TimedOut if seconds >= MIN_FAIR_SECONDS else NoTimeLeft
+    if connect_seconds is not None:
+        return kind(f"{what}: no connection within {connect_seconds:.1f} s. Check host, port and firewall")
     return kind(f"{what}: no answer within {seconds:.1f} s" if seconds > 0 else f"{what}: no time left")
 
 
-def error_for_transport(error: httpx2.HTTPError, what: str, seconds: float) -> HwaError:
-    """The error for a request that got no whole answer; ``seconds`` is how long it was given."""
+def error_for_transport(
+    error: httpx2.HTTPError, what: str, seconds: float, *, connect_seconds: float | None = None
+) -> HwaError:
+    """The error for a request that got no whole answer; ``seconds`` is how long it was given, and how long of that to
+    connect."""
     if isinstance(error, httpx2.PoolTimeout):
         return NoTimeLeft(f"{what}: no free connection within {seconds:.1f} s, too many questions at once")
     if isinstance(error, httpx2.TimeoutException):
-        return timed_out(what, seconds)
+        return timed_out(
+            what, seconds, connect_seconds=connect_seconds if isinstance(error, httpx2.ConnectTimeout) else None
+        )
     if detail := tls_failure(error):
         return TlsFailed(f"{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle")
     if isinstance(error, httpx2.DecodingError):

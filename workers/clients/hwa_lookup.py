@@ -18,6 +18,7 @@ from workers.clients.hwa_errors import BadQuery, NotFound
 from workers.clients.hwa_joblog import read_job_log
 from workers.clients.hwa_notation import JobRef
 from workers.clients.hwa_parsing import (
+    MAX_RUNS,
     items,
     parse_dependency,
     parse_flow_node,
@@ -63,10 +64,11 @@ class Findings:
     cuts: list[str] = field(default_factory=list)
     """What was left out for its number."""
 
-    def first(self, found: Sequence[T], limit: int, what: str) -> tuple[T, ...]:
-        """The first ``limit`` items; what is left out is written down."""
-        if len(found) > limit:
-            self.cuts.append(f"{len(found) - limit} more {what}")
+    def first(self, found: Sequence[T], limit: int, what: str, *, beyond: int = 0) -> tuple[T, ...]:
+        """The first ``limit`` items; what is left out is written down, with the ``beyond`` that were never read."""
+        left_out = max(0, len(found) - limit) + beyond
+        if left_out:
+            self.cuts.append(f"{left_out} more {what}")
         return tuple(found[:limit])
 
     async def part(self, name: str, ask: Callable[[], Awaitable[T]], default: T) -> T:
@@ -78,7 +80,7 @@ class Findings:
             return default
 
 
-async def find_jobs(session: HwaSession, ref: JobRef) -> list[JsonObject]:
+async def find_jobs(session: HwaSession, ref: JobRef, findings: Findings) -> list[JsonObject]:
     """Jobs of the current plan that the name can mean, the most likely first.
 
     The name alone is queried and the rest compared here: field names for job streams differ between the vendor's
@@ -86,13 +88,13 @@ async def find_jobs(session: HwaSession, ref: JobRef) -> list[JsonObject]:
     """
     names = dict.fromkeys((ref.job, ref.job.upper()))
     for name in names:
-        found = [job for job in await _all_by_name(session, name) if ref.matches(job)]
+        found = [job for job in await _all_by_name(session, name, findings) if ref.matches(job)]
         if found:
             return sorted(found, key=lambda job: _likelihood(ref, job), reverse=True)
     return []
 
 
-async def _all_by_name(session: HwaSession, name: str) -> list[JsonObject]:
+async def _all_by_name(session: HwaSession, name: str, findings: Findings) -> list[JsonObject]:
     found: list[JsonObject] = []
     field_name = "name"
     for _ in range(MAX_PAGES):
@@ -105,7 +107,9 @@ async def _all_by_name(session: HwaSession, name: str) -> list[JsonObject]:
             page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE)
         found += page.results
         if len(page.results) < PAGE:
-            break
+            return found
+    if (page.count or 0) > len(found):
+        findings.cuts.append(f"{(page.count or 0) - len(found)} more jobs named {name} were not looked at")
     return found
 
 
@@ -135,15 +139,22 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings)
         ),
     )
     findings.predecessors[summary.id] = before
-    facts = parse_job({**found, **detail})
-    predecessors = findings.first(_merged(detail, before), MAX_RELATED, f"predecessors of {summary.name}")
+    whole = {**found, **{name: value for name, value in detail.items() if value is not None}}
+    facts = parse_job(whole)
+    findings.first(items(whole.get("jobruns")), MAX_RUNS, f"runs of {summary.name}")
+    predecessors = findings.first(
+        _merged(detail, before), MAX_RELATED, f"predecessors of {summary.name}", beyond=before.left_out
+    )
     return facts.model_copy(
         update={
             "predecessors": await _with_resources(session, predecessors, findings),
             "successors": findings.first(
-                [parse_flow_node(node) for node in after.results], MAX_RELATED, f"successors of {summary.name}"
+                [parse_flow_node(node) for node in after.results],
+                MAX_RELATED,
+                f"successors of {summary.name}",
+                beyond=after.left_out,
             ),
-            "issues": findings.first([parse_issue(issue) for issue in issues], MAX_ISSUES, f"issues of {summary.name}"),
+            "issues": tuple(map(parse_issue, findings.first(issues, MAX_ISSUES, f"issues of {summary.name}"))),
             "job_stream_status": stream_status,
             "job_log": log,
         }

@@ -208,7 +208,11 @@ def _network_subject(item: Json) -> _Subject:
 
 
 def _join_subject(item: Json) -> _Subject:
-    members = ", ".join(parse_dependency(member).name for member in items(item.get("members"))[:10])
+    # A join in a join is named and not opened: how deep they stand in each other is the server's to say.
+    members = ", ".join(
+        text(member.get("joinName")) or parse_dependency({**member, "members": None}).name
+        for member in items(item.get("members"))[:10]
+    )
     return _Subject(text(item.get("joinName")), "join", "", f"{text(item.get('criteria'))} of {members}")
 
 

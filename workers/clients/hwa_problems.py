@@ -25,6 +25,9 @@ from workers.clients.oql import Oql
 MAX_PROBLEMS = 20
 DEEP_JOBS = 2
 """Problem jobs that are looked into with their log and neighbours."""
+MAX_STATIONS = 10
+MAX_LOOKED_INTO = 5
+"""Job streams and workstations whose jobs are asked for, in one question."""
 NO_STREAMS: dict[str, str] = {}
 NO_JOBS: list[JsonObject] = []
 _BLOCKED_SUBSTATUS = (
@@ -41,7 +44,7 @@ async def workstation_problems(session: HwaSession, names: Iterable[str], findin
 
     Raises HwaError.
     """
-    wanted = tuple(dict.fromkeys(names))[:5]
+    wanted = findings.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, "workstations")
     found, _ = await asyncio.gather(
         asyncio.gather(
             *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), findings) for name in wanted)
@@ -55,7 +58,7 @@ async def workstation_problems(session: HwaSession, names: Iterable[str], findin
 
 async def stream_problems(session: HwaSession, refs: Iterable[JobRef], findings: Findings) -> str:
     """The job streams' status and their jobs that did not end well; what was asked, in words. Raises HwaError."""
-    wanted = tuple(dict.fromkeys(refs))[:5]
+    wanted = findings.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, "job streams")
     statuses = await asyncio.gather(*(_stream_status(session, ref, findings) for ref in wanted))
     found: list[JsonObject] = []
     for ref, known in zip(wanted, statuses, strict=True):
@@ -74,7 +77,7 @@ async def plan_problems(session: HwaSession, findings: Findings) -> str:
     failed = Oql.any_of("jobruns.compositeStatus.status", FAILED)
     jobs, streams, stations = await asyncio.gather(
         search_tolerantly(session, failed, lambda job: job.status in FAILED, findings),
-        findings.part("job streams", partial(_stuck_streams, session), NO_STREAMS),
+        findings.part("job streams", partial(_stuck_streams, session, findings), NO_STREAMS),
         findings.part("workstations", partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
     )
     known = {text(job.get("id")) for job in jobs}
@@ -83,15 +86,17 @@ async def plan_problems(session: HwaSession, findings: Findings) -> str:
         for facts in (parse_workstation(item) for item in stations.results)
         if facts.name and (facts.linked is False or facts.limit == 0)
     ]
-    findings.workstations |= {facts.name: facts for facts in bad[:10]}
+    findings.first((), 0, "workstations were not looked at", beyond=stations.left_out)
+    shown = findings.first(bad, MAX_STATIONS, "workstations without link or at limit 0")
+    findings.workstations |= {facts.name: facts for facts in shown}
     waiting = await asyncio.gather(
         *(
             findings.part(f"jobs of {name}", partial(_jobs_of_stream, session, name, findings), NO_JOBS)
-            for name in list(streams)[:5]
+            for name in findings.first(tuple(streams), MAX_LOOKED_INTO, "job streams in trouble")
         ),
         *(
             findings.part(f"jobs on {facts.name}", partial(_jobs_blocked_on, session, facts.name, findings), NO_JOBS)
-            for facts in bad[:5]
+            for facts in findings.first(shown, MAX_LOOKED_INTO, "workstations whose jobs were not looked at")
         ),
     )
     for group in waiting:
@@ -141,12 +146,13 @@ async def _stream_status(session: HwaSession, ref: JobRef, findings: Findings) -
     return min(statuses, key=lambda status: _ORDER.index(status) if status in _ORDER else len(_ORDER), default="")
 
 
-async def _stuck_streams(session: HwaSession) -> dict[str, str]:
+async def _stuck_streams(session: HwaSession, findings: Findings) -> dict[str, str]:
     statuses = ("STUCK", "ABEND", "FAIL", "ERROR", "SUSP")
     try:
         page = await session.search_job_streams(Oql.any_of("compositeStatus.status", statuses), limit=100)
     except BadQuery:
         page = await session.search_job_streams(None, limit=WIDE_PAGE)
+    findings.first((), 0, "job streams were not looked at", beyond=page.left_out)
     found = {}
     for stream in page.results:
         status = parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status
@@ -165,6 +171,7 @@ async def _jobs_of_stream(
             page = await session.search_jobs(Oql.equals(field_name, stream), limit=WIDE_PAGE)
         except BadQuery:
             continue
+        findings.first((), 0, f"jobs of {stream} were not looked at", beyond=page.left_out)
         return [job for job in page.results if kept.matches(job) and parse_job(job).status not in ENDED_WELL]
     page = await session.search_jobs(None, limit=WIDE_PAGE)
     findings.notes.append(f"the server refused a query; only the first {WIDE_PAGE} jobs were looked at")

@@ -68,7 +68,7 @@ class TwsStatusSource:
             instance=instance.name,
             engine=engine,
             job=findings.job,
-            candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in findings.candidates[:MAX_CANDIDATES]),
+            candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in findings.candidates),
             workstations=tuple(findings.workstations.values()),
             problem_jobs=tuple(findings.problems),
             problem_count=findings.problem_count,
@@ -122,11 +122,13 @@ class TwsStatusSource:
         entities = request.routing.entities
         name = request.job or next(iter(entities.jobs), None)
         if name is not None:
-            found = await find_jobs(session, parse_job(name))
+            found = await find_jobs(session, parse_job(name), findings)
             if not found:
                 return await self._ask_otherwise(session, name, findings)
             findings.job = await gather_job(session, found[0], findings)
-            findings.candidates = [job_facts(job) for job in found[1:]]
+            findings.candidates = [
+                job_facts(job) for job in findings.first(found[1:], MAX_CANDIDATES, "jobs of that name")
+            ]
             blocker = await find_blocker(session, findings.job, findings)
             if blocker is None:
                 return ""

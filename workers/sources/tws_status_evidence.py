@@ -98,6 +98,7 @@ def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, k
         budget.add(
             "issue", f"Issue of {job.name}", f"{issue.type}: {issue.message}", where=f"{where} {name}", job=asked
         )
+    budget.left_out += max(0, len(job.runs) - MAX_RUNS)
     for run in job.runs[:MAX_RUNS]:
         budget.add(
             "run",
@@ -108,6 +109,7 @@ def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, k
             job=asked,
         )
     for label, related in (("predecessor", job.predecessors), ("successor", job.successors)):
+        budget.left_out += max(0, len(related) - MAX_RELATED)
         for item in related[:MAX_RELATED]:
             budget.add(
                 label, f"{item.name}: {item.status or item.dependency_type}", _related(item), where=where, job=asked
