@@ -51,7 +51,7 @@ class TroubleshootClient:
         self._runs = RunList(self._client, self._store.keys)
         self._publisher = Publisher(make_celery(self._settings, with_results=False))
         self._finisher = Finisher(self._store, by="client")
-        self._deadlines: dict[str, Deadline] = {}
+        self._deadlines: dict[str, tuple[Deadline, float]] = {}
         self._deadlines_lock = threading.Lock()
 
     @property
@@ -80,7 +80,7 @@ class TroubleshootClient:
         deadline = Deadline.after(request.config.total_timeout_seconds)
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
         if opened.is_new:
-            self._remember(run_id, deadline)
+            self._remember(run_id, deadline, request.config.total_timeout_seconds)
             try:
                 self._publisher.publish_run(opened.run_id)
             except StoreUnreachable as error:
@@ -149,12 +149,12 @@ class TroubleshootClient:
     ) -> None:
         self.close()
 
-    def _remember(self, run_id: str, deadline: Deadline) -> None:
+    def _remember(self, run_id: str, deadline: Deadline, total_seconds: float) -> None:
         """Keep the deadline on our own clock: it holds even when Redis is gone before the first read."""
         with self._deadlines_lock:
             while len(self._deadlines) >= MAX_KNOWN_DEADLINES:
                 del self._deadlines[next(iter(self._deadlines))]
-            self._deadlines[run_id] = deadline
+            self._deadlines[run_id] = deadline, total_seconds
 
     def _follower(self, run_id: str, *, patience: Deadline | None = None, only_the_end: bool = False) -> Follower:
         return Follower(
@@ -172,7 +172,7 @@ class TroubleshootClient:
         Raises RunNotFound, StoreUnreachable.
         """
         known = self._deadlines.get(run_id)
-        return known if known is not None else Deadline.after(self._store.state(run_id)[1] / 1000)
+        return known[0] if known is not None else Deadline.after(self._store.state(run_id)[1] / 1000)
 
     def end_at_deadline(self, run_id: str) -> bool:
         """Finish a run whose deadline has come; True when it is closed.
@@ -184,12 +184,14 @@ class TroubleshootClient:
 
     def report_of(self, run_id: str, events: Sequence[Event], *, has_ended: bool) -> Report:
         """The report of a run that has ended, or what its ``events`` say when the store went away before."""
-        if not has_ended:
-            return unreachable_report(run_id, events)
-        try:
-            return self._store.report(run_id) or cancelled_report(self._store.read(run_id))
-        except StoreUnreachable:
-            return unreachable_report(run_id, events)
+        if has_ended:
+            try:
+                return self._store.report(run_id) or cancelled_report(self._store.read(run_id))
+            except StoreUnreachable:
+                pass
+        known = self._deadlines.get(run_id)
+        elapsed_ms = 0.0 if known is None else known[0].elapsed_ms(known[1])
+        return unreachable_report(run_id, events, elapsed_ms=elapsed_ms)
 
     def list(self, *, limit: int = 20) -> list[RunSummary]:
         """The newest runs first.

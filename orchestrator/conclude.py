@@ -6,7 +6,7 @@ Each step has a way down: no aggregate -> raw data, too few sources -> an error 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,12 +148,11 @@ def make_report(
     response = conclusion.response if refined is None else conclusion.render(refined, mode)
     data, planned = conclusion.aggregated, conclusion.envelopes
     metadata: dict[str, Any] = {
-        "parallel_execution": True,
-        "sources_queried": len({envelope.source for envelope in planned}),
-        "sources_successful": len({envelope.source for envelope in planned if envelope.success}),
-        "speedup_factor": data.speedup_factor,
-        "parallel_latency_ms": data.parallel_latency_ms,
-        "sequential_equivalent_ms": data.sequential_equivalent_ms,
+        **run_figures(
+            data,
+            queried={envelope.source for envelope in planned},
+            successful={envelope.source for envelope in planned if envelope.success},
+        ),
         "mode": mode.value,
         "pipeline": conclusion.plan.pipeline if conclusion.plan else None,
         "notes": list(conclusion.plan.notes) if conclusion.plan else list(conclusion.record.request.config.notes),
@@ -180,6 +179,18 @@ def make_report(
         attempt=conclusion.record.attempt,
         reason=conclusion.failure,
     )
+
+
+def run_figures(data: AggregatedData, *, queried: Collection[str], successful: Collection[str]) -> dict[str, Any]:
+    """The figures of a run that the Resync app reads in every answer's metadata."""
+    return {
+        "parallel_execution": True,
+        "sources_queried": len(queried),
+        "sources_successful": len(successful),
+        "speedup_factor": data.speedup_factor,
+        "parallel_latency_ms": data.parallel_latency_ms,
+        "sequential_equivalent_ms": data.sequential_equivalent_ms,
+    }
 
 
 def failures(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceFailure, ...]:

@@ -27,6 +27,10 @@ class Deadline:
         """True once no time is left."""
         return self.remaining() == 0.0
 
+    def elapsed_ms(self, total_seconds: float) -> float:
+        """Milliseconds since ``total_seconds`` before the moment."""
+        return round((time.monotonic() - self.at + total_seconds) * 1000, 1)
+
     def sleep(self) -> None:
         """Wait for the moment, blocking this thread."""
         time.sleep(self.remaining())

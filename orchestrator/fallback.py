@@ -93,17 +93,21 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
             await close_synthesizer(synthesizer)
 
 
-async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Report:
+async def run_in_process(
+    request: TroubleshootRequest, settings: Settings, *, deadline: Deadline | None = None
+) -> Report:
     """Answer without a store: nothing is streamed or kept, and the report says ``committed: false``.
 
-    Secrets in the message are masked before anybody is asked.
+    Secrets in the message are masked before anybody is asked. ``deadline`` is that of a question whose store went away
+    when a part of its time was spent; None: its time begins now.
 
     Raises WorkersNotInstalled, InvalidRequest.
     """
-    began, now_ms = time.monotonic(), int(time.time() * 1000)
+    now_ms = int(time.time() * 1000)
     request = masked_request(request, personal=settings.redact_personal)
     config = request.config
-    deadline, fan_in = Deadline.after(config.total_timeout_seconds), Deadline.after(config.fan_in_seconds)
+    deadline = deadline or Deadline.after(config.total_timeout_seconds)
+    fan_in = Deadline.after(deadline.remaining() - config.reserve_seconds)
     plan = plan_request(request, per_job_sources(all_builtin=True))
     run_id = uuid.uuid4().hex
     started: dict[str, int] = {}
@@ -139,7 +143,7 @@ async def run_in_process(request: TroubleshootRequest, settings: Settings) -> Re
     report = make_report(
         conclusion,
         by=WORKER,
-        total_latency_ms=(time.monotonic() - began) * 1000,
+        total_latency_ms=deadline.elapsed_ms(config.total_timeout_seconds),
         refined=refined.diagnosis if refined else None,
         llm=llm,
     )

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.config import ParallelConfig, Settings, describe_validation
+from orchestrator.deadline import Deadline
 from orchestrator.errors import InvalidRequest, StoreUnreachable
 from orchestrator.fallback import run_in_process, take_over
 from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
@@ -67,12 +68,13 @@ class ParallelTroubleshootGraph:
         """
         settings = self._settings or Settings.from_env()
         request = make_request(state, self._config or settings.parallel_config(), self._intent)
+        deadline = Deadline.after(request.config.total_timeout_seconds)
         try:
             async with AsyncTroubleshootClient(settings) as client:
                 run_id = await client.submit(request)
                 report = await _with_dispatch(client, run_id, client.result(run_id))
         except StoreUnreachable:
-            report = await run_in_process(request, settings)
+            report = await run_in_process(request, settings, deadline=deadline)
         return fill_state(state, report)
 
     def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.conclude import answer_language, failures
+from orchestrator.conclude import answer_language, failures, run_figures
+from orchestrator.diagnosis.aggregate import aggregate
 from orchestrator.models import (
     AnswerMode,
     Event,
@@ -34,23 +35,41 @@ _UNREACHABLE = {
 
 
 def cancelled_report(record: RunRecord) -> Report:
-    """The report of a run that was cancelled: what had come in, and no diagnosis."""
+    """The report of a run that was cancelled: what had come in, who had not answered, and no diagnosis."""
     language = answer_language(record.plan, record)
     envelopes = tuple(record.envelopes.values())
+    planned = record.plan.sources if record.plan else ()
+    data = aggregate(envelopes, record.plan.jobs if record.plan else ())
+    missing = (
+        SourceFailure(source=item.source, job=item.job, error=_CANCELLED[language], reason="cancelled")
+        for item in planned
+        if item.key not in record.envelopes
+    )
     return Report(
         run_id=record.run_id,
         outcome=RunOutcome.CANCELLED,
         mode=AnswerMode.ERROR,
         response=_CANCELLED[language],
         routing=record.plan.routing if record.plan else None,
+        aggregated_data=data,
         parallel_results=envelopes,
-        errors=failures(envelopes),
+        errors=(*failures(envelopes), *missing),
+        parallel_latency_ms=data.parallel_latency_ms,
+        total_latency_ms=0.0 if record.closed_ms is None else float(record.closed_ms - record.created_ms),
+        metadata=run_figures(
+            data,
+            queried={item.source for item in planned},
+            successful={envelope.source for envelope in envelopes if envelope.success},
+        ),
         reason="cancelled",
     )
 
 
-def unreachable_report(run_id: str, events: Sequence[Event]) -> Report:
-    """What a client knows from its stream when the store is gone: the last draft and the sources that finished."""
+def unreachable_report(run_id: str, events: Sequence[Event], *, elapsed_ms: float = 0.0) -> Report:
+    """What a client knows from its stream when the store is gone: the last draft and the sources that finished.
+
+    ``elapsed_ms`` is the time since the run was submitted, 0 where this process did not submit it.
+    """
     language, draft, finished, planned = Language.PT_BR, "", {}, {}
     for event in events:
         match event.type:
@@ -72,17 +91,19 @@ def unreachable_report(run_id: str, events: Sequence[Event]) -> Report:
         for key, item in planned.items()
         if key not in finished
     )
-    succeeded = [envelope for envelope in envelopes if envelope.success]
-    latencies = [envelope.latency_ms for envelope in envelopes]
+    successful = {envelope.source for envelope in envelopes if envelope.success}
+    data = aggregate(envelopes)
     return Report(
         run_id=run_id,
-        outcome=RunOutcome.PARTIAL if draft and succeeded else RunOutcome.TIMED_OUT,
+        outcome=RunOutcome.PARTIAL if draft and successful else RunOutcome.TIMED_OUT,
         mode=AnswerMode.DETERMINISTIC if draft else AnswerMode.ERROR,
         response="\n\n".join(part for part in (draft, _UNREACHABLE[language]) if part),
+        aggregated_data=data,
         parallel_results=envelopes,
         errors=(*failures(envelopes), *missing),
-        parallel_latency_ms=max(latencies, default=0.0),
-        metadata={"parallel_execution": True, "sources_successful": len(succeeded)},
+        parallel_latency_ms=data.parallel_latency_ms,
+        total_latency_ms=elapsed_ms,
+        metadata=run_figures(data, queried={item["source"] for item in planned.values()}, successful=successful),
         committed=False,
         committed_by="client",
         reason="store_unreachable",

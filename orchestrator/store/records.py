@@ -56,6 +56,7 @@ class RunRecord:
     attempt: int
     report: Report | None
     outcome: RunOutcome | None
+    closed_ms: int | None = None
 
     @property
     def remaining_seconds(self) -> float:
@@ -74,6 +75,7 @@ class Wakeup:
 def to_record(run_id: str, now_ms: int, fields: dict[str, str]) -> RunRecord:
     """Parse a run hash read at ``now_ms``."""
     plan, report, outcome = fields.get("plan"), fields.get("report"), fields.get("outcome")
+    closed_ms = fields.get("closed_ms")
     return RunRecord(
         run_id=run_id,
         now_ms=now_ms,
@@ -94,6 +96,7 @@ def to_record(run_id: str, now_ms: int, fields: dict[str, str]) -> RunRecord:
         attempt=int(fields["attempt"]),
         report=Report.model_validate_json(report) if report else None,
         outcome=RunOutcome(outcome) if outcome else None,
+        closed_ms=int(closed_ms) if closed_ms else None,
     )
 
 

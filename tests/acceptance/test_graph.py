@@ -8,10 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests_support import RedisServer
 
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
@@ -148,6 +150,25 @@ def test_without_redis_the_answer_is_given_and_not_stored(fleet: Fleet) -> None:
     assert answer["metadata"]["reason"] == "store_unreachable"
     assert answer["metadata"]["outcome"] == "complete"
     assert answer["parallel_latency_ms"] >= 300
+
+
+def test_redis_gone_while_the_sources_are_asked_in_process_costs_no_second_total(
+    fleet: Fleet, own_redis: RedisServer
+) -> None:
+    """What is asked again without the store has the time that is left, and the answer tells the whole of it."""
+    fleet.environ["REDIS_URL"] = own_redis.url
+    message = stub_message({"metrics": {"sleep_seconds": 60}})
+    with fleet.client() as client, ThreadPoolExecutor(1) as other:
+        asked = other.submit(call, fleet, "function", message, config=CONFIG)
+        end = time.monotonic() + 30
+        while not any(client.get(run.run_id).sources for run in client.list()):
+            assert time.monotonic() < end, "nobody planned the run"
+            time.sleep(0.05)
+        own_redis.kill()
+        answer = asked.result(30)
+    assert answer["took"] <= 4.25
+    assert answer["metadata"]["reason"] == "store_unreachable"
+    assert 2_000 <= answer["total_latency_ms"] <= answer["took"] * 1_000
 
 
 def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:

@@ -22,6 +22,11 @@ from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound,
 from orchestrator.models import EventType, RunOutcome, RunState, TroubleshootRequest
 from orchestrator.store.presence import Presence
 
+APP_READS = {
+    *("parallel_execution", "sources_queried", "sources_successful"),
+    *("speedup_factor", "parallel_latency_ms", "sequential_equivalent_ms"),
+}
+"""Figures that the Resync app reads in the metadata of every answer."""
 SHORT = ParallelConfig(node_timeout_seconds=0.3, total_timeout_seconds=0.6)
 
 
@@ -190,7 +195,9 @@ def test_cancel_says_how_the_run_stands(client: TroubleshootClient) -> None:
     run_id = client.submit(TroubleshootRequest(message="x"))
     assert client.cancel(run_id).state is RunState.CANCELLED
     assert client.cancel(run_id).state is RunState.CANCELLED
-    assert client.result(run_id).outcome is RunOutcome.CANCELLED
+    report = client.result(run_id)
+    assert report.outcome is RunOutcome.CANCELLED
+    assert set(report.metadata) >= APP_READS
     assert [row.run_id for row in client.list()] == [run_id]
 
 
@@ -239,6 +246,8 @@ def test_redis_gone_in_mid_run_never_hangs_the_client(own_redis: RedisServer, ho
     assert took <= 1.5 + 0.25, took
     assert (report.committed, report.reason, report.outcome) == (False, "store_unreachable", RunOutcome.TIMED_OUT)
     assert "Redis" in report.response
+    assert set(report.metadata) >= APP_READS
+    assert 1_500 <= report.total_latency_ms <= 1_750
 
 
 def test_redis_gone_never_hangs_the_async_client(own_redis: RedisServer) -> None:
