@@ -18,9 +18,11 @@ import trustme
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
+from workers.clients.hwa_instances import TwsInstance
 from workers.clients.knowledge_embeddings import EMBED_SECONDS
 from workers.clients.knowledge_folder import index_folder
 from workers.clients.knowledge_index import KnowledgeIndex
+from workers.embedded.ports import free_port
 from workers.simulator.faults import Fault
 from workers.simulator.http import LocalServer
 from workers.simulator.hwa import HwaSimulator
@@ -111,6 +113,23 @@ def simulator() -> Iterator[HwaSimulator]:
     """A TWS server with the plan of scenario 1."""
     with HwaSimulator(get_scenario(1).plan, password="planted-tws") as server:
         yield server
+
+
+def test_many_instances_are_examined_side_by_side(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certificates that load slowly take the time of no other check: each instance is told by its own reason."""
+    made = TwsInstance.ssl_context
+
+    def slowly(self: TwsInstance) -> ssl.SSLContext:
+        time.sleep(0.5)
+        return made(self)
+
+    monkeypatch.setattr(TwsInstance, "ssl_context", slowly)
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps({f"i{number}": {"host": "127.0.0.1", "port": free_port()} for number in range(8)}))
+    _, checks, _ = doctor("tws", seconds=2.5, TWS_INSTANCES_FILE=str(path))
+    assert [check["reason"] for check in checks.values()] == ["unreachable"] * 8
 
 
 def test_a_tws_instance_that_answers(doctor: Doctor, simulator: HwaSimulator) -> None:

@@ -85,6 +85,7 @@ class HwaClient:
             default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS
         )
         self._client: httpx2.AsyncClient | None = None
+        self._context: ssl.SSLContext | None = None
 
     def within(self, deadline: Deadline) -> HwaSession:
         """A session whose requests all end by ``deadline``."""
@@ -96,14 +97,23 @@ class HwaClient:
         if client is not None:
             await client.aclose()
 
-    def _connected(self, what: str) -> httpx2.AsyncClient:
-        """The client with its connections. Raises TlsFailed when the CA bundle has gone since the start."""
-        if self._client is None:
-            instance = self.instance
+    def prepare(self, what: str = "connecting") -> ssl.SSLContext:
+        """Load the certificates, which takes a tenth of a second; may be called in a thread before the first request.
+
+        Raises TlsFailed when the CA bundle has gone since the settings were read.
+        """
+        if self._context is None:
             try:
-                context = instance.ssl_context()
+                self._context = self.instance.ssl_context()
             except (OSError, ssl.SSLError):
                 raise TlsFailed(f"{what}: the CA bundle of TWS_VERIFY cannot be read any more") from None
+        return self._context
+
+    def _connected(self, what: str) -> httpx2.AsyncClient:
+        """The client with its connections. Raises TlsFailed."""
+        if self._client is None:
+            instance = self.instance
+            context = self.prepare(what)
             # The proxy goes into the transport: as the client's own setting it would mount a second transport, which
             # the read-only border does not see.
             inner = httpx2.AsyncHTTPTransport(

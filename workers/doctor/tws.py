@@ -58,9 +58,11 @@ def _check_instance(instance: TwsInstance, settings: TwsSettings, around: Surrou
         return f"{name.lower()} ({instance.name}, TWS_INSTANCES_FILE)"
 
     async def examine() -> Finding:
-        client = await asyncio.to_thread(HwaClient, instance)
+        client = HwaClient(instance)
         session = client.within(Deadline.after(around.call_seconds))
         try:
+            # In a thread: many instances would take the time of all checks with loading the same certificates.
+            await asyncio.to_thread(client.prepare)
             return await _ask(session, instance, variable("VERIFY"), around)
         except HwaError as error:
             return _refused(error, instance, variable, around)
