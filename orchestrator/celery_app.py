@@ -19,6 +19,7 @@ SYNTHESIS_QUEUE = "synthesis"
 RUN_TASK = "troubleshoot.run"
 SYNTHESIZE_TASK = "troubleshoot.synthesize"
 SOURCE_TASK_PREFIX = "troubleshoot.source."
+TRANSPORT = "orchestrator.transport:Transport"
 CHORD_BACKEND = "orchestrator.chord_backend:ChordBackend"
 EXCHANGE = Exchange("resync.troubleshoot", type="direct")
 
@@ -52,6 +53,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
     }
     app = Celery("resync_troubleshoot", broker=settings.redis_url, set_as_current=False)
     app.conf.update(
+        # Given by name, kombu would not see that a rediss:// URL wants TLS: that one keeps kombu's own transport.
+        broker_transport=TRANSPORT if settings.redis_url.startswith("redis://") else None,
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=settings.redis_timeout_seconds,

@@ -1,18 +1,50 @@
-"""Publishing of the two tasks that are started from outside a chord."""
+"""Publishing of a run's chord, and of the two tasks that are started from outside it."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from celery import Celery
-from kombu.exceptions import OperationalError
+from celery import Celery, chord
+from celery.utils import uuid
+from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
 from orchestrator.celery_app import RUN_TASK, SYNTHESIZE_TASK
 from orchestrator.errors import StoreUnreachable
 
 PUBLISH_TIMEOUT_SECONDS = 0.8
+
+
+def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
+    """Publish a chord's header in two round trips: what ``chord.apply_async`` does message by message, event by event.
+
+    Raises StoreUnreachable; it is not known then which messages have got through.
+    """
+    group_id, last = uuid(), len(canvas.tasks) - 1
+    body = canvas.body.clone(task_id=uuid())
+    body.set(root_id=run_id, group_id=group_id)
+    try:
+        with app.producer_or_acquire() as producer, producer.batch() as batch:
+            for index, task in enumerate(canvas.tasks):
+                if index == last:
+                    # As Celery does: the task that ends last has to know how many there are, the first need not wait.
+                    batch.flush()
+                    app.backend.set_chord_size(group_id, len(canvas.tasks))
+                app.send_task(
+                    task.task,
+                    task.args,
+                    producer=producer,
+                    chord=body,
+                    group_id=group_id,
+                    group_index=index,
+                    root_id=run_id,
+                    ignore_result=True,
+                    add_to_parent=False,
+                    **task.options,
+                )
+    except (KombuError, RedisError, OSError) as error:
+        raise StoreUnreachable(f"the broker refused the chord ({type(error).__name__})") from error
 
 
 class Publisher:

@@ -11,6 +11,7 @@ from orchestrator.canvas import build_chord
 from orchestrator.celery_app import RUN_TASK, SYNTHESIZE_TASK, source_task
 from orchestrator.dispatch import plan_dispatch
 from orchestrator.errors import RunNotFound, RunRefused, StoreUnreachable, TroubleshootError
+from orchestrator.publisher import publish_chord
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
 from workers.base import STARTED_REQUEST, SourceTask
@@ -35,7 +36,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
                 return "already dispatched"
             plan = plan_dispatch(store, run_id, dispatch)
             if plan.sources:
-                build_chord(self.app, run_id, plan).apply_async(root_id=run_id)
+                publish_chord(self.app, run_id, build_chord(self.app, run_id, plan))
             store.mark_dispatched(run_id, token)
             if not plan.sources:
                 current_process(self.app).finisher(self.request.hostname).finish(run_id)

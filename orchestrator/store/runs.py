@@ -138,15 +138,16 @@ class RunStore:
             "notes": plan.notes,
             "sources": [{"key": planned.key, **planned.model_dump(mode="json")} for planned in plan.sources],
         }
+        stored = plan.model_dump_json()
         reply = self._run(
             "plan",
             run_id,
             [self.keys.run(run_id), self.keys.events(run_id)],
-            [token, plan.model_dump_json(), len(plan.sources), _dumps(routed)],
+            [token, stored, len(plan.sources), _dumps(routed)],
         )
         if reply[0] != "ok":
             raise RunRefused(f"run {run_id}: the dispatch lease was lost ({reply[1]})")
-        return Plan.model_validate_json(reply[1])
+        return plan if reply[1] == stored else Plan.model_validate_json(reply[1])
 
     def mark_dispatched(self, run_id: str, token: str) -> bool:
         """Say that the sources are on their way; False when the lease was lost."""

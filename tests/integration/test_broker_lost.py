@@ -19,6 +19,7 @@ from orchestrator.canvas import build_chord
 from orchestrator.celery_app import ORCHESTRATOR_QUEUE, RUN_TASK, SYNTHESIS_QUEUE, make_celery
 from orchestrator.config import Settings
 from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
+from orchestrator.publisher import publish_chord
 from orchestrator.sources import BUILTIN_SOURCES, source_names
 from orchestrator.store.runs import new_token
 from workers.consumer import ReconnectingConsumer
@@ -117,7 +118,8 @@ def test_publishing_a_chord_leaves_nothing_waiting(settings: Settings) -> None:
         reason="test",
     )
     for _ in range(5):
-        build_chord(app, new_token(), plan).apply_async()
+        run_id = new_token()
+        publish_chord(app, run_id, build_chord(app, run_id, plan))
     with redis.Redis.from_url(settings.redis_url) as raw:
         assert raw.llen(f"{settings.key_prefix}mq:metrics") == 5
         assert raw.pubsub_channels("*") == []

@@ -19,6 +19,7 @@ from orchestrator.config import Settings
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import write_stub_sources
 from workers.bench.figures import machine, percentiles, rss_mb
+from workers.bench.plain import plain_celery
 from workers.bench.scenarios import LOAD, run_scenarios
 from workers.bench.subjects import BenchFailed, PlainChord, Troubleshoot, gather
 from workers.embedded.layout import DEFAULT_CONCURRENCY, Layout, watcher_specs, worker_specs
@@ -102,7 +103,7 @@ def _fleets(
     for spec in specs:
         parts.supervisor.start(_quiet(spec))
     ours_settings, plain_settings = Settings.from_env(ours), Settings.from_env(plain)
-    plain_app = make_celery(plain_settings, with_results=True)
+    plain_app = plain_celery(plain_settings)
     _wait_for(make_celery(ours_settings, with_results=False), len(fleets["ours"]))
     _wait_for(plain_app, len(fleets["plain"]))
     with TroubleshootClient(ours_settings) as client:

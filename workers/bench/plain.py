@@ -1,7 +1,8 @@
 """A plain chord for comparison: what Celery alone takes for four sleeping tasks and a body.
 
-Same broker, pool, concurrency, queues and event settings as the project's own workers; no store, no limits, no events
-stream, no deadline. ``app`` is made at its first use, when ``celery -A workers.bench.plain`` asks for it.
+Same broker, pool, concurrency, queues and event settings as the project's own workers, on Celery's own transport and
+result backend; no store, no limits, no events stream, no deadline. ``app`` is made at its first use, when
+``celery -A workers.bench.plain`` asks for it.
 """
 
 from __future__ import annotations
@@ -30,21 +31,28 @@ def sleep(seconds: float) -> dict[str, float]:
     return {"latency_ms": (time.perf_counter() - began) * 1000}
 
 
-@cache
-def make_plain(*, in_worker: bool = True) -> Celery:
-    """The application; in a worker its tasks are registered."""
-    settings = Settings.from_env()
+def plain_celery(settings: Settings) -> Celery:
+    """The application without its tasks, for who publishes.
+
+    Transport and result backend are Celery's own: what the project does to them is part of what it is measured by.
+    """
     app = make_celery(settings, with_results=True)
     # Results are what a plain chord joins; the project's own tasks ignore theirs.
-    app.conf.task_ignore_result = False
-    if in_worker:
-        client = connect(settings)
+    app.conf.update(task_ignore_result=False, broker_transport=None, result_backend=settings.redis_url)
+    return app
 
-        def collect(results: list[dict[str, float]]) -> None:
-            client.lpush(DONE_KEY, max(item["latency_ms"] for item in results))
 
-        app.task(name=SLEEP_TASK)(sleep)
-        app.task(name=COLLECT_TASK)(collect)
+@cache
+def make_plain() -> Celery:
+    """The application of a worker, made from its environment."""
+    settings = Settings.from_env()
+    app, client = plain_celery(settings), connect(settings)
+
+    def collect(results: list[dict[str, float]]) -> None:
+        client.lpush(DONE_KEY, max(item["latency_ms"] for item in results))
+
+    app.task(name=SLEEP_TASK)(sleep)
+    app.task(name=COLLECT_TASK)(collect)
     return app
 
 

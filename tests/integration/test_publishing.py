@@ -1,0 +1,108 @@
+"""Publishing against a real broker: what a chord's messages carry, and what the transport holds on to."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from typing import Any
+
+import pytest
+import redis
+from tests_support import RedisServer
+
+from orchestrator.canvas import build_chord
+from orchestrator.celery_app import make_celery
+from orchestrator.config import Settings
+from orchestrator.errors import StoreUnreachable
+from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
+from orchestrator.publisher import publish_chord
+from orchestrator.store.runs import new_token
+from workers.bench.plain import plain_celery
+from workers.tasks import register_tasks
+
+
+def plan_of(*sources: str) -> Plan:
+    """A plan that asks the sources, each within 5 s."""
+    return Plan(
+        pipeline="troubleshoot",
+        routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
+        sources=tuple(PlannedSource(source=name, limit_seconds=5) for name in sources),
+        reason="test",
+    )
+
+
+def queued(raw: redis.Redis, prefix: str, queue: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Headers and embedded signatures of the one message that waits in a queue."""
+    (text,) = raw.lrange(f"{prefix}mq:{queue}", 0, -1)
+    message = json.loads(text)
+    return message["headers"], json.loads(b64decode(message["body"]))[2]
+
+
+@pytest.mark.parametrize("sources", [("metrics",), ("tws_status", "rag_search", "log_cache", "metrics")])
+def test_a_published_chord_is_one_that_celery_counts(settings: Settings, sources: tuple[str, ...]) -> None:
+    """Every header message carries its group, place, limits and the body; the group's size is known."""
+    app = make_celery(settings, with_results=True)
+    register_tasks(app)
+    run_id = new_token()
+    publish_chord(app, run_id, build_chord(app, run_id, plan_of(*sources)))
+    groups = set()
+    with redis.Redis.from_url(settings.redis_url) as raw:
+        for place, source in enumerate(sources):
+            headers, embedded = queued(raw, settings.key_prefix, source)
+            assert headers["group_index"] == place
+            assert headers["root_id"] == run_id
+            assert headers["timelimit"] == [7, 5]
+            assert headers["ignore_result"] is True
+            body = embedded["chord"]
+            assert (body["task"], body["args"], body["immutable"]) == ("troubleshoot.synthesize", [run_id], True)
+            assert body["options"]["root_id"] == run_id
+            assert body["options"]["queue"] == "synthesis"
+            groups.add(headers["group"])
+        (group,) = groups
+        size = raw.get(app.backend.get_key_for_group(group, ".s"))
+    assert size == str(len(sources)).encode()
+    app.close()
+
+
+def test_a_chord_that_the_broker_does_not_take_is_said_at_once(own_redis: RedisServer) -> None:
+    """With Redis gone the dispatcher hears of it, and leaves the run to its wake-up instead of trying on."""
+    app = make_celery(Settings.from_env({"REDIS_URL": own_redis.url}), with_results=True)
+    register_tasks(app)
+    canvas = build_chord(app, "run-00000001", plan_of("metrics", "log_cache"))
+    publish_chord(app, "run-00000001", canvas)
+    own_redis.kill()
+    with pytest.raises(StoreUnreachable, match="the chord"):
+        publish_chord(app, "run-00000001", canvas)
+    app.close()
+
+
+def test_a_channel_keeps_its_publishing_client(settings: Settings) -> None:
+    """Messages, acknowledgements and events share one client, for as long as the channel's pool lives."""
+    app = make_celery(settings, with_results=False)
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+            assert first is second
+        channel._disconnect_pools()
+        with channel.conn_or_acquire() as renewed:
+            assert renewed is not first
+            assert renewed.connection_pool is channel.pool
+            assert renewed.ping()
+    app.close()
+
+
+def test_tls_keeps_the_transport_that_knows_of_it() -> None:
+    """A rediss:// URL is left to kombu's own transport, which sets up TLS by the URL's scheme."""
+    plain = make_celery(Settings.from_env({"REDIS_URL": "redis://127.0.0.1/0"}), with_results=False)
+    secure = make_celery(Settings.from_env({"REDIS_URL": "rediss://127.0.0.1/0"}), with_results=False)
+    assert type(plain.connection_for_write().transport).__module__ == "orchestrator.transport"
+    connection = secure.connection_for_write()
+    assert type(connection.transport).__module__ == "kombu.transport.redis"
+    assert connection.ssl
+
+
+def test_the_plain_chord_is_celerys_own(settings: Settings) -> None:
+    """What the benchmark compares with has neither the project's transport nor its result backend."""
+    app = plain_celery(settings)
+    assert type(app.connection_for_write().transport).__module__ == "kombu.transport.redis"
+    assert type(app.backend).__module__ == "celery.backends.redis"
