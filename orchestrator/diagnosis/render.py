@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from orchestrator.diagnosis.catalogue import Category, category_texts
+from orchestrator.diagnosis.markdown import code, inert, inert_block, visible
 from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.rules_missing import why
 from orchestrator.models import (
@@ -34,20 +35,23 @@ def render_markdown(
     evidence: Sequence[Evidence],
     mode: AnswerMode,
 ) -> str:
-    """The answer in Markdown: diagnosis, evidence, steps, prevention, what was missing, and the performance note."""
-    blocks = [f"## {say(language, 'h_diagnosis')}", diagnosis.summary]
+    """The answer in Markdown: diagnosis, evidence, steps, prevention, what was missing, and the performance note.
+
+    What sources, users and models wrote is shown as text: no HTML, link or image of theirs becomes active.
+    """
+    blocks = [f"## {say(language, 'h_diagnosis')}", inert_block(diagnosis.summary)]
     if not _is_talk(diagnosis):
         blocks += [
             _cause_line(diagnosis, language, bold=True),
             _category_line(diagnosis, language),
-            _section(language, "h_evidence", evidence_lines(diagnosis, evidence, language), bullet="- "),
-            _section(language, "h_alternatives", _alternatives(diagnosis, language), bullet="- ", level=3),
-            _section(language, "h_steps", _steps(diagnosis, language, tick="`"), number=True),
-            _section(language, "h_prevention", diagnosis.prevention, bullet="- "),
-            _section(language, "h_missing", _gaps(diagnosis, language), bullet="- "),
+            _section(language, "h_evidence", _inert(evidence_lines(diagnosis, evidence, language)), bullet="- "),
+            _section(language, "h_alternatives", _inert(_alternatives(diagnosis, language)), bullet="- ", level=3),
+            _section(language, "h_steps", _steps(diagnosis, language, markdown=True), number=True),
+            _section(language, "h_prevention", _inert(diagnosis.prevention), bullet="- "),
+            _section(language, "h_missing", _inert(_gaps(diagnosis, language)), bullet="- "),
         ]
     blocks += [
-        _section(language, "h_suspicious", diagnosis.suspicious, bullet="- ", level=3),
+        _section(language, "h_suspicious", _inert(diagnosis.suspicious), bullet="- ", level=3),
         f"---\n*{performance_note(language, aggregated)}{_mode(language, mode)}*",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -71,7 +75,7 @@ def render_text(
         parts = [
             ("h_evidence", [line.replace("`", '"') for line in evidence_lines(diagnosis, evidence, language)]),
             ("h_alternatives", _alternatives(diagnosis, language)),
-            ("h_steps", _steps(diagnosis, language, tick="")),
+            ("h_steps", _steps(diagnosis, language, markdown=False)),
             ("h_prevention", diagnosis.prevention),
             ("h_missing", _gaps(diagnosis, language)),
         ]
@@ -82,7 +86,7 @@ def render_text(
         marks = [f"{number}." for number in range(1, len(items) + 1)] if key == "h_steps" else ["-"] * len(items)
         lines += [f"  {mark} {item}" for mark, item in zip(marks, items, strict=True)]
     lines.append(f"({performance_note(language, aggregated)}{_mode(language, mode)})")
-    return "\n".join(lines) + "\n"
+    return visible("\n".join(lines)) + "\n"
 
 
 def render_failure(
@@ -99,7 +103,7 @@ def render_failure(
         "",
         say(language, key, minimum=min_sources_required),
         "",
-        *(f"- **{_with_job(failure)}**: {why(language, failure)}" for failure in failures),
+        *(f"- **{_with_job(failure)}**: {inert(why(language, failure))}" for failure in failures),
         "",
         f"## {say(language, 'what_to_do')}",
         "",
@@ -120,9 +124,9 @@ def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope]) -> st
     for envelope in envelopes:
         title = f"### {envelope.source}" + (f" · {envelope.job}" if envelope.job else "")
         if not envelope.success:
-            blocks.append(f"{title}\n\n{why(language, envelope)}")
+            blocks.append(f"{title}\n\n{inert_block(why(language, envelope))}")
             continue
-        finding = f"{envelope.finding}\n\n" if envelope.finding else ""
+        finding = f"{inert_block(envelope.finding)}\n\n" if envelope.finding else ""
         blocks.append(f"{title}\n\n{finding}```json\n{_json(envelope)}\n```")
     return "\n\n".join(blocks) + "\n"
 
@@ -170,20 +174,29 @@ def render_claim(claim: Claim) -> str:
     return f"{claim.text} {ids}".strip()
 
 
-def render_action(action: Action, language: Language, *, tick: str = "`") -> str:
-    """One step with its command, marked with its risk when it would change something; ``tick`` quotes the command."""
-    command = f"{tick}{action.command}{tick}" if tick else f"$ {action.command}"
-    if not action.command:
-        text = action.text
+def render_action(action: Action, language: Language, *, markdown: bool = True) -> str:
+    """One step with its command, marked with its risk when it would change something; Markdown or plain."""
+    if not markdown:
+        text = _plain_action(action)
+    elif not action.command:
+        text = inert(action.text)
     elif action.command in action.text:
         # Said once is enough; in the sentence it is quoted as it would be after it.
         bare = action.text.replace(f"`{action.command}`", action.command)
-        text = bare.replace(action.command, f"{tick}{action.command}{tick}", 1)
+        before, _, after = bare.partition(action.command)
+        blanks = [" " * text.endswith(" ") for text in (before, after[::-1])]
+        text = f"{inert(before)}{blanks[0]}{code(action.command)}{blanks[1]}{inert(after)}"
     else:
-        text = f"{action.text} {command}"
+        text = f"{inert(action.text)} {code(action.command)}"
     if action.mutates or action.risk != "none":
         return f"{text} ({say(language, 'proposal', risk=say(language, f'risk_{action.risk}'))})"
     return text
+
+
+def _plain_action(action: Action) -> str:
+    if not action.command or action.command in action.text:
+        return action.text.replace(f"`{action.command}`", action.command or "")
+    return f"{action.text} $ {action.command}"
 
 
 def _is_talk(diagnosis: Diagnosis) -> bool:
@@ -197,10 +210,14 @@ def _category_line(diagnosis: Diagnosis, language: Language) -> str:
     return f"**{say(language, 'category')}:** {title} (`{diagnosis.category}`, {sure})"
 
 
-def _steps(diagnosis: Diagnosis, language: Language, *, tick: str) -> list[str]:
+def _inert(items: Sequence[str]) -> list[str]:
+    return [inert(item) for item in items]
+
+
+def _steps(diagnosis: Diagnosis, language: Language, *, markdown: bool) -> list[str]:
     if not diagnosis.actions:
         return [say(language, "no_steps")]
-    return [render_action(action, language, tick=tick) for action in diagnosis.actions]
+    return [render_action(action, language, markdown=markdown) for action in diagnosis.actions]
 
 
 def _gaps(diagnosis: Diagnosis, language: Language) -> Sequence[str]:
@@ -218,7 +235,7 @@ def _cause_line(diagnosis: Diagnosis, language: Language, *, bold: bool) -> str:
     if not diagnosis.root_cause or diagnosis.root_cause in diagnosis.summary:
         return ""
     label = say(language, "cause")
-    return f"**{label}:** {diagnosis.root_cause}" if bold else f"{label}: {diagnosis.root_cause}"
+    return f"**{label}:** {inert(diagnosis.root_cause)}" if bold else f"{label}: {diagnosis.root_cause}"
 
 
 def _alternatives(diagnosis: Diagnosis, language: Language) -> list[str]:
@@ -264,8 +281,8 @@ def _with_job(failure: SourceFailure) -> str:
 
 
 def _json(envelope: SourceEnvelope) -> str:
-    # A fence inside a log would end the block that holds it.
-    text = json.dumps(envelope.data, ensure_ascii=False, indent=1, default=str).replace("```", "'''")
+    # A fence inside a log would end the block that holds it; what no reader sees is not shown.
+    text = visible(json.dumps(envelope.data, ensure_ascii=False, indent=1, default=str)).replace("```", "'''")
     if len(text) <= MAX_RAW_CHARACTERS:
         return text
     return f"{text[:MAX_RAW_CHARACTERS]}\n… ({len(text) - MAX_RAW_CHARACTERS} characters cut)"

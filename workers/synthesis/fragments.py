@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pydantic import ValidationError
 
 from orchestrator.diagnosis.evidence import ClaimChecker
+from orchestrator.diagnosis.markdown import inert, inert_block
 from orchestrator.diagnosis.messages import say
 from orchestrator.diagnosis.mutating import check_action, is_mutating_command
 from orchestrator.diagnosis.redact import redact
@@ -78,7 +79,7 @@ class FragmentRenderer:
             return ""
         if is_mutating_command(value) or self._obeys(value):
             return ""
-        return f"{self._checker.clean(value)} "
+        return f"{inert_block(self._checker.clean(value))} "
 
     def _claim(self, value: object) -> str:
         try:
@@ -88,7 +89,7 @@ class FragmentRenderer:
         claim = self._checker.check(written.to_claim())
         if claim is None or is_mutating_command(claim.text) or self._obeys(claim.text):
             return ""
-        return f"- {claim.text} [{', '.join(claim.evidence_ids)}]\n"
+        return f"- {inert(claim.text)} [{', '.join(claim.evidence_ids)}]\n"
 
     def _action(self, value: object) -> str:
         try:
