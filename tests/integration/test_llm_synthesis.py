@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -34,6 +35,16 @@ DRAFT = Diagnosis(
     summary="Rascunho", root_cause="Rascunho da causa", category="data_exception", confidence=0.7,
     claims=(Claim(text="S0C7", evidence_ids=("tws_status:1",)),), missing_evidence=("métricas",),
 )  # fmt: skip
+
+
+def event(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    """One event of a stream, written by hand."""
+    chunk = {"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
+    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
+
+
+WHOLE = event({"content": answer()})
+END = event({}, "stop")
 
 
 def make_case(
@@ -168,7 +179,10 @@ def test_a_missing_required_source_caps_confidence() -> None:
         (Reply("   \n"), "empty"),
         (Reply("Não sei dizer."), "bad_json"),
         (Reply('{"summary": "x", '), "bad_json"),
-        (Reply(answer(), garbage=True), "bad_json"),
+        (Reply(answer()[:200], garbage=True), "bad_json"),
+        (Reply(raw=b"<html>login</html>", raw_type="text/html"), "no_answer"),
+        (Reply(raw=event({"tool_calls": []}, "tool_calls")), "empty"),
+        (Reply(raw=b'data: {"error": {"message": "hunter2x", "code": 503}}\n\n'), "no_answer"),
         (Reply('{"claims": []}'), "invalid"),
         (Reply(answer(claims=[])), "invalid"),
         (Reply(answer(claims=[{"text": "x", "evidence_ids": ["nope:1"]}])), "invalid"),
@@ -184,6 +198,42 @@ def test_every_failure_has_its_reason(reply: Reply, reason: str) -> None:
     assert error.metadata["reason"] == reason
     assert error.metadata["attempts"][-1]["reason"] == reason
     assert "scripted" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        event({"role": "assistant", "content": None}) + event({"reasoning_content": "penso {"}) + WHOLE + END,
+        b'data: {"id": "", "choices": [], "prompt_filter_results": [{}]}\n\n' + WHOLE + END,
+        b'data: {"id": "x", "choices": null}\n\ndata: {"choices": [{"index": 0, "delta": null}]}\n\n' + WHOLE + END,
+        b": OPENROUTER PROCESSING\n\n" + WHOLE + b": ping\n\n" + END + b"data: [DONE]\n\n",
+        (WHOLE + END).replace(b"\n\n", b"\r\n\r\n"),
+        event({"content": [{"type": "text", "text": answer()}]}) + END,
+        WHOLE + event({}, "stop", usage={"prompt_tokens": "12", "completion_tokens": None}),
+        WHOLE,
+        WHOLE + b"data: [DONE]\n\n",
+        WHOLE + b'data: {"error": {"message": "overloaded", "code": 503}}\n\n',
+        WHOLE + b"data: {not json\n\n",
+    ],
+    ids=["reasoning", "no choices", "null", "comments", "crlf", "parts", "usage", "cut", "no end", "error", "garbage"],
+)  # fmt: skip
+def test_servers_differ_and_their_answer_counts(raw: bytes) -> None:
+    """Whatever a server adds, leaves out or breaks after a complete answer, the answer is taken at once."""
+    with FakeOpenAIServer(Reply(raw=raw, chunk_chars=7)) as server:
+        synthesis = ask(server)
+        assert len(server.requests) == 1
+    assert synthesis.diagnosis.summary.startswith("O job BATCH001 terminou com ABEND S0C7")
+    assert synthesis.metadata["tokens_estimated"] is True
+    assert synthesis.metadata["completion_tokens"] > 0
+
+
+def test_a_server_that_falls_silent_after_the_answer_is_not_waited_for() -> None:
+    """The complete answer is taken within a second, and the connection closed."""
+    with FakeOpenAIServer(Reply(answer(), hang_after_chars=len(answer()))) as server:
+        started = time.monotonic()
+        assert ask(server, timeout=60).diagnosis.claims
+        assert time.monotonic() - started < 30
+        assert server.wait_for_disconnect()
 
 
 def test_a_server_that_is_not_there_is_a_connection_failure() -> None:

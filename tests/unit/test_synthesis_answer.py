@@ -29,6 +29,11 @@ DRAFT = Diagnosis(
         f"```json\n{answer()}\n```",
         f"Claro:\n{answer()}\nEspero ter ajudado.",
         f"<think>{{hm}}</think>{answer()}",
+        f"penso {{em}} algo</think>\n{answer()}",
+        f"Segue {{o objeto}}, como em {{}}:\n{answer()} e {{mais}}",
+        f'{{"answer": {answer()}}}',
+        f"[{answer()}]",
+        answer(prevention=["o log diz </think> {"]),
     ],
 )
 def test_the_object_is_found_in_what_surrounds_it(text: str) -> None:
@@ -48,7 +53,9 @@ def test_the_object_is_found_in_what_surrounds_it(text: str) -> None:
         ('{"summary": ""}', "invalid"),
         ('{"claims": []}', "invalid"),
         ('{"summary": {"a": 1}}', "invalid"),
-        (answer(claims=[{"evidence_ids": ["x:1"]}]), "invalid"),
+        ("<think>nunca acabou {", "empty"),
+        (answer(confidence=0).replace("0,", "9" * 5_000 + ",", 1), "bad_json"),
+        ('{"summary": "cortado", "claims": [{"text": "x"}, {', "bad_json"),
     ],
 )
 def test_unusable_text_has_a_reason(text: str, reason: str) -> None:
@@ -142,3 +149,24 @@ def test_the_answer_is_redacted() -> None:
         answer(summary="password=hunter2x", actions=[{"text": "x", "command": "mysql -u a -phunter2x"}])
     )
     assert "hunter2x" not in json.dumps(parsed.model_dump())
+
+
+def test_one_item_that_says_nothing_does_not_cost_the_others() -> None:
+    """Claims and steps without a text, of another shape or too long lose themselves or their end, not the answer."""
+    long = "x" * 5_000
+    parsed = parse_answer(
+        answer(
+            summary=["Uma frase.", "Outra."],
+            claims=[{"text": "a", "evidence_ids": [{"id": "tws_status:1"}]}, {"text": 7}, {"no": 1}, [1], 5, None],
+            actions=[{"text": None, "command": "conman sj A"}, {"risk": "low"}, {"text": long}],
+        )
+    )
+    assert parsed.summary == "Uma frase. Outra."
+    assert [(claim.text, claim.evidence_ids) for claim in parsed.claims] == [("a", ("tws_status:1",))]
+    assert [action.text[:11] for action in parsed.actions] == ["conman sj A", "x" * 11]
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    """What no UTF-8 can hold would fail only when the report is stored."""
+    parsed = parse_answer(answer(summary="XX").replace("XX", "caiu \\ud83d hoje"))
+    assert parsed.summary == "caiu \ufffd hoje"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -12,10 +12,14 @@ from orchestrator.config import describe_validation
 from orchestrator.diagnosis.catalogue import Category
 from orchestrator.diagnosis.redact import redact_data
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
+from orchestrator.storable import storable
 
 MAX_TEXT = 2_000
 MAX_ITEMS = 20
-_THINKING = re.compile(r"^\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+MAX_STARTS = 40
+"""Braces tried as the beginning of the object; prose before it may hold some."""
+_THINKING = re.compile(r"\s*<think(?:ing)?>", re.IGNORECASE)
+_THINKING_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _KNOWN_CATEGORIES = frozenset(item.value for item in Category)
 
 
@@ -38,17 +42,33 @@ def _texts(value: object) -> object:
     items = value if isinstance(value, list) else [value]
     out = []
     for item in items[:MAX_ITEMS]:
-        text = item.get("text") if isinstance(item, dict) else item
+        text = item.get("text", item.get("id")) if isinstance(item, dict) else item
         if isinstance(text, (str, int, float)) and str(text).strip():
             out.append(str(text).strip()[:MAX_TEXT])
     return tuple(out)
 
 
 def _objects(value: object) -> object:
+    """The items that say something; one that does not must not cost the others."""
     if value is None:
         return ()
-    items = value if isinstance(value, list) else [value]
-    return tuple({"text": item} if isinstance(item, str) else item for item in items if item)[:MAX_ITEMS]
+    out = []
+    for item in value if isinstance(value, list) else [value]:
+        known = {"text": item} if isinstance(item, str) else item
+        if not isinstance(known, dict):
+            continue
+        texts = (known.get(name) for name in ("text", "title", "command"))
+        text = next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
+        if text:
+            out.append({**known, "text": text[:MAX_TEXT]})
+    return tuple(out[:MAX_ITEMS])
+
+
+def _prose(value: object) -> object:
+    """Null is nothing; a list of sentences is their text."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    return "" if value is None else value
 
 
 def _fraction(value: object) -> object:
@@ -94,6 +114,8 @@ class AnswerAction(_Lenient):
     @field_validator("command", mode="before")
     @classmethod
     def _command(cls, value: object) -> object:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            value = "\n".join(value)
         return value.strip() if isinstance(value, str) and value.strip().lower() not in ("", "null", "none") else None
 
     def to_action(self) -> Action:
@@ -149,10 +171,10 @@ class ModelAnswer(_Lenient):
     def _items(cls, value: object) -> object:
         return _objects(value)
 
-    @field_validator("root_cause", "category", mode="before")
+    @field_validator("summary", "root_cause", "category", mode="before")
     @classmethod
-    def _no_null(cls, value: object) -> object:
-        return "" if value is None else value
+    def _sentences(cls, value: object) -> object:
+        return _prose(value)
 
     @field_validator("confidence", mode="before")
     @classmethod
@@ -168,13 +190,7 @@ def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
     body = answer_text(text)
     if not body.strip():
         raise AnswerUnusable("empty", "the answer is empty")
-    start = body.find("{")
-    if start < 0:
-        raise AnswerUnusable("bad_json", "there is no JSON object in it")
-    try:
-        data, _ = json.JSONDecoder(strict=False).raw_decode(body, start)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise AnswerUnusable("bad_json", f"not valid JSON ({error})"[:300]) from None
+    data = storable(_find_object(body))
     try:
         return ModelAnswer.model_validate(redact_data(data, personal=personal))
     except ValidationError as error:
@@ -182,8 +198,52 @@ def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
 
 
 def answer_text(text: str) -> str:
-    """``text`` without the reasoning block that some models write first."""
-    return _THINKING.sub("", text, count=1)
+    """``text`` without the reasoning that some models write first; a chat template may have swallowed its beginning."""
+    end = max(_THINKING_END.finditer(text), key=lambda match: match.start(), default=None)
+    if end is None:
+        return "" if _THINKING.match(text) else text
+    # In a string of the object itself the words end nothing.
+    return text if _is_within_object(text, end.start()) else text[end.end() :]
+
+
+def _is_within_object(text: str, at: int) -> bool:
+    try:
+        found, end = _decode(text, text.find("{"))
+    except (ValueError, RecursionError):
+        return False
+    return text.find("{") < at < end and _answer_in(found) is not None
+
+
+def _find_object(body: str) -> dict[str, Any]:
+    """The object with a summary; without one the first that is valid. Raises AnswerUnusable."""
+    at, problem, first = body.find("{"), "there is no JSON object in it", None
+    for _ in range(MAX_STARTS):
+        if at < 0:
+            break
+        try:
+            found, end = _decode(body, at)
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
+            problem = f"not valid JSON ({error})"[:300] if first is None and at == body.find("{") else problem
+            at = body.find("{", at + 1)
+            continue
+        answer = _answer_in(found)
+        if answer is not None:
+            return answer
+        first = found if first is None else first
+        at = body.find("{", end)
+    if first is None or problem.startswith("not valid"):
+        raise AnswerUnusable("bad_json", problem)
+    return first
+
+
+def _decode(text: str, at: int) -> tuple[dict[str, Any], int]:
+    found, end = json.JSONDecoder(strict=False).raw_decode(text, at)
+    return found, end
+
+
+def _answer_in(found: dict[str, Any]) -> dict[str, Any] | None:
+    """The object itself, or the one it wraps: ``{"answer": {...}}``."""
+    return next((item for item in (found, *found.values()) if isinstance(item, dict) and "summary" in item), None)
 
 
 def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:

@@ -154,8 +154,9 @@ async def _read(
             return
         if chunk is None:
             break
-        if chunk.usage is not None:
-            yield Usage(chunk.usage.prompt_tokens or 0, chunk.usage.completion_tokens or 0)
+        counted = _usage(chunk)
+        if counted is not None:
+            yield counted
         text, ended = _choice(chunk)
         if text:
             limit, size = None, size + len(text)
@@ -165,6 +166,8 @@ async def _read(
         finish = ended or finish
         if finish is not None:
             limit = _TAIL_SECONDS
+    if finish is None and size == 0:
+        raise LlmFailed("no_answer", "the server ended its answer without a word of the model")
     if finish is None:
         raise LlmFailed("connection", "the stream ended before the answer did")
 
@@ -180,7 +183,22 @@ def _choice(chunk: Any) -> tuple[str, str | None]:
         return "", choice.finish_reason
     if getattr(choice.delta, "refusal", None):
         raise LlmFailed("refused", "the model refused to answer")
-    return choice.delta.content or "", choice.finish_reason
+    return _text(choice.delta.content), choice.finish_reason
+
+
+def _text(content: object) -> str:
+    """The text of a delta; some servers send it in parts, as messages have them."""
+    if isinstance(content, list):
+        parts = (part.get("text") if isinstance(part, dict) else part for part in content)
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
+
+
+def _usage(chunk: Any) -> Usage | None:
+    """The server's count, when it is one: the SDK does not check what a server sends."""
+    usage = chunk.usage
+    prompt, completion = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
 
 
 def _failure(error: Exception) -> LlmFailed:

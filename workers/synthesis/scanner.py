@@ -11,10 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# A full stop inside a name (PRD.FATURA) or a number is followed by no space.
-_SENTENCE_END = re.compile(r"[.!?…][\"'”»)\]`*]{0,3}\s")
-_HALF_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{0,3})?$")
-_HALF_PAIR = re.compile(r"\\u[dD][89abAB][0-9A-Fa-f]{2}(?:\\(?:u[0-9A-Fa-f]{0,3})?)?$")
+# In the text as it is written, escapes and all. A full stop inside a name (PRD.FATURA) or a number is followed by no
+# space.
+_SENTENCE_END = re.compile(r"[.!?…](?:\\?[\"'”»)\]`*]){0,3}(?:\s|\\[nrt])")
+_LONGEST_END = 9
+# An object's brace; in prose one is followed by something else.
+_START = re.compile(r"\{\s{0,64}\"")
+_LONGEST_START = 66
 _THINK_OPEN, _THINK_CLOSE = "<think", "</think"
 
 
@@ -37,7 +40,8 @@ class AnswerScanner:
         self._in_string = self._escaped = self._after_colon = False
         self._string_start = self._element_start = 0
         self._key = ""
-        self._told = 0
+        self._keys: set[str] = set()
+        self._told = self._looked = 0
 
     def feed(self, delta: str) -> list[Part]:
         """The parts that ``delta`` completes, in the order in which they were written."""
@@ -53,8 +57,13 @@ class AnswerScanner:
                 self._structure_char(char, parts)
             self._at += 1
         if self._in_string and self._is_top_value:
-            self._sentences(parts, self.text[self._string_start + 1 :], closed=False)
+            self._sentences(parts, len(self.text), closed=False)
         return parts
+
+    @property
+    def holds_answer(self) -> bool:
+        """Whether the object is complete and has a summary: what comes after it adds nothing."""
+        return self.is_complete and "summary" in self._keys
 
     @property
     def _is_top_value(self) -> bool:
@@ -73,12 +82,17 @@ class AnswerScanner:
             if close < 0:
                 return False
             begin = close
-        brace = self.text.find("{", begin)
-        if brace < 0:
-            return False
-        self._at = brace + 1
-        self._stack = ["{"]
-        return True
+        brace = self.text.find("{", max(begin, self._looked))
+        while brace >= 0:
+            if _START.match(self.text, brace) is not None:
+                self._at = brace + 1
+                self._stack = ["{"]
+                return True
+            if len(self.text) - brace < _LONGEST_START and not self.text[brace + 1 :].strip():
+                break  # what tells is still to come
+            brace = self.text.find("{", brace + 1)
+        self._looked = brace if brace >= 0 else len(self.text)
+        return False
 
     def _string_char(self, char: str, parts: list[Part]) -> None:
         if self._escaped:
@@ -90,11 +104,13 @@ class AnswerScanner:
             self._string_ended(parts)
 
     def _string_ended(self, parts: list[Part]) -> None:
-        raw = self.text[self._string_start + 1 : self._at]
         if self._is_top_value:
-            self._sentences(parts, raw, closed=True)
-        elif self._stack == ["{"]:
+            self._sentences(parts, self._at, closed=True)
+            return
+        raw = self.text[self._string_start + 1 : self._at]
+        if self._stack == ["{"]:
             self._key = _decoded(raw) or ""
+            self._keys.add(self._key)
         elif self._is_element:
             value = _decoded(raw)
             if value:
@@ -102,7 +118,8 @@ class AnswerScanner:
 
     def _structure_char(self, char: str, parts: list[Part]) -> None:
         if char == '"':
-            self._in_string, self._string_start, self._told = True, self._at, 0
+            self._in_string, self._string_start = True, self._at
+            self._told = self._looked = self._at + 1
         elif char in "{[":
             if self._is_element:
                 self._element_start = self._at
@@ -119,25 +136,24 @@ class AnswerScanner:
     def _element_ended(self, parts: list[Part]) -> None:
         try:
             value = json.loads(self.text[self._element_start : self._at + 1], strict=False)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError
             return
         parts.append(Part(self._key, value))
 
-    def _sentences(self, parts: list[Part], raw: str, *, closed: bool) -> None:
-        if not closed:
-            raw = _HALF_PAIR.sub("", _HALF_ESCAPE.sub("", raw))
-        text = _decoded(raw)
-        if text is None:
-            return
-        for match in _SENTENCE_END.finditer(text, self._told):
-            self._tell(parts, text[self._told : match.end()])
-            self._told = match.end()
+    def _sentences(self, parts: list[Part], end: int, *, closed: bool) -> None:
+        """Hand out the sentences that end before ``end``; each character is looked at a bounded number of times."""
+        for match in _SENTENCE_END.finditer(self.text, self._looked, end):
+            self._tell(parts, match.end())
+        # The end of a sentence can be cut by the end of a delta.
+        self._looked = max(self._told, end - _LONGEST_END)
         if closed:
-            self._tell(parts, text[self._told :])
+            self._tell(parts, end)
 
-    def _tell(self, parts: list[Part], sentence: str) -> None:
-        if sentence.strip():
-            parts.append(Part(self._key, sentence.strip()))
+    def _tell(self, parts: list[Part], end: int) -> None:
+        sentence = (_decoded(self.text[self._told : end]) or "").strip()
+        self._told = end
+        if sentence:
+            parts.append(Part(self._key, sentence))
 
 
 def _decoded(raw: str) -> str | None:

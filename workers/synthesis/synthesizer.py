@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,8 @@ SETTLE_SECONDS = 0.05
 """Kept free of the time given, so that a failure's figures are back before the caller stops waiting."""
 MIN_RETRY_SECONDS = 1.0
 """With less than this left, neither a repair nor a fallback model is worth asking."""
+QUIET_SECONDS = 0.5
+"""Once the object is complete, what still comes are the usage figures: a server that says nothing is not waited for."""
 PRIMARY_SHARE = 0.5
 """Part of the time in which the primary model must begin to answer when there is a fallback."""
 
@@ -161,18 +164,32 @@ class LlmSynthesizer:
         scanner, renderer = AnswerScanner(), self._renderer(job)
         # What one answer has shown is not shown again by the next: it would stand twice.
         pacer = FragmentPacer(_discard if job.fragments else job.show)
-        async with aclosing(self._client.stream(attempt.model, messages, job.deadline, first_within)) as deltas:
-            async for delta in deltas:
-                if isinstance(delta, Usage):
-                    attempt.prompt_tokens, attempt.completion_tokens = delta.prompt_tokens, delta.completion_tokens
-                    attempt.estimated = False
-                    continue
-                attempt.text += delta
-                if attempt.estimated:
-                    attempt.completion_tokens = estimate_tokens(attempt.text)
-                for part in scanner.feed(delta):
-                    pacer.add(renderer.render(part))
-                pacer.flush_if_due()
+        clock = asyncio.get_running_loop().time
+        try:
+            async with (
+                asyncio.timeout(None) as quiet,
+                aclosing(self._client.stream(attempt.model, messages, job.deadline, first_within)) as deltas,
+            ):
+                async for delta in deltas:
+                    if isinstance(delta, Usage):
+                        attempt.prompt_tokens, attempt.completion_tokens = delta.prompt_tokens, delta.completion_tokens
+                        attempt.estimated = False
+                        continue
+                    attempt.text += delta
+                    if attempt.estimated:
+                        attempt.completion_tokens = estimate_tokens(attempt.text)
+                    for part in scanner.feed(delta):
+                        pacer.add(renderer.render(part))
+                    pacer.flush_if_due()
+                    if scanner.holds_answer and delta.strip():
+                        quiet.reschedule(clock() + QUIET_SECONDS)
+        except TimeoutError:
+            if not quiet.expired():
+                raise
+        except LlmFailed as error:
+            # An answer that is there stays one, however its server ends: with a cut, an error, or not at all.
+            if error.reason == "refused" or not scanner.holds_answer:
+                raise
         # What is still held needs no emission of its own: the final answer follows at once.
 
     def _renderer(self, job: _Job) -> FragmentRenderer:

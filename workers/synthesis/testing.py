@@ -10,7 +10,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -39,6 +39,12 @@ class Reply:
     """Prompt and completion tokens; None: the server does not tell."""
     garbage: bool = False
     """An event in the stream that is not JSON."""
+    raw: bytes | None = None
+    """The body as it is sent, in place of one made from ``text``, in pieces of ``chunk_chars`` bytes."""
+    raw_type: str = "text/event-stream"
+    """Content type of ``raw``."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of an answer whose status is not 200, for example ``Retry-After``."""
     error_text: str = "scripted error"
     refuses: tuple[str, ...] = ()
     """Request parameters that are answered with status 400, as servers do with those they do not know."""
@@ -194,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
         if unknown:
             self._json(400, {"error": {"message": f"unknown parameter {unknown[0]}", "type": "invalid_request_error"}})
         elif reply.status != 200:
-            self._json(reply.status, {"error": {"message": reply.error_text, "type": "scripted", "code": reply.status}})
+            error = {"message": reply.error_text, "type": "scripted", "code": reply.status}
+            self._json(reply.status, {"error": error}, reply.headers)
         elif recorded.body.get("stream"):
             self._stream(reply, recorded)
         else:
@@ -203,9 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _lower_headers(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}
 
-    def _json(self, status: int, body: dict[str, Any]) -> None:
+    def _json(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -213,10 +222,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, reply: Reply, recorded: Recorded) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Type", reply.raw_type)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
+            if reply.raw is not None:
+                for start in range(0, len(reply.raw), reply.chunk_chars):
+                    self._chunk(reply.raw[start : start + reply.chunk_chars])
+                self._chunk(b"")
+                return
             if self._events(reply, recorded):
                 self._chunk(b"data: [DONE]\n\n")
                 self._chunk(b"")
