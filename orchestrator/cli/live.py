@@ -17,6 +17,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 from orchestrator.cli.messages import Messages
 from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, clean, one_line, shorten
@@ -43,7 +44,7 @@ _MARGIN = len("^C")
 
 def render(view: RunView, text: Messages, *, monotonic: float, height: int = 40, width: int = 100) -> RenderableType:
     """The view as rich shows it, at most about ``height`` lines; the body keeps its newest lines."""
-    parts: list[RenderableType] = [_headline(view, text, monotonic), _table(view, text, monotonic, width)]
+    parts: list[RenderableType] = [_headline(view, text, monotonic, width), _table(view, text, monotonic, width)]
     parts += [Text(text("note", note=one_line(note)), style="dim") for note in view.notes]
     # The answer goes to standard output when it is whole; here only what is still on its way.
     if view.body and not view.is_closed:
@@ -51,10 +52,12 @@ def render(view: RunView, text: Messages, *, monotonic: float, height: int = 40,
         lines = view.body.strip().splitlines()
         title = text("answer_title") if view.tokens else text("draft_title")
         parts.append(Panel(Text("\n".join(lines[-room:])), title=title, title_align="left", border_style="dim"))
+    if view.is_closed:
+        parts.append(Text())  # the answer follows
     return Group(*parts)
 
 
-def _headline(view: RunView, text: Messages, monotonic: float) -> Text:
+def _headline(view: RunView, text: Messages, monotonic: float, width: int) -> Text:
     line = Text(view.run_id or "…", style="bold")
     if view.intent:
         line.append(f"  {view.intent} ({view.confidence:.0%})", style="default")
@@ -63,7 +66,8 @@ def _headline(view: RunView, text: Messages, monotonic: float) -> Text:
         line.append("  " + text("elapsed", elapsed=elapsed, total=view.total_seconds), style="default")
     if view.outcome:
         line.append("  " + text.word("run", view.outcome), style=_STYLES.get(view.outcome, "bold red"))
-        if view.mode:
+        # The answer's last line says it in words; where it does not fit it is not worth a line.
+        if view.mode and line.cell_len + len(view.mode) + 2 <= width:
             line.append(f"  {view.mode}", style="dim")
     return line
 
@@ -150,7 +154,8 @@ class LiveDisplay:
 
 def print_markdown(answer: str) -> None:
     """Write an answer to standard output as a terminal shows Markdown."""
-    Console().print(Markdown(clean(answer)))
+    # rich's own styles of code have a dark background: a bar across every terminal that is not dark.
+    Console(theme=Theme({"markdown.code": "bold"})).print(Markdown(clean(answer), code_theme="ansi_light"))
 
 
 def stderr_console() -> Console:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 from rich.console import Console
 
-from orchestrator.cli.live import LiveDisplay, render
+from orchestrator.cli.live import LiveDisplay, print_markdown, render
 from orchestrator.cli.messages import Messages
 from orchestrator.cli.view import RunView
 from orchestrator.models import Event, EventType, Language
@@ -159,3 +160,39 @@ def test_live_view_cuts_a_long_name_in_its_middle() -> None:
     assert lines[2].startswith("tws_status [BATCH001_…VERY_LONG]  ok")
     assert lines[2].rstrip().endswith("ABEND RC=12")
     assert lines[3].startswith("tws_status [BATCH002_…VERY_LONG]  waiting")
+
+
+def test_headline_keeps_to_a_line_of_a_narrow_terminal() -> None:
+    """On 80 columns the outcome still stands on the first line; how the answer was made stands in the answer."""
+    end = event(5, EventType.FINAL, outcome="complete", mode="deterministic", response="r", total_latency_ms=500)
+    view = folded(*(item.model_copy(update={"run_id": "c7b0f18f67514bfb8b311450382c25f9"}) for item in (*EVENTS, end)))
+    lines = drawn(view, language=Language.PT_BR, width=80)
+    assert lines[0].rstrip().endswith("0.5 s de 10 s  completa")
+    assert lines[1].startswith("fonte")
+    assert drawn(view, width=120)[0].rstrip().endswith("complete  deterministic")
+    assert lines[-1].strip() == "", "the answer would begin right under the table"
+
+
+def test_answer_has_no_background_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quoted log lines are marked without a background, which would be a black bar on a light terminal."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    print_markdown('The log says `ABEND=S0C7`.\n\n```json\n{"data": 1}\n```')
+    shown = capsys.readouterr().out
+    assert "\x1b[1mABEND=S0C7\x1b[0m" in shown
+    assert "data" in shown
+    assert not re.search(r"\x1b\[(?:\d+;)*4[0-8][;m]", shown)
+
+
+@pytest.mark.parametrize("answer", ["The log says `ABEND=S0C7`.", "## Diagnóstico\n\n1. **Causa:** texto"])
+def test_answer_keeps_to_no_color(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """With NO_COLOR an answer has no colours."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    print_markdown(answer)
+    assert not re.search(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]", capsys.readouterr().out)
