@@ -31,6 +31,54 @@ def planted(source: random.Random, depth: int = 0) -> Any:
     return {source.choice(NAMES): planted(source, depth + 1) for _ in range(source.randrange(6))}
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "failed", "succeeded"),
+    [
+        ("ABENDED", None, True, False),
+        ("Falhou", None, True, False),
+        ("ended badly", 12, True, False),
+        ("ended", 0, False, False),
+        ("", 0, False, True),
+        ("", 8, True, False),
+        ("SUCC", 4, False, True),
+        ("Concluído", None, False, True),
+        ("CANCL", 8, False, False),
+        ("EXEC", None, False, False),
+    ],
+)
+def test_how_a_run_ended_is_told_by_what_is_known(status: str, code: int | None, failed: bool, succeeded: bool) -> None:
+    """A known status decides; one that nobody knows hides neither a return code nor an abend."""
+    entry = entry_of({"status": status, "rc": code, "message": "x"}, now=NOW)
+    assert (entry.failed, entry.succeeded) == (failed, succeeded)
+
+
+def test_an_unknown_status_does_not_hide_a_code() -> None:
+    """An abend under a status of the writer's own is a failure."""
+    assert entry_of({"status": "terminado", "codes": ["S0C7"]}, now=NOW).failed
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"errors": [], "history": [{"status": "ABEND", "rc": 12, "timestamp": "2026-11-20T10:00:00Z"}]},
+        {"errors": [{"status": "ABEND", "rc": 12, "at": "2026-11-20T10:00:00Z"}], "runs": []},
+        [json.dumps({"status": "ABEND", "rc": 12, "at": "1795168800"})],
+        json.dumps([{"status": "ABEND", "rc": 12, "at": "1795168800000"}]),
+        json.dumps(json.dumps({"status": "ABEND", "rc": 12, "at": "2026-11-20t10:00:00z"}))[1:-1].replace("\\", ""),
+    ],
+)
+def test_wrapped_and_encoded_entries_are_read(value: Any) -> None:
+    """An empty list beside a full one, entries encoded as text, and times as text lose nothing."""
+    (entry,) = parse_entries(json.dumps(value), now=NOW).entries
+    assert (entry.facts.status, entry.facts.return_code, entry.facts.at) == ("ABEND", 12, "2026-11-20T10:00:00Z")
+
+
+def test_all_lists_of_a_wrapper_are_read() -> None:
+    """Errors and runs side by side in one object are both served."""
+    raw = json.dumps({"errors": ["2026-11-20 10:00:00 S0C7"], "runs": [{"status": "SUCC", "at": "2026-11-21"}]})
+    assert [entry.facts.at[:10] for entry in parse_entries(raw, now=NOW).entries] == ["2026-11-21", "2026-11-20"]
+
+
 @pytest.mark.parametrize("seed", range(300))
 def test_any_json_is_read_or_refused(seed: int) -> None:
     """No value crashes the reader, and what it gives is strict JSON in UTF-8."""

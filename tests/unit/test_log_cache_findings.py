@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +34,9 @@ Killed
 = Mon 11/23/26 02:05:10 UTC
 ===============================================================
 """.splitlines()
+
+
+LOG = "\n".join(UNIX_LOG * 30).encode()
 
 
 def ingest(lines: Iterable[str], *, job: str | None = None, written_at: datetime | None = None) -> list[LogRecord]:
@@ -94,8 +99,25 @@ def test_a_plain_log_without_a_job_is_refused() -> None:
 
 def test_an_empty_log_is_refused() -> None:
     """An empty file is an error of its own."""
-    with pytest.raises(InvalidRequest, match="empty"):
-        ingest([], job="J1")
+    for lines in ([], ["\n", "  \n"]):
+        with pytest.raises(InvalidRequest, match="empty"):
+            ingest(lines, job="J1")
+
+
+@pytest.mark.parametrize(
+    "content", [random.Random(1).randbytes(9_000), "ERROR S0C7\n".encode("utf-16") * 9, gzip.compress(LOG)]
+)
+def test_what_is_no_text_is_refused(content: bytes) -> None:
+    """A compressed file or another encoding would be remembered as noise that never ran."""
+    with pytest.raises(InvalidRequest, match="no text"):
+        ingest(content.decode("utf-8", "replace").splitlines(keepends=True), job="J1")
+
+
+def test_a_log_in_an_older_encoding_is_text() -> None:
+    """Letters with accents that are no UTF-8 are few, and the rest of the log tells enough."""
+    log = "A execução não terminou: exceção S0C7, código inválido\n".encode("latin-1") * 300
+    records = ingest(log.decode("utf-8", "replace").splitlines(), job="J1")
+    assert {record.kind for record in records} == {"run", "finding"}
 
 
 def json_lines(*values: object) -> list[str]:

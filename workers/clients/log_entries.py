@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,10 +47,18 @@ _WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-
 _CONTROLS = str.maketrans(dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " "))
 _BLANKS = re.compile(r"[^\S\n]{2,}")
 _ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
-_SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "DONE", "SUCESSO", "EXITO"})
-_FAILURE = frozenset({"ABEND", "ABENP", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "ERRO"})
+_SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "COMPLT", "DONE", "SUCESSO",
+                      "CONCLUIDO", "EXITO"})  # fmt: skip
+_FAILURE = frozenset({"ABEND", "ABENP", "ABENDED", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "FALHOU",
+                      "ERRO", "FALLO", "FALLIDO"})  # fmt: skip
+_NEITHER = frozenset({"ADD", "ARRVING", "BOUND", "CANCL", "CANCLP", "EXEC", "EXTRN", "FENCE", "HOLD", "INTRO", "INTRPT",
+                      "NONREPPRED", "PEND", "PENDPRED", "READY", "SCHED", "STARTED", "SUPPR", "SUSP", "UNDCDED", "WAIT",
+                      "WAITD"})  # fmt: skip
+"""States of the HWA REST API of jobs that have not ended, or were not meant to run."""
 
 
+_EPOCH = re.compile(r"\d{10}(?:\.\d{1,9})?|\d{13}")
+"""Seconds or milliseconds since 1970 that were written as text."""
 _MAX_SECONDS = 366 * 86_400 * 1_000.0
 
 
@@ -74,7 +83,8 @@ class Entry:
     @property
     def succeeded(self) -> bool:
         """True when the entry says that the run ended well."""
-        return is_success(self.facts.status)
+        status, code = self.facts.status, self.facts.return_code
+        return is_success(status) or (not status and code == 0 and not self.failed)
 
     @property
     def failed(self) -> bool:
@@ -89,16 +99,23 @@ class Entry:
 
 def is_success(status: str) -> bool:
     """Whether a status, of TWS or of another writer, says that the run ended well."""
-    return status.upper() in _SUCCESS
+    return _plain(status) in _SUCCESS
+
+
+def _plain(status: str) -> str:
+    """A status in capitals and without accents."""
+    decomposed = unicodedata.normalize("NFD", status.strip().upper())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def is_failure(status: str, codes: Iterable[str], return_code: int | None, text: str = "") -> bool:
-    """Whether something failed: the status decides; without one a code, a return code or a word of the text does.
+    """Whether something failed: the status decides; without one that is known a code, a return code or a word does.
 
     RC != 0 under SUCC is a success condition that was met, not a failure.
     """
-    if status:
-        return status.upper() in _FAILURE
+    known = _plain(status)
+    if known in _FAILURE or known in _SUCCESS or known in _NEITHER:
+        return known in _FAILURE
     severe = any(find_abends(code) or code[-1:] in "ES" for code in codes)
     return severe or bool(return_code) or _ERROR_WORD.search(text) is not None
 
@@ -198,9 +215,11 @@ def parse_time(value: object) -> datetime | None:
     if isinstance(value, bool) or value is None:
         return None
     try:
+        if isinstance(value, str) and _EPOCH.fullmatch(value.strip()):
+            value = float(value)
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1_000 if abs(value) > 1e11 else value, UTC)
-        moment = datetime.fromisoformat(str(value).strip().replace("Z", "+00:00").replace(",", "."))
+        moment = datetime.fromisoformat(str(value).strip().upper().replace("Z", "+00:00").replace(",", "."))
     except (ValueError, OverflowError, OSError):
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -217,21 +236,34 @@ def age_days(moment: datetime, now: datetime) -> float:
 
 
 def _items(value: object) -> list[str | Mapping[str, Any]]:
+    value = _decoded(value)
     if isinstance(value, Mapping):
-        for name in _LISTS:
-            if isinstance(value.get(name), list):
-                return _items(value[name])
+        lists = [value[name] for name in _LISTS if isinstance(value.get(name), list)]
+        if lists:
+            return [item for wrapped in lists if wrapped for item in _items(wrapped)]
         return [value] if value else []
     if isinstance(value, str):
         return [value] if value.strip() else []
     if not isinstance(value, list):
         raise UnreadableEntries(f"neither a list nor an object: {type(value).__name__}")
+    decoded = (_decoded(item) for item in value)
     items: list[str | Mapping[str, Any]] = [
-        item for item in value if isinstance(item, str | Mapping) and (not isinstance(item, str) or item.strip())
+        item for item in decoded if isinstance(item, str | Mapping) and (not isinstance(item, str) or item.strip())
     ]
     if value and not items:
         raise UnreadableEntries("a list of neither strings nor objects")
     return items
+
+
+def _decoded(value: object) -> object:
+    """What a text that is JSON itself holds: some writers encode an entry, and then the list of them."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        inner = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return inner if isinstance(inner, dict) or (isinstance(inner, list) and inner) else value
 
 
 def find_time(text: str) -> datetime | None:

@@ -77,9 +77,11 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     codes: dict[str, None] = {}
     return_codes: list[int] = []
     frame_code: int | None = None
+    has_text = False
     for raw in lines:
         line = without_controls(raw.rstrip("\r\n")[:MAX_LINE])
         summary.lines += 1
+        has_text = has_text or bool(line.strip())
         _times(summary, line)
         if line.startswith("="):
             frame_code = _frame(summary, line, frame_code)
@@ -99,7 +101,7 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     ranked = sorted(windows, key=lambda window: (-window.weight, -window.first))
     summary.step = next((step for window in ranked if (step := find_step("\n".join(window.lines)))), "")
     blocks = [(window.first, window.last, window.lines) for window in ranked]
-    if not blocks and tail:
+    if not blocks and has_text:
         blocks = [(summary.lines - len(tail) + 1, summary.lines, list(tail))]
     summary.text = windows_text(blocks)
     summary.fingerprint = [str(summary.lines), *tail]

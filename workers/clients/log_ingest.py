@@ -19,6 +19,9 @@ from workers.clients.log_findings import records_of_job_log, summarise_job_log
 MAX_JSON_LINE = 1_000_000
 """Characters of one JSON line; a longer one is not an entry."""
 _MAX_BAD = 20
+_HEAD = 8_000
+"""Characters that are looked at to tell a text from something else."""
+_MAX_ODD = 0.25
 
 
 @dataclass(slots=True)
@@ -40,22 +43,32 @@ def open_ingest(lines: Iterable[str], *, job: str | None, written_at: datetime |
 
     ``job`` names the job, or overrides what the log says; ``written_at`` dates a log without times.
     JSON lines when the first line that is not blank is JSON of an object, list or string; else a plain job log.
-    Raises InvalidRequest while reading when a plain log names no job.
+    Raises InvalidRequest for what is no text, and while reading when a plain log names no job.
     """
     rest = iter(lines)
     head: list[str] = []
+    size = 0
     for line in rest:
         head.append(line)
-        if line.strip():
+        size += len(line)
+        if size >= _HEAD:
             break
+    if not _is_text("".join(head)[:_HEAD]):
+        raise InvalidRequest("this is no text: a compressed file, or one in UTF-16 or EBCDIC?")
     ingest = Ingest(format="log", records=iter(()))
     source = _counted(chain(head, rest), ingest)
-    if head and _is_json(head[-1]):
+    if _is_json(next(filter(str.strip, head), "")):
         ingest.format = "json_lines"
         ingest.records = _from_json_lines(source, ingest, job=job, now=now)
     else:
         ingest.records = _from_job_log(source, job=job, written_at=written_at)
     return ingest
+
+
+def _is_text(head: str) -> bool:
+    """False when many characters are controls, or bytes that are none in UTF-8; older encodings have some of these."""
+    odd = sum(character == "\ufffd" or (character < " " and character not in "\t\n\r\f\x1b") for character in head)
+    return odd <= _MAX_ODD * len(head)
 
 
 def _counted(lines: Iterable[str], ingest: Ingest) -> Iterator[str]:
