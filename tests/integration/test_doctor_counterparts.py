@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import ssl
 import threading
@@ -103,6 +104,19 @@ def test_something_else_on_the_port_of_redis(doctor: Doctor) -> None:
         server.shutdown()
     assert (code, checks["redis"]["reason"]) == (5, "store_unreachable")
     assert "not as Redis does" in checks["redis"]["found"]
+
+
+def test_a_knowledge_base_that_hangs_is_named(doctor: Doctor) -> None:
+    """A PostgreSQL that accepts and says nothing is told as a slow knowledge base with its remedy, in time."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://reader:planted-pg@127.0.0.1:{silent.getsockname()[1]}/app"
+        code, checks, text = doctor("knowledge", seconds=1.0, RESYNC_KNOWLEDGE_DATABASE_URL=url)
+    assert (code, checks["knowledge"]["reason"]) == (1, "knowledge_timeout")
+    assert "the knowledge base did not answer" in checks["knowledge"]["found"]
+    assert "load of the database" in checks["knowledge"]["fix"]
+    assert "planted-pg" not in text
 
 
 # TWS

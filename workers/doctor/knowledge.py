@@ -44,6 +44,8 @@ def check_knowledge(around: Surroundings) -> Check:
             return await _ask(base, settings, around)
         except KnowledgeError as error:
             return _unavailable(error, settings, around)
+        except TimeoutError:  # ours ends with, or before, the base's own
+            return _unavailable(KnowledgeError(reason="knowledge_timeout"), settings, around)
         finally:
             await base.close()
 
