@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import signal
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 PIPE_CLOSED = 128 + signal.SIGPIPE
 """The exit code that a shell reports of a program whose reader has gone (``| head -1``)."""
+
+
+_SIMILAR = str.maketrans("“”„«»‘’–—•…→×", '"""""\'\'--*~>x')
+"""Signs that no decomposition leads to ASCII; one column each, so that a table keeps its columns."""
 
 
 class ReaderGone(Exception):  # no error to tell of: nobody reads any more
@@ -28,6 +34,7 @@ def reader_may_go() -> Iterator[None]:
 
 def prepare() -> None:
     """Make the streams fit to write to, whatever the process was started with."""
+    codecs.register_error("similar", similar)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -37,9 +44,21 @@ def prepare() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows a question mark rather than a traceback.
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="similar")
+
+
+def similar(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal of another encoding shows instead: the letter without its accent, a similar sign, or ``?``."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    shown = "".join(_similar(character) for character in error.object[error.start : error.end])
+    return shown, error.end
+
+
+def _similar(character: str) -> str:
+    base = unicodedata.normalize("NFKD", character.translate(_SIMILAR))[0]
+    return base if base.isascii() else "?"
 
 
 def drop_unwritten() -> None:

@@ -91,3 +91,24 @@ def test_file_that_is_refused_is_named(tmp_path: Path) -> None:
     )
     result = shell("", sys.executable, "-c", code, "x")
     assert (result.returncode, result.stderr) == (1, "error: /nowhere/file: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii", 'Execucao: nao ha "dados" - *~>? Ano'),
+        ("latin-1", 'Execução: não há "dados" - *~>? Año'),
+        ("utf-8", "Execução: não há “dados” – •…→界 Año"),
+    ],
+)
+def test_other_encoding_keeps_the_text_readable(encoding: str, shown: str) -> None:
+    """A terminal without accents shows the bare letters, one column for one; only what has no likeness is a mark."""
+    code = "from orchestrator.cli import streams; streams.prepare(); print('Execução: não há “dados” – •…→界 Año')"
+    result = subprocess.run(
+        (sys.executable, "-X", "utf8=0", "-c", code),
+        env=ENVIRON | {"PYTHONIOENCODING": encoding},
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
+    )
+    assert result.stdout.decode(encoding) == f"{shown}\n"
