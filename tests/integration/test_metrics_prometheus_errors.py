@@ -217,7 +217,7 @@ def test_values_are_served_when_the_ranges_hang(api: Api) -> None:
     payload = MetricsPayload.model_validate(result.data)
     assert payload.series[0].value == 0.2
     assert payload.series[0].mean is None
-    assert result.truncated == f"{len(payload.series)} ranges not read in time"
+    assert result.truncated == f"{len(payload.series)} ranges not read in time, or too large"
 
 
 def test_values_that_are_no_numbers_are_missing(api: Api) -> None:
@@ -226,6 +226,21 @@ def test_values_that_are_no_numbers_are_missing(api: Api) -> None:
     result = fetch(api)
     assert result.outcome is SourceOutcome.NO_DATA
     assert "api_error_rate" in MetricsPayload.model_validate(result.data).missing
+
+
+def test_the_worst_of_very_many_label_sets_is_found(api: Api) -> None:
+    """A site of hundreds of hosts is read to its end: the full one may be the last."""
+    api.instant = vector(*[0.1] * 1_500, 0.97)
+    series = MetricsPayload.model_validate(fetch(api).data).series
+    assert {(item.value, item.labels["n"]) for item in series if item.name == "host_disk"} == {(0.97, "1500")}
+
+
+@pytest.mark.parametrize("moment", [1e20, -1, float("nan"), float("inf"), "now", None])
+def test_a_value_at_no_time_is_missing(api: Api, moment: object) -> None:
+    """A time that no clock shows spoils its value, not the answer."""
+    api.instant = vector(0.2)
+    api.instant["data"]["result"][0]["value"][0] = moment
+    assert fetch(api).outcome is SourceOutcome.NO_DATA
 
 
 def test_a_flood_of_series_is_refused_by_size(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,9 @@ from orchestrator.errors import SourceError
 from workers.clients.prometheus_http import MetricsHttp
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-MAX_SERIES = 200
-"""Label sets read of one answer."""
+"""Of one answer: some 10,000 label sets. All of them are read, since the worst one may be the last."""
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999; a later time is none."""
 DAY_SECONDS = 86_400
 _POINTS = 60
 _TREND_CHANGE = 0.1
@@ -144,7 +145,7 @@ class PrometheusClient:
             raise SourceError(f"{self._http.shown_url} is not a Prometheus HTTP API", reason="bad_format")
         if isinstance(data, dict) and data.get("resultType") == "scalar":
             return [{"metric": {}, "value": result}]
-        return [item for item in result[:MAX_SERIES] if isinstance(item, dict)]
+        return [item for item in result if isinstance(item, dict)]
 
 
 def summarise(points: Sequence[float], day_before: Sequence[float]) -> RangeSummary | None:
@@ -186,8 +187,10 @@ def _labels(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _value(pair: object) -> float | None:
-    """The value of ``[time, "value"]``; NaN and infinities are no values."""
+    """The value of ``[time, "value"]``; NaN and infinities are no values, and no times."""
     if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], int | float):
+        return None
+    if not 0 <= pair[0] <= _LAST_SECOND:  # NaN is not either
         return None
     try:
         value = float(pair[1])

@@ -113,7 +113,7 @@ class MetricsSource:
         ]
         without_range = sum(summary is None for summary in summaries)
         if without_range:
-            problems.append(f"{without_range} ranges not read in time")
+            problems.append(f"{without_range} ranges not read in time, or too large")
         payload = MetricsPayload(
             backend="prometheus",
             series=tuple(facts for _, facts in found),
