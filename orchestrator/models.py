@@ -177,6 +177,8 @@ class Routing(Contract):
 
     intent: Intent
     confidence: float = Field(ge=0, le=1)
+    because: tuple[str, ...] = ()
+    """The words of the question that spoke for the intent, strongest first."""
     language: Language
     entities: Entities = Entities()
 

@@ -1,7 +1,7 @@
-"""From a sentence to its intent, its language and what it is about. Pure, deterministic, microseconds.
+"""From a sentence to its intent, its language and what it is about. Pure, deterministic, without a network.
 
-Intent and language are votes: every cue that occurs adds its weight, the highest sum wins, and the confidence is the
-winner's share of all votes. The cues stand in ``router_cues``.
+The intent comes from a small trained model (``router_intent``). The language is a vote: every cue of ``router_cues``
+that occurs adds its weight, and the highest sum wins.
 """
 
 from __future__ import annotations
@@ -9,25 +9,38 @@ from __future__ import annotations
 from orchestrator.diagnosis.catalogue import known_system_abends
 from orchestrator.diagnosis.codes import find_chat_abends
 from orchestrator.models import Entities, Intent, Language, Routing
-from orchestrator.router_cues import INTENT_CUES, LANGUAGE_CUES, STATE_NAMES
+from orchestrator.router_cues import LANGUAGE_CUES, STATE_NAMES
 from orchestrator.router_entities import extract_entities
+from orchestrator.router_intent import guess_intent
 
 MAX_HITS = 3
 """Times that one cue of a language counts: a pasted log must not outvote the question around it."""
 
-CODE_WEIGHT = 2.0
-"""A code in the question speaks for a failure, less than a plain word for one does."""
+BARE_CODE_CONFIDENCE = 0.8
+"""A code without a word ("BATCH001 S0C7", a pasted line) is a failure."""
+
+BARE_JOB_CONFIDENCE = 0.4
+"""A job's name and nothing else ("BATCH001?") asks how it is; too uncertain to narrow the sources."""
 
 _DEFAULT_LANGUAGE = Language.PT_BR
 
 
 def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None = None) -> Routing:
     """Classify ``message``. Jobs that the caller named come first; a given ``language`` is taken as it is."""
-    entities = _entities(message, jobs)
-    intent, confidence = _intent(message, entities)
+    entities = entities_of(message, jobs)
+    guess = guess_intent(message, entities)
+    if guess is not None:
+        intent, confidence, because = guess.intent, round(guess.probability, 2), guess.because
+    elif entities.codes or any(code != 0 for code in entities.return_codes):
+        intent, confidence, because = Intent.TROUBLESHOOT, BARE_CODE_CONFIDENCE, ()
+    elif entities.jobs:
+        intent, confidence, because = Intent.STATUS, BARE_JOB_CONFIDENCE, ()
+    else:
+        intent, confidence, because = Intent.UNKNOWN, 0.0, ()
     return Routing(
         intent=intent,
         confidence=confidence,
+        because=because,
         language=language or detect_language(message),
         entities=entities,
     )
@@ -44,7 +57,8 @@ def detect_language(message: str) -> Language:
     return best if votes[best] > votes[_DEFAULT_LANGUAGE] else _DEFAULT_LANGUAGE
 
 
-def _entities(message: str, jobs: tuple[str, ...]) -> Entities:
+def entities_of(message: str, jobs: tuple[str, ...] = ()) -> Entities:
+    """What ``message`` is about; codes in a user's spelling are those that the catalogue knows."""
     entities = extract_entities(message)
     extra = find_chat_abends(message, known_system_abends())
     named = {job.upper() for job in jobs}
@@ -54,16 +68,3 @@ def _entities(message: str, jobs: tuple[str, ...]) -> Entities:
             "abend_codes": tuple(dict.fromkeys((*entities.abend_codes, *extra))),
         }
     )
-
-
-def _intent(message: str, entities: Entities) -> tuple[Intent, float]:
-    votes = {intent: sum(weight for cue, weight in cues if cue.search(message)) for intent, cues in INTENT_CUES.items()}
-    if entities.codes or any(code != 0 for code in entities.return_codes):
-        votes[Intent.TROUBLESHOOT] += CODE_WEIGHT
-    best = max(votes, key=lambda intent: votes[intent])
-    if votes[best] <= 0:
-        # A job and nothing else ("BATCH001?") asks how it is.
-        return (Intent.STATUS, 0.4) if entities.jobs else (Intent.UNKNOWN, 0.0)
-    share = votes[best] / sum(votes.values())
-    strength = min(1.0, 0.6 + 0.1 * votes[best])
-    return best, round(share * strength, 2)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_return_codes
+from orchestrator.diagnosis.codes import find_abends, find_chat_return_codes, find_message_ids
 from orchestrator.job_name import check_job_name
 from orchestrator.models import Entities
 
@@ -30,31 +30,37 @@ _TIMES = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})?)?"
     r"|\d{1,2}/\d{1,2}(?:/\d{2,4})?"
     r"|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?"
+    # As z/OS writes it.
+    r"|[0-2]\d\.[0-5]\d\.[0-5]\d"
+    r"|[0-2]?\d (?:da|de la|de) (?:madrugada|manh[aã]|ma[ñn]ana|tarde|noite|noche)"
     r"|[0-2]?\d\s?[ap]m\b"
     r"|[0-2]?\dh(?:[0-5]\d)?(?![A-Za-z0-9])"
-    r"|(?:[uú]ltim[oa]s|past|last|h[aá]|hace|desde h[aá]|for)\s+\d+\s+(?:horas?|hours?|dias?|d[ií]as?"
-    r"|days?|minutos?|minutes?|semanas?|weeks?)"
+    r"|(?:[uú]ltim[oa]s|past|last|h[aá]|faz|hace|desde h[aá]|for)\s+\d+\s*(?:horas?|hours?|hrs?|hs?|dias?|d[ií]as?"
+    r"|days?|d|minutos?|minutes?|mins?|m|semanas?|weeks?)(?![A-Za-z0-9_])"
     r"|\d+\s+(?:hours?|minutes?|days?|weeks?)\s+ago"
-    r"|(?:ontem|anteontem|hoje|yesterday|today|tonight|last night|ayer|anoche|anteayer|hoy"
+    r"|(?:ontem|anteontem|hoje|hj|amanh[ãa]|yesterday|today|tonight|tomorrow|last night|ayer|anoche|anteayer|hoy"
+    r"|(?<!de la )(?<!por la )(?<!esta )ma[ñn]ana"
     r"|(?:esta|nesta|de|na|la|this) (?:madrugada|noite|noche|manh[ãa]|ma[ñn]ana|morning|tarde|afternoon|evening)"
     r")(?![A-Za-z0-9_])"
     r")",
     re.IGNORECASE,
 )
 
-_JOB_WORDS = r"jobs?|trabajos?|tarefas?|tareas?"
+# On z/OS a job is an operation and a job stream an application.
+_JOB_WORDS = r"jobs?(?:[ _-]?name)?|trabajos?|tarefas?|tareas?|opera(?:ção|cao|ções|coes|ción|cion|ciones|tions?)"
 _STREAM_WORDS = (
     r"job[ -]?streams?|jobstreams?|streams?|schedules?|fluxos?(?: de jobs?)?|flujos?(?: de (?:jobs?|trabajos?))?"
-    r"|cadeias?|cadenas?|malhas?|mallas?"
+    r"|cadeias?|cadenas?|malhas?|mallas?|aplica(?:ção|cao|ções|coes|ción|cion|ciones)|applications?"
 )
 _STATION_WORDS = (
     r"workstations?|esta[cç](?:ão|ao|ões|oes)(?: de trabalho)?|estaci(?:ón|on|ones)(?: de trabajo)?"
-    r"|agentes?|agents?|cpus?|servidor(?:es)?|servers?|hosts?|m[aá]quinas?|nó|nodes?|ftas?"
+    r"|agentes?|agents?|cpus?|servidor(?:es)?|servers?|hosts?|m[aá]quinas?|nó|nodos?|nodes?|ftas?"
 )
 _FOLDER_WORDS = r"folders?|pastas?|carpetas?"
 # What stands after these words is a name of something else: never a job.
 _OTHER_WORDS = (
-    r"steps?|passos?|pasos?|datasets?|arquivos?|archivos?|files?|ficheros?|resources?|recursos?|users?|usu[aá]rios?"
+    r"steps?(?:[ _-]?name)?|passos?|pasos?|datasets?|arquivos?|archivos?|files?|ficheros?|resources?|recursos?"
+    r"|users?|usu[aá]rios?"
     r"|prompts?|programas?|programs?|tabelas?|tables?|tablas?|scripts?|vari[aá]ve(?:l|is)|variables?|volumes?|filas?"
     r"|queues?|incidentes?|incidents?|tickets?|(?<!job )(?<!jobs )(?<!stream )chamados?"
     r"|calend[aá]rios?|calendars?|calendarios?|logon|login|banco"
@@ -66,19 +72,38 @@ _LINK = (
     r"|\s*[:=]\s*[\"'`“«]?"
 )
 _LIST_SEPARATOR = re.compile(
-    r"[\"'`”»]?(?:\s*[,;]\s*(?:(?:e|y|and|ou|or|o)\s+)?|\s+(?:e|y|and|ou|or|o|&|/)\s+|\s*/\s*)[\"'`“«]?", re.IGNORECASE
+    r"[\"'`”»]?(?:\s*[,;]\s*(?:(?:e|y|and|ou|or|o)\s+)?|\s+(?:e|y|and|ou|or|o|&|/)\s+(?:(?:o|a|el|la|the)\s+)?|\s*/\s*)"
+    r"[\"'`“«]?",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
-_STREAM_AFTER = re.compile(rf"\b(?:[Tt]he|[Oo]ur|[Tt]his)\s+(?P<name>{_NAME})\s+(?:job ?stream|schedule|stream)s?\b")
-_STATION_AFTER = re.compile(rf"\b(?:[Tt]he|[Oo]ur|[Tt]his)\s+(?P<name>{_NAME})\s+(?:workstation|agent|server)s?\b")
+# English also puts the name first; a word in front of it for another kind, or a name behind, says otherwise.
+_FIRST = (
+    rf"(?:\b(?:[Tt]he|[Oo]ur|[Tt]his)\s+(?P<name>{_NAME})|(?<![A-Za-z0-9_@/.#$\\=&%-])(?<!job )(?<!jobs )"
+    rf"(?P<bare>[A-Z][A-Z-]*[0-9_][A-Z0-9_-]*))\s+(?:{{words}})\b(?!\s*[:=]?\s+[\"'`“«]?[A-Z][A-Z0-9_-]+)"
+)
+_STATION_PLACE = re.compile(
+    rf"\b(?:{_STATION_WORDS})\s+(?:on|at|n[oa]|em|en)\s+(?P<name>{_NAME})(?![A-Za-z0-9_/#.-])", re.IGNORECASE
+)
+_STREAM_AFTER = re.compile(_FIRST.format(words="(?:job ?stream|schedule|stream)s?"))
+_STATION_AFTER = re.compile(_FIRST.format(words="(?:workstation|agent|server)s?"))
 _BARE = re.compile(r"(?<![A-Za-z0-9_@/.#$\\=&%-])[A-Z][A-Z0-9_-]{2,39}(?![A-Za-z0-9_@#$\\/(=%-])(?!\.[A-Za-z0-9])")
+# IEC030I B37-04,module,job,step,ddname[-n],device,volume,dataset (z/OS MVS System Messages, IEC).
+_IEC_LIST = re.compile(
+    r"\bIEC\d{3}I\s+[0-9A-F]{3}-[0-9A-F]{1,4}(?P<list>,[A-Z0-9]{1,8},(?P<job>[A-Z][A-Z0-9]{0,7}),[A-Z0-9]{0,8}"
+    r"(?:,[A-Za-z0-9#@$.()+-]*)*)"
+)
+# The number that JES gives a job, beside a message.
+_JES_NUMBER = re.compile(r"\b(?:JOB|STC|TSU)\d{5}(?=\s+[-+*]?\$?[A-Z]{3,4}\d)")
 # Upper-case words with digits that name products, standards, tickets and steps, not jobs.
 _NOT_JOBS = re.compile(
     r"^(?:STEP\w*|PASSO\w*|PASO\w*|(?:INC|CHG|REQ|RITM|TASK|PRB|SR|CS|TT|CRQ|WO)-?\d+|ORA-\d+|SQL\w*\d+\w?"
     r"|SQLCODE.*|HTTPS?\d*"
     r"|UTF-?\d+|ISO-?\d.*|SHA-?\d+|MD5|TLS\w*|SSL\w*|IPV[46]|DB2\w?|PL1|COBOL\d*|JES[23]|RHEL\d*|AIX\d*"
     r"|WIN(?:DOWS)?-?(?:\d{1,2}|20\d\d)|SLES\d+"
+    # A code with its reason code, and what JES calls a job.
+    r"|(?:ABEND)?[SU]?[0-9A-F]{3,4}-[0-9A-F]{1,4}|ABEND\w*"
     r"|K8S|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
     r"|N[1-3]|Q[1-4]|V\d+R?\d*"
     r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|S[0-9A-F]{3}|SOC[0-9A-F]|[BDE]37|U\d{4}"
@@ -118,15 +143,20 @@ def extract_entities(message: str) -> Entities:
     """
     text = _Text(message)
     found = _Found()
+    _take_log_forms(text, found)
     _take_qualified(text, found)
     found.message_ids = list(find_message_ids(text.rest))
     found.abends = list(find_abends(text.rest))
-    found.return_codes = list(find_return_codes(text.rest))
+    found.return_codes = list(find_chat_return_codes(text.rest))
     _take_times(text, found)
     _take_other_words(text)
     _take_named_before(text, found)
     text.rest = _cued(text, _STREAM_WORDS, found.streams)
     text.rest = _cued(text, _STATION_WORDS, found.workstations)
+    for match in _STATION_PLACE.finditer(text.rest):
+        if _is_name(match["name"], quoted=False, shouted=text.is_shouted):
+            found.workstations.append((match.start("name"), match["name"]))
+            text.blank(match.start("name"), match.end("name"))
     text.rest = _cued_folders(text, found)
     text.rest = _cued(text, _JOB_WORDS, found.jobs, allow_dotted=True)
     _take_subjects(text, found)
@@ -173,6 +203,15 @@ def _in_order(found: Iterable[tuple[int, str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for _, value in sorted(found, key=lambda item: item[0])))
 
 
+def _take_log_forms(text: _Text, found: _Found) -> None:
+    """What z/OS messages hold at fixed places: IEC messages list module and job behind the code, JES has numbers."""
+    for match in _IEC_LIST.finditer(text.rest):
+        found.jobs.append((match.start("job"), match["job"]))
+        text.blank(match.start("list"), match.end())
+    for match in _JES_NUMBER.finditer(text.rest):
+        text.blank(match.start(), match.end())
+
+
 def _take_qualified(text: _Text, found: _Found) -> None:
     for match in _QUALIFIED.finditer(text.rest):
         start = match.start()
@@ -196,12 +235,13 @@ def _take_times(text: _Text, found: _Found) -> None:
 
 
 def _take_named_before(text: _Text, found: _Found) -> None:
-    """English also puts the name first: "the NIGHTLY_UK schedule", "our LNX01 agent"."""
+    """The name before the word: "the NIGHTLY_UK schedule", "our LNX01 agent"."""
     for pattern, into in ((_STREAM_AFTER, found.streams), (_STATION_AFTER, found.workstations)):
         for match in pattern.finditer(text.rest):
-            if _is_name(match["name"], quoted=False, shouted=text.is_shouted):
-                into.append((match.start("name"), match["name"]))
-                text.blank(match.start("name"), match.end())
+            group = "name" if match["name"] else "bare"
+            if _is_name(match[group], quoted=False, shouted=text.is_shouted):
+                into.append((match.start(group), match[group]))
+                text.blank(match.start(group), match.end())
 
 
 def _take_other_words(text: _Text) -> None:
@@ -237,13 +277,23 @@ def _names_from(rest: str, position: int, *, quoted: bool, shouted: bool, dotted
         if dotted and rest[end : end + 1] == "." and (tail := _WORD.match(rest, end + 1)):
             name = f"{name}.{tail[0]}"
             end = tail.end()
-        if not _is_name(name, quoted=quoted, shouted=shouted) or rest[end : end + 1] in ("#", "@", "/"):
+        if not _is_name(name, quoted=quoted, shouted=shouted) or _is_part_of_a_path(rest, end):
             return
         yield position, name
         separator = _LIST_SEPARATOR.match(rest, end)
         if separator is None:
             return
         position = separator.end()
+
+
+def _is_part_of_a_path(rest: str, end: int) -> bool:
+    """What stands before ``#``, ``@`` or ``/`` is no name of its own, except in a list: ``ANL01/ANL02``."""
+    if rest[end : end + 1] in ("#", "@"):
+        return True
+    listed = re.match(rf"(?:/{_NAME})+(?![A-Za-z0-9_@/.#-])", rest[end:])
+    return rest[end : end + 1] == "/" and not (
+        listed and all(re.search("[0-9_]", part) for part in listed[0][1:].split("/"))
+    )
 
 
 def _is_name(word: str, *, quoted: bool, shouted: bool) -> bool:

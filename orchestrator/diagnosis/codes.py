@@ -40,26 +40,38 @@ _LOOKED_UP = re.compile(
     rf"\b(?:S(?P<system>{_HEX_WITH_DIGIT})|(?P<user>U\d{{4}})|(?P<space>[BDE]37)(?:-[0-9A-F]{{2}})?|(?i:SOC)(?P<slip>[0-9A-F])"
     r"|(?<=[Aa][Bb][Ee][Nn][Dd] )(?P<digits>\d{3}))\b"
 )
-# s0c7, 0C7, SOC7 and B37: all are written in a chat.
+# s0c7, 0C7, SOC7, B37-04 and ABEND806: all are written in a chat.
 _IN_CHAT = re.compile(
     r"(?<![A-Za-z0-9_#@./-])(?:s(?P<system>[0-9a-f]{3})|[sS]?[0oO][cC](?P<slip>[0-9A-Fa-f])|(?P<space>[BDE]37)"
-    r"|(?<=[Aa][Bb][Ee][Nn][Dd] )(?P<digits>\d{3}))(?![A-Za-z0-9_/.-]\w)(?!\w)",
+    r"|[Aa][Bb][Ee][Nn][Dd] ?(?P<digits>\d{3}))(?!-\w{3})(?![A-Za-z0-9_/.]\w)(?!\w)",
     re.ASCII,
 )
 
 _NUMBER = r"(0[xX][0-9A-Fa-f]{8}|[-+]?\d{1,10})"
+_IS = r"\s{0,9}(?:of|de|is|was|foi|fue|é|es|era|->|[:=(]|=\s{0,9}>)?\s{0,9}"
+_ENDED = (
+    r"(?:termin|acab|finaliz|encerr|abort|saiu|sali|sale|morr|muri|ca[ií]|cay|fall|falh|quebr"
+    r"|ended|ends|finished|failed|died|dies)\w{0,6}"
+)
 # Blanks are bounded: two runs of any length side by side would be tried in every division.
 _RETURN_CODE = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
     r"RC|MAX-?CC|CC|COND(?:ITION)?[ _]CODE"
     r"|return(?:ed)?[ _-]?code|exit(?:ed)?[ _-]?(?:code|status|value)|exit(?:ed)?(?:\s{1,9}with)?"
-    r"|c[oó]digo\s{1,9}de\s{1,9}(?:retorno|sa[ií]da|salida|erro|error)|retcode|returncode|errorlevel"
-    r"|(?:terminou|acabou|termin[oó]|ended|finished)\s{1,9}(?:com|con|with)\s{1,9}"
-    r"(?:(?:o|el|the|um|un|a)\s{1,9})?(?:c[oó]digo|code)"
-    r"|(?:returned|retornou|devolveu|devolvi[oó]|saiu com|sali[oó] con)"
+    r"|c[oó]d(?:igo|\.)?\s{0,9}(?:de\s{1,9})?(?:retorno|sa[ií]da|salida|erro|error)|retcode|returncode|errorlevel"
+    rf"|{_ENDED}\s{{1,9}}(?:com|con|with)\s{{1,9}}(?:(?:o|el|the|um|un|a)\s{{1,9}})?(?:c[oó]digo|code)"
+    r"|(?:return(?:s|ed)|retorn(?:a|ou|ó)|devolv(?:eu|i[oó]|e)|devuelve|saiu com|sai com|sali[oó] con|sale con)"
     r"(?:\s{1,9}(?:the|o|el)?\s{0,9}(?:code|c[oó]digo|rc))?"
-    r")\s{0,9}(?:of|de|is|was|foi|fue|é|es|era|->|[:=(]|=\s{0,9}>)?\s{0,9}"
-    rf"{_NUMBER}(?![A-Za-z0-9_%]|[.,:]\d|-\d)",
+    rf"){_IS}{_NUMBER}(?![A-Za-z0-9_%]|[.,:]\d|-\d)",
+    re.IGNORECASE,
+)
+
+# In a question a code also stands beside a verb of ending ("morreu com 137") and beside "código" alone; a number of
+# things ("terminou com 5 registros") is none.
+_RETURN_CODE_IN_CHAT = re.compile(
+    rf"(?<![A-Za-z0-9_])(?:c[oó]digo|(?:{_ENDED}|exits?|exiting|exited)\s{{1,9}}(?:com|con|with|w/))\s{{1,9}}{_NUMBER}"
+    r"(?=\s{0,9}[.,;!?)]|\s{0,9}$|\s{1,9}(?:hj|hoje|ontem|de|d[ao]|n[ao]|em|e|[aà]s?|desde|on|in|at|after|again|and|y|en"
+    r"|ayer|hoy|anoche|otra|today|yesterday|since|every)(?!\w))(?![.,]\d)",
     re.IGNORECASE,
 )
 
@@ -94,9 +106,23 @@ def find_return_codes(text: str) -> tuple[int, ...]:
     ``RC<=4`` is a success condition, not a code. Windows writes one code as ``0xC0000005`` and as
     ``-1073741819``: both give the latter, as the HWA API does.
     """
+    return _signed(match[1] for match in _RETURN_CODE.finditer(text))
+
+
+def find_chat_return_codes(text: str) -> tuple[int, ...]:
+    """Return codes as users write them: also ``morreu com 137`` and ``código 143``."""
+    found = [
+        (match.start(1), match[1])
+        for pattern in (_RETURN_CODE, _RETURN_CODE_IN_CHAT)
+        for match in pattern.finditer(text)
+    ]
+    return _signed(number for _, number in sorted(found))
+
+
+def _signed(numbers: Iterable[str]) -> tuple[int, ...]:
     found: dict[int, None] = {}
-    for match in _RETURN_CODE.finditer(text):
-        value = int(match[1], 16) if match[1][:2] in ("0x", "0X") else int(match[1])
+    for number in numbers:
+        value = int(number, 16) if number[:2] in ("0x", "0X") else int(number)
         if 2**31 <= value < 2**32:
             value -= 2**32
         if -(2**31) <= value < 2**31:

@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 
 from orchestrator.job_name import check_job_name
-from orchestrator.models import Intent, Language
+from orchestrator.models import Entities, Intent, Language
+from orchestrator.pipelines import CERTAIN_ENOUGH
 from orchestrator.router import detect_language, route
+from orchestrator.router_intent import fingerprint, shipped_model
+from orchestrator.router_words import words_of
 
 UTTERANCES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "data" / "utterances.json").read_text(encoding="utf-8")
 )
+HELD_OUT = [row for row in UTTERANCES if row.get("held_out")]
 ENTITY_KINDS = (
     "jobs",
     "job_streams",
@@ -68,6 +72,53 @@ def test_intents_and_languages_are_told_apart() -> None:
     assert languages >= 0.95
 
 
+def test_questions_that_were_never_learnt_from_are_understood() -> None:
+    """Of the questions that the model did not learn from, at least 85 % are right and few are narrowed wrongly."""
+    routed = [(row, route(row["text"])) for row in HELD_OUT]
+    wrong = [(row["text"], routing) for row, routing in routed if routing.intent.value != row["intent"]]
+    sure = [text for text, routing in wrong if routing.confidence >= CERTAIN_ENOUGH]
+    print(f"held out: intent accuracy={1 - len(wrong) / len(routed):.3f} narrowed wrongly={len(sure)} n={len(routed)}")  # noqa: T201
+
+    assert len(HELD_OUT) >= 40
+    assert len(wrong) <= 0.15 * len(routed)
+    assert len(sure) <= 0.1 * len(routed)
+
+
+def test_the_shipped_model_is_learnt_from_these_questions() -> None:
+    """Questions or word lists that change without a new training are noticed."""
+    learnt = [(row["text"], row["intent"]) for row in UTTERANCES if not row.get("held_out")]
+
+    assert shipped_model().trained_on == fingerprint(learnt), "run scripts/train_router.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pq vc não roda?", ["porque", "voce", "nao", "roda", "?"]),
+        ("Por quê? Bom diaaaa!", ["porque", "?", "bom", "diaa", "!"]),
+        ("FATUR020 abendou com S0C7-11, rc12", ["<job>", "abendou", "com", "<abend>", "rc", "<number>"]),
+        ("doesn't run /opt/app/x.sh", ["doesnt", "run", "<path>"]),
+    ],
+)
+def test_words_are_read_plainly(text: str, words: list[str]) -> None:
+    """Abbreviations are spelled out, accents and drawn-out letters go, names and codes stand as their kind."""
+    assert words_of(text, Entities(jobs=("FATUR020",), abend_codes=("S0C7",))) == words
+
+
+def test_the_words_that_decided_are_told() -> None:
+    """The routing names known words of the question that spoke for its intent, and no others."""
+    routing = route("o job FATUR020 abendou de novo, minha senha era Xk7zzqw e hunterzz")
+
+    assert "abendou" in routing.because
+    assert not {"xk7zzqw", "hunterzz", "fatur020"} & {word.lower() for word in routing.because}
+
+
+@pytest.mark.parametrize("text", ["FATUR020 S0C7", "S0C7", "BATCH001 RC=12"])
+def test_a_code_without_a_word_is_a_failure(text: str) -> None:
+    """A code alone, or with a job's name, is taken for a failure, and everything is asked."""
+    assert route(text).intent is Intent.TROUBLESHOOT
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -95,6 +146,7 @@ def test_a_word_is_no_job(text: str) -> None:
         ("SOC4 no job BATCH001", ("S0C4",)),
         ("com 0C7 no STEP030", ("S0C7",)),
         ("B37 no dataset de saída", ("SB37",)),
+        ("SB37-04 e B37-04, ABEND806-04", ("SB37", "S806")),
         ("sb37 e s0cb", ("SB37", "S0CB")),
         ("s123 e soc: nada disso", ()),
         ("a versão 0.C7 e o doc7", ()),
@@ -106,6 +158,37 @@ def test_a_code_in_a_users_spelling_is_understood(text: str, codes: tuple[str, .
 
     assert entities.abend_codes == codes
     assert set(entities.jobs) <= {"BATCH001"}
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        ("IEC030I B37-04,IFG0554A,FATN0210,STEP040,SAIDA1,3390,VOL001,PRD.FAT.SAIDA", ("FATN0210",)),
+        ("09.14.22 JOB04512  IEF404I CONTN100 - ENDED", ("CONTN100",)),
+        ("CSV028I ABEND806-04 JOBNAME=SEGN0030 STEPNAME=PASSO10X", ("SEGN0030",)),
+        ("SB37-04 e S0C4-11 nos jobs ANL01/ANL02", ("ANL01", "ANL02")),
+    ],
+)
+def test_a_line_of_zos_names_its_job(text: str, jobs: tuple[str, ...]) -> None:
+    """Of the names in a pasted z/OS message only the job is one: no module, step, volume, JES number or reason code."""
+    assert route(text).entities.jobs[: len(jobs)] == jobs
+    assert set(route(text).entities.jobs) == set(jobs)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("X1_A morreu com 137 hoje", (137,)),
+        ("o que é o código 143?", (143,)),
+        ("Cód. retorno = 255", (255,)),
+        ("devuelve 127: command not found", (127,)),
+        ("terminou com 5 registros rejeitados", ()),
+        ("exits w/ 2059", (2059,)),
+    ],
+)
+def test_a_return_code_in_a_users_words_is_understood(text: str, codes: tuple[int, ...]) -> None:
+    """A number beside a verb of ending is a return code; a number of things is none."""
+    assert route(text).entities.return_codes == codes
 
 
 def test_every_job_found_can_be_asked_about() -> None:
