@@ -6,24 +6,24 @@ import re
 
 # [folder/]WS#[folder/]JS[(hhmm date),(id)].JOB or a bare job name. Letters, digits, _ and - as the User's Guide
 # allows for names; wildcards and quotes never pass, so a name can be used in a query.
-_NAME = r"[A-Za-z][A-Za-z0-9_-]*"
+_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
 _FOLDER = rf"/?(?:{_NAME}/)*"
 _JOB = re.compile(
-    rf"^(?:{_FOLDER}{_NAME}#)?(?:{_FOLDER}{_NAME}(?:\([0-9A-Za-z /:-]{{1,32}}\))?(?:,\([A-Za-z0-9_-]{{1,32}}\))?\.)?"
-    rf"{_NAME}$"
+    rf"(?:{_FOLDER}{_NAME}#)?(?:{_FOLDER}{_NAME}(?:\([0-9A-Za-z /:-]{{1,32}}\))?(?:,\([A-Za-z0-9_-]{{1,32}}\))?\.)?"
+    rf"{_NAME}"
 )
 
 
 def check_job_name(value: str) -> str:
     """Return ``value`` when it is a job in TWS notation.
 
-    Raises ValueError: names are a letter then letters, digits, ``_`` or ``-``, at most 40 characters
+    Raises ValueError: names are a letter then letters, digits, ``_`` or ``-``, each at most 40 characters
     (User's Guide 10.2.5), optionally qualified as ``WS#STREAM.JOB``.
     """
     name = value.strip()
-    if len(name) > 900 or not _JOB.match(name) or len(re.split(r"[.#/]", name)[-1]) > 40:
+    if len(name) > 900 or not _JOB.fullmatch(name):
         raise ValueError(
-            f"{value!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
+            f"{value[:80]!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
             "with letters, digits, '_' and '-', starting with a letter, at most 40 characters"
         )
     return name

@@ -1,9 +1,12 @@
 """TWS notation: what a name says is compared, what it leaves out is not."""
 
+import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from orchestrator.job_name import check_job_name
 from workers.clients.hwa_notation import JobRef, parse_job, parse_job_stream, parse_workstation
 from workers.clients.oql import UnsafeValue
 
@@ -89,3 +92,37 @@ def test_time_and_id_prefer_one_of_several() -> None:
     assert not parse_job("MDM#JS(0700 11/24/26).JOB").prefers(JOB)
     assert parse_job("MDM#JS,(0AAAAB).JOB").prefers(JOB)
     assert not parse_job("JOB").prefers(JOB)
+
+
+def test_what_a_request_accepts_as_a_job_tws_is_asked_for() -> None:
+    """The contract's notation and the client's are one: no job is accepted that no query is then made for."""
+    chance = random.Random(7)
+    pieces = (
+        "A",
+        "b1",
+        "/",
+        "#",
+        ".",
+        "(0600)",
+        "(0600 11/24/26)",
+        ",(J1)",
+        "-",
+        "X" * 41,
+        "Y" * 40,
+        " ",
+        "'",
+        "@",
+        "1",
+    )
+    for _ in range(20_000):
+        name = "".join(chance.choices(pieces, k=chance.randrange(1, 8)))
+        assert is_accepted(check_job_name, name) is is_accepted(parse_job, name), name
+
+
+def is_accepted(check: Callable[[str], object], name: str) -> bool:
+    """Whether a check lets the name pass."""
+    try:
+        check(name)
+    except (ValueError, UnsafeValue):
+        return False
+    return True
