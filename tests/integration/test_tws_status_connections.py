@@ -16,7 +16,9 @@ import trustme
 from orchestrator.errors import SourceError
 from orchestrator.models import Intent, Language, Routing, SourceRequest
 from orchestrator.sources import FetchResult
+from workers.clients.hwa import MAX_CONNECTIONS
 from workers.clients.hwa_instances import TwsInstance
+from workers.runtime import Runtime
 from workers.simulator.http import LocalServer, QuietServer
 from workers.simulator.hwa import HwaSimulator
 from workers.simulator.scenarios import get_scenario
@@ -176,16 +178,22 @@ def test_credentials_in_netrc_are_not_used(monkeypatch: pytest.MonkeyPatch, tmp_
         assert _refused({"TWS_BASE_URL": server.base_url}).reason == "unauthorized"
 
 
-def test_connections_are_kept_between_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second fetch of the same process opens no new connection."""
-    opened = []
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The connections that simulated servers have accepted."""
+    found: list[object] = []
     serve = QuietServer.process_request
 
     def counting(self: QuietServer, request: object, address: object) -> None:
-        opened.append(address)
+        found.append(address)
         serve(self, request, address)
 
     monkeypatch.setattr(QuietServer, "process_request", counting)
+    return found
+
+
+def test_connections_are_kept_between_fetches(opened: list[object]) -> None:
+    """A second fetch of the same process opens no new connection."""
     with HwaSimulator(get_scenario(1).plan) as server:
         _fetch(server.environ(), _request())
         once, requests = len(opened), len(server.requests)
@@ -193,6 +201,21 @@ def test_connections_are_kept_between_fetches(monkeypatch: pytest.MonkeyPatch) -
         _fetch(server.environ(), *[_request()] * 4)
         assert len(server.requests) == 5 * requests - 3
     assert len(opened) <= once + 2
+
+
+def test_connections_are_kept_between_bursts_of_questions(opened: list[object]) -> None:
+    """The threads of a worker share one loop and its connections: what one burst opened serves the next."""
+    with HwaSimulator(get_scenario(1).plan) as server:
+        runtime = Runtime(server.environ())
+        try:
+            request = _request().model_copy(update={"limit_seconds": 30})
+            for _ in range(4):
+                asked = [runtime.submit(runtime.source("tws_status").fetch(request)) for _ in range(12)]
+                assert all(future.result(30).data["notes"] == [] for future in asked)
+        finally:
+            runtime.close()
+        assert len(server.requests) > 10 * MAX_CONNECTIONS
+    assert len(opened) <= MAX_CONNECTIONS
 
 
 def test_several_instances_are_told_apart(tmp_path: Path) -> None:

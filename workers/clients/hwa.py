@@ -42,6 +42,7 @@ MAX_LOG_PAGE_BYTES = 256 * 1024
 MAX_NEIGHBOURS = 500
 MAX_ATTEMPTS = 3
 MAX_CONNECT_SECONDS = 3.0
+MAX_CONNECTIONS = 32
 FAILURES_TO_OPEN = 5
 OPEN_SECONDS = 15.0
 _LIST_SCOPE = {"scope": "WHOLE_NO_JOB_DEFINITIONS"}
@@ -118,7 +119,8 @@ class HwaClient:
             # the read-only border does not see.
             inner = httpx2.AsyncHTTPTransport(
                 verify=context,
-                limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30),
+                # All of them are kept: closing what a burst of questions opened would cost the next one its handshakes.
+                limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=30),
                 trust_env=False,
                 proxy=instance.proxy(),
             )
