@@ -157,6 +157,13 @@ def test_texts_lose_citations_of_nothing_and_report_foreign_codes() -> None:
         ("Increase the limit of CPU1", "medium"),
         ("Volver a someter el trabajo", "medium"),
         ("Reiniciar o agente", "medium"),
+        ("Pare o serviço e rode o job novamente", "medium"),
+        ("Stop the job", "medium"),
+        ("Marque o job como SUCC", "medium"),
+        ("Restaurar o backup", "medium"),
+        ("Reset the password", "medium"),
+        ("Volver a ejecutar el trabajo", "medium"),
+        ("Rode kubectl delete pod x", "high"),
     ],
 )
 def test_mutating_steps_are_marked(text: str, risk: str) -> None:
@@ -186,6 +193,71 @@ def test_looking_is_not_marked(text: str) -> None:
     """A step that only looks stays unmarked."""
     assert risk_of(text) == "none"
     assert check_action(Action(text=text)) == Action(text=text)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "df -h; df -i",
+        "dmesg -T | grep -i 'out of memory|oom-kill'",
+        "sudo -u tws conman sj @#@.BATCH001",
+        "conman sc CPU1",
+        '/opt/IBM/TWA/TWS/bin/conman "sj X;stdlist"',
+        "conman -username u -password p ss @#X",
+        "composer display job=X",
+        "cat x 2>/dev/null | head -20",
+        "curl -s -X GET https://h",
+        "LISTDS 'PRD.X'",
+        "D A,L",
+        "$DJ123",
+        "Get-Service x",
+        "kubectl logs x",
+        "select count(*) from t where a > 3",
+        "sed -n 1,5p f",
+        "tasklist",
+        "systemctl status x",
+    ],
+)
+def test_a_command_that_is_known_to_look_is_not_marked(command: str) -> None:
+    """An allow-list of what only reads, part by part of a pipeline."""
+    assert check_action(Action(text="Ver", command=command)) == Action(text="Ver", command=command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "composer -user u del jd=@#X",
+        "conman.exe cancel X",
+        "conman ss X & conman cj Y",
+        "conman sj X; conman cj X",
+        "C FOLHA01",
+        "P CICSPRD",
+        "F CICSPRD,CEMT P SHUT",
+        "VARY 1234,OFFLINE",
+        "TSO DELETE 'PRD.X'",
+        "$P JOB123",
+        "Remove-Item C:\\x",
+        "Invoke-RestMethod -Method Post -Uri https://h",
+        "wget --post-data=x https://h",
+        "taskkill /PID 3",
+        "kubectl delete pod x",
+        "ls $(rm x)",
+        "ls > /dados/x",
+        "find / -delete",
+        "sort -o f f",
+        "sed -i s/a/b/ f",
+        "crontab -r",
+        "echo Y29ubWFu | base64 -d | sh",
+        "con''man cancel X",
+        "programa-da-casa --limpar",
+        "SELECT * INTO x FROM y",
+    ],
+)
+def test_a_command_that_is_not_known_to_look_is_marked(command: str) -> None:
+    """No list of what changes things is whole: an unknown or disguised command is a proposal with a risk."""
+    action = check_action(Action(text="Ver", command=command))
+    assert action.mutates
+    assert action.risk in ("medium", "high")
 
 
 def test_a_marked_action_stays_marked() -> None:

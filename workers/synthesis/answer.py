@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.config import describe_validation
 from orchestrator.diagnosis.catalogue import Category
+from orchestrator.diagnosis.markdown import visible
 from orchestrator.diagnosis.redact import redact_data
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
 from orchestrator.storable import storable
@@ -190,11 +191,27 @@ def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
     body = answer_text(text)
     if not body.strip():
         raise AnswerUnusable("empty", "the answer is empty")
-    data = storable(_find_object(body))
+    data = readable(_find_object(body))
     try:
         return ModelAnswer.model_validate(redact_data(data, personal=personal))
     except ValidationError as error:
         raise AnswerUnusable("invalid", describe_validation(error)[:500]) from None
+
+
+def readable(value: Any) -> Any:
+    """What a model wrote as a reader sees it: a character of no width must not hide a command from the checks."""
+    return _visible(storable(value))
+
+
+def _visible(value: Any) -> Any:
+    match value:
+        case str():
+            return visible(value)
+        case list():
+            return [_visible(item) for item in value]
+        case dict():
+            return {key: _visible(item) for key, item in value.items()}
+    return value
 
 
 def answer_text(text: str) -> str:

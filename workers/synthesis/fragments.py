@@ -17,7 +17,7 @@ from orchestrator.diagnosis.mutating import check_action, is_mutating_command
 from orchestrator.diagnosis.redact import redact
 from orchestrator.diagnosis.render import render_action
 from orchestrator.models import Evidence, Language
-from workers.synthesis.answer import AnswerAction, AnswerClaim
+from workers.synthesis.answer import AnswerAction, AnswerClaim, readable
 from workers.synthesis.language import is_written_in
 from workers.synthesis.scanner import Part
 
@@ -50,13 +50,14 @@ class FragmentRenderer:
 
     def render(self, part: Part) -> str:
         """The fragment for ``part``, or an empty string."""
+        value = readable(part.value)
         match part.key:
             case "summary" | "root_cause":
-                body = self._sentence(part.value)
+                body = self._sentence(value)
             case "claims":
-                body = self._claim(part.value)
+                body = self._claim(value)
             case "actions":
-                body = self._action(part.value)
+                body = self._action(value)
             case _:
                 body = ""
         if not body or not is_written_in(body, self._language):
