@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 
+from orchestrator.errors import TroubleshootError
 from orchestrator.logs import log_error
 from orchestrator.models import Report
 
@@ -27,6 +28,17 @@ def load_after_commit(environ: Mapping[str, str]) -> tuple[AfterCommit, ...]:
             continue
         steps.append(create(environ))
     return tuple(steps)
+
+
+def try_after_commit(environ: Mapping[str, str]) -> tuple[AfterCommit, ...]:
+    """``load_after_commit``, or no steps when they cannot be made: an answer is worth more than remembering it."""
+    try:
+        return load_after_commit(environ)
+    except TroubleshootError as error:
+        _LOGGER.warning("after_commit_not_loaded reason=%s error=%s", error.reason, error)
+    except Exception as error:  # noqa: BLE001  # border: a site's step may raise anything
+        log_error(_LOGGER, "after_commit_not_loaded reason=unexpected", error=error)
+    return ()
 
 
 def run_after_commit(steps: Sequence[AfterCommit], report: Report) -> None:

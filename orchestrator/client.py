@@ -9,8 +9,11 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
+
+from celery import Celery
 
 from orchestrator.celery_app import make_celery
 from orchestrator.config import Settings
@@ -49,7 +52,7 @@ class TroubleshootClient:
         self._reader = connect_reader(self._settings)
         self._store = RunStore(self._client, self._settings)
         self._runs = RunList(self._client, self._store.keys)
-        self._publisher = Publisher(make_celery(self._settings, with_results=False))
+        self._publisher = Publisher(_broker_app(self._settings))
         self._finisher = Finisher(self._store, by="client")
         self._deadlines: dict[str, tuple[Deadline, float]] = {}
         self._deadlines_lock = threading.Lock()
@@ -199,6 +202,16 @@ class TroubleshootClient:
         Raises StoreUnreachable.
         """
         return self._runs.recent(limit=limit)
+
+
+@lru_cache(maxsize=8)
+def _broker_app(settings: Settings) -> Celery:
+    """The application of all clients of one broker in this process.
+
+    kombu 5.7.0 has one pool of producers for them in any case, and enlarges it with each application that uses it: an
+    app that makes a client for each question would grow by some 4 KB every time.
+    """
+    return make_celery(settings, with_results=False)
 
 
 def masked_request(request: TroubleshootRequest, *, personal: bool) -> TroubleshootRequest:

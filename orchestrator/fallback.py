@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from orchestrator.after_commit import AfterCommit, load_after_commit
+from orchestrator.after_commit import try_after_commit
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.client import masked_request
 from orchestrator.conclude import conclude, make_report
@@ -17,7 +17,7 @@ from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.aggregate import performance_event
 from orchestrator.dispatch import per_job_sources, plan_dispatch, plan_request
-from orchestrator.errors import RunNotFound, RunRefused, TroubleshootError
+from orchestrator.errors import RunNotFound, RunRefused
 from orchestrator.finish import COMMIT_RESERVE_SECONDS, Finisher, Refiner
 from orchestrator.local import WORKER, LocalSources, ask_all
 from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope, TroubleshootRequest
@@ -27,11 +27,10 @@ from orchestrator.store.runs import new_token
 from orchestrator.synthesis import (
     Case,
     Synthesis,
-    Synthesizer,
     close_synthesizer,
-    load_synthesizer,
     refinement_failure,
     synthesis_of,
+    try_synthesizer,
 )
 
 _LOGGER = logging.getLogger(__name__)
@@ -81,13 +80,15 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
             begin=begin,
             put=put,
         )
-    synthesizer = _synthesizer()
+    synthesizer = try_synthesizer(os.environ)
     loop = asyncio.get_running_loop()
     refiner = None
     if synthesizer is not None:
         refiner = Refiner(synthesizer, lambda work: asyncio.run_coroutine_threadsafe(work, loop))
     try:
-        await client.call(Finisher(store, by=WORKER, refiner=refiner, after_commit=_after_commit()).finish, run_id)
+        await client.call(
+            Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ)).finish, run_id
+        )
     finally:
         if synthesizer is not None:
             await close_synthesizer(synthesizer)
@@ -154,7 +155,7 @@ async def run_in_process(
 async def _refine(case: Case, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
     limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
     # Time first: a synthesizer that is made is one to close.
-    synthesizer = _synthesizer() if limit > COMMIT_RESERVE_SECONDS else None
+    synthesizer = try_synthesizer(os.environ) if limit > COMMIT_RESERVE_SECONDS else None
     if synthesizer is None:
         return None, None
     # Not asyncio.timeout around the call: one that does not let itself be cancelled would hold the answer back, and
@@ -168,20 +169,3 @@ async def _refine(case: Case, deadline: Deadline) -> tuple[Synthesis | None, dic
     finally:
         work.cancel()
         await close_synthesizer(synthesizer)
-
-
-def _synthesizer() -> Synthesizer | None:
-    """The synthesizer, or None when it cannot be made here: the rules' answer is worth more than none."""
-    try:
-        return load_synthesizer(os.environ)
-    except Exception as error:  # border: a site's factory may raise anything
-        _LOGGER.warning("synthesizer_not_loaded error=%s", error, exc_info=not isinstance(error, TroubleshootError))
-        return None
-
-
-def _after_commit() -> tuple[AfterCommit, ...]:
-    try:
-        return load_after_commit(os.environ)
-    except Exception as error:  # border: a site's step may raise anything
-        _LOGGER.warning("after_commit_not_loaded error=%s", error, exc_info=not isinstance(error, TroubleshootError))
-        return ()

@@ -118,3 +118,14 @@ def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:
         if synthesizer is not None:
             return synthesizer
     return None
+
+
+def try_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:
+    """``load_synthesizer``, or None when it cannot be made: the rules' answer is worth more than none."""
+    try:
+        return load_synthesizer(environ)
+    except TroubleshootError as error:
+        _LOGGER.warning("synthesizer_not_loaded reason=%s error=%s", error.reason, error)
+    except Exception as error:  # noqa: BLE001  # border: a site's factory may raise anything
+        log_error(_LOGGER, "synthesizer_not_loaded reason=unexpected", error=error)
+    return None

@@ -23,7 +23,7 @@ from orchestrator.logs import configure_log
 from orchestrator.performance import configure_performance_log
 from workers.health import WorkerHealth
 from workers.process import close_process, loop_lag_seconds, mark_prefork_child
-from workers.readiness import announce_instances, broker_answers, check_sources
+from workers.readiness import announce_instances, broker_answers, check_sources, check_synthesis
 from workers.tasks import register_tasks
 
 try:
@@ -50,6 +50,7 @@ def _check_configuration(sender: Any, **_: Any) -> None:
     queues = [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
     try:
         check_sources(queues, os.environ)
+        check_synthesis(queues, os.environ)
         _tell_health()
     except TroubleshootError as error:
         sys.stderr.write(f"{error}\n")

@@ -11,12 +11,12 @@ from functools import cached_property
 from celery import Celery
 from pydantic import Field
 
-from orchestrator.after_commit import AfterCommit, load_after_commit
+from orchestrator.after_commit import AfterCommit, try_after_commit
 from orchestrator.config import EnvironmentModel, Settings
 from orchestrator.finish import Finisher, Refiner
 from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
-from orchestrator.synthesis import load_synthesizer
+from orchestrator.synthesis import try_synthesizer
 from workers.asking import Asking
 from workers.runtime import DEFAULT_LAG_LIMIT_SECONDS, Runtime
 
@@ -52,13 +52,13 @@ class WorkerProcess:
     @cached_property
     def refiner(self) -> Refiner | None:
         """The model, when one is configured."""
-        synthesizer = load_synthesizer(self._environ)
+        synthesizer = try_synthesizer(self._environ)
         return None if synthesizer is None else Refiner(synthesizer, self.runtime.submit)
 
     @cached_property
     def after_commit(self) -> tuple[AfterCommit, ...]:
         """What is done with a committed report."""
-        return load_after_commit(self._environ)
+        return try_after_commit(self._environ)
 
     def asking(self, worker: str) -> Asking:
         """What a source task needs."""

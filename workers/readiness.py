@@ -6,12 +6,15 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 
+from orchestrator.after_commit import load_after_commit
+from orchestrator.celery_app import SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.sources import load_source, source_names
 from orchestrator.store.connection import connect, store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
+from orchestrator.synthesis import load_synthesizer
 
 _LOGGER = logging.getLogger(__name__)
 ANNOUNCE_SECONDS = 30.0
@@ -33,6 +36,16 @@ def check_sources(queues: Iterable[str], environ: Mapping[str, str]) -> None:
                 spec.prepare(environ)
             except SourceError as error:
                 _LOGGER.warning("source_not_prepared source=%s reason=%s error=%s", name, error.reason, error)
+
+
+def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Make what the answers of this worker need, so that a wrong setting stops it at its start and not every answer.
+
+    Raises ConfigurationError naming the variable.
+    """
+    if SYNTHESIS_QUEUE in queues:
+        load_synthesizer(environ)
+        load_after_commit(environ)
 
 
 def announce_instances(queues: Iterable[str], settings: Settings, environ: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
+from kombu import pools
 from tests_support import RedisServer
 
 from orchestrator.async_client import AsyncTroubleshootClient
@@ -52,6 +53,18 @@ def test_an_idempotent_submit_publishes_once(client: TroubleshootClient) -> None
     request = TroubleshootRequest(message="x")
     assert client.submit(request, idempotency_key="k") == client.submit(request, idempotency_key="k")
     assert client.store.queue_length(ORCHESTRATOR_QUEUE) == 1
+
+
+def test_a_client_for_each_question_leaves_nothing_behind(settings: Settings) -> None:
+    """An app that opens and closes a client each time holds no more of the broker's pools after the tenth."""
+
+    def places() -> int:
+        with TroubleshootClient(settings) as client:
+            client.submit(TroubleshootRequest(message="x"))
+        return sum(pool._resource.qsize() for pool in pools.producers.values())
+
+    first = places()
+    assert [places() for _ in range(9)] == [first] * 9
 
 
 def test_a_secret_in_the_question_is_stored_nowhere(client: TroubleshootClient, redis_url: str) -> None:

@@ -54,7 +54,7 @@ class ScriptedSynthesizer:
 def refine(
     monkeypatch: pytest.MonkeyPatch, synthesizer: ScriptedSynthesizer, *, seconds: float = 5.0
 ) -> tuple[Any, Any, float]:
-    monkeypatch.setattr(fallback, "load_synthesizer", lambda _environ: synthesizer)
+    monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", lambda _environ: synthesizer)
 
     async def scenario() -> tuple[Any, Any, float]:
         began = asyncio.get_running_loop().time()
@@ -101,6 +101,6 @@ def test_a_synthesizer_that_cannot_be_made_costs_only_the_refinement(
     def broken(_environ: object) -> None:
         raise ConfigurationError("LLM_ENDPOINT must start with http:// or https://")
 
-    monkeypatch.setattr(fallback, "load_synthesizer", broken)
+    monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", broken)
     assert asyncio.run(fallback._refine(CASE, Deadline.after(5))) == (None, None)
-    assert "synthesizer_not_loaded error=LLM_ENDPOINT must start with http:// or https://" in caplog.messages
+    assert [text for text in caplog.messages if text.startswith("synthesizer_not_loaded reason=configuration")]

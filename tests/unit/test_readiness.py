@@ -6,12 +6,14 @@ import logging
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.sources import SourceSpec, load_source
 from orchestrator.testing import StubSource
 from workers import readiness
-from workers.readiness import check_sources
+from workers.process import WorkerProcess
+from workers.readiness import check_sources, check_synthesis
 
 
 def test_a_worker_builds_the_shipped_index_before_its_first_question(tmp_path: Path) -> None:
@@ -27,6 +29,33 @@ def test_a_wrong_setting_stops_a_worker_by_the_variables_name() -> None:
     """A worker for TWS with an address that is none does not start."""
     with pytest.raises(ConfigurationError, match="TWS_BASE_URL"):
         check_sources(["tws_status"], {"TWS_BASE_URL": "host:31116"})
+
+
+@pytest.mark.parametrize("name", ["LLM_ENDPOINT", "RESYNC_LOG_CACHE_MAX_RECORDS"])
+def test_a_wrong_setting_stops_a_worker_that_writes_answers(name: str) -> None:
+    """A worker of the synthesis queue checks the model and what it remembers; another one does not need them."""
+    environ = {"LLM_MODEL": "m", name: "nonsense"}
+    check_synthesis(["metrics", "orchestrator"], environ)
+    with pytest.raises(ConfigurationError, match=name):
+        check_synthesis(["orchestrator", "synthesis"], environ)
+
+
+def test_a_synthesizer_that_cannot_be_made_costs_no_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process whose model or memory cannot be made finishes runs without, and says so."""
+
+    def broken(_environ: object) -> None:
+        raise RuntimeError("a site's own")
+
+    monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", broken)
+    monkeypatch.setattr("orchestrator.after_commit.load_after_commit", broken)
+    process = WorkerProcess(Celery(set_as_current=False), {}, native_limits=False)
+    assert process.refiner is None
+    assert process.after_commit == ()
+    process.close()
+    said = [text.splitlines()[0] for text in caplog.messages]
+    assert said == ["synthesizer_not_loaded reason=unexpected", "after_commit_not_loaded reason=unexpected"]
 
 
 def test_what_cannot_be_prepared_is_left_to_the_first_question(
