@@ -73,6 +73,22 @@ def test_only_what_changed_is_read_again(folder: Path, tmp_path: Path) -> None:
     assert search(path, "AWSBHT002E").hits[0].document == "manual/a.md"
 
 
+def test_a_vector_never_lands_on_another_text(folder: Path, tmp_path: Path) -> None:
+    """A passage that is replaced while its vector is made has none afterwards, and neither has its successor."""
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, folder)
+        waiting = index.chunks_without_vector("model")
+        with KnowledgeIndex(path) as other:
+            for page in ("a.md", "sub/b.txt"):
+                (folder / page).unlink()
+            index_folder(other, folder)
+            (folder / "new.md").write_text("# New\n\nother text", encoding="utf-8")
+            index_folder(other, folder)
+        index.put_vectors("model", [(chunk_id, b"\0\0\0\0") for chunk_id, _ in waiting])
+        assert [text for _, text in index.chunks_without_vector("model")] == ["New\nother text"]
+
+
 def test_folders_of_one_index_do_not_touch_each_other(folder: Path, tmp_path: Path) -> None:
     """Indexing another folder keeps the first one's pages."""
     other = tmp_path / "other"
@@ -282,7 +298,7 @@ def test_an_index_of_another_format_is_refused_by_reader_and_writer(tmp_path: Pa
 def write_format(path: Path, value: str) -> None:
     db = sqlite3.connect(path)
     with db:
-        db.execute("UPDATE meta SET value = ?", (value,))
+        db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (value,))
     db.close()
 
 

@@ -101,6 +101,30 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
         "RESYNC_KNOWLEDGE_PATH: {path} não é um arquivo; crie-o com: {command}",
         "RESYNC_KNOWLEDGE_PATH: {path} no es un archivo; créelo con: {command}",
     ),
+    "{path} is being written by another process; run the command again when that has ended": (
+        "{path} está sendo gravado por outro processo; repita o comando quando ele terminar",
+        "otro proceso está escribiendo {path}; repita el comando cuando termine",
+    ),
+    "{path} cannot be written: {detail}; what was indexed before is kept": (
+        "{path} não pode ser gravado: {detail}; o que foi indexado antes foi mantido",
+        "{path} no se puede escribir: {detail}; lo indexado antes se conserva",
+    ),
+    "{name} is an index of another version; renew it with: {command}": (
+        "{name} é um índice de outra versão; renove-o com: {command}",
+        "{name} es un índice de otra versión; renuévelo con: {command}",
+    ),
+    "{name} was left half-written by an indexing run; run again: {command}": (
+        "{name} ficou pela metade numa indexação; rode de novo: {command}",
+        "{name} quedó a medias en una indexación; ejecute de nuevo: {command}",
+    ),
+    "{count} passages of an older version analysed again": (
+        "{count} trecho(s) de uma versão anterior analisado(s) de novo",
+        "{count} pasaje(s) de una versión anterior analizado(s) de nuevo",
+    ),
+    "the documents are indexed, {done} of {total} passages embedded; embedding endpoint: {detail}": (
+        "os documentos estão indexados, {done} de {total} trechos com vetor; serviço de embeddings: {detail}",
+        "los documentos están indexados, {done} de {total} pasajes con vector; servicio de embeddings: {detail}",
+    ),
     "nothing found": ("nada encontrado", "no se encontró nada"),
     "embedded {done}/{total} passages": (
         "vetores de {done}/{total} trechos",

@@ -18,7 +18,7 @@ from orchestrator.cli.options import json_option
 from orchestrator.cli.view import clean
 from orchestrator.errors import ConfigurationError
 from workers.clients.knowledge import open_knowledge_base
-from workers.clients.knowledge_embeddings import BATCH, EmbeddingClient, create_embedding_client
+from workers.clients.knowledge_embeddings import BATCH, EmbeddingClient, EmbeddingError, create_embedding_client
 from workers.clients.knowledge_folder import FolderReport, Progress, index_folder
 from workers.clients.knowledge_index import KnowledgeIndex
 from workers.clients.knowledge_shipped import index_runbooks
@@ -78,7 +78,7 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
         check_numpy()
     with KnowledgeIndex(settings.path) as store:
         if store.renewed:
-            context.say(f"{store.renewed} passages of an older version analysed again")
+            context.say(context.catalogue("{count} passages of an older version analysed again", count=store.renewed))
         if runbooks:
             index_runbooks(store)
         report = index_folder(store, directory, on_progress=lambda progress: _say_progress(context, progress))
@@ -113,11 +113,16 @@ def _report_line(text: Catalogue, report: FolderReport, embedded: int, path: Pat
 
 async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: EmbeddingClient) -> int:
     """Embed what has no vector yet; what was done before an error stays."""
+    done = 0
     try:
         waiting = store.chunks_without_vector(embeddings.model)
         for start in range(0, len(waiting), BATCH):
             batch = waiting[start : start + BATCH]
-            vectors = await embeddings.embed_patiently([text for _, text in batch])
+            try:
+                vectors = await embeddings.embed_patiently([text for _, text in batch])
+            except EmbeddingError as error:
+                counts = f"{done} of {len(waiting)} passages embedded"
+                raise EmbeddingError(f"the documents are indexed, {counts}; embedding endpoint: {error}") from error
             pairs = zip(batch, vectors, strict=True)
             store.put_vectors(embeddings.model, [(chunk_id, pack(vector)) for (chunk_id, _), vector in pairs])
             done = start + len(batch)

@@ -183,17 +183,27 @@ class KnowledgeIndex:
                  int(time.time())),
             )  # fmt: skip
             document_id = int(cursor.lastrowid or 0)
-            for chunk in chunks:
-                self._put_chunk(document_id, document, chunk)
+            last = self._last_chunk()
+            for chunk_id, chunk in enumerate(chunks, start=last + 1):
+                self._put_chunk(chunk_id, document_id, document, chunk)
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('last_chunk', ?)", (str(last + len(chunks)),))
         return len(chunks)
 
-    def _put_chunk(self, document_id: int, document: Document, chunk: Chunk) -> None:
-        cursor = self._db.execute(
-            "INSERT INTO chunk (document_id, ordinal, headings, text, codes) VALUES (?, ?, ?, ?, ?)",
-            (document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text,
+    def _last_chunk(self) -> int:
+        """The highest id a chunk has ever had: an id is not used again, someone may be embedding its former text."""
+        (last,) = self._db.execute(
+            "SELECT max(coalesce((SELECT max(id) FROM chunk), 0),"
+            " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_chunk'), 0))"
+        ).fetchone()
+        return int(last)
+
+    def _put_chunk(self, chunk_id: int, document_id: int, document: Document, chunk: Chunk) -> None:
+        self._db.execute(
+            "INSERT INTO chunk (id, document_id, ordinal, headings, text, codes) VALUES (?, ?, ?, ?, ?, ?)",
+            (chunk_id, document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text,
              _shown_codes(document.title, chunk)),
         )  # fmt: skip
-        self._put_passage(int(cursor.lastrowid or 0), document.title, document.language, chunk)
+        self._put_passage(chunk_id, document.title, document.language, chunk)
 
     def _put_passage(self, chunk_id: int, title: str, language: str, chunk: Chunk) -> None:
         """The tokens of a chunk."""
@@ -234,11 +244,14 @@ class KnowledgeIndex:
         ]
 
     def put_vectors(self, model: str, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Store vectors (little-endian float32, unit length) in place of those of another model."""
+        """Store vectors (little-endian float32, unit length) in place of those of another model.
+
+        Those of chunks that have been replaced meanwhile are left out.
+        """
         with self._transaction():
             self._db.executemany(
-                "INSERT OR REPLACE INTO embedding (chunk_id, model, vector) VALUES (?, ?, ?)",
-                [(chunk_id, model, vector) for chunk_id, vector in vectors],
+                "INSERT OR REPLACE INTO embedding (chunk_id, model, vector) SELECT id, ?, ? FROM chunk WHERE id = ?",
+                [(model, vector, chunk_id) for chunk_id, vector in vectors],
             )
 
     def finish(self) -> None:

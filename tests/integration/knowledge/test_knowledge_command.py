@@ -71,7 +71,7 @@ def test_an_index_of_an_older_version_is_renewed_by_indexing_again(
     kb(tmp_path, capsys, "index", str(manual), "--path", str(path), "--no-runbooks")
     db = sqlite3.connect(path)
     with db:
-        db.execute("UPDATE meta SET value = '1.1.1'")
+        db.execute("UPDATE meta SET value = '1.1.1' WHERE name = 'format'")
     db.close()
     code, _, err = kb(tmp_path, capsys, "search", "AWSXYZ123E", "--path", str(path))
     assert code == 2
@@ -111,6 +111,24 @@ def test_passages_are_embedded_where_an_endpoint_is_set(
     assert len(embeddings_server.requests) == 1
     _, out, _ = kb(tmp_path, capsys, "search", "starved and slain", **environ)
     assert "manual/memory.md" in out
+
+
+def test_an_endpoint_that_fails_while_indexing_leaves_the_documents(
+    tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str], embeddings_server
+) -> None:
+    """The error says whose it is and how far it came, in the terminal's language; the next run goes on from there."""
+    environ = {
+        "RESYNC_KNOWLEDGE_PATH": str(tmp_path / "kb.sqlite3"),
+        "RESYNC_EMBEDDING_ENDPOINT": embeddings_server.url,
+        "RESYNC_EMBEDDING_MODEL": "hashing",
+        "LANG": "pt_BR.UTF-8",
+    }
+    embeddings_server.statuses = [401]
+    code, _, err = kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
+    assert code == 1
+    assert "os documentos estão indexados, 0 de 1 trechos com vetor; serviço de embeddings: status 401" in err
+    code, out, _ = kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
+    assert (code, "1 vetores de trechos" in out) == (0, True)
 
 
 def test_without_settings_the_shipped_runbooks_are_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
