@@ -225,6 +225,31 @@ def test_cancelling_closes_the_connection(simulator: HwaSimulator) -> None:
     assert _with_source(simulator.environ(), use).outcome is SourceOutcome.OK
 
 
+def test_nothing_goes_on_after_an_error(simulator: HwaSimulator) -> None:
+    """When one of the requests side by side ends the question, the others are given up at once."""
+    simulator.fail(Fault(path="/plan/jobstream", latency_seconds=60))
+    simulator.fail(Fault(path="/plan/workstation", latency_seconds=60))
+    simulator.fail(Fault(path="/plan/job", latency_seconds=0.3, status=403))
+
+    async def use(source: TwsStatusSource) -> set[asyncio.Task[object]]:
+        with pytest.raises(SourceError) as caught:
+            await source.fetch(_request(None, limit_seconds=30))
+        assert caught.value.reason == "forbidden"
+        for _ in range(100):
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if not left:
+                break
+            await asyncio.sleep(0.02)
+        return left  # type: ignore[return-value]
+
+    assert _with_source(simulator.environ(), use) == set()
+    assert {received.path.rpartition("/")[2] for received in simulator.requests} == {
+        "job",
+        "jobstream",
+        "workstation",
+    }
+
+
 async def _reason(client: HwaClient) -> str | None:
     """Why the instance could not be asked, or None when it could."""
     try:

@@ -241,6 +241,12 @@ class HwaSession:
     client: HwaClient
     deadline: Deadline
     asked: list[str] = field(default_factory=list)
+    _sending: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def end(self) -> None:
+        """Give up the requests that are still under way: one of several asked side by side has ended the question."""
+        for task in self._sending:
+            task.cancel()
 
     async def engine_info(self) -> JsonObject:
         """Version and time zone of the engine. Raises HwaError."""
@@ -288,9 +294,8 @@ class HwaSession:
             raise ValueError("1 <= from_line <= to_line must hold")
         params: dict[str, str | int] = {"from_line": from_line, "to_line": to_line}
         self._note(Endpoint.JOB_LOG, run_id, params)
-        body, is_cut = await self.client.send(
+        body, is_cut = await self._send(
             Endpoint.JOB_LOG,
-            self.deadline,
             object_id=run_id,
             params=params,
             headers={"Accept": "text/plain"},
@@ -324,9 +329,8 @@ class HwaSession:
         headers: Mapping[str, str] | None = None,
     ) -> JsonObject:
         self._note(endpoint, object_id, params)
-        body, _ = await self.client.send(
+        body, _ = await self._send(
             endpoint,
-            self.deadline,
             object_id=object_id,
             params=params,
             headers={"Accept": "application/json", **(headers or {})},
@@ -339,6 +343,16 @@ class HwaSession:
         if not isinstance(found, dict):
             raise BadAnswer(f"GET {endpoint.value}: the answer is not a JSON object")
         return found
+
+    async def _send(self, endpoint: Endpoint, **options: Any) -> tuple[bytes, bool]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a session is used from a task")
+        self._sending.add(task)
+        try:
+            return await self.client.send(endpoint, self.deadline, **options)
+        finally:
+            self._sending.discard(task)
 
     def _note(self, endpoint: Endpoint, object_id: str | None, params: Mapping[str, str | int] | None) -> None:
         shown = endpoint.value.replace("{id}", object_id or "")

@@ -62,6 +62,7 @@ class TwsStatusSource:
         try:
             problems_asked = await self._ask(session, request, findings)
         except SourceError as error:
+            session.end()
             raise error.of(instance.where, _asked(session.asked)) from None
         engine = await self._engine(session, findings)
         payload = TwsPayload(
