@@ -80,7 +80,9 @@ class Finisher:
         except LeaseLost:
             _LOGGER.warning("finish_lease_lost run_id=%s by=%s", run_id, self._by)
             return None
-        status = self._store.commit(report, token=token, seen_received=record.received, events=events)
+        status = self._store.commit(
+            report, token=token, seen_received=record.received, events=events, stored=record.envelopes
+        )
         return self._committed(report, conclusion, status)
 
     def finish_at_deadline(self, run_id: str) -> Report | None:
@@ -95,7 +97,9 @@ class Finisher:
             clock = _RunClock(record)
             conclusion = conclude(record)
             report = make_report(conclusion, by=self._by, total_latency_ms=clock.elapsed_ms())
-            status = self._store.commit(report, token=new_token(), seen_received=record.received)
+            status = self._store.commit(
+                report, token=new_token(), seen_received=record.received, stored=record.envelopes
+            )
             if status != "stale":
                 return self._committed(report, conclusion, status)
         return None

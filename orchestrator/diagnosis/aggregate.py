@@ -28,7 +28,7 @@ def aggregate(envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = ()) -
     asked = jobs or tuple(dict.fromkeys(envelope.job for envelope in envelopes if envelope.job is not None))
     received = [envelope.latency_ms for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED]
     parallel, sequential = max(received, default=0.0), sum(received)
-    data = _data_by_source(envelopes, several=len(asked) > 1)
+    data = data_by_source(envelopes, several=len(asked) > 1)
     return AggregatedData(
         **{field: data.get(source) for source, field in FIELD_OF_SOURCE.items()},
         extra={source: value for source, value in data.items() if source not in FIELD_OF_SOURCE},
@@ -54,7 +54,8 @@ def performance_event(run_id: str, aggregated: AggregatedData) -> dict[str, Any]
     }
 
 
-def _data_by_source(envelopes: Sequence[SourceEnvelope], *, several: bool) -> dict[str, dict[str, Any]]:
+def data_by_source(envelopes: Sequence[SourceEnvelope], *, several: bool) -> dict[str, dict[str, Any]]:
+    """Data by source that answered; of one asked for each of ``several`` jobs, a mapping of job to data."""
     data: dict[str, dict[str, Any]] = {}
     for envelope in envelopes:
         if not envelope.success:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.models import Plan, Report, RunOutcome, RunSnapshot, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.store.kept_report import from_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,17 @@ class Wakeup:
     kind: str
 
 
+def to_envelopes(fields: Mapping[str, str]) -> dict[str, SourceEnvelope]:
+    """The envelopes among the fields of a run hash, by the key of their source."""
+    return {
+        name[2:]: SourceEnvelope.model_validate_json(value) for name, value in fields.items() if name.startswith("e:")
+    }
+
+
 def to_record(run_id: str, now_ms: int, fields: dict[str, str]) -> RunRecord:
     """Parse a run hash read at ``now_ms``."""
     plan, report, outcome = fields.get("plan"), fields.get("report"), fields.get("outcome")
+    envelopes = to_envelopes(fields)
     closed_ms = fields.get("closed_ms")
     return RunRecord(
         run_id=run_id,
@@ -82,11 +92,7 @@ def to_record(run_id: str, now_ms: int, fields: dict[str, str]) -> RunRecord:
         state=RunState(fields["state"]),
         request=TroubleshootRequest.model_validate_json(fields["request"]),
         plan=Plan.model_validate_json(plan) if plan else None,
-        envelopes={
-            name[2:]: SourceEnvelope.model_validate_json(value)
-            for name, value in fields.items()
-            if name.startswith("e:")
-        },
+        envelopes=envelopes,
         started_ms={name[2:]: int(value.rsplit("|", 1)[1]) for name, value in fields.items() if name.startswith("s:")},
         late=frozenset(name[2:] for name in fields if name.startswith("l:")),
         received=int(fields["received"]),
@@ -94,7 +100,7 @@ def to_record(run_id: str, now_ms: int, fields: dict[str, str]) -> RunRecord:
         deadline_ms=int(fields["deadline_ms"]),
         fan_in_ms=int(fields["fanin_ms"]),
         attempt=int(fields["attempt"]),
-        report=Report.model_validate_json(report) if report else None,
+        report=from_kept(report, envelopes) if report else None,
         outcome=RunOutcome(outcome) if outcome else None,
         closed_ms=int(closed_ms) if closed_ms else None,
     )

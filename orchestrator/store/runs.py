@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -17,9 +17,10 @@ from orchestrator.config import Settings
 from orchestrator.errors import Conflict, Overloaded, RunNotFound, RunRefused, UnknownInstance
 from orchestrator.models import EventType, Plan, Report, RunState, SourceEnvelope, TroubleshootRequest
 from orchestrator.store.connection import store_errors
+from orchestrator.store.kept_report import from_kept, to_kept
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
-from orchestrator.store.records import Dispatch, Opened, RunRecord, SourceStart, Wakeup, to_record
+from orchestrator.store.records import Dispatch, Opened, RunRecord, SourceStart, Wakeup, to_envelopes, to_record
 
 DISPATCH_LEASE_MS = 1_000
 FINISH_LEASE_MS = 2_000
@@ -237,9 +238,18 @@ class RunStore:
             told += [kind, _dumps(data), "draft" if kind is EventType.DRAFT else ""]
         return self._fenced(run_id, token, told)
 
-    def commit(self, report: Report, *, token: str, seen_received: int, events: Sequence[NewEvent] = ()) -> str:
+    def commit(
+        self,
+        report: Report,
+        *,
+        token: str,
+        seen_received: int,
+        events: Sequence[NewEvent] = (),
+        stored: Mapping[str, SourceEnvelope] | None = None,
+    ) -> str:
         """Close the run with its report: ``ok``, ``closed``, ``refused`` (not the holder, not yet the deadline) or
-        ``stale`` (read again: an envelope came in since). ``events`` are appended before the terminal one.
+        ``stale`` (read again: an envelope came in since). ``events`` are appended before the terminal one. What the
+        run's envelopes, ``stored`` as the caller read them, say already is not written again.
 
         Raises RunNotFound.
         """
@@ -275,7 +285,7 @@ class RunStore:
             [
                 run_id,
                 token,
-                report.model_dump_json(),
+                to_kept(report, stored or {}),
                 report.outcome,
                 _dumps(final),
                 report.committed_by,
@@ -330,11 +340,10 @@ class RunStore:
 
         Raises RunNotFound.
         """
-        with store_errors():
-            state, report = self._client.hmget(self.keys.run(run_id), ["state", "report"])
-        if state is None:
-            raise RunNotFound.of(run_id)
-        return Report.model_validate_json(report) if report else None
+        _, report, flat = self._run("report", run_id, [self.keys.run(run_id)], [])
+        if not report:
+            return None
+        return from_kept(report, to_envelopes(dict(zip(flat[::2], flat[1::2], strict=True))))
 
     def state(self, run_id: str) -> tuple[RunState, int]:
         """State and milliseconds to the deadline, cheaply.

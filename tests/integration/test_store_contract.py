@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from orchestrator.config import ParallelConfig, Settings
+from orchestrator.diagnosis.aggregate import aggregate
 from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, RunRefused, UnknownInstance
 from orchestrator.models import (
     AnswerMode,
@@ -345,6 +346,21 @@ def test_a_lost_lease_can_write_nothing_more(bench: Bench) -> None:
     assert bench.store.emit(RUN, "new", (EventType.DRAFT, {"text": "y"}))
     assert bench.store.commit(a_report(), token="new", seen_received=4) == "ok"
     assert [event.attempt for event in bench.all_events()][-3:] == [2, 2, 2]
+
+
+def test_a_report_is_kept_without_what_its_run_holds(bench: Bench) -> None:
+    """Both ways of reading give the whole report back; the run has a source's answer once, and its report small."""
+    ready(bench)
+    record = bench.leased()
+    results = tuple(record.envelopes.values())
+    told = {"parallel_results": results, "aggregated_data": aggregate(results)}
+    report = a_report().model_copy(update=told)
+    assert bench.store.commit(report, token="f1", seen_received=4, stored=record.envelopes) == "ok"
+    assert bench.store.report(RUN) == report
+    assert bench.store.read(RUN).report == report
+    fields = bench.client.hgetall(bench.store.keys.run(RUN))
+    assert "schema_version" in fields["e:metrics"]
+    assert fields["report"].count("schema_version") == 1  # its own
 
 
 def test_a_commit_closes_the_run_for_good(bench: Bench) -> None:
