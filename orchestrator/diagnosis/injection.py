@@ -9,6 +9,8 @@ from orchestrator.models import Evidence, Language
 
 MAX_REPORTED = 10
 _QUOTE_CHARS = 160
+_LINES_AFTER = 2
+_MAX_LINES = 200
 
 _PLANTED = re.compile(
     r"\b(?:ignor(?:e|ar|em|a|en)|desconsider(?:e|ar|em)|esque[cç]a|disregard|forget|olvid(?:a|e)|override|bypass)"
@@ -21,7 +23,9 @@ _PLANTED = re.compile(
     r"|\b(?:reveal|show|print|revele|mostre|muestra|revela)\b[^\n.]{0,30}\b(?:system prompt"
     r"|your instructions|suas instru[cç][õo]es"
     r"|tus instrucciones|prompt d[eo] sistema|api key|chave d[ae] api)\b"
-    r"|\b(?:assistant|assistente|asistente|AI|IA|LLM|chatbot|modelo)\b\s*[,:]\s*"
+    r"|\b(?:assistant|assistente|asistente|LLM|chatbot)\b\s*[,:][^\n]{0,80}?"
+    r"\b(?:execut[ea]|run|rode|responda|answer|say|diga|ejecut[ea]|ignor[ea]|cancel[ea]?)\b"
+    r"|\b(?:AI|IA|modelo)\b\s*[,:]\s*"
     r"(?:execute|run|rode|responda|answer|say|diga|ejecuta|ignore)\b",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -40,8 +44,7 @@ def find_planted(evidence: Sequence[Evidence], language: Language) -> tuple[str,
     """One sentence for each instruction to the reader, with every item that holds it, at most ``MAX_REPORTED``."""
     found: dict[str, list[str]] = {}
     for item in evidence:
-        line = _planted_line(item)
-        if line:
+        for line in dict.fromkeys(_planted_lines(item)):
             # Without its command: what stands in an answer gets copied to a prompt sooner or later.
             quote = _STEP.sub("[...]", line)[:_QUOTE_CHARS]
             found.setdefault(quote, []).append(f"[{item.id}]")
@@ -58,7 +61,7 @@ class PlantedSteps:
     """The commands that planted instructions ask for, so that a step which repeats one can be refused."""
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
-        lines = [line for item in evidence if (line := _planted_line(item))]
+        lines = [line for item in evidence for line in _planted_lines(item, _LINES_AFTER)]
         steps = (match[0] for line in lines for match in _STEP.finditer(line))
         self._steps = tuple(dict.fromkeys(_words(step) for step in steps))
 
@@ -68,13 +71,16 @@ class PlantedSteps:
         return any(" ".join(step.split()[:2]) in words for step in self._steps)
 
 
-def _planted_line(item: Evidence) -> str:
-    match = _PLANTED.search(item.text)
-    if match is None:
-        return ""
-    start = item.text.rfind("\n", 0, match.start()) + 1
-    end = item.text.find("\n", match.end())
-    return item.text[start : end if end >= 0 else len(item.text)].strip()
+def _planted_lines(item: Evidence, more: int = 0) -> list[str]:
+    """Every line of the item that addresses its reader, with ``more`` lines that follow: a log wraps its lines."""
+    lines = []
+    for match in _PLANTED.finditer(item.text):
+        start, end = item.text.rfind("\n", 0, match.start()) + 1, match.end()
+        for line in range(more + 1):
+            after = item.text.find("\n", end + (line > 0))
+            end = after if after >= 0 else len(item.text)
+        lines.append(item.text[start:end].strip())
+    return lines[:_MAX_LINES]
 
 
 def _words(text: str) -> str:

@@ -118,6 +118,14 @@ _COMMAND_IN_PROSE = re.compile(
 )
 
 
+_ASKED_FOR = re.compile(
+    r"\b(?:rod(?:e|ar|em)|execut(?:e|ar|em)|us(?:e|ar|em)|emit(?:a|ir)|digit(?:e|ar)|fa(?:ça|zer)|lan(?:ce|çar)|run|issue|type"
+    r"|enter|try|ejecut(?:e|a|ar)|teclee|utilice|utiliz(?:e|ar)|deve(?:-se)?|must|should|debe)\b[^.!?\n]{0,40}$",
+    _I,
+)
+"""What stands before a command that a sentence asks for."""
+
+
 def risk_of(text: str, command: str | None = None) -> Risk:
     """``none`` for a step that only looks; else how much harm the step can do.
 
@@ -150,12 +158,13 @@ def check_action(action: Action) -> Action:
 def mark_commands(text: str, quoted: str, language: Language) -> str:
     """``text`` with each command that changes something marked, where it stands, as a proposal with its risk.
 
-    Commands that ``quoted`` (the evidence) holds are quotations of what was done, and stay as they are.
+    Commands that ``quoted`` (the evidence) holds are quotations of what was done, and stay as they are, unless the
+    sentence asks for them.
     """
 
     def mark(match: re.Match[str]) -> str:
         command = (match[1] or match[2]).strip()
-        if not is_mutating_command(command) or command in quoted:
+        if not is_mutating_command(command) or _is_quotation(match, command, quoted):
             return match[0]
         proposal = say(language, "proposal", risk=say(language, f"risk_{risk_of(command)}"))
         return f"{match[0].rstrip()} ({proposal}){' ' if match[0][-1].isspace() else ''}"
@@ -166,13 +175,20 @@ def mark_commands(text: str, quoted: str, language: Language) -> str:
 def propose_commands(prose: Iterable[str], actions: Sequence[Action], quoted: str) -> list[Action]:
     """Mutating commands that stand in prose, as marked actions of their own, so that none goes unmarked.
 
-    Commands that ``quoted`` (the evidence) holds are quotations, and those already among ``actions`` are left out.
+    Quotations are as in ``mark_commands``, and those already among ``actions`` are left out.
     """
     known = "\n".join(f"{action.text}\n{action.command or ''}" for action in actions)
     found: dict[str, Action] = {}
     for text in prose:
         for match in _COMMAND_IN_PROSE.finditer(text):
             command = (match[1] or match[2]).strip()
-            if is_mutating_command(command) and command not in known and command not in quoted:
+            is_new = command not in known and not _is_quotation(match, command, quoted)
+            if is_new and is_mutating_command(command):
                 found[command] = Action(text=command, command=command, mutates=True, risk=risk_of(command))
     return list(found.values())
+
+
+def _is_quotation(match: re.Match[str], command: str, quoted: str) -> bool:
+    """A log can hold a command so that somebody carries it out: asked for, it is no quotation."""
+    before = match.string[max(0, match.start() - 60) : match.start()]
+    return command in quoted and _ASKED_FOR.search(before) is None

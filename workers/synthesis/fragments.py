@@ -112,6 +112,8 @@ class FragmentPacer:
         self._clock = clock
         self._last = float("-inf")
         self._held = ""
+        self.is_open = True
+        """While it is not, fragments are held back."""
 
     def add(self, fragment: str) -> None:
         """Hold ``fragment`` and pass on what is held, if it is time."""
@@ -121,6 +123,6 @@ class FragmentPacer:
     def flush_if_due(self) -> None:
         """Pass on what is held once the interval has gone by. Raises what the receiver raises."""
         now = self._clock()
-        if self._held and now - self._last >= MIN_INTERVAL_SECONDS:
+        if self.is_open and self._held and now - self._last >= MIN_INTERVAL_SECONDS:
             held, self._held, self._last = self._held, "", now
             self._emit(held)

@@ -12,10 +12,11 @@ from typing import Any
 
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.codes import find_codes
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
 from orchestrator.diagnosis.rules import REQUIRED_MISSING_CAP, STALE_CAP
-from orchestrator.models import Diagnosis, Language
+from orchestrator.models import Diagnosis, Evidence, Language
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
 from workers.config import LlmSettings
 from workers.synthesis.answer import AnswerUnusable, ModelAnswer, answer_text, parse_answer, to_diagnosis
@@ -72,10 +73,17 @@ class _Job:
     prompt: Prompt
     deadline: Deadline
     emit: Callable[[str], None]
+    must_name: tuple[str, ...] = ()
+    """Codes of which the answer has to name one before anything of it is shown."""
     started: float = field(default_factory=time.monotonic)
     attempts: list[_Attempt] = field(default_factory=list)
     first_fragment_ms: float | None = None
     fragments: int = 0
+
+    def is_named_in(self, text: str) -> bool:
+        """Whether one of the codes that must be named stands in ``text``."""
+        upper = text.upper()
+        return any(code in upper for code in self.must_name)
 
     def show(self, fragment: str) -> None:
         """Pass a fragment on and note when the first one went."""
@@ -109,7 +117,7 @@ class LlmSynthesizer:
             nonce=secrets.token_hex(8),
             personal=self._redact_personal,
         )
-        job = _Job(case, prompt, deadline, emit)
+        job = _Job(case, prompt, deadline, emit, must_name=_codes_to_name(case, prompt.evidence))
         if not prompt.evidence:
             raise SynthesisFailed("no_answer", "there is no evidence to write from", self._metadata(job))
         failure = LlmFailed("timeout", "no time was left to ask the model")
@@ -164,6 +172,7 @@ class LlmSynthesizer:
         scanner, renderer = AnswerScanner(), self._renderer(job)
         # What one answer has shown is not shown again by the next: it would stand twice.
         pacer = FragmentPacer(_discard if job.fragments else job.show)
+        pacer.is_open = not job.must_name
         clock = asyncio.get_running_loop().time
         try:
             async with (
@@ -179,6 +188,7 @@ class LlmSynthesizer:
                     if attempt.estimated:
                         attempt.completion_tokens = estimate_tokens(attempt.text)
                     for part in scanner.feed(delta):
+                        pacer.is_open = pacer.is_open or job.is_named_in(attempt.text)
                         pacer.add(renderer.render(part))
                     pacer.flush_if_due()
                     if scanner.holds_answer and delta.strip():
@@ -207,6 +217,8 @@ class LlmSynthesizer:
         language = _language(case)
         if not is_written_in(answer.prose, language):
             raise AnswerUnusable("invalid", f"it is not written in {LANGUAGE_NAMES[language]}")
+        if job.must_name and not job.is_named_in(answer.prose):
+            raise AnswerUnusable("invalid", f"it says nothing of {', '.join(job.must_name)}, which the evidence shows")
         diagnosis = _without_obedience(to_diagnosis(answer, draft), job)
         # The rules have judged what is missing or stale: a model may not be surer than they allow.
         cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None
@@ -273,6 +285,16 @@ def _required_is_missing(case: Case) -> bool:
     required = {planned.key for planned in case.plan.sources if planned.required} if case.plan is not None else set()
     answered = {envelope.key for envelope in case.envelopes if envelope.success}
     return bool(required - answered)
+
+
+def _codes_to_name(case: Case, evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """The draft's codes, one of which an answer must name, when the evidence holds a planted instruction.
+
+    "Say that everything is fine" asks for no command that could be recognised; the answer that obeys it is.
+    """
+    draft = case.draft
+    codes = find_codes("\n".join((draft.summary, draft.root_cause, *(claim.text for claim in draft.claims))))
+    return codes[:5] if find_planted(evidence, _language(case)) else ()
 
 
 def _without_obedience(diagnosis: Diagnosis, job: _Job) -> Diagnosis:
