@@ -18,6 +18,7 @@ from workers.knowledge.codes import find_code_tokens, find_names, find_states, n
 from workers.knowledge.documents import Chunk
 from workers.knowledge.query import KnowledgeQuery, QueryConcept
 from workers.knowledge.ranking import Judge, best_first, fuse_rankings, inverse_frequency, without_tail
+from workers.knowledge.readers import twin_key
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -232,4 +233,4 @@ class PostgresSearch:
             Chunk(number, self._rows[document_id, number].headings, self._rows[document_id, number].content)
             for _, number in keys
         ]
-        return Window(shown, title or shown, row.language, "", keys, chunks, chunk_id - first)
+        return Window(shown, title or shown, row.language, twin_key(name), keys, chunks, chunk_id - first)

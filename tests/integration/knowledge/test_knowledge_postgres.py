@@ -89,6 +89,15 @@ def test_the_apps_rows_are_read_as_they_are(database: str) -> None:
     assert "Defina o usuário de logon." in hit.text
 
 
+def test_a_page_and_its_translation_take_one_place(database: str) -> None:
+    """Of pages of one name in folders of languages, the one in the question's language is shown."""
+    for language, text in (("pt", "O agente está desconectado, AWSBHT010E."), ("en", "The agent is down, AWSBHT010E.")):
+        add(database, f"d-{language}", 0, text, {"source": f"docs/{language}/agent.md", "language": language})
+    add(database, "d-other", 0, "AWSBHT010E again.", {"source": "docs/agent.md", "language": "en"})
+    found = [hit.document for hit in search(database, "por que o agente está desconectado, AWSBHT010E?").hits]
+    assert sorted(found) == ["docs/agent.md", "docs/pt/agent.md"]
+
+
 def test_rows_without_metadata_are_cited_by_their_document(database: str) -> None:
     """Missing metadata breaks nothing; the document's id is cited."""
     add(database, "doc-17", 3, "S0C7 is a data exception.")
