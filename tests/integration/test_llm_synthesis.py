@@ -299,6 +299,14 @@ def test_the_fallback_model_answers_when_the_first_fails() -> None:
     assert [item["reason"] for item in metadata["attempts"]] == ["rate_limited", "ok"]
 
 
+def test_the_fallback_model_answers_when_the_first_breaks_off() -> None:
+    """A stream that is cut within the answer is one model's failure, not the server's absence."""
+    with FakeOpenAIServer([Reply(answer(), cut_after_chars=60), Reply(answer())]) as server:
+        synthesis = ask(server, LLM_FALLBACK_MODEL="second-model")
+    assert [item["reason"] for item in synthesis.metadata["attempts"]] == ["connection", "ok"]
+    assert synthesis.metadata["model"] == "second-model"
+
+
 def test_a_silent_primary_leaves_time_for_the_fallback() -> None:
     """A primary model that says nothing is given half of the time, then left, its connection closed."""
 

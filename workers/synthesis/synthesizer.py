@@ -132,7 +132,10 @@ class LlmSynthesizer:
                 )
             except LlmFailed as error:
                 failure = error
-                if error.reason not in _WORTH_A_FALLBACK:
+                # A server that was there and broke off may have lost one model's backend; one that is not there has no
+                # other model either.
+                broke_off = error.reason == "connection" and job.attempts[-1].text
+                if error.reason not in _WORTH_A_FALLBACK and not broke_off:
                     break
             else:
                 return Synthesis(diagnosis, self._metadata(job) | {"check": report.as_metadata()})
