@@ -297,9 +297,11 @@ def test_demo_data_needs_the_embedded_redis(up: Up) -> None:
 def test_worker_serves_its_queue_until_told_to_stop(up: Up, pool: str) -> None:
     """``worker`` becomes a Celery worker of the queue it was given; SIGTERM ends it without a trace."""
     with up.start("worker", "metrics", "--pool", pool, "--concurrency", "2", "--name", f"own-{pool}") as worker:
-        read_until(worker, " ready.")
-        report = Report.model_validate_json(up.run("submit", QUESTION, "--json").stdout)
-        worker.send_signal(signal.SIGTERM)
+        try:
+            read_until(worker, " ready.")
+            report = Report.model_validate_json(up.run("submit", QUESTION, "--json").stdout)
+        finally:  # else a failure waits for the worker, which nobody has told to stop
+            worker.send_signal(signal.SIGTERM)
         worker.communicate(timeout=30)
     assert worker.returncode == 0
     (envelope,) = [envelope for envelope in report.parallel_results if envelope.source == "metrics"]
