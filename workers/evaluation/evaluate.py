@@ -27,6 +27,10 @@ async def evaluate(
     llm: list[Score] = []
     for scenario in scenarios:
         with counterparts(scenario, environ) as variables:
+            if not deterministic:
+                # The first asking loads every client's libraries, a second's work that is no part of an answer and, on
+                # a busy machine, more than a source's limit.
+                await ask(scenario, variables)
             deterministic += await _scores(scenario, variables, None, say)
             if synthesizer is not None:
                 llm += await _scores(scenario, variables, synthesizer, say)
