@@ -60,6 +60,12 @@ class StoreUnreachable(TroubleshootError):
     exit_code = 5
 
 
+class OutOfConnections(StoreUnreachable):
+    """No further connection to Redis can be opened here; Redis itself may be well."""
+
+    reason = "out_of_connections"
+
+
 class RunNotFound(TroubleshootError):
     """No run of that id is stored: it never existed or its time to live has passed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from redis.exceptions import (
     AuthenticationError,
     ClusterDownError,
     MasterDownError,
+    MaxConnectionsError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -26,13 +28,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError, StoreUnreachable
+from orchestrator.errors import ConfigurationError, OutOfConnections, StoreUnreachable
 
 BLOCK_MS = 1_000
 """Longest blocking read; a reader looks at its deadline at least this often."""
-MAX_READERS = 10_000
-"""Every reader holds a connection while it waits, and redis-py's own limit of 100 would tell the next one that Redis
-is unreachable. This is Redis's own limit (``maxclients``)."""
+MAX_CONNECTIONS = 10_000
+"""Every reader holds a connection while it waits, as does every thread while it calls, and redis-py's own limit of 100
+would refuse the next one. This is Redis's own limit (``maxclients``)."""
 
 _REFUSALS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b")
 """Error codes of a Redis that is there and does not serve: full, a replica, unable to save, busy with a script."""
@@ -60,6 +62,7 @@ def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
         health_check_interval=30,
         retry=retry,
         client_name="resync-troubleshoot",
+        max_connections=MAX_CONNECTIONS,
     )
     return client
 
@@ -87,7 +90,7 @@ def _reader_options(settings: Settings) -> dict[str, Any]:
         "socket_connect_timeout": settings.redis_timeout_seconds,
         "health_check_interval": 30,
         "client_name": "resync-troubleshoot-reader",
-        "max_connections": MAX_READERS,
+        "max_connections": MAX_CONNECTIONS,
     }
 
 
@@ -108,12 +111,31 @@ def store_errors() -> Iterator[None]:
             raise
         raise StoreUnreachable(f"Redis answers but refuses to work ({code})") from error
     except (RedisConnectionError, RedisTimeoutError) as error:
+        if (limit := _limit_reached(error)) is not None:
+            raise OutOfConnections(f"no further connection to Redis can be opened: {limit}") from error
         raise StoreUnreachable(
             "Redis does not answer; is it running, and is REDIS_URL right? "
             f"({type(error).__name__} while talking to the store)"
         ) from error
+    except OSError as error:
+        # redis-py opens a file of its own before it opens the socket.
+        if (limit := _limit_reached(error)) is None:
+            raise
+        raise OutOfConnections(f"no further connection to Redis can be opened: {limit}") from error
     except RedisError as error:
         raise StoreUnreachable(f"Redis failed: {type(error).__name__}") from error
+
+
+def _limit_reached(error: Exception) -> str | None:
+    if isinstance(error, MaxConnectionsError):
+        return f"this process has {MAX_CONNECTIONS:,}"
+    if "max number of clients" in str(error):
+        return "Redis has as many clients as its maxclients allows"
+    # The system's own error may stand behind redis-py's.
+    causes = (error, error.__cause__, error.__context__)
+    if any(isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes):
+        return "this process may open no more files (ulimit -n)"
+    return None
 
 
 def _refusal(error: ResponseError) -> str | None:

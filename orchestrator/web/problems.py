@@ -56,7 +56,10 @@ _DESCRIPTIONS = {
     HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key stands for another question.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "`invalid_request`, `unknown_instance`: the detail names the field and the fix.",
     HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: more runs are open than can be finished in time. See `Retry-After`.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "`store_unreachable`: Redis does not answer. See `Retry-After`.",
+    HTTPStatus.SERVICE_UNAVAILABLE: (
+        "`store_unreachable`: Redis does not answer. `out_of_connections`: it may be well, and this app may open no "
+        "further connection to it. See `Retry-After`."
+    ),
 }
 
 

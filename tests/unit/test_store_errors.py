@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from redis import exceptions
 
-from orchestrator.errors import ConfigurationError, StoreUnreachable
+from orchestrator.errors import ConfigurationError, OutOfConnections, StoreUnreachable
 from orchestrator.store.connection import store_errors
 
 # redis-py takes the code off the text of the errors that it has classes for.
@@ -26,6 +28,28 @@ def test_a_redis_that_does_not_serve_is_an_unreachable_store(error: Exception, w
     with pytest.raises(StoreUnreachable, match=word) as caught, store_errors():
         raise error
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exceptions.MaxConnectionsError("Too many connections"),
+        exceptions.ConnectionError("max number of clients reached"),
+        OSError(errno.EMFILE, "Too many open files"),
+    ],
+)
+def test_a_connection_that_cannot_be_opened_is_told_apart(error: Exception) -> None:
+    """A limit of the process or of Redis is named as what it is, not as a Redis that does not answer."""
+    with pytest.raises(OutOfConnections, match="no further connection"), store_errors():
+        raise error
+
+
+def test_a_limit_that_redis_py_hides_is_found() -> None:
+    """The system's error behind redis-py's own says that the process may open no more files."""
+    hidden = exceptions.ConnectionError("Error 24 connecting to h:1")
+    hidden.__context__ = OSError(errno.EMFILE, "Too many open files")
+    with pytest.raises(OutOfConnections, match="ulimit"), store_errors():
+        raise hidden
 
 
 @pytest.mark.parametrize(
