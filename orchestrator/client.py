@@ -19,6 +19,7 @@ from orchestrator.celery_app import make_celery
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.redact import redact
+from orchestrator.endings import Ending, Endings
 from orchestrator.errors import InvalidRequest, StoreUnreachable
 from orchestrator.finish import Finisher
 from orchestrator.follow import Follower
@@ -31,12 +32,13 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.publisher import Publisher
-from orchestrator.reports import cancelled_report, unreachable_report
+from orchestrator.reports import unreachable_report
 from orchestrator.store.connection import connect, connect_reader
 from orchestrator.store.events import START, EventReader, check_event_id
 from orchestrator.store.records import snapshot
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
+from orchestrator.waiting import Pulse, Waiting
 
 _LOGGER = logging.getLogger(__name__)
 MAX_KNOWN_DEADLINES = 1_000
@@ -53,7 +55,8 @@ class TroubleshootClient:
         self._store = RunStore(self._client, self._settings)
         self._runs = RunList(self._client, self._store.keys)
         self._publisher = Publisher(_broker_app(self._settings))
-        self._finisher = Finisher(self._store, by="client")
+        self._pulse = Pulse()
+        self._endings = Endings(self._store, Finisher(self._store, by="client"), self._pulse)
         self._deadlines: dict[str, tuple[Deadline, float]] = {}
         self._deadlines_lock = threading.Lock()
 
@@ -98,16 +101,14 @@ class TroubleshootClient:
         """Wait for the run's end and return its report; acts itself when the deadline has come and nobody did.
 
         With Redis gone it returns by the deadline (as far as it knows it) plus 250 ms what it has read so far, with
-        ``committed: false`` and ``reason: store_unreachable``.
+        ``committed: false`` and ``reason: store_unreachable``; asked after the deadline, it does so within a second.
 
-        Raises RunNotFound, TimeoutError after ``timeout_seconds`` (the run goes on).
+        Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on).
         """
-        limit = None if timeout_seconds is None else Deadline.after(timeout_seconds)
-        follower = self._follower(run_id, patience=limit, only_the_end=True)
+        waiting = self.waiting_for(run_id, timeout_seconds=timeout_seconds)
+        follower = self._follower(run_id, waiting, only_the_end=True)
         events = list(follower.events(START))
-        if not follower.has_ended and limit is not None and limit.has_passed:
-            raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
-        return self.report_of(run_id, events, has_ended=follower.has_ended)
+        return follower.report or self.report_without_end(run_id, events, waiting, timeout_seconds)
 
     def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
         """Events of the run from ``after`` (exclusive) to its terminal event, as they come.
@@ -115,9 +116,10 @@ class TroubleshootClient:
         Keep the last event's ``id`` to resume. A stream that loses Redis ends at the run's deadline without a
         terminal event.
 
-        Raises RunNotFound, InvalidRequest for an ``after`` that is no event id.
+        Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id.
         """
-        return self._follower(run_id).events(check_event_id(after))
+        start = check_event_id(after)
+        return self._follower(run_id, self.waiting_for(run_id)).events(start)
 
     def get(self, run_id: str) -> RunSnapshot:
         """The run as it stands; one that is open past its deadline is finished first.
@@ -126,7 +128,7 @@ class TroubleshootClient:
         """
         record = self._store.read(run_id)
         if not record.state.is_closed and record.remaining_seconds <= 0:
-            self._finisher.finish_at_deadline(run_id)
+            self.end(run_id, is_closed=False)
             record = self._store.read(run_id)
         return snapshot(record)
 
@@ -159,39 +161,50 @@ class TroubleshootClient:
                 del self._deadlines[next(iter(self._deadlines))]
             self._deadlines[run_id] = deadline, total_seconds
 
-    def _follower(self, run_id: str, *, patience: Deadline | None = None, only_the_end: bool = False) -> Follower:
+    def _follower(self, run_id: str, waiting: Waiting, *, only_the_end: bool = False) -> Follower:
         return Follower(
             run_id=run_id,
             reader=EventReader(self._reader, self._store.keys),
-            finish=lambda: self.end_at_deadline(run_id),
-            deadline=self.deadline_of(run_id),
-            patience=patience,
+            end=lambda is_closed: self.end(run_id, is_closed=is_closed),
+            waiting=waiting,
             only_the_end=only_the_end,
         )
+
+    def known_deadline(self, run_id: str) -> Deadline | None:
+        """The deadline, on this process's clock, of a run that was submitted here."""
+        known = self._deadlines.get(run_id)
+        return None if known is None else known[0]
 
     def deadline_of(self, run_id: str) -> Deadline:
         """The run's deadline on this process's clock; asks the store for a run that was not submitted here.
 
         Raises RunNotFound, StoreUnreachable.
         """
-        known = self._deadlines.get(run_id)
-        return known[0] if known is not None else Deadline.after(self._store.state(run_id)[1] / 1000)
+        return self.known_deadline(run_id) or Deadline.after(self._store.state(run_id)[1] / 1000)
 
-    def end_at_deadline(self, run_id: str) -> bool:
-        """Finish a run whose deadline has come; True when it is closed.
+    def waiting_for(
+        self, run_id: str, *, timeout_seconds: float | None = None, deadline: Deadline | None = None
+    ) -> Waiting:
+        """A reader's wait for the run; its ``deadline`` where the caller has it already.
 
         Raises RunNotFound, StoreUnreachable.
         """
-        self._finisher.finish_at_deadline(run_id)
-        return self._store.state(run_id)[0].is_closed
+        patience = None if timeout_seconds is None else Deadline.after(timeout_seconds)
+        return Waiting(deadline=deadline or self.deadline_of(run_id), pulse=self._pulse, patience=patience)
 
-    def report_of(self, run_id: str, events: Sequence[Event], *, has_ended: bool) -> Report:
-        """The report of a run that has ended, or what its ``events`` say when the store went away before."""
-        if has_ended:
-            try:
-                return self._store.report(run_id) or cancelled_report(self._store.read(run_id))
-            except StoreUnreachable:
-                pass
+    def end(self, run_id: str, *, is_closed: bool) -> Ending:
+        """See ``Endings.end``."""
+        return self._endings.end(run_id, is_closed=is_closed)
+
+    def report_without_end(
+        self, run_id: str, events: Sequence[Event], waiting: Waiting, timeout_seconds: float | None
+    ) -> Report:
+        """What the ``events`` say of a run whose store went away before its end.
+
+        Raises TimeoutError when the caller's ``timeout_seconds`` were over first.
+        """
+        if timeout_seconds is not None and waiting.is_unwanted:
+            raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
         known = self._deadlines.get(run_id)
         elapsed_ms = 0.0 if known is None else known[0].elapsed_ms(known[1])
         return unreachable_report(run_id, events, elapsed_ms=elapsed_ms)

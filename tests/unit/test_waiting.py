@@ -1,0 +1,89 @@
+"""How long a reader waits, by planted deadlines."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import OutOfConnections, StoreUnreachable
+from orchestrator.waiting import GRACE_SECONDS, LATE_SECONDS, MAX_OVERTIME_SECONDS, Pulse, Waiting
+
+LONG_AGO = -1_000.0
+
+
+def waiting_since_before(deadline_in_seconds: float, *, heard: bool = False, patience: float | None = None) -> Waiting:
+    """The wait of a reader that came before the deadline."""
+    limit = None if patience is None else Deadline.after(patience)
+    waiting = Waiting(Deadline.after(deadline_in_seconds), Pulse(), limit, _began=Deadline.after(LONG_AGO).at)
+    if heard:
+        waiting.pulse.beat()
+    return waiting
+
+
+def test_a_silent_store_is_waited_for_to_the_deadline_and_its_grace() -> None:
+    """Time is left up to the grace after the deadline, and none after it."""
+    assert waiting_since_before(5).left() == pytest.approx(5 + GRACE_SECONDS, abs=0.1)
+    assert 0 < waiting_since_before(-GRACE_SECONDS / 4).left() < GRACE_SECONDS
+    assert waiting_since_before(-GRACE_SECONDS).left() == 0
+
+
+def test_a_store_that_is_heard_is_waited_for_longer() -> None:
+    """A slow process does not take itself for a Redis that is gone, but its readers end all the same."""
+    slow = waiting_since_before(-1, heard=True)
+    assert 0 < slow.left() <= GRACE_SECONDS
+    assert slow.may_run_over
+    endless = waiting_since_before(-GRACE_SECONDS - MAX_OVERTIME_SECONDS, heard=True)
+    assert endless.left() == 0
+    assert not endless.may_run_over
+
+
+def test_a_store_that_failed_at_the_deadline_gets_no_more_than_the_grace() -> None:
+    """A Redis that answers reads and refuses the commit is as good as gone, until it is heard again."""
+    refused = waiting_since_before(-GRACE_SECONDS / 4, heard=True)
+    assert not refused.gives_up_after(StoreUnreachable())
+    refused.deadline = Deadline.after(-GRACE_SECONDS)
+    assert refused.gives_up_after(StoreUnreachable())
+    assert not refused.may_run_over
+    refused.pulse.beat()
+    assert refused.left() > 0
+
+
+def test_an_error_before_the_deadline_is_forgotten() -> None:
+    """A Redis that was away for a moment in mid-run is waited for like any other."""
+    early = waiting_since_before(5)
+    assert not early.gives_up_after(StoreUnreachable())
+    assert early.failure is None
+
+
+def test_a_reader_that_comes_late_has_time_to_read() -> None:
+    """After the deadline, and after a caller was busy for long with what it had heard, a reader gets its time anew."""
+    late = waiting_since_before(-60)
+    assert late.left() == 0
+    late.resume()
+    assert late.left() == pytest.approx(LATE_SECONDS, abs=0.1)
+
+
+def test_a_callers_patience_ends_any_wait() -> None:
+    """What the caller gave as its limit holds before the deadline and while the store is heard."""
+    assert waiting_since_before(5, patience=0.5).left() == pytest.approx(0.5, abs=0.1)
+    over = waiting_since_before(-1, heard=True, patience=0)
+    assert (over.left(), over.is_unwanted, over.may_run_over) == (0, True, False)
+
+
+def test_the_stores_clock_moves_a_deadline_only_forward() -> None:
+    """What remains by the store's clock is the deadline; a run that is over keeps the old one."""
+    waiting = waiting_since_before(-GRACE_SECONDS)
+    waiting.take_deadline(0.0)
+    assert waiting.left() == 0
+    waiting.take_deadline(3.0)
+    assert waiting.left() == pytest.approx(3 + GRACE_SECONDS, abs=0.1)
+
+
+def test_a_refused_connection_is_raised_to_those_who_still_wait() -> None:
+    """It is an error of this process, and of no matter to a caller that has lost its patience before."""
+    waiting = waiting_since_before(-GRACE_SECONDS)
+    assert waiting.gives_up_after(OutOfConnections())
+    with pytest.raises(OutOfConnections):
+        waiting.check_refusal()
+    waiting.patience = Deadline.after(0)
+    waiting.check_refusal()
