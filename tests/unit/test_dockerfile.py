@@ -76,8 +76,8 @@ def test_the_image_has_every_extra_but_the_embedded_parts() -> None:
     (command,) = [rest for name, rest in instructions() if name == "RUN" and "--constraint" in rest]
     chosen = re.search(r"--constraint requirements-dev\.lock \"\.\[([a-z,]+)\]\"", command)
     assert chosen is not None
-    # `cli` is the client's part of `workers`.
-    assert set(chosen[1].split(",")) == set(project["optional-dependencies"]) - {"embedded", "cli"}
+    # `cli` is the client's part of `workers`; `api` is for an app, which brings its own image.
+    assert set(chosen[1].split(",")) == set(project["optional-dependencies"]) - {"embedded", "cli", "api"}
 
 
 def test_what_is_copied_is_in_the_build_context() -> None:
