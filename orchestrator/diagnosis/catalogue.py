@@ -36,6 +36,7 @@ class Category(StrEnum):
     CANCELLED = "cancelled"
     APPLICATION_ABEND = "application_abend"
     APPLICATION_ERROR = "application_error"
+    DATABASE_ERROR = "database_error"
     COMMAND_NOT_FOUND = "command_not_found"
     PERMISSION_DENIED = "permission_denied"
     OUT_OF_MEMORY = "out_of_memory"
@@ -125,6 +126,9 @@ class Kind(StrEnum):
     USER_ABEND = "user_abends"
     UNIX_RETURN_CODE = "return_codes_unix"
     WINDOWS_RETURN_CODE = "return_codes_windows"
+    ZOS_RETURN_CODE = "return_codes_zos"
+    SQL_CODE = "sql_codes"
+    FILE_STATUS = "file_statuses"
     JOB_STATE = "job_states"
     JOB_SUBSTATE = "job_substates"
     MESSAGE = "messages"
@@ -219,10 +223,14 @@ def find_abend(code: str) -> Entry | None:
 
 
 def find_return_code(code: int) -> Entry | None:
-    """The entry of a return code: Windows writes large negative numbers, everything else is Unix's."""
-    if code < 0 and (entry := entries(Kind.WINDOWS_RETURN_CODE).get(str(code))):
-        return entry
-    return entries(Kind.UNIX_RETURN_CODE).get(str(code)) or entries(Kind.WINDOWS_RETURN_CODE).get(str(code))
+    """The entry of a return code; no two systems' lists share one."""
+    kinds = (Kind.UNIX_RETURN_CODE, Kind.WINDOWS_RETURN_CODE, Kind.ZOS_RETURN_CODE)
+    return next((entry for kind in kinds if (entry := entries(kind).get(str(code)))), None)
+
+
+def find_program_code(code: str) -> Entry | None:
+    """The entry of ``SQLCODE -911`` or ``FILE STATUS 35``."""
+    return entries(Kind.SQL_CODE).get(code) or entries(Kind.FILE_STATUS).get(code)
 
 
 def find_state(status: str) -> Entry | None:

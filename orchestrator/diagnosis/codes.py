@@ -24,14 +24,14 @@ _AFTER_ABEND = re.compile(
     re.IGNORECASE,
 )
 _COMPLETION = re.compile(
-    rf"\bSYSTEM(?:\s+COMPLETION)?\s*(?:CODE)?\s*=\s*({_HEX_WITH_DIGIT})\b"
+    rf"\b(?i:SYSTEM(?:\s+COMPLETION)?\s*(?:CODE)?)\s*=\s*({_HEX_WITH_DIGIT})\b"
     rf"|\bIEC\d{{3}}I\s+({_HEX_WITH_DIGIT})-[0-9A-F]{{1,4}}\b"
 )
 
 _MESSAGE = re.compile(
     r"\b(?:AW[SK][A-Z]{2,3}\d{3,4}[IWE]"
     r"|EQQ[A-Z0-9]{4}[IWES]"
-    r"|(?:IE[ACEFW]|ADR|ARC|BPX|CEE|CSV|DFH[A-Z]{0,2}|DFS|DSN[A-Z]?|EDC|ERB|ICE|ICH|IDC|IGD|IGZ|IKJ|IOS|WER)\d{3,5}[AEDISUWC])\b"
+    r"|(?:IEFC|IE[ACEFW]|ADR|ARC|BPX|CEE|CSV|DFH[A-Z]{0,2}|DFS|DSN[A-Z]?|EDC|ERB|ICE|ICH|IDC|IGD|IGZ|IKJ|IOS|WER)\d{3,5}[AEDISUWC])\b"
 )
 
 # In a document or a search a code stands in lists and headings (S106/S806), without its S (B37-04), or with the usual
@@ -45,6 +45,18 @@ _IN_CHAT = re.compile(
     r"(?<![A-Za-z0-9_#@./-])(?:s(?P<system>[0-9a-f]{3})|[sS]?[0oO][cC](?P<slip>[0-9A-Fa-f])|(?P<space>[BDE]37)"
     r"|[Aa][Bb][Ee][Nn][Dd] ?(?P<digits>\d{3}))(?!-\w{3})(?![A-Za-z0-9_/.]\w)(?!\w)",
     re.ASCII,
+)
+
+# DSNT408I SQLCODE = -911; a COBOL DISPLAY writes 0000000911-; Db2 on other systems SQL0911N. +100 and 0 are no errors.
+_SQLCODE = re.compile(
+    r"\bSQLCODE\s{0,9}[:=]?\s{0,9}(?:-\s?0{0,8}(\d{3,5})\b|0{0,8}(\d{3,5})-(?!\d))|\bSQL0{0,2}(\d{3,5})N\b",
+    re.IGNORECASE,
+)
+# The status of COBOL's FILE STATUS clause, as programs display it and as IGZ0035S tells it.
+_FILE_STATUS = re.compile(
+    r"\b(?:FILE[ _-]?STATUS|VSAM[ _-]STATUS|STATUS[ _-]?CODE)(?:[ _-](?:CODE|KEY))?\s{0,9}(?:IS|WAS|[:=])?\s{0,9}"
+    r"[\"'(]?(\d\d)\b",
+    re.IGNORECASE,
 )
 
 _NUMBER = r"(0[xX][0-9A-Fa-f]{8}|[-+]?\d{1,10})"
@@ -134,6 +146,13 @@ def find_chat_abends(text: str, known: Container[str]) -> tuple[str, ...]:
     """System abends as users spell them (``s0c7``, ``0C7``, ``SOC7``, ``B37``, ``abend 806``), if they are known."""
     found = (m["system"] or m["space"] or m["digits"] or f"0C{m['slip']}" for m in _IN_CHAT.finditer(text))
     return _unique(code for part in found if (code := f"S{part.upper()}") in known)
+
+
+def find_program_codes(text: str) -> tuple[str, ...]:
+    """SQLCODEs of Db2 and COBOL file statuses, in one spelling each: ``SQLCODE -911``, ``FILE STATUS 35``."""
+    found = [(match.start(), f"SQLCODE -{int(match[1] or match[2] or match[3])}") for match in _SQLCODE.finditer(text)]
+    found += [(match.start(), f"FILE STATUS {match[1]}") for match in _FILE_STATUS.finditer(text)]
+    return _unique(code for _, code in sorted(found))
 
 
 def find_codes_to_look_up(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from orchestrator.diagnosis.messages import say, say_count
 from orchestrator.diagnosis.rules_corroborate import MOST_CONFIDENT, add_claim, corroborate, metric_ids, spoken
 from orchestrator.diagnosis.rules_library import RULES
 from orchestrator.diagnosis.rules_missing import missing_evidence
+from orchestrator.diagnosis.rules_plan import why_idle
 from orchestrator.diagnosis.rules_remembered import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules_request import requested_changes
 from orchestrator.diagnosis.rules_scene import (
@@ -55,6 +56,7 @@ MISSING_STEP = 0.03
 MAX_PROBLEM_JOBS = 20
 MAX_QUESTION_CHARACTERS = 200
 
+_STATION_CAUSES = (Category.AGENT_UNLINKED, Category.JOB_LIMIT_ZERO)
 _NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.NO_PROBLEM)
 
 
@@ -239,10 +241,23 @@ def _ranked(scene: Scene, cap: float) -> list[Finding]:
     if not findings:
         return [_unknown(scene)]
     _weigh_against_each_other(findings)
+    _tell_what_blocks_a_rerun(scene, findings[0])
     for finding in findings:
         corroborate(scene, finding)
         finding.confidence = round(min(finding.confidence, cap), 2)
     return sorted(findings, key=lambda finding: finding.confidence, reverse=True)
+
+
+def _tell_what_blocks_a_rerun(scene: Scene, lead: Finding) -> None:
+    """A job failed, and its workstation starts nothing now: mended, it would wait there."""
+    job = scene.job
+    if job is None or job.status not in FAILED_STATES or lead.category in _STATION_CAUSES:
+        return
+    idle = why_idle(scene, job.workstation)
+    if idle is not None:
+        text = say(scene.language, "rerun_blocked", text=idle.sentence[:1].lower() + idle.sentence[1:])
+        lead.note = f"{lead.note} {text}".strip()
+        lead.claims.append(idle.claim)
 
 
 def _unknown(scene: Scene) -> Finding:

@@ -12,22 +12,24 @@ from statistics import median
 from orchestrator.diagnosis.catalogue import (
     Category,
     Entry,
-    find_abend,
     find_code,
     find_message,
+    find_program_code,
     find_return_code,
     find_state,
     find_substate,
 )
-from orchestrator.diagnosis.codes import find_abends, find_message_ids
+from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_program_codes
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_lines import decisive_line, find_signs, first_error_line, full_dataset, growth_line
+from orchestrator.diagnosis.rules_codes import abend_code, add_line, program_code, state_ids
+from orchestrator.diagnosis.rules_lines import find_signs, first_error_line
 from orchestrator.diagnosis.rules_plan import clean_plan, idle_workstation, not_in_plan, why_idle
 from orchestrator.diagnosis.rules_remembered import accepted_before, remembered
 from orchestrator.diagnosis.rules_scene import (
     DONE_STATES,
     FAILED_STATES,
+    RUN_STATES,
     Finding,
     Scene,
     clean_line,
@@ -39,28 +41,11 @@ from orchestrator.payloads import JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Finding]]
 
+_SAID_BY_THE_STATE = frozenset({Category.CANCELLED, Category.USER_INTERVENTION, Category.CONDITION_NOT_MET})
+"""Causes that a state names outright (CANCL, PEND, SUPPR); HOLD and READY only say that something is awaited."""
+
 RISING_RATIO = 1.3
 """Newest elapsed time over the median of the earlier ones from which it counts as rising."""
-
-_RUN_STATES = frozenset({"EXEC", "INTRO", "STARTED", "WAIT"})
-
-
-def abend_code(scene: Scene) -> Iterator[Finding]:
-    """An abend code in the job log of a job that failed says what happened."""
-    if scene.job is None or scene.job.status in DONE_STATES | _RUN_STATES:
-        return
-    abends = find_abends(" ".join(scene.log_codes))
-    for code in abends:
-        entry = find_abend(code)
-        if entry is None:
-            continue
-        # U4038 only says that Language Environment gave up; the code beside it says why.
-        alone = len(abends) == 1 or code.startswith("S")
-        yield _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
-    for message in find_message_ids(" ".join(scene.log_codes)):
-        entry = find_message(message)
-        if entry is not None and entry.key == message and entry.category is not Category.APPLICATION_ERROR:
-            yield _from_log(scene, entry, 0.85 if not abends else 0.8, code=message)
 
 
 def issue_message(scene: Scene) -> Iterator[Finding]:
@@ -89,46 +74,51 @@ def failed_launch(scene: Scene) -> Iterator[Finding]:
     """A job in FAIL never ran."""
     if scene.job is not None and scene.job.status == "FAIL":
         user = scene.job.logon_user
-        yield Finding(
-            Category.LAUNCH_FAILURE, 0.6, supports=_state_ids(scene), facts={"user": user}, entry=find_state("FAIL")
+        finding = Finding(
+            Category.LAUNCH_FAILURE, 0.6, supports=state_ids(scene), facts={"user": user}, entry=find_state("FAIL")
         )
+        # Where there is a log all the same (a JCL error), it says why.
+        if line := first_error_line(scene.log_lines):
+            add_line(scene, finding, line)
+        yield finding
 
 
 def return_code(scene: Scene) -> Iterator[Finding]:
     """A return code outside the success condition; a signal's or Windows' own code says more than 1 or 8."""
     job, code = scene.job, scene.return_code
-    if job is None or code in (None, 0) or job.status in DONE_STATES | _RUN_STATES:
+    if job is None or code in (None, 0) or job.status in DONE_STATES | RUN_STATES:
         return
     entry = find_return_code(code)
-    known = entry is not None and entry.category is not Category.APPLICATION_ERROR
+    # What only a convention says of a code (8 is an error) explains it, and tells no category.
+    category = entry.category if entry and entry.category is not Category.UNKNOWN else Category.APPLICATION_ERROR
     if find_abends(" ".join(scene.log_codes)):
         # On z/OS the abend is the cause, and the return code a consequence.
         return
     finding = Finding(
-        entry.category if entry else Category.APPLICATION_ERROR,
-        0.8 if known else 0.55,
-        supports=_state_ids(scene),
+        category,
+        0.55 if category is Category.APPLICATION_ERROR else 0.8,
+        supports=state_ids(scene),
         facts={"rc": str(code)},
         entry=entry,
     )
     line = first_error_line(scene.log_lines)
     if line:
-        _add_line(scene, finding, line)
+        add_line(scene, finding, line)
     yield finding
 
 
 def log_signs(scene: Scene) -> Iterator[Finding]:
     """Words that programs on Unix and Windows write just before they give up."""
     job = scene.job
-    if job is None or job.status in DONE_STATES | _RUN_STATES:
+    if job is None or job.status in DONE_STATES | RUN_STATES:
         return
     for category, line in find_signs(scene.log_lines):
         code = scene.return_code
-        finding = Finding(category, 0.84, supports=_state_ids(scene), facts={"rc": "?" if code is None else str(code)})
+        finding = Finding(category, 0.84, supports=state_ids(scene), facts={"rc": "?" if code is None else str(code)})
         if code is not None and (entry := find_return_code(code)) and entry.category is category:
             finding.entry = entry
             finding.confidence = 0.9
-        _add_line(scene, finding, line)
+        add_line(scene, finding, line)
         yield finding
 
 
@@ -137,7 +127,7 @@ def success_condition(scene: Scene) -> Iterator[Finding]:
     job, code = scene.job, scene.return_code
     if job is None or job.status not in DONE_STATES:
         return
-    ids = _state_ids(scene)
+    ids = state_ids(scene)
     if code in (None, 0):
         before = job.runs[1].status if len(job.runs) > 1 else ""
         aside = say(scene.language, "after_failure", status=before) if before in FAILED_STATES else ""
@@ -163,10 +153,12 @@ def not_starting(scene: Scene) -> Iterator[Finding]:
     if job is None or job.status not in ("READY", "FENCE", "ADD", "WAIT", "INTRO"):
         return
     name = station.name if station else job.workstation
-    base = [*_state_ids(scene), *scene.cite("tws_status", name, kinds=("workstation",))]
+    base = [*state_ids(scene), *scene.cite("tws_status", name, kinds=("workstation",))]
     if station is not None and station.linked is False:
         claim = Claim(text=say(scene.language, "unlinked", name=name), evidence_ids=tuple(base[-1:]))
-        yield Finding(Category.AGENT_UNLINKED, 0.95, supports=base, claims=[claim], workstation=name)
+        # Linked again, it would still start nothing.
+        note = say(scene.language, "station_limit_zero", name=name) if station.limit == 0 else ""
+        yield Finding(Category.AGENT_UNLINKED, 0.95, supports=base, claims=[claim], workstation=name, note=note)
     if station is not None and station.limit == 0:
         claim = Claim(text=say(scene.language, "limit_zero", name=name), evidence_ids=tuple(base[-1:]))
         # On an unlinked agent the limit is the second obstacle.
@@ -188,18 +180,19 @@ def substate(scene: Scene) -> Iterator[Finding]:
     entry = find_substate(job.substatus) if job.substatus else None
     sure = 0.8
     if entry is None:
-        entry, sure = find_state(job.status), 0.4
+        entry = find_state(job.status)
+        sure = 0.75 if entry is not None and entry.category in _SAID_BY_THE_STATE else 0.4
     if entry is None or entry.category in (Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED):
         return
     detail = next((issue.message for issue in job.issues if not is_planted(issue.message)), "")
-    if job.status in _RUN_STATES:
+    if job.status in RUN_STATES:
         sure = 0.75
     if entry.category is Category.JOB_LIMIT_REACHED:
         sure = 0.6
     yield Finding(
         entry.category,
         sure,
-        supports=_state_ids(scene),
+        supports=state_ids(scene),
         facts={
             "detail": clean_line(detail),
             "priority": "" if job.priority is None else str(job.priority),
@@ -213,7 +206,7 @@ def substate(scene: Scene) -> Iterator[Finding]:
 def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
     """What a job in HOLD waits for, by name."""
     job = scene.job
-    if job is None or job.status in FAILED_STATES | _RUN_STATES | DONE_STATES:
+    if job is None or job.status in FAILED_STATES | RUN_STATES | DONE_STATES:
         return
     kinds = {"file": Category.WAITING_FILE, "resource": Category.WAITING_RESOURCE, "prompt": Category.WAITING_PROMPT}
     for item in (related for related in job.predecessors if related.satisfied is False):
@@ -228,7 +221,7 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
         yield Finding(
             category,
             {Category.WAITING_PREDECESSOR: 0.78, Category.PREDECESSOR_FAILED: 0.93}.get(category, 0.94),
-            supports=[*_state_ids(scene), *ids],
+            supports=[*state_ids(scene), *ids],
             facts={"file": item.name, "detail": item.name, **_predecessor_facts(item)},
             claims=[claim, idle.claim] if idle else [claim],
             note=idle.sentence if idle else "",
@@ -238,7 +231,7 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
 def held_by_a_failed_job(scene: Scene) -> Iterator[Finding]:
     """A waiting job of the plan's problems that another problem job, which failed, names as its successor."""
     job = scene.job
-    if job is None or scene.tws is None or job.status in FAILED_STATES | _RUN_STATES | DONE_STATES:
+    if job is None or scene.tws is None or job.status in FAILED_STATES | RUN_STATES | DONE_STATES:
         return
     for problem in scene.tws.problem_jobs:
         holds = any(short_name(item.name) == job.name for item in problem.successors)
@@ -256,7 +249,7 @@ def held_by_a_failed_job(scene: Scene) -> Iterator[Finding]:
             yield Finding(
                 Category.PREDECESSOR_FAILED,
                 0.9,
-                supports=[*_state_ids(scene), *ids],
+                supports=[*state_ids(scene), *ids],
                 facts=facts,
                 claims=[_state_of(scene, problem, ids)] if found_for_it else [],
             )
@@ -268,14 +261,19 @@ def asked_code(scene: Scene) -> Iterator[Finding]:
         entry = find_code(code)
         if entry is not None and entry.category is not Category.UNKNOWN and code not in scene.log_codes:
             yield _from_question(scene, entry, code)
+    for code in find_program_codes(scene.question):
+        entry = find_program_code(code)
+        if entry is not None and entry.category is not Category.UNKNOWN:
+            yield _from_question(scene, entry, code)
     for number in scene.entities.return_codes:
         entry = find_return_code(number)
-        if number and entry is not None and number != scene.return_code:
+        if number and entry is not None and entry.category is not Category.UNKNOWN and number != scene.return_code:
             yield _from_question(scene, entry, str(number))
 
 
 RULES: tuple[Rule, ...] = (
     abend_code,
+    program_code,
     issue_message,
     failed_launch,
     return_code,
@@ -304,46 +302,16 @@ def elapsed_ratio(scene: Scene) -> float | None:
     return times[0] / median(times[1:]) if len(times) >= 3 else None
 
 
-def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Finding:
-    finding = Finding(
-        entry.category,
-        sure,
-        facts={"code": code, "rc": str(scene.return_code or code), "step": scene.step},
-        entry=entry,
-    )
-    finding.facts["user"] = scene.job.logon_user if scene.job else ""
-    line = decisive_line(scene.log_lines, code)
-    if line:
-        _add_line(scene, finding, line)
-    finding.supports += [item for item in _state_ids(scene) if item not in finding.supports]
-    if entry.category is Category.DATASET_SPACE:
-        finding.facts["dataset"] = full_dataset(scene.log_lines)
-        if grown := growth_line(scene.log_lines):
-            _add_line(scene, finding, grown)
-    return finding
-
-
 def _from_question(scene: Scene, entry: Entry, code: str) -> Finding:
     # TWS answered and shows something else: the user's code is then the weaker word.
     sure = 0.45 if scene.job is None else 0.3
     return Finding(entry.category, sure, facts={"code": code, "rc": code, "step": scene.asked_step}, entry=entry)
 
 
-def _add_line(scene: Scene, finding: Finding, line: str) -> None:
-    ids = scene.cite_line("tws_status", line)
-    finding.supports = [*ids, *(item for item in finding.supports if item not in ids)]
-    finding.claims.append(Claim(text=say(scene.language, "log_line", line=clean_line(line)), evidence_ids=tuple(ids)))
-
-
 def _state_of(scene: Scene, job: JobFacts, ids: list[str]) -> Claim:
     rc = "" if job.return_code is None else say(scene.language, "with_rc", rc=job.return_code)
     text = say(scene.language, "state", job=job.name, status=job.status, rc=rc, substatus="")
     return Claim(text=text, evidence_ids=tuple(ids))
-
-
-def _state_ids(scene: Scene) -> list[str]:
-    name = scene.job.name if scene.job else ""
-    return scene.cite("tws_status", name, kinds=("job", "problem_job"), limit=1) or scene.cite("tws_status", limit=1)
 
 
 def _below_fence(job: JobFacts, fence: int | None) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.diagnosis.catalogue import Category, Entry, find_code, find_return_code
-from orchestrator.diagnosis.codes import find_abends, find_message_ids
+from orchestrator.diagnosis.catalogue import Category, Entry, find_code, find_program_code, find_return_code
+from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_program_codes
 from orchestrator.diagnosis.messages import say, say_count
 from orchestrator.diagnosis.rules_lines import decisive_line
 from orchestrator.diagnosis.rules_scene import DONE_STATES, Finding, Scene, clean_line
@@ -23,7 +23,8 @@ def remembered(scene: Scene) -> Iterator[Finding]:
     old = (scene.log.newest_age_days or 0.0) >= STALE_DAYS
     for item in (*scene.log.recent_errors, *scene.log.history):
         codes = [*item.codes, *find_abends(item.text), *find_message_ids(item.text)]
-        entry = next((found for code in codes if (found := find_code(code)) is not None), None)
+        entries = [*map(find_code, codes), *map(find_program_code, find_program_codes(item.text))]
+        entry = next((found for found in entries if found and found.category is not Category.UNKNOWN), None)
         if entry is None and item.return_code and item.status not in DONE_STATES:
             entry = find_return_code(item.return_code)
         if entry is not None and entry.category is not Category.UNKNOWN:

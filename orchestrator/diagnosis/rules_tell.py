@@ -14,11 +14,12 @@ from orchestrator.diagnosis.catalogue import (
     advice_of,
     category_texts,
     find_code,
+    find_program_code,
     find_return_code,
     find_state,
     find_substate,
 )
-from orchestrator.diagnosis.codes import find_abends
+from orchestrator.diagnosis.codes import find_abends, find_program_codes
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.messages import say, say_count
 from orchestrator.diagnosis.rules_scene import Finding, Scene, clean_line, plain_words, qualified, short_name
@@ -138,6 +139,9 @@ def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | Non
     """The answer to a question about how something works: the catalogue, then the knowledge base's passages."""
     language, scene = routing.language, scenes[0]
     found = [(code, entry) for code in routing.entities.codes if (entry := find_code(code)) is not None]
+    found += [
+        (code, entry) for code in find_program_codes(scene.question) if (entry := find_program_code(code)) is not None
+    ]
     found += [(entry.key, entry) for entry in _states_in(scene.question)]
     found += [
         (f"RC {code}", entry) for code in routing.entities.return_codes if (entry := find_return_code(code)) is not None
@@ -254,7 +258,9 @@ def _facts(group: Group) -> dict[str, str]:
         "job_name": short_name(group.jobs[0]) if len(group.jobs) == 1 else "",
         "at_step": say(language, "at_step", step=step) if step else "",
         "code": code or (f"RC {rc}" if rc else "?"),
-"code_note": say(language, "with_code", code=code) if find_abends(f" {code} ") else "",
+        # A message id may say the same as an abend, and is none.
+        "abend": f"ABEND {code}" if find_abends(f" {code} ") else code or "?",
+        "code_note": say(language, "with_code", code=code) if find_abends(f" {code} ") else "",
         "rc": rc or code or "?",
         "dataset": with_name("named", facts.get("dataset", "")),
         "user_name": scene.job.logon_user if scene.job else "",

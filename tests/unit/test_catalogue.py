@@ -23,6 +23,7 @@ from orchestrator.diagnosis.catalogue import (
     find_abend,
     find_code,
     find_message,
+    find_program_code,
     find_return_code,
     find_state,
     find_substate,
@@ -168,6 +169,15 @@ def test_states_and_substates_of_the_api_are_all_explained() -> None:
         ("U4038", Category.APPLICATION_ABEND),
         ("AWSBDW009E", Category.LOGON_USER_UNKNOWN),
         ("CEE3207S", Category.DATA_EXCEPTION),
+        ("S04E", Category.DATABASE_ERROR),
+        ("S047", Category.PROGRAM_ERROR),
+        ("S213", Category.DATASET_OPEN_ERROR),
+        ("S813", Category.DATASET_OPEN_ERROR),
+        ("U0777", Category.DATABASE_ERROR),
+        ("U4036", Category.PROGRAM_ERROR),
+        ("ICH408I", Category.SECURITY_VIOLATION),
+        ("IEF212I", Category.DATASET_OPEN_ERROR),
+        ("DSNT376I", Category.DATABASE_ERROR),
     ],
 )
 def test_common_codes_are_explained(code: str, category: Category) -> None:
@@ -198,6 +208,12 @@ def test_an_unlisted_user_abend_is_the_applications_own() -> None:
         (143, Category.TERMINATED),
         (-1073741819, Category.PROGRAM_ERROR),
         (1326, Category.LOGON_USER_UNKNOWN),
+        (124, Category.TERMINATED),
+        (77, Category.PERMISSION_DENIED),
+        (8, Category.UNKNOWN),
+        (16, Category.UNKNOWN),
+        (-1073741676, Category.ARITHMETIC_ERROR),
+        (-196608, Category.COMMAND_NOT_FOUND),
     ],
 )
 def test_common_return_codes_are_explained(code: int, category: Category) -> None:
@@ -206,6 +222,34 @@ def test_common_return_codes_are_explained(code: int, category: Category) -> Non
 
     assert entry is not None
     assert entry.category is category
+
+
+@pytest.mark.parametrize(
+    ("code", "category"),
+    [
+        ("SQLCODE -805", Category.DATABASE_ERROR),
+        ("SQLCODE -911", Category.DATABASE_ERROR),
+        ("SQLCODE -922", Category.SECURITY_VIOLATION),
+        ("FILE STATUS 35", Category.DATASET_OPEN_ERROR),
+        ("FILE STATUS 34", Category.DATASET_SPACE),
+        ("FILE STATUS 97", Category.UNKNOWN),
+    ],
+)
+def test_codes_that_programs_display_are_explained(code: str, category: Category) -> None:
+    """SQLCODEs of Db2 and COBOL file statuses lead to their category; one that tells of success leads to none."""
+    entry = find_program_code(code)
+
+    assert entry is not None
+    assert entry.category is category
+    assert find_program_code("SQLCODE -100") is None
+
+
+def test_no_return_code_stands_in_two_lists() -> None:
+    """Which system's list is asked first does not matter: a code is in one of them."""
+    kinds = (Kind.UNIX_RETURN_CODE, Kind.WINDOWS_RETURN_CODE, Kind.ZOS_RETURN_CODE)
+    keys = [key for kind in kinds for key in entries(kind)]
+
+    assert len(keys) == len(set(keys))
 
 
 def test_windows_codes_are_the_signed_form_of_what_they_are_named_for() -> None:

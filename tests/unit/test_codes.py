@@ -10,6 +10,7 @@ from orchestrator.diagnosis.codes import (
     find_codes,
     find_codes_to_look_up,
     find_message_ids,
+    find_program_codes,
     find_return_codes,
 )
 
@@ -121,3 +122,20 @@ def test_blanks_cost_no_more_than_their_length(text: str) -> None:
     began = time.process_time()
     assert find_return_codes(text) == ()
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("DSNT408I SQLCODE = -911, ERROR: THE CURRENT UNIT OF WORK", ("SQLCODE -911",)),
+        ("SQLCODE: 0000000805- NA TABELA", ("SQLCODE -805",)),
+        ("SQL0911N deadlock, then SQL30081N", ("SQLCODE -911", "SQLCODE -30081")),
+        ("SQLCODE = 000 and SQLCODE = +100, SQLCODE 100", ()),
+        ("OPEN CLIENTES FILE STATUS 35 e depois FILE-STATUS: '39'", ("FILE STATUS 35", "FILE STATUS 39")),
+        ("IGZ0035S There was an unsuccessful OPEN. The status code was 93.", ("FILE STATUS 93",)),
+        ("HTTP status code 404, FILE STATUS 351", ()),
+    ],
+)
+def test_codes_that_programs_display_are_found(text: str, codes: tuple[str, ...]) -> None:
+    """SQLCODEs and file statuses are found in each spelling; success and other numbers are not taken for one."""
+    assert find_program_codes(text) == codes
