@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypedDict
 
 from pydantic import ValidationError
@@ -78,8 +78,8 @@ class ParallelTroubleshootGraph:
         return fill_state(state, report)
 
     def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
-        """``ainvoke`` for callers without an event loop."""
-        return asyncio.run(self.ainvoke(state))
+        """``ainvoke`` for callers without an event loop; RuntimeError for those within one."""
+        return _run(self.ainvoke, state)
 
     async def astream(self, state: Mapping[str, Any]) -> AsyncIterator[Event]:
         """The run's events as they come: each source's answer, the draft, the answer.
@@ -111,8 +111,18 @@ class FallbackParallelGraph:
         return fill_state(state, await run_in_process(request, Settings.from_env()))
 
     def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
-        """``ainvoke`` for callers without an event loop."""
-        return asyncio.run(self.ainvoke(state))
+        """``ainvoke`` for callers without an event loop; RuntimeError for those within one."""
+        return _run(self.ainvoke, state)
+
+
+def _run(
+    ainvoke: Callable[[Mapping[str, Any]], Coroutine[Any, Any, TroubleshootState]], state: Mapping[str, Any]
+) -> TroubleshootState:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(ainvoke(state))
+    raise RuntimeError("invoke() would block the running event loop for the whole run; use: await graph.ainvoke(state)")
 
 
 def create_parallel_troubleshoot_graph(
