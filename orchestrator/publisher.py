@@ -17,19 +17,21 @@ PUBLISH_TIMEOUT_SECONDS = 0.8
 
 
 def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
-    """Publish a chord's header in two round trips: what ``chord.apply_async`` does message by message, event by event.
+    """Publish a chord's header: what ``chord.apply_async`` does, without its result objects, copies and long retries.
 
-    Raises StoreUnreachable; it is not known then which messages have got through.
+    One message after the other: sent as one batch, all sources would start at once and wait for each other's start,
+    and the first for the last one's message; on two cores a run took 0.8 ms more so.
+
+    Raises StoreUnreachable; some messages may have got through then.
     """
     group_id, last = uuid(), len(canvas.tasks) - 1
     body = canvas.body.clone(task_id=uuid())
     body.set(root_id=run_id, group_id=group_id)
     try:
-        with app.producer_or_acquire() as producer, producer.batch() as batch:
+        with app.producer_or_acquire() as producer:
             for index, task in enumerate(canvas.tasks):
                 if index == last:
                     # As Celery does: the task that ends last has to know how many there are, the first need not wait.
-                    batch.flush()
                     app.backend.set_chord_size(group_id, len(canvas.tasks))
                 app.send_task(
                     task.task,
@@ -39,6 +41,7 @@ def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
                     group_id=group_id,
                     group_index=index,
                     root_id=run_id,
+                    retry=False,
                     ignore_result=True,
                     add_to_parent=False,
                     **task.options,
