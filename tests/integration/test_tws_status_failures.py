@@ -180,7 +180,7 @@ def _instance(simulator: HwaSimulator) -> TwsInstance:
     [({"status": 403}, "forbidden", 5.0), ({"latency_seconds": 60}, "timeout", 1.5)],
 )
 def test_a_part_that_fails_costs_only_itself(
-    simulator: HwaSimulator, part: str, note: str, fault: dict[str, float], reason: str, limit: float
+    simulator: HwaSimulator, *, part: str, note: str, fault: dict[str, float], reason: str, limit: float
 ) -> None:
     """A forbidden or silent endpoint beside the search becomes a note, and the rest is there."""
     simulator.fail(Fault(path=part, **fault))  # type: ignore[arg-type]
