@@ -216,6 +216,12 @@ def test_looking_is_not_marked(text: str) -> None:
         "sed -n 1,5p f",
         "tasklist",
         "systemctl status x",
+        "Get-Process | Format-Table Name",
+        "net accounts",
+        "journalctl -u x --since today",
+        "ss -lntp",
+        "date -u +%FT%TZ",
+        "sort -rn a",
     ],
 )
 def test_a_command_that_is_known_to_look_is_not_marked(command: str) -> None:
@@ -251,6 +257,14 @@ def test_a_command_that_is_known_to_look_is_not_marked(command: str) -> None:
         "con''man cancel X",
         "programa-da-casa --limpar",
         "SELECT * INTO x FROM y",
+        "Format-Volume -DriveLetter D",
+        "net accounts /maxpwage:30",
+        "dmesg -C",
+        "journalctl --vacuum-time=1d",
+        "ss -K dst 10.1.1.1",
+        "date 112410302026",
+        "sort a --output=b",
+        "find / -fls x",
     ],
 )
 def test_a_command_that_is_not_known_to_look_is_marked(command: str) -> None:
