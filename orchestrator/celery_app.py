@@ -91,7 +91,11 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
     if with_results:
         app.conf.update(
             result_backend=f"{CHORD_BACKEND}+{settings.redis_url}",
-            result_backend_transport_options={"global_keyprefix": keys.broker_prefix},
+            result_backend_transport_options={
+                "global_keyprefix": keys.broker_prefix,
+                # Of a chord's size, which the dispatcher writes: as little as of its messages. Celery's own are 20.
+                "retry_policy": {"max_retries": 0},
+            },
             redis_socket_connect_timeout=settings.redis_timeout_seconds,
             redis_socket_timeout=5.0,
             redis_socket_keepalive=True,
