@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.config import ParallelConfig, Settings, describe_validation
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InvalidRequest, StoreUnreachable
+from orchestrator.errors import InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.fallback import run_in_process, take_over
 from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
 from orchestrator.router import route
@@ -73,7 +73,8 @@ class ParallelTroubleshootGraph:
             async with AsyncTroubleshootClient(settings) as client:
                 run_id = await client.submit(request)
                 report = await _with_dispatch(client, run_id, client.result(run_id))
-        except StoreUnreachable:
+        except (StoreUnreachable, RunNotFound):
+            # Not found: a Redis that came back without the run.
             report = await run_in_process(request, settings, deadline=deadline)
         return fill_state(state, report)
 
@@ -121,8 +122,13 @@ def _run(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(ainvoke(state))
-    raise RuntimeError("invoke() would block the running event loop for the whole run; use: await graph.ainvoke(state)")
+        pass
+    else:
+        raise RuntimeError(
+            "invoke() would block the running event loop for the whole run; use: await graph.ainvoke(state)"
+        )
+    # Not where the RuntimeError is handled: every error of the run would carry it along.
+    return asyncio.run(ainvoke(state))
 
 
 def create_parallel_troubleshoot_graph(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator import graph
-from orchestrator.errors import StoreUnreachable
+from orchestrator.errors import InvalidRequest, StoreUnreachable
 
 
 def test_a_task_that_fails_after_the_answer_is_noted_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -62,3 +62,10 @@ def test_invoke_on_a_running_loop_names_what_to_call(made: graph.FallbackParalle
 
     with pytest.raises(RuntimeError, match=r"await graph\.ainvoke\(state\)"):
         asyncio.run(call())
+
+
+def test_an_error_of_invoke_stands_alone() -> None:
+    """What a blocking call raises carries no error of asyncio's along: an app's traceback shows one."""
+    with pytest.raises(InvalidRequest) as caught:
+        graph.FallbackParallelGraph().invoke({"message": ""})
+    assert not isinstance(caught.value.__context__, RuntimeError)
