@@ -83,6 +83,7 @@ def tell(
     told = groups if several else groups[:1]
     lead = max(told, key=lambda group: (group.top.category not in _BENIGN, group.top.confidence))
     alike = _alike(told) if several else list(told)
+    causes = [group for group in alike if not _is_consequence(group, told)]
     sentences = [_told(group) for group in alike]
     if several:
         sentences.insert(0, say(language, "several", count=len(scenes)))
@@ -90,18 +91,18 @@ def tell(
         sentences.append(more_problems(groups[1:]))
     return Diagnosis(
         summary=" ".join((*preface, *sentences)),
-        root_cause=" ".join(dict.fromkeys(filter(None, map(_root_cause, alike))))
+        root_cause=" ".join(dict.fromkeys(filter(None, map(_root_cause, causes))))
         or ("" if several else _cause_of(lead)),
         category=lead.top.category.value,
         # A summary of several jobs is as good as its weakest part.
         confidence=min(group.top.confidence for group in told),
         claims=_claims(told),
         hypotheses=tuple(_hypotheses(groups)),
-        actions=(*requested, *_actions(alike))[:MAX_ACTIONS],
+        actions=(*requested, *_actions(causes))[:MAX_ACTIONS],
         prevention=tuple(
             dict.fromkeys(
                 text.in_language(language)
-                for group in told
+                for group in causes
                 for text in advice_of(group.top.category, group.top.entry).prevention
             )
         )[:MAX_PREVENTION],
@@ -133,6 +134,13 @@ def _alike(groups: Sequence[Group]) -> list[Group]:
         else:
             told[key] = group
     return list(told.values())
+
+
+def _is_consequence(group: Group, told: Sequence[Group]) -> bool:
+    """Whether the failed job that this one waits for is told as well: the cause and the steps are that one's."""
+    blocker = group.because.scene.job if group.because else None
+    others = [(job.id, job.name) for other in told if other is not group and (job := other.scene.job)]
+    return blocker is not None and (blocker.id, blocker.name) in others
 
 
 def tell_knowledge(scenes: Sequence[Scene], routing: Routing) -> Diagnosis | None:

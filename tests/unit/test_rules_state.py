@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rules_support import answered, ask, failed, job_facts, job_log, tws
+from rules_support import S0C7, answered, ask, failed, job_facts, job_log, tws
 
 from orchestrator.models import SourceEnvelope
 from orchestrator.payloads import (
@@ -97,6 +97,26 @@ def test_a_stream_that_the_user_calls_a_job_is_explained_as_a_stream() -> None:
     assert diagnosis.category == "predecessor_failed"
     assert "O job stream DIARIO não avança porque o predecessor JOB_A falhou (RC 5)" in diagnosis.summary
     assert "JOB_A terminou com código de retorno 5" in diagnosis.root_cause
+
+
+def test_a_named_job_that_waits_for_another_named_one_adds_no_second_cause() -> None:
+    """Asked about a failed job and one that it holds, the cause and its steps are told once; alone, it has them."""
+    cause = job_facts("ABEND", name="JOB_A", return_code=12, job_log=job_log(S0C7, step="STEP030"))
+    held_by = RelatedFacts(kind="job", name="JOB_A", status="ABEND", return_code=12, satisfied=False)
+    waiting = job_facts("HOLD", name="JOB_B", predecessors=(held_by,))
+    second = tws(waiting, problems=(cause,), asked="JOB_B")
+    alone = ask(second, message="O job JOB_B não roda")
+    # The evidence of one source over all jobs is numbered on.
+    numbered = [item.model_copy(update={"id": f"tws_status:{9 + at}"}) for at, item in enumerate(second.evidence)]
+    second = second.model_copy(update={"evidence": tuple(numbered)})
+    both = ask(tws(cause, asked="JOB_A"), second, message="Os jobs JOB_A e JOB_B falharam")
+
+    assert "o predecessor JOB_A falhou" in both.summary
+    assert both.root_cause.count("S0C7: ") == 1
+    assert "JOB_A terminou" not in both.root_cause
+    assert not [action for action in both.actions if "predecessor" in action.text]
+    assert alone.root_cause.startswith("O job JOB_A terminou em ABEND S0C7")
+    assert [action for action in alone.actions if "predecessor" in action.text]
 
 
 def test_a_stream_among_jobs_is_no_alternative_to_one_of_them() -> None:
