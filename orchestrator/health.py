@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Self
 
 from pydantic import Field
@@ -110,6 +111,10 @@ class HealthServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a caller that stays connected must not hold the process
+
+    def server_bind(self) -> None:
+        # Not HTTPServer's own: it looks its address up, and a name server that is away would hold the start up.
+        TCPServer.server_bind(self)
 
 
 def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHandler]:

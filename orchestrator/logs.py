@@ -36,4 +36,6 @@ def log_error(logger: logging.Logger, event: str, *values: object, error: BaseEx
 
     For code that runs in an application's process too, whose formatter masks nothing.
     """
-    logger.error("%s\n%s", event % values, redact("".join(traceback.format_exception(error)).rstrip()))
+    text = redact("".join(traceback.format_exception(error)).rstrip())
+    # The event stays in the template: what collects logs groups them by it.
+    logger.error(f"{event}\n%s", *values, text, stacklevel=2)

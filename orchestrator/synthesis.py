@@ -100,8 +100,8 @@ async def close_synthesizer(synthesizer: Synthesizer) -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await synthesizer.close()
-    except Exception:  # border: a site's synthesizer may raise anything
-        _LOGGER.exception("synthesizer_close_failed")
+    except Exception as error:  # noqa: BLE001  # border: a site's synthesizer may raise anything
+        log_error(_LOGGER, "synthesizer_close_failed", error=error)
 
 
 def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:

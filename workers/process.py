@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from concurrent.futures import wait
 from functools import cached_property
 
 from celery import Celery
@@ -16,7 +17,7 @@ from orchestrator.config import EnvironmentModel, Settings
 from orchestrator.finish import Finisher, Refiner
 from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
-from orchestrator.synthesis import try_synthesizer
+from orchestrator.synthesis import close_synthesizer, try_synthesizer
 from workers.asking import Asking
 from workers.runtime import DEFAULT_LAG_LIMIT_SECONDS, Runtime
 
@@ -78,7 +79,8 @@ class WorkerProcess:
     def close(self) -> None:
         """Stop the loop, give the connections back."""
         if "refiner" in self.__dict__ and self.refiner is not None:
-            self.runtime.submit(self.refiner.synthesizer.close()).result(5)
+            # Bounded, and raises nothing; on a loop that is blocked it is left behind, the process is going away.
+            wait([self.runtime.submit(close_synthesizer(self.refiner.synthesizer))], timeout=5)
         if "runtime" in self.__dict__:
             self.runtime.close()
         self._client.close()

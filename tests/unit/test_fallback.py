@@ -48,7 +48,7 @@ class ScriptedSynthesizer:
 
     async def close(self) -> None:
         if not self.closes:
-            raise RuntimeError("does not close")
+            raise RuntimeError("does not close, senha: Zq9xW3kLm7")
 
 
 def refine(
@@ -85,11 +85,15 @@ def test_a_model_that_hangs_is_left_at_its_limit(
     assert "synthesis_failed run_id=run-00000001 reason=timeout" in caplog.messages
 
 
-def test_a_synthesizer_that_does_not_close_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The refined diagnosis is the answer although the client behind it cannot be released."""
+def test_a_synthesizer_that_does_not_close_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The refined diagnosis is the answer although the client behind it cannot be released; the log says so, masked."""
     synthesis = Synthesis(Diagnosis(summary="refinado"), {"model": "m"})
     refined, told, _ = refine(monkeypatch, ScriptedSynthesizer(synthesis, closes=False))
     assert (refined, told) == (synthesis, {"model": "m"})
+    assert "synthesizer_close_failed" in caplog.text
+    assert "Zq9xW3kLm7" not in caplog.text
 
 
 def test_a_synthesizer_that_cannot_be_made_costs_only_the_refinement(

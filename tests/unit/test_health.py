@@ -88,6 +88,18 @@ def test_nothing_but_get_is_answered(server: HealthServer) -> None:
         assert answer.code == 501
 
 
+def test_listening_asks_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process starts although the name of its own address cannot be looked up."""
+
+    def ask_for_ever(*_: object) -> str:
+        raise AssertionError("asked a name server")
+
+    monkeypatch.setattr(socket, "getfqdn", ask_for_ever)
+    server = HealthServer(HealthSettings(), {"/livez": check_page(lambda: None)})
+    assert ask(f"{server.url}/livez")[0] == 200
+    server.close()
+
+
 def test_a_port_in_use_is_named(server: HealthServer) -> None:
     """A taken port is a configuration error that names the variable."""
     taken = HealthSettings(port=int(server.url.rpartition(":")[2]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 
+import pytest
+
 from orchestrator.diagnosis.redact import MARK
 from orchestrator.logs import MaskingFormatter, log_error
 
@@ -35,3 +37,12 @@ def test_an_error_is_masked_whatever_the_formatter() -> None:
     logger, out = logged(logging.Formatter("%(message)s"))
     log_error(logger, "source_failed run_id=%s", "r1", error=ValueError(f"senha: {SECRET}"))
     assert out.getvalue() == f"source_failed run_id=r1\nValueError: senha: {MARK}\n"
+
+
+def test_errors_of_one_event_have_one_template(caplog: pytest.LogCaptureFixture) -> None:
+    """What collects logs can group failures by their event, and finds where each was logged."""
+    for run_id in ("r1", "r2"):
+        log_error(logging.getLogger("grouped"), "source_failed run_id=%s", run_id, error=ValueError("x"))
+    (template,) = {record.msg for record in caplog.records}
+    assert template.startswith("source_failed run_id=%s")
+    assert {record.filename for record in caplog.records} == {"test_logs.py"}

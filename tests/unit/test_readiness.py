@@ -58,6 +58,20 @@ def test_a_synthesizer_that_cannot_be_made_costs_no_answer(
     assert said == ["synthesizer_not_loaded reason=unexpected", "after_commit_not_loaded reason=unexpected"]
 
 
+def test_a_model_that_does_not_close_does_not_keep_the_rest_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process closes its loop and its connections although its synthesizer fails to close."""
+
+    class Stubborn:
+        async def close(self) -> None:
+            raise RuntimeError("does not close")
+
+    monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", lambda _environ: Stubborn())
+    process = WorkerProcess(Celery(set_as_current=False), {}, native_limits=False)
+    assert process.refiner is not None
+    process.close()
+    assert process.runtime.loop.is_closed()
+
+
 def test_what_cannot_be_prepared_is_left_to_the_first_question(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
