@@ -22,7 +22,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError, InvalidRequest
 from workers.clients.knowledge_folder import Progress, index_folder
-from workers.clients.knowledge_index import KnowledgeIndex, index_format
+from workers.clients.knowledge_index import SCHEMA_VERSION, KnowledgeIndex, index_format
 from workers.clients.knowledge_shipped import cache_folder, shipped_index
 from workers.clients.knowledge_sqlite import SqliteKnowledgeBase, check_index
 from workers.knowledge.analysis import stem_portuguese
@@ -218,9 +218,7 @@ def leave_half_written(path: Path) -> None:
     db.execute("PRAGMA cache_size = 1")
     db.execute("BEGIN IMMEDIATE")
     for _ in range(200):
-        db.execute(
-            "INSERT INTO chunk (document_id, ordinal, headings, text, codes) VALUES (1, 9, '[]', ?, '')", ("x" * 4000,)
-        )
+        db.execute("INSERT INTO chunk (document_id, ordinal, headings, text) VALUES (1, 9, '[]', ?)", ("x" * 4000,))
     db.execute("DELETE FROM passage")
     shutil.copy(whole, path)
     shutil.copy(f"{whole}-journal", f"{path}-journal")
@@ -312,7 +310,7 @@ def test_an_index_of_an_older_analysis_is_noticed_and_analysed_again(folder: Pat
     with db:
         db.execute("UPDATE passage SET codes = '', topic = '', body = 'older'")
     db.close()
-    write_format(path, f"1.older.{reading_fingerprint()}")
+    write_format(path, f"{SCHEMA_VERSION}.older.{reading_fingerprint()}")
     with pytest.raises(ConfigurationError, match="kb index"):
         check_index(path)
     (folder / "a.md").unlink()  # what cannot be read any more is renewed all the same
@@ -330,7 +328,7 @@ def test_files_that_are_read_otherwise_now_are_read_again(folder: Path, tmp_path
     path = tmp_path / "kb.sqlite3"
     with KnowledgeIndex(path) as index:
         index_folder(index, folder)
-    write_format(path, f"1.{analysis_fingerprint()}.older")
+    write_format(path, f"{SCHEMA_VERSION}.{analysis_fingerprint()}.older")
     with KnowledgeIndex(path) as index:
         assert index.renewed == 0
         assert index_folder(index, folder).indexed == 2

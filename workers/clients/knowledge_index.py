@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.diagnosis.codes import find_codes_to_look_up
 from orchestrator.errors import ConfigurationError
 from workers.knowledge.analysis import index_tokens
 from workers.knowledge.chunking import cut_sections
@@ -19,7 +18,7 @@ from workers.knowledge.codes import find_code_tokens, find_names, find_states, n
 from workers.knowledge.documents import Chunk, Document
 from workers.knowledge.fingerprint import analysis_fingerprint, reading_fingerprint
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -40,8 +39,7 @@ CREATE TABLE IF NOT EXISTS chunk (
     document_id INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
     ordinal INTEGER NOT NULL,
     headings TEXT NOT NULL,
-    text TEXT NOT NULL,
-    codes TEXT NOT NULL
+    text TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS document_twin ON document (twin, language);
 CREATE INDEX IF NOT EXISTS chunk_document ON chunk (document_id, ordinal);
@@ -142,7 +140,6 @@ class KnowledgeIndex:
         self._db.execute("DELETE FROM passage")
         for chunk_id, title, language, ordinal, headings, text in rows:
             chunk = Chunk(ordinal, tuple(json.loads(headings)), text)
-            self._db.execute("UPDATE chunk SET codes = ? WHERE id = ?", (_shown_codes(title, chunk), chunk_id))
             self._put_passage(chunk_id, title, language, chunk)
         return len(rows)
 
@@ -199,15 +196,14 @@ class KnowledgeIndex:
 
     def _put_chunk(self, chunk_id: int, document_id: int, document: Document, chunk: Chunk) -> None:
         self._db.execute(
-            "INSERT INTO chunk (id, document_id, ordinal, headings, text, codes) VALUES (?, ?, ?, ?, ?, ?)",
-            (chunk_id, document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text,
-             _shown_codes(document.title, chunk)),
-        )  # fmt: skip
+            "INSERT INTO chunk (id, document_id, ordinal, headings, text) VALUES (?, ?, ?, ?, ?)",
+            (chunk_id, document_id, chunk.ordinal, json.dumps(chunk.headings, ensure_ascii=False), chunk.text),
+        )
         self._put_passage(chunk_id, document.title, document.language, chunk)
 
     def _put_passage(self, chunk_id: int, title: str, language: str, chunk: Chunk) -> None:
         """The tokens of a chunk."""
-        headings = _headings(title, chunk)
+        headings = " \n".join((title, *chunk.headings))
         topic = (*find_code_tokens(headings), *map(name_token, find_names(headings)), *find_states(headings))
         mentioned = (*find_code_tokens(chunk.text), *map(name_token, find_names(chunk.text)))
         below = " ".join(heading for heading in chunk.headings if heading != title)
@@ -261,16 +257,6 @@ class KnowledgeIndex:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
-
-
-def _headings(title: str, chunk: Chunk) -> str:
-    return " \n".join((title, *chunk.headings))
-
-
-def _shown_codes(title: str, chunk: Chunk) -> str:
-    return " ".join(
-        dict.fromkeys((*find_codes_to_look_up(_headings(title, chunk)), *find_codes_to_look_up(chunk.text)))
-    )
 
 
 class _Transaction:

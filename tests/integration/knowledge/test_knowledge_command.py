@@ -12,6 +12,7 @@ import pytest
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from workers.clients.knowledge_folder import list_documents
+from workers.clients.knowledge_index import SCHEMA_VERSION
 from workers.clients.knowledge_shipped import runbooks_folder
 
 PAGE = "# Memory limits\n\nThe process was killed because memory was exhausted. Code AWSXYZ123E.\n"
@@ -71,7 +72,7 @@ def test_an_index_of_an_older_version_is_renewed_by_indexing_again(
     kb(tmp_path, capsys, "index", str(manual), "--path", str(path), "--no-runbooks")
     db = sqlite3.connect(path)
     with db:
-        db.execute("UPDATE meta SET value = '1.1.1' WHERE name = 'format'")
+        db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (f"{SCHEMA_VERSION}.older.older",))
     db.close()
     code, _, err = kb(tmp_path, capsys, "search", "AWSXYZ123E", "--path", str(path))
     assert code == 2
