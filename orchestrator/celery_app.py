@@ -20,6 +20,7 @@ RUN_TASK = "troubleshoot.run"
 SYNTHESIZE_TASK = "troubleshoot.synthesize"
 SOURCE_TASK_PREFIX = "troubleshoot.source."
 TRANSPORT = "orchestrator.transport:Transport"
+AMQP = "orchestrator.transport:Amqp"
 CHORD_BACKEND = "orchestrator.chord_backend:ChordBackend"
 EXCHANGE = Exchange("resync.troubleshoot", type="direct")
 
@@ -51,7 +52,7 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
         "health_check_interval": 30,
         "visibility_timeout": 3_600,
     }
-    app = Celery("resync_troubleshoot", broker=settings.redis_url, set_as_current=False)
+    app = Celery("resync_troubleshoot", broker=settings.redis_url, amqp=AMQP, set_as_current=False)
     app.conf.update(
         # Given by name, kombu would not see that a rediss:// URL wants TLS: that one keeps kombu's own transport.
         broker_transport=TRANSPORT if settings.redis_url.startswith("redis://") else None,

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 from kombu.transport import redis
+
+from orchestrator.celery_app import TRANSPORT
 
 
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
@@ -32,3 +36,19 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
     """The transport of ``redis://`` with that channel."""
 
     Channel = Channel
+
+
+class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
+    """A connection that calls this transport ``redis`` where it tells of itself.
+
+    Its address would begin with the transport's import path otherwise: in a worker's log, and for Flower, whose page of
+    the queues goes by the scheme.
+    """
+
+    resolve_aliases = {**Connection.resolve_aliases, TRANSPORT: "redis"}  # noqa: RUF012  # as kombu has it
+
+
+class Amqp(AMQP):  # type: ignore[misc]  # Celery is untyped
+    """Celery's maker of connections, with that connection."""
+
+    Connection = RedisConnection

@@ -98,6 +98,15 @@ def test_a_channel_keeps_its_publishing_client(settings: Settings) -> None:
     app.close()
 
 
+def test_a_connection_has_the_address_it_was_made_from() -> None:
+    """Logs and Flower see ``redis://``, on a copy of it as well, and no password unless they ask for it."""
+    url = "redis://:secret@127.0.0.1:6379/0"
+    connection = make_celery(Settings(redis_url=url), with_results=True).connection_for_write().clone()
+    assert type(connection.transport).__module__ == "orchestrator.transport"
+    assert connection.as_uri() == "redis://:**@127.0.0.1:6379/0"
+    assert connection.as_uri(include_password=True) == url
+
+
 def test_tls_keeps_the_transport_that_knows_of_it() -> None:
     """A rediss:// URL is left to kombu's own transport, which sets up TLS by the URL's scheme."""
     plain = make_celery(Settings.from_env({"REDIS_URL": "redis://127.0.0.1/0"}), with_results=False)
