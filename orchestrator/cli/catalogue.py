@@ -26,6 +26,8 @@ Words = Mapping[str, tuple[str, str]]
 _COLUMN = {Language.PT_BR: 0, Language.ES: 1}
 _NESTED = "message"
 """A field of this name holds a text that is translated in its turn."""
+_DEEPEST = 8
+"""Texts of ours within each other; colons beyond that are the user's own."""
 
 
 def all_words() -> dict[str, tuple[str, str]]:
@@ -47,9 +49,11 @@ class Catalogue:
     words: Words = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, language: Language) -> Catalogue:
-        """The catalogue of a language; English needs none."""
-        return cls(language, all_words() if language in _COLUMN else {})
+    def of(cls, language: Language, words: Words | None = None) -> Catalogue:
+        """The catalogue of a language, with all words or ``words`` alone; English needs none."""
+        if language not in _COLUMN:
+            return cls(language)
+        return cls(language, all_words() if words is None else words)
 
     def __call__(self, text: str, /, **fields: object) -> str:
         """The text in this language, with ``fields`` filled in; one that is not in the catalogue stays English."""
@@ -63,14 +67,17 @@ class Catalogue:
 
     def translate(self, text: str, *, exactly: bool = False) -> str:
         """A text whose fields are filled in already, in this language; ``exactly``: one without fields alone."""
+        return self._translate(text, 0 if exactly else _DEEPEST)
+
+    def _translate(self, text: str, depth: int) -> str:
         if not self.words:
             return text
         found = self.words.get(text)
         if found is not None:
             return found[_COLUMN[self.language]]
-        return text if exactly else self._translate_filled(text)
+        return text if depth == 0 else self._translate_filled(text, depth)
 
-    def _translate_filled(self, text: str) -> str:
+    def _translate_filled(self, text: str, depth: int) -> str:
         otherwise = text
         for known in _by_precision(self.words):
             match = re.fullmatch(_pattern(known), text, re.DOTALL)
@@ -79,7 +86,7 @@ class Catalogue:
             fields = match.groupdict()
             nested = fields.get(_NESTED)
             if nested is not None:
-                fields[_NESTED] = self.translate(nested)
+                fields[_NESTED] = self._translate(nested, depth - 1)
             told = self.words[known][_COLUMN[self.language]].format(**fields)
             if nested is None or fields[_NESTED] != nested:
                 return told

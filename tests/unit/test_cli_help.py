@@ -23,6 +23,7 @@ from orchestrator.cli.main import cli as program
 from orchestrator.cli.main import run
 from orchestrator.models import Language
 from workers.cli import words as worker_words
+from workers.cli.report_words import REPORT_WORDS
 
 LOCALES = {Language.EN: "en_US.UTF-8", Language.PT_BR: "pt_BR.UTF-8", Language.ES: "es_ES.UTF-8"}
 NAMES = re.compile(r"--[a-z-]+|\b[A-Z]{2,}[A-Z_0-9]+\b|\b\d+(?:\.\d+)?\b")
@@ -110,7 +111,7 @@ def test_no_help_text_is_left_over() -> None:
     assert (set(HELP_WORDS) | set(worker_words._HELP)) - used == set()
 
 
-@pytest.mark.parametrize("words", [CLICK_WORDS, HELP_WORDS, ERROR_WORDS, worker_words.WORDS])
+@pytest.mark.parametrize("words", [CLICK_WORDS, HELP_WORDS, ERROR_WORDS, worker_words.WORDS, REPORT_WORDS])
 def test_translations_keep_fields_and_names(words: dict[str, tuple[str, str]]) -> None:
     """A translation has the fields of its English text, and the same options, placeholders and numbers."""
     for english, translations in words.items():
@@ -258,6 +259,20 @@ def test_reports_are_in_the_language_and_aligned(cli: Cli, tmp_path: Path) -> No
     lines = cli("kb", "stats", *path, LANG="es_ES").out.splitlines()
     assert lines[0].startswith("tipo        sqlite")
     assert {re.match(r"\S+ +", line).end() for line in lines} == {len("actualizada ")}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("message", ["failed to resolve host 'x': no such name", "3 of them failed", "empty reply"])
+def test_what_others_said_is_not_taken_for_a_report(message: str) -> None:
+    """An error of a library that begins or ends like a report stays whole."""
+    error = f"PostgreSQL: {message}"
+    assert Catalogue.of(Language.PT_BR).translate(error) == error
+
+
+def test_colons_of_the_user_are_not_ours(cli: Cli) -> None:
+    """A value with a thousand colons is told of on one line like any other."""
+    result = cli("list", "--limit", "a: " * 1_000, LANG="pt_BR")
+    assert result.code == 2
+    assert result.err.startswith("erro: valor inválido para '--limit': 'a: a: ")
 
 
 @pytest.mark.parametrize("args", ["get nope", "list --limit 0", "submit", "demo --scenario 99", "submit x --job ../x"])

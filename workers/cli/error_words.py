@@ -1,4 +1,4 @@
-"""The errors and reports of the worker side's commands, in Portuguese and Spanish; the English stands where it is said.
+"""The errors of the worker side's commands, in Portuguese and Spanish; the English stands where it is said.
 
 ``{message}`` is looked up in its turn. What is not here is told in English.
 """
@@ -117,41 +117,10 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
         "{name} ficou pela metade numa indexação; rode de novo: {command}",
         "{name} quedó a medias en una indexación; ejecute de nuevo: {command}",
     ),
-    "{count} passages of an older version analysed again": (
-        "{count} trecho(s) de uma versão anterior analisado(s) de novo",
-        "{count} pasaje(s) de una versión anterior analizado(s) de nuevo",
-    ),
     "the documents are indexed, {done} of {total} passages embedded; embedding endpoint: {detail}": (
         "os documentos estão indexados, {done} de {total} trechos com vetor; serviço de embeddings: {detail}",
         "los documentos están indexados, {done} de {total} pasajes con vector; servicio de embeddings: {detail}",
     ),
-    "nothing found": ("nada encontrado", "no se encontró nada"),
-    "embedded {done}/{total} passages": (
-        "vetores de {done}/{total} trechos",
-        "vectores de {done}/{total} pasajes",
-    ),
-    "indexed {path} ({chunks} passages)": ("indexado {path} ({chunks} trechos)", "indexado {path} ({chunks} pasajes)"),
-    "empty {path}": ("sem texto {path}", "sin texto {path}"),
-    "removed {path}": ("removido {path}", "eliminado {path}"),
-    "failed {path}: {error}": ("falhou {path}: {error}", "falló {path}: {error}"),
-    "{count} indexed ({chunks} passages)": (
-        "{count} indexado(s) ({chunks} trechos)",
-        "{count} indexado(s) ({chunks} pasajes)",
-    ),
-    "{count} unchanged": ("{count} sem mudança", "{count} sin cambios"),
-    "{count} removed": ("{count} removido(s)", "{count} eliminado(s)"),
-    "{count} without text": ("{count} sem texto", "{count} sin texto"),
-    "{count} failed": ("{count} com erro", "{count} con error"),
-    "{count} passages embedded": ("{count} vetores de trechos", "{count} vectores de pasajes"),
-    "score {score}": ("pontos {score}", "puntos {score}"),
-    "backend": ("tipo", "tipo"),
-    "where": ("onde", "dónde"),
-    "documents": ("documentos", "documentos"),
-    "passages": ("trechos", "pasajes"),
-    "embedded": ("vetores", "vectores"),
-    "updated": ("atualizada", "actualizada"),
-    "none": ("nenhum", "ninguno"),
-    "never": ("nunca", "nunca"),
     # logs
     "no line could be read": ("nenhuma linha pôde ser lida", "no se pudo leer ninguna línea"),
 }

@@ -17,6 +17,7 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.cli.view import clean
 from orchestrator.errors import ConfigurationError
+from workers.cli.report_words import REPORT_WORDS
 from workers.clients.knowledge import open_knowledge_base
 from workers.clients.knowledge_embeddings import BATCH, EmbeddingClient, EmbeddingError, create_embedding_client
 from workers.clients.knowledge_folder import FolderReport, Progress, index_folder
@@ -78,7 +79,7 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
         check_numpy()
     with KnowledgeIndex(settings.path) as store:
         if store.renewed:
-            context.say(context.catalogue("{count} passages of an older version analysed again", count=store.renewed))
+            context.say(_reports(context)("{count} passages of an older version analysed again", count=store.renewed))
         if runbooks:
             index_runbooks(store)
         report = index_folder(store, directory, on_progress=lambda progress: _say_progress(context, progress))
@@ -86,14 +87,19 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
     if as_json:
         click.echo(json.dumps({**asdict(report), "embedded": embedded, "path": str(settings.path)}, ensure_ascii=False))
     else:
-        click.echo(_report_line(context.catalogue, report, embedded, settings.path))
+        click.echo(_report_line(_reports(context), report, embedded, settings.path))
     return 1 if report.failed else 0
+
+
+def _reports(context: CliContext) -> Catalogue:
+    """The words of the reports in the terminal's language."""
+    return Catalogue.of(context.text.language, REPORT_WORDS)
 
 
 def _say_progress(context: CliContext, progress: Progress) -> None:
     if progress.action == "unchanged":
         return
-    told = context.catalogue(
+    told = _reports(context)(
         _PROGRESS[progress.action], path=progress.path, chunks=progress.chunks, error=progress.error
     )
     context.say(clean(f"[{progress.number}/{progress.total}] {told}"))
@@ -126,7 +132,7 @@ async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: Emb
             pairs = zip(batch, vectors, strict=True)
             store.put_vectors(embeddings.model, [(chunk_id, pack(vector)) for (chunk_id, _), vector in pairs])
             done = start + len(batch)
-            context.say(context.catalogue("embedded {done}/{total} passages", done=done, total=len(waiting)))
+            context.say(_reports(context)("embedded {done}/{total} passages", done=done, total=len(waiting)))
         return len(waiting)
     finally:
         await embeddings.close()
@@ -145,7 +151,7 @@ def search(context: CliContext, question: str, limit: int, path: Path | None, as
     if as_json:
         click.echo(json.dumps(asdict(result), ensure_ascii=False))
         return
-    text = context.catalogue
+    text = _reports(context)
     for note in result.notes:
         context.say(note)
     if not result.hits:
@@ -170,7 +176,7 @@ def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
         return
-    text = context.catalogue
+    text = _reports(context)
     languages = ", ".join(f"{name} {count}" for name, count in found.languages.items()) or text("none")
     rows: Sequence[tuple[str, object]] = (
         ("backend", found.backend),
