@@ -16,6 +16,7 @@ def _cue(weight: float, *alternatives: str) -> Cue:
 STATE_NAMES = re.compile(r"\b(?:STUCK|FAIL|READY|HOLD|LATE|ERROR|ABEND|FENCE|LIMIT|LINKED|UNLINKED)\b")
 """As TWS writes them, in every language: they tell none."""
 
+# What follows a letter in mid-word is bounded: a pasted "word" of thousands of such letters would take a second.
 LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
     Language.PT_BR: (
         _cue(
@@ -42,11 +43,13 @@ LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
         _cue(1, r"do|da|dos|das|no|na|nos|nas|ao|à|às|um|uma|em|com|pelo|pela|ou|é|são|há|até|os|e|o"),
         _cue(
             1.5,
-            r"\w+ção|\w+ções|\w+ão|\w+õe?s|\w*nh[oa]s?|\w*lh[oae]\w*|erros?|rod[ae]r?|rodando|altere|reexecute",
+            r"\w+ção|\w+ções|\w+ão|\w+õe?s|\w*nh[oa]s?|\w*lh[oae]\w{0,20}|erros?|rod[ae]r?|rodando|altere|reexecute",
             r"andamento",
         ),
         _cue(1.5, r"est[aá]"),
-        _cue(1, r"\w+ê\w*|\w*ç\w*|\w+â\w*|mem[oó]ria|quem|terminou|retorno|o que|me|jobs? em|cancele|como"),
+        _cue(
+            1, r"\w+ê\w{0,20}|\w*ç\w{0,20}|\w+â\w{0,20}|mem[oó]ria|quem|terminou|retorno|o que|me|jobs? em|cancele|como"
+        ),
     ),
     Language.EN: (
         _cue(
@@ -94,7 +97,7 @@ LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
             r"dice|deja|sigue|lleva|buen|equipo|nos",
         ),
         _cue(1.5, r"est[aá]"),
-        _cue(1.3, r"\w+ción|\w+ciones|\w*ñ\w*|\w{3,}ó|desconectada|salió|servidor de"),
+        _cue(1.3, r"\w+ción|\w+ciones|\w*ñ\w{0,20}|\w{3,}ó|desconectada|salió|servidor de"),
         (re.compile(r"[¿¡]"), 3),
     ),
 }

@@ -56,6 +56,9 @@ _STATION_WORDS = (
     r"workstations?|esta[cç](?:ão|ao|ões|oes)(?: de trabalho)?|estaci(?:ón|on|ones)(?: de trabajo)?"
     r"|agentes?|agents?|cpus?|servidor(?:es)?|servers?|hosts?|m[aá]quinas?|nó|nodos?|nodes?|ftas?"
 )
+_JOB_CUE = re.compile(rf"\b(?:{_JOB_WORDS})\s+$", re.IGNORECASE)
+_CUE_CHARACTERS = 40
+"""How far before a name the word for its kind is looked for: a pasted list of the plan holds hundreds of names."""
 _FOLDER_WORDS = r"folders?|pastas?|carpetas?"
 # What stands after these words is a name of something else: never a job.
 _OTHER_WORDS = (
@@ -215,7 +218,7 @@ def _take_log_forms(text: _Text, found: _Found) -> None:
 def _take_qualified(text: _Text, found: _Found) -> None:
     for match in _QUALIFIED.finditer(text.rest):
         start = match.start()
-        cue = re.search(rf"\b(?:{_JOB_WORDS})\s+$", text.rest[:start], re.IGNORECASE)
+        cue = _JOB_CUE.search(text.rest, max(0, start - _CUE_CHARACTERS), start)
         found.workstations.append((start, match["workstation"]))
         for folder in (match["folder1"], match["folder2"]):
             if folder.strip("/"):
