@@ -116,6 +116,10 @@ class _Server(ThreadingHTTPServer):
         # Not HTTPServer's own: it looks its address up, and a name server that is away would hold the start up.
         TCPServer.server_bind(self)
 
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  # the base class's
+        # Not a traceback on standard error: pages tell of their own errors, so it is a caller who went away.
+        _LOGGER.debug("health_caller_gone")
+
 
 def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):

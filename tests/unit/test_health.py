@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests_support import wait_until
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.health import Beat, HealthServer, HealthSettings, Page, check_page
@@ -86,6 +90,29 @@ def test_nothing_but_get_is_answered(server: HealthServer) -> None:
         urllib.request.urlopen(urllib.request.Request(f"{server.url}/livez", method="POST"), timeout=5)
     with caught.value as answer:
         assert answer.code == 501
+
+
+def test_a_caller_who_goes_away_is_no_error(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A probe that was cut off before its answer leaves no traceback behind and no error in the log."""
+    gone = threading.Event()
+
+    def slow() -> Page:
+        gone.wait(20)
+        return Page(b"late\n")
+
+    server = HealthServer(HealthSettings(), {"/livez": slow})
+    with caplog.at_level(logging.DEBUG, "orchestrator.health"):
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as probe:
+            probe.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            # Cut off at once, without the handshake of an orderly end.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.set()
+        wait_until(lambda: "health_caller_gone" in caplog.messages)
+    server.close()
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG}
+    assert capsys.readouterr().err == ""
 
 
 def test_listening_asks_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
