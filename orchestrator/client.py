@@ -103,7 +103,8 @@ class TroubleshootClient:
         With Redis gone it returns by the deadline (as far as it knows it) plus 250 ms what it has read so far, with
         ``committed: false`` and ``reason: store_unreachable``; asked after the deadline, it does so within a second.
 
-        Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on).
+        Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on), StoreUnreachable
+        for a run that was not submitted here, whose deadline only the store knows.
         """
         waiting = self.waiting_for(run_id, timeout_seconds=timeout_seconds)
         follower = self._follower(run_id, waiting, only_the_end=True)
@@ -116,7 +117,8 @@ class TroubleshootClient:
         Keep the last event's ``id`` to resume. A stream that loses Redis ends at the run's deadline without a
         terminal event.
 
-        Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id.
+        Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id, StoreUnreachable as
+        ``result`` does.
         """
         start = check_event_id(after)
         return self._follower(run_id, self.waiting_for(run_id)).events(start)

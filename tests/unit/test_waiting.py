@@ -70,8 +70,8 @@ def test_a_callers_patience_ends_any_wait() -> None:
     assert (over.left(), over.is_unwanted, over.may_run_over) == (0, True, False)
 
 
-def test_the_stores_clock_moves_a_deadline_only_forward() -> None:
-    """What remains by the store's clock is the deadline; a run that is over keeps the old one."""
+def test_what_remains_by_the_stores_clock_is_the_deadline() -> None:
+    """A deadline that the store has not reached yet is taken over; a run that is over keeps the old one."""
     waiting = waiting_since_before(-GRACE_SECONDS)
     waiting.take_deadline(0.0)
     assert waiting.left() == 0
