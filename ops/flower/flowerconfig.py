@@ -11,9 +11,10 @@ import os
 address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1") if os.environ.get("FLOWER_BASIC_AUTH") else "127.0.0.1"
 read_only = os.environ.get("FLOWER_READ_ONLY", "true").lower() not in {"0", "false", "no"}
 
-# A run is seven tasks: the last thousand runs or so stay in sight.
+# A run of one job is six tasks: the last thousand runs and more stay in sight.
 max_tasks = 10_000
 max_workers = 200
 # A worker that has been gone for an hour is not coming back under its name.
 purge_offline_workers = 3_600
-tasks_columns = "name,uuid,args,state,received,started,runtime,worker"
+# What is too wide for a screen is scrolled to: the arguments, of which the first is the run, can also be searched for.
+tasks_columns = "name,uuid,state,received,started,runtime,worker,args"

@@ -65,6 +65,13 @@ def test_flower_listens_on_the_loopback_interface_alone() -> None:
     assert {"--address=127.0.0.1", "--port=1234"} <= set(spec.command)
 
 
+def test_flower_shows_the_run_of_every_task_and_offers_no_command() -> None:
+    """The list of tasks has their arguments, which begin with the run's id; buttons that would be refused are away."""
+    (spec,) = flower_specs(Layout(flower_port=1234), {})
+    assert "--read_only=true" in spec.command
+    assert "args" in next(part for part in spec.command if part.startswith("--tasks_columns=")).split(",")
+
+
 def test_environment_of_a_process_is_not_in_its_repr() -> None:
     """A spec may hold passwords in its environment; its repr does not."""
     (spec, *_) = worker_specs(Layout(), {"REDIS_URL": "redis://:a-secret@h/0"})

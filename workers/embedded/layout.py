@@ -91,5 +91,8 @@ def flower_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec
         *_PYTHON,
         *("-m", "celery", "-A", APP, "flower"),
         *(f"--address={HOST}", f"--port={layout.flower_port}"),
+        # Without credentials Flower carries out no command of its pages, so it need not offer any. A task's arguments
+        # begin with its run's id.
+        *("--read_only=true", "--tasks_columns=name,uuid,state,received,runtime,worker,args"),
     )
     return [ProcessSpec(name="flower", command=command, environ=environ, ready_text="Visit me at")]
