@@ -19,7 +19,7 @@ _LOGGER = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
 """For ``overloaded`` and ``store_unreachable``. By default, runs that are open now have ended by then."""
-_BODY = "the body must be a JSON object, sent with Content-Type: application/json"
+NOT_JSON = "the body must be a JSON object, sent with Content-Type: application/json"
 
 _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),  # before its base
@@ -96,7 +96,7 @@ class ProblemRoute(APIRoute):
                 if not isinstance(error.__cause__, ValueError | RecursionError):
                     raise
                 # FastAPI's way to say that the body's bytes are no UTF-8, or its brackets too deep.
-                return problem_response(InvalidRequest(_BODY))
+                return problem_response(InvalidRequest(NOT_JSON))
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
@@ -110,5 +110,5 @@ def _refusal(request: Request, error: RequestValidationError) -> TroubleshootErr
         place, *names = item["loc"]
         if place == "path":
             return RunNotFound.of(request.path_params["run_id"])
-        told.append(_BODY if place == "body" else f"{'.'.join(map(str, names))}: {item['msg']}")
+        told.append(NOT_JSON if place == "body" else f"{'.'.join(map(str, names))}: {item['msg']}")
     return InvalidRequest("; ".join(told))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.params import Depends as Dependency
@@ -16,12 +17,12 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from orchestrator.async_client import AsyncTroubleshootClient
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError, Conflict
+from orchestrator.errors import ConfigurationError, Conflict, InvalidRequest
 from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.store.events import START, check_event_id
 from orchestrator.store.runs import new_token
 from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, EventStream
-from orchestrator.web.problems import Docs, ProblemRoute, problem_docs
+from orchestrator.web.problems import NOT_JSON, Docs, ProblemRoute, problem_docs
 from orchestrator.web.submission import Identity, Patience, RequestBody, make_request
 
 _RUN_LIST = TypeAdapter(list[RunSummary])
@@ -96,6 +97,9 @@ def create_router(
         ] = None,
     ) -> Response:
         """Accept a question; every source is asked at once. `Location` leads to the run."""
+        if "content-type" not in request.headers:
+            # An older FastAPI reads such a body as JSON, and any site's page may send it with this app's cookies.
+            raise InvalidRequest(NOT_JSON)
         if identify is not None and identity is None:
             identity = Identity(user_id=None)
         asked = make_request(body, held.client.sync.settings, identity)
@@ -104,7 +108,7 @@ def create_router(
         report = None if patience is None else await runs.wait(accepted, patience)
         if report is not None:
             return _json(report, headers={"Preference-Applied": "wait"} if prefer and not wait else None)
-        url = f"{request.url.path.rstrip('/')}/{accepted}"
+        url = f"{_path_of(request).rstrip('/')}/{accepted}"
         links = Accepted(run_id=accepted, url=url, events_url=f"{url}/events", answer_url=f"{url}/answer.md")
         return _json(links, HTTPStatus.ACCEPTED, {"Location": url})
 
@@ -258,6 +262,12 @@ class _Runs:
 
 class _Markdown(Response):
     media_type = "text/markdown"
+
+
+def _path_of(request: Request) -> str:
+    """The request's path as its sender knows it: a prefix that a proxy has taken away stands in ``root_path``."""
+    prefix, path = request.scope.get("root_path", "").rstrip("/"), request.scope["path"]
+    return quote(path if path.startswith(f"{prefix}/") else prefix + path)
 
 
 def _json(model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:

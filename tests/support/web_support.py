@@ -106,9 +106,13 @@ class FakeClient:
 
 def ask(app: FastAPI, method: str, path: str, **options: Any) -> httpx2.Response:
     """One request to an app, without a server and without its lifespan."""
+    return ask_over(httpx2.ASGITransport(app=app), method, path, **options)
+
+
+def ask_over(transport: httpx2.ASGITransport, method: str, path: str, **options: Any) -> httpx2.Response:
+    """One request over a transport."""
 
     async def send() -> httpx2.Response:
-        transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://app", trust_env=False) as client:
             return await client.request(method, path, **options)
 

@@ -9,9 +9,10 @@ import sys
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import httpx2
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException
-from web_support import REPORT, RUN, SUMMARY, FakeClient, ask, snapshot
+from web_support import REPORT, RUN, SUMMARY, FakeClient, ask, ask_over, snapshot
 
 from orchestrator.config import Settings
 from orchestrator.errors import (
@@ -222,12 +223,23 @@ def test_a_body_that_cannot_be_accepted_is_told_which_field_and_why() -> None:
     assert client.calls == []
 
 
-def test_a_body_that_is_not_said_to_be_json_is_refused() -> None:
+@pytest.mark.parametrize("headers", [{"Content-Type": "text/plain"}, {}], ids=["text", "nothing"])
+def test_a_body_that_is_not_said_to_be_json_is_refused(headers: dict[str, str]) -> None:
     """A page of another site cannot post a form: it may send text unasked, JSON only after it was asked for."""
-    response = ask(
-        app_of(FakeClient()), "POST", RUNS, content=json.dumps(ASKED), headers={"Content-Type": "text/plain"}
-    )
-    assert "Content-Type: application/json" in problem(response, 422, "invalid_request")
+    client = FakeClient()
+    response = ask(app_of(client), "POST", RUNS, content=json.dumps(ASKED).encode(), headers=headers)
+    assert "application/json" in problem(response, 422, "invalid_request")
+    assert client.calls == []
+
+
+@pytest.mark.parametrize("path", [RUNS, f"/api{RUNS}"], ids=["taken away", "passed on"])
+def test_addresses_hold_below_a_proxys_prefix(path: str) -> None:
+    """Addresses begin with the prefix under which a proxy shows the app, and are not taken from the Host header."""
+    transport = httpx2.ASGITransport(app=app_of(FakeClient()), root_path="/api")
+    headers = {"Host": "elsewhere/page"}
+    response = ask_over(transport, "POST", path, json=ASKED, headers=headers)
+    told = response.json()
+    assert told["url"] == response.headers["location"] == f"/api{RUNS}/{told['run_id']}"
 
 
 def test_an_open_run_is_told_with_202_and_an_ended_one_with_its_report() -> None:
