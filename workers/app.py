@@ -17,11 +17,10 @@ from celery.signals import (
 
 from orchestrator.celery_app import make_celery
 from orchestrator.config import Settings
-from orchestrator.errors import TroubleshootError
+from orchestrator.errors import TroubleshootError, WorkersNotInstalled
 from orchestrator.health import HealthServer, HealthSettings
 from orchestrator.logs import configure_log
 from orchestrator.performance import configure_performance_log
-from workers.health import WorkerHealth
 from workers.process import close_process, loop_lag_seconds, mark_prefork_child
 from workers.readiness import announce_instances, broker_answers, check_sources, check_synthesis
 from workers.tasks import register_tasks
@@ -35,7 +34,6 @@ except TroubleshootError as error:
 app = make_celery(settings, with_results=True)
 app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
 register_tasks(app)
-health = WorkerHealth(broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds)
 health_servers: list[HealthServer] = []
 
 
@@ -59,10 +57,18 @@ def _check_configuration(sender: Any, **_: Any) -> None:
 
 
 def _tell_health() -> None:
-    server = HealthServer.start(HealthSettings.from_env(os.environ), health.pages())
-    if server is not None:
-        health.connect()
-        health_servers.append(server)
+    wanted = HealthSettings.from_env(os.environ)
+    if wanted.port is None:
+        return
+    try:
+        from workers.health import WorkerHealth  # noqa: PLC0415  # prometheus-client is an optional extra
+    except ImportError as error:
+        raise WorkersNotInstalled(
+            f"RESYNC_HEALTH_PORT needs {error.name}: pip install 'resync-troubleshoot[workers]'"
+        ) from error
+    health = WorkerHealth(broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds)
+    health_servers.append(HealthServer(wanted, health.pages()))
+    health.connect()
 
 
 @heartbeat_sent.connect

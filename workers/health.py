@@ -107,10 +107,10 @@ class WorkerHealth:
         }
 
     def connect(self) -> None:
-        """Hear Celery from now on; this object must be kept, signals hold it weakly."""
-        heartbeat_sent.connect(self._on_heartbeat)
-        task_prerun.connect(self._on_prerun)
-        task_postrun.connect(self._on_postrun)
+        """Hear Celery from now on, for as long as the process lives."""
+        heartbeat_sent.connect(self._on_heartbeat, weak=False)
+        task_prerun.connect(self._on_prerun, weak=False)
+        task_postrun.connect(self._on_postrun, weak=False)
 
     def _on_heartbeat(self, **_: Any) -> None:
         self.beat.mark()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,4 +73,14 @@ def test_a_port_in_use_stops_the_process_at_its_start(fleet: Fleet, process: str
         second = fleet.start("second", "-m", "orchestrator.watcher", RESYNC_HEALTH_PORT=str(port))
     assert second.popen.wait(30) == 2
     assert f"RESYNC_HEALTH_PORT: port {port} of 127.0.0.1 is in use" in second.text()
+    assert "Traceback" not in second.text()
+
+
+def test_a_worker_without_prometheus_client_lacks_only_its_figures(fleet: Fleet, tmp_path: Path) -> None:
+    """A worker whose sources need no extra starts without one; for health pages it says what to install."""
+    (tmp_path / "stubs" / "prometheus_client.py").write_text("raise ImportError(name='prometheus_client')\n", "utf-8")
+    fleet.worker("metrics")
+    second = fleet.worker("log_cache", ready=False, RESYNC_HEALTH_PORT=str(free_port()))
+    assert second.popen.wait(30) == 2
+    assert "RESYNC_HEALTH_PORT needs prometheus_client: pip install 'resync-troubleshoot[workers]'" in second.text()
     assert "Traceback" not in second.text()
