@@ -6,7 +6,9 @@ import hashlib
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import TroubleshootError
@@ -17,6 +19,8 @@ from workers.knowledge.base import KnowledgeError
 
 RUNBOOKS_ROOT = "runbooks"
 """Name of the shipped runbooks inside an index, instead of the folder where the package is installed."""
+KEPT_SECONDS = 30 * 86_400.0
+"""Age at which another version's index is taken for one that nobody needs."""
 
 
 def runbooks_folder() -> Path:
@@ -59,6 +63,7 @@ def shipped_index(environ: Mapping[str, str]) -> Path:
             _private(folder)
             if not _is_usable(path):
                 _build(path)
+                _remove_old(folder, path)
         except (OSError, sqlite3.Error, TroubleshootError) as error:
             problems.append(f"{folder}: {error}")
         else:
@@ -94,3 +99,11 @@ def _build(path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_old(folder: Path, new: Path) -> None:
+    """Remove what other versions left. One that still runs builds its own again, with a young file that stays."""
+    for path in folder.glob("*runbooks-*"):
+        with suppress(OSError):  # another process was faster
+            if path != new and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
