@@ -23,7 +23,7 @@ import pytest
 from orchestrator.errors import ConfigurationError, InvalidRequest
 from workers.clients.knowledge_folder import Progress, index_folder
 from workers.clients.knowledge_index import SCHEMA_VERSION, KnowledgeIndex, index_format
-from workers.clients.knowledge_shipped import cache_folder, shipped_index
+from workers.clients.knowledge_shipped import KEPT_SECONDS, cache_folder, shipped_index
 from workers.clients.knowledge_sqlite import SqliteKnowledgeBase, check_index
 from workers.knowledge.analysis import stem_portuguese
 from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
@@ -480,6 +480,32 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
     path = shipped_index(environment(tmp_path))
     path.write_bytes(b"broken")
     assert search(shipped_index(environment(tmp_path)), "S0C7").hits[0].document.endswith("abend-s0c7.md")
+
+
+def test_an_index_of_another_version_goes_when_it_is_old(tmp_path: Path) -> None:
+    """Building an index removes what versions of long ago left beside it, half-built files too, and nothing else."""
+    folder = cache_folder(environment(tmp_path))
+    folder.mkdir(mode=0o700)
+    old, half_built, young, other = (
+        folder / name for name in ("runbooks-1.sqlite3", ".runbooks-1-x.tmp", "runbooks-2.sqlite3", "other.sqlite3")
+    )
+    for path in (old, half_built, young, other):
+        path.touch()
+        age = KEPT_SECONDS + (-3_600 if path is young else 60)
+        os.utime(path, (time.time() - age,) * 2)
+    new = shipped_index(environment(tmp_path))
+    assert set(folder.iterdir()) == {new, young, other}
+
+
+def test_an_index_that_may_not_be_looked_at_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that this user may not enter is told of with the variable's name, as a file that is not there is."""
+
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(ConfigurationError, match=r"RESYNC_KNOWLEDGE_PATH: /closed/kb cannot be read: Permission"):
+        check_index(Path("/closed/kb"))
 
 
 def test_a_cache_folder_that_others_may_write_is_not_trusted(tmp_path: Path) -> None:

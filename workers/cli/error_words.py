@@ -101,6 +101,10 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
         "RESYNC_KNOWLEDGE_PATH: {path} não é um arquivo; crie-o com: {command}",
         "RESYNC_KNOWLEDGE_PATH: {path} no es un archivo; créelo con: {command}",
     ),
+    "RESYNC_KNOWLEDGE_PATH: {path} cannot be read: {detail}": (
+        "RESYNC_KNOWLEDGE_PATH: {path} não pode ser lido: {detail}",
+        "RESYNC_KNOWLEDGE_PATH: {path} no se puede leer: {detail}",
+    ),
     "{path} is being written by another process; run the command again when that has ended": (
         "{path} está sendo gravado por outro processo; repita o comando quando ele terminar",
         "otro proceso está escribiendo {path}; repita el comando cuando termine",

@@ -170,7 +170,11 @@ def _undo(path: Path) -> None:
 
 def check_index(path: Path) -> None:
     """Raises ConfigurationError, naming the variable, when ``path`` is not an index that this version can read."""
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:  # a folder above it may not be entered
+        raise ConfigurationError(f"RESYNC_KNOWLEDGE_PATH: {path} cannot be read: {error.strerror}") from None
+    if not is_file:
         raise ConfigurationError(
             f"RESYNC_KNOWLEDGE_PATH: {path} is not a file; "
             f"create it with: resync-troubleshoot kb index DIR --path {path}"
