@@ -68,8 +68,8 @@ HELP_WORDS: dict[str, tuple[str, str]] = {
         "Pasajes que se piden a la base de conocimiento (5).",
     ),
     "pt-BR, en or es; from the question when left out.": (
-        "pt-BR, en ou es; sem ela, a língua da pergunta.",
-        "pt-BR, en o es; sin ella, la lengua de la pregunta.",
+        "pt-BR, en ou es; sem ela, o idioma da pergunta.",
+        "pt-BR, en o es; sin ella, el idioma de la pregunta.",
     ),
     # submit
     "Ask MESSAGE of every source and print the answer.": (

@@ -155,6 +155,7 @@ def test_help_is_in_the_language_of_the_locale(cli: Cli, words: tuple[str, ...],
     for parameter in COMMANDS[words].params:
         if isinstance(parameter, click.Option):
             assert all(name in page for name in parameter.opts)
+    assert "RANGE" not in page, "a placeholder of click's own, which is English"
 
 
 def test_defaults_are_told_in_the_language(cli: Cli) -> None:

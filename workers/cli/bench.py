@@ -13,8 +13,12 @@ from workers.cli.options import concurrency_option
 
 
 @click.command("bench")
-@click.option("--runs", type=click.IntRange(5, 1_000), default=30, show_default=True, help="Idle runs of each way.")
-@click.option("--queued", type=click.IntRange(10, 800), default=300, show_default=True, help="Runs queued at once.")
+@click.option(
+    "--runs", type=click.IntRange(5, 1_000), default=30, show_default=True, metavar="N", help="Idle runs of each way."
+)
+@click.option(
+    "--queued", type=click.IntRange(10, 800), default=300, show_default=True, metavar="N", help="Runs queued at once."
+)
 @concurrency_option
 @json_option
 @pass_context

@@ -140,7 +140,9 @@ async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: Emb
 
 @command.command(short_help="Search the knowledge base.")
 @click.argument("question", metavar="TEXT")
-@click.option("--limit", type=click.IntRange(1, 50), default=5, show_default=True, help="Passages to show.")
+@click.option(
+    "--limit", type=click.IntRange(1, 50), default=5, show_default=True, metavar="N", help="Passages to show."
+)
 @path_option
 @json_option
 @pass_context

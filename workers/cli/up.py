@@ -39,7 +39,9 @@ _SHARED = ("REDIS_URL", "TWS_BASE_URL", "TWS_USER", "TWS_PASSWORD", "RESYNC_METR
 @click.option("--worker", "workers", multiple=True, metavar="QUEUE=N", help="N workers for a queue; repeatable.")
 @concurrency_option
 @click.option("--demo-data", is_flag=True, help="Add a simulated TWS, an application's metrics and a log cache.")
-@click.option("--scenario", type=click.IntRange(1, 10), default=1, show_default=True, help="What --demo-data shows.")
+@click.option(
+    "--scenario", type=click.IntRange(1, 10), default=1, show_default=True, metavar="N", help="What --demo-data shows."
+)
 @json_option
 @redis_url_option
 @pass_context

@@ -26,8 +26,8 @@ _HELP: dict[str, tuple[str, str]] = {
         "Evalúa las respuestas a los diez escenarios y a cada uno de ellos sin una de las fuentes.",
     ),
     "Fill, search and count the knowledge base.": (
-        "Preenche, pesquisa e conta a base de conhecimento.",
-        "Llena, busca y cuenta la base de conocimiento.",
+        "Preenche a base de conhecimento, pesquisa nela e diz quanto guarda.",
+        "Llena la base de conocimiento, busca en ella y dice cuánto guarda.",
     ),
     "Feed the log cache by hand, and look at what it holds.": (
         "Alimenta o cache de logs à mão e mostra o que ele guarda.",
@@ -164,8 +164,8 @@ _HELP: dict[str, tuple[str, str]] = {
     "Index a folder of documents.": ("Indexa uma pasta de documentos.", "Indexa una carpeta de documentos."),
     # logs
     "What is remembered of earlier runs: feed it from logs, or show it.": (
-        "O que se lembra de execuções anteriores: alimenta com logs, ou mostra.",
-        "Lo que se recuerda de ejecuciones anteriores: se alimenta con registros, o se muestra.",
+        "O que está guardado de execuções anteriores: inclui a partir de logs, ou mostra.",
+        "Lo guardado de ejecuciones anteriores: se añade a partir de registros, o se muestra.",
     ),
     "Remember a plain job log, or JSON lines of runs and errors, from FILE or - (standard input).": (
         "Guarda um log de job em texto, ou linhas JSON de execuções e erros, de FILE ou - (entrada padrão).",
@@ -184,14 +184,14 @@ _HELP: dict[str, tuple[str, str]] = {
         "Instancia de TWS; sin ella, la predeterminada.",
     ),
     "Show what is remembered of JOB, newest first.": (
-        "Mostra o que se lembra de JOB, o mais novo primeiro.",
-        "Muestra lo que se recuerda de JOB, lo más nuevo primero.",
+        "Mostra o que está guardado de JOB, o mais novo primeiro.",
+        "Muestra lo guardado de JOB, lo más nuevo primero.",
     ),
     "Remember a job log, or JSON lines.": (
         "Guarda um log de job, ou linhas JSON.",
         "Guarda un registro de job, o líneas JSON.",
     ),
-    "Show what is remembered of a job.": ("Mostra o que se lembra de um job.", "Muestra lo que se recuerda de un job."),
+    "Show what is remembered of a job.": ("Mostra o que está guardado de um job.", "Muestra lo guardado de un job."),
     # up
     "Run a worker for every queue, two watchers and Flower, and restart what exits.": (
         "Executa um worker para cada fila, dois vigias e o Flower, e reinicia o que terminar.",
