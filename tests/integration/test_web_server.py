@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ import redis
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
-from tests_support import RedisServer
+from tests_support import RedisServer, wait_until
 
 from orchestrator.config import Settings
 from orchestrator.web import create_router
@@ -87,13 +87,6 @@ def serving(settings: Settings, *, middleware: bool = False) -> Iterator[tuple[S
             yield server, client
         finally:
             server.stop()
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def readers(raw: redis.Redis) -> int:
@@ -177,9 +170,9 @@ def test_events_arrive_at_once_and_a_reader_that_leaves_leaves_nothing(settings:
             texts = [stream.iter_lines() for stream in streams]
             for lines in texts:
                 assert next(line for line in lines if line.startswith("event: ")) == "event: accepted"
-            wait_until(lambda: readers(raw) == 5, "five reads in Redis")
-        wait_until(lambda: readers(raw) == 0, "no read in Redis")
-        wait_until(lambda: not server.tasks(), f"no task of a reader: {server.tasks()}")
+            wait_until(lambda: readers(raw) == 5, what="five reads in Redis")
+        wait_until(lambda: readers(raw) == 0, what="no read in Redis")
+        wait_until(lambda: not server.tasks(), what=f"no task of a reader: {server.tasks()}")
         assert client.get(told["url"]).status_code == 202
 
 
@@ -203,7 +196,7 @@ def test_many_readers_at_once_block_nobody(settings: Settings) -> None:
                 await client.post(RUNS, params={"run_id": run_id}, json=asked)
             waits = asyncio.gather(*(wait(run_ids[number % 3]) for number in range(20)))
             reads = asyncio.gather(*(read(run_ids[number % 3]) for number in range(150)))
-            await asyncio.to_thread(wait_until, lambda: readers(raw) == 170, "170 reads in Redis")
+            await asyncio.to_thread(wait_until, lambda: readers(raw) == 170, seconds=30, what="170 reads in Redis")
             for run_id in run_ids:
                 await client.delete(f"{RUNS}/{run_id}")
             return await reads, await waits
