@@ -10,21 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable
 
+# Blanks are bounded throughout: two runs of any length side by side would be tried in every division.
 _HEX_WITH_DIGIT = r"(?=[0-9A-F]*[0-9])[0-9A-F]{3}"
 # A step or a job may be called S010 as well, and IEF450I writes it just before " - ABEND=".
 _NAMED = r"(?<![A-Za-z0-9_#@$./\\-])(?<!\b[Jj][Oo][Bb] )(?<!\b[Ss][Tt][Ee][Pp] )(?<!\b[Pp]asso )"
-_END = r"(?![A-Za-z0-9_#@$/\\])(?!\.[A-Za-z0-9])(?!-[A-Za-z0-9]{3})(?!\s*-?\s*ABEND=)"
+_END = r"(?![A-Za-z0-9_#@$/\\])(?!\.[A-Za-z0-9])(?!-[A-Za-z0-9]{3})(?!\s{0,9}-?\s{0,9}ABEND=)"
 
 _SYSTEM = re.compile(rf"{_NAMED}S({_HEX_WITH_DIGIT}){_END}")
 _USER = re.compile(rf"{_NAMED}U(\d{{4}}){_END}")
 # After the word itself, lower case counts, and so does a system code without its S when it mixes letters and digits.
 _AFTER_ABEND = re.compile(
-    r"\babend(?:ed|ou|ado|ada|ó)?(?:\s+(?:with|com|con|code|c[oó]digo|de|do|en|em|system|user))*\s*[:=(\[-]?\s*"
+    r"\babend(?:ed|ou|ado|ada|ó)?(?:\s{1,9}(?:with|com|con|code|c[oó]digo|de|do|en|em|system|user)){0,4}"
+    r"\s{0,9}[:=(\[-]?\s{0,9}"
     r"(?P<code>s(?=[0-9a-f]*\d)[0-9a-f]{3}|u\d{4}|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{3})(?![A-Za-z0-9_])",
     re.IGNORECASE,
 )
 _COMPLETION = re.compile(
-    rf"\b(?i:SYSTEM(?:\s+COMPLETION)?\s*(?:CODE)?)\s*=\s*({_HEX_WITH_DIGIT})\b"
+    rf"\b(?i:SYSTEM(?:\s{{1,9}}COMPLETION)?\s{{0,9}}(?:CODE)?)\s{{0,9}}=\s{{0,9}}({_HEX_WITH_DIGIT})\b"
     rf"|\bIEC\d{{3}}I\s+({_HEX_WITH_DIGIT})-[0-9A-F]{{1,4}}\b"
 )
 
@@ -65,7 +67,6 @@ _ENDED = (
     r"(?:termin|acab|finaliz|encerr|abort|saiu|sali|sale|morr|muri|ca[ií]|cay|fall|falh|quebr"
     r"|ended|ends|finished|failed|died|dies)\w{0,6}"
 )
-# Blanks are bounded: two runs of any length side by side would be tried in every division.
 _RETURN_CODE = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
     r"RC|MAX-?CC|CC|COND(?:ITION)?[ _]CODE"

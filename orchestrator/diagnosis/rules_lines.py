@@ -33,7 +33,7 @@ _STEP_NAMED = re.compile(r"\bSTEP[A-Z0-9]{1,4}\b")
 
 _GROWTH = re.compile(r"\+\s?\d{1,4}(?:[.,]\d+)?\s?%")
 # IEC030I B37-04,IFG0554A,job,step,ddname,device,volume,dataset (z/OS MVS System Messages, IEC030I).
-_FULL = re.compile(r"\bIEC03\dI\s+[^,]+,[^,]+(?:,[^,]*){5},([A-Z0-9@#$.]+)")
+_FULL = re.compile(r"\bIEC03\dI\s+[^,\s][^,]*,[^,]+(?:,[^,]*){5},([A-Z0-9@#$.]+)")
 
 _SIGNS: tuple[tuple[Category, re.Pattern[str]], ...] = (
     (

@@ -115,12 +115,18 @@ def test_spellings_of_a_chat_count_only_for_known_abends() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["return code" + " " * 200_000, ("return code" + " " * 50) * 4_000, "exit with\n" * 20_000]
+    "text",
+    [
+        *(word + " " * 200_000 for word in ("return code", "abend", "SYSTEM", "S0C7", "SQLCODE")),
+        ("return code" + " " * 50) * 4_000,
+        "exit with\n" * 20_000,
+    ],
 )
 def test_blanks_cost_no_more_than_their_length(text: str) -> None:
     """Text made of key words and blanks is searched in a time that grows with its length."""
     began = time.process_time()
-    assert find_return_codes(text) == ()
+    assert find_return_codes(text) == find_program_codes(text) == ()
+    assert find_abends(text) in ((), ("S0C7",))
     assert time.process_time() - began < 2.0
 
 
