@@ -19,6 +19,7 @@ from orchestrator.models import (
     SourceRequest,
     TroubleshootRequest,
 )
+from orchestrator.source_words import cuts_in_language, error_in_language
 from orchestrator.sources import FetchResult
 from orchestrator.storable import storable, storable_text
 
@@ -46,10 +47,18 @@ def source_request(
     )
 
 
-def answered(planned: PlannedSource, result: FetchResult, *, worker: str, personal: bool = False) -> SourceEnvelope:
+def answered(
+    planned: PlannedSource,
+    result: FetchResult,
+    *,
+    worker: str,
+    language: Language = Language.EN,
+    personal: bool = False,
+) -> SourceEnvelope:
     """The envelope of a source that returned; secrets are masked here, before anything is stored or streamed.
 
-    What JSON or UTF-8 cannot hold is replaced. ``personal`` masks e-mail addresses and CPF/CNPJ numbers as well.
+    What was cut is told in ``language``. What JSON or UTF-8 cannot hold is replaced. ``personal`` masks e-mail
+    addresses and CPF/CNPJ numbers as well.
     """
 
     def masked(text: str) -> str:
@@ -70,7 +79,7 @@ def answered(planned: PlannedSource, result: FetchResult, *, worker: str, person
         finding=masked(result.finding),
         asked=tuple(masked(text) for text in result.asked),
         where=masked(result.where),
-        truncated=None if result.truncated is None else masked(result.truncated),
+        truncated=None if result.truncated is None else cuts_in_language(masked(result.truncated), language),
         worker=worker,
     )
 
@@ -83,11 +92,17 @@ def timed_out(planned: PlannedSource, *, limit_seconds: float, language: Languag
 
 
 def raised(
-    run_id: str, planned: PlannedSource, error: Exception, *, worker: str, personal: bool = False
+    run_id: str,
+    planned: PlannedSource,
+    error: Exception,
+    *,
+    worker: str,
+    language: Language = Language.EN,
+    personal: bool = False,
 ) -> SourceEnvelope:
     """The envelope of a source that raised; what it did not foresee is logged with its traceback.
 
-    Masked as in ``answered``.
+    What a source says of its failure is told in ``language``, as a reader sees it. Masked as in ``answered``.
     """
 
     def masked(text: str) -> str:
@@ -95,7 +110,7 @@ def raised(
 
     if isinstance(error, TroubleshootError):
         outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
-        failed = _failed(planned, outcome, error.reason, masked(str(error)), worker)
+        failed = _failed(planned, outcome, error.reason, error_in_language(masked(str(error)), language), worker)
         if not isinstance(error, SourceError):
             return failed
         asked = tuple(masked(text) for text in error.asked)

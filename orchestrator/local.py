@@ -78,6 +78,7 @@ async def ask_all(
 async def _envelope(
     asked: SourceRequest, planned: PlannedSource, sources: LocalSources, limit: float
 ) -> SourceEnvelope:
+    language = asked.routing.language
     try:
         # Not asyncio.timeout around the call: its TimeoutError could not be told from one of the source's own.
         task = asyncio.ensure_future(sources.get(planned.source).fetch(asked))
@@ -85,7 +86,14 @@ async def _envelope(
         if not done:
             task.cancel()
             await asyncio.wait({task}, timeout=1.0)
-            return timed_out(planned, limit_seconds=limit, language=asked.routing.language, worker=WORKER)
-        return fit(answered(planned, task.result(), worker=WORKER, personal=sources.redact_personal))
+            return timed_out(planned, limit_seconds=limit, language=language, worker=WORKER)
+        return fit(answered(planned, task.result(), worker=WORKER, language=language, personal=sources.redact_personal))
     except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
-        return raised(asked.run_id, planned, error, worker=WORKER, personal=sources.redact_personal)
+        return raised(
+            asked.run_id,
+            planned,
+            error,
+            worker=WORKER,
+            language=language,
+            personal=sources.redact_personal,
+        )

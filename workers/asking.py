@@ -76,16 +76,17 @@ class Asking:
         if limit <= 0:
             return self._timed_out(planned, start, limit)
         request = source_request(run_id, start.request, start.plan, planned, limit_seconds=limit)
+        language = request.routing.language
         # Where Celery stops the task at its soft limit, only the fan-in is left for the wait here.
         bound = limit + 1.0 if self.native_limits and limit >= soft else limit
         try:
             result = self._fetch(self.source(planned.source), request, bound)
             # Within the border: what a source returned may be as wrong as what it raises.
-            return fit(answered(planned, result, worker=self.worker, personal=self.redact_personal))
+            return fit(answered(planned, result, worker=self.worker, language=language, personal=self.redact_personal))
         except SoftTimeLimitExceeded:
             return self._timed_out(planned, start, limit)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
-            return raised(run_id, planned, error, worker=self.worker, personal=self.redact_personal)
+            return raised(run_id, planned, error, worker=self.worker, language=language, personal=self.redact_personal)
 
     def _timed_out(self, planned: PlannedSource, start: SourceStart, limit: float) -> SourceEnvelope:
         language = start.plan.routing.language

@@ -33,7 +33,7 @@ class EvidenceBudget:
             f"{self.left_out} evidence items left out" if self.left_out else "",
             f"{self.shortened} evidence items shortened" if self.shortened else "",
         ]
-        return ", ".join(filter(None, parts))
+        return "; ".join(filter(None, parts))
 
     def add(
         self,
