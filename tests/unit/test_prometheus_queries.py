@@ -126,9 +126,9 @@ def test_the_document_lists_every_series_and_every_query() -> None:
         assert f"`{query.promql}`".replace("|", "\\|") in text, series.name
         assert series.limit is not None
         sign = ">" if series.bad == "high" else "<"
-        assert re.search(rf"\| `{series.name}` \|.*{sign} {re.escape(series.format(series.limit))} \|", text), (
-            series.name
-        )
+        assert re.search(
+            rf"\| `{series.name}` \|.*{sign} {re.escape(series.format(series.limit, Language.EN))} \|", text
+        ), series.name
     for series in DEFAULT_SERIES:
         for name in (*series.text_names, *(series.available_of_total or ())):
             assert name.removeprefix("resync_").removeprefix("app_") in text, name

@@ -98,6 +98,16 @@ def test_every_limit_has_two_sides_and_words_in_every_language(series: Series) -
         assert series.concern(series.limit, language) == ""
 
 
+@pytest.mark.parametrize(
+    ("language", "value"), [(Language.PT_BR, "2,9 s"), (Language.ES, "2,9 s"), (Language.EN, "2.9 s")]
+)
+def test_a_value_has_the_languages_decimal_mark(language: Language, value: str) -> None:
+    """Figures stand in answers: 2,9 in Portuguese and Spanish, 2.9 in English."""
+    series = next(item for item in DEFAULT_SERIES if item.unit == "seconds")
+    assert series.format(2.9, language) == value
+    assert value in series.concern(2.9, language)
+
+
 def test_a_huge_text_is_read_within_bounds() -> None:
     """A line with thousands of labels is left unread, and of very many samples the rest is counted."""
     labels = ",".join(f'a{number}="x"' for number in range(5_000))

@@ -39,7 +39,7 @@ def found_otherwise(asked: str, *problems: JobFacts, stations: tuple[Workstation
         (
             "Qual o status do job BATCH001?",
             job_facts("EXEC", runs=(RunFacts(status="EXEC", started_at="2026-11-24T07:01:40Z"),)),
-            "Estado do job BATCH001 no TWS: EXEC, iniciado às 2026-11-24T07:01:40Z.",
+            "Estado do job BATCH001 no TWS: EXEC, iniciado em 2026-11-24T07:01:40Z.",
         ),
         (
             "What is the status of job BATCH001?",
@@ -77,6 +77,15 @@ def test_without_tws_the_state_is_said_to_be_unknown() -> None:
 
     assert summary.startswith("O estado atual de BATCH001 não é conhecido: o TWS não respondeu.")
     assert "vem só da pergunta" not in summary
+
+
+def test_without_tws_the_first_paragraph_says_that_its_state_could_not_be_read() -> None:
+    """Asked why a job failed while TWS is silent, the reader learns at once what the answer lacks."""
+    summary = ask(failed("tws_status", job="BATCH001")).summary
+
+    assert (
+        "O estado atual no TWS não pôde ser lido: o que se sabe vem só da pergunta, “Job BATCH001 falhou”." in summary
+    )
 
 
 def test_the_state_of_a_stream_and_of_a_workstation_is_told() -> None:

@@ -61,6 +61,14 @@ def test_a_plan_in_one_line() -> None:
     )
 
 
+def test_an_issue_that_is_a_sentence_ends_without_its_full_stop() -> None:
+    """What TWS writes as a sentence stands in a list of findings."""
+    job = READY.model_copy(update={"issues": (IssueFacts(message="O limite é 0."),)})
+    station = WorkstationFacts(name="W", limit=0)
+    found = describe(TwsPayload(job=job, workstations=(station,)), _request(Language.PT_BR))
+    assert found == "A READY; O limite é 0; W com limit 0"
+
+
 def test_no_problems_in_one_line() -> None:
     """A healthy plan and a healthy workstation are told apart."""
     assert describe(TwsPayload(), _request(Language.EN, None)) == "no failed or stuck job in the plan"

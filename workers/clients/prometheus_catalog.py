@@ -37,14 +37,16 @@ class Series:
             return ""
         words = _ABOVE if self.bad == "high" else _BELOW
         return words[language].format(
-            label=self.label[language], value=self.format(value), limit=self.format(self.limit)
+            label=self.label[language], value=self.format(value, language), limit=self.format(self.limit, language)
         )
 
-    def format(self, value: float) -> str:
-        """The value with its unit, as an operator reads it."""
+    def format(self, value: float, language: Language) -> str:
+        """The value with its unit and the language's decimal mark, as an operator reads it."""
         if self.unit == "ratio":
-            return f"{value * 100:.3g}%"
-        return f"{value:.3g} s" if self.unit == "seconds" else f"{value:.6g}"
+            text = f"{value * 100:.3g}%"
+        else:
+            text = f"{value:.3g} s" if self.unit == "seconds" else f"{value:.6g}"
+        return text if language is Language.EN else text.replace(".", ",")
 
 
 _ABOVE = {

@@ -118,7 +118,7 @@ def _anomaly(series: Series, value: float, summary: RangeSummary | None, languag
     if summary.anomaly_ratio < ANOMALY_RATIO or value < series.limit / 2:
         return ""
     return _TEXTS[language]["anomaly"].format(
-        label=series.label[language], value=series.format(value), ratio=summary.anomaly_ratio
+        label=series.label[language], value=series.format(value, language), ratio=summary.anomaly_ratio
     )
 
 
@@ -128,13 +128,13 @@ def _sentence(series: Series, facts: SeriesFacts, language: Language, range_seco
     name = f"{facts.name}{{{labels}}}" if labels else facts.name
     details = []
     if facts.minimum is not None and facts.mean is not None and facts.maximum is not None:
-        low, mean, high = (series.format(value) for value in (facts.minimum, facts.mean, facts.maximum))
+        low, mean, high = (series.format(value, language) for value in (facts.minimum, facts.mean, facts.maximum))
         details.append(texts["range"].format(low=low, mean=mean, high=high, minutes=range_seconds // 60))
     if facts.trend:
         details.append(texts[facts.trend])
     if facts.anomaly_ratio is not None:
         details.append(texts["day_before"].format(ratio=facts.anomaly_ratio))
-    value = "" if facts.value is None else series.format(facts.value)
+    value = "" if facts.value is None else series.format(facts.value, language)
     return (
         f"{name} = {value}"
         + (f" ({'; '.join(details)})" if details else "")

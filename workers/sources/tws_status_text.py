@@ -97,7 +97,7 @@ def _job(job: JobFacts, texts: dict[str, str]) -> list[str]:
     if unsatisfied:
         parts.append(texts["waits"].format(what=_first_of(unsatisfied, texts)))
     if job.issues and not unsatisfied:
-        parts.append(job.issues[0].message[:120])
+        parts.append(job.issues[0].message[:120].removesuffix("."))
     return parts
 
 
