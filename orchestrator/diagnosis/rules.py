@@ -23,8 +23,8 @@ from orchestrator.diagnosis.rules_scene import (
     Finding,
     Scene,
     build_scenes,
+    clean_line,
     focus_on,
-    plain_words,
     qualified,
     short_name,
 )
@@ -284,7 +284,7 @@ def _from_the_question(scene: Scene) -> str:
     """What the user says is all that is known of the state: it is told as the user's word, with what it would mean."""
     language, words = scene.language, re.findall(r"\b[A-Z]{4,10}\b", scene.question)
     state = next((entry for word in words if (entry := find_state(word)) is not None), None)
-    told = say(language, "from_question", question=plain_words(scene.question)[:MAX_QUESTION_CHARACTERS])
+    told = say(language, "from_question", question=clean_line(scene.question)[:MAX_QUESTION_CHARACTERS])
     if state is None:
         # Who asks for the state has not said it.
         return "" if scene.asks_state else told

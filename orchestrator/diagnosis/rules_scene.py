@@ -34,7 +34,9 @@ PRESENT_RUN_SECONDS = 60.0
 _Payload = TypeVar("_Payload", bound=Facts)
 _STEP = re.compile(r"\b(STEP[A-Z0-9]{1,8})\b|\b(?:step|passo|paso)\s+([A-Z@#$][A-Z0-9@#$]{1,7})\b")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_NO_MARKUP = str.maketrans({"<": "‹", ">": "›", "#": None, "*": None, "|": " "})
+_TAG = re.compile(r"<(?=[A-Za-z/!?])([^<>]{0,200})>")
+_HEADING = re.compile(r"(?:^|(?<=\s))#{1,6}\s")
+_NO_MARKUP = str.maketrans({"*": None, "|": " "})
 _LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
 
 
@@ -267,8 +269,9 @@ def _searchable(item: Evidence) -> str:
 
 
 def plain_words(text: str) -> str:
-    """Text of a document or a server as plain words: its links, images and tags must not work inside an answer."""
-    return _LINK.sub(r"\1", clean_line(text)).translate(_NO_MARKUP)
+    """Text of a document as plain words: its links, images and tags must not work inside an answer; RC<=4 stays."""
+    bare = _HEADING.sub("", _LINK.sub(r"\1", clean_line(text)))
+    return _TAG.sub(r"‹\1›", bare).translate(_NO_MARKUP)
 
 
 def short_name(name: str) -> str:

@@ -81,11 +81,10 @@ def test_without_tws_the_state_is_said_to_be_unknown() -> None:
 
 def test_without_tws_the_first_paragraph_says_that_its_state_could_not_be_read() -> None:
     """Asked why a job failed while TWS is silent, the reader learns at once what the answer lacks."""
-    summary = ask(failed("tws_status", job="BATCH001")).summary
+    summary = ask(failed("tws_status"), message="Job ZOS1#FATDIA.BATCH001 falhou (RC<=4)").summary
 
-    assert (
-        "O estado atual no TWS não pôde ser lido: o que se sabe vem só da pergunta, “Job BATCH001 falhou”." in summary
-    )
+    assert "O estado atual no TWS não pôde ser lido: o que se sabe vem só da pergunta, “Job ZOS1#FATDIA.B" in summary
+    assert "BATCH001 falhou (RC<=4)”." in summary
 
 
 def test_the_state_of_a_stream_and_of_a_workstation_is_told() -> None:
