@@ -67,6 +67,11 @@ _ENDED = (
     r"(?:termin|acab|finaliz|encerr|abort|saiu|sali|sale|morr|muri|ca[ií]|cay|fall|falh|quebr"
     r"|ended|ends|finished|failed|died|dies)\w{0,6}"
 )
+# "returned 12 rows" counts things.
+_THINGS = (
+    r"\s{1,9}(?:rows?|records?|lines?|items?|results?|files?|bytes|registros?|linhas?|l[ií]neas?|filas|itens|[ií]tems?"
+    r"|resultados?|arquivos?|archivos?)\b"
+)
 _RETURN_CODE = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
     r"RC|MAX-?CC|CC|COND(?:ITION)?[ _]CODE"
@@ -75,7 +80,7 @@ _RETURN_CODE = re.compile(
     rf"|{_ENDED}\s{{1,9}}(?:com|con|with)\s{{1,9}}(?:(?:o|el|the|um|un|a)\s{{1,9}})?(?:c[oó]digo|code)"
     r"|(?:return(?:s|ed)|retorn(?:a|ou|ó)|devolv(?:eu|i[oó]|e)|devuelve|saiu com|sai com|sali[oó] con|sale con)"
     r"(?:\s{1,9}(?:the|o|el)?\s{0,9}(?:code|c[oó]digo|rc))?"
-    rf"){_IS}{_NUMBER}(?![A-Za-z0-9_%]|[.,:]\d|-\d)",
+    rf"){_IS}{_NUMBER}(?![A-Za-z0-9_%]|[.,:]\d|-\d|{_THINGS})",
     re.IGNORECASE,
 )
 

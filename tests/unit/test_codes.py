@@ -70,6 +70,8 @@ def test_message_ids_are_found(text: str, expected: tuple[str, ...]) -> None:
         ("COND CODE 0004", (4,)),
         ("condição de sucesso RC<=4", ()),
         ("às 14:30 rodaram 137 jobs", ()),
+        ("query returned 12 rows; retornou 5 registros; devolve 1 arquivo", ()),
+        ("o script retorna 8 para o shell", (8,)),
         ("rc 10.5 e rc 50%", ()),
         ("RC 99999999999", ()),
         ("saiu com 137", (137,)),
