@@ -10,11 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests_support import wait_until
 
 from orchestrator.models import Event, EventType, Report, RunSnapshot, RunState, SourceOutcome
 
@@ -23,14 +24,6 @@ pytestmark = pytest.mark.acceptance
 PROGRAM = str(Path(sys.executable).with_name("resync-troubleshoot"))
 SOURCES = ["log_cache", "metrics", "rag_search", "tws_status"]
 QUESTION = "Job BATCH001 falhou com ABEND S0C7"
-
-
-def wait_for(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
-    """Poll until the condition holds; fail at the bound."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "the condition did not come true in time"
-        time.sleep(0.05)
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -155,7 +148,7 @@ def test_stopped_demo_leaves_nothing(machine: Machine, number: signal.Signals, c
         demo.send_signal(number)
         demo.communicate(timeout=30)
     assert demo.returncode == code
-    wait_for(machine.is_clean)
+    wait_until(machine.is_clean, seconds=30)
 
 
 @dataclass(frozen=True)
@@ -208,7 +201,7 @@ def test_up_runs_the_processes_it_was_asked_for(up: Up) -> None:
         "metrics": [],
         "synthesis": ["synthesis"],
     }
-    wait_for(lambda: len(json.loads(up.run("queues", "--json").stdout)["watchers"]) >= 2)
+    wait_until(lambda: len(json.loads(up.run("queues", "--json").stdout)["watchers"]) >= 2, seconds=30)
     assert {"watcher-1", "watcher-2"} <= set(up.processes)
 
 
@@ -279,7 +272,7 @@ def test_killed_worker_is_replaced(up: Up) -> None:
         queues = json.loads(up.run("queues", "--json").stdout)["queues"]
         return any(queue["queue"] == "rag_search" and queue["workers"] for queue in queues)
 
-    wait_for(is_back)
+    wait_until(is_back, seconds=30)
     result = up.run("submit", QUESTION, "--disable", "metrics", "--json")
     assert result.returncode == 0, result.stderr
     report = Report.model_validate_json(result.stdout)

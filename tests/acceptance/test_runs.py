@@ -7,10 +7,10 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from tests_support import wait_until
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import (
@@ -98,13 +98,6 @@ def assert_answer(report: Report, *, by: str, **without: str) -> None:
 def ready(fleet: Fleet) -> None:
     for process in fleet.processes:
         process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
-
-
-def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not come true within {seconds:g} s"
-        time.sleep(0.02)
 
 
 def test_all_four_sources_answer(running_fleet: Fleet) -> None:

@@ -7,24 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests_support import wait_until
 
 from workers.embedded.guard import Guard
 from workers.embedded.process import ProcessSpec
 from workers.embedded.supervisor import ProcessFailed, Supervisor
 
 PYTHON = (sys.executable, "-I", "-S", "-u", "-c")
-
-
-def wait_for(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
-    """Poll until the condition holds; fail at the bound."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def runs(pid: int) -> bool:
@@ -73,7 +66,7 @@ def test_process_that_exits_before_it_is_ready_is_told_with_its_last_words(super
 def test_process_that_never_gets_ready_is_told_at_the_bound(supervisor: Supervisor) -> None:
     """The wait for readiness ends at its bound."""
     supervisor.start(spec("a", SLEEP, ready_text="something else"))
-    wait_for(supervisor.states()[0].log.read_text)
+    wait_until(supervisor.states()[0].log.read_text, seconds=10)
     with pytest.raises(ProcessFailed, match=r"not ready within 0\.1 s; its log ends: 'can work'"):
         supervisor.wait_ready(["a"], timeout_seconds=0.1)
 
@@ -91,7 +84,7 @@ def test_killed_process_is_started_again(supervisor: Supervisor, said: list[str]
     first = supervisor.states()[0].pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: supervisor.states()[0].restarts == 1 and supervisor.states()[0].is_ready)
+    wait_until(lambda: supervisor.states()[0].restarts == 1 and supervisor.states()[0].is_ready, seconds=10)
     assert supervisor.states()[0].pid != first
     assert said == ["a exited with status -9; again in 0.5 s (can work)"]
 
@@ -109,12 +102,12 @@ def test_stop_leaves_nothing_behind(tmp_path: Path) -> None:
         supervisor.start(spec("a", stubborn, stop_seconds=0.3))
         supervisor.start(spec("b", SLEEP))
         log = tmp_path / "logs" / "a.log"
-        wait_for(lambda: log.read_text().count("pid") == 2)
+        wait_until(lambda: log.read_text().count("pid") == 2, seconds=10)
         pids = [int(line.split()[1]) for line in log.read_text().splitlines()]
         pids += [state.pid for state in supervisor.states() if state.pid is not None]
         started = time.monotonic()
     assert time.monotonic() - started < 5
-    wait_for(lambda: not any(runs(pid) for pid in pids))
+    wait_until(lambda: not any(runs(pid) for pid in pids), seconds=10)
 
 
 def test_later_stages_stop_first(tmp_path: Path) -> None:
@@ -170,7 +163,7 @@ def test_killed_owner_leaves_nothing_behind() -> None:
         assert runs(int(pid))
         assert Path(directory).is_dir()
         owner.kill()
-    wait_for(lambda: not runs(int(pid)) and not Path(directory).exists())
+    wait_until(lambda: not runs(int(pid)) and not Path(directory).exists(), seconds=10)
     with pytest.raises(ProcessLookupError):
         os.killpg(int(pid), 0)
 
@@ -202,7 +195,7 @@ def test_owner_killed_before_it_has_noted_a_process_leaves_none(tmp_path: Path) 
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
         owner.wait(10)
-    wait_for(lambda: not runs(pid))
+    wait_until(lambda: not runs(pid), seconds=10)
     assert not (tmp_path / "began").exists()
 
 
@@ -216,5 +209,5 @@ def test_guardian_that_was_killed_is_replaced(tmp_path: Path) -> None:
         assert process is not None
         process.kill()
         # At once, and not when there is something to tell it: this process may be killed before that.
-        wait_for(lambda: guard._process not in (None, process))
+        wait_until(lambda: guard._process not in (None, process), seconds=10)
     assert not kept.exists()
