@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
-from orchestrator.endings import Ending
+from orchestrator.client.follower import END_BLOCK_MS, block_until
+from orchestrator.client.single_flight import Ending
+from orchestrator.client.waiting import Waiting
 from orchestrator.errors import StoreUnreachable
-from orchestrator.follow import END_BLOCK_MS, block_until
 from orchestrator.models import Event, Report
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.events import START, check_closed, parse_reply
 from orchestrator.store.keys import Keys
-from orchestrator.waiting import Waiting
 
 _LOGGER = logging.getLogger(__name__)
 _LAG_SECONDS = 0.05

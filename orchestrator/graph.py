@@ -12,13 +12,13 @@ from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
-from orchestrator.async_client import AsyncTroubleshootClient
+from orchestrator.client.aio import AsyncTroubleshootClient
+from orchestrator.client.fallback import run_in_process, take_over
 from orchestrator.config import ParallelConfig, Settings, describe_validation
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InvalidRequest, RunNotFound, StoreUnreachable
-from orchestrator.fallback import run_in_process, take_over
 from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
-from orchestrator.router import route
+from orchestrator.routing.router import route
 
 _LOGGER = logging.getLogger(__name__)
 DISPATCH_WAIT_SECONDS = 1.0

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 
-from orchestrator.diagnosis.redact import redact
+from orchestrator.redaction.redact import redact
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 

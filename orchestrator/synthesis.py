@@ -11,9 +11,9 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from orchestrator.errors import TroubleshootError
+from orchestrator.json_safe import storable
 from orchestrator.logs import log_error
 from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
-from orchestrator.storable import storable
 
 _LOGGER = logging.getLogger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"

@@ -17,16 +17,16 @@ from contextlib import ExitStack
 from types import FrameType
 
 from orchestrator.after_commit import AfterCommit, load_after_commit
-from orchestrator.celery_app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_celery
+from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_celery
+from orchestrator.broker.publisher import Publisher
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
-from orchestrator.finish import Finisher
 from orchestrator.health import Beat, HealthServer, HealthSettings, check_page
 from orchestrator.logs import configure_log
 from orchestrator.models import RunState
 from orchestrator.performance import configure_performance_log
-from orchestrator.publisher import Publisher
+from orchestrator.run.finisher import Finisher
 from orchestrator.store.connection import connect
 from orchestrator.store.presence import Presence
 from orchestrator.store.records import Wakeup

@@ -22,17 +22,17 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from workers.clients.knowledge_embeddings import BATCH, EmbeddingClient, create_embedding_client
-from workers.clients.knowledge_index import KnowledgeIndex
-from workers.clients.knowledge_postgres import PostgresKnowledgeBase
-from workers.clients.knowledge_shipped import RUNBOOKS_ROOT, index_runbooks, runbooks_folder
-from workers.clients.knowledge_sqlite import SqliteKnowledgeBase
-from workers.clients.knowledge_vectors import pack
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import KnowledgeBase
-from workers.knowledge.chunking import cut_sections
-from workers.knowledge.query import KnowledgeQuery, build_query
-from workers.knowledge.readers import read_document
+from workers.knowledge.embeddings import BATCH, EmbeddingClient, create_embedding_client
+from workers.knowledge.postgres.base import PostgresKnowledgeBase
+from workers.knowledge.ranking.query import KnowledgeQuery, build_query
+from workers.knowledge.reading.chunking import cut_sections
+from workers.knowledge.reading.readers import read_document
+from workers.knowledge.sqlite.base import SqliteKnowledgeBase
+from workers.knowledge.sqlite.index import KnowledgeIndex
+from workers.knowledge.sqlite.shipped import RUNBOOKS_ROOT, index_runbooks, runbooks_folder
+from workers.knowledge.sqlite.vectors import pack
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 SECONDS = 60.0

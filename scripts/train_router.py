@@ -1,11 +1,12 @@
 """Learn the weights of the router's intent model from the labelled questions, and print how well it does.
 
-    scripts/train_router.py            print the cross-validation and write orchestrator/data/intent_model.json
+    scripts/train_router.py            print the cross-validation and write orchestrator/routing/data/intent_model.json
     scripts/train_router.py --check    print the cross-validation only
 
 Questions marked ``held_out`` are never learnt from: they measure what the shipped model makes of new ones. The
-cross-validation leaves a sixth of the others out at a time. Run it after every change of ``tests/data/utterances.json``
-or ``orchestrator/data/intent_words.json``; a test compares the fingerprints. Needs numpy (a development dependency).
+cross-validation leaves a sixth of the others out at a time. Run it after every change of
+``tests/data/utterances.json`` or ``orchestrator/routing/data/intent_words.json``; a test compares the fingerprints.
+Needs numpy (a development dependency).
 """
 
 # ruff: noqa: T201  # figures are printed
@@ -20,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.pipelines import CERTAIN_ENOUGH
-from orchestrator.router import entities_of
-from orchestrator.router_intent import INTENTS, Features, IntentModel, features_of, fingerprint
+from orchestrator.routing.intent import INTENTS, Features, IntentModel, features_of, fingerprint
+from orchestrator.routing.pipelines import CERTAIN_ENOUGH
+from orchestrator.routing.router import entities_of
 
 ROOT = Path(__file__).parent.parent
 UTTERANCES = ROOT / "tests" / "data" / "utterances.json"

@@ -15,14 +15,14 @@ from celery.signals import (
     worker_shutdown,
 )
 
-from orchestrator.celery_app import make_celery
+from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled
 from orchestrator.health import HealthServer, HealthSettings
 from orchestrator.logs import configure_log
 from orchestrator.performance import configure_performance_log
-from workers.process import close_process, loop_lag_seconds, mark_prefork_child
-from workers.readiness import announce_instances, broker_answers, check_sources, check_synthesis
+from workers.runtime.process import close_process, loop_lag_seconds, mark_prefork_child
+from workers.runtime.readiness import announce_instances, broker_answers, check_sources, check_synthesis
 from workers.tasks import register_tasks
 
 try:
@@ -32,7 +32,7 @@ except TroubleshootError as error:
     raise SystemExit(error.exit_code) from None
 
 app = make_celery(settings, with_results=True)
-app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
+app.conf.worker_consumer = "workers.runtime.consumer:ReconnectingConsumer"
 register_tasks(app)
 health_servers: list[HealthServer] = []
 
@@ -61,7 +61,7 @@ def _tell_health() -> None:
     if wanted.port is None:
         return
     try:
-        from workers.health import WorkerHealth  # noqa: PLC0415  # prometheus-client is an optional extra
+        from workers.runtime.health import WorkerHealth  # noqa: PLC0415  # prometheus-client is an optional extra
     except ImportError as error:
         raise WorkersNotInstalled(
             f"RESYNC_HEALTH_PORT needs {error.name}: pip install 'resync-troubleshoot[workers]'"

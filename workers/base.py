@@ -8,10 +8,10 @@ from typing import Any
 from celery import Task
 
 from orchestrator.errors import RunNotFound, StoreUnreachable
-from workers.process import current_process
+from workers.runtime.process import current_process
 
 _LOGGER = logging.getLogger(__name__)
-STARTED_REQUEST = "workers.request:StartedRequest"
+STARTED_REQUEST = "workers.runtime.request:StartedRequest"
 """Class of every task's requests, for its attribute ``Request``."""
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from celery import Celery, Task
 
-from orchestrator.canvas import build_chord
-from orchestrator.celery_app import RUN_TASK, SYNTHESIZE_TASK, source_task
-from orchestrator.dispatch import plan_dispatch
+from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
+from orchestrator.broker.chord import build_chord
+from orchestrator.broker.publisher import publish_chord
 from orchestrator.errors import RunNotFound, RunRefused, StoreUnreachable, TroubleshootError
-from orchestrator.publisher import publish_chord
+from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
 from workers.base import STARTED_REQUEST, SourceTask
-from workers.process import current_process
+from workers.runtime.process import current_process
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from orchestrator.cli.catalogue import Catalogue
-from orchestrator.cli.messages import Messages, language_of
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
 from orchestrator.config import Settings
+from orchestrator.i18n.catalogue import Catalogue
+from orchestrator.i18n.terminal import Messages, language_of
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RunClient(Protocol):
-    """What the commands ask of a client; ``orchestrator.client.TroubleshootClient`` is the real one."""
+    """What the commands ask of a client; ``orchestrator.client.sync.TroubleshootClient`` is the real one."""
 
     def submit(
         self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
@@ -78,7 +78,7 @@ class Display(Protocol):
 
 def open_client(settings: Settings) -> RunClient:
     """The real client. Imported here: it brings Celery and redis, which ``--help`` and usage errors do without."""
-    from orchestrator.client import TroubleshootClient  # noqa: PLC0415  # start-up time, see above
+    from orchestrator.client.sync import TroubleshootClient  # noqa: PLC0415  # start-up time, see above
 
     return TroubleshootClient(settings)
 

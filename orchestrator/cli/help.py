@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import click
 
-from orchestrator.cli.catalogue import Catalogue
 from orchestrator.cli.context import CliContext
+from orchestrator.i18n.catalogue import Catalogue
 
 _EXTRAS = re.compile(r"(?P<text>.*?)(?:  )?\[(?P<extras>(?:default: |required)[^\]]*)\]", re.DOTALL)
 """What click puts behind an option's text: its default, its range, whether it is required."""

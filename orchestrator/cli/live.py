@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from orchestrator.cli.messages import Messages
 from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, clean, one_line, shorten
+from orchestrator.i18n.terminal import Messages
 from orchestrator.models import Event
 
 _STYLES = {

@@ -23,7 +23,7 @@ from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import INTERRUPTED
 from orchestrator.cli.help import HelpContext, speaking
 from orchestrator.cli.options import in_options
-from orchestrator.cli.signals import Terminated, endings_raise
+from orchestrator.cli.process import Terminated, endings_raise
 from orchestrator.errors import ConfigurationError, InvalidRequest, TroubleshootError, WorkersNotInstalled
 
 PROGRAM = "resync-troubleshoot"

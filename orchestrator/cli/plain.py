@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from orchestrator.cli.messages import Messages
 from orchestrator.cli.view import RunView, SourceRow, one_line
+from orchestrator.i18n.terminal import Messages
 from orchestrator.models import Event, EventType, source_key
 
 

@@ -10,7 +10,7 @@ import click
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from orchestrator.celery_app import make_celery, queue_names
+from orchestrator.broker.app import make_celery, queue_names
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.tables import format_table

@@ -18,10 +18,10 @@ from orchestrator.cli.follow import (
     outcome_exit_code,
     print_report,
 )
-from orchestrator.cli.messages import Messages
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.tables import Row, format_table
 from orchestrator.cli.view import PLANNED, RUNNING, one_line
+from orchestrator.i18n.terminal import Messages
 from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary
 
 RUN_LIST = TypeAdapter(list[RunSummary])

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.diagnosis.codes import find_abends, find_message_ids, find_return_codes
-from orchestrator.diagnosis.mutating import check_action, mark_commands, propose_commands
+from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
+from orchestrator.diagnosis.commands import check_action, mark_commands, propose_commands
 from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis, Language, SourceEnvelope
 
 NO_CLAIM_CONFIDENCE = 0.3

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from orchestrator.diagnosis.catalogue import Category, category_texts
+from orchestrator.codes.catalogue import Category, category_texts
 from orchestrator.diagnosis.markdown import code, inert, inert_block, visible
-from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.rules_missing import why
+from orchestrator.diagnosis.rules.gaps import why
+from orchestrator.i18n.sentences import say
 from orchestrator.models import (
     Action,
     AggregatedData,

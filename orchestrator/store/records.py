@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.models import Plan, Report, RunOutcome, RunSnapshot, RunState, SourceEnvelope, TroubleshootRequest
-from orchestrator.store.kept_report import from_kept
+from orchestrator.store.report_codec import from_kept
 
 
 @dataclass(frozen=True, slots=True)

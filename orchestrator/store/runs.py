@@ -17,10 +17,10 @@ from orchestrator.config import Settings
 from orchestrator.errors import Conflict, Overloaded, RunNotFound, RunRefused, UnknownInstance
 from orchestrator.models import EventType, Plan, Report, RunState, SourceEnvelope, TroubleshootRequest
 from orchestrator.store.connection import store_errors
-from orchestrator.store.kept_report import from_kept, to_kept
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
 from orchestrator.store.records import Dispatch, Opened, RunRecord, SourceStart, Wakeup, to_envelopes, to_record
+from orchestrator.store.report_codec import from_kept, to_kept
 
 DISPATCH_LEASE_MS = 1_000
 FINISH_LEASE_MS = 2_000

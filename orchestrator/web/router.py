@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.params import Depends as Dependency
 from pydantic import BaseModel, Field, TypeAdapter
 
-from orchestrator.async_client import AsyncTroubleshootClient
+from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, Conflict, InvalidRequest
 from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest

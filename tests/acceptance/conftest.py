@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests_support import new_redis, wait_until
 
-from orchestrator.client import TroubleshootClient
+from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.runs import new_token

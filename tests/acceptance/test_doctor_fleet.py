@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.celery_app import queue_names
+from orchestrator.broker.app import queue_names
 
 pytestmark = pytest.mark.acceptance
 

@@ -16,7 +16,7 @@ import pytest
 from orchestrator.models import TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
-from workers.embedded.ports import free_port
+from workers.standalone.ports import free_port
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet

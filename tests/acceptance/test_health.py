@@ -14,7 +14,7 @@ from tests_support import RedisServer, wait_until
 from orchestrator.models import RunOutcome, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
-from workers.embedded.ports import free_port
+from workers.standalone.ports import free_port
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet

@@ -163,7 +163,7 @@ def test_an_aggregator_that_fails_returns_the_raw_data(fleet: Fleet, tmp_path: P
     patch.mkdir()
     # sitecustomize of the worker's own interpreter: the failure is real, in the process that commits.
     (patch / "sitecustomize.py").write_text(
-        "import orchestrator.conclude as conclude\n"
+        "import orchestrator.run.conclusion as conclude\n"
         "def broken(*_args, **_options):\n"
         "    raise RuntimeError('planted')\n"
         "conclude.aggregate = broken\n",

@@ -13,10 +13,10 @@ import redis
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import Report, SourceEnvelope, SourceOutcome, TroubleshootRequest
-from workers.clients.prometheus_catalog import DEFAULT_SERIES
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.metrics import AppMetricsServer
-from workers.simulator.scenarios import get_scenario
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.metrics import AppMetricsServer
+from workers.lab.simulator.scenarios import get_scenario
+from workers.sources.metrics.series import DEFAULT_SERIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import pytest
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import UnknownInstance
 from orchestrator.models import Report, RunOutcome, SourceOutcome, TroubleshootRequest
-from workers.simulator.faults import Fault
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.scenarios import get_scenario
+from workers.lab.simulator.faults import Fault
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.scenarios import get_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable

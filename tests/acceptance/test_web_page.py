@@ -10,7 +10,7 @@ import pytest
 from browser_support import Page
 
 from orchestrator.testing import stub_message
-from workers.embedded.ports import free_port
+from workers.standalone.ports import free_port
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet, Process

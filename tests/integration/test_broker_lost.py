@@ -15,15 +15,15 @@ from celery.worker.consumer import Consumer
 from kombu import Connection
 from tests_support import RedisServer
 
-from orchestrator.canvas import build_chord
-from orchestrator.celery_app import ORCHESTRATOR_QUEUE, RUN_TASK, SYNTHESIS_QUEUE, make_celery
+from orchestrator.broker.app import ORCHESTRATOR_QUEUE, RUN_TASK, SYNTHESIS_QUEUE, make_celery
+from orchestrator.broker.chord import build_chord
+from orchestrator.broker.publisher import publish_chord
 from orchestrator.config import Settings
 from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
-from orchestrator.publisher import publish_chord
 from orchestrator.sources import BUILTIN_SOURCES, source_names
 from orchestrator.store.runs import new_token
-from workers.consumer import ReconnectingConsumer
-from workers.request import StartedRequest
+from workers.runtime.consumer import ReconnectingConsumer
+from workers.runtime.request import StartedRequest
 from workers.tasks import register_tasks
 
 

@@ -15,9 +15,9 @@ import redis
 from kombu import pools
 from tests_support import RedisServer
 
-from orchestrator.async_client import AsyncTroubleshootClient
-from orchestrator.celery_app import ORCHESTRATOR_QUEUE
-from orchestrator.client import TroubleshootClient
+from orchestrator.broker.app import ORCHESTRATOR_QUEUE
+from orchestrator.client.aio import AsyncTroubleshootClient
+from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import EventType, RunOutcome, RunState, TroubleshootRequest
@@ -145,7 +145,7 @@ def test_threads_that_share_a_client_may_submit_more_than_it_remembers(
     client: TroubleshootClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forgetting old deadlines does not disturb other threads' submits."""
-    monkeypatch.setattr("orchestrator.client.MAX_KNOWN_DEADLINES", 2)
+    monkeypatch.setattr("orchestrator.client.sync.MAX_KNOWN_DEADLINES", 2)
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: client.submit(TroubleshootRequest(message="x")), range(40)))
     assert len(set(found)) == 40
@@ -325,7 +325,7 @@ def test_the_async_client_does_what_the_sync_one_does(settings: Settings) -> Non
 def test_importing_the_client_is_light() -> None:
     """The app's import of the client loads no source client, no model SDK and no live view."""
     code = (
-        "import sys, orchestrator.graph, orchestrator.client;"
+        "import sys, orchestrator.graph, orchestrator.client.sync;"
         "print([m for m in ('httpx2', 'openai', 'rich', 'workers', 'prometheus_client') if m in sys.modules])"
     )
     import sys

@@ -10,11 +10,11 @@ from typing import Any
 import fakeredis
 import pytest
 
+from orchestrator.aggregate import aggregate
 from orchestrator.config import ParallelConfig
-from orchestrator.diagnosis.aggregate import aggregate
 from orchestrator.diagnosis.evidence import check_diagnosis, number_evidence
 from orchestrator.diagnosis.render import render_markdown
-from orchestrator.diagnosis.rules import diagnose
+from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import SourceError
 from orchestrator.models import (
     AnswerMode,
@@ -26,13 +26,13 @@ from orchestrator.models import (
     SourceRequest,
     TroubleshootRequest,
 )
-from orchestrator.pipelines import plan_run
-from orchestrator.router import route
+from orchestrator.routing.pipelines import plan_run
+from orchestrator.routing.router import route
 from orchestrator.sources import BUILTIN_SOURCES, load_source
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.metrics import AppMetricsServer
-from workers.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scenario
-from workers.sources import log_cache
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.metrics import AppMetricsServer
+from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scenario
+from workers.sources.log_cache import source as log_cache
 
 PER_JOB = {name: load_source(name).per_job for name in BUILTIN_SOURCES}
 LIMIT_SECONDS = 1.5

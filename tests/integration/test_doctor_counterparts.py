@@ -19,16 +19,16 @@ import trustme
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
-from workers.clients.hwa_instances import TwsInstance
-from workers.clients.knowledge_embeddings import EMBED_SECONDS
-from workers.clients.knowledge_folder import index_folder
-from workers.clients.knowledge_index import KnowledgeIndex
-from workers.embedded.ports import free_port
-from workers.simulator.faults import Fault
-from workers.simulator.http import LocalServer
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.metrics import AppMetricsServer
-from workers.simulator.scenarios import get_scenario
+from workers.knowledge.embeddings import EMBED_SECONDS
+from workers.knowledge.sqlite.folder import index_folder
+from workers.knowledge.sqlite.index import KnowledgeIndex
+from workers.lab.simulator.faults import Fault
+from workers.lab.simulator.http import LocalServer
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.metrics import AppMetricsServer
+from workers.lab.simulator.scenarios import get_scenario
+from workers.sources.tws_status.instances import TwsInstance
+from workers.standalone.ports import free_port
 from workers.synthesis.testing import FakeOpenAIServer
 
 Check = dict[str, Any]

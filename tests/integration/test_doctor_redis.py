@@ -12,14 +12,14 @@ import pytest
 import redis
 from tests_support import RedisServer
 
-from orchestrator.celery_app import make_celery, queue_names, source_task
+from orchestrator.broker.app import make_celery, queue_names, source_task
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.config import Settings
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.scenarios import get_scenario
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.scenarios import get_scenario
 
 PREFIX = "resync:troubleshoot:"
 STORE_CHECKS = ("redis", "keys", "workers", "queues", "watchers", "instances", "log_cache")

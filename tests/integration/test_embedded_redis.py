@@ -16,10 +16,10 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.retry import Retry
 
 from orchestrator.errors import ConfigurationError
-from workers.embedded import redis_server
-from workers.embedded.guard import Guard
-from workers.embedded.redis_server import EmbeddedRedis, find_redis_server, start_redis
-from workers.embedded.supervisor import Supervisor
+from workers.standalone import redis_server
+from workers.standalone.guard import Guard
+from workers.standalone.redis_server import EmbeddedRedis, find_redis_server, start_redis
+from workers.standalone.supervisor import Supervisor
 
 PROGRAM = find_redis_server(os.environ)
 

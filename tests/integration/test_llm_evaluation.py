@@ -27,11 +27,11 @@ from orchestrator.models import (
     SourceOutcome,
 )
 from workers.cli.eval import command
-from workers.evaluation.expectations import EXPECTATIONS
-from workers.evaluation.report import EvaluationReport
-from workers.evaluation.runs import Answer
-from workers.evaluation.scoring import Score, score
-from workers.simulator.scenarios import SCENARIO_NUMBERS, get_scenario
+from workers.lab.evaluation.expectations import EXPECTATIONS
+from workers.lab.evaluation.report import EvaluationReport
+from workers.lab.evaluation.runs import Answer
+from workers.lab.evaluation.scoring import Score, score
+from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, get_scenario
 from workers.synthesis.testing import FakeOpenAIServer, Reply, answer
 
 SCENARIO = get_scenario(3, datetime(2026, 11, 24, 7, 0, tzinfo=UTC))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.diagnosis.aggregate import aggregate
+from orchestrator.aggregate import aggregate
 from orchestrator.models import (
     Claim,
     Diagnosis,

@@ -15,7 +15,7 @@ import redis
 from orchestrator.errors import SourceError
 from orchestrator.models import Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.sources import FetchResult
-from workers.sources.log_cache import LogCacheSource
+from workers.sources.log_cache.source import LogCacheSource
 
 
 def request_for(limit: float = 5.0) -> SourceRequest:

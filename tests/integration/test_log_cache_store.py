@@ -28,13 +28,13 @@ from orchestrator.models import (
 )
 from orchestrator.payloads import IssueFacts, JobFacts, JobLogFacts, LogPayload, LogWindow, RunFacts, TwsPayload
 from orchestrator.sources import FetchResult
-from workers.clients.log_cache import LogCacheWriter, OwnEntries, cache_key, read_own_entries, write_back
-from workers.clients.log_cache_record import LogRecord, records_of_tws
-from workers.clients.log_cache_redis import connect_writer
-from workers.clients.log_entries import format_time
 from workers.config import LogCacheSettings
-from workers.sources import log_cache
-from workers.sources.log_cache import LogCacheSource
+from workers.sources.log_cache import source as log_cache
+from workers.sources.log_cache.connection import connect_writer
+from workers.sources.log_cache.entries import format_time
+from workers.sources.log_cache.own_cache import LogCacheWriter, OwnEntries, cache_key, read_own_entries, write_back
+from workers.sources.log_cache.record import LogRecord, records_of_tws
+from workers.sources.log_cache.source import LogCacheSource
 
 PREFIX = "resync:troubleshoot:"
 NOW = datetime.now(UTC).replace(microsecond=0)

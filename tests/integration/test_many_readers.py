@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests_support import RedisServer
 
-from orchestrator.async_client import AsyncTroubleshootClient
-from orchestrator.client import TroubleshootClient
+from orchestrator.client.aio import AsyncTroubleshootClient
+from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import OutOfConnections, StoreUnreachable

@@ -21,8 +21,8 @@ from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload
 from orchestrator.sources import FetchResult
-from workers.simulator.http import QuietServer
-from workers.sources.metrics import MetricsSource
+from workers.lab.simulator.http import QuietServer
+from workers.sources.metrics.source import MetricsSource
 
 NOW = 1_795_500_000.0
 TEXT = "resync_slo_api_error_rate 0.5\n"
@@ -245,7 +245,7 @@ def test_a_value_at_no_time_is_missing(api: Api, moment: object) -> None:
 
 def test_a_flood_of_series_is_refused_by_size(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer beyond the byte limit is not loaded."""
-    monkeypatch.setattr("workers.clients.prometheus.MAX_BODY_BYTES", 50)
+    monkeypatch.setattr("workers.sources.metrics.prometheus.MAX_BODY_BYTES", 50)
     with pytest.raises(SourceError, match="larger than 50 bytes"):
         fetch(api)
 

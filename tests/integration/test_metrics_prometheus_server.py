@@ -21,9 +21,9 @@ from orchestrator.errors import SourceError
 from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import FetchResult
-from workers.clients.prometheus_queries import DEFAULT_QUERIES
-from workers.embedded.ports import free_port
-from workers.sources.metrics import MetricsSource
+from workers.sources.metrics.queries import DEFAULT_QUERIES
+from workers.sources.metrics.source import MetricsSource
+from workers.standalone.ports import free_port
 
 STEP = 30
 HOUR, DAY = 3_600, 86_400

@@ -15,7 +15,7 @@ from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.models import Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload
 from orchestrator.sources import FetchResult
-from workers.sources.metrics import MetricsSource
+from workers.sources.metrics.source import MetricsSource
 
 BODY = """# HELP resync_slo_api_error_rate share of failed requests
 # TYPE resync_slo_api_error_rate gauge
@@ -181,7 +181,7 @@ def test_a_long_body_is_cut_and_said(
     server: Server, fetch: Callable[..., FetchResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A body beyond the byte limit is read up to it, and truncated says so."""
-    monkeypatch.setattr("workers.sources.metrics.MAX_BODY_BYTES", 150)
+    monkeypatch.setattr("workers.sources.metrics.source.MAX_BODY_BYTES", 150)
     result = fetch({"RESYNC_METRICS_URL": server.url})
     assert result.truncated == "the body was read up to 150 bytes"
     assert len(MetricsPayload.model_validate(result.data).series) == 1

@@ -11,14 +11,14 @@ import pytest
 import redis
 from tests_support import RedisServer
 
-from orchestrator.canvas import build_chord
-from orchestrator.celery_app import make_celery
+from orchestrator.broker.app import make_celery
+from orchestrator.broker.chord import build_chord
+from orchestrator.broker.publisher import publish_chord
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
-from orchestrator.publisher import publish_chord
 from orchestrator.store.runs import new_token
-from workers.bench.plain import plain_celery
+from workers.lab.bench.plain import plain_celery
 from workers.tasks import register_tasks
 
 
@@ -102,7 +102,7 @@ def test_a_connection_has_the_address_it_was_made_from() -> None:
     """Logs and Flower see ``redis://``, on a copy of it as well, and no password unless they ask for it."""
     url = "redis://:secret@127.0.0.1:6379/0"
     connection = make_celery(Settings(redis_url=url), with_results=True).connection_for_write().clone()
-    assert type(connection.transport).__module__ == "orchestrator.transport"
+    assert type(connection.transport).__module__ == "orchestrator.broker.transport"
     assert connection.as_uri() == "redis://:**@127.0.0.1:6379/0"
     assert connection.as_uri(include_password=True) == url
 
@@ -111,7 +111,7 @@ def test_tls_keeps_the_transport_that_knows_of_it() -> None:
     """A rediss:// URL is left to kombu's own transport, which sets up TLS by the URL's scheme."""
     plain = make_celery(Settings.from_env({"REDIS_URL": "redis://127.0.0.1/0"}), with_results=False)
     secure = make_celery(Settings.from_env({"REDIS_URL": "rediss://127.0.0.1/0"}), with_results=False)
-    assert type(plain.connection_for_write().transport).__module__ == "orchestrator.transport"
+    assert type(plain.connection_for_write().transport).__module__ == "orchestrator.broker.transport"
     connection = secure.connection_for_write()
     assert type(connection.transport).__module__ == "kombu.transport.redis"
     assert connection.ssl

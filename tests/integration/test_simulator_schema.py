@@ -20,11 +20,11 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from orchestrator.models import Entities, Intent, Language, Routing, SourceRequest
-from workers.clients.hwa_transport import API_PREFIX, Endpoint
-from workers.simulator.hwa import HwaSimulator, Received
-from workers.simulator.plan import Plan, Run
-from workers.simulator.scenarios import Scenario, all_scenarios
-from workers.sources.tws_status import SPEC
+from workers.lab.simulator.hwa import HwaSimulator, Received
+from workers.lab.simulator.plan import Plan, Run
+from workers.lab.simulator.scenarios import Scenario, all_scenarios
+from workers.sources.tws_status.source import SPEC
+from workers.sources.tws_status.transport import API_PREFIX, Endpoint
 
 DOCUMENT = "hwa-openapi-readonly.json"
 _CHECKOUT = Path(__file__).resolve().parents[2]

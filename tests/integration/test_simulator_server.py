@@ -11,10 +11,10 @@ import threading
 import httpx2
 import pytest
 
-from workers.simulator.faults import Fault
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.metrics import CONTENT_TYPE, AppMetricsServer
-from workers.simulator.scenarios import get_scenario
+from workers.lab.simulator.faults import Fault
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.metrics import CONTENT_TYPE, AppMetricsServer
+from workers.lab.simulator.scenarios import get_scenario
 
 
 def test_every_path_needs_the_password() -> None:
@@ -97,7 +97,7 @@ def test_the_apps_metrics_are_served() -> None:
 
 def _start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "workers.simulator", *arguments],
+        [sys.executable, "-m", "workers.lab.simulator", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

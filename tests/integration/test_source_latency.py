@@ -12,10 +12,10 @@ import pytest
 
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.models import SourceOutcome, SourceRequest
-from orchestrator.router import route
+from orchestrator.routing.router import route
 from orchestrator.sources import BUILTIN_SOURCES, load_source
-from workers.embedded.scenario_parts import scenario_parts
-from workers.simulator.scenarios import SCENARIO_NUMBERS, get_scenario
+from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, get_scenario
+from workers.standalone.scenario_parts import scenario_parts
 
 pytestmark = pytest.mark.timing
 ROUNDS = 20

@@ -12,8 +12,8 @@ import fakeredis
 import pytest
 import redis
 
+from orchestrator.aggregate import aggregate
 from orchestrator.config import ParallelConfig, Settings
-from orchestrator.diagnosis.aggregate import aggregate
 from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, RunRefused, UnknownInstance
 from orchestrator.models import (
     AnswerMode,

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tests_support import wait_until
 
-from workers.embedded.guard import Guard
-from workers.embedded.process import ProcessSpec
-from workers.embedded.supervisor import ProcessFailed, Supervisor
+from workers.standalone.guard import Guard
+from workers.standalone.process import ProcessSpec
+from workers.standalone.supervisor import ProcessFailed, Supervisor
 
 PYTHON = (sys.executable, "-I", "-S", "-u", "-c")
 
@@ -139,10 +139,10 @@ def test_process_reads_its_standard_input(supervisor: Supervisor) -> None:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from workers.embedded.directory import private_directory
-from workers.embedded.guard import Guard
-from workers.embedded.process import ProcessSpec
-from workers.embedded.supervisor import Supervisor
+from workers.standalone.directory import private_directory
+from workers.standalone.guard import Guard
+from workers.standalone.process import ProcessSpec
+from workers.standalone.supervisor import Supervisor
 
 with Guard() as guard, private_directory(guard) as path:
     with Supervisor(path / "logs", guard, print) as supervisor:
@@ -171,9 +171,9 @@ def test_killed_owner_leaves_nothing_behind() -> None:
 KILLED_AT_BIRTH = """
 import os, signal, sys
 from pathlib import Path
-from workers.embedded.guard import Guard
-from workers.embedded.process import ProcessSpec
-from workers.embedded.supervisor import Supervisor
+from workers.standalone.guard import Guard
+from workers.standalone.process import ProcessSpec
+from workers.standalone.supervisor import Supervisor
 
 class Late(Guard):
     def watch(self, group):

@@ -16,13 +16,13 @@ import trustme
 from orchestrator.errors import SourceError
 from orchestrator.models import Intent, Language, Routing, SourceRequest
 from orchestrator.sources import FetchResult
-from workers.clients.hwa import MAX_CONNECTIONS
-from workers.clients.hwa_instances import TwsInstance
-from workers.runtime import Runtime
-from workers.simulator.http import LocalServer, QuietServer
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.scenarios import get_scenario
-from workers.sources.tws_status import SPEC
+from workers.lab.simulator.http import LocalServer, QuietServer
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.scenarios import get_scenario
+from workers.runtime.event_loop import Runtime
+from workers.sources.tws_status.client import MAX_CONNECTIONS
+from workers.sources.tws_status.instances import TwsInstance
+from workers.sources.tws_status.source import SPEC
 
 
 def _request(instance: str | None = None, job: str = "BATCH001") -> SourceRequest:

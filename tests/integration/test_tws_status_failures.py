@@ -15,14 +15,14 @@ from orchestrator.errors import SourceError
 from orchestrator.models import Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult
-from workers.clients.hwa import MAX_ATTEMPTS, HwaClient
-from workers.clients.hwa_instances import TwsInstance
-from workers.clients.hwa_joblog import MAX_PAGES, PAGE_LINES
-from workers.simulator.faults import Fault
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.plan import Plan, Run
-from workers.simulator.scenarios import get_scenario
-from workers.sources.tws_status import SPEC, TwsStatusSource
+from workers.lab.simulator.faults import Fault
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.plan import Plan, Run
+from workers.lab.simulator.scenarios import get_scenario
+from workers.sources.tws_status.client import MAX_ATTEMPTS, HwaClient
+from workers.sources.tws_status.instances import TwsInstance
+from workers.sources.tws_status.joblog import MAX_PAGES, PAGE_LINES
+from workers.sources.tws_status.source import SPEC, TwsStatusSource
 
 T = TypeVar("T")
 
@@ -388,7 +388,7 @@ def test_a_server_that_ignores_windows_is_cut_and_said(monkeypatch: pytest.Monke
 
 def test_a_json_answer_of_great_size_is_refused(simulator: HwaSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search answer beyond the limit is an error of its own, not a full memory."""
-    monkeypatch.setattr("workers.clients.hwa.MAX_JSON_BYTES", 500)
+    monkeypatch.setattr("workers.sources.tws_status.client.MAX_JSON_BYTES", 500)
     with pytest.raises(SourceError) as caught:
         _fetch(simulator)
     assert caught.value.reason == "answer_too_large"

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from orchestrator.models import Entities, Intent, Language, Routing, SourceEnvelope, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult
-from workers.clients.hwa_problems import MAX_PROBLEMS
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.plan import Plan, Run
-from workers.sources.tws_status import MAX_ASKED, MAX_CANDIDATES, SPEC
-from workers.sources.tws_status_evidence import MAX_BYTES, MAX_ITEMS
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.plan import Plan, Run
+from workers.sources.tws_status.evidence import MAX_BYTES, MAX_ITEMS
+from workers.sources.tws_status.problems import MAX_PROBLEMS
+from workers.sources.tws_status.source import MAX_ASKED, MAX_CANDIDATES, SPEC
 
 ENVELOPE_BYTES = 256 * 1024
 NOW = datetime.now(UTC)

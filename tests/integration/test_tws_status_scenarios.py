@@ -8,9 +8,9 @@ from orchestrator.errors import SourceError
 from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult
-from workers.simulator.hwa import HwaSimulator
-from workers.simulator.scenarios import Scenario, get_scenario
-from workers.sources.tws_status import SPEC
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.scenarios import Scenario, get_scenario
+from workers.sources.tws_status.source import SPEC
 
 NAMED = {5: Entities(job_streams=("FECHAMENTO",)), 7: Entities(workstations=("AGT07",))}
 

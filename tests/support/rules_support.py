@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.diagnosis.aggregate import aggregate
+from orchestrator.aggregate import aggregate
 from orchestrator.diagnosis.evidence import check_diagnosis
 from orchestrator.diagnosis.render import render_markdown
-from orchestrator.diagnosis.rules import diagnose
+from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.models import (
     AnswerMode,
     Diagnosis,
@@ -24,8 +24,8 @@ from orchestrator.payloads import (
     TwsPayload,
     WorkstationFacts,
 )
-from orchestrator.pipelines import plan_run
-from orchestrator.router import route
+from orchestrator.routing.pipelines import plan_run
+from orchestrator.routing.router import route
 
 PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}
 S0C7 = "IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000 REASON=00000000"

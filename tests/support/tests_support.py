@@ -16,7 +16,7 @@ from typing import Self
 import pytest
 import redis
 
-from workers.embedded.ports import free_port
+from workers.standalone.ports import free_port
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "condition") -> None:

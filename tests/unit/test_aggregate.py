@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.diagnosis.aggregate import aggregate, performance_event
+from orchestrator.aggregate import aggregate, performance_event
 from orchestrator.models import AggregatedData, SourceEnvelope, SourceOutcome
 
 

@@ -12,7 +12,6 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.config import Settings
-from orchestrator.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.models import (
     Evidence,
@@ -26,10 +25,11 @@ from orchestrator.models import (
     SourceRequest,
     TroubleshootRequest,
 )
+from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.sources import FetchResult
 from orchestrator.store.runs import RunStore, new_token
-from workers.asking import FAN_IN_MARGIN_SECONDS, Asking
-from workers.runtime import Runtime
+from workers.runtime.ask import FAN_IN_MARGIN_SECONDS, Asking
+from workers.runtime.event_loop import Runtime
 
 RUN = "run-00000001"
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from workers.bench.figures import machine, percentiles, rss_mb
-from workers.bench.subjects import Timed, gather, in_sequence
+from workers.lab.bench.figures import machine, percentiles, rss_mb
+from workers.lab.bench.subjects import Timed, gather, in_sequence
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from orchestrator.blocking import BlockingCalls
+from orchestrator.client.executor import BlockingCalls
 from orchestrator.errors import StoreUnreachable
 
 HANG_SECONDS = 0.05

@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.diagnosis.catalogue import (
+from orchestrator.codes.catalogue import (
     Advice,
     CatalogueFile,
     CategoriesFile,
@@ -29,7 +29,7 @@ from orchestrator.diagnosis.catalogue import (
     find_substate,
     known_system_abends,
 )
-from orchestrator.diagnosis.messages import say, sentences
+from orchestrator.i18n.sentences import say, sentences
 from orchestrator.models import Language
 
 ALL_ENTRIES = [(kind, entry) for kind in Kind for entry in entries(kind).values()]
@@ -92,7 +92,7 @@ def fields(template: str) -> set[str]:
 @pytest.mark.parametrize("kind", Kind)
 def test_each_data_file_is_its_own_kind(kind: Kind) -> None:
     """A data file holds to the schema and says of itself what it is."""
-    text = (files("orchestrator.diagnosis") / "data" / f"{kind.value}.json").read_text(encoding="utf-8")
+    text = (files("orchestrator.codes") / "data" / f"{kind.value}.json").read_text(encoding="utf-8")
 
     assert CatalogueFile.model_validate_json(text).kind is kind
 
@@ -102,7 +102,7 @@ def test_the_published_schema_is_the_one_that_is_checked(
     name: str, model: type[CatalogueFile] | type[CategoriesFile]
 ) -> None:
     """The JSON schema beside the data files is that of the models which read them."""
-    text = (files("orchestrator.diagnosis") / "data" / f"{name}.schema.json").read_text(encoding="utf-8")
+    text = (files("orchestrator.codes") / "data" / f"{name}.schema.json").read_text(encoding="utf-8")
 
     assert json.loads(text) == model.model_json_schema()
 

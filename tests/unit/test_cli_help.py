@@ -13,14 +13,15 @@ from string import Formatter
 import click
 import pytest
 
-from orchestrator.cli import catalogue, main
-from orchestrator.cli.catalogue import Catalogue, all_words
+from orchestrator.cli import main
 from orchestrator.cli.click_words import CLICK_WORDS
 from orchestrator.cli.context import CliContext
-from orchestrator.cli.error_words import ERROR_WORDS
-from orchestrator.cli.help_words import HELP_WORDS
 from orchestrator.cli.main import cli as program
 from orchestrator.cli.main import run
+from orchestrator.i18n import catalogue
+from orchestrator.i18n.catalogue import Catalogue, all_words
+from orchestrator.i18n.errors import ERROR_WORDS
+from orchestrator.i18n.help import HELP_WORDS
 from orchestrator.models import Language
 from workers.cli import words as worker_words
 from workers.cli.report_words import REPORT_WORDS

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.messages import TEXTS, Messages, language_of
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView, clean, one_line
+from orchestrator.i18n.terminal import TEXTS, Messages, language_of
 from orchestrator.models import Event, EventType, Language, SourceOutcome
 
 RUN = "run-0000-0001"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from orchestrator.diagnosis.codes import (
+from orchestrator.codes.patterns import (
     find_abends,
     find_chat_abends,
     find_codes,

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from pydantic import AliasChoices
 
-from orchestrator.celery_app import queue_names
+from orchestrator.broker.app import queue_names
 from orchestrator.config import EnvironmentModel
 
 ROOT = Path(__file__).parents[2]

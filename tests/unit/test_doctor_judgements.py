@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from workers.clients.prometheus import Answer, Sample
-from workers.clients.prometheus_catalog import DEFAULT_SERIES
-from workers.clients.prometheus_text import parse_exposition
 from workers.config import KnowledgeSettings, LlmSettings
-from workers.doctor.broker import judge_server
 from workers.doctor.check import Surroundings
-from workers.doctor.consumers import judge_workers
+from workers.doctor.checks.keys import Keyspace, judge_keyspace, kind_of
+from workers.doctor.checks.knowledge import judge_knowledge
+from workers.doctor.checks.llm import ModelsAnswer, judge_models
+from workers.doctor.checks.metrics import judge_answers, judge_text
+from workers.doctor.checks.queues import judge_queues
+from workers.doctor.checks.redis import judge_server
+from workers.doctor.checks.watchers import judge_watchers
+from workers.doctor.checks.workers import judge_workers
 from workers.doctor.finding import Finding, Status
-from workers.doctor.keyspace import Keyspace, judge_keyspace, kind_of
-from workers.doctor.knowledge import judge_knowledge
-from workers.doctor.llm import ModelsAnswer, judge_models
-from workers.doctor.metrics import judge_answers, judge_text
-from workers.doctor.queues import judge_queues
 from workers.doctor.texts import Texts
-from workers.doctor.watchers import judge_watchers
 from workers.knowledge.base import KnowledgeStats
+from workers.sources.metrics.exposition import parse_exposition
+from workers.sources.metrics.prometheus import Answer, Sample
+from workers.sources.metrics.series import DEFAULT_SERIES
 
 AROUND = Surroundings({}, Texts(), 2.0)
 SERVER = {

@@ -11,15 +11,15 @@ import pytest
 
 from orchestrator.models import Language
 from workers import doctor
-from workers.clients import hwa_errors
-from workers.clients.hwa_errors import HwaError
-from workers.doctor import knowledge, metrics, tws
+from workers.doctor.checks import knowledge, metrics, tws
 from workers.doctor.finding import Status
 from workers.doctor.texts import TEXTS, Texts
+from workers.sources.tws_status import errors as hwa_errors
+from workers.sources.tws_status.errors import HwaError
 
 SOURCE = "\n".join(
     path.read_text(encoding="utf-8")
-    for path in [*Path(doctor.__path__[0]).glob("*.py"), Path(doctor.__path__[0]).parent / "cli" / "doctor.py"]
+    for path in [*Path(doctor.__path__[0]).rglob("*.py"), Path(doctor.__path__[0]).parent / "cli" / "doctor.py"]
     if not path.name.startswith("texts")
 )
 FAMILIES = sorted({key.partition(".")[0] for key in TEXTS})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.envelopes import MAX_ENVELOPE_BYTES, MAX_TEXT_CHARACTERS, answered, fit, raised
 from orchestrator.errors import SourceError
 from orchestrator.models import Evidence, PlannedSource, SourceEnvelope
+from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES, MAX_TEXT_CHARACTERS, answered, fit, raised
 from orchestrator.sources import FetchResult
 
 PLANNED = PlannedSource(source="metrics", limit_seconds=5)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from refinement_support import FAILURES
 
-from orchestrator import fallback
+from orchestrator.client import fallback
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError
 from orchestrator.models import AggregatedData, Diagnosis, TroubleshootRequest

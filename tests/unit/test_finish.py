@@ -17,7 +17,6 @@ import pytest
 from refinement_support import FAILURES
 
 from orchestrator.config import Settings
-from orchestrator.finish import TOKEN_INTERVAL_SECONDS, Finisher, Refiner
 from orchestrator.models import (
     AnswerMode,
     Event,
@@ -33,6 +32,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.run.finisher import TOKEN_INTERVAL_SECONDS, Finisher, Refiner
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.events import EventReader
 from orchestrator.store.runs import RunStore, new_token
@@ -276,7 +276,7 @@ def test_a_failing_aggregator_gives_the_raw_data(run: Ready, monkeypatch: pytest
     def broken(*_: object) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setattr("orchestrator.conclude.aggregate", broken)
+    monkeypatch.setattr("orchestrator.run.conclusion.aggregate", broken)
     report = Finisher(run.store, by="test").finish(RUN)
     assert report is not None
     assert (report.mode, report.outcome) == (AnswerMode.RAW, RunOutcome.COMPLETE)
@@ -292,7 +292,7 @@ def test_failing_rules_give_the_raw_data(run: Ready, monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("orchestrator.conclude.diagnose", broken)
+    monkeypatch.setattr("orchestrator.run.conclusion.diagnose", broken)
     report = Finisher(run.store, by="test").finish(RUN)
     assert report is not None
     assert (report.mode, report.reason) == (AnswerMode.RAW, "rules: ZeroDivisionError")

@@ -16,7 +16,7 @@ from tests_support import wait_until
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.health import Beat, HealthServer, HealthSettings, Page, check_page
-from workers.health import ALIVE_SECONDS, READY_SECONDS, WorkerChecks, WorkerMetrics
+from workers.runtime.health import ALIVE_SECONDS, READY_SECONDS, WorkerChecks, WorkerMetrics
 
 SOURCE_TASK = "troubleshoot.source.metrics"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigurationError, SourceError
-from workers.clients.hwa_instances import TwsInstances, load_instances
 from workers.config import TwsSettings
-from workers.sources.tws_status import SPEC, known_instances
+from workers.sources.tws_status.instances import TwsInstances, load_instances
+from workers.sources.tws_status.source import SPEC, known_instances
 
 
 def _load(**environ: str) -> TwsInstances:

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from orchestrator.payloads import JobLogFacts
-from workers.clients.hwa import LogPage, log_page
-from workers.clients.hwa_errors import BadQuery, HwaError, NotFound, ServerFailed
-from workers.clients.hwa_joblog import (
+from workers.sources.tws_status.client import LogPage, log_page
+from workers.sources.tws_status.errors import BadQuery, HwaError, NotFound, ServerFailed
+from workers.sources.tws_status.joblog import (
     HEAD_LINES,
     MAX_LINE_BYTES,
     MAX_LINES,

@@ -8,9 +8,9 @@ import pytest
 
 from orchestrator.errors import SourceError
 from orchestrator.payloads import JobFacts, RelatedFacts
-from workers.clients.hwa import Page
-from workers.clients.hwa_errors import BadQuery, Forbidden
-from workers.clients.hwa_lookup import (
+from workers.sources.tws_status.client import Page
+from workers.sources.tws_status.errors import BadQuery, Forbidden
+from workers.sources.tws_status.lookup import (
     MAX_HOPS,
     Findings,
     find_blocker,
@@ -19,10 +19,10 @@ from workers.clients.hwa_lookup import (
     pick_run,
     search_tolerantly,
 )
-from workers.clients.hwa_notation import parse_job
-from workers.clients.hwa_problems import plan_problems
-from workers.clients.hwa_transport import UnsafeId
-from workers.clients.oql import Oql
+from workers.sources.tws_status.notation import parse_job
+from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.problems import plan_problems
+from workers.sources.tws_status.transport import UnsafeId
 
 Json = dict[str, Any]
 

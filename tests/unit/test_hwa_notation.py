@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.job_name import check_job_name
-from workers.clients.hwa_notation import JobRef, parse_job, parse_job_stream, parse_workstation
-from workers.clients.oql import UnsafeValue
+from workers.sources.tws_status.notation import JobRef, parse_job, parse_job_stream, parse_workstation
+from workers.sources.tws_status.oql import UnsafeValue
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.payloads import TwsPayload
-from workers.clients.hwa_parsing import (
+from workers.sources.tws_status.parsing import (
     parse_dependency,
     parse_flow_node,
     parse_issue,

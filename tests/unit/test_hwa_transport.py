@@ -5,7 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
-from workers.clients.hwa_transport import (
+from workers.sources.tws_status.transport import (
     API_PREFIX,
     Endpoint,
     ReadOnlyTransport,

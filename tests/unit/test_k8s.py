@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.celery_app import queue_names
+from orchestrator.broker.app import queue_names
 from orchestrator.config import Settings
 from orchestrator.store.keys import Keys
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestrator.diagnosis.aggregate import aggregate
+from orchestrator.aggregate import aggregate
 from orchestrator.diagnosis.evidence import number_evidence
 from orchestrator.models import AnswerMode, Evidence, Report, RunOutcome, SourceEnvelope, SourceOutcome
-from orchestrator.store.kept_report import from_kept, to_kept
+from orchestrator.store.report_codec import from_kept, to_kept
 
 PROOF = "IEF450I BATCH001 STEP030 ABEND=S0C7"
 

@@ -7,12 +7,12 @@ import io
 
 import pytest
 
-from workers.knowledge.chunking import cut_sections, is_listing
-from workers.knowledge.documents import Chunk, Section
-from workers.knowledge.html import read_html
-from workers.knowledge.markdown import read_markdown
-from workers.knowledge.passage import PASSAGE_CHARACTERS, grow
-from workers.knowledge.readers import folder_language, read_document, twin_key
+from workers.knowledge.ranking.passage import PASSAGE_CHARACTERS, grow
+from workers.knowledge.reading.chunking import cut_sections, is_listing
+from workers.knowledge.reading.documents import Chunk, Section
+from workers.knowledge.reading.html import read_html
+from workers.knowledge.reading.markdown import read_markdown
+from workers.knowledge.reading.readers import folder_language, read_document, twin_key
 
 
 def test_markdown_headings_become_a_path() -> None:
@@ -101,11 +101,11 @@ def test_hostile_markdown_is_read_in_bounded_time() -> None:
 def test_a_pdf_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file whose pages hold more text than a document is an error of that file, and so is one that takes too long."""
     content = make_pdf([["x" * 50] for _ in range(5)])
-    monkeypatch.setattr("workers.knowledge.pdf.MAX_TEXT", 120)
+    monkeypatch.setattr("workers.knowledge.reading.pdf.MAX_TEXT", 120)
     with pytest.raises(ValueError, match="more than 120 characters"):
         read_document("m.pdf", content)
-    monkeypatch.setattr("workers.knowledge.pdf.MAX_TEXT", 1_000)
-    monkeypatch.setattr("workers.knowledge.pdf.MAX_SECONDS", 0.0)
+    monkeypatch.setattr("workers.knowledge.reading.pdf.MAX_TEXT", 1_000)
+    monkeypatch.setattr("workers.knowledge.reading.pdf.MAX_SECONDS", 0.0)
     with pytest.raises(ValueError, match="take more than 0 s"):
         read_document("m.pdf", content)
 
@@ -258,7 +258,7 @@ def test_an_encrypted_pdf_is_told_as_such(error: str, monkeypatch: pytest.Monkey
     def refuse(*_: object) -> None:
         raise getattr(errors, error)("cryptography>=3.1 is required for AES algorithm")
 
-    monkeypatch.setattr("workers.knowledge.pdf._texts", refuse)
+    monkeypatch.setattr("workers.knowledge.reading.pdf._texts", refuse)
     content = io.BytesIO()
     writer = importlib.import_module("pypdf").PdfWriter()
     writer.add_blank_page(100, 100)

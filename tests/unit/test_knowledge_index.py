@@ -21,14 +21,14 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import ConfigurationError, InvalidRequest
-from workers.clients.knowledge_folder import Progress, index_folder
-from workers.clients.knowledge_index import SCHEMA_VERSION, KnowledgeIndex, index_format
-from workers.clients.knowledge_shipped import KEPT_SECONDS, cache_folder, shipped_index
-from workers.clients.knowledge_sqlite import SqliteKnowledgeBase, check_index
-from workers.knowledge.analysis import stem_portuguese
 from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
-from workers.knowledge.fingerprint import analysis_fingerprint, reading_fingerprint
-from workers.knowledge.query import build_query
+from workers.knowledge.ranking.analysis import stem_portuguese
+from workers.knowledge.ranking.fingerprint import analysis_fingerprint, reading_fingerprint
+from workers.knowledge.ranking.query import build_query
+from workers.knowledge.sqlite.base import SqliteKnowledgeBase, check_index
+from workers.knowledge.sqlite.folder import Progress, index_folder
+from workers.knowledge.sqlite.index import SCHEMA_VERSION, KnowledgeIndex, index_format
+from workers.knowledge.sqlite.shipped import KEPT_SECONDS, cache_folder, shipped_index
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_an_index_that_only_its_owner_can_undo_is_told_so(
     with KnowledgeIndex(path) as index:
         index_folder(index, folder)
     leave_half_written(path)
-    monkeypatch.setattr("workers.clients.knowledge_sqlite._undo", refuse)  # root may write everything
+    monkeypatch.setattr("workers.knowledge.sqlite.base._undo", refuse)  # root may write everything
     with pytest.raises(ConfigurationError, match=r"half-written.*kb index"):
         check_index(path)
 
@@ -338,13 +338,13 @@ def test_files_that_are_read_otherwise_now_are_read_again(folder: Path, tmp_path
 @pytest.mark.parametrize(
     ("module", "name", "value", "derived"),
     [
-        ("analysis", "_PT_SUFFIXES", ("a",), analysis_fingerprint),
-        ("fingerprint", "STOP_WORDS", frozenset({"o"}), analysis_fingerprint),
-        ("codes", "_STATE", re.compile("HOLD"), analysis_fingerprint),
-        ("codes", "find_return_codes", lambda _: (), analysis_fingerprint),
-        ("chunking", "_LISTING_SHARE", 2.0, reading_fingerprint),
-        ("readers", "_LANGUAGE_FOLDERS", {}, reading_fingerprint),
-        ("html", "_SKIPPED", frozenset(), reading_fingerprint),
+        ("ranking.analysis", "_PT_SUFFIXES", ("a",), analysis_fingerprint),
+        ("ranking.fingerprint", "STOP_WORDS", frozenset({"o"}), analysis_fingerprint),
+        ("ranking.codes", "_STATE", re.compile("HOLD"), analysis_fingerprint),
+        ("ranking.codes", "find_return_codes", lambda _: (), analysis_fingerprint),
+        ("reading.chunking", "_LISTING_SHARE", 2.0, reading_fingerprint),
+        ("reading.readers", "_LANGUAGE_FOLDERS", {}, reading_fingerprint),
+        ("reading.html", "_SKIPPED", frozenset(), reading_fingerprint),
     ],
 )
 def test_a_change_of_the_analysis_changes_the_format(
@@ -362,7 +362,7 @@ def test_a_change_of_the_analysis_changes_the_format(
 
 def test_a_format_is_the_same_in_every_process() -> None:
     """Another process, with another seed of hashes, derives the same format: it reads what this one writes."""
-    code = "from workers.clients.knowledge_index import index_format; print(index_format(), end='')"
+    code = "from workers.knowledge.sqlite.index import index_format; print(index_format(), end='')"
     found = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.diagnosis.codes import find_codes_to_look_up
-from workers.knowledge.analysis import guess_language, index_tokens, stem_english, stem_portuguese
-from workers.knowledge.codes import find_code_tokens, find_states
-from workers.knowledge.glossary import load_glossary, parse_glossary
-from workers.knowledge.query import MAX_CONCEPTS, MAX_TEXT, build_query
+from orchestrator.codes.patterns import find_codes_to_look_up
+from workers.knowledge.ranking.analysis import guess_language, index_tokens, stem_english, stem_portuguese
+from workers.knowledge.ranking.codes import find_code_tokens, find_states
+from workers.knowledge.ranking.glossary import load_glossary, parse_glossary
+from workers.knowledge.ranking.query import MAX_CONCEPTS, MAX_TEXT, build_query
 
 
 @pytest.mark.parametrize(

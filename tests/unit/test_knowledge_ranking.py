@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.knowledge.ranking import fuse_rankings
+from workers.knowledge.ranking.ranking import fuse_rankings
 
 
 def test_what_has_the_code_stands_above_what_both_other_rankings_have_first() -> None:

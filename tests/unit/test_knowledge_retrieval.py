@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from workers.clients.knowledge_folder import index_folder
-from workers.clients.knowledge_index import KnowledgeIndex
-from workers.clients.knowledge_shipped import index_runbooks, runbooks_folder
-from workers.clients.knowledge_sqlite import SqliteKnowledgeBase
-from workers.knowledge.glossary import Glossary, load_glossary
-from workers.knowledge.query import build_query
+from workers.knowledge.ranking.glossary import Glossary, load_glossary
+from workers.knowledge.ranking.query import build_query
+from workers.knowledge.sqlite.base import SqliteKnowledgeBase
+from workers.knowledge.sqlite.folder import index_folder
+from workers.knowledge.sqlite.index import KnowledgeIndex
+from workers.knowledge.sqlite.shipped import index_runbooks, runbooks_folder
 
 FOLDER = Path(__file__).parent.parent / "data"
 DATA = json.loads((FOLDER / "retrieval.json").read_text(encoding="utf-8"))

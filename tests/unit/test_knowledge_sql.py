@@ -8,10 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator.errors import ConfigurationError
-from workers.clients import knowledge_pgsql as sql
-from workers.clients.knowledge import open_knowledge_base
 from workers.config import KnowledgeSettings
-from workers.knowledge.query import build_query
+from workers.knowledge.open import open_knowledge_base
+from workers.knowledge.postgres import sql
+from workers.knowledge.ranking.query import build_query
 
 
 def test_half_precision_is_searched_where_it_is() -> None:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cli.live import LiveDisplay, print_markdown, render
-from orchestrator.cli.messages import Messages
 from orchestrator.cli.view import RunView
+from orchestrator.i18n.terminal import Messages
 from orchestrator.models import Event, EventType, Language
 
 

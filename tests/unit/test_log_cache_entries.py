@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from workers.clients.log_cache_record import records_of_item
-from workers.clients.log_entries import UnreadableEntries, entry_of, parse_entries
+from workers.sources.log_cache.entries import UnreadableEntries, entry_of, parse_entries
+from workers.sources.log_cache.record import records_of_item
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NAMES = ("timestamp", "at", "message", "log", "status", "rc", "return_code", "codes", "code", "step", "elapsed_ms",

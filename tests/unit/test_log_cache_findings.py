@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from workers.clients.log_cache_record import LogRecord
-from workers.clients.log_entries import MAX_TEXT, find_step, is_failure, parse_time
-from workers.clients.log_findings import summarise_job_log
-from workers.clients.log_ingest import Ingest, open_ingest
-from workers.simulator.scenarios.mainframe import s0c7_log
+from workers.lab.simulator.scenarios.mainframe import s0c7_log
+from workers.sources.log_cache.entries import MAX_TEXT, find_step, is_failure, parse_time
+from workers.sources.log_cache.ingest import Ingest, open_ingest
+from workers.sources.log_cache.joblog_summary import summarise_job_log
+from workers.sources.log_cache.record import LogRecord
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 UNIX_LOG = """===============================================================

@@ -15,8 +15,8 @@ from orchestrator.models import Entities, Intent, Language, Routing, SourceOutco
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult
 from workers.config import LogCacheSettings
-from workers.sources import log_cache
-from workers.sources.log_cache import LogCacheSource
+from workers.sources.log_cache import source as log_cache
+from workers.sources.log_cache.source import LogCacheSource
 
 
 def request_for(job: str | None = "BATCH001", *, codes: tuple[str, ...] = (), language: Language = Language.PT_BR,
@@ -190,7 +190,7 @@ def test_no_text_takes_long_to_read(fetch: Callable[..., FetchResult], text: str
 
 def test_an_oversized_value_is_not_parsed(fetch: Callable[..., FetchResult], monkeypatch: pytest.MonkeyPatch) -> None:
     """A value above the size limit is reported, not loaded."""
-    monkeypatch.setattr("workers.clients.log_cache_app.MAX_VALUE_BYTES", 20)
+    monkeypatch.setattr("workers.sources.log_cache.app_keys.MAX_VALUE_BYTES", 20)
     result = fetch(
         request_for(),
         {"resync:job:history:BATCH001": ["ã" * 30], "resync:errors:recent:BATCH001": ["short"]},

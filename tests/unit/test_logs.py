@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from orchestrator.diagnosis.redact import MARK
 from orchestrator.logs import MaskingFormatter, log_error
+from orchestrator.redaction.redact import MARK
 
 SECRET = "Zq9xW3kLm7"
 MAIL = "ana@example.com.br"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.clients.oql import Oql, UnsafeValue, check_value
+from workers.sources.tws_status.oql import Oql, UnsafeValue, check_value
 
 
 @pytest.mark.parametrize(

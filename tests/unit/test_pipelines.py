@@ -9,7 +9,7 @@ import pytest
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest
 from orchestrator.models import MAX_JOBS, Entities, Intent, Language, Plan, Routing, TroubleshootRequest
-from orchestrator.pipelines import ACTION, GENERAL, PIPELINES, STATUS, TROUBLESHOOT, Reduce, plan_run, reduce_of
+from orchestrator.routing.pipelines import ACTION, GENERAL, PIPELINES, STATUS, TROUBLESHOOT, Reduce, plan_run, reduce_of
 
 PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}
 

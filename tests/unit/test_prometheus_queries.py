@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.models import Intent, Language
-from workers.clients.prometheus_catalog import DEFAULT_SERIES
-from workers.clients.prometheus_queries import DEFAULT_QUERIES, QuerySet, load_queries
-from workers.sources.metrics import MetricsSource
+from workers.sources.metrics.queries import DEFAULT_QUERIES, QuerySet, load_queries
+from workers.sources.metrics.series import DEFAULT_SERIES
+from workers.sources.metrics.source import MetricsSource
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 

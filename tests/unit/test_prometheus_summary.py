@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.models import Language
-from workers.clients.prometheus import RangeSummary, summarise
-from workers.clients.prometheus_catalog import DEFAULT_SERIES
-from workers.sources.metrics_report import facts_of
+from workers.sources.metrics.evidence import facts_of
+from workers.sources.metrics.prometheus import RangeSummary, summarise
+from workers.sources.metrics.series import DEFAULT_SERIES
 
 SERIES = {series.name: series for series in DEFAULT_SERIES}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.models import Language
-from workers.clients.prometheus_catalog import DEFAULT_SERIES, Series
-from workers.clients.prometheus_text import NotExposition, Reading, parse_exposition
+from workers.sources.metrics.exposition import NotExposition, Reading, parse_exposition
+from workers.sources.metrics.series import DEFAULT_SERIES, Series
 
 SERIES = {series.name: series for series in DEFAULT_SERIES}
 

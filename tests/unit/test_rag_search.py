@@ -12,8 +12,8 @@ from orchestrator.models import Entities, Intent, Language, Routing, SourceOutco
 from orchestrator.payloads import RagPayload
 from orchestrator.sources import FetchResult, call_limit_seconds
 from workers.knowledge.base import Hit, KnowledgeStats, SearchResult
-from workers.knowledge.query import KnowledgeQuery
-from workers.sources.rag_search import SPEC, RagSearch, query_of
+from workers.knowledge.ranking.query import KnowledgeQuery
+from workers.sources.rag_search.source import SPEC, RagSearch, query_of
 
 
 class FakeKnowledge:

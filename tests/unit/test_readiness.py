@@ -11,9 +11,9 @@ from celery import Celery
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.sources import SourceSpec, load_source
 from orchestrator.testing import StubSource
-from workers import readiness
-from workers.process import WorkerProcess
-from workers.readiness import check_sources, check_synthesis
+from workers.runtime import readiness
+from workers.runtime.process import WorkerProcess
+from workers.runtime.readiness import check_sources, check_synthesis
 
 
 def test_a_worker_builds_the_shipped_index_before_its_first_question(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 import orchestrator.diagnosis
 import workers.knowledge
-from orchestrator.diagnosis.redact import MARK, is_secret_key, redact, redact_data
-from workers.simulator.scenarios import all_scenarios
+from orchestrator.redaction.redact import MARK, is_secret_key, redact, redact_data
+from workers.lab.simulator.scenarios import all_scenarios
 
 BATCH = json.loads((Path(__file__).parents[1] / "data" / "redaction.json").read_text(encoding="utf-8"))
 """Texts of batch job logs, JCL, scripts and configuration: with secrets in them, and harmless ones that look alike."""

@@ -16,7 +16,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.reports import cancelled_report, unreachable_report
+from orchestrator.run.report import cancelled_report, unreachable_report
 from orchestrator.store.records import RunRecord
 
 RUN = "run-00000001"

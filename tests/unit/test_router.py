@@ -12,10 +12,10 @@ import pytest
 
 from orchestrator.job_name import check_job_name
 from orchestrator.models import Entities, Intent, Language
-from orchestrator.pipelines import CERTAIN_ENOUGH
-from orchestrator.router import detect_language, route
-from orchestrator.router_intent import fingerprint, shipped_model
-from orchestrator.router_words import words_of
+from orchestrator.routing.intent import fingerprint, shipped_model
+from orchestrator.routing.pipelines import CERTAIN_ENOUGH
+from orchestrator.routing.router import detect_language, route
+from orchestrator.routing.vocabulary import words_of
 
 UTTERANCES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "data" / "utterances.json").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rules_support import PER_JOB, S0C7, answered, ask, failed, job_facts, job_log, tws
 
-from orchestrator.diagnosis.aggregate import aggregate
-from orchestrator.diagnosis.catalogue import Category
-from orchestrator.diagnosis.rules import diagnose
+from orchestrator.aggregate import aggregate
+from orchestrator.codes.catalogue import Category
+from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.models import (
     Language,
     SourceEnvelope,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workers.simulator.oql_match import BadOql, compile_oql
+from workers.lab.simulator.oql_match import BadOql, compile_oql
 
 FIELDS = frozenset({"name", "folder", "jobruns.compositeStatus.status"})
 JOB: dict[str, Any] = {

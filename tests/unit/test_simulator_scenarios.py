@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.diagnosis.catalogue import Category
+from orchestrator.codes.catalogue import Category
 from orchestrator.job_name import check_job_name
-from workers.simulator.faults import Fault, FaultBox
-from workers.simulator.plan import duration, object_id
-from workers.simulator.scenarios import SCENARIO_NUMBERS, Scenario, all_scenarios, get_scenario
+from workers.lab.simulator.faults import Fault, FaultBox
+from workers.lab.simulator.plan import duration, object_id
+from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, all_scenarios, get_scenario
 
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from orchestrator.celery_app import make_celery
+from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, RunNotFound
 from workers import base

@@ -8,19 +8,19 @@ import httpx2
 import pytest
 from redis import exceptions as redis_errors
 
-from orchestrator.envelopes import answered, raised
 from orchestrator.errors import SourceError
+from orchestrator.i18n.source_errors import SOURCE_WORDS
 from orchestrator.models import Language, PlannedSource
-from orchestrator.source_words import SOURCE_WORDS
+from orchestrator.run.envelopes import answered, raised
 from orchestrator.sources import FetchResult
-from workers.clients.hwa_errors import error_for_status, error_for_transport, timed_out
-from workers.clients.hwa_instances import TwsInstances, load_instances
-from workers.clients.hwa_lookup import Findings
-from workers.clients.log_cache_redis import source_error
-from workers.clients.oql import check_value
-from workers.clients.prometheus_http import MetricsHttp
 from workers.config import TwsSettings
-from workers.sources.tws_status_evidence import EvidenceBudget
+from workers.sources.log_cache.connection import source_error
+from workers.sources.metrics.http import MetricsHttp
+from workers.sources.tws_status.errors import error_for_status, error_for_transport, timed_out
+from workers.sources.tws_status.evidence import EvidenceBudget
+from workers.sources.tws_status.instances import TwsInstances, load_instances
+from workers.sources.tws_status.lookup import Findings
+from workers.sources.tws_status.oql import check_value
 
 PLANNED = PlannedSource(source="tws_status", limit_seconds=5)
 WHAT = "GET /plan/job"

@@ -7,8 +7,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from orchestrator import sources
-from orchestrator.canvas import build_chord
-from orchestrator.celery_app import make_celery, queue_names
+from orchestrator.broker.app import make_celery, queue_names
+from orchestrator.broker.chord import build_chord
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, WorkersNotInstalled
 from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.envelopes import answered, fit, raised
 from orchestrator.errors import SourceError
+from orchestrator.json_safe import MAX_DEPTH, TOO_DEEP, storable, storable_text
 from orchestrator.models import PlannedSource, SourceEnvelope
+from orchestrator.run.envelopes import answered, fit, raised
 from orchestrator.sources import FetchResult
-from orchestrator.storable import MAX_DEPTH, TOO_DEEP, storable, storable_text
 
 PLANNED = PlannedSource(source="metrics", limit_seconds=1)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigurationError
-from workers.embedded import guardian
-from workers.embedded.directory import private_directory
-from workers.embedded.guard import Guard
-from workers.embedded.log_file import LogFile
-from workers.embedded.ports import HOST, free_port, require_free_port
-from workers.embedded.supervisor import LONGEST_PAUSE_SECONDS, pause_seconds
+from workers.standalone import guardian
+from workers.standalone.directory import private_directory
+from workers.standalone.guard import Guard
+from workers.standalone.log_file import LogFile
+from workers.standalone.ports import HOST, free_port, require_free_port
+from workers.standalone.supervisor import LONGEST_PAUSE_SECONDS, pause_seconds
 
 
 def test_pause_doubles_up_to_a_bound() -> None:

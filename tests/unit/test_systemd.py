@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.celery_app import queue_names
+from orchestrator.broker.app import queue_names
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "ops" / "systemd"

@@ -12,10 +12,10 @@ import pytest
 from orchestrator.errors import SourceError
 from orchestrator.models import Entities, Intent, Language, Routing, SourceRequest
 from orchestrator.sources import FetchResult
-from workers.simulator.hwa import answer
-from workers.simulator.plan import Json, Plan
-from workers.simulator.scenarios import all_scenarios
-from workers.sources.tws_status import SPEC
+from workers.lab.simulator.hwa import answer
+from workers.lab.simulator.plan import Json, Plan
+from workers.lab.simulator.scenarios import all_scenarios
+from workers.sources.tws_status.source import SPEC
 
 ODD = (
     None, True, False, 0, -1, 10**30, 10**4_000, 1e308, float("nan"), float("inf"), [], {}, [None], [[[]]], {"a": {}},

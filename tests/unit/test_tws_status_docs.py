@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from workers.clients import hwa_errors, hwa_joblog, hwa_lookup, hwa_problems
-from workers.clients.hwa import FAILURES_TO_OPEN, OPEN_SECONDS
-from workers.clients.hwa_transport import Endpoint
 from workers.config import TwsSettings
-from workers.sources.tws_status_evidence import MAX_BYTES, MAX_ITEMS
+from workers.sources.tws_status import errors as hwa_errors
+from workers.sources.tws_status import joblog as hwa_joblog
+from workers.sources.tws_status import lookup as hwa_lookup
+from workers.sources.tws_status import problems as hwa_problems
+from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS
+from workers.sources.tws_status.evidence import MAX_BYTES, MAX_ITEMS
+from workers.sources.tws_status.transport import Endpoint
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tws.md").read_text(encoding="utf-8")
 

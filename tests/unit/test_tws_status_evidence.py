@@ -11,7 +11,7 @@ from orchestrator.payloads import (
     TwsPayload,
     WorkstationFacts,
 )
-from workers.sources.tws_status_evidence import MAX_BYTES, MAX_ITEM_CHARS, MAX_ITEMS, EvidenceBudget, build_evidence
+from workers.sources.tws_status.evidence import MAX_BYTES, MAX_ITEM_CHARS, MAX_ITEMS, EvidenceBudget, build_evidence
 
 WINDOWS = (
     LogWindow(from_line=1, to_line=1, kind="head", lines=("início",)),

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.models import Entities, Intent, Language, Routing, SourceRequest
 from orchestrator.payloads import IssueFacts, JobFacts, JobLogFacts, RelatedFacts, TwsPayload, WorkstationFacts
-from workers.sources.tws_status_text import describe
+from workers.sources.tws_status.finding import describe
 
 
 def _request(language: Language, job: str | None = "A", **entities: tuple[str, ...]) -> SourceRequest:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.client.waiting import GRACE_SECONDS, LATE_SECONDS, MAX_OVERTIME_SECONDS, Pulse, Waiting
 from orchestrator.deadline import Deadline
 from orchestrator.errors import OutOfConnections, StoreUnreachable
-from orchestrator.waiting import GRACE_SECONDS, LATE_SECONDS, MAX_OVERTIME_SECONDS, Pulse, Waiting
 
 LONG_AGO = -1_000.0
 

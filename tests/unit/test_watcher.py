@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import fakeredis
 import pytest
 
-from orchestrator.celery_app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
+from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import RunOutcome, RunState, TroubleshootRequest

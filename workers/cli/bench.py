@@ -28,7 +28,7 @@ def command(context: CliContext, /, *, runs: int, queued: int, concurrency: int,
     Sources sleep 300, 500, 100 and 50 ms. Takes about two minutes. Absolute times depend on the machine: compare
     the ratios.
     """
-    from workers.bench.bench import BenchOptions, run_bench  # noqa: PLC0415  # --help does without Celery
+    from workers.lab.bench.bench import BenchOptions, run_bench  # noqa: PLC0415  # --help does without Celery
 
     options = BenchOptions(idle_runs=runs, queued_runs=queued, concurrency=concurrency)
     figures = run_bench(context.environ, options, context.tell)

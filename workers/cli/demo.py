@@ -16,12 +16,12 @@ from orchestrator.cli.follow import exit_code, follow, print_report
 from orchestrator.cli.options import build_request, json_option, run_options
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
-from workers.embedded.layout import Layout
-from workers.embedded.ports import HOST, free_port
-from workers.embedded.system import system
+from workers.standalone.layout import Layout
+from workers.standalone.ports import HOST, free_port
+from workers.standalone.system import system
 
 if TYPE_CHECKING:
-    from workers.simulator.scenarios import Scenario
+    from workers.lab.simulator.scenarios import Scenario
 
 CONCURRENCY = 4
 """Threads of a worker that will serve one run."""
@@ -51,8 +51,8 @@ def command(
     Nothing is installed or left behind. Exit codes are those of submit.
     """
     # Imported here: --help does without the simulator and its scenarios.
-    from workers.embedded.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415
-    from workers.simulator.scenarios import SCENARIO_NUMBERS, all_scenarios, get_scenario  # noqa: PLC0415
+    from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, all_scenarios, get_scenario  # noqa: PLC0415
+    from workers.standalone.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415
 
     if list_scenarios:
         _list(context, all_scenarios(), as_json=as_json)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import click
 
 from orchestrator.cli.context import CliContext, pass_context
-from orchestrator.cli.messages import language_of
 from orchestrator.cli.options import json_option, redis_url_option
+from orchestrator.i18n.terminal import language_of
 from workers.doctor.check import Check, Surroundings
 from workers.doctor.checklist import all_checks, choose
 from workers.doctor.examination import examine, exit_code

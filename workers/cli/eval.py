@@ -12,11 +12,11 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.errors import ConfigurationError
 from orchestrator.synthesis import load_synthesizer
-from workers.embedded.scenario_parts import scenario_environ
-from workers.embedded.system import system
-from workers.evaluation.evaluate import evaluate
-from workers.evaluation.report import EvaluationReport
-from workers.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scenario
+from workers.lab.evaluation.evaluate import evaluate
+from workers.lab.evaluation.report import EvaluationReport
+from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scenario
+from workers.standalone.scenario_parts import scenario_environ
+from workers.standalone.system import system
 
 
 @click.command("eval")

@@ -12,21 +12,21 @@ from typing import TypeVar
 
 import click
 
-from orchestrator.cli.catalogue import Catalogue
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.cli.view import clean
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.catalogue import Catalogue
 from workers.cli.report_words import REPORT_WORDS
-from workers.clients.knowledge import open_knowledge_base
-from workers.clients.knowledge_embeddings import BATCH, EmbeddingClient, EmbeddingError, create_embedding_client
-from workers.clients.knowledge_folder import FolderReport, Progress, index_folder
-from workers.clients.knowledge_index import KnowledgeIndex
-from workers.clients.knowledge_shipped import index_runbooks
-from workers.clients.knowledge_vectors import check_numpy, pack
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase
-from workers.knowledge.query import build_query
+from workers.knowledge.embeddings import BATCH, EmbeddingClient, EmbeddingError, create_embedding_client
+from workers.knowledge.open import open_knowledge_base
+from workers.knowledge.ranking.query import build_query
+from workers.knowledge.sqlite.folder import FolderReport, Progress, index_folder
+from workers.knowledge.sqlite.index import KnowledgeIndex
+from workers.knowledge.sqlite.shipped import index_runbooks
+from workers.knowledge.sqlite.vectors import check_numpy, pack
 
 Result = TypeVar("Result")
 

@@ -14,20 +14,20 @@ from typing import IO
 import click
 
 from orchestrator.cli.context import CliContext, pass_context
-from orchestrator.cli.messages import language_of
 from orchestrator.cli.options import json_option
 from orchestrator.cli.view import clean
 from orchestrator.errors import InvalidRequest
+from orchestrator.i18n.terminal import language_of
 from orchestrator.job_name import check_job_name
 from orchestrator.models import Language
 from orchestrator.store.connection import store_errors
-from workers.clients.log_cache import LogCacheWriter, OwnEntries, Written, cache_key, read_own_entries
-from workers.clients.log_cache_app import bare_name
-from workers.clients.log_cache_record import LogRecord
-from workers.clients.log_cache_redis import connect, connect_writer
-from workers.clients.log_entries import Entry, newest_first
-from workers.clients.log_ingest import MAX_JSON_LINE, Ingest, open_ingest
 from workers.config import LogCacheSettings, TwsSettings
+from workers.sources.log_cache.app_keys import bare_name
+from workers.sources.log_cache.connection import connect, connect_writer
+from workers.sources.log_cache.entries import Entry, newest_first
+from workers.sources.log_cache.ingest import MAX_JSON_LINE, Ingest, open_ingest
+from workers.sources.log_cache.own_cache import LogCacheWriter, OwnEntries, Written, cache_key, read_own_entries
+from workers.sources.log_cache.record import LogRecord
 
 _BATCH = 500
 _PROGRESS_LINES = 100_000

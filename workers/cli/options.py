@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from workers.embedded.layout import DEFAULT_CONCURRENCY
+from workers.standalone.layout import DEFAULT_CONCURRENCY
 
 concurrency_option = click.option(
     "--concurrency",

@@ -14,12 +14,12 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
-from orchestrator.cli.signals import Terminated
+from orchestrator.cli.process import Terminated
 from orchestrator.errors import ConfigurationError
 from workers.cli.options import concurrency_option
-from workers.embedded.layout import Layout, parse_counts
-from workers.embedded.ports import HOST, require_free_port
-from workers.embedded.system import System, system
+from workers.standalone.layout import Layout, parse_counts
+from workers.standalone.ports import HOST, require_free_port
+from workers.standalone.system import System, system
 
 FLOWER_PORT = 5555
 _SHARED = ("REDIS_URL", "TWS_BASE_URL", "TWS_USER", "TWS_PASSWORD", "RESYNC_METRICS_URL")
@@ -107,8 +107,8 @@ def _counterparts(parts: System, scenario: int | None) -> Iterator[None]:
     if scenario is None:
         yield
         return
-    from workers.embedded.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415  # the demo's alone
-    from workers.simulator.scenarios import get_scenario  # noqa: PLC0415
+    from workers.lab.simulator.scenarios import get_scenario  # noqa: PLC0415
+    from workers.standalone.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415  # the demo's alone
 
     with scenario_parts(get_scenario(scenario), parts.settings) as variables:
         redis_url = parts.environ["REDIS_URL"]

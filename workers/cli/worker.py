@@ -6,11 +6,11 @@ import os
 
 import click
 
-from orchestrator.celery_app import queue_names
+from orchestrator.broker.app import queue_names
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import redis_url_option
 from workers.cli.options import concurrency_option
-from workers.embedded.layout import worker_command
+from workers.standalone.layout import worker_command
 
 
 @click.command("worker")

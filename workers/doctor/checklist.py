@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workers.doctor.broker import check_redis
 from workers.doctor.check import Check, Surroundings
-from workers.doctor.consumers import check_workers
-from workers.doctor.embeddings import check_embeddings
-from workers.doctor.instances import check_instances
-from workers.doctor.keyspace import check_keys
-from workers.doctor.knowledge import check_knowledge
-from workers.doctor.llm import check_llm
-from workers.doctor.log_cache import check_log_cache
-from workers.doctor.metrics import check_metrics
-from workers.doctor.queues import check_queues
-from workers.doctor.site_sources import check_site_sources
-from workers.doctor.tws import check_tws
-from workers.doctor.watchers import check_watchers
+from workers.doctor.checks.embeddings import check_embeddings
+from workers.doctor.checks.instances import check_instances
+from workers.doctor.checks.keys import check_keys
+from workers.doctor.checks.knowledge import check_knowledge
+from workers.doctor.checks.llm import check_llm
+from workers.doctor.checks.log_cache import check_log_cache
+from workers.doctor.checks.metrics import check_metrics
+from workers.doctor.checks.queues import check_queues
+from workers.doctor.checks.redis import check_redis
+from workers.doctor.checks.site_sources import check_site_sources
+from workers.doctor.checks.tws import check_tws
+from workers.doctor.checks.watchers import check_watchers
+from workers.doctor.checks.workers import check_workers
 
 
 def all_checks(around: Surroundings) -> list[Check]:

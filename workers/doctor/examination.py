@@ -14,10 +14,10 @@ from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import ConfigurationError, StoreUnreachable, TroubleshootError
-from workers.clients.log_cache_redis import describe_url
 from workers.doctor.check import Check, Surroundings
 from workers.doctor.executor import DaemonExecutor
 from workers.doctor.finding import CheckResult, Finding, Status
+from workers.sources.log_cache.connection import describe_url
 
 _LOGGER = logging.getLogger(__name__)
 REDIS = "redis"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from orchestrator.errors import SourceError
-from workers.knowledge.query import KnowledgeQuery
+from workers.knowledge.ranking.query import KnowledgeQuery
 
 
 class KnowledgeError(SourceError):

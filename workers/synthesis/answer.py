@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from orchestrator.codes.catalogue import Category
 from orchestrator.config import describe_validation
-from orchestrator.diagnosis.catalogue import Category
 from orchestrator.diagnosis.markdown import visible
-from orchestrator.diagnosis.redact import redact_data
+from orchestrator.json_safe import storable
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
-from orchestrator.storable import storable
+from orchestrator.redaction.redact import redact_data
 
 MAX_TEXT = 2_000
 MAX_ITEMS = 20

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import ValidationError
 
+from orchestrator.diagnosis.commands import check_action, is_mutating_command
 from orchestrator.diagnosis.evidence import ClaimChecker
 from orchestrator.diagnosis.markdown import inert, inert_block
-from orchestrator.diagnosis.messages import say
-from orchestrator.diagnosis.mutating import check_action, is_mutating_command
-from orchestrator.diagnosis.redact import redact
 from orchestrator.diagnosis.render import render_action
+from orchestrator.i18n.sentences import say
 from orchestrator.models import Evidence, Language
+from orchestrator.redaction.redact import redact
 from workers.synthesis.answer import AnswerAction, AnswerClaim, readable
 from workers.synthesis.language import is_written_in
 from workers.synthesis.scanner import Part

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from orchestrator.models import Language
-from orchestrator.router_cues import LANGUAGE_CUES
+from orchestrator.routing.language import LANGUAGE_CUES
 
 CLEAR_VOTES = 3.0
 """Fewer votes than this for another language are chance: codes, product names, a quoted line."""

@@ -10,12 +10,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.codes.patterns import find_codes
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.diagnosis.codes import find_codes
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
-from orchestrator.diagnosis.rules import REQUIRED_MISSING_CAP, STALE_CAP
+from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CAP
 from orchestrator.models import Diagnosis, Evidence, Language
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
 from workers.config import LlmSettings

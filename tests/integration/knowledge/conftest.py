@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from workers.knowledge.analysis import STOP_WORDS, stem_english, words
+from workers.knowledge.ranking.analysis import STOP_WORDS, stem_english, words
 
 DIMENSIONS = 512
 SAME_MEANING = {"starved": "memory", "slain": "killed", "engorged": "full", "platter": "disk"}

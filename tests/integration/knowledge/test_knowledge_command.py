@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
-from workers.clients.knowledge_folder import list_documents
-from workers.clients.knowledge_index import SCHEMA_VERSION
-from workers.clients.knowledge_shipped import runbooks_folder
+from workers.knowledge.sqlite.folder import list_documents
+from workers.knowledge.sqlite.index import SCHEMA_VERSION
+from workers.knowledge.sqlite.shipped import runbooks_folder
 
 PAGE = "# Memory limits\n\nThe process was killed because memory was exhausted. Code AWSXYZ123E.\n"
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from workers.clients.knowledge import open_knowledge_base
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import KnowledgeError
-from workers.knowledge.query import build_query
+from workers.knowledge.open import open_knowledge_base
+from workers.knowledge.ranking.query import build_query
 
 
 def test_a_url_that_cannot_be_read_is_told_without_its_password() -> None:

@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 import pytest
 from pydantic import SecretStr
 
-from workers.clients.knowledge_embeddings import EmbeddingClient
-from workers.clients.knowledge_folder import index_folder
-from workers.clients.knowledge_index import KnowledgeIndex
-from workers.clients.knowledge_postgres import PostgresKnowledgeBase
-from workers.clients.knowledge_sqlite import SqliteKnowledgeBase
-from workers.clients.knowledge_vectors import pack
 from workers.knowledge.base import KnowledgeBase, KnowledgeError, SearchResult
-from workers.knowledge.chunking import cut_sections
-from workers.knowledge.query import build_query
-from workers.knowledge.readers import read_document
+from workers.knowledge.embeddings import EmbeddingClient
+from workers.knowledge.postgres.base import PostgresKnowledgeBase
+from workers.knowledge.ranking.query import build_query
+from workers.knowledge.reading.chunking import cut_sections
+from workers.knowledge.reading.readers import read_document
+from workers.knowledge.sqlite.base import SqliteKnowledgeBase
+from workers.knowledge.sqlite.folder import index_folder
+from workers.knowledge.sqlite.index import KnowledgeIndex
+from workers.knowledge.sqlite.vectors import pack
 
 Result = TypeVar("Result")
 Open = Callable[[], KnowledgeBase]

@@ -9,7 +9,7 @@ import socket
 import pytest
 from pydantic import SecretStr
 
-from workers.clients.knowledge_embeddings import EmbeddingClient, EmbeddingError
+from workers.knowledge.embeddings import EmbeddingClient, EmbeddingError
 
 KEY = "sk-planted-secret"
 
@@ -84,7 +84,7 @@ def test_no_server_and_no_time_are_told_apart(embeddings_server) -> None:
 
 def test_an_answer_without_end_is_refused(embeddings_server, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the vectors can take is not read into memory."""
-    monkeypatch.setattr("workers.clients.knowledge_embeddings.MAX_VECTOR_BYTES", 1_000)
+    monkeypatch.setattr("workers.knowledge.embeddings.MAX_VECTOR_BYTES", 1_000)
     embeddings_server.body = b" " * 5_000
     with pytest.raises(EmbeddingError, match="larger than 1 vectors can be"):
         embed(embeddings_server.url, ["one"])

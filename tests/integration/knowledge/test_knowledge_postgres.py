@@ -13,14 +13,14 @@ from contextlib import contextmanager
 import pytest
 from pydantic import SecretStr
 
-from workers.clients.knowledge_embeddings import EmbeddingClient
-from workers.clients.knowledge_pgsql import TEXT_VECTOR
-from workers.clients.knowledge_postgres import PostgresKnowledgeBase
-from workers.clients.knowledge_shipped import runbooks_folder
 from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
-from workers.knowledge.chunking import cut_sections
-from workers.knowledge.query import build_query
-from workers.knowledge.readers import read_document
+from workers.knowledge.embeddings import EmbeddingClient
+from workers.knowledge.postgres.base import PostgresKnowledgeBase
+from workers.knowledge.postgres.sql import TEXT_VECTOR
+from workers.knowledge.ranking.query import build_query
+from workers.knowledge.reading.chunking import cut_sections
+from workers.knowledge.reading.readers import read_document
+from workers.knowledge.sqlite.shipped import runbooks_folder
 
 psycopg = pytest.importorskip("psycopg")
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from workers.clients.knowledge_embeddings import EmbeddingClient
-from workers.clients.knowledge_folder import index_folder
-from workers.clients.knowledge_index import KnowledgeIndex
-from workers.clients.knowledge_sqlite import SqliteKnowledgeBase
-from workers.clients.knowledge_vectors import pack
 from workers.knowledge.base import SearchResult
-from workers.knowledge.query import build_query
+from workers.knowledge.embeddings import EmbeddingClient
+from workers.knowledge.ranking.query import build_query
+from workers.knowledge.sqlite.base import SqliteKnowledgeBase
+from workers.knowledge.sqlite.folder import index_folder
+from workers.knowledge.sqlite.index import KnowledgeIndex
+from workers.knowledge.sqlite.vectors import pack
 
 MODEL = "hashing"
 PAGES = {

@@ -12,7 +12,7 @@ from orchestrator.errors import SourceError
 from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import RagPayload
 from orchestrator.sources import FetchResult
-from workers.sources.rag_search import SPEC
+from workers.sources.rag_search.source import SPEC
 
 
 def fetch(environ: dict[str, str], message: str, limit_seconds: float = 5, **entities: object) -> FetchResult:

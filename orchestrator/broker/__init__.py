@@ -1,0 +1,1 @@
+"""Everything of Celery and kombu: the app, the chord, publishing, queues, the transport."""

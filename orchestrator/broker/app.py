@@ -1,0 +1,110 @@
+"""The Celery application: names, queues, routes and the settings that matter on Redis.
+
+Measured on Celery 5.7.0, kombu 5.7.0, redis-py 8.1; ``docs/design.md`` says what each setting prevents.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from orchestrator.config import Settings
+from orchestrator.sources import source_names
+from orchestrator.store.keys import Keys
+
+ORCHESTRATOR_QUEUE = "orchestrator"
+SYNTHESIS_QUEUE = "synthesis"
+RUN_TASK = "troubleshoot.run"
+SYNTHESIZE_TASK = "troubleshoot.synthesize"
+SOURCE_TASK_PREFIX = "troubleshoot.source."
+TRANSPORT = "orchestrator.broker.transport:Transport"
+AMQP = "orchestrator.broker.transport:Amqp"
+CHORD_BACKEND = "orchestrator.broker.chord_backend:ChordBackend"
+EXCHANGE = Exchange("resync.troubleshoot", type="direct")
+
+
+def source_task(source: str) -> str:
+    """Name of the task that asks a source; its queue has the source's own name."""
+    return SOURCE_TASK_PREFIX + source
+
+
+def queue_names() -> tuple[str, ...]:
+    """Every queue: the orchestrator's, one per installed source, the synthesis."""
+    return (ORCHESTRATOR_QUEUE, *source_names(), SYNTHESIS_QUEUE)
+
+
+def make_celery(settings: Settings, *, with_results: bool) -> Celery:
+    """A configured application.
+
+    ``with_results`` is for workers, whose chords count in the result backend. A client has none: with one, a refused
+    broker takes about 20 s to fail instead of under one.
+    """
+    keys = Keys(settings.key_prefix)
+    # redis-py sends nothing by itself while a worker waits for messages: the worker's blocking read needs no timeout
+    # shorter than its poll, and a dead peer is found by keepalive and health checks.
+    transport: dict[str, Any] = {
+        "global_keyprefix": keys.broker_prefix,
+        "socket_connect_timeout": settings.redis_timeout_seconds,
+        "socket_timeout": 30.0 if with_results else settings.redis_timeout_seconds,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+        "visibility_timeout": 3_600,
+    }
+    app = Celery("resync_troubleshoot", broker=settings.redis_url, amqp=AMQP, set_as_current=False)
+    app.conf.update(
+        # Given by name, kombu would not see that a rediss:// URL wants TLS: that one keeps kombu's own transport.
+        broker_transport=TRANSPORT if settings.redis_url.startswith("redis://") else None,
+        broker_transport_options=transport,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=settings.redis_timeout_seconds,
+        broker_pool_limit=10,
+        task_queues=[Queue(name, EXCHANGE, routing_key=name) for name in queue_names()],
+        task_default_queue=ORCHESTRATOR_QUEUE,
+        task_default_exchange=EXCHANGE.name,
+        task_default_routing_key=ORCHESTRATOR_QUEUE,
+        task_create_missing_queues=False,
+        task_routes={
+            RUN_TASK: {"queue": ORCHESTRATOR_QUEUE},
+            SYNTHESIZE_TASK: {"queue": SYNTHESIS_QUEUE},
+            **{source_task(name): {"queue": name} for name in source_names()},
+        },
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        # Early ack: what happens to Redis between a message and its ack has to be survived, and that is a matter of
+        # milliseconds; with a late one, of the whole task.
+        task_acks_late=False,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_send_sent_event=True,
+        worker_send_task_events=True,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_enable_remote_control=True,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        result_expires=600,
+        enable_utc=True,
+        timezone="UTC",
+    )
+    if with_results:
+        app.conf.update(
+            result_backend=f"{CHORD_BACKEND}+{settings.redis_url}",
+            result_backend_transport_options={
+                "global_keyprefix": keys.broker_prefix,
+                # Of a chord's size, which the dispatcher writes: as little as of its messages. Celery's own are 20.
+                "retry_policy": {"max_retries": 0},
+            },
+            redis_socket_connect_timeout=settings.redis_timeout_seconds,
+            redis_socket_timeout=5.0,
+            redis_socket_keepalive=True,
+            redis_backend_health_check_interval=30,
+            result_chord_expires=120,
+            result_backend_always_retry=True,
+            result_backend_max_retries=5,
+            result_backend_base_sleep_between_retries_ms=50,
+            result_backend_max_sleep_between_retries_ms=500,
+        )
+    return app

@@ -1,0 +1,89 @@
+"""Publishing of a run's chord, and of the two tasks that are started from outside it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from celery import Celery, chord
+from celery.utils import uuid
+from kombu.exceptions import KombuError, OperationalError
+from redis.exceptions import RedisError
+
+from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK
+from orchestrator.errors import StoreUnreachable
+
+PUBLISH_TIMEOUT_SECONDS = 0.8
+
+
+def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
+    """Publish a chord's header: what ``chord.apply_async`` does, without its result objects, copies and long retries.
+
+    One message after the other: sent as one batch, all sources would start at once and wait for each other's start,
+    and the first for the last one's message; on two cores a run took 0.8 ms more so.
+
+    Raises StoreUnreachable; some messages may have got through then.
+    """
+    group_id, last = uuid(), len(canvas.tasks) - 1
+    body = canvas.body.clone(task_id=uuid())
+    body.set(root_id=run_id, group_id=group_id)
+    try:
+        with app.producer_or_acquire() as producer:
+            for index, task in enumerate(canvas.tasks):
+                if index == last:
+                    # As Celery does: the task that ends last has to know how many there are, the first need not wait.
+                    app.backend.set_chord_size(group_id, len(canvas.tasks))
+                app.send_task(
+                    task.task,
+                    task.args,
+                    producer=producer,
+                    chord=body,
+                    group_id=group_id,
+                    group_index=index,
+                    root_id=run_id,
+                    retry=False,
+                    ignore_result=True,
+                    add_to_parent=False,
+                    **task.options,
+                )
+    except (KombuError, RedisError, OSError) as error:
+        raise StoreUnreachable(f"the broker refused the chord ({type(error).__name__})") from error
+
+
+class Publisher:
+    """Publishes in an executor of its own, so that a broker that hangs holds nobody up for longer than the bound."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="publish")
+
+    def publish_run(self, run_id: str) -> None:
+        """Ask for the run to be dispatched. The task's id is the run's, so Flower finds one by the other.
+
+        Raises StoreUnreachable.
+        """
+        self._publish(RUN_TASK, run_id, task_id=run_id)
+
+    def publish_synthesis(self, run_id: str) -> None:
+        """Ask for the run to be finished.
+
+        Raises StoreUnreachable.
+        """
+        self._publish(SYNTHESIZE_TASK, run_id, task_id=None)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._app.close()
+
+    def _publish(self, task: str, run_id: str, *, task_id: str | None) -> None:
+        future = self._executor.submit(
+            self._app.send_task, task, args=(run_id,), task_id=task_id, root_id=run_id, retry=False, ignore_result=True
+        )
+        try:
+            future.result(PUBLISH_TIMEOUT_SECONDS)
+        except FutureTimeoutError:
+            future.cancel()
+            raise StoreUnreachable("the broker does not answer; is Redis running, and is REDIS_URL right?") from None
+        except (OperationalError, RedisError, OSError) as error:
+            raise StoreUnreachable(f"the broker refused the message ({type(error).__name__})") from error

@@ -1,0 +1,1 @@
+"""Submitting runs and following them: synchronous and asynchronous clients, the in-process fallback."""

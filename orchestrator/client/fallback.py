@@ -1,0 +1,171 @@
+"""Carrying out a run in this process: when no worker has taken it, or when there is no store at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+import uuid
+from typing import Any
+
+from orchestrator.after_commit import try_after_commit
+from orchestrator.aggregate import performance_event
+from orchestrator.client.aio import AsyncTroubleshootClient
+from orchestrator.client.sync import masked_request
+from orchestrator.config import Settings
+from orchestrator.deadline import Deadline
+from orchestrator.errors import RunNotFound, RunRefused
+from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.performance import log_performance
+from orchestrator.run.conclusion import conclude, make_report
+from orchestrator.run.dispatch import per_job_sources, plan_dispatch, plan_request
+from orchestrator.run.finisher import COMMIT_RESERVE_SECONDS, Finisher, Refiner
+from orchestrator.run.in_process import WORKER, LocalSources, ask_all
+from orchestrator.store.records import RunRecord
+from orchestrator.store.runs import new_token
+from orchestrator.synthesis import (
+    Case,
+    Synthesis,
+    close_synthesizer,
+    refinement_failure,
+    synthesis_of,
+    try_synthesizer,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+
+async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
+    """Take the dispatch lease of a run that no worker has dispatched and carry the run out here.
+
+    Does nothing when a worker was quicker. Raises WorkersNotInstalled, StoreUnreachable.
+    """
+    store, token = client.sync.store, new_token()
+    # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may yet come.
+    await client.call(per_job_sources, all_builtin=True)
+    try:
+        dispatch = await client.call(store.claim_dispatch, run_id, token)
+        if dispatch is None:
+            return
+        plan = await client.call(plan_dispatch, store, run_id, dispatch)
+        await client.call(store.mark_dispatched, run_id, token)
+    except (RunRefused, RunNotFound):
+        return
+    _LOGGER.warning("run_taken_over run_id=%s reason=no_worker", run_id)
+    claims = {planned.key: new_token() for planned in plan.sources}
+
+    async def begin(planned: PlannedSource) -> bool:
+        start = await client.call(
+            store.begin_source,
+            run_id,
+            planned.key,
+            claims[planned.key],
+            source=planned.source,
+            job=planned.job,
+            worker=WORKER,
+        )
+        return not isinstance(start, str)
+
+    async def put(envelope: SourceEnvelope) -> None:
+        await client.call(store.put_envelope, run_id, claims[envelope.key], envelope)
+
+    async with LocalSources(redact_personal=client.sync.settings.redact_personal) as sources:
+        await ask_all(
+            run_id,
+            dispatch.request,
+            plan,
+            sources=sources,
+            fan_in=Deadline.after(dispatch.fan_in_seconds),
+            begin=begin,
+            put=put,
+        )
+    synthesizer = try_synthesizer(os.environ)
+    loop = asyncio.get_running_loop()
+    refiner = None
+    if synthesizer is not None:
+        refiner = Refiner(synthesizer, lambda work: asyncio.run_coroutine_threadsafe(work, loop))
+    try:
+        await client.call(
+            Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ)).finish, run_id
+        )
+    finally:
+        if synthesizer is not None:
+            await close_synthesizer(synthesizer)
+
+
+async def run_in_process(
+    request: TroubleshootRequest, settings: Settings, *, deadline: Deadline | None = None
+) -> Report:
+    """Answer without a store: nothing is streamed or kept, and the report says ``committed: false``.
+
+    Secrets in the message are masked before anybody is asked. ``deadline`` is that of a question whose store went away
+    when a part of its time was spent; None: its time begins now.
+
+    Raises WorkersNotInstalled, InvalidRequest.
+    """
+    now_ms = int(time.time() * 1000)
+    request = masked_request(request, personal=settings.redact_personal)
+    config = request.config
+    deadline = deadline or Deadline.after(config.total_timeout_seconds)
+    fan_in = Deadline.after(deadline.remaining() - config.reserve_seconds)
+    plan = plan_request(request, per_job_sources(all_builtin=True))
+    run_id = uuid.uuid4().hex
+    started: dict[str, int] = {}
+
+    async def begin(planned: PlannedSource) -> bool:
+        started[planned.key] = int(time.time() * 1000)
+        return True
+
+    async def put(_: SourceEnvelope) -> None:
+        return
+
+    async with LocalSources(redact_personal=settings.redact_personal) as sources:
+        envelopes = await ask_all(run_id, request, plan, sources=sources, fan_in=fan_in, begin=begin, put=put)
+    record = RunRecord(
+        run_id=run_id,
+        now_ms=int(time.time() * 1000),
+        state=RunState.DISPATCHED,
+        request=request,
+        plan=plan,
+        envelopes={envelope.key: envelope for envelope in envelopes},
+        started_ms=started,
+        late=frozenset(),
+        received=len(envelopes),
+        created_ms=now_ms,
+        deadline_ms=now_ms + int(config.total_timeout_seconds * 1000),
+        fan_in_ms=now_ms + int(config.fan_in_seconds * 1000),
+        attempt=1,
+        report=None,
+        outcome=None,
+    )
+    conclusion = conclude(record)
+    refined, llm = await _refine(conclusion.case, deadline) if conclusion.case else (None, None)
+    report = make_report(
+        conclusion,
+        by=WORKER,
+        total_latency_ms=deadline.elapsed_ms(config.total_timeout_seconds),
+        refined=refined.diagnosis if refined else None,
+        llm=llm,
+    )
+    log_performance(performance_event(run_id, conclusion.aggregated))
+    return report.model_copy(update={"committed": False, "reason": report.reason or "store_unreachable"})
+
+
+async def _refine(case: Case, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
+    limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
+    # Time first: a synthesizer that is made is one to close.
+    synthesizer = try_synthesizer(os.environ) if limit > COMMIT_RESERVE_SECONDS else None
+    if synthesizer is None:
+        return None, None
+    # Not asyncio.timeout around the call: one that does not let itself be cancelled would hold the answer back, and
+    # its TimeoutError could not be told from one of the synthesizer's own.
+    work = asyncio.ensure_future(synthesizer.synthesize(case, timeout_seconds=limit, emit=lambda _text: None))
+    try:
+        await asyncio.wait({work}, timeout=limit)
+        return synthesis_of(case.run_id, work)
+    except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
+        return None, refinement_failure(case.run_id, error)
+    finally:
+        work.cancel()
+        await close_synthesizer(synthesizer)

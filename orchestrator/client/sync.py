@@ -1,0 +1,251 @@
+"""``TroubleshootClient``: submit a run, follow it, read its report, cancel it, list runs.
+
+Never waits longer than a run's deadline plus grace, whether Redis, the workers and the watchers are there or not.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import TracebackType
+from typing import Self
+
+from celery import Celery
+
+from orchestrator.broker.app import make_celery
+from orchestrator.broker.publisher import Publisher
+from orchestrator.client.follower import Follower
+from orchestrator.client.single_flight import Ending, Endings
+from orchestrator.client.waiting import Pulse, Waiting
+from orchestrator.config import Settings
+from orchestrator.deadline import Deadline
+from orchestrator.errors import InvalidRequest, StoreUnreachable
+from orchestrator.models import (
+    MAX_MESSAGE_CHARACTERS,
+    Event,
+    Report,
+    RunSnapshot,
+    RunSummary,
+    TroubleshootRequest,
+)
+from orchestrator.redaction.redact import redact
+from orchestrator.run.finisher import Finisher
+from orchestrator.run.report import unreachable_report
+from orchestrator.store.connection import connect, connect_reader
+from orchestrator.store.events import START, EventReader, check_event_id
+from orchestrator.store.records import snapshot
+from orchestrator.store.run_list import RunList
+from orchestrator.store.runs import RunStore, new_token
+
+_LOGGER = logging.getLogger(__name__)
+MAX_KNOWN_DEADLINES = 1_000
+MAX_IDEMPOTENCY_KEY_CHARACTERS = 200
+
+
+class TroubleshootClient:
+    """Synchronous client; safe to share between threads. Use it as a context manager or call ``close``."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings.from_env()
+        self._client = connect(self._settings)
+        self._reader = connect_reader(self._settings)
+        self._store = RunStore(self._client, self._settings)
+        self._runs = RunList(self._client, self._store.keys)
+        self._publisher = Publisher(_broker_app(self._settings))
+        self._pulse = Pulse()
+        self._endings = Endings(self._store, Finisher(self._store, by="client"), self._pulse)
+        self._deadlines: dict[str, tuple[Deadline, float]] = {}
+        self._deadlines_lock = threading.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in use."""
+        return self._settings
+
+    @property
+    def store(self) -> RunStore:
+        """The run store, for those who finish or dispatch runs themselves."""
+        return self._store
+
+    def submit(
+        self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
+    ) -> str:
+        """Accept a run and publish one message for it; returns its id, at once.
+
+        The run is accepted once its script has committed: a publish that fails then is made up for by the watcher.
+        The same ``idempotency_key`` gives the same run. Secrets in the message are masked before it is stored.
+
+        Raises StoreUnreachable (within one second), Overloaded, UnknownInstance, InvalidRequest.
+        """
+        run_id = _checked_run_id(run_id)
+        _check_idempotency_key(idempotency_key)
+        safe = self.masked(request)
+        deadline = Deadline.after(request.config.total_timeout_seconds)
+        opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
+        if opened.is_new:
+            self._remember(run_id, deadline, request.config.total_timeout_seconds)
+            try:
+                self._publisher.publish_run(opened.run_id)
+            except StoreUnreachable as error:
+                _LOGGER.warning("publish_failed run_id=%s error=%s", opened.run_id, error)
+        return opened.run_id
+
+    def masked(self, request: TroubleshootRequest) -> TroubleshootRequest:
+        """The request as it is stored: secrets in its message are masked."""
+        return masked_request(request, personal=self._settings.redact_personal)
+
+    def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
+        """Wait for the run's end and return its report; acts itself when the deadline has come and nobody did.
+
+        With Redis gone it returns by the deadline (as far as it knows it) plus 250 ms what it has read so far, with
+        ``committed: false`` and ``reason: store_unreachable``; asked after the deadline, it does so within a second.
+
+        Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on), StoreUnreachable
+        for a run that was not submitted here, whose deadline only the store knows.
+        """
+        waiting = self.waiting_for(run_id, timeout_seconds=timeout_seconds)
+        follower = self._follower(run_id, waiting, only_the_end=True)
+        events = list(follower.events(START))
+        return follower.report or self.report_without_end(run_id, events, waiting, timeout_seconds)
+
+    def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
+        """Events of the run from ``after`` (exclusive) to its terminal event, as they come.
+
+        Keep the last event's ``id`` to resume. A stream that loses Redis ends at the run's deadline without a
+        terminal event.
+
+        Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id, StoreUnreachable as
+        ``result`` does.
+        """
+        start = check_event_id(after)
+        return self._follower(run_id, self.waiting_for(run_id)).events(start)
+
+    def get(self, run_id: str) -> RunSnapshot:
+        """The run as it stands; one that is open past its deadline is finished first.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        record = self._store.read(run_id)
+        if not record.state.is_closed and record.remaining_seconds <= 0:
+            self.end(run_id, is_closed=False)
+            record = self._store.read(run_id)
+        return snapshot(record)
+
+    def cancel(self, run_id: str, *, by: str = "client") -> RunSummary:
+        """Cancel an open run; a closed one stays as it is. The answer says how the run stands now.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        self._store.cancel(run_id, by=by)
+        return self._runs.summary(run_id)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._publisher.close()
+        self._reader.close()
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _remember(self, run_id: str, deadline: Deadline, total_seconds: float) -> None:
+        """Keep the deadline on our own clock: it holds even when Redis is gone before the first read."""
+        with self._deadlines_lock:
+            while len(self._deadlines) >= MAX_KNOWN_DEADLINES:
+                del self._deadlines[next(iter(self._deadlines))]
+            self._deadlines[run_id] = deadline, total_seconds
+
+    def _follower(self, run_id: str, waiting: Waiting, *, only_the_end: bool = False) -> Follower:
+        return Follower(
+            run_id=run_id,
+            reader=EventReader(self._reader, self._store.keys),
+            end=lambda is_closed: self.end(run_id, is_closed=is_closed),
+            waiting=waiting,
+            only_the_end=only_the_end,
+        )
+
+    def known_deadline(self, run_id: str) -> Deadline | None:
+        """The deadline, on this process's clock, of a run that was submitted here."""
+        known = self._deadlines.get(run_id)
+        return None if known is None else known[0]
+
+    def deadline_of(self, run_id: str) -> Deadline:
+        """The run's deadline on this process's clock; asks the store for a run that was not submitted here.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        return self.known_deadline(run_id) or Deadline.after(self._store.state(run_id)[1] / 1000)
+
+    def waiting_for(
+        self, run_id: str, *, timeout_seconds: float | None = None, deadline: Deadline | None = None
+    ) -> Waiting:
+        """A reader's wait for the run; its ``deadline`` where the caller has it already.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        patience = None if timeout_seconds is None else Deadline.after(timeout_seconds)
+        return Waiting(deadline=deadline or self.deadline_of(run_id), pulse=self._pulse, patience=patience)
+
+    def end(self, run_id: str, *, is_closed: bool) -> Ending:
+        """See ``Endings.end``."""
+        return self._endings.end(run_id, is_closed=is_closed)
+
+    def report_without_end(
+        self, run_id: str, events: Sequence[Event], waiting: Waiting, timeout_seconds: float | None
+    ) -> Report:
+        """What the ``events`` say of a run whose store went away before its end.
+
+        Raises TimeoutError when the caller's ``timeout_seconds`` were over first.
+        """
+        if timeout_seconds is not None and waiting.is_unwanted:
+            raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
+        known = self._deadlines.get(run_id)
+        elapsed_ms = 0.0 if known is None else known[0].elapsed_ms(known[1])
+        return unreachable_report(run_id, events, elapsed_ms=elapsed_ms)
+
+    def list(self, *, limit: int = 20) -> list[RunSummary]:
+        """The newest runs first.
+
+        Raises StoreUnreachable.
+        """
+        return self._runs.recent(limit=limit)
+
+
+@lru_cache(maxsize=8)
+def _broker_app(settings: Settings) -> Celery:
+    """The application of all clients of one broker in this process.
+
+    kombu 5.7.0 has one pool of producers for them in any case, and enlarges it with each application that uses it: an
+    app that makes a client for each question would grow by some 4 KB every time.
+    """
+    return make_celery(settings, with_results=False)
+
+
+def masked_request(request: TroubleshootRequest, *, personal: bool) -> TroubleshootRequest:
+    """The request with secrets in its message masked, no longer than a message may be: a mask may outgrow its secret,
+    and a request that is too long could never be read again."""
+    message = redact(request.message, personal=personal)[:MAX_MESSAGE_CHARACTERS]
+    return request.model_copy(update={"message": message})
+
+
+def _checked_run_id(run_id: str | None) -> str:
+    if run_id is None:
+        return uuid.uuid4().hex
+    if not 8 <= len(run_id) <= 64 or not run_id.replace("-", "").replace("_", "").isalnum() or not run_id.isascii():
+        raise InvalidRequest(f"run_id: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'")
+    return run_id
+
+
+def _check_idempotency_key(key: str | None) -> None:
+    if key is not None and not (1 <= len(key) <= MAX_IDEMPOTENCY_KEY_CHARACTERS and key.isprintable()):
+        raise InvalidRequest(
+            f"idempotency_key: must be 1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} characters that can be printed"
+        )

@@ -1,0 +1,256 @@
+"""The catalogue of codes and states, and the vocabulary of categories: data files with a schema, read once.
+
+The vendor's manuals hold none of the z/OS codes, so the project ships its own. Texts are in Portuguese, English and
+Spanish.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.models import Action, Language
+
+
+class Category(StrEnum):
+    """Every category of a diagnosis; each has its texts in ``data/categories.json``."""
+
+    DATA_EXCEPTION = "data_exception"
+    PROGRAM_ERROR = "program_error"
+    ARITHMETIC_ERROR = "arithmetic_error"
+    MODULE_NOT_FOUND = "module_not_found"
+    DATASET_OPEN_ERROR = "dataset_open_error"
+    DATASET_SPACE = "dataset_space"
+    CPU_TIME_LIMIT = "cpu_time_limit"
+    WAIT_TIMEOUT = "wait_timeout"
+    OUTPUT_LIMIT = "output_limit"
+    STORAGE_SHORTAGE = "storage_shortage"
+    SECURITY_VIOLATION = "security_violation"
+    CANCELLED = "cancelled"
+    APPLICATION_ABEND = "application_abend"
+    APPLICATION_ERROR = "application_error"
+    DATABASE_ERROR = "database_error"
+    COMMAND_NOT_FOUND = "command_not_found"
+    PERMISSION_DENIED = "permission_denied"
+    OUT_OF_MEMORY = "out_of_memory"
+    TERMINATED = "terminated"
+    DISK_FULL = "disk_full"
+    LOGON_USER_UNKNOWN = "logon_user_unknown"
+    LAUNCH_FAILURE = "launch_failure"
+    JOB_LIMIT_ZERO = "job_limit_zero"
+    JOB_LIMIT_REACHED = "job_limit_reached"
+    FENCE_PRIORITY = "fence_priority"
+    WAITING_FILE = "waiting_file"
+    WAITING_TIME = "waiting_time"
+    WAITING_PROMPT = "waiting_prompt"
+    WAITING_RESOURCE = "waiting_resource"
+    WAITING_PREDECESSOR = "waiting_predecessor"
+    PREDECESSOR_FAILED = "predecessor_failed"
+    AGENT_UNLINKED = "agent_unlinked"
+    USER_INTERVENTION = "user_intervention"
+    CONDITION_NOT_MET = "condition_not_met"
+    SUCCESS_CONDITION_MET = "success_condition_met"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    JOB_NOT_FOUND = "job_not_found"
+    NO_PROBLEM = "no_problem"
+    UNKNOWN = "unknown"
+
+
+class Model(BaseModel):
+    """Base of the data files: frozen, unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(Model):
+    """A sentence in Portuguese, English and Spanish."""
+
+    pt: str = Field(min_length=3)
+    en: str = Field(min_length=3)
+    es: str = Field(min_length=3)
+
+    def in_language(self, language: Language) -> str:
+        """The sentence in one of the three."""
+        return {Language.PT_BR: self.pt, Language.EN: self.en, Language.ES: self.es}[language]
+
+
+class Advice(Text):
+    """A check or a fix. It is only ever proposed; ``mutates`` marks one that changes TWS, data or a machine."""
+
+    risk: Literal["none", "low", "medium", "high"] = "none"
+    mutates: bool = False
+    command: str | None = None
+    """May hold ``{job}`` and ``{workstation}``; left out of an answer when one of them is not known."""
+
+    @model_validator(mode="after")
+    def _a_change_has_a_risk(self) -> Advice:
+        if self.mutates and self.risk == "none":
+            raise ValueError("advice that changes something must state its risk")
+        return self
+
+    def as_action(self, language: Language, facts: dict[str, str]) -> Action:
+        """The advice as a proposed step, with what is known filled in."""
+        command = self.command
+        if command is not None:
+            needed = re.findall(r"\{(\w+)\}", command)
+            command = command.format_map(facts) if all(facts.get(name) for name in needed) else None
+        return Action(text=self.in_language(language), risk=self.risk, mutates=self.mutates, command=command)
+
+
+class Entry(Model):
+    """What is known of one code or state."""
+
+    key: str
+    category: Category
+    name: Text
+    meaning: Text
+    causes: tuple[Text, ...] = Field(min_length=1)
+    checks: tuple[Advice, ...] = ()
+    fixes: tuple[Advice, ...] = ()
+    prevention: tuple[Text, ...] = ()
+    """What an entry does not say for itself, its category says: ``advice_of`` gives both."""
+
+
+class Kind(StrEnum):
+    """Families of entries; each is one data file of that name."""
+
+    SYSTEM_ABEND = "system_abends"
+    USER_ABEND = "user_abends"
+    UNIX_RETURN_CODE = "return_codes_unix"
+    WINDOWS_RETURN_CODE = "return_codes_windows"
+    ZOS_RETURN_CODE = "return_codes_zos"
+    SQL_CODE = "sql_codes"
+    FILE_STATUS = "file_statuses"
+    JOB_STATE = "job_states"
+    JOB_SUBSTATE = "job_substates"
+    MESSAGE = "messages"
+
+
+class CatalogueFile(Model):
+    """A data file of entries."""
+
+    schema_version: Literal[1]
+    kind: Kind
+    entries: tuple[Entry, ...]
+
+    @model_validator(mode="after")
+    def _keys_are_unique(self) -> CatalogueFile:
+        keys = [entry.key for entry in self.entries]
+        repeated = {key for key in keys if keys.count(key) > 1}
+        if repeated:
+            raise ValueError(f"keys stand twice: {sorted(repeated)}")
+        return self
+
+
+class CategoryTexts(Model):
+    """How a category is told: a short title, the cause as a sentence, then what to check, do and change."""
+
+    title: Text
+    cause: Text
+    """May hold the facts of the rules (``{job}``, ``{code}``, ``{detail}``...)."""
+    checks: tuple[Advice, ...] = ()
+    fixes: tuple[Advice, ...] = ()
+    prevention: tuple[Text, ...] = ()
+
+
+class CategoriesFile(Model):
+    """The texts of every category."""
+
+    schema_version: Literal[1]
+    categories: dict[Category, CategoryTexts]
+
+
+def _read(name: str) -> str:
+    return (files("orchestrator.codes") / "data" / f"{name}.json").read_text(encoding="utf-8")
+
+
+@cache
+def entries(kind: Kind) -> dict[str, Entry]:
+    """The entries of one family by key."""
+    return {entry.key: entry for entry in CatalogueFile.model_validate(json.loads(_read(kind.value))).entries}
+
+
+@cache
+def _categories() -> dict[Category, CategoryTexts]:
+    return CategoriesFile.model_validate(json.loads(_read("categories"))).categories
+
+
+def category_texts(category: Category) -> CategoryTexts:
+    """The texts of a category."""
+    return _categories()[category]
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceSet:
+    """What to check, what to propose, how to keep it from happening again."""
+
+    checks: tuple[Advice, ...]
+    fixes: tuple[Advice, ...]
+    prevention: tuple[Text, ...]
+
+
+def advice_of(category: Category, entry: Entry | None = None) -> AdviceSet:
+    """The advice of a category, with that of one of its entries in place of it where the entry has its own."""
+    general = category_texts(category)
+    if entry is None:
+        return AdviceSet(general.checks, general.fixes, general.prevention)
+    return AdviceSet(
+        (*entry.checks, *general.checks),
+        entry.fixes or general.fixes,
+        entry.prevention or general.prevention,
+    )
+
+
+@cache
+def known_system_abends() -> frozenset[str]:
+    """The system abend codes that the catalogue explains."""
+    return frozenset(entries(Kind.SYSTEM_ABEND))
+
+
+def find_abend(code: str) -> Entry | None:
+    """The entry of ``S0C7`` or ``U4038``; an unlisted user abend gets the entry ``U????``."""
+    if code.startswith("U"):
+        return entries(Kind.USER_ABEND).get(code) or entries(Kind.USER_ABEND).get("U????")
+    return entries(Kind.SYSTEM_ABEND).get(code)
+
+
+def find_return_code(code: int) -> Entry | None:
+    """The entry of a return code; no two systems' lists share one."""
+    kinds = (Kind.UNIX_RETURN_CODE, Kind.WINDOWS_RETURN_CODE, Kind.ZOS_RETURN_CODE)
+    return next((entry for kind in kinds if (entry := entries(kind).get(str(code)))), None)
+
+
+def find_program_code(code: str) -> Entry | None:
+    """The entry of ``SQLCODE -911`` or ``FILE STATUS 35``."""
+    return entries(Kind.SQL_CODE).get(code) or entries(Kind.FILE_STATUS).get(code)
+
+
+def find_state(status: str) -> Entry | None:
+    """The entry of a job or job stream state."""
+    return entries(Kind.JOB_STATE).get(status.upper())
+
+
+def find_substate(substatus: str) -> Entry | None:
+    """The entry of a substate such as ``READY_WAITING_FOR_LIMIT``."""
+    return entries(Kind.JOB_SUBSTATE).get(substatus.upper())
+
+
+def find_message(message_id: str) -> Entry | None:
+    """The entry of a message id: the id itself or the longest family (``AWSBHT``, ``EQQ``) it begins with."""
+    known = entries(Kind.MESSAGE)
+    return next(
+        (known[message_id[:size]] for size in range(len(message_id), 2, -1) if message_id[:size] in known), None
+    )
+
+
+def find_code(code: str) -> Entry | None:
+    """The entry of an abend code or a message id."""
+    return find_abend(code) if len(code) <= 5 else find_message(code)

@@ -1,0 +1,1 @@
+"""The deterministic diagnosis: rules over the evidence of the sources."""

@@ -1,0 +1,156 @@
+"""The rules on codes in the log of a job that failed: abends, message ids, SQLCODEs and file statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
+from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.diagnosis.injection import is_planted
+from orchestrator.diagnosis.rules.log_lines import (
+    decisive_line,
+    full_dataset,
+    growth_line,
+    is_of_an_earlier_step,
+    step_of,
+)
+from orchestrator.diagnosis.rules.scene import DONE_STATES, RUN_STATES, Finding, Scene, clean_line
+from orchestrator.i18n.sentences import say
+from orchestrator.models import Claim
+
+EARLIER_STEP = 0.45
+"""A code of a step that the job went on after: it was tolerated, and is at most a hint."""
+
+
+def abend_code(scene: Scene) -> Iterator[Finding]:
+    """An abend code in the job log of a job that failed says what happened."""
+    if scene.job is None or scene.job.status in DONE_STATES | RUN_STATES:
+        return
+    abends = find_abends(" ".join(scene.log_codes))
+    messages = [
+        (message, entry)
+        for message in find_message_ids(" ".join(scene.log_codes))
+        if (entry := find_message(message)) is not None
+        and entry.key == message
+        and entry.category not in (Category.APPLICATION_ERROR, Category.UNKNOWN)
+    ]
+    says_why = bool(messages or _program_lines(scene))
+    for code in abends:
+        entry = find_abend(code)
+        if entry is None:
+            yield _unlisted(scene, code)
+            continue
+        # U4038 only says that Language Environment gave up; the code beside it says why.
+        alone = code.startswith("S") or (len(abends) == 1 and not says_why)
+        finding = _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
+        finding.note = _other_abends(scene, code, abends)
+        yield finding
+    for message, entry in messages:
+        line = decisive_line(scene.log_lines, message)
+        sure = 0.85 if not abends else 0.8
+        yield _from_log(scene, entry, EARLIER_STEP if line and _is_tolerated(scene, line) else sure, code=message)
+
+
+def program_code(scene: Scene) -> Iterator[Finding]:
+    """An SQLCODE or a file status in the log of a job that failed: what its program met before it gave up."""
+    # Beside a system abend it is mostly a consequence.
+    system = any(abend.startswith("S") for abend in find_abends(" ".join(scene.log_codes)))
+    for code, line in _program_lines(scene):
+        entry = find_program_code(code)
+        if entry is None:
+            continue
+        sure = EARLIER_STEP if _is_tolerated(scene, line) else 0.6 if system else 0.87
+        finding = Finding(
+            entry.category,
+            sure,
+            supports=state_ids(scene),
+            facts={"code": code, "rc": str(scene.return_code or code), "step": step_of(line) or scene.step},
+            entry=entry,
+        )
+        add_line(scene, finding, line)
+        yield finding
+
+
+def add_line(scene: Scene, finding: Finding, line: str) -> None:
+    """Let a finding rest on a line of the job log, and claim it."""
+    ids = scene.cite_line("tws_status", line)
+    finding.supports = [*ids, *(item for item in finding.supports if item not in ids)]
+    finding.claims.append(Claim(text=say(scene.language, "log_line", line=clean_line(line)), evidence_ids=tuple(ids)))
+
+
+def state_ids(scene: Scene) -> list[str]:
+    """The evidence of the job's own state, else the first that TWS gave."""
+    name = scene.job.name if scene.job else ""
+    return scene.cite("tws_status", name, kinds=("job", "problem_job"), limit=1) or scene.cite("tws_status", limit=1)
+
+
+def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Finding:
+    line = decisive_line(scene.log_lines, code)
+    finding = Finding(
+        entry.category,
+        sure,
+        facts={
+            "code": code,
+            "rc": str(scene.return_code or code),
+            "step": (step_of(line) if line else "") or scene.step,
+            "user": scene.job.logon_user if scene.job else "",
+        },
+        entry=entry,
+    )
+    if line:
+        add_line(scene, finding, line)
+    finding.supports += [item for item in state_ids(scene) if item not in finding.supports]
+    if entry.category is Category.DATASET_SPACE:
+        finding.facts["dataset"] = full_dataset(scene.log_lines)
+        if grown := growth_line(scene.log_lines):
+            add_line(scene, finding, grown)
+    return finding
+
+
+def _unlisted(scene: Scene, code: str) -> Finding:
+    """A system abend that the catalogue lacks is told as it is; what it means is not made up."""
+    line = decisive_line(scene.log_lines, code)
+    step = (step_of(line) if line else "") or scene.step
+    finding = Finding(
+        Category.UNKNOWN,
+        0.3,
+        supports=state_ids(scene),
+        told=say(
+            scene.language,
+            "unlisted_abend",
+            job=scene.name or "?",
+            code=code,
+            at_step=say(scene.language, "at_step", step=step) if step else "",
+        ),
+    )
+    if line:
+        add_line(scene, finding, line)
+    return finding
+
+
+def _other_abends(scene: Scene, code: str, abends: tuple[str, ...]) -> str:
+    """Further system abends of the same run, each with its step: two causes may have met."""
+    told = []
+    for other in abends:
+        line = decisive_line(scene.log_lines, other)
+        if other != code and other.startswith("S") and code.startswith("S") and line:
+            step = step_of(line)
+            told.append(f"{other} ({step})" if step else other)
+    return say(scene.language, "other_abends", codes=", ".join(told)) if told else ""
+
+
+def _program_lines(scene: Scene) -> list[tuple[str, str]]:
+    """Each known SQLCODE and file status of a failed job's log, with its first line."""
+    if scene.job is None or scene.job.status in DONE_STATES | RUN_STATES:
+        return []
+    found: dict[str, str] = {}
+    for line in scene.log_lines:
+        for code in find_program_codes(line) if not is_planted(line) else ():
+            entry = find_program_code(code)
+            if entry is not None and entry.category is not Category.UNKNOWN:
+                found.setdefault(code, line)
+    return list(found.items())
+
+
+def _is_tolerated(scene: Scene, line: str) -> bool:
+    return is_of_an_earlier_step(scene.log_lines, line, scene.step)

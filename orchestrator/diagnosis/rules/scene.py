@@ -1,0 +1,286 @@
+"""What the rules look at: one job's facts from every source, and how to cite them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.codes.catalogue import Category, Entry
+from orchestrator.codes.patterns import find_abends, find_message_ids
+from orchestrator.models import Claim, Entities, Evidence, Language, SourceEnvelope
+from orchestrator.payloads import (
+    Facts,
+    HistoryFacts,
+    JobFacts,
+    LogPayload,
+    MetricsPayload,
+    TwsPayload,
+    WorkstationFacts,
+)
+
+MAX_LINE_CHARACTERS = 240
+FAILED_STATES = frozenset({"ABEND", "FAIL", "ABENP", "ERROR"})
+DONE_STATES = frozenset({"SUCC", "END", "COMPLT"})
+RUN_STATES = frozenset({"EXEC", "INTRO", "STARTED", "WAIT"})
+
+PRESENT_RUN_SECONDS = 60.0
+"""How far a record's time may lie outside a run and still be that run's: writers round, and write a little later."""
+
+_Payload = TypeVar("_Payload", bound=Facts)
+_STEP = re.compile(r"\b(STEP[A-Z0-9]{1,8})\b|\b(?:step|passo|paso)\s+([A-Z@#$][A-Z0-9@#$]{1,7})\b")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])([^<>]{0,200})>")
+_HEADING = re.compile(r"(?:^|(?<=\s))#{1,6}\s")
+_NO_MARKUP = str.maketrans({"*": None, "|": " "})
+_LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one rule concludes: a category, how sure, from what."""
+
+    category: Category
+    confidence: float
+    supports: list[str] = field(default_factory=list)
+    contradicts: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    """Values of the category's sentence."""
+    entry: Entry | None = None
+    claims: list[Claim] = field(default_factory=list)
+    job: str | None = None
+    workstation: str = ""
+    note: str = ""
+    """What else there is to say beside the category's sentence, in the user's language."""
+    told: str = ""
+    """Said in place of the category's sentence, which speaks of a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything known about one job, or about the question when no job is named."""
+
+    language: Language
+    asked: str | None
+    """The job as it was named in the question."""
+    question: str
+    entities: Entities
+    tws: TwsPayload | None = None
+    log: LogPayload | None = None
+    metrics: MetricsPayload | None = None
+    evidence: tuple[Evidence, ...] = ()
+    job: JobFacts | None = None
+    """The job in focus: the one asked about, or one of the plan's problem jobs."""
+    answered: frozenset[str] = frozenset()
+    """Sources that answered, with data or without."""
+    asks_state: bool = False
+    """Whether the question is first of all for the state."""
+
+    @property
+    def name(self) -> str:
+        """The job's name for a sentence, or an empty string."""
+        return self.asked or (self.job.name if self.job else "")
+
+    @property
+    def workstation(self) -> WorkstationFacts | None:
+        """The workstation that the job runs on, when its state is known."""
+        stations = self.tws.workstations if self.tws else ()
+        if self.job is None:
+            return stations[0] if len(stations) == 1 else None
+        wanted = short_name(self.job.workstation).casefold()
+        return next((station for station in stations if short_name(station.name).casefold() == wanted), None)
+
+    @property
+    def return_code(self) -> int | None:
+        """The job's return code, or that of its newest run."""
+        if self.job is None:
+            return None
+        if self.job.return_code is not None or not self.job.runs:
+            return self.job.return_code
+        return self.job.runs[0].return_code
+
+    @property
+    def log_lines(self) -> list[str]:
+        """The lines of the job log that were read, each once, in order."""
+        log = self.job.job_log if self.job else None
+        if log is None:
+            return []
+        numbered = {w.from_line + i: line for w in log.windows for i, line in enumerate(w.lines)}
+        return [numbered[number] for number in sorted(numbered)]
+
+    @property
+    def log_codes(self) -> tuple[str, ...]:
+        """Abends and message ids of the job log."""
+        log = self.job.job_log if self.job else None
+        text = "\n".join(self.log_lines)
+        found = (*find_abends(text), *find_message_ids(text), *(log.codes if log else ()))
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def step(self) -> str:
+        """The step that failed, when the log names it."""
+        return self.job.job_log.step if self.job and self.job.job_log else ""
+
+    @property
+    def asked_step(self) -> str:
+        """The step that the question names."""
+        match = _STEP.search(self.question)
+        return (match[1] or match[2]) if match else ""
+
+    @property
+    def remembered(self) -> tuple[HistoryFacts, ...]:
+        """What the log cache holds: errors first, then outcomes."""
+        return (*self.log.recent_errors, *self.log.history) if self.log else ()
+
+    def is_present(self, item: HistoryFacts) -> bool:
+        """Whether a remembered record tells of the very run that the question is about, and so of no earlier one.
+
+        Run ids begin anew with each plan, and an app's records have none: where both times are known, they decide.
+        """
+        job = self.job
+        if job is None:
+            return False
+        at = _moment(item.at)
+        if not job.runs:
+            return at is not None and at == _moment(job.scheduled_at)
+        asked = {job.runs[0].run_id, job.job_log.run_id if job.job_log else ""} - {""}
+        for run in job.runs:
+            if (run.run_id not in asked and run is not job.runs[0]) or (item.run_id and item.run_id != run.run_id):
+                continue
+            end = _moment(run.ended_at) or _moment(run.started_at)
+            start = _moment(run.started_at) or end
+            if at is None or start is None or end is None:
+                if item.run_id:
+                    return True
+                continue
+            if start.timestamp() - PRESENT_RUN_SECONDS <= at.timestamp() <= end.timestamp() + PRESENT_RUN_SECONDS:
+                return True
+        return False
+
+    def cite(self, source: str, *needles: str, kinds: Iterable[str] = (), limit: int = 2) -> list[str]:
+        """Ids of a source's evidence that is of one of ``kinds`` and holds every needle."""
+        allowed = frozenset(kinds)
+        found = [
+            item.id
+            for item in self.evidence
+            if item.source == source
+            and (not allowed or item.kind in allowed)
+            and all(needle and needle.casefold() in _searchable(item) for needle in needles)
+        ]
+        return found[:limit]
+
+    def cite_line(self, source: str, line: str) -> list[str]:
+        """Ids of the evidence that holds a line word for word."""
+        wanted = " ".join(line.split()).casefold()
+        return [
+            item.id
+            for item in self.evidence
+            if item.source == source and wanted and wanted in " ".join(item.text.split()).casefold()
+        ][:1]
+
+
+def build_scenes(
+    envelopes: Sequence[SourceEnvelope],
+    jobs: Sequence[str],
+    question: str,
+    language: Language,
+    entities: Entities,
+    *,
+    asks_state: bool = False,
+) -> list[Scene]:
+    """One scene per named job, or one for the whole question."""
+    scenes = [_scene(envelopes, job, question, language, entities) for job in (jobs or (None,))]
+    return [replace(_as_it_was_found(scene), asks_state=asks_state) for scene in scenes]
+
+
+def focus_on(scene: Scene, job: JobFacts) -> Scene:
+    """The scene of one of the plan's problem jobs: its own evidence, and what belongs to no other job."""
+    others = {problem.name for problem in (scene.tws.problem_jobs if scene.tws else ())} - {job.name}
+    kept = tuple(item for item in scene.evidence if item.job not in others or item.source != "tws_status")
+    return replace(scene, evidence=kept, job=job)
+
+
+def clean_line(line: str) -> str:
+    """A log line fit to be quoted: one line, no line number, no quote or back-tick, of bounded length."""
+    text = " ".join(_LINE_NUMBER.sub("", line).split()).replace("`", "'").replace("“", "'").replace("”", "'")
+    return text if len(text) <= MAX_LINE_CHARACTERS else f"{text[: MAX_LINE_CHARACTERS - 1]}…"
+
+
+def _scene(
+    envelopes: Sequence[SourceEnvelope], job: str | None, question: str, language: Language, entities: Entities
+) -> Scene:
+    mine = [envelope for envelope in envelopes if envelope.job in (job, None) or job is None]
+    good = {envelope.source: envelope for envelope in mine if envelope.success}
+    tws = _payload(good, "tws_status", TwsPayload)
+    return Scene(
+        language=language,
+        asked=job,
+        question=question,
+        entities=entities,
+        tws=tws,
+        log=_payload(good, "log_cache", LogPayload),
+        metrics=_payload(good, "metrics", MetricsPayload),
+        evidence=tuple(item for envelope in good.values() for item in envelope.evidence),
+        job=tws.job if tws else None,
+        answered=frozenset(good),
+    )
+
+
+def _as_it_was_found(scene: Scene) -> Scene:
+    """What the user calls a job and TWS knows as a job stream or a workstation is asked about as such."""
+    tws, name = scene.tws, (scene.asked or "").casefold()
+    if not name or tws is None or tws.job is not None or not tws.problems_asked:
+        return scene
+    station = next((item.name for item in tws.workstations if short_name(item.name).casefold() == name), None)
+    stream = next((job.job_stream for job in tws.problem_jobs if short_name(job.job_stream).casefold() == name), None)
+    if station is not None and stream is None:
+        entities = scene.entities.model_copy(update={"jobs": (), "workstations": (station,)})
+    else:
+        entities = scene.entities.model_copy(update={"jobs": (), "job_streams": (stream or scene.asked,)})
+    return replace(scene, asked=None, entities=entities)
+
+
+def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]) -> _Payload | None:
+    data: dict[str, Any] | None = good[source].data if source in good else None
+    if data is None:
+        return None
+    try:
+        return shape.model_validate(data)
+    except ValidationError:
+        # A site may replace a source by one of its own with another shape; its evidence still counts.
+        return None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time of a server or a cache; without a zone it is UTC."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+
+
+def _searchable(item: Evidence) -> str:
+    return "\n".join((item.title, item.text, item.where, " ".join(item.codes))).casefold()
+
+
+def plain_words(text: str) -> str:
+    """Text of a document as plain words: its links, images and tags must not work inside an answer; RC<=4 stays."""
+    bare = _HEADING.sub("", _LINK.sub(r"\1", clean_line(text)))
+    return _TAG.sub(r"‹\1›", bare).translate(_NO_MARKUP)
+
+
+def short_name(name: str) -> str:
+    """The last part of a qualified name: the job of ``WS#STREAM.JOB``, the workstation of ``/FOLDER/WS``."""
+    return re.split(r"[.#/]", name)[-1]
+
+
+def qualified(job: JobFacts | None, name: str) -> str:
+    """The job as conman selects it: ``WS#STREAM.JOB`` when the plan says so, else as it was named."""
+    if job is None or not (job.job_stream and job.name):
+        return name
+    return f"{job.job_stream_workstation or job.workstation}#{job.job_stream}.{job.name}"

@@ -1,0 +1,1 @@
+"""From a question to a plan: language, intent, entities, pipeline, sources."""

@@ -1,0 +1,70 @@
+"""From a sentence to its intent, its language and what it is about. Pure, deterministic, without a network.
+
+The intent comes from a small trained model (``router_intent``). The language is a vote: every cue of ``router_cues``
+that occurs adds its weight, and the highest sum wins.
+"""
+
+from __future__ import annotations
+
+from orchestrator.codes.catalogue import known_system_abends
+from orchestrator.codes.patterns import find_chat_abends
+from orchestrator.models import Entities, Intent, Language, Routing
+from orchestrator.routing.entities import extract_entities
+from orchestrator.routing.intent import guess_intent
+from orchestrator.routing.language import LANGUAGE_CUES, STATE_NAMES
+
+MAX_HITS = 3
+"""Times that one cue of a language counts: a pasted log must not outvote the question around it."""
+
+BARE_CODE_CONFIDENCE = 0.8
+"""A code without a word ("BATCH001 S0C7", a pasted line) is a failure."""
+
+BARE_JOB_CONFIDENCE = 0.4
+"""A job's name and nothing else ("BATCH001?") asks how it is; too uncertain to narrow the sources."""
+
+_DEFAULT_LANGUAGE = Language.PT_BR
+
+
+def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None = None) -> Routing:
+    """Classify ``message``. Jobs that the caller named come first; a given ``language`` is taken as it is."""
+    entities = entities_of(message, jobs)
+    guess = guess_intent(message, entities)
+    if guess is not None:
+        intent, confidence, because = guess.intent, round(guess.probability, 2), guess.because
+    elif entities.codes or any(code != 0 for code in entities.return_codes):
+        intent, confidence, because = Intent.TROUBLESHOOT, BARE_CODE_CONFIDENCE, ()
+    elif entities.jobs:
+        intent, confidence, because = Intent.STATUS, BARE_JOB_CONFIDENCE, ()
+    else:
+        intent, confidence, because = Intent.UNKNOWN, 0.0, ()
+    return Routing(
+        intent=intent,
+        confidence=confidence,
+        because=because,
+        language=language or detect_language(message),
+        entities=entities,
+    )
+
+
+def detect_language(message: str) -> Language:
+    """The language of the question; Portuguese, which most users write, when nothing tells."""
+    words = STATE_NAMES.sub(" ", message)
+    votes = {
+        lang: sum(weight * min(MAX_HITS, len(cue.findall(words))) for cue, weight in cues)
+        for lang, cues in LANGUAGE_CUES.items()
+    }
+    best = max(votes, key=lambda lang: votes[lang])
+    return best if votes[best] > votes[_DEFAULT_LANGUAGE] else _DEFAULT_LANGUAGE
+
+
+def entities_of(message: str, jobs: tuple[str, ...] = ()) -> Entities:
+    """What ``message`` is about; codes in a user's spelling are those that the catalogue knows."""
+    entities = extract_entities(message)
+    extra = find_chat_abends(message, known_system_abends())
+    named = {job.upper() for job in jobs}
+    return entities.model_copy(
+        update={
+            "jobs": (*jobs, *(job for job in entities.jobs if job.upper() not in named)),
+            "abend_codes": tuple(dict.fromkeys((*entities.abend_codes, *extra))),
+        }
+    )

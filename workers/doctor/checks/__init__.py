@@ -1,0 +1,1 @@
+"""The checks of `resync-troubleshoot doctor`, one file a counterpart."""

@@ -1,0 +1,1 @@
+"""The Resync app's knowledge base in PostgreSQL with pgvector."""

@@ -1,0 +1,1 @@
+"""Query analysis and the ranking of passages."""

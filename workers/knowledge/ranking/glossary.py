@@ -1,0 +1,75 @@
+"""The glossary of the domain: for each concept, how Portuguese, English and Spanish texts name it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from workers.knowledge.ranking.analysis import STOP_WORDS, stem_english, stem_portuguese, stems, words
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One thing of the domain and the phrases by which it is searched."""
+
+    name: str
+    phrases: tuple[tuple[frozenset[str], ...], ...]
+    """Each phrase as a sequence of words, each word as the set of its stems."""
+    searched: tuple[tuple[str, ...], ...]
+    """Each phrase as the stems under which it is indexed, stop words left out."""
+
+
+class Glossary:
+    """Finds the concepts that a text speaks of."""
+
+    def __init__(self, concepts: Sequence[Concept]) -> None:
+        self.concepts = tuple(concepts)
+        self._by_first: dict[str, list[tuple[tuple[frozenset[str], ...], Concept]]] = {}
+        for concept in self.concepts:
+            for phrase in concept.phrases:
+                for stem in phrase[0]:
+                    self._by_first.setdefault(stem, []).append((phrase, concept))
+
+    def find(self, text_words: Sequence[str]) -> list[tuple[int, int, Concept]]:
+        """``(start, length, concept)`` of each phrase in the folded words of a text, in order."""
+        forms = [frozenset(stems(word)) for word in text_words]
+        found: dict[tuple[int, int, str], Concept] = {}
+        for start, form in enumerate(forms):
+            for stem in form:
+                for phrase, concept in self._by_first.get(stem, ()):
+                    window = forms[start : start + len(phrase)]
+                    if len(window) == len(phrase) and all(a & b for a, b in zip(window, phrase, strict=True)):
+                        found[start, len(phrase), concept.name] = concept
+        return [(start, length, concept) for (start, length, _), concept in found.items()]
+
+
+def parse_glossary(text: str) -> Glossary:
+    """Read a glossary: one TOML table a concept, with lists of phrases under ``pt``, ``en`` and ``es``.
+
+    Raises ValueError naming the concept when a table holds anything else.
+    """
+    concepts = []
+    for name, table in tomllib.loads(text).items():
+        if not isinstance(table, dict) or not table or not set(table) <= {"pt", "en", "es"}:
+            raise ValueError(f"concept {name!r} must be a table of the languages pt, en, es")
+        phrases: list[tuple[frozenset[str], ...]] = []
+        searched: list[tuple[str, ...]] = []
+        for language, entries in table.items():
+            stem = stem_english if language == "en" else stem_portuguese
+            for entry in entries:
+                entry_words = words(entry)
+                if not entry_words:
+                    raise ValueError(f"concept {name!r} has an empty phrase under {language}")
+                phrases.append(tuple(frozenset(stems(word)) for word in entry_words))
+                searched.append(tuple(stem(word) for word in entry_words if word not in STOP_WORDS))
+        concepts.append(Concept(name, tuple(dict.fromkeys(phrases)), tuple(filter(None, dict.fromkeys(searched)))))
+    return Glossary(concepts)
+
+
+@cache
+def load_glossary() -> Glossary:
+    """The glossary that ships with the package."""
+    return parse_glossary(files("workers.knowledge").joinpath("glossary.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,70 @@
+"""The passage shown for a hit: its whole section and the neighbours that belong to it.
+
+A manual names the message in one section and the remedy in the next, so the matching chunk alone is half an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.codes.patterns import find_codes_to_look_up
+from workers.knowledge.reading.documents import Chunk
+
+PASSAGE_CHARACTERS = 2_400
+"""Room for one topic; five of them fit into a model's prompt beside the other evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A run of chunks ``first..last`` of one document, and its text."""
+
+    first: int
+    last: int
+    text: str
+    cut_characters: int = 0
+
+
+def _is_other_topic(candidate: Chunk, hit: Chunk) -> bool:
+    """True when ``candidate`` is not about what ``hit`` is about."""
+    depth = max(1, len(hit.headings) - 1)
+    if candidate.headings[:depth] != hit.headings[:depth]:
+        return True
+    if candidate.headings[: len(hit.headings)] == hit.headings:
+        return False
+    # A sibling headed by a code of its own is the next message of a list, not the remedy of this one.
+    own = set(find_codes_to_look_up(" ".join(hit.headings)))
+    theirs = set(find_codes_to_look_up(" ".join(candidate.headings[depth:])))
+    return bool(theirs - own) and bool(theirs)
+
+
+def _render(chunks: Sequence[Chunk], hit: Chunk) -> str:
+    parts: list[str] = []
+    previous = chunks[0].headings if chunks else hit.headings
+    for position, chunk in enumerate(chunks):
+        if (position == 0 or chunk.headings != previous) and len(chunk.headings) > 1:
+            parts.append(f"{chunk.headings[-1]}:")
+        parts.append(chunk.text)
+        previous = chunk.headings
+    return "\n".join(parts)
+
+
+def grow(chunks: Sequence[Chunk], position: int, *, size: int = PASSAGE_CHARACTERS) -> Region:
+    """The region around ``chunks[position]``: forward first, for the remedy follows the symptom, then backward."""
+    hit = chunks[position]
+    first = last = position
+    length = len(hit.text)
+    while last + 1 < len(chunks) and not _is_other_topic(chunks[last + 1], hit):
+        if length + len(chunks[last + 1].text) > size:
+            break
+        last += 1
+        length += len(chunks[last].text)
+    while first > 0 and not _is_other_topic(chunks[first - 1], hit):
+        if length + len(chunks[first - 1].text) > size:
+            break
+        first -= 1
+        length += len(chunks[first].text)
+    left_out = sum(len(chunk.text) for chunk in chunks if chunk.headings == hit.headings) - sum(
+        len(chunk.text) for chunk in chunks[first : last + 1] if chunk.headings == hit.headings
+    )
+    return Region(first, last, _render(chunks[first : last + 1], hit), max(0, left_out))

@@ -1,0 +1,132 @@
+"""From a question to a query: concepts with their translations, and the codes that weigh most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+from workers.knowledge.ranking.analysis import STOP_WORDS, guess_language, stems, words
+from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_states, name_token, return_code_token
+from workers.knowledge.ranking.glossary import Glossary, load_glossary
+
+MAX_CONCEPTS = 48
+"""A pasted log would otherwise become a query of a thousand terms."""
+MAX_TEXT = 2_000
+"""Characters of the question that are embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryConcept:
+    """One thing the question speaks of: the words it uses, and other words for the same thing."""
+
+    own: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...] = ()
+    """Phrases of the glossary, each as its stems."""
+
+    @property
+    def is_domain(self) -> bool:
+        """True when the glossary knows it."""
+        return bool(self.others)
+
+    @property
+    def single_stems(self) -> tuple[str, ...]:
+        """Stems of which each one stands for the concept."""
+        return (*self.own, *(phrase[0] for phrase in self.others if len(phrase) == 1))
+
+    def is_in(self, tokens: Container[str]) -> bool:
+        """True when a text with these tokens speaks of the concept."""
+        return any(stem in tokens for stem in self.own) or any(
+            all(stem in tokens for stem in phrase) for phrase in self.others
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeQuery:
+    """A question, ready for any store."""
+
+    text: str
+    """For the embedding, and to be shown."""
+    concepts: tuple[QueryConcept, ...] = ()
+    codes: tuple[str, ...] = ()
+    """Code tokens, lower case: ``s0c7``, ``awsbht001e``, ``rc137``."""
+    names: tuple[str, ...] = ()
+    """Identifiers: jobs, workstations, substates."""
+    states: tuple[str, ...] = ()
+    """Job states as tokens; they count for pages headed by them, not for those that mention them."""
+    language: str = ""
+    """``pt``, ``en`` or ``es``; pages in it are favoured. Empty when nothing tells."""
+
+    @property
+    def name_tokens(self) -> tuple[str, ...]:
+        """The names as index tokens."""
+        return tuple(dict.fromkeys(name_token(name) for name in self.names))
+
+    @property
+    def is_empty(self) -> bool:
+        """True when there is nothing to search for."""
+        return not (self.concepts or self.codes or self.names)
+
+
+def _concepts(text_words: list[str], glossary: Glossary) -> list[QueryConcept]:
+    """Concepts in the order of the words; each word outside of a glossary phrase stands for itself."""
+    others: dict[int, list[tuple[str, ...]]] = {}
+    starts: dict[int, int] = {}
+    for start, length, concept in glossary.find(text_words):
+        for position in range(start, start + length):
+            others.setdefault(position, []).extend(concept.searched)
+            starts[position] = min(start, starts.get(position, start))
+    grouped: dict[int, tuple[list[str], list[tuple[str, ...]]]] = {}
+    for position, word in enumerate(text_words):
+        in_glossary = position in others
+        if (word in STOP_WORDS or len(word) < 2) and not in_glossary:
+            continue
+        own, more = grouped.setdefault(starts.get(position, position), ([], []))
+        if word not in STOP_WORDS:
+            own += stems(word)
+        more += others.get(position, ())
+    concepts: dict[object, QueryConcept] = {}
+    for own, more in grouped.values():
+        own_stems = tuple(dict.fromkeys(own))
+        rest = tuple(phrase for phrase in dict.fromkeys(more) if phrase[0] not in own_stems or len(phrase) > 1)
+        if own_stems or rest:
+            concepts.setdefault(own_stems or rest, QueryConcept(own_stems, rest))
+    return list(concepts.values())[:MAX_CONCEPTS]
+
+
+def build_query(
+    text: str,
+    *,
+    codes: Iterable[str] = (),
+    return_codes: Iterable[int] = (),
+    names: Iterable[str] = (),
+    language: str | None = None,
+    glossary: Glossary | None = None,
+) -> KnowledgeQuery:
+    """A query from any text at all and what is known about it.
+
+    ``names`` are identifiers such as jobs: pages of the site that name them win, and they do not count as words.
+    """
+    # NUL ends a text for some databases, and a lone surrogate is no UTF-8.
+    clean = text.replace("\x00", " ").encode("utf-8", "replace").decode()
+    given = (*(name_token(code) for code in codes), *(return_code_token(code) for code in return_codes))
+    code_tokens = tuple(dict.fromkeys(token for token in (*given, *find_code_tokens(clean)) if token))
+    # Of WS#STREAM.JOB each part is worth a search.
+    parts = (part for name in names for part in re.split(r"[#./]", name))
+    found = (name for name in (*parts, *find_names(clean)) if len(name) > 2 and name_token(name) not in code_tokens)
+    all_names = tuple({name_token(name): name for name in found}.values())
+    taken = {*code_tokens, *(word for name in all_names for word in (name_token(name), *_whole_words(name)))}
+    text_words = [word for word in words(clean) if word not in taken and not word.isdigit()]
+    return KnowledgeQuery(
+        text=" ".join(clean.split())[:MAX_TEXT],
+        concepts=tuple(_concepts(text_words, glossary or load_glossary())),
+        codes=code_tokens,
+        names=all_names,
+        states=find_states(clean),
+        language=(language or guess_language(clean, "")).split("-")[0],
+    )
+
+
+def _whole_words(name: str) -> tuple[str, ...]:
+    """The words of a name that say nothing by themselves: those with a digit."""
+    return tuple(word for word in words(name) if any(character.isdigit() for character in word))

@@ -1,0 +1,1 @@
+"""Documents into chunks: Markdown, HTML, PDF and text."""

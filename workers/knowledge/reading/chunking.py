@@ -1,0 +1,98 @@
+"""Sections to chunks. Tables of contents and indexes are left out: they match every question and answer none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from workers.knowledge.ranking.analysis import fold
+from workers.knowledge.reading.documents import Chunk, Section
+
+TARGET_CHARACTERS = 1_200
+"""About 300 tokens: one thought of a manual, and well below the limit of embedding models."""
+
+_LISTING_HEADINGS = frozenset(
+    (
+        "contents", "table of contents", "index", "list of figures", "list of tables", "figures", "tables",
+        "conteudo", "sumario", "indice", "indice remissivo", "indice analitico", "lista de figuras",
+        "lista de tabelas", "contenido", "tabla de contenido",
+    )
+)  # fmt: skip
+_LISTING_LINE = re.compile(
+    r"(?:\.\s?){4,}\s*[\divxlc]+\s*$"  # dotted leaders up to a page number
+    r"|\S.*?\s{2,}\d{1,4}\s*$"  # a title, a gap, a page number
+    r"|\D,\s*\d{1,4}(?:[-,\s]+\d{1,4})*\s*$"  # an index entry: term, 12, 34-36
+    r"|^\s*(?:[-*+]|\d+\.)?\s*\[[^\]]+\]\([^)]*\)\s*$"  # nothing but a link
+)
+_MAX_LISTING_LINE = 300
+_LISTING_SHARE = 0.6
+
+
+def is_listing(section: Section) -> bool:
+    """True for a table of contents, a list of figures or an index."""
+    return _is_headed_as_listing(section) or _is_listing_text(section.text)
+
+
+def _is_headed_as_listing(section: Section) -> bool:
+    return bool(section.headings) and fold(section.headings[-1]).strip(" .:") in _LISTING_HEADINGS
+
+
+def _is_listing_text(text: str) -> bool:
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
+    if len(lines) < 5:
+        return False
+    # A line that long is no entry of a list, and the pattern's time grows with the square of its length.
+    entries = [line for line in lines if len(line) <= _MAX_LISTING_LINE and _LISTING_LINE.search(line)]
+    # By length as well: a manual whose paragraphs are one line each has few lines beside those of its contents.
+    return len(entries) >= _LISTING_SHARE * len(lines) and sum(map(len, entries)) >= 0.5 * sum(map(len, lines))
+
+
+def _pieces(text: str, size: int) -> Iterable[str]:
+    """``text`` in pieces of about ``size`` characters, cut at blank lines, then lines, then anywhere."""
+    piece = ""
+    for paragraph in re.split(r"\n\s*\n", text):
+        for part in _fitting(paragraph, size):
+            if piece and len(piece) + len(part) > size:
+                yield piece
+                piece = part
+            else:
+                piece = f"{piece}\n\n{part}" if piece else part
+    if piece:
+        yield piece
+
+
+def _fitting(paragraph: str, size: int) -> Iterable[str]:
+    if len(paragraph) <= size:
+        yield paragraph
+        return
+    part = ""
+    for line in paragraph.split("\n"):
+        rest = line
+        while len(rest) > size:
+            cut = rest.rfind(" ", 1, size)
+            cut = cut if cut > 0 else size
+            if part:
+                yield part
+                part = ""
+            yield rest[:cut]
+            rest = rest[cut:].lstrip()
+        if part and len(part) + len(rest) > size:
+            yield part
+            part = rest
+        else:
+            part = f"{part}\n{rest}" if part else rest
+    if part:
+        yield part
+
+
+def cut_sections(sections: Iterable[Section], *, size: int = TARGET_CHARACTERS) -> tuple[Chunk, ...]:
+    """The chunks of a document, in reading order, each within one section."""
+    chunks: list[Chunk] = []
+    for section in sections:
+        if section.headings and is_listing(section):
+            continue
+        for piece in _pieces(section.text, size):
+            # Text without headings is one section from its contents to its index: they are told apart piece by piece.
+            if piece.strip() and (section.headings or not _is_listing_text(piece)):
+                chunks.append(Chunk(len(chunks), section.headings, piece.strip()))
+    return tuple(chunks)

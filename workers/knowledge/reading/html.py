@@ -1,0 +1,138 @@
+"""HTML to sections, with the parser of the standard library; menus, scripts and footers are left out."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from workers.knowledge.reading.documents import Section
+
+_HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
+_SKIPPED = frozenset(("script", "style", "nav", "header", "footer", "aside", "template", "noscript", "svg", "form"))
+_BLOCKS = frozenset(
+    ("p", "div", "section", "article", "main", "ul", "ol", "dl", "table", "blockquote", "figure", "hr", "dt", "dd")
+)
+_LINES = frozenset(("br", "li", "tr"))
+_CELLS = frozenset(("td", "th"))
+_UNCLOSED = re.compile(r"<(?=[^<>]*(?:<|\Z))")
+_MAX_UNCLOSED = 200
+"""Of a page that is HTML. The parser looks through the whole rest for each one's end: hours, on a page that is none."""
+
+
+class _Reader(HTMLParser):
+    """Collects text below headings. Broken nesting does no harm: only depth of skipped tags is counted."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.sections: list[Section] = []
+        self._path: list[tuple[int, str]] = []
+        self._text: list[str] = []
+        self._heading: list[str] | None = None
+        self._level = 0
+        self._skipped: list[str] = []
+        self._in_title = False
+        self._title = ""
+        self._pre = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  # base class
+        if tag in _SKIPPED:
+            self._skipped.append(tag)
+        elif tag == "title":
+            self._in_title = True
+        elif tag in _HEADINGS:
+            self._unclosed_heading()
+            self._close_section()
+            self._heading, self._level = [], _HEADINGS[tag]
+        elif tag == "pre":
+            self._pre += 1
+            self._append("\n\n")
+        elif tag in _BLOCKS:
+            self._append("\n\n")
+        elif tag in _LINES:
+            self._append("\n- " if tag == "li" else "\n")
+        elif tag in _CELLS:
+            self._append(" | ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._skipped:
+            if tag == self._skipped[-1]:
+                self._skipped.pop()
+        elif tag == "title":
+            self._in_title = False
+        elif tag in _HEADINGS and self._heading is not None:
+            heading = " ".join("".join(self._heading).split())
+            self._heading = None
+            if heading:
+                self._path = [entry for entry in self._path if entry[0] < self._level]
+                self._path.append((self._level, heading))
+        elif tag == "pre":
+            self._pre = max(0, self._pre - 1)
+            self._text.append("\n\n")
+        elif tag in _BLOCKS:
+            self._text.append("\n\n")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self._title += data
+        elif self._skipped:
+            return
+        elif self._heading is not None:
+            self._heading.append(data)
+        else:
+            self._text.append(data if self._pre else re.sub(r"\s+", " ", data))
+
+    def _append(self, text: str) -> None:
+        (self._text if self._heading is None else self._heading).append(text)
+
+    def _unclosed_heading(self) -> None:
+        """Take a heading that was never closed for text: it has swallowed some."""
+        if self._heading is not None:
+            self._text.append("".join(self._heading))
+            self._heading = None
+
+    def _close_section(self) -> None:
+        lines = [line.strip() if not line.startswith("    ") else line.rstrip() for line in self._joined().split("\n")]
+        text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+        self._text = []
+        if text:
+            headings = tuple(heading for _, heading in self._path)
+            self.sections.append(Section(headings or self._title_path(), text))
+
+    def _joined(self) -> str:
+        return "".join(self._text)
+
+    def _title_path(self) -> tuple[str, ...]:
+        title = " ".join(self._title.split())
+        return (title,) if title else ()
+
+    def finish(self) -> tuple[Section, ...]:
+        """The sections, once everything was fed."""
+        self.close()
+        self._unclosed_heading()
+        self._close_section()
+        return tuple(self.sections)
+
+
+def read_html(text: str) -> tuple[Section, ...]:
+    """Cut a page at its headings."""
+    reader = _Reader()
+    reader.feed(_bounded(text))
+    return reader.finish()
+
+
+def _bounded(text: str) -> str:
+    """The page without comments and marked sections; with very many tags that never end, these are text."""
+    text = _without(text, "<!--", "-->")
+    text = _without(text, "<![", ">")
+    if len(_UNCLOSED.findall(text)) > _MAX_UNCLOSED:
+        text = _UNCLOSED.sub("&lt;", text)
+    return text
+
+
+def _without(text: str, start: str, end: str) -> str:
+    first, *parts = text.split(start)
+    kept = [first]
+    for part in parts:
+        _, found, rest = part.partition(end)
+        kept.append(rest if found else f"&lt;{start[1:]}{part}")
+    return "".join(kept)

@@ -1,0 +1,1 @@
+"""The knowledge base embedded in SQLite (FTS5)."""

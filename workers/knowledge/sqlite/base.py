@@ -1,0 +1,195 @@
+"""The embedded knowledge base: an SQLite file with full text (FTS5, BM25) and, where embedded, vectors."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator.errors import ConfigurationError
+from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
+from workers.knowledge.embeddings import EmbeddingClient, embed_question
+from workers.knowledge.ranking.query import KnowledgeQuery
+from workers.knowledge.sqlite.index import index_format
+from workers.knowledge.sqlite.search import BACKEND, HYBRID, SqliteSearch
+from workers.knowledge.sqlite.vectors import VectorCache, check_numpy
+
+Result = TypeVar("Result")
+
+GRACE_SECONDS = 0.05
+"""For the thread to see that its time is over and to say so."""
+THREADS = 4
+"""Searches take milliseconds; more threads than cores would only queue on the interpreter lock."""
+
+
+class SqliteKnowledgeBase:
+    """Reads one index file. Each search has its own connection, so a cancelled one interrupts nothing else."""
+
+    def __init__(
+        self,
+        path: Path | Callable[[], Path],
+        embeddings: EmbeddingClient | None = None,
+        *,
+        min_similarity: float = 0.3,
+    ) -> None:
+        """``path`` may be a function that builds the file; the first search calls it, in a thread.
+
+        Raises ConfigurationError when embeddings are asked for and numpy is not installed.
+        """
+        self._path = path
+        self._ready: Path | None = path if isinstance(path, Path) else None
+        self._building = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="knowledge")
+        self._embeddings = embeddings
+        self._min_similarity = min_similarity
+        self._vectors: VectorCache | None = None
+        if embeddings is not None:
+            check_numpy()
+            self._vectors = VectorCache(embeddings.model)
+
+    async def close(self) -> None:
+        """Let running searches end, release the threads and the endpoint's connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._embeddings is not None:
+            await self._embeddings.close()
+
+    async def search(self, query: KnowledgeQuery, *, limit: int, timeout_seconds: float) -> SearchResult:
+        """See KnowledgeBase."""
+        stop_at = time.monotonic() + timeout_seconds
+        if limit < 1 or (query.is_empty and self._embeddings is None):
+            return SearchResult(backend=BACKEND)
+        vector, notes = await embed_question(self._embeddings, query.text, timeout_seconds)
+
+        def work(db: sqlite3.Connection, path: Path) -> SearchResult:
+            if not vector:
+                return SqliteSearch(db, query).run(limit)
+            assert self._vectors is not None  # noqa: S101  # a vector comes from the client that it was made for
+            unusable = self._vectors.unusable(db, path, vector)
+            if unusable is not None:
+                return replace(SqliteSearch(db, query).run(limit), notes=(unusable,))
+            nearest = self._vectors.nearest(db, path, vector, self._min_similarity)
+            return SqliteSearch(db, query, nearest).run(limit)
+
+        result = await self._run(work, stop_at)
+        return replace(result, where=self._ready.name if self._ready else "", notes=(*notes, *result.notes))
+
+    async def stats(self, *, timeout_seconds: float) -> KnowledgeStats:
+        """See KnowledgeBase."""
+        model = self._embeddings.model if self._embeddings else None
+        return await self._run(lambda db, path: _stats(db, path, model), time.monotonic() + timeout_seconds)
+
+    async def _file(self) -> Path:
+        """The index file; one that is built here is built again when someone has cleaned the cache."""
+        if callable(self._path) and not self._is_there():
+            async with self._building:
+                if not self._is_there():
+                    self._ready = await asyncio.get_running_loop().run_in_executor(self._threads, self._path)
+        assert self._ready is not None  # noqa: S101  # given, or built above
+        return self._ready
+
+    def _is_there(self) -> bool:
+        return self._ready is not None and self._ready.exists()
+
+    async def _run(self, work: Callable[[sqlite3.Connection, Path], Result], stop_at: float) -> Result:
+        """Run ``work`` in a thread with a connection of its own, stopped at ``stop_at`` or when cancelled."""
+        timeout = stop_at - time.monotonic()
+        if timeout <= 0:
+            raise KnowledgeError("no time left to search", reason="knowledge_timeout")
+        stopped = False
+
+        def should_stop() -> bool:
+            return stopped or time.monotonic() > stop_at
+
+        def task(path: Path) -> Result:
+            with closing(connect(path)) as db:
+                # Called every 10,000 steps of SQLite's machine, about once a millisecond.
+                db.set_progress_handler(should_stop, 10_000)
+                return work(db, path)
+
+        try:
+            async with asyncio.timeout(timeout + GRACE_SECONDS):
+                path = await self._file()
+                return await asyncio.get_running_loop().run_in_executor(self._threads, task, path)
+        except TimeoutError:
+            raise KnowledgeError(f"no answer within {timeout:.1f} s", reason="knowledge_timeout") from None
+        except sqlite3.Error as error:
+            if should_stop():
+                raise KnowledgeError(f"no answer within {timeout:.1f} s", reason="knowledge_timeout") from None
+            raise KnowledgeError(f"the index cannot be read: {error}") from error
+        finally:
+            stopped = True
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A read-only connection to an index of this format. Raises KnowledgeError."""
+    try:
+        db, row = _open(path)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
+        try:
+            _undo(path)
+            db, row = _open(path)
+        except sqlite3.Error:
+            raise KnowledgeError(
+                f"{path.name} was left half-written by an indexing run; run again: resync-troubleshoot kb index DIR"
+            ) from error
+    except sqlite3.Error as error:
+        raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
+    if row is None or row[0] != index_format():
+        db.close()
+        raise KnowledgeError(
+            f"{path.name} is an index of another version; renew it with: resync-troubleshoot kb index DIR --path FILE",
+            reason="knowledge_format",
+        )
+    return db
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, tuple[str] | None]:
+    """A read-only connection and the row with the format."""
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+    try:
+        return db, db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+    except sqlite3.Error:
+        db.close()
+        raise
+
+
+def _undo(path: Path) -> None:
+    """Undo what an indexing run that was killed while it committed has left; only a writer may."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=1)) as db:
+        db.execute("SELECT value FROM meta").fetchone()
+
+
+def check_index(path: Path) -> None:
+    """Raises ConfigurationError, naming the variable, when ``path`` is not an index that this version can read."""
+    try:
+        is_file = path.is_file()
+    except OSError as error:  # a folder above it may not be entered
+        raise ConfigurationError(f"RESYNC_KNOWLEDGE_PATH: {path} cannot be read: {error.strerror}") from None
+    if not is_file:
+        raise ConfigurationError(
+            f"RESYNC_KNOWLEDGE_PATH: {path} is not a file; "
+            f"create it with: resync-troubleshoot kb index DIR --path {path}"
+        )
+    try:
+        connect(path).close()
+    except KnowledgeError as error:
+        raise ConfigurationError(f"RESYNC_KNOWLEDGE_PATH: {error}") from error
+
+
+def _stats(db: sqlite3.Connection, path: Path, model: str | None) -> KnowledgeStats:
+    languages = dict(db.execute("SELECT language, count(*) FROM document GROUP BY language ORDER BY language"))
+    (passages,) = db.execute("SELECT count(*) FROM chunk").fetchone()
+    (embedded,) = db.execute("SELECT count(*) FROM embedding WHERE model = coalesce(?, model)", (model,)).fetchone()
+    (newest,) = db.execute("SELECT max(indexed_at) FROM document").fetchone()
+    updated = None if newest is None else datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds")
+    backend = HYBRID if model and embedded else BACKEND
+    return KnowledgeStats(backend, str(path), sum(languages.values()), passages, embedded, languages, updated)

@@ -1,0 +1,172 @@
+"""A folder of documents into the index: only what changed since the last time is read again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from orchestrator.errors import InvalidRequest
+from workers.knowledge.reading.readers import READERS, read_document, twin_key
+from workers.knowledge.sqlite.index import DocumentKey, KnowledgeIndex
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+"""A larger file is a dump, not documentation; it is reported and left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What happened to one file."""
+
+    number: int
+    total: int
+    path: str
+    action: str
+    """``indexed``, ``unchanged``, ``empty``, ``failed`` or ``removed``."""
+    chunks: int = 0
+    error: str = ""
+
+
+@dataclass(slots=True)
+class FolderReport:
+    """What an indexing run did."""
+
+    indexed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    empty: int = 0
+    failed: int = 0
+    chunks: int = 0
+    errors: tuple[str, ...] = ()
+
+
+def list_documents(root: Path, *, on_unreadable: Callable[[OSError], None] | None = None) -> list[Path]:
+    """The documents below ``root``, sorted; hidden ones and links out of the folder are left out.
+
+    ``on_unreadable`` is told each folder or file that this user may not look at; without it, the first one is raised.
+    """
+    return sorted(_walk(root, on_unreadable or _raise))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _walk(root: Path, on_unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    for folder, names, files in os.walk(root, onerror=on_unreadable):
+        names[:] = [name for name in names if not name.startswith(".")]
+        for name in files:
+            path = Path(folder) / name
+            if name.startswith(".") or path.suffix.lower() not in READERS:
+                continue
+            try:
+                if not path.is_file() or (path.is_symlink() and not path.resolve().is_relative_to(root.resolve())):
+                    continue
+            except OSError as error:
+                on_unreadable(error)
+                continue
+            yield path
+
+
+def index_folder(
+    index: KnowledgeIndex,
+    folder: Path,
+    *,
+    shown_as: str | None = None,
+    root: str | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> FolderReport:
+    """Bring the index up to date with ``folder``: new and changed files are read, vanished ones removed.
+
+    A file or folder that cannot be read is reported and keeps its older version.
+    Raises InvalidRequest when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InvalidRequest(f"{folder} is not a folder")
+    root_name = root or _text_of(str(folder.resolve()))
+    prefix = _text_of(folder.resolve().name) if shown_as is None else shown_as
+    known = index.fingerprints(root_name)
+    notify = on_progress or _ignore
+    report = FolderReport()
+    unreadable: dict[str, str] = {}
+
+    def keep(error: OSError) -> None:
+        path = _text_of(os.path.relpath(error.filename, folder))
+        unreadable[path] = error.strerror or type(error).__name__
+
+    files = list_documents(folder, on_unreadable=keep)
+    total = len(unreadable) + len(files)
+    for number, (path, problem) in enumerate(sorted(unreadable.items()), start=1):
+        progress = Progress(number, total, path, "failed", error=problem)
+        _count(report, progress)
+        notify(progress)
+    seen: set[str] = set()
+    for number, file in enumerate(files, start=1 + len(unreadable)):
+        path = _text_of(file.relative_to(folder).as_posix())
+        seen.add(path)
+        key = DocumentKey(root_name, path, f"{prefix}/{path}", _twin(root_name, path))
+        progress = _index_file(index, file, key, known.get(path), (number, total))
+        _count(report, progress)
+        notify(progress)
+    # What lies in a folder that cannot be read now may be there all the same.
+    gone = sorted(path for path in set(known) - seen if not _is_below(path, unreadable))
+    index.remove(root_name, gone)
+    for path in gone:
+        report.removed += 1
+        notify(Progress(total, total, path, "removed"))
+    if report.indexed or report.removed:
+        index.finish()
+    return report
+
+
+def _ignore(progress: Progress) -> None:
+    """No one watches."""
+
+
+def _is_below(path: str, folders: Container[str]) -> bool:
+    parents = [parent.as_posix() for parent in PurePosixPath(path).parents]
+    return path in folders or any(parent in folders for parent in parents)
+
+
+def _text_of(path: str) -> str:
+    """A path as text: names that are not UTF-8 have their odd bytes spelt out, so that they can be stored and shown."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _twin(root: str, path: str) -> str:
+    twin = twin_key(path)
+    return f"{root}:{twin}" if twin else ""
+
+
+def _index_file(
+    index: KnowledgeIndex, file: Path, key: DocumentKey, known: str | None, count: tuple[int, int]
+) -> Progress:
+    number, total = count
+    try:
+        content = _read(file)
+        fingerprint = hashlib.sha256(content).hexdigest()
+        if fingerprint == known:
+            return Progress(number, total, key.path, "unchanged")
+        document = read_document(key.path, content)
+    except OSError as error:
+        return Progress(number, total, key.path, "failed", error=error.strerror or type(error).__name__)
+    except ValueError as error:
+        return Progress(number, total, key.path, "failed", error=str(error))
+    chunks = index.put(key, document, fingerprint)
+    return Progress(number, total, key.path, "indexed" if chunks else "empty", chunks)
+
+
+def _read(file: Path) -> bytes:
+    """The content of ``file``. Raises ValueError when it is too large."""
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES // 1024 // 1024} MiB")
+    return file.read_bytes()
+
+
+def _count(report: FolderReport, progress: Progress) -> None:
+    setattr(report, progress.action, getattr(report, progress.action) + 1)
+    report.chunks += progress.chunks
+    if progress.error:
+        report.errors = (*report.errors, f"{progress.path}: {progress.error}")

@@ -1,0 +1,145 @@
+"""One benchmark run: both fleets up side by side, measured in turn, so that the machine's mood hits both alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from orchestrator.broker.app import ORCHESTRATOR_QUEUE, make_celery
+from orchestrator.client.sync import TroubleshootClient
+from orchestrator.config import Settings
+from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.testing import write_stub_sources
+from workers.lab.bench.figures import machine, percentiles, rss_mb
+from workers.lab.bench.plain import plain_celery
+from workers.lab.bench.scenarios import LOAD, run_scenarios
+from workers.lab.bench.subjects import BenchFailed, PlainChord, Troubleshoot, gather
+from workers.standalone.layout import DEFAULT_CONCURRENCY, Layout, watcher_specs, worker_specs
+from workers.standalone.process import ProcessSpec
+from workers.standalone.system import START_SECONDS, System, system
+
+PLAIN_APP = "workers.lab.bench.plain"
+WARM_UP_RUNS = 3
+LOAD_ROUNDS = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """How much is measured."""
+
+    idle_runs: int = 30
+    queued_runs: int = 300
+    concurrency: int = DEFAULT_CONCURRENCY
+
+
+def run_bench(environ: Mapping[str, str], options: BenchOptions, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure everything and return the figures.
+
+    Raises BenchFailed, ConfigurationError, ProcessFailed.
+    """
+    with system(_stripped(environ), redis_url=None, say=say) as parts, _fleets(parts, options, say) as (ours, plain):
+        say(f"idle: {options.idle_runs} runs of each, in turn")
+        overhead: dict[str, list[float]] = {"ours": [], "plain": [], "gather": []}
+        for number in range(-WARM_UP_RUNS, options.idle_runs):
+            took = {"ours": ours.run(LOAD), "plain": plain.run(LOAD), "gather": gather(LOAD)}
+            if number >= 0:
+                for name, timed in took.items():
+                    overhead[name].append(timed.overhead_ms)
+        rates: dict[str, list[float]] = {"ours": [], "plain": []}
+        for number in range(LOAD_ROUNDS):
+            for name, subject in (("ours", ours), ("plain", plain)):
+                say(f"load: {options.queued_runs} queued runs, {name}, round {number + 1} of {LOAD_ROUNDS}")
+                rates[name].append(subject.queue(LOAD, options.queued_runs, lambda _done: None))
+        scenarios = run_scenarios(ours, say)
+        memory = {state.name: rss_mb(state.pid) for state in parts.supervisor.states() if state.pid is not None}
+    ours_overhead, plain_overhead = percentiles(overhead["ours"]), percentiles(overhead["plain"])
+    runs_per_s, plain_per_s = max(rates["ours"]), max(rates["plain"])
+    return {
+        "idle": {"overhead_ms": ours_overhead, "runs": options.idle_runs},
+        "load": {
+            "runs_per_s": round(runs_per_s, 2),
+            "queued": options.queued_runs,
+            "rounds": [round(rate, 2) for rate in rates["ours"]],
+        },
+        "gather": {"overhead_ms": percentiles(overhead["gather"])},
+        "plain_chord": {
+            "overhead_ms": plain_overhead,
+            "runs_per_s": round(plain_per_s, 2),
+            "rounds": [round(rate, 2) for rate in rates["plain"]],
+        },
+        "ratios": {
+            "overhead_to_plain_chord": round(ours_overhead["p50"] / plain_overhead["p50"], 2),
+            "runs_per_s_to_plain_chord": round(runs_per_s / plain_per_s, 2),
+        },
+        "scenarios": scenarios,
+        "rss_mb": memory | {"bench": rss_mb(os.getpid())},
+        "concurrency": options.concurrency,
+        "machine": machine(),
+    }
+
+
+@contextmanager
+def _fleets(
+    parts: System, options: BenchOptions, say: Callable[[str], None]
+) -> Iterator[tuple[Troubleshoot, PlainChord]]:
+    stubs = parts.directory / "stubs"
+    stubs.mkdir()
+    write_stub_sources(stubs, BUILTIN_SOURCES)
+    layout = Layout(concurrency=options.concurrency, watchers=1)
+    base = {**parts.environ, "PYTHONUNBUFFERED": "1", "RESYNC_LOG_LEVEL": "WARNING"}
+    ours = {**base, "PYTHONPATH": str(stubs)}
+    plain = {**base, "RESYNC_KEY_PREFIX": "resync:bench:plain:"}
+    fleets = {"ours": worker_specs(layout, ours), "plain": _plain_specs(layout, plain)}
+    specs = [*fleets["ours"], *watcher_specs(layout, ours), *fleets["plain"]]
+    say(f"starting {len(specs)} processes")
+    for spec in specs:
+        parts.supervisor.start(_quiet(spec))
+    ours_settings, plain_settings = Settings.from_env(ours), Settings.from_env(plain)
+    plain_app = plain_celery(plain_settings)
+    _wait_for(make_celery(ours_settings, with_results=False), len(fleets["ours"]))
+    _wait_for(plain_app, len(fleets["plain"]))
+    with TroubleshootClient(ours_settings) as client:
+        chord = PlainChord.connect(plain_app, plain_settings)
+        try:
+            yield Troubleshoot(client), chord
+        finally:
+            chord.close()
+
+
+def _quiet(spec: ProcessSpec) -> ProcessSpec:
+    """Without a line per task: this process reads the logs, and would be measuring itself reading."""
+    command = tuple("WARNING" if part == "INFO" else part for part in spec.command)
+    return dataclasses.replace(spec, command=command, ready_text="")
+
+
+def _wait_for(app: Celery, workers: int) -> None:
+    end = time.monotonic() + START_SECONDS
+    while len(app.control.ping(timeout=0.5)) < workers:
+        if time.monotonic() > end:
+            raise BenchFailed(f"not all of {workers} workers answered within {START_SECONDS:g} s")
+
+
+def _plain_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec]:
+    """The same worker commands with the plain application in the place of ours; it has no orchestrator."""
+    specs = []
+    for spec in worker_specs(layout, environ):
+        if spec.name == ORCHESTRATOR_QUEUE:
+            continue
+        command = tuple(PLAIN_APP if part == "workers.app" else part for part in spec.command)
+        specs.append(dataclasses.replace(spec, name=f"plain-{spec.name}", command=command))
+    return specs
+
+
+def _stripped(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without the user's own settings: a benchmark of sleeping sources asks nobody."""
+    left_out = ("RESYNC_", "TWS_", "LLM_", "REDIS_URL", "PYTHONPATH")
+    kept = {name: value for name, value in environ.items() if not name.removeprefix("APP_").startswith(left_out)}
+    return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"}

@@ -1,0 +1,76 @@
+"""A plain chord for comparison: what Celery alone takes for four sleeping tasks and a body.
+
+Same broker, pool, concurrency, queues and event settings as the project's own workers, on Celery's own transport and
+result backend; no store, no limits, no events stream, no deadline. ``app`` is made at its first use, when
+``celery -A workers.lab.bench.plain`` asks for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from celery import Celery, chord
+
+from orchestrator.broker.app import SYNTHESIS_QUEUE, make_celery
+from orchestrator.config import Settings
+from orchestrator.store.connection import connect
+
+SLEEP_TASK = "plain.sleep"
+COLLECT_TASK = "plain.collect"
+DONE_KEY = "plain:done"
+"""List to which each body pushes the latency of its slowest source, in milliseconds."""
+
+
+def sleep(seconds: float) -> dict[str, float]:
+    """What a source's counterpart takes, as measured."""
+    began = time.perf_counter()
+    time.sleep(seconds)
+    return {"latency_ms": (time.perf_counter() - began) * 1000}
+
+
+def plain_celery(settings: Settings) -> Celery:
+    """The application without its tasks, for who publishes.
+
+    Transport and result backend are Celery's own: what the project does to them is part of what it is measured by.
+    """
+    app = make_celery(settings, with_results=True)
+    # Results are what a plain chord joins; the project's own tasks ignore theirs.
+    app.conf.update(task_ignore_result=False, broker_transport=None, result_backend=settings.redis_url)
+    return app
+
+
+@cache
+def make_plain() -> Celery:
+    """The application of a worker, made from its environment."""
+    settings = Settings.from_env()
+    app, client = plain_celery(settings), connect(settings)
+
+    def collect(results: list[dict[str, float]]) -> None:
+        client.lpush(DONE_KEY, max(item["latency_ms"] for item in results))
+
+    app.task(name=SLEEP_TASK)(sleep)
+    app.task(name=COLLECT_TASK)(collect)
+    return app
+
+
+def apply_chord(app: Celery, sleeps: Mapping[str, float]) -> None:
+    """Publish one chord: a sleep on each source's queue, the body on the synthesis queue."""
+    header = [app.signature(SLEEP_TASK, args=(seconds,), queue=source, app=app) for source, seconds in sleeps.items()]
+    body = app.signature(COLLECT_TASK, queue=SYNTHESIS_QUEUE, app=app)
+    chord(header, body=body, app=app).apply_async()
+
+
+def forget_results(app: Celery) -> None:
+    """Let results that are collected later unsubscribe from nothing: their Redis has gone by then."""
+    consumer = app.backend.result_consumer
+    consumer.stop()
+    consumer._pubsub = None  # noqa: SLF001  # a stopped consumer connects anew for each unsubscription otherwise
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return make_plain()
+    raise AttributeError(name)

@@ -1,0 +1,51 @@
+"""The seed's table: sequential against parallel, with sleeping sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from workers.lab.bench.subjects import Sleeps, Troubleshoot, in_sequence
+
+LOAD: Sleeps = {"tws_status": 0.3, "rag_search": 0.5, "log_cache": 0.1, "metrics": 0.05}
+"""The load that overhead and throughput are measured under."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchScenario:
+    """A row of the table: seconds per source and the sources that fail after them."""
+
+    name: str
+    sleeps: Sleeps
+    failing: tuple[str, ...] = field(default=())
+
+
+SCENARIOS = (
+    BenchScenario("best", dict.fromkeys(LOAD, 0.2)),
+    BenchScenario("typical", {"tws_status": 0.5, "rag_search": 0.4, "log_cache": 0.2, "metrics": 0.1}),
+    BenchScenario("one_slow", {"tws_status": 0.3, "rag_search": 2.0, "log_cache": 0.1, "metrics": 0.1}),
+    BenchScenario(
+        "with_failures", {"tws_status": 0.5, "rag_search": 0.4, "log_cache": 0.2, "metrics": 0.1}, ("metrics",)
+    ),
+)
+
+
+def run_scenarios(subject: Troubleshoot, say: Callable[[str], None]) -> list[dict[str, object]]:
+    """Each row measured: the sources one after another, then the whole run in parallel, submit to report."""
+    rows: list[dict[str, object]] = []
+    for scenario in SCENARIOS:
+        say(f"scenario {scenario.name}")
+        sequential = in_sequence(scenario.sleeps)
+        runs = [subject.run(scenario.sleeps, scenario.failing) for _ in range(3)]
+        parallel = sorted(runs, key=lambda timed: timed.total_ms)[1].total_ms
+        rows.append(
+            {
+                "name": scenario.name,
+                "sequential_ms": round(sequential, 1),
+                "parallel_ms": round(parallel, 1),
+                "speedup": round(sequential / parallel, 2),
+                "sources_available": len(scenario.sleeps) - len(scenario.failing),
+                "sources_failed": len(scenario.failing),
+            }
+        )
+    return rows

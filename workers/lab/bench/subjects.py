@@ -1,0 +1,160 @@
+"""The three ways that are measured, each as ``start a run`` and ``how long did it take``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import redis
+from celery import Celery
+
+from orchestrator.client.sync import TroubleshootClient
+from orchestrator.config import ParallelConfig, Settings
+from orchestrator.errors import TroubleshootError
+from orchestrator.models import Intent, RunOutcome, TroubleshootRequest
+from orchestrator.store.connection import connect, connect_reader
+from orchestrator.testing import stub_message
+from workers.lab.bench.plain import DONE_KEY, apply_chord, forget_results
+
+Sleeps = Mapping[str, float]
+"""Seconds that each source takes."""
+POLL_SECONDS = 0.01
+QUEUED_LIMIT_SECONDS = 240.0
+IDLE_CONFIG = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=30)
+QUEUED_CONFIG = ParallelConfig(node_timeout_seconds=120, total_timeout_seconds=QUEUED_LIMIT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A run, measured: its whole time and its slowest source's, in milliseconds."""
+
+    total_ms: float
+    slowest_ms: float
+
+    @property
+    def overhead_ms(self) -> float:
+        """What the orchestration took: end to end less the slowest source."""
+        return self.total_ms - self.slowest_ms
+
+
+class BenchFailed(TroubleshootError):
+    """A measured run did not end as it should; its figures would be worth nothing."""
+
+    reason = "bench_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Troubleshoot:
+    """This project: submit, sources, finisher, report."""
+
+    client: TroubleshootClient
+
+    def run(self, sleeps: Sleeps, failing: tuple[str, ...] = ()) -> Timed:
+        """From the submit to the report in hand."""
+        began = time.perf_counter()
+        report = self.client.result(self.client.submit(_request(sleeps, IDLE_CONFIG, failing)))
+        took = (time.perf_counter() - began) * 1000
+        if report.outcome is not (RunOutcome.PARTIAL if failing else RunOutcome.COMPLETE):
+            raise BenchFailed(f"a run ended as {report.outcome}: {report.errors}")
+        return Timed(took, report.parallel_latency_ms)
+
+    def queue(self, sleeps: Sleeps, count: int, progress: Callable[[int], None]) -> float:
+        """Runs per second over ``count`` runs submitted at once, to the last one committed."""
+        store = self.client.store
+        with_open = connect(self.client.settings)
+        began = time.perf_counter()
+        run_ids = [self.client.submit(_request(sleeps, QUEUED_CONFIG, ())) for _ in range(count)]
+        _wait(lambda: count - int(with_open.zcard(store.keys.open)), count, progress)
+        took = time.perf_counter() - began
+        with_open.close()
+        outcomes = [self.client.get(run_id).outcome for run_id in run_ids]
+        if set(outcomes) != {RunOutcome.COMPLETE}:
+            raise BenchFailed(f"not every queued run was complete: {sorted({str(item) for item in outcomes})}")
+        return count / took
+
+
+@dataclass(frozen=True, slots=True)
+class PlainChord:
+    """Celery's own chord over the same number of workers."""
+
+    app: Celery
+    client: redis.Redis
+    reader: redis.Redis
+
+    @classmethod
+    def connect(cls, app: Celery, settings: Settings) -> PlainChord:
+        """With clients for the list that its body pushes to."""
+        return cls(app, connect(settings), connect_reader(settings))
+
+    def run(self, sleeps: Sleeps) -> Timed:
+        """From the publish to the body's push."""
+        began = time.perf_counter()
+        apply_chord(self.app, sleeps)
+        end = began + 30
+        while (pushed := self.reader.blpop([DONE_KEY], timeout=1)) is None:
+            if time.perf_counter() > end:
+                raise BenchFailed("a plain chord did not end within 30 s")
+        return Timed((time.perf_counter() - began) * 1000, float(pushed[1]))
+
+    def queue(self, sleeps: Sleeps, count: int, progress: Callable[[int], None]) -> float:
+        """Runs per second over ``count`` chords published at once."""
+        self.client.delete(DONE_KEY)
+        began = time.perf_counter()
+        for _ in range(count):
+            apply_chord(self.app, sleeps)
+        _wait(lambda: int(self.client.llen(DONE_KEY)), count, progress)
+        took = time.perf_counter() - began
+        self.client.delete(DONE_KEY)
+        return count / took
+
+    def close(self) -> None:
+        """Give the connections back."""
+        forget_results(self.app)
+        self.client.close()
+        self.reader.close()
+
+
+def gather(sleeps: Sleeps) -> Timed:
+    """What ``asyncio.gather`` takes for the same sleeps in one process: no queue, no store."""
+
+    async def source(seconds: float) -> float:
+        began = time.perf_counter()
+        await asyncio.sleep(seconds)
+        return (time.perf_counter() - began) * 1000
+
+    async def run() -> Timed:
+        began = time.perf_counter()
+        latencies = await asyncio.gather(*(source(seconds) for seconds in sleeps.values()))
+        return Timed((time.perf_counter() - began) * 1000, max(latencies))
+
+    return asyncio.run(run())
+
+
+def in_sequence(sleeps: Sleeps) -> float:
+    """Milliseconds that the same sources take one after another."""
+    began = time.perf_counter()
+    for seconds in sleeps.values():
+        time.sleep(seconds)
+    return (time.perf_counter() - began) * 1000
+
+
+def _request(sleeps: Sleeps, config: ParallelConfig, failing: tuple[str, ...]) -> TroubleshootRequest:
+    behaviours = {
+        source: {"sleep_seconds": seconds, **({"error": "planted"} if source in failing else {})}
+        for source, seconds in sleeps.items()
+    }
+    return TroubleshootRequest(
+        message=stub_message(behaviours), job_name="BATCH001", intent=Intent.TROUBLESHOOT, config=config
+    )
+
+
+def _wait(done: Callable[[], int], count: int, progress: Callable[[int], None]) -> None:
+    end = time.perf_counter() + QUEUED_LIMIT_SECONDS
+    while (now := done()) < count:
+        progress(now)
+        if time.perf_counter() > end:
+            raise BenchFailed(f"{now} of {count} queued runs ended within {QUEUED_LIMIT_SECONDS:g} s")
+        time.sleep(POLL_SECONDS)
+    progress(count)

@@ -1,0 +1,158 @@
+"""One scenario asked in process: real sources against simulated counterparts, rules, and a model if there is one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.aggregate import aggregate
+from orchestrator.config import ParallelConfig, Settings
+from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.evidence import number_evidence
+from orchestrator.diagnosis.render import render_markdown
+from orchestrator.diagnosis.rules.diagnose import diagnose
+from orchestrator.errors import SourceError
+from orchestrator.models import (
+    AnswerMode,
+    Diagnosis,
+    Evidence,
+    Plan,
+    PlannedSource,
+    SourceEnvelope,
+    SourceRequest,
+    TroubleshootRequest,
+)
+from orchestrator.run.dispatch import per_job_sources, plan_request
+from orchestrator.run.in_process import LocalSources, ask_all
+from orchestrator.sources import FetchResult, Source
+from orchestrator.store.connection import connect, store_errors
+from orchestrator.synthesis import Case, SynthesisFailed, Synthesizer
+from workers.lab.simulator.scenarios import Scenario
+from workers.standalone.scenario_parts import scenario_parts
+
+NODE_SECONDS = 2.0
+TOTAL_SECONDS = 8.0
+LLM_SECONDS = 60.0
+"""A model is judged by what it writes; how long it took is reported, and bounded here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came out of one run, with everything that it is judged by."""
+
+    scenario: Scenario
+    failed_source: str | None
+    """The source that was made to fail; None: the scenario as it is."""
+    plan: Plan
+    envelopes: tuple[SourceEnvelope, ...]
+    diagnosis: Diagnosis
+    text: str
+    mode: AnswerMode
+    latency_ms: float
+    llm: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Everything that may be cited."""
+        return tuple(item for envelope in self.envelopes for item in envelope.evidence)
+
+    @property
+    def variant(self) -> str:
+        """``3`` or ``3-metrics``."""
+        number = str(self.scenario.number)
+        return number if self.failed_source is None else f"{number}-{self.failed_source}"
+
+
+class BrokenSource:
+    """A source whose counterpart does not answer."""
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        """Raise, as a source does whose client timed out."""
+        raise SourceError(f"{request.source} did not answer within its limit", reason="timeout")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Sources(LocalSources):
+    """The installed sources, one of them broken."""
+
+    def __init__(self, environ: Mapping[str, str], broken: str | None) -> None:
+        super().__init__(environ)
+        self._broken = broken
+
+    def get(self, name: str) -> Source:
+        """The source of that name, or the broken one."""
+        return BrokenSource() if name == self._broken else super().get(name)
+
+
+@contextmanager
+def counterparts(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The scenario's servers and its log cache, emptied first: ``environ`` must name a Redis of our own."""
+    settings = Settings.from_env(environ)
+    client = connect(settings)
+    try:
+        with store_errors():
+            client.flushdb()
+    finally:
+        client.close()
+    with scenario_parts(scenario, settings) as variables:
+        yield {**environ, **variables}
+
+
+def scenario_request(scenario: Scenario) -> TroubleshootRequest:
+    """The question as a user asks it, under the evaluation's limits."""
+    config = ParallelConfig(node_timeout_seconds=NODE_SECONDS, total_timeout_seconds=TOTAL_SECONDS)
+    return TroubleshootRequest(message=scenario.question, job_name=scenario.job_name, config=config)
+
+
+async def ask(
+    scenario: Scenario,
+    environ: Mapping[str, str],
+    *,
+    failed_source: str | None = None,
+    synthesizer: Synthesizer | None = None,
+) -> Answer:
+    """Route, plan, ask the sources, aggregate, diagnose, refine and render: what a run does, without its queues."""
+    began = time.monotonic()
+    request = scenario_request(scenario)
+    plan = plan_request(request, per_job_sources())
+    run_id = f"eval-{scenario.number:02d}-{failed_source or 'complete'}"
+    async with _Sources(environ, failed_source) as sources:
+        fan_in = Deadline.after(request.config.fan_in_seconds)
+        found = await ask_all(run_id, request, plan, sources=sources, fan_in=fan_in, begin=_begin, put=_put)
+    envelopes = number_evidence(found)
+    aggregated = aggregate(envelopes, plan.jobs)
+    diagnosis = diagnose(request, plan, envelopes, aggregated)
+    mode, llm = AnswerMode.DETERMINISTIC, {}
+    if synthesizer is not None:
+        case = Case(run_id, request, plan, envelopes, aggregated, diagnosis)
+        try:
+            synthesis = await synthesizer.synthesize(case, timeout_seconds=LLM_SECONDS, emit=_discard)
+            diagnosis, mode, llm = synthesis.diagnosis, AnswerMode.LLM, synthesis.metadata
+        except SynthesisFailed as error:
+            llm = {**error.metadata, "reason": error.reason}
+    text = render_markdown(
+        diagnosis,
+        language=plan.routing.language,
+        aggregated=aggregated,
+        evidence=[item for envelope in envelopes for item in envelope.evidence],
+        mode=mode,
+    )
+    latency_ms = round((time.monotonic() - began) * 1_000, 1)
+    return Answer(scenario, failed_source, plan, envelopes, diagnosis, text, mode, latency_ms, llm)
+
+
+async def _begin(_planned: PlannedSource) -> bool:
+    return True
+
+
+async def _put(_envelope: SourceEnvelope) -> None:
+    return None
+
+
+def _discard(_fragment: str) -> None:
+    return None

@@ -1,0 +1,122 @@
+"""A worker's health: whether Celery still hears the broker, and figures for Prometheus.
+
+A consumer that lost its broker and hangs is the fault that a supervisor cannot see: the process lives and takes no
+message. Celery's heartbeat comes from the consumer's own loop, so its age tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from celery.signals import heartbeat_sent, task_postrun, task_prerun
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from orchestrator.broker.app import SOURCE_TASK_PREFIX
+from orchestrator.health import Beat, Page, check_page
+
+READY_SECONDS = 10.0
+"""A connected consumer gives a sign of life every 2 s."""
+ALIVE_SECONDS = 60.0
+"""Longer than Celery takes to connect again once the broker is back (at most 32 s between two attempts)."""
+_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerChecks:
+    """What is asked of a worker: both return what is wrong, or None."""
+
+    beat: Beat
+    broker_answers: Callable[[], bool]
+
+    def ready(self) -> str | None:
+        """Whether it takes messages now."""
+        age = self.beat.age_seconds
+        return None if age < READY_SECONDS else f"no sign of life from the consumer for {age:.0f} s"
+
+    def alive(self) -> str | None:
+        """Whether a restart would help: the broker is there, and this worker does not hear it."""
+        age = self.beat.age_seconds
+        if age < ALIVE_SECONDS or not self.broker_answers():
+            return None
+        return f"the broker answers, but the consumer has given no sign of life for {age:.0f} s"
+
+
+class WorkerMetrics:
+    """Figures of this process's tasks, from Celery's own signals. One registry each, none shared."""
+
+    def __init__(self, beat: Beat, *, loop_lag_seconds: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        prefix = "resync_troubleshoot"
+        self._running = Gauge(f"{prefix}_tasks_running", "Tasks that run now.", ["task"], registry=self.registry)
+        self._tasks = Counter(f"{prefix}_tasks", "Tasks that ended, by their result.", ["task", "result"],
+                              registry=self.registry)  # fmt: skip
+        self._sources = Histogram(f"{prefix}_source_seconds", "Time a source took, by its outcome.",
+                                  ["source", "outcome"], buckets=_BUCKETS, registry=self.registry)  # fmt: skip
+        age = Gauge(f"{prefix}_heartbeat_age_seconds", "Since the consumer's last sign of life.",
+                    registry=self.registry)  # fmt: skip
+        age.set_function(lambda: beat.age_seconds)
+        lag = Gauge(f"{prefix}_event_loop_lag_seconds", "Since the event loop's last sign of life.",
+                    registry=self.registry)  # fmt: skip
+        lag.set_function(loop_lag_seconds)
+
+    def began(self, task: str) -> None:
+        """A task starts."""
+        self._running.labels(task).inc()
+
+    def ended(self, task: str, returned: object) -> None:
+        """A task has returned: a word, or a source's ``{source, outcome, latency_ms}``."""
+        self._running.labels(task).dec()
+        result = returned.get("outcome") if isinstance(returned, Mapping) else returned
+        # Words of ours are few; whatever else a task might return must not become a label each.
+        self._tasks.labels(task, result if isinstance(result, str) else "failed").inc()
+        if isinstance(returned, Mapping) and task.startswith(SOURCE_TASK_PREFIX) and isinstance(result, str):
+            self._sources.labels(returned["source"], result).observe(returned["latency_ms"] / 1000)
+
+    def page(self) -> Page:
+        """The figures in Prometheus's text format."""
+        return Page(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class WorkerHealth:
+    """Listens to Celery's signals on behalf of one worker."""
+
+    def __init__(self, *, broker_answers: Callable[[], bool], loop_lag_seconds: Callable[[], float]) -> None:
+        self.beat = Beat()
+        self._checks = WorkerChecks(self.beat, broker_answers)
+        self._metrics = WorkerMetrics(self.beat, loop_lag_seconds=loop_lag_seconds)
+
+    def pages(self) -> dict[str, Callable[[], Page]]:
+        """What a health server answers."""
+        return {
+            "/livez": check_page(self._checks.alive),
+            "/readyz": check_page(self._checks.ready),
+            "/metrics": self._metrics.page,
+        }
+
+    def connect(self) -> None:
+        """Hear Celery from now on, for as long as the process lives."""
+        heartbeat_sent.connect(self._on_heartbeat, weak=False)
+        task_prerun.connect(self._on_prerun, weak=False)
+        task_postrun.connect(self._on_postrun, weak=False)
+
+    def _on_heartbeat(self, **_: Any) -> None:
+        self.beat.mark()
+
+    def _on_prerun(self, task: Any = None, **_: Any) -> None:
+        self._metrics.began(task.name)
+
+    def _on_postrun(self, task: Any = None, retval: Any = None, **_: Any) -> None:
+        self._metrics.ended(task.name, retval)

@@ -1,0 +1,79 @@
+"""What a worker does before it takes messages: check its configuration, say which TWS instances it knows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+from orchestrator.after_commit import load_after_commit
+from orchestrator.broker.app import SYNTHESIS_QUEUE
+from orchestrator.config import Settings
+from orchestrator.errors import SourceError, TroubleshootError
+from orchestrator.sources import load_source, source_names
+from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.keys import Keys
+from orchestrator.store.presence import Presence
+from orchestrator.synthesis import load_synthesizer
+
+_LOGGER = logging.getLogger(__name__)
+ANNOUNCE_SECONDS = 30.0
+_last_announced: dict[str, float] = {}
+
+
+def check_sources(queues: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Build and prepare each source that this worker serves, so that a wrong setting stops it at its start.
+
+    What cannot be prepared is logged and tried again by the first question.
+
+    Raises ConfigurationError naming the variable, WorkersNotInstalled.
+    """
+    for name in set(queues) & set(source_names()):
+        spec = load_source(name)
+        spec.create(environ)
+        if spec.prepare is not None:
+            try:
+                spec.prepare(environ)
+            except SourceError as error:
+                _LOGGER.warning("source_not_prepared source=%s reason=%s error=%s", name, error.reason, error)
+
+
+def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Make what the answers of this worker need, so that a wrong setting stops it at its start and not every answer.
+
+    Raises ConfigurationError naming the variable.
+    """
+    if SYNTHESIS_QUEUE in queues:
+        load_synthesizer(environ)
+        load_after_commit(environ)
+
+
+def announce_instances(queues: Iterable[str], settings: Settings, environ: Mapping[str, str]) -> None:
+    """Tell the store which TWS instances this worker can ask, at most every ``ANNOUNCE_SECONDS``."""
+    now = time.monotonic()
+    if now - _last_announced.get("at", -ANNOUNCE_SECONDS) < ANNOUNCE_SECONDS:
+        return
+    _last_announced["at"] = now
+    specs = [load_source(name) for name in set(queues) & set(source_names())]
+    names = [name for spec in specs if spec.known_instances for name in spec.known_instances(environ)]
+    if not names:
+        return
+    client = connect(settings)
+    try:
+        Presence(client, Keys(settings.key_prefix)).announce(instances=names)
+    except TroubleshootError as error:
+        _LOGGER.warning("announce_failed reason=%s", error.reason)
+    finally:
+        client.close()
+
+
+def broker_answers(settings: Settings) -> bool:
+    """Whether Redis answers a ping within its timeout, over a connection of its own."""
+    client = connect(settings)
+    try:
+        with store_errors():
+            return bool(client.ping())
+    except TroubleshootError:
+        return False
+    finally:
+        client.close()

@@ -1,0 +1,125 @@
+"""The Resync app's part of the log cache: two keys of a job.
+
+``resync:errors:recent:{job or 'global'}`` and ``resync:job:history:{job}`` hold JSON and are read with a bound on
+their size; what cannot be read is named, the rest is still served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from redis.asyncio import Redis
+
+from workers.sources.log_cache.entries import Entry, UnreadableEntries, newest_first, parse_entries
+
+ERRORS_KEY = "resync:errors:recent:{job}"
+HISTORY_KEY = "resync:job:history:{job}"
+GLOBAL = "global"
+WRITTEN_BY, WRITER = "written_by", "resync-troubleshoot"
+"""Marks an entry that this project wrote for the app; it is remembered in the project's own cache as well."""
+MAX_VALUE_BYTES = 2 * 1024 * 1024
+"""A longer value is not read: parsing it would hold the event loop for longer than a source may."""
+
+
+@dataclass(slots=True)
+class AppEntries:
+    """What the app's keys hold for one job, or for no job in particular."""
+
+    errors: list[Entry] = field(default_factory=list)
+    history: list[Entry] = field(default_factory=list)
+    corrupt_keys: list[str] = field(default_factory=list)
+    oversized_keys: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    unread: int = 0
+    """Entries in the middle of values that hold too many."""
+
+
+def job_names(job: str | None) -> tuple[str, ...]:
+    """The names under which a job's keys may stand: as asked, bare, and both in upper case."""
+    if job is None:
+        return ()
+    bare = bare_name(job)
+    return tuple(dict.fromkeys((job, bare, job.upper(), bare.upper())))
+
+
+def bare_name(job: str) -> str:
+    """``JOB`` of ``[folder/]WS#[folder/]STREAM.JOB``."""
+    return re.split(r"[.#/]", job)[-1]
+
+
+def asked_keys(job: str | None) -> list[str]:
+    """The keys as they are told: as the job was asked and bare; the same in upper case are read as well."""
+    names = job_names(job)[:2]
+    own = [key.format(job=name) for name in names for key in (ERRORS_KEY, HISTORY_KEY)]
+    return [*own, ERRORS_KEY.format(job=GLOBAL)]
+
+
+async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> AppEntries:
+    """Read the app's keys of ``job``, and of the global errors those that mention it.
+
+    One round trip. Raises redis.RedisError when the server cannot be asked; a key that holds something else than
+    JSON of a known shape is listed in ``corrupt_keys``.
+    """
+    result = AppEntries()
+    names = job_names(job)
+    errors = [ERRORS_KEY.format(job=name) for name in names]
+    history = [HISTORY_KEY.format(job=name) for name in names]
+    shared = ERRORS_KEY.format(job=GLOBAL)
+    keys = [*errors, *history, shared]
+    result.asked = asked_keys(job)
+    for key, raw in zip(keys, await _values(redis, keys), strict=True):
+        if raw is None:
+            continue
+        if isinstance(raw, Exception):
+            result.corrupt_keys.append(key)
+            continue
+        if len(raw) > MAX_VALUE_BYTES:
+            result.oversized_keys.append(key)
+            continue
+        try:
+            # In a thread: a value of the largest size takes tenths of a second, and the event loop is shared.
+            parsed = await asyncio.to_thread(parse_entries, raw, now=now, leave_out=(WRITTEN_BY, WRITER))
+        except UnreadableEntries:
+            result.corrupt_keys.append(key)
+            continue
+        entries = parsed.entries
+        result.unread += parsed.unread
+        if key == shared and job is not None:
+            entries = [entry for entry in entries if _mentions(entry, job)]
+        (result.history if key in history else result.errors).extend(entries)
+    result.errors = _unique(newest_first(result.errors))
+    result.history = _unique(newest_first(result.history))
+    return result
+
+
+async def _values(redis: Redis, keys: Sequence[str]) -> list[bytes | Exception | None]:
+    async with redis.pipeline(transaction=False) as pipe:
+        for key in keys:
+            # One byte more than the limit tells a value that fits from one that was cut; a missing key reads as "".
+            pipe.getrange(key, 0, MAX_VALUE_BYTES)
+        answers = await pipe.execute(raise_on_error=False)
+    for answer in answers:
+        # WRONGTYPE is about its key; anything else is about the server and so about all of them.
+        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+            raise answer
+    return [answer or None for answer in answers]
+
+
+def _mentions(entry: Entry, job: str) -> bool:
+    bare = bare_name(job)
+    if entry.job:
+        return bare_name(entry.job).upper() == bare.upper()
+    word = rf"(?<![A-Za-z0-9_-]){re.escape(bare)}(?![A-Za-z0-9_-])"
+    return re.search(word, entry.facts.text, re.IGNORECASE) is not None
+
+
+def _unique(entries: Sequence[Entry]) -> list[Entry]:
+    """Drop repeats: the same line is often pushed to a job's key and to the global one."""
+    seen: dict[tuple[object, ...], Entry] = {}
+    for entry in entries:
+        seen.setdefault((entry.facts.at, entry.facts.text, entry.facts.status, entry.run_id), entry)
+    return list(seen.values())

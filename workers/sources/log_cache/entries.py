@@ -1,0 +1,339 @@
+"""Log-cache values as facts: every shape in which a job's recent errors and history have been written.
+
+A value is JSON: a list of strings, a list of objects, or one object, which is either an entry itself or wraps a list.
+Field names differ between writers, so each fact has the list of names it goes by.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
+from orchestrator.payloads import HistoryFacts
+
+MAX_TEXT = 2_000
+"""Characters kept of one entry's text."""
+MAX_ENTRIES = 1_000
+"""Entries read of one value, half of them at each end: which end is the newer one depends on the writer."""
+_MAX_ANALYSED = 16_000
+"""Characters of one text that are looked through for codes and steps."""
+
+_LISTS = ("errors", "recent_errors", "history", "runs", "entries", "items", "events", "records", "results", "logs")
+_WHEN = ("at", "timestamp", "time", "when", "ts", "datetime", "date", "ended_at", "end_time", "actualEndTime",
+         "finished_at", "last_seen", "created_at", "started_at", "start_time", "actualStartTime")  # fmt: skip
+_TEXT = ("text", "message", "msg", "error_message", "errorMessage", "error", "log", "line", "detail", "details",
+         "description", "summary", "reason")  # fmt: skip
+_STATUS = ("status", "state", "outcome", "result", "commonStatus")
+_RETURN_CODE = ("return_code", "returnCode", "rc", "exit_code", "exitCode")
+_STEP = ("step", "step_name", "stepName", "failed_step")
+_SECONDS = ("elapsed_seconds", "duration_seconds", "elapsed", "duration")
+_MILLISECONDS = ("elapsed_ms", "duration_ms")
+_CODES = ("codes", "code", "abend_code", "abend", "error_code", "message_id")
+
+_LEADING_TIME = re.compile(
+    r"(?<!\d)(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?)\s?(Z|[+-]\d{2}:?\d{2})?(?![\d:])"
+)
+# IEF450I and IEF472I name job and step just before the abend; other logs name the step by the word.
+_IEF_STEP = re.compile(
+    r"\bIEF(?:450|472)I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s"
+)
+_WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
+_CONTROLS = str.maketrans(dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " "))
+_BLANKS = re.compile(r"[^\S\n]{2,}")
+_ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
+_SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "COMPLT", "DONE", "SUCESSO",
+                      "CONCLUIDO", "EXITO"})  # fmt: skip
+_FAILURE = frozenset({"ABEND", "ABENP", "ABENDED", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "FALHOU",
+                      "ERRO", "FALLO", "FALLIDO"})  # fmt: skip
+_NEITHER = frozenset({"ADD", "ARRVING", "BOUND", "CANCL", "CANCLP", "EXEC", "EXTRN", "FENCE", "HOLD", "INTRO", "INTRPT",
+                      "NONREPPRED", "PEND", "PENDPRED", "READY", "SCHED", "STARTED", "SUPPR", "SUSP", "UNDCDED", "WAIT",
+                      "WAITD"})  # fmt: skip
+"""States of the HWA REST API of jobs that have not ended, or were not meant to run."""
+
+
+_EPOCH = re.compile(r"\d{10}(?:\.\d{1,9})?|\d{13}")
+"""Seconds or milliseconds since 1970 that were written as text."""
+_MAX_SECONDS = 366 * 86_400 * 1_000.0
+
+
+class UnreadableEntries(ValueError):
+    """The value is not JSON, or is JSON of no known shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: the facts, the moment they are sorted by, and which job and run they belong to, when named."""
+
+    facts: HistoryFacts
+    at: datetime | None = None
+    job: str = ""
+    job_stream: str = ""
+    workstation: str = ""
+    run_id: str = ""
+    run: str = ""
+    """Joins the entries of one run; empty when only its time can tell."""
+    cut_characters: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """True when the entry says that the run ended well."""
+        status, code = self.facts.status, self.facts.return_code
+        return is_success(status) or (not status and code == 0 and not self.failed)
+
+    @property
+    def failed(self) -> bool:
+        """True when the entry tells of a failure."""
+        return is_failure(self.facts.status, self.facts.codes, self.facts.return_code, self.facts.text)
+
+    @property
+    def occasion(self) -> str:
+        """One name for all entries of one run, as well as the entry allows: its run, else its minute, else its text."""
+        return self.run or self.run_id or (self.facts.at or self.facts.text)[:16]
+
+
+def is_success(status: str) -> bool:
+    """Whether a status, of TWS or of another writer, says that the run ended well."""
+    return _plain(status) in _SUCCESS
+
+
+def _plain(status: str) -> str:
+    """A status in capitals and without accents."""
+    decomposed = unicodedata.normalize("NFD", status.strip().upper())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def is_failure(status: str, codes: Iterable[str], return_code: int | None, text: str = "") -> bool:
+    """Whether something failed: the status decides; without one that is known a code, a return code or a word does.
+
+    RC != 0 under SUCC is a success condition that was met, not a failure.
+    """
+    known = _plain(status)
+    if known in _FAILURE or known in _SUCCESS or known in _NEITHER:
+        return known in _FAILURE
+    severe = any(find_abends(code) or code[-1:] in "ES" for code in codes)
+    return severe or bool(return_code) or _ERROR_WORD.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedValue:
+    """The entries of one key's value, newest first, and how many were not read because there are too many."""
+
+    entries: list[Entry]
+    unread: int = 0
+
+
+def parse_entries(raw: str | bytes, *, now: datetime, leave_out: tuple[str, str] | None = None) -> ParsedValue:
+    """The entries of one key's value, newest first; those without a time keep their order, at the end.
+
+    Objects with the field and value of ``leave_out`` are left out. Of more than MAX_ENTRIES those in the middle are
+    not read: a value full of short entries would hold the worker's event loop for seconds.
+    Raises UnreadableEntries when the value is not JSON of one of the known shapes.
+    """
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEntries(f"not JSON: {type(error).__name__}") from None
+    items = _items(value)
+    if leave_out is not None:
+        items = [item for item in items if isinstance(item, str) or item.get(leave_out[0]) != leave_out[1]]
+    unread = max(0, len(items) - MAX_ENTRIES)
+    if unread:
+        items = items[: MAX_ENTRIES // 2] + items[-(MAX_ENTRIES // 2) :]
+    return ParsedValue(newest_first(entry_of(item, now=now) for item in items), unread)
+
+
+def newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    """Sort by time, newest first; entries without one stay in their order, at the end."""
+    return sorted(entries, key=lambda entry: -entry.at.timestamp() if entry.at else float("inf"))
+
+
+def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
+    """One string or object as an entry."""
+    record: Mapping[str, Any] = {"text": item} if isinstance(item, str) else item
+    text = _storable(entry_text(record))
+    at = parse_time(_first(record, _WHEN)) or find_time(text)
+    kept = text[:MAX_TEXT]
+    searched = searchable(text)
+    codes = tuple(dict.fromkeys((*_codes(record), *find_codes(searched))))
+    return_code = _integer(_first(record, _RETURN_CODE))
+    if return_code is None:
+        return_code = next(iter(find_return_codes(searched)), None)
+    facts = HistoryFacts(
+        at=None if at is None else format_time(at),
+        status=_string(_first(record, _STATUS)),
+        codes=codes,
+        return_code=return_code,
+        step=_string(_first(record, _STEP)) or find_step(searched),
+        elapsed_seconds=_elapsed(record),
+        text=kept,
+        age_days=None if at is None else age_days(at, now),
+        run_id=_string(_first(record, ("run_id", "runId"))),
+    )
+    return Entry(
+        facts=facts,
+        at=at,
+        job=_string(_first(record, ("job", "job_name", "jobName"))),
+        job_stream=_string(_first(record, ("job_stream", "jobStream", "jobStreamName", "stream"))),
+        workstation=_string(_first(record, ("workstation", "ws"))),
+        run_id=facts.run_id,
+        cut_characters=len(text) - len(kept),
+    )
+
+
+def find_step(text: str) -> str:
+    """The step a log names as the failed one, or an empty string.
+
+    IEF450I and IEF472I are authoritative (``job step - ABEND=``, z/OS MVS System Messages); without them, the last
+    step named on a line that carries an abend, then the last one named at all.
+    """
+    if match := _IEF_STEP.search(text):
+        return match[1]
+    named = on_abend = ""
+    line_end, has_abend = -1, False
+    for match in _WORD_STEP.finditer(text):
+        if match.start() > line_end:  # each line is searched once, however many steps it names
+            line_start = text.rfind("\n", 0, match.start()) + 1
+            end = text.find("\n", match.start())
+            line_end = len(text) if end < 0 else end
+            has_abend = bool(find_abends(text[line_start:line_end]))
+        named = match[1] or match[2]
+        on_abend = named if has_abend else on_abend
+    return on_abend or named
+
+
+def parse_time(value: object) -> datetime | None:
+    """A moment in UTC from ISO 8601, epoch seconds or epoch milliseconds; None for anything else.
+
+    A time without an offset is taken as UTC: the cache does not say in which zone it was written.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        if isinstance(value, str) and _EPOCH.fullmatch(value.strip()):
+            value = float(value)
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value / 1_000 if abs(value) > 1e11 else value, UTC)
+        moment = datetime.fromisoformat(str(value).strip().upper().replace("Z", "+00:00").replace(",", "."))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def age_days(moment: datetime, now: datetime) -> float:
+    """Days from ``moment`` to ``now``, never below zero, to a hundredth."""
+    return round(max(0.0, (now - moment).total_seconds() / 86_400), 2)
+
+
+def _items(value: object) -> list[str | Mapping[str, Any]]:
+    value = _decoded(value)
+    if isinstance(value, Mapping):
+        lists = [value[name] for name in _LISTS if isinstance(value.get(name), list)]
+        if lists:
+            return [item for wrapped in lists if wrapped for item in _items(wrapped)]
+        return [value] if value else []
+    if isinstance(value, str):
+        return [value] if value.strip() else []
+    if not isinstance(value, list):
+        raise UnreadableEntries(f"neither a list nor an object: {type(value).__name__}")
+    decoded = (_decoded(item) for item in value)
+    items: list[str | Mapping[str, Any]] = [
+        item for item in decoded if isinstance(item, str | Mapping) and (not isinstance(item, str) or item.strip())
+    ]
+    if value and not items:
+        raise UnreadableEntries("a list of neither strings nor objects")
+    return items
+
+
+def _decoded(value: object) -> object:
+    """What a text that is JSON itself holds: some writers encode an entry, and then the list of them."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        inner = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return inner if isinstance(inner, dict) or (isinstance(inner, list) and inner) else value
+
+
+def find_time(text: str) -> datetime | None:
+    """The moment a line begins with, or has near its beginning."""
+    match = _LEADING_TIME.search(text[:200])
+    if match is None:
+        return None
+    offset = match[3] or ""
+    return parse_time(f"{match[1]}T{match[2]}{offset}")
+
+
+def _first(record: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((record[name] for name in names if record.get(name) not in (None, "")), None)
+
+
+def _string(value: object) -> str:
+    return _storable(str(value)).strip()[:200] if isinstance(value, str | int | float) else ""
+
+
+def searchable(text: str) -> str:
+    """What is looked through for codes and steps: untrusted text is bounded, and no run of blanks is left in it."""
+    return _BLANKS.sub(" ", text[:_MAX_ANALYSED])
+
+
+def without_controls(text: str) -> str:
+    """Control characters as blanks, lines and tabs kept: an escape sequence of a log must not drive a terminal."""
+    return text.translate(_CONTROLS)
+
+
+def _storable(text: str) -> str:
+    """JSON can escape half a surrogate pair, which no UTF-8 can hold."""
+    return without_controls(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _integer(value: object) -> int | None:
+    try:
+        number = int(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    except ValueError:
+        return None
+    # Return codes are 32 bits wide, signed or not; anything else is another kind of number.
+    return number if number is not None and -(2**31) <= number < 2**32 else None
+
+
+def entry_text(record: Mapping[str, Any]) -> str:
+    """The text of an entry: its message, its lines, or all of its fields when it has neither."""
+    value = _first(record, _TEXT)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "\n".join(value)
+    # An entry of fields alone is its own text: it must stay quotable as evidence.
+    return " ".join(
+        f"{name}={item if isinstance(item, str | int | float) else json.dumps(item, ensure_ascii=False, default=str)}"
+        for name, item in record.items()
+    )
+
+
+def _codes(record: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for name in _CODES:
+        value = record.get(name)
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, str):
+                found += find_codes(item) or find_abends(f"ABEND {item}")
+    return found
+
+
+def _elapsed(record: Mapping[str, Any]) -> float | None:
+    for names, divisor in ((_SECONDS, 1.0), (_MILLISECONDS, 1_000.0)):
+        value = _first(record, names)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_SECONDS:
+            return round(value / divisor, 3)
+    return None

@@ -1,0 +1,259 @@
+"""What is worth remembering of a plain job log, read line by line: a log may be larger than memory."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
+from workers.sources.log_cache.entries import find_step, find_time, format_time, searchable, without_controls
+from workers.sources.log_cache.record import MAX_CODES, LogRecord, run_key, windows_text
+
+MAX_LINE = 400
+_AROUND = 3
+_MAX_WINDOWS = 40
+_TAIL = 10
+_ERROR = re.compile(r"\bERROR\b|ABEND|Exception\b|\bFATAL\b|\bKilled\b|No space left|[Oo]ut of memory", re.ASCII)
+_NO_ERROR = re.compile(r"\b(?:0|no|sem|zero) (?:errors?|erros?|abends?)\b|\berrors?\s*[:=]\s*0\b", re.IGNORECASE)
+# The frame that the agent writes around a job's own output (HWA job log: "= JOB : ...", "= Exit Status : ...").
+_FRAME = re.compile(r"^=\s*(?P<name>[A-Za-z][A-Za-z .]*?)\s*(?:\([a-z:]+\))?\s*:\s*(?P<value>.*?)\s*$")
+_FRAME_TIME = re.compile(r"^=\s*[A-Z][a-z]{2} (\d{2})/(\d{2})/(\d{2,4}) (\d{2}:\d{2}:\d{2})")
+_ELAPSED_FRAME = re.compile(r"Elapsed Time \((?P<unit>[A-Za-z:]+)\)\s*:\s*(?P<value>[\d:.]+)")
+_ZOS_JOB = re.compile(r"\b(?:IEF40[34]I|IEF450I|\$HASP373|\$HASP395)\s+([A-Z@#$][A-Z0-9@#$]{0,7})\b")
+_ZOS_RC = re.compile(r"\b(?:COND CODE|MAXCC|MAX-?RC)\s*[=:]?\s*(\d{1,5})\b")
+
+
+@dataclass(slots=True)
+class _Window:
+    first: int
+    lines: list[str]
+    weight: int = 0
+    more: int = 0
+    """Lines still to come."""
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.lines) - 1
+
+
+@dataclass(slots=True)
+class JobLogSummary:
+    """What a job log says about its run."""
+
+    lines: int = 0
+    job: str = ""
+    job_stream: str = ""
+    workstation: str = ""
+    run_id: str = ""
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    return_code: int | None = None
+    elapsed_seconds: float | None = None
+    step: str = ""
+    codes: tuple[str, ...] = ()
+    text: str = ""
+    has_errors: bool = False
+    fingerprint: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """ABEND or SUCC as TWS would say from the exit status; empty when the log does not tell."""
+        if any(find_abends(code) for code in self.codes):
+            return "ABEND"
+        if self.return_code is None:
+            return "ABEND" if self.has_errors else ""
+        return "SUCC" if self.return_code == 0 else "ABEND"
+
+
+def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
+    """Read a job log: its frame, times, codes, the failed step, and the windows around what went wrong."""
+    summary = JobLogSummary()
+    windows: list[_Window] = []
+    before: deque[str] = deque(maxlen=_AROUND)
+    tail: deque[str] = deque(maxlen=_TAIL)
+    codes: dict[str, None] = {}
+    return_codes: list[int] = []
+    frame_code: int | None = None
+    has_text = False
+    for raw in lines:
+        line = without_controls(raw.rstrip("\r\n")[:MAX_LINE])
+        summary.lines += 1
+        has_text = has_text or bool(line.strip())
+        _times(summary, line)
+        if line.startswith("="):
+            frame_code = _frame(summary, line, frame_code)
+        if not summary.job and (match := _ZOS_JOB.search(line)):
+            summary.job = match[1]
+        return_codes += [int(match[1]) for match in _ZOS_RC.finditer(line)] or find_return_codes(searchable(line))
+        found = find_codes(line)
+        codes.update(dict.fromkeys(found if len(codes) < 200 else ()))
+        weight = _weight(line, found)
+        _collect(windows, before, line, summary.lines, weight)
+        before.append(line)
+        tail.append(line)
+    worst = max(return_codes, key=abs, default=None)
+    summary.return_code = frame_code if frame_code is not None else worst
+    summary.codes = _ranked(codes)
+    summary.has_errors = any(window.weight >= 2 for window in windows)
+    ranked = sorted(windows, key=lambda window: (-window.weight, -window.first))
+    summary.step = next((step for window in ranked if (step := find_step("\n".join(window.lines)))), "")
+    blocks = [(window.first, window.last, window.lines) for window in ranked]
+    if not blocks and has_text:
+        blocks = [(summary.lines - len(tail) + 1, summary.lines, list(tail))]
+    summary.text = windows_text(blocks)
+    summary.fingerprint = [str(summary.lines), *tail]
+    return summary
+
+
+def records_of_job_log(summary: JobLogSummary, *, job: str, written_at: datetime | None = None) -> list[LogRecord]:
+    """The run's outcome, and what was found in its log when it did not go well.
+
+    ``written_at`` dates a log without times; it is no part of the records' identity, a copied file has another.
+    """
+    own = None if summary.last_at is None else format_time(summary.last_at)
+    at = own or (None if written_at is None else format_time(written_at))
+    identity = (summary.run_id, own) if summary.run_id else (own, *summary.fingerprint)
+    key = run_key("log", job.upper(), *identity)
+    elapsed = summary.elapsed_seconds
+    if elapsed is None and summary.first_at and summary.last_at and summary.last_at > summary.first_at:
+        elapsed = (summary.last_at - summary.first_at).total_seconds()
+    run = LogRecord(
+        id=f"run:{key}",
+        kind="run",
+        run=key,
+        job=job,
+        at=at,
+        job_stream=summary.job_stream[:200],
+        workstation=summary.workstation[:200],
+        run_id=summary.run_id[:200],
+        status=summary.status,
+        codes=summary.codes,
+        return_code=summary.return_code,
+        elapsed_seconds=elapsed,
+        step=summary.step,
+        text=_sentence(summary, job, elapsed),
+        origin="log",
+    )
+    if not run.failed or not summary.text:
+        return [run]
+    finding = run.model_copy(
+        update={"id": f"finding:{key}", "kind": "finding", "text": summary.text, "elapsed_seconds": None}
+    )
+    return [run, finding]
+
+
+def _sentence(summary: JobLogSummary, job: str, elapsed: float | None) -> str:
+    parts = [
+        job,
+        summary.status,
+        "" if summary.return_code is None else f"RC={summary.return_code}",
+        " ".join(summary.codes[:5]),
+        summary.step,
+        "" if elapsed is None else f"elapsed={elapsed:g}s",
+        f"run={summary.run_id}" if summary.run_id else "",
+    ]
+    return " ".join(filter(None, parts))
+
+
+def _collect(windows: list[_Window], before: Iterable[str], line: str, number: int, weight: int) -> None:
+    """Add the line to the open window, or open one for it; the weakest window goes when there are too many."""
+    current = windows[-1] if windows and windows[-1].more > 0 else None
+    if current is not None:
+        current.lines.append(line)
+        current.more = _AROUND if weight else current.more - 1
+        current.weight = max(current.weight, weight)
+        if len(current.lines) >= 40:  # a log of nothing but errors is still cut into pieces
+            current.more = 0
+        return
+    if not weight:
+        return
+    taken = windows[-1].last if windows else 0
+    context = list(before)
+    context = context[max(0, taken - (number - len(context)) + 1) :]
+    windows.append(_Window(number - len(context), [*context, line], weight, _AROUND))
+    if len(windows) > _MAX_WINDOWS:
+        windows.remove(min(windows[:-1], key=lambda window: (window.weight, window.first)))
+
+
+def _weight(line: str, codes: tuple[str, ...]) -> int:
+    if any(find_abends(code) for code in codes):
+        return 3
+    if any(code[-1] in "ES" for code in codes) or (_ERROR.search(line) and not _NO_ERROR.search(line)):
+        return 2
+    return 1 if any(find_return_codes(searchable(line))) else 0
+
+
+def _ranked(codes: Iterable[str]) -> tuple[str, ...]:
+    """Abends, severe message ids, the rest."""
+
+    def rank(code: str) -> int:
+        return 0 if find_abends(code) else 1 if code[-1] in "ES" else 2
+
+    return tuple(sorted(codes, key=rank))[:MAX_CODES]
+
+
+def _times(summary: JobLogSummary, line: str) -> None:
+    moment = find_time(line) or _frame_time(line)
+    if moment is not None:
+        summary.first_at = min(summary.first_at or moment, moment)
+        summary.last_at = max(summary.last_at or moment, moment)
+
+
+def _frame_time(line: str) -> datetime | None:
+    match = _FRAME_TIME.match(line)
+    if match is None:
+        return None
+    year = int(match[3]) + (2000 if len(match[3]) == 2 else 0)
+    try:
+        # The frame's date is month/day in the product's default format; its zone's name is not a usable offset.
+        return datetime.fromisoformat(f"{year:04d}-{match[1]}-{match[2]}T{match[4]}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _frame(summary: JobLogSummary, line: str, code: int | None) -> int | None:
+    """Take a line of the frame; the exit status found so far, or the line's."""
+    for unit, value in _elapsed(line):
+        summary.elapsed_seconds = _seconds(unit, value)
+    match = _FRAME.match(line)
+    if match is None:
+        return code
+    name, value = match["name"].lower(), match["value"]
+    if name == "job" and not summary.job:
+        _take_job(summary, value)
+    elif name in ("job number", "#j") and not summary.run_id:
+        summary.run_id = value
+    elif name == "exit status" and (digits := re.match(r"-?\d+", value)):
+        return int(digits[0])
+    return code
+
+
+def _elapsed(line: str) -> Iterator[tuple[str, str]]:
+    for match in _ELAPSED_FRAME.finditer(line):
+        yield match["unit"].lower(), match["value"]
+
+
+def _seconds(unit: str, value: str) -> float | None:
+    try:
+        if ":" in value:
+            total = 0.0
+            for part in value.split(":"):
+                total = total * 60 + float(part)
+            return total
+        return float(value) * {"minutes": 60, "hours": 3_600}.get(unit, 1)
+    except ValueError:
+        return None
+
+
+def _take_job(summary: JobLogSummary, value: str) -> None:
+    """``WS#STREAM[(0200 11/24/26),(0AAAA)].JOB`` of the frame's first line."""
+    path, _, job = value.rpartition(".")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", job):
+        return
+    station, _, stream = path.partition("#") if "#" in path else ("", "", path)
+    summary.job = job
+    summary.workstation = station.rpartition("/")[2]
+    summary.job_stream = re.split(r"[\[(]", stream, maxsplit=1)[0].rpartition("/")[2]

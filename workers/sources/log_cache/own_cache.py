@@ -1,0 +1,248 @@
+"""The project's own log cache in Redis: what is known of earlier runs of a job, bounded and expiring.
+
+Two keys a job below ``<prefix>logs:<instance>:<JOB>``: a sorted set of record ids by time and a hash of the records.
+``<prefix>logs:<instance>:_recent`` holds the newest failures of all jobs in the same way. Job names have no colon and
+begin with a letter, so none of these can be a key of the app or of another job.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis as sync_redis
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.models import Report, SourceOutcome
+from orchestrator.payloads import TwsPayload
+from workers.sources.log_cache.app_keys import bare_name
+from workers.sources.log_cache.entries import Entry, newest_first, parse_time
+from workers.sources.log_cache.feed import feed_app as _feed
+from workers.sources.log_cache.record import LogRecord, read_record, records_of_tws
+
+logger = logging.getLogger(__name__)
+
+RECENT = "_recent"
+MAX_RECORDS = 200
+"""Records of one job; the oldest go first."""
+RETENTION_DAYS = 90
+_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_BATCH = 100
+
+# KEYS: index, values. ARGV: cutoff (ms), now (ms), records kept, seconds to live, then (score or "", id, record) ...
+# Without a time of its own a record stands at the moment it was first written: writing it again changes nothing.
+# Returns how many records are new and have stayed, and how many were there before.
+_WRITE = """
+local index, values = KEYS[1], KEYS[2]
+local cutoff, now, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local new, known = {}, 0
+for i = 5, #ARGV, 3 do
+  local score, id = ARGV[i], ARGV[i + 1]
+  if score == '' then score = redis.call('ZSCORE', index, id) or now end
+  if tonumber(score) >= cutoff then
+    if redis.call('HSET', values, id, ARGV[i + 2]) == 1 then new[#new + 1] = id else known = known + 1 end
+    redis.call('ZADD', index, score, id)
+  end
+end
+local gone = redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. ARGV[1])
+local surplus = redis.call('ZCARD', index) - #gone - limit
+if surplus > 0 then
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, ARGV[1], '+inf', 'LIMIT', 0, surplus)) do
+    gone[#gone + 1] = id
+  end
+end
+for _, id in ipairs(gone) do
+  redis.call('ZREM', index, id)
+  redis.call('HDEL', values, id)
+end
+redis.call('EXPIRE', index, ARGV[4])
+redis.call('EXPIRE', values, ARGV[4])
+local stayed = 0
+for _, id in ipairs(new) do stayed = stayed + redis.call('HEXISTS', values, id) end
+return {stayed, known}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. ``dropped``: too old, or older than all that are kept."""
+
+    new: int = 0
+    known: int = 0
+    dropped: int = 0
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class OwnEntries:
+    """What the own cache holds: outcomes of runs and findings in logs, newest first."""
+
+    history: list[Entry] = field(default_factory=list)
+    findings: list[Entry] = field(default_factory=list)
+    corrupt_keys: list[str] = field(default_factory=list)
+    asked: str = ""
+
+
+def cache_key(prefix: str, instance: str, job: str | None) -> str:
+    """The key of a job, or of the newest failures of all jobs.
+
+    Raises InvalidRequest for an instance that could leave its place in the key.
+    """
+    if not _INSTANCE.fullmatch(instance):
+        raise InvalidRequest(f"{instance!r} is not the name of a TWS instance: letters, digits, '.', '_' and '-'")
+    return f"{prefix}logs:{instance}:{RECENT if job is None else bare_name(job).upper()}"
+
+
+class LogCacheWriter:
+    """Writes records. Every text is redacted before it is stored; the same record written again stays one.
+
+    With ``feed_app`` the app's own keys of the job are filled as well.
+    """
+
+    def __init__(
+        self,
+        client: sync_redis.Redis,
+        *,
+        key_prefix: str,
+        instance: str,
+        max_records: int = MAX_RECORDS,
+        retention_days: float = RETENTION_DAYS,
+        feed_app: bool = False,
+    ) -> None:
+        self._feeds_app = feed_app
+        self._client = client
+        self._prefix = key_prefix
+        self._instance = instance
+        self._max_records = max_records
+        self._retention = timedelta(days=retention_days)
+        cache_key(key_prefix, instance, None)
+
+    def write(self, records: Iterable[LogRecord], *, now: datetime | None = None) -> Written:
+        """Store the records of any number of jobs; raises redis.RedisError."""
+        moment = now or datetime.now(UTC)
+        by_job: dict[str, list[LogRecord]] = {}
+        given = 0
+        for record in records:
+            given += 1
+            by_job.setdefault(record.job.upper(), []).append(record.redacted())
+        new = known = 0
+        for job, group in by_job.items():
+            for start in range(0, len(group), _BATCH):
+                batch = group[start : start + _BATCH]
+                stayed, seen = self._write(cache_key(self._prefix, self._instance, job), batch, moment)
+                new, known = new + stayed, known + seen
+        failures = [record for group in by_job.values() for record in group if record.failed]
+        for start in range(0, len(failures), _BATCH):
+            self._write(cache_key(self._prefix, self._instance, None), failures[start : start + _BATCH], moment)
+        if self._feeds_app:
+            kept = [record for group in by_job.values() for record in group if self._is_kept(record, moment)]
+            _feed(self._client, kept, seconds_to_live=int(self._retention.total_seconds()) + 1)
+        return Written(new=new, known=known, dropped=max(0, given - new - known))
+
+    def _is_kept(self, record: LogRecord, now: datetime) -> bool:
+        at = parse_time(record.at)
+        return at is None or at >= now - self._retention
+
+    def _write(self, key: str, records: Sequence[LogRecord], now: datetime) -> tuple[int, int]:
+        arguments: list[str | int] = [
+            _milliseconds(now - self._retention),
+            _milliseconds(now),
+            self._max_records,
+            int(self._retention.total_seconds()) + 1,
+        ]
+        for record in records:
+            at = parse_time(record.at)
+            # A clock ahead of ours must not keep its records in front for ever.
+            score = "" if at is None else str(min(_milliseconds(at), _milliseconds(now)))
+            arguments += [score, record.id, record.model_dump_json(exclude_defaults=True)]
+        answer: Any = self._client.eval(_WRITE, 2, key, f"{key}:values", *arguments)
+        return int(answer[0]), int(answer[1])
+
+
+def write_back(
+    report: Report,
+    redis_client: sync_redis.Redis,
+    *,
+    key_prefix: str,
+    default_instance: str = "default",
+    max_records: int = MAX_RECORDS,
+    retention_days: float = RETENTION_DAYS,
+    feed_app: bool = False,
+    now: datetime | None = None,
+) -> Written:
+    """Remember what TWS said in a committed run: call it after the commit, with the client of the log cache's Redis.
+
+    Never raises for Redis or for an answer of another shape: the run has its answer already. What went wrong is logged
+    and stands in ``error``.
+    """
+    new = known = dropped = 0
+    for envelope in report.parallel_results:
+        if envelope.source != "tws_status" or envelope.outcome is not SourceOutcome.OK:
+            continue
+        try:
+            payload = TwsPayload.model_validate(envelope.data)
+            writer = LogCacheWriter(
+                redis_client,
+                key_prefix=key_prefix,
+                instance=payload.instance or default_instance,
+                max_records=max_records,
+                retention_days=retention_days,
+                feed_app=feed_app,
+            )
+            written = writer.write(records_of_tws(payload), now=now)
+        except (RedisError, ValidationError, InvalidRequest) as error:
+            logger.warning(
+                "log_cache_write_back_failed", extra={"run_id": report.run_id, "error": type(error).__name__}
+            )
+            return Written(new=new, known=known, dropped=dropped, error=type(error).__name__)
+        new, known, dropped = new + written.new, known + written.known, dropped + written.dropped
+    return Written(new=new, known=known, dropped=dropped)
+
+
+async def read_own_entries(
+    redis: Redis, *, key_prefix: str, instance: str, job: str | None, now: datetime
+) -> OwnEntries:
+    """What is remembered of a job, or of the newest failures of all; one round trip.
+
+    For a qualified job, records known to be of another job stream or workstation are left out. Raises redis.RedisError.
+    """
+    key = cache_key(key_prefix, instance, job)
+    result = OwnEntries(asked=f"HVALS {key}:values")
+    try:
+        values = await redis.hvals(f"{key}:values")
+    except RedisError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        result.corrupt_keys.append(f"{key}:values")
+        return result
+    records = [read_record(value) for value in values]
+    if None in records:
+        result.corrupt_keys.append(f"{key}:values")
+    wanted = [record for record in records if record is not None and _is_of(record, job)]
+    result.history = newest_first(record.entry(now) for record in wanted if record.kind == "run")
+    result.findings = newest_first(record.entry(now) for record in wanted if record.kind == "finding")
+    return result
+
+
+def _is_of(record: LogRecord, job: str | None) -> bool:
+    if job is None or "." not in job:
+        return True
+    stream_part = job.rpartition(".")[0]
+    station, _, stream = stream_part.rpartition("#")
+    stream = stream.partition("(")[0].rpartition("/")[2]
+    station = station.rpartition("/")[2]
+    return not (
+        (record.job_stream and stream and record.job_stream.rpartition("#")[2].upper() != stream.upper())
+        or (not record.job_stream and record.workstation and station and record.workstation.upper() != station.upper())
+    )
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000)

@@ -1,0 +1,128 @@
+"""The ``log_cache`` source: what happened to a job before, from the app's keys and the project's own cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from orchestrator.errors import SourceError
+from orchestrator.models import SourceOutcome, SourceRequest
+from orchestrator.payloads import LogPayload
+from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
+from workers.config import LogCacheSettings, TwsSettings
+from workers.sources.log_cache.app_keys import AppEntries, asked_keys, read_app_entries
+from workers.sources.log_cache.connection import connect, describe_url, source_error
+from workers.sources.log_cache.evidence import build_evidence, describe
+from workers.sources.log_cache.history import build_history
+from workers.sources.log_cache.own_cache import OwnEntries, read_own_entries
+
+_CALL_SECONDS = 1.0
+"""Socket timeout of one read or connect; the whole of a fetch is bounded by the request's own limit."""
+
+
+class LogCacheSource:
+    """Reads the log cache; one Redis client per event loop."""
+
+    def __init__(self, settings: LogCacheSettings, *, default_instance: str = "default") -> None:
+        self._settings = settings
+        self._default_instance = default_instance
+        self._client: Redis | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        connect(
+            settings.redis_url, timeout_seconds=_CALL_SECONDS
+        )  # a wrong URL fails here, at start; nothing is opened
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> LogCacheSource:
+        """Build from the environment; raises ConfigurationError naming the variable."""
+        return cls(LogCacheSettings.from_env(environ), default_instance=TwsSettings.from_env(environ).default_instance)
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        """Read the job's recent errors and history within the request's limit.
+
+        Raises SourceError: ``unreachable``, ``unauthorized``, ``timeout``, ``refused``, or ``bad_format`` when keys are
+        there and none is readable.
+        """
+        try:
+            return await self._fetch(request)
+        except SourceError as error:
+            asked = [f"GET {key}" for key in asked_keys(request.job)]
+            raise error.of(describe_url(self._settings.redis_url), asked) from None
+
+    async def _fetch(self, request: SourceRequest) -> FetchResult:
+        now = datetime.now(UTC)
+        redis = self._redis()
+        try:
+            async with asyncio.timeout(call_limit_seconds(request.limit_seconds)):
+                app = await read_app_entries(redis, request.job, now=now)
+                own = await read_own_entries(
+                    redis,
+                    key_prefix=self._settings.key_prefix,
+                    instance=request.tws_instance_id or self._default_instance,
+                    job=request.job,
+                    now=now,
+                )
+        except TimeoutError:
+            raise SourceError("Redis did not answer in time", reason="timeout") from None
+        except RedisError as error:
+            raise source_error(error) from None
+        return self._result(request, app, own)
+
+    async def close(self) -> None:
+        """Close the client's connections."""
+        client, self._client, self._loop = self._client, None, None
+        if client is not None:
+            await client.aclose()
+
+    def _redis(self) -> Redis:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            # A connection belongs to the loop it was opened on.
+            self._client = connect(self._settings.redis_url, timeout_seconds=_CALL_SECONDS)
+            self._loop = loop
+        return self._client
+
+    def _result(self, request: SourceRequest, app: AppEntries, own: OwnEntries) -> FetchResult:
+        unreadable = (*app.corrupt_keys, *app.oversized_keys, *own.corrupt_keys)
+        known = build_history(
+            app.errors, [*app.history, *own.history], own.findings, codes=request.routing.entities.codes
+        )
+        if known.is_empty and unreadable:
+            raise SourceError(f"unreadable in the log cache: {', '.join(unreadable)}", reason="bad_format")
+        limit = self._settings.entry_limit
+        errors, history = known.errors[:limit], known.history[:limit]
+        payload = LogPayload(
+            recent_errors=tuple(entry.facts for entry in errors),
+            history=tuple(entry.facts for entry in history),
+            last_success_at=known.last_success.facts.at if known.last_success else None,
+            same_code={code: len(entries) for code, entries in known.cases.items()},
+            elapsed_trend_ratio=known.elapsed_trend_ratio,
+            newest_age_days=known.newest_age_days,
+            corrupt_keys=unreadable,
+        )
+        evidence, left_out = build_evidence(request, known, limit=limit)
+        older = len(known.errors) - len(errors) + len(known.history) - len(history)
+        cut = sum(entry.cut_characters for entry in (*errors, *history))
+        cuts = [
+            f"{older} older entries" if older else "",
+            f"{app.unread} entries of long lists not read" if app.unread else "",
+            f"{left_out} entries not given as evidence" if left_out else "",
+            f"{cut} characters of long entries" if cut else "",
+            f"keys over the size limit: {', '.join(app.oversized_keys)}" if app.oversized_keys else "",
+        ]
+        return FetchResult(
+            outcome=SourceOutcome.NO_DATA if known.is_empty else SourceOutcome.OK,
+            data=payload.model_dump(mode="json"),
+            evidence=evidence,
+            finding=describe(request, payload),
+            asked=(*(f"GET {key}" for key in app.asked), own.asked),
+            where=describe_url(self._settings.redis_url),
+            truncated="; ".join(filter(None, cuts)) or None,
+        )
+
+
+SPEC = SourceSpec(name="log_cache", create=LogCacheSource.from_env, per_job=True)

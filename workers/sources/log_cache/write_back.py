@@ -1,0 +1,33 @@
+"""After a commit: remember what TWS said, so that the next run knows the last outcomes of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.after_commit import AfterCommit
+from orchestrator.models import Report
+from workers.config import LogCacheSettings, TwsSettings
+from workers.sources.log_cache.connection import connect_writer
+from workers.sources.log_cache.own_cache import write_back
+
+
+def create_write_back(environ: Mapping[str, str]) -> AfterCommit:
+    """A step that writes to the log cache's Redis; what fails there is logged and forgotten.
+
+    Raises ConfigurationError naming the variable.
+    """
+    settings, tws = LogCacheSettings.from_env(environ), TwsSettings.from_env(environ)
+    client = connect_writer(settings.redis_url)
+
+    def step(report: Report) -> None:
+        write_back(
+            report,
+            client,
+            key_prefix=settings.key_prefix,
+            default_instance=tws.default_instance,
+            max_records=settings.max_records,
+            retention_days=settings.retention_days,
+            feed_app=settings.feed_app,
+        )
+
+    return step

@@ -1,0 +1,1 @@
+"""The source `metrics`: Prometheus' HTTP API or its text format."""

@@ -1,0 +1,137 @@
+"""The smaller choice of metrics: one Prometheus exposition text, such as the Resync app's ``/metrics``.
+
+Gives the newest values only; there is no history in it, so no trend and no comparison.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from workers.sources.metrics.series import Series
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_LINE = 8_192
+"""Characters of a sample's line: the parser's time grows with the square of a line's labels."""
+MAX_SAMPLES = 5_000
+"""Samples read of the wanted names."""
+_NAME = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?=[{\s])")
+_HOST_LABELS = ("workstation", "instance", "host", "hostname", "node")
+# Read-only images and memory file systems are full, or empty, by design.
+_PSEUDO_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "squashfs", "overlay", "devtmpfs", "iso9660", "proc", "sysfs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value of a series with the labels it stood under."""
+
+    value: float
+    labels: dict[str, str] = field(default_factory=dict)
+    metric: str = ""
+
+
+class NotExposition(ValueError):
+    """The body is not Prometheus text."""
+
+
+@dataclass(slots=True)
+class ExpositionText:
+    """The samples of the wanted names, by name."""
+
+    samples: dict[str, list[Reading]]
+    unreadable_lines: int = 0
+    unread_samples: int = 0
+    """Samples of wanted names beyond MAX_SAMPLES."""
+
+    def read(self, series: Series, workstations: Iterable[str] = ()) -> Reading | None:
+        """The worst value of the series, of the named workstations when labels name them; None: not there."""
+        readings = self._readings(series)
+        wanted = {name.lower() for name in workstations}
+        named = [reading for reading in readings if _host(reading.labels) in wanted]
+        worst = max if series.bad == "high" else min
+        return worst(named or readings, key=lambda reading: reading.value, default=None)
+
+    def _readings(self, series: Series) -> list[Reading]:
+        for name in series.text_names:
+            found = self.samples.get(name)
+            if found:
+                return [_scaled(series, reading) for reading in found]
+        if series.available_of_total is None:
+            return []
+        available, total = series.available_of_total
+        sizes = {_key(reading.labels): reading.value for reading in self.samples.get(total, ())}
+        return [
+            Reading(1 - reading.value / size, reading.labels, total)
+            for reading in self.samples.get(available, ())
+            if (size := sizes.get(_key(reading.labels), 0)) > 0
+            and reading.labels.get("fstype", "") not in _PSEUDO_FILE_SYSTEMS
+        ]
+
+
+def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
+    """Read the samples of the wanted series; NaN and infinite values are no values and left out.
+
+    Only lines of wanted names are parsed: an endpoint may expose tens of thousands, and the event loop is shared.
+    Raises NotExposition when no line at all looks like a comment or a sample.
+    """
+    wanted = {name for item in series for name in (*item.text_names, *(item.available_of_total or ()))}
+    text = ExpositionText(samples={})
+    read = 0
+    looks_right = not body.strip()
+    for line in body.splitlines():
+        if line.startswith("#"):
+            looks_right = looks_right or line.startswith(("# HELP", "# TYPE"))
+            continue
+        match = _NAME.match(line)
+        if match is None:
+            continue
+        if match[1] not in wanted:
+            looks_right = looks_right or _is_number(line.rsplit(maxsplit=1)[-1])
+            continue
+        if read >= MAX_SAMPLES:
+            text.unread_samples += 1
+            continue
+        read += 1
+        if len(line) > MAX_LINE:
+            text.unreadable_lines += 1
+            continue
+        try:
+            samples = [item for family in text_string_to_metric_families(line + "\n") for item in family.samples]
+        except (ValueError, IndexError):
+            text.unreadable_lines += 1
+            continue
+        looks_right = True
+        for sample in samples:
+            if math.isfinite(sample.value):
+                reading = Reading(float(sample.value), dict(sample.labels), match[1])
+                text.samples.setdefault(match[1], []).append(reading)
+    if not looks_right:
+        raise NotExposition("no line is a comment or a sample of Prometheus text")
+    return text
+
+
+def _scaled(series: Series, reading: Reading) -> Reading:
+    # A ratio cannot exceed one: a larger value was written in per cent, whatever its name says.
+    is_percent = series.unit == "ratio" and (reading.metric.endswith("_percent") or reading.value > 1)
+    return Reading(reading.value / 100, reading.labels, reading.metric) if is_percent else reading
+
+
+def _host(labels: dict[str, str]) -> str:
+    value = next((labels[name] for name in _HOST_LABELS if name in labels), "")
+    return re.split(r"[.:]", value, maxsplit=1)[0].lower()
+
+
+def _key(labels: dict[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset(labels.items())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

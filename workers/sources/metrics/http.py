@@ -1,0 +1,115 @@
+"""Bounded HTTP GETs for metrics: one client per event loop, a limit on bytes, and reasons instead of exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+
+from orchestrator.errors import ConfigurationError, SourceError
+from workers.http import read_body, tls_failure, trusting
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A response's text, and whether it was cut at the byte limit."""
+
+    text: str
+    is_cut: bool = False
+
+
+class MetricsHttp:
+    """GETs below one base URL. Proxies of the environment are not used and redirects are not followed.
+
+    Raises ConfigurationError for a CA bundle that cannot be read.
+    """
+
+    def __init__(self, base_url: str, *, token: str | None = None, ca_bundle: Path | None = None) -> None:
+        parts = urlsplit(base_url)
+        self.shown_url = without_credentials(base_url)
+        """The base URL as it may be shown."""
+        self._base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+        self._auth = httpx2.BasicAuth(parts.username, parts.password or "") if parts.username else None
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._tls = _tls_context(parts.scheme, ca_bundle)
+        self._client: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def get(
+        self, path: str = "", params: Mapping[str, str] | None = None, *, timeout_seconds: float, max_bytes: int
+    ) -> Body:
+        """GET ``base + path``; the body is read up to ``max_bytes``.
+
+        Raises SourceError with reason ``timeout``, ``unreachable``, ``tls``, ``unauthorized`` or ``http_status``.
+        A status of 400 or 422 is returned as a body: the Prometheus API explains itself in it.
+        """
+        url = self._base.rstrip("/") + path if path else self._base
+        try:
+            async with (
+                asyncio.timeout(timeout_seconds),
+                self._open().stream("GET", url, params=params, timeout=timeout_seconds) as response,
+            ):
+                self._check(response.status_code)
+                content, is_cut = await read_body(response, max_bytes)
+                return Body(content.decode("utf-8", "replace"), is_cut)
+        except (TimeoutError, httpx2.TimeoutException):
+            raise SourceError(f"{self.shown_url} did not answer in {timeout_seconds:.1f} s", reason="timeout") from None
+        except httpx2.HTTPError as error:
+            raise self._unreachable(error) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client, self._loop = self._client, None, None
+        if client is not None:
+            await client.aclose()
+
+    def _open(self) -> httpx2.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            # A connection belongs to the loop it was opened on.
+            self._client = httpx2.AsyncClient(
+                headers=self._headers,
+                auth=self._auth,
+                verify=self._tls,
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx2.Limits(max_connections=8, max_keepalive_connections=4),
+            )
+            self._loop = loop
+        return self._client
+
+    def _check(self, status: int) -> None:
+        if status in (401, 403):
+            raise SourceError(f"{self.shown_url} answered {status}: check RESYNC_METRICS_TOKEN", reason="unauthorized")
+        if not 200 <= status < 300 and status not in (400, 422):
+            raise SourceError(f"{self.shown_url} answered {status}", reason="http_status")
+
+    def _unreachable(self, error: httpx2.HTTPError) -> SourceError:
+        if detail := tls_failure(error):
+            return SourceError(
+                f"TLS to {self.shown_url} failed ({detail}). Check RESYNC_METRICS_CA_BUNDLE", reason="tls"
+            )
+        return SourceError(f"{self.shown_url} cannot be reached ({type(error).__name__})", reason="unreachable")
+
+
+def _tls_context(scheme: str, ca_bundle: Path | None) -> ssl.SSLContext:
+    """Loading the system's certificates takes a tenth of a second: done here, at start, and not on the event loop."""
+    if scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not used
+    try:
+        return trusting(ca_bundle)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"RESYNC_METRICS_CA_BUNDLE: {ca_bundle} cannot be read: {error.strerror or error}"
+        ) from None
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,250 @@
+"""The Prometheus HTTP API: newest values, and a short range beside the same hours of the day before.
+
+Instant queries go first and carry the server's clock; the ranges are asked relative to it and only for what is there.
+See the Prometheus documentation, "HTTP API": a vector is ``[time, "value"]`` per label set, a matrix a list of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import SourceError
+from workers.sources.metrics.http import MetricsHttp
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Of one answer: some 10,000 label sets. All of them are read, since the worst one may be the last."""
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999; a later time is none."""
+DAY_SECONDS = 86_400
+_POINTS = 60
+_TREND_CHANGE = 0.1
+_MIN_TREND_POINTS = 6
+# What is wrong with one query says nothing of the others; anything else is about the server.
+_QUERY_REASONS = frozenset({"bad_query", "too_large"})
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A value with its labels at the server's time (epoch seconds)."""
+
+    at: float
+    value: float
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSummary:
+    """A range in a few figures."""
+
+    minimum: float
+    mean: float
+    maximum: float
+    trend: Literal["rising", "falling", "flat", ""] = ""
+    """First third against the last third; a tenth of the larger one is a change."""
+    anomaly_ratio: float | None = None
+    """Mean of the range over the mean of the same hours a day before."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back for one query."""
+
+    samples: list[Sample] = field(default_factory=list)
+    problem: str = ""
+    """Why there is no answer, in the server's words; empty when there is one, an empty one included."""
+    is_late: bool = False
+
+
+class PrometheusClient:
+    """Asks queries side by side over one connection pool."""
+
+    def __init__(self, http: MetricsHttp) -> None:
+        self._http = http
+
+    async def instant(self, queries: Sequence[str], *, timeout_seconds: float) -> list[Answer]:
+        """The newest values of each query, in order; what is not there in time is ``is_late``.
+
+        Raises SourceError when the server cannot be asked at all, or answers nothing in time.
+        """
+
+        async def ask(query: str) -> Answer:
+            result = await self._ask("/api/v1/query", {"query": query}, timeout_seconds)
+            return Answer(samples=[sample for item in result if (sample := _instant_sample(item)) is not None])
+
+        answers = await _all(
+            [_caught(ask, query) for query in queries], timeout_seconds, head_start_seconds=timeout_seconds / 4
+        )
+        if queries and all(answer is None or answer.is_late for answer in answers):
+            raise SourceError(f"{self._http.shown_url} did not answer in {timeout_seconds:.1f} s", reason="timeout")
+        return [answer or Answer(is_late=True) for answer in answers]
+
+    async def summaries(
+        self, samples: Sequence[tuple[str, Sample]], *, range_seconds: int, timeout_seconds: float
+    ) -> list[RangeSummary | None]:
+        """The range before each sample of its query, summarised; None when there is none, or not in time.
+
+        Best effort: the values themselves are known already, so nothing is raised.
+        """
+        deadline = Deadline.after(timeout_seconds)
+
+        async def ask(query: str, sample: Sample) -> RangeSummary | None:
+            now, before = await asyncio.gather(
+                self._points(query, sample, 0, range_seconds, deadline),
+                self._points(query, sample, DAY_SECONDS, range_seconds, deadline),
+            )
+            return summarise(now, before)
+
+        return await _all([_or_none(ask, query, sample) for query, sample in samples], timeout_seconds)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def _points(
+        self, query: str, sample: Sample, shift: int, range_seconds: int, deadline: Deadline
+    ) -> list[float]:
+        end = sample.at - shift
+        parameters = {
+            "query": query,
+            "start": f"{end - range_seconds:.3f}",
+            "end": f"{end:.3f}",
+            "step": str(max(15, range_seconds // _POINTS)),
+        }
+        for item in await self._ask("/api/v1/query_range", parameters, deadline.remaining()):
+            if _labels(item) == sample.labels:
+                values = item.get("values")
+                pairs = values if isinstance(values, list) else []
+                return [value for pair in pairs if (value := _value(pair)) is not None]
+        return []
+
+    async def _ask(self, path: str, parameters: Mapping[str, str], timeout_seconds: float) -> list[dict[str, Any]]:
+        body = await self._http.get(
+            path, parameters, timeout_seconds=max(0.01, timeout_seconds), max_bytes=MAX_BODY_BYTES
+        )
+        if body.is_cut:
+            raise SourceError(f"an answer is larger than {MAX_BODY_BYTES} bytes", reason="too_large")
+        try:
+            answer = json.loads(body.text)
+        except (ValueError, RecursionError):
+            raise SourceError(f"{self._http.shown_url} did not answer in JSON", reason="bad_format") from None
+        if not isinstance(answer, dict) or answer.get("status") not in ("success", "error"):
+            raise SourceError(f"{self._http.shown_url} is not a Prometheus HTTP API", reason="bad_format")
+        if answer["status"] == "error":
+            raise SourceError(str(answer.get("error", ""))[:300], reason="bad_query")
+        data = answer.get("data")
+        result = data.get("result") if isinstance(data, dict) else None
+        if not isinstance(result, list):
+            raise SourceError(f"{self._http.shown_url} is not a Prometheus HTTP API", reason="bad_format")
+        if isinstance(data, dict) and data.get("resultType") == "scalar":
+            return [{"metric": {}, "value": result}]
+        return [item for item in result if isinstance(item, dict)]
+
+
+def summarise(points: Sequence[float], day_before: Sequence[float]) -> RangeSummary | None:
+    """A range in a few figures; None without points."""
+    if not points:
+        return None
+    mean = sum(points) / len(points)
+    usual = sum(day_before) / len(day_before) if day_before else 0.0
+    return RangeSummary(
+        minimum=min(points),
+        mean=mean,
+        maximum=max(points),
+        trend=_trend(points),
+        anomaly_ratio=round(mean / usual, 2) if usual > 0 else None,
+    )
+
+
+def _trend(points: Sequence[float]) -> Literal["rising", "falling", "flat", ""]:
+    if len(points) < _MIN_TREND_POINTS:
+        return ""
+    third = len(points) // 3
+    first, last = sum(points[:third]) / third, sum(points[-third:]) / third
+    change = last - first
+    if abs(change) <= _TREND_CHANGE * max(abs(first), abs(last)):
+        return "flat"
+    return "rising" if change > 0 else "falling"
+
+
+def _instant_sample(item: Mapping[str, Any]) -> Sample | None:
+    value = _value(item.get("value"))
+    if value is None:
+        return None
+    return Sample(at=float(item["value"][0]), value=value, labels=_labels(item))
+
+
+def _labels(item: Mapping[str, Any]) -> dict[str, str]:
+    metric = item.get("metric")
+    return {str(name): str(value) for name, value in metric.items()} if isinstance(metric, dict) else {}
+
+
+def _value(pair: object) -> float | None:
+    """The value of ``[time, "value"]``; NaN and infinities are no values, and no times."""
+    if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], int | float):
+        return None
+    if not 0 <= pair[0] <= _LAST_SECOND:  # NaN is not either
+        return None
+    try:
+        value = float(pair[1])
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+async def _caught(ask: Callable[[str], Awaitable[Answer]], query: str) -> Answer:
+    try:
+        return await ask(query)
+    except SourceError as error:
+        if error.reason == "timeout":
+            return Answer(is_late=True)
+        if error.reason in _QUERY_REASONS:
+            return Answer(problem=str(error))
+        raise
+
+
+async def _or_none(
+    ask: Callable[[str, Sample], Awaitable[RangeSummary | None]], query: str, sample: Sample
+) -> RangeSummary | None:
+    try:
+        return await ask(query, sample)
+    except SourceError:
+        return None
+
+
+async def _all(
+    work: Sequence[Coroutine[Any, Any, _T]], timeout_seconds: float, *, head_start_seconds: float = 0.0
+) -> list[_T | None]:
+    """Run side by side; None for what is not done in time. The first exception ends the rest, as does cancellation.
+
+    With a head start the first goes alone for as long: a server that cannot be asked then fails once, and not with
+    every connection half open.
+    """
+    deadline = Deadline.after(timeout_seconds)
+    tasks: list[asyncio.Task[_T]] = []
+    waiting = list(reversed(work))
+    try:
+        if waiting and head_start_seconds:
+            tasks.append(asyncio.ensure_future(waiting.pop()))
+            await asyncio.wait(tasks, timeout=head_start_seconds)
+            if tasks[0].done():
+                tasks[0].result()
+        while waiting:
+            tasks.append(asyncio.ensure_future(waiting.pop()))
+        if not tasks:
+            return []
+        done, _ = await asyncio.wait(tasks, timeout=deadline.remaining(), return_when=asyncio.FIRST_EXCEPTION)
+        return [task.result() if task in done else None for task in tasks]
+    finally:
+        for coroutine in waiting:
+            coroutine.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

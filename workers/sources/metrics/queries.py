@@ -1,0 +1,198 @@
+"""Which PromQL is asked for which kind of question: the documented defaults, and a site's own from a JSON file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from orchestrator.config import describe_validation
+from orchestrator.errors import ConfigurationError
+from orchestrator.models import Intent, Language
+from workers.sources.metrics.series import DEFAULT_SERIES, Series
+
+VARIABLE = "RESYNC_METRICS_QUERIES_FILE"
+PLACEHOLDER = "$workstation"
+"""Becomes a label matcher for the workstations of the question, or one that matches every value."""
+LABEL = "$label"
+"""Becomes the name of the label that tells hosts apart."""
+MAX_FILE_BYTES = 1_000_000
+
+# Names as TWS and DNS allow them: nothing that could end a quoted string or mean something in a regular expression.
+_WORKSTATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_PSEUDO_FILE_SYSTEMS = "tmpfs|ramfs|squashfs|overlay|devtmpfs|iso9660"
+_FILE_SYSTEMS = f'fstype!~"{_PSEUDO_FILE_SYSTEMS}",{PLACEHOLDER}'
+_DEEP = frozenset({Intent.TROUBLESHOOT, Intent.QUERY, Intent.UNKNOWN})
+_ALL = frozenset(Intent)
+_SERIES = {series.name: series for series in DEFAULT_SERIES}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query and when it is asked."""
+
+    series: Series
+    promql: str
+    intents: frozenset[Intent] = _ALL
+    needs_workstation: bool = False
+    """Asked only when the question names a workstation."""
+
+    def expand(self, workstations: Iterable[str], *, label: str) -> str:
+        """The PromQL for these workstations; matched without case, with or without a domain or a port.
+
+        Raises ValueError for a name that is not a workstation's: it would end up inside a quoted string.
+        """
+        names = sorted(set(workstations))
+        for name in names:
+            if not _WORKSTATION.fullmatch(name):
+                raise ValueError(f"{name!r} is not the name of a workstation")
+        matcher = f'{label}=~"(?i:{"|".join(names)})([.:].*)?"' if names else f'{label}=~".*"'
+        return self.promql.replace(PLACEHOLDER, matcher).replace(LABEL, label)
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySet:
+    """The queries of a site."""
+
+    queries: tuple[Query, ...]
+    workstation_label: str = "instance"
+    range_seconds: int = 3_600
+
+    def select(self, intent: Intent, *, has_workstation: bool) -> tuple[Query, ...]:
+        """Those asked for this kind of question."""
+        return tuple(
+            query
+            for query in self.queries
+            if intent in query.intents and (has_workstation or not query.needs_workstation)
+        )
+
+
+DEFAULT_QUERIES: tuple[Query, ...] = (
+    Query(_SERIES["api_error_rate"], "max(resync_slo_api_error_rate)", _ALL - {Intent.STATUS}),
+    Query(_SERIES["tws_connection_success_rate"], "min(resync_slo_tws_connection_success_rate)"),
+    Query(_SERIES["api_response_time_p95"], "max(resync_slo_api_response_time_p95_seconds)", _DEEP),
+    Query(_SERIES["cache_hit_rate"], "min(resync_cache_hit_rate)", _DEEP),
+    Query(
+        _SERIES["queue_depth"],
+        'max by (queue) ({__name__=~"resync_queue_depth|resync_troubleshoot_queue_depth"})',
+    ),
+    Query(
+        _SERIES["host_cpu"],
+        f'1 - avg by ({LABEL}) (rate(node_cpu_seconds_total{{mode="idle",{PLACEHOLDER}}}[5m]))',
+        _DEEP | {Intent.STATUS},
+    ),
+    Query(
+        _SERIES["host_memory"],
+        f"1 - node_memory_MemAvailable_bytes{{{PLACEHOLDER}}} / node_memory_MemTotal_bytes{{{PLACEHOLDER}}}",
+        _DEEP | {Intent.STATUS},
+    ),
+    Query(
+        _SERIES["host_disk"],
+        f"max by ({LABEL}, mountpoint) (1 - node_filesystem_avail_bytes{{{_FILE_SYSTEMS}}}"
+        f" / node_filesystem_size_bytes{{{_FILE_SYSTEMS}}})",
+        _DEEP | {Intent.STATUS},
+    ),
+    Query(
+        Series(
+            name="host_oom_kills",
+            unit="count",
+            bad="high",
+            limit=0,
+            label={
+                Language.PT_BR: "processos mortos por falta de memória na última hora",
+                Language.EN: "processes killed for lack of memory in the last hour",
+                Language.ES: "procesos terminados por falta de memoria en la última hora",
+            },
+        ),
+        f"increase(node_vmstat_oom_kill{{{PLACEHOLDER}}}[1h])",
+        _DEEP,
+    ),
+    Query(
+        Series(
+            name="host_up",
+            unit="count",
+            bad="low",
+            limit=1,
+            label={
+                Language.PT_BR: "monitoração do servidor",
+                Language.EN: "monitoring of the host",
+                Language.ES: "monitorización del servidor",
+            },
+        ),
+        f"min by ({LABEL}) (up{{{PLACEHOLDER}}})",
+        _ALL,
+        needs_workstation=True,
+    ),
+)
+
+
+class _FileQuery(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    query: str = Field(min_length=1, max_length=4_000)
+    unit: Literal["ratio", "count", "seconds"] = "count"
+    bad: Literal["high", "low"] = "high"
+    limit: float | None = None
+    label: dict[Language, str] = {}
+    intents: tuple[Intent, ...] = tuple(Intent)
+    needs_workstation: bool = False
+
+    @field_validator("query")
+    @classmethod
+    def _only_our_placeholder(cls, value: str) -> str:
+        left = value.replace(PLACEHOLDER, "").replace(LABEL, "")
+        # "$" also ends a regular expression: `=~"a$"` is PromQL, a name after it is somebody else's placeholder.
+        if found := re.search(r"\$\{?[A-Za-z_]+", left):
+            raise ValueError(f"unknown placeholder {found[0]}; there are {PLACEHOLDER} and {LABEL}")
+        return value
+
+    def as_query(self) -> Query:
+        label = {language: self.label.get(language, self.name) for language in Language}
+        series = Series(name=self.name, unit=self.unit, bad=self.bad, limit=self.limit, label=label)
+        return Query(series, self.query, frozenset(self.intents), self.needs_workstation)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    queries: tuple[_FileQuery, ...] = Field(max_length=50)
+    keep_defaults: bool = True
+    workstation_label: str = Field(default="instance", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    range_seconds: int = Field(default=3_600, ge=300, le=86_400)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> _File:
+        names = [query.name for query in self.queries]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two queries are named {twice!r}")
+        return self
+
+
+def load_queries(path: Path | None) -> QuerySet:
+    """The defaults, or those of a JSON file; a query of a default's name takes its place.
+
+    Raises ConfigurationError naming the variable, the file's field and what it must be.
+    """
+    if path is None:
+        return QuerySet(DEFAULT_QUERIES)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{VARIABLE}: {path}: {error.strerror or error}") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigurationError(f"{VARIABLE}: {path}: larger than {MAX_FILE_BYTES} bytes")
+    try:
+        file_set = _File.model_validate_json(raw)
+    except ValidationError as error:
+        raise ConfigurationError(f"{VARIABLE}: {path}: {describe_validation(error)}") from None
+    own: Mapping[str, Query] = {query.name: query.as_query() for query in file_set.queries}
+    defaults = DEFAULT_QUERIES if file_set.keep_defaults else ()
+    kept = [own.get(query.series.name, query) for query in defaults]
+    added = [query for name, query in own.items() if name not in {item.series.name for item in defaults}]
+    return QuerySet((*kept, *added), file_set.workstation_label, file_set.range_seconds)

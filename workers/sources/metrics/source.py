@@ -1,0 +1,177 @@
+"""The ``metrics`` source: the figures around a failure, from the Prometheus HTTP API or an exposition text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import SourceError
+from orchestrator.models import SourceOutcome, SourceRequest
+from orchestrator.payloads import MetricsPayload, SeriesFacts
+from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
+from workers.config import MetricsSettings
+from workers.sources.metrics.evidence import build_evidence, describe, facts_of
+from workers.sources.metrics.exposition import MAX_BODY_BYTES, NotExposition, parse_exposition
+from workers.sources.metrics.http import MetricsHttp
+from workers.sources.metrics.prometheus import Answer, PrometheusClient, Sample
+from workers.sources.metrics.queries import Query, load_queries
+from workers.sources.metrics.series import DEFAULT_SERIES, Series
+
+_API_SHARE = 0.6
+"""Of the time, for the HTTP API when there is a text to fall back to."""
+_INSTANT_SHARE = 0.6
+"""Of the API's time, for the newest values; the ranges get what is left."""
+
+
+class MetricsSource:
+    """Reads metrics once per run."""
+
+    def __init__(self, settings: MetricsSettings) -> None:
+        token = settings.token.get_secret_value() if settings.token else None
+        self._queries = load_queries(settings.queries_file)
+
+        def http(url: str | None) -> MetricsHttp | None:
+            return MetricsHttp(url, token=token, ca_bundle=settings.ca_bundle) if url else None
+
+        self._text = http(settings.text_url)
+        self._api_http = http(settings.prometheus_url)
+        self._api = PrometheusClient(self._api_http) if self._api_http else None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> MetricsSource:
+        """Build from the environment; raises ConfigurationError naming the variable."""
+        return cls(MetricsSettings.from_env(environ))
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        """Read the series of interest within the request's limit; the text stands in when the API cannot be asked.
+
+        Raises SourceError: ``not_configured``, ``unreachable``, ``timeout``, ``tls``, ``unauthorized``,
+        ``http_status``, ``bad_format`` or ``bad_query``.
+        """
+        deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
+        note = ""
+        if self._api is not None and self._api_http is not None:
+            share = _API_SHARE if self._text is not None else 1.0
+            try:
+                return await self._fetch_api(
+                    self._api, self._api_http.shown_url, request, Deadline.after(deadline.remaining() * share)
+                )
+            except SourceError as error:
+                if self._text is None:
+                    raise
+                note = f"the HTTP API could not be asked ({error.reason}); the exposition text was read instead"
+        if self._text is None:
+            raise SourceError(
+                "no metrics are configured: set RESYNC_PROMETHEUS_URL (HTTP API) or RESYNC_METRICS_URL (text)",
+                reason="not_configured",
+            )
+        try:
+            return await self._fetch_text(self._text, request, deadline, note)
+        except SourceError as error:
+            raise error.of(self._text.shown_url, [f"GET {self._text.shown_url}", *filter(None, [note])]) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for http in (self._text, self._api_http):
+            if http is not None:
+                await http.close()
+
+    async def _fetch_api(
+        self, api: PrometheusClient, where: str, request: SourceRequest, deadline: Deadline
+    ) -> FetchResult:
+        workstations = request.routing.entities.workstations
+        language = request.routing.language
+        queries = self._queries.select(request.routing.intent, has_workstation=bool(workstations))
+        try:
+            texts = [query.expand(workstations, label=self._queries.workstation_label) for query in queries]
+        except ValueError as error:
+            raise SourceError(str(error), reason="invalid_value") from None
+        try:
+            answers = await api.instant(texts, timeout_seconds=deadline.remaining() * _INSTANT_SHARE)
+        except SourceError as error:
+            raise error.of(where, texts) from None
+        problems = [
+            f"{query.series.name}: {answer.problem or 'not answered in time'}"
+            for query, answer in zip(queries, answers, strict=True)
+            if answer.problem or answer.is_late
+        ]
+        worst = [_worst(query, answer) for query, answer in zip(queries, answers, strict=True)]
+        there = [(query, text, sample) for query, text, sample in zip(queries, texts, worst, strict=True) if sample]
+        if not there and problems:
+            # Nothing found and not everything heard is not the same as nothing there.
+            late = any(answer.is_late for answer in answers)
+            raise SourceError(f"{where}: {problems[0]}", reason="timeout" if late else "bad_query").of(where, texts)
+        summaries = await api.summaries(
+            [(text, sample) for _, text, sample in there],
+            range_seconds=self._queries.range_seconds,
+            timeout_seconds=deadline.remaining(),
+        )
+        found = [
+            (query.series, facts_of(query.series, sample.value, sample.labels, language, summary))
+            for (query, _, sample), summary in zip(there, summaries, strict=True)
+        ]
+        without_range = sum(summary is None for summary in summaries)
+        if without_range:
+            problems.append(f"{without_range} ranges not read in time, or too large")
+        payload = MetricsPayload(
+            backend="prometheus",
+            series=tuple(facts for _, facts in found),
+            missing=tuple(query.series.name for query, sample in zip(queries, worst, strict=True) if sample is None),
+        )
+        seconds = self._queries.range_seconds
+        at = datetime.fromtimestamp(there[0][2].at, UTC) if there else None
+        return FetchResult(
+            outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
+            data=payload.model_dump(mode="json"),
+            evidence=build_evidence(found, language, where=where, at=at, range_seconds=seconds),
+            finding=describe(payload, language),
+            asked=(*texts, f"newest values, the last {seconds} s, and the same {seconds} s a day before"),
+            where=where,
+            truncated="; ".join(problems) or None,
+        )
+
+    async def _fetch_text(
+        self, http: MetricsHttp, request: SourceRequest, deadline: Deadline, note: str
+    ) -> FetchResult:
+        body = await http.get(timeout_seconds=max(0.05, deadline.remaining()), max_bytes=MAX_BODY_BYTES)
+        # A cut body's last line is broken off in the middle.
+        text = body.text.rpartition("\n")[0] if body.is_cut else body.text
+        try:
+            exposition = parse_exposition(text, DEFAULT_SERIES)
+        except NotExposition as error:
+            raise SourceError(f"{http.shown_url}: {error}", reason="bad_format") from None
+        workstations = request.routing.entities.workstations
+        language = request.routing.language
+        found: list[tuple[Series, SeriesFacts]] = []
+        missing: list[str] = []
+        for series in DEFAULT_SERIES:
+            reading = exposition.read(series, workstations)
+            if reading is None:
+                missing.append(series.name)
+            else:
+                found.append((series, facts_of(series, reading.value, reading.labels, language)))
+        payload = MetricsPayload(backend="text", series=tuple(facts for _, facts in found), missing=tuple(missing))
+        cuts = [
+            note,
+            f"the body was read up to {MAX_BODY_BYTES} bytes" if body.is_cut else "",
+            f"{exposition.unreadable_lines} unreadable lines" if exposition.unreadable_lines else "",
+            f"{exposition.unread_samples} samples not read" if exposition.unread_samples else "",
+        ]
+        return FetchResult(
+            outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
+            data=payload.model_dump(mode="json"),
+            evidence=build_evidence(found, language, where=http.shown_url, at=None),
+            finding=describe(payload, language),
+            asked=(f"GET {http.shown_url} (newest values)",),
+            where=http.shown_url,
+            truncated="; ".join(filter(None, cuts)) or None,
+        )
+
+
+def _worst(query: Query, answer: Answer) -> Sample | None:
+    pick = max if query.series.bad == "high" else min
+    return pick(answer.samples, key=lambda sample: sample.value, default=None)
+
+
+SPEC = SourceSpec(name="metrics", create=MetricsSource.from_env, per_job=False)

@@ -1,0 +1,1 @@
+"""The source `rag_search`: passages of the knowledge base."""

@@ -1,0 +1,398 @@
+"""Client of the HCL Workload Automation REST API v2, read-only by construction (see ``hwa_transport``).
+
+One ``HwaClient`` an instance and process keeps the connections; one ``HwaSession`` a question holds its deadline and
+writes down what was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import json
+import random
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+from purgatory import AsyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from orchestrator.deadline import Deadline
+from workers.http import read_body
+from workers.sources.tws_status.errors import (
+    AnswerTooLarge,
+    BadAnswer,
+    CircuitOpen,
+    HwaError,
+    TlsFailed,
+    error_for_status,
+    error_for_transport,
+    timed_out,
+)
+from workers.sources.tws_status.instances import TwsInstance
+from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.transport import Endpoint, ReadOnlyTransport, endpoint_path
+
+MAX_JSON_BYTES = 8 * 1024 * 1024
+MAX_LOG_PAGE_BYTES = 256 * 1024
+MAX_NEIGHBOURS = 500
+MAX_ATTEMPTS = 3
+MAX_CONNECT_SECONDS = 3.0
+MAX_CONNECTIONS = 32
+FAILURES_TO_OPEN = 5
+OPEN_SECONDS = 15.0
+_LIST_SCOPE = {"scope": "WHOLE_NO_JOB_DEFINITIONS"}
+_PLAN = {"plan_id": "current"}
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a search; ``count`` is the number of all matches when the server says it."""
+
+    results: tuple[JsonObject, ...] = ()
+    count: int | None = None
+
+    @property
+    def left_out(self) -> int:
+        """How many matches lie beyond this page, as far as the server says."""
+        return max(0, (self.count or 0) - len(self.results))
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines of a job log from ``from_line`` on."""
+
+    from_line: int
+    lines: tuple[str, ...] = ()
+    is_cut: bool = False
+    """The page was larger than may be read: lines are missing at its end. Its last line is whole, unless it is the
+    only one."""
+    ignores_window: bool = False
+    """The server sent more lines than were asked for: it does not page, and ``lines`` starts at line 1."""
+
+
+class HwaClient:
+    """Connections to one instance. Use it from one event loop; ``within`` starts a question."""
+
+    def __init__(self, instance: TwsInstance, breakers: AsyncCircuitBreakerFactory | None = None) -> None:
+        self.instance = instance
+        self._breakers = breakers or AsyncCircuitBreakerFactory(
+            default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS
+        )
+        self._client: httpx2.AsyncClient | None = None
+        self._context: ssl.SSLContext | None = None
+
+    def within(self, deadline: Deadline) -> HwaSession:
+        """A session whose requests all end by ``deadline``."""
+        return HwaSession(self, deadline)
+
+    async def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def prepare(self, what: str = "connecting") -> ssl.SSLContext:
+        """Load the certificates, which takes a tenth of a second; may be called in a thread before the first request.
+
+        Raises TlsFailed when the CA bundle has gone since the settings were read.
+        """
+        if self._context is None:
+            try:
+                self._context = self.instance.ssl_context()
+            except (OSError, ssl.SSLError):
+                raise TlsFailed(f"{what}: the CA bundle of TWS_VERIFY cannot be read any more") from None
+        return self._context
+
+    def _connected(self, what: str) -> httpx2.AsyncClient:
+        """The client with its connections. Raises TlsFailed."""
+        if self._client is None:
+            instance = self.instance
+            context = self.prepare(what)
+            # The proxy goes into the transport: as the client's own setting it would mount a second transport, which
+            # the read-only border does not see.
+            inner = httpx2.AsyncHTTPTransport(
+                verify=context,
+                # All of them are kept: closing what a burst of questions opened would cost the next one its handshakes.
+                limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=30),
+                trust_env=False,
+                proxy=instance.proxy(),
+            )
+            auth = None
+            if instance.user is not None and instance.password is not None:
+                auth = httpx2.BasicAuth(instance.user, instance.password.get_secret_value())
+            self._client = httpx2.AsyncClient(
+                transport=ReadOnlyTransport(inner, instance.base_url),
+                auth=auth,
+                headers={"User-Agent": "resync-troubleshoot", **instance.headers()},
+                trust_env=False,
+                follow_redirects=False,
+            )
+        return self._client
+
+    @asynccontextmanager
+    async def _breaker(self) -> AsyncIterator[None]:
+        """Count the failures of the instance itself; refuse at once while its circuit is open.
+
+        Raises CircuitOpen.
+        """
+        breaker = await self._breakers.get_breaker(self.instance.name or self.instance.where)
+        try:
+            await breaker.__aenter__()
+        except OpenedState:
+            raise CircuitOpen(
+                f"{self.instance.where} failed {FAILURES_TO_OPEN} times in a row; it is left alone for "
+                f"{OPEN_SECONDS:g} s"
+            ) from None
+        try:
+            yield
+        except HwaError as error:
+            failure = error if error.counts_for_breaker else None
+            await breaker.__aexit__(type(failure) if failure else None, failure, None)
+            raise
+        # A cancelled request says nothing about the instance, so it neither opens nor closes the circuit.
+        await breaker.__aexit__(None, None, None)
+
+    async def send(
+        self,
+        endpoint: Endpoint,
+        deadline: Deadline,
+        *,
+        object_id: str | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int,
+        may_cut: bool = False,
+    ) -> tuple[bytes, bool]:
+        """Body of one GET, and whether it was cut at ``max_bytes``. Retries while there is time.
+
+        Raises HwaError.
+        """
+        url = self.instance.base_url + endpoint_path(endpoint, object_id)
+        what = f"GET {endpoint.value}"
+        # Before the time is measured: the certificates may take as long to load as connecting has in hand, and a
+        # handshake that is cancelled leaves its socket open.
+        client = self._connected(what)
+        async with self._breaker():
+            for attempt in range(1, MAX_ATTEMPTS + 1):
+                seconds = deadline.remaining()
+                if seconds <= 0:
+                    raise timed_out(what, seconds)
+                try:
+                    async with asyncio.timeout(seconds):
+                        return await self._read(
+                            client,
+                            url,
+                            what,
+                            params=params,
+                            headers=headers,
+                            seconds=seconds,
+                            max_bytes=max_bytes,
+                            may_cut=may_cut,
+                        )
+                except TimeoutError:
+                    raise timed_out(what, seconds) from None
+                except HwaError as error:
+                    # Jitter: the workers of one run would otherwise come back at the same moment.
+                    pause = 0.1 * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311
+                    if not error.may_retry or attempt == MAX_ATTEMPTS or deadline.remaining() < 2 * pause:
+                        raise
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _read(
+        self,
+        client: httpx2.AsyncClient,
+        url: str,
+        what: str,
+        *,
+        params: Mapping[str, str | int] | None,
+        headers: Mapping[str, str] | None,
+        seconds: float,
+        max_bytes: int,
+        may_cut: bool,
+    ) -> tuple[bytes, bool]:
+        # Connecting ends by the client's own timeout, which closes the socket; a cancelled handshake leaves it open.
+        timeout = httpx2.Timeout(seconds, connect=min(0.9 * seconds, MAX_CONNECT_SECONDS), pool=0.9 * seconds)
+        try:
+            async with client.stream(
+                "GET", url, params=dict(params or {}), headers=dict(headers or {}), timeout=timeout
+            ) as response:
+                if response.status_code != HTTPStatus.OK:
+                    raise error_for_status(response.status_code, what)
+                body, is_cut = await read_body(response, max_bytes)
+        except httpx2.HTTPError as error:
+            raise error_for_transport(error, what, seconds, connect_seconds=timeout.connect) from None
+        if is_cut and not may_cut:
+            raise AnswerTooLarge(f"{what}: more than {max_bytes} bytes")
+        return body, is_cut
+
+
+@dataclass(slots=True)
+class HwaSession:
+    """The requests of one question: all end by ``deadline``; ``asked`` lists them without secrets."""
+
+    client: HwaClient
+    deadline: Deadline
+    asked: list[str] = field(default_factory=list)
+    _sending: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def end(self) -> None:
+        """Give up the requests that are still under way: one of several asked side by side has ended the question."""
+        for task in self._sending:
+            task.cancel()
+
+    async def engine_info(self) -> JsonObject:
+        """Version and time zone of the engine. Raises HwaError."""
+        return await self._object(Endpoint.ENGINE_INFO)
+
+    async def search_jobs(self, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
+        """Jobs in the current plan, without their definitions and dependencies. Raises HwaError."""
+        return await self._page(Endpoint.JOBS, query, limit=limit, offset=offset, headers=_LIST_SCOPE)
+
+    async def search_job_streams(self, query: Oql | None, *, limit: int) -> Page:
+        """Job streams in the current plan. Raises HwaError."""
+        return await self._page(Endpoint.JOB_STREAMS, query, limit=limit, headers=_LIST_SCOPE)
+
+    async def search_workstations(self, query: Oql | None, *, limit: int) -> Page:
+        """Workstations in the plan. Raises HwaError."""
+        return await self._page(Endpoint.WORKSTATIONS, query, limit=limit)
+
+    async def search_resources(self, query: Oql | None, *, limit: int) -> Page:
+        """Resources in the plan. Raises HwaError."""
+        return await self._page(Endpoint.RESOURCES, query, limit=limit)
+
+    async def job(self, job_id: str) -> JsonObject:
+        """One job with its definition, runs and dependencies. Raises HwaError."""
+        return await self._object(Endpoint.JOB, job_id, _PLAN)
+
+    async def predecessors(self, job_id: str, *, depth: int = 1) -> Page:
+        """Jobs and job streams this job waits for. Raises HwaError."""
+        return _page(await self._object(Endpoint.PREDECESSORS, job_id, {**_PLAN, "depth": depth}), MAX_NEIGHBOURS)
+
+    async def successors(self, job_id: str, *, depth: int = 1) -> Page:
+        """Jobs and job streams that wait for this job. Raises HwaError."""
+        return _page(await self._object(Endpoint.SUCCESSORS, job_id, {**_PLAN, "depth": depth}), MAX_NEIGHBOURS)
+
+    async def issues(self, query: Oql) -> tuple[JsonObject, ...]:
+        """Why the jobs of the query do not start. Raises HwaError."""
+        body = await self._object(Endpoint.JOB_ISSUES, None, {"oql": query.text})
+        return _objects(body.get("issues"))
+
+    async def job_log(self, run_id: str, *, from_line: int, to_line: int) -> LogPage:
+        """Lines ``from_line..to_line`` (1-based, inclusive) of a run's job log.
+
+        What is longer than MAX_LOG_PAGE_BYTES is left unread and the connection closed. Raises HwaError.
+        """
+        if not 1 <= from_line <= to_line:
+            raise ValueError("1 <= from_line <= to_line must hold")
+        params: dict[str, str | int] = {"from_line": from_line, "to_line": to_line}
+        self._note(Endpoint.JOB_LOG, run_id, params)
+        body, is_cut = await self._send(
+            Endpoint.JOB_LOG,
+            object_id=run_id,
+            params=params,
+            headers={"Accept": "text/plain"},
+            max_bytes=MAX_LOG_PAGE_BYTES,
+            may_cut=True,
+        )
+        return log_page(body, from_line, to_line, is_cut=is_cut)
+
+    async def _page(
+        self,
+        endpoint: Endpoint,
+        query: Oql | None,
+        *,
+        limit: int,
+        offset: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        # The server's own default is 10,000: a search always sends its limit. Workstations have no plan_id.
+        asked: dict[str, str | int] = {**({} if endpoint is Endpoint.WORKSTATIONS else _PLAN), "limit": limit}
+        if offset:
+            asked["offset"] = offset
+        if query is not None:
+            asked["oql"] = query.text
+        return _page(await self._object(endpoint, None, asked, headers), limit)
+
+    async def _object(
+        self,
+        endpoint: Endpoint,
+        object_id: str | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> JsonObject:
+        self._note(endpoint, object_id, params)
+        body, _ = await self._send(
+            endpoint,
+            object_id=object_id,
+            params=params,
+            headers={"Accept": "application/json", **(headers or {})},
+            max_bytes=MAX_JSON_BYTES,
+        )
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadAnswer(f"GET {endpoint.value}: the answer is not JSON") from None
+        if not isinstance(found, dict):
+            raise BadAnswer(f"GET {endpoint.value}: the answer is not a JSON object")
+        return found
+
+    async def _send(self, endpoint: Endpoint, **options: Any) -> tuple[bytes, bool]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a session is used from a task")
+        self._sending.add(task)
+        try:
+            return await self.client.send(endpoint, self.deadline, **options)
+        finally:
+            self._sending.discard(task)
+
+    def _note(self, endpoint: Endpoint, object_id: str | None, params: Mapping[str, str | int] | None) -> None:
+        shown = endpoint.value.replace("{id}", object_id or "")
+        shown_params = " ".join(f"{name}={value}" for name, value in (params or {}).items() if name != "plan_id")
+        self.asked.append(f"GET {shown} {shown_params}".rstrip())
+
+
+def _page(body: JsonObject, limit: int) -> Page:
+    """The first ``limit`` results: a server that sends more than it was asked for must not keep the loop busy."""
+    results, count = _objects(body.get("results")), body.get("count")
+    said = count if isinstance(count, int) and count >= 0 else None
+    return Page(results[:limit], max(said or 0, len(results)) if len(results) > limit else said)
+
+
+def _objects(value: object) -> tuple[JsonObject, ...]:
+    return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def log_page(body: bytes, from_line: int, to_line: int, *, is_cut: bool = False) -> LogPage:
+    """The answer to a request for lines ``from_line..to_line``; ``is_cut``: the body is only its beginning."""
+    lines = _lines(body, is_cut=is_cut)
+    ignores_window = len(lines) > to_line - from_line + 1
+    return LogPage(1 if ignores_window else from_line, lines, is_cut, ignores_window)
+
+
+def _lines(body: bytes, *, is_cut: bool) -> tuple[str, ...]:
+    """Lines of a text; only line feeds end a line, as the server counts them. A last line that was cut is left out,
+    unless there is no other."""
+    lines = body.removesuffix(b"\n").split(b"\n") if body else []
+    if is_cut and not body.endswith(b"\n"):
+        if len(lines) == 1:
+            return (_decoded(lines[0], is_whole=False),)
+        lines.pop()
+    return tuple(_decoded(line) for line in lines)
+
+
+def _decoded(line: bytes, *, is_whole: bool = True) -> str:
+    """A line in UTF-8 or else Latin-1, each on its own: programs of both kinds write into one log."""
+    line = line.rstrip(b"\r")
+    try:
+        return codecs.utf_8_decode(line, "strict", is_whole)[0]
+    except UnicodeDecodeError:
+        return line.decode("latin-1")

@@ -1,0 +1,187 @@
+"""What can go wrong between a worker and HCL Workload Automation, one ``reason`` for each thing an operator can act on.
+
+The vendor documents no error body, so the status code and the transport's own failure are all there is to go by.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import httpx2
+
+from orchestrator.errors import SourceError
+from workers.http import tls_failure
+
+
+class HwaError(SourceError):
+    """HCL Workload Automation could not be asked."""
+
+    reason = "tws_error"
+    counts_for_breaker = False
+    """Whether the failure says that the instance itself is unwell."""
+    may_retry = False
+    """Whether asking once more can help: every call is a GET, so it is safe."""
+
+
+class BadQuery(HwaError):
+    """The server refused the query (400)."""
+
+    reason = "bad_request"
+
+
+class Unauthorized(HwaError):
+    """The server refused the credentials (401): check TWS_USER, TWS_PASSWORD or TWS_TOKEN."""
+
+    reason = "unauthorized"
+
+
+class Forbidden(HwaError):
+    """The user may not see this (403): it needs DISPLAY and LIST access in the security file."""
+
+    reason = "forbidden"
+
+
+class NotFound(HwaError):
+    """The server does not know this object (404)."""
+
+    reason = "not_found"
+
+
+class TooManyRequests(HwaError):
+    """The server asks to slow down (429)."""
+
+    reason = "rate_limited"
+    may_retry = True
+
+
+class UnexpectedStatus(HwaError):
+    """The server answered with a status the API does not describe."""
+
+    reason = "unexpected_status"
+
+
+class ServerFailed(HwaError):
+    """The server failed (5xx)."""
+
+    reason = "server_error"
+    counts_for_breaker = True
+
+
+class ServerBusy(ServerFailed):
+    """The server or its gateway is not available for the moment (502, 503, 504)."""
+
+    may_retry = True
+
+
+class TimedOut(HwaError):
+    """The server did not answer in the time there was."""
+
+    reason = "timeout"
+    counts_for_breaker = True
+
+
+class NoTimeLeft(TimedOut):
+    """Too little time was left to tell a slow server from a late question."""
+
+    counts_for_breaker = False
+
+
+class Unreachable(HwaError):
+    """No connection to the server."""
+
+    reason = "unreachable"
+    counts_for_breaker = True
+    may_retry = True
+
+
+class ConnectionCut(HwaError):
+    """The server closed the connection in the middle of its answer."""
+
+    reason = "connection_cut"
+    counts_for_breaker = True
+    may_retry = True
+
+
+class TlsFailed(HwaError):
+    """The TLS handshake failed: check TWS_VERIFY, which may name a CA bundle."""
+
+    reason = "tls"
+
+
+class BadAnswer(HwaError):
+    """The answer is not what the API describes, for example a login page instead of JSON."""
+
+    reason = "bad_answer"
+
+
+class AnswerTooLarge(HwaError):
+    """The answer is larger than a troubleshooting client should read."""
+
+    reason = "answer_too_large"
+
+
+class CircuitOpen(HwaError):
+    """The instance failed several times in a row and is left alone for a moment."""
+
+    reason = "circuit_open"
+
+
+_BY_STATUS: dict[int, type[HwaError]] = {
+    HTTPStatus.BAD_REQUEST: BadQuery,
+    HTTPStatus.UNAUTHORIZED: Unauthorized,
+    HTTPStatus.FORBIDDEN: Forbidden,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequests,
+    HTTPStatus.BAD_GATEWAY: ServerBusy,
+    HTTPStatus.SERVICE_UNAVAILABLE: ServerBusy,
+    HTTPStatus.GATEWAY_TIMEOUT: ServerBusy,
+}
+
+
+def error_for_status(status: int, what: str) -> HwaError:
+    """The error for an answer other than 200; ``what`` names the request, without its values."""
+    kind = _BY_STATUS.get(status) or (ServerFailed if status >= HTTPStatus.INTERNAL_SERVER_ERROR else UnexpectedStatus)
+    meaning = (kind.__doc__ or "").splitlines()[0]
+    return kind(f"{what}: HTTP {status}. {meaning}")
+
+
+MIN_FAIR_SECONDS = 0.25
+"""A request that was given less says nothing about the server."""
+
+
+def timed_out(what: str, seconds: float, *, connect_seconds: float | None = None) -> TimedOut:
+    """The error for a request that was given ``seconds`` and got no answer, or no connection in ``connect_seconds``."""
+    kind = TimedOut if seconds >= MIN_FAIR_SECONDS else NoTimeLeft
+    if connect_seconds is not None:
+        return kind(f"{what}: no connection within {connect_seconds:.1f} s. Check host, port and firewall")
+    return kind(f"{what}: no answer within {seconds:.1f} s" if seconds > 0 else f"{what}: no time left")
+
+
+def error_for_transport(
+    error: httpx2.HTTPError, what: str, seconds: float, *, connect_seconds: float | None = None
+) -> HwaError:
+    """The error for a request that got no whole answer; ``seconds`` is how long it was given, and how long of that to
+    connect."""
+    if isinstance(error, httpx2.PoolTimeout):
+        return NoTimeLeft(f"{what}: no free connection within {seconds:.1f} s, too many questions at once")
+    if isinstance(error, httpx2.TimeoutException):
+        return timed_out(
+            what, seconds, connect_seconds=connect_seconds if isinstance(error, httpx2.ConnectTimeout) else None
+        )
+    if detail := tls_failure(error):
+        return TlsFailed(f"{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle")
+    if isinstance(error, httpx2.DecodingError):
+        return BadAnswer(f"{what}: the answer cannot be decoded")
+    if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
+        return Unreachable(f"{what}: no connection ({_plain(error)})")
+    return ConnectionCut(f"{what}: the connection was cut ({type(error).__name__})")
+
+
+def _plain(error: BaseException) -> str:
+    """The operating system's words, which carry no URL and so no credentials."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        seen = seen.__cause__ or seen.__context__
+    return type(error).__name__

@@ -1,0 +1,189 @@
+"""Facts of TWS as citable evidence items, within a budget of items and bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from orchestrator.codes.patterns import find_codes
+from orchestrator.models import Evidence
+from orchestrator.payloads import JobFacts, LogWindow, RelatedFacts, RunFacts, TwsPayload, WorkstationFacts
+from workers.sources.tws_status.parsing import qualified_job
+
+MAX_ITEMS = 40
+MAX_BYTES = 48 * 1024
+MAX_ITEM_CHARS = 6_000
+MAX_RUNS = 5
+MAX_RELATED = 12
+
+
+@dataclass(slots=True)
+class EvidenceBudget:
+    """How much evidence there is room for, and what did not fit."""
+
+    items: int = MAX_ITEMS
+    bytes_left: int = MAX_BYTES
+    left_out: int = 0
+    shortened: int = 0
+    found: list[Evidence] = field(default_factory=list)
+
+    @property
+    def cut(self) -> str:
+        """What was cut and by how much, or nothing."""
+        parts = [
+            f"{self.left_out} evidence items left out" if self.left_out else "",
+            f"{self.shortened} evidence items shortened" if self.shortened else "",
+        ]
+        return "; ".join(filter(None, parts))
+
+    def add(
+        self,
+        kind: str,
+        title: str,
+        text: str,
+        *,
+        where: str,
+        when: str | None = None,
+        job: str | None = None,
+    ) -> None:
+        """Add an item, shortened or left out when there is no room for it."""
+        if len(self.found) >= self.items or self.bytes_left <= 0:
+            self.left_out += 1
+            return
+        kept = text[:MAX_ITEM_CHARS]
+        while len(kept.encode()) > self.bytes_left:
+            kept = kept[: len(kept) // 2]
+        self.shortened += kept != text
+        self.bytes_left -= len(kept.encode())
+        self.found.append(
+            Evidence(
+                id=f"tws_status:{len(self.found) + 1}",
+                source="tws_status",
+                kind=kind,
+                title=title,
+                text=kept,
+                where=where,
+                when=when,
+                job=job,
+                codes=find_codes(kept),
+            )
+        )
+
+
+def build_evidence(payload: TwsPayload, budget: EvidenceBudget, *, job: str | None, where: str) -> tuple[Evidence, ...]:
+    """Evidence items of a payload, the most telling first. ``where`` is the host that was asked."""
+    if payload.job is not None:
+        _add_job(payload.job, budget, asked=job or payload.job.name, where=where)
+    for problem in payload.problem_jobs:
+        _add_job(problem, budget, asked=job or problem.name, where=where, kind="problem_job")
+    for station in payload.workstations:
+        budget.add("workstation", f"Workstation {station.name}", _workstation(station), where=where, job=job)
+    return tuple(budget.found)
+
+
+def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, kind: str = "job") -> None:
+    name = qualified_job(job)
+    budget.add(kind, f"{job.name}: {job.status}", _job(job), where=f"{where} {name}", when=job.scheduled_at, job=asked)
+    log = job.job_log
+    if log is not None:
+        # Windows around what went wrong before head and tail: when there is no room, the latter can be missed.
+        for window in sorted(log.windows, key=lambda window: window.kind != "match"):
+            budget.add(
+                "job_log",
+                f"Job log of {job.name}, lines {window.from_line}-{window.to_line}",
+                _window(window),
+                where=f"{where} run {log.run_id}",
+                job=asked,
+            )
+    for issue in job.issues:
+        budget.add(
+            "issue", f"Issue of {job.name}", f"{issue.type}: {issue.message}", where=f"{where} {name}", job=asked
+        )
+    budget.left_out += max(0, len(job.runs) - MAX_RUNS)
+    for run in job.runs[:MAX_RUNS]:
+        budget.add(
+            "run",
+            f"Run {run.job_number or run.run_id} of {job.name}",
+            _run(run),
+            where=f"{where} {name}",
+            when=run.ended_at or run.started_at,
+            job=asked,
+        )
+    for label, related in (("predecessor", job.predecessors), ("successor", job.successors)):
+        budget.left_out += max(0, len(related) - MAX_RELATED)
+        for item in related[:MAX_RELATED]:
+            budget.add(
+                label, f"{item.name}: {item.status or item.dependency_type}", _related(item), where=where, job=asked
+            )
+
+
+def _facts(*pairs: tuple[str, object]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in pairs if value not in (None, "", ()))
+
+
+def _job(job: JobFacts) -> str:
+    return _facts(
+        ("job", qualified_job(job)),
+        ("status", job.status),
+        ("substatus", job.substatus),
+        ("RC =", job.return_code),
+        ("success condition", job.success_condition),
+        ("failed step", job.job_log.step if job.job_log else ""),
+        ("on workstation", job.workstation),
+        ("job stream status", job.job_stream_status),
+        ("priority", job.priority),
+        ("scheduled", job.scheduled_at),
+        ("logon user", job.logon_user),
+        ("task", job.task),
+        ("recovery option", job.recovery_option),
+        ("estimated duration", _duration(job.estimated_seconds)),
+    )
+
+
+def _run(run: RunFacts) -> str:
+    return _facts(
+        ("status", run.status),
+        ("substatus", run.substatus),
+        ("RC =", run.return_code),
+        ("on", run.workstation),
+        ("started", run.started_at),
+        ("ended", run.ended_at),
+        ("elapsed", _duration(run.elapsed_seconds)),
+    )
+
+
+def _related(item: RelatedFacts) -> str:
+    satisfied = {True: "satisfied", False: "NOT satisfied", None: ""}[item.satisfied]
+    return _facts(
+        (item.kind, item.name),
+        ("status", item.status),
+        ("substatus", item.substatus),
+        ("RC =", item.return_code),
+        ("dependency", " ".join(filter(None, (item.dependency_type, satisfied)))),
+        ("detail", item.detail),
+    )
+
+
+def _workstation(station: WorkstationFacts) -> str:
+    words = {True: "yes", False: "NO", None: None}
+    return _facts(
+        ("workstation", station.name),
+        ("type", station.type),
+        ("linked", words[station.linked]),
+        ("online", words[station.online]),
+        ("running", words[station.running]),
+        ("limit", station.limit),
+        ("fence", station.fence),
+        ("active states", ", ".join(station.active_states) or ("none" if station.linked is False else "")),
+    )
+
+
+def _window(window: LogWindow) -> str:
+    return "\n".join(f"{window.from_line + index:>7}  {line}" for index, line in enumerate(window.lines))
+
+
+def _duration(value: float | None) -> str:
+    if value is None:
+        return ""
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m{rest:02d}s" if hours else f"{minutes}m{rest:02d}s"

@@ -1,0 +1,339 @@
+"""TWS instances by name: one from the ``TWS_*`` variables, or several from a JSON file."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from orchestrator.config import describe_validation
+from orchestrator.errors import ConfigurationError, SourceError
+from workers.config import TwsSettings
+from workers.http import trusting
+from workers.sources.tws_status.transport import API_PREFIX
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_HEADER = re.compile(r"(?P<name>[A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*(?P<value>[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
+_FRAMING = {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
+"""Headers that say how a message is built, which is not the site's to say."""
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+
+
+class TwsInstance(BaseModel):
+    """How to reach one TWS instance. Secrets never show in ``repr``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: str = ""
+    base_url: str = Field(validation_alias=AliasChoices("base_url", "url"))
+    """Scheme, host, port and the path prefix of a gateway; without ``/twsd/api/v2``."""
+    user: str | None = Field(default=None, validation_alias=AliasChoices("user", "username"))
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+    auth_header: SecretStr | None = None
+    """``Name: value``, for sites that put a gateway with its own header in front."""
+    verify: str | bool = Field(default=True, validation_alias=AliasChoices("verify", "verify_ssl", "ca_bundle"))
+    use_proxy: bool = False
+    description: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _host_makes_a_url(cls, given: object) -> object:
+        if not isinstance(given, dict) or "host" not in given:
+            return given
+        values = dict(given)
+        host, port = values.pop("host"), values.pop("port", 31116)
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            raise ValueError("host must be a name or an address, without scheme and path")
+        if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+            raise ValueError("port must be a number from 1 to 65535")
+        if "base_url" not in values and "url" not in values:
+            values["base_url"] = f"https://{host}:{port}"
+        return values
+
+    @field_validator("base_url")
+    @classmethod
+    def _url_is_usable(cls, value: str) -> str:
+        try:
+            # As it will be sent: the read-only border compares paths, so that each may be written in one way only.
+            value = str(httpx2.URL(value.strip()))
+            parts = urlsplit(value)
+        except (httpx2.InvalidURL, ValueError):
+            raise ValueError("must look like https://tws.example:31116") from None
+        try:
+            port = parts.port
+        except ValueError:
+            raise ValueError("must have a number from 1 to 65535 after the last colon") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            raise ValueError("must look like https://tws.example:31116")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not hold credentials; give user and password on their own")
+        if parts.query or parts.fragment:
+            raise ValueError("must have no query and no fragment")
+        return value.rstrip("/").removesuffix(API_PREFIX).rstrip("/")
+
+    @field_validator("verify")
+    @classmethod
+    def _verify_is_a_switch_or_a_bundle(cls, value: str | bool) -> str | bool:
+        if isinstance(value, bool):
+            return value
+        if value.strip().lower() in _TRUE | _FALSE:
+            return value.strip().lower() in _TRUE
+        if not Path(value).exists():
+            raise ValueError("must be true, false or the path of a CA bundle; there is no such file")
+        try:
+            trusting(value)
+        except (ssl.SSLError, OSError):
+            raise ValueError("names a file that holds no PEM certificates") from None
+        return value
+
+    @field_validator("user")
+    @classmethod
+    def _user_can_be_sent(cls, value: str | None) -> str | None:
+        if value is not None and (not value or ":" in value or _CONTROL.search(value)):
+            raise ValueError("must be a name without colon and line break (RFC 7617)")
+        return value
+
+    @field_validator("password")
+    @classmethod
+    def _password_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and _CONTROL.search(value.get_secret_value()):
+            raise ValueError("must not hold a line break or another control character, not even at its end")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _token_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("must be the bare value, ASCII without blanks and line breaks, and without 'Bearer'")
+        return value
+
+    @field_validator("auth_header")
+    @classmethod
+    def _header_has_name_and_value(cls, value: SecretStr | None) -> SecretStr | None:
+        match = _HEADER.fullmatch(value.get_secret_value().strip()) if value is not None else None
+        if value is not None and (match is None or match["name"].lower() in _FRAMING):
+            raise ValueError("must look like 'X-Api-Key: value'")
+        return value
+
+    @model_validator(mode="after")
+    def _credentials_are_whole(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password belong together: one of them is missing")
+        if self.user is not None and self.token is not None:
+            raise ValueError("user and token exclude each other: give one of them")
+        if (self.user is not None or self.token is not None) and self._header()[0].lower() == "authorization":
+            raise ValueError("auth_header is the Authorization header: give it alone, or user or token instead")
+        if self.use_proxy:
+            self.proxy()
+        return self
+
+    @property
+    def where(self) -> str:
+        """Host and port, for envelopes and messages."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def base_path(self) -> str:
+        """Path in front of the API, on a gateway."""
+        return urlsplit(self.base_url).path.rstrip("/")
+
+    def headers(self) -> dict[str, str]:
+        """Headers that prove who asks, when a token or a header of the site does."""
+        found = {} if self.token is None else {"Authorization": f"Bearer {self.token.get_secret_value()}"}
+        name, value = self._header()
+        if name:
+            found[name] = value
+        return found
+
+    def _header(self) -> tuple[str, str]:
+        given = self.auth_header.get_secret_value().strip() if self.auth_header is not None else ""
+        match = _HEADER.fullmatch(given)
+        return (match["name"], match["value"]) if match is not None else ("", "")
+
+    def proxy(self) -> str | None:
+        """The proxy of the environment for this host, when proxies are asked for and none excludes the host.
+
+        Raises ValueError for one that cannot be used; checked at start.
+        """
+        parts = urlsplit(self.base_url)
+        if not self.use_proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return None
+        proxies = getproxies()
+        found = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
+        if not found:
+            return None
+        if "://" not in found:
+            found = f"http://{found}"  # as curl reads it
+        try:
+            url = httpx2.URL(found)
+        except httpx2.InvalidURL:
+            url = httpx2.URL("")
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError(f"use_proxy: the environment's proxy for {parts.scheme} must look like http://proxy:3128")
+        return found
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """The context for ``verify``: the system's trust, a CA bundle, or none."""
+        if urlsplit(self.base_url).scheme == "http":
+            # Never used: loading the system's certificates takes a tenth of a second, during which the loop stands.
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if isinstance(self.verify, str):
+            return trusting(self.verify)
+        context = trusting(None)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+class TwsInstances:
+    """The configured instances; empty when nothing is configured."""
+
+    def __init__(self, instances: Mapping[str, TwsInstance], default: str) -> None:
+        self._instances = dict(instances)
+        self._default = default
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in alphabetical order."""
+        return tuple(sorted(self._instances))
+
+    def get(self, name: str | None) -> TwsInstance:
+        """The instance of that name; None asks for the default one.
+
+        Raises SourceError with reason ``not_configured`` or ``unknown_instance``, naming the known ones.
+        """
+        if not self._instances:
+            raise SourceError(
+                "no TWS instance is configured: set TWS_BASE_URL, or TWS_INSTANCES_FILE for several",
+                reason="not_configured",
+            )
+        found = self._instances.get(name or self._default)
+        if found is None:
+            raise SourceError(
+                f"unknown TWS instance {name or self._default!r}; known: {', '.join(self.names)}",
+                reason="unknown_instance",
+            )
+        return found
+
+
+def load_instances(settings: TwsSettings) -> TwsInstances:
+    """The instances of the environment.
+
+    A file of instances and ``TWS_BASE_URL`` may stand together. With one instance that one is the default, else
+    ``TWS_DEFAULT_INSTANCE``. Raises ConfigurationError naming the variable.
+    """
+    instances: dict[str, TwsInstance] = {}
+    if settings.instances_file is not None:
+        instances |= _from_file(settings.instances_file)
+    if settings.base_url is not None or settings.host is not None:
+        if settings.default_instance in instances:
+            raise ConfigurationError(
+                f"TWS_INSTANCES_FILE ({settings.instances_file}): {settings.default_instance!r} is also the instance "
+                "of TWS_BASE_URL or TWS_HOST; leave out one, or name that one otherwise with TWS_DEFAULT_INSTANCE"
+            )
+        instances[settings.default_instance] = _from_variables(settings)
+    default = settings.default_instance
+    if instances and default not in instances:
+        if len(instances) > 1 and "default_instance" in settings.model_fields_set:
+            raise ConfigurationError(f"TWS_DEFAULT_INSTANCE: no instance {default!r}; known: {', '.join(instances)}")
+        default = next(iter(instances))
+    return TwsInstances(instances, default)
+
+
+_VARIABLES = {
+    "base_url": "TWS_BASE_URL",
+    "host": "TWS_HOST",
+    "port": "TWS_PORT",
+    "user": "TWS_USER",
+    "password": "TWS_PASSWORD",
+    "token": "TWS_TOKEN",
+    "auth_header": "TWS_AUTH_HEADER",
+    "verify": "TWS_VERIFY",
+    "use_proxy": "TWS_USE_PROXY",
+}
+
+
+def _from_variables(settings: TwsSettings) -> TwsInstance:
+    if not _NAME.fullmatch(settings.default_instance):
+        raise ConfigurationError("TWS_DEFAULT_INSTANCE: a name of letters, digits, '.', '_' and '-' is needed")
+    given: dict[str, object] = {
+        "name": settings.default_instance,
+        "user": settings.user,
+        "password": settings.password,
+        "token": settings.token,
+        "auth_header": settings.auth_header,
+        "verify": settings.verify,
+        "use_proxy": settings.use_proxy,
+    }
+    if settings.base_url is not None:
+        given["base_url"] = settings.base_url
+    else:
+        given |= {"host": settings.host, "port": settings.port}
+    try:
+        return TwsInstance.model_validate(given)
+    except ValidationError as error:
+        raise ConfigurationError(_with_variables(describe_validation(error))) from None
+
+
+def _with_variables(text: str) -> str:
+    """Say ``TWS_VERIFY`` where the model says ``verify``."""
+    return re.sub(rf"\b({'|'.join(_VARIABLES)})\b", lambda hit: _VARIABLES[hit[1]], text)
+
+
+class _NamedTwice(Exception):
+    """A name stands twice in one object, of which JSON readers keep the last without a word."""
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _NamedTwice(name)
+        found[name] = value
+    return found
+
+
+def _from_file(path: Path) -> dict[str, TwsInstance]:
+    variable = f"TWS_INSTANCES_FILE ({path})"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_named_once)
+    except OSError as error:
+        raise ConfigurationError(f"{variable}: cannot be read ({error.strerror})") from None
+    except _NamedTwice as error:
+        raise ConfigurationError(f"{variable}: {error.args[0]!r} stands there twice") from None
+    except (ValueError, RecursionError):
+        raise ConfigurationError(f"{variable}: is not JSON") from None
+    entries = content.get("instances", content) if isinstance(content, dict) else None
+    if not isinstance(entries, dict) or not entries:
+        raise ConfigurationError(f"{variable}: must be an object of instances by name")
+    found = {}
+    for name, entry in entries.items():
+        if not _NAME.fullmatch(name) or not isinstance(entry, dict):
+            raise ConfigurationError(f"{variable}: {name!r} must be a plain name with an object of settings")
+        try:
+            found[name] = TwsInstance.model_validate({**entry, "name": name})
+        except ValidationError as error:
+            raise ConfigurationError(f"{variable}: {name}: {describe_validation(error)}") from None
+    return found

@@ -1,0 +1,262 @@
+"""What to read of a job log: head, tail and windows around what went wrong, a page at a time and never the whole.
+
+The API gives windows of lines but not the number of lines, so the end is found by doubling and halving. A job log over
+100 MB can stop the master when it is asked for whole (Troubleshooting Guide 10.2.5).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
+from orchestrator.diagnosis.rules.log_lines import growth_line
+from orchestrator.payloads import JobLogFacts, LogWindow
+from workers.sources.tws_status.client import HwaSession, LogPage
+from workers.sources.tws_status.errors import BadQuery, HwaError, NotFound
+from workers.sources.tws_status.parsing import clean
+
+PAGE_LINES = 200
+MAX_PAGES = 40
+HEAD_LINES = 12
+TAIL_LINES = 30
+AROUND_LINES = 4
+MAX_WINDOWS = 10
+MAX_LINES = 120
+MAX_LINE_BYTES = 300
+MAX_CODES = 30
+
+_STRONG = re.compile(
+    r"ABEND|\bERRORS?\b|\bError\b|[A-Za-z]Error\b|Exception\b|\bFATAL\b|\bTraceback\b|\bORA-\d{5}\b|\bSQLCODE\s*=\s*-|\bKilled\b"
+    r"|[Oo]ut [Oo]f [Mm]emory|\boom-kill|No space left|No such file|[Pp]ermission denied|command not found"
+    r"|\bfailed\b|\bFAILED\b"
+)
+_NO_ERROR = re.compile(
+    r"\b(?:0|no|No|sem|zero) (?:ERRORS?|errors?|erros?)\b|\bERRORS?\s*[:=]\s*0\b|ERROR LEVEL", re.IGNORECASE
+)
+_SEVERE_ID = re.compile(r"^(?:AW[SK]\w+E|EQQ\w+[ES]|\w+[ESUAC])$")
+# IEF450I jobname stepname - ABEND=..., or jobname stepname procstep - ABEND=... for a step of a procedure.
+_STEP = re.compile(r"\bIEF450I\s+\S+\s+(?P<step>[A-Z@#$][A-Z0-9@#$]{0,7})\b(?:\s+\S+)?\s+-\s+ABEND", re.IGNORECASE)
+_STEP_ENDED = re.compile(
+    r"\b(?:STEP|[Pp]asso)[ =:]+(?P<step>[A-Z@#$][A-Z0-9@#$]{0,7})\b.*?\b(?:ABEND|FAILED)", re.IGNORECASE
+)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The pages read so far, by line number."""
+
+    lines: dict[int, str] = field(default_factory=dict)
+    total: int | None = None
+    pages: int = 0
+    first_page: LogPage | None = None
+    cut_at: dict[int, int] = field(default_factory=dict)
+    """The first missing line by page, of the pages that were cut for their size."""
+    ignores_window: bool = False
+
+    def take(self, page: LogPage, index: int) -> None:
+        """Keep a page, or a piece of it."""
+        self.pages += 1
+        if self.first_page is None:
+            self.first_page = page
+        elif page.is_cut and page.lines == self.first_page.lines:
+            # The beginning once more, whatever was asked for; were it cut later, its lines would be counted.
+            self.ignores_window = True
+            return
+        self.ignores_window |= page.ignores_window
+        self.lines.update(
+            {page.from_line + number: clean(line, MAX_LINE_BYTES) for number, line in enumerate(page.lines)}
+        )
+        if page.is_cut:
+            self.cut_at[index] = page.from_line + len(page.lines)
+
+    def last_line_of(self, index: int) -> int:
+        """The last line of a page that is known; 0 for none."""
+        first = index * PAGE_LINES + 1
+        return max((number for number in range(first, first + PAGE_LINES) if number in self.lines), default=0)
+
+
+async def read_job_log(session: HwaSession, run_id: str) -> JobLogFacts:
+    """Head, tail and windows of the job log of one run.
+
+    Ends early, and says so in ``note``, when the time, the pages or the server give out after the first page.
+    Raises HwaError when not even the first page can be read.
+    """
+    reading = _Reading()
+    note = ""
+    reading.take(await session.job_log(run_id, from_line=1, to_line=PAGE_LINES), 0)
+    try:
+        await _find_end(session, run_id, reading)
+        await _read_backwards(session, run_id, reading)
+    except HwaError as error:
+        note = f"stopped after {len(reading.lines)} lines: {error.reason}"
+    return _facts(run_id, reading, note)
+
+
+async def _page(session: HwaSession, run_id: str, reading: _Reading, index: int, first: int | None = None) -> int:
+    """Read a page, or the piece of it from line ``first`` on; the number of lines it had.
+
+    A page that was cut for its size counts as full: it says nothing about the end. Past the end some servers answer
+    400 or 404.
+    """
+    start = index * PAGE_LINES + 1 if first is None else first
+    try:
+        page = await session.job_log(run_id, from_line=start, to_line=(index + 1) * PAGE_LINES)
+    except (BadQuery, NotFound):
+        reading.pages += 1
+        return 0
+    reading.take(page, index)
+    return PAGE_LINES if page.is_cut else len(page.lines)
+
+
+async def _complete(session: HwaSession, run_id: str, reading: _Reading, index: int) -> bool:
+    """Read what a page that was cut left out, piece by piece; whether the page is whole then."""
+    while (first := reading.cut_at.pop(index, None)) is not None and first <= (index + 1) * PAGE_LINES:
+        if reading.pages >= MAX_PAGES:
+            reading.cut_at[index] = first
+            return False
+        await _page(session, run_id, reading, index, first)
+        if reading.ignores_window:
+            return False
+    return True
+
+
+async def _find_end(session: HwaSession, run_id: str, reading: _Reading) -> None:
+    """Set ``total``: double the distance until a page is not full, then halve the gap."""
+    if reading.ignores_window:
+        reading.total = None if reading.cut_at else len(reading.lines)
+        return
+    if len(reading.lines) < PAGE_LINES and not reading.cut_at:
+        reading.total = len(reading.lines)
+        return
+    full, step = 0, 1  # pages by index: `full` is known to be full
+    empty: int | None = None
+    while empty is None or empty - full > 1:
+        if reading.pages >= MAX_PAGES:
+            return
+        probe = full + step if empty is None else (full + empty) // 2
+        found = await _page(session, run_id, reading, probe)
+        if reading.ignores_window:
+            return
+        if 0 < found < PAGE_LINES:
+            reading.total = probe * PAGE_LINES + found
+            return
+        if found:
+            full, step = probe, step * 2
+        else:
+            empty = probe
+    if await _complete(session, run_id, reading, full):
+        reading.total = reading.last_line_of(full)
+
+
+async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -> None:
+    """Read pages from the end towards the head until an abend is seen: what failed stands near the end."""
+    if reading.total is None or reading.ignores_window:
+        return
+    index = (reading.total - 1) // PAGE_LINES if reading.total else 0
+    has_abend = False
+    while index >= 0 and reading.pages < MAX_PAGES:
+        first = index * PAGE_LINES + 1
+        if first not in reading.lines:
+            await _page(session, run_id, reading, index)
+        await _complete(session, run_id, reading, index)
+        near_end = (reading.total - first) >= PAGE_LINES
+        has_abend = has_abend or any(
+            find_abends(reading.lines.get(number, "")) for number in range(first, first + PAGE_LINES)
+        )
+        if near_end and has_abend:
+            return
+        index -= 1
+
+
+def _facts(run_id: str, reading: _Reading, note: str) -> JobLogFacts:
+    windows = _windows(reading)
+    shown = sum(len(window.lines) for window in windows)
+    if reading.total is None and not note:
+        note = (
+            f"the server ignores line windows: only the first {len(reading.lines)} lines were read"
+            if reading.ignores_window
+            else f"the end was not reached in {reading.pages} pages"
+        )
+    elif reading.total is not None and shown < reading.total and not note:
+        note = f"{shown} of {reading.total} lines shown, {len(reading.lines)} read"
+    text = "\n".join(line for window in windows for line in window.lines)
+    return JobLogFacts(
+        run_id=run_id,
+        total_lines=reading.total,
+        windows=windows,
+        codes=_codes(text),
+        step=_step(text),
+        note=note,
+    )
+
+
+def _weight(line: str) -> int:
+    """How much a line says about the failure: 0 nothing, 3 an abend."""
+    if find_abends(line):
+        return 3
+    if any(_SEVERE_ID.match(code) for code in find_message_ids(line)):
+        return 2
+    if _STRONG.search(line) and not _NO_ERROR.search(line):
+        return 2
+    # A volume that grew is often why a dataset or a limit did not suffice.
+    return 1 if any(code != 0 for code in find_return_codes(line)) or growth_line([line]) else 0
+
+
+def _windows(reading: _Reading) -> tuple[LogWindow, ...]:
+    """Head, tail and the weightiest windows that fit into MAX_LINES, in the order of the log."""
+    numbers = sorted(reading.lines)
+    if not numbers:
+        return ()
+    kinds: dict[int, str] = {}
+    for number in numbers[:HEAD_LINES]:
+        kinds[number] = "head"
+    last = numbers[-1]
+    for number in numbers[-TAIL_LINES:] if reading.total in (None, last) else ():
+        kinds.setdefault(number, "tail")
+    ranked = sorted(
+        ((weight, number) for number in numbers if (weight := _weight(reading.lines[number]))),
+        key=lambda item: (-item[0], -item[1]),
+    )
+    windows = 0
+    for _, number in ranked:
+        if kinds.get(number) == "match":
+            continue
+        around = [n for n in range(number - AROUND_LINES, number + AROUND_LINES + 1) if n in reading.lines]
+        if windows >= MAX_WINDOWS or len(kinds.keys() | set(around)) > MAX_LINES:
+            break
+        windows += not any(kinds.get(n) == "match" for n in around)
+        kinds.update(dict.fromkeys(around, "match"))
+    return tuple(_grouped(kinds, reading.lines))
+
+
+def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:
+    """Runs of consecutive lines; one that holds a match is a ``match``, wherever it begins."""
+    found: list[LogWindow] = []
+    run: list[int] = []
+    for number in [*sorted(kinds), -1]:
+        if run and number != run[-1] + 1:
+            inside = {kinds[line] for line in run}
+            found.append(
+                LogWindow(
+                    from_line=run[0],
+                    to_line=run[-1],
+                    kind="match" if "match" in inside else kinds[run[0]],
+                    lines=tuple(lines[line] for line in run),
+                )
+            )
+            run = []
+        run.append(number)
+    return found
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    """Abends, then severe message ids, then the others."""
+    ids = find_message_ids(text)
+    severe = [code for code in ids if _SEVERE_ID.match(code)]
+    return tuple(dict.fromkeys((*find_abends(text), *severe, *ids)))[:MAX_CODES]
+
+
+def _step(text: str) -> str:
+    match = _STEP.search(text) or _STEP_ENDED.search(text)
+    return match["step"] if match else ""

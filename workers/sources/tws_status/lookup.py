@@ -1,0 +1,319 @@
+"""Questions about the plan, each from several calls: find a job, gather all about it, find what is wrong.
+
+A part that cannot be read becomes a note; only what the question itself is about raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from orchestrator.errors import SourceError
+from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, WorkstationFacts
+from workers.sources.tws_status.client import HwaSession, JsonObject, Page
+from workers.sources.tws_status.errors import BadQuery, NotFound
+from workers.sources.tws_status.joblog import read_job_log
+from workers.sources.tws_status.notation import JobRef
+from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.parsing import (
+    MAX_RUNS,
+    items,
+    parse_dependency,
+    parse_flow_node,
+    parse_issue,
+    parse_job,
+    parse_workstation,
+    text,
+)
+
+FAILED = ("ABEND", "FAIL", "ERROR", "ABENP", "STUCK", "SUSP", "INTRPT")
+"""Statuses of a job or a job stream that did not end well, or cannot go on."""
+ENDED_WELL = ("SUCC", "SUCCP", "CANCL", "CANCLP", "END", "COMPLT", "COMPLETE")
+_NOT_LAUNCHED = ("HOLD", "READY", "FENCE", "WAIT", "PENDPRED", "SUPPR", "UNDCDED", "ARRVING")
+PAGE = 100
+MAX_PAGES = 5
+WIDE_PAGE = 500
+MAX_RELATED = 25
+MAX_HOPS = 4
+MAX_ISSUES = 10
+
+NO_OBJECT: JsonObject = {}
+NO_OBJECTS: tuple[JsonObject, ...] = ()
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was gathered for one question."""
+
+    job: JobFacts | None = None
+    problems: list[JobFacts] = field(default_factory=list)
+    problem_count: int | None = None
+    workstations: dict[str, WorkstationFacts] = field(default_factory=dict)
+    candidates: list[JobFacts] = field(default_factory=list)
+    streams: dict[str, str] = field(default_factory=dict)
+    """Status by name of the job streams that were asked for and are in the plan."""
+    predecessors: dict[str, Page] = field(default_factory=dict)
+    """Neighbours that have been read, by job id."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be read, and why."""
+    cuts: list[str] = field(default_factory=list)
+    """What was left out for its number."""
+
+    def first(self, found: Sequence[T], limit: int, what: str, *, beyond: int = 0) -> tuple[T, ...]:
+        """The first ``limit`` items; what is left out is written down, with the ``beyond`` that were never read."""
+        left_out = max(0, len(found) - limit) + beyond
+        if left_out:
+            self.cuts.append(f"{left_out} more {what}")
+        return tuple(found[:limit])
+
+    async def part(self, name: str, ask: Callable[[], Awaitable[T]], default: T) -> T:
+        """The answer of ``ask``, or ``default`` with a note."""
+        try:
+            return await ask()
+        except SourceError as error:  # an id that cannot stand in a query is as little a reason to fail as the server
+            self.notes.append(f"{name}: {error.reason}")
+            return default
+
+
+async def find_jobs(session: HwaSession, ref: JobRef, findings: Findings) -> list[JsonObject]:
+    """Jobs of the current plan that the name can mean, the most likely first.
+
+    The name alone is queried and the rest compared here: field names for job streams differ between the vendor's
+    documents. Raises HwaError.
+    """
+    names = dict.fromkeys((ref.job, ref.job.upper()))
+    for name in names:
+        found = [job for job in await _all_by_name(session, name, findings) if ref.matches(job)]
+        if found:
+            return sorted(found, key=lambda job: _likelihood(ref, job), reverse=True)
+    return []
+
+
+async def _all_by_name(session: HwaSession, name: str, findings: Findings) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    field_name = "name"
+    for _ in range(MAX_PAGES):
+        try:
+            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE, offset=len(found))
+        except BadQuery:
+            if found or field_name != "name":
+                raise
+            field_name = "key.name"  # what the vendor's document says; some servers know only the one or the other
+            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE)
+        found += page.results
+        if len(page.results) < PAGE:
+            return found
+    if (page.count or 0) > len(found):
+        findings.cuts.append(f"{(page.count or 0) - len(found)} more jobs named {name} were not looked at")
+    return found
+
+
+def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
+    status = parse_job(job).status
+    rank = 2 if status in FAILED else 0 if status in ENDED_WELL else 1
+    return ref.prefers(job), rank, text(job.get("schedTime"))
+
+
+async def gather_job(session: HwaSession, found: JsonObject, findings: Findings) -> JobFacts:
+    """All about one job of a search: definition, runs, issues, neighbours, workstation, log of the failed run."""
+    summary = parse_job(found)
+    if not summary.id:
+        findings.notes.append(f"{summary.name}: the server gave no id, so no details")
+        return summary
+    (detail, before, after), (issues, stream_status, log, _) = await asyncio.gather(
+        asyncio.gather(
+            findings.part("job details", partial(session.job, summary.id), found),
+            findings.part("predecessors", partial(session.predecessors, summary.id), Page()),
+            findings.part("successors", partial(session.successors, summary.id), Page()),
+        ),
+        asyncio.gather(
+            findings.part("issues", partial(_issues, session, summary), NO_OBJECTS),
+            findings.part("job stream", partial(_stream_status, session, summary), ""),
+            _log_of_failed_run(session, found, findings),
+            gather_workstations(session, (summary.workstation,), findings),
+        ),
+    )
+    findings.predecessors[summary.id] = before
+    whole = {**found, **{name: value for name, value in detail.items() if value is not None}}
+    facts = parse_job(whole)
+    findings.first(items(whole.get("jobruns")), MAX_RUNS, f"runs of {summary.name}")
+    predecessors = findings.first(
+        _merged(detail, before), MAX_RELATED, f"predecessors of {summary.name}", beyond=before.left_out
+    )
+    return facts.model_copy(
+        update={
+            "predecessors": await _with_resources(session, predecessors, findings),
+            "successors": findings.first(
+                [parse_flow_node(node) for node in after.results],
+                MAX_RELATED,
+                f"successors of {summary.name}",
+                beyond=after.left_out,
+            ),
+            "issues": tuple(map(parse_issue, findings.first(issues, MAX_ISSUES, f"issues of {summary.name}"))),
+            "job_stream_status": stream_status,
+            "job_log": log,
+        }
+    )
+
+
+async def find_blocker(session: HwaSession, job: JobFacts, findings: Findings) -> JsonObject | None:
+    """The failed job at the beginning of what a waiting job waits for, at most MAX_HOPS jobs back."""
+    if job.status not in _NOT_LAUNCHED or not any(
+        item.kind == "job" and item.satisfied is not True for item in job.predecessors
+    ):
+        return None
+    job_id, seen = job.id, {job.id}
+    for _ in range(MAX_HOPS):
+        page = findings.predecessors.get(job_id)
+        if page is None:
+            page = await findings.part("predecessors", partial(session.predecessors, job_id), Page())
+        waiting = []
+        for node in page.results:
+            status = parse_job(node).status
+            if text(node.get("flowNodeType")) == "JOBSTREAM" or text(node.get("id")) in seen:
+                continue
+            if status in FAILED:
+                return node
+            if status in _NOT_LAUNCHED:
+                waiting.append(text(node.get("id")))
+        if not waiting or not waiting[0]:
+            return None
+        job_id = waiting[0]
+        seen.add(job_id)
+    return None
+
+
+async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Findings) -> JobLogFacts | None:
+    run_id = pick_run(job)
+    if run_id is None:
+        return None
+    try:
+        return await read_job_log(session, run_id)
+    except NotFound:
+        findings.notes.append("job log: there is none for this run")
+    except SourceError as error:  # an id that cannot stand in a path, as in Findings.part
+        findings.notes.append(f"job log: {error.reason}")
+    return None
+
+
+def pick_run(job: JsonObject) -> str | None:
+    """Id of the run whose log tells most: the newest that failed, else the newest that was launched."""
+    runs = parse_job(job).runs
+    for run in runs:
+        if run.run_id and (run.status in FAILED or run.error):
+            return run.run_id
+    for run in runs:
+        if run.run_id and run.status not in _NOT_LAUNCHED:
+            return run.run_id
+    return None
+
+
+async def _issues(session: HwaSession, job: JobFacts) -> tuple[JsonObject, ...]:
+    try:
+        return await session.issues(Oql.equals("id", job.id))
+    except BadQuery:
+        return await session.issues(Oql.equals("name", job.name))
+    except NotFound:
+        return ()
+
+
+async def _stream_status(session: HwaSession, job: JobFacts) -> str:
+    if not job.job_stream:
+        return ""
+    page = await session.search_job_streams(Oql.equals("name", job.job_stream), limit=PAGE)
+    for stream in page.results:
+        workstation = text(stream.get("workstation"), 900).rpartition("/")[2]
+        if not job.job_stream_workstation or workstation in ("", job.job_stream_workstation):
+            status = parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status
+            if status:
+                return status
+    return ""
+
+
+async def gather_workstations(session: HwaSession, names: Iterable[str], findings: Findings) -> None:
+    """State of the named workstations, into ``findings``."""
+    wanted = [name for name in dict.fromkeys(names) if name and name not in findings.workstations]
+
+    async def ask(name: str) -> Page:
+        return await session.search_workstations(Oql.equals("name", name), limit=10)
+
+    async def one(name: str) -> None:
+        page = await findings.part(f"workstation {name}", partial(ask, name), Page())
+        for item in page.results:
+            facts = parse_workstation(item)
+            if facts.name.upper() == name.upper():
+                findings.workstations[facts.name] = facts
+
+    await asyncio.gather(*(one(name) for name in wanted[:10]))
+
+
+def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
+    """Dependencies say what is unsatisfied, predecessors say how they ended: one item for both, by id."""
+    nodes = {text(node.get("id")) or f"?{index}": node for index, node in enumerate(before.results)}
+    merged: list[RelatedFacts] = []
+    for item in items(detail.get("dependencies")):
+        dependency = parse_dependency(item)
+        key = item.get("jobStreamId") if dependency.dependency_type == "EXTERNAL_JOBSTREAM" else item.get("jobId")
+        node = nodes.pop(text(key), None)
+        if node is not None:
+            other = parse_flow_node(node)
+            dependency = dependency.model_copy(
+                update={
+                    "name": other.name or dependency.name,
+                    "status": other.status or dependency.status,
+                    "substatus": other.substatus or dependency.substatus,
+                    "return_code": other.return_code,
+                    "detail": dependency.detail or other.detail,
+                }
+            )
+        merged.append(dependency)
+    merged += [parse_flow_node(node) for node in nodes.values()]
+    # What is not satisfied first: it is what the operator looks for.
+    merged.sort(key=lambda related: related.satisfied is not False)
+    return merged
+
+
+async def _with_resources(
+    session: HwaSession, related: tuple[RelatedFacts, ...], findings: Findings
+) -> tuple[RelatedFacts, ...]:
+    """Who holds the resources that are missing."""
+    found: list[RelatedFacts] = []
+    for item in related:
+        if item.kind == "resource" and item.satisfied is not True and len(found) < 5:
+            ask = partial(_holders, session, item.name)
+            holders = await findings.part(f"resource {item.name}", ask, "")
+            item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
+        found.append(item)
+    return tuple(found)
+
+
+async def _holders(session: HwaSession, name: str) -> str:
+    page = await session.search_resources(Oql.equals("name", name), limit=10)
+    holders = [
+        f"{text(holder.get('jobStream'))}.{text(holder.get('job'))}".strip(".")
+        for resource in page.results
+        for holder in items(resource.get("holders"))
+    ]
+    return f"held by {', '.join(holders[:10])}" if holders else ""
+
+
+async def search_tolerantly(
+    session: HwaSession, query: Oql, keep: Callable[[JobFacts], bool], findings: Findings
+) -> list[JsonObject]:
+    """Jobs of a query that ``keep`` accepts; when the server refuses the query, of the first jobs of the plan.
+
+    Raises HwaError.
+    """
+    try:
+        page = await session.search_jobs(query, limit=WIDE_PAGE)
+    except BadQuery:
+        page = await session.search_jobs(None, limit=WIDE_PAGE)
+        findings.notes.append(f"the server refused a query; only the first {WIDE_PAGE} jobs were looked at")
+    if page.left_out:
+        findings.cuts.append(f"{page.left_out} more jobs match and were not looked at")
+    return [job for job in page.results if keep(parse_job(job))]

@@ -1,0 +1,202 @@
+"""What is wrong with a workstation, a job stream or the whole plan: the jobs that failed or do not start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from orchestrator.payloads import JobFacts
+from workers.sources.tws_status.client import HwaSession, JsonObject, Page
+from workers.sources.tws_status.errors import BadQuery
+from workers.sources.tws_status.lookup import (
+    ENDED_WELL,
+    FAILED,
+    WIDE_PAGE,
+    Findings,
+    gather_job,
+    gather_workstations,
+    search_tolerantly,
+)
+from workers.sources.tws_status.notation import JobRef
+from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.parsing import parse_flow_node, parse_job, parse_workstation, text
+
+MAX_PROBLEMS = 20
+DEEP_JOBS = 2
+"""Problem jobs that are looked into with their log and neighbours."""
+MAX_STATIONS = 10
+MAX_LOOKED_INTO = 5
+"""Job streams and workstations whose jobs are asked for, in one question."""
+NO_STREAMS: dict[str, str] = {}
+NO_JOBS: list[JsonObject] = []
+_BLOCKED_SUBSTATUS = (
+    "READY_WAITING_FOR_LIMIT",
+    "READY_WAITING_FOR_AGENT",
+    "READY_WAITING_FOR_USER_INTERVENTION",
+    "READY_WAITING_FOR_RESOURCES",
+)
+_ORDER = (*FAILED, "READY", "FENCE", "PEND", "HOLD")
+
+
+async def workstation_problems(session: HwaSession, names: Iterable[str], findings: Findings) -> str:
+    """The state of the workstations and their jobs that did not end well; what was asked, in words.
+
+    Raises HwaError.
+    """
+    wanted = findings.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, "workstations")
+    found, _ = await asyncio.gather(
+        asyncio.gather(
+            *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), findings) for name in wanted)
+        ),
+        gather_workstations(session, wanted, findings),
+    )
+    findings.notes += [f"workstation {name}: not in the plan" for name in wanted if not _knows(findings, name)]
+    await _keep(session, [job for jobs in found for job in jobs], findings)
+    return f"jobs on {', '.join(wanted)} that have not ended well"
+
+
+async def stream_problems(session: HwaSession, refs: Iterable[JobRef], findings: Findings) -> str:
+    """The job streams' status and their jobs that did not end well; what was asked, in words. Raises HwaError."""
+    wanted = findings.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, "job streams")
+    statuses = await asyncio.gather(*(_stream_status(session, ref, findings) for ref in wanted))
+    found: list[JsonObject] = []
+    for ref, known in zip(wanted, statuses, strict=True):
+        if not known:
+            findings.notes.append(f"job stream {ref.stream}: not in the plan")
+            continue
+        found += await _jobs_of_stream(session, ref.stream, findings, ref)
+    findings.streams = {ref.stream: status for ref, status in zip(wanted, statuses, strict=True) if status}
+    await _keep(session, found, findings, findings.streams)
+    await gather_workstations(session, (job.workstation for job in findings.problems), findings)
+    return f"jobs of {', '.join(ref.stream for ref in wanted)} that have not ended well"
+
+
+async def plan_problems(session: HwaSession, findings: Findings) -> str:
+    """The failed and stuck jobs of the plan; what was asked, in words. Raises HwaError."""
+    failed = Oql.any_of("jobruns.compositeStatus.status", FAILED)
+    jobs, streams, stations = await asyncio.gather(
+        search_tolerantly(session, failed, lambda job: job.status in FAILED, findings),
+        findings.part("job streams", partial(_stuck_streams, session, findings), NO_STREAMS),
+        findings.part("workstations", partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
+    )
+    known = {text(job.get("id")) for job in jobs}
+    bad = [
+        facts
+        for facts in (parse_workstation(item) for item in stations.results)
+        if facts.name and (facts.linked is False or facts.limit == 0)
+    ]
+    findings.first((), 0, "workstations were not looked at", beyond=stations.left_out)
+    shown = findings.first(bad, MAX_STATIONS, "workstations without link or at limit 0")
+    findings.workstations |= {facts.name: facts for facts in shown}
+    waiting = await asyncio.gather(
+        *(
+            findings.part(f"jobs of {name}", partial(_jobs_of_stream, session, name, findings), NO_JOBS)
+            for name in findings.first(tuple(streams), MAX_LOOKED_INTO, "job streams in trouble")
+        ),
+        *(
+            findings.part(f"jobs on {facts.name}", partial(_jobs_blocked_on, session, facts.name, findings), NO_JOBS)
+            for facts in findings.first(shown, MAX_LOOKED_INTO, "workstations whose jobs were not looked at")
+        ),
+    )
+    for group in waiting:
+        for job in group:
+            if text(job.get("id")) not in known:
+                known.add(text(job.get("id")))
+                jobs.append(job)
+    await _keep(session, jobs, findings, streams)
+    return "failed and stuck jobs of the current plan"
+
+
+async def _keep(
+    session: HwaSession, jobs: list[JsonObject], findings: Findings, streams: dict[str, str] | None = None
+) -> None:
+    """Order the jobs, look into the first ones, and keep MAX_PROBLEMS of them."""
+    ordered = sorted(jobs, key=lambda job: _urgency(parse_job(job)))
+    findings.problem_count = len(ordered)
+    deep = await asyncio.gather(*(gather_job(session, job, findings) for job in ordered[:DEEP_JOBS]))
+    rest = [_brief(parse_job(job)) for job in ordered[DEEP_JOBS:MAX_PROBLEMS]]
+    findings.problems = [
+        job.model_copy(update={"job_stream_status": (streams or {}).get(job.job_stream, job.job_stream_status)})
+        for job in (*deep, *rest)
+    ]
+
+
+def _brief(job: JobFacts) -> JobFacts:
+    """A job of the list: its newest run is enough."""
+    return job.model_copy(update={"runs": job.runs[:1]})
+
+
+def _urgency(job: JobFacts) -> tuple[int, str]:
+    status = _ORDER.index(job.status) if job.status in _ORDER else len(_ORDER)
+    return status, job.scheduled_at or ""
+
+
+async def _stream_status(session: HwaSession, ref: JobRef, findings: Findings) -> str:
+    """The stream's worst status in the plan, or nothing when there is no such stream."""
+    page = await session.search_job_streams(Oql.equals("name", ref.stream), limit=100)
+    nodes = [
+        stream
+        for stream in page.results
+        if not ref.workstation or text(stream.get("workstation"), 900).rpartition("/")[2] in ("", ref.workstation)
+    ]
+    statuses = [parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status or "UNKNOWN" for stream in nodes]
+    if len(statuses) > 1:
+        findings.notes.append(f"job stream {ref.stream}: {len(statuses)} in the plan")
+    return min(statuses, key=lambda status: _ORDER.index(status) if status in _ORDER else len(_ORDER), default="")
+
+
+async def _stuck_streams(session: HwaSession, findings: Findings) -> dict[str, str]:
+    statuses = ("STUCK", "ABEND", "FAIL", "ERROR", "SUSP")
+    try:
+        page = await session.search_job_streams(Oql.any_of("compositeStatus.status", statuses), limit=100)
+    except BadQuery:
+        page = await session.search_job_streams(None, limit=WIDE_PAGE)
+    findings.first((), 0, "job streams were not looked at", beyond=page.left_out)
+    found = {}
+    for stream in page.results:
+        status = parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status
+        if status in statuses:
+            found[text(stream.get("name"))] = status
+    return {name: status for name, status in found.items() if name}
+
+
+async def _jobs_of_stream(
+    session: HwaSession, stream: str, findings: Findings, ref: JobRef | None = None
+) -> list[JsonObject]:
+    """The stream's jobs that did not end well. Field names differ between servers; a refused one is tried otherwise."""
+    kept = ref or JobRef(stream=stream)
+    for field_name in ("jobStreamName", "jobstreamName"):
+        try:
+            page = await session.search_jobs(Oql.equals(field_name, stream), limit=WIDE_PAGE)
+        except BadQuery:
+            continue
+        findings.first((), 0, f"jobs of {stream} were not looked at", beyond=page.left_out)
+        return [job for job in page.results if kept.matches(job) and parse_job(job).status not in ENDED_WELL]
+    page = await session.search_jobs(None, limit=WIDE_PAGE)
+    findings.notes.append(f"the server refused a query; only the first {WIDE_PAGE} jobs were looked at")
+    return [
+        job
+        for job in page.results
+        if text(job.get("jobStreamName")) == stream and kept.matches(job) and parse_job(job).status not in ENDED_WELL
+    ]
+
+
+def _on(workstation: str) -> Callable[[JobFacts], bool]:
+    return lambda job: job.workstation.upper() == workstation.upper() and job.status not in ENDED_WELL
+
+
+async def _jobs_blocked_on(session: HwaSession, workstation: str, findings: Findings) -> list[JsonObject]:
+    """The jobs that do not start for the sake of the workstation."""
+    return await search_tolerantly(session, Oql.equals("workstation", workstation), _blocked_on(workstation), findings)
+
+
+def _blocked_on(workstation: str) -> Callable[[JobFacts], bool]:
+    return lambda job: (
+        job.workstation.upper() == workstation.upper()
+        and (job.status == "READY" or job.substatus in _BLOCKED_SUBSTATUS)
+    )
+
+
+def _knows(findings: Findings, name: str) -> bool:
+    return any(known.upper() == name.upper() for known in findings.workstations)

@@ -1,0 +1,185 @@
+"""The ``tws_status`` source: what HCL Workload Automation says about a job, a job stream, a workstation or the plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from purgatory import AsyncCircuitBreakerFactory
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import SourceError
+from orchestrator.models import SourceOutcome, SourceRequest
+from orchestrator.payloads import TwsPayload
+from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
+from workers.config import TwsSettings
+from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession
+from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
+from workers.sources.tws_status.finding import describe
+from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
+from workers.sources.tws_status.lookup import NO_OBJECT, Findings, find_blocker, find_jobs, gather_job
+from workers.sources.tws_status.notation import JobRef, parse_job, parse_job_stream, parse_workstation
+from workers.sources.tws_status.parsing import parse_job as job_facts
+from workers.sources.tws_status.parsing import qualified_job, text
+from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
+
+MAX_CANDIDATES = 20
+MAX_ASKED = 40
+MAX_STREAM_NAME = 16
+"""Characters of a job stream's and of a workstation's name (User's Guide 10.2.5)."""
+
+
+class TwsStatusSource:
+    """Asks the instance a request names. Clients live as long as the source, one per instance and event loop."""
+
+    def __init__(self, instances: TwsInstances) -> None:
+        self.instances = instances
+        self._breakers = AsyncCircuitBreakerFactory(default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS)
+        self._clients: dict[str, HwaClient] = {}
+        self._engines: dict[str, str] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> TwsStatusSource:
+        """Build from the environment; raises ConfigurationError naming the variable.
+
+        With no instance configured the source is built all the same, and ``fetch`` says so.
+        """
+        return cls(load_instances(TwsSettings.from_env(environ)))
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        """Ask about the request's job, else what its question names, else the plan's failed and stuck jobs.
+
+        A job that waits is followed to the failed job that it waits for, which is then in ``problem_jobs``.
+
+        Raises SourceError: ``not_configured``, ``unknown_instance``, ``invalid_value`` and the reasons of
+        ``workers.sources.tws_status.errors``.
+        """
+        instance = self.instances.get(request.tws_instance_id)
+        session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
+        findings = Findings()
+        try:
+            problems_asked = await self._ask(session, request, findings)
+        except SourceError as error:
+            session.end()
+            raise error.of(instance.where, _asked(session.asked)) from None
+        engine = await self._engine(session, findings)
+        payload = TwsPayload(
+            instance=instance.name,
+            engine=engine,
+            job=findings.job,
+            candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in findings.candidates),
+            workstations=tuple(findings.workstations.values()),
+            problem_jobs=tuple(findings.problems),
+            problem_count=findings.problem_count,
+            problems_asked=problems_asked,
+            notes=tuple(dict.fromkeys(findings.notes)),
+        )
+        budget = EvidenceBudget()
+        evidence = build_evidence(payload, budget, job=request.job, where=instance.where)
+        cuts = [
+            budget.cut,
+            f"{left} more problem jobs"
+            if (left := (payload.problem_count or 0) - len(payload.problem_jobs)) > 0
+            else "",
+            *dict.fromkeys(findings.cuts),
+        ]
+        return FetchResult(
+            outcome=SourceOutcome.OK
+            if findings.job or findings.problems or findings.workstations
+            else SourceOutcome.NO_DATA,
+            data=payload.model_dump(mode="json"),
+            evidence=evidence,
+            finding=describe(payload, request),
+            asked=_asked(session.asked),
+            where=instance.where,
+            truncated="; ".join(filter(None, cuts)) or None,
+        )
+
+    async def close(self) -> None:
+        """Close the connections to every instance."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.close()
+
+    def _client(self, instance: TwsInstance) -> HwaClient:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # A connection belongs to the loop it was opened on; those of a loop that has ended cannot be used.
+            self._loop, self._clients = loop, {}
+        return self._clients.setdefault(instance.name, HwaClient(instance, self._breakers))
+
+    async def _engine(self, session: HwaSession, findings: Findings) -> str:
+        """Version of the engine, asked once per instance: it does not change while a worker lives."""
+        name = session.client.instance.name
+        if name not in self._engines and not session.deadline.has_passed:
+            info = await findings.part("engine", session.engine_info, NO_OBJECT)
+            if info:
+                self._engines[name] = text(info.get("displayVersion")) or text(info.get("fullVersion"))
+        return self._engines.get(name, "")
+
+    async def _ask(self, session: HwaSession, request: SourceRequest, findings: Findings) -> str:
+        entities = request.routing.entities
+        name = request.job or next(iter(entities.jobs), None)
+        if name is not None:
+            found = await find_jobs(session, parse_job(name), findings)
+            if not found:
+                return await self._ask_otherwise(session, name, findings)
+            findings.job = await gather_job(session, found[0], findings)
+            findings.candidates = [
+                job_facts(job) for job in findings.first(found[1:], MAX_CANDIDATES, "jobs of that name")
+            ]
+            blocker = await find_blocker(session, findings.job, findings)
+            if blocker is None:
+                return ""
+            findings.problems = [await gather_job(session, blocker, findings)]
+            return f"the failed job that {findings.job.name} waits for"
+        if entities.job_streams:
+            return await stream_problems(
+                session, [parse_job_stream(stream) for stream in entities.job_streams], findings
+            )
+        if entities.workstations:
+            return await workstation_problems(
+                session, [parse_workstation(station) for station in entities.workstations], findings
+            )
+        return await plan_problems(session, findings)
+
+    async def _ask_otherwise(self, session: HwaSession, name: str, findings: Findings) -> str:
+        """Users say job for a job stream or a workstation too: a bare name is looked for as either."""
+        ref = parse_job(name)
+        if ref != JobRef(job=ref.job) or len(ref.job) > MAX_STREAM_NAME:
+            return ""
+        for word in dict.fromkeys((ref.job, ref.job.upper())):
+            for what, ask in (
+                ("job stream", partial(stream_problems, session, [JobRef(stream=word)])),
+                ("workstation", partial(workstation_problems, session, [word])),
+            ):
+                other = Findings()
+                try:
+                    asked = await ask(other)
+                except SourceError as error:
+                    # The question was for a job, and that has been answered: it is not in the plan.
+                    findings.notes.append(f"{what} {word}: {error.reason}")
+                    return ""
+                if other.streams or other.workstations:
+                    findings.problems, findings.problem_count = other.problems, other.problem_count
+                    findings.workstations = other.workstations
+                    findings.notes += [f"{word} is a {what}, not a job", *other.notes]
+                    findings.cuts += other.cuts
+                    return asked
+        return ""
+
+
+def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the configured instances, in alphabetical order. Raises ConfigurationError naming the variable."""
+    return load_instances(TwsSettings.from_env(environ)).names
+
+
+def _asked(asked: list[str]) -> tuple[str, ...]:
+    if len(asked) <= MAX_ASKED:
+        return tuple(asked)
+    return (*asked[: MAX_ASKED - 1], f"… and {len(asked) - MAX_ASKED + 1} more requests")
+
+
+SPEC = SourceSpec(name="tws_status", create=TwsStatusSource.from_env, per_job=True, known_instances=known_instances)
