@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.models import AggregatedData, SourceEnvelope, SourceFailure, SourceOutcome
+from orchestrator.models import (
+    AggregatedData,
+    SourceEnvelope,
+    SourceFailure,
+    SourceOutcome,
+)
 
 FIELD_OF_SOURCE = {
     "tws_status": "tws_status",
@@ -75,3 +80,20 @@ def _failure(envelope: SourceEnvelope) -> SourceFailure:
         reason=envelope.reason,
         job=envelope.job,
     )
+
+
+def number_evidence(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceEnvelope, ...]:
+    """The envelopes with evidence ids unique across the run: ``source:n``, n counted over all jobs, in order.
+
+    An item without a job gets its envelope's.
+    """
+    counts: dict[str, int] = {}
+    numbered = []
+    for envelope in envelopes:
+        items = []
+        for item in envelope.evidence:
+            counts[envelope.source] = counts.get(envelope.source, 0) + 1
+            new_id = f"{envelope.source}:{counts[envelope.source]}"
+            items.append(item.model_copy(update={"id": new_id, "job": item.job or envelope.job}))
+        numbered.append(envelope.model_copy(update={"evidence": tuple(items)}) if items else envelope)
+    return tuple(numbered)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import traceback
+from typing import Any
 
 from orchestrator.redaction.redact import redact
 
@@ -39,3 +42,36 @@ def log_error(logger: logging.Logger, event: str, *values: object, error: BaseEx
     text = redact("".join(traceback.format_exception(error)).rstrip())
     # The event stays in the template: what collects logs groups them by it.
     logger.error(f"{event}\n%s", *values, text, stacklevel=2)
+
+
+_LOGGER = logging.getLogger("orchestrator.performance")
+
+
+def log_performance(event: dict[str, Any]) -> None:
+    """Write one JSON line."""
+    _LOGGER.info("%s", json.dumps(event, ensure_ascii=False))
+
+
+def configure_performance_log() -> None:
+    """Let the event lines go to stderr bare, so that a log collector can parse them; for worker processes."""
+    if not _LOGGER.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        _LOGGER.addHandler(handler)
+    _LOGGER.setLevel(logging.INFO)
+    _LOGGER.propagate = False
+
+
+# Findings and answers quote logs: an escape sequence in a log must not reach the terminal, nor text be reordered.
+_UNSAFE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """``text`` without control characters, escape sequences and bidirectional overrides; newlines and tabs stay."""
+    return _UNSAFE.sub("", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The text as a single clean line of at most ``limit`` characters."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -23,9 +23,8 @@ from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
 from orchestrator.health import Beat, HealthServer, HealthSettings, check_page
-from orchestrator.logs import configure_log
+from orchestrator.logs import configure_log, configure_performance_log
 from orchestrator.models import RunState
-from orchestrator.performance import configure_performance_log
 from orchestrator.run.finisher import Finisher
 from orchestrator.store.connection import connect
 from orchestrator.store.presence import Presence

@@ -19,8 +19,7 @@ from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled
 from orchestrator.health import HealthServer, HealthSettings
-from orchestrator.logs import configure_log
-from orchestrator.performance import configure_performance_log
+from orchestrator.logs import configure_log, configure_performance_log
 from workers.runtime.process import close_process, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import announce_instances, broker_answers, check_sources, check_synthesis
 from workers.tasks import register_tasks

@@ -7,9 +7,10 @@ import time
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cli.context import CliContext, RunClient
-from orchestrator.cli.view import NOTHING_SEEN, RunView, clean, one_line
+from orchestrator.cli.view import NOTHING_SEEN, RunView
 from orchestrator.diagnosis.render import render_text
 from orchestrator.errors import RunNotFound, StoreUnreachable
+from orchestrator.logs import clean, one_line
 from orchestrator.models import Report, RunId, RunOutcome
 
 INTERRUPTED = 130

@@ -19,8 +19,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, clean, one_line, shorten
+from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, shorten
 from orchestrator.i18n.terminal import Messages
+from orchestrator.logs import clean, one_line
 from orchestrator.models import Event
 
 _STYLES = {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli import streams
+from orchestrator.cli import process as streams
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import INTERRUPTED
 from orchestrator.cli.help import HelpContext, speaking

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from orchestrator.cli.view import RunView, SourceRow, one_line
+from orchestrator.cli.view import RunView, SourceRow
 from orchestrator.i18n.terminal import Messages
+from orchestrator.logs import one_line
 from orchestrator.models import Event, EventType, source_key
 
 

@@ -20,8 +20,9 @@ from orchestrator.cli.follow import (
 )
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.tables import Row, format_table
-from orchestrator.cli.view import PLANNED, RUNNING, one_line
+from orchestrator.cli.view import PLANNED, RUNNING
 from orchestrator.i18n.terminal import Messages
+from orchestrator.logs import one_line
 from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary
 
 RUN_LIST = TypeAdapter(list[RunSummary])

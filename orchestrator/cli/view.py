@@ -6,30 +6,16 @@ process's monotonic time since the newest event, so that a skewed local clock ne
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.logs import clean, one_line
 from orchestrator.models import Event, RunOutcome, source_key
 
 NOTHING_SEEN = "0"
 """The event id before the first one."""
 PLANNED = "planned"
 RUNNING = "running"
-
-# Findings and answers quote logs: an escape sequence in a log must not reach the terminal, nor text be reordered.
-_UNSAFE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """``text`` without control characters, escape sequences and bidirectional overrides; newlines and tabs stay."""
-    return _UNSAFE.sub("", text.replace("\r\n", "\n"))
-
-
-def one_line(text: str, limit: int = 200) -> str:
-    """The text as a single clean line of at most ``limit`` characters."""
-    line = " ".join(clean(text).split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def shorten(name: str, limit: int) -> str:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
-from orchestrator.async_follow import AsyncFollower
 from orchestrator.client.executor import BlockingCalls
+from orchestrator.client.follower import AsyncFollower
 from orchestrator.client.single_flight import Ending
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings

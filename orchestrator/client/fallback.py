@@ -16,12 +16,14 @@ from orchestrator.client.sync import masked_request
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, RunRefused
+from orchestrator.logs import log_performance
 from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope, TroubleshootRequest
-from orchestrator.performance import log_performance
-from orchestrator.run.conclusion import conclude, make_report
-from orchestrator.run.dispatch import per_job_sources, plan_dispatch, plan_request
+from orchestrator.routing.plan import per_job_sources, plan_request
+from orchestrator.run.conclusion import conclude
+from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.finisher import COMMIT_RESERVE_SECONDS, Finisher, Refiner
 from orchestrator.run.in_process import WORKER, LocalSources, ask_all
+from orchestrator.run.report import make_report
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import new_token
 from orchestrator.synthesis import (

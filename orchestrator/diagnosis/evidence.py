@@ -12,13 +12,13 @@ from typing import Any
 
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
 from orchestrator.diagnosis.commands import check_action, mark_commands, propose_commands
-from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis, Language, SourceEnvelope
+from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis, Language
 
 NO_CLAIM_CONFIDENCE = 0.3
 """Most that an answer may claim for itself when none of its claims stood."""
 
-_CITATION = re.compile(r"\s?\[\s*([a-z][a-z0-9_]{0,31}:\d{1,6}(?:\s*[,;]\s*[a-z][a-z0-9_]{0,31}:\d{1,6})*)\s*\]")
 _ID = re.compile(r"[a-z][a-z0-9_]{0,31}:\d{1,6}")
+_CITATION = re.compile(r"\s?\[\s*([a-z][a-z0-9_]{0,31}:\d{1,6}(?:\s*[,;]\s*[a-z][a-z0-9_]{0,31}:\d{1,6})*)\s*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,6 @@ class CheckReport:
             "confidence_capped": self.confidence_capped,
             "unsupported_fields": list(self.unsupported_fields),
         }
-
-
-def number_evidence(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceEnvelope, ...]:
-    """The envelopes with evidence ids unique across the run: ``source:n``, n counted over all jobs, in order.
-
-    An item without a job gets its envelope's.
-    """
-    counts: dict[str, int] = {}
-    numbered = []
-    for envelope in envelopes:
-        items = []
-        for item in envelope.evidence:
-            counts[envelope.source] = counts.get(envelope.source, 0) + 1
-            new_id = f"{envelope.source}:{counts[envelope.source]}"
-            items.append(item.model_copy(update={"id": new_id, "job": item.job or envelope.job}))
-        numbered.append(envelope.model_copy(update={"evidence": tuple(items)}) if items else envelope)
-    return tuple(numbered)
 
 
 def check_diagnosis(

@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 
-from orchestrator.cli.click_words import CLICK_WORDS
+from orchestrator.i18n.click_words import CLICK_WORDS
 from orchestrator.i18n.errors import ERROR_WORDS
 from orchestrator.i18n.help import HELP_WORDS
+from orchestrator.i18n.translation import COLUMN, Words, translate
 from orchestrator.models import Language
-from orchestrator.translation import COLUMN, Words, translate
 
 WORDS_GROUP = "resync_troubleshoot.words"
 

@@ -1,4 +1,4 @@
-"""The words that tell a language, with their weights: Portuguese, English, Spanish. 1 hints, 3 says it."""
+"""The language of a question, from weighted cue words: Portuguese, English, Spanish (1 a hint, 3 certain)."""
 
 from __future__ import annotations
 
@@ -101,3 +101,21 @@ LANGUAGE_CUES: dict[Language, tuple[Cue, ...]] = {
         (re.compile(r"[¿¡]"), 3),
     ),
 }
+
+
+MAX_HITS = 3
+"""Times that one cue of a language counts: a pasted log must not outvote the question around it."""
+
+
+_DEFAULT_LANGUAGE = Language.PT_BR
+
+
+def detect_language(message: str) -> Language:
+    """The language of the question; Portuguese, which most users write, when nothing tells."""
+    words = STATE_NAMES.sub(" ", message)
+    votes = {
+        lang: sum(weight * min(MAX_HITS, len(cue.findall(words))) for cue, weight in cues)
+        for lang, cues in LANGUAGE_CUES.items()
+    }
+    best = max(votes, key=lambda lang: votes[lang])
+    return best if votes[best] > votes[_DEFAULT_LANGUAGE] else _DEFAULT_LANGUAGE

@@ -11,18 +11,13 @@ from orchestrator.codes.patterns import find_chat_abends
 from orchestrator.models import Entities, Intent, Language, Routing
 from orchestrator.routing.entities import extract_entities
 from orchestrator.routing.intent import guess_intent
-from orchestrator.routing.language import LANGUAGE_CUES, STATE_NAMES
-
-MAX_HITS = 3
-"""Times that one cue of a language counts: a pasted log must not outvote the question around it."""
+from orchestrator.routing.language import detect_language
 
 BARE_CODE_CONFIDENCE = 0.8
 """A code without a word ("BATCH001 S0C7", a pasted line) is a failure."""
 
 BARE_JOB_CONFIDENCE = 0.4
 """A job's name and nothing else ("BATCH001?") asks how it is; too uncertain to narrow the sources."""
-
-_DEFAULT_LANGUAGE = Language.PT_BR
 
 
 def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None = None) -> Routing:
@@ -44,17 +39,6 @@ def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None
         language=language or detect_language(message),
         entities=entities,
     )
-
-
-def detect_language(message: str) -> Language:
-    """The language of the question; Portuguese, which most users write, when nothing tells."""
-    words = STATE_NAMES.sub(" ", message)
-    votes = {
-        lang: sum(weight * min(MAX_HITS, len(cue.findall(words))) for cue, weight in cues)
-        for lang, cues in LANGUAGE_CUES.items()
-    }
-    best = max(votes, key=lambda lang: votes[lang])
-    return best if votes[best] > votes[_DEFAULT_LANGUAGE] else _DEFAULT_LANGUAGE
 
 
 def entities_of(message: str, jobs: tuple[str, ...] = ()) -> Entities:

@@ -10,11 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.aggregate import aggregate
-from orchestrator.diagnosis.evidence import number_evidence
+from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
 from orchestrator.diagnosis.rules.diagnose import diagnose
-from orchestrator.diagnosis.standins import stand_in
 from orchestrator.errors import TroubleshootError
 from orchestrator.logs import log_error
 from orchestrator.models import (
@@ -24,13 +22,13 @@ from orchestrator.models import (
     Evidence,
     Language,
     Plan,
-    Report,
     RunOutcome,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,
 )
-from orchestrator.run.dispatch import plan_request
+from orchestrator.routing.plan import plan_request
+from orchestrator.run.envelopes import stand_in
 from orchestrator.sources import source_names
 from orchestrator.store.records import RunRecord
 from orchestrator.synthesis import Case
@@ -133,52 +131,6 @@ def conclude(record: RunRecord) -> Conclusion:
         reason = f"rules: {type(error).__name__}"
         return Conclusion(record, plan, envelopes, outcome, AnswerMode.RAW, response, aggregated, None, reason)
     return Conclusion(record, plan, envelopes, outcome, AnswerMode.DETERMINISTIC, response, aggregated, draft)
-
-
-def make_report(
-    conclusion: Conclusion,
-    *,
-    by: str,
-    total_latency_ms: float,
-    refined: Diagnosis | None = None,
-    llm: dict[str, Any] | None = None,
-) -> Report:
-    """The report to commit; with ``refined`` the model's diagnosis is the answer."""
-    mode = conclusion.mode if refined is None else AnswerMode.LLM
-    response = conclusion.response if refined is None else conclusion.render(refined, mode)
-    data, planned = conclusion.aggregated, conclusion.envelopes
-    metadata: dict[str, Any] = {
-        **run_figures(
-            data,
-            queried={envelope.source for envelope in planned},
-            successful={envelope.source for envelope in planned if envelope.success},
-        ),
-        "mode": mode.value,
-        "pipeline": conclusion.plan.pipeline if conclusion.plan else None,
-        "notes": list(conclusion.plan.notes) if conclusion.plan else list(conclusion.record.request.config.notes),
-    }
-    if llm:
-        metadata["llm"] = llm
-    if conclusion.failure is not None:
-        metadata["failure"] = conclusion.failure
-    return Report(
-        run_id=conclusion.record.run_id,
-        outcome=conclusion.outcome,
-        mode=mode,
-        response=response,
-        diagnosis=refined or conclusion.draft,
-        routing=conclusion.plan.routing if conclusion.plan else None,
-        aggregated_data=data,
-        parallel_results=planned,
-        evidence=conclusion.evidence,
-        errors=failures(planned),
-        parallel_latency_ms=data.parallel_latency_ms,
-        total_latency_ms=round(total_latency_ms, 1),
-        metadata=metadata,
-        committed_by=by,
-        attempt=conclusion.record.attempt,
-        reason=conclusion.failure,
-    )
 
 
 def run_figures(data: AggregatedData, *, queried: Collection[str], successful: Collection[str]) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from orchestrator.after_commit import AfterCommit, run_after_commit
 from orchestrator.aggregate import performance_event
 from orchestrator.deadline import Deadline
 from orchestrator.json_safe import storable_text
+from orchestrator.logs import log_performance
 from orchestrator.models import EventType, Report
-from orchestrator.performance import log_performance
-from orchestrator.run.conclusion import Conclusion, conclude, make_report
+from orchestrator.run.conclusion import Conclusion, conclude
+from orchestrator.run.report import make_report
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import NewEvent, RunStore, new_token
 from orchestrator.synthesis import Case, Synthesis, Synthesizer, refinement_failure, synthesis_of

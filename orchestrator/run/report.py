@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.aggregate import aggregate
 from orchestrator.models import (
     AnswerMode,
+    Diagnosis,
     Event,
     EventType,
     Language,
@@ -16,7 +18,7 @@ from orchestrator.models import (
     SourceFailure,
     SourceOutcome,
 )
-from orchestrator.run.conclusion import answer_language, failures, run_figures
+from orchestrator.run.conclusion import Conclusion, answer_language, failures, run_figures
 from orchestrator.store.records import RunRecord
 
 _CANCELLED = {
@@ -113,3 +115,49 @@ def unreachable_report(run_id: str, events: Sequence[Event], *, elapsed_ms: floa
 def _from_event(event: Event) -> SourceEnvelope:
     data = {name: value for name, value in event.data.items() if name not in ("received", "expected")}
     return SourceEnvelope.model_validate(data)
+
+
+def make_report(
+    conclusion: Conclusion,
+    *,
+    by: str,
+    total_latency_ms: float,
+    refined: Diagnosis | None = None,
+    llm: dict[str, Any] | None = None,
+) -> Report:
+    """The report to commit; with ``refined`` the model's diagnosis is the answer."""
+    mode = conclusion.mode if refined is None else AnswerMode.LLM
+    response = conclusion.response if refined is None else conclusion.render(refined, mode)
+    data, planned = conclusion.aggregated, conclusion.envelopes
+    metadata: dict[str, Any] = {
+        **run_figures(
+            data,
+            queried={envelope.source for envelope in planned},
+            successful={envelope.source for envelope in planned if envelope.success},
+        ),
+        "mode": mode.value,
+        "pipeline": conclusion.plan.pipeline if conclusion.plan else None,
+        "notes": list(conclusion.plan.notes) if conclusion.plan else list(conclusion.record.request.config.notes),
+    }
+    if llm:
+        metadata["llm"] = llm
+    if conclusion.failure is not None:
+        metadata["failure"] = conclusion.failure
+    return Report(
+        run_id=conclusion.record.run_id,
+        outcome=conclusion.outcome,
+        mode=mode,
+        response=response,
+        diagnosis=refined or conclusion.draft,
+        routing=conclusion.plan.routing if conclusion.plan else None,
+        aggregated_data=data,
+        parallel_results=planned,
+        evidence=conclusion.evidence,
+        errors=failures(planned),
+        parallel_latency_ms=data.parallel_latency_ms,
+        total_latency_ms=round(total_latency_ms, 1),
+        metadata=metadata,
+        committed_by=by,
+        attempt=conclusion.record.attempt,
+        reason=conclusion.failure,
+    )

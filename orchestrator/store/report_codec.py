@@ -11,8 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.aggregate import FIELD_OF_SOURCE, data_by_source
-from orchestrator.diagnosis.evidence import number_evidence
+from orchestrator.aggregate import FIELD_OF_SOURCE, data_by_source, number_evidence
 from orchestrator.models import AggregatedData, Evidence, Report, SourceEnvelope
 
 RESULTS = "results_in_run"

@@ -16,8 +16,7 @@ from kombu import Connection
 from tests_support import RedisServer
 
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE, RUN_TASK, SYNTHESIS_QUEUE, make_celery
-from orchestrator.broker.chord import build_chord
-from orchestrator.broker.publisher import publish_chord
+from orchestrator.broker.chord import build_chord, publish_chord
 from orchestrator.config import Settings
 from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
 from orchestrator.sources import BUILTIN_SOURCES, source_names

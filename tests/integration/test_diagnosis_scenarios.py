@@ -10,9 +10,9 @@ from typing import Any
 import fakeredis
 import pytest
 
-from orchestrator.aggregate import aggregate
+from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.config import ParallelConfig
-from orchestrator.diagnosis.evidence import check_diagnosis, number_evidence
+from orchestrator.diagnosis.evidence import check_diagnosis
 from orchestrator.diagnosis.render import render_markdown
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import SourceError

@@ -12,8 +12,7 @@ import redis
 from tests_support import RedisServer
 
 from orchestrator.broker.app import make_celery
-from orchestrator.broker.chord import build_chord
-from orchestrator.broker.publisher import publish_chord
+from orchestrator.broker.chord import build_chord, publish_chord
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing

@@ -14,8 +14,8 @@ from orchestrator.config import ParallelConfig, Settings
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.routing.router import route
 from orchestrator.sources import BUILTIN_SOURCES, load_source
+from workers.lab.simulator.counterparts import scenario_parts
 from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, get_scenario
-from workers.standalone.scenario_parts import scenario_parts
 
 pytestmark = pytest.mark.timing
 ROUNDS = 20

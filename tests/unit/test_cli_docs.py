@@ -14,7 +14,7 @@ from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import _EXIT_CODES, INTERRUPTED
 from orchestrator.cli.main import PROGRAM
 from orchestrator.cli.main import cli as program
-from orchestrator.cli.streams import PIPE_CLOSED
+from orchestrator.cli.process import PIPE_CLOSED
 from orchestrator.errors import TroubleshootError
 
 ROOT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ import click
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.cli.click_words import CLICK_WORDS
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import cli as program
 from orchestrator.cli.main import run
 from orchestrator.i18n import catalogue
 from orchestrator.i18n.catalogue import Catalogue, all_words
+from orchestrator.i18n.click_words import CLICK_WORDS
 from orchestrator.i18n.errors import ERROR_WORDS
 from orchestrator.i18n.help import HELP_WORDS
 from orchestrator.models import Language

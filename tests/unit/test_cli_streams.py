@@ -70,8 +70,8 @@ def test_closed_streams_are_not_given_to_files() -> None:
     """The number of a closed stream does not go to the next file or socket, where stray output would end up."""
     code = (
         "import os, sys\n"
-        "from orchestrator.cli import streams\n"
-        "streams.prepare()\n"
+        "from orchestrator.cli import process\n"
+        "process.prepare()\n"
         "print('stray'); sys.stderr.write('stray'); sys.stdout.flush()\n"
         "sys.stdin.read()\n"
         "os.write(3, str(os.open(os.devnull, os.O_RDONLY)).encode())\n"
@@ -103,7 +103,7 @@ def test_file_that_is_refused_is_named(tmp_path: Path) -> None:
 )
 def test_other_encoding_keeps_the_text_readable(encoding: str, shown: str) -> None:
     """A terminal without accents shows the bare letters, one column for one; only what has no likeness is a mark."""
-    code = "from orchestrator.cli import streams; streams.prepare(); print('Execução: não há “dados” – •…→界 Año')"
+    code = "from orchestrator.cli import process; process.prepare(); print('Execução: não há “dados” – •…→界 Año')"
     result = subprocess.run(
         (sys.executable, "-X", "utf8=0", "-c", code),
         env=ENVIRON | {"PYTHONIOENCODING": encoding},

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.plain import PlainDisplay
-from orchestrator.cli.view import RunView, clean, one_line
+from orchestrator.cli.view import RunView
 from orchestrator.i18n.terminal import TEXTS, Messages, language_of
+from orchestrator.logs import clean, one_line
 from orchestrator.models import Event, EventType, Language, SourceOutcome
 
 RUN = "run-0000-0001"

@@ -12,14 +12,14 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from orchestrator.broker.app import queue_names
+from orchestrator.broker.queues import _ask_workers, consumers_by_queue
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
-from orchestrator.cli.queues import _ask_workers, consumers_by_queue
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, StoreUnreachable
 from workers.cli import worker
+from workers.lab.simulator.counterparts import scenario_environ
 from workers.standalone.layout import Layout, flower_specs, parse_counts, watcher_specs, worker_command, worker_specs
-from workers.standalone.scenario_parts import scenario_environ
 
 
 @dataclass

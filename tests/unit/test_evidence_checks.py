@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.aggregate import number_evidence
 from orchestrator.diagnosis.commands import check_action, risk_of
-from orchestrator.diagnosis.evidence import NO_CLAIM_CONFIDENCE, check_diagnosis, number_evidence
+from orchestrator.diagnosis.evidence import NO_CLAIM_CONFIDENCE, check_diagnosis
 from orchestrator.models import Action, Claim, Diagnosis, Evidence, Hypothesis, Language, SourceEnvelope, SourceOutcome
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestrator.aggregate import aggregate
-from orchestrator.diagnosis.evidence import number_evidence
+from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.models import AnswerMode, Evidence, Report, RunOutcome, SourceEnvelope, SourceOutcome
 from orchestrator.store.report_codec import from_kept, to_kept
 

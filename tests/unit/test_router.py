@@ -13,8 +13,9 @@ import pytest
 from orchestrator.job_name import check_job_name
 from orchestrator.models import Entities, Intent, Language
 from orchestrator.routing.intent import fingerprint, shipped_model
+from orchestrator.routing.language import detect_language
 from orchestrator.routing.pipelines import CERTAIN_ENOUGH
-from orchestrator.routing.router import detect_language, route
+from orchestrator.routing.router import route
 from orchestrator.routing.vocabulary import words_of
 
 UTTERANCES: list[dict[str, Any]] = json.loads(

@@ -10,8 +10,8 @@ import pytest
 from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, RunNotFound
-from workers import base
-from workers.base import SourceTask
+from workers import tasks as base
+from workers.tasks import SourceTask
 
 
 class AskMetrics(SourceTask):

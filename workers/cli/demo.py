@@ -51,8 +51,8 @@ def command(
     Nothing is installed or left behind. Exit codes are those of submit.
     """
     # Imported here: --help does without the simulator and its scenarios.
+    from workers.lab.simulator.counterparts import scenario_environ, scenario_parts  # noqa: PLC0415
     from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, all_scenarios, get_scenario  # noqa: PLC0415
-    from workers.standalone.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415
 
     if list_scenarios:
         _list(context, all_scenarios(), as_json=as_json)

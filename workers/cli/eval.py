@@ -14,8 +14,8 @@ from orchestrator.errors import ConfigurationError
 from orchestrator.synthesis import load_synthesizer
 from workers.lab.evaluation.evaluate import evaluate
 from workers.lab.evaluation.report import EvaluationReport
+from workers.lab.simulator.counterparts import scenario_environ
 from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scenario
-from workers.standalone.scenario_parts import scenario_environ
 from workers.standalone.system import system
 
 

@@ -14,9 +14,9 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
-from orchestrator.cli.view import clean
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.catalogue import Catalogue
+from orchestrator.logs import clean
 from workers.cli.report_words import REPORT_WORDS
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase

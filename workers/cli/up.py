@@ -107,8 +107,8 @@ def _counterparts(parts: System, scenario: int | None) -> Iterator[None]:
     if scenario is None:
         yield
         return
+    from workers.lab.simulator.counterparts import scenario_environ, scenario_parts  # noqa: PLC0415  # the demo's alone
     from workers.lab.simulator.scenarios import get_scenario  # noqa: PLC0415
-    from workers.standalone.scenario_parts import scenario_environ, scenario_parts  # noqa: PLC0415  # the demo's alone
 
     with scenario_parts(get_scenario(scenario), parts.settings) as variables:
         redis_url = parts.environ["REDIS_URL"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.cli.view import one_line
 from orchestrator.errors import ConfigurationError, TroubleshootError
+from orchestrator.logs import one_line
 from workers.standalone.guard import Guard
 from workers.standalone.log_file import LogFile
 from workers.standalone.process import Child, ProcessSpec

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from kombu.exceptions import OperationalError
 
 from orchestrator.broker.app import make_celery, queue_names
-from orchestrator.cli.queues import consumers_by_queue
+from orchestrator.broker.queues import consumers_by_queue
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from workers.doctor.check import Check, Surroundings

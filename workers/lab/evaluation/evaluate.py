@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.run.dispatch import per_job_sources, plan_request
+from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.synthesis import Synthesizer
 from workers.lab.evaluation.report import EvaluationReport
 from workers.lab.evaluation.runs import ask, counterparts, scenario_request

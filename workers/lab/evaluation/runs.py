@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.aggregate import aggregate
+from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
-from orchestrator.diagnosis.evidence import number_evidence
 from orchestrator.diagnosis.render import render_markdown
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import SourceError
@@ -25,13 +24,13 @@ from orchestrator.models import (
     SourceRequest,
     TroubleshootRequest,
 )
-from orchestrator.run.dispatch import per_job_sources, plan_request
+from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.run.in_process import LocalSources, ask_all
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.connection import connect, store_errors
 from orchestrator.synthesis import Case, SynthesisFailed, Synthesizer
+from workers.lab.simulator.counterparts import scenario_parts
 from workers.lab.simulator.scenarios import Scenario
-from workers.standalone.scenario_parts import scenario_parts
 
 NODE_SECONDS = 2.0
 TOTAL_SECONDS = 8.0

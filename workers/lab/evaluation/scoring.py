@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orchestrator.diagnosis.commands import risk_of
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP
 from orchestrator.models import AnswerMode
-from orchestrator.routing.router import detect_language
+from orchestrator.routing.language import detect_language
 from workers.lab.evaluation.expectations import ALWAYS_FORBIDDEN, EXPECTATIONS, Expectation
 from workers.lab.evaluation.runs import TOTAL_SECONDS, Answer
 

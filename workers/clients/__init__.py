@@ -1,1 +1,0 @@
-"""Clients of the counterparts: HWA, knowledge base, log cache, Prometheus."""
