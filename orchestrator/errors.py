@@ -7,7 +7,9 @@ also stands in envelopes, reports and JSON output.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
+
+from orchestrator.i18n.message import Message
 
 
 class TroubleshootError(Exception):
@@ -16,8 +18,14 @@ class TroubleshootError(Exception):
     reason: ClassVar[str] = "troubleshoot_error"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+    message: Message
+    """The sentence with its facts, for a reader of any language; ``str()`` gives it in English."""
+
+    def __init__(self, message: str | Message | None = None, /, **facts: Any) -> None:
+        if not isinstance(message, Message):
+            message = Message(message or (type(self).__doc__ or "").strip().splitlines()[0], **facts)
+        self.message = message
+        super().__init__(str(message))
 
 
 class ConfigurationError(TroubleshootError):
@@ -75,7 +83,7 @@ class RunNotFound(TroubleshootError):
     @classmethod
     def of(cls, run_id: str) -> Self:
         """The error that names the run."""
-        return cls(f"run {run_id!r} is not stored: it never existed or has expired")
+        return cls("run {run_id!r} is not stored: it never existed or has expired", run_id=run_id)
 
 
 class Overloaded(TroubleshootError):
@@ -96,8 +104,8 @@ class SourceError(TroubleshootError):
 
     reason = "source_error"
 
-    def __init__(self, message: str | None = None, *, reason: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str | Message | None = None, /, *, reason: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
         if reason is not None:
             self.reason = reason  # type: ignore[misc]  # an instance may say it more precisely than its class
         self.asked: tuple[str, ...] = ()

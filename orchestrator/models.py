@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from orchestrator.config import ParallelConfig
+from orchestrator.i18n.languages import Language
 from orchestrator.job_name import check_job_name
 
 SCHEMA_VERSION = 1
@@ -44,14 +45,6 @@ class Intent(StrEnum):
     def _missing_(cls, value: object) -> Intent | None:
         # The Resync app still writes the older name.
         return cls.TROUBLESHOOT if value == "troubleshooting" else None
-
-
-class Language(StrEnum):
-    """Language of the question, and so of the answer."""
-
-    PT_BR = "pt-BR"
-    EN = "en"
-    ES = "es"
 
 
 class RunState(StrEnum):

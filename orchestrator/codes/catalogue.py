@@ -16,7 +16,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from orchestrator.models import Action, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Action
 
 
 class Category(StrEnum):

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.sentences import say
-from orchestrator.models import Action, Language
+from orchestrator.models import Action
 
 Risk = Literal["none", "low", "medium", "high"]
 _ORDER: tuple[Risk, ...] = ("none", "low", "medium", "high")

@@ -12,7 +12,8 @@ from typing import Any
 
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
 from orchestrator.diagnosis.commands import check_action, mark_commands, propose_commands
-from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis
 
 NO_CLAIM_CONFIDENCE = 0.3
 """Most that an answer may claim for itself when none of its claims stood."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from orchestrator.models import Evidence, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Evidence
 
 MAX_REPORTED = 10
 _QUOTE_CHARS = 160

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from orchestrator.codes.catalogue import Category, category_texts
 from orchestrator.diagnosis.markdown import code, inert, inert_block, visible
 from orchestrator.diagnosis.rules.gaps import why
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.sentences import say
 from orchestrator.models import (
     Action,
@@ -17,7 +18,6 @@ from orchestrator.models import (
     Diagnosis,
     Evidence,
     Hypothesis,
-    Language,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,

@@ -14,8 +14,8 @@ from importlib.metadata import entry_points
 from orchestrator.i18n.click_words import CLICK_WORDS
 from orchestrator.i18n.errors import ERROR_WORDS
 from orchestrator.i18n.help import HELP_WORDS
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.translation import COLUMN, Words, translate
-from orchestrator.models import Language
 
 WORDS_GROUP = "resync_troubleshoot.words"
 

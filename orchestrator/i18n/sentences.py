@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 
 
 class Sentence(BaseModel):

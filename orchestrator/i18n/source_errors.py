@@ -5,8 +5,8 @@ The English stands where it is said. What is not here, such as a server's own wo
 
 from __future__ import annotations
 
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.translation import translate
-from orchestrator.models import Language
 
 SOURCE_WORDS: dict[str, tuple[str, str]] = {
     # tws_status

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 
 _LOCALE_NAMES = ("LC_ALL", "LC_MESSAGES", "LANG")
 

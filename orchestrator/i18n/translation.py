@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from string import Formatter
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 
 Words = Mapping[str, tuple[str, str]]
 """English text: its Portuguese and its Spanish. ``{field}`` stands for what is filled in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 
 Cue = tuple[re.Pattern[str], float]
 

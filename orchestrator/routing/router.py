@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from orchestrator.codes.catalogue import known_system_abends
 from orchestrator.codes.patterns import find_chat_abends
-from orchestrator.models import Entities, Intent, Language, Routing
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing
 from orchestrator.routing.entities import extract_entities
 from orchestrator.routing.intent import guess_intent
 from orchestrator.routing.language import detect_language

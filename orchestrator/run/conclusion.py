@@ -14,13 +14,13 @@ from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import TroubleshootError
+from orchestrator.i18n.languages import Language
 from orchestrator.logs import log_error
 from orchestrator.models import (
     AggregatedData,
     AnswerMode,
     Diagnosis,
     Evidence,
-    Language,
     Plan,
     RunOutcome,
     SourceEnvelope,

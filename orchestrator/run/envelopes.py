@@ -6,12 +6,12 @@ import logging
 from typing import Any
 
 from orchestrator.errors import SourceError, TroubleshootError
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.source_errors import cuts_in_language, error_in_language
 from orchestrator.json_safe import storable, storable_text
 from orchestrator.logs import log_error
 from orchestrator.models import (
     MAX_EVIDENCE_CHARACTERS,
-    Language,
     Plan,
     PlannedSource,
     SourceEnvelope,

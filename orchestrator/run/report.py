@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.aggregate import aggregate
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
     Diagnosis,
     Event,
     EventType,
-    Language,
     Report,
     RunOutcome,
     SourceEnvelope,

@@ -18,7 +18,8 @@ from tests_support import RedisServer
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE, RUN_TASK, SYNTHESIS_QUEUE, make_celery
 from orchestrator.broker.chord import build_chord, publish_chord
 from orchestrator.config import Settings
-from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent, Plan, PlannedSource, Routing
 from orchestrator.sources import BUILTIN_SOURCES, source_names
 from orchestrator.store.runs import new_token
 from workers.runtime.consumer import ReconnectingConsumer

@@ -16,10 +16,10 @@ from orchestrator.diagnosis.evidence import check_diagnosis
 from orchestrator.diagnosis.render import render_markdown
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import SourceError
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
     Diagnosis,
-    Language,
     PlannedSource,
     SourceEnvelope,
     SourceOutcome,

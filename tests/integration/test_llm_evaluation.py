@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli.context import CliContext
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Action,
     AnswerMode,
@@ -19,7 +20,6 @@ from orchestrator.models import (
     Diagnosis,
     Evidence,
     Intent,
-    Language,
     Plan,
     PlannedSource,
     Routing,

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from orchestrator.aggregate import aggregate
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Claim,
     Diagnosis,
     Entities,
     Evidence,
     Intent,
-    Language,
     Plan,
     PlannedSource,
     Routing,

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.sources import FetchResult
 from workers.sources.log_cache.source import LogCacheSource
 

@@ -14,11 +14,11 @@ import redis
 import redis.asyncio
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
     Entities,
     Intent,
-    Language,
     Report,
     Routing,
     RunOutcome,

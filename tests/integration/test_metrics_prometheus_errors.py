@@ -18,7 +18,8 @@ import pytest
 import trustme
 
 from orchestrator.errors import ConfigurationError, SourceError
-from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload
 from orchestrator.sources import FetchResult
 from workers.lab.simulator.http import QuietServer

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import FetchResult
 from workers.sources.metrics.queries import DEFAULT_QUERIES

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from orchestrator.errors import ConfigurationError, SourceError
-from orchestrator.models import Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload
 from orchestrator.sources import FetchResult
 from workers.sources.metrics.source import MetricsSource

@@ -15,7 +15,8 @@ from orchestrator.broker.app import make_celery
 from orchestrator.broker.chord import build_chord, publish_chord
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
-from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent, Plan, PlannedSource, Routing
 from orchestrator.store.runs import new_token
 from workers.lab.bench.plain import plain_celery
 from workers.tasks import register_tasks

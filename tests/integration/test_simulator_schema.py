@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from orchestrator.models import Entities, Intent, Language, Routing, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceRequest
 from workers.lab.simulator.hwa import HwaSimulator, Received
 from workers.lab.simulator.plan import Plan, Run
 from workers.lab.simulator.scenarios import Scenario, all_scenarios

@@ -15,12 +15,12 @@ import redis
 from orchestrator.aggregate import aggregate
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, RunRefused, UnknownInstance
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
     Event,
     EventType,
     Intent,
-    Language,
     Plan,
     PlannedSource,
     Report,

@@ -14,7 +14,8 @@ import pytest
 import trustme
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Intent, Language, Routing, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent, Routing, SourceRequest
 from orchestrator.sources import FetchResult
 from workers.lab.simulator.http import LocalServer, QuietServer
 from workers.lab.simulator.hwa import HwaSimulator

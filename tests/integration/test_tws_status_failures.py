@@ -12,7 +12,8 @@ from purgatory import AsyncCircuitBreakerFactory
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
-from orchestrator.models import Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult
 from workers.lab.simulator.faults import Fault

@@ -3,7 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.models import Entities, Intent, Language, Routing, SourceEnvelope, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceEnvelope, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult
 from workers.lab.simulator.hwa import HwaSimulator

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult
 from workers.lab.simulator.hwa import HwaSimulator

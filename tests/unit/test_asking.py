@@ -13,10 +13,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Evidence,
     Intent,
-    Language,
     Plan,
     PlannedSource,
     Routing,

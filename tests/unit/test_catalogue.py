@@ -29,8 +29,8 @@ from orchestrator.codes.catalogue import (
     find_substate,
     known_system_abends,
 )
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.sentences import say, sentences
-from orchestrator.models import Language
 
 ALL_ENTRIES = [(kind, entry) for kind in Kind for entry in entries(kind).values()]
 # JobInPlanStatus and JobInPlanSubStatus of the HWA REST API v2.

@@ -8,17 +8,8 @@ import pytest
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import print_report
-from orchestrator.models import (
-    AggregatedData,
-    AnswerMode,
-    Diagnosis,
-    Entities,
-    Intent,
-    Language,
-    Report,
-    Routing,
-    RunOutcome,
-)
+from orchestrator.i18n.languages import Language
+from orchestrator.models import AggregatedData, AnswerMode, Diagnosis, Entities, Intent, Report, Routing, RunOutcome
 
 RESPONSE = "## Diagnóstico\n\nBATCH001 terminou em ABEND.\n"
 

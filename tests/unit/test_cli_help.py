@@ -22,7 +22,7 @@ from orchestrator.i18n.catalogue import Catalogue, all_words
 from orchestrator.i18n.click_words import CLICK_WORDS
 from orchestrator.i18n.errors import ERROR_WORDS
 from orchestrator.i18n.help import HELP_WORDS
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from workers.cli import words as worker_words
 from workers.cli.report_words import REPORT_WORDS
 

@@ -9,9 +9,10 @@ import pytest
 
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.terminal import TEXTS, Messages, language_of
 from orchestrator.logs import clean, one_line
-from orchestrator.models import Event, EventType, Language, SourceOutcome
+from orchestrator.models import Event, EventType, SourceOutcome
 
 RUN = "run-0000-0001"
 

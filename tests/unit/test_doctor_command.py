@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from workers.doctor.finding import CheckResult, Finding, Status
 from workers.doctor.report import json_report, table_report
 from workers.doctor.texts import Texts

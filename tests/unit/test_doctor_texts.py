@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from workers import doctor
 from workers.doctor.checks import knowledge, metrics, tws
 from workers.doctor.finding import Status

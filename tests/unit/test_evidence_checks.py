@@ -10,7 +10,8 @@ import pytest
 from orchestrator.aggregate import number_evidence
 from orchestrator.diagnosis.commands import check_action, risk_of
 from orchestrator.diagnosis.evidence import NO_CLAIM_CONFIDENCE, check_diagnosis
-from orchestrator.models import Action, Claim, Diagnosis, Evidence, Hypothesis, Language, SourceEnvelope, SourceOutcome
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Action, Claim, Diagnosis, Evidence, Hypothesis, SourceEnvelope, SourceOutcome
 
 
 def _evidence(id_: str, text: str, *codes: str) -> Evidence:

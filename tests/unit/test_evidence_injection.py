@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.diagnosis.injection import MAX_REPORTED, PlantedSteps, find_planted
-from orchestrator.models import Evidence, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Evidence
 
 
 def _item(text: str, number: int = 1) -> Evidence:

@@ -17,12 +17,12 @@ import pytest
 from refinement_support import FAILURES
 
 from orchestrator.config import Settings
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
     Event,
     EventType,
     Intent,
-    Language,
     Plan,
     PlannedSource,
     Report,

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from orchestrator.cli.live import LiveDisplay, print_markdown, render
 from orchestrator.cli.view import RunView
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.terminal import Messages
-from orchestrator.models import Event, EventType, Language
+from orchestrator.models import Event, EventType
 
 
 def event(number: int, kind: EventType, **data: object) -> Event:

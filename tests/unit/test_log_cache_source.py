@@ -11,7 +11,8 @@ import fakeredis
 import pytest
 
 from orchestrator.errors import ConfigurationError, SourceError
-from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult
 from workers.config import LogCacheSettings

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from orchestrator.diagnosis.markdown import code, inert, inert_block
 from orchestrator.diagnosis.render import render_action, render_failure, render_markdown, render_raw, render_text
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Action,
     AggregatedData,
@@ -18,7 +19,6 @@ from orchestrator.models import (
     Diagnosis,
     Evidence,
     Hypothesis,
-    Language,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,

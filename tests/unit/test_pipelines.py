@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest
-from orchestrator.models import MAX_JOBS, Entities, Intent, Language, Plan, Routing, TroubleshootRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import MAX_JOBS, Entities, Intent, Plan, Routing, TroubleshootRequest
 from orchestrator.routing.pipelines import ACTION, GENERAL, PIPELINES, STATUS, TROUBLESHOOT, Reduce, plan_run, reduce_of
 
 PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}

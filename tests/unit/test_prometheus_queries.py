@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.models import Intent, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent
 from workers.sources.metrics.queries import DEFAULT_QUERIES, QuerySet, load_queries
 from workers.sources.metrics.series import DEFAULT_SERIES
 from workers.sources.metrics.source import MetricsSource

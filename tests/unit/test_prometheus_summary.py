@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from workers.sources.metrics.evidence import facts_of
 from workers.sources.metrics.prometheus import RangeSummary, summarise
 from workers.sources.metrics.series import DEFAULT_SERIES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from workers.sources.metrics.exposition import NotExposition, Reading, parse_exposition
 from workers.sources.metrics.series import DEFAULT_SERIES, Series
 

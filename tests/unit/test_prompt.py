@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AggregatedData,
     Claim,
@@ -11,7 +12,6 @@ from orchestrator.models import (
     Entities,
     Evidence,
     Intent,
-    Language,
     Plan,
     Routing,
     SourceEnvelope,

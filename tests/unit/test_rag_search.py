@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import RagPayload
 from orchestrator.sources import FetchResult, call_limit_seconds
 from workers.knowledge.base import Hit, KnowledgeStats, SearchResult

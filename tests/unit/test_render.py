@@ -16,6 +16,7 @@ from orchestrator.diagnosis.render import (
     render_raw,
     render_text,
 )
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Action,
     AggregatedData,
@@ -24,7 +25,6 @@ from orchestrator.models import (
     Diagnosis,
     Evidence,
     Hypothesis,
-    Language,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,

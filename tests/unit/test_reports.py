@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Event,
     EventType,
     Intent,
-    Language,
     Plan,
     PlannedSource,
     Routing,

@@ -10,12 +10,8 @@ from rules_support import PER_JOB, S0C7, answered, ask, failed, job_facts, job_l
 from orchestrator.aggregate import aggregate
 from orchestrator.codes.catalogue import Category
 from orchestrator.diagnosis.rules.diagnose import diagnose
-from orchestrator.models import (
-    Language,
-    SourceEnvelope,
-    SourceOutcome,
-    TroubleshootRequest,
-)
+from orchestrator.i18n.languages import Language
+from orchestrator.models import SourceEnvelope, SourceOutcome, TroubleshootRequest
 from orchestrator.payloads import (
     HistoryFacts,
     IssueFacts,

@@ -9,8 +9,9 @@ import pytest
 from redis import exceptions as redis_errors
 
 from orchestrator.errors import SourceError
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.source_errors import SOURCE_WORDS
-from orchestrator.models import Language, PlannedSource
+from orchestrator.models import PlannedSource
 from orchestrator.run.envelopes import answered, raised
 from orchestrator.sources import FetchResult
 from workers.config import TwsSettings

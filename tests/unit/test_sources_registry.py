@@ -11,7 +11,8 @@ from orchestrator.broker.app import make_celery, queue_names
 from orchestrator.broker.chord import build_chord
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, WorkersNotInstalled
-from orchestrator.models import Intent, Language, Plan, PlannedSource, Routing
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent, Plan, PlannedSource, Routing
 from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP, call_limit_seconds, load_source, source_names
 from orchestrator.testing import stub_spec
 

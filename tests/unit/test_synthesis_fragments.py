@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.models import Evidence, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Evidence
 from workers.synthesis.fragments import MIN_INTERVAL_SECONDS, FragmentPacer, FragmentRenderer
 from workers.synthesis.scanner import Part
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from workers.synthesis.language import is_written_in
 
 TEXTS = {

@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Entities, Intent, Language, Routing, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceRequest
 from orchestrator.sources import FetchResult
 from workers.lab.simulator.hwa import answer
 from workers.lab.simulator.plan import Json, Plan

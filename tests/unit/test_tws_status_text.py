@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchestrator.models import Entities, Intent, Language, Routing, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceRequest
 from orchestrator.payloads import IssueFacts, JobFacts, JobLogFacts, RelatedFacts, TwsPayload, WorkstationFacts
 from workers.sources.tws_status.finding import describe
 

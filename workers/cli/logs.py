@@ -16,10 +16,10 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.errors import InvalidRequest
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.terminal import language_of
 from orchestrator.job_name import check_job_name
 from orchestrator.logs import clean
-from orchestrator.models import Language
 from orchestrator.store.connection import store_errors
 from workers.config import LogCacheSettings, TwsSettings
 from workers.sources.log_cache.app_keys import bare_name

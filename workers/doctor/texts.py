@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from workers.doctor.texts_fix import FIXES
 from workers.doctor.texts_fix_outside import FIXES_OUTSIDE
 from workers.doctor.texts_found import FOUND

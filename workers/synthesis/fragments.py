@@ -14,8 +14,9 @@ from orchestrator.diagnosis.commands import check_action, is_mutating_command
 from orchestrator.diagnosis.evidence import ClaimChecker
 from orchestrator.diagnosis.markdown import inert, inert_block
 from orchestrator.diagnosis.render import render_action
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.sentences import say
-from orchestrator.models import Evidence, Language
+from orchestrator.models import Evidence
 from orchestrator.redaction.redact import redact
 from workers.synthesis.answer import AnswerAction, AnswerClaim, readable
 from workers.synthesis.language import is_written_in

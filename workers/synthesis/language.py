@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 from orchestrator.routing.language import LANGUAGE_CUES
 
 CLEAR_VOTES = 3.0

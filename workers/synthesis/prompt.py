@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.models import Diagnosis, Evidence, Language, SourceEnvelope
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Diagnosis, Evidence, SourceEnvelope
 from orchestrator.redaction.redact import redact
 from orchestrator.synthesis import Case
 from workers.synthesis.budget import estimate_tokens, fair_shares, window_text

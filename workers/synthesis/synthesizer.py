@@ -16,7 +16,8 @@ from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CAP
-from orchestrator.models import Diagnosis, Evidence, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Diagnosis, Evidence
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
 from workers.config import LlmSettings
 from workers.synthesis.answer import AnswerUnusable, ModelAnswer, answer_text, parse_answer, to_diagnosis

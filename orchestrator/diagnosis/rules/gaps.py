@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.diagnosis.rules.history import STALE_DAYS
 from orchestrator.diagnosis.rules.scene import Scene
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.sentences import say
-from orchestrator.models import Language, Plan, SourceEnvelope, SourceFailure, SourceOutcome
+from orchestrator.models import Plan, SourceEnvelope, SourceFailure, SourceOutcome
 
 _KNOWN = ("tws_status", "rag_search", "log_cache", "metrics")
 

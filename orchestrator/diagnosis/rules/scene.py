@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from orchestrator.codes.catalogue import Category, Entry
 from orchestrator.codes.patterns import find_abends, find_message_ids
-from orchestrator.models import Claim, Entities, Evidence, Language, SourceEnvelope
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Claim, Entities, Evidence, SourceEnvelope
 from orchestrator.payloads import (
     Facts,
     HistoryFacts,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Entities, Intent, Language, Routing, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import RagPayload
 from orchestrator.sources import FetchResult
 from workers.sources.rag_search.source import SPEC

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.models import Evidence, Language, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Evidence, SourceRequest
 from orchestrator.payloads import HistoryFacts, LogPayload
 from workers.sources.log_cache.entries import Entry
 from workers.sources.log_cache.history import JobHistory

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from orchestrator.models import Evidence, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Evidence
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from workers.sources.metrics.prometheus import RangeSummary
 from workers.sources.metrics.series import Series

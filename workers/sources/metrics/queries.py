@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.config import describe_validation
 from orchestrator.errors import ConfigurationError
-from orchestrator.models import Intent, Language
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Intent
 from workers.sources.metrics.series import DEFAULT_SERIES, Series
 
 VARIABLE = "RESYNC_METRICS_QUERIES_FILE"

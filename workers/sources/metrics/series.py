@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.models import Language
+from orchestrator.i18n.languages import Language
 
 
 @dataclass(frozen=True, slots=True)

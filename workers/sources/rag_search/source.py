@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Evidence, Language, SourceOutcome, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import Evidence, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import KnowledgeSettings

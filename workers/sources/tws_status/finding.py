@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from orchestrator.codes.patterns import find_abends
-from orchestrator.models import Language, SourceRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import SourceRequest
 from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, WorkstationFacts
 
 _TEXTS = {

@@ -1,0 +1,84 @@
+"""The languages there are: one folder each in ``locale/``, with its catalogues and its ``language.toml``.
+
+A folder's name is the language's BCP 47 tag. ``*.po`` are the catalogues that people edit; ``*.mo`` are compiled from
+them (``make catalogues``) and read by the standard library's ``gettext``. ``language.toml`` holds what is no sentence:
+the language's name, its decimal mark, the words by which a question is recognised. A language whose folder lacks a
+sentence, or a whole catalogue, is answered with the English one.
+
+Other packages bring catalogues of their own by the entry point group ``resync_troubleshoot.words``, whose value is a
+package with a folder ``locale`` of the same form.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.metadata import entry_points
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any
+
+WORDS_GROUP = "resync_troubleshoot.words"
+_LOCALE = files(__package__).joinpath("locale")
+
+
+def _tags() -> dict[str, str]:
+    """Name and tag of each language folder, the default language first."""
+    tags = sorted((item.name for item in _LOCALE.iterdir() if item.is_dir()), key=lambda tag: (tag != "pt-BR", tag))
+    return {tag.upper().replace("-", "_"): tag for tag in tags}
+
+
+if TYPE_CHECKING:
+
+    class Language(StrEnum):
+        """Language of a question and so of its answer: the tag of an installed language folder."""
+
+        PT_BR = "pt-BR"
+        EN = "en"
+        ES = "es"
+
+else:
+    # Not a class body: a new folder is a new language, without a line of Python.
+    Language = StrEnum("Language", _tags(), module=__name__)
+    Language.__doc__ = "Language of a question and so of its answer: the tag of an installed language folder."
+
+DEFAULT_LANGUAGE = Language.PT_BR
+"""What most users write; of a question that nothing tells the language of."""
+
+
+@cache
+def translations(language: Language) -> NullTranslations:
+    """Every catalogue of ``language``, ours before those of other packages."""
+    first = NullTranslations()
+    for root in _roots():
+        folder = root.joinpath(language.value)
+        for catalogue in sorted(folder.iterdir(), key=lambda item: item.name) if folder.is_dir() else ():
+            if catalogue.name.endswith(".mo"):
+                with catalogue.open("rb") as file:
+                    first.add_fallback(GNUTranslations(file))
+    return first
+
+
+@cache
+def language_facts(language: Language) -> dict[str, Any]:
+    """The language's ``language.toml``."""
+    path = _LOCALE.joinpath(language.value, "language.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+@cache
+def decimal_mark(language: Language) -> str:
+    """What stands between a number's whole and its fraction."""
+    return str(language_facts(language).get("decimal_mark", "."))
+
+
+def _roots() -> Iterator[Traversable]:
+    yield _LOCALE
+    for point in entry_points(group=WORDS_GROUP):
+        try:
+            yield files(point.value).joinpath("locale")
+        except ImportError:  # a package that is half installed: its sentences stay English
+            continue

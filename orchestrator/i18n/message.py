@@ -1,0 +1,126 @@
+"""A sentence as key and facts, made into text only when a reader's language is known.
+
+The key is the English template, as in gettext, so that an English reader needs no catalogue and a reader whose
+catalogue lacks the sentence still has it. Facts keep their types: numbers are written as the language writes them, and
+a fact may itself be a message.
+
+    Message("{name} did not answer within {seconds:g} s", name="TWS", seconds=2.5)
+    Message("{count} job waits", plural="{count} jobs wait", count=3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any, Protocol, runtime_checkable
+
+from orchestrator.i18n.languages import Language, decimal_mark, translations
+
+
+@runtime_checkable
+class Text(Protocol):
+    """Anything that can be written in a language."""
+
+    def in_language(self, language: Language) -> str:
+        """The text in ``language``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Message:
+    """A sentence by its English template (``key``), with the facts of its ``{fields}``.
+
+    With ``plural`` the fact ``count`` decides which template is used, by the rules of the language.
+    ``context`` tells apart equal English texts that other languages word differently.
+    """
+
+    key: str
+    plural: str
+    context: str
+    facts: Mapping[str, object]
+
+    def __init__(self, key: str, /, *, plural: str = "", context: str = "", **facts: Any) -> None:
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "plural", plural)
+        object.__setattr__(self, "context", context)
+        object.__setattr__(self, "facts", facts)
+
+    def in_language(self, language: Language) -> str:
+        """The sentence in ``language``; in English where its catalogue lacks the key."""
+        catalogue = translations(language)
+        if self.plural:
+            template = catalogue.ngettext(self.key, self.plural, _count(self.facts))
+        elif self.context:
+            template = catalogue.pgettext(self.context, self.key)
+        else:
+            template = catalogue.gettext(self.key)
+        # A text without facts is taken as it is: it may be somebody else's and hold braces.
+        return _Writer(language).vformat(template, (), self.facts) if self.facts else template
+
+    def __str__(self) -> str:
+        """The sentence in English."""
+        return self.in_language(Language.EN)
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.plural, self.context))
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Texts one after the other; empty ones are left out."""
+
+    parts: tuple[Text | str, ...]
+    separator: str = " "
+
+    def in_language(self, language: Language) -> str:
+        """The parts in ``language``."""
+        return self.separator.join(text for part in self.parts if (text := write(part, language)))
+
+    def __str__(self) -> str:
+        """The parts in English."""
+        return self.in_language(Language.EN)
+
+
+def join(parts: Iterable[Text | str], separator: str = " ") -> Joined:
+    """``parts`` as one text."""
+    return Joined(tuple(parts), separator)
+
+
+def write(text: Text | str, language: Language) -> str:
+    """``text`` in ``language``; a plain string is nobody's to translate."""
+    return text if isinstance(text, str) else text.in_language(language)
+
+
+class _Writer(Formatter):
+    """``str.format`` with two differences: a fact that is a text is written in the language, and so is a number.
+
+    ``{fact!l}`` begins with a small letter, ``{fact!u}`` with a capital, for a sentence inside another.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def convert_field(self, value: Any, conversion: str | None) -> Any:
+        if conversion in ("l", "u"):
+            text = self._text(value)
+            return (text[:1].lower() if conversion == "l" else text[:1].upper()) + text[1:]
+        return super().convert_field(value, conversion)
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, float):
+            text = format(value, format_spec or "g")
+            return text.replace(".", decimal_mark(self._language)) if format_spec[-1:] != "%" else text
+        if isinstance(value, Text):
+            value = self._text(value)
+        return format(value, format_spec)
+
+    def _text(self, value: object) -> str:
+        return value.in_language(self._language) if isinstance(value, Text) else str(value)
+
+
+def _count(facts: Mapping[str, object]) -> int:
+    count = facts["count"]
+    if not isinstance(count, int):
+        raise TypeError(f"the fact 'count' of a plural must be an int, not {count!r}")
+    return count
