@@ -71,6 +71,10 @@ format: $(DEV) ## format the code and mend what can be mended
 bench: $(RUNTIME) ## measure overhead and throughput on this machine (ARGS=--json)
 	@$(RUN) bench $(ARGS)
 
+.PHONY: catalogues
+catalogues: $(DEV) ## bring the languages' catalogues up to date with the code, and compile them
+	@$(BIN)/python scripts/catalogues.py
+
 .PHONY: lock
 lock: $(RUNTIME) ## compile the lock files anew from pyproject.toml (ARGS=--upgrade)
 	@sh scripts/lock.sh $(ARGS)
