@@ -15,6 +15,9 @@ RUN := $(BIN)/resync-troubleshoot
 ARGS ?=
 SCENARIO ?=
 
+# Tests run side by side, a file at a time, the longest tier first; ARGS=-n0 runs one after the other.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
 # Two stamps: the demo needs less than half of what the tests need.
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
@@ -48,11 +51,11 @@ up: $(RUNTIME) ## every process on embedded parts, until Ctrl-C (ARGS=...)
 
 .PHONY: test
 test: $(DEV) ## all tests: unit, integration, acceptance (ARGS=...)
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(DEV) ## the unit tests, in seconds (ARGS=...)
-	$(BIN)/pytest tests/unit $(ARGS)
+	$(PYTEST) tests/unit $(ARGS)
 
 .PHONY: lint
 lint: $(DEV) ## formatting, rules, types, import contracts, shell scripts

@@ -1,9 +1,12 @@
-"""Fixtures of all tiers: a real redis-server of our own, emptied for each test."""
+"""How tests run side by side, and fixtures of all tiers: a real redis-server of our own, emptied for each test."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -19,6 +22,33 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Worker processes for ``-n auto``: twice the cores, because most tests wait; none for a single file."""
+    paths = {argument.partition("::")[0] for argument in config.args}
+    return 0 if len(paths) == 1 and paths.pop().endswith(".py") else 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that measure time last: the others have little left to do while one of them runs alone."""
+    items.sort(key=lambda item: item.get_closest_marker("timing") is not None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test marked ``timing`` while no other test of this checkout runs.
+
+    Others share the lock. Everyone passes through the door one by one, so that a test that waits to be alone is not
+    overtaken for ever. It is the outermost hook: the wait counts towards no timeout.
+    """
+    how = fcntl.LOCK_EX if item.get_closest_marker("timing") else fcntl.LOCK_SH
+    here = Path(__file__)
+    with here.open("rb") as room, here.parent.with_name("pyproject.toml").open("rb") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, how)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,10 @@ from orchestrator.store.runs import RunStore
 
 SHORT = ParallelConfig(node_timeout_seconds=0.3, total_timeout_seconds=0.6)
 QUESTION = TroubleshootRequest(message="Job BATCH001 falhou", config=SHORT)
+CROWD_QUESTION = QUESTION.model_copy(
+    # All of a crowd must have begun to listen by the deadline, on a busy machine too.
+    update={"config": ParallelConfig(node_timeout_seconds=0.3, total_timeout_seconds=4.0)}
+)
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def test_a_crowd_on_a_loop_has_its_run_finished_once(settings: Settings, commits
 
     async def crowd() -> tuple[list[list[EventType]], list[Report]]:
         async with AsyncTroubleshootClient(settings) as client:
-            run_id = await client.submit(QUESTION)
+            run_id = await client.submit(CROWD_QUESTION)
             streams = [types(client, run_id) for _ in range(120)] + [types(client, run_id, pause_seconds=1.0)]
             results = [client.result(run_id) for _ in range(20)]
             both = await asyncio.gather(asyncio.gather(*streams), asyncio.gather(*results))
@@ -66,7 +70,7 @@ def test_a_crowd_on_a_loop_has_its_run_finished_once(settings: Settings, commits
 def test_a_crowd_of_threads_has_its_run_finished_once(settings: Settings, commits: list[str]) -> None:
     """More threads than redis-py lends connections by default follow one run, and each is told of its end."""
     with TroubleshootClient(settings) as client, ThreadPoolExecutor(130) as threads:
-        run_id = client.submit(QUESTION)
+        run_id = client.submit(CROWD_QUESTION)
         streams = [threads.submit(lambda: list(client.stream(run_id))[-1].type) for _ in range(110)]
         results = [threads.submit(client.result, run_id) for _ in range(20)]
         assert [stream.result() for stream in streams] == [EventType.FINAL] * 110
