@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 
-from orchestrator.web import create_router
+from orchestrator import create_router
 
 app = FastAPI(title="Resync")
 app.include_router(create_router())  # REDIS_URL leads to the broker

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from pydantic import ValidationError
 
@@ -25,8 +25,21 @@ DISPATCH_WAIT_SECONDS = 1.0
 """How long a run may wait for a worker before this process asks the sources itself."""
 
 
-class TroubleshootState(TypedDict, total=False):
-    """State keys of the Resync app."""
+class DataSourceResult(TypedDict, total=False):
+    """One entry of the state's ``parallel_results``: a source's answer, in the keys that the Resync app reads.
+
+    The entry holds more: every field of ``SourceEnvelope``.
+    """
+
+    source: str
+    data: dict[str, Any]
+    latency_ms: float
+    success: bool
+    error: str | None
+
+
+class ParallelState(TypedDict, total=False):
+    """A graph's state, in the keys that the Resync app writes and reads."""
 
     message: str
     user_id: str | None
@@ -37,7 +50,7 @@ class TroubleshootState(TypedDict, total=False):
     intent: str
     confidence: float
     entities: dict[str, Any]
-    parallel_results: list[dict[str, Any]]
+    parallel_results: list[DataSourceResult]
     aggregated_data: dict[str, Any]
     total_latency_ms: float
     parallel_latency_ms: float
@@ -61,7 +74,7 @@ class ParallelTroubleshootGraph:
         self._config = config
         self._intent = intent
 
-    async def ainvoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+    async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState:
         """Answer the question in ``state`` and return the state with the answer's keys filled in.
 
         Raises InvalidRequest naming the field, WorkersNotInstalled when neither workers nor their code are there.
@@ -78,7 +91,7 @@ class ParallelTroubleshootGraph:
             report = await run_in_process(request, settings, deadline=deadline)
         return fill_state(state, report)
 
-    def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+    def invoke(self, state: Mapping[str, Any]) -> ParallelState:
         """``ainvoke`` for callers without an event loop; RuntimeError for those within one."""
         return _run(self.ainvoke, state)
 
@@ -106,19 +119,19 @@ class FallbackParallelGraph:
         self._config = config or ParallelConfig()
         self._intent = intent
 
-    async def ainvoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+    async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState:
         """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored."""
         request = make_request(state, self._config, self._intent)
         return fill_state(state, await run_in_process(request, Settings.from_env()))
 
-    def invoke(self, state: Mapping[str, Any]) -> TroubleshootState:
+    def invoke(self, state: Mapping[str, Any]) -> ParallelState:
         """``ainvoke`` for callers without an event loop; RuntimeError for those within one."""
         return _run(self.ainvoke, state)
 
 
 def _run(
-    ainvoke: Callable[[Mapping[str, Any]], Coroutine[Any, Any, TroubleshootState]], state: Mapping[str, Any]
-) -> TroubleshootState:
+    ainvoke: Callable[[Mapping[str, Any]], Coroutine[Any, Any, ParallelState]], state: Mapping[str, Any]
+) -> ParallelState:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -155,7 +168,7 @@ async def parallel_troubleshoot(
     session_id: str | None = None,
     jobs: tuple[str, ...] = (),
     settings: Settings | None = None,
-) -> TroubleshootState:
+) -> ParallelState:
     """Troubleshoot a job: ask the sources at once and answer within ``config.total_timeout_seconds``.
 
     Returns the state; the app reads ``response, metadata, parallel_latency_ms, total_latency_ms, errors``.
@@ -190,16 +203,18 @@ def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Inten
         raise InvalidRequest(describe_validation(error)) from None
 
 
-def fill_state(state: Mapping[str, Any], report: Report) -> TroubleshootState:
+def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
     """The app's state with what the report says."""
     routing = report.routing or route(str(state.get("message", "")))
-    filled: TroubleshootState = {
+    filled: ParallelState = {
         **state,  # type: ignore[typeddict-item]  # the app's state may hold keys of its own
         "run_id": report.run_id,
         "intent": routing.intent.value,
         "confidence": routing.confidence,
         "entities": routing.entities.model_dump(mode="json"),
-        "parallel_results": [envelope.model_dump(mode="json") for envelope in report.parallel_results],
+        "parallel_results": [
+            cast("DataSourceResult", envelope.model_dump(mode="json")) for envelope in report.parallel_results
+        ],
         "aggregated_data": report.aggregated_data.model_dump(mode="json"),
         "total_latency_ms": report.total_latency_ms,
         "parallel_latency_ms": report.parallel_latency_ms,
@@ -261,14 +276,3 @@ def _note_failure(task: asyncio.Future[Any]) -> None:
         _LOGGER.warning(
             "run_abandoned error=%s reason=%s", type(error).__name__, getattr(error, "reason", "unexpected")
         )
-
-
-__all__ = [
-    "FallbackParallelGraph",
-    "ParallelConfig",
-    "ParallelTroubleshootGraph",
-    "TroubleshootState",
-    "create_parallel_troubleshoot_graph",
-    "create_tws_agent_graph",
-    "parallel_troubleshoot",
-]
