@@ -78,6 +78,10 @@ bench: $(RUNTIME) ## measure overhead and throughput on this machine (ARGS=--jso
 catalogues: $(DEV) ## bring the languages' catalogues up to date with the code, and compile them
 	@$(BIN)/python scripts/catalogues.py
 
+.PHONY: docs
+docs: $(DEV) ## write docs/configuration.md anew from the settings
+	@$(BIN)/python scripts/configuration.py
+
 .PHONY: lock
 lock: $(RUNTIME) ## compile the lock files anew from pyproject.toml (ARGS=--upgrade)
 	@sh scripts/lock.sh $(ARGS)

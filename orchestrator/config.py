@@ -26,16 +26,27 @@ class ParallelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     node_timeout_seconds: float = Field(default=5.0, gt=0, le=600)
+    """Seconds for each source (its soft time limit)."""
     total_timeout_seconds: float = Field(default=10.0, ge=0.5, le=900)
+    """Seconds from the submit to the answer."""
     enable_tws_status: bool = True
+    """Ask TWS."""
     enable_rag_search: bool = True
+    """Search the knowledge base."""
     enable_log_cache: bool = True
+    """Read the log cache."""
     enable_metrics: bool = True
+    """Read the metrics."""
     rag_result_limit: int = Field(default=5, ge=1, le=50)
+    """Passages asked of the knowledge base."""
     min_sources_required: int = Field(default=1, ge=0, le=64)
+    """Sources that must answer, or the run has failed."""
     synthesis_reserve_seconds: float | None = Field(default=None, ge=0)
+    """Seconds kept for the answer; not set: `min(4, 0.4 x total_timeout_seconds)`."""
     source_timeout_seconds: dict[str, float] = {}
+    """Seconds by source name, where they differ from `node_timeout_seconds`."""
     disabled_sources: tuple[str, ...] = ()
+    """Names of sources to leave out, a site's own among them."""
 
     @model_validator(mode="after")
     def _limits_are_ordered(self) -> Self:
@@ -134,15 +145,23 @@ class Settings(EnvironmentModel):
     """Where the broker and the store are, and how long things are kept."""
 
     redis_url: str = Field(default=DEFAULT_REDIS_URL, validation_alias=AliasChoices("REDIS_URL", "APP_REDIS_URL"))
+    """Broker and store: `redis://` or `rediss://`."""
     key_prefix: str = Field(default="resync:troubleshoot:", validation_alias="RESYNC_KEY_PREFIX")
+    """Prefix of every key and queue; two installations can share one Redis."""
     run_ttl_seconds: int = Field(default=86_400, ge=60, validation_alias="RESYNC_RUN_TTL_SECONDS")
+    """Seconds for which a run can be read after its submit."""
     max_open_runs: int = Field(default=1_000, ge=1, validation_alias="RESYNC_MAX_OPEN_RUNS")
+    """Open runs beyond which a submit is refused as `overloaded`."""
     redis_timeout_seconds: float = Field(default=0.5, gt=0, le=30, validation_alias="RESYNC_REDIS_TIMEOUT_SECONDS")
+    """Seconds for one call to the store."""
     node_timeout_seconds: float = Field(default=5.0, gt=0, validation_alias="RESYNC_NODE_TIMEOUT_SECONDS")
+    """Seconds for one source, where the request sets none."""
     total_timeout_seconds: float = Field(default=10.0, gt=0, validation_alias="RESYNC_TOTAL_TIMEOUT_SECONDS")
+    """Seconds for a whole run, where the request sets none; more than the node timeout."""
     log_level: str = Field(default="INFO", validation_alias="RESYNC_LOG_LEVEL")
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
-    """Mask e-mail addresses and CPF/CNPJ numbers as well as secrets."""
+    """Mask e-mail addresses, CPF and CNPJ numbers as well as secrets."""
 
     @field_validator("redis_url")
     @classmethod

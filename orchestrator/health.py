@@ -30,8 +30,9 @@ class HealthSettings(EnvironmentModel):
     """Where a process tells of its health."""
 
     port: int | None = Field(default=None, ge=1, le=65_535, validation_alias="RESYNC_HEALTH_PORT")
-    """None: it tells nothing. Each process of one host needs a port of its own."""
+    """Port for `/livez`, `/readyz` and `/metrics`; one for each process of a host. Not set: no health pages."""
     address: str = Field(default="127.0.0.1", validation_alias="RESYNC_HEALTH_ADDRESS")
+    """Address to listen on."""
 
 
 class Beat:

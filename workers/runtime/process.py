@@ -31,6 +31,7 @@ class ProcessSettings(EnvironmentModel):
     lag_limit_seconds: float = Field(
         default=DEFAULT_LAG_LIMIT_SECONDS, gt=0.5, validation_alias="RESYNC_LOOP_LAG_LIMIT_SECONDS"
     )
+    """Seconds for which a source may block the event loop; beyond them the worker exits to be restarted."""
 
 
 class WorkerProcess:
