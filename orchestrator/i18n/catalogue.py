@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import entry_points
 
 from orchestrator.i18n.click_words import CLICK_WORDS
@@ -25,7 +26,9 @@ def all_words() -> dict[str, tuple[str, str]]:
     words = {**CLICK_WORDS, **HELP_WORDS, **ERROR_WORDS}
     for point in entry_points(group=WORDS_GROUP):
         try:
-            words |= point.load()
+            loaded = point.load()
+            # A package with catalogues of its own holds the words of its commands beside them for now.
+            words |= loaded if isinstance(loaded, dict) else import_module(f"{point.value}.cli.words").WORDS
         except ImportError:  # a package that is half installed: its texts stay English
             continue
     return words

@@ -92,6 +92,11 @@ def write(text: Text | str, language: Language) -> str:
     return text if isinstance(text, str) else text.in_language(language)
 
 
+def N_(key: str) -> str:  # noqa: N802  # gettext's name
+    """Mark ``key`` for the catalogues where a ``Message`` is made of it later, as in a table of templates."""
+    return key
+
+
 class _Writer(Formatter):
     """``str.format`` with two differences: a fact that is a text is written in the language, and so is a number.
 

@@ -10,16 +10,18 @@ import pytest
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.i18n.languages import Language
-from workers.doctor.finding import CheckResult, Finding, Status
+from workers.doctor.check import CheckResult, Status
 from workers.doctor.report import json_report, table_report
-from workers.doctor.texts import Texts
 
 RESULTS = [
-    CheckResult("redis", Finding(Status.OK, "all is well", facts={"version": "7.0"}), 3.2),
+    CheckResult(Status.OK, "all is well", facts={"version": "7.0"}, name="redis", took_ms=3.2),
     CheckResult(
-        "tws:prod",
-        Finding(Status.ERROR, "it refused the sign-in of the user we have", "Mend it.", "unauthorized"),
-        1_234.5,
+        Status.ERROR,
+        "it refused the sign-in of the user we have",
+        "Mend it.",
+        "unauthorized",
+        name="tws:prod",
+        took_ms=1_234.5,
     ),
 ]
 
@@ -30,7 +32,7 @@ def doctor(*args: str, **environ: str) -> int:
 
 def test_the_table_has_a_line_for_each_check_and_its_remedy() -> None:
     """Name, status, time and finding stand in columns; what to do stands below, under the finding."""
-    lines = click.unstyle(table_report(RESULTS, Texts(), width=None)).splitlines()
+    lines = click.unstyle(table_report(RESULTS, Language.EN, width=None)).splitlines()
     assert lines[0].split() == ["check", "status", "time", "found"]
     column = lines[0].index("found")
     assert "3 ms" in lines[1]
@@ -41,15 +43,15 @@ def test_the_table_has_a_line_for_each_check_and_its_remedy() -> None:
 
 def test_the_table_fits_a_narrow_terminal() -> None:
     """Long findings are folded under their own column."""
-    lines = click.unstyle(table_report(RESULTS, Texts(), width=62)).splitlines()
+    lines = click.unstyle(table_report(RESULTS, Language.EN, width=62)).splitlines()
     assert max(map(len, lines)) <= 62
     assert len(lines) > 4
 
 
 def test_the_table_speaks_the_terminals_language() -> None:
     """Headings and states are in the language of the terminal."""
-    assert "situação" in table_report(RESULTS, Texts(Language.PT_BR), width=None)
-    assert "estado" in table_report(RESULTS, Texts(Language.ES), width=None)
+    assert "situação" in table_report(RESULTS, Language.PT_BR, width=None)
+    assert "estado" in table_report(RESULTS, Language.ES, width=None)
 
 
 def test_json_is_stable() -> None:
@@ -74,7 +76,7 @@ def test_nothing_to_repair_ends_with_zero(capsys: pytest.CaptureFixture[str]) ->
     out, err = capsys.readouterr()
     assert "LLM_MODEL" in out
     assert "respostas determinísticas" in out
-    assert "2 inativo(s)" in err
+    assert "2 inativos" in err
 
 
 def test_a_wrong_setting_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:

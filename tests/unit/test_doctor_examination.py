@@ -11,69 +11,70 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from orchestrator.errors import ConfigurationError, SourceError, StoreUnreachable
-from workers.doctor.check import Check, Surroundings
+from orchestrator.i18n.message import Message
+from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.doctor.checklist import all_checks, choose
-from workers.doctor.examination import examine, exit_code
-from workers.doctor.executor import DaemonExecutor
-from workers.doctor.finding import CheckResult, Finding, Status, Verdict
+from workers.doctor.runner import DaemonExecutor, exit_code, run_checks
 from workers.doctor.scrub import Scrubber
-from workers.doctor.texts import Texts
 
 PASSWORD = "hunter2-and-more"
 
 
-def around(timeout_seconds: float = 2.0, **environ: str) -> Surroundings:
-    return Surroundings(environ, Texts(), timeout_seconds)
+def around(timeout_seconds: float = 2.0, **environ: str) -> CheckContext:
+    return CheckContext(environ, timeout_seconds)
 
 
 def check(
-    outcome: Finding | Exception | Callable[[], Awaitable[Finding]], name: str = "llm", *, needs_store: bool = False
+    outcome: CheckResult | Exception | Callable[[], Awaitable[CheckResult]],
+    name: str = "llm",
+    *,
+    needs_store: bool = False,
 ) -> Check:
-    async def run() -> Finding:
+    async def run() -> CheckResult:
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome if isinstance(outcome, Finding) else await outcome()
+        return outcome if isinstance(outcome, CheckResult) else await outcome()
 
     return Check(name, run, needs_store=needs_store)
 
 
 def result(status: Status, reason: str = "", name: str = "x") -> CheckResult:
-    return CheckResult(name, Finding(status, "", reason=reason), 1.0)
+    return CheckResult(status, "", reason=reason, name=name)
 
 
-FINE = Finding(Status.OK, "fine")
+FINE = CheckResult(Status.OK, "fine")
 
 
 def test_checks_run_side_by_side_in_their_order() -> None:
     """Two checks that wait for each other both end, and the results keep the order of the checks."""
     first, second = asyncio.Event(), asyncio.Event()
 
-    async def one() -> Finding:
+    async def one() -> CheckResult:
         first.set()
         await second.wait()
         return FINE
 
-    async def two() -> Finding:
+    async def two() -> CheckResult:
         await first.wait()
         second.set()
         return FINE
 
-    results = examine([check(one, "tws:a"), check(two, "tws:b")], around())
+    results = run_checks([check(one, "tws:a"), check(two, "tws:b")], around())
     assert [item.name for item in results] == ["tws:a", "tws:b"]
-    assert [item.finding for item in results] == [FINE, FINE]
+    assert [item.found for item in results] == ["fine", "fine"]
 
 
 def test_a_check_that_never_ends_is_cut() -> None:
     """A check beyond its time is an error with reason timeout; the others' findings stand."""
 
-    async def forever() -> Finding:
+    async def forever() -> CheckResult:
         await asyncio.Event().wait()
         raise AssertionError
 
-    results = examine([check(forever), check(FINE, "knowledge")], around(0.2))
-    assert [item.finding.status for item in results] == [Status.ERROR, Status.OK]
-    assert results[0].finding.reason == "timeout"
-    assert "0.2 s" in results[0].finding.found
+    results = run_checks([check(forever), check(FINE, "knowledge")], around(0.2))
+    assert [item.status for item in results] == [Status.ERROR, Status.OK]
+    assert results[0].reason == "timeout"
+    assert "0.2 s" in str(results[0].found)
     assert results[0].took_ms >= 200
 
 
@@ -81,14 +82,14 @@ def test_a_thread_that_hangs_does_not_hold_the_command() -> None:
     """A blocking call in a thread is left behind: the examination ends although the call does not."""
     release = threading.Event()
 
-    async def blocked() -> Finding:
+    async def blocked() -> CheckResult:
         await asyncio.to_thread(release.wait, 60)
         return FINE
 
     try:
-        results = examine([check(blocked)], around(0.2))
+        results = run_checks([check(blocked)], around(0.2))
         assert not release.is_set()
-        assert results[0].finding.reason == "timeout"
+        assert results[0].reason == "timeout"
     finally:
         release.set()
 
@@ -112,28 +113,28 @@ def test_the_executor_returns_results_and_errors() -> None:
 )
 def test_each_error_is_a_finding(error: Exception, reason: str, words: str) -> None:
     """Whatever a check raises becomes an error with a reason, words and a remedy, never a traceback."""
-    (found,) = examine([check(error)], around(REDIS_URL="redis://127.0.0.1:6379/0"))
-    assert found.finding.status is Status.ERROR
-    assert found.finding.reason == reason
-    assert words in found.finding.found
-    assert found.finding.fix
-    assert PASSWORD not in found.finding.found
+    (found,) = run_checks([check(error)], around(REDIS_URL="redis://127.0.0.1:6379/0"))
+    assert found.status is Status.ERROR
+    assert found.reason == reason
+    assert words in str(found.found)
+    assert str(found.fix)
+    assert PASSWORD not in str(found.found)
 
 
 def test_a_mistake_of_a_check_is_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
     """The log and the facts say which check broke, how and where; a message that may hold a secret stays out."""
-    (found,) = examine([check(RuntimeError(PASSWORD))], around())
+    (found,) = run_checks([check(RuntimeError(PASSWORD))], around())
     assert "doctor_check_failed check=llm error=RuntimeError" in caplog.text
     assert PASSWORD not in caplog.text
-    assert str(found.finding.facts["at"]).startswith("test_doctor_examination.py:")
+    assert str(found.facts["at"]).startswith("test_doctor_examination.py:")
 
 
 def test_secrets_in_foreign_words_are_taken_out() -> None:
     """A secret of the environment that an error repeats does not reach the output."""
     environ = {"TWS_PASSWORD": PASSWORD, "REDIS_URL": "redis://:s3cr3t%2Fpart@127.0.0.1:6379/0"}
     error = SourceError(f"{PASSWORD} and s3cr3t/part and s3cr3t%2Fpart", reason="x")
-    (found,) = examine([check(error)], around(**environ))
-    assert found.finding.found == "*** and *** and ***"
+    (found,) = run_checks([check(error)], around(**environ))
+    assert str(found.found) == "*** and *** and ***"
 
 
 def test_the_scrubber_keeps_what_is_no_secret() -> None:
@@ -158,18 +159,18 @@ def test_one_cause_is_told_once() -> None:
         check(away, "workers", needs_store=True),
         check(SourceError("its own trouble", reason="tls"), "tws:default"),
     ]
-    results = examine(checks, around())
-    assert [item.finding.status for item in results] == [Status.ERROR, Status.OFF, Status.ERROR]
-    assert "redis" in results[1].finding.found
+    results = run_checks(checks, around())
+    assert [item.status for item in results] == [Status.ERROR, Status.OFF, Status.ERROR]
+    assert "redis" in str(results[1].found)
     assert exit_code(results) == 5
 
 
 def test_a_redis_that_answers_hides_nothing() -> None:
     """When only the eviction policy is wrong, a missing worker is still an error of its own."""
-    policy = Finding(Status.ERROR, "evicts", reason="evicts")
-    none = Finding(Status.ERROR, "none", reason="no_worker")
-    results = examine([check(policy, "redis", needs_store=True), check(none, "workers", needs_store=True)], around())
-    assert [item.finding for item in results] == [policy, none]
+    policy = CheckResult(Status.ERROR, "evicts", reason="evicts")
+    none = CheckResult(Status.ERROR, "none", reason="no_worker")
+    results = run_checks([check(policy, "redis", needs_store=True), check(none, "workers", needs_store=True)], around())
+    assert [(item.found, item.reason) for item in results] == [("evicts", "evicts"), ("none", "no_worker")]
 
 
 @pytest.mark.parametrize(
@@ -190,14 +191,14 @@ def test_a_verdict_is_as_bad_as_its_worst() -> None:
     """The worst thing seen gives status and reason and is said first, with its remedy."""
     verdict = Verdict()
     verdict.note("seen")
-    verdict.warn("bad", "Mend it.", reason="bad")
-    verdict.fail("worse", "Mend that first.", reason="worse")
-    verdict.warn("bad too", "And this.", reason="other")
-    found = verdict.finding(number=1)
+    verdict.warn("bad", Message("Mend it."), reason="bad")
+    verdict.fail("worse", Message("Mend that first."), reason="worse")
+    verdict.warn("bad too", Message("And this."), reason="other")
+    found = verdict.result(number=1)
     assert found.status is Status.ERROR
     assert found.reason == "worse"
-    assert found.found == "worse; bad; seen; bad too"
-    assert found.fix == "Mend that first. Mend it. And this."
+    assert str(found.found) == "worse; bad; seen; bad too"
+    assert str(found.fix) == "Mend that first. Mend it. And this."
     assert found.facts == {"number": 1}
 
 
@@ -225,10 +226,10 @@ def test_an_empty_environment_has_every_check() -> None:
 )
 def test_a_wrong_redis_url_is_told_without_its_password(url: str) -> None:
     """A URL that broker and store cannot share is a wrong setting, named, and no piece of it is shown."""
-    results = examine(choose(all_checks(around(REDIS_URL=url)), ["redis", "workers"]), around(REDIS_URL=url))
-    assert [item.finding.status for item in results] == [Status.ERROR, Status.OFF]
-    assert "REDIS_URL" in results[0].finding.found
-    assert "pass" not in results[0].finding.found.replace("password", "")
+    results = run_checks(choose(all_checks(around(REDIS_URL=url)), ["redis", "workers"]), around(REDIS_URL=url))
+    assert [item.status for item in results] == [Status.ERROR, Status.OFF]
+    assert "REDIS_URL" in str(results[0].found)
+    assert "pass" not in str(results[0].found).replace("password", "")
     assert exit_code(results) == 2
 
 
@@ -239,8 +240,8 @@ def test_nothing_listens() -> None:
         port = probe.getsockname()[1]
     here = around(REDIS_URL=f"redis://:{PASSWORD}@127.0.0.1:{port}/0")
     started = time.monotonic()
-    (found,) = examine(choose(all_checks(here), ["redis"]), here)
+    (found,) = run_checks(choose(all_checks(here), ["redis"]), here)
     assert time.monotonic() - started < 2
-    assert found.finding.reason == "store_unreachable"
-    assert f"127.0.0.1:{port}" in found.finding.found
-    assert PASSWORD not in found.finding.found
+    assert found.reason == "store_unreachable"
+    assert f"127.0.0.1:{port}" in str(found.found)
+    assert PASSWORD not in str(found.found)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from workers.config import KnowledgeSettings, LlmSettings
-from workers.doctor.check import Surroundings
+from workers.doctor.check import CheckContext, CheckResult, Status
 from workers.doctor.checks.keys import Keyspace, judge_keyspace, kind_of
 from workers.doctor.checks.knowledge import judge_knowledge
 from workers.doctor.checks.llm import ModelsAnswer, judge_models
@@ -19,14 +19,12 @@ from workers.doctor.checks.queues import judge_queues
 from workers.doctor.checks.redis import judge_server
 from workers.doctor.checks.watchers import judge_watchers
 from workers.doctor.checks.workers import judge_workers
-from workers.doctor.finding import Finding, Status
-from workers.doctor.texts import Texts
 from workers.knowledge.base import KnowledgeStats
 from workers.sources.metrics.exposition import parse_exposition
 from workers.sources.metrics.prometheus import Answer, Sample
 from workers.sources.metrics.series import DEFAULT_SERIES
 
-AROUND = Surroundings({}, Texts(), 2.0)
+CONTEXT = CheckContext({}, 2.0)
 SERVER = {
     "redis_version": "7.0.15",
     "maxmemory_policy": "noeviction",
@@ -38,15 +36,17 @@ QUEUES = ("orchestrator", "tws_status", "synthesis")
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def server(**info: Any) -> Finding:
-    return judge_server(SERVER | info, "redis://127.0.0.1:6379/0", AROUND, ping_ms=0.3)
+def server(**info: Any) -> CheckResult:
+    return judge_server(SERVER | info, "redis://127.0.0.1:6379/0", ping_ms=0.3)
 
 
 def test_a_good_redis_is_ok() -> None:
     """Version, address, policy and AOF are said, and nothing is to be done."""
     found = server()
-    assert (found.status, found.fix) == (Status.OK, "")
-    assert all(word in found.found for word in ("Redis 7.0.15", "127.0.0.1:6379", "noeviction", "AOF on", "0.3 ms"))
+    assert (found.status, str(found.fix)) == (Status.OK, "")
+    assert all(
+        word in str(found.found) for word in ("Redis 7.0.15", "127.0.0.1:6379", "noeviction", "AOF on", "0.3 ms")
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ def test_a_redis_that_will_hurt(info: dict[str, Any], status: Status, reason: st
     """Each setting or state that loses runs or refuses writes has its reason and its remedy."""
     found = server(**info)
     assert (found.status, found.reason) == (status, reason)
-    assert fix in found.fix
+    assert fix in str(found.fix)
 
 
 def test_no_aof_is_information() -> None:
     """Without AOF the consequence is said, and it is no fault."""
     found = server(aof_enabled=0)
     assert found.status is Status.OK
-    assert "AOF off" in found.found
+    assert "AOF off" in str(found.found)
 
 
 def test_valkey_is_called_by_its_name() -> None:
     """Valkey answers INFO with a Redis version for compatibility; its own name is shown."""
-    assert "Valkey 7.2.4" in server(redis_version="7.2.4", server_name="valkey").found
+    assert "Valkey 7.2.4" in str(server(redis_version="7.2.4", server_name="valkey").found)
 
 
 @pytest.mark.parametrize(
@@ -106,74 +106,74 @@ def test_keys_have_kinds(name: str, kind: str) -> None:
 def test_keys_are_counted() -> None:
     """The sum and each kind are said; a scan that did not end says so."""
     space = Keyspace(Counter(runs=4, broker=2, index=1), bound=QUEUES)
-    found = judge_keyspace(space, "resync:troubleshoot:", AROUND)
+    found = judge_keyspace(space, "resync:troubleshoot:")
     assert found.status is Status.OK
-    assert "7 keys" in found.found
+    assert "7 keys" in str(found.found)
     assert found.facts["runs"] == 4
     assert found.facts["bound_queues"] == QUEUES
     space.is_whole = False
-    assert "no time to see all" in judge_keyspace(space, "resync:troubleshoot:", AROUND).found
+    assert "no time to see all" in str(judge_keyspace(space, "resync:troubleshoot:").found)
 
 
 @pytest.mark.parametrize("prefix", ["", "resync:"])
 def test_a_prefix_that_covers_the_apps_keys_is_warned_of(prefix: str) -> None:
     """Runs must not live among the app's keys."""
-    found = judge_keyspace(Keyspace(), prefix, AROUND)
+    found = judge_keyspace(Keyspace(), prefix)
     assert (found.status, found.reason) == (Status.WARNING, "shared_prefix")
-    assert "RESYNC_KEY_PREFIX" in found.fix
+    assert "RESYNC_KEY_PREFIX" in str(found.fix)
 
 
 def test_a_broker_without_the_prefix_is_warned_of() -> None:
     """A process that declares the queues without the prefix is found by the key it leaves."""
-    found = judge_keyspace(Keyspace(is_bare=True), "resync:troubleshoot:", AROUND)
+    found = judge_keyspace(Keyspace(is_bare=True), "resync:troubleshoot:")
     assert (found.status, found.reason) == (Status.WARNING, "broker_without_prefix")
-    assert "_kombu.binding.resync.troubleshoot" in found.found
+    assert "_kombu.binding.resync.troubleshoot" in str(found.found)
 
 
 def test_every_queue_with_a_worker_is_ok() -> None:
     """Each queue is listed with the number of its workers, each worker in the facts."""
     consumers = {queue: (f"{queue}@a", f"{queue}@b") for queue in QUEUES}
-    found = judge_workers(consumers, QUEUES, AROUND, seconds=1)
+    found = judge_workers(consumers, QUEUES, seconds=1)
     assert found.status is Status.OK
-    assert "tws_status 2" in found.found
+    assert "tws_status 2" in str(found.found)
     assert found.facts["queues"] == {queue: [f"{queue}@a", f"{queue}@b"] for queue in QUEUES}
 
 
 def test_a_queue_without_a_worker_is_an_error() -> None:
     """The queue is named, and the remedy is the command that serves just that queue."""
-    found = judge_workers({"orchestrator": ("a@h",)}, QUEUES, AROUND, seconds=1)
+    found = judge_workers({"orchestrator": ("a@h",)}, QUEUES, seconds=1)
     assert (found.status, found.reason) == (Status.ERROR, "no_worker")
-    assert "no worker for tws_status, synthesis" in found.found
-    assert found.fix.endswith("resync-troubleshoot worker tws_status synthesis")
+    assert "no worker for tws_status, synthesis" in str(found.found)
+    assert str(found.fix).endswith("resync-troubleshoot worker tws_status synthesis")
 
 
 def test_no_worker_at_all_is_one_sentence() -> None:
     """When nobody answers, the remedy is one worker for all queues."""
-    found = judge_workers({}, QUEUES, AROUND, seconds=1)
+    found = judge_workers({}, QUEUES, seconds=1)
     assert found.status is Status.ERROR
-    assert "worker --all" in found.fix
+    assert "worker --all" in str(found.fix)
 
 
 def test_a_queue_that_gets_shorter_is_ok() -> None:
     """Messages that are being worked off are no trouble."""
-    found = judge_queues({"metrics": 10, "synthesis": 0}, {"metrics": 4, "synthesis": 1}, 3, 1_000, AROUND)
+    found = judge_queues({"metrics": 10, "synthesis": 0}, {"metrics": 4, "synthesis": 1}, 3, 1_000)
     assert found.status is Status.OK
     assert found.facts["waiting"] == {"metrics": 4, "synthesis": 1}
 
 
 def test_a_queue_that_stands_still_is_warned_of() -> None:
     """A backlog that does not get shorter names its queue and how to serve it."""
-    found = judge_queues({"metrics": 4}, {"metrics": 4}, 3, 1_000, AROUND)
+    found = judge_queues({"metrics": 4}, {"metrics": 4}, 3, 1_000)
     assert (found.status, found.reason) == (Status.WARNING, "backlog")
-    assert "metrics 4" in found.found
-    assert "worker metrics" in found.fix
+    assert "metrics 4" in str(found.found)
+    assert "worker metrics" in str(found.fix)
 
 
 def test_nearly_too_many_open_runs_are_warned_of() -> None:
     """Shortly before submits are refused, the variable that bounds them is named."""
-    found = judge_queues({}, {}, 950, 1_000, AROUND)
+    found = judge_queues({}, {}, 950, 1_000)
     assert (found.status, found.reason) == (Status.WARNING, "many_runs")
-    assert "RESYNC_MAX_OPEN_RUNS" in found.fix
+    assert "RESYNC_MAX_OPEN_RUNS" in str(found.fix)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,13 @@ def test_nearly_too_many_open_runs_are_warned_of() -> None:
 )
 def test_watchers(names: list[str], late: int, status: Status, reason: str) -> None:
     """None is an error, one a warning, two are right; wake-ups nobody takes are a warning."""
-    found = judge_watchers(names, late, AROUND)
+    found = judge_watchers(names, late)
     assert (found.status, found.reason) == (status, reason)
-    assert bool(found.fix) == (status is not Status.OK)
+    assert bool(str(found.fix)) == (status is not Status.OK)
 
 
-def knowledge(stats: KnowledgeStats, notes: list[str] | None = None, **environ: str) -> Finding:
-    return judge_knowledge(stats, notes or [], KnowledgeSettings.from_env(environ), AROUND, now=NOW)
+def knowledge(stats: KnowledgeStats, notes: list[str] | None = None, **environ: str) -> CheckResult:
+    return judge_knowledge(stats, notes or [], KnowledgeSettings.from_env(environ), CONTEXT, now=NOW)
 
 
 def test_a_knowledge_base_says_what_it_holds_and_its_age() -> None:
@@ -201,14 +201,16 @@ def test_a_knowledge_base_says_what_it_holds_and_its_age() -> None:
     stats = KnowledgeStats("sqlite-fts5", "/kb.sqlite3", 3, 40, updated_at="2026-11-14T00:00:00+00:00")
     found = knowledge(stats)
     assert found.status is Status.OK
-    assert all(word in found.found for word in ("sqlite-fts5", "/kb.sqlite3", "3 documents", "40 passages", "10 days"))
+    assert all(
+        word in str(found.found) for word in ("sqlite-fts5", "/kb.sqlite3", "3 documents", "40 passages", "10 days")
+    )
 
 
 def test_an_empty_knowledge_base_is_warned_of() -> None:
     """Each backend has its own remedy."""
     empty = KnowledgeStats("x", "y", 0, 0)
-    assert "kb index" in knowledge(empty).fix
-    assert "RESYNC_KNOWLEDGE_COLLECTION" in knowledge(empty, RESYNC_KNOWLEDGE_DATABASE_URL="postgresql://h/d").fix
+    assert "kb index" in str(knowledge(empty).fix)
+    assert "RESYNC_KNOWLEDGE_COLLECTION" in str(knowledge(empty, RESYNC_KNOWLEDGE_DATABASE_URL="postgresql://h/d").fix)
 
 
 def test_passages_without_a_vector_are_warned_of_only_with_an_endpoint() -> None:
@@ -217,7 +219,7 @@ def test_passages_without_a_vector_are_warned_of_only_with_an_endpoint() -> None
     assert knowledge(stats).status is Status.OK
     found = knowledge(stats, RESYNC_EMBEDDING_ENDPOINT="http://127.0.0.1:1/v1")
     assert (found.status, found.reason) == (Status.WARNING, "not_embedded")
-    assert "10 of 40" in found.found
+    assert "10 of 40" in str(found.found)
 
 
 def test_vectors_of_another_model_are_warned_of() -> None:
@@ -225,33 +227,33 @@ def test_vectors_of_another_model_are_warned_of() -> None:
     stats = KnowledgeStats("x", "y", 1, 40, embedded=40)
     found = knowledge(stats, ["full text only: the embedding model gives 3 numbers, column embedding has 1536"])
     assert (found.status, found.reason) == (Status.WARNING, "embedding_unusable")
-    assert "RESYNC_EMBEDDING_MODEL" in found.fix
+    assert "RESYNC_EMBEDDING_MODEL" in str(found.fix)
 
 
 def test_prometheus_says_how_many_queries_have_data() -> None:
     """A series that is not there is no fault; a query that is refused, late or none at all is."""
     sample = Answer(samples=[Sample(1.0, 1.0)])
-    found = judge_answers({"a": sample, "b": Answer()}, "http://p", AROUND)
+    found = judge_answers({"a": sample, "b": Answer()}, "http://p")
     assert (found.status, found.facts["missing"]) == (Status.OK, ["b"])
-    assert "1 of 2" in found.found
-    refused = judge_answers({"a": sample, "b": Answer(problem="parse error")}, "http://p", AROUND)
-    assert (refused.reason, "RESYNC_METRICS_QUERIES_FILE" in refused.fix) == ("bad_query", True)
-    assert judge_answers({"a": sample, "b": Answer(is_late=True)}, "http://p", AROUND).reason == "late"
-    assert judge_answers({"a": Answer()}, "http://p", AROUND).reason == "no_data"
+    assert "1 of 2" in str(found.found)
+    refused = judge_answers({"a": sample, "b": Answer(problem="parse error")}, "http://p")
+    assert (refused.reason, "RESYNC_METRICS_QUERIES_FILE" in str(refused.fix)) == ("bad_query", True)
+    assert judge_answers({"a": sample, "b": Answer(is_late=True)}, "http://p").reason == "late"
+    assert judge_answers({"a": Answer()}, "http://p").reason == "no_data"
 
 
 def test_a_text_without_a_known_series_is_warned_of() -> None:
     """Somebody else's metrics are readable and useless."""
-    found = judge_text(parse_exposition("go_goroutines 7\n", DEFAULT_SERIES), "http://a/metrics", AROUND)
+    found = judge_text(parse_exposition("go_goroutines 7\n", DEFAULT_SERIES), "http://a/metrics")
     assert (found.status, found.reason) == (Status.WARNING, "no_data")
-    good = judge_text(parse_exposition("resync_slo_api_error_rate 0.1\n", DEFAULT_SERIES), "http://a/metrics", AROUND)
+    good = judge_text(parse_exposition("resync_slo_api_error_rate 0.1\n", DEFAULT_SERIES), "http://a/metrics")
     assert (good.status, good.facts["series"]) == (Status.OK, ["api_error_rate"])
 
 
-def models(answer: ModelsAnswer, **environ: str) -> Finding:
+def models(answer: ModelsAnswer, **environ: str) -> CheckResult:
     settings = LlmSettings.from_env({"LLM_MODEL": "m-1", "LLM_API_KEY": "sk-planted"} | environ)
-    found = judge_models(answer, settings, "http://llm/v1", AROUND)
-    assert "sk-planted" not in json.dumps([found.found, found.fix, dict(found.facts)])
+    found = judge_models(answer, settings, "http://llm/v1", CONTEXT)
+    assert "sk-planted" not in json.dumps([str(found.found), str(found.fix), dict(found.facts)])
     return found
 
 
@@ -262,14 +264,14 @@ def test_a_model_that_is_listed_for_the_key_alone_is_ok() -> None:
     """A server that refuses callers without the key and lists the model to us proves both."""
     found = models(ModelsAnswer(200, LIST, bare_status=401))
     assert (found.status, found.facts["key_proven"]) == (Status.OK, True)
-    assert "key is accepted" in found.found
+    assert "key is accepted" in str(found.found)
 
 
 def test_a_list_for_everybody_proves_no_key() -> None:
     """The doubt is said and is no fault."""
     found = models(ModelsAnswer(200, LIST, bare_status=200))
     assert (found.status, found.facts["key_proven"]) == (Status.OK, False)
-    assert "not proven" in found.found
+    assert "not proven" in str(found.found)
 
 
 @pytest.mark.parametrize(
@@ -286,17 +288,17 @@ def test_a_model_server_that_will_not_serve(answer: ModelsAnswer, status: Status
     """Each failure has its reason, and the server's own words, which may hold the key, are not repeated."""
     found = models(answer)
     assert (found.status, found.reason) == (status, reason)
-    assert "LLM_" in found.fix
+    assert "LLM_" in str(found.fix)
 
 
 def test_a_missing_key_is_told_apart_from_a_wrong_one() -> None:
     """A server that wants a key where none is set says so."""
     found = models(ModelsAnswer(401), LLM_API_KEY="")
-    assert "none is set" in found.found
+    assert "none is set" in str(found.found)
 
 
 def test_the_fallback_model_is_looked_for_too() -> None:
     """A fallback that the server does not list is named with its own variable."""
     found = models(ModelsAnswer(200, LIST, 401), LLM_FALLBACK_MODEL="m-3")
     assert found.reason == "unknown_model"
-    assert "LLM_FALLBACK_MODEL" in found.fix
+    assert "LLM_FALLBACK_MODEL" in str(found.fix)

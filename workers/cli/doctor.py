@@ -12,12 +12,12 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
+from orchestrator.i18n.message import write
 from orchestrator.i18n.terminal import language_of
-from workers.doctor.check import Check, Surroundings
+from workers.doctor.check import Check, CheckContext
 from workers.doctor.checklist import all_checks, choose
-from workers.doctor.examination import examine, exit_code
-from workers.doctor.report import counts, json_report, table_report
-from workers.doctor.texts import Texts
+from workers.doctor.report import json_report, summary, table_report
+from workers.doctor.runner import exit_code, run_checks
 
 DEFAULT_SECONDS = 3.0
 
@@ -48,15 +48,15 @@ def command(
     environ = dict(context.environ)
     if redis_url is not None:
         environ["REDIS_URL"] = redis_url
-    text = Texts(language_of(environ))
-    around = Surroundings(environ, text, timeout)
-    results = examine(_chosen(all_checks(around), only), around)
+    language = language_of(environ)
+    examination = CheckContext(environ, timeout)
+    results = run_checks(_chosen(all_checks(examination), only), examination)
     if as_json:
-        context.print_json(json.dumps(json_report(results), ensure_ascii=False, indent=2))
+        context.print_json(json.dumps(json_report(results, language), ensure_ascii=False, indent=2))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo(table_report(results, text, width=width))
-        context.say(text("summary", **{status.value: number for status, number in counts(results).items()}))
+        click.echo(table_report(results, language, width=width))
+        context.say(write(summary(results), language))
     return exit_code(results)
 
 

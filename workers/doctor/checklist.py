@@ -1,10 +1,10 @@
-"""Which checks there are for an environment, and which of them were asked for."""
+"""The checks of an environment, and the selection of ``--only``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workers.doctor.check import Check, Surroundings
+from workers.doctor.check import Check, CheckContext
 from workers.doctor.checks.embeddings import check_embeddings
 from workers.doctor.checks.instances import check_instances
 from workers.doctor.checks.keys import check_keys
@@ -20,29 +20,29 @@ from workers.doctor.checks.watchers import check_watchers
 from workers.doctor.checks.workers import check_workers
 
 
-def all_checks(around: Surroundings) -> list[Check]:
-    """Every check, in the order in which a run needs what is checked. Nothing is connected yet."""
+def all_checks(context: CheckContext) -> list[Check]:
+    """Every check, in the order in which a run needs the counterparts. Connects to nothing."""
     return [
-        check_redis(around),
-        check_keys(around),
-        check_workers(around),
-        check_queues(around),
-        check_watchers(around),
-        check_instances(around),
-        *check_tws(around),
-        check_knowledge(around),
-        check_embeddings(around),
-        check_log_cache(around),
-        *check_metrics(around),
-        *check_site_sources(around),
-        check_llm(around),
+        check_redis(context),
+        check_keys(context),
+        check_workers(context),
+        check_queues(context),
+        check_watchers(context),
+        check_instances(context),
+        *check_tws(context),
+        check_knowledge(context),
+        check_embeddings(context),
+        check_log_cache(context),
+        *check_metrics(context),
+        *check_site_sources(context),
+        check_llm(context),
     ]
 
 
 def choose(checks: Sequence[Check], names: Iterable[str]) -> list[Check]:
-    """Those of these names or families; all without a name. Raises KeyError with a name that fits none."""
-    wanted = list(names)
-    for name in wanted:
+    """The checks of these names or families; all of them without a name. Raises KeyError with an unknown name."""
+    selection = list(names)
+    for name in selection:
         if not any(name in (check.name, check.family) for check in checks):
             raise KeyError(name)
-    return [check for check in checks if not wanted or check.name in wanted or check.family in wanted]
+    return [check for check in checks if not selection or check.name in selection or check.family in selection]

@@ -8,45 +8,63 @@ from collections.abc import Sequence
 
 import click
 
-from workers.doctor.examination import exit_code
-from workers.doctor.finding import CheckResult, Status
-from workers.doctor.texts import Texts
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, Text, join, write
+from workers.doctor.check import CheckResult, Status
+from workers.doctor.runner import exit_code
 
 _COLOURS = {Status.OK: "green", Status.WARNING: "yellow", Status.ERROR: "red", Status.OFF: "bright_black"}
+_STATUSES = {
+    Status.OK: Message("ok"),
+    Status.WARNING: Message("warning"),
+    Status.ERROR: Message("error"),
+    Status.OFF: Message("off"),
+}
 _GAP = "  "
 _NARROWEST = 30
+"""Fewest characters of a line that are worth folding for."""
 
 
-def json_report(results: Sequence[CheckResult]) -> dict[str, object]:
-    """What ``--json`` prints; names, statuses, reasons and facts are stable, words are in the terminal's language."""
+def json_report(results: Sequence[CheckResult], language: Language = Language.EN) -> dict[str, object]:
+    """The object of ``--json``: name, status, reason and facts are stable; found and fix are in ``language``."""
+    counts = Counter(result.status for result in results)
     return {
         "exit_code": exit_code(results),
-        "counts": {status.value: number for status, number in counts(results).items()},
+        "counts": {status.value: counts[status] for status in Status},
         "checks": [
             {
                 "name": result.name,
-                "status": result.finding.status.value,
-                "reason": result.finding.reason or None,
-                "found": result.finding.found,
-                "fix": result.finding.fix or None,
+                "status": result.status.value,
+                "reason": result.reason or None,
+                "found": write(result.found, language),
+                "fix": write(result.fix, language) or None,
                 "took_ms": result.took_ms,
-                "facts": dict(result.finding.facts),
+                "facts": dict(result.facts),
             }
             for result in results
         ],
     }
 
 
-def counts(results: Sequence[CheckResult]) -> dict[Status, int]:
-    """How many results have each status."""
-    found = Counter(result.finding.status for result in results)
-    return {status: found[status] for status in Status}
+def summary(results: Sequence[CheckResult]) -> Text:
+    """How many results have each status, in one line."""
+    counts = Counter(result.status for result in results)
+    parts = (
+        Message("{count} ok", plural="{count} ok", count=counts[Status.OK]),
+        Message("{count} warning", plural="{count} warnings", count=counts[Status.WARNING]),
+        Message("{count} error", plural="{count} errors", count=counts[Status.ERROR]),
+        Message("{count} off", plural="{count} off", count=counts[Status.OFF]),
+    )
+    return join(parts, ", ")
 
 
-def table_report(results: Sequence[CheckResult], text: Texts, *, width: int | None) -> str:
-    """Check, status, time and what was found; below it how to repair it. ``width`` folds lines, None leaves them."""
-    head = (text("column.check"), text("column.status"), text("column.time"))
-    rows = [(result.name, text(f"status.{result.finding.status}"), _time(result)) for result in results]
+def table_report(results: Sequence[CheckResult], language: Language, *, width: int | None) -> str:
+    """Columns check, status, time and found, each remedy below its finding.
+
+    ``width`` in characters folds the last column; None leaves lines whole.
+    """
+    head = tuple(message.in_language(language) for message in (Message("check"), Message("status"), Message("time")))
+    rows = [(result.name, _STATUSES[result.status].in_language(language), _time(result)) for result in results]
     name_width, status_width, time_width = (max(map(len, column)) for column in zip(head, *rows, strict=True))
 
     def start(name: str, status: str, time: str, colour: str | None = None) -> str:
@@ -54,23 +72,21 @@ def table_report(results: Sequence[CheckResult], text: Texts, *, width: int | No
         return _GAP.join((name.ljust(name_width), styled, time.rjust(time_width), ""))
 
     indent = " " * len(start("", "", ""))
-    lines = [start(*head) + text("column.found")]
+    lines = [start(*head) + Message("found").in_language(language)]
     for row, result in zip(rows, results, strict=True):
-        colour = _COLOURS[result.finding.status]
-        lines.append(start(*row, colour) + _fold(result.finding.found, indent, width))
-        if result.finding.fix:
-            lines.append(indent + _fold(f"→ {result.finding.fix}", indent + "  ", width))
+        lines.append(start(*row, _COLOURS[result.status]) + _fold(write(result.found, language), indent, width))
+        if fix := write(result.fix, language):
+            lines.append(indent + _fold(f"→ {fix}", indent + "  ", width))
     return "\n".join(lines)
 
 
-def _fold(words: str, indent: str, width: int | None) -> str:
+def _fold(text: str, indent: str, width: int | None) -> str:
     room = 0 if width is None else width - len(indent)
     if room < _NARROWEST:
-        return words
-    parts = textwrap.wrap(words, room, break_long_words=False, break_on_hyphens=False)
+        return text
+    parts = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
     return f"\n{indent}".join(parts)
 
 
 def _time(result: CheckResult) -> str:
-    took = result.took_ms
-    return f"{took:.0f} ms" if took < 1_000 else f"{took / 1_000:.1f} s"
+    return f"{result.took_ms:.0f} ms" if result.took_ms < 1_000 else f"{result.took_ms / 1_000:.1f} s"

@@ -1,4 +1,4 @@
-"""``instances``: whether the workers know the TWS instances that are configured here."""
+"""``instances``: whether the workers know the TWS instances configured here."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Sequence
 
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
 from orchestrator.store.connection import connect, store_errors
 from orchestrator.store.keys import Keys
 from workers.config import TwsSettings
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Status, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.sources.tws_status.instances import load_instances
 
 FRESH_SECONDS = 120
-"""An older announcement does not count at a submit either (store/scripts/open.lua)."""
+"""Age up to which an announcement counts, as at a submit (store/scripts/open.lua)."""
 
 
-def check_instances(around: Surroundings) -> Check:
-    """Compares what workers announced with the settings: a submit for an instance they do not know is refused."""
+def check_instances(context: CheckContext) -> Check:
+    """The check: compares the announced instances with the settings; a submit for an unknown instance is refused."""
 
-    async def examine() -> Finding:
-        announced = await asyncio.to_thread(read_announced, around.settings())
+    async def examine() -> CheckResult:
+        announced = await asyncio.to_thread(read_announced, context.settings())
         try:
-            here = load_instances(TwsSettings.from_env(around.environ)).names
+            configured = load_instances(TwsSettings.from_env(context.environ)).names
         except ConfigurationError:
-            here = ()  # told by the check of TWS itself
-        return judge_instances(announced, here, around)
+            configured = ()  # reported by the check of TWS itself
+        return judge_instances(announced, configured)
 
     return Check("instances", examine, needs_store=True)
 
 
 def read_announced(settings: Settings) -> list[str]:
-    """Names that workers have announced lately. Raises StoreUnreachable."""
+    """Names that workers announced within ``FRESH_SECONDS``. Raises StoreUnreachable."""
     client = connect(settings)
     try:
         with store_errors():
@@ -44,15 +44,25 @@ def read_announced(settings: Settings) -> list[str]:
         client.close()
 
 
-def judge_instances(announced: Sequence[str], here: Sequence[str], around: Surroundings) -> Finding:
-    """Both lists, judged. Pure."""
-    text, verdict = around.text, Verdict()
-    facts = {"announced": list(announced), "configured": list(here)}
+def judge_instances(announced: Sequence[str], configured: Sequence[str]) -> CheckResult:
+    """The result for both lists of names."""
+    verdict = Verdict()
+    facts = {"announced": list(announced), "configured": list(configured)}
     if not announced:
-        return Finding(Status.OFF, text("instances.none"), text("fix.instances_none"), "none_announced", facts)
-    verdict.note(text("instances.found", names=", ".join(announced)))
-    unknown = [name for name in here if name not in announced]
+        return CheckResult(
+            Status.OFF,
+            Message("no worker has announced a TWS instance"),
+            Message("Start a worker of tws_status with TWS_BASE_URL or TWS_INSTANCES_FILE set."),
+            "none_announced",
+            facts,
+        )
+    verdict.note(Message("known to the workers: {names}", names=", ".join(announced)))
+    unknown = [name for name in configured if name not in announced]
     if unknown:
-        found = text("instances.unknown", names=", ".join(unknown))
-        verdict.warn(found, text("fix.instances"), reason="instance_unknown")
-    return verdict.finding(**facts)
+        found = Message("configured here and unknown to them: {names}", names=", ".join(unknown))
+        verdict.warn(
+            found,
+            Message("Give the tws_status workers the same TWS_INSTANCES_FILE or TWS_* variables and restart them."),
+            reason="instance_unknown",
+        )
+    return verdict.result(**facts)

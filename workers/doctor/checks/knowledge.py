@@ -1,90 +1,167 @@
-"""``knowledge``: whether the knowledge base answers, how much it holds and how old it is."""
+"""``knowledge``: whether the knowledge base answers, its size and its age."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Status, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.knowledge.base import KnowledgeBase, KnowledgeError, KnowledgeStats
 from workers.knowledge.open import open_knowledge_base
 from workers.knowledge.ranking.query import build_query
 
 PROBE = "ABEND S0C7"
-"""Asked to see that a search works from end to end."""
+"""Query of the trial search."""
 ENDPOINT_NOTE = "full text only, embedding endpoint:"
 """How a search says that the endpoint failed; the check ``embeddings`` tells of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PostgresFailure:
+    kind: str
+    """Stable name, among the facts of the result."""
+    pattern: re.Pattern[str]
+    found: Message
+    fix: Message
+
+
+def _failure(kind: str, pattern: str, found: Message, fix: Message) -> _PostgresFailure:
+    return _PostgresFailure(kind, re.compile(pattern, re.IGNORECASE), found, fix)
+
+
 _POSTGRES = (
-    ("password", re.compile(r"password authentication failed|no password supplied|fe_sendauth", re.IGNORECASE)),
-    ("role", re.compile(r"role .* does not exist|permission denied|no pg_hba\.conf entry", re.IGNORECASE)),
-    ("database", re.compile(r"database .* does not exist", re.IGNORECASE)),
-    ("refused", re.compile(r"connection refused|no such file or directory|server closed", re.IGNORECASE)),
-    ("host", re.compile(r"resolve host|name or service not known|translate host name", re.IGNORECASE)),
-    ("url", re.compile(r"invalid|missing \"=\"", re.IGNORECASE)),
+    _failure(
+        "password",
+        r"password authentication failed|no password supplied|fe_sendauth",
+        Message("PostgreSQL refused the password"),
+        Message("Correct the password in RESYNC_KNOWLEDGE_DATABASE_URL."),
+    ),
+    _failure(
+        "role",
+        r"role .* does not exist|permission denied|no pg_hba\.conf entry",
+        Message("PostgreSQL does not let this user in, or not to the table"),
+        Message("Correct the user in RESYNC_KNOWLEDGE_DATABASE_URL, or GRANT SELECT ON document_embeddings to it."),
+    ),
+    _failure(
+        "database",
+        r"database .* does not exist",
+        Message("PostgreSQL has no database of that name"),
+        Message("Correct the database's name in RESYNC_KNOWLEDGE_DATABASE_URL."),
+    ),
+    _failure(
+        "refused",
+        r"connection refused|no such file or directory|server closed",
+        Message("nothing listens at PostgreSQL's address"),
+        Message("Start PostgreSQL, or correct host and port in RESYNC_KNOWLEDGE_DATABASE_URL."),
+    ),
+    _failure(
+        "host",
+        r"resolve host|name or service not known|translate host name",
+        Message("PostgreSQL's host name cannot be resolved"),
+        Message(
+            "Correct the host in RESYNC_KNOWLEDGE_DATABASE_URL, or percent-encode the password's special characters."
+        ),
+    ),
+    _failure(
+        "url",
+        r"invalid|missing \"=\"",
+        Message("the URL of PostgreSQL is malformed"),
+        Message("Percent-encode the special characters of the password in RESYNC_KNOWLEDGE_DATABASE_URL."),
+    ),
+    _failure(
+        "other",
+        "",
+        Message("PostgreSQL could not be asked"),
+        Message("Check RESYNC_KNOWLEDGE_DATABASE_URL with psql, and the log of PostgreSQL."),
+    ),
 )
-"""What PostgreSQL's own words are about. They are not repeated: of a malformed URL they quote the password."""
+"""Failures by PostgreSQL's own error text. That is not shown: for a malformed URL it quotes the password."""
 
 
-def check_knowledge(around: Surroundings) -> Check:
-    """Counts the passages and searches once."""
+def check_knowledge(context: CheckContext) -> Check:
+    """The check: counts the passages and searches once."""
 
-    async def examine() -> Finding:
-        settings = KnowledgeSettings.from_env(around.environ)
+    async def examine() -> CheckResult:
+        settings = KnowledgeSettings.from_env(context.environ)
+        # Counts from here: importing a driver takes time too, and the runner's own limit would name no cause.
+        limit = asyncio.timeout(context.call_seconds)
         try:
-            base = open_knowledge_base(settings, around.environ)
+            base = open_knowledge_base(settings, context.environ)
         except ConfigurationError as error:
-            # What is written there names the file or the package, and the command that makes it.
-            found = around.scrub(str(error))
-            return Finding(Status.ERROR, found, around.text("fix.knowledge_open"), error.reason)
+            # The error names the file or the package, and the command that creates it.
+            fix = Message("Correct the variable that is named, or run the command that is named.")
+            return CheckResult(Status.ERROR, context.scrub.text(error.message), fix, error.reason)
         try:
-            return await _ask(base, settings, around)
+            return await _ask(base, settings, context, limit)
         except KnowledgeError as error:
-            return _unavailable(error, settings, around)
-        except TimeoutError:  # ours ends with, or before, the base's own
-            return _unavailable(KnowledgeError(reason="knowledge_timeout"), settings, around)
+            return _unavailable(error, settings, context)
+        except TimeoutError:  # this limit ends no later than the base's own
+            return _unavailable(KnowledgeError(reason="knowledge_timeout"), settings, context)
         finally:
             await base.close()
 
     return Check("knowledge", examine)
 
 
-async def _ask(base: KnowledgeBase, settings: KnowledgeSettings, around: Surroundings) -> Finding:
-    async with asyncio.timeout(around.call_seconds):
-        stats = await base.stats(timeout_seconds=around.call_seconds)
-        result = await base.search(build_query(PROBE), limit=1, timeout_seconds=around.call_seconds / 2)
+async def _ask(
+    base: KnowledgeBase, settings: KnowledgeSettings, context: CheckContext, limit: asyncio.Timeout
+) -> CheckResult:
+    async with limit:
+        stats = await base.stats(timeout_seconds=context.call_seconds)
+        result = await base.search(build_query(PROBE), limit=1, timeout_seconds=context.call_seconds / 2)
     notes = [note for note in result.notes if not note.startswith(ENDPOINT_NOTE)]
-    return judge_knowledge(stats, notes, settings, around, now=datetime.now(UTC))
+    return judge_knowledge(stats, notes, settings, context, now=datetime.now(UTC))
 
 
 def judge_knowledge(
-    stats: KnowledgeStats, notes: list[str], settings: KnowledgeSettings, around: Surroundings, *, now: datetime
-) -> Finding:
-    """What the base holds, judged. Pure."""
-    text, verdict = around.text, Verdict()
+    stats: KnowledgeStats, notes: list[str], settings: KnowledgeSettings, context: CheckContext, *, now: datetime
+) -> CheckResult:
+    """The result for the base's size and age, and the notes of a search."""
+    verdict = Verdict()
     verdict.note(
-        text(
-            "knowledge.found",
+        Message(
+            "{backend}, {where}: {documents}, {passages}",
             backend=stats.backend,
             where=stats.where,
-            documents=stats.documents,
-            passages=stats.passages,
+            documents=Message("{count} document", plural="{count} documents", count=stats.documents),
+            passages=Message("{count} passage", plural="{count} passages", count=stats.passages),
         )
     )
     days = _age_days(stats.updated_at, now)
     if days is not None:
-        verdict.note(text("knowledge.age", days=days) if days else text("knowledge.today"))
+        age = Message("indexed {count} day ago", plural="indexed {count} days ago", count=days)
+        verdict.note(age if days else Message("indexed today"))
     if not stats.passages:
-        verdict.warn(text("knowledge.empty"), text(_fix(settings, "empty")), reason="empty")
+        fix = (
+            Message("Fill it: resync-troubleshoot kb index DIR")
+            if settings.database_url is None
+            else Message("Check RESYNC_KNOWLEDGE_COLLECTION, or let the app index its documents.")
+        )
+        verdict.warn(Message("it is empty"), fix, reason="empty")
     elif settings.embedding_endpoint is not None and stats.embedded < stats.passages:
-        found = text("knowledge.unembedded", embedded=stats.embedded, passages=stats.passages)
-        verdict.warn(found, text(_fix(settings, "unembedded")), reason="not_embedded")
+        found = Message(
+            "only {embedded} of {passages} passages have a vector of the configured model",
+            embedded=stats.embedded,
+            passages=stats.passages,
+        )
+        fix = (
+            Message("Embed the rest: resync-troubleshoot kb index DIR, with RESYNC_EMBEDDING_ENDPOINT set.")
+            if settings.database_url is None
+            else Message("Let the app embed the rest of its documents.")
+        )
+        verdict.warn(found, fix, reason="not_embedded")
     for note in notes:
-        verdict.warn(around.scrub(note), text("fix.knowledge_model"), reason="embedding_unusable")
-    return verdict.finding(
+        verdict.warn(
+            context.scrub(note),
+            Message("Set RESYNC_EMBEDDING_MODEL to the model that the passages were embedded with."),
+            reason="embedding_unusable",
+        )
+    return verdict.result(
         backend=stats.backend,
         where=stats.where,
         documents=stats.documents,
@@ -94,29 +171,30 @@ def judge_knowledge(
     )
 
 
-def _fix(settings: KnowledgeSettings, what: str) -> str:
-    return f"fix.knowledge_{what}_{'sqlite' if settings.database_url is None else 'postgres'}"
-
-
 def _age_days(updated_at: str | None, now: datetime) -> int | None:
     if updated_at is None:
         return None
     return max(0, (now - datetime.fromisoformat(updated_at)).days)
 
 
-def _unavailable(error: KnowledgeError, settings: KnowledgeSettings, around: Surroundings) -> Finding:
-    text = around.text
+def _unavailable(error: KnowledgeError, settings: KnowledgeSettings, context: CheckContext) -> CheckResult:
+    status, facts = Status.ERROR, {}
     if error.reason == "knowledge_timeout" and settings.path is None and settings.database_url is None:
-        # Reading that index takes milliseconds: what was waited for is its making, which goes on.
-        return Finding(Status.WARNING, text("knowledge.building"), text("fix.knowledge_building"), error.reason)
-    if error.reason == "knowledge_timeout":
-        found = text("knowledge.timeout", seconds=around.call_seconds)
-        return Finding(Status.ERROR, found, text("fix.knowledge_timeout"), error.reason)
-    if error.reason == "knowledge_schema":
-        return Finding(Status.ERROR, text("knowledge.no_table"), text("fix.knowledge_no_table"), error.reason)
-    if settings.database_url is None:
-        return Finding(Status.ERROR, around.scrub(str(error)), text("fix.knowledge_file"), error.reason)
-    kind = next((kind for kind, pattern in _POSTGRES if pattern.search(str(error))), "other")
-    return Finding(
-        Status.ERROR, text(f"postgres.{kind}"), text(f"fix.postgres_{kind}"), error.reason, {"postgres": kind}
-    )
+        # Reading that index takes milliseconds, so the time went into building it, which goes on.
+        status = Status.WARNING
+        found = Message("the index of the shipped runbooks is still being built (the first time only)")
+        fix = Message("Run it again in a moment, or with --timeout 20.")
+    elif error.reason == "knowledge_timeout":
+        found = Message("the knowledge base did not answer within {seconds:.1f} s", seconds=context.call_seconds)
+        fix = Message("Check the load of the database; docs/retrieval.md names the index that full text needs.")
+    elif error.reason == "knowledge_schema":
+        found = Message("PostgreSQL answers, but the table document_embeddings is not there")
+        fix = Message("Let RESYNC_KNOWLEDGE_DATABASE_URL name the app's database.")
+    elif settings.database_url is None:
+        text = context.scrub.text(error.message)
+        fix = Message("Build the index again: resync-troubleshoot kb index DIR (RESYNC_KNOWLEDGE_PATH names the file).")
+        return CheckResult(status, text, fix, error.reason)
+    else:
+        failure = next(failure for failure in _POSTGRES if failure.pattern.search(str(error)))
+        found, fix, facts = failure.found, failure.fix, {"postgres": failure.kind}
+    return CheckResult(status, found, fix, error.reason, facts)

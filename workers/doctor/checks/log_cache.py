@@ -1,69 +1,95 @@
-"""``log_cache``: whether the Redis with the logs of earlier runs answers, and what is in it."""
+"""``log_cache``: whether the Redis with the logs of earlier runs answers, and how much it holds."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import N_, Message
 from workers.config import LogCacheSettings
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Status, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.sources.log_cache.connection import connect, describe_url, source_error
 
 SCAN_SHARE = 0.6
+_FAILURES = {
+    "unauthorized": (
+        N_("{where} refuses the credentials"),
+        N_("Correct user and password in RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
+    ),
+    "timeout": (
+        N_("{where} does not answer in time"),
+        N_("Check the load of the Redis of RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
+    ),
+    "unreachable": (
+        N_("{where} cannot be reached"),
+        N_("Start that Redis, or correct RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
+    ),
+    "refused": (
+        N_("{where} refused the request"),
+        N_("Allow the user of RESYNC_LOG_CACHE_URL (or REDIS_URL) to read (ACL: +@read +scan)."),
+    ),
+}
+"""Sentence and remedy for each reason of ``source_error``."""
 _APP_PATTERNS = {"app_errors": "resync:errors:recent:*", "app_history": "resync:job:history:*"}
 
 
-def check_log_cache(around: Surroundings) -> Check:
-    """Counts the app's keys and the project's own."""
+def check_log_cache(context: CheckContext) -> Check:
+    """The check: counts the app's keys and the project's own."""
 
-    async def examine() -> Finding:
-        settings = LogCacheSettings.from_env(around.environ)
-        client = connect(settings.redis_url, timeout_seconds=around.call_seconds)
+    async def examine() -> CheckResult:
+        settings = LogCacheSettings.from_env(context.environ)
+        client = connect(settings.redis_url, timeout_seconds=context.call_seconds)
         where = describe_url(settings.redis_url)
-        text = around.text
         try:
             await client.ping()
-            counts, is_whole = await _count(client, settings.key_prefix, around.timeout_seconds * SCAN_SHARE)
+            counts, is_whole = await _count(client, settings.key_prefix, context.timeout_seconds * SCAN_SHARE)
         except RedisError as error:
             failure = source_error(error)
-            found = text(f"log_cache.{failure.reason}", where=where)
-            fix = text(f"fix.log_cache_{failure.reason}")
-            return Finding(Status.ERROR, found, fix, failure.reason, {"where": where})
+            found, fix = _FAILURES[failure.reason]
+            facts = {"where": where}
+            return CheckResult(Status.ERROR, Message(found, where=where), Message(fix), failure.reason, facts)
         finally:
             await client.aclose()
         verdict = Verdict()
-        verdict.note(text("log_cache.found", where=where, **counts))
+        verdict.note(
+            Message(
+                "{where}: of the app {app_errors} (errors) and {app_history} (histories), "
+                "jobs in our own cache {own_jobs}",
+                where=where,
+                **counts,
+            )
+        )
         if not is_whole:
-            verdict.note(text("keys.partly"))
+            verdict.note(Message("there was no time to see all keys"))
         elif not any(counts.values()):
-            verdict.note(text("log_cache.empty"))
-        return verdict.finding(where=where, whole=is_whole, **counts)
+            verdict.note(Message("empty yet; finished runs fill it, and so does: resync-troubleshoot logs ingest FILE"))
+        return verdict.result(where=where, whole=is_whole, **counts)
 
-    return Check("log_cache", examine, needs_store=_is_the_store(around))
+    return Check("log_cache", examine, needs_store=_is_the_store(context))
 
 
-def _is_the_store(around: Surroundings) -> bool:
+def _is_the_store(context: CheckContext) -> bool:
     try:
-        return LogCacheSettings.from_env(around.environ).redis_url == around.settings().redis_url
+        return LogCacheSettings.from_env(context.environ).redis_url == context.settings().redis_url
     except ConfigurationError:
-        return around.environ.get("RESYNC_LOG_CACHE_URL", "") == ""
+        return context.environ.get("RESYNC_LOG_CACHE_URL", "") == ""
 
 
-async def _count(client: Redis, prefix: str, seconds: float) -> tuple[Mapping[str, int], bool]:
-    """Keys of each kind; False when the time was over before all had been seen. Raises redis.RedisError."""
+async def _count(client: Redis, prefix: str, seconds: float) -> tuple[Mapping[str, Any], bool]:
+    """Number of keys of each kind, and whether the scan was complete within ``seconds``. Raises redis.RedisError."""
     own = re.sub(r"([\\*?\[\]])", r"\\\1", prefix) + "logs:*:values"
     counts = dict.fromkeys((*_APP_PATTERNS, "own_jobs"), 0)
     try:
         async with asyncio.timeout(seconds):
             for kind, pattern in (*_APP_PATTERNS.items(), ("own_jobs", own)):
                 async for name in client.scan_iter(match=pattern, count=1_000):
-                    # The list of all jobs' newest failures is no job.
+                    # The list of the newest failures of all jobs does not count as a job.
                     counts[kind] += not name.endswith(b":_recent:values")
     except TimeoutError:
         return counts, False

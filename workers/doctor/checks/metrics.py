@@ -1,14 +1,14 @@
-"""``metrics:prometheus`` and ``metrics:text``: whether the figures around a failure can be read."""
+"""``metrics:prometheus`` and ``metrics:text``: whether metrics can be read."""
 
 from __future__ import annotations
 
 import asyncio
 
 from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.i18n.message import N_, Message
 from orchestrator.models import Intent
 from workers.config import MetricsSettings
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Status, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.sources.metrics.exposition import MAX_BODY_BYTES, ExpositionText, NotExposition, parse_exposition
 from workers.sources.metrics.http import MetricsHttp
 from workers.sources.metrics.prometheus import Answer, PrometheusClient
@@ -16,106 +16,158 @@ from workers.sources.metrics.queries import QuerySet, load_queries
 from workers.sources.metrics.series import DEFAULT_SERIES
 
 FAMILY = "metrics"
-_FIXED = frozenset({"unauthorized", "tls", "timeout", "unreachable", "http_status", "bad_format"})
+_FAILURES = {
+    "unauthorized": (N_("{where} refused the token (HTTP 401 or 403)"), N_("Correct RESYNC_METRICS_TOKEN.")),
+    "tls": (
+        N_("TLS failed: {detail}"),
+        N_("Let RESYNC_METRICS_CA_BUNDLE name the file of the CA's certificates."),
+    ),
+    "timeout": (
+        N_("{where} does not answer in time"),
+        N_("Check the way to the host of {variable} and its load."),
+    ),
+    "unreachable": (N_("{where} cannot be reached"), N_("Correct {variable}, or start what it names.")),
+    "http_status": ("{detail}", N_("Correct the path in {variable}.")),
+    "bad_format": (
+        N_("{where} answers, but not as Prometheus does"),
+        N_("Correct {variable}: RESYNC_PROMETHEUS_URL is the API's base, RESYNC_METRICS_URL a text endpoint."),
+    ),
+}
+"""Sentence and remedy for each reason of a SourceError."""
+_OTHER = ("{detail}", N_("Check {variable}."))
 
 
-def check_metrics(around: Surroundings) -> list[Check]:
-    """One check for each configured way; a wrong setting, or none, is one check that says so."""
-    text = around.text
+def check_metrics(context: CheckContext) -> list[Check]:
+    """One check for each configured endpoint; a single one when a setting is wrong or nothing is configured."""
     try:
-        settings = MetricsSettings.from_env(around.environ)
+        settings = MetricsSettings.from_env(context.environ)
         queries = load_queries(settings.queries_file)
     except ConfigurationError as error:
         return [Check.settled(FAMILY, error)]
     checks = []
     if settings.prometheus_url is not None:
-        checks.append(_check_prometheus(settings, settings.prometheus_url, queries, around))
+        checks.append(_check_prometheus(settings, settings.prometheus_url, queries, context))
     if settings.text_url is not None:
-        checks.append(_check_text(settings, settings.text_url, around))
+        checks.append(_check_text(settings, settings.text_url, context))
     if not checks:
-        finding = Finding(Status.OFF, text("metrics.off"), text("fix.metrics_off"), "not_configured")
-        checks.append(Check.settled(FAMILY, finding))
+        result = CheckResult(
+            Status.OFF,
+            Message("no metrics are configured"),
+            Message("Set RESYNC_PROMETHEUS_URL (HTTP API) or RESYNC_METRICS_URL (the app's /metrics)."),
+            "not_configured",
+        )
+        checks.append(Check.settled(FAMILY, result))
     return checks
 
 
-def _check_prometheus(settings: MetricsSettings, url: str, queries: QuerySet, around: Surroundings) -> Check:
-    async def examine() -> Finding:
+def _check_prometheus(settings: MetricsSettings, url: str, queries: QuerySet, context: CheckContext) -> Check:
+    async def examine() -> CheckResult:
         http = await _open(settings, url)
         client = PrometheusClient(http)
-        asked = queries.select(Intent.TROUBLESHOOT, has_workstation=False)
-        texts = [query.expand((), label=queries.workstation_label) for query in asked]
+        selected = queries.select(Intent.TROUBLESHOOT, has_workstation=False)
+        texts = [query.expand((), label=queries.workstation_label) for query in selected]
         try:
-            answers = await client.instant(texts, timeout_seconds=around.call_seconds)
+            answers = await client.instant(texts, timeout_seconds=context.call_seconds)
         except SourceError as error:
-            return _unavailable(error, http, "RESYNC_PROMETHEUS_URL", around)
+            return _unavailable(error, http, "RESYNC_PROMETHEUS_URL", context)
         finally:
             await client.close()
-        answered = dict(zip([query.series.name for query in asked], answers, strict=True))
-        return judge_answers(answered, http.shown_url, around)
+        answered = dict(zip([query.series.name for query in selected], answers, strict=True))
+        return judge_answers(answered, http.shown_url)
 
     return Check(f"{FAMILY}:prometheus", examine)
 
 
-def judge_answers(answers: dict[str, Answer], where: str, around: Surroundings) -> Finding:
-    """The queries' answers, judged. Pure."""
-    text, verdict = around.text, Verdict()
-    there = [name for name, answer in answers.items() if answer.samples]
+def judge_answers(answers: dict[str, Answer], where: str) -> CheckResult:
+    """The result for the answers to the queries."""
+    verdict = Verdict()
+    answered = [name for name, answer in answers.items() if answer.samples]
     refused = [name for name, answer in answers.items() if answer.problem]
     late = [name for name, answer in answers.items() if answer.is_late]
-    verdict.note(text("metrics.found_api", where=where, there=len(there), asked=len(answers)))
+    verdict.note(
+        Message(
+            "Prometheus API at {where}: {there} of {asked} queries have data",
+            where=where,
+            there=len(answered),
+            asked=len(answers),
+        )
+    )
     if refused:
-        found = text("metrics.refused", names=", ".join(refused))
-        verdict.warn(found, text("fix.metrics_refused"), reason="bad_query")
+        found = Message("queries refused: {names}", names=", ".join(refused))
+        verdict.warn(found, Message("Correct these queries in RESYNC_METRICS_QUERIES_FILE."), reason="bad_query")
     if late:
-        verdict.warn(text("metrics.late", names=", ".join(late)), text("fix.metrics_late"), reason="late")
-    if not there and not refused and not late:
-        verdict.warn(text("metrics.nothing"), text("fix.metrics_nothing_api"), reason="no_data")
-    missing = [name for name in answers if name not in {*there, *refused, *late}]
-    return verdict.finding(where=where, series=there, missing=missing, refused=refused, late=late)
+        verdict.warn(
+            Message("not answered in time: {names}", names=", ".join(late)),
+            Message("Make these queries cheaper (recording rules) in RESYNC_METRICS_QUERIES_FILE."),
+            reason="late",
+        )
+    if not answered and not refused and not late:
+        verdict.warn(
+            Message("none of the known figures is there"),
+            Message("Check the targets of Prometheus, or name your own series in RESYNC_METRICS_QUERIES_FILE."),
+            reason="no_data",
+        )
+    missing = [name for name in answers if name not in {*answered, *refused, *late}]
+    return verdict.result(where=where, series=answered, missing=missing, refused=refused, late=late)
 
 
-def _check_text(settings: MetricsSettings, url: str, around: Surroundings) -> Check:
-    async def examine() -> Finding:
+def _check_text(settings: MetricsSettings, url: str, context: CheckContext) -> Check:
+    async def examine() -> CheckResult:
         http = await _open(settings, url)
         try:
-            body = await http.get(timeout_seconds=around.call_seconds, max_bytes=MAX_BODY_BYTES)
-            # A cut body's last line is broken off in the middle.
+            body = await http.get(timeout_seconds=context.call_seconds, max_bytes=MAX_BODY_BYTES)
+            # The last line of a truncated body is incomplete.
             text = body.text.rpartition("\n")[0] if body.is_cut else body.text
-            return judge_text(parse_exposition(text, DEFAULT_SERIES), http.shown_url, around)
+            return judge_text(parse_exposition(text, DEFAULT_SERIES), http.shown_url)
         except NotExposition:
             error = SourceError(reason="bad_format")
-            return _unavailable(error, http, "RESYNC_METRICS_URL", around)
+            return _unavailable(error, http, "RESYNC_METRICS_URL", context)
         except SourceError as error:
-            return _unavailable(error, http, "RESYNC_METRICS_URL", around)
+            return _unavailable(error, http, "RESYNC_METRICS_URL", context)
         finally:
             await http.close()
 
     return Check(f"{FAMILY}:text", examine)
 
 
-def judge_text(exposition: ExpositionText, where: str, around: Surroundings) -> Finding:
-    """An exposition, judged. Pure."""
-    text, verdict = around.text, Verdict()
-    there = [series.name for series in DEFAULT_SERIES if exposition.read(series) is not None]
-    verdict.note(text("metrics.found_text", where=where, there=len(there), asked=len(DEFAULT_SERIES)))
+def judge_text(exposition: ExpositionText, where: str) -> CheckResult:
+    """The result for an exposition."""
+    verdict = Verdict()
+    present = [series.name for series in DEFAULT_SERIES if exposition.read(series) is not None]
+    verdict.note(
+        Message(
+            "text at {where}: {there} of {asked} known series",
+            where=where,
+            there=len(present),
+            asked=len(DEFAULT_SERIES),
+        )
+    )
     if exposition.unreadable_lines:
-        verdict.note(text("metrics.unreadable", lines=exposition.unreadable_lines))
-    if not there:
-        verdict.warn(text("metrics.nothing"), text("fix.metrics_nothing_text"), reason="no_data")
-    missing = [series.name for series in DEFAULT_SERIES if series.name not in there]
-    return verdict.finding(where=where, series=there, missing=missing, unreadable_lines=exposition.unreadable_lines)
+        verdict.note(
+            Message("{count} unreadable line", plural="{count} unreadable lines", count=exposition.unreadable_lines)
+        )
+    if not present:
+        verdict.warn(
+            Message("none of the known figures is there"),
+            Message("Let RESYNC_METRICS_URL name the /metrics of the app; docs/metrics.md lists the known series."),
+            reason="no_data",
+        )
+    missing = [series.name for series in DEFAULT_SERIES if series.name not in present]
+    return verdict.result(where=where, series=present, missing=missing, unreadable_lines=exposition.unreadable_lines)
 
 
 async def _open(settings: MetricsSettings, url: str) -> MetricsHttp:
     token = settings.token.get_secret_value() if settings.token else None
-    # In a thread: loading the certificates takes a tenth of a second, in which the other checks would stand still.
+    # In a thread: loading the certificates takes a tenth of a second and would block the other checks.
     return await asyncio.to_thread(MetricsHttp, url, token=token, ca_bundle=settings.ca_bundle)
 
 
-def _unavailable(error: SourceError, http: MetricsHttp, variable: str, around: Surroundings) -> Finding:
-    kind = error.reason if error.reason in _FIXED else "other"
-    where = http.shown_url
-    found = around.text(f"metrics.{kind}", where=where, detail=around.scrub(str(error)))
-    return Finding(
-        Status.ERROR, found, around.text(f"fix.metrics_{kind}", variable=variable), error.reason, {"where": where}
+def _unavailable(error: SourceError, http: MetricsHttp, variable: str, context: CheckContext) -> CheckResult:
+    found, fix = _FAILURES.get(error.reason, _OTHER)
+    return CheckResult(
+        Status.ERROR,
+        Message(found, where=http.shown_url, detail=context.scrub.text(error.message)),
+        Message(fix, variable=variable),
+        error.reason,
+        {"where": http.shown_url},
     )

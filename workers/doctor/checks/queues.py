@@ -1,4 +1,4 @@
-"""``queues``: how much waits, and whether it gets less."""
+"""``queues``: how many messages wait, and whether the queues get shorter."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Mapping
 
 from orchestrator.broker.app import queue_names
 from orchestrator.config import Settings
+from orchestrator.i18n.message import Message
 from orchestrator.store.connection import connect, store_errors
 from orchestrator.store.keys import Keys
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
 
 LOOK_AGAIN_SECONDS = 0.5
 LOOK_AGAIN_SHARE = 0.25
 NEARLY_FULL = 0.9
 
 
-def check_queues(around: Surroundings) -> Check:
-    """Counts what waits; where something does, looks again: a queue that is served gets shorter."""
+def check_queues(context: CheckContext) -> Check:
+    """The check: counts the waiting messages, twice if there are any: a queue that is served gets shorter."""
 
-    async def examine() -> Finding:
-        settings = around.settings()
+    async def examine() -> CheckResult:
+        settings = context.settings()
         first, open_runs = await asyncio.to_thread(read_lengths, settings)
         second = first
         if any(first.values()):
-            await asyncio.sleep(min(LOOK_AGAIN_SECONDS, LOOK_AGAIN_SHARE * around.timeout_seconds))
+            await asyncio.sleep(min(LOOK_AGAIN_SECONDS, LOOK_AGAIN_SHARE * context.timeout_seconds))
             second, open_runs = await asyncio.to_thread(read_lengths, settings)
-        return judge_queues(first, second, open_runs, settings.max_open_runs, around)
+        return judge_queues(first, second, open_runs, settings.max_open_runs)
 
     return Check("queues", examine, needs_store=True)
 
@@ -45,15 +45,31 @@ def read_lengths(settings: Settings) -> tuple[Mapping[str, int], int]:
 
 
 def judge_queues(
-    first: Mapping[str, int], second: Mapping[str, int], open_runs: int, most_runs: int, around: Surroundings
-) -> Finding:
-    """Two looks at the lengths, judged. Pure."""
-    text, verdict = around.text, Verdict()
-    verdict.note(text("queues.found", waiting=sum(second.values()), runs=open_runs, most=most_runs))
+    first: Mapping[str, int], second: Mapping[str, int], open_runs: int, max_open_runs: int
+) -> CheckResult:
+    """The result for two readings of the queues' lengths."""
+    verdict = Verdict()
+    verdict.note(
+        Message(
+            "{count} message waiting; {runs} of at most {most} runs open",
+            plural="{count} messages waiting; {runs} of at most {most} runs open",
+            count=sum(second.values()),
+            runs=open_runs,
+            most=max_open_runs,
+        )
+    )
     stuck = [name for name, length in second.items() if length and length >= first.get(name, 0) > 0]
     if stuck:
         shown = ", ".join(f"{name} {second[name]}" for name in stuck)
-        verdict.warn(text("queues.stuck", queues=shown), text("fix.queues", queues=" ".join(stuck)), reason="backlog")
-    if open_runs > NEARLY_FULL * most_runs:
-        verdict.warn(text("queues.runs"), text("fix.open_runs"), reason="many_runs")
-    return verdict.finding(waiting=dict(second), open_runs=open_runs, max_open_runs=most_runs)
+        verdict.warn(
+            Message("not getting shorter: {queues}", queues=shown),
+            Message("Start more workers: resync-troubleshoot worker {queues} --name NAME", queues=" ".join(stuck)),
+            reason="backlog",
+        )
+    if open_runs > NEARLY_FULL * max_open_runs:
+        verdict.warn(
+            Message("new runs will soon be refused"),
+            Message("Start more workers, or raise RESYNC_MAX_OPEN_RUNS."),
+            reason="many_runs",
+        )
+    return verdict.result(waiting=dict(second), open_runs=open_runs, max_open_runs=max_open_runs)

@@ -1,4 +1,4 @@
-"""``redis``: the server that is broker and store."""
+"""``redis``: the server of broker and store."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
+from orchestrator.i18n.message import Message
 from orchestrator.store.connection import connect, store_errors
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
 from workers.sources.log_cache.connection import describe_url
 
 OLDEST = (6, 2)
-"""The oldest version that the scripts and Celery's queues were tried on."""
+"""The oldest version that the scripts and Celery's queues were tested on."""
 NEARLY_FULL = 0.9
 PINGS = 5
-"""The fastest counts: the other checks share this process with them."""
+"""The fastest counts: the other checks run in the same process."""
 
 
-def check_redis(around: Surroundings) -> Check:
-    """Reachable, which version, evicts nothing, takes writes."""
+def check_redis(context: CheckContext) -> Check:
+    """The check: reachable, recent enough, evicts nothing, accepts writes."""
 
-    async def examine() -> Finding:
-        settings = around.settings()
+    async def examine() -> CheckResult:
+        settings = context.settings()
         where = describe_url(settings.redis_url)
 
         def read() -> tuple[Mapping[str, Any] | None, float]:
@@ -46,10 +46,12 @@ def check_redis(around: Surroundings) -> Check:
         if info is None:
             verdict = Verdict()
             verdict.warn(
-                around.text("redis.no_info", where=where), around.text("fix.redis_info"), reason="not_permitted"
+                Message("{where} answers, but its user may not run INFO: the settings were not seen", where=where),
+                Message("Allow the user of REDIS_URL the command INFO (ACL: +info)."),
+                reason="not_permitted",
             )
-            return verdict.finding(where=where, ping_ms=ping_ms)
-        return judge_server(info, where, around, ping_ms=ping_ms)
+            return verdict.result(where=where, ping_ms=ping_ms)
+        return judge_server(info, where, ping_ms=ping_ms)
 
     return Check("redis", examine, needs_store=True)
 
@@ -60,32 +62,56 @@ def _ping_ms(client: redis.Redis) -> float:
     return round((time.monotonic() - started) * 1_000, 2)
 
 
-def judge_server(info: Mapping[str, Any], where: str, around: Surroundings, *, ping_ms: float) -> Finding:
-    """What Redis's INFO says, judged. Pure."""
-    text, verdict = around.text, Verdict()
+def judge_server(info: Mapping[str, Any], where: str, *, ping_ms: float) -> CheckResult:
+    """The result for the server's INFO."""
+    verdict = Verdict()
     version = str(info.get("redis_version", "?"))
     policy = str(info.get("maxmemory_policy", "?"))
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
-    verdict.note(text("redis.found", name=name, version=version, where=where, ping_ms=ping_ms))
-    _judge_policy(verdict, policy, limit, around)
+    verdict.note(
+        Message(
+            "{name} {version} at {where}, answers in {ping_ms:.1f} ms",
+            name=name,
+            version=version,
+            where=where,
+            ping_ms=ping_ms,
+        )
+    )
+    _judge_policy(verdict, policy, limit)
     has_aof = bool(info.get("aof_enabled"))
-    verdict.note(text("redis.aof_on" if has_aof else "redis.aof_off"))
+    verdict.note(Message("AOF on") if has_aof else Message("AOF off (a restart forgets the open runs)"))
     if info.get("role") == "slave":
-        verdict.fail(text("redis.replica"), text("fix.redis_replica"), reason="replica")
+        verdict.fail(
+            Message("this is a replica: it refuses writes"),
+            Message("Let REDIS_URL name the primary."),
+            reason="replica",
+        )
     if info.get("cluster_enabled"):
-        verdict.fail(text("redis.cluster"), text("fix.redis_cluster"), reason="cluster")
+        verdict.fail(
+            Message("Redis Cluster, which Celery's broker cannot use"),
+            Message("Let REDIS_URL name a Redis that is not a cluster."),
+            reason="cluster",
+        )
     if "err" in (info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status")):
-        verdict.fail(text("redis.cannot_save"), text("fix.redis_save"), reason="cannot_save")
+        verdict.fail(
+            Message("Redis could not save to disk and may refuse writes"),
+            Message("Free space on the disk of Redis, then run: redis-cli BGSAVE."),
+            reason="cannot_save",
+        )
     if limit and used > NEARLY_FULL * limit:
-        verdict.warn(text("redis.full", share=used / limit), text("fix.redis_full"), reason="nearly_full")
+        verdict.warn(
+            Message("memory is {share:.0%} full; at 100% writes are refused", share=used / limit),
+            Message("Raise maxmemory, or lower RESYNC_RUN_TTL_SECONDS."),
+            reason="nearly_full",
+        )
     clients, most = int(info.get("connected_clients", 0)), int(info.get("maxclients", 0))
     if most and clients > NEARLY_FULL * most:
-        found = text("redis.clients", clients=clients, most=most)
-        verdict.warn(found, text("fix.redis_clients"), reason="many_clients")
+        found = Message("{clients} of {most} connections in use", clients=clients, most=most)
+        verdict.warn(found, Message("Raise maxclients of Redis."), reason="many_clients")
     if _numbers(version) < OLDEST:
-        verdict.warn(text("redis.old"), text("fix.redis_old"), reason="old_version")
-    return verdict.finding(
+        verdict.warn(Message("this version was not tried"), Message("Use Redis 6.2 or newer."), reason="old_version")
+    return verdict.result(
         ping_ms=ping_ms,
         where=where,
         version=version,
@@ -96,17 +122,19 @@ def judge_server(info: Mapping[str, Any], where: str, around: Surroundings, *, p
     )
 
 
-def _judge_policy(verdict: Verdict, policy: str, limit: int, around: Surroundings) -> None:
-    text = around.text
+def _judge_policy(verdict: Verdict, policy: str, limit: int) -> None:
+    fix = Message("Set it with: redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf.")
     if policy == "noeviction":
         verdict.note(f"maxmemory-policy {policy}")
     elif limit:
-        verdict.fail(text("redis.evicts", policy=policy), text("fix.redis_policy"), reason="evicts")
+        found = Message("maxmemory-policy {policy} evicts keys: messages and runs can be lost", policy=policy)
+        verdict.fail(found, fix, reason="evicts")
     else:
-        # Nothing is evicted before there is a limit; who sets one will not think of this.
-        verdict.warn(text("redis.would_evict", policy=policy), text("fix.redis_policy"), reason="would_evict")
+        # Nothing is evicted without a limit; whoever sets one later may not think of the policy.
+        found = Message("maxmemory-policy {policy} would evict keys as soon as maxmemory is set", policy=policy)
+        verdict.warn(found, fix, reason="would_evict")
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    found = re.findall(r"\d+", version)[:2]
-    return tuple(int(number) for number in found) if found else OLDEST
+    numbers = re.findall(r"\d+", version)[:2]
+    return tuple(int(number) for number in numbers) if numbers else OLDEST

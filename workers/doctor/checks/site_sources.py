@@ -1,29 +1,34 @@
-"""``source:<name>``: whether each source that a site has added can be built from this environment."""
+"""``source:<name>``: whether each source added by the site can be created from this environment."""
 
 from __future__ import annotations
 
 import asyncio
 
 from orchestrator.errors import TroubleshootError
+from orchestrator.i18n.message import Message
 from orchestrator.sources import BUILTIN_SOURCES, load_source, source_names
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Status
+from workers.doctor.check import Check, CheckContext, CheckResult, Status
 
 
-def check_site_sources(around: Surroundings) -> list[Check]:
-    """One check a source; its counterpart is known to the source alone, so that is not asked."""
-    return [_check_source(name, around) for name in source_names() if name not in BUILTIN_SOURCES]
+def check_site_sources(context: CheckContext) -> list[Check]:
+    """One check for each source; it cannot ask the counterpart, which only the source knows."""
+    return [_check_source(name, context) for name in source_names() if name not in BUILTIN_SOURCES]
 
 
-def _check_source(name: str, around: Surroundings) -> Check:
-    async def examine() -> Finding:
+def _check_source(name: str, context: CheckContext) -> Check:
+    async def examine() -> CheckResult:
         try:
             spec = await asyncio.to_thread(load_source, name)
         except TroubleshootError as error:
-            found = around.scrub(str(error))
-            return Finding(Status.ERROR, found, around.text("fix.source", name=name), error.reason)
-        source = spec.create(around.environ)
+            found = context.scrub.text(error.message)
+            return CheckResult(
+                Status.ERROR,
+                found,
+                Message("Install what the source {name} needs, or remove its package.", name=name),
+                error.reason,
+            )
+        source = spec.create(context.environ)
         await source.close()
-        return Finding(Status.OK, around.text("source.found", name=name))
+        return CheckResult(Status.OK, Message("the source {name} is installed and its settings are right", name=name))
 
     return Check(f"source:{name}", examine)

@@ -1,4 +1,4 @@
-"""``tws:<instance>``: whether each TWS instance lets us in and answers about its plan."""
+"""``tws:<instance>``: whether each TWS instance accepts the credentials and answers about its plan."""
 
 from __future__ import annotations
 
@@ -9,109 +9,169 @@ from urllib.parse import urlsplit
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import N_, Message
 from workers.config import TwsSettings
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Status, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.sources.tws_status.client import HwaClient, HwaSession
 from workers.sources.tws_status.errors import HwaError, NotFound
 from workers.sources.tws_status.instances import TwsInstance, load_instances
 from workers.sources.tws_status.parsing import text as text_of
 
 FAMILY = "tws"
-_FIXED = frozenset(
-    {
-        "unauthorized",
-        "forbidden",
-        "tls",
-        "timeout",
-        "unreachable",
-        "not_found",
-        "bad_answer",
-        "server_error",
-        "connection_cut",
-        "rate_limited",
-    }
-)
-"""Reasons with a remedy of their own."""
+_UNAUTHORIZED = {
+    "user": N_("Check {user} and {password}; the account may also be locked or expired."),
+    "token": N_("Put a valid token into {token}; it may have expired."),
+    "header": N_("Set {user} and {password}: the header alone was not enough."),
+    "nobody": N_("Set {user} and {password}, or {token}."),
+}
+"""Remedy for a refused sign-in, by the kind of authentication."""
+_FAILURES = {
+    "forbidden": (
+        N_("{where} let us in {how}, but refused to show the plan (HTTP 403)"),
+        N_("Give the user of {user} DISPLAY and LIST access in the security file of TWS."),
+    ),
+    "tls": (
+        N_("TLS to {where} failed: {detail}"),
+        N_("Let {verify} name the file of the CA's certificates, or correct the host name in {base_url}."),
+    ),
+    "timeout": (
+        N_("{where} accepts the connection too late or answers too late: {detail}"),
+        N_("Check the way to the host of {base_url} (firewall) and the load of the TWS server."),
+    ),
+    "unreachable": (
+        N_("{where} cannot be reached: {detail}"),
+        N_("Correct {base_url} (or TWS_HOST and TWS_PORT), or start the TWS server."),
+    ),
+    "not_found": (
+        N_("{where} answers, but has no REST API v2 there (HTTP 404)"),
+        N_("Correct the path in {base_url}: it stands before /twsd/api/v2."),
+    ),
+    "bad_answer": (
+        N_("{where} answers, but not in JSON: a login page or a proxy is in front of it"),
+        N_("Let {base_url} name the TWS server itself, or give the gateway's header with TWS_AUTH_HEADER."),
+    ),
+    "server_error": (N_("{where} failed: {detail}"), N_("Look at the log of the TWS server.")),
+    "connection_cut": (
+        N_("{where} cut the connection: {detail}"),
+        N_("Check the proxy or firewall before {base_url}, and whether it wants https."),
+    ),
+    "rate_limited": (
+        N_("{where} asks to slow down (HTTP 429)"),
+        N_("Raise the limit of the gateway before {base_url} for this user."),
+    ),
+}
+"""Sentence and remedy for each reason of an HwaError, besides a refused sign-in."""
+_OTHER = (N_("{where}: {detail}"), N_("Check {base_url} and the log of the TWS server."))
 
 
-def check_tws(around: Surroundings) -> list[Check]:
-    """One check an instance; a wrong setting, or none, is one check that says so."""
-    text = around.text
+def check_tws(context: CheckContext) -> list[Check]:
+    """One check for each instance; a single one when a setting is wrong or no instance is configured."""
     try:
-        settings = TwsSettings.from_env(around.environ)
+        settings = TwsSettings.from_env(context.environ)
         instances = load_instances(settings)
     except ConfigurationError as error:
         return [Check.settled(FAMILY, error)]
     if not instances.names:
-        finding = Finding(Status.WARNING, text("tws.none"), text("fix.tws_none"), "not_configured")
-        return [Check.settled(FAMILY, finding)]
-    return [_check_instance(instances.get(name), settings, around) for name in instances.names]
+        result = CheckResult(
+            Status.WARNING,
+            Message("no TWS instance is configured here: answers keep a low confidence without it"),
+            Message("Set TWS_BASE_URL, TWS_USER and TWS_PASSWORD, or TWS_INSTANCES_FILE for several."),
+            "not_configured",
+        )
+        return [Check.settled(FAMILY, result)]
+    return [_check_instance(instances.get(name), settings, context) for name in instances.names]
 
 
-def _check_instance(instance: TwsInstance, settings: TwsSettings, around: Surroundings) -> Check:
+def _check_instance(instance: TwsInstance, settings: TwsSettings, context: CheckContext) -> Check:
     def variable(name: str) -> str:
-        """How the setting is called where this instance comes from."""
+        """Name of the setting where this instance is configured."""
         from_variables = settings.base_url is not None or settings.host is not None
         if from_variables and instance.name == settings.default_instance:
             return f"TWS_{name}"
         return f"{name.lower()} ({instance.name}, TWS_INSTANCES_FILE)"
 
-    async def examine() -> Finding:
+    async def examine() -> CheckResult:
         client = HwaClient(instance)
-        session = client.within(Deadline.after(around.call_seconds))
+        session = client.within(Deadline.after(context.call_seconds))
         try:
-            # In a thread: many instances would take the time of all checks with loading the same certificates.
+            # In a thread: loading the same certificates for many instances would block all checks.
             await asyncio.to_thread(client.prepare)
-            return await _ask(session, instance, variable("VERIFY"), around)
+            return await _ask(session, instance, variable("VERIFY"))
         except HwaError as error:
-            return _refused(error, instance, variable, around)
+            return _refused(error, instance, variable, context)
         finally:
             await client.close()
 
     return Check(f"{FAMILY}:{instance.name}", examine)
 
 
-async def _ask(session: HwaSession, instance: TwsInstance, verify: str, around: Surroundings) -> Finding:
-    """Version, then one job of the plan: a user may sign in and yet see no job. Raises HwaError."""
-    text, verdict = around.text, Verdict()
+async def _ask(session: HwaSession, instance: TwsInstance, verify: str) -> CheckResult:
+    """Request the version, then one job: a user may sign in and yet see no job. Raises HwaError."""
+    verdict = Verdict()
     try:
         info = await session.engine_info()
     except NotFound:
-        info = {}  # a gateway that passes the plan on and nothing else
+        info = {}  # a gateway may pass on the plan alone
     version = text_of(info.get("displayVersion")) or text_of(info.get("fullVersion"))
     started = time.monotonic()
     page = await session.search_jobs(None, limit=1)
     answer_ms = round((time.monotonic() - started) * 1_000, 1)
     jobs = page.count if page.count is not None else len(page.results)
-    how = _authentication(instance)
-    found = text(f"tws.as_{how}", user=instance.user or "")
+    kind, how = _authentication(instance)
     verdict.note(
-        text("tws.found", where=instance.where, version=version or "?", how=found, jobs=jobs, answer_ms=answer_ms)
+        Message(
+            "{where} version {version}; signed in {how}; jobs in the plan: {jobs}; answers in {answer_ms:.0f} ms",
+            where=instance.where,
+            version=version or "?",
+            how=how,
+            jobs=jobs,
+            answer_ms=answer_ms,
+        )
     )
     if not jobs:
-        verdict.warn(text("tws.empty"), text("fix.tws_empty"), reason="empty_plan")
+        verdict.warn(
+            Message("the user sees no job in the plan"),
+            Message(
+                "Give the user DISPLAY and LIST access to jobs in the security file, "
+                "or check that the plan was extended."
+            ),
+            reason="empty_plan",
+        )
     if urlsplit(instance.base_url).scheme == "https" and instance.verify is False:
-        verdict.warn(text("tws.unverified"), text("fix.tws_unverified", verify=verify), reason="unverified")
-    return verdict.finding(where=instance.where, version=version, authentication=how, jobs=jobs, answer_ms=answer_ms)
+        verdict.warn(
+            Message("the server's certificate is not verified"),
+            Message("Let {verify} name the file of the CA's certificates.", verify=verify),
+            reason="unverified",
+        )
+    return verdict.result(where=instance.where, version=version, authentication=kind, jobs=jobs, answer_ms=answer_ms)
 
 
-def _refused(error: HwaError, instance: TwsInstance, variable: Callable[[str], str], around: Surroundings) -> Finding:
-    text = around.text
-    known = error.reason if error.reason in _FIXED else "other"
-    how = _authentication(instance)
-    fields = {name.lower(): variable(name) for name in ("USER", "PASSWORD", "TOKEN", "VERIFY", "BASE_URL")}
-    # Its second sentence is advice, which is given here in the terminal's language.
-    detail = around.scrub(str(error).partition(". ")[0])
-    shown_how = text(f"tws.as_{how}", user=instance.user or "")
-    found = text(f"tws.{known}", where=instance.where, detail=detail, how=shown_how)
-    fix = text(f"fix.tws_unauthorized_{how}" if known == "unauthorized" else f"fix.tws_{known}", **fields)
-    return Finding(Status.ERROR, found, fix, error.reason, {"where": instance.where, "authentication": how})
+def _refused(
+    error: HwaError, instance: TwsInstance, variable: Callable[[str], str], context: CheckContext
+) -> CheckResult:
+    kind, how = _authentication(instance)
+    if error.reason == "unauthorized":
+        found, fix = N_("{where} refused the sign-in (HTTP 401), tried {how}"), _UNAUTHORIZED[kind]
+    else:
+        found, fix = _FAILURES.get(error.reason, _OTHER)
+    # The second sentence of such an error is advice, which the remedy gives with this instance's variables.
+    detail = context.scrub.text(error.message, first_sentence=True)
+    variables = {name.lower(): variable(name) for name in ("USER", "PASSWORD", "TOKEN", "VERIFY", "BASE_URL")}
+    return CheckResult(
+        Status.ERROR,
+        Message(found, where=instance.where, detail=detail, how=how),
+        Message(fix, **variables),
+        error.reason,
+        {"where": instance.where, "authentication": kind},
+    )
 
 
-def _authentication(instance: TwsInstance) -> str:
+def _authentication(instance: TwsInstance) -> tuple[str, Message]:
+    """Kind of authentication, and how to write it."""
     if instance.token is not None:
-        return "token"
+        return "token", Message("with a token")
     if instance.user is not None:
-        return "user"
-    return "header" if instance.auth_header is not None else "nobody"
+        return "user", Message("as {user}", user=instance.user)
+    if instance.auth_header is not None:
+        return "header", Message("with the site's header")
+    return "nobody", Message("without credentials")

@@ -1,27 +1,27 @@
-"""``watchers``: whether somebody sees to it that runs end by their deadline."""
+"""``watchers``: whether enough watchers are alive to end runs by their deadline."""
 
 from __future__ import annotations
 
 import asyncio
 
 from orchestrator.config import Settings
+from orchestrator.i18n.message import Message
 from orchestrator.store.connection import connect, store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Verdict
+from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
 
 RECOMMENDED = 2
 LATE_MS = 3_000
-"""A wake-up that is due for longer was taken by no watcher."""
+"""A wake-up overdue by more than this was claimed by no watcher."""
 
 
-def check_watchers(around: Surroundings) -> Check:
-    """At least two watchers gave a sign of life, and no wake-up is overdue."""
+def check_watchers(context: CheckContext) -> Check:
+    """The check: at least two watchers are alive, and no wake-up is overdue."""
 
-    async def examine() -> Finding:
-        names, late = await asyncio.to_thread(read_watchers, around.settings())
-        return judge_watchers(names, late, around)
+    async def examine() -> CheckResult:
+        names, overdue = await asyncio.to_thread(read_watchers, context.settings())
+        return judge_watchers(names, overdue)
 
     return Check("watchers", examine, needs_store=True)
 
@@ -34,21 +34,33 @@ def read_watchers(settings: Settings) -> tuple[list[str], int]:
         names = Presence(client, keys).live_watchers()
         with store_errors():
             seconds, micros = client.time()
-            late = client.zcount(keys.wakeups, "-inf", seconds * 1_000 + micros // 1_000 - LATE_MS)
-        return names, int(late)
+            overdue = client.zcount(keys.wakeups, "-inf", seconds * 1_000 + micros // 1_000 - LATE_MS)
+        return names, int(overdue)
     finally:
         client.close()
 
 
-def judge_watchers(names: list[str], late: int, around: Surroundings) -> Finding:
-    """The watchers, judged. Pure."""
-    text, verdict = around.text, Verdict()
+def judge_watchers(names: list[str], overdue: int) -> CheckResult:
+    """The result for the live watchers and the number of overdue wake-ups."""
+    verdict = Verdict()
     if not names:
-        verdict.fail(text("watchers.none"), text("fix.watchers"), reason="no_watcher")
+        verdict.fail(
+            Message("no watcher is alive: a run may miss its deadline"),
+            Message("Start one more: python -m orchestrator.watcher"),
+            reason="no_watcher",
+        )
     elif len(names) < RECOMMENDED:
-        verdict.warn(text("watchers.one", name=names[0]), text("fix.watchers"), reason="one_watcher")
+        verdict.warn(
+            Message("only one watcher is alive ({name}); two are recommended", name=names[0]),
+            Message("Start one more: python -m orchestrator.watcher"),
+            reason="one_watcher",
+        )
     else:
-        verdict.note(text("watchers.found", count=len(names), names=", ".join(sorted(names))))
-    if late:
-        verdict.warn(text("watchers.late", count=late), text("fix.watchers_late"), reason="overdue")
-    return verdict.finding(watchers=sorted(names), overdue=late)
+        verdict.note(Message("{count} watchers alive: {names}", count=len(names), names=", ".join(sorted(names))))
+    if overdue:
+        verdict.warn(
+            Message("{count} wake-up is overdue", plural="{count} wake-ups are overdue", count=overdue),
+            Message("Look at the watchers' log; they must reach the Redis of REDIS_URL with this RESYNC_KEY_PREFIX."),
+            reason="overdue",
+        )
+    return verdict.result(watchers=sorted(names), overdue=overdue)

@@ -11,52 +11,53 @@ from orchestrator.broker.app import make_celery, queue_names
 from orchestrator.broker.queues import consumers_by_queue
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
-from workers.doctor.check import Check, Surroundings
-from workers.doctor.finding import Finding, Verdict
+from orchestrator.i18n.message import Message
+from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
 
 ANSWER_SECONDS = 1.0
-"""How long is waited for one more answer of a worker; they answer within milliseconds."""
+"""Wait for each further reply; workers reply within milliseconds."""
 ANSWER_SHARE = 0.4
 
 
-def check_workers(around: Surroundings) -> Check:
-    """Asks all workers which queues they consume."""
+def check_workers(context: CheckContext) -> Check:
+    """The check: asks all workers which queues they consume."""
 
-    async def examine() -> Finding:
-        settings = around.settings()
-        seconds = min(ANSWER_SECONDS, ANSWER_SHARE * around.timeout_seconds)
-        answers = await asyncio.to_thread(ask_workers, settings, seconds)
-        return judge_workers(consumers_by_queue(answers), queue_names(), around, seconds=seconds)
+    async def examine() -> CheckResult:
+        settings = context.settings()
+        seconds = min(ANSWER_SECONDS, ANSWER_SHARE * context.timeout_seconds)
+        replies = await asyncio.to_thread(ask_workers, settings, seconds)
+        return judge_workers(consumers_by_queue(replies), queue_names(), seconds=seconds)
 
     return Check("workers", examine, needs_store=True)
 
 
 def ask_workers(settings: Settings, seconds: float) -> Mapping[str, list[dict[str, object]]]:
-    """The live workers, each with its queues; the time starts anew with each answer. Raises StoreUnreachable."""
-    # Without a result backend: answers come over the broker, and a refused connection is told at once.
+    """Queues of each live worker; waits ``seconds`` for each further reply. Raises StoreUnreachable."""
+    # Without a result backend: replies come over the broker, and a refused connection is an error at once.
     app = make_celery(settings, with_results=False)
     try:
         return app.control.inspect(timeout=seconds).active_queues() or {}
     except (OperationalError, OSError) as error:
-        raise StoreUnreachable(f"the broker does not answer ({type(error).__name__})") from error
+        raise StoreUnreachable("the broker does not answer ({detail})", detail=type(error).__name__) from error
     finally:
         app.close()
 
 
-def judge_workers(
-    consumers: Mapping[str, Sequence[str]], queues: Sequence[str], around: Surroundings, *, seconds: float
-) -> Finding:
-    """The queues' workers, judged. Pure."""
-    text, verdict = around.text, Verdict()
+def judge_workers(consumers: Mapping[str, Sequence[str]], queues: Sequence[str], *, seconds: float) -> CheckResult:
+    """The result for the workers of each queue; ``seconds`` was the wait for replies."""
+    verdict = Verdict()
     idle = [queue for queue in queues if not consumers.get(queue)]
     if not idle:
-        verdict.note(text("workers.all", queues=len(queues)))
+        verdict.note(Message("each of the {queues} queues has a worker", queues=len(queues)))
     served = [f"{queue} {len(consumers[queue])}" for queue in queues if consumers.get(queue)]
     if served:
         verdict.note(", ".join(served))
     if idle:
-        names = " ".join(idle)
-        found = text("workers.none", seconds=seconds) if not served else text("workers.missing", queues=", ".join(idle))
-        fix = text("fix.workers_all") if not served else text("fix.workers", queues=names)
+        if served:
+            found = Message("no worker for {queues}", queues=", ".join(idle))
+            fix = Message("Start one: resync-troubleshoot worker {queues}", queues=" ".join(idle))
+        else:
+            found = Message("no worker answered within {seconds:g} s", seconds=seconds)
+            fix = Message("Start one: resync-troubleshoot worker --all, with the same REDIS_URL and RESYNC_KEY_PREFIX.")
         verdict.fail(found, fix, reason="no_worker")
-    return verdict.finding(queues={queue: list(consumers.get(queue, ())) for queue in queues})
+    return verdict.result(queues={queue: list(consumers.get(queue, ())) for queue in queues})
