@@ -2,7 +2,7 @@
 
     RESYNC_EMBEDDING_ENDPOINT=http://127.0.0.1:8080/v1 RESYNC_EMBEDDING_MODEL=name scripts/measure_retrieval.py
 
-Full text alone needs no endpoint. PostgreSQL is measured where pgserver is installed. The figures of docs/retrieval.md
+Full text alone needs no endpoint. PostgreSQL is measured where pgserver is installed. The figures of docs/benchmark.md
 come from here.
 """
 

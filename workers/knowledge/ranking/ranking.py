@@ -14,7 +14,7 @@ Key = TypeVar("Key", bound=Hashable)
 RRF_K = 10
 """The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009; they used 60, for deeper rankings).
 
-This and the weights below are the best of those measured with real models, see docs/retrieval.md.
+This and the weights below are the best of those measured with real models, see docs/benchmark.md.
 """
 CODES_WEIGHT = 2.0
 """Of the ranking by codes when rankings are fused; full text has 1."""
