@@ -7,23 +7,51 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from orchestrator.errors import ConfigurationError
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
+STORED: Final = {"stored": True}
+"""Validation context of what is read back from the store, where another version may have written it."""
 
-class ParallelConfig(BaseModel):
+
+class InputModel(BaseModel):
+    """Base of what people and apps write: unknown fields are refused, they are typing errors.
+
+    Read back from the store (context ``STORED``) they are ignored, at every level: a newer version wrote them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_newer_fields(cls, data: Any, info: ValidationInfo) -> Any:
+        if info.context is STORED and isinstance(data, dict):
+            return {name: value for name, value in data.items() if name in cls.model_fields}
+        return data
+
+
+class ParallelConfig(InputModel):
     """Limits and switches of one run; the seed's fields and defaults, then the design's.
 
     Seconds throughout. The order that must hold: ``0 < node_timeout_seconds < total_timeout_seconds``. The fan-in
     deadline is ``total - reserve``; a node limit beyond it is clipped to it, and ``notes`` says so.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     node_timeout_seconds: float = Field(default=5.0, gt=0, le=600)
     """Seconds for each source (its soft time limit)."""

@@ -86,6 +86,37 @@ class RunNotFound(TroubleshootError):
         return cls("run {run_id!r} is not stored: it never existed or has expired", run_id=run_id)
 
 
+class SchemaMismatch(TroubleshootError):
+    """A part of the run was written by a version whose schema this process cannot read."""
+
+    reason = "schema_mismatch"
+    exit_code = 8
+
+    @classmethod
+    def of(cls, run_id: str, part: str, written: int, *, oldest: int, newest: int) -> Self:
+        """The error that names the part of the run, and the side that is to be upgraded."""
+        writers = {"request": Message("the app"), "report": Message("workers and watchers")}
+        return cls(
+            "run {run_id!r}: its {part} was written by schema {written}, this process reads {readable}; upgrade {side}",
+            run_id=run_id,
+            part=part,
+            written=written,
+            readable=f"{newest}" if oldest == newest else f"{oldest}-{newest}",
+            side=Message("this process") if written > newest else writers.get(part, Message("the workers")),
+        )
+
+
+class RunDamaged(TroubleshootError):
+    """A part of the stored run cannot be read."""
+
+    reason = "run_damaged"
+
+    @classmethod
+    def of(cls, run_id: str, part: str) -> Self:
+        """The error that names the part of the run."""
+        return cls("run {run_id!r}: the stored {part} cannot be read", run_id=run_id, part=part)
+
+
 class Overloaded(TroubleshootError):
     """More runs are waiting than the workers can finish before their deadline; try again later."""
 

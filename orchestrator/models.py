@@ -2,20 +2,36 @@
 
 JSON only, versioned by ``SCHEMA_VERSION``. Times on the wire are UTC epoch milliseconds, durations carry their unit
 in the name.
+
+Processes of different versions read each other's objects (``docs/upgrading.md``): a reader ignores fields that it
+does not know and reads a value that it does not know as the one its field's type names here. Only what people and
+apps write (``InputModel``) refuses unknown fields.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
-from orchestrator.config import ParallelConfig
-from orchestrator.i18n.languages import Language
+from orchestrator.config import STORED, InputModel, ParallelConfig
+from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.job_name import check_job_name
 
 SCHEMA_VERSION = 1
+"""Of the stored objects. Adding optional fields, event types and values leaves it as it is. Whatever an older reader
+would misread raises it: a field that is taken away or means something else, a state or event that ends a run."""
+OLDEST_SCHEMA_VERSION = 1
+"""The oldest schema that is still read; an object that names none was written by 1."""
 MAX_JOBS = 20
 """Jobs in one question; each is asked of every per-job source, so this bounds a run's chord."""
 MAX_MESSAGE_CHARACTERS = 8_000
@@ -25,10 +41,25 @@ SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
 
 
-class Contract(BaseModel):
-    """Base of everything on the wire: frozen, and unknown fields are refused."""
+_E = TypeVar("_E", bound=StrEnum)
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+def read_enum(value: str, unknown: _E) -> _E:
+    """``value`` as a member of its enumeration; one of a newer version is read as ``unknown``."""
+    try:
+        return type(unknown)(value)
+    except ValueError:
+        return unknown
+
+
+def _read_as(unknown: StrEnum) -> BeforeValidator:
+    return BeforeValidator(lambda value: read_enum(value, unknown) if isinstance(value, str) else value)
+
+
+class Contract(BaseModel):
+    """Base of everything else on the wire: frozen, and unknown fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
 
 
 class Intent(StrEnum):
@@ -109,7 +140,30 @@ class EventType(StrEnum):
         return self in (EventType.FINAL, EventType.CANCELLED)
 
 
-class TroubleshootRequest(Contract):
+class AnswerMode(StrEnum):
+    """Who wrote the answer."""
+
+    LLM = "llm"
+    DETERMINISTIC = "deterministic"
+    RAW = "raw"
+    ERROR = "error"
+
+
+Risk = Literal["none", "low", "medium", "high"]
+
+ReadIntent = Annotated[Intent, _read_as(Intent.UNKNOWN)]
+ReadLanguage = Annotated[Language, _read_as(DEFAULT_LANGUAGE)]
+ReadRunState = Annotated[RunState, _read_as(RunState.DISPATCHED)]
+"""A state of a newer version is an open one: one that is closed would raise the schema."""
+ReadRunOutcome = Annotated[RunOutcome, _read_as(RunOutcome.FAILED)]
+ReadSourceOutcome = Annotated[SourceOutcome, _read_as(SourceOutcome.ERROR)]
+ReadAnswerMode = Annotated[AnswerMode, _read_as(AnswerMode.RAW)]
+ReadRisk = Annotated[
+    Risk, BeforeValidator(lambda value: "high" if isinstance(value, str) and value not in get_args(Risk) else value)
+]
+
+
+class TroubleshootRequest(InputModel):
     """What a user asks. ``jobs`` lists several jobs for one question; ``job_name`` is the seed's single one."""
 
     message: str = Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)
@@ -168,11 +222,11 @@ class Entities(Contract):
 class Routing(Contract):
     """What kind of question it is and what it is about."""
 
-    intent: Intent
+    intent: ReadIntent
     confidence: float = Field(ge=0, le=1)
     because: tuple[str, ...] = ()
     """The words of the question that spoke for the intent, strongest first."""
-    language: Language
+    language: ReadLanguage
     entities: Entities = Entities()
 
 
@@ -240,7 +294,7 @@ class SourceEnvelope(Contract):
     schema_version: int = SCHEMA_VERSION
     source: SourceName
     job: str | None = None
-    outcome: SourceOutcome
+    outcome: ReadSourceOutcome
     success: bool
     data: dict[str, Any] = {}
     evidence: tuple[Evidence, ...] = ()
@@ -254,6 +308,12 @@ class SourceEnvelope(Contract):
     worker: str = ""
     started_at_ms: int | None = None
 
+    @field_validator("success")
+    @classmethod
+    def _success_is_an_outcome(cls, value: bool, info: ValidationInfo) -> bool:
+        outcome = info.data.get("outcome")
+        return value and outcome is not None and outcome.is_success
+
     @property
     def key(self) -> str:
         """Key of the envelope inside the run."""
@@ -265,7 +325,7 @@ class SourceFailure(Contract):
 
     source: str
     error: str
-    outcome: SourceOutcome | None = None
+    outcome: ReadSourceOutcome | None = None
     reason: str | None = None
     job: str | None = None
 
@@ -300,7 +360,7 @@ class Action(Contract):
     """A step that is proposed, never executed; ``mutates`` marks one that would change TWS or data."""
 
     text: str
-    risk: Literal["none", "low", "medium", "high"] = "none"
+    risk: ReadRisk = "none"
     command: str | None = None
     mutates: bool = False
 
@@ -331,22 +391,13 @@ class Diagnosis(Contract):
     suspicious: tuple[str, ...] = ()
 
 
-class AnswerMode(StrEnum):
-    """Who wrote the answer."""
-
-    LLM = "llm"
-    DETERMINISTIC = "deterministic"
-    RAW = "raw"
-    ERROR = "error"
-
-
 class Report(Contract):
     """The end of a run, as the app reads it."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
-    outcome: RunOutcome
-    mode: AnswerMode
+    outcome: ReadRunOutcome
+    mode: ReadAnswerMode
     response: str
     diagnosis: Diagnosis | None = None
     routing: Routing | None = None
@@ -378,8 +429,8 @@ class RunSummary(Contract):
     """A line of the list of runs."""
 
     run_id: str
-    state: RunState
-    outcome: RunOutcome | None = None
+    state: ReadRunState
+    outcome: ReadRunOutcome | None = None
     message: str
     jobs: tuple[str, ...] = ()
     tws_instance_id: str | None = None
@@ -394,13 +445,17 @@ def source_key(source: str, job: str | None) -> str:
     return source if job is None else f"{source}|{job}"
 
 
+def _read_request(value: object) -> object:
+    return TroubleshootRequest.model_validate(value, context=STORED) if isinstance(value, dict) else value
+
+
 class RunSnapshot(Contract):
     """A run as it stands, read without waiting."""
 
     run_id: str
-    state: RunState
-    outcome: RunOutcome | None = None
-    request: TroubleshootRequest
+    state: ReadRunState
+    outcome: ReadRunOutcome | None = None
+    request: Annotated[TroubleshootRequest, BeforeValidator(_read_request)]
     plan: Plan | None = None
     sources: dict[str, dict[str, Any]] = {}
     """Per source key: ``state`` (``planned``, ``started``, ``finished``, ``late``), ``started_at_ms``, ``outcome``."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -73,7 +73,8 @@ def synthesis_of(
 ) -> tuple[Synthesis, dict[str, Any]]:
     """What a synthesizer returned by now, and its metadata as a report can hold it.
 
-    Raises SynthesisFailed when it has not ended or returned no synthesis, and whatever it raised itself.
+    Raises SynthesisFailed when it has not ended or returned no synthesis, ValidationError for a diagnosis that holds
+    what its fields do not allow, and whatever it raised itself.
     """
     if not future.done():
         raise SynthesisFailed("timeout", "the synthesizer was stopped at its limit")
@@ -82,7 +83,8 @@ def synthesis_of(
     found: object = future.result()
     if not isinstance(found, Synthesis) or not isinstance(found.diagnosis, Diagnosis):
         raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
-    return found, storable(dict(found.metadata))
+    checked = Diagnosis.model_validate(found.diagnosis.model_dump(warnings=False))
+    return replace(found, diagnosis=checked), storable(dict(found.metadata))
 
 
 def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_ce
 from orchestrator.broker.publisher import Publisher
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import RunNotFound, StoreUnreachable, TroubleshootError
+from orchestrator.errors import RunNotFound, SchemaMismatch, StoreUnreachable, TroubleshootError
 from orchestrator.health import Beat, HealthServer, HealthSettings, check_page
-from orchestrator.logs import configure_log, configure_performance_log
+from orchestrator.logs import configure_log, configure_performance_log, log_error
 from orchestrator.models import RunState
 from orchestrator.run.finisher import Finisher
 from orchestrator.store.connection import connect
@@ -38,6 +38,10 @@ READY_SECONDS = 10.0
 ALIVE_SECONDS = 60.0
 MAX_REPUBLISH = 2
 """A run is published again at most so often: two lost messages are bad luck, three a system without workers."""
+MAX_FAILURES = 5
+"""A wake-up that fails so often is given up; with pauses that double from a second on, after about a minute."""
+UNREAD_GRACE_SECONDS = 1.0
+"""How long after its deadline a run of another schema is left to those who can read it."""
 
 
 class Watcher:
@@ -97,24 +101,63 @@ class Watcher:
 
     def _handle(self, wakeup: Wakeup) -> None:
         try:
-            match wakeup.kind:
-                case "dispatch":
-                    done = self._check_dispatch(wakeup.run_id)
-                case "fanin" | "lease":
-                    done = self._check_synthesis(wakeup.run_id)
-                case _:
-                    self._finisher.finish_at_deadline(wakeup.run_id)
-                    done = self._store.state(wakeup.run_id)[0].is_closed
-        except RunNotFound:
-            done = True
+            done = self._act(wakeup)
         except StoreUnreachable as error:
             _LOGGER.warning("watcher_retry run_id=%s kind=%s error=%s", wakeup.run_id, wakeup.kind, error)
             return
-        except Exception:  # border: one bad run must not stop the watcher; the wake-up is re-armed
-            _LOGGER.exception("watcher_failed run_id=%s kind=%s", wakeup.run_id, wakeup.kind)
-            return
+        except Exception as error:  # noqa: BLE001  # border: one bad run must not stop the watcher
+            log_error(_LOGGER, "watcher_failed run_id=%s kind=%s", wakeup.run_id, wakeup.kind, error=error)
+            done = self._back_off(wakeup)
         if done:
             self._store.disarm(wakeup)
+
+    def _act(self, wakeup: Wakeup) -> bool:
+        """Do what the wake-up is for; True when it need not come again."""
+        try:
+            match wakeup.kind:
+                case "dispatch":
+                    return self._check_dispatch(wakeup.run_id)
+                case "fanin" | "lease":
+                    return self._check_synthesis(wakeup.run_id)
+                case "total":
+                    self._finisher.finish_at_deadline(wakeup.run_id)
+            # Any other kind is a newer version's, whose watchers look after it.
+            return self._store.state(wakeup.run_id)[0].is_closed
+        except RunNotFound:
+            return True
+        except SchemaMismatch as error:
+            return self._leave(wakeup, error)
+
+    def _leave(self, wakeup: Wakeup, error: SchemaMismatch) -> bool:
+        """Leave a run that cannot be read here to other processes; close it when none has ended it in time."""
+        _, remaining_ms = self._store.state(wakeup.run_id)
+        left = remaining_ms / 1000 + UNREAD_GRACE_SECONDS
+        if left > 0:
+            _LOGGER.warning("watcher_cannot_read run_id=%s error=%s", wakeup.run_id, error)
+            self._store.postpone(wakeup, left)
+            return False
+        return self._close_unread(wakeup.run_id, error.reason)
+
+    def _back_off(self, wakeup: Wakeup) -> bool:
+        """Try a wake-up that fails less and less often; True when it is given up, and its run closed unread."""
+        try:
+            failures = self._store.count(wakeup.run_id, f"failed_{wakeup.kind}")
+            if failures < MAX_FAILURES:
+                self._store.postpone(wakeup, 2.0 ** (failures - 1))
+                return False
+            return wakeup.kind != "total" or self._close_unread(wakeup.run_id, "watcher_failed")
+        except RunNotFound:
+            return True
+        except StoreUnreachable:
+            return False
+        except Exception as error:  # noqa: BLE001  # border: nothing can be done for this run any more
+            log_error(_LOGGER, "watcher_gave_up run_id=%s kind=%s", wakeup.run_id, wakeup.kind, error=error)
+            return True
+
+    def _close_unread(self, run_id: str, reason: str) -> bool:
+        if self._finisher.close_unread(run_id, reason=reason):
+            _LOGGER.warning("run_closed_unread run_id=%s reason=%s by=%s", run_id, reason, self._name)
+        return self._store.state(run_id)[0].is_closed
 
     def _check_dispatch(self, run_id: str) -> bool:
         state, _ = self._store.state(run_id)

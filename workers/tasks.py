@@ -9,7 +9,14 @@ from celery import Celery, Task
 
 from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
 from orchestrator.broker.chord import build_chord, publish_chord
-from orchestrator.errors import RunNotFound, RunRefused, StoreUnreachable, TroubleshootError
+from orchestrator.errors import (
+    RunDamaged,
+    RunNotFound,
+    RunRefused,
+    SchemaMismatch,
+    StoreUnreachable,
+    TroubleshootError,
+)
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
@@ -41,7 +48,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
             if not plan.sources:
                 current_process(self.app).finisher(self.request.hostname).finish(run_id)
                 return "refused"
-        except (RunNotFound, RunRefused, StoreUnreachable) as error:
+        except (RunDamaged, RunNotFound, RunRefused, SchemaMismatch, StoreUnreachable) as error:
             # The dispatch lease is a wake-up: the watcher publishes the run again.
             _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
             return error.reason
@@ -63,7 +70,7 @@ class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
         finisher = current_process(self.app).finisher(self.request.hostname)
         try:
             report = finisher.finish(run_id)
-        except (RunNotFound, StoreUnreachable) as error:
+        except (RunNotFound, SchemaMismatch, StoreUnreachable) as error:
             _LOGGER.warning("finish_dropped run_id=%s reason=%s", run_id, error.reason)
             return error.reason
         return "skipped" if report is None else report.outcome.value

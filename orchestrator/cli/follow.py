@@ -12,6 +12,7 @@ from orchestrator.diagnosis.render import render_text
 from orchestrator.errors import RunNotFound, StoreUnreachable
 from orchestrator.logs import clean, one_line
 from orchestrator.models import Report, RunId, RunOutcome
+from orchestrator.run.conclusion import UNREADABLE
 
 INTERRUPTED = 130
 
@@ -64,8 +65,8 @@ def print_report(context: CliContext, report: Report, *, as_json: bool) -> None:
 
 
 def _compact(report: Report) -> str:
-    """The diagnosis in plain lines; without one, nothing: what failed is told by the response alone."""
-    if report.diagnosis is None or report.routing is None:
+    """The diagnosis in plain lines; nothing without one, or when the response alone tells what failed."""
+    if report.diagnosis is None or report.routing is None or report.metadata.get(UNREADABLE):
         return ""
     return render_text(
         report.diagnosis,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from orchestrator.cli.view import RunView, SourceRow
+from orchestrator.cli.view import RunView, SourceRow, items, number
 from orchestrator.i18n.terminal import Messages
 from orchestrator.logs import one_line
-from orchestrator.models import Event, EventType, source_key
+from orchestrator.models import Event, EventType
 
 
 def lines_of(view: RunView, event: Event, text: Messages) -> list[str]:
@@ -28,16 +28,12 @@ def _routed(view: RunView, _event: Event, text: Messages) -> list[str]:
     return [asked, *(text("note", note=one_line(note)) for note in view.notes)]
 
 
-def _row(view: RunView, event: Event) -> SourceRow:
-    return view.rows[source_key(str(event.data.get("source", "")), event.data.get("job"))]
-
-
 def _source_started(view: RunView, event: Event, text: Messages) -> list[str]:
-    return [text("started", name=view.name_of(_row(view, event)))]
+    return [text("started", name=view.name_of(view.row(event)))]
 
 
 def _source_finished(view: RunView, event: Event, text: Messages) -> list[str]:
-    return [_finished(view, _row(view, event), text)]
+    return [_finished(view, view.row(event), text)]
 
 
 def _finished(view: RunView, row: SourceRow, text: Messages) -> str:
@@ -52,15 +48,15 @@ def _synthesis_started(view: RunView, _event: Event, text: Messages) -> list[str
 
 def _aggregated(_view: RunView, event: Event, text: Messages) -> list[str]:
     data = event.data
-    available, failed = data.get("sources_available") or (), data.get("sources_failed") or ()
+    available, failed = items(data.get("sources_available"), object), items(data.get("sources_failed"), object)
     return [
         text(
             "aggregated",
             available=len(available),
             asked=len(available) + len(failed),
-            parallel=f"{float(data.get('parallel_latency_ms') or 0) / 1000:.2f} s",
-            sequential=f"{float(data.get('sequential_equivalent_ms') or 0) / 1000:.2f} s",
-            ratio=f"{float(data.get('speedup_factor') or 1):.2f}x",
+            parallel=f"{(number(data.get('parallel_latency_ms')) or 0) / 1000:.2f} s",
+            sequential=f"{(number(data.get('sequential_equivalent_ms')) or 0) / 1000:.2f} s",
+            ratio=f"{number(data.get('speedup_factor')) or 1:.2f}x",
         )
     ]
 

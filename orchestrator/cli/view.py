@@ -6,16 +6,28 @@ process's monotonic time since the newest event, so that a skewed local clock ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.logs import clean, one_line
 from orchestrator.models import Event, RunOutcome, source_key
 
+_T = TypeVar("_T")
 NOTHING_SEEN = "0"
 """The event id before the first one."""
 PLANNED = "planned"
 RUNNING = "running"
+
+
+def number(value: object) -> float | None:
+    """A number in an event's data, or None where another version of us wrote something else."""
+    return float(value) if isinstance(value, int | float) else None
+
+
+def items(value: object, kind: type[_T]) -> list[_T]:
+    """The items of a list in an event's data, without those of another kind."""
+    return [item for item in value if isinstance(item, kind)] if isinstance(value, list | tuple) else []
 
 
 def shorten(name: str, limit: int) -> str:
@@ -135,31 +147,31 @@ class RunView:
 
     def _accepted(self, event: Event) -> bool:
         self.accepted_at_ms = event.at_ms
-        self.total_seconds = event.data.get("total_seconds")
+        self.total_seconds = number(event.data.get("total_seconds"))
         return True
 
     def _routed(self, event: Event) -> bool:
         data = event.data
         self.intent = str(data.get("intent", ""))
-        self.confidence = float(data.get("confidence") or 0.0)
+        self.confidence = number(data.get("confidence")) or 0.0
         self.language = str(data.get("language", ""))
-        self.notes = tuple(data.get("notes") or ())
+        self.notes = tuple(items(data.get("notes"), str))
         known, self.rows = self.rows, {}
-        for planned in data.get("sources") or ():
-            source, job = planned["source"], planned.get("job")
-            key = planned.get("key") or source_key(source, job)
+        for planned in items(data.get("sources"), dict):
+            key, source, job = _key(planned)
             row = known.pop(key, None) or SourceRow(source=source, job=job)
-            row.limit_seconds = planned.get("limit_seconds")
+            row.limit_seconds = number(planned.get("limit_seconds"))
             self.rows[key] = row
         self.rows |= known
         return True
 
-    def _row(self, data: dict[str, Any]) -> SourceRow:
-        source, job = str(data.get("source", "")), data.get("job")
-        return self.rows.setdefault(source_key(source, job), SourceRow(source=source, job=job))
+    def row(self, event: Event) -> SourceRow:
+        """The row of the source that ``event`` tells of."""
+        key, source, job = _key(event.data)
+        return self.rows.setdefault(key, SourceRow(source=source, job=job))
 
     def _source_started(self, event: Event) -> bool:
-        row = self._row(event.data)
+        row = self.row(event)
         if not row.is_open:
             return False
         row.state = RUNNING
@@ -167,9 +179,9 @@ class RunView:
         return True
 
     def _source_finished(self, event: Event) -> bool:
-        row = self._row(event.data)
+        row = self.row(event)
         row.state = str(event.data.get("outcome") or "error")
-        row.latency_ms = event.data.get("latency_ms")
+        row.latency_ms = number(event.data.get("latency_ms"))
         row.finding = str(event.data.get("finding") or "")
         row.error = str(event.data.get("error") or "")
         row.reason = str(event.data.get("reason") or "")
@@ -214,10 +226,10 @@ class RunView:
         self.mode = str(data.get("mode") or "")
         self.committed_by = str(data.get("committed_by") or "")
         self.answer = clean(str(data.get("response") or ""))
-        self.total_latency_ms = data.get("total_latency_ms")
+        self.total_latency_ms = number(data.get("total_latency_ms"))
         silent = []
-        for failure in data.get("errors") or ():
-            row = self.rows.get(source_key(str(failure.get("source", "")), failure.get("job")))
+        for failure in items(data.get("errors"), dict):
+            row = self.rows.get(_key(failure)[0])
             # A source that reported itself has the better words; the rest (no worker, lost) only stands here.
             if row is not None and row.is_open:
                 row.state = str(failure.get("outcome") or "error")
@@ -231,3 +243,10 @@ class RunView:
         self.outcome = RunOutcome.CANCELLED.value
         self.committed_by = str(event.data.get("by") or "")
         return True
+
+
+def _key(data: Mapping[str, Any]) -> tuple[str, str, str | None]:
+    """Key, source and job of what an event tells of one source."""
+    source, job = str(data.get("source", "")), data.get("job")
+    job = job if isinstance(job, str) else None
+    return source_key(source, job), source, job

@@ -18,7 +18,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Event, Report
 from orchestrator.store.connection import BLOCK_MS, store_errors
-from orchestrator.store.events import START, EventReader, check_closed, parse_reply
+from orchestrator.store.events import START, EventReader, Page, check_closed, parse_reply
 from orchestrator.store.keys import Keys
 
 _LOGGER = logging.getLogger(__name__)
@@ -103,14 +103,13 @@ class Follower:
             try:
                 if closed is None:
                     closed = self.reader.is_closed(self.run_id)
-                events, closed = self._read(after, closed)
+                page, closed = self._read(after, closed)
                 self.waiting.pulse.beat()
-                for event in events:
+                for event in page.events:
                     self._queue.put(event)
-                    after = event.id
-                if events:
-                    is_last = events[-1].type.is_terminal
-                    closed, is_through = closed or is_last, is_last and not self.only_the_end
+                is_silent, after = page.last_id == after, page.last_id
+                if not is_silent:
+                    closed, is_through = closed or page.is_last, page.is_last and not self.only_the_end
                 elif closed and not self.only_the_end:
                     # Ended before the event that we resumed after.
                     return
@@ -123,14 +122,16 @@ class Follower:
                     raise
                 self._stop.wait(self.waiting.pause_seconds())
 
-    def _read(self, after: str, closed: bool) -> tuple[list[Event], bool]:
+    def _read(self, after: str, closed: bool) -> tuple[Page, bool]:
         """The next events, waited for, and whether the run is known to be closed."""
         if not self.only_the_end:
             block_ms = 0 if closed else block_until(self.waiting.deadline, BLOCK_MS)
             return self.reader.read(self.run_id, after, block_ms=block_ms), closed
         block_ms = block_until(self.waiting.deadline, END_BLOCK_MS)
         closed = closed or self.reader.wait_end(self.run_id, block_ms=block_ms)
-        return [] if closed or self.waiting.deadline.has_passed else self.reader.read(self.run_id, after), closed
+        if closed or self.waiting.deadline.has_passed:
+            return Page([], after), closed
+        return self.reader.read(self.run_id, after), closed
 
     def _end(self, closed: bool) -> bool:
         """Whether the run is closed: one whose deadline has come is ended."""
@@ -166,7 +167,7 @@ class AsyncFollower:
         while not is_through:
             try:
                 async with _until_given_up(self.waiting):
-                    events, is_through = await self._round(after)
+                    page, is_through = await self._round(after)
             except StoreUnreachable as error:
                 if self.waiting.gives_up_after(error):
                     self._cut(str(error))
@@ -176,27 +177,26 @@ class AsyncFollower:
             except TimeoutError:
                 self._cut("the store was silent")
                 return
-            for event in events:
-                after = event.id
+            after = page.last_id
+            for event in page.events:
                 yield event
             self.waiting.resume()
 
-    async def _round(self, after: str) -> tuple[list[Event], bool]:
-        """The next events, and whether this reader is through."""
+    async def _round(self, after: str) -> tuple[Page, bool]:
+        """The next part of the stream, and whether this reader is through."""
         if self._closed is None:
             self._closed = await self._is_closed()
-        events = await self._read(after)
+        page = await self._read(after)
         self.waiting.pulse.beat()
-        if events:
-            is_last = events[-1].type.is_terminal
-            self._closed = self._closed or is_last
-            return events, is_last and not self.only_the_end
+        if page.last_id != after:
+            self._closed = self._closed or page.is_last
+            return page, page.is_last and not self.only_the_end
         if self._closed and not self.only_the_end:
             # Ended before the event that we resumed after.
-            return [], True
+            return page, True
         # Silence: ended, gone, or at its deadline.
         self._closed = await self._end()
-        return [], self.only_the_end and self.report is not None
+        return page, self.only_the_end and self.report is not None
 
     def _cut(self, error: str) -> None:
         if not self.waiting.is_unwanted:
@@ -208,22 +208,24 @@ class AsyncFollower:
             state = await self.reader.hget(self.keys.run(self.run_id), "state")
         return check_closed(self.run_id, state)
 
-    async def _read(self, after: str) -> list[Event]:
-        """The next events, waited for; whether the run is known to be closed is noted."""
+    async def _read(self, after: str) -> Page:
+        """The next part of the stream, waited for; whether the run is known to be closed is noted."""
         if not self.only_the_end:
             return await self._events(after, block_ms=None if self._closed else self._block_ms(BLOCK_MS))
         self._closed = self._closed or await self._wait_end()
-        return [] if self._closed or self.waiting.deadline.has_passed else await self._events(after, block_ms=None)
+        if self._closed or self.waiting.deadline.has_passed:
+            return Page([], after)
+        return await self._events(after, block_ms=None)
 
     async def _wait_end(self) -> bool:
         with store_errors():
             block_ms = self._block_ms(END_BLOCK_MS)
             return bool(await self.reader.xread({self.keys.ending(self.run_id): START}, block=block_ms))
 
-    async def _events(self, after: str, *, block_ms: int | None) -> list[Event]:
+    async def _events(self, after: str, *, block_ms: int | None) -> Page:
         with store_errors():
             reply = await self.reader.xread({self.keys.events(self.run_id): after}, count=500, block=block_ms)
-        return parse_reply(self.run_id, reply)
+        return parse_reply(self.run_id, after, reply)
 
     def _block_ms(self, longest_ms: int) -> int:
         return block_until(self.waiting.deadline, longest_ms)

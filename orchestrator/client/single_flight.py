@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from orchestrator.client.waiting import Pulse
 from orchestrator.models import Report
 from orchestrator.run.finisher import Finisher
-from orchestrator.run.report import cancelled_report
+from orchestrator.run.report import stored_report
 from orchestrator.store.runs import RunStore
 
 _KEPT_SECONDS = 1.0
@@ -43,7 +43,7 @@ class Endings:
 
         While another thread asks the same, its answer is waited for, or its error raised.
 
-        Raises RunNotFound, StoreUnreachable.
+        Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         with self._lock:
             kept, asked = self._kept.get(run_id), self._asked.get(run_id)
@@ -82,4 +82,4 @@ class Endings:
         return self._report(run_id) if state.is_closed else Ending(None, remaining_ms / 1000)
 
     def _report(self, run_id: str) -> Ending:
-        return Ending(self._store.report(run_id) or cancelled_report(self._store.read(run_id)))
+        return Ending(self._store.report(run_id) or stored_report(self._store.read(run_id)))

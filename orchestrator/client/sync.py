@@ -28,12 +28,13 @@ from orchestrator.models import (
     Event,
     Report,
     RunSnapshot,
+    RunState,
     RunSummary,
     TroubleshootRequest,
 )
 from orchestrator.redaction.redact import redact
 from orchestrator.run.finisher import Finisher
-from orchestrator.run.report import unreachable_report
+from orchestrator.run.report import stored_report, unreachable_report
 from orchestrator.store.connection import connect, connect_reader
 from orchestrator.store.events import START, EventReader, check_event_id
 from orchestrator.store.records import snapshot
@@ -104,7 +105,7 @@ class TroubleshootClient:
         ``committed: false`` and ``reason: store_unreachable``; asked after the deadline, it does so within a second.
 
         Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on), StoreUnreachable
-        for a run that was not submitted here, whose deadline only the store knows.
+        for a run that was not submitted here, whose deadline only the store knows, SchemaMismatch.
         """
         waiting = self.waiting_for(run_id, timeout_seconds=timeout_seconds)
         follower = self._follower(run_id, waiting, only_the_end=True)
@@ -126,13 +127,13 @@ class TroubleshootClient:
     def get(self, run_id: str) -> RunSnapshot:
         """The run as it stands; one that is open past its deadline is finished first.
 
-        Raises RunNotFound, StoreUnreachable.
+        Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         record = self._store.read(run_id)
         if not record.state.is_closed and record.remaining_seconds <= 0:
             self.end(run_id, is_closed=False)
             record = self._store.read(run_id)
-        return snapshot(record)
+        return snapshot(record, stored_report(record) if record.state is RunState.DONE else None)
 
     def cancel(self, run_id: str, *, by: str = "client") -> RunSummary:
         """Cancel an open run; a closed one stays as it is. The answer says how the run stands now.

@@ -13,8 +13,9 @@ from typing import Any
 from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
 from orchestrator.diagnosis.rules.diagnose import diagnose
-from orchestrator.errors import TroubleshootError
+from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.logs import log_error
 from orchestrator.models import (
     AggregatedData,
@@ -22,18 +23,33 @@ from orchestrator.models import (
     Diagnosis,
     Evidence,
     Plan,
+    PlannedSource,
     RunOutcome,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,
+    TroubleshootRequest,
 )
 from orchestrator.routing.plan import plan_request
 from orchestrator.run.envelopes import stand_in
 from orchestrator.sources import source_names
+from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import RunRecord
 from orchestrator.synthesis import Case
 
 _LOGGER = logging.getLogger(__name__)
+UNREADABLE = "unreadable"
+"""What could not be read, in a report's metadata."""
+LAST_RESORT = Message(
+    "The answer to this run could not be put together from what was stored. Ask again; if it happens again, the logs "
+    "of watchers and workers say why."
+)
+_PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
+_UNREAD = {
+    RunDamaged.reason: Message("what was stored could not be read"),
+    SchemaMismatch.reason: Message("incompatible versions; upgrade the older processes"),
+}
+"""What is said of a source whose question or answer could not be read in the store."""
 _NO_ANSWER = frozenset({SourceOutcome.TIMEOUT, SourceOutcome.NOT_STARTED, SourceOutcome.LOST})
 
 
@@ -83,11 +99,25 @@ class Conclusion:
 
 
 def conclude(record: RunRecord) -> Conclusion:
-    """Aggregate and diagnose what a run holds; never raises for what a source sent."""
+    """Aggregate and diagnose what a run holds; never raises for what is stored."""
+    if record.damage:
+        _LOGGER.warning("run_damaged run_id=%s unreadable=%s", record.run_id, "; ".join(map(str, record.damage)))
+    try:
+        return _conclude(record)
+    except Exception as error:  # noqa: BLE001  # border: whatever is stored, the run gets an answer
+        log_error(_LOGGER, "conclusion_failed run_id=%s", record.run_id, error=error)
+        reason = f"conclusion: {type(error).__name__}"
+        text = LAST_RESORT.in_language(answer_language(record.plan, record))
+        return Conclusion(
+            record, record.plan, (), RunOutcome.FAILED, AnswerMode.ERROR, text, AggregatedData(), None, reason
+        )
+
+
+def _conclude(record: RunRecord) -> Conclusion:
     plan = record.plan or _plan_for_reporting(record)
-    envelopes = _all_envelopes(record, plan)
-    min_required = record.request.config.min_sources_required
     language = answer_language(plan, record)
+    envelopes = _all_envelopes(record, plan, language)
+    min_required = record.request.config.min_sources_required
     outcome = _outcome(envelopes, min_required)
     if plan is not None and not plan.sources:
         nobody = AggregatedData()
@@ -160,6 +190,22 @@ def failures(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceFailure, ...]:
     )
 
 
+def with_damage(response: str, language: Language, damage: Sequence[Damage]) -> str:
+    """The answer, which says what of its run could not be read."""
+    if not damage:
+        return response
+    parts = join(dict.fromkeys(_named(item) for item in damage), ", ")
+    sentence = Message(
+        "A part of what was stored of this run could not be read and is missing from this answer: {parts}.", parts=parts
+    )
+    return f"{response.rstrip()}\n\n{sentence.in_language(language)}\n"
+
+
+def _named(damage: Damage) -> Text | str:
+    name = _PARTS.get(damage.part, damage.part)
+    return join((name, f"(`{damage.field}`)")) if damage.field else name
+
+
 def answer_language(plan: Plan | None, record: RunRecord) -> Language:
     """Language of the answer: as routed, else as asked for."""
     return plan.routing.language if plan else record.request.language or Language.PT_BR
@@ -177,22 +223,35 @@ def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutco
     return RunOutcome.COMPLETE if all(envelope.success for envelope in envelopes) else RunOutcome.PARTIAL
 
 
-def _all_envelopes(record: RunRecord, plan: Plan | None) -> tuple[SourceEnvelope, ...]:
+def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> tuple[SourceEnvelope, ...]:
     found = []
     for planned in plan.sources if plan else ():
         envelope = record.envelopes.get(planned.key)
         if envelope is None:
             started = record.started_ms.get(planned.key)
             running = None if started is None else max(0.0, (record.now_ms - started) / 1000)
-            language = plan.routing.language if plan else Language.PT_BR
             envelope = stand_in(planned, language=language, running_seconds=running)
+        elif envelope.reason in _UNREAD:
+            envelope = envelope.model_copy(update={"error": _UNREAD[envelope.reason].in_language(language)})
         found.append(envelope)
     return tuple(found)
 
 
 def _plan_for_reporting(record: RunRecord) -> Plan | None:
-    """A run that nobody dispatched still names the sources that were not asked."""
+    """A run that nobody dispatched still names the sources that were not asked.
+
+    Where its plan cannot be read, those that have started or answered are known by their fields.
+    """
     try:
-        return plan_request(record.request, dict.fromkeys(source_names(), False))
+        plan = plan_request(record.request, dict.fromkeys(source_names(), False))
     except TroubleshootError:
         return None
+    asked = dict.fromkeys((*record.started_ms, *record.envelopes, *record.late))
+    sources = [_planned(key, record.request) for key in asked]
+    names = {planned.source for planned in sources}
+    return plan.model_copy(update={"sources": (*sources, *(item for item in plan.sources if item.source not in names))})
+
+
+def _planned(key: str, request: TroubleshootRequest) -> PlannedSource:
+    source, _, job = key.partition("|")
+    return PlannedSource(source=source, job=job or None, limit_seconds=request.config.limit_seconds(source))

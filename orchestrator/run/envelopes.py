@@ -132,10 +132,16 @@ def _failed(planned: PlannedSource, outcome: SourceOutcome, reason: str, text: s
 
 
 def fit(envelope: SourceEnvelope, limit_bytes: int = MAX_ENVELOPE_BYTES) -> SourceEnvelope:
-    """The envelope cut to what the store takes and can read back, and saying so.
+    """The envelope cut to what the store takes and can read back, and saying so; checked whole.
 
     First texts that are too long, masks may have made them so; then the last evidence items, the data, what was asked.
+
+    Raises ValidationError for a source's own objects that hold what their fields do not allow.
     """
+    return SourceEnvelope.model_validate(_cut(envelope, limit_bytes).model_dump(warnings=False))
+
+
+def _cut(envelope: SourceEnvelope, limit_bytes: int) -> SourceEnvelope:
     envelope = _with_short_texts(envelope)
     size = len(envelope.model_dump_json().encode())
     if size <= limit_bytes - _NOTE_BYTES:

@@ -18,11 +18,12 @@ from typing import Any
 from orchestrator.after_commit import AfterCommit, run_after_commit
 from orchestrator.aggregate import performance_event
 from orchestrator.deadline import Deadline
+from orchestrator.errors import TroubleshootError
 from orchestrator.json_safe import storable_text
-from orchestrator.logs import log_performance
+from orchestrator.logs import log_error, log_performance
 from orchestrator.models import EventType, Report
 from orchestrator.run.conclusion import Conclusion, conclude
-from orchestrator.run.report import make_report
+from orchestrator.run.report import last_resort_report, make_report, stored_report
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import NewEvent, RunStore, new_token
 from orchestrator.synthesis import Case, Synthesis, Synthesizer, refinement_failure, synthesis_of
@@ -67,7 +68,7 @@ class Finisher:
     def finish(self, run_id: str) -> Report | None:
         """Take the lease, write the answer, commit; None when somebody else has the run or it is too early.
 
-        Raises RunNotFound, StoreUnreachable.
+        Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         token = new_token()
         record = self._store.lease(run_id, token, by=self._by)
@@ -89,12 +90,22 @@ class Finisher:
     def finish_at_deadline(self, run_id: str) -> Report | None:
         """Commit what is there, without a model and without asking for the lease: only at the deadline.
 
-        Raises RunNotFound, StoreUnreachable.
+        Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
+        try:
+            return self._commit_what_is_there(run_id)
+        except TroubleshootError:
+            raise
+        except Exception as error:  # noqa: BLE001  # border: whatever is stored, the run ends
+            log_error(_LOGGER, "finish_failed run_id=%s by=%s", run_id, self._by, error=error)
+            self.close_unread(run_id, reason=f"finisher: {type(error).__name__}")
+            return None
+
+    def _commit_what_is_there(self, run_id: str) -> Report | None:
         for _ in range(_STALE_TRIES):
             record = self._store.read(run_id)
             if record.state.is_closed:
-                return record.report
+                return stored_report(record)
             clock = _RunClock(record)
             conclusion = conclude(record)
             report = make_report(conclusion, by=self._by, total_latency_ms=clock.elapsed_ms())
@@ -104,6 +115,14 @@ class Finisher:
             if status != "stale":
                 return self._committed(report, conclusion, status)
         return None
+
+    def close_unread(self, run_id: str, *, reason: str) -> bool:
+        """The last resort: close a run that cannot be read, from its state and its deadline alone.
+
+        False before the deadline and for a run that is closed. Raises RunNotFound, StoreUnreachable.
+        """
+        report = last_resort_report(run_id, by=self._by, reason=reason)
+        return self._store.commit(report, token=new_token(), seen_received=None) == "ok"
 
     def _answer(self, conclusion: Conclusion, token: str, clock: _RunClock) -> tuple[Report, Sequence[NewEvent]]:
         """The report, and the events that its commit has still to write."""

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.aggregate import aggregate
-from orchestrator.i18n.languages import Language
+from orchestrator.errors import RunDamaged, SchemaMismatch
+from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
+from orchestrator.i18n.message import Message
 from orchestrator.models import (
+    AggregatedData,
     AnswerMode,
     Diagnosis,
     Event,
     EventType,
+    PlannedSource,
     Report,
     RunOutcome,
+    RunState,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,
+    read_enum,
 )
-from orchestrator.run.conclusion import Conclusion, answer_language, failures, run_figures
+from orchestrator.run.conclusion import (
+    LAST_RESORT,
+    UNREADABLE,
+    Conclusion,
+    answer_language,
+    conclude,
+    failures,
+    run_figures,
+    with_damage,
+)
+from orchestrator.store.reading import read_fields
 from orchestrator.store.records import RunRecord
 
 _CANCELLED = {
@@ -34,6 +50,49 @@ _UNREACHABLE = {
     Language.ES: "Redis dejó de responder durante la consulta; esta respuesta no se guardó y puede estar incompleta. "
     "Pregunte de nuevo cuando el servicio vuelva.",
 }
+_ANOTHER_SCHEMA = Message(
+    "This run was stored by a version that cannot be read here: upgrade the older processes and ask again."
+)
+
+
+def stored_report(record: RunRecord) -> Report:
+    """The report of a closed run, whatever can be read of it.
+
+    That of a cancelled run, and one that cannot be read, is made from what the sources answered. What is missing from
+    it, the report says.
+    """
+    if record.state is RunState.CANCELLED:
+        return cancelled_report(record)
+    report = record.report
+    if report is None:
+        total_ms = 0.0 if record.closed_ms is None else float(record.closed_ms - record.created_ms)
+        made = make_report(conclude(record), by=record.committed_by, total_latency_ms=total_ms)
+        return made.model_copy(update={"outcome": record.outcome or made.outcome, "reason": RunDamaged.reason})
+    told = list(map(str, report.metadata.get(UNREADABLE) or ()))
+    damage = [item for item in record.damage if str(item) not in told]
+    if not damage:
+        return report
+    language = report.routing.language if report.routing else answer_language(record.plan, record)
+    return report.model_copy(
+        update={
+            "response": with_damage(report.response, language, damage),
+            "metadata": {**report.metadata, UNREADABLE: [*told, *map(str, damage)]},
+        }
+    )
+
+
+def last_resort_report(run_id: str, *, by: str, reason: str) -> Report:
+    """The report of a run of which nothing can be read but that its time is over."""
+    is_mismatch = reason == SchemaMismatch.reason
+    return Report(
+        run_id=run_id,
+        outcome=RunOutcome.FAILED,
+        mode=AnswerMode.ERROR,
+        response=(_ANOTHER_SCHEMA if is_mismatch else LAST_RESORT).in_language(DEFAULT_LANGUAGE),
+        metadata=run_figures(AggregatedData(), queried=(), successful=()),
+        committed_by=by,
+        reason=reason,
+    )
 
 
 def cancelled_report(record: RunRecord) -> Report:
@@ -51,7 +110,7 @@ def cancelled_report(record: RunRecord) -> Report:
         run_id=record.run_id,
         outcome=RunOutcome.CANCELLED,
         mode=AnswerMode.ERROR,
-        response=_CANCELLED[language],
+        response=with_damage(_CANCELLED[language], language, record.damage),
         routing=record.plan.routing if record.plan else None,
         aggregated_data=data,
         parallel_results=envelopes,
@@ -76,19 +135,20 @@ def unreachable_report(run_id: str, events: Sequence[Event], *, elapsed_ms: floa
     for event in events:
         match event.type:
             case EventType.ROUTED:
-                language = Language(event.data.get("language", language))
-                planned = {item["key"]: item for item in event.data.get("sources", ())}
+                language = read_enum(str(event.data.get("language")), language)
+                planned = {item.key: item for item in _planned(event)}
             case EventType.DRAFT:
                 draft = str(event.data.get("text", ""))
             case EventType.SOURCE_FINISHED:
-                envelope = _from_event(event)
-                finished[envelope.key] = envelope
+                envelope, _ = read_fields(SourceEnvelope, dict(event.data), part=event.type)
+                if envelope is not None:
+                    finished[envelope.key] = envelope
             case _:
                 pass
     envelopes = tuple(finished.values())
     missing = tuple(
         SourceFailure(
-            source=item["source"], job=item["job"], error="store_unreachable", outcome=SourceOutcome.LOST, reason="lost"
+            source=item.source, job=item.job, error="store_unreachable", outcome=SourceOutcome.LOST, reason="lost"
         )
         for key, item in planned.items()
         if key not in finished
@@ -105,16 +165,19 @@ def unreachable_report(run_id: str, events: Sequence[Event], *, elapsed_ms: floa
         errors=(*failures(envelopes), *missing),
         parallel_latency_ms=data.parallel_latency_ms,
         total_latency_ms=elapsed_ms,
-        metadata=run_figures(data, queried={item["source"] for item in planned.values()}, successful=successful),
+        metadata=run_figures(data, queried={item.source for item in planned.values()}, successful=successful),
         committed=False,
         committed_by="client",
         reason="store_unreachable",
     )
 
 
-def _from_event(event: Event) -> SourceEnvelope:
-    data = {name: value for name, value in event.data.items() if name not in ("received", "expected")}
-    return SourceEnvelope.model_validate(data)
+def _planned(event: Event) -> Iterator[PlannedSource]:
+    items = event.data.get("sources")
+    for item in items if isinstance(items, list) else ():
+        planned = read_fields(PlannedSource, dict(item), part=event.type)[0] if isinstance(item, dict) else None
+        if planned is not None:
+            yield planned
 
 
 def make_report(
@@ -143,11 +206,13 @@ def make_report(
         metadata["llm"] = llm
     if conclusion.failure is not None:
         metadata["failure"] = conclusion.failure
+    if conclusion.record.damage:
+        metadata[UNREADABLE] = [str(damage) for damage in conclusion.record.damage]
     return Report(
         run_id=conclusion.record.run_id,
         outcome=conclusion.outcome,
         mode=mode,
-        response=response,
+        response=with_damage(response, conclusion.language, conclusion.record.damage),
         diagnosis=refined or conclusion.draft,
         routing=conclusion.plan.routing if conclusion.plan else None,
         aggregated_data=data,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import redis
+from pydantic_core import from_json
 
 from orchestrator.errors import InvalidRequest, RunNotFound
-from orchestrator.models import Event, EventType, RunState
+from orchestrator.models import Event, EventType, RunState, read_enum
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.keys import Keys
+from orchestrator.store.reading import read_number
 
 START = "0"
 """Event id before the first event."""
@@ -30,24 +32,55 @@ def check_event_id(value: str) -> str:
     return value
 
 
-def parse_event(run_id: str, event_id: str, fields: dict[str, str]) -> Event:
-    """One stream entry as the contract's event."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a stream: the events that this version can read, and where the next part begins."""
+
+    events: list[Event]
+    last_id: str
+    """Id of the last entry, whether it can be read or not: what the next read comes after."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the stream ends here."""
+        return bool(self.events) and self.events[-1].type.is_terminal
+
+
+def parse_event(run_id: str, event_id: str, fields: dict[str, str]) -> Event | None:
+    """One stream entry as the contract's event, or None for one of a type or with data that cannot be read.
+
+    A terminal event is told whatever its data: it ends the stream.
+    """
+    try:
+        kind = EventType(fields.get("type", ""))
+    except ValueError:
+        return None
+    try:
+        data = from_json(fields.get("data", ""))
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        if not kind.is_terminal:
+            return None
+        data = {}
     return Event(
         id=event_id,
         run_id=run_id,
-        type=EventType(fields["type"]),
-        at_ms=int(fields["at"]),
-        attempt=int(fields["attempt"]),
-        data=json.loads(fields["data"]),
+        type=kind,
+        # An entry's id begins with the time at which Redis took it.
+        at_ms=read_number(fields.get("at"), read_number(event_id.partition("-")[0])),
+        attempt=read_number(fields.get("attempt")),
+        data=data,
     )
 
 
-def parse_reply(run_id: str, reply: Any) -> list[Event]:
-    """Events of an XREAD reply for one stream, in RESP2 (list) or RESP3 (mapping) form."""
+def parse_reply(run_id: str, after: str, reply: Any) -> Page:
+    """The part of a stream in an XREAD reply, in RESP2 (list) or RESP3 (mapping) form."""
     if not reply:
-        return []
+        return Page([], after)
     entries = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
-    return [parse_event(run_id, event_id, fields) for event_id, fields in entries]
+    events = [parse_event(run_id, event_id, fields) for event_id, fields in entries]
+    return Page([event for event in events if event is not None], entries[-1][0])
 
 
 def check_closed(run_id: str, state: Any) -> bool:
@@ -57,7 +90,7 @@ def check_closed(run_id: str, state: Any) -> bool:
     """
     if state is None:
         raise RunNotFound.of(run_id)
-    return RunState(state).is_closed
+    return read_enum(state, RunState.DISPATCHED).is_closed
 
 
 class EventReader:
@@ -81,9 +114,9 @@ class EventReader:
         with store_errors():
             return bool(self._client.xread({self._keys.ending(run_id): START}, block=min(block_ms, BLOCK_MS)))
 
-    def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> list[Event]:
-        """Events after ``after``, waiting up to ``block_ms`` (at most ``BLOCK_MS``) for the first; 0 does not wait."""
+    def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
+        """What comes after ``after``, waiting up to ``block_ms`` (at most ``BLOCK_MS``) for it; 0 does not wait."""
         block = min(block_ms, BLOCK_MS) if block_ms > 0 else None
         with store_errors():
             reply = self._client.xread({self._keys.events(run_id): after}, count=count, block=block)
-        return parse_reply(run_id, reply)
+        return parse_reply(run_id, after, reply)

@@ -6,7 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.models import Plan, Report, RunOutcome, RunSnapshot, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.errors import RunNotFound
+from orchestrator.models import (
+    Contract,
+    Plan,
+    Report,
+    RunOutcome,
+    RunSnapshot,
+    RunState,
+    SourceEnvelope,
+    TroubleshootRequest,
+    read_enum,
+)
+from orchestrator.store.reading import (
+    PLAN,
+    REQUEST,
+    Damage,
+    read_envelope,
+    read_fields,
+    read_number,
+    read_stored,
+)
 from orchestrator.store.report_codec import from_kept
 
 
@@ -59,6 +79,9 @@ class RunRecord:
     report: Report | None
     outcome: RunOutcome | None
     closed_ms: int | None = None
+    committed_by: str = ""
+    damage: tuple[Damage, ...] = ()
+    """What of the run cannot be read."""
 
     @property
     def remaining_seconds(self) -> float:
@@ -70,44 +93,105 @@ class RunRecord:
 class Wakeup:
     """One due entry of the work list: ``dispatch``, ``fanin``, ``lease`` or ``total``."""
 
-    run_id: str
-    kind: str
+    member: str
+    """The entry itself, ``run_id|kind``."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that it is about."""
+        return self.member.rpartition("|")[0]
+
+    @property
+    def kind(self) -> str:
+        """What is due."""
+        return self.member.rpartition("|")[2]
 
 
-def to_envelopes(fields: Mapping[str, str]) -> dict[str, SourceEnvelope]:
+class Summary(Contract):
+    """What the list of runs tells of a question."""
+
+    message: str = ""
+    jobs: tuple[str, ...] = ()
+    tws_instance_id: str | None = None
+
+
+def read_summary(run_id: str, text: str) -> Summary:
+    """The run's summary, empty where it cannot be read."""
+    summary, _ = read_stored(Summary, text, run_id=run_id, part="summary")
+    return summary or Summary()
+
+
+def read_request(run_id: str, text: str, summary: str) -> tuple[TroubleshootRequest, tuple[Damage, ...]]:
+    """The run's request; in the place of one that cannot be read, what the list of runs keeps of it.
+
+    Raises SchemaMismatch.
+    """
+    request, damage = read_stored(TroubleshootRequest, text, run_id=run_id, part=REQUEST)
+    if request is not None:
+        return request, damage
+    facts = read_summary(run_id, summary)
+    known = {"message": facts.message or "?", "jobs": list(facts.jobs), "tws_instance_id": facts.tws_instance_id}
+    stand_in, _ = read_fields(TroubleshootRequest, known, part=REQUEST)
+    return stand_in or TroubleshootRequest(message="?"), damage
+
+
+def read_plan(run_id: str, text: str) -> tuple[Plan | None, tuple[Damage, ...]]:
+    """The run's plan, or None where there is none.
+
+    Raises SchemaMismatch.
+    """
+    return read_stored(Plan, text, run_id=run_id, part=PLAN) if text else (None, ())
+
+
+def read_envelopes(run_id: str, fields: Mapping[str, str]) -> tuple[dict[str, SourceEnvelope], tuple[Damage, ...]]:
     """The envelopes among the fields of a run hash, by the key of their source."""
-    return {
-        name[2:]: SourceEnvelope.model_validate_json(value) for name, value in fields.items() if name.startswith("e:")
-    }
+    envelopes: dict[str, SourceEnvelope] = {}
+    damage: list[Damage] = []
+    for name, value in fields.items():
+        if name.startswith("e:"):
+            envelopes[name[2:]], lost = read_envelope(run_id, name[2:], value)
+            damage += lost
+    return envelopes, tuple(damage)
 
 
-def to_record(run_id: str, now_ms: int, fields: dict[str, str]) -> RunRecord:
-    """Parse a run hash read at ``now_ms``."""
-    plan, report, outcome = fields.get("plan"), fields.get("report"), fields.get("outcome")
-    envelopes = to_envelopes(fields)
-    closed_ms = fields.get("closed_ms")
+def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
+    """Parse a run hash read at ``now_ms``; what cannot be read is left out and named in ``damage``.
+
+    Raises RunNotFound for a hash without a state, SchemaMismatch.
+    """
+    if "state" not in fields:
+        raise RunNotFound.of(run_id)
+    request, of_request = read_request(run_id, fields.get("request", ""), fields.get("summary", ""))
+    plan, of_plan = read_plan(run_id, fields.get("plan", ""))
+    envelopes, of_envelopes = read_envelopes(run_id, fields)
+    kept, outcome, closed_ms = fields.get("report"), fields.get("outcome"), fields.get("closed_ms")
+    report, of_report = from_kept(run_id, kept, envelopes) if kept else (None, ())
     return RunRecord(
         run_id=run_id,
         now_ms=now_ms,
-        state=RunState(fields["state"]),
-        request=TroubleshootRequest.model_validate_json(fields["request"]),
-        plan=Plan.model_validate_json(plan) if plan else None,
+        state=read_enum(fields["state"], RunState.DISPATCHED),
+        request=request,
+        plan=plan,
         envelopes=envelopes,
-        started_ms={name[2:]: int(value.rsplit("|", 1)[1]) for name, value in fields.items() if name.startswith("s:")},
+        started_ms={
+            name[2:]: read_number(value.rpartition("|")[2]) for name, value in fields.items() if name.startswith("s:")
+        },
         late=frozenset(name[2:] for name in fields if name.startswith("l:")),
-        received=int(fields["received"]),
-        created_ms=int(fields["created_ms"]),
-        deadline_ms=int(fields["deadline_ms"]),
-        fan_in_ms=int(fields["fanin_ms"]),
-        attempt=int(fields["attempt"]),
-        report=from_kept(report, envelopes) if report else None,
-        outcome=RunOutcome(outcome) if outcome else None,
-        closed_ms=int(closed_ms) if closed_ms else None,
+        received=read_number(fields.get("received")),
+        created_ms=read_number(fields.get("created_ms")),
+        deadline_ms=read_number(fields.get("deadline_ms")),
+        fan_in_ms=read_number(fields.get("fanin_ms")),
+        attempt=read_number(fields.get("attempt")),
+        report=report,
+        outcome=read_enum(outcome, RunOutcome.FAILED) if outcome else None,
+        closed_ms=read_number(closed_ms) if closed_ms else None,
+        committed_by=fields.get("committed_by", ""),
+        damage=(*of_request, *of_plan, *of_envelopes, *of_report),
     )
 
 
-def snapshot(record: RunRecord) -> RunSnapshot:
-    """The wire form of a record."""
+def snapshot(record: RunRecord, report: Report | None = None) -> RunSnapshot:
+    """The wire form of a record, with its ``report`` when there is one."""
     sources: dict[str, dict[str, Any]] = {}
     for planned in record.plan.sources if record.plan else ():
         envelope, started = record.envelopes.get(planned.key), record.started_ms.get(planned.key)
@@ -131,5 +215,5 @@ def snapshot(record: RunRecord) -> RunSnapshot:
         created_at_ms=record.created_ms,
         deadline_ms=record.deadline_ms,
         attempt=record.attempt,
-        report=record.report,
+        report=report,
     )

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.aggregate import FIELD_OF_SOURCE, data_by_source, number_evidence
-from orchestrator.models import AggregatedData, Evidence, Report, SourceEnvelope
+from orchestrator.models import Evidence, Report, SourceEnvelope
+from orchestrator.store.reading import REPORT, Damage, parse_stored, read_fields
 
 RESULTS = "results_in_run"
 """Field of a kept report in the place of ``parallel_results``: per result the key of its envelope in the run, or, for
@@ -36,23 +37,44 @@ def to_kept(report: Report, stored: Mapping[str, SourceEnvelope]) -> str:
     return f'{kept[:-1]},"{RESULTS}":[{",".join(places)}]}}'
 
 
-def from_kept(text: str, stored: Mapping[str, SourceEnvelope]) -> Report:
-    """The report that ``to_kept`` was given."""
-    kept = json.loads(text)
-    if RESULTS not in kept:
-        return Report.model_validate_json(text)
-    results = number_evidence(
-        [stored[item] if isinstance(item, str) else SourceEnvelope.model_validate(item) for item in kept.pop(RESULTS)]
-    )
-    aggregated = AggregatedData.model_validate(kept.pop("aggregated_data"))
-    return Report.model_validate(
-        {
-            **kept,
-            "parallel_results": results,
-            "evidence": _evidence(results),
-            "aggregated_data": aggregated.model_copy(update=_data(results, aggregated.jobs)),
-        }
-    )
+def from_kept(run_id: str, text: str, stored: Mapping[str, SourceEnvelope]) -> tuple[Report | None, tuple[Damage, ...]]:
+    """The report that ``to_kept`` was given, or None where it cannot be read; and what of it cannot.
+
+    Raises SchemaMismatch.
+    """
+    kept = parse_stored(text, run_id=run_id, part=REPORT)
+    if kept is None:
+        return None, (Damage(REPORT),)
+    places = kept.pop(RESULTS, None)
+    report, damage = read_fields(Report, kept, part=REPORT)
+    if report is None or places is None:
+        return report, damage
+    results, lost = _results(places, stored)
+    aggregated = report.aggregated_data
+    told = {
+        "parallel_results": results,
+        "evidence": _evidence(results),
+        "aggregated_data": aggregated.model_copy(update=_data(results, aggregated.jobs)),
+    }
+    return report.model_copy(update=told), (*damage, *lost)
+
+
+def _results(
+    places: Any, stored: Mapping[str, SourceEnvelope]
+) -> tuple[tuple[SourceEnvelope, ...], tuple[Damage, ...]]:
+    """The report's results by their places: keys of ``stored``, and envelopes that stand for sources without one."""
+    results: list[SourceEnvelope] = []
+    damage: list[Damage] = []
+    for number, place in enumerate(places if isinstance(places, list) else [None]):
+        envelope = stored.get(place) if isinstance(place, str) else None
+        if isinstance(place, dict):
+            envelope, lost = read_fields(SourceEnvelope, place, part=REPORT)
+            damage += lost
+        elif envelope is None:
+            damage.append(Damage(REPORT, f"{RESULTS}.{number}"))
+        if envelope is not None:
+            results.append(envelope)
+    return number_evidence(results), tuple(damage)
 
 
 def _say_the_same(report: Report, results: Sequence[SourceEnvelope]) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import redis
 
 from orchestrator.errors import InvalidRequest, RunNotFound
-from orchestrator.models import RunOutcome, RunState, RunSummary
+from orchestrator.models import RunOutcome, RunState, RunSummary, read_enum
 from orchestrator.store.connection import store_errors
 from orchestrator.store.keys import Keys
+from orchestrator.store.reading import read_number
+from orchestrator.store.records import read_summary
 
 _SUMMARY_FIELDS = ["state", "outcome", "summary", "created_ms", "deadline_ms", "closed_ms", "committed_by"]
 
@@ -31,8 +32,13 @@ class RunList:
             with self._client.pipeline(transaction=False) as pipe:
                 for run_id in run_ids:
                     pipe.hmget(self._keys.run(run_id), _SUMMARY_FIELDS)
-                rows = pipe.execute()
-        return [_summary(run_id, row) for run_id, row in zip(run_ids, rows, strict=True) if row[0] is not None]
+                rows = pipe.execute(raise_on_error=False)
+        return [
+            _summary(run_id, row)
+            for run_id, row in zip(run_ids, rows, strict=True)
+            # One key of another kind must not cost the others their lines.
+            if isinstance(row, list) and row[0] is not None
+        ]
 
     def summary(self, run_id: str) -> RunSummary:
         """One line about a run.
@@ -48,17 +54,17 @@ class RunList:
 
 def _summary(run_id: str, row: list[Any]) -> RunSummary:
     state, outcome, summary, created_ms, deadline_ms, closed_ms, committed_by = row
-    facts = json.loads(summary or "{}")
-    created = int(created_ms or 0)
+    facts = read_summary(run_id, summary or "{}")
+    created = read_number(created_ms)
     return RunSummary(
         run_id=run_id,
-        state=RunState(state),
-        outcome=RunOutcome(outcome) if outcome else None,
-        message=facts.get("message", ""),
-        jobs=tuple(facts.get("jobs", ())),
-        tws_instance_id=facts.get("tws_instance_id"),
+        state=read_enum(state, RunState.DISPATCHED),
+        outcome=read_enum(outcome, RunOutcome.FAILED) if outcome else None,
+        message=facts.message,
+        jobs=facts.jobs,
+        tws_instance_id=facts.tws_instance_id,
         created_at_ms=created,
-        deadline_ms=int(deadline_ms or 0),
-        total_latency_ms=float(int(closed_ms) - created) if closed_ms else None,
+        deadline_ms=read_number(deadline_ms),
+        total_latency_ms=float(read_number(closed_ms, created) - created) if closed_ms else None,
         committed_by=committed_by,
     )

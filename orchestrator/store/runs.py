@@ -14,12 +14,33 @@ from typing import Any
 import redis
 
 from orchestrator.config import Settings
-from orchestrator.errors import Conflict, Overloaded, RunNotFound, RunRefused, UnknownInstance
-from orchestrator.models import EventType, Plan, Report, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.errors import Conflict, Overloaded, RunDamaged, RunNotFound, RunRefused, UnknownInstance
+from orchestrator.models import (
+    SCHEMA_VERSION,
+    EventType,
+    Plan,
+    Report,
+    RunState,
+    SourceEnvelope,
+    TroubleshootRequest,
+    read_enum,
+)
 from orchestrator.store.connection import store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
-from orchestrator.store.records import Dispatch, Opened, RunRecord, SourceStart, Wakeup, to_envelopes, to_record
+from orchestrator.store.reading import PLAN, read_number
+from orchestrator.store.records import (
+    Dispatch,
+    Opened,
+    RunRecord,
+    SourceStart,
+    Summary,
+    Wakeup,
+    read_envelopes,
+    read_plan,
+    read_request,
+    to_record,
+)
 from orchestrator.store.report_codec import from_kept, to_kept
 
 DISPATCH_LEASE_MS = 1_000
@@ -57,11 +78,9 @@ class RunStore:
         """
         keys, config = self.keys, request.config
         total_ms = int(config.total_timeout_seconds * 1000)
-        summary = {
-            "message": request.message[:200],
-            "jobs": request.named_jobs,
-            "tws_instance_id": request.tws_instance_id,
-        }
+        summary = Summary(
+            message=request.message[:200], jobs=request.named_jobs, tws_instance_id=request.tws_instance_id
+        ).model_dump(mode="json")
         accepted = summary | {"total_seconds": config.total_timeout_seconds}
         status, value = self._scripts.run(
             "open",
@@ -80,7 +99,7 @@ class RunStore:
             [
                 run_id,
                 nonce,
-                request.model_dump_json(),
+                _dumps({"schema_version": SCHEMA_VERSION, **request.model_dump(mode="json")}),
                 total_ms,
                 int(config.fan_in_seconds * 1000),
                 self._ttl_seconds,
@@ -106,7 +125,7 @@ class RunStore:
     def claim_dispatch(self, run_id: str, token: str) -> Dispatch | None:
         """Take the dispatch lease, or None when the run is closed, dispatched or being dispatched.
 
-        Raises RunNotFound.
+        Raises RunNotFound, SchemaMismatch.
         """
         keys = self.keys
         reply = self._run(
@@ -114,11 +133,11 @@ class RunStore:
         )
         if reply[0] != "ok":
             return None
-        _, request, plan, fan_in_ms, remaining_ms = reply
+        _, request, summary, plan, fan_in_ms, remaining_ms = reply
         return Dispatch(
             token=token,
-            request=TroubleshootRequest.model_validate_json(request),
-            plan=Plan.model_validate_json(plan) if plan else None,
+            request=read_request(run_id, request, summary)[0],
+            plan=read_plan(run_id, plan)[0],
             fan_in_seconds=fan_in_ms / 1000,
             remaining_seconds=remaining_ms / 1000,
         )
@@ -126,7 +145,8 @@ class RunStore:
     def put_plan(self, run_id: str, token: str, plan: Plan) -> Plan:
         """Store the plan and say ``routed``; the plan that counts is returned (an earlier dispatcher's, if any).
 
-        Raises RunRefused when the lease is no longer this caller's.
+        Raises RunRefused when the lease is no longer this caller's, RunDamaged or SchemaMismatch for an earlier
+        dispatcher's plan that cannot be read.
         """
         routing = plan.routing
         routed = {
@@ -148,7 +168,10 @@ class RunStore:
         )
         if reply[0] != "ok":
             raise RunRefused(f"run {run_id}: the dispatch lease was lost ({reply[1]})")
-        return plan if reply[1] == stored else Plan.model_validate_json(reply[1])
+        known = plan if reply[1] == stored else read_plan(run_id, reply[1])[0]
+        if known is None:
+            raise RunDamaged.of(run_id, PLAN)
+        return known
 
     def mark_dispatched(self, run_id: str, token: str) -> bool:
         """Say that the sources are on their way; False when the lease was lost."""
@@ -160,7 +183,7 @@ class RunStore:
     ) -> SourceStart | str:
         """Start a source, or a word why not: ``cancelled``, ``done``, ``frozen`` or ``duplicate``.
 
-        Raises RunNotFound.
+        Raises RunNotFound; RunDamaged or SchemaMismatch when it has been started and its question cannot be read.
         """
         reply = self._run(
             "begin_source",
@@ -170,12 +193,15 @@ class RunStore:
         )
         if reply[0] != "ok":
             return str(reply[0])
-        _, request, plan, remaining_ms, now_ms = reply
-        if not plan:
+        _, request, summary, stored_plan, remaining_ms, now_ms = reply
+        if not stored_plan:
             return "not_planned"
+        plan, _ = read_plan(run_id, stored_plan)
+        if plan is None:
+            raise RunDamaged.of(run_id, PLAN)
         return SourceStart(
-            request=TroubleshootRequest.model_validate_json(request),
-            plan=Plan.model_validate_json(plan),
+            request=read_request(run_id, request, summary)[0],
+            plan=plan,
             remaining_seconds=remaining_ms / 1000,
             now_ms=now_ms,
         )
@@ -210,7 +236,7 @@ class RunStore:
     def lease(self, run_id: str, token: str, *, by: str) -> RunRecord | str:
         """Take the finish lease: the frozen run, or a word why not (``held``, ``incomplete``, ``closed``).
 
-        Raises RunNotFound.
+        Raises RunNotFound, SchemaMismatch.
         """
         keys = self.keys
         reply = self._run(
@@ -243,13 +269,14 @@ class RunStore:
         report: Report,
         *,
         token: str,
-        seen_received: int,
+        seen_received: int | None,
         events: Sequence[NewEvent] = (),
         stored: Mapping[str, SourceEnvelope] | None = None,
     ) -> str:
         """Close the run with its report: ``ok``, ``closed``, ``refused`` (not the holder, not yet the deadline) or
         ``stale`` (read again: an envelope came in since). ``events`` are appended before the terminal one. What the
-        run's envelopes, ``stored`` as the caller read them, say already is not written again.
+        run's envelopes, ``stored`` as the caller read them, say already is not written again. ``seen_received`` None
+        closes a run whose answers cannot be read.
 
         Raises RunNotFound.
         """
@@ -289,7 +316,7 @@ class RunStore:
                 report.outcome,
                 _dumps(final),
                 report.committed_by,
-                seen_received,
+                "" if seen_received is None else seen_received,
                 COMMIT_MARGIN_MS,
                 OVERLOAD_FLOOR,
                 *told,
@@ -314,18 +341,25 @@ class RunStore:
     def claim_wakeups(self, *, limit: int = 100, rearm_ms: int = 1_000) -> tuple[list[Wakeup], float | None]:
         """Due wake-ups, each re-armed by ``rearm_ms``, and the seconds to the next one (None: there is none)."""
         due, next_ms = self._scripts.run("claim_wakeups", [self.keys.wakeups], [limit, rearm_ms])
-        wakeups = [Wakeup(*member.rsplit("|", 1)) for member in due]
+        wakeups = [Wakeup(member) for member in due]
         return wakeups, (max(0, next_ms) / 1000 if next_ms != -1 else None)
 
     def disarm(self, wakeup: Wakeup) -> None:
         """Drop a wake-up whose work is done."""
         with store_errors():
-            self._client.zrem(self.keys.wakeups, f"{wakeup.run_id}|{wakeup.kind}")
+            self._client.zrem(self.keys.wakeups, wakeup.member)
+
+    def postpone(self, wakeup: Wakeup, seconds: float) -> None:
+        """Have a wake-up come again in ``seconds``; one that is disarmed stays so."""
+        with store_errors():
+            now_seconds, micros = self._client.time()
+            due_ms = now_seconds * 1000 + micros // 1000 + int(seconds * 1000)
+            self._client.zadd(self.keys.wakeups, {wakeup.member: due_ms}, xx=True)
 
     def read(self, run_id: str) -> RunRecord:
         """The run as it stands, without taking anything.
 
-        Raises RunNotFound.
+        Raises RunNotFound, SchemaMismatch.
         """
         with store_errors(), self._client.pipeline(transaction=False) as pipe:
             pipe.time()
@@ -336,14 +370,16 @@ class RunStore:
         return to_record(run_id, seconds * 1000 + micros // 1000, fields)
 
     def report(self, run_id: str) -> Report | None:
-        """The report of a run that has one.
+        """The report of a run that has one, and that can be read as a whole.
 
-        Raises RunNotFound.
+        Raises RunNotFound, SchemaMismatch.
         """
         _, report, flat = self._run("report", run_id, [self.keys.run(run_id)], [])
         if not report:
             return None
-        return from_kept(report, to_envelopes(dict(zip(flat[::2], flat[1::2], strict=True))))
+        envelopes, of_envelopes = read_envelopes(run_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        found, damage = from_kept(run_id, report, envelopes)
+        return None if damage or of_envelopes else found
 
     def state(self, run_id: str) -> tuple[RunState, int]:
         """State and milliseconds to the deadline, cheaply.
@@ -356,7 +392,8 @@ class RunStore:
             (seconds, micros), (state, deadline_ms) = pipe.execute()
         if state is None:
             raise RunNotFound.of(run_id)
-        return RunState(state), int(deadline_ms) - (seconds * 1000 + micros // 1000)
+        now_ms = seconds * 1000 + micros // 1000
+        return read_enum(state, RunState.DISPATCHED), read_number(deadline_ms) - now_ms
 
     def count(self, run_id: str, what: str) -> int:
         """Count one more ``what`` in the run and return how many there are.

@@ -13,7 +13,15 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from orchestrator.errors import Conflict, InvalidRequest, Overloaded, RunNotFound, StoreUnreachable, TroubleshootError
+from orchestrator.errors import (
+    Conflict,
+    InvalidRequest,
+    Overloaded,
+    RunNotFound,
+    SchemaMismatch,
+    StoreUnreachable,
+    TroubleshootError,
+)
 
 _LOGGER = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
@@ -27,6 +35,7 @@ _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
     (RunNotFound, HTTPStatus.NOT_FOUND),
     (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
     (StoreUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (SchemaMismatch, HTTPStatus.NOT_IMPLEMENTED),
 )
 _TO_BE_TRIED_AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -56,6 +65,7 @@ _DESCRIPTIONS = {
     HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key stands for another question.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "`invalid_request`, `unknown_instance`: the detail names the field and the fix.",
     HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: more runs are open than can be finished in time. See `Retry-After`.",
+    HTTPStatus.NOT_IMPLEMENTED: "`schema_mismatch`: the run was written by a version whose schema is not read here.",
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "`store_unreachable`: Redis does not answer. `out_of_connections`: it may be well, and this app may open no "
         "further connection to it. See `Retry-After`."

@@ -75,7 +75,9 @@ def create_router(
         dependencies=dependencies,
         route_class=ProblemRoute,
         lifespan=held.lifespan,
-        responses=problem_docs(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+        responses=problem_docs(
+            HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.SERVICE_UNAVAILABLE
+        ),
     )
 
     @router.post(

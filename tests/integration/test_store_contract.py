@@ -83,7 +83,7 @@ class Bench:
         return record
 
     def all_events(self, after: str = "0") -> list[Event]:
-        return self.events.read(RUN, after, block_ms=0, count=5_000)
+        return self.events.read(RUN, after, block_ms=0, count=5_000).events
 
     def terminal_events(self) -> list[Event]:
         return [event for event in self.all_events() if event.type.is_terminal]
@@ -455,7 +455,7 @@ def test_a_reader_can_read_in_small_pages(bench: Bench) -> None:
     """Pages of two events put together are the whole stream."""
     ready(bench)
     events, after = [], "0"
-    while page := bench.events.read(RUN, after, block_ms=0, count=2):
+    while page := bench.events.read(RUN, after, block_ms=0, count=2).events:
         events += page
         after = page[-1].id
     assert events == bench.all_events()

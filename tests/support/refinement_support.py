@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.models import Diagnosis
 from orchestrator.synthesis import Synthesis, SynthesisFailed
 
 FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
@@ -17,6 +18,16 @@ FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
     "one that nobody foresaw": (RuntimeError("boom"), {"failed": "RuntimeError"}, "reason=unexpected"),
     "a timeout of its own": (TimeoutError("mine"), {"failed": "TimeoutError"}, "reason=unexpected"),
     "no synthesis": (None, {"failed": "no_diagnosis"}, "reason=no_diagnosis"),
+    "a confidence of seven": (
+        Synthesis(Diagnosis.model_construct(summary="x", confidence=7.0)),
+        {"failed": "ValidationError"},
+        "reason=unexpected",
+    ),
+    "claims that are none": (
+        Synthesis(Diagnosis(summary="x").model_copy(update={"claims": None})),
+        {"failed": "ValidationError"},
+        "reason=unexpected",
+    ),
     "no diagnosis": (Synthesis(None), {"failed": "no_diagnosis"}, "reason=no_diagnosis"),  # type: ignore[arg-type]
 }
 """By name: what the synthesizer raises or returns, what the report says of it, and what the log does."""

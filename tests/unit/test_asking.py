@@ -59,8 +59,14 @@ class OneSource:
 
 
 @pytest.fixture
-def store() -> Iterator[RunStore]:
+def client() -> Iterator[fakeredis.FakeRedis]:
     client = fakeredis.FakeRedis(decode_responses=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def store(client: fakeredis.FakeRedis) -> RunStore:
     store = RunStore(client, Settings.from_env({}))
     store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"), nonce=new_token())
     store.claim_dispatch(RUN, "d")
@@ -72,8 +78,7 @@ def store() -> Iterator[RunStore]:
     )
     store.put_plan(RUN, "d", plan)
     store.mark_dispatched(RUN, "d")
-    yield store
-    client.close()
+    return store
 
 
 @pytest.fixture
@@ -121,6 +126,44 @@ def test_each_failure_has_its_outcome_and_reason(
     envelope = ask(store, runtime, OneSource(error))
     assert (envelope.outcome, envelope.success, envelope.reason) == (outcome, False, reason)
     assert str(error) in (envelope.error or "")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"text": 7}, {"text": None}, {"codes": "S0C7"}, {"source": "NO NAME"}, {"score": "high"}], ids=str
+)
+def test_an_answer_is_checked_whole_before_it_is_stored(
+    store: RunStore, runtime: Runtime, wrong: dict[str, object]
+) -> None:
+    """An item that a source made past its own checks is an error of that source; what is stored can be read."""
+    fields = {"id": "metrics:1", "source": "metrics", "kind": "k", "title": "t", "text": "x"}
+    item = Evidence.model_construct(**(fields | wrong))
+    envelope = ask(store, runtime, OneSource(FetchResult(evidence=(item,))))
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
+    assert store.read(RUN).damage == ()
+
+
+UNREAD = {
+    "a newer plan": ("plan", '{"schema_version": 99}', "schema_mismatch"),
+    "a newer question": ("request", '{"schema_version": 99}', "schema_mismatch"),
+    "a damaged plan": ("plan", "{", "run_damaged"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_question_that_cannot_be_read_here_is_an_error_of_the_source(
+    client: fakeredis.FakeRedis, store: RunStore, runtime: Runtime, name: str
+) -> None:
+    """A worker that is too old for a run says so in the place of an answer, at once, and asks nobody."""
+    field, value, reason = UNREAD[name]
+    key = store.keys.run(RUN)
+    before = client.hget(key, field)
+    client.hset(key, field, value)
+    source = OneSource(FetchResult())
+    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
+    assert asking.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == reason
+    client.hset(key, field, before)
+    envelope = store.read(RUN).envelopes["metrics"]
+    assert (envelope.outcome, envelope.reason, source.asked) == (SourceOutcome.ERROR, reason, None)
 
 
 def test_the_tasks_own_limit_stops_a_source(store: RunStore, runtime: Runtime) -> None:

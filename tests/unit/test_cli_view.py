@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.live import render
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
 from orchestrator.i18n.languages import Language
@@ -283,3 +284,26 @@ def test_texts_have_the_same_fields_in_every_language(key: str) -> None:
 def test_every_outcome_of_a_source_has_a_word(outcome: SourceOutcome) -> None:
     """The live view has a word for every outcome."""
     assert f"state_{outcome.value}" in TEXTS
+
+
+ODD: tuple[object, ...] = (None, 7, "x", [], [1], {"a": 1}, [{"source": 1, "job": 2, "key": 3}])
+FIELDS = (
+    *("total_seconds", "intent", "confidence", "notes", "sources", "source", "job", "outcome", "latency_ms", "finding"),
+    *("sources_available", "sources_failed", "speedup_factor", "parallel_latency_ms", "text", "errors", "response"),
+    "total_latency_ms",
+)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_events_with_data_of_another_shape_are_shown_as_far_as_they_can_be_read(odd: object) -> None:
+    """Neither the lines nor the live view fail over what a newer version wrote into an event; the end is seen."""
+    write, lines, view = Script(), [], RunView()
+    display = PlainDisplay(view, Messages(), lines.append)
+    for kind in EventType:
+        if not kind.is_terminal:
+            display.take(write(kind, **dict.fromkeys(FIELDS, odd)), 50.0)
+            render(view, Messages(), monotonic=51.0)
+    display.take(write(EventType.FINAL, **dict.fromkeys(FIELDS, odd)), 50.0)
+    render(view, Messages(), monotonic=51.0)
+    assert view.is_closed
+    assert lines

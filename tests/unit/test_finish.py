@@ -50,7 +50,7 @@ class Ready:
 
     @property
     def events(self) -> list[Event]:
-        return EventReader(self.client, self.store.keys).read(RUN, "0", block_ms=0)
+        return EventReader(self.client, self.store.keys).read(RUN, "0", block_ms=0).events
 
     def kinds(self) -> list[EventType]:
         return [event.type for event in self.events if event.type not in _BEFORE]

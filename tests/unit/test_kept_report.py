@@ -58,7 +58,7 @@ def test_a_report_comes_back_without_having_been_written_twice(
     by_key = {envelope.key: envelope for envelope in stored}
     report = a_report((*missing, *stored))
     kept = to_kept(report, by_key)
-    assert from_kept(kept, by_key) == report
+    assert from_kept("r", kept, by_key) == (report, ())
     assert PROOF not in kept
     assert kept.count("não começou") == 2 * len(missing)  # once as result, once among the sources that failed
 
@@ -81,10 +81,10 @@ def test_a_report_that_says_something_else_comes_back_all_the_same(
 ) -> None:
     """Where the envelopes do not say the same, nothing is left out."""
     by_key = {envelope.key: envelope for envelope in stored}
-    assert from_kept(to_kept(report, by_key), by_key) == report
+    assert from_kept("r", to_kept(report, by_key), by_key) == (report, ())
 
 
 def test_a_report_that_was_kept_whole_is_still_read() -> None:
     """What was written before reports were put together is read as it is."""
     report = a_report(STORED["all in"])
-    assert from_kept(report.model_dump_json(), {}) == report
+    assert from_kept("r", report.model_dump_json(), {}) == (report, ())

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from orchestrator.config import STORED, ParallelConfig
+from orchestrator.i18n.languages import Language
 from orchestrator.job_name import check_job_name
 from orchestrator.models import (
     MAX_JOBS,
     SCHEMA_VERSION,
+    Action,
     AnswerMode,
     EventType,
     Evidence,
     Intent,
     Plan,
     Report,
+    Routing,
     RunOutcome,
     RunState,
+    RunSummary,
     SourceEnvelope,
+    SourceFailure,
     SourceOutcome,
     TroubleshootRequest,
     source_key,
@@ -151,3 +157,48 @@ def test_a_plan_lists_its_jobs_once() -> None:
         }
     )
     assert plan.jobs == ("X",)
+
+
+NEWER = {"message": "x", "priority": 1, "config": {"node_timeout_seconds": 2, "retries": {"a": 1}}}
+
+
+@pytest.mark.parametrize("field", ["priority", "config.retries"])
+def test_an_unknown_field_is_refused_where_people_write_and_ignored_in_the_store(field: str) -> None:
+    """The same model refuses a typing error and reads what a newer version stored, at every level."""
+    with pytest.raises(ValidationError) as refused:
+        TroubleshootRequest.model_validate(NEWER)
+    assert field in {".".join(map(str, item["loc"])) for item in refused.value.errors()}
+    stored = TroubleshootRequest.model_validate(NEWER, context=STORED)
+    assert stored == TroubleshootRequest(message="x", config=ParallelConfig(node_timeout_seconds=2))
+    assert TroubleshootRequest.model_json_schema()["additionalProperties"] is False
+
+
+ROUTING = {"intent": "status", "confidence": 1, "language": "en"}
+ENVELOPE = {"source": "metrics", "outcome": "ok", "success": True}
+REPORT = {"run_id": "r", "outcome": "complete", "mode": "llm", "response": "x"}
+UNKNOWN: tuple[tuple[type[BaseModel], dict[str, object], str, object], ...] = (
+    (Routing, ROUTING, "intent", Intent.UNKNOWN),
+    (Routing, ROUTING, "language", Language.PT_BR),
+    (SourceEnvelope, ENVELOPE, "outcome", SourceOutcome.ERROR),
+    (SourceFailure, {"source": "metrics", "error": "x"}, "outcome", SourceOutcome.ERROR),
+    (Report, REPORT, "outcome", RunOutcome.FAILED),
+    (Report, REPORT, "mode", AnswerMode.RAW),
+    (Action, {"text": "x"}, "risk", "high"),
+    (RunSummary, {"run_id": "r", "message": "x", "created_at_ms": 1, "deadline_ms": 2}, "state", RunState.DISPATCHED),
+)
+
+
+@pytest.mark.parametrize(("model", "fields", "name", "meant"), UNKNOWN, ids=lambda value: str(value)[:40])
+def test_a_value_that_only_a_newer_version_knows_is_read_with_care(
+    model: type[BaseModel], fields: dict[str, object], name: str, meant: object
+) -> None:
+    """It never reads as a success, and never fails; a value of another type is refused as before."""
+    assert getattr(model.model_validate(fields | {name: "of_tomorrow"}), name) == meant
+    with pytest.raises(ValidationError):
+        model.model_validate(fields | {name: 7})
+
+
+def test_a_source_that_did_not_succeed_is_no_success() -> None:
+    """What an older reader takes for an error does not count as an answer."""
+    assert not SourceEnvelope.model_validate(ENVELOPE | {"outcome": "guessed"}).success
+    assert SourceEnvelope.model_validate(ENVELOPE).success

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Event,
@@ -92,3 +94,23 @@ def test_a_run_whose_store_is_gone_tells_what_was_streamed() -> None:
     ]
     assert report.aggregated_data.sources_available == ("tws_status",)
     assert report.metadata == FIGURES
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"language": "tlh", "sources": [{"source": "NO NAME"}, "x", {"key": "metrics"}]},
+        {"language": 7, "sources": {"metrics": 1}},
+        {},
+    ],
+    ids=str,
+)
+def test_events_of_another_version_are_told_as_far_as_they_can_be_read(data: dict[str, object]) -> None:
+    """What a newer version streamed, or what was damaged, costs its own line and no more."""
+    kinds = (EventType.ROUTED, EventType.SOURCE_FINISHED, EventType.DRAFT)
+    events = [Event(id=f"{n}-0", run_id=RUN, type=kind, at_ms=n, data=data) for n, kind in enumerate(kinds)]
+    known = ANSWERED[0].model_dump(mode="json", include={"source", "outcome", "success"}) | {"newer": {}}
+    events.append(Event(id="9-0", run_id=RUN, type=EventType.SOURCE_FINISHED, at_ms=9, data=known))
+    report = unreachable_report(RUN, events)
+    assert report.aggregated_data.sources_available == ("tws_status",)
+    assert "O Redis parou de responder" in report.response

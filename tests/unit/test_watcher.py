@@ -150,7 +150,12 @@ def test_a_wakeup_of_an_expired_run_is_dropped(scene: Scene) -> None:
 
 def test_one_bad_run_does_not_stop_the_watcher(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unforeseen error with one run is logged; the next run is served in the same step."""
-    scene.client.hset(scene.store.keys.run(RUN), "request", "not json")
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(scene.store, "read", broken)
+    monkeypatch.setattr(scene.store, "commit", broken)
     seconds, micros = scene.client.time()
     scene.client.hset(scene.store.keys.run(RUN), "deadline_ms", seconds * 1000 + micros // 1000)
     scene.due("total")

@@ -21,6 +21,7 @@ from orchestrator.errors import (
     InvalidRequest,
     Overloaded,
     RunNotFound,
+    SchemaMismatch,
     StoreUnreachable,
     UnknownInstance,
 )
@@ -181,6 +182,7 @@ def test_a_key_gives_its_run_again_and_no_other_question() -> None:
         (RunNotFound("field: fix"), 404, "run_not_found"),
         (Overloaded("field: fix"), 429, "overloaded"),
         (StoreUnreachable("field: fix"), 503, "store_unreachable"),
+        (SchemaMismatch("field: fix"), 501, "schema_mismatch"),
         (ConfigurationError("field: fix"), 500, "configuration"),
     ],
 )
@@ -319,7 +321,7 @@ def test_openapi_documents_every_answer() -> None:
         route: {status: next(iter(answer.get("content", {"": 0}))) for status, answer in told["responses"].items()}
         for route, told in routes.items()
     }
-    failed = {"422": "application/problem+json", "503": "application/problem+json"}
+    failed = dict.fromkeys(("422", "501", "503"), "application/problem+json")
     missing = {"404": "application/problem+json"}
     as_json = {"200": "application/json"}
     run = f"{RUNS}/{{run_id}}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.models import PlannedSource, SourceEnvelope, SourceRequest, source_key
 from orchestrator.run.envelopes import answered, fit, raised, source_request, timed_out
 from orchestrator.sources import FetchResult, Source
@@ -42,7 +43,10 @@ class Asking:
         ``soft_limit_seconds`` is the task's own, as its message carries it.
         """
         key = source_key(source, job)
-        start = self.store.begin_source(run_id, key, claim, source=source, job=job, worker=self.worker)
+        try:
+            start = self.store.begin_source(run_id, key, claim, source=source, job=job, worker=self.worker)
+        except (RunDamaged, SchemaMismatch) as error:
+            return self._unread(run_id, source, job, error, claim=claim)
         if isinstance(start, str):
             _LOGGER.info("source_skipped run_id=%s source=%s reason=%s", run_id, key, start)
             return {"source": source, "outcome": start, "latency_ms": 0.0}
@@ -69,6 +73,15 @@ class Asking:
             status,
         )
         return {"source": source, "outcome": envelope.outcome.value, "latency_ms": latency_ms}
+
+    def _unread(
+        self, run_id: str, source: str, job: str | None, error: TroubleshootError, *, claim: str
+    ) -> dict[str, Any]:
+        """The question cannot be read here: the source says so in the place of an answer."""
+        _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, job), error)
+        planned = PlannedSource(source=source, job=job, limit_seconds=1)
+        self.store.put_envelope(run_id, claim, raised(run_id, planned, error, worker=self.worker))
+        return {"source": source, "outcome": error.reason, "latency_ms": 0.0}
 
     def _envelope(
         self, run_id: str, planned: PlannedSource, start: SourceStart, *, limit: float, soft: float

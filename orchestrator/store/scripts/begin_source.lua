@@ -1,7 +1,8 @@
 -- A source task's first act: may it start, what is it asked, how long may it take?
 -- KEYS run events
 -- ARGV key claim started_data
-local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[1], 'fanin_ms', 'request', 'plan')
+local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[1], 'fanin_ms', 'request', 'plan',
+  'summary')
 local state = fields[1]
 if not state then return { 'not_found' } end
 if is_closed(state) then return { state } end
@@ -13,4 +14,4 @@ if not fields[3] then
   redis.call('HSET', KEYS[1], 's:' .. ARGV[1], ARGV[2] .. '|' .. string.format('%d', now))
   emit(KEYS[1], KEYS[2], 'source_started', 0, now, ARGV[3])
 end
-return { 'ok', fields[5], fields[6] or '', tonumber(fields[4]) - now, now }
+return { 'ok', fields[5] or '', fields[7] or '', fields[6] or '', number(fields[4]) - now, now }

@@ -8,7 +8,7 @@ local now = now_ms()
 redis.call('HSET', KEYS[1], 'state', 'cancelled', 'outcome', 'cancelled', 'frozen', 1,
   'closed_ms', string.format('%d', now))
 emit(KEYS[1], KEYS[2], 'cancelled', fields[2], now,
-  with_numbers(ARGV[2], string.format('"dropped_events":%d', fields[3])))
+  with_numbers(ARGV[2], string.format('"dropped_events":%d', number(fields[3]))))
 announce_end(KEYS[1], KEYS[6], 'cancelled')
 disarm_all(KEYS[3], ARGV[1])
 leave_open(KEYS[4], KEYS[5], ARGV[1], ARGV[3])

@@ -5,7 +5,7 @@ local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return { 'not_found' } end
 local now = now_ms()
 local token = redis.call('HGET', KEYS[1], 'dispatch_token')
-local until_ms = tonumber(redis.call('HGET', KEYS[1], 'dispatch_until') or '0')
+local until_ms = number(redis.call('HGET', KEYS[1], 'dispatch_until'))
 local held = state == 'dispatching' and until_ms > now and token ~= ARGV[2]
 if is_closed(state) or state == 'dispatched' or held then return { 'refused', state } end
 if redis.call('HGET', KEYS[1], 'frozen') then return { 'refused', 'frozen' } end
@@ -13,5 +13,6 @@ local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'dispatching', 'dispatch_token', ARGV[2],
   'dispatch_until', string.format('%d', lease_until))
 redis.call('ZADD', KEYS[2], lease_until, ARGV[1] .. '|dispatch')
-return { 'ok', redis.call('HGET', KEYS[1], 'request'), redis.call('HGET', KEYS[1], 'plan') or '',
-  tonumber(redis.call('HGET', KEYS[1], 'fanin_ms')) - now, tonumber(redis.call('HGET', KEYS[1], 'deadline_ms')) - now }
+return { 'ok', redis.call('HGET', KEYS[1], 'request') or '', redis.call('HGET', KEYS[1], 'summary') or '',
+  redis.call('HGET', KEYS[1], 'plan') or '', number(redis.call('HGET', KEYS[1], 'fanin_ms')) - now,
+  number(redis.call('HGET', KEYS[1], 'deadline_ms')) - now }

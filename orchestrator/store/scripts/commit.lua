@@ -12,15 +12,15 @@ if is_closed(fields[1]) then
 end
 local now = now_ms()
 if fields[2] ~= ARGV[2] then
-  if now < tonumber(fields[4]) - tonumber(ARGV[8]) then return { 'refused' } end
+  if now < number(fields[4]) - tonumber(ARGV[8]) then return { 'refused' } end
   -- A deadline finisher read the run without a lease: an answer that came in since then must not be lost, whether or
   -- not somebody has frozen the answers with it meanwhile.
-  if fields[3] ~= ARGV[7] then return { 'stale' } end
+  if ARGV[7] ~= '' and number(fields[3]) ~= tonumber(ARGV[7]) then return { 'stale' } end
 end
 redis.call('HSET', KEYS[1], 'state', 'done', 'outcome', ARGV[4], 'report', ARGV[3], 'committed_by', ARGV[6],
   'commit_token', ARGV[2], 'frozen', 1, 'closed_ms', string.format('%d', now))
 for i = 10, #ARGV, 2 do emit(KEYS[1], KEYS[2], ARGV[i], fields[5], now, ARGV[i + 1]) end
-emit(KEYS[1], KEYS[2], 'final', fields[5], now, with_numbers(ARGV[5], string.format('"dropped_events":%d', fields[7])))
+emit(KEYS[1], KEYS[2], 'final', fields[5], now, with_numbers(ARGV[5], string.format('"dropped_events":%d', number(fields[7]))))
 announce_end(KEYS[1], KEYS[8], 'final')
 disarm_all(KEYS[3], ARGV[1])
 leave_open(KEYS[4], KEYS[7], ARGV[1], ARGV[9])

@@ -4,6 +4,11 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- A number of the run; one that was damaged counts as 0, so that its run can still be closed.
+local function number(text)
+  return tonumber(text or '') or 0
+end
+
 local function is_closed(state)
   return state == 'done' or state == 'cancelled'
 end
@@ -11,12 +16,12 @@ end
 -- Appends an event. Past the limit only a terminal event still gets in (one place is kept for it); the rest is
 -- counted in the run's field "dropped", which the terminal event carries.
 local function emit(run, events, kind, attempt, now, data)
-  local limit = tonumber(redis.call('HGET', run, 'event_limit'))
+  local limit = tonumber(redis.call('HGET', run, 'event_limit') or '') or 2000
   if kind ~= 'final' and kind ~= 'cancelled' and redis.call('XLEN', events) >= limit - 1 then
     redis.call('HINCRBY', run, 'dropped', 1)
     return
   end
-  redis.call('XADD', events, '*', 'type', kind, 'attempt', attempt, 'at', string.format('%d', now), 'data', data)
+  redis.call('XADD', events, '*', 'type', kind, 'attempt', attempt or 0, 'at', string.format('%d', now), 'data', data)
 end
 
 -- Adds a number to a JSON object that is not empty, without decoding it: cjson would turn [] into {}.

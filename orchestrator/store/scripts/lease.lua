@@ -6,12 +6,12 @@ if not state then return { 'not_found' } end
 if is_closed(state) then return { 'closed', state } end
 local now = now_ms()
 local token = redis.call('HGET', KEYS[1], 'lease_token')
-local until_ms = tonumber(redis.call('HGET', KEYS[1], 'lease_until') or '0')
+local until_ms = number(redis.call('HGET', KEYS[1], 'lease_until'))
 if token and token ~= ARGV[2] and until_ms > now then return { 'held' } end
 -- A chord published twice calls its body when its duplicates have returned: too early.
-local all_in = tonumber(redis.call('HGET', KEYS[1], 'received')) >= tonumber(redis.call('HGET', KEYS[1], 'expected'))
+local all_in = number(redis.call('HGET', KEYS[1], 'received')) >= number(redis.call('HGET', KEYS[1], 'expected'))
 local planned = redis.call('HEXISTS', KEYS[1], 'plan') == 1
-if now < tonumber(redis.call('HGET', KEYS[1], 'fanin_ms')) and not (planned and all_in) then
+if now < number(redis.call('HGET', KEYS[1], 'fanin_ms')) and not (planned and all_in) then
   return { 'incomplete' }
 end
 local lease_until = now + tonumber(ARGV[3])

@@ -1,0 +1,137 @@
+"""Reading stored JSON that another version of us wrote, or that was damaged: field by field, never all or nothing.
+
+The one place where ``schema_version`` is checked. What cannot be read is left out and named by a ``Damage``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from orchestrator.config import STORED
+from orchestrator.errors import RunDamaged, SchemaMismatch
+from orchestrator.models import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, SourceEnvelope, SourceOutcome
+
+REQUEST, PLAN, REPORT = "request", "plan", "report"
+"""Names of a run's stored parts; an envelope's is the key of its source."""
+MAX_PASSES = 8
+"""Leaving a field out can make its parent incomplete, one level a pass; nothing stored is nested deeper."""
+
+_M = TypeVar("_M", bound=BaseModel)
+_Path = tuple[str | int, ...]
+_NEWER = ("enum", "literal_error")
+"""Errors of an optional field whose value only a newer version knows: it is read as not set, and is no damage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A place in a run's stored JSON that cannot be read."""
+
+    part: str
+    """``request``, ``plan``, ``report``, or the key of a source."""
+    field: str = ""
+    """Path of the field, with dots; empty: the whole part."""
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.field}" if self.field else self.part
+
+
+def read_stored(model: type[_M], text: str, *, run_id: str, part: str) -> tuple[_M | None, tuple[Damage, ...]]:
+    """The object in ``text`` with what can be read of it, or None; and what cannot.
+
+    Raises SchemaMismatch.
+    """
+    data = parse_stored(text, run_id=run_id, part=part)
+    return (None, (Damage(part),)) if data is None else read_fields(model, data, part=part)
+
+
+def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
+    """The JSON object in ``text``, or None when it holds none.
+
+    Raises SchemaMismatch for one of a schema that this version does not read.
+    """
+    try:
+        data = from_json(text)
+    except ValueError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    version = data.get("schema_version")
+    if isinstance(version, int) and not OLDEST_SCHEMA_VERSION <= version <= SCHEMA_VERSION:
+        raise SchemaMismatch.of(run_id, part, version, oldest=OLDEST_SCHEMA_VERSION, newest=SCHEMA_VERSION)
+    return data
+
+
+def read_fields(model: type[_M], data: dict[str, Any], *, part: str) -> tuple[_M | None, tuple[Damage, ...]]:
+    """``data`` as a ``model`` without the fields and items that cannot be read (they are taken out of ``data``).
+
+    None when a required field is among them.
+    """
+    lost: dict[_Path, None] = {}
+    for _ in range(MAX_PASSES):
+        try:
+            return model.model_validate(data, context=STORED), tuple(
+                Damage(part, ".".join(map(str, path))) for path in lost if not _is_within(path, lost)
+            )
+        except ValidationError as error:
+            wrong = [(_stored_path(item["loc"], data), item["type"]) for item in error.errors(include_url=False)]
+        # From the last item of a list to the first: taking one out moves those behind it.
+        for path in sorted({path for path, _ in wrong}, reverse=True):
+            if not path:
+                return None, (Damage(part),)
+            _take_out(path, data)
+        lost |= dict.fromkeys(path for path, kind in wrong if kind not in _NEWER)
+    return None, (Damage(part),)
+
+
+def read_envelope(run_id: str, key: str, text: str) -> tuple[SourceEnvelope, tuple[Damage, ...]]:
+    """A source's stored answer; one that cannot be read, or is of another schema, stands as an error of that source."""
+    source, _, job = key.partition("|")
+    try:
+        envelope, damage = read_stored(SourceEnvelope, text, run_id=run_id, part=key)
+    except SchemaMismatch as error:
+        return _failed(source, job, str(error), error.reason), ()
+    if envelope is None or envelope.key != key:
+        return _failed(source, job, "its stored answer cannot be read", RunDamaged.reason), (Damage(key),)
+    return envelope, damage
+
+
+def read_number(value: str | None, default: int = 0) -> int:
+    """A number of the run hash, or ``default`` where there is none."""
+    try:
+        return int(value or default)
+    except ValueError:
+        return default
+
+
+def _failed(source: str, job: str, error: str, reason: str) -> SourceEnvelope:
+    # The key of a hash field is what a script was given: it is not checked again.
+    return SourceEnvelope.model_construct(
+        source=source, job=job or None, outcome=SourceOutcome.ERROR, success=False, error=error, reason=reason
+    )
+
+
+def _stored_path(location: Iterable[str | int], data: Any) -> _Path:
+    """The deepest place of ``location`` that ``data`` has; of a missing field, its parent."""
+    path: list[str | int] = []
+    for step in location:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            break
+        path.append(step)
+    return tuple(path)
+
+
+def _is_within(path: _Path, others: Collection[_Path]) -> bool:
+    return any(path[:length] in others for length in range(1, len(path)))
+
+
+def _take_out(path: _Path, data: Any) -> None:
+    for step in path[:-1]:
+        data = data[step]
+    del data[path[-1]]

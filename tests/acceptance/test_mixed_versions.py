@@ -1,0 +1,97 @@
+"""Workers of a newer version beside watchers and clients of this one, as real processes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests_support import wait_until
+
+from orchestrator.config import ParallelConfig
+from orchestrator.models import EventType, Report, RunOutcome, TroubleshootRequest
+from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.testing import stub_message
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Fleet
+
+pytestmark = pytest.mark.acceptance
+GRACE_MS = 250
+CONFIG = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=4.0, synthesis_reserve_seconds=2.0)
+NEWER_WORKER = """
+from orchestrator.models import SourceEnvelope
+from orchestrator.store.runs import RunStore
+
+_dump, _put = SourceEnvelope.model_dump_json, RunStore.put_envelope
+
+
+def _newer_dump(self, **options):
+    return _dump(self, **options)[:-1] + ',"grade": {"by": ["tomorrow"]}}'
+
+
+def _newer_put(self, run_id, claim, envelope):
+    event = {"type": "source_graded", "at": "1", "attempt": "0", "data": '{"grade": 1}'}
+    self._client.xadd(self.keys.events(run_id), event)
+    return _put(self, run_id, claim, envelope)
+
+
+SourceEnvelope.model_dump_json, RunStore.put_envelope = _newer_dump, _newer_put
+"""
+"""Makes whoever loads the sources write a field more into each envelope, and an event that nobody here knows."""
+
+
+@pytest.fixture
+def newer_fleet(fleet: Fleet) -> Fleet:
+    """Workers for all sources that write what this version does not know, and a watcher; nobody writes answers."""
+    module = fleet.folder / "stubs" / "resync_stub_sources.py"
+    module.write_text(module.read_text("utf-8") + NEWER_WORKER, "utf-8")
+    fleet.worker("orchestrator", *BUILTIN_SOURCES, ready=False)
+    fleet.watcher()
+    fleet.processes[0].wait_for(" ready.")
+    return fleet
+
+
+def ask(fleet: Fleet) -> tuple[Report, list[EventType]]:
+    """The answer to a question and the events of its run, read while they came."""
+    request = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=CONFIG, intent="troubleshoot")
+    with fleet.client() as client:
+        began = time.monotonic()
+        run_id = client.submit(request)
+        events = list(client.stream(run_id))
+        report = client.result(run_id)
+        assert time.monotonic() - began < CONFIG.total_timeout_seconds + 1
+        snapshot = client.get(run_id)
+        assert events[-1].at_ms <= snapshot.deadline_ms + GRACE_MS
+        assert snapshot.report == report
+        unknown = client.store._client.xrange(client.store.keys.events(run_id))
+        assert [fields["type"] for _, fields in unknown].count("source_graded") == len(BUILTIN_SOURCES)
+    return report, [event.type for event in events]
+
+
+def test_answers_of_newer_workers_are_answered_in_time(newer_fleet: Fleet) -> None:
+    """First the watcher finishes, as no worker writes answers, and then one that does; both answers are complete."""
+    report, kinds = ask(newer_fleet)
+    assert (report.outcome, report.committed_by.partition(":")[0]) == (RunOutcome.COMPLETE, "watcher")
+    assert (kinds.count(EventType.SOURCE_FINISHED), kinds[-1]) == (len(BUILTIN_SOURCES), EventType.FINAL)
+    newer_fleet.worker("synthesis")
+    report, kinds = ask(newer_fleet)
+    assert (report.outcome, report.committed_by.partition(":")[0]) == (RunOutcome.COMPLETE, "synthesis")
+    assert kinds[-1] is EventType.FINAL
+    assert "unreadable" not in report.metadata
+
+
+def test_a_damaged_run_does_not_hold_the_others_up(newer_fleet: Fleet) -> None:
+    """A run whose plan and one answer are damaged in flight is answered by its deadline; the watcher raises nothing."""
+    request = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=CONFIG, intent="troubleshoot")
+    with newer_fleet.client() as client:
+        run_id = client.submit(request)
+        wait_until(lambda: len(client.store.read(run_id).envelopes) == len(BUILTIN_SOURCES), what="all answers")
+        damaged = {"plan": "{", "e:metrics": "not json"}
+        client.store._client.hset(client.store.keys.run(run_id), mapping=damaged)
+        report = client.result(run_id)
+        assert report.metadata["unreadable"] == ["plan", "metrics"]
+        assert (report.outcome, report.committed_by.partition(":")[0]) == (RunOutcome.PARTIAL, "watcher")
+        assert "falta nesta resposta" in report.response
+        assert [item.run_id for item in client.list()] == [run_id]
+    assert "Traceback" not in newer_fleet.logs()

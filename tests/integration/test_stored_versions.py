@@ -1,0 +1,658 @@
+"""What other versions stored, and what was damaged: every run is read and answered, over fakeredis and a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+from stored_support import (
+    CANCELLED,
+    DONE,
+    OPEN,
+    PARTIAL,
+    RUNS,
+    UNKNOWN_EVENT,
+    VERSIONS,
+    YESTERDAY,
+    Change,
+    Planter,
+    same,
+)
+
+from orchestrator.client.aio import AsyncTroubleshootClient
+from orchestrator.client.sync import TroubleshootClient
+from orchestrator.config import Settings
+from orchestrator.errors import RunDamaged, SchemaMismatch
+from orchestrator.i18n.languages import Language
+from orchestrator.models import (
+    SCHEMA_VERSION,
+    Event,
+    EventType,
+    Report,
+    RunOutcome,
+    RunSnapshot,
+    RunState,
+    RunSummary,
+    SourceOutcome,
+    TroubleshootRequest,
+)
+from orchestrator.run.finisher import Finisher
+from orchestrator.run.report import stored_report
+from orchestrator.store.connection import connect
+from orchestrator.store.events import EventReader
+from orchestrator.store.presence import Presence
+from orchestrator.store.run_list import RunList
+from orchestrator.store.runs import RunStore, new_token
+from orchestrator.watcher import MAX_FAILURES, Watcher
+from workers.sources.log_cache.record import read_record
+
+
+@dataclass
+class Bench:
+    """A store under test, what writes into it past our code, and a watcher."""
+
+    client: redis.Redis
+    store: RunStore
+    planter: Planter
+    watcher: Watcher
+
+    @property
+    def key(self) -> str:
+        return self.store.keys.run(DONE)
+
+    def events(self, run_id: str = DONE) -> list[Event]:
+        reader, events, after = EventReader(self.client, self.store.keys), list[Event](), "0"
+        while (page := reader.read(run_id, after)).last_id != after:
+            events, after = events + page.events, page.last_id
+        return events
+
+    def terminal_events(self, run_id: str = DONE) -> list[EventType]:
+        return [event.type for event in self.events(run_id) if event.type.is_terminal]
+
+    def report(self, run_id: str = DONE) -> Report:
+        return stored_report(self.store.read(run_id))
+
+    def armed(self) -> list[str]:
+        return sorted(self.client.zrange(self.store.keys.wakeups, 0, -1))
+
+    def make_due(self, kind: str = "total", run_id: str = DONE) -> None:
+        self.client.zadd(self.store.keys.wakeups, {f"{run_id}|{kind}": 1})
+
+
+class NoPublisher:
+    """A watcher's publisher where nothing is to be published."""
+
+    def publish_run(self, run_id: str) -> None:
+        raise AssertionError(run_id)
+
+    publish_synthesis = publish_run
+
+
+@pytest.fixture(params=["fakeredis", "redis-server"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    if request.param == "fakeredis":
+        settings = Settings.from_env({})
+        client: redis.Redis = fakeredis.FakeRedis(decode_responses=True)
+    else:
+        settings = Settings.from_env({"REDIS_URL": request.getfixturevalue("redis_url")})
+        client = connect(settings)
+    store = RunStore(client, settings)
+    watcher = Watcher(store, NoPublisher(), name="w")  # type: ignore[arg-type]
+    yield Bench(client, store, Planter(client, store.keys), watcher)
+    client.close()
+
+
+@pytest.fixture(params=VERSIONS.values(), ids=VERSIONS)
+def change(request: pytest.FixtureRequest) -> Change:
+    found: Change = request.param
+    return found
+
+
+# Other versions
+
+
+def test_every_stored_object_is_read_whole(bench: Bench, change: Change) -> None:
+    """Each run of another version is read without damage, and says what that version meant."""
+    for run_id, run in RUNS.items():
+        bench.planter.plant(run_id, change)
+        record, fields = bench.store.read(run_id), run["hash"]
+        assert record.damage == ()
+        assert (record.state.value, record.outcome) == (fields["state"], fields.get("outcome"))
+        assert record.request == TroubleshootRequest.model_validate_json(fields["request"])
+        assert (record.plan is None) == ("plan" not in fields)
+        if record.plan:
+            assert record.plan.model_dump(mode="json") == json.loads(fields["plan"])
+        assert {key: item.model_dump(mode="json") for key, item in record.envelopes.items()} == {
+            name[2:]: json.loads(value) for name, value in fields.items() if name.startswith("e:")
+        }
+        assert (record.report is None) == ("report" not in fields)
+
+
+def test_a_stored_report_is_the_one_that_was_given(bench: Bench, change: Change) -> None:
+    """The report of another version is put together as it was there."""
+    bench.planter.plant(PARTIAL, change)
+    given = Report.model_validate(YESTERDAY["wire"]["report"])
+    assert bench.store.report(PARTIAL) == bench.report(PARTIAL) == given
+
+
+def test_events_of_another_version_are_read(bench: Bench, change: Change) -> None:
+    """Every event that we know comes, in order; those that we do not know are passed over, and so is their place."""
+    for run_id, run in RUNS.items():
+        bench.planter.plant(run_id, change)
+        told = [(event.type.value, event.data.get("source")) for event in bench.events(run_id)]
+        assert told == [(event["type"], json.loads(event["data"]).get("source")) for _, event in run["events"]]
+
+
+def test_the_list_shows_runs_of_another_version(bench: Bench, change: Change) -> None:
+    """Each run has its line, with message and jobs."""
+    for run_id in RUNS:
+        bench.planter.plant(run_id, change)
+    rows = {row.run_id: row for row in RunList(bench.client, bench.store.keys).recent(limit=10)}
+    assert set(rows) == set(RUNS)
+    known = {item["run_id"]: RunSummary.model_validate(item) for item in YESTERDAY["wire"]["summaries"]}
+    assert {run_id: rows[run_id] for run_id in known} == known
+
+
+def test_a_run_of_another_version_is_finished(bench: Bench, change: Change) -> None:
+    """A watcher answers it at its deadline as that version would have: all sources count, nothing is damaged."""
+    bench.planter.plant(DONE, change)
+    bench.planter.reopen(DONE)
+    bench.watcher.step()
+    report = bench.report()
+    assert (report.outcome, report.committed_by) == (RunOutcome.COMPLETE, "watcher:w")
+    assert "unreadable" not in report.metadata
+    assert bench.terminal_events() == [EventType.FINAL]
+    assert bench.armed() == []
+
+
+def test_a_run_of_another_version_is_dispatched_and_asked(bench: Bench, change: Change) -> None:
+    """A worker plans the question that another version's app stored, and starts its sources."""
+    bench.planter.plant(OPEN, change)
+    bench.planter.plant(DONE, change)
+    bench.planter.reopen(DONE, deadline_in_ms=9_000)
+    bench.client.hset(bench.key, "fanin_ms", bench.store.read(DONE).now_ms + 5_000)
+    dispatch = bench.store.claim_dispatch(OPEN, "d")
+    assert dispatch is not None
+    assert dispatch.request.message == "O job BATCH001 falhou?"
+    bench.client.hdel(bench.key, "s:metrics")
+    start = bench.store.begin_source(DONE, "metrics", "c", source="metrics", job=None, worker="w")
+    assert not isinstance(start, str)
+    assert start.request.config.rag_result_limit == 3
+    assert "metrics" in {planned.source for planned in start.plan.sources}
+
+
+def test_wakeups_and_signs_of_life_are_read(bench: Bench) -> None:
+    """Yesterday's wake-ups, instances and watchers are those that we know."""
+    bench.planter.plant(OPEN)
+    due, _ = bench.store.claim_wakeups()
+    assert {(wakeup.run_id, wakeup.kind) for wakeup in due} == {(OPEN, kind) for kind in ("dispatch", "fanin", "total")}
+    presence = Presence(bench.client, bench.store.keys)
+    for watcher in YESTERDAY["watchers"]:
+        presence.announce(instances=YESTERDAY["instances"], watcher=watcher)
+    assert sorted(presence.live_watchers()) == sorted(YESTERDAY["watchers"])
+
+
+def test_a_newer_versions_wakeup_is_left_to_its_watchers(bench: Bench) -> None:
+    """It is kept while its run is open, without doing anything, and dropped with it; so is an entry that is none."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE, deadline_in_ms=60_000)
+    bench.client.delete(bench.store.keys.wakeups)
+    bench.make_due("grading")
+    bench.client.zadd(bench.store.keys.wakeups, {"garbage": 1})
+    bench.watcher.step()
+    assert bench.armed() == [f"{DONE}|grading"]
+    bench.store.cancel(DONE, by="x")
+    bench.make_due("grading")
+    bench.watcher.step()
+    assert bench.armed() == []
+
+
+@pytest.mark.parametrize("change", VERSIONS.values(), ids=VERSIONS)
+def test_what_apps_keep_is_read(change: Change) -> None:
+    """JSON that a client printed or an endpoint answered is read by our models, whatever is new in it."""
+    wire = YESTERDAY["wire"]
+    kinds: tuple[tuple[type[Any], Any], ...] = (
+        (Report, wire["report"]),
+        (RunSnapshot, wire["snapshot"]),
+        *((RunSummary, item) for item in wire["summaries"]),
+        *((Event, item) for item in wire["events"]),
+    )
+    for model, value in kinds:
+        assert model.model_validate_json(json.dumps(change(value))) == model.model_validate(value)
+
+
+@pytest.mark.parametrize("change", VERSIONS.values(), ids=VERSIONS)
+def test_the_log_caches_records_are_read(change: Change) -> None:
+    """A record of the log cache has its fields, whatever is new in it."""
+    for text in YESTERDAY["log_cache_records"]:
+        record = read_record(json.dumps(change(json.loads(text))))
+        assert record is not None
+        assert record.model_dump(mode="json", exclude_none=True) == json.loads(text)
+
+
+UNKNOWN_VALUES: dict[str, tuple[str, str, Callable[[Bench], object], object]] = {
+    "state": ("state", "resting", lambda b: b.store.state(DONE)[0], RunState.DISPATCHED),
+    "outcome": ("outcome", "superb", lambda b: b.store.read(DONE).outcome, RunOutcome.FAILED),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN_VALUES)
+def test_an_unknown_value_of_the_hash_is_read_with_care(bench: Bench, name: str) -> None:
+    """A state is an open one, an outcome is no success, and the list shows the run."""
+    field, value, read, meant = UNKNOWN_VALUES[name]
+    bench.planter.plant(DONE)
+    bench.client.hset(bench.key, field, value)
+    assert read(bench) == meant
+    assert len(RunList(bench.client, bench.store.keys).recent(limit=5)) == 1
+
+
+def test_an_unknown_outcome_of_a_source_is_an_error(bench: Bench) -> None:
+    """A source that ended as only a newer version knows is an error of that source, and the others serve."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.planter.change(DONE, "e:metrics", lambda value: value | {"outcome": "guessed"})
+    bench.watcher.step()
+    report = bench.report()
+    assert {item.source: item.outcome for item in report.errors} == {"metrics": SourceOutcome.ERROR}
+    assert (report.outcome, "unreadable" in report.metadata) == (RunOutcome.PARTIAL, False)
+
+
+def test_an_unknown_language_and_intent_of_a_question_are_not_set(bench: Bench) -> None:
+    """The router decides, as for a question that names none; nothing is told as damage."""
+    bench.planter.plant(OPEN)
+    bench.planter.change(OPEN, "request", lambda value: value | {"language": "tlh", "intent": "forecast"})
+    record = bench.store.read(OPEN)
+    assert (record.request.language, record.request.intent, record.damage) == (None, None, ())
+
+
+# A schema that is too far away
+
+
+def versioned(version: int) -> Change:
+    return lambda value: value | {"schema_version": version}
+
+
+@pytest.mark.parametrize(
+    ("field", "version", "side"),
+    [
+        ("request", SCHEMA_VERSION + 1, "this process"),
+        ("plan", SCHEMA_VERSION + 1, "this process"),
+        ("report", SCHEMA_VERSION + 1, "this process"),
+        ("request", 0, "the app"),
+        ("plan", 0, "the workers"),
+        ("report", 0, "workers and watchers"),
+    ],
+)
+def test_a_schema_too_far_away_names_the_side_to_upgrade(bench: Bench, field: str, version: int, side: str) -> None:
+    """Reading such a run is an error of ours; its line in the list is there all the same."""
+    bench.planter.plant(DONE)
+    bench.planter.change(DONE, field, versioned(version))
+    with pytest.raises(SchemaMismatch, match=rf"{field} was written by schema {version}, .* upgrade {side}$"):
+        bench.store.read(DONE)
+    assert [row.run_id for row in RunList(bench.client, bench.store.keys).recent(limit=5)] == [DONE]
+
+
+def test_one_answer_of_another_schema_costs_its_source_only(bench: Bench) -> None:
+    """A worker of another schema beside the others: its source is an error that says so, the others serve."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.planter.change(DONE, "e:metrics", versioned(SCHEMA_VERSION + 1))
+    bench.watcher.step()
+    report = bench.report()
+    assert [(item.source, item.reason) for item in report.errors] == [("metrics", "schema_mismatch")]
+    assert "versões incompatíveis" in report.response
+    assert report.outcome is RunOutcome.PARTIAL
+
+
+def test_a_run_of_another_schema_is_left_to_others_and_then_closed(bench: Bench) -> None:
+    """The watcher waits a second beyond the deadline for those who can read it, and then closes it, once."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.planter.change(DONE, "plan", versioned(SCHEMA_VERSION + 1))
+    bench.watcher.step()
+    assert bench.terminal_events() == []
+    due_ms = bench.client.zscore(bench.store.keys.wakeups, f"{DONE}|total")
+    deadline_ms = int(bench.client.hget(bench.key, "deadline_ms") or 0)
+    assert due_ms == pytest.approx(deadline_ms + 1_000, abs=100)
+    bench.client.hset(bench.key, "deadline_ms", deadline_ms - 2_000)
+    bench.make_due()
+    bench.watcher.step()
+    assert bench.terminal_events() == [EventType.FINAL]
+    assert bench.armed() == []
+    final = bench.events()[-1].data
+    assert (final["outcome"], "atualize" in final["response"]) == ("failed", True)
+
+
+def test_a_run_of_another_schema_holds_no_other_run_up(bench: Bench) -> None:
+    """In the same step the next run is answered."""
+    for run_id in (DONE, PARTIAL):
+        bench.planter.plant(run_id)
+        bench.planter.reopen(run_id)
+    bench.planter.change(DONE, "request", versioned(SCHEMA_VERSION + 1))
+    bench.watcher.step()
+    assert bench.terminal_events(PARTIAL) == [EventType.FINAL]
+
+
+# Damage
+
+
+def without(name: str) -> Change:
+    return lambda value: {key: item for key, item in value.items() if key != name}
+
+
+def with_bad_item(value: Any) -> Any:
+    bad = value["evidence"][0] | {"text": 7}
+    return value | {"evidence": [bad, *value["evidence"]]}
+
+
+DAMAGE: dict[str, tuple[str, Change | str, str]] = {
+    "request: no JSON": ("request", "{", "a pergunta"),
+    "request: no object": ("request", "[]", "a pergunta"),
+    "request: no message": ("request", without("message"), "a pergunta"),
+    "request: a wrong limit": (
+        "request",
+        lambda value: value | {"config": value["config"] | {"total_timeout_seconds": "soon"}},
+        "a pergunta (`config.total_timeout_seconds`)",
+    ),
+    "request: limits out of order": (
+        "request",
+        lambda value: value | {"config": value["config"] | {"node_timeout_seconds": 500}},
+        "a pergunta (`config`)",
+    ),
+    "plan: no JSON": ("plan", "nonsense", "o plano"),
+    "plan: no routing": ("plan", without("routing"), "o plano"),
+    "plan: a wrong source": (
+        "plan",
+        lambda value: value | {"sources": [*value["sources"], {"source": "NO NAME"}]},
+        "o plano (`sources.4`)",
+    ),
+    "envelope: no JSON": ("e:metrics", "\x00", "metrics"),
+    "envelope: of another source": ("e:metrics", lambda value: value | {"source": "rag_search"}, "metrics"),
+    "envelope: no outcome": ("e:metrics", without("outcome"), "metrics"),
+    "envelope: a wrong latency": ("e:metrics", lambda value: value | {"latency_ms": []}, "metrics (`latency_ms`)"),
+    "envelope: data of another type": ("e:metrics", lambda value: value | {"data": "text"}, "metrics (`data`)"),
+    "envelope: a wrong item": ("e:rag_search", with_bad_item, "rag_search (`evidence.0`)"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_run_is_finished_with_what_can_be_read(bench: Bench, name: str) -> None:
+    """It is answered once, its answer names in the question's language what is missing, and no wake-up is left."""
+    field, damage, named = DAMAGE[name]
+    for run_id in (DONE, PARTIAL):
+        bench.planter.plant(run_id)
+        bench.planter.reopen(run_id)
+    if isinstance(damage, str):
+        bench.client.hset(bench.key, field, damage)
+    else:
+        bench.planter.change(DONE, field, damage)
+    bench.watcher.step()
+    report = bench.report()
+    assert f"não pôde ser lida e falta nesta resposta: {named}." in report.response
+    assert len(report.metadata["unreadable"]) == 1
+    assert {item.source for item in report.parallel_results} == {"tws_status", "rag_search", "log_cache", "metrics"}
+    lost = {"metrics"} if named == "metrics" else set()
+    assert {item.source for item in report.errors} == lost
+    assert report.outcome is (RunOutcome.PARTIAL if lost else RunOutcome.COMPLETE)
+    assert [item.reason for item in report.errors] == [RunDamaged.reason] * len(lost)
+    for run_id in (DONE, PARTIAL):
+        assert bench.terminal_events(run_id) == [EventType.FINAL]
+    assert bench.armed() == []
+    assert len(RunList(bench.client, bench.store.keys).recent(limit=5)) == 2
+
+
+def test_only_the_damaged_item_is_missing(bench: Bench) -> None:
+    """Of an answer with one wrong item, the others are in the report."""
+    bench.planter.plant(DONE)
+    before = bench.store.read(DONE).envelopes["rag_search"]
+    bench.planter.change(DONE, "e:rag_search", with_bad_item)
+    assert bench.store.read(DONE).envelopes["rag_search"] == before
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"run_id": "x"}'])
+def test_a_damaged_report_is_made_again(bench: Bench, damage: str) -> None:
+    """Who reads an answered run whose report cannot be read gets one from the sources' answers, which says so."""
+    bench.planter.plant(DONE)
+    bench.client.hset(bench.key, "report", damage)
+    assert bench.store.report(DONE) is None
+    report = bench.report()
+    assert (report.outcome, report.reason) == (RunOutcome.COMPLETE, RunDamaged.reason)
+    assert report.committed_by == RUNS[DONE]["hash"]["committed_by"]
+    assert report.response.startswith("## Diagnóstico")
+    assert "a resposta gravada" in report.response
+
+
+def test_a_part_of_a_report_is_missing_and_the_rest_is_there(bench: Bench) -> None:
+    """A wrong field of a report costs that field, and the answer says so."""
+    bench.planter.plant(DONE)
+    whole = bench.report()
+    bench.planter.change(DONE, "report", lambda value: value | {"attempt": "first"})
+    report = bench.report()
+    assert report.response.startswith(whole.response.rstrip())
+    assert "a resposta gravada (`attempt`)" in report.response
+    assert report.parallel_results == whole.parallel_results
+
+
+def test_a_damaged_cancelled_run_is_told(bench: Bench) -> None:
+    """The report of a cancelled run says what cannot be read, in the question's language."""
+    bench.planter.plant(CANCELLED)
+    bench.client.hset(bench.store.keys.run(CANCELLED), "e:metrics", "{")
+    report = bench.report(CANCELLED)
+    assert (report.outcome, "metrics" in report.response) == (RunOutcome.CANCELLED, True)
+
+
+@pytest.mark.parametrize("value", ["{", "[]", ""])
+def test_a_damaged_event_is_skipped_and_a_terminal_one_ends_the_stream(bench: Bench, value: str) -> None:
+    """Data that cannot be read costs its event, but never the end."""
+    stream = bench.store.keys.events(DONE)
+    for kind in ("draft", "final"):
+        bench.client.xadd(stream, {"type": kind, "at": "soon", "attempt": "first", "data": value})
+    bench.client.xadd(stream, {"data": "{}"})
+    assert [(event.type, event.data, event.attempt) for event in bench.events()] == [(EventType.FINAL, {}, 0)]
+    assert bench.events()[0].at_ms > 1_700_000_000_000
+
+
+@pytest.mark.parametrize(
+    "field", ["received", "deadline_ms", "created_ms", "attempt", "dropped", "event_limit", "s:metrics"]
+)
+def test_damaged_numbers_do_not_keep_a_run_open(bench: Bench, field: str) -> None:
+    """A run whose own numbers are no numbers is closed all the same."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.client.hset(bench.key, field, "x")
+    bench.watcher.step()
+    assert bench.terminal_events() == [EventType.FINAL]
+    assert bench.store.read(DONE).state is RunState.DONE
+    assert bench.armed() == []
+
+
+def test_a_damaged_summary_does_not_break_the_list(bench: Bench) -> None:
+    """Each run keeps its line, the damaged one with what can be read; a key of another kind has none."""
+    for run_id in (DONE, PARTIAL, CANCELLED):
+        bench.planter.plant(run_id)
+    bench.client.hset(bench.key, mapping={"summary": '{"message": 7, "jobs": ["A", 1]}', "deadline_ms": "x"})
+    bench.client.delete(bench.store.keys.run(CANCELLED))
+    bench.client.set(bench.store.keys.run(CANCELLED), "no hash")
+    rows = {row.run_id: row for row in RunList(bench.client, bench.store.keys).recent(limit=5)}
+    assert {run_id: (row.message != "", row.jobs) for run_id, row in rows.items()} == {
+        DONE: (False, ("A",)),
+        PARTIAL: (True, ("BATCH001",)),
+    }
+
+
+def test_a_question_that_cannot_be_read_is_asked_from_its_line(bench: Bench) -> None:
+    """A worker plans from what the list of runs keeps of the question."""
+    bench.planter.plant(OPEN)
+    bench.client.hset(bench.store.keys.run(OPEN), "request", "{")
+    dispatch = bench.store.claim_dispatch(OPEN, "d")
+    assert dispatch is not None
+    assert dispatch.request.message == "O job BATCH001 falhou?"
+
+
+# The last resort
+
+
+def test_an_unforeseen_error_ends_the_run_all_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where even the report cannot be made, the run is closed from its state and its deadline, in time and once."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("orchestrator.run.finisher.make_report", broken)
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    assert Finisher(bench.store, by="client").finish_at_deadline(DONE) is None
+    report = bench.report()
+    assert (report.outcome, report.reason) == (RunOutcome.FAILED, "finisher: ZeroDivisionError")
+    assert "não pôde ser montada" in report.response
+    assert bench.terminal_events() == [EventType.FINAL]
+
+
+def test_a_failing_conclusion_is_told_in_the_questions_language(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails while an answer is put together, there is one."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setattr("orchestrator.run.conclusion._all_envelopes", broken)
+    bench.planter.plant(PARTIAL)
+    bench.planter.reopen(PARTIAL)
+    bench.watcher.step()
+    report = bench.report(PARTIAL)
+    assert (report.outcome, report.reason) == (RunOutcome.FAILED, "conclusion: KeyError")
+    assert "could not be put together" in report.response
+
+
+def test_a_wakeup_that_always_fails_backs_off_and_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pauses double; then its run is closed with one terminal event, and nothing is armed any more."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("orchestrator.run.finisher.Finisher.finish_at_deadline", broken)
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    pauses = []
+    for _ in range(MAX_FAILURES - 1):
+        bench.make_due()
+        bench.watcher.step()
+        due_ms = bench.client.zscore(bench.store.keys.wakeups, f"{DONE}|total") or 0
+        seconds, micros = bench.client.time()
+        pauses.append(round((due_ms - seconds * 1000 - micros // 1000) / 1000))
+    assert pauses == [1, 2, 4, 8]
+    assert bench.terminal_events() == []
+    bench.make_due()
+    bench.watcher.step()
+    assert bench.terminal_events() == [EventType.FINAL]
+    assert bench.armed() == []
+    assert bench.report().reason == "watcher_failed"
+
+
+def test_a_run_that_is_no_hash_is_given_up(bench: Bench) -> None:
+    """Nothing can be written for it, so its wake-up goes."""
+    bench.client.set(bench.key, "no hash")
+    bench.make_due()
+    bench.watcher.step()
+    assert bench.armed() == []
+
+
+# Readers
+
+
+@pytest.fixture
+def planter(settings: Settings) -> Iterator[Planter]:
+    with connect(settings) as client:
+        yield Planter(client, RunStore(client, settings).keys)
+
+
+def told(events: list[Event]) -> list[EventType]:
+    return [event.type for event in events]
+
+
+KNOWN = [EventType(event["type"]) for _, event in RUNS[DONE]["events"]]
+
+
+def test_clients_follow_a_run_of_a_newer_version(settings: Settings, planter: Planter) -> None:
+    """Both clients give every event that we know, resume after any of them, and give the report."""
+    planter.plant(DONE, VERSIONS["tomorrow"])
+
+    async def follow() -> tuple[list[Event], list[Event], Report]:
+        async with AsyncTroubleshootClient(settings) as client:
+            events = [event async for event in client.stream(DONE)]
+            rest = [event async for event in client.stream(DONE, after=events[4].id)]
+            return events, rest, await client.result(DONE)
+
+    with TroubleshootClient(settings) as client:
+        events = list(client.stream(DONE))
+        assert told(events) == KNOWN
+        assert list(client.stream(DONE, after=events[4].id)) == events[5:]
+        report = client.result(DONE)
+        assert client.get(DONE).report == report
+    assert asyncio.run(follow()) == (events, events[5:], report)
+
+
+def test_clients_wait_out_a_run_with_unknown_events_at_its_end(settings: Settings, planter: Planter) -> None:
+    """Unknown events behind the last known one neither end a wait nor make it spin; the deadline ends the run."""
+    planter.plant(DONE, VERSIONS["tomorrow"])
+    planter.reopen(DONE, deadline_in_ms=700)
+    for number in range(3):
+        planter.client.xadd(planter.keys.events(DONE), {**UNKNOWN_EVENT, "at": str(number)})
+
+    async def follow() -> list[Event]:
+        async with AsyncTroubleshootClient(settings) as client:
+            return [event async for event in client.stream(DONE)]
+
+    events = asyncio.run(follow())
+    assert told(events)[-1] is EventType.FINAL
+    with TroubleshootClient(settings) as client:
+        assert list(client.stream(DONE)) == events
+        assert client.result(DONE).committed_by == "client"
+
+
+def test_clients_answer_a_damaged_run(settings: Settings, planter: Planter) -> None:
+    """Waiting clients finish it at its deadline; ``get`` and ``list`` work."""
+    planter.plant(DONE)
+    planter.reopen(DONE, deadline_in_ms=300)
+    planter.client.hset(planter.keys.run(DONE), mapping={"plan": "{", "e:metrics": "{"})
+    with TroubleshootClient(settings) as client:
+        report = client.result(DONE)
+        assert report.metadata["unreadable"] == ["plan", "metrics"]
+        assert client.get(DONE).report == report
+        assert [row.run_id for row in client.list()] == [DONE]
+
+
+def test_clients_tell_which_side_to_upgrade(settings: Settings, planter: Planter) -> None:
+    """A run of a schema too new is one clear error in every call that reads it, and none in those that do not."""
+    planter.plant(DONE)
+    planter.change(DONE, "report", versioned(SCHEMA_VERSION + 1))
+
+    async def result() -> Report:
+        async with AsyncTroubleshootClient(settings) as client:
+            return await client.result(DONE)
+
+    with TroubleshootClient(settings) as client:
+        for call in (client.result, client.get):
+            with pytest.raises(SchemaMismatch, match="upgrade this process"):
+                call(DONE)
+        assert told(list(client.stream(DONE))) == KNOWN
+        assert client.cancel(DONE).state is RunState.DONE
+    with pytest.raises(SchemaMismatch) as caught:
+        asyncio.run(result())
+    assert caught.value.exit_code == 8
+    assert "atualize este processo" in caught.value.message.in_language(Language.PT_BR)
+
+
+def test_a_submit_stores_its_schema(bench: Bench) -> None:
+    """Every stored object says by which schema it was written."""
+    bench.store.open("run-00000001", TroubleshootRequest(message="x"), nonce=new_token())
+    stored = json.loads(bench.client.hget(bench.store.keys.run("run-00000001"), "request") or "{}")
+    assert stored["schema_version"] == SCHEMA_VERSION
+    bench.planter.plant(DONE, same)
+    fields = bench.client.hgetall(bench.key)
+    assert {json.loads(fields[name])["schema_version"] for name in ("plan", "report", "e:metrics")} == {1}
