@@ -1,13 +1,14 @@
 """The catalogue of codes and states, and the vocabulary of categories: data files with a schema, read once.
 
-The vendor's manuals hold none of the z/OS codes, so the project ships its own. Texts are in Portuguese, English and
-Spanish.
+The vendor's manuals hold none of the z/OS codes, so the project ships its own. A text is an object of language tag to
+text (``orchestrator.i18n.localized``).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -16,8 +17,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from orchestrator.i18n.languages import Language
-from orchestrator.models import Action
+from orchestrator.i18n.localized import Localized
 
 
 class Category(StrEnum):
@@ -71,21 +71,10 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Text(Model):
-    """A sentence in Portuguese, English and Spanish."""
-
-    pt: str = Field(min_length=3)
-    en: str = Field(min_length=3)
-    es: str = Field(min_length=3)
-
-    def in_language(self, language: Language) -> str:
-        """The sentence in one of the three."""
-        return {Language.PT_BR: self.pt, Language.EN: self.en, Language.ES: self.es}[language]
-
-
-class Advice(Text):
+class Advice(Model):
     """A check or a fix. It is only ever proposed; ``mutates`` marks one that changes TWS, data or a machine."""
 
+    text: Localized
     risk: Literal["none", "low", "medium", "high"] = "none"
     mutates: bool = False
     command: str | None = None
@@ -97,13 +86,12 @@ class Advice(Text):
             raise ValueError("advice that changes something must state its risk")
         return self
 
-    def as_action(self, language: Language, facts: dict[str, str]) -> Action:
-        """The advice as a proposed step, with what is known filled in."""
-        command = self.command
-        if command is not None:
-            needed = re.findall(r"\{(\w+)\}", command)
-            command = command.format_map(facts) if all(facts.get(name) for name in needed) else None
-        return Action(text=self.in_language(language), risk=self.risk, mutates=self.mutates, command=command)
+    def command_with(self, names: Mapping[str, str]) -> str | None:
+        """The command with its names filled in; None without a command or when one of the names is not known."""
+        needed = re.findall(r"\{(\w+)\}", self.command or "")
+        if self.command is None or not all(names.get(name) for name in needed):
+            return None
+        return self.command.format_map(names)
 
 
 class Entry(Model):
@@ -111,12 +99,12 @@ class Entry(Model):
 
     key: str
     category: Category
-    name: Text
-    meaning: Text
-    causes: tuple[Text, ...] = Field(min_length=1)
+    name: Localized
+    meaning: Localized
+    causes: tuple[Localized, ...] = Field(min_length=1)
     checks: tuple[Advice, ...] = ()
     fixes: tuple[Advice, ...] = ()
-    prevention: tuple[Text, ...] = ()
+    prevention: tuple[Localized, ...] = ()
     """What an entry does not say for itself, its category says: ``advice_of`` gives both."""
 
 
@@ -152,14 +140,14 @@ class CatalogueFile(Model):
 
 
 class CategoryTexts(Model):
-    """How a category is told: a short title, the cause as a sentence, then what to check, do and change."""
+    """The texts of a category: a short title, the cause as a sentence, then what to check, do and change."""
 
-    title: Text
-    cause: Text
+    title: Localized
+    cause: Localized
     """May hold the facts of the rules (``{job}``, ``{code}``, ``{detail}``...)."""
     checks: tuple[Advice, ...] = ()
     fixes: tuple[Advice, ...] = ()
-    prevention: tuple[Text, ...] = ()
+    prevention: tuple[Localized, ...] = ()
 
 
 class CategoriesFile(Model):
@@ -195,7 +183,7 @@ class AdviceSet:
 
     checks: tuple[Advice, ...]
     fixes: tuple[Advice, ...]
-    prevention: tuple[Text, ...]
+    prevention: tuple[Localized, ...]
 
 
 def advice_of(category: Category, entry: Entry | None = None) -> AdviceSet:

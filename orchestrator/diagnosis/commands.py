@@ -7,11 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.sentences import say
+from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Action
 
 Risk = Literal["none", "low", "medium", "high"]
 _ORDER: tuple[Risk, ...] = ("none", "low", "medium", "high")
+_RISK_WORDS: dict[Risk, Message] = {
+    "none": Message("none", context="risk"),
+    "low": Message("low", context="risk"),
+    "medium": Message("medium", context="risk"),
+    "high": Message("high", context="risk"),
+}
 _I = re.IGNORECASE
 
 # conman, composer and planman commands and their short forms (User's Guide 10.2.5, "Managing objects in the plan").
@@ -155,6 +161,11 @@ def check_action(action: Action) -> Action:
     return action.model_copy(update={"mutates": mutates, "risk": risk})
 
 
+def proposal(risk: Risk) -> Text:
+    """The mark of a step that was not executed, with its risk."""
+    return Message("proposal, not executed; {risk} risk", risk=_RISK_WORDS[risk])
+
+
 def mark_commands(text: str, quoted: str, language: Language) -> str:
     """``text`` with each command that changes something marked, where it stands, as a proposal with its risk.
 
@@ -162,14 +173,14 @@ def mark_commands(text: str, quoted: str, language: Language) -> str:
     sentence asks for them.
     """
 
-    def mark(match: re.Match[str]) -> str:
+    def marked(match: re.Match[str]) -> str:
         command = (match[1] or match[2]).strip()
         if not is_mutating_command(command) or _is_quotation(match, command, quoted):
             return match[0]
-        proposal = say(language, "proposal", risk=say(language, f"risk_{risk_of(command)}"))
-        return f"{match[0].rstrip()} ({proposal}){' ' if match[0][-1].isspace() else ''}"
+        mark = proposal(risk_of(command)).in_language(language)
+        return f"{match[0].rstrip()} ({mark}){' ' if match[0][-1].isspace() else ''}"
 
-    return _COMMAND_IN_PROSE.sub(mark, text)
+    return _COMMAND_IN_PROSE.sub(marked, text)
 
 
 def propose_commands(prose: Iterable[str], actions: Sequence[Action], quoted: str) -> list[Action]:

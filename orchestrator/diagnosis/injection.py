@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Evidence
 
 MAX_REPORTED = 10
@@ -34,23 +34,24 @@ _STEP = re.compile(
     r"\b(?:conman|composer|planman|optman|curl|rm|kill|sudo|systemctl|psql|sqlplus)\b[ \t]+[^\n\"'`|]{2,120}",
     re.IGNORECASE,
 )
-_FOUND = {
-    Language.PT_BR: "Instrução dirigida a quem lê, tratada como dado e não seguida: «{quote}» {ids}",
-    Language.EN: "An instruction addressed to its reader, treated as data and not followed: «{quote}» {ids}",
-    Language.ES: "Instrucción dirigida a quien lee, tratada como dato y no seguida: «{quote}» {ids}",
-}
 
 
-def find_planted(evidence: Sequence[Evidence], language: Language) -> tuple[str, ...]:
+def find_planted(evidence: Sequence[Evidence]) -> tuple[Text, ...]:
     """One sentence for each instruction to the reader, with every item that holds it, at most ``MAX_REPORTED``."""
-    found: dict[str, list[str]] = {}
+    ids: dict[str, list[str]] = {}
     for item in evidence:
         for line in dict.fromkeys(_planted_lines(item)):
             # Without its command: what stands in an answer gets copied to a prompt sooner or later.
             quote = _STEP.sub("[...]", line)[:_QUOTE_CHARS]
-            found.setdefault(quote, []).append(f"[{item.id}]")
-    told = (_FOUND[language].format(quote=quote, ids=" ".join(ids[:3])) for quote, ids in found.items())
-    return tuple(told)[:MAX_REPORTED]
+            ids.setdefault(quote, []).append(f"[{item.id}]")
+    return tuple(
+        Message(
+            "An instruction addressed to its reader, treated as data and not followed: «{quote}» {ids}",
+            quote=quote,
+            ids=" ".join(cited[:3]),
+        )
+        for quote, cited in ids.items()
+    )[:MAX_REPORTED]
 
 
 def is_planted(text: str) -> bool:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 
 from orchestrator.codes.catalogue import Category, category_texts
+from orchestrator.diagnosis.commands import proposal
 from orchestrator.diagnosis.markdown import code, inert, inert_block, visible
 from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.sentences import say
+from orchestrator.i18n.message import Message
 from orchestrator.models import (
     Action,
     AggregatedData,
@@ -24,7 +25,20 @@ from orchestrator.models import (
 )
 
 MAX_RAW_CHARACTERS = 4_000
-"""Of one source's data in the raw answer; what was cut is said."""
+"""Of one source's data in the raw answer; what was cut is stated."""
+
+DIAGNOSIS = Message("Diagnosis")
+EVIDENCE = Message("Evidence")
+STEPS = Message("Steps")
+PREVENTION = Message("Prevention")
+MISSING = Message("What was missing")
+ALTERNATIVES = Message("Other hypotheses")
+SUSPICIOUS = Message("Suspicious content")
+CAUSE = Message("Cause")
+_MODES = {
+    AnswerMode.LLM: Message("Answer written by a language model and checked against the evidence."),
+    AnswerMode.DETERMINISTIC: Message("Answer of the rules, without a language model."),
+}
 
 
 def render_markdown(
@@ -39,19 +53,19 @@ def render_markdown(
 
     What sources, users and models wrote is shown as text: no HTML, link or image of theirs becomes active.
     """
-    blocks = [f"## {say(language, 'h_diagnosis')}", inert_block(diagnosis.summary)]
+    blocks = [f"## {DIAGNOSIS.in_language(language)}", inert_block(diagnosis.summary)]
     if not _is_talk(diagnosis):
         blocks += [
             _cause_line(diagnosis, language, bold=True),
             _category_line(diagnosis, language),
-            _section(language, "h_evidence", _inert(evidence_lines(diagnosis, evidence, language)), bullet="- "),
-            _section(language, "h_alternatives", _inert(_alternatives(diagnosis, language)), bullet="- ", level=3),
-            _section(language, "h_steps", _steps(diagnosis, language, markdown=True), number=True),
-            _section(language, "h_prevention", _inert(diagnosis.prevention), bullet="- "),
-            _section(language, "h_missing", _inert(_gaps(diagnosis, language)), bullet="- "),
+            _section(language, EVIDENCE, _inert(evidence_lines(diagnosis, evidence, language)), bullet="- "),
+            _section(language, ALTERNATIVES, _inert(_alternatives(diagnosis, language)), bullet="- ", level=3),
+            _section(language, STEPS, _steps(diagnosis, language, markdown=True), number=True),
+            _section(language, PREVENTION, _inert(diagnosis.prevention), bullet="- "),
+            _section(language, MISSING, _inert(_gaps(diagnosis, language)), bullet="- "),
         ]
     blocks += [
-        _section(language, "h_suspicious", _inert(diagnosis.suspicious), bullet="- ", level=3),
+        _section(language, SUSPICIOUS, _inert(diagnosis.suspicious), bullet="- ", level=3),
         f"---\n*{performance_note(language, aggregated)}{_mode(language, mode)}*",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -66,24 +80,24 @@ def render_text(
     mode: AnswerMode,
 ) -> str:
     """The same answer in compact plain lines for a terminal."""
-    lines = [f"{say(language, 'h_diagnosis').upper()}: {diagnosis.summary}"]
-    parts: list[tuple[str, Sequence[str]]] = []
+    lines = [f"{DIAGNOSIS.in_language(language).upper()}: {diagnosis.summary}"]
+    parts: list[tuple[Message, Sequence[str]]] = []
     if not _is_talk(diagnosis):
         lines.append(f"  {_category_line(diagnosis, language).replace('*', '').replace('`', '')}")
         if cause := _cause_line(diagnosis, language, bold=False):
             lines.append(f"  {cause}")
         parts = [
-            ("h_evidence", [line.replace("`", '"') for line in evidence_lines(diagnosis, evidence, language)]),
-            ("h_alternatives", _alternatives(diagnosis, language)),
-            ("h_steps", _steps(diagnosis, language, markdown=False)),
-            ("h_prevention", diagnosis.prevention),
-            ("h_missing", _gaps(diagnosis, language)),
+            (EVIDENCE, [line.replace("`", '"') for line in evidence_lines(diagnosis, evidence, language)]),
+            (ALTERNATIVES, _alternatives(diagnosis, language)),
+            (STEPS, _steps(diagnosis, language, markdown=False)),
+            (PREVENTION, diagnosis.prevention),
+            (MISSING, _gaps(diagnosis, language)),
         ]
-    for key, items in (*parts, ("h_suspicious", diagnosis.suspicious)):
+    for heading, items in (*parts, (SUSPICIOUS, diagnosis.suspicious)):
         if not items:
             continue
-        lines.append(say(language, key).upper())
-        marks = [f"{number}." for number in range(1, len(items) + 1)] if key == "h_steps" else ["-"] * len(items)
+        lines.append(heading.in_language(language).upper())
+        marks = [f"{number}." for number in range(1, len(items) + 1)] if heading is STEPS else ["-"] * len(items)
         lines += [f"  {mark} {item}" for mark, item in zip(marks, items, strict=True)]
     lines.append(f"({performance_note(language, aggregated)}{_mode(language, mode)})")
     return visible("\n".join(lines)) + "\n"
@@ -97,34 +111,46 @@ def render_failure(
     timed_out: bool,
 ) -> str:
     """The answer when too few sources came back: which, why, and what to do."""
-    key = "failure_timed_out" if timed_out else "failure"
-    lines = [
-        f"## {say(language, 'h_error')}",
-        "",
-        say(language, key, minimum=min_sources_required),
-        "",
-        *(f"- **{_with_job(failure)}**: {inert(why(language, failure))}" for failure in failures),
-        "",
-        f"## {say(language, 'what_to_do')}",
-        "",
-    ]
-    outcomes = {failure.outcome for failure in failures}
+    steps = []
     idle = dict.fromkeys(f.source for f in failures if f.outcome in (SourceOutcome.NOT_STARTED, SourceOutcome.LOST))
     if idle:
-        lines.append(f"- {say(language, 'do_workers', names=', '.join(idle))}")
-    if SourceOutcome.TIMEOUT in outcomes:
-        lines.append(f"- {say(language, 'do_timeout')}")
-    lines += [f"- {say(language, 'do_retry')}", f"- {say(language, 'do_check')}"]
+        workers = "Queues have no worker: start the workers of these sources ({names})."
+        steps.append(Message(workers, names=", ".join(idle)))
+    if any(failure.outcome is SourceOutcome.TIMEOUT for failure in failures):
+        steps.append(Message("If the sources are slow, raise node_timeout_seconds and total_timeout_seconds."))
+    steps += [
+        Message("Ask again; if it persists, run `resync-troubleshoot doctor` to see what is down."),
+        Message("Meanwhile check the state and the job log in TWS."),
+    ]
+    if timed_out:
+        summary = Message(
+            "The sources that are needed did not answer before the deadline (minimum: {minimum}).",
+            minimum=min_sources_required,
+        )
+    else:
+        summary = Message("Fewer sources answered than the required minimum ({minimum}).", minimum=min_sources_required)
+    lines = [
+        f"## {Message('No answer could be given').in_language(language)}",
+        "",
+        summary.in_language(language),
+        "",
+        *(f"- **{_with_job(failure)}**: {inert(why(failure).in_language(language))}" for failure in failures),
+        "",
+        f"## {Message('What to do').in_language(language)}",
+        "",
+        *(f"- {step.in_language(language)}" for step in steps),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope]) -> str:
     """Each source's data as it came, for when the aggregation itself failed. Long data is cut, and that is said."""
-    blocks = [f"## {say(language, 'h_raw')}", say(language, "raw_intro")]
+    intro = Message("Aggregation failed; each source's data follows as it came.")
+    blocks = [f"## {Message('Raw data of the sources').in_language(language)}", intro.in_language(language)]
     for envelope in envelopes:
         title = f"### {envelope.source}" + (f" · {envelope.job}" if envelope.job else "")
         if not envelope.success:
-            blocks.append(f"{title}\n\n{inert_block(why(language, envelope))}")
+            blocks.append(f"{title}\n\n{inert_block(why(envelope).in_language(language))}")
             continue
         finding = f"{inert_block(envelope.finding)}\n\n" if envelope.finding else ""
         blocks.append(f"{title}\n\n{finding}```json\n{_json(envelope)}\n```")
@@ -135,21 +161,20 @@ def performance_note(language: Language, aggregated: AggregatedData) -> str:
     """Which sources were asked, and the parallel time against asking them one by one."""
     failed = tuple(dict.fromkeys(failure.source for failure in aggregated.sources_failed))
     names = tuple(dict.fromkeys((*aggregated.sources_available, *failed)))
+    silent = Message("; no answer: {names}", names=", ".join(failed)) if failed else ""
     if not aggregated.sources_available:
-        note = say(language, "performance_none")
-    elif len(names) == 1:
-        note = say(language, "performance_one", names=names[0], parallel=round(aggregated.parallel_latency_ms))
-    else:
-        note = say(
-            language,
-            "performance",
-            count=len(names),
-            names=", ".join(names),
-            parallel=round(aggregated.parallel_latency_ms),
-            sequential=round(aggregated.sequential_equivalent_ms),
-            speedup=f"{aggregated.speedup_factor:.2f}",
-        )
-    return f"{note.removesuffix('.')}; {say(language, 'failed_sources', names=', '.join(failed))}." if failed else note
+        return Message("No source answered{silent}.", silent=silent).in_language(language)
+    return Message(
+        "{count} source asked ({names}): {parallel} ms{silent}.",
+        plural="{count} sources asked in parallel ({names}): {parallel} ms, against {sequential} ms one by one "
+        "({speedup}x){silent}.",
+        count=len(names),
+        names=", ".join(names),
+        parallel=round(aggregated.parallel_latency_ms),
+        sequential=round(aggregated.sequential_equivalent_ms),
+        speedup=f"{aggregated.speedup_factor:.2f}",
+        silent=silent,
+    ).in_language(language)
 
 
 def category_title(category: str, language: Language) -> str:
@@ -164,7 +189,7 @@ def evidence_lines(diagnosis: Diagnosis, evidence: Sequence[Evidence], language:
     """The claims with their ids, each followed by where and when the cited items come from."""
     known = {item.id: item for item in evidence}
     if not diagnosis.claims:
-        return [say(language, "no_evidence")]
+        return [Message("No evidence could be cited.").in_language(language)]
     return [_claim(claim, known) for claim in diagnosis.claims]
 
 
@@ -189,7 +214,7 @@ def render_action(action: Action, language: Language, *, markdown: bool = True) 
     else:
         text = f"{inert(action.text)} {code(action.command)}"
     if action.mutates or action.risk != "none":
-        return f"{text} ({say(language, 'proposal', risk=say(language, f'risk_{action.risk}'))})"
+        return f"{text} ({proposal(action.risk).in_language(language)})"
     return text
 
 
@@ -205,9 +230,13 @@ def _is_talk(diagnosis: Diagnosis) -> bool:
 
 
 def _category_line(diagnosis: Diagnosis, language: Language) -> str:
-    sure = say(language, "confidence", percent=f"{diagnosis.confidence:.0%}")
+    confidence = _confidence(diagnosis.confidence).in_language(language)
     title = category_title(diagnosis.category, language)
-    return f"**{say(language, 'category')}:** {title} (`{diagnosis.category}`, {sure})"
+    return f"**{Message('Category').in_language(language)}:** {title} (`{diagnosis.category}`, {confidence})"
+
+
+def _confidence(value: float) -> Message:
+    return Message("confidence {percent:.0%}", percent=value)
 
 
 def _inert(items: Sequence[str]) -> list[str]:
@@ -216,12 +245,13 @@ def _inert(items: Sequence[str]) -> list[str]:
 
 def _steps(diagnosis: Diagnosis, language: Language, *, markdown: bool) -> list[str]:
     if not diagnosis.actions:
-        return [say(language, "no_steps")]
+        return [Message("No steps are proposed.").in_language(language)]
     return [render_action(action, language, markdown=markdown) for action in diagnosis.actions]
 
 
 def _gaps(diagnosis: Diagnosis, language: Language) -> Sequence[str]:
-    return diagnosis.missing_evidence or (say(language, "nothing_missing"),)
+    nothing = Message("Nothing: every source asked has answered.")
+    return diagnosis.missing_evidence or (nothing.in_language(language),)
 
 
 def _claim(claim: Claim, known: dict[str, Evidence]) -> str:
@@ -234,7 +264,7 @@ def _claim(claim: Claim, known: dict[str, Evidence]) -> str:
 def _cause_line(diagnosis: Diagnosis, language: Language, *, bold: bool) -> str:
     if not diagnosis.root_cause or diagnosis.root_cause in diagnosis.summary:
         return ""
-    label = say(language, "cause")
+    label = CAUSE.in_language(language)
     return f"**{label}:** {inert(diagnosis.root_cause)}" if bold else f"{label}: {diagnosis.root_cause}"
 
 
@@ -253,27 +283,33 @@ def _alternatives(diagnosis: Diagnosis, language: Language) -> list[str]:
 
 
 def _hypothesis(hypothesis: Hypothesis, language: Language) -> str:
-    parts = [hypothesis.title, f"({say(language, 'confidence', percent=f'{hypothesis.confidence:.0%}')})"]
+    parts = [hypothesis.title, f"({_confidence(hypothesis.confidence).in_language(language)})"]
     if hypothesis.job:
         parts.insert(0, f"{hypothesis.job}:")
     parts += [f"[{item}]" for item in hypothesis.supports[:3]]
     if hypothesis.contradicts:
-        parts.append(say(language, "against", ids=" ".join(f"[{item}]" for item in hypothesis.contradicts[:3])))
+        against = Message("against: {ids}", ids=" ".join(f"[{item}]" for item in hypothesis.contradicts[:3]))
+        parts.append(against.in_language(language))
     return " ".join(parts)
 
 
 def _section(
-    language: Language, key: str, items: Sequence[str], *, bullet: str = "", number: bool = False, level: int = 2
+    language: Language,
+    heading: Message,
+    items: Sequence[str],
+    *,
+    bullet: str = "",
+    number: bool = False,
+    level: int = 2,
 ) -> str:
     if not items:
         return ""
     lines = [f"{index}. {item}" if number else f"{bullet}{item}" for index, item in enumerate(items, start=1)]
-    return f"{'#' * level} {say(language, key)}\n\n" + "\n".join(lines)
+    return f"{'#' * level} {heading.in_language(language)}\n\n" + "\n".join(lines)
 
 
 def _mode(language: Language, mode: AnswerMode) -> str:
-    key = {AnswerMode.LLM: "mode_llm", AnswerMode.DETERMINISTIC: "mode_deterministic"}.get(mode)
-    return f" {say(language, key)}" if key else ""
+    return f" {_MODES[mode].in_language(language)}" if mode in _MODES else ""
 
 
 def _with_job(failure: SourceFailure) -> str:

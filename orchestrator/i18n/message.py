@@ -56,7 +56,7 @@ class Message:
         else:
             template = catalogue.gettext(self.key)
         # A text without facts is taken as it is: it may be somebody else's and hold braces.
-        return _Writer(language).vformat(template, (), self.facts) if self.facts else template
+        return fill(template, self.facts, language) if self.facts else template
 
     def __str__(self) -> str:
         """The sentence in English."""
@@ -72,19 +72,25 @@ class Joined:
 
     parts: tuple[Text | str, ...]
     separator: str = " "
+    small: bool = False
+    """Whether each part begins with a small letter, as in a list inside a sentence."""
 
     def in_language(self, language: Language) -> str:
         """The parts in ``language``."""
-        return self.separator.join(text for part in self.parts if (text := write(part, language)))
+        texts = (text for part in self.parts if (text := write(part, language)))
+        return self.separator.join(map(small_initial, texts) if self.small else texts)
+
+    def __bool__(self) -> bool:
+        return any(self.parts)
 
     def __str__(self) -> str:
         """The parts in English."""
         return self.in_language(Language.EN)
 
 
-def join(parts: Iterable[Text | str], separator: str = " ") -> Joined:
-    """``parts`` as one text."""
-    return Joined(tuple(parts), separator)
+def join(parts: Iterable[Text | str], separator: str = " ", *, small: bool = False) -> Joined:
+    """``parts`` as one text; with ``small`` each begins with a small letter."""
+    return Joined(tuple(parts), separator, small)
 
 
 def write(text: Text | str, language: Language) -> str:
@@ -95,6 +101,16 @@ def write(text: Text | str, language: Language) -> str:
 def N_(key: str) -> str:  # noqa: N802  # gettext's name
     """Mark ``key`` for the catalogues where a ``Message`` is made of it later, as in a table of templates."""
     return key
+
+
+def fill(template: str, facts: Mapping[str, object], language: Language) -> str:
+    """``template`` with its ``{fields}`` replaced by ``facts``, written as ``language`` writes them."""
+    return _Writer(language).vformat(template, (), facts)
+
+
+def small_initial(text: str) -> str:
+    """``text`` with a small first letter, unless its first word is a name in capitals (``TWS``, ``S0C7``)."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2].isspace() else text
 
 
 class _Writer(Formatter):
@@ -109,7 +125,7 @@ class _Writer(Formatter):
     def convert_field(self, value: Any, conversion: str | None) -> Any:
         if conversion in ("l", "u"):
             text = self._text(value)
-            return (text[:1].lower() if conversion == "l" else text[:1].upper()) + text[1:]
+            return small_initial(text) if conversion == "l" else text[:1].upper() + text[1:]
         return super().convert_field(value, conversion)
 
     def format_field(self, value: Any, format_spec: str) -> str:

@@ -30,7 +30,7 @@ from orchestrator.codes.catalogue import (
     known_system_abends,
 )
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.sentences import say, sentences
+from orchestrator.i18n.localized import Localized
 
 ALL_ENTRIES = [(kind, entry) for kind in Kind for entry in entries(kind).values()]
 # JobInPlanStatus and JobInPlanSubStatus of the HWA REST API v2.
@@ -118,8 +118,9 @@ def test_every_entry_can_be_acted_on(kind: Kind, entry: Entry) -> None:
     assert advice.checks
     assert advice.fixes or entry.category is Category.UNKNOWN
     for text in (entry.meaning, *entry.causes, *advice.checks, *advice.fixes, *advice.prevention):
-        assert text.in_language(Language.PT_BR) != text.in_language(Language.EN)
-        assert text.in_language(Language.ES) != text.in_language(Language.EN)
+        shown = text.text if isinstance(text, Advice) else text
+        assert shown.in_language(Language.PT_BR) != shown.in_language(Language.EN)
+        assert shown.in_language(Language.ES) != shown.in_language(Language.EN)
 
 
 @pytest.mark.parametrize("category", Category)
@@ -127,18 +128,28 @@ def test_every_category_is_told_in_three_languages(category: Category) -> None:
     """Title and cause of each category stand in Portuguese, English and Spanish, with the same facts."""
     texts = category_texts(category)
 
-    for text in (texts.title, texts.cause, *texts.checks, *texts.fixes, *texts.prevention):
-        assert fields(text.pt) == fields(text.en) == fields(text.es)
+    advice = (item.text for item in (*texts.checks, *texts.fixes))
+    for text in (texts.title, texts.cause, *advice, *texts.prevention):
+        assert text.root.keys() >= {"pt-BR", "en", "es"}
+        assert {frozenset(fields(template)) for template in text.root.values()} == {frozenset(fields(text.english))}
 
 
-@pytest.mark.parametrize("key", sentences())
-def test_every_sentence_has_the_same_facts_in_each_language(key: str) -> None:
-    """A sentence can be filled in alike in all three languages."""
-    sentence = sentences()[key]
+def test_a_text_that_a_language_lacks_is_looked_up_by_its_english() -> None:
+    """The file's own text wins, then the language's catalogue, then English."""
+    assert Localized({"en": "Answer {code}", "es": "Ver {code}"}).in_language(Language.ES) == "Ver {code}"
+    assert Localized({"en": "Diagnosis"}).in_language(Language.PT_BR) == "Diagnóstico"
+    assert Localized({"en": "In no catalogue"}).in_language(Language.PT_BR) == "In no catalogue"
+    with pytest.raises(ValidationError, match="English"):
+        Localized({"es": "Ver"})
 
-    assert fields(sentence.pt) == fields(sentence.en) == fields(sentence.es)
-    filled = {say(language, key, **dict.fromkeys(fields(sentence.pt), "x")) for language in Language}
-    assert all(filled)
+
+def test_a_template_is_filled_as_the_language_writes_its_facts() -> None:
+    """Numbers and texts among the facts are written in the language of the sentence; other facts are ignored."""
+    ratio = Localized({"en": "{ratio:.1f} of {whole}", "pt-BR": "{ratio:.1f} de {whole}"})
+    filled = ratio.with_facts({"ratio": 2.5, "whole": Localized({"en": "the day", "pt-BR": "o dia"}), "more": 1})
+
+    assert filled.in_language(Language.PT_BR) == "2,5 de o dia"
+    assert filled.in_language(Language.EN) == "2.5 of the day"
 
 
 def test_states_and_substates_of_the_api_are_all_explained() -> None:
@@ -255,7 +266,7 @@ def test_no_return_code_stands_in_two_lists() -> None:
 def test_windows_codes_are_the_signed_form_of_what_they_are_named_for() -> None:
     """A Windows entry that names a hexadecimal code is keyed by that code as a signed 32-bit number."""
     for key, entry in entries(Kind.WINDOWS_RETURN_CODE).items():
-        for text in re.findall(r"0x[0-9A-F]{8}", f"{entry.name.en} {entry.meaning.en}"):
+        for text in re.findall(r"0x[0-9A-F]{8}", f"{entry.name.english} {entry.meaning.english}"):
             assert int(text, 16) - 2**32 == int(key)
 
 
@@ -284,12 +295,12 @@ def test_keys_are_spelt_as_codes_are() -> None:
 def test_a_change_must_state_its_risk() -> None:
     """Advice that changes something is refused without a risk."""
     with pytest.raises(ValidationError, match="risk"):
-        Advice(pt="cancelar o job", en="cancel the job", es="cancelar el job", mutates=True)
+        Advice(text=Localized({"en": "cancel the job"}), mutates=True)
 
 
 def test_a_command_with_an_unknown_name_is_left_out() -> None:
     """A command is proposed only when everything in it is known."""
-    advice = Advice(pt="ver", en="see", es="ver", command="conman sc {workstation}")
+    advice = Advice(text=Localized({"en": "see"}), command="conman sc {workstation}")
 
-    assert advice.as_action(Language.EN, {"workstation": "AGT07"}).command == "conman sc AGT07"
-    assert advice.as_action(Language.EN, {"workstation": ""}).command is None
+    assert advice.command_with({"workstation": "AGT07"}) == "conman sc AGT07"
+    assert advice.command_with({"workstation": ""}) is None

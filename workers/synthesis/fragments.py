@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from orchestrator.diagnosis.commands import check_action, is_mutating_command
 from orchestrator.diagnosis.evidence import ClaimChecker
 from orchestrator.diagnosis.markdown import inert, inert_block
-from orchestrator.diagnosis.render import render_action
+from orchestrator.diagnosis.render import CAUSE, EVIDENCE, STEPS, render_action
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.sentences import say
 from orchestrator.models import Evidence
 from orchestrator.redaction.redact import redact
 from workers.synthesis.answer import AnswerAction, AnswerClaim, readable
@@ -25,8 +24,8 @@ from workers.synthesis.scanner import Part
 MIN_INTERVAL_SECONDS = 0.05
 """At most one fragment in this time: a reader's eye needs no more, the store should not carry more."""
 
-_HEADINGS = {"root_cause": "cause", "claims": "h_evidence", "actions": "h_steps"}
-"""Sentences that head the parts, the same as in the whole answer."""
+_HEADINGS = {"root_cause": CAUSE, "claims": EVIDENCE, "actions": STEPS}
+"""Headings of the parts, the same as in the whole answer."""
 
 
 class FragmentRenderer:
@@ -72,7 +71,7 @@ class FragmentRenderer:
         first, self._under = not self._under, key
         if key not in _HEADINGS:
             return ""
-        title = say(self._language, _HEADINGS[key])
+        title = _HEADINGS[key].in_language(self._language)
         lead = "" if first else "\n\n"
         return f"{lead}**{title}:** " if key == "root_cause" else f"{lead}**{title}**\n"
 

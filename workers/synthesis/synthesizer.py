@@ -298,14 +298,14 @@ def _codes_to_name(case: Case, evidence: Sequence[Evidence]) -> tuple[str, ...]:
     """
     draft = case.draft
     codes = find_codes("\n".join((draft.summary, draft.root_cause, *(claim.text for claim in draft.claims))))
-    return codes[:5] if find_planted(evidence, _language(case)) else ()
+    return codes[:5] if find_planted(evidence) else ()
 
 
 def _without_obedience(diagnosis: Diagnosis, job: _Job) -> Diagnosis:
     """Whatever repeats a command planted in the evidence goes; the planting itself is reported."""
     planted = PlantedSteps(job.prompt.evidence)
     draft = job.case.draft
-    found = find_planted(job.prompt.evidence, _language(job.case))
+    found = tuple(text.in_language(_language(job.case)) for text in find_planted(job.prompt.evidence))
     written = (text for text in diagnosis.suspicious if not planted.obeyed_by(text))
     return diagnosis.model_copy(
         update={

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.log_lines import (
     decisive_line,
@@ -14,15 +15,15 @@ from orchestrator.diagnosis.rules.log_lines import (
     is_of_an_earlier_step,
     step_of,
 )
-from orchestrator.diagnosis.rules.scene import DONE_STATES, RUN_STATES, Finding, Scene, clean_line
-from orchestrator.i18n.sentences import say
-from orchestrator.models import Claim
+from orchestrator.diagnosis.rules.scene import DONE_STATES, RUN_STATES, Scene, clean_line
+from orchestrator.diagnosis.rules.verdict import Verdict, at_step
+from orchestrator.i18n.message import Message, Text
 
 EARLIER_STEP = 0.45
 """A code of a step that the job went on after: it was tolerated, and is at most a hint."""
 
 
-def abend_code(scene: Scene) -> Iterator[Finding]:
+def abend_code(scene: Scene) -> Iterator[Verdict]:
     """An abend code in the job log of a job that failed says what happened."""
     if scene.job is None or scene.job.status in DONE_STATES | RUN_STATES:
         return
@@ -42,16 +43,16 @@ def abend_code(scene: Scene) -> Iterator[Finding]:
             continue
         # U4038 only says that Language Environment gave up; the code beside it says why.
         alone = code.startswith("S") or (len(abends) == 1 and not says_why)
-        finding = _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
-        finding.note = _other_abends(scene, code, abends)
-        yield finding
+        verdict = _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
+        verdict.note = _other_abends(scene, code, abends)
+        yield verdict
     for message, entry in messages:
         line = decisive_line(scene.log_lines, message)
         sure = 0.85 if not abends else 0.8
         yield _from_log(scene, entry, EARLIER_STEP if line and _is_tolerated(scene, line) else sure, code=message)
 
 
-def program_code(scene: Scene) -> Iterator[Finding]:
+def program_code(scene: Scene) -> Iterator[Verdict]:
     """An SQLCODE or a file status in the log of a job that failed: what its program met before it gave up."""
     # Beside a system abend it is mostly a consequence.
     system = any(abend.startswith("S") for abend in find_abends(" ".join(scene.log_codes)))
@@ -60,22 +61,23 @@ def program_code(scene: Scene) -> Iterator[Finding]:
         if entry is None:
             continue
         sure = EARLIER_STEP if _is_tolerated(scene, line) else 0.6 if system else 0.87
-        finding = Finding(
+        verdict = Verdict(
             entry.category,
             sure,
             supports=state_ids(scene),
             facts={"code": code, "rc": str(scene.return_code or code), "step": step_of(line) or scene.step},
             entry=entry,
         )
-        add_line(scene, finding, line)
-        yield finding
+        add_line(scene, verdict, line)
+        yield verdict
 
 
-def add_line(scene: Scene, finding: Finding, line: str) -> None:
-    """Let a finding rest on a line of the job log, and claim it."""
+def add_line(scene: Scene, verdict: Verdict, line: str) -> None:
+    """Base a verdict on a line of the job log, and claim it."""
     ids = scene.cite_line("tws_status", line)
-    finding.supports = [*ids, *(item for item in finding.supports if item not in ids)]
-    finding.claims.append(Claim(text=say(scene.language, "log_line", line=clean_line(line)), evidence_ids=tuple(ids)))
+    verdict.supports = [*ids, *(item for item in verdict.supports if item not in ids)]
+    quotation = Message("The job log says: `{line}`", line=clean_line(line))
+    verdict.claims.append(ClaimDraft(quotation, tuple(ids)))
 
 
 def state_ids(scene: Scene) -> list[str]:
@@ -84,9 +86,9 @@ def state_ids(scene: Scene) -> list[str]:
     return scene.cite("tws_status", name, kinds=("job", "problem_job"), limit=1) or scene.cite("tws_status", limit=1)
 
 
-def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Finding:
+def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Verdict:
     line = decisive_line(scene.log_lines, code)
-    finding = Finding(
+    verdict = Verdict(
         entry.category,
         sure,
         facts={
@@ -98,58 +100,58 @@ def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Finding:
         entry=entry,
     )
     if line:
-        add_line(scene, finding, line)
-    finding.supports += [item for item in state_ids(scene) if item not in finding.supports]
+        add_line(scene, verdict, line)
+    verdict.supports += [item for item in state_ids(scene) if item not in verdict.supports]
     if entry.category is Category.DATASET_SPACE:
-        finding.facts["dataset"] = full_dataset(scene.log_lines)
+        verdict.facts["dataset"] = full_dataset(scene.log_lines)
         if grown := growth_line(scene.log_lines):
-            add_line(scene, finding, grown)
-    return finding
+            add_line(scene, verdict, grown)
+    return verdict
 
 
-def _unlisted(scene: Scene, code: str) -> Finding:
-    """A system abend that the catalogue lacks is told as it is; what it means is not made up."""
+def _unlisted(scene: Scene, code: str) -> Verdict:
+    """A system abend that the catalogue lacks is named as it is; what it means is not made up."""
     line = decisive_line(scene.log_lines, code)
     step = (step_of(line) if line else "") or scene.step
-    finding = Finding(
+    verdict = Verdict(
         Category.UNKNOWN,
         0.3,
         supports=state_ids(scene),
-        told=say(
-            scene.language,
-            "unlisted_abend",
+        sentence=Message(
+            "Job {job} ended in ABEND {code}{at_step}. The catalogue does not have this code: z/OS MVS System Codes "
+            "holds its meaning.",
             job=scene.name or "?",
             code=code,
-            at_step=say(scene.language, "at_step", step=step) if step else "",
+            at_step=at_step(step),
         ),
     )
     if line:
-        add_line(scene, finding, line)
-    return finding
+        add_line(scene, verdict, line)
+    return verdict
 
 
-def _other_abends(scene: Scene, code: str, abends: tuple[str, ...]) -> str:
+def _other_abends(scene: Scene, code: str, abends: tuple[str, ...]) -> Text | str:
     """Further system abends of the same run, each with its step: two causes may have met."""
-    told = []
+    others = []
     for other in abends:
         line = decisive_line(scene.log_lines, other)
         if other != code and other.startswith("S") and code.startswith("S") and line:
             step = step_of(line)
-            told.append(f"{other} ({step})" if step else other)
-    return say(scene.language, "other_abends", codes=", ".join(told)) if told else ""
+            others.append(f"{other} ({step})" if step else other)
+    return Message("The job log also holds: {codes}.", codes=", ".join(others)) if others else ""
 
 
 def _program_lines(scene: Scene) -> list[tuple[str, str]]:
     """Each known SQLCODE and file status of a failed job's log, with its first line."""
     if scene.job is None or scene.job.status in DONE_STATES | RUN_STATES:
         return []
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     for line in scene.log_lines:
         for code in find_program_codes(line) if not is_planted(line) else ():
             entry = find_program_code(code)
             if entry is not None and entry.category is not Category.UNKNOWN:
-                found.setdefault(code, line)
-    return list(found.items())
+                lines.setdefault(code, line)
+    return list(lines.items())
 
 
 def _is_tolerated(scene: Scene, line: str) -> bool:

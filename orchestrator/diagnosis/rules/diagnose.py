@@ -1,4 +1,4 @@
-"""The deterministic diagnosis: rules over what the sources found, ranked, corroborated, capped and told.
+"""The deterministic diagnosis: rules over what the sources found, ranked, corroborated, capped and composed.
 
 ``diagnose`` never raises for odd data: a source of another shape counts by its evidence alone. Nothing is executed;
 every step is a proposal.
@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.codes.catalogue import Category, find_state
+from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.injection import find_planted
-from orchestrator.diagnosis.rules.compose import Group, more_problems, tell, tell_knowledge
-from orchestrator.diagnosis.rules.corroborate import MOST_CONFIDENT, add_claim, corroborate, metric_ids, spoken
+from orchestrator.diagnosis.rules.compose import (
+    Group,
+    compose,
+    compose_knowledge,
+    explained,
+    more_problems,
+    usual_causes,
+)
+from orchestrator.diagnosis.rules.corroborate import concern, corroborate, metric_ids
 from orchestrator.diagnosis.rules.gaps import missing_evidence
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules.library import RULES
@@ -20,7 +29,6 @@ from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
 from orchestrator.diagnosis.rules.scene import (
     FAILED_STATES,
-    Finding,
     Scene,
     build_scenes,
     clean_line,
@@ -28,15 +36,16 @@ from orchestrator.diagnosis.rules.scene import (
     qualified,
     short_name,
 )
-from orchestrator.diagnosis.rules.state import tell_states
-from orchestrator.i18n.sentences import say, say_count
+from orchestrator.diagnosis.rules.state import states_of
+from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, Verdict
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
     AggregatedData,
-    Claim,
     Diagnosis,
     Entities,
     Intent,
     Plan,
+    Routing,
     SourceEnvelope,
     TroubleshootRequest,
 )
@@ -56,6 +65,7 @@ MISSING_STEP = 0.03
 MAX_PROBLEM_JOBS = 20
 MAX_QUESTION_CHARACTERS = 200
 
+_NOTHING_EXECUTED = Message("Nothing was executed: this assistant only reads; the actions below are proposals.")
 _STATION_CAUSES = (Category.AGENT_UNLINKED, Category.JOB_LIMIT_ZERO)
 _NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.NO_PROBLEM)
 
@@ -68,36 +78,47 @@ def diagnose(
 ) -> Diagnosis:
     """The structured answer in the language of the question, from the rules alone."""
     routing = plan.routing if plan else route(request.message, jobs=request.named_jobs, language=request.language)
-    language, jobs = routing.language, _jobs_of(request, plan, aggregated, routing.entities)
+    jobs = _jobs_of(request, plan, aggregated, routing.entities)
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
-    scenes = build_scenes(
-        envelopes, jobs, request.message, language, routing.entities, asks_state=reduce is Reduce.STATUS
-    )
+    scenes = build_scenes(envelopes, jobs, request.message, routing.entities, asks_state=reduce is Reduce.STATUS)
+    return _draft(request, plan, envelopes, scenes, routing).written(routing.language)
+
+
+def _draft(
+    request: TroubleshootRequest,
+    plan: Plan | None,
+    envelopes: Sequence[SourceEnvelope],
+    scenes: list[Scene],
+    routing: Routing,
+) -> DiagnosisDraft:
+    reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
     groups = [group for scene in scenes for group in _groups(scene, cap)]
-    missing = missing_evidence(language, plan, envelopes, scenes)
-    suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence], language)
+    missing = missing_evidence(plan, envelopes, scenes)
+    suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence])
     if _asks_about_a_code_alone(routing.entities, scenes) or (
         reduce is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups)
     ):
-        told = tell_knowledge(scenes, routing)
-        if told is not None and routing.intent is Intent.GENERAL and not told.claims:
-            return told.model_copy(update={"suspicious": suspicious})
-        if told is not None:
-            others = more_problems(groups) if routing.entities.codes else ""
-            summary = " ".join(filter(None, (told.summary, others)))
-            sure = told.confidence if reduce is Reduce.KNOWLEDGE else min(told.confidence, cap)
-            update = {"summary": summary, "confidence": sure, "missing_evidence": missing, "suspicious": suspicious}
-            return told.model_copy(update=update)
-    return tell(
+        draft = compose_knowledge(scenes, routing)
+        if draft is not None and routing.intent is Intent.GENERAL and not draft.claims:
+            return replace(draft, suspicious=suspicious)
+        if draft is not None:
+            return replace(
+                draft,
+                summary=join((draft.summary, more_problems(groups) if routing.entities.codes else "")),
+                confidence=draft.confidence if reduce is Reduce.KNOWLEDGE else min(draft.confidence, cap),
+                missing_evidence=missing,
+                suspicious=suspicious,
+            )
+    return compose(
         groups,
         scenes,
         missing=missing,
         suspicious=suspicious,
         # Someone who asks for an action must read first that none was taken; then, as for a status, the state.
         preface=(
-            *((say(language, "nothing_executed"),) if routing.intent is Intent.ACTION else ()),
-            *(tell_states(scenes) if reduce is Reduce.STATUS else ()),
+            *((_NOTHING_EXECUTED,) if routing.intent is Intent.ACTION else ()),
+            *(states_of(scenes) if reduce is Reduce.STATUS else ()),
         ),
         requested=requested_changes(request.message, scenes, routing.entities)
         if routing.intent is Intent.ACTION
@@ -145,23 +166,23 @@ def _asks_about_a_code_alone(entities: Entities, scenes: Sequence[Scene]) -> boo
 
 
 def _groups(scene: Scene, cap: float) -> list[Group]:
-    """The scene's conclusions: one group for its job; without a named job, one per distinct problem of the plan."""
+    """The scene's verdicts: one group for its job; without a named job, one per distinct problem of the plan."""
     if scene.asked or scene.job is not None or not (scene.tws and scene.tws.problem_jobs):
         group = Group(scene, _ranked(scene, cap), _jobs_in(scene))
         return [_with_its_blocker(group, cap)]
     problems = scene.tws.problem_jobs[:MAX_PROBLEM_JOBS]
-    told: dict[tuple[Category, str], Group] = {}
+    groups: dict[tuple[Category, str], Group] = {}
     for job in problems:
         focused = focus_on(scene, job)
         ranked = _ranked(focused, cap)
         top = ranked[0]
         key = (top.category, top.facts.get("predecessor") or top.workstation or f"{job.job_stream}.{job.name}")
-        if key in told:
-            told[key].jobs.append(job.name)
-            told[key].top.supports += [item for item in top.supports if item not in told[key].top.supports]
+        if key in groups:
+            groups[key].jobs.append(job.name)
+            groups[key].top.supports += [item for item in top.supports if item not in groups[key].top.supports]
         else:
-            told[key] = Group(focused, ranked, [job.name])
-    return sorted(_without_consequences(list(told.values()), problems), key=_weight, reverse=True)
+            groups[key] = Group(focused, ranked, [job.name])
+    return sorted(_without_consequences(list(groups.values()), problems), key=_weight, reverse=True)
 
 
 def _with_its_blocker(group: Group, cap: float) -> Group:
@@ -172,36 +193,38 @@ def _with_its_blocker(group: Group, cap: float) -> Group:
         return group
     inner = Group(focus_on(scene, blocker), _ranked(focus_on(scene, blocker), cap), [blocker.name])
     top.claims += [claim for claim in inner.top.claims if claim.evidence_ids]
-    return Group(scene, group.ranked, group.jobs, group.held, because=inner)
+    return Group(scene, group.ranked, group.jobs, group.waiting, because=inner)
 
 
 def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> list[Group]:
-    """Jobs that only wait for a job which failed itself are its consequence, and are told with it."""
+    """Jobs that only wait for a job which failed itself are its consequence, and join its group."""
     failed = {job.name: job for job in problems if job.status in FAILED_STATES}
     causes = {job: group for group in groups for job in group.jobs if job in failed}
-    kept: list[Group] = []
+    causing: list[Group] = []
     for group in groups:
         cause = causes.get(short_name(group.top.facts.get("predecessor", "")))
         if group.top.category is Category.PREDECESSOR_FAILED and cause is not None and cause is not group:
-            cause.held += [job for job in group.jobs if job not in cause.held]
+            cause.waiting += [job for job in group.jobs if job not in cause.waiting]
             cause.top.supports += [item for item in group.top.supports if item not in cause.top.supports]
         else:
-            kept.append(group)
-    return [_as_seen_from_the_stream(group) for group in kept]
+            causing.append(group)
+    return [_as_verdict_from_the_stream(group) for group in causing]
 
 
-def _as_seen_from_the_stream(group: Group) -> Group:
+def _as_verdict_from_the_stream(group: Group) -> Group:
     """Asked why a stream does not advance, the answer is the job that holds it; why that one failed comes second."""
     cause, job = group.top, group.scene.job
-    if job is None or not group.held or not group.scene.entities.job_streams:
+    if job is None or not group.waiting or not group.scene.entities.job_streams:
         return group
-    language, code = group.scene.language, group.scene.return_code
-    names = ", ".join(group.held[:5])
-    claim = Claim(
-        text=say_count(language, "holds_stream", len(group.held), job=job.name, names=names),
-        evidence_ids=tuple(cause.supports[:3]),
+    code = group.scene.return_code
+    holds = Message(
+        "{job} holds {count} job of the stream: {names}.",
+        plural="{job} holds {count} jobs of the stream: {names}.",
+        count=len(group.waiting),
+        job=job.name,
+        names=", ".join(group.waiting[:5]),
     )
-    seen = Finding(
+    verdict = Verdict(
         Category.PREDECESSOR_FAILED,
         round(max(cause.confidence, min(0.9, cause.confidence + 0.3)), 2),
         supports=list(cause.supports),
@@ -211,90 +234,93 @@ def _as_seen_from_the_stream(group: Group) -> Group:
             "predecessor_job": qualified(job, job.name),
             "predecessor_rc": "" if code is None else str(code),
         },
-        claims=[*cause.claims, claim],
+        claims=[*cause.claims, ClaimDraft(holds, tuple(cause.supports[:3]))],
         job=short_name(job.job_stream) or job.name,
         workstation=job.workstation,
     )
-    return Group(group.scene, [seen], group.jobs, group.held, because=group)
+    return Group(group.scene, [verdict], group.jobs, group.waiting, because=group)
 
 
 def _weight(group: Group) -> tuple[float, int]:
     """Failures first, then what holds most jobs."""
     job = group.scene.job
     failed = job is not None and job.status in FAILED_STATES
-    return (group.top.confidence + (0.5 if failed else 0.0), len(group.jobs) + len(group.held))
+    return (group.top.confidence + (0.5 if failed else 0.0), len(group.jobs) + len(group.waiting))
 
 
 def _jobs_in(scene: Scene) -> list[str]:
     return [scene.name] if scene.name else []
 
 
-def _ranked(scene: Scene, cap: float) -> list[Finding]:
-    """The rules' conclusions on one scene: one per category, best first; never empty."""
-    best: dict[Category, Finding] = {}
+def _ranked(scene: Scene, cap: float) -> list[Verdict]:
+    """The rules' verdicts on one scene: one per category, best first; never empty."""
+    best: dict[Category, Verdict] = {}
     for rule in RULES:
-        for finding in rule(scene):
-            finding.job = scene.name or None
-            other = best.get(finding.category)
-            best[finding.category] = finding if other is None else _merged(other, finding)
-    findings = sorted(best.values(), key=lambda finding: finding.confidence, reverse=True)
-    if not findings:
+        for verdict in rule(scene):
+            verdict.job = scene.name or None
+            other = best.get(verdict.category)
+            best[verdict.category] = verdict if other is None else _merged(other, verdict)
+    verdicts = sorted(best.values(), key=lambda verdict: verdict.confidence, reverse=True)
+    if not verdicts:
         return [_unknown(scene)]
-    _weigh_against_each_other(findings)
-    _tell_what_blocks_a_rerun(scene, findings[0])
-    for finding in findings:
-        corroborate(scene, finding)
-        finding.confidence = round(min(finding.confidence, cap), 2)
-    return sorted(findings, key=lambda finding: finding.confidence, reverse=True)
+    _weigh_against_each_other(verdicts)
+    _note_what_blocks_a_rerun(scene, verdicts[0])
+    for verdict in verdicts:
+        corroborate(scene, verdict)
+        verdict.confidence = round(min(verdict.confidence, cap), 2)
+    return sorted(verdicts, key=lambda verdict: verdict.confidence, reverse=True)
 
 
-def _tell_what_blocks_a_rerun(scene: Scene, lead: Finding) -> None:
+def _note_what_blocks_a_rerun(scene: Scene, lead: Verdict) -> None:
     """A job failed, and its workstation starts nothing now: mended, it would wait there."""
     job = scene.job
     if job is None or job.status not in FAILED_STATES or lead.category in _STATION_CAUSES:
         return
     idle = why_idle(scene, job.workstation)
     if idle is not None:
-        text = say(scene.language, "rerun_blocked", text=idle.sentence[:1].lower() + idle.sentence[1:])
-        lead.note = f"{lead.note} {text}".strip()
+        lead.note = join((lead.note, Message("A rerun would not start now: {text!l}", text=idle.sentence)))
         lead.claims.append(idle.claim)
 
 
-def _unknown(scene: Scene) -> Finding:
+def _unknown(scene: Scene) -> Verdict:
     """Nothing explains it: what there is to read all the same, each with what it is worth."""
-    finding = Finding(Category.UNKNOWN, 0.1, job=scene.name or None)
-    language = scene.language
+    verdict = Verdict(Category.UNKNOWN, 0.1, job=scene.name or None)
     if "tws_status" not in scene.answered:
-        finding.note = _from_the_question(scene)
+        verdict.note = _from_the_question(scene)
     for item in (scene.log.recent_errors or scene.log.history)[:1] if scene.log else ():
         parts = [item.status, *item.codes[:2], "" if item.return_code is None else f"RC {item.return_code}"]
         ids = scene.cite("log_cache", limit=1)
-        text = say(language, "last_record", what=" ".join(filter(None, parts)) or "?", age=age_of(scene, item))
-        add_claim(finding, text, ids, 0.0)
+        record = " ".join(filter(None, parts)) or "?"
+        text = Message("The newest cached record is {what} ({age}).", what=record, age=age_of(scene, item))
+        verdict.add_claim(text, ids)
     if scene.log and scene.log.newest_age_days and scene.log.newest_age_days >= STALE_DAYS:
-        text = say(language, "stale", days=f"{scene.log.newest_age_days:.0f}")
-        add_claim(finding, text, scene.cite("log_cache", limit=1), 0.0)
+        stale = Message(
+            "The newest cached record is {count} day old: it describes the past, not the present state.",
+            plural="The newest cached record is {count} days old: it describes the past, not the present state.",
+            count=round(scene.log.newest_age_days),
+        )
+        verdict.add_claim(stale, scene.cite("log_cache", limit=1))
     for series in scene.metrics.series if scene.metrics else ():
         if series.concern:
-            add_claim(finding, say(language, "concern", text=spoken(series)), metric_ids(scene, series), 0.0)
-    return finding
+            verdict.add_claim(concern(series), metric_ids(scene, series))
+    return verdict
 
 
-def _from_the_question(scene: Scene) -> str:
-    """What the user says is all that is known of the state: it is told as the user's word, with what it would mean."""
-    language, words = scene.language, re.findall(r"\b[A-Z]{4,10}\b", scene.question)
+def _from_the_question(scene: Scene) -> Text | str:
+    """What the user says is all that is known of the state: quoted as the user's word, with what it would mean."""
+    words = re.findall(r"\b[A-Z]{4,10}\b", scene.question)
     state = next((entry for word in words if (entry := find_state(word)) is not None), None)
-    told = say(language, "from_question", question=clean_line(scene.question)[:MAX_QUESTION_CHARACTERS])
+    quotation = Message(
+        "The present state in TWS could not be read: all that is known comes from the question, “{question}”.",
+        question=clean_line(scene.question)[:MAX_QUESTION_CHARACTERS],
+    )
     if state is None:
         # Who asks for the state has not said it.
-        return "" if scene.asks_state else told
-    name, meaning = state.name.in_language(language), state.meaning.in_language(language)
-    causes = "; ".join(cause.in_language(language) for cause in state.causes)
-    explained = say(language, "explains", code=state.key, name=name, meaning=meaning)
-    return f"{told} {explained} {say(language, 'usual_causes', causes=causes)}"
+        return "" if scene.asks_state else quotation
+    return join((quotation, explained(state.key, state), usual_causes(state)))
 
 
-def _merged(one: Finding, other: Finding) -> Finding:
+def _merged(one: Verdict, other: Verdict) -> Verdict:
     """Two rules that agree: the surer one leads, and each is a little surer for the other."""
     lead, second = (one, other) if one.confidence >= other.confidence else (other, one)
     lead.supports += [item for item in second.supports if item not in lead.supports]
@@ -303,6 +329,7 @@ def _merged(one: Finding, other: Finding) -> Finding:
     lead.entry = lead.entry or second.entry
     lead.workstation = lead.workstation or second.workstation
     lead.note = lead.note or second.note
+    lead.aside = lead.aside or second.aside
     lead.confidence = min(MOST_CONFIDENT, lead.confidence + 0.02)
     return lead
 
@@ -311,10 +338,10 @@ def _filled(facts: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in facts.items() if value}
 
 
-def _weigh_against_each_other(findings: list[Finding]) -> None:
+def _weigh_against_each_other(verdicts: list[Verdict]) -> None:
     """What proves the leading cause speaks against the others, unless they rest on it as well."""
-    lead = findings[0]
-    for other in findings[1:]:
+    lead = verdicts[0]
+    for other in verdicts[1:]:
         if lead.confidence - other.confidence >= 0.1:
             other.contradicts += [item for item in lead.supports if item not in other.supports]
             other.confidence = max(0.05, other.confidence - 0.15)

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_code, find_program_code, find_return_code
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.log_lines import decisive_line
-from orchestrator.diagnosis.rules.scene import DONE_STATES, Finding, Scene, clean_line
-from orchestrator.i18n.sentences import say, say_count
-from orchestrator.models import Claim
+from orchestrator.diagnosis.rules.scene import DONE_STATES, Scene, clean_line
+from orchestrator.diagnosis.rules.verdict import Verdict
+from orchestrator.i18n.message import Message, Text
 from orchestrator.payloads import HistoryFacts
 
 STALE_DAYS = 2.0
 """A cached log older than this describes the past."""
 
 
-def remembered(scene: Scene) -> Iterator[Finding]:
+def remembered(scene: Scene) -> Iterator[Verdict]:
     """Without TWS, what the cache says about an earlier time: a pointer, no more."""
     if scene.job is not None or scene.log is None:
         return
@@ -24,7 +25,7 @@ def remembered(scene: Scene) -> Iterator[Finding]:
     for item in (*scene.log.recent_errors, *scene.log.history):
         codes = [*item.codes, *find_abends(item.text), *find_message_ids(item.text)]
         entries = [*map(find_code, codes), *map(find_program_code, find_program_codes(item.text))]
-        entry = next((found for found in entries if found and found.category is not Category.UNKNOWN), None)
+        entry = next((known for known in entries if known and known.category is not Category.UNKNOWN), None)
         if entry is None and item.return_code and item.status not in DONE_STATES:
             entry = find_return_code(item.return_code)
         if entry is not None and entry.category is not Category.UNKNOWN:
@@ -32,7 +33,7 @@ def remembered(scene: Scene) -> Iterator[Finding]:
             return
 
 
-def accepted_before(scene: Scene) -> Iterator[Finding]:
+def accepted_before(scene: Scene) -> Iterator[Verdict]:
     """Without TWS: runs of the past with the return code that the user names, and which were successes."""
     if scene.job is not None or scene.log is None:
         return
@@ -40,27 +41,31 @@ def accepted_before(scene: Scene) -> Iterator[Finding]:
         same = [item for item in scene.log.history if item.return_code == code]
         if code and same and all(item.status in DONE_STATES for item in same):
             ids = scene.cite("log_cache", f"RC {code}") or scene.cite("log_cache", kinds=("history",))
-            claim = Claim(
-                text=say_count(scene.language, "accepted_before", len(same), rc=code), evidence_ids=tuple(ids)
+            text = Message(
+                "The history shows {count} run with RC {rc} that ended in SUCC.",
+                plural="The history shows {count} runs with RC {rc} that ended in SUCC.",
+                count=len(same),
+                rc=code,
             )
+            claims = [ClaimDraft(text, tuple(ids))]
             facts = {"rc": str(code), "condition": ""}
-            yield Finding(Category.SUCCESS_CONDITION_MET, 0.35, supports=ids, facts=facts, claims=[claim])
+            yield Verdict(Category.SUCCESS_CONDITION_MET, 0.35, supports=ids, facts=facts, claims=claims)
 
 
-def age_of(scene: Scene, item: HistoryFacts) -> str:
-    """How old a cached record is, in words."""
+def age_of(scene: Scene, item: HistoryFacts) -> Text:
+    """How old a cached record is."""
     newest = item.age_days if item.age_days is not None else (scene.log.newest_age_days if scene.log else None)
     if newest is None:
-        return say(scene.language, "age_unknown")
-    return say(scene.language, "age_days", days=f"{newest:.0f}")
+        return Message("undated")
+    return Message("{count} day old", plural="{count} days old", count=round(newest))
 
 
-def _from_cache(scene: Scene, item: HistoryFacts, entry: Entry, sure: float) -> Finding:
+def _from_cache(scene: Scene, item: HistoryFacts, entry: Entry, sure: float) -> Verdict:
     line = decisive_line(item.text.splitlines(), entry.key)
     ids = (scene.cite_line("log_cache", line) if line else []) or scene.cite("log_cache", entry.key, limit=1)
     facts = {"code": entry.key, "rc": str(item.return_code or "?"), "step": item.step}
-    finding = Finding(entry.category, sure, supports=ids, facts=facts, entry=entry)
+    verdict = Verdict(entry.category, sure, supports=ids, facts=facts, entry=entry)
     if line and ids:
-        text = say(scene.language, "cached_line", age=age_of(scene, item), line=clean_line(line))
-        finding.claims.append(Claim(text=text, evidence_ids=tuple(ids)))
-    return finding
+        text = Message("The cached log ({age}) says: `{line}`", age=age_of(scene, item), line=clean_line(line))
+        verdict.claims.append(ClaimDraft(text, tuple(ids)))
+    return verdict

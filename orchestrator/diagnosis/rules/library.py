@@ -20,26 +20,35 @@ from orchestrator.codes.catalogue import (
     find_substate,
 )
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import abend_code, add_line, program_code, state_ids
 from orchestrator.diagnosis.rules.history import accepted_before, remembered
 from orchestrator.diagnosis.rules.log_lines import find_signs, first_error_line
-from orchestrator.diagnosis.rules.plan import clean_plan, idle_workstation, not_in_plan, why_idle
+from orchestrator.diagnosis.rules.plan import (
+    clean_plan,
+    idle_workstation,
+    limit_zero,
+    not_in_plan,
+    starts_nothing,
+    unlinked,
+    why_idle,
+)
 from orchestrator.diagnosis.rules.scene import (
     DONE_STATES,
     FAILED_STATES,
     RUN_STATES,
-    Finding,
     Scene,
     clean_line,
     qualified,
     short_name,
 )
-from orchestrator.i18n.sentences import say
-from orchestrator.models import Claim
+from orchestrator.diagnosis.rules.state import state_sentence
+from orchestrator.diagnosis.rules.verdict import Verdict, reported
+from orchestrator.i18n.message import Message, Text
 from orchestrator.payloads import JobFacts, RelatedFacts
 
-Rule = Callable[[Scene], Iterator[Finding]]
+Rule = Callable[[Scene], Iterator[Verdict]]
 
 _SAID_BY_THE_STATE = frozenset({Category.CANCELLED, Category.USER_INTERVENTION, Category.CONDITION_NOT_MET})
 """Causes that a state names outright (CANCL, PEND, SUPPR); HOLD and READY only say that something is awaited."""
@@ -48,7 +57,7 @@ RISING_RATIO = 1.3
 """Newest elapsed time over the median of the earlier ones from which it counts as rising."""
 
 
-def issue_message(scene: Scene) -> Iterator[Finding]:
+def issue_message(scene: Scene) -> Iterator[Verdict]:
     """A message id in the plan's issues or in the log of a job in FAIL names the reason."""
     if scene.job is None:
         return
@@ -60,30 +69,30 @@ def issue_message(scene: Scene) -> Iterator[Finding]:
                 continue
             exact = entry.key == message and entry.category is not Category.LAUNCH_FAILURE
             cited = scene.cite_line("tws_status", text) or scene.cite("tws_status", message)
-            yield Finding(
+            yield Verdict(
                 entry.category,
                 0.93 if exact else 0.55,
                 supports=cited,
                 facts={"code": message, "user": scene.job.logon_user},
                 entry=entry,
-                claims=[Claim(text=say(scene.language, "issue", text=clean_line(text)), evidence_ids=tuple(cited))],
+                claims=[ClaimDraft(reported(text), tuple(cited))],
             )
 
 
-def failed_launch(scene: Scene) -> Iterator[Finding]:
+def failed_launch(scene: Scene) -> Iterator[Verdict]:
     """A job in FAIL never ran."""
     if scene.job is not None and scene.job.status == "FAIL":
         user = scene.job.logon_user
-        finding = Finding(
+        verdict = Verdict(
             Category.LAUNCH_FAILURE, 0.6, supports=state_ids(scene), facts={"user": user}, entry=find_state("FAIL")
         )
         # Where there is a log all the same (a JCL error), it says why.
         if line := first_error_line(scene.log_lines):
-            add_line(scene, finding, line)
-        yield finding
+            add_line(scene, verdict, line)
+        yield verdict
 
 
-def return_code(scene: Scene) -> Iterator[Finding]:
+def return_code(scene: Scene) -> Iterator[Verdict]:
     """A return code outside the success condition; a signal's or Windows' own code says more than 1 or 8."""
     job, code = scene.job, scene.return_code
     if job is None or code in (None, 0) or job.status in DONE_STATES | RUN_STATES:
@@ -94,7 +103,7 @@ def return_code(scene: Scene) -> Iterator[Finding]:
     if find_abends(" ".join(scene.log_codes)):
         # On z/OS the abend is the cause, and the return code a consequence.
         return
-    finding = Finding(
+    verdict = Verdict(
         category,
         0.55 if category is Category.APPLICATION_ERROR else 0.8,
         supports=state_ids(scene),
@@ -103,26 +112,26 @@ def return_code(scene: Scene) -> Iterator[Finding]:
     )
     line = first_error_line(scene.log_lines)
     if line:
-        add_line(scene, finding, line)
-    yield finding
+        add_line(scene, verdict, line)
+    yield verdict
 
 
-def log_signs(scene: Scene) -> Iterator[Finding]:
+def log_signs(scene: Scene) -> Iterator[Verdict]:
     """Words that programs on Unix and Windows write just before they give up."""
     job = scene.job
     if job is None or job.status in DONE_STATES | RUN_STATES:
         return
     for category, line in find_signs(scene.log_lines):
         code = scene.return_code
-        finding = Finding(category, 0.84, supports=state_ids(scene), facts={"rc": "?" if code is None else str(code)})
+        verdict = Verdict(category, 0.84, supports=state_ids(scene), facts={"rc": "?" if code is None else str(code)})
         if code is not None and (entry := find_return_code(code)) and entry.category is category:
-            finding.entry = entry
-            finding.confidence = 0.9
-        add_line(scene, finding, line)
-        yield finding
+            verdict.entry = entry
+            verdict.confidence = 0.9
+        add_line(scene, verdict, line)
+        yield verdict
 
 
-def success_condition(scene: Scene) -> Iterator[Finding]:
+def success_condition(scene: Scene) -> Iterator[Verdict]:
     """RC other than 0 in SUCC is no failure: the job's success condition accepts it."""
     job, code = scene.job, scene.return_code
     if job is None or job.status not in DONE_STATES:
@@ -130,24 +139,25 @@ def success_condition(scene: Scene) -> Iterator[Finding]:
     ids = state_ids(scene)
     if code in (None, 0):
         before = job.runs[1].status if len(job.runs) > 1 else ""
-        aside = say(scene.language, "after_failure", status=before) if before in FAILED_STATES else ""
-        yield Finding(Category.COMPLETED, 0.85, supports=ids, entry=find_state(job.status), facts={"aside": aside})
+        aside: Text | str = ""
+        if before in FAILED_STATES:
+            aside = Message(", after its previous run ended in {status}", status=before)
+        yield Verdict(Category.COMPLETED, 0.85, supports=ids, entry=find_state(job.status), aside=aside)
         return
     condition = job.success_condition
-    finding = Finding(
+    verdict = Verdict(
         Category.SUCCESS_CONDITION_MET,
         0.95 if condition else 0.88,
         supports=ids,
         facts={"rc": str(code), "condition": condition},
     )
     if condition:
-        text = say(scene.language, "condition_accepts", condition=condition, rc=code)
-        cited = tuple(scene.cite("tws_status", condition) or ids)
-        finding.claims.append(Claim(text=text, evidence_ids=cited))
-    yield finding
+        text = Message("The job's success condition is {condition}; code {rc} meets it.", condition=condition, rc=code)
+        verdict.claims.append(ClaimDraft(text, tuple(scene.cite("tws_status", condition) or ids)))
+    yield verdict
 
 
-def not_starting(scene: Scene) -> Iterator[Finding]:
+def not_starting(scene: Scene) -> Iterator[Verdict]:
     """READY, FENCE: nothing but the workstation keeps the job from starting."""
     job, station = scene.job, scene.workstation
     if job is None or job.status not in ("READY", "FENCE", "ADD", "WAIT", "INTRO"):
@@ -155,24 +165,26 @@ def not_starting(scene: Scene) -> Iterator[Finding]:
     name = station.name if station else job.workstation
     base = [*state_ids(scene), *scene.cite("tws_status", name, kinds=("workstation",))]
     if station is not None and station.linked is False:
-        claim = Claim(text=say(scene.language, "unlinked", name=name), evidence_ids=tuple(base[-1:]))
+        claim = ClaimDraft(unlinked(name), tuple(base[-1:]))
         # Linked again, it would still start nothing.
-        note = say(scene.language, "station_limit_zero", name=name) if station.limit == 0 else ""
-        yield Finding(Category.AGENT_UNLINKED, 0.95, supports=base, claims=[claim], workstation=name, note=note)
+        note = starts_nothing(name) if station.limit == 0 else ""
+        yield Verdict(Category.AGENT_UNLINKED, 0.95, supports=base, claims=[claim], workstation=name, note=note)
     if station is not None and station.limit == 0:
-        claim = Claim(text=say(scene.language, "limit_zero", name=name), evidence_ids=tuple(base[-1:]))
+        claim = ClaimDraft(limit_zero(name), tuple(base[-1:]))
         # On an unlinked agent the limit is the second obstacle.
         sure = 0.95 if station.linked is not False else 0.7
-        yield Finding(Category.JOB_LIMIT_ZERO, sure, supports=base, claims=[claim], workstation=name)
+        yield Verdict(Category.JOB_LIMIT_ZERO, sure, supports=base, claims=[claim], workstation=name)
     if job.priority == 0 or job.status == "FENCE" or (station and _below_fence(job, station.fence)):
         fence = station.fence if station and station.fence is not None else 0
-        text = say(scene.language, "fence", priority=job.priority, name=name, fence=fence)
+        text = Message(
+            "Priority {priority}; fence of workstation {name}: {fence}.", priority=job.priority, name=name, fence=fence
+        )
         facts = {"priority": str(job.priority)}
-        claim = Claim(text=text, evidence_ids=tuple(base[-1:]))
-        yield Finding(Category.FENCE_PRIORITY, 0.9, supports=base, claims=[claim], workstation=name, facts=facts)
+        claim = ClaimDraft(text, tuple(base[-1:]))
+        yield Verdict(Category.FENCE_PRIORITY, 0.9, supports=base, claims=[claim], workstation=name, facts=facts)
 
 
-def substate(scene: Scene) -> Iterator[Finding]:
+def substate(scene: Scene) -> Iterator[Verdict]:
     """The substate, which is nearly a diagnosis; else the state."""
     job = scene.job
     if job is None:
@@ -189,21 +201,21 @@ def substate(scene: Scene) -> Iterator[Finding]:
         sure = 0.75
     if entry.category is Category.JOB_LIMIT_REACHED:
         sure = 0.6
-    yield Finding(
+    yield Verdict(
         entry.category,
         sure,
         supports=state_ids(scene),
         facts={
             "detail": clean_line(detail),
             "priority": "" if job.priority is None else str(job.priority),
-            "aside": _running_for(scene),
         },
+        aside=_running_for(scene),
         entry=entry,
         workstation=job.workstation,
     )
 
 
-def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
+def unsatisfied_dependencies(scene: Scene) -> Iterator[Verdict]:
     """What a job in HOLD waits for, by name."""
     job = scene.job
     if job is None or job.status in FAILED_STATES | RUN_STATES | DONE_STATES:
@@ -211,14 +223,13 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
     kinds = {"file": Category.WAITING_FILE, "resource": Category.WAITING_RESOURCE, "prompt": Category.WAITING_PROMPT}
     for item in (related for related in job.predecessors if related.satisfied is False):
         ids = scene.cite("tws_status", item.name, kinds=("predecessor",)) or scene.cite("tws_status", item.name)
-        claim = Claim(
-            text=say(scene.language, "unsatisfied", name=item.name, status=_status_of(item)), evidence_ids=tuple(ids)
-        )
+        text = Message("Unsatisfied dependency: {name}{status}.", name=item.name, status=_status_of(item))
+        claim = ClaimDraft(text, tuple(ids))
         failed = item.status in FAILED_STATES or item.status == "STUCK"
         category = kinds.get(item.kind) or (Category.PREDECESSOR_FAILED if failed else Category.WAITING_PREDECESSOR)
         # A predecessor that is READY waits in its turn for a workstation that may start nothing.
         idle = why_idle(scene, item.name.partition("#")[0]) if item.status == "READY" and "#" in item.name else None
-        yield Finding(
+        yield Verdict(
             category,
             {Category.WAITING_PREDECESSOR: 0.78, Category.PREDECESSOR_FAILED: 0.93}.get(category, 0.94),
             supports=[*state_ids(scene), *ids],
@@ -228,7 +239,7 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def held_by_a_failed_job(scene: Scene) -> Iterator[Finding]:
+def held_by_a_failed_job(scene: Scene) -> Iterator[Verdict]:
     """A waiting job of the plan's problems that another problem job, which failed, names as its successor."""
     job = scene.job
     if job is None or scene.tws is None or job.status in FAILED_STATES | RUN_STATES | DONE_STATES:
@@ -246,16 +257,18 @@ def held_by_a_failed_job(scene: Scene) -> Iterator[Finding]:
                 "predecessor_rc": code,
             }
             ids = scene.cite("tws_status", problem.name, kinds=("problem_job",), limit=1)
-            yield Finding(
+            yield Verdict(
                 Category.PREDECESSOR_FAILED,
                 0.9,
                 supports=[*state_ids(scene), *ids],
                 facts=facts,
-                claims=[_state_of(scene, problem, ids)] if found_for_it else [],
+                claims=[ClaimDraft(state_sentence(problem.name, problem.status, problem.return_code), tuple(ids))]
+                if found_for_it
+                else [],
             )
 
 
-def asked_code(scene: Scene) -> Iterator[Finding]:
+def code_of_the_question(scene: Scene) -> Iterator[Verdict]:
     """The user names a code and nothing else confirms it."""
     for code in scene.entities.codes:
         entry = find_code(code)
@@ -288,7 +301,7 @@ RULES: tuple[Rule, ...] = (
     clean_plan,
     remembered,
     accepted_before,
-    asked_code,
+    code_of_the_question,
 )
 
 
@@ -302,30 +315,27 @@ def elapsed_ratio(scene: Scene) -> float | None:
     return times[0] / median(times[1:]) if len(times) >= 3 else None
 
 
-def _from_question(scene: Scene, entry: Entry, code: str) -> Finding:
+def _from_question(scene: Scene, entry: Entry, code: str) -> Verdict:
     # TWS answered and shows something else: the user's code is then the weaker word.
     sure = 0.45 if scene.job is None else 0.3
-    return Finding(entry.category, sure, facts={"code": code, "rc": code, "step": scene.asked_step}, entry=entry)
-
-
-def _state_of(scene: Scene, job: JobFacts, ids: list[str]) -> Claim:
-    rc = "" if job.return_code is None else say(scene.language, "with_rc", rc=job.return_code)
-    text = say(scene.language, "state", job=job.name, status=job.status, rc=rc, substatus="")
-    return Claim(text=text, evidence_ids=tuple(ids))
+    return Verdict(entry.category, sure, facts={"code": code, "rc": code, "step": scene.asked_step}, entry=entry)
 
 
 def _below_fence(job: JobFacts, fence: int | None) -> bool:
     return bool(fence) and job.priority is not None and job.priority <= (fence or 0)
 
 
-def _running_for(scene: Scene) -> str:
-    """How long a running job has been at it, when that is more than its estimate."""
+def _running_for(scene: Scene) -> Text | str:
+    """How long a job has been running, when that is more than its estimate."""
     job = scene.job
     elapsed = job.runs[0].elapsed_seconds if job and job.runs else None
     if job is None or not elapsed or not job.estimated_seconds or elapsed <= job.estimated_seconds:
         return ""
-    minutes = (round(elapsed / 60), round(job.estimated_seconds / 60))
-    return say(scene.language, "running_for", elapsed=minutes[0], estimated=minutes[1])
+    return Message(
+        " for {elapsed} min, against an estimate of {estimated} min",
+        elapsed=round(elapsed / 60),
+        estimated=round(job.estimated_seconds / 60),
+    )
 
 
 def _status_of(item: RelatedFacts) -> str:

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.diagnosis.draft import ActionDraft
 from orchestrator.diagnosis.rules.scene import Scene, qualified
-from orchestrator.i18n.sentences import say
-from orchestrator.models import Action, Entities
+from orchestrator.i18n.message import Message
+from orchestrator.models import Entities
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,13 @@ _CHANGES = (
     ),
 )
 
+_REQUESTED = Message(
+    "The action asked for, for an authorised operator to judge and run after checking the evidence above."
+)
 
-def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> tuple[Action, ...]:
+
+def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> tuple[ActionDraft, ...]:
     """One proposal per job (or workstation, or stream) for the first change that the message asks for."""
-    language = scenes[0].language
     for change in _CHANGES:
         if not change.words.search(message):
             continue
@@ -61,6 +65,5 @@ def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> 
         else:
             commands = [change.command.format(stream=name) for name in entities.job_streams]
         if commands:
-            text = say(language, "requested")
-            return tuple(Action(text=text, risk=change.risk, mutates=True, command=command) for command in commands)
+            return tuple(ActionDraft(_REQUESTED, change.risk, command, mutates=True) for command in commands)
     return ()

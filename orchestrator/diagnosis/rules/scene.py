@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from orchestrator.codes.catalogue import Category, Entry
 from orchestrator.codes.patterns import find_abends, find_message_ids
-from orchestrator.i18n.languages import Language
-from orchestrator.models import Claim, Entities, Evidence, SourceEnvelope
+from orchestrator.models import Entities, Evidence, SourceEnvelope
 from orchestrator.payloads import (
     Facts,
     HistoryFacts,
@@ -41,31 +39,10 @@ _NO_MARKUP = str.maketrans({"*": None, "|": " "})
 _LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
 
 
-@dataclass(slots=True)
-class Finding:
-    """What one rule concludes: a category, how sure, from what."""
-
-    category: Category
-    confidence: float
-    supports: list[str] = field(default_factory=list)
-    contradicts: list[str] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
-    """Values of the category's sentence."""
-    entry: Entry | None = None
-    claims: list[Claim] = field(default_factory=list)
-    job: str | None = None
-    workstation: str = ""
-    note: str = ""
-    """What else there is to say beside the category's sentence, in the user's language."""
-    told: str = ""
-    """Said in place of the category's sentence, which speaks of a job."""
-
-
 @dataclass(frozen=True, slots=True)
 class Scene:
     """Everything known about one job, or about the question when no job is named."""
 
-    language: Language
     asked: str | None
     """The job as it was named in the question."""
     question: str
@@ -188,13 +165,12 @@ def build_scenes(
     envelopes: Sequence[SourceEnvelope],
     jobs: Sequence[str],
     question: str,
-    language: Language,
     entities: Entities,
     *,
     asks_state: bool = False,
 ) -> list[Scene]:
     """One scene per named job, or one for the whole question."""
-    scenes = [_scene(envelopes, job, question, language, entities) for job in (jobs or (None,))]
+    scenes = [_scene(envelopes, job, question, entities) for job in (jobs or (None,))]
     return [replace(_as_it_was_found(scene), asks_state=asks_state) for scene in scenes]
 
 
@@ -211,14 +187,11 @@ def clean_line(line: str) -> str:
     return text if len(text) <= MAX_LINE_CHARACTERS else f"{text[: MAX_LINE_CHARACTERS - 1]}…"
 
 
-def _scene(
-    envelopes: Sequence[SourceEnvelope], job: str | None, question: str, language: Language, entities: Entities
-) -> Scene:
+def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, question: str, entities: Entities) -> Scene:
     mine = [envelope for envelope in envelopes if envelope.job in (job, None) or job is None]
     good = {envelope.source: envelope for envelope in mine if envelope.success}
     tws = _payload(good, "tws_status", TwsPayload)
     return Scene(
-        language=language,
         asked=job,
         question=question,
         entities=entities,
