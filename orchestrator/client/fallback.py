@@ -22,9 +22,9 @@ from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.finisher import COMMIT_RESERVE_SECONDS, Finisher, Refiner
-from orchestrator.run.in_process import WORKER, LocalSources, ask_all
+from orchestrator.run.in_process import WORKER, LocalSources, ask_all, begin_without_store
 from orchestrator.run.report import make_report
-from orchestrator.store.records import RunRecord
+from orchestrator.store.records import RunRecord, SourceStart
 from orchestrator.store.runs import new_token
 from orchestrator.synthesis import (
     Case,
@@ -57,7 +57,7 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
     _LOGGER.warning("run_taken_over run_id=%s reason=no_worker", run_id)
     claims = {planned.key: new_token() for planned in plan.sources}
 
-    async def begin(planned: PlannedSource) -> bool:
+    async def begin(planned: PlannedSource) -> SourceStart | None:
         start = await client.call(
             store.begin_source,
             run_id,
@@ -67,21 +67,13 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
             job=planned.job,
             worker=WORKER,
         )
-        return not isinstance(start, str)
+        return None if isinstance(start, str) else start
 
     async def put(envelope: SourceEnvelope) -> None:
         await client.call(store.put_envelope, run_id, claims[envelope.key], envelope)
 
     async with LocalSources(redact_personal=client.sync.settings.redact_personal) as sources:
-        await ask_all(
-            run_id,
-            dispatch.request,
-            plan,
-            sources=sources,
-            fan_in=Deadline.after(dispatch.fan_in_seconds),
-            begin=begin,
-            put=put,
-        )
+        await ask_all(run_id, plan, sources=sources, begin=begin, put=put)
     synthesizer = try_synthesizer(os.environ)
     loop = asyncio.get_running_loop()
     refiner = None
@@ -113,17 +105,9 @@ async def run_in_process(
     fan_in = Deadline.after(deadline.remaining() - config.reserve_seconds)
     plan = plan_request(request, per_job_sources(all_builtin=True))
     run_id = uuid.uuid4().hex
-    started: dict[str, int] = {}
-
-    async def begin(planned: PlannedSource) -> bool:
-        started[planned.key] = int(time.time() * 1000)
-        return True
-
-    async def put(_: SourceEnvelope) -> None:
-        return
-
     async with LocalSources(redact_personal=settings.redact_personal) as sources:
-        envelopes = await ask_all(run_id, request, plan, sources=sources, fan_in=fan_in, begin=begin, put=put)
+        begin = begin_without_store(request, plan, fan_in)
+        envelopes = await ask_all(run_id, plan, sources=sources, begin=begin)
     record = RunRecord(
         run_id=run_id,
         now_ms=int(time.time() * 1000),
@@ -131,7 +115,7 @@ async def run_in_process(
         request=request,
         plan=plan,
         envelopes={envelope.key: envelope for envelope in envelopes},
-        started_ms=started,
+        started_ms={},
         late=frozenset(),
         received=len(envelopes),
         created_ms=now_ms,

@@ -12,12 +12,9 @@ from orchestrator.json_safe import storable, storable_text
 from orchestrator.logs import log_error
 from orchestrator.models import (
     MAX_EVIDENCE_CHARACTERS,
-    Plan,
     PlannedSource,
     SourceEnvelope,
     SourceOutcome,
-    SourceRequest,
-    TroubleshootRequest,
 )
 from orchestrator.redaction.redact import redact, redact_data
 from orchestrator.sources import FetchResult
@@ -28,22 +25,6 @@ MAX_TEXT_CHARACTERS = 2_000
 """Of an error, a finding and every other text but an evidence item's."""
 _NOTE_BYTES = 512
 """Room for saying what was cut."""
-
-
-def source_request(
-    run_id: str, request: TroubleshootRequest, plan: Plan, planned: PlannedSource, *, limit_seconds: float
-) -> SourceRequest:
-    """What one source of a plan is asked."""
-    return SourceRequest(
-        run_id=run_id,
-        source=planned.source,
-        job=planned.job,
-        message=request.message,
-        routing=plan.routing,
-        tws_instance_id=request.tws_instance_id,
-        limit_seconds=limit_seconds,
-        result_limit=request.config.rag_result_limit,
-    )
 
 
 def answered(

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from orchestrator.deadline import Deadline
-from orchestrator.models import Plan, PlannedSource, SourceEnvelope, SourceRequest, TroubleshootRequest
-from orchestrator.run.envelopes import answered, fit, raised, source_request, timed_out
-from orchestrator.sources import Source, load_source
+from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
+from orchestrator.run.source_call import SourceCall, fetched
+from orchestrator.sources import FetchResult, Source, load_source
+from orchestrator.store.records import SourceStart
 
 WORKER = "in-process"
-Begin = Callable[[PlannedSource], Awaitable[bool]]
+CANCEL_SECONDS = 1.0
+"""How long a source that was stopped at its limit may take to close what it opened."""
+Begin = Callable[[PlannedSource], Awaitable[SourceStart | None]]
 Put = Callable[[SourceEnvelope], Awaitable[None]]
 
 
@@ -46,54 +50,48 @@ class LocalSources:
 
 
 async def ask_all(
-    run_id: str,
-    request: TroubleshootRequest,
-    plan: Plan,
-    *,
-    sources: LocalSources,
-    fan_in: Deadline,
-    begin: Begin,
-    put: Put,
+    run_id: str, plan: Plan, *, sources: LocalSources, begin: Begin, put: Put | None = None
 ) -> list[SourceEnvelope]:
     """Ask every planned source at once, each within its limit and what remains to the fan-in.
 
-    ``begin`` may turn a source down (another worker has it); ``put`` gets each envelope as it is made.
+    ``begin`` returns None for a source that another worker has; ``put`` stores each envelope as soon as it is made.
     """
 
     async def ask(planned: PlannedSource) -> SourceEnvelope | None:
-        if not await begin(planned):
+        start = await begin(planned)
+        if start is None:
             return None
-        clock = asyncio.get_running_loop().time
-        began, limit = clock(), min(planned.limit_seconds, fan_in.remaining())
-        asked = source_request(run_id, request, plan, planned, limit_seconds=max(limit, 0.001))
-        envelope = await _envelope(asked, planned, sources, limit)
-        envelope = envelope.model_copy(update={"latency_ms": round((clock() - began) * 1000, 1)})
-        await put(envelope)
+        call = SourceCall(
+            run_id=run_id, planned=planned, start=start, worker=WORKER, redact_personal=sources.redact_personal
+        )
+        fetch = asyncio.ensure_future(_fetch(call, sources))
+        try:
+            # Not asyncio.timeout around the call: its TimeoutError could not be told from one of the source's own.
+            await asyncio.wait({fetch}, timeout=max(call.limit_seconds, 0.0))
+            envelope = call.envelope(lambda: fetched(fetch))
+            if put is not None:
+                await put(envelope)
+            if not fetch.done():
+                await asyncio.wait({fetch}, timeout=CANCEL_SECONDS)
+        finally:
+            fetch.cancel()
         return envelope
 
-    found = await asyncio.gather(*(ask(planned) for planned in plan.sources))
-    return [envelope for envelope in found if envelope is not None]
+    envelopes = await asyncio.gather(*(ask(planned) for planned in plan.sources))
+    return [envelope for envelope in envelopes if envelope is not None]
 
 
-async def _envelope(
-    asked: SourceRequest, planned: PlannedSource, sources: LocalSources, limit: float
-) -> SourceEnvelope:
-    language = asked.routing.language
-    try:
-        # Not asyncio.timeout around the call: its TimeoutError could not be told from one of the source's own.
-        task = asyncio.ensure_future(sources.get(planned.source).fetch(asked))
-        done, _ = await asyncio.wait({task}, timeout=max(limit, 0.0))
-        if not done:
-            task.cancel()
-            await asyncio.wait({task}, timeout=1.0)
-            return timed_out(planned, limit_seconds=limit, language=language, worker=WORKER)
-        return fit(answered(planned, task.result(), worker=WORKER, language=language, personal=sources.redact_personal))
-    except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
-        return raised(
-            asked.run_id,
-            planned,
-            error,
-            worker=WORKER,
-            language=language,
-            personal=sources.redact_personal,
+def begin_without_store(request: TroubleshootRequest, plan: Plan, fan_in: Deadline) -> Begin:
+    """A ``begin`` for a run that is not stored: every source is asked, by the clock of this process."""
+
+    async def begin(_: PlannedSource) -> SourceStart:
+        return SourceStart(
+            request=request, plan=plan, remaining_seconds=fan_in.remaining(), now_ms=int(time.time() * 1000)
         )
+
+    return begin
+
+
+async def _fetch(call: SourceCall, sources: LocalSources) -> FetchResult:
+    request = call.source_request()
+    return await sources.get(request.source).fetch(request)

@@ -12,7 +12,6 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Evidence,
@@ -28,7 +27,7 @@ from orchestrator.models import (
 from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.sources import FetchResult
 from orchestrator.store.runs import RunStore, new_token
-from workers.runtime.ask import FAN_IN_MARGIN_SECONDS, Asking
+from workers.runtime.ask import Asking
 from workers.runtime.event_loop import Runtime
 
 RUN = "run-00000001"
@@ -96,38 +95,6 @@ def ask(
     return store.read(RUN).envelopes["metrics"]
 
 
-def test_an_answer_is_stored_with_where_it_was_asked(store: RunStore, runtime: Runtime) -> None:
-    """The envelope carries data, evidence, the question, the place, the worker and the latency."""
-    item = Evidence(id="metrics:1", source="metrics", kind="metric", title="CPU", text="93 %")
-    source = OneSource(FetchResult(data={"a": 1}, evidence=(item,), finding="high", asked=("cpu",), where="prom"), 0.05)
-    envelope = ask(store, runtime, source)
-    assert (envelope.outcome, envelope.success) == (SourceOutcome.OK, True)
-    assert (envelope.data, envelope.evidence, envelope.finding) == ({"a": 1}, (item,), "high")
-    assert (envelope.asked, envelope.where, envelope.worker) == (("cpu",), "prom", "metrics@test")
-    assert 50 <= envelope.latency_ms < 2_000
-    assert source.asked is not None
-    assert 0 < source.asked.limit_seconds <= 5
-
-
-@pytest.mark.parametrize(
-    ("error", "outcome", "reason"),
-    [
-        (SourceError("no route", reason="unreachable"), SourceOutcome.ERROR, "unreachable"),
-        (SourceError("slow", reason="timeout"), SourceOutcome.TIMEOUT, "timeout"),
-        (ConfigurationError("TWS_BASE_URL is missing"), SourceOutcome.ERROR, "configuration"),
-        (TimeoutError("own"), SourceOutcome.ERROR, "counterpart_timeout"),
-        (ZeroDivisionError("boom"), SourceOutcome.ERROR, "unexpected"),
-    ],
-)
-def test_each_failure_has_its_outcome_and_reason(
-    store: RunStore, runtime: Runtime, error: Exception, outcome: SourceOutcome, reason: str
-) -> None:
-    """Whatever a source raises becomes an envelope with a machine-readable reason and its text."""
-    envelope = ask(store, runtime, OneSource(error))
-    assert (envelope.outcome, envelope.success, envelope.reason) == (outcome, False, reason)
-    assert str(error) in (envelope.error or "")
-
-
 @pytest.mark.parametrize(
     "wrong", [{"text": 7}, {"text": None}, {"codes": "S0C7"}, {"source": "NO NAME"}, {"score": "high"}], ids=str
 )
@@ -166,16 +133,6 @@ def test_a_question_that_cannot_be_read_here_is_an_error_of_the_source(
     assert (envelope.outcome, envelope.reason, source.asked) == (SourceOutcome.ERROR, reason, None)
 
 
-def test_the_tasks_own_limit_stops_a_source(store: RunStore, runtime: Runtime) -> None:
-    """A source beyond the message's limit is cancelled on its loop and stored as a timeout."""
-    source = OneSource(FetchResult(), pause_seconds=60)
-    envelope = ask(store, runtime, source, limit=0.1)
-    assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "soft_time_limit")
-    assert "0.1 s" in (envelope.error or "")
-    runtime.submit(asyncio.sleep(0)).result(5)
-    assert source.cancelled
-
-
 def test_the_fan_in_bounds_the_limit(store: RunStore, runtime: Runtime) -> None:
     """With less time to the fan-in than the limit allows, the fan-in holds; with none, nothing is asked."""
     store._client.hset(store.keys.run(RUN), "fanin_ms", 1)
@@ -183,17 +140,6 @@ def test_the_fan_in_bounds_the_limit(store: RunStore, runtime: Runtime) -> None:
     envelope = ask(store, runtime, source)
     assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "no_time_left")
     assert source.asked is None
-
-
-def test_a_source_stops_before_the_fan_in(store: RunStore, runtime: Runtime) -> None:
-    """A limit that reaches beyond the fan-in ends so long before it that the envelope is in when partials freeze."""
-    seconds, micros = store._client.time()
-    store._client.hset(store.keys.run(RUN), "fanin_ms", seconds * 1000 + micros // 1000 + 2_000)
-    source = OneSource(FetchResult())
-    ask(store, runtime, source)
-    assert source.asked is not None
-    assert 1 < source.asked.limit_seconds <= 2 - FAN_IN_MARGIN_SECONDS
-    assert FAN_IN_MARGIN_SECONDS >= 0.03  # the store's answer and the thread's wake-up
 
 
 def test_a_signal_while_the_answer_is_stored_loses_nothing(
@@ -284,12 +230,6 @@ def test_the_runtime_tells_a_blocked_loop() -> None:
     assert blocked.wait(5)
     future.result(5)
     runtime.close()
-
-
-def test_a_result_that_cannot_be_read_is_an_error_of_the_source(store: RunStore, runtime: Runtime) -> None:
-    """A source that returns nonsense instead of raising costs the run that source, not the task."""
-    envelope = ask(store, runtime, OneSource(FetchResult(finding=None)))  # type: ignore[arg-type]  # the nonsense
-    assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
 
 
 def test_a_result_in_broken_utf8_is_stored(store: RunStore, runtime: Runtime) -> None:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
-from orchestrator.models import PlannedSource, SourceEnvelope, SourceRequest, source_key
-from orchestrator.run.envelopes import answered, fit, raised, source_request, timed_out
+from orchestrator.models import PlannedSource, source_key
+from orchestrator.run.envelopes import raised
+from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
-from orchestrator.store.records import SourceStart
 from orchestrator.store.runs import RunStore
 
 _LOGGER = logging.getLogger(__name__)
-FAN_IN_MARGIN_SECONDS = 0.05
-"""A source stops this long before the fan-in, so that its envelope is in before the partials are frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +51,16 @@ class Asking:
         planned = next((item for item in start.plan.sources if item.key == key), None)
         if planned is None:
             return {"source": source, "outcome": "not_planned", "latency_ms": 0.0}
-        soft = planned.limit_seconds if soft_limit_seconds is None else soft_limit_seconds
-        limit = min(soft, start.remaining_seconds - FAN_IN_MARGIN_SECONDS)
-        began = time.monotonic()
-        envelope = self._envelope(run_id, planned, start, limit=limit, soft=soft)
-        latency_ms = round((time.monotonic() - began) * 1000, 1)
-        envelope = envelope.model_copy(update={"latency_ms": latency_ms, "started_at_ms": start.now_ms})
+        call = SourceCall(
+            run_id=run_id,
+            planned=planned,
+            start=start,
+            worker=self.worker,
+            soft_limit_seconds=soft_limit_seconds,
+            redact_personal=self.redact_personal,
+            limit_signals=(SoftTimeLimitExceeded,),
+        )
+        envelope = call.envelope(lambda: self._fetch(call))
         try:
             status = self.store.put_envelope(run_id, claim, envelope)
         except SoftTimeLimitExceeded:
@@ -69,10 +71,10 @@ class Asking:
             run_id,
             key,
             envelope.outcome,
-            latency_ms,
+            envelope.latency_ms,
             status,
         )
-        return {"source": source, "outcome": envelope.outcome.value, "latency_ms": latency_ms}
+        return {"source": source, "outcome": envelope.outcome.value, "latency_ms": envelope.latency_ms}
 
     def _unread(
         self, run_id: str, source: str, job: str | None, error: TroubleshootError, *, claim: str
@@ -83,39 +85,13 @@ class Asking:
         self.store.put_envelope(run_id, claim, raised(run_id, planned, error, worker=self.worker))
         return {"source": source, "outcome": error.reason, "latency_ms": 0.0}
 
-    def _envelope(
-        self, run_id: str, planned: PlannedSource, start: SourceStart, *, limit: float, soft: float
-    ) -> SourceEnvelope:
-        if limit <= 0:
-            return self._timed_out(planned, start, limit)
-        request = source_request(run_id, start.request, start.plan, planned, limit_seconds=limit)
-        language = request.routing.language
+    def _fetch(self, call: SourceCall) -> FetchResult:
+        request = call.source_request()
         # Where Celery stops the task at its soft limit, only the fan-in is left for the wait here.
-        bound = limit + 1.0 if self.native_limits and limit >= soft else limit
-        try:
-            result = self._fetch(self.source(planned.source), request, bound)
-            # Within the border: what a source returned may be as wrong as what it raises.
-            return fit(answered(planned, result, worker=self.worker, language=language, personal=self.redact_personal))
-        except SoftTimeLimitExceeded:
-            return self._timed_out(planned, start, limit)
-        except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
-            return raised(run_id, planned, error, worker=self.worker, language=language, personal=self.redact_personal)
-
-    def _timed_out(self, planned: PlannedSource, start: SourceStart, limit: float) -> SourceEnvelope:
-        language = start.plan.routing.language
-        return timed_out(planned, limit_seconds=limit, language=language, worker=self.worker)
-
-    def _fetch(self, source: Source, request: SourceRequest, bound: float) -> FetchResult:
-        future = self.submit(source.fetch(request))
-        try:
-            # Not result(timeout): on 3.11 its TimeoutError cannot be told from one that the source raised itself.
-            done, _ = wait([future], timeout=bound)
-        except SoftTimeLimitExceeded:
-            if not future.done():
-                future.cancel()
-                raise
-            return future.result()
-        if not done and not future.done():
-            future.cancel()
-            raise SoftTimeLimitExceeded(bound)
-        return future.result()
+        celery_stops_it = self.native_limits and call.limit_seconds >= call.soft_seconds
+        future = self.submit(self.source(request.source).fetch(request))
+        # Not result(timeout): on 3.11 its TimeoutError cannot be told from one that the source raised itself. The
+        # signal may come when the source has just answered.
+        with suppress(SoftTimeLimitExceeded):
+            wait([future], timeout=call.limit_seconds + 1.0 if celery_stops_it else call.limit_seconds)
+        return fetched(future)

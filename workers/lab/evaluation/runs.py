@@ -19,13 +19,12 @@ from orchestrator.models import (
     Diagnosis,
     Evidence,
     Plan,
-    PlannedSource,
     SourceEnvelope,
     SourceRequest,
     TroubleshootRequest,
 )
 from orchestrator.routing.plan import per_job_sources, plan_request
-from orchestrator.run.in_process import LocalSources, ask_all
+from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.connection import connect, store_errors
 from orchestrator.synthesis import Case, SynthesisFailed, Synthesizer
@@ -122,8 +121,8 @@ async def ask(
     run_id = f"eval-{scenario.number:02d}-{failed_source or 'complete'}"
     async with _Sources(environ, failed_source) as sources:
         fan_in = Deadline.after(request.config.fan_in_seconds)
-        found = await ask_all(run_id, request, plan, sources=sources, fan_in=fan_in, begin=_begin, put=_put)
-    envelopes = number_evidence(found)
+        begin = begin_without_store(request, plan, fan_in)
+        envelopes = number_evidence(await ask_all(run_id, plan, sources=sources, begin=begin))
     aggregated = aggregate(envelopes, plan.jobs)
     diagnosis = diagnose(request, plan, envelopes, aggregated)
     mode, llm = AnswerMode.DETERMINISTIC, {}
@@ -143,14 +142,6 @@ async def ask(
     )
     latency_ms = round((time.monotonic() - began) * 1_000, 1)
     return Answer(scenario, failed_source, plan, envelopes, diagnosis, text, mode, latency_ms, llm)
-
-
-async def _begin(_planned: PlannedSource) -> bool:
-    return True
-
-
-async def _put(_envelope: SourceEnvelope) -> None:
-    return None
 
 
 def _discard(_fragment: str) -> None:

@@ -1,0 +1,240 @@
+"""One contract for asking a source: on a worker's thread and event loop, and in process with ``asyncio.gather``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import fakeredis
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from orchestrator.config import Settings
+from orchestrator.deadline import Deadline
+from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.i18n.languages import Language
+from orchestrator.models import (
+    Evidence,
+    Intent,
+    Plan,
+    PlannedSource,
+    Routing,
+    SourceEnvelope,
+    SourceOutcome,
+    SourceRequest,
+    TroubleshootRequest,
+)
+from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
+from orchestrator.run.source_call import FAN_IN_MARGIN_SECONDS
+from orchestrator.sources import FetchResult, Source
+from orchestrator.store.runs import RunStore, new_token
+from workers.runtime.ask import Asking
+from workers.runtime.event_loop import Runtime
+
+
+@dataclass
+class Behaviour:
+    """A source that returns or raises ``result`` after a pause, and notes how it was asked."""
+
+    result: Any = field(default_factory=FetchResult)
+    pause_seconds: float = 0.0
+    requests: list[SourceRequest] = field(default_factory=list)
+    was_cancelled: bool = False
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:
+        self.requests.append(request)
+        try:
+            await asyncio.sleep(self.pause_seconds)
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        if isinstance(self.result, BaseException):
+            raise self.result
+        result: FetchResult = self.result
+        return result
+
+    async def close(self) -> None:
+        return
+
+
+Ask = Callable[..., SourceEnvelope]
+"""``ask(source, limit=..., fan_in=...)``: seconds for the source, seconds to the fan-in."""
+
+
+def plan(limit_seconds: float) -> Plan:
+    return Plan(
+        pipeline="troubleshoot",
+        routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
+        sources=(PlannedSource(source="metrics", job="BATCH001", limit_seconds=limit_seconds),),
+        reason="test",
+    )
+
+
+REQUEST = TroubleshootRequest(message="Job BATCH001 failed", job_name="BATCH001")
+
+
+def ask_in_process(source: Source | Exception, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
+    class OneSource(LocalSources):
+        def get(self, name: str) -> Source:
+            assert name == "metrics"
+            if isinstance(source, Exception):
+                raise source
+            return source
+
+    async def ask() -> list[SourceEnvelope]:
+        stored: list[SourceEnvelope] = []
+
+        async def put(envelope: SourceEnvelope) -> None:
+            stored.append(envelope)
+
+        begin = begin_without_store(REQUEST, plan(limit), Deadline.after(fan_in))
+        async with OneSource() as sources:
+            envelopes = await ask_all("run-00000001", plan(limit), sources=sources, begin=begin, put=put)
+        assert envelopes == stored
+        return stored
+
+    (envelope,) = asyncio.run(ask())
+    return envelope
+
+
+@pytest.fixture
+def ask_on_worker() -> Iterator[Ask]:
+    client = fakeredis.FakeRedis(decode_responses=True)
+    runtime = Runtime({})
+    store = RunStore(client, Settings.from_env({}))
+
+    def ask(source: Source | Exception, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
+        def get(name: str) -> Source:
+            assert name == "metrics"
+            if isinstance(source, Exception):
+                raise source
+            return source
+
+        run_id = new_token()
+        store.open(run_id, REQUEST, nonce=new_token())
+        store.claim_dispatch(run_id, "d")
+        store.put_plan(run_id, "d", plan(limit))
+        store.mark_dispatched(run_id, "d")
+        seconds, micros = client.time()
+        client.hset(store.keys.run(run_id), "fanin_ms", seconds * 1000 + micros // 1000 + int(fan_in * 1000))
+        asking = Asking(store=store, source=get, submit=runtime.submit, worker="metrics@test")
+        asking.ask(run_id, "metrics", "BATCH001", claim="c", soft_limit_seconds=limit)
+        runtime.submit(asyncio.sleep(0)).result(5)  # whatever was cancelled has run until then
+        (envelope,) = store.read(run_id).envelopes.values()
+        return envelope
+
+    yield ask
+    runtime.close()
+    client.close()
+
+
+@pytest.fixture(params=["worker", "in process"])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """Each of the two ways in which a source is asked."""
+    way: Ask = request.getfixturevalue("ask_on_worker") if request.param == "worker" else ask_in_process
+    return way
+
+
+def test_an_answer_is_an_envelope_with_its_start_and_latency(ask: Ask) -> None:
+    """Data, evidence, question and place are the source's; start, latency and job are filled in."""
+    item = Evidence(id="metrics:1", source="metrics", kind="metric", title="CPU", text="93 %")
+    result = FetchResult(data={"a": 1}, evidence=(item,), finding="high", asked=("cpu",), where="prom")
+    source = Behaviour(result, pause_seconds=0.05)
+    now_ms = int(time.time() * 1000)
+    envelope = ask(source)
+    assert (envelope.outcome, envelope.success, envelope.job) == (SourceOutcome.OK, True, "BATCH001")
+    assert (envelope.data, envelope.evidence, envelope.finding) == ({"a": 1}, (item,), "high")
+    assert (envelope.asked, envelope.where) == (("cpu",), "prom")
+    assert envelope.worker
+    assert 50 <= envelope.latency_ms < 2_000
+    assert envelope.started_at_ms is not None
+    assert now_ms - 1 <= envelope.started_at_ms < now_ms + 2_000
+    (request,) = source.requests
+    assert (request.source, request.job, request.message) == ("metrics", "BATCH001", REQUEST.message)
+    assert request.limit_seconds == 5
+
+
+def test_no_data_is_an_answer(ask: Ask) -> None:
+    """A source that had nothing has answered."""
+    envelope = ask(Behaviour(FetchResult(outcome=SourceOutcome.NO_DATA)))
+    assert (envelope.outcome, envelope.success, envelope.error) == (SourceOutcome.NO_DATA, True, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (SourceError("no route", reason="unreachable"), SourceOutcome.ERROR, "unreachable"),
+        (SourceError("slow", reason="timeout"), SourceOutcome.TIMEOUT, "timeout"),
+        (ConfigurationError("TWS_BASE_URL is missing"), SourceOutcome.ERROR, "configuration"),
+        (TimeoutError("own"), SourceOutcome.ERROR, "counterpart_timeout"),
+        (ZeroDivisionError("boom"), SourceOutcome.ERROR, "unexpected"),
+    ],
+)
+def test_each_failure_has_its_outcome_and_reason(
+    ask: Ask, error: Exception, outcome: SourceOutcome, reason: str
+) -> None:
+    """What a source raises, when it is made or asked, becomes an envelope with a machine-readable reason."""
+    for envelope in (ask(Behaviour(error)), ask(error)):
+        assert (envelope.outcome, envelope.success, envelope.reason) == (outcome, False, reason)
+        assert str(error) in (envelope.error or "")
+
+
+def test_a_source_that_cancels_itself_costs_the_run_that_source(ask: Ask) -> None:
+    """Cancellation that comes from within is an error of the source, not of the one who asked."""
+    envelope = ask(Behaviour(asyncio.CancelledError()))
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
+
+
+NONSENSE: tuple[Any, ...] = (None, {"data": {}}, FetchResult(finding=None))  # type: ignore[arg-type]  # the nonsense
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_a_result_that_cannot_be_read_is_an_error_of_the_source(ask: Ask, nonsense: object) -> None:
+    """A source that returns nonsense instead of raising costs the run that source."""
+    envelope = ask(Behaviour(nonsense))
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
+
+
+def test_secrets_are_masked(ask: Ask) -> None:
+    """A password in data, evidence, finding or error never reaches the envelope."""
+    secret = "password=Segredo2026x"
+    item = Evidence(id="metrics:1", source="metrics", kind="k", title=secret, text=f"linha {secret}")
+    result = FetchResult(data={"log": secret, "password": "Segredo2026x"}, evidence=(item,), finding=secret)
+    for outcome in (result, SourceError(secret, reason="unreachable"), ZeroDivisionError(secret)):
+        assert "Segredo2026x" not in ask(Behaviour(outcome)).model_dump_json()
+
+
+def test_a_source_that_hangs_is_cancelled_at_its_limit(ask: Ask) -> None:
+    """A source beyond its limit is cancelled and stands as a timeout that names the limit."""
+    source = Behaviour(pause_seconds=60)
+    envelope = ask(source, limit=0.1)
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "soft_time_limit")
+    assert "0.1 s" in (envelope.error or "")
+    assert 100 <= envelope.latency_ms < 2_000
+    assert source.was_cancelled
+
+
+def test_a_source_stops_before_the_fan_in(ask: Ask) -> None:
+    """A limit beyond the fan-in ends a margin before it, so that the envelope is stored when the partials freeze."""
+    source = Behaviour()
+    ask(source, limit=5, fan_in=2)
+    assert 1 < source.requests[0].limit_seconds <= 2 - FAN_IN_MARGIN_SECONDS
+    assert FAN_IN_MARGIN_SECONDS >= 0.03  # the store's answer and the thread's wake-up
+
+
+@pytest.mark.parametrize("fan_in", [0.0, FAN_IN_MARGIN_SECONDS / 2])
+def test_no_fetch_is_started_without_time(ask: Ask, fan_in: float) -> None:
+    """With no time left to the fan-in, or no more than the margin, the source is not asked and timed out."""
+    source = Behaviour()
+    envelope = ask(source, fan_in=fan_in)
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "no_time_left")
+    assert source.requests == []
+
+
+def test_celerys_signal_is_a_timeout_and_no_error(ask_on_worker: Ask) -> None:
+    """Prefork's soft limit is the limit wherever it strikes: also while the source is made."""
+    envelope = ask_on_worker(SoftTimeLimitExceeded())
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "soft_time_limit")
