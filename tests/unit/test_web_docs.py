@@ -52,7 +52,7 @@ def test_the_page_names_the_errors_and_events_that_are_there() -> None:
     )
     known = {error.reason for error in vars(errors).values() if isinstance(error, type) and hasattr(error, "reason")}
     assert {"run_not_found", "conflict", "overloaded"} <= told - {"reason"} <= known
-    kinds = PAGE[PAGE.index("Kinds: ") : PAGE.index("On `synthesis_started`")]
+    kinds = PAGE[PAGE.index("Types: ") : PAGE.index("On `synthesis_started`")]
     assert set(re.findall(r"\w+_?\w+", " ".join(re.findall(r"`([^`]+)`", kinds)))) == {kind.value for kind in EventType}
 
 
