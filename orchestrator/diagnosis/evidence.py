@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
 from orchestrator.diagnosis.commands import check_action, mark_commands, propose_commands
-from orchestrator.i18n.languages import Language
+from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis
 
 NO_CLAIM_CONFIDENCE = 0.3
@@ -64,7 +64,7 @@ def check_diagnosis(
     *,
     confidence_cap: float | None = None,
     question_codes: Iterable[str] = (),
-    language: Language = Language.PT_BR,
+    language: Language = DEFAULT_LANGUAGE,
 ) -> tuple[Diagnosis, CheckReport]:
     """Return ``diagnosis`` with what its evidence does not carry taken out, and the counts of it.
 
