@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.errors import ConfigurationError
+from orchestrator.errors import ConfigurationError, InvalidValue
+from orchestrator.validation import describe
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
@@ -80,21 +81,30 @@ class ParallelConfig(InputModel):
     def _limits_are_ordered(self) -> Self:
         node, total = self.node_timeout_seconds, self.total_timeout_seconds
         if node >= total:
-            raise ValueError(
-                f"node_timeout_seconds ({node:g}) must be less than total_timeout_seconds ({total:g}): "
-                "0 < node_timeout_seconds < total_timeout_seconds"
+            raise InvalidValue(
+                "{field} ({value}) must be less than {other_field} ({other_value}): 0 < {field} < {other_field}",
+                field="node_timeout_seconds",
+                value=f"{node:g}",
+                other_field="total_timeout_seconds",
+                other_value=f"{total:g}",
             )
         reserve = self.synthesis_reserve_seconds
         if reserve is not None and reserve >= total:
-            raise ValueError(
-                f"synthesis_reserve_seconds ({reserve:g}) must be less than total_timeout_seconds ({total:g}): "
-                "0 <= synthesis_reserve_seconds < total_timeout_seconds"
+            raise InvalidValue(
+                "{field} ({value}) must be less than {other_field} ({other_value}): 0 <= {field} < {other_field}",
+                field="synthesis_reserve_seconds",
+                value=f"{reserve:g}",
+                other_field="total_timeout_seconds",
+                other_value=f"{total:g}",
             )
         for source, limit in self.source_timeout_seconds.items():
             if not 0 < limit < total:
-                raise ValueError(
-                    f"source_timeout_seconds[{source!r}] ({limit:g}) must be between 0 and "
-                    f"total_timeout_seconds ({total:g})"
+                raise InvalidValue(
+                    "{field} ({value}) must be between 0 and {other_field} ({other_value})",
+                    field=f"source_timeout_seconds[{source!r}]",
+                    value=f"{limit:g}",
+                    other_field="total_timeout_seconds",
+                    other_value=f"{total:g}",
                 )
         return self
 
@@ -149,7 +159,7 @@ class EnvironmentModel(BaseModel):
         try:
             return cls.model_validate(given | overrides)
         except ValidationError as error:
-            raise ConfigurationError(describe_validation(error)) from None
+            raise ConfigurationError(describe(error)) from None
 
 
 def _environment_names(model: type[BaseModel], field: str) -> list[str]:
@@ -160,13 +170,8 @@ def _environment_names(model: type[BaseModel], field: str) -> list[str]:
 
 
 def describe_validation(error: ValidationError) -> str:
-    """One line per wrong field: its name, what is wrong. Values are left out, they may be secrets."""
-    lines = []
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
-        name = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        lines.append(f"{name}: {message}" if name else message)
-    return "; ".join(lines)
+    """``validation.describe`` in English."""
+    return str(describe(error))
 
 
 class Settings(EnvironmentModel):
@@ -196,14 +201,14 @@ class Settings(EnvironmentModel):
     def _url_is_redis(cls, value: str) -> str:
         # kombu and redis-py spell a Unix socket differently, so no such URL serves both broker and store.
         if not value.startswith(("redis://", "rediss://")):
-            raise ValueError("must start with redis:// or rediss://")
+            raise InvalidValue("must start with {choices} or {last}", choices="redis://", last="rediss://")
         from redis.connection import parse_url  # noqa: PLC0415  # --help and usage errors do without redis
 
         try:
             parse_url(value)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         except ValueError:
             # The parser quotes the part it stumbles over, which may be a piece of the password.
-            raise ValueError(
+            raise InvalidValue(
                 "cannot be read as redis://[[user]:password@]host[:port][/database]; "
                 "write '/', '@', ':' and '#' of a password as %2F, %40, %3A and %23"
             ) from None
@@ -213,15 +218,18 @@ class Settings(EnvironmentModel):
     @classmethod
     def _level_is_known(cls, value: str) -> str:
         if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+            raise InvalidValue("must be {choices} or {last}", choices="DEBUG, INFO, WARNING", last="ERROR")
         return value.upper()
 
     @model_validator(mode="after")
     def _timeouts_are_ordered(self) -> Self:
         if self.node_timeout_seconds >= self.total_timeout_seconds:
-            raise ValueError(
-                f"RESYNC_NODE_TIMEOUT_SECONDS ({self.node_timeout_seconds:g}) must be less than "
-                f"RESYNC_TOTAL_TIMEOUT_SECONDS ({self.total_timeout_seconds:g})"
+            raise InvalidValue(
+                "{field} ({value}) must be less than {other_field} ({other_value})",
+                field="RESYNC_NODE_TIMEOUT_SECONDS",
+                value=f"{self.node_timeout_seconds:g}",
+                other_field="RESYNC_TOTAL_TIMEOUT_SECONDS",
+                other_value=f"{self.total_timeout_seconds:g}",
             )
         return self
 
@@ -237,4 +245,4 @@ class Settings(EnvironmentModel):
         try:
             return ParallelConfig.model_validate(defaults | overrides)
         except ValidationError as error:
-            raise ConfigurationError(describe_validation(error)) from None
+            raise ConfigurationError(describe(error)) from None

@@ -42,6 +42,20 @@ class InvalidRequest(TroubleshootError):
     exit_code = 2
 
 
+class InvalidValue(TroubleshootError, ValueError):
+    """The value is not accepted."""
+
+    reason = "invalid_value"
+    exit_code = 2
+
+
+class WrongUsage(TroubleshootError):
+    """The command line cannot be carried out as it is written."""
+
+    reason = "usage"
+    exit_code = 2
+
+
 class UnknownInstance(InvalidRequest):
     """No worker knows a TWS instance of that name."""
 

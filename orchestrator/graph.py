@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.fallback import run_in_process, take_over
-from orchestrator.config import ParallelConfig, Settings, describe_validation
+from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
 from orchestrator.routing.router import route
+from orchestrator.validation import describe
 
 _LOGGER = logging.getLogger(__name__)
 DISPATCH_WAIT_SECONDS = 1.0
@@ -200,7 +201,7 @@ def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Inten
     try:
         return TroubleshootRequest.model_validate({**asked, "jobs": jobs, "config": config, "intent": intent})
     except ValidationError as error:
-        raise InvalidRequest(describe_validation(error)) from None
+        raise InvalidRequest(describe(error)) from None
 
 
 def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from orchestrator.config import EnvironmentModel
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
 
 _LOGGER = logging.getLogger(__name__)
 TEXT = "text/plain; charset=utf-8"
@@ -154,7 +155,10 @@ def _made(make: Callable[[], Page]) -> Page:
         return Page(b"the check itself failed; see the log\n", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _refusal(settings: HealthSettings, error: OSError) -> str:
+def _refusal(settings: HealthSettings, error: OSError) -> Message:
+    facts = {"address": settings.address, "port": str(settings.port)}
     if error.errno == errno.EADDRINUSE:
-        return f"RESYNC_HEALTH_PORT: port {settings.port} of {settings.address} is in use; choose another"
-    return f"RESYNC_HEALTH_ADDRESS: cannot listen on {settings.address} port {settings.port} ({error.strerror})"
+        return Message("RESYNC_HEALTH_PORT: port {port} of {address} is in use; choose another", **facts)
+    return Message(
+        "RESYNC_HEALTH_ADDRESS: cannot listen on {address} port {port} ({detail})", **facts, detail=error.strerror
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.errors import InvalidValue
+
 # [folder/]WS#[folder/]JS[(hhmm date),(id)].JOB or a bare job name. Letters, digits, _ and - as the User's Guide
 # allows for names; wildcards and quotes never pass, so a name can be used in a query.
 _NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
@@ -17,13 +19,14 @@ _JOB = re.compile(
 def check_job_name(value: str) -> str:
     """Return ``value`` when it is a job in TWS notation.
 
-    Raises ValueError: names are a letter then letters, digits, ``_`` or ``-``, each at most 40 characters
-    (User's Guide 10.2.5), optionally qualified as ``WS#STREAM.JOB``.
+    Raises InvalidValue, a ValueError: names are a letter then letters, digits, ``_`` or ``-``, each at most 40
+    characters (User's Guide 10.2.5), optionally qualified as ``WS#STREAM.JOB``.
     """
     name = value.strip()
     if len(name) > 900 or not _JOB.fullmatch(name):
-        raise ValueError(
-            f"{value[:80]!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
-            "with letters, digits, '_' and '-', starting with a letter, at most 40 characters"
+        raise InvalidValue(
+            "{name!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
+            "with letters, digits, '_' and '-', starting with a letter, at most 40 characters",
+            name=value[:80],
         )
     return name

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from orchestrator.config import STORED, InputModel, ParallelConfig
+from orchestrator.errors import InvalidValue
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.job_name import check_job_name
 
@@ -181,7 +182,7 @@ class TroubleshootRequest(InputModel):
     @classmethod
     def _message_has_text(cls, value: str) -> str:
         if not value.strip():
-            raise ValueError("the message is empty; write what failed, for example 'Job BATCH001 falhou'")
+            raise InvalidValue("the message is empty; write what failed, for example 'Job BATCH001 falhou'")
         return value
 
     @field_validator("job_name")

@@ -99,13 +99,17 @@ def load_source(name: str) -> SourceSpec:
     point = _installed().get(name)
     if point is None:
         known = ", ".join(source_names())
-        raise ConfigurationError(f"source {name!r} is not installed; installed: {known}")
+        raise ConfigurationError("source {name!r} is not installed; installed: {known}", name=name, known=known)
     try:
         spec = point.load()
     except ImportError as error:
         raise WorkersNotInstalled(
-            f"source {name!r} needs {error.name or error}: pip install 'resync-troubleshoot[workers]'"
+            "source {name!r} needs {package}: pip install 'resync-troubleshoot[workers]'",
+            name=name,
+            package=error.name or str(error),
         ) from error
     if not isinstance(spec, SourceSpec) or spec.name != name:
-        raise ConfigurationError(f"entry point {point.value!r} must be a SourceSpec named {name!r}")
+        raise ConfigurationError(
+            "entry point {point!r} must be a SourceSpec named {name!r}", point=point.value, name=name
+        )
     return spec

@@ -98,7 +98,9 @@ def _behaviour(name: str, message: str) -> StubBehaviour:
         told, _ = json.JSONDecoder().raw_decode(text) if mark else ({}, 0)
         return StubBehaviour.model_validate(told.get(name, {}))
     except (ValueError, ValidationError) as error:
-        raise SourceError(f"the message's stub= part is not understood: {error}", reason="stub_message") from error
+        raise SourceError(
+            "the message's stub= part is not understood: {detail}", reason="stub_message", detail=str(error)
+        ) from error
 
 
 _hanging: set[asyncio.StreamReader] = set()

@@ -70,4 +70,4 @@ def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
                     **task.options,
                 )
     except (KombuError, RedisError, OSError) as error:
-        raise StoreUnreachable(f"the broker refused the chord ({type(error).__name__})") from error
+        raise StoreUnreachable("the broker refused the chord ({detail})", detail=type(error).__name__) from error

@@ -51,4 +51,4 @@ class Publisher:
             future.cancel()
             raise StoreUnreachable("the broker does not answer; is Redis running, and is REDIS_URL right?") from None
         except (OperationalError, RedisError, OSError) as error:
-            raise StoreUnreachable(f"the broker refused the message ({type(error).__name__})") from error
+            raise StoreUnreachable("the broker refused the message ({detail})", detail=type(error).__name__) from error

@@ -49,7 +49,7 @@ def _ask_workers(settings: Settings) -> Mapping[str, list[dict[str, object]]]:
     try:
         return app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
     except (OperationalError, RedisError, OSError) as error:
-        raise StoreUnreachable(f"the broker does not answer ({type(error).__name__})") from error
+        raise StoreUnreachable("the broker does not answer ({detail})", detail=type(error).__name__) from error
     finally:
         app.close()
 

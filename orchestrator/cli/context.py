@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
+from orchestrator.cli import click_words
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
 from orchestrator.config import Settings
 from orchestrator.i18n.catalogue import Catalogue
-from orchestrator.i18n.terminal import Messages, language_of
+from orchestrator.i18n.languages import Language, language_of
+from orchestrator.i18n.message import Text, write
+from orchestrator.i18n.terminal import Messages
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class Display(Protocol):
         """Fold in ``event``, received at that monotonic time, and show it."""
         ...
 
-    def say(self, line: str) -> None:
+    def say(self, line: Text | str) -> None:
         """Show a line of words."""
         ...
 
@@ -91,14 +94,27 @@ class CliContext:
     open_client: Callable[[Settings], RunClient] = open_client
 
     @property
+    def language(self) -> Language:
+        """The terminal's language."""
+        return language_of(self.environ)
+
+    def write(self, text: Text | str) -> str:
+        """``text`` in the terminal's language."""
+        return write(text, self.language)
+
+    def row(self, *cells: Text | str) -> tuple[str, ...]:
+        """A table's row in the terminal's language."""
+        return tuple(map(self.write, cells))
+
+    @property
     def text(self) -> Messages:
         """The texts in the terminal's language."""
-        return Messages(language_of(self.environ))
+        return Messages(self.language)
 
     @property
     def catalogue(self) -> Catalogue:
         """The words of help and errors in the terminal's language."""
-        return Catalogue.of(language_of(self.environ))
+        return Catalogue.of(self.language)
 
     def settings(self, redis_url: str | None = None) -> Settings:
         """The settings from the environment; ``redis_url`` stands in for ``REDIS_URL``.
@@ -119,10 +135,10 @@ class CliContext:
         finally:
             client.close()
 
-    def say(self, line: str) -> None:
+    def say(self, line: Text | str) -> None:
         """Write a line of words to standard error; where that cannot be written, the data goes on without them."""
         with suppress(OSError):
-            click.echo(line, err=True)
+            click.echo(self.write(line), err=True)
 
     def tell(self, line: str) -> None:
         """Write a line of English words to standard error, in the terminal's language when the catalogue has it."""
@@ -131,12 +147,12 @@ class CliContext:
     def display(self, view: RunView) -> Display:
         """The live view on a terminal that can show it, else plain lines."""
         if not sys.stderr.isatty() or self.environ.get("TERM", "dumb") == "dumb":
-            return PlainDisplay(view, self.text, self.say)
+            return PlainDisplay(view, self.say)
         try:
             from orchestrator.cli import live  # noqa: PLC0415  # rich is an optional extra
         except ImportError:
-            return PlainDisplay(view, self.text, self.say)
-        return live.LiveDisplay(view, self.text, live.stderr_console())
+            return PlainDisplay(view, self.say)
+        return live.LiveDisplay(view, self.language, live.stderr_console())
 
     def print_json(self, text: str) -> None:
         """Write JSON to standard output, in UTF-8 whatever the terminal's encoding is (RFC 8259)."""
@@ -161,4 +177,6 @@ class CliContext:
         click.echo(answer)
 
 
+# click looks the texts of types and options up when a command is defined, and every command imports this module first.
+click_words.install()
 pass_context = click.make_pass_decorator(CliContext)

@@ -10,6 +10,7 @@ from orchestrator.cli.context import CliContext, RunClient
 from orchestrator.cli.view import NOTHING_SEEN, RunView
 from orchestrator.diagnosis.render import render_text
 from orchestrator.errors import RunNotFound, StoreUnreachable
+from orchestrator.i18n.message import Message
 from orchestrator.logs import clean, one_line
 from orchestrator.models import Report, RunId, RunOutcome
 from orchestrator.run.conclusion import UNREADABLE
@@ -50,14 +51,18 @@ def follow(context: CliContext, client: RunClient, run_id: str, *, after: str = 
         except StoreUnreachable as error:
             if view.last_event_id == NOTHING_SEEN:
                 raise
-            display.say(context.text("stream_lost", reason=error.reason))
+            display.say(Message("the event stream broke off ({reason}); waiting for the answer", reason=error.reason))
         return client.result(run_id)
 
 
 def print_report(context: CliContext, report: Report, *, as_json: bool) -> None:
     """The report on standard output: the answer, or the whole as JSON."""
     if not report.committed:
-        context.say(context.text("not_committed", reason=report.reason or "-"))
+        context.say(
+            Message(
+                "the store stopped answering: this is what had been received ({reason})", reason=report.reason or "-"
+            )
+        )
     if as_json:
         context.print_json(report.model_dump_json(indent=2))
     elif report.response.strip():
@@ -82,10 +87,15 @@ def follow_to_the_end(context: CliContext, client: RunClient, run_id: str, *, as
     try:
         report = follow(context, client, run_id, after=after)
     except KeyboardInterrupt:
-        context.say(context.text("detached", run_id=run_id))
+        context.say(detached(run_id))
         return INTERRUPTED
     print_report(context, report, as_json=as_json)
     return exit_code(report)
+
+
+def detached(run_id: str) -> Message:
+    """What Ctrl-C leaves behind, and how to go on."""
+    return Message("detached; the run goes on. Resume with: resync-troubleshoot watch {run_id}", run_id=run_id)
 
 
 def is_run_id(value: str) -> bool:
@@ -100,4 +110,6 @@ def is_run_id(value: str) -> bool:
 def check_run_id(run_id: str) -> None:
     """Raise RunNotFound for what cannot be a run's id: no such run is stored."""
     if not is_run_id(run_id):
-        raise RunNotFound(f"{one_line(run_id, 64)!r} is no run id; resync-troubleshoot list shows the stored runs")
+        raise RunNotFound(
+            "{run!r} is no run id; resync-troubleshoot list shows the stored runs", run=one_line(run_id, 64)
+        )

@@ -1,70 +1,50 @@
-"""``--help`` in the terminal's language: click's pages, translated as they are laid out."""
+"""``--help`` in the terminal's language."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from copy import copy
 
 import click
 
-from orchestrator.cli.context import CliContext
-from orchestrator.i18n.catalogue import Catalogue
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, write
 
-_EXTRAS = re.compile(r"(?P<text>.*?)(?:  )?\[(?P<extras>(?:default: |required)[^\]]*)\]", re.DOTALL)
-"""What click puts behind an option's text: its default, its range, whether it is required."""
-
-
-class HelpFormatter(click.HelpFormatter):
-    """Lays out a page of help whose texts it is given in English."""
-
-    def __init__(self, catalogue: Catalogue, *, width: int | None, max_width: int | None) -> None:
-        super().__init__(width=width, max_width=max_width)
-        self._catalogue = catalogue
-
-    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        """The usage line; its placeholders for options and commands are words, the others names."""
-        # One by one: the placeholder of the usage line's options stands beside names that stay.
-        words = re.split(r"(\[OPTIONS\]|\bCOMMAND\b)", args)
-        shown = "".join(self._catalogue(word) if word in ("[OPTIONS]", "COMMAND") else word for word in words)
-        super().write_usage(prog, shown, prefix=prefix or self._catalogue("Usage:") + " ")
-
-    def write_text(self, text: str) -> None:
-        """A command's text."""
-        super().write_text(self._catalogue.paragraphs(text))
-
-    @contextmanager
-    def section(self, name: str) -> Iterator[None]:
-        """A part of the page under its heading."""
-        with super().section(self._catalogue(name)):
-            yield
-
-    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        """Options or commands, each beside its text."""
-        super().write_dl([(name, self._row(text)) for name, text in rows], col_max, col_spacing)
-
-    def _row(self, text: str) -> str:
-        match = _EXTRAS.fullmatch(text)
-        if match is None:
-            return self._catalogue.paragraphs(text)
-        extras = "; ".join(self._catalogue.translate(extra) for extra in match["extras"].split("; "))
-        return f"{self._catalogue.paragraphs(match['text'])}  [{extras}]".strip()
+_METAVARS = {str(item): item for item in (Message("[OPTIONS]"), Message("COMMAND [ARGS]..."))}
 
 
-class HelpContext(click.Context):
-    """A context whose help follows the terminal's language."""
+def in_language(command: click.Command, language: Language) -> click.Command:
+    """A copy of ``command`` whose help, and that of its subcommands, is in ``language``.
 
-    def make_formatter(self) -> HelpFormatter:
-        """The formatter of this page."""
-        context = self.find_object(CliContext)
-        catalogue = Catalogue() if context is None else context.catalogue
-        return HelpFormatter(catalogue, width=self.terminal_width, max_width=self.max_content_width)
+    Each paragraph is looked up by its English text; names of options and their placeholders stay.
+    """
+    shown = copy(command)
+    shown.help, shown.short_help, shown.epilog = (
+        paragraphs(text, language) for text in (command.help, command.short_help, command.epilog)
+    )
+    shown.options_metavar = _metavar(command.options_metavar or "", language)
+    shown.params = [_parameter(parameter, language) for parameter in command.params]
+    if isinstance(shown, click.Group):
+        shown.subcommand_metavar = _metavar(shown.subcommand_metavar, language)
+        shown.commands = {name: in_language(part, language) for name, part in shown.commands.items()}
+    return shown
 
 
-def speaking(command: click.Command) -> click.Command:
-    """The command, its help and that of its subcommands in the terminal's language from now on."""
-    command.context_class = HelpContext
-    if isinstance(command, click.Group):
-        for part in command.commands.values():
-            speaking(part)
-    return command
+def paragraphs(text: str | None, language: Language) -> str | None:
+    """A text of several paragraphs, each looked up by itself."""
+    if text is None:
+        return None
+    parts = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
+    return "\n\n".join(Message(part).in_language(language) for part in parts)
+
+
+def _parameter(parameter: click.Parameter, language: Language) -> click.Parameter:
+    if not isinstance(parameter, click.Option):
+        return parameter
+    shown = copy(parameter)
+    shown.help = paragraphs(parameter.help, language)
+    return shown
+
+
+def _metavar(text: str, language: Language) -> str:
+    return write(_METAVARS.get(text, text), language)

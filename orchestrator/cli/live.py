@@ -19,9 +19,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, shorten
-from orchestrator.i18n.terminal import Messages
-from orchestrator.logs import clean, one_line
+from orchestrator.cli.plain import note_line
+from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, duration, run_word, shorten, source_word
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, write
+from orchestrator.i18n.message import Text as AnyText
+from orchestrator.logs import clean
 from orchestrator.models import Event
 
 _STYLES = {
@@ -43,48 +46,54 @@ _MARGIN = len("^C")
 """Columns left free at the right: the terminal's echo of Ctrl-C must not wrap, it would move the view by a line."""
 
 
-def render(view: RunView, text: Messages, *, monotonic: float, height: int = 40, width: int = 100) -> RenderableType:
+def render(
+    view: RunView, language: Language, *, monotonic: float, height: int = 40, width: int = 100
+) -> RenderableType:
     """The view as rich shows it, at most about ``height`` lines; the body keeps its newest lines."""
-    parts: list[RenderableType] = [_headline(view, text, monotonic, width), _table(view, text, monotonic, width)]
-    parts += [Text(text("note", note=one_line(note)), style="dim") for note in view.notes]
+    parts: list[RenderableType] = [
+        _headline(view, language, monotonic, width),
+        _table(view, language, monotonic, width),
+    ]
+    parts += [Text(write(note_line(note), language), style="dim") for note in view.notes]
     # The answer goes to standard output when it is whole; here only what is still on its way.
     if view.body and not view.is_closed:
         room = max(3, height - len(view.rows) - len(view.notes) - _ROWS_BESIDE_THE_BODY)
         lines = view.body.strip().splitlines()
-        title = text("answer_title") if view.tokens else text("draft_title")
+        title = write(Message("answer") if view.tokens else Message("draft"), language)
         parts.append(Panel(Text("\n".join(lines[-room:])), title=title, title_align="left", border_style="dim"))
     if view.is_closed:
         parts.append(Text())  # the answer follows
     return Group(*parts)
 
 
-def _headline(view: RunView, text: Messages, monotonic: float, width: int) -> Text:
+def _headline(view: RunView, language: Language, monotonic: float, width: int) -> Text:
     line = Text(view.run_id or "…", style="bold")
     if view.intent:
         line.append(f"  {view.intent} ({view.confidence:.0%})", style="default")
     elapsed = view.elapsed_seconds(monotonic)
     if elapsed is not None and view.total_seconds:
-        line.append("  " + text("elapsed", elapsed=elapsed, total=view.total_seconds), style="default")
+        shown = Message("{elapsed:.1f} s of {total:g} s", elapsed=elapsed, total=view.total_seconds)
+        line.append("  " + write(shown, language), style="default")
     if view.outcome:
-        line.append("  " + text.word("run", view.outcome), style=_STYLES.get(view.outcome, "bold red"))
+        line.append("  " + write(run_word(view.outcome), language), style=_STYLES.get(view.outcome, "bold red"))
         # The answer's last line says it in words; where it does not fit it is not worth a line.
         if view.mode and line.cell_len + len(view.mode) + 2 <= width:
             line.append(f"  {view.mode}", style="dim")
     return line
 
 
-def _table(view: RunView, text: Messages, monotonic: float, width: int) -> Table:
+def _table(view: RunView, language: Language, monotonic: float, width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim")
-    table.add_column(text("column_source"), no_wrap=True)
-    table.add_column(text("column_state"), no_wrap=True)
-    table.add_column(text("column_time"), justify="right", no_wrap=True)
+    table.add_column(write(Message("source"), language), no_wrap=True)
+    table.add_column(write(Message("state"), language), no_wrap=True)
+    table.add_column(write(Message("time"), language), justify="right", no_wrap=True)
     # The finding takes what the others leave, and is cut there: a row never wraps and never squeezes its state.
-    table.add_column(text("column_finding"), ratio=1, overflow="ellipsis", no_wrap=True)
+    table.add_column(write(Message("finding"), language), ratio=1, overflow="ellipsis", no_wrap=True)
     for row in view.rows.values():
         table.add_row(
             Text(_name(view, row, width * 2 // 5)),
-            Text(text.word("state", row.state), style=_STYLES.get(row.state, "red")),
-            Text(_seconds(view, row, monotonic)),
+            Text(write(source_word(row.state), language), style=_STYLES.get(row.state, "red")),
+            Text(write(_seconds(view, row, monotonic), language)),
             Text(row.remark, style="default" if row.finding else "dim"),
         )
     return table
@@ -99,17 +108,17 @@ def _name(view: RunView, row: SourceRow, limit: int) -> str:
     return name.replace(row.job, shorten(row.job, max(_SHORTEST_JOB, limit - around)))
 
 
-def _seconds(view: RunView, row: SourceRow, monotonic: float) -> str:
+def _seconds(view: RunView, row: SourceRow, monotonic: float) -> AnyText | str:
     seconds = view.row_seconds(row, monotonic)
-    return "" if seconds is None else f"{seconds:.2f} s"
+    return "" if seconds is None else duration(seconds)
 
 
 class _Renderable:
     """What rich asks again at every refresh, so that the clocks of running sources tick."""
 
-    def __init__(self, view: RunView, text: Messages, console: Console, lock: threading.Lock) -> None:
+    def __init__(self, view: RunView, language: Language, console: Console, lock: threading.Lock) -> None:
         self._view = view
-        self._text = text
+        self._language = language
         self._console = console
         self._lock = lock
 
@@ -117,19 +126,22 @@ class _Renderable:
         # rich refreshes from a thread of its own while the reader's thread folds events in.
         with self._lock:
             width = max(1, options.max_width - _MARGIN)
-            shown = render(self._view, self._text, monotonic=time.monotonic(), height=self._console.height, width=width)
+            shown = render(
+                self._view, self._language, monotonic=time.monotonic(), height=self._console.height, width=width
+            )
             yield from console.render(shown, options.update_width(width))
 
 
 class LiveDisplay:
     """Shows a run on a terminal until the block ends; the table stays, the body makes room for the answer."""
 
-    def __init__(self, view: RunView, text: Messages, console: Console) -> None:
+    def __init__(self, view: RunView, language: Language, console: Console) -> None:
         self._view = view
+        self._language = language
         self._console = console
         self._lock = threading.Lock()
         self._live = Live(
-            _Renderable(view, text, console, self._lock), console=console, refresh_per_second=_REFRESH_PER_SECOND
+            _Renderable(view, language, console, self._lock), console=console, refresh_per_second=_REFRESH_PER_SECOND
         )
 
     def __enter__(self) -> Self:
@@ -147,10 +159,10 @@ class LiveDisplay:
         with self._lock:
             self._view.apply(event, received)
 
-    def say(self, line: str) -> None:
+    def say(self, line: AnyText | str) -> None:
         """Write a line above the view."""
         with suppress(OSError):
-            self._console.print(Text(line))
+            self._console.print(Text(write(line, self._language)))
 
 
 def print_markdown(answer: str) -> None:

@@ -19,23 +19,26 @@ from pathlib import Path
 import click
 
 from orchestrator.cli import process as streams
+from orchestrator.cli.click_words import ClickError, speaking
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import INTERRUPTED
-from orchestrator.cli.help import HelpContext, speaking
+from orchestrator.cli.help import in_language
 from orchestrator.cli.options import in_options
 from orchestrator.cli.process import Terminated, endings_raise
 from orchestrator.errors import ConfigurationError, InvalidRequest, TroubleshootError, WorkersNotInstalled
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, Text, write
 
 PROGRAM = "resync-troubleshoot"
 COMMANDS_GROUP = "resync_troubleshoot.commands"
 
 _OWN_COMMANDS = {
-    "submit": ("orchestrator.cli.submit:command", "Ask a question and wait for the answer."),
-    "watch": ("orchestrator.cli.runs:watch", "Follow a run to its end."),
-    "get": ("orchestrator.cli.runs:get", "Print a run as it stands, without waiting."),
-    "cancel": ("orchestrator.cli.runs:cancel", "Cancel a run."),
-    "list": ("orchestrator.cli.runs:list_runs", "List the newest runs."),
-    "queues": ("orchestrator.cli.queues:command", "Show each queue, its workers, and the watchers."),
+    "submit": ("orchestrator.cli.submit:command", Message("Ask a question and wait for the answer.")),
+    "watch": ("orchestrator.cli.runs:watch", Message("Follow a run to its end.")),
+    "get": ("orchestrator.cli.runs:get", Message("Print a run as it stands, without waiting.")),
+    "cancel": ("orchestrator.cli.runs:cancel", Message("Cancel a run.")),
+    "list": ("orchestrator.cli.runs:list_runs", Message("List the newest runs.")),
+    "queues": ("orchestrator.cli.queues:command", Message("Show each queue, its workers, and the watchers.")),
 }
 _OWN_PACKAGES = ("orchestrator", "workers")
 
@@ -48,11 +51,13 @@ def _explain(command: str, error: ImportError) -> TroubleshootError:
     """Why a command cannot be imported, in terms of what to install when that is the remedy."""
     missing = (error.name or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and missing and missing not in _OWN_PACKAGES:
-        return WorkersNotInstalled(f"{command} needs {missing}: pip install 'resync-troubleshoot[workers]'")
-    return ConfigurationError(f"{command} cannot be loaded: {error}")
+        return WorkersNotInstalled(
+            "{command} needs {package}: pip install 'resync-troubleshoot[workers]'", command=command, package=missing
+        )
+    return ConfigurationError("{command} cannot be loaded: {detail}", command=command, detail=str(error))
 
 
-def _one_line_help(point: EntryPoint) -> str:
+def _one_line_help(point: EntryPoint) -> Message:
     """The first line of the docstring of a command's module, read without importing it and all that it needs."""
     try:
         spec = find_spec(point.module)
@@ -61,24 +66,28 @@ def _one_line_help(point: EntryPoint) -> str:
     except (ImportError, OSError, SyntaxError, ValueError):
         docstring = ""
     line = docstring.partition("\n")[0].removeprefix(f"``{point.name}``: ")
-    return line[:1].upper() + line[1:]
+    return Message(line[:1].upper() + line[1:])
+
+
+def _language_of(ctx: click.Context) -> Language:
+    """The language of the terminal; English for a caller that is none."""
+    context = ctx.find_object(CliContext)
+    return Language.EN if context is None else context.language
 
 
 class CommandGroup(click.Group):
     """The project's commands by name, loaded on demand."""
 
-    context_class = HelpContext
-
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """The client's commands first, then the installed ones by name."""
         return [*_OWN_COMMANDS, *sorted(set(_installed()) - set(_OWN_COMMANDS))]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the command. Raises WorkersNotInstalled naming what it lacks."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command, its help in the terminal's language. Raises WorkersNotInstalled naming what it lacks."""
         if cmd_name in _OWN_COMMANDS:
             module, _, attribute = _OWN_COMMANDS[cmd_name][0].partition(":")
             own: click.Command = getattr(import_module(module), attribute)
-            return speaking(own)
+            return in_language(own, _language_of(ctx))
         point = _installed().get(cmd_name)
         if point is None:
             return None
@@ -87,17 +96,16 @@ class CommandGroup(click.Group):
         except ImportError as error:
             raise _explain(cmd_name, error) from error
         if not isinstance(command, click.Command):
-            raise ConfigurationError(f"entry point {point.value!r} is not a click command")
-        return speaking(command)
+            raise ConfigurationError("entry point {point!r} is not a click command", point=point.value)
+        return in_language(command, _language_of(ctx))
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their one-line help, without importing them."""
-        rows = [(name, text) for name, (_, text) in _OWN_COMMANDS.items()]
-        rows += [
-            (name, _one_line_help(point)) for name, point in sorted(_installed().items()) if name not in dict(rows)
-        ]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        lines = {name: text for name, (_, text) in _OWN_COMMANDS.items()}
+        lines |= {name: _one_line_help(point) for name, point in sorted(_installed().items()) if name not in lines}
+        language = _language_of(ctx)
+        with formatter.section(write(Message("Commands"), language)):
+            formatter.write_dl([(name, write(text, language)) for name, text in lines.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; ``--help`` among them writes the page."""
@@ -138,36 +146,42 @@ def run(args: Sequence[str], context: CliContext) -> int:
 
 
 def _run(args: Sequence[str], context: CliContext) -> int:
+    program = in_language(cli, context.language)
     try:
-        result = cli.main(args=list(args), prog_name=PROGRAM, standalone_mode=False, obj=context)
+        with speaking(context.language):
+            result = program.main(args=list(args), prog_name=PROGRAM, standalone_mode=False, obj=context)
     except click.exceptions.NoArgsIsHelpError as error:
         context.say(error.format_message())
         return error.exit_code
     except click.ClickException as error:
-        return _fail(context, args, " ".join(error.format_message().split()), "usage", error.exit_code)
+        return _fail(context, args, ClickError(error), "usage", error.exit_code)
     except TroubleshootError as error:
-        message = in_options(str(error)) if isinstance(error, InvalidRequest) else str(error)
-        return _fail(context, args, " ".join(message.split()), error.reason, error.exit_code)
+        message = in_options(error.message) if isinstance(error, InvalidRequest) else error.message
+        return _fail(context, args, message, error.reason, error.exit_code)
     except click.Abort:
-        context.say(context.text("interrupted"))
+        context.say(Message("interrupted"))
         return INTERRUPTED
     except Terminated as ended:
         return ended.exit_code
     return result if isinstance(result, int) else 0
 
 
-def _fail(context: CliContext, args: Sequence[str], message: str, reason: str, exit_code: int) -> int:
-    context.say(context.text("error", message=context.catalogue.translate(message)))
+def _fail(context: CliContext, args: Sequence[str], message: Text, reason: str, exit_code: int) -> int:
+    english, shown = (" ".join(write(message, language).split()) for language in (Language.EN, context.language))
+    # Until every command raises messages: a text in English may be one that the older catalogue knows.
+    shown = context.catalogue.translate(shown) if shown == english else shown
+    context.say(Message("error: {message}", message=shown))
     if "--json" in args:
-        context.print_json(json.dumps({"error": {"reason": reason, "message": message}}, ensure_ascii=False))
+        context.print_json(json.dumps({"error": {"reason": reason, "message": english}}, ensure_ascii=False))
     return exit_code
 
 
 def _refused(context: CliContext, error: OSError) -> int:
     """A file, or standard output, that cannot be read or written; only a file has a name."""
     reason = error.strerror or str(error)
-    message = f"cannot write: {reason}" if error.filename is None else f"{error.filename}: {reason}"
-    context.say(context.text("error", message=context.catalogue.translate(message)))
+    written = Message("cannot write: {detail}", detail=reason)
+    message = written if error.filename is None else f"{error.filename}: {reason}"
+    context.say(Message("error: {message}", message=message))
     return 1
 
 

@@ -5,15 +5,19 @@ A value the contract refuses is told of in terms of the option that carried it, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from orchestrator.config import ParallelConfig, Settings
+from orchestrator.errors import WrongUsage
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Joined, Message, join
 from orchestrator.models import TroubleshootRequest
+from orchestrator.validation import about, all_of, problem_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -59,7 +63,9 @@ _RUN_OPTIONS = (
     click.option("--disable", multiple=True, metavar="SOURCE", help="Leave a source out; repeatable."),
     click.option("--min-sources", type=int, metavar="N", help="Sources that must answer (1)."),
     click.option("--rag-limit", type=int, metavar="N", help="Passages asked of the knowledge base (5)."),
-    click.option("--language", metavar="LANGUAGE", help="pt-BR, en or es; from the question when left out."),
+    click.option(
+        "--language", metavar="|".join(Language), help="Language of the answer; from the question when left out."
+    ),
 )
 
 
@@ -79,7 +85,7 @@ _FIELDS = {
 def build_request(settings: Settings, message: str, values: Mapping[str, Any]) -> TroubleshootRequest:
     """The request of the options in ``values`` (by parameter or contract field name; None: not given).
 
-    Raises click.UsageError naming the option and what it must be.
+    Raises WrongUsage naming the option and what it must be.
     """
     given = {_FIELDS.get(name, name): value for name, value in values.items() if value is not None and value != ()}
     config_fields = {name: given.pop(name) for name in list(given) if name in ParallelConfig.model_fields}
@@ -92,7 +98,7 @@ def build_request(settings: Settings, message: str, values: Mapping[str, Any]) -
         config = ParallelConfig.model_validate(defaults | config_fields)
         return TroubleshootRequest.model_validate({"message": message, "config": config} | given)
     except ValidationError as error:
-        raise click.UsageError(explain(error)) from None
+        raise WrongUsage(explain(error)) from None
 
 
 def _check_sources(names: tuple[str, ...]) -> None:
@@ -102,32 +108,37 @@ def _check_sources(names: tuple[str, ...]) -> None:
     known = source_names()
     for name in names:
         if name not in known:
-            raise click.UsageError(f"--disable: no source is named {name!r}; installed: {', '.join(known)}")
+            raise WrongUsage(
+                "--disable: no source is named {name!r}; installed: {known}", name=name, known=", ".join(known)
+            )
 
 
-def explain(error: ValidationError) -> str:
-    """The wrong fields as options, on one line: which, what was given, what it must be."""
-    return "; ".join(
-        _explain_item(item) for item in error.errors(include_url=False, include_input=True, include_context=False)
-    )
+def explain(error: ValidationError) -> Message:
+    """The wrong fields as options: which, what was given, what it must be."""
+    return all_of([_explain_item(item) for item in error.errors(include_url=False)])
 
 
-def in_options(message: str) -> str:
-    """A refusal of the store or the client, ``FIELD: why``, in terms of the option that carried the field."""
-    field, colon, why = message.partition(":")
-    return f"{_OPTIONS.get(field, field)}{colon}{why}"
+def in_options(text: object) -> Any:
+    """A message whose facts ``field`` and ``other_field`` are options, where the fields were given by options."""
+    if isinstance(text, Joined):
+        return join(map(in_options, text.parts), text.separator)
+    if not isinstance(text, Message):
+        return text
+    facts = {
+        name: _OPTIONS.get(str(value), value) if name in ("field", "other_field") else in_options(value)
+        for name, value in text.facts.items()
+    }
+    return text.with_facts(**facts)
 
 
-def _explain_item(item: Mapping[str, Any]) -> str:
-    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-    for field, option in _OPTIONS.items():
-        message = re.sub(rf"\b{field}\b", option, message) if "_" in field else message
+def _explain_item(item: ErrorDetails) -> Message:
+    problem = in_options(problem_of(item))
     if not item["loc"]:
-        return message
+        return cast("Message", problem)
     field = str(item["loc"][0])
     given = item["input"]
     # The message of a question may hold anything; a number or a short name may be repeated to its writer.
     shown = isinstance(given, int | float) or (isinstance(given, str) and field != "message" and len(given) <= 60)
-    if shown and repr(given) not in message:
-        message = f"{given!r} is not accepted: {message}"
-    return f"{_OPTIONS.get(field, field)}: {message}"
+    if shown and repr(given) not in str(problem):
+        problem = Message("{given} is not accepted: {problem}", given=repr(given), problem=problem)
+    return about(_OPTIONS.get(field, field), problem)

@@ -6,79 +6,93 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from orchestrator.cli.view import RunView, SourceRow, items, number
-from orchestrator.i18n.terminal import Messages
+from orchestrator.cli.view import RunView, SourceRow, duration, items, number, run_word, source_word
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.logs import one_line
 from orchestrator.models import Event, EventType
 
 
-def lines_of(view: RunView, event: Event, text: Messages) -> list[str]:
+def lines_of(view: RunView, event: Event) -> list[Text]:
     """The lines that tell of ``event``, which ``view`` has taken in already; tokens give none."""
     tell = _TELLERS.get(event.type)
-    return [] if tell is None else tell(view, event, text)
+    return [] if tell is None else tell(view, event)
 
 
-def _accepted(view: RunView, _event: Event, text: Messages) -> list[str]:
-    return [text("accepted", run_id=view.run_id, seconds=view.total_seconds or 0)]
+def _accepted(view: RunView, _event: Event) -> list[Text]:
+    seconds = view.total_seconds or 0
+    return [Message("run {run_id}: accepted, an answer within {seconds:g} s", run_id=view.run_id, seconds=seconds)]
 
 
-def _routed(view: RunView, _event: Event, text: Messages) -> list[str]:
-    names = ", ".join(view.name_of(row) for row in view.rows.values())
-    asked = text("routed", intent=view.intent, confidence=view.confidence, count=len(view.rows), sources=names)
-    return [asked, *(text("note", note=one_line(note)) for note in view.notes)]
+def _routed(view: RunView, _event: Event) -> list[Text]:
+    asked = Message(
+        "{intent} ({confidence:.0%}); asking {count}: {sources}",
+        intent=view.intent,
+        confidence=view.confidence,
+        count=len(view.rows),
+        sources=", ".join(view.name_of(row) for row in view.rows.values()),
+    )
+    return [asked, *map(note_line, view.notes)]
 
 
-def _source_started(view: RunView, event: Event, text: Messages) -> list[str]:
-    return [text("started", name=view.name_of(view.row(event)))]
+def note_line(note: str) -> Text:
+    """A note of the plan on a line."""
+    return Message("note: {note}", note=one_line(note))
 
 
-def _source_finished(view: RunView, event: Event, text: Messages) -> list[str]:
-    return [_finished(view, view.row(event), text)]
+def _source_started(view: RunView, event: Event) -> list[Text]:
+    return [Message("{name}: started", name=view.name_of(view.row(event)))]
 
 
-def _finished(view: RunView, row: SourceRow, text: Messages) -> str:
-    seconds = "" if row.latency_ms is None else f", {row.latency_ms / 1000:.2f} s"
+def _source_finished(view: RunView, event: Event) -> list[Text]:
+    return [_finished(view, view.row(event))]
+
+
+def _finished(view: RunView, row: SourceRow) -> Text:
+    seconds = () if row.latency_ms is None else (", ", duration(row.latency_ms / 1000))
     remark = f" - {row.remark}" if row.remark else ""
-    return f"{view.name_of(row)}: {text.word('state', row.state)}{seconds}{remark}"
+    return join((f"{view.name_of(row)}: ", source_word(row.state), *seconds, remark), "")
 
 
-def _synthesis_started(view: RunView, _event: Event, text: Messages) -> list[str]:
-    return [text("synthesis", attempt=view.attempt, by=view.synthesis_by or "-")]
+def _synthesis_started(view: RunView, _event: Event) -> list[Text]:
+    return [Message("writing the answer (attempt {attempt}, {by})", attempt=view.attempt, by=view.synthesis_by or "-")]
 
 
-def _aggregated(_view: RunView, event: Event, text: Messages) -> list[str]:
+def _aggregated(_view: RunView, event: Event) -> list[Text]:
     data = event.data
     available, failed = items(data.get("sources_available"), object), items(data.get("sources_failed"), object)
     return [
-        text(
-            "aggregated",
+        Message(
+            "{available} of {asked} sources answered; {parallel:.2f} s in parallel, {sequential:.2f} s in sequence "
+            "({ratio:.2f}x)",
             available=len(available),
             asked=len(available) + len(failed),
-            parallel=f"{(number(data.get('parallel_latency_ms')) or 0) / 1000:.2f} s",
-            sequential=f"{(number(data.get('sequential_equivalent_ms')) or 0) / 1000:.2f} s",
-            ratio=f"{number(data.get('speedup_factor')) or 1:.2f}x",
+            parallel=(number(data.get("parallel_latency_ms")) or 0) / 1000,
+            sequential=(number(data.get("sequential_equivalent_ms")) or 0) / 1000,
+            ratio=number(data.get("speedup_factor")) or 1.0,
         )
     ]
 
 
-def _draft(view: RunView, _event: Event, text: Messages) -> list[str]:
-    return [text("draft", line=one_line(view.draft))]
+def _draft(view: RunView, _event: Event) -> list[Text]:
+    return [Message("draft: {line}", line=one_line(view.draft))]
 
 
-def _final(view: RunView, _event: Event, text: Messages) -> list[str]:
-    seconds = (view.total_latency_ms or 0) / 1000
-    outcome = text.word("run", view.outcome)
-    return [
-        *(_finished(view, row, text) for row in view.silent),
-        text("final", outcome=outcome, seconds=seconds, mode=view.mode, by=view.committed_by or "-"),
-    ]
+def _final(view: RunView, _event: Event) -> list[Text]:
+    end = Message(
+        "{outcome} in {seconds:.2f} s (mode {mode}, committed by {by})",
+        outcome=run_word(view.outcome),
+        seconds=(view.total_latency_ms or 0) / 1000,
+        mode=view.mode,
+        by=view.committed_by or "-",
+    )
+    return [*(_finished(view, row) for row in view.silent), end]
 
 
-def _cancelled(view: RunView, _event: Event, text: Messages) -> list[str]:
-    return [text("cancelled_by", by=view.committed_by or "-")]
+def _cancelled(view: RunView, _event: Event) -> list[Text]:
+    return [Message("cancelled by {by}", by=view.committed_by or "-")]
 
 
-_TELLERS: dict[EventType, Callable[[RunView, Event, Messages], list[str]]] = {
+_TELLERS: dict[EventType, Callable[[RunView, Event], list[Text]]] = {
     EventType.ACCEPTED: _accepted,
     EventType.ROUTED: _routed,
     EventType.SOURCE_STARTED: _source_started,
@@ -94,9 +108,8 @@ _TELLERS: dict[EventType, Callable[[RunView, Event, Messages], list[str]]] = {
 class PlainDisplay:
     """Writes one line an event through ``write``."""
 
-    def __init__(self, view: RunView, text: Messages, write: Callable[[str], None]) -> None:
+    def __init__(self, view: RunView, write: Callable[[Text | str], None]) -> None:
         self._view = view
-        self._text = text
         self._write = write
 
     def __enter__(self) -> Self:
@@ -110,9 +123,9 @@ class PlainDisplay:
     def take(self, event: Event, received: float) -> None:
         """Fold ``event`` into the view and tell of it."""
         if self._view.apply(event, received):
-            for line in lines_of(self._view, event, self._text):
+            for line in lines_of(self._view, event):
                 self._write(line)
 
-    def say(self, line: str) -> None:
+    def say(self, line: Text | str) -> None:
         """Write a line of its own."""
         self._write(line)

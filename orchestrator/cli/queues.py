@@ -11,6 +11,7 @@ from orchestrator.broker.queues import read_queues
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.tables import format_table
+from orchestrator.i18n.message import Message
 
 
 @click.command("queues")
@@ -23,9 +24,9 @@ def command(context: CliContext, /, *, as_json: bool, redis_url: str | None) -> 
     if as_json:
         context.print_json(json.dumps({"queues": [asdict(queue) for queue in queues], "watchers": watchers}, indent=2))
         return 0
-    text = context.text
-    head = (text("column_queue"), text("column_length"), text("column_workers"))
-    rows = [(queue.queue, str(queue.waiting), ", ".join(queue.workers) or text("no_workers")) for queue in queues]
-    rows.append((text("watchers"), "", ", ".join(watchers) or text("no_workers")))
+    nobody = Message("none")
+    head = context.row(Message("queue"), Message("waiting"), Message("workers"))
+    rows = [context.row(queue.queue, str(queue.waiting), ", ".join(queue.workers) or nobody) for queue in queues]
+    rows.append(context.row(Message("(watchers)"), "", ", ".join(watchers) or nobody))
     click.echo(format_table(head, rows))
     return 0

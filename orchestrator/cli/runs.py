@@ -13,6 +13,7 @@ from orchestrator.cli.context import CliContext, RunClient, pass_context
 from orchestrator.cli.follow import (
     INTERRUPTED,
     check_run_id,
+    detached,
     exit_code,
     follow_to_the_end,
     outcome_exit_code,
@@ -20,8 +21,8 @@ from orchestrator.cli.follow import (
 )
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.tables import Row, format_table
-from orchestrator.cli.view import PLANNED, RUNNING
-from orchestrator.i18n.terminal import Messages
+from orchestrator.cli.view import PLANNED, RUNNING, duration, run_word, source_word
+from orchestrator.i18n.message import Message, Text
 from orchestrator.logs import one_line
 from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary
 
@@ -54,7 +55,7 @@ def _watch_json(context: CliContext, client: RunClient, run_id: str, after: str)
                 return outcome_exit_code(RunOutcome.CANCELLED)
         return exit_code(client.result(run_id))
     except KeyboardInterrupt:
-        context.say(context.text("detached", run_id=run_id))
+        context.say(detached(run_id))
         return INTERRUPTED
 
 
@@ -84,20 +85,26 @@ def get(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str | 
 
 def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
     """How far an open run is: a line a source on standard output, the whole in words on standard error."""
-    text = context.text
     planned = () if snapshot.plan is None else snapshot.plan.sources
     states = {source.key: snapshot.sources.get(source.key, {}) for source in planned} | snapshot.sources
-    rows = [(key, _source_state(text, state)) for key, state in states.items()]
+    rows = [context.row(key, _source_state(state)) for key, state in states.items()]
     if rows:
-        click.echo(format_table((text("column_source"), text("column_state")), rows))
+        click.echo(format_table(context.row(Message("source"), Message("state")), rows))
     finished = sum(1 for state in states.values() if state.get("outcome"))
-    word = text.word("run", (snapshot.outcome or snapshot.state).value)
-    context.say(text("still_open", run_id=snapshot.run_id, state=word, finished=finished, planned=len(states)))
+    context.say(
+        Message(
+            "run {run_id} is {state}; {finished} of {planned} sources have finished",
+            run_id=snapshot.run_id,
+            state=run_word((snapshot.outcome or snapshot.state).value),
+            finished=finished,
+            planned=len(states),
+        )
+    )
 
 
-def _source_state(text: Messages, state: Mapping[str, Any]) -> str:
+def _source_state(state: Mapping[str, Any]) -> Text | str:
     unfinished = RUNNING if state.get("state") == "started" else PLANNED
-    return text.word("state", str(state.get("outcome") or unfinished))
+    return source_word(str(state.get("outcome") or unfinished))
 
 
 @click.command("cancel")
@@ -116,10 +123,10 @@ def cancel(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str
     if as_json:
         context.print_json(summary.model_dump_json(indent=2))
     if summary.state is RunState.CANCELLED:
-        context.say(context.text("cancel_done", run_id=run_id))
+        context.say(Message("run {run_id} is cancelled", run_id=run_id))
         return 0
-    outcome = context.text.word("run", (summary.outcome or summary.state).value)
-    context.say(context.text("cancel_late", run_id=run_id, outcome=outcome))
+    outcome = run_word((summary.outcome or summary.state).value)
+    context.say(Message("run {run_id} had already ended: {outcome}", run_id=run_id, outcome=outcome))
     return 1
 
 
@@ -138,20 +145,21 @@ def list_runs(context: CliContext, /, *, limit: int, as_json: bool, redis_url: s
         context.print_json(RUN_LIST.dump_json(summaries, indent=2).decode())
         return 0
     if not summaries:
-        context.say(context.text("no_runs"))
+        context.say(Message("no runs are stored"))
         return 0
-    text = context.text
-    head = tuple(text(f"column_{name}") for name in ("run", "state", "age", "time", "jobs", "message"))
+    head = context.row(
+        Message("run"), Message("state"), Message("age"), Message("time"), Message("jobs"), Message("message")
+    )
     now_ms = time.time() * 1000
     click.echo(format_table(head, [_row(context, summary, now_ms) for summary in summaries]))
     return 0
 
 
 def _row(context: CliContext, summary: RunSummary, now_ms: float) -> Row:
-    latency = "" if summary.total_latency_ms is None else f"{summary.total_latency_ms / 1000:.2f} s"
-    return (
+    latency = "" if summary.total_latency_ms is None else duration(summary.total_latency_ms / 1000)
+    return context.row(
         summary.run_id,
-        context.text.word("run", (summary.outcome or summary.state).value),
+        run_word((summary.outcome or summary.state).value),
         _age(max(0.0, (now_ms - summary.created_at_ms) / 1000)),
         latency,
         ",".join(summary.jobs),

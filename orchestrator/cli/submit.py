@@ -7,14 +7,20 @@ from typing import Any
 
 import click
 
+from orchestrator.cli.click_words import ClickText
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.follow import follow_to_the_end, is_run_id
 from orchestrator.cli.options import build_request, json_option, redis_url_option, run_options
+from orchestrator.i18n.message import Message
 
 
 def _check_run_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value is not None and not is_run_id(value):
-        raise click.BadParameter(f"{value!r} must be 8 to 64 letters, digits, '-' or '_', not starting with a sign")
+        raise click.BadParameter(
+            ClickText(
+                Message("{name!r} must be 8 to 64 letters, digits, '-' or '_', not starting with a sign", name=value)
+            )
+        )
     return value
 
 
@@ -60,5 +66,5 @@ def command(
         context.print_json(json.dumps({"run_id": accepted}))
     else:
         click.echo(accepted)
-    context.say(context.text("submitted", run_id=accepted))
+    context.say(Message("submitted; follow it with: resync-troubleshoot watch {run_id}", run_id=accepted))
     return 0

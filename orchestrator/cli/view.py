@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from orchestrator.i18n.message import Message, Text
 from orchestrator.logs import clean, one_line
-from orchestrator.models import Event, RunOutcome, source_key
+from orchestrator.models import Event, RunOutcome, RunState, SourceOutcome, source_key
 
 _T = TypeVar("_T")
 NOTHING_SEEN = "0"
@@ -28,6 +29,45 @@ def number(value: object) -> float | None:
 def items(value: object, kind: type[_T]) -> list[_T]:
     """The items of a list in an event's data, without those of another kind."""
     return [item for item in value if isinstance(item, kind)] if isinstance(value, list | tuple) else []
+
+
+_SOURCE_WORDS: dict[str, Message] = {
+    PLANNED: Message("waiting", context="source"),
+    RUNNING: Message("asking"),
+    SourceOutcome.OK: Message("ok"),
+    SourceOutcome.NO_DATA: Message("no data"),
+    SourceOutcome.TIMEOUT: Message("timed out"),
+    SourceOutcome.ERROR: Message("error"),
+    SourceOutcome.NOT_STARTED: Message("not started"),
+    SourceOutcome.LOST: Message("lost"),
+    SourceOutcome.LATE: Message("late"),
+}
+_RUN_WORDS: dict[str, Message] = {
+    RunState.ACCEPTED: Message("accepted"),
+    RunState.DISPATCHING: Message("being dispatched"),
+    RunState.DISPATCHED: Message("running"),
+    RunState.DONE: Message("done"),
+    RunOutcome.COMPLETE: Message("complete"),
+    RunOutcome.PARTIAL: Message("partial"),
+    RunOutcome.FAILED: Message("failed"),
+    RunOutcome.TIMED_OUT: Message("timed out"),
+    RunOutcome.CANCELLED: Message("cancelled"),
+}
+
+
+def source_word(state: str) -> Text | str:
+    """A source's state or outcome as a word; that of a newer server stands as it is."""
+    return _SOURCE_WORDS.get(state, state)
+
+
+def run_word(state: str) -> Text | str:
+    """A run's state or outcome as a word; that of a newer server stands as it is."""
+    return _RUN_WORDS.get(state, state)
+
+
+def duration(seconds: float) -> Text:
+    """A time with two decimals."""
+    return Message("{seconds:.2f} s", seconds=seconds)
 
 
 def shorten(name: str, limit: int) -> str:

@@ -241,12 +241,16 @@ def _checked_run_id(run_id: str | None) -> str:
     if run_id is None:
         return uuid.uuid4().hex
     if not 8 <= len(run_id) <= 64 or not run_id.replace("-", "").replace("_", "").isalnum() or not run_id.isascii():
-        raise InvalidRequest(f"run_id: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'")
+        raise InvalidRequest(
+            "{field}: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'", field="run_id", run_id=run_id
+        )
     return run_id
 
 
 def _check_idempotency_key(key: str | None) -> None:
     if key is not None and not (1 <= len(key) <= MAX_IDEMPOTENCY_KEY_CHARACTERS and key.isprintable()):
         raise InvalidRequest(
-            f"idempotency_key: must be 1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} characters that can be printed"
+            "{field}: must be 1 to {most} characters that can be printed",
+            field="idempotency_key",
+            most=MAX_IDEMPOTENCY_KEY_CHARACTERS,
         )

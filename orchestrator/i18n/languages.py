@@ -11,8 +11,9 @@ package with a folder ``locale`` of the same form.
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
@@ -45,15 +46,36 @@ else:
     Language = StrEnum("Language", _tags(), module=__name__)
     Language.__doc__ = "Language of a question and so of its answer: the tag of an installed language folder."
 
+_LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 DEFAULT_LANGUAGE = Language.PT_BR
 """What most users write; of a question that nothing tells the language of."""
 
 
+def language_of(environ: Mapping[str, str]) -> Language:
+    """The terminal's language: that of its locale where it is installed, else English.
+
+    As GNU gettext chooses (its manual, "Locale Environment Variables" and "The LANGUAGE variable"): the first of
+    LC_ALL, LC_MESSAGES and LANG that is set is the locale; unless that is C or POSIX, the list LANGUAGE goes before it.
+    pt_PT is served by pt-BR where there is no pt-PT.
+    """
+    locale = next((environ[name] for name in _LOCALE_VARIABLES if environ.get(name)), "C")
+    if locale.partition(".")[0] in ("C", "POSIX"):
+        return Language.EN
+    tags = {language.value.lower(): language for language in Language}
+    tongues = {tag.partition("-")[0]: language for tag, language in reversed(tags.items())}
+    for name in (environ.get("LANGUAGE") or locale).split(":"):
+        tag = re.split(r"[.@]", name)[0].replace("_", "-").lower()
+        language = tags.get(tag) or tongues.get(tag.partition("-")[0])
+        if language is not None:
+            return language
+    return Language.EN
+
+
 @cache
 def translations(language: Language) -> NullTranslations:
-    """Every catalogue of ``language``, ours before those of other packages."""
+    """Every catalogue of ``language``, ours before those of other packages; English needs none."""
     first = NullTranslations()
-    for root in _roots():
+    for root in _roots() if language is not Language.EN else ():
         folder = root.joinpath(language.value)
         for catalogue in sorted(folder.iterdir(), key=lambda item: item.name) if folder.is_dir() else ():
             if catalogue.name.endswith(".mo"):
@@ -79,6 +101,7 @@ def _roots() -> Iterator[Traversable]:
     yield _LOCALE
     for point in entry_points(group=WORDS_GROUP):
         try:
-            yield files(point.value).joinpath("locale")
+            # Its package, also of an installation that still names a dictionary there.
+            yield files(point.module.partition(".")[0]).joinpath("locale")
         except ImportError:  # a package that is half installed: its sentences stay English
             continue

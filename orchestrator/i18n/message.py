@@ -58,6 +58,10 @@ class Message:
         # A text without facts is taken as it is: it may be somebody else's and hold braces.
         return fill(template, self.facts, language) if self.facts else template
 
+    def with_facts(self, **facts: Any) -> Message:
+        """The same sentence with these facts beside, or in the place of, its own."""
+        return Message(self.key, plural=self.plural, context=self.context, **{**self.facts, **facts})
+
     def __str__(self) -> str:
         """The sentence in English."""
         return self.in_language(Language.EN)

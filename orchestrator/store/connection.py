@@ -29,6 +29,7 @@ from redis.retry import Retry
 
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, OutOfConnections, StoreUnreachable
+from orchestrator.i18n.message import Message
 
 BLOCK_MS = 1_000
 """Longest blocking read; a reader looks at its deadline at least this often."""
@@ -109,32 +110,32 @@ def store_errors() -> Iterator[None]:
         code = _refusal(error)
         if code is None:
             raise
-        raise StoreUnreachable(f"Redis answers but refuses to work ({code})") from error
+        raise StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code) from error
     except (RedisConnectionError, RedisTimeoutError) as error:
         if (limit := _limit_reached(error)) is not None:
-            raise OutOfConnections(f"no further connection to Redis can be opened: {limit}") from error
+            raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
         raise StoreUnreachable(
-            "Redis does not answer; is it running, and is REDIS_URL right? "
-            f"({type(error).__name__} while talking to the store)"
+            "Redis does not answer; is it running, and is REDIS_URL right? ({detail} while talking to the store)",
+            detail=type(error).__name__,
         ) from error
     except OSError as error:
         # redis-py opens a file of its own before it opens the socket.
         if (limit := _limit_reached(error)) is None:
             raise
-        raise OutOfConnections(f"no further connection to Redis can be opened: {limit}") from error
+        raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
     except RedisError as error:
-        raise StoreUnreachable(f"Redis failed: {type(error).__name__}") from error
+        raise StoreUnreachable("Redis failed: {detail}", detail=type(error).__name__) from error
 
 
-def _limit_reached(error: Exception) -> str | None:
+def _limit_reached(error: Exception) -> Message | None:
     if isinstance(error, MaxConnectionsError):
-        return f"this process has {MAX_CONNECTIONS:,}"
+        return Message("this process has {count}", count=f"{MAX_CONNECTIONS:,}")
     if "max number of clients" in str(error):
-        return "Redis has as many clients as its maxclients allows"
+        return Message("Redis has as many clients as its maxclients allows")
     # The system's own error may stand behind redis-py's.
     causes = (error, error.__cause__, error.__context__)
     if any(isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes):
-        return "this process may open no more files (ulimit -n)"
+        return Message("this process may open no more files (ulimit -n)")
     return None
 
 

@@ -26,7 +26,7 @@ class RunList:
     def recent(self, *, limit: int) -> list[RunSummary]:
         """The newest runs first; those that have expired are left out."""
         if limit < 1:
-            raise InvalidRequest(f"limit: must be at least 1, not {limit}")
+            raise InvalidRequest("{field}: must be at least 1, not {limit}", field="limit", limit=limit)
         with store_errors():
             run_ids: list[Any] = self._client.zrevrange(self._keys.index, 0, limit - 1)
             with self._client.pipeline(transaction=False) as pipe:

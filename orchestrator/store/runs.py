@@ -15,6 +15,7 @@ import redis
 
 from orchestrator.config import Settings
 from orchestrator.errors import Conflict, Overloaded, RunDamaged, RunNotFound, RunRefused, UnknownInstance
+from orchestrator.i18n.message import Message
 from orchestrator.models import (
     SCHEMA_VERSION,
     EventType,
@@ -82,7 +83,7 @@ class RunStore:
             message=request.message[:200], jobs=request.named_jobs, tws_instance_id=request.tws_instance_id
         ).model_dump(mode="json")
         accepted = summary | {"total_seconds": config.total_timeout_seconds}
-        status, value = self._scripts.run(
+        status, value, *load = self._scripts.run(
             "open",
             [
                 keys.run(run_id),
@@ -115,11 +116,22 @@ class RunStore:
             ],
         )
         if status == "overloaded":
-            raise Overloaded(f"refused, the system is overloaded: {value}; try again later or add workers")
+            raise Overloaded(
+                "refused, the system is overloaded: {load}; try again later or add workers", load=_load(value, *load)
+            )
         if status == "taken":
-            raise Conflict(f"run_id: {run_id!r} is the run of another question; leave it out or choose another")
+            raise Conflict(
+                "{field}: {run!r} is the run of another question; leave it out or choose another",
+                field="run_id",
+                run=run_id,
+            )
         if status == "unknown_instance":
-            raise UnknownInstance(f"tws_instance_id: {request.tws_instance_id!r} is not known; known: {value}")
+            raise UnknownInstance(
+                "{field}: {name!r} is not known; known: {known}",
+                field="tws_instance_id",
+                name=request.tws_instance_id,
+                known=value,
+            )
         return Opened(run_id=value, is_new=status == "accepted")
 
     def claim_dispatch(self, run_id: str, token: str) -> Dispatch | None:
@@ -167,7 +179,7 @@ class RunStore:
             [token, stored, len(plan.sources), _dumps(routed)],
         )
         if reply[0] != "ok":
-            raise RunRefused(f"run {run_id}: the dispatch lease was lost ({reply[1]})")
+            raise RunRefused("run {run_id}: the dispatch lease was lost ({detail})", run_id=run_id, detail=reply[1])
         known = plan if reply[1] == stored else read_plan(run_id, reply[1])[0]
         if known is None:
             raise RunDamaged.of(run_id, PLAN)
@@ -431,3 +443,13 @@ def new_token() -> str:
 
 def _dumps(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _load(open_runs: int, cause: str = "", seconds: int = 0) -> Message:
+    """Why no further run is accepted, by the reply of ``open.lua``."""
+    facts: dict[str, Any] = {"count": open_runs, "seconds": seconds}
+    if cause == "slow":
+        return Message("{count} runs are open; at the present rate they take {seconds} s", **facts)
+    if cause == "stuck":
+        return Message("{count} runs are open and none was answered in the last {seconds} s", **facts)
+    return Message("{count} runs are open", **facts)

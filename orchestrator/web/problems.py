@@ -22,12 +22,14 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
+from orchestrator.i18n.message import Message
+from orchestrator.validation import about, all_of, problem_of
 
 _LOGGER = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
 """For ``overloaded`` and ``store_unreachable``. By default, runs that are open now have ended by then."""
-NOT_JSON = "the body must be a JSON object, sent with Content-Type: application/json"
+NOT_JSON = Message("the body must be a JSON object, sent with Content-Type: application/json")
 
 _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),  # before its base
@@ -115,10 +117,10 @@ class ProblemRoute(APIRoute):
 
 def _refusal(request: Request, error: RequestValidationError) -> TroubleshootError:
     """A value that FastAPI refused, named without repeating it."""
-    told = []
+    problems = []
     for item in error.errors():
         place, *names = item["loc"]
         if place == "path":
             return RunNotFound.of(request.path_params["run_id"])
-        told.append(NOT_JSON if place == "body" else f"{'.'.join(map(str, names))}: {item['msg']}")
-    return InvalidRequest("; ".join(told))
+        problems.append(NOT_JSON if place == "body" else about(".".join(map(str, names)), problem_of(item)))
+    return InvalidRequest(all_of(problems))

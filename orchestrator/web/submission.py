@@ -11,9 +11,10 @@ from fastapi import Body
 from pydantic import BaseModel, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 
-from orchestrator.config import Settings, describe_validation
+from orchestrator.config import Settings
 from orchestrator.errors import InvalidRequest
 from orchestrator.models import TroubleshootRequest
+from orchestrator.validation import describe
 
 _PREFER_WAIT = re.compile(r"""(?:^|,)\s*wait\s*(?:=\s*"?(?P<seconds>\d{1,6})"?\s*)?(?=$|[,;])""", re.IGNORECASE)
 
@@ -58,7 +59,7 @@ def make_request(body: Mapping[str, Any], settings: Settings, identity: Identity
     try:
         return TroubleshootRequest.model_validate(asked)
     except ValidationError as error:
-        raise InvalidRequest(describe_validation(error)) from None
+        raise InvalidRequest(describe(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

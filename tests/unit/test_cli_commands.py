@@ -296,9 +296,13 @@ def test_client_errors_are_one_line(cli: Cli, client: FakeClient, error: Excepti
 
 def test_refusal_of_the_store_names_the_option(cli: Cli, client: FakeClient) -> None:
     """What the store or another program's user knows as a field is an option to who typed it."""
-    client.submit_error = UnknownInstance("tws_instance_id: 'x' is not known; known: default")
+    client.submit_error = UnknownInstance(
+        "{field}: {name!r} is not known; known: {known}", field="tws_instance_id", name="x", known="default"
+    )
     assert cli("submit", "why?").err == "error: --instance: 'x' is not known; known: default\n"
-    client.submit_error = InvalidRequest("run_id: 'y' is the run of another question; leave it out or choose another")
+    client.submit_error = InvalidRequest(
+        "{field}: {run!r} is the run of another question; leave it out or choose another", field="run_id", run="y"
+    )
     assert cli("submit", "why?").err.startswith("error: --run-id: 'y' is the run of another question")
 
 

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from string import Formatter
 
 import click
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 
 from orchestrator.cli import main
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import cli as program
 from orchestrator.cli.main import run
-from orchestrator.i18n import catalogue
-from orchestrator.i18n.catalogue import Catalogue, all_words
-from orchestrator.i18n.click_words import CLICK_WORDS
-from orchestrator.i18n.errors import ERROR_WORDS
-from orchestrator.i18n.help import HELP_WORDS
+from orchestrator.i18n import languages
 from orchestrator.i18n.languages import Language
-from workers.cli import words as worker_words
-from workers.cli.report_words import REPORT_WORDS
+from orchestrator.i18n.message import Message
 
 LOCALES = {Language.EN: "en_US.UTF-8", Language.PT_BR: "pt_BR.UTF-8", Language.ES: "es_ES.UTF-8"}
-NAMES = re.compile(r"--[a-z-]+|\b[A-Z]{2,}[A-Z_0-9]+\b|\b\d+(?:\.\d+)?\b")
-"""What stands in a text as it is in every language: options, placeholders, variables, numbers."""
 
 
 @dataclass(frozen=True)
@@ -93,44 +88,16 @@ def texts() -> Iterator[tuple[str, str]]:
 
 def summary(name: str) -> str:
     own = main._OWN_COMMANDS.get(name)
-    return main._one_line_help(main._installed()[name]) if own is None else own[1]
+    return str(main._one_line_help(main._installed()[name]) if own is None else own[1])
 
 
 TEXTS = list(texts())
 
 
-def test_every_command_and_option_has_a_text_in_every_language() -> None:
-    """A new command or option, or a changed English text, cannot be left without its Portuguese and Spanish."""
-    words = all_words()
+def test_every_command_and_option_has_a_help() -> None:
+    """Every page has its text; that each is translated, the catalogues' test says."""
     assert len(COMMANDS) > 18
-    assert [(where, text) for where, text in TEXTS if text not in words] == []
-
-
-def test_no_help_text_is_left_over() -> None:
-    """A text that no command uses any more does not stay in the catalogue."""
-    used = {text for _, text in TEXTS}
-    assert (set(HELP_WORDS) | set(worker_words._HELP)) - used == set()
-
-
-@pytest.mark.parametrize("words", [CLICK_WORDS, HELP_WORDS, ERROR_WORDS, worker_words.WORDS, REPORT_WORDS])
-def test_translations_keep_fields_and_names(words: dict[str, tuple[str, str]]) -> None:
-    """A translation has the fields of its English text, and the same options, placeholders and numbers."""
-    for english, translations in words.items():
-        for text in translations:
-            # What a library said, in English, may be left out.
-            assert {*_fields(text), "detail"} == {*_fields(english), "detail"}, english
-            if english not in ("COMMAND", "[OPTIONS]"):  # these two are words
-                assert sorted(NAMES.findall(text)) == sorted(NAMES.findall(english)), english
-
-
-def _fields(text: str) -> list[str]:
-    return sorted(name for _, name, *_ in Formatter().parse(text) if name is not None)
-
-
-def test_packages_do_not_contradict_each_other() -> None:
-    """No English text has one translation in the client and another in the workers' commands."""
-    both = (CLICK_WORDS | HELP_WORDS | ERROR_WORDS).keys() & worker_words.WORDS.keys()
-    assert both == set()
+    assert all(text for _, text in TEXTS)
 
 
 @pytest.mark.parametrize("language", list(LOCALES))
@@ -148,11 +115,10 @@ def test_help_is_in_the_language_of_the_locale(cli: Cli, words: tuple[str, ...],
     assert page.startswith(usage)
     assert options in page
     assert help_text in page
-    text = Catalogue.of(language)
     where = " ".join(words) or "(program)"
     for place, english in TEXTS:
         if place == where or place.startswith(f"{where} --"):
-            assert text(english) in page, english
+            assert Message(english).in_language(language) in page, english
     for parameter in COMMANDS[words].params:
         if isinstance(parameter, click.Option):
             assert all(name in page for name in parameter.opts)
@@ -263,13 +229,6 @@ def test_reports_are_in_the_language_and_aligned(cli: Cli, tmp_path: Path) -> No
     assert {re.match(r"\S+ +", line).end() for line in lines} == {len("actualizada ")}  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("message", ["failed to resolve host 'x': no such name", "3 of them failed", "empty reply"])
-def test_what_others_said_is_not_taken_for_a_report(message: str) -> None:
-    """An error of a library that begins or ends like a report stays whole."""
-    error = f"PostgreSQL: {message}"
-    assert Catalogue.of(Language.PT_BR).translate(error) == error
-
-
 def test_colons_of_the_user_are_not_ours(cli: Cli) -> None:
     """A value with a thousand colons is told of on one line like any other."""
     result = cli("list", "--limit", "a: " * 1_000, LANG="pt_BR")
@@ -291,21 +250,25 @@ def test_page_for_no_command_is_in_the_language(cli: Cli) -> None:
     assert cli("logs", LANG="es_AR").err.startswith("Uso: resync-troubleshoot logs [OPCIONES] COMANDO")
 
 
-def test_installed_command_brings_its_own_words(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A site's command is in the words that its package registers; one that cannot be loaded leaves it in English."""
-    points = [EntryPoint("site", "orchestrator.testing:NoSuchThing", catalogue.WORDS_GROUP)]
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: points)
+def test_installed_command_brings_its_own_words(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A site's command is in the words of the package that its entry point names; without one it is in English."""
     site = click.Command("site", help="A site's own.", params=[click.Option(["--here"], help="Where it is.")])
-    monkeypatch.setattr(program, "get_command", lambda context, name: main.speaking(site))
-    monkeypatch.setattr(EntryPoint, "load", lambda self: {"A site's own.": ("Do site.", "Del sitio.")})
-    page = cli("site", "--help", LANG="pt").out
-    assert "Do site." in page
-    assert "--here TEXT  Where it is." in page
-
-    def fail(self: EntryPoint) -> object:
-        raise ImportError("half installed")
-
-    monkeypatch.setattr(EntryPoint, "load", fail)
-    page = cli("site", "--help", LANG="pt").out
-    assert "A site's own." in page
-    assert page.startswith("Uso:")
+    monkeypatch.setitem(main._OWN_COMMANDS, "site", ("site_words:command", Message("A site's own.")))
+    package = tmp_path / "site_words"
+    (package / "locale/pt-BR").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    catalog = Catalog(locale="pt_BR")
+    catalog.add("A site's own.", "Do site.")
+    with (package / "locale/pt-BR/help.mo").open("wb") as file:
+        write_mo(file, catalog)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module("site_words").command = site  # type: ignore[attr-defined]
+    for value, text in (("site_words", "Do site."), ("site_words_half_installed", "A site's own.")):
+        points = [EntryPoint("site", value, languages.WORDS_GROUP)]
+        monkeypatch.setattr(languages, "entry_points", lambda group, points=points: points)
+        languages.translations.cache_clear()
+        page = cli("site", "--help", LANG="pt").out
+        assert page.startswith("Uso:")
+        assert text in page
+        assert "--here TEXT  Where it is." in page
+    languages.translations.cache_clear()

@@ -11,7 +11,6 @@ from rich.console import Console
 from orchestrator.cli.live import LiveDisplay, print_markdown, render
 from orchestrator.cli.view import RunView
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.terminal import Messages
 from orchestrator.models import Event, EventType
 
 
@@ -36,7 +35,7 @@ EVENTS = (
 
 def drawn(view: RunView, *, language: Language = Language.EN, width: int = 100, height: int = 40) -> list[str]:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(render(view, Messages(language), monotonic=3.0, height=height, width=width))
+    console.print(render(view, language, monotonic=3.0, height=height, width=width))
     out = console.file
     assert isinstance(out, io.StringIO)
     return out.getvalue().splitlines()
@@ -112,7 +111,7 @@ def test_live_display_writes_its_end_state() -> None:
     """When the display closes, the last state stays on the terminal and the cursor is visible again."""
     out = io.StringIO()
     console = Console(file=out, width=100, height=30, force_terminal=True)
-    with LiveDisplay(RunView(), Messages(), console) as display:
+    with LiveDisplay(RunView(), Language.EN, console) as display:
         for item in EVENTS:
             display.take(item, 1.0)
         display.say("a word [bold]between[/bold]")
@@ -126,7 +125,7 @@ def test_live_display_leaves_room_for_the_echo_of_ctrl_c() -> None:
     """No line reaches the right edge: ``^C`` behind it would wrap, and the next view would begin a line too low."""
     out = io.StringIO()
     console = Console(file=out, width=60, height=30, force_terminal=True)
-    with LiveDisplay(RunView(), Messages(), console) as display:
+    with LiveDisplay(RunView(), Language.EN, console) as display:
         for item in (*EVENTS, event(5, EventType.DRAFT, text="word " * 50)):
             display.take(item, 1.0)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n").splitlines()
@@ -145,7 +144,7 @@ def test_live_display_survives_the_end_of_its_terminal() -> None:
             return super().write(text)
 
     out = Gone()
-    display = LiveDisplay(RunView(), Messages(), Console(file=out, width=60, force_terminal=True))
+    display = LiveDisplay(RunView(), Language.EN, Console(file=out, width=60, force_terminal=True))
     display.__enter__()
     out.is_gone = True
     display.say("a word")
@@ -168,7 +167,7 @@ def test_headline_keeps_to_a_line_of_a_narrow_terminal() -> None:
     end = event(5, EventType.FINAL, outcome="complete", mode="deterministic", response="r", total_latency_ms=500)
     view = folded(*(item.model_copy(update={"run_id": "c7b0f18f67514bfb8b311450382c25f9"}) for item in (*EVENTS, end)))
     lines = drawn(view, language=Language.PT_BR, width=80)
-    assert lines[0].rstrip().endswith("0.5 s de 10 s  completa")
+    assert lines[0].rstrip().endswith("0,5 s de 10 s  completa")
     assert lines[1].startswith("fonte")
     assert drawn(view, width=120)[0].rstrip().endswith("complete  deterministic")
     assert lines[-1].strip() == "", "the answer would begin right under the table"

@@ -7,8 +7,10 @@ import os
 import click
 
 from orchestrator.broker.app import queue_names
+from orchestrator.cli.click_words import ClickText
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import redis_url_option
+from orchestrator.i18n.message import Message
 from workers.cli.options import concurrency_option
 from workers.standalone.layout import worker_command
 
@@ -47,7 +49,9 @@ def command(
     settings = context.settings(redis_url)
     node = name or ("all" if every else "-".join(served))
     if "@" in node or "," in node or not node.strip():
-        raise click.BadParameter(f"{node!r} may hold neither '@' nor ','", param_hint="--name")
+        raise click.BadParameter(
+            ClickText(Message("{name!r} may hold neither '@' nor ','", name=node)), param_hint="--name"
+        )
     argv = worker_command(served, node=node, pool=pool, concurrency=concurrency, log_level=settings.log_level)
     os.execve(argv[0], argv, {**context.environ, "REDIS_URL": settings.redis_url})  # noqa: S606  # signals reach Celery itself
 

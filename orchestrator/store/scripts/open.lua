@@ -28,7 +28,7 @@ end
 -- Runs that nobody worked on, watched or read are no load once their time is over. They are taken off only after the
 -- first write below: a script that has freed memory once is not stopped any more by a Redis that is full.
 local open = redis.call('ZCOUNT', KEYS[5], now - 60000, '+inf')
-if open >= tonumber(ARGV[7]) then return { 'overloaded', string.format('%d runs are open', open) } end
+if open >= tonumber(ARGV[7]) then return { 'overloaded', open } end
 if open >= tonumber(ARGV[8]) then
   -- The completion rate counts from when the backlog began: before that it says what was asked, not what can be done.
   local busy = tonumber(redis.call('GET', KEYS[10]) or now)
@@ -38,11 +38,9 @@ if open >= tonumber(ARGV[8]) then
   if elapsed >= 2000 then
     local done, expired = redis.call('ZCOUNT', KEYS[6], since, now), redis.call('ZCOUNT', KEYS[7], since, now)
     if done > 0 and open * elapsed / done > total then
-      return { 'overloaded', string.format('%d runs are open; at the present rate they take %d s', open,
-        open * elapsed / done / 1000) }
+      return { 'overloaded', open, 'slow', math.floor(open * elapsed / done / 1000) }
     elseif done == 0 and expired > 0 then
-      return { 'overloaded', string.format('%d runs are open and none was answered in the last %d s', open,
-        elapsed / 1000) }
+      return { 'overloaded', open, 'stuck', math.floor(elapsed / 1000) }
     end
   end
 end

@@ -1,0 +1,83 @@
+"""Messages for pydantic's validation errors, made from their ``type`` and ``ctx``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.errors import InvalidValue
+from orchestrator.i18n.message import Message, join
+
+_MESSAGES = {
+    "missing": Message("Field required"),
+    "extra_forbidden": Message("Extra inputs are not permitted"),
+    "greater_than": Message("must be greater than {gt}"),
+    "greater_than_equal": Message("must be greater than or equal to {ge}"),
+    "less_than": Message("must be less than {lt}"),
+    "less_than_equal": Message("must be less than or equal to {le}"),
+    "finite_number": Message("must be a finite number"),
+    "float_type": Message("must be a valid number"),
+    "float_parsing": Message("must be a valid number, unable to parse string as a number"),
+    "int_type": Message("must be a valid integer"),
+    "int_parsing": Message("must be a valid integer, unable to parse string as an integer"),
+    "int_from_float": Message("must be a valid integer, got a number with a fractional part"),
+    "bool_type": Message("must be a valid boolean"),
+    "bool_parsing": Message("must be a valid boolean, unable to interpret input"),
+    "string_type": Message("must be a valid string"),
+    "string_pattern_mismatch": Message("String should match pattern '{pattern}'"),
+    "string_too_short": Message(
+        "String should have at least {count} character", plural="String should have at least {count} characters"
+    ),
+    "string_too_long": Message(
+        "String should have at most {count} character", plural="String should have at most {count} characters"
+    ),
+    "too_long": Message(
+        "{field_type} should have at most {count} item after validation, not {actual_length}",
+        plural="{field_type} should have at most {count} items after validation, not {actual_length}",
+    ),
+    "dict_type": Message("must be a valid dictionary"),
+    "list_type": Message("must be a valid list"),
+    "tuple_type": Message("must be a valid tuple"),
+}
+"""By the error's type; the facts are those of its ``ctx``. Any other type keeps pydantic's own English."""
+_CHOICES = Message("must be {choices} or {last}")
+_QUOTED = re.compile(r"'[^']*'")
+
+
+def describe(error: ValidationError) -> Message:
+    """One message for all wrong fields: name and problem of each. Values are left out, they may be secrets."""
+    items = error.errors(include_url=False, include_input=False)
+    return all_of([about(".".join(map(str, item["loc"])), problem_of(item)) for item in items])
+
+
+def about(field: str, problem: Message) -> Message:
+    """``problem`` with the name of its field; a problem of the whole object has none."""
+    return Message("{field}: {problem}", field=field, problem=problem) if field else problem
+
+
+def all_of(problems: Sequence[Message]) -> Message:
+    """Several problems as one message."""
+    return problems[0] if len(problems) == 1 else Message("{problems}", problems=join(problems, "; "))
+
+
+def problem_of(item: Mapping[str, Any]) -> Message:
+    """The message of one entry of ``ValidationError.errors()``, without the name of its field."""
+    kind, facts = item["type"], {name: _as_typed(value) for name, value in item.get("ctx", {}).items()}
+    if kind == "value_error":  # a validator's own error
+        error = facts["error"]
+        return error.message if isinstance(error, InvalidValue) else Message(str(error))
+    choices = _QUOTED.findall(str(facts.get("expected")))
+    if len(choices) > 1:
+        return _CHOICES.with_facts(choices=", ".join(choices[:-1]), last=choices[-1])
+    if kind not in _MESSAGES:
+        return Message(str(item["msg"]).replace("Input should be", "must be"))
+    count = facts.get("max_length", facts.get("min_length"))
+    return _MESSAGES[kind].with_facts(**facts, **({} if count is None else {"count": count}))
+
+
+def _as_typed(value: object) -> object:
+    """Limits as a person types them: with a decimal point in every language."""
+    return f"{value:g}" if isinstance(value, float) else value
