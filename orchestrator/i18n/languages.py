@@ -101,7 +101,6 @@ def _roots() -> Iterator[Traversable]:
     yield _LOCALE
     for point in entry_points(group=WORDS_GROUP):
         try:
-            # Its package, also of an installation that still names a dictionary there.
-            yield files(point.module.partition(".")[0]).joinpath("locale")
+            yield files(point.value).joinpath("locale")
         except ImportError:  # a package that is half installed: its sentences stay English
             continue
