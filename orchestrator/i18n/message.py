@@ -102,11 +102,6 @@ def write(text: Text | str, language: Language) -> str:
     return text if isinstance(text, str) else text.in_language(language)
 
 
-def N_(key: str) -> str:  # noqa: N802  # gettext's name
-    """Mark ``key`` for the catalogues where a ``Message`` is made of it later, as in a table of templates."""
-    return key
-
-
 def fill(template: str, facts: Mapping[str, object], language: Language) -> str:
     """``template`` with its ``{fields}`` replaced by ``facts``, written as ``language`` writes them."""
     return _Writer(language).vformat(template, (), facts)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings, LlmSettings
 from workers.doctor.check import CheckContext, CheckResult, Status
 from workers.doctor.checks.keys import Keyspace, judge_keyspace, kind_of
@@ -192,7 +193,7 @@ def test_watchers(names: list[str], late: int, status: Status, reason: str) -> N
     assert bool(str(found.fix)) == (status is not Status.OK)
 
 
-def knowledge(stats: KnowledgeStats, notes: list[str] | None = None, **environ: str) -> CheckResult:
+def knowledge(stats: KnowledgeStats, notes: list[Message] | None = None, **environ: str) -> CheckResult:
     return judge_knowledge(stats, notes or [], KnowledgeSettings.from_env(environ), CONTEXT, now=NOW)
 
 
@@ -225,7 +226,9 @@ def test_passages_without_a_vector_are_warned_of_only_with_an_endpoint() -> None
 def test_vectors_of_another_model_are_warned_of() -> None:
     """What a search could not use is said, with the variable of the model."""
     stats = KnowledgeStats("x", "y", 1, 40, embedded=40)
-    found = knowledge(stats, ["full text only: the embedding model gives 3 numbers, column embedding has 1536"])
+    found = knowledge(
+        stats, [Message("full text only: the embedding model gives 3 numbers, column embedding has 1536")]
+    )
     assert (found.status, found.reason) == (Status.WARNING, "embedding_unusable")
     assert "RESYNC_EMBEDDING_MODEL" in str(found.fix)
 

@@ -6,7 +6,6 @@ import inspect
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Message
 from workers.doctor.check import Status
 from workers.doctor.checks import knowledge, log_cache, metrics, tws
 from workers.doctor.report import _STATUSES
@@ -28,7 +27,9 @@ def test_every_reason_has_a_sentence_and_a_remedy() -> None:
 
 def test_every_sentence_of_the_tables_is_translated() -> None:
     """Each language has its own words."""
-    templates = {text for table in TABLES for pair in table.values() for text in pair} | {*tws._UNAUTHORIZED.values()}
-    for template in templates - {"{detail}"}:
+    messages = [text for table in TABLES for pair in table.values() for text in pair]
+    for message in (*messages, *tws._UNAUTHORIZED.values()):
+        if message.key == "{detail}":
+            continue
         for language in (Language.PT_BR, Language.ES):
-            assert Message(template).in_language(language) != template
+            assert message.in_language(language) != message.key

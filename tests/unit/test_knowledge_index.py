@@ -28,7 +28,7 @@ from workers.knowledge.ranking.query import build_query
 from workers.knowledge.sqlite.base import SqliteKnowledgeBase, check_index
 from workers.knowledge.sqlite.folder import Progress, index_folder
 from workers.knowledge.sqlite.index import SCHEMA_VERSION, KnowledgeIndex, index_format
-from workers.knowledge.sqlite.shipped import KEPT_SECONDS, cache_folder, shipped_index
+from workers.knowledge.sqlite.shipped import EXPIRY_SECONDS, cache_folder, shipped_index
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_an_index_that_only_its_owner_can_undo_is_told_so(
     with KnowledgeIndex(path) as index:
         index_folder(index, folder)
     leave_half_written(path)
-    monkeypatch.setattr("workers.knowledge.sqlite.base._undo", refuse)  # root may write everything
+    monkeypatch.setattr("workers.knowledge.sqlite.base._roll_back", refuse)  # root may write everything
     with pytest.raises(ConfigurationError, match=r"half-written.*kb index"):
         check_index(path)
 
@@ -491,7 +491,7 @@ def test_an_index_of_another_version_goes_when_it_is_old(tmp_path: Path) -> None
     )
     for path in (old, half_built, young, other):
         path.touch()
-        age = KEPT_SECONDS + (-3_600 if path is young else 60)
+        age = EXPIRY_SECONDS + (-3_600 if path is young else 60)
         os.utime(path, (time.time() - age,) * 2)
     new = shipped_index(environment(tmp_path))
     assert set(folder.iterdir()) == {new, young, other}

@@ -151,11 +151,11 @@ def search(context: CliContext, question: str, limit: int, path: Path | None, as
     query = build_query(question)
     result = _ask(context, path, lambda base: base.search(query, limit=limit, timeout_seconds=SEARCH_SECONDS))
     if as_json:
-        click.echo(json.dumps(asdict(result), ensure_ascii=False))
+        click.echo(json.dumps({**asdict(result), "notes": [*map(str, result.notes)]}, ensure_ascii=False))
         return
     text = _reports(context)
     for note in result.notes:
-        context.say(note)
+        context.say(note.in_language(context.text.language))
     if not result.hits:
         context.say(text("nothing found"))
     for number, hit in enumerate(result.hits, start=1):

@@ -1,4 +1,4 @@
-"""What a knowledge base is, whichever database holds it."""
+"""The interface of a knowledge base, whatever database holds it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from orchestrator.errors import SourceError
+from orchestrator.i18n.message import Message
 from workers.knowledge.ranking.query import KnowledgeQuery
 
 
@@ -17,7 +18,7 @@ class KnowledgeError(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that answers the query: the section of the match with its neighbours."""
+    """A passage that matches the query: the matching section with its neighbours."""
 
     document: str
     title: str
@@ -28,7 +29,7 @@ class Hit:
     codes: tuple[str, ...] = ()
     language: str = ""
     cut_characters: int = 0
-    """Characters of the section that were left out."""
+    """Characters of the section that do not fit into ``text``."""
 
     @property
     def where(self) -> str:
@@ -42,17 +43,17 @@ class SearchResult:
 
     hits: tuple[Hit, ...] = ()
     total_found: int = 0
-    """Relevant passages found, before the limit."""
+    """Relevant passages before the limit was applied."""
     backend: str = ""
     where: str = ""
-    """The file or table that was asked; no path of this machine, no credentials."""
-    notes: tuple[str, ...] = ()
-    """What could not be used, for example an embedding endpoint that did not answer."""
+    """The file or table that was searched; no path of this machine, no credentials."""
+    notes: tuple[Message, ...] = ()
+    """Parts of the search that were skipped, for example because the embedding endpoint did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeStats:
-    """How much the knowledge base holds."""
+    """Size and age of the knowledge base."""
 
     backend: str
     where: str
@@ -63,6 +64,7 @@ class KnowledgeStats:
     languages: dict[str, int] = field(default_factory=dict)
     """Documents per language."""
     updated_at: str | None = None
+    """Time of the newest indexing (ISO 8601, UTC)."""
 
 
 class KnowledgeBase(Protocol):
@@ -71,12 +73,12 @@ class KnowledgeBase(Protocol):
     async def search(self, query: KnowledgeQuery, *, limit: int, timeout_seconds: float) -> SearchResult:
         """At most ``limit`` passages from different places, best first; none when nothing is relevant.
 
-        Raises KnowledgeError when the database cannot be asked within ``timeout_seconds``.
+        Raises KnowledgeError when the database does not answer within ``timeout_seconds``.
         """
         ...
 
     async def stats(self, *, timeout_seconds: float) -> KnowledgeStats:
-        """Count what is there. Raises KnowledgeError."""
+        """Count documents and passages. Raises KnowledgeError."""
         ...
 
     async def close(self) -> None:

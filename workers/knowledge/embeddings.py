@@ -9,18 +9,21 @@ from typing import ClassVar
 import httpx2
 from pydantic import BaseModel, FiniteFloat, SecretStr, ValidationError
 
+from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings
 from workers.http import read_body, tls_failure
 from workers.knowledge.base import KnowledgeError
 
 BATCH = 64
-"""Texts in one request while indexing: well below the limits of the servers in use."""
+"""Texts per request while indexing; below the limits of the known servers."""
 MAX_CHARACTERS = 8_000
-"""Of one text; models in use take 8,191 tokens, smaller ones cut by themselves."""
+"""Longest text that is sent; common models accept 8,191 tokens, smaller ones truncate by themselves."""
 MAX_VECTOR_BYTES = 512 * 1024
-"""Of one vector in an answer; the largest models in use give 4,096 numbers of some 25 characters."""
+"""Largest size of one vector in a response; the largest models return 4,096 numbers of about 25 characters."""
 EMBED_SECONDS = 1.5
-"""A question's vector must be there by then, and in half of the time there is; else full text answers alone."""
+"""Limit for a question's vector, besides half of the time left; without it full text alone is searched."""
+ENDPOINT_FAILED = Message("full text only, embedding endpoint: {detail}")
+"""Note of a search without the question's vector."""
 ATTEMPTS = 4
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -41,7 +44,7 @@ class _Answer(BaseModel):
 
 
 class EmbeddingClient:
-    """One endpoint and model. Connections are made on first use and kept until ``close``."""
+    """Client of one endpoint and model. Connects on first use; connections are pooled until ``close``."""
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class EmbeddingClient:
         if self._http is None:
             key = self._api_key
             headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
-            # Proxies and certificates as the environment has them, as for the model; the key follows no redirect.
+            # Proxies and certificates of the environment apply, as for the model; the key follows no redirect.
             self._http = httpx2.AsyncClient(headers=headers, follow_redirects=False)
         return self._http
 
@@ -85,18 +88,17 @@ class EmbeddingClient:
                 if response.status_code != 200:
                     raise _StatusError(response.status_code)
                 content, is_cut = await read_body(response, len(texts) * MAX_VECTOR_BYTES)
-        except TimeoutError:
-            raise EmbeddingError(f"no answer within {timeout_seconds:g} s") from None
-        except httpx2.TimeoutException:
-            raise EmbeddingError(f"no answer within {timeout_seconds:g} s") from None
+        except (TimeoutError, httpx2.TimeoutException):
+            raise EmbeddingError("no answer within {seconds:g} s", seconds=timeout_seconds) from None
         except httpx2.HTTPError as error:
-            raise EmbeddingError(f"no connection ({tls_failure(error) or type(error).__name__})") from error
+            detail = tls_failure(error) or type(error).__name__
+            raise EmbeddingError("no connection ({detail})", detail=detail) from error
         if is_cut:
-            raise EmbeddingError(f"the answer is larger than {len(texts)} vectors can be")
+            raise EmbeddingError("the answer is larger than {count} vectors can be", count=len(texts))
         return _vectors(content, len(texts))
 
     async def embed_patiently(self, texts: Sequence[str], *, timeout_seconds: float = 60.0) -> list[list[float]]:
-        """As ``embed``, for indexing: an overloaded server is asked again, up to four times with growing pauses."""
+        """``embed`` with retries, for indexing: up to ``ATTEMPTS`` attempts with growing pauses."""
         pause = 0.5
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -111,23 +113,28 @@ class EmbeddingClient:
 
 async def embed_question(
     embeddings: EmbeddingClient | None, text: str, timeout_seconds: float
-) -> tuple[list[float], tuple[str, ...]]:
-    """The question's vector, or none and why: a search goes on by full text alone."""
+) -> tuple[list[float], tuple[Message, ...]]:
+    """The question's vector, or an empty one and a note: the search goes on by full text alone."""
     if embeddings is None or not text.strip():
         return [], ()
     try:
         (vector,) = await embeddings.embed([text], timeout_seconds=min(EMBED_SECONDS, timeout_seconds / 2))
     except EmbeddingError as error:
-        return [], (f"full text only, embedding endpoint: {error}",)
+        return [], (ENDPOINT_FAILED.with_facts(detail=error.message),)
     return vector, ()
 
 
 class _StatusError(EmbeddingError):
-    """The endpoint answered with an error; its body is not repeated, it may quote the key."""
+    """The endpoint answered with an HTTP error."""
+
+    # The body of the response is left out: it may quote the key.
+    _MESSAGES: ClassVar = {
+        401: Message("status {status}, check RESYNC_EMBEDDING_API_KEY"),
+        404: Message("status {status}, check the endpoint and the model's name"),
+    }
 
     def __init__(self, status: int) -> None:
-        hint = {401: ", check RESYNC_EMBEDDING_API_KEY", 404: ", check the endpoint and the model's name"}
-        super().__init__(f"status {status}{hint.get(status, '')}")
+        super().__init__(self._MESSAGES.get(status, Message("status {status}")).with_facts(status=status))
         self.status = status
 
 
@@ -142,12 +149,12 @@ def _vectors(content: bytes, count: int) -> list[list[float]]:
         raise EmbeddingError("the answer is not an embeddings list") from None
     by_index = {item.index: item.embedding for item in items}
     if sorted(by_index) != list(range(count)) or len({len(vector) for vector in by_index.values()}) != 1:
-        raise EmbeddingError(f"the answer does not hold one vector for each of {count} texts")
+        raise EmbeddingError("the answer does not hold one vector for each of {count} texts", count=count)
     return [by_index[index] for index in range(count)]
 
 
 def create_embedding_client(settings: KnowledgeSettings) -> EmbeddingClient | None:
-    """The client that the settings name; None without an endpoint."""
+    """The client of the configured endpoint; None without one."""
     if settings.embedding_endpoint is None:
         return None
     return EmbeddingClient(settings.embedding_endpoint, settings.embedding_model, settings.embedding_api_key)

@@ -1,4 +1,4 @@
-"""The knowledge base that the settings name."""
+"""Opens the configured knowledge base."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.knowledge.sqlite.shipped import shipped_index
 
 
 def open_knowledge_base(settings: KnowledgeSettings, environ: Mapping[str, str]) -> KnowledgeBase:
-    """The store for ``settings``; nothing is connected yet. Raises ConfigurationError naming the variable."""
+    """The knowledge base of ``settings``; connects to nothing yet. Raises ConfigurationError naming the variable."""
     embeddings = create_embedding_client(settings)
     if settings.database_url is not None:
         return PostgresKnowledgeBase(

@@ -180,7 +180,7 @@ def test_a_model_of_other_dimensions_leaves_full_text(database: str, embeddings_
     result = search(database, "S0C7", embeddings=EmbeddingClient(embeddings_server.url, "hashing"))
     assert result.total_found == 1
     assert result.backend == "postgres"
-    assert "gives 512 numbers, column embedding has 4" in result.notes[0]
+    assert "gives 512 numbers, column embedding has 4" in str(result.notes[0])
 
 
 def test_a_restarted_connection_is_replaced(database: str) -> None:

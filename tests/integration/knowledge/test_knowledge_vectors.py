@@ -91,7 +91,7 @@ def test_an_endpoint_that_refuses_leaves_full_text(index_path: Path, embeddings_
     result, _ = search(index_path, embeddings_server.url, "memory exhausted")
     assert result.hits[0].document == "manual/memory.md"
     assert result.backend == "sqlite-fts5"
-    assert f"status {status}" in result.notes[0]
+    assert f"status {status}" in str(result.notes[0])
     assert "sk-test" not in repr(result)
 
 
@@ -100,7 +100,7 @@ def test_a_slow_endpoint_costs_at_most_half_of_the_time(index_path: Path, embedd
     embeddings_server.delay_seconds = 3.0
     result, seconds = search(index_path, embeddings_server.url, "memory exhausted", timeout_seconds=1.0)
     assert result.hits[0].document == "manual/memory.md"
-    assert "no answer within 0.5 s" in result.notes[0]
+    assert "no answer within 0.5 s" in str(result.notes[0])
     assert seconds < 1.0
 
 
@@ -114,7 +114,7 @@ def test_an_index_without_vectors_says_that_full_text_answered_alone(
     result, _ = search(path, embeddings_server.url, "disk limits")
     assert result.hits[0].document == "manual/disk.md"
     assert result.backend == "sqlite-fts5"
-    (note,) = result.notes
+    (note,) = map(str, result.notes)
     assert "full text only" in note
     assert "kb index" in note
 
@@ -124,7 +124,7 @@ def test_vectors_of_another_length_are_told(index_path: Path, embeddings_server)
     embeddings_server.body = b'{"data": [{"index": 0, "embedding": [0.5, 0.5, 0.5]}]}'
     result, _ = search(index_path, embeddings_server.url, "disk limits")
     assert result.hits[0].document == "manual/disk.md"
-    (note,) = result.notes
+    (note,) = map(str, result.notes)
     assert "gives 3 numbers" in note
     assert "have 512" in note
 
@@ -135,7 +135,9 @@ def test_a_vector_that_is_none_is_told(index_path: Path, embeddings_server, numb
     embeddings_server.body = b'{"data": [{"index": 0, "embedding": [' + b", ".join([number] * 512) + b"]}]}"
     result, _ = search(index_path, embeddings_server.url, "disk limits")
     assert result.hits[0].document == "manual/disk.md"
-    assert result.notes == ("full text only, embedding endpoint: the answer is not an embeddings list",)
+    assert [str(note) for note in result.notes] == [
+        "full text only, embedding endpoint: the answer is not an embeddings list"
+    ]
 
 
 def test_vectors_of_any_size_have_unit_length() -> None:

@@ -12,13 +12,12 @@ from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.knowledge.base import KnowledgeBase, KnowledgeError, KnowledgeStats
+from workers.knowledge.embeddings import ENDPOINT_FAILED
 from workers.knowledge.open import open_knowledge_base
 from workers.knowledge.ranking.query import build_query
 
 PROBE = "ABEND S0C7"
 """Query of the trial search."""
-ENDPOINT_NOTE = "full text only, embedding endpoint:"
-"""How a search says that the endpoint failed; the check ``embeddings`` tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +113,12 @@ async def _ask(
     async with limit:
         stats = await base.stats(timeout_seconds=context.call_seconds)
         result = await base.search(build_query(PROBE), limit=1, timeout_seconds=context.call_seconds / 2)
-    notes = [note for note in result.notes if not note.startswith(ENDPOINT_NOTE)]
+    notes = [note for note in result.notes if note.key != ENDPOINT_FAILED.key]  # the check ``embeddings`` reports that
     return judge_knowledge(stats, notes, settings, context, now=datetime.now(UTC))
 
 
 def judge_knowledge(
-    stats: KnowledgeStats, notes: list[str], settings: KnowledgeSettings, context: CheckContext, *, now: datetime
+    stats: KnowledgeStats, notes: list[Message], settings: KnowledgeSettings, context: CheckContext, *, now: datetime
 ) -> CheckResult:
     """The result for the base's size and age, and the notes of a search."""
     verdict = Verdict()
@@ -157,7 +156,7 @@ def judge_knowledge(
         verdict.warn(found, fix, reason="not_embedded")
     for note in notes:
         verdict.warn(
-            context.scrub(note),
+            context.scrub.text(note),
             Message("Set RESYNC_EMBEDDING_MODEL to the model that the passages were embedded with."),
             reason="embedding_unusable",
         )

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.i18n.message import N_, Message
+from orchestrator.i18n.message import Message
 from workers.config import LogCacheSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.sources.log_cache.connection import connect, describe_url, source_error
@@ -19,20 +19,20 @@ from workers.sources.log_cache.connection import connect, describe_url, source_e
 SCAN_SHARE = 0.6
 _FAILURES = {
     "unauthorized": (
-        N_("{where} refuses the credentials"),
-        N_("Correct user and password in RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
+        Message("{where} refuses the credentials"),
+        Message("Correct user and password in RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
     ),
     "timeout": (
-        N_("{where} does not answer in time"),
-        N_("Check the load of the Redis of RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
+        Message("{where} does not answer in time"),
+        Message("Check the load of the Redis of RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
     ),
     "unreachable": (
-        N_("{where} cannot be reached"),
-        N_("Start that Redis, or correct RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
+        Message("{where} cannot be reached"),
+        Message("Start that Redis, or correct RESYNC_LOG_CACHE_URL (or REDIS_URL)."),
     ),
     "refused": (
-        N_("{where} refused the request"),
-        N_("Allow the user of RESYNC_LOG_CACHE_URL (or REDIS_URL) to read (ACL: +@read +scan)."),
+        Message("{where} refused the request"),
+        Message("Allow the user of RESYNC_LOG_CACHE_URL (or REDIS_URL) to read (ACL: +@read +scan)."),
     ),
 }
 """Sentence and remedy for each reason of ``source_error``."""
@@ -53,7 +53,7 @@ def check_log_cache(context: CheckContext) -> Check:
             failure = source_error(error)
             found, fix = _FAILURES[failure.reason]
             facts = {"where": where}
-            return CheckResult(Status.ERROR, Message(found, where=where), Message(fix), failure.reason, facts)
+            return CheckResult(Status.ERROR, found.with_facts(where=where), fix, failure.reason, facts)
         finally:
             await client.aclose()
         verdict = Verdict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from orchestrator.errors import ConfigurationError, SourceError
-from orchestrator.i18n.message import N_, Message
+from orchestrator.i18n.message import Message
 from orchestrator.models import Intent
 from workers.config import MetricsSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
@@ -17,24 +17,24 @@ from workers.sources.metrics.series import DEFAULT_SERIES
 
 FAMILY = "metrics"
 _FAILURES = {
-    "unauthorized": (N_("{where} refused the token (HTTP 401 or 403)"), N_("Correct RESYNC_METRICS_TOKEN.")),
+    "unauthorized": (Message("{where} refused the token (HTTP 401 or 403)"), Message("Correct RESYNC_METRICS_TOKEN.")),
     "tls": (
-        N_("TLS failed: {detail}"),
-        N_("Let RESYNC_METRICS_CA_BUNDLE name the file of the CA's certificates."),
+        Message("TLS failed: {detail}"),
+        Message("Let RESYNC_METRICS_CA_BUNDLE name the file of the CA's certificates."),
     ),
     "timeout": (
-        N_("{where} does not answer in time"),
-        N_("Check the way to the host of {variable} and its load."),
+        Message("{where} does not answer in time"),
+        Message("Check the way to the host of {variable} and its load."),
     ),
-    "unreachable": (N_("{where} cannot be reached"), N_("Correct {variable}, or start what it names.")),
-    "http_status": ("{detail}", N_("Correct the path in {variable}.")),
+    "unreachable": (Message("{where} cannot be reached"), Message("Correct {variable}, or start what it names.")),
+    "http_status": (Message("{detail}"), Message("Correct the path in {variable}.")),
     "bad_format": (
-        N_("{where} answers, but not as Prometheus does"),
-        N_("Correct {variable}: RESYNC_PROMETHEUS_URL is the API's base, RESYNC_METRICS_URL a text endpoint."),
+        Message("{where} answers, but not as Prometheus does"),
+        Message("Correct {variable}: RESYNC_PROMETHEUS_URL is the API's base, RESYNC_METRICS_URL a text endpoint."),
     ),
 }
 """Sentence and remedy for each reason of a SourceError."""
-_OTHER = ("{detail}", N_("Check {variable}."))
+_OTHER = (Message("{detail}"), Message("Check {variable}."))
 
 
 def check_metrics(context: CheckContext) -> list[Check]:
@@ -166,8 +166,8 @@ def _unavailable(error: SourceError, http: MetricsHttp, variable: str, context: 
     found, fix = _FAILURES.get(error.reason, _OTHER)
     return CheckResult(
         Status.ERROR,
-        Message(found, where=http.shown_url, detail=context.scrub.text(error.message)),
-        Message(fix, variable=variable),
+        found.with_facts(where=http.shown_url, detail=context.scrub.text(error.message)),
+        fix.with_facts(variable=variable),
         error.reason,
         {"where": http.shown_url},
     )

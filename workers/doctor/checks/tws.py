@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError
-from orchestrator.i18n.message import N_, Message
+from orchestrator.i18n.message import Message
 from workers.config import TwsSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.sources.tws_status.client import HwaClient, HwaSession
@@ -19,49 +19,49 @@ from workers.sources.tws_status.parsing import text as text_of
 
 FAMILY = "tws"
 _UNAUTHORIZED = {
-    "user": N_("Check {user} and {password}; the account may also be locked or expired."),
-    "token": N_("Put a valid token into {token}; it may have expired."),
-    "header": N_("Set {user} and {password}: the header alone was not enough."),
-    "nobody": N_("Set {user} and {password}, or {token}."),
+    "user": Message("Check {user} and {password}; the account may also be locked or expired."),
+    "token": Message("Put a valid token into {token}; it may have expired."),
+    "header": Message("Set {user} and {password}: the header alone was not enough."),
+    "nobody": Message("Set {user} and {password}, or {token}."),
 }
 """Remedy for a refused sign-in, by the kind of authentication."""
 _FAILURES = {
     "forbidden": (
-        N_("{where} let us in {how}, but refused to show the plan (HTTP 403)"),
-        N_("Give the user of {user} DISPLAY and LIST access in the security file of TWS."),
+        Message("{where} let us in {how}, but refused to show the plan (HTTP 403)"),
+        Message("Give the user of {user} DISPLAY and LIST access in the security file of TWS."),
     ),
     "tls": (
-        N_("TLS to {where} failed: {detail}"),
-        N_("Let {verify} name the file of the CA's certificates, or correct the host name in {base_url}."),
+        Message("TLS to {where} failed: {detail}"),
+        Message("Let {verify} name the file of the CA's certificates, or correct the host name in {base_url}."),
     ),
     "timeout": (
-        N_("{where} accepts the connection too late or answers too late: {detail}"),
-        N_("Check the way to the host of {base_url} (firewall) and the load of the TWS server."),
+        Message("{where} accepts the connection too late or answers too late: {detail}"),
+        Message("Check the way to the host of {base_url} (firewall) and the load of the TWS server."),
     ),
     "unreachable": (
-        N_("{where} cannot be reached: {detail}"),
-        N_("Correct {base_url} (or TWS_HOST and TWS_PORT), or start the TWS server."),
+        Message("{where} cannot be reached: {detail}"),
+        Message("Correct {base_url} (or TWS_HOST and TWS_PORT), or start the TWS server."),
     ),
     "not_found": (
-        N_("{where} answers, but has no REST API v2 there (HTTP 404)"),
-        N_("Correct the path in {base_url}: it stands before /twsd/api/v2."),
+        Message("{where} answers, but has no REST API v2 there (HTTP 404)"),
+        Message("Correct the path in {base_url}: it stands before /twsd/api/v2."),
     ),
     "bad_answer": (
-        N_("{where} answers, but not in JSON: a login page or a proxy is in front of it"),
-        N_("Let {base_url} name the TWS server itself, or give the gateway's header with TWS_AUTH_HEADER."),
+        Message("{where} answers, but not in JSON: a login page or a proxy is in front of it"),
+        Message("Let {base_url} name the TWS server itself, or give the gateway's header with TWS_AUTH_HEADER."),
     ),
-    "server_error": (N_("{where} failed: {detail}"), N_("Look at the log of the TWS server.")),
+    "server_error": (Message("{where} failed: {detail}"), Message("Look at the log of the TWS server.")),
     "connection_cut": (
-        N_("{where} cut the connection: {detail}"),
-        N_("Check the proxy or firewall before {base_url}, and whether it wants https."),
+        Message("{where} cut the connection: {detail}"),
+        Message("Check the proxy or firewall before {base_url}, and whether it wants https."),
     ),
     "rate_limited": (
-        N_("{where} asks to slow down (HTTP 429)"),
-        N_("Raise the limit of the gateway before {base_url} for this user."),
+        Message("{where} asks to slow down (HTTP 429)"),
+        Message("Raise the limit of the gateway before {base_url} for this user."),
     ),
 }
 """Sentence and remedy for each reason of an HwaError, besides a refused sign-in."""
-_OTHER = (N_("{where}: {detail}"), N_("Check {base_url} and the log of the TWS server."))
+_OTHER = (Message("{where}: {detail}"), Message("Check {base_url} and the log of the TWS server."))
 
 
 def check_tws(context: CheckContext) -> list[Check]:
@@ -151,7 +151,7 @@ def _refused(
 ) -> CheckResult:
     kind, how = _authentication(instance)
     if error.reason == "unauthorized":
-        found, fix = N_("{where} refused the sign-in (HTTP 401), tried {how}"), _UNAUTHORIZED[kind]
+        found, fix = Message("{where} refused the sign-in (HTTP 401), tried {how}"), _UNAUTHORIZED[kind]
     else:
         found, fix = _FAILURES.get(error.reason, _OTHER)
     # The second sentence of such an error is advice, which the remedy gives with this instance's variables.
@@ -159,8 +159,8 @@ def _refused(
     variables = {name.lower(): variable(name) for name in ("USER", "PASSWORD", "TOKEN", "VERIFY", "BASE_URL")}
     return CheckResult(
         Status.ERROR,
-        Message(found, where=instance.where, detail=detail, how=how),
-        Message(fix, **variables),
+        found.with_facts(where=instance.where, detail=detail, how=how),
+        fix.with_facts(**variables),
         error.reason,
         {"where": instance.where, "authentication": kind},
     )

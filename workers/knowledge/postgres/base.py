@@ -1,4 +1,4 @@
-"""The Resync app's knowledge in PostgreSQL, read-only: full text, fused with pgvector when there is an endpoint."""
+"""The Resync app's knowledge base in PostgreSQL, read-only: full text, fused with pgvector given an endpoint."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
 from workers.knowledge.base import KnowledgeError, KnowledgeStats, SearchResult
 from workers.knowledge.embeddings import EmbeddingClient, embed_question
 from workers.knowledge.postgres import sql
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 4
 LAYOUT_SECONDS = 600.0
-"""How long the table's columns and size are remembered."""
+"""How long the table's columns and size are cached."""
 
 
 class PostgresKnowledgeBase:
@@ -40,14 +41,17 @@ class PostgresKnowledgeBase:
         *,
         min_similarity: float = 0.3,
     ) -> None:
-        """Connects on first use. Raises ConfigurationError when psycopg is not installed."""
+        """Does not connect yet. Raises ConfigurationError when psycopg is not installed."""
         try:
             import psycopg  # noqa: F401, PLC0415  # optional extra
         except ImportError:
             raise ConfigurationError(
-                "RESYNC_KNOWLEDGE_DATABASE_URL needs psycopg: pip install 'resync-troubleshoot[postgres]'"
+                "{variable} needs {package}: pip install {what}",
+                variable="RESYNC_KNOWLEDGE_DATABASE_URL",
+                package="psycopg",
+                what="'resync-troubleshoot[postgres]'",
             ) from None
-        # The app's own URL may name SQLAlchemy's driver: postgresql+asyncpg://
+        # The app's URL may name SQLAlchemy's driver: postgresql+asyncpg://
         self._url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", database_url.get_secret_value())
         self._collection = collection
         self._embeddings = embeddings
@@ -68,7 +72,7 @@ class PostgresKnowledgeBase:
         if limit < 1 or (query.is_empty and self._embeddings is None):
             return SearchResult(backend=BACKEND)
         stop_at = time.monotonic() + timeout_seconds
-        # Before a connection is taken: the endpoint may need a second, and connections are few.
+        # Before taking a connection: the endpoint may need a second, and connections are few.
         vector, notes = await embed_question(self._embeddings, query.text, timeout_seconds)
         async with self._transaction(stop_at) as connection:
             layout = await self._read_layout(connection)
@@ -86,14 +90,16 @@ class PostgresKnowledgeBase:
     def _where(self) -> str:
         return f"{sql.TABLE}, collection {self._collection}"
 
-    def _unusable(self, vector: Sequence[float], layout: Layout) -> str | None:
-        """Why the table cannot be asked for neighbours of ``vector``, or None."""
+    def _unusable(self, vector: Sequence[float], layout: Layout) -> Message | None:
+        """Why the table cannot be searched for neighbours of ``vector``; None when it can."""
         if layout.column is None:
-            return f"full text only: {sql.TABLE} has no vector column"
+            return Message("full text only: {table} has no vector column", table=sql.TABLE)
         if len(vector) != layout.column.dimensions:
-            return (
-                f"full text only: the embedding model gives {len(vector)} numbers, "
-                f"column {layout.column.name} has {layout.column.dimensions}"
+            return Message(
+                "full text only: the embedding model gives {model} numbers, column {column} has {index}",
+                model=len(vector),
+                column=layout.column.name,
+                index=layout.column.dimensions,
             )
         return None
 
@@ -115,7 +121,7 @@ class PostgresKnowledgeBase:
         return KnowledgeStats(backend_name(layout.column), self._where, documents, layout.passages, embedded)
 
     async def _read_layout(self, connection: Connection, *, fresh: bool = False) -> Layout:
-        """The table's columns and size. Raises KnowledgeError when there is no such table."""
+        """The table's columns and size, cached. Raises KnowledgeError when the table is missing."""
         layout = self._layout
         if layout is None or fresh or time.monotonic() - layout.read_at > LAYOUT_SECONDS:
             columns = await (await connection.execute(sql.COLUMNS)).fetchall()
@@ -129,7 +135,7 @@ class PostgresKnowledgeBase:
 
     @asynccontextmanager
     async def _transaction(self, stop_at: float) -> AsyncIterator[Connection]:
-        """A read-only transaction that ends by ``stop_at``, at the server too. Raises KnowledgeError."""
+        """A read-only transaction that ends by ``stop_at`` (monotonic), on the server too. Raises KnowledgeError."""
         import psycopg  # noqa: PLC0415  # optional extra
 
         timeout = stop_at - time.monotonic()
@@ -150,10 +156,10 @@ class PostgresKnowledgeBase:
         except (TimeoutError, psycopg.errors.QueryCanceled):
             raise KnowledgeError(f"no answer within {timeout:.1f} s", reason="knowledge_timeout") from None
         except psycopg.Error as error:
-            raise KnowledgeError(f"PostgreSQL: {_told(error)}") from error
+            raise KnowledgeError(f"PostgreSQL: {_safe_detail(error)}") from error
 
     async def _checkout(self) -> Connection:
-        """An idle connection that still answers, or a new one."""
+        """An idle connection that still works, else a new one."""
         import psycopg  # noqa: PLC0415  # optional extra
 
         while self._idle:
@@ -162,20 +168,20 @@ class PostgresKnowledgeBase:
                 await idle.execute("SELECT 1")
                 await idle.rollback()
             except psycopg.Error:
-                # The server was restarted, or a firewall forgot the connection.
+                # The server was restarted, or a firewall dropped the connection.
                 await idle.close()
             else:
                 return idle
-        # No prepared statements: a pooler in front of the database may not keep them.
+        # No prepared statements: a pooler in front of the database may not support them.
         connection = await psycopg.AsyncConnection.connect(self._url, prepare_threshold=None)
         await connection.set_read_only(True)
         return connection
 
 
-def _told(error: Exception) -> str:
-    """What may be repeated of an error: the server's own words, but only the kind of one from parsing the URL.
+def _safe_detail(error: Exception) -> str:
+    """The server's message, but only the type of an error in the URL.
 
-    libpq quotes the part of a connection string that it stumbles over, which may be the password.
+    For a malformed connection string libpq quotes the wrong part, which may be the password.
     """
     import psycopg  # noqa: PLC0415  # optional extra
 

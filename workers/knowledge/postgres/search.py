@@ -1,4 +1,4 @@
-"""One search in the app's table: candidates from SQL, scored here, because ts_rank knows nothing of rare words."""
+"""One search in the app's table: candidates from SQL, scored here, since ts_rank ignores how rare a word is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.i18n.message import Message
 from workers.knowledge.base import Hit, SearchResult
 from workers.knowledge.postgres import sql
 from workers.knowledge.ranking.analysis import guess_language, index_tokens
 from workers.knowledge.ranking.assemble import Window, assemble
 from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.ranking.query import KnowledgeQuery, QueryConcept
-from workers.knowledge.ranking.ranking import Judge, best_first, fuse_rankings, inverse_frequency, without_tail
+from workers.knowledge.ranking.ranking import (
+    SYNONYM_FACTOR,
+    Judge,
+    best_first,
+    fuse_rankings,
+    inverse_frequency,
+    without_tail,
+)
 from workers.knowledge.reading.documents import Chunk
 from workers.knowledge.reading.readers import twin_key
 
@@ -27,20 +35,19 @@ if TYPE_CHECKING:
 
 BACKEND = "postgres"
 WINDOWS = 30
-"""Best chunks whose neighbours are fetched."""
+"""Number of best chunks whose neighbours are fetched."""
 _HEADINGS = ("section", "heading", "section_title", "headings", "chapter")
 _NAMES = ("source", "file_name", "filename", "file", "path", "document", "document_name", "url")
 _CODE_FACTOR = 12.0
 _STATE_FACTOR = 4.0
-_OTHERS_FACTOR = 0.4
 
 Key = tuple[str, int]
-"""A chunk: its document's id and its number."""
+"""A chunk: id of its document, and its number there."""
 
 
 @dataclass(slots=True)
 class _Row:
-    """A chunk as it was fetched, with what is needed to score it."""
+    """A fetched chunk, with the tokens and codes for scoring."""
 
     content: str
     metadata: Mapping[str, Any]
@@ -50,13 +57,13 @@ class _Row:
 
     @property
     def headings(self) -> tuple[str, ...]:
-        """Title and section, from whatever the app's ingestion called them."""
+        """Title and section, by any of the names that the app's ingestion uses."""
         title = _text(self.metadata, ("title", "document_title"))
         section = _text(self.metadata, _HEADINGS)
         return tuple(dict.fromkeys(part for part in (title, section) if part))
 
     def analyse(self) -> None:
-        """Compute tokens and codes; headings count three times, as they say what a chunk is about."""
+        """Compute tokens and codes; headings count three times, since they name the topic."""
         heading = " \n".join(self.headings)
         self.language = _text(self.metadata, ("language", "lang"))[:2].lower() or guess_language(self.content)
         self.tokens = Counter(index_tokens(self.content, self.language))
@@ -68,7 +75,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the table looks like, and how large the collection is."""
+    """The table's vector column and the size of the collection."""
 
     column: sql.VectorColumn | None
     passages: int
@@ -86,12 +93,12 @@ def _text(metadata: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def backend_name(column: sql.VectorColumn | None, *, used: bool = True) -> str:
-    """The backend as answers name it: with the vector type that was searched."""
+    """Name of the backend in results, with the type of the searched vectors."""
     return f"{BACKEND}+pgvector:{column.type}" if column is not None and used else BACKEND
 
 
 class PostgresSearch:
-    """One search: candidates from SQL, scored here, because ts_rank knows nothing of how rare a word is."""
+    """One search in one collection."""
 
     def __init__(self, collection: str, query: KnowledgeQuery, layout: Layout) -> None:
         self._collection = collection
@@ -104,16 +111,16 @@ class PostgresSearch:
         self._weights: dict[QueryConcept, float] = {}
 
     async def find_similar(self, connection: Connection, vector: Sequence[float], minimum: float) -> None:
-        """Take the nearest passages by cosine similarity, none below ``minimum``."""
-        assert self._layout.column is not None  # noqa: S101  # asked for before
+        """Fetch the nearest passages by cosine similarity, none below ``minimum``."""
+        assert self._layout.column is not None  # noqa: S101  # checked by the caller
         parameters = {"collection": self._collection, "vector": sql.vector_literal(vector)}
         cursor = await connection.execute(sql.nearest_sql(self._layout.column), parameters)
-        self._near = {self._keep(row): float(row[4]) for row in await cursor.fetchall() if row[4] >= minimum}
+        self._near = {self._add(row): float(row[4]) for row in await cursor.fetchall() if row[4] >= minimum}
 
-    async def find_text(self, connection: Connection, stop_at: float) -> tuple[str, ...]:
-        """Take the passages that hold the question's words; when similar ones are there, in half of the time left.
+    async def find_text(self, connection: Connection, stop_at: float) -> tuple[Message, ...]:
+        """Fetch the passages with the question's words, in half of the time left if there are similar ones already.
 
-        Returns what could not be done. Raises psycopg's QueryCanceled when time is over and nothing is there.
+        Returns notes on what was skipped. Raises psycopg's QueryCanceled at the limit when nothing was fetched.
         """
         import psycopg  # noqa: PLC0415  # optional extra
 
@@ -131,13 +138,13 @@ class PostgresSearch:
         except psycopg.errors.QueryCanceled:
             if not self._near:
                 raise
-            return ("vectors only: full text took too long, see the index in docs/retrieval.md",)
-        self._matched = [self._keep(row) for row in rows]
+            return (Message("vectors only: full text took too long, see the index in docs/retrieval.md"),)
+        self._matched = [self._add(row) for row in rows]
         self._matched_total = int(rows[0][4]) if rows else 0
         return ()
 
     async def finish(self, connection: Connection, limit: int) -> SearchResult:
-        """Score what was found, fetch neighbours, build the passages; the computing is done in a thread."""
+        """The relevant passages, at most ``limit``; computes in a thread."""
         scores = await asyncio.to_thread(self._score)
         if scores:
             await self._fetch_neighbours(connection, list(scores))
@@ -145,7 +152,7 @@ class PostgresSearch:
         return SearchResult(hits, total, backend_name(self._layout.column, used=bool(self._near)))
 
     def _score(self) -> dict[Key, float]:
-        """Scores of the best chunks, best first."""
+        """Scores of the ``WINDOWS`` best chunks, best first."""
         for row in self._rows.values():
             row.analyse()
         self._weigh()
@@ -163,11 +170,10 @@ class PostgresSearch:
             self._window,
             Judge(self._query, lambda concept: self._weights[concept]),
             nearest=self._near,
-            has_fused_scores=bool(self._near),
             limit=limit,
         )
 
-    def _keep(self, row: tuple[Any, ...]) -> Key:
+    def _add(self, row: tuple[Any, ...]) -> Key:
         key = (str(row[0]), int(row[1]))
         if key not in self._rows:
             metadata = row[3] if isinstance(row[3], dict) else {}
@@ -175,24 +181,24 @@ class PostgresSearch:
         return key
 
     def _weigh(self) -> None:
-        """Weights of the concepts; how many passages hold one is scaled from the candidates to all that matched."""
+        """Compute the concepts' weights; counts are extrapolated from the candidates to all matching passages."""
         scale = self._matched_total / len(self._matched) if self._matched else 1.0
         for concept in self._query.concepts:
             count = sum(1 for key in self._matched if concept.is_in(self._rows[key].tokens))
             self._weights[concept] = inverse_frequency(self._layout.passages, math.ceil(count * scale))
 
     def _code_score(self, row: _Row) -> float:
-        wanted = {*self._query.codes, *self._query.name_tokens}
+        codes = {*self._query.codes, *self._query.name_tokens}
         heading = " \n".join(row.headings)
         topic = {*find_code_tokens(heading), *map(name_token, find_names(heading))}
-        return sum(2.0 if code in topic else 1.0 for code in wanted & row.codes)
+        return sum(2.0 if code in topic else 1.0 for code in codes & row.codes)
 
     def _state_score(self, row: _Row) -> int:
-        """How many states of the question the headings are about."""
+        """Number of the question's states in the headings."""
         return len({*self._query.states} & {*find_states(" \n".join(row.headings))})
 
     def _lexical(self, coded: Mapping[Key, float]) -> dict[Key, float]:
-        """BM25 with k1 = 1.2 and b = 0.75 over the candidates, and the codes on top."""
+        """BM25 with k1 = 1.2 and b = 0.75 over the candidates, plus the scores for codes and states."""
         keys = self._matched
         mean = sum(self._rows[key].tokens.total() for key in keys) / len(keys) if keys else 1.0
         scores = {}
@@ -203,7 +209,7 @@ class PostgresSearch:
             for concept, weight in self._weights.items():
                 own = sum(tokens[stem] for stem in concept.own)
                 others = max((min(tokens[stem] for stem in phrase) for phrase in concept.others), default=0)
-                score += weight * 2.2 * max(own / (own + damping), _OTHERS_FACTOR * others / (others + damping))
+                score += weight * 2.2 * max(own / (own + damping), SYNONYM_FACTOR * others / (others + damping))
             if score:
                 scores[key] = score
         return scores
@@ -215,7 +221,7 @@ class PostgresSearch:
             "chunks": [chunk for _, chunk in keys],
         }
         for row in await (await connection.execute(sql.NEIGHBOURHOOD, parameters)).fetchall():
-            self._keep(row)
+            self._add(row)
 
     def _window(self, key: Key) -> Window[Key]:
         document_id, chunk_id = key

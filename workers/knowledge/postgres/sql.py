@@ -1,4 +1,4 @@
-"""The SQL that asks the Resync app's table ``document_embeddings``: plain SELECTs, nothing else."""
+"""SQL for the Resync app's table ``document_embeddings``: SELECTs only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEIGHBOURS = 2
 """Chunks fetched before and after a hit."""
 
 FOLDED = "translate(lower(content), 'áàâãäéèêëíìîïóòôõöúùûüçñ', 'aaaaaeeeeiiiiooooouuuucn')"
-"""Lower case without accents; immutable, so that it may be indexed, and in no need of the extension unaccent."""
+"""Lower case without accents; immutable, so that it can be indexed, and without the extension unaccent."""
 TEXT_VECTOR = f"to_tsvector('simple', {FOLDED})"
 """The expression of the index that docs/retrieval.md recommends; without it each search reads the collection."""
 
@@ -39,15 +39,15 @@ WITH matched AS MATERIALIZED (
 SELECT passage.document_id::text, passage.chunk_id, passage.content, passage.metadata, best.matched
 FROM best JOIN {TABLE} AS passage USING (id) ORDER BY best.rank DESC, passage.id
 """  # noqa: S608
-# The vector is computed once for each match: it is what a search costs, some 0.1 ms a passage.
+# The text vector is computed once per match: at about 0.1 ms a passage it dominates the cost of a search.
 
 NEIGHBOURHOOD = f"""
 SELECT DISTINCT passage.document_id::text, passage.chunk_id, passage.content, passage.metadata
-FROM unnest(%(documents)s::text[], %(chunks)s::int[]) AS wanted (document_id, chunk_id)
+FROM unnest(%(documents)s::text[], %(chunks)s::int[]) AS hit (document_id, chunk_id)
 JOIN {TABLE} AS passage
   ON passage.collection_name = %(collection)s
- AND passage.document_id::text = wanted.document_id
- AND passage.chunk_id BETWEEN wanted.chunk_id - {NEIGHBOURS} AND wanted.chunk_id + {NEIGHBOURS}
+ AND passage.document_id::text = hit.document_id
+ AND passage.chunk_id BETWEEN hit.chunk_id - {NEIGHBOURS} AND hit.chunk_id + {NEIGHBOURS}
 """  # noqa: S608
 
 COUNT = f"SELECT count(*) FROM {TABLE} WHERE collection_name = %(collection)s"  # noqa: S608
@@ -56,13 +56,13 @@ _EVERYWHERE = frozenset(
     stem for word in ("job", "jobs", "falhou", "falha", "failed", "failure", "erro", "error", "abend", "tws")
     for stem in stems(word)
 )  # fmt: skip
-"""Words of nearly every question and passage: matching them would read and rank the whole collection."""
+"""Words of nearly every question and passage: matching them would rank the whole collection."""
 _VECTOR_TYPE = re.compile(r"^(?:\w+\.)?(vector|halfvec)\((\d+)\)$")
 
 
 @dataclass(frozen=True, slots=True)
 class VectorColumn:
-    """A column that similarity can be asked of."""
+    """A column with vectors."""
 
     name: str
     type: str
@@ -71,17 +71,17 @@ class VectorColumn:
 
 
 def vector_column(columns: Iterable[tuple[str, str]]) -> VectorColumn | None:
-    """The column to search: half precision where it is, it reads half the bytes (pgvector >= 0.7)."""
-    found = {}
+    """The column to search; half precision is preferred, it reads half the bytes (pgvector >= 0.7)."""
+    candidates = {}
     for name, kind in columns:
         match = _VECTOR_TYPE.match(kind)
         if match and name in ("embedding", "embedding_half"):
-            found[name] = VectorColumn(name, match.group(1), int(match.group(2)))
-    return found.get("embedding_half") or found.get("embedding")
+            candidates[name] = VectorColumn(name, match.group(1), int(match.group(2)))
+    return candidates.get("embedding_half") or candidates.get("embedding")
 
 
 def nearest_sql(column: VectorColumn) -> str:
-    """Cosine similarity; ordered by the operator alone, so that an HNSW or IVFFlat index can serve it."""
+    """Query for the nearest passages, ordered by the operator alone, so that an HNSW or IVFFlat index applies."""
     distance = f"{column.name} <=> %(vector)s::{column.type}({column.dimensions})"
     return f"""
 SELECT document_id::text, chunk_id, content, metadata, 1 - ({distance}) AS similarity
@@ -91,7 +91,7 @@ ORDER BY {distance} LIMIT {NEAREST}
 
 
 def embedded_sql(column: VectorColumn) -> str:
-    """How many passages have a vector."""
+    """Query for the number of passages with a vector."""
     return f"SELECT count({column.name}) FROM {TABLE} WHERE collection_name = %(collection)s"  # noqa: S608
 
 
@@ -101,12 +101,10 @@ def vector_literal(vector: Sequence[float]) -> str:
 
 
 def words_query(query: KnowledgeQuery) -> str | None:
-    """A tsquery of the question's words, any of them; long stems match what begins with them. None without words."""
-    telling = [concept for concept in query.concepts if _EVERYWHERE.isdisjoint(concept.own)]
+    """A tsquery for any of the question's words; long stems match as prefixes. None without words."""
+    rare = [concept for concept in query.concepts if _EVERYWHERE.isdisjoint(concept.own)]
     phrases = dict.fromkeys(
-        phrase
-        for concept in telling or query.concepts
-        for phrase in (*((stem,) for stem in concept.own), *concept.others)
+        phrase for concept in rare or query.concepts for phrase in (*((stem,) for stem in concept.own), *concept.others)
     )
     return " | ".join(f"({' & '.join(map(_lexeme, phrase))})" for phrase in phrases) or None
 
@@ -116,7 +114,7 @@ def _lexeme(stem: str) -> str:
 
 
 def codes_query(query: KnowledgeQuery) -> str | None:
-    """A tsquery of the codes and names, any of them. None without."""
+    """A tsquery for any of the codes and names; None without any."""
     terms = [term for code in query.codes for term in _code_terms(code)]
     for name in query.names:
         parts = words(name)
@@ -126,7 +124,7 @@ def codes_query(query: KnowledgeQuery) -> str | None:
 
 
 def _code_terms(token: str) -> Iterable[str]:
-    """How a code stands in a text; return codes are tokens of ours, their number stands there."""
+    """Spellings of a code in a text; of a return code, whose token is artificial, its number."""
     if re.fullmatch(r"rc\d+", token):
         yield f"'{token[2:]}'"
     elif re.fullmatch(r"nt[0-9a-f]{8}", token):

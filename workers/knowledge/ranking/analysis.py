@@ -1,7 +1,7 @@
-"""Text to index tokens: accents folded, stop words left out, light stems of Portuguese and English.
+"""Text to index tokens: accents folded, stop words removed, light stems of Portuguese and English.
 
-The stems are deliberately light: they bring the forms of one word together (``falhou``, ``falhas``, ``falhando``)
-and never touch a token with a digit, so codes and identifiers stay whole.
+The stems are deliberately light: they unite the forms of one word (``falhou``, ``falhas``, ``falhando``) and leave
+tokens with a digit alone, so that codes and identifiers stay whole.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ STOP_WORDS_EN = frozenset(_EN.split())
 STOP_WORDS_ES = frozenset(_ES.split())
 STOP_WORDS = STOP_WORDS_PT | STOP_WORDS_EN | STOP_WORDS_ES
 
-# A word of two languages (no, do, as) tells nothing about the language.
-_TELLING = {
+# A word of two languages (no, do, as) does not identify the language.
+_DISTINCTIVE = {
     "en": STOP_WORDS_EN - STOP_WORDS_PT - STOP_WORDS_ES,
     "pt": STOP_WORDS_PT - STOP_WORDS_EN - STOP_WORDS_ES,
     "es": STOP_WORDS_ES - STOP_WORDS_EN - STOP_WORDS_PT,
@@ -89,7 +89,7 @@ def stem_english(word: str) -> str:
 
 
 def stems(word: str) -> tuple[str, ...]:
-    """The possible stems of a folded word whose language is not known; a word with a digit stays whole."""
+    """The possible stems of a folded word of unknown language; a word with a digit stays whole."""
     if any(character.isdigit() for character in word):
         return (word,)
     return tuple(dict.fromkeys((stem_portuguese(word), stem_english(word))))
@@ -108,8 +108,10 @@ def index_tokens(text: str, language: str) -> list[str]:
 def guess_language(text: str, default: str = "en") -> str:
     """``pt``, ``es`` or ``en``, by stop words and letters of the first 4,000 characters; ``default`` on a tie."""
     start = text[:4_000].casefold()
-    seen = words(start)
-    counts = {language: sum(word in telling for word in seen) for language, telling in _TELLING.items()}
+    start_words = words(start)
+    counts = {
+        language: sum(word in distinctive for word in start_words) for language, distinctive in _DISTINCTIVE.items()
+    }
     counts["pt"] += 2 * sum(start.count(letter) for letter in "ãõç")
     counts["es"] += 2 * sum(start.count(letter) for letter in "ñ¿¡")
     best = max(counts.values())

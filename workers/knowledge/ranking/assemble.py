@@ -1,4 +1,4 @@
-"""From scored chunks to the passages of an answer; the same for every database."""
+"""Builds the passages of a search result from scored chunks, for every database."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from workers.knowledge.reading.documents import Chunk
 Key = TypeVar("Key", bound=Hashable)
 
 CONSIDERED = 80
-"""Best chunks whose passages are built and judged."""
+"""Number of best chunks whose passages are built and judged."""
 _SAME_LANGUAGE_FACTOR = 1.15
 _NEIGHBOUR_FACTOR = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Window(Generic[Key]):
-    """A chunk among the chunks around it."""
+    """A scored chunk with its neighbours."""
 
     document: str
     title: str
@@ -56,16 +56,16 @@ def assemble(
     judge: Judge,
     *,
     nearest: Collection[Key] = (),
-    has_fused_scores: bool = False,
     limit: int,
 ) -> tuple[tuple[Hit, ...], int]:
-    """The best passages and how many there were; ``nearest`` are chunks that are relevant by their vector.
+    """The best passages, at most ``limit``, and their number before the limit.
 
-    Fused scores lie close together, so only others are judged by their distance from the best one.
+    With ``nearest``, the chunks that are relevant by their vector, the scores are fused; those lie close together, so
+    the cut-off relative to the best score applies to other scores only.
     """
     candidates = _passages(query, scores, window_of)
     relevant = [candidate for candidate in candidates if _is_relevant(candidate, judge, nearest)]
-    if not has_fused_scores:
+    if not nearest:
         relevant = _without_tail(relevant)
     distinct = _without_translations(query, relevant)
     return tuple(replace(item.hit, score=round(item.score, 4)) for item in distinct[:limit]), len(distinct)
@@ -74,7 +74,7 @@ def assemble(
 def _passages(
     query: KnowledgeQuery, scores: Mapping[Key, float], window_of: Callable[[Key], Window[Key] | None]
 ) -> list[_Candidate[Key]]:
-    """The passages of the best chunks, best first; further chunks of a passage add a little to it."""
+    """The passages of the best chunks, best first; each further chunk of a passage raises its score a little."""
     homes: dict[Key, _Candidate[Key]] = {}
     candidates: list[_Candidate[Key]] = []
     for key in best_first(scores)[:CONSIDERED]:
@@ -83,7 +83,7 @@ def _passages(
             home.score += _NEIGHBOUR_FACTOR * scores[key]
             continue
         window = window_of(key)
-        # The window may be that of a translation, which may be here already.
+        # The window may be that of a translation that is among the candidates already.
         if window is None or window.keys[window.position] in homes:
             continue
         candidate = _candidate(window, scores[key])
@@ -136,14 +136,14 @@ def _without_tail(candidates: Sequence[_Candidate[Key]]) -> list[_Candidate[Key]
 
 
 def _without_translations(query: KnowledgeQuery, candidates: Sequence[_Candidate[Key]]) -> list[_Candidate[Key]]:
-    """Of the translations of one page, keep the one in the question's language, at the better one's place."""
-    kept: list[_Candidate[Key]] = []
+    """Of the translations of one page, only the one in the question's language, at the place of the better one."""
+    distinct: list[_Candidate[Key]] = []
     for candidate in candidates:
         twin = candidate.window.twin
-        place = next((index for index, other in enumerate(kept) if twin and other.window.twin == twin), None)
-        if place is None or kept[place].hit.document == candidate.hit.document:
-            kept.append(candidate)
-        elif candidate.hit.language == query.language != kept[place].hit.language:
-            candidate.score = kept[place].score
-            kept[place] = candidate
-    return kept
+        place = next((index for index, other in enumerate(distinct) if twin and other.window.twin == twin), None)
+        if place is None or distinct[place].hit.document == candidate.hit.document:
+            distinct.append(candidate)
+        elif candidate.hit.language == query.language != distinct[place].hit.language:
+            candidate.score = distinct[place].score
+            distinct[place] = candidate
+    return distinct

@@ -1,4 +1,4 @@
-"""Codes of a page or a question as index tokens; each in one spelling, so that question and page meet."""
+"""Codes of a page or a question as index tokens, normalised so that both match."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes
 
-# A success condition is no return code of a run, but the topic of a page; "terminou com 5" is how people say it.
+# A success condition is not the return code of a run, but may be the topic of a page; "terminou com 5" is colloquial.
 _MORE_RETURN_CODES = re.compile(r"(?:\bRC\s*[<>≤≥]=?|\bterminou com(?: c[oó]digo)?)\s*(-?\d{1,10})\b", re.IGNORECASE)
 # Names with a digit or a separator, as jobs, workstations and substates are written: BATCH001, HOLD_PRIORITY_ZERO.
 _IDENTIFIER = re.compile(r"\b(?:[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|(?=[A-Z]*\d)[A-Z][A-Z0-9]{3,})\b")
@@ -31,7 +31,7 @@ def return_code_token(code: int) -> str:
 
 def find_code_tokens(text: str) -> tuple[str, ...]:
     """The codes of ``text`` as index tokens: lower case, return codes as ``rc137`` or ``ntc0000005``."""
-    # A run of blanks costs the patterns below the square of its length, and anybody may ask anything.
+    # The patterns below take quadratic time in a run of blanks, and the question comes from anyone.
     text = _BLANKS.sub(r"\1", text)
     tokens = [code.lower() for code in find_codes_to_look_up(text)]
     tokens += [return_code_token(code) for code in find_return_codes(text)]
@@ -47,7 +47,7 @@ def name_token(name: str) -> str:
 
 
 def find_states(text: str) -> tuple[str, ...]:
-    """States written as the product writes them, in capitals; as tokens, without repeats."""
+    """Job states in capitals, as the product writes them, as tokens without repeats."""
     return tuple(dict.fromkeys(f"state{match.group().lower()}" for match in _STATE.finditer(text)))
 
 

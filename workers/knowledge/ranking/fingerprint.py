@@ -1,6 +1,6 @@
-"""What an index depends on, as short hashes: of how words and codes become tokens, and of how a file becomes chunks.
+"""Fingerprints of the analysis of text and of the reading of files, which an index depends on.
 
-They are derived from what this version makes of sample texts, so that nobody has to remember to raise a number.
+They are hashes of the results for sample texts, so that no version number has to be raised by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from workers.knowledge.reading.chunking import cut_sections
 from workers.knowledge.reading.readers import read_document
 
 PDF_VERSION = 1
-"""Raise it when PDF files are read otherwise: a sample of one would have to be shipped."""
+"""Raise it when the reading of PDF files changes: there is no sample of one."""
 
 _CODES = """
 Job BATCH001 falhou com ABEND S0C7 em STEP030; abend 0C4, SOC7, S0CB, SB37-04, S106-0C, U4038, U0016, SEDE e SACA não.
@@ -49,7 +49,7 @@ def _hash(parts: object) -> str:
 
 @cache
 def analysis_fingerprint() -> str:
-    """Of how text becomes the tokens that are searched for."""
+    """Fingerprint of the tokens made of a text."""
     texts = (_CODES, _WORDS, " ".join(sorted(STOP_WORDS)))
     lines = [line for text in (_CODES, _WORDS) for line in text.splitlines()]
     return _hash(
@@ -64,7 +64,7 @@ def analysis_fingerprint() -> str:
 
 @cache
 def reading_fingerprint() -> str:
-    """Of how a file becomes the chunks that are indexed, and their language."""
+    """Fingerprint of the chunks, and their language, made of a file."""
     documents = [read_document(path, text.encode()) for path, text in _DOCUMENTS.items()]
     return _hash(
         (

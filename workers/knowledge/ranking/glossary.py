@@ -13,7 +13,7 @@ from workers.knowledge.ranking.analysis import STOP_WORDS, stem_english, stem_po
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One thing of the domain and the phrases by which it is searched."""
+    """A concept of the domain and the phrases that name it."""
 
     name: str
     phrases: tuple[tuple[frozenset[str], ...], ...]
@@ -23,7 +23,7 @@ class Concept:
 
 
 class Glossary:
-    """Finds the concepts that a text speaks of."""
+    """Finds the concepts of a text."""
 
     def __init__(self, concepts: Sequence[Concept]) -> None:
         self.concepts = tuple(concepts)
@@ -36,18 +36,18 @@ class Glossary:
     def find(self, text_words: Sequence[str]) -> list[tuple[int, int, Concept]]:
         """``(start, length, concept)`` of each phrase in the folded words of a text, in order."""
         forms = [frozenset(stems(word)) for word in text_words]
-        found: dict[tuple[int, int, str], Concept] = {}
+        matches: dict[tuple[int, int, str], Concept] = {}
         for start, form in enumerate(forms):
             for stem in form:
                 for phrase, concept in self._by_first.get(stem, ()):
                     window = forms[start : start + len(phrase)]
                     if len(window) == len(phrase) and all(a & b for a, b in zip(window, phrase, strict=True)):
-                        found[start, len(phrase), concept.name] = concept
-        return [(start, length, concept) for (start, length, _), concept in found.items()]
+                        matches[start, len(phrase), concept.name] = concept
+        return [(start, length, concept) for (start, length, _), concept in matches.items()]
 
 
 def parse_glossary(text: str) -> Glossary:
-    """Read a glossary: one TOML table a concept, with lists of phrases under ``pt``, ``en`` and ``es``.
+    """Read a glossary: one TOML table per concept, with lists of phrases under ``pt``, ``en`` and ``es``.
 
     Raises ValueError naming the concept when a table holds anything else.
     """
@@ -72,4 +72,4 @@ def parse_glossary(text: str) -> Glossary:
 @cache
 def load_glossary() -> Glossary:
     """The glossary that ships with the package."""
-    return parse_glossary(files("workers.knowledge").joinpath("glossary.toml").read_text(encoding="utf-8"))
+    return parse_glossary(files(__package__).joinpath("glossary.toml").read_text(encoding="utf-8"))

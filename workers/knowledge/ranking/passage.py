@@ -1,6 +1,6 @@
-"""The passage shown for a hit: its whole section and the neighbours that belong to it.
+"""The passage of a hit: its whole section and the neighbours on the same topic.
 
-A manual names the message in one section and the remedy in the next, so the matching chunk alone is half an answer.
+A manual names the message in one section and the remedy in the next, so the matching chunk alone is not enough.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from orchestrator.codes.patterns import find_codes_to_look_up
 from workers.knowledge.reading.documents import Chunk
 
 PASSAGE_CHARACTERS = 2_400
-"""Room for one topic; five of them fit into a model's prompt beside the other evidence."""
+"""Longest passage; five of them fit into a model's prompt beside the other evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Region:
 
 
 def _is_other_topic(candidate: Chunk, hit: Chunk) -> bool:
-    """True when ``candidate`` is not about what ``hit`` is about."""
+    """Whether ``candidate`` is about another topic than ``hit``."""
     depth = max(1, len(hit.headings) - 1)
     if candidate.headings[:depth] != hit.headings[:depth]:
         return True
     if candidate.headings[: len(hit.headings)] == hit.headings:
         return False
-    # A sibling headed by a code of its own is the next message of a list, not the remedy of this one.
+    # A sibling headed by another code is the next message of a list, not the remedy of this one.
     own = set(find_codes_to_look_up(" ".join(hit.headings)))
     theirs = set(find_codes_to_look_up(" ".join(candidate.headings[depth:])))
     return bool(theirs - own) and bool(theirs)
@@ -50,7 +50,10 @@ def _render(chunks: Sequence[Chunk], hit: Chunk) -> str:
 
 
 def grow(chunks: Sequence[Chunk], position: int, *, size: int = PASSAGE_CHARACTERS) -> Region:
-    """The region around ``chunks[position]``: forward first, for the remedy follows the symptom, then backward."""
+    """The region around ``chunks[position]`` of at most ``size`` characters.
+
+    It grows forward first, since the remedy follows the symptom, then backward.
+    """
     hit = chunks[position]
     first = last = position
     length = len(hit.text)

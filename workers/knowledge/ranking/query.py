@@ -1,4 +1,4 @@
-"""From a question to a query: concepts with their translations, and the codes that weigh most."""
+"""Builds a query from a question: concepts with their synonyms, codes, names and states."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_s
 from workers.knowledge.ranking.glossary import Glossary, load_glossary
 
 MAX_CONCEPTS = 48
-"""A pasted log would otherwise become a query of a thousand terms."""
+"""Most concepts of a query: a pasted log would otherwise become a query of a thousand terms."""
 MAX_TEXT = 2_000
 """Characters of the question that are embedded."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryConcept:
-    """One thing the question speaks of: the words it uses, and other words for the same thing."""
+    """A concept of the question: its words and their synonyms."""
 
     own: tuple[str, ...]
     others: tuple[tuple[str, ...], ...] = ()
@@ -26,16 +26,16 @@ class QueryConcept:
 
     @property
     def is_domain(self) -> bool:
-        """True when the glossary knows it."""
+        """Whether the glossary has it."""
         return bool(self.others)
 
     @property
     def single_stems(self) -> tuple[str, ...]:
-        """Stems of which each one stands for the concept."""
+        """Stems that name the concept by themselves."""
         return (*self.own, *(phrase[0] for phrase in self.others if len(phrase) == 1))
 
     def is_in(self, tokens: Container[str]) -> bool:
-        """True when a text with these tokens speaks of the concept."""
+        """Whether a text with these tokens names the concept."""
         return any(stem in tokens for stem in self.own) or any(
             all(stem in tokens for stem in phrase) for phrase in self.others
         )
@@ -43,10 +43,10 @@ class QueryConcept:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeQuery:
-    """A question, ready for any store."""
+    """A question, prepared for any knowledge base."""
 
     text: str
-    """For the embedding, and to be shown."""
+    """The question itself, for the embedding and for display."""
     concepts: tuple[QueryConcept, ...] = ()
     codes: tuple[str, ...] = ()
     """Code tokens, lower case: ``s0c7``, ``awsbht001e``, ``rc137``."""
@@ -55,7 +55,7 @@ class KnowledgeQuery:
     states: tuple[str, ...] = ()
     """Job states as tokens; they count for pages headed by them, not for those that mention them."""
     language: str = ""
-    """``pt``, ``en`` or ``es``; pages in it are favoured. Empty when nothing tells."""
+    """``pt``, ``en`` or ``es``; pages in it are favoured. Empty when unknown."""
 
     @property
     def name_tokens(self) -> tuple[str, ...]:
@@ -64,12 +64,12 @@ class KnowledgeQuery:
 
     @property
     def is_empty(self) -> bool:
-        """True when there is nothing to search for."""
+        """Whether there is nothing to search for."""
         return not (self.concepts or self.codes or self.names)
 
 
 def _concepts(text_words: list[str], glossary: Glossary) -> list[QueryConcept]:
-    """Concepts in the order of the words; each word outside of a glossary phrase stands for itself."""
+    """Concepts in the order of the words; a word outside every phrase of the glossary is a concept of its own."""
     others: dict[int, list[tuple[str, ...]]] = {}
     starts: dict[int, int] = {}
     for start, length, concept in glossary.find(text_words):
@@ -103,20 +103,22 @@ def build_query(
     language: str | None = None,
     glossary: Glossary | None = None,
 ) -> KnowledgeQuery:
-    """A query from any text at all and what is known about it.
+    """The query for a question and the codes, names and language recognised in it.
 
-    ``names`` are identifiers such as jobs: pages of the site that name them win, and they do not count as words.
+    ``names`` are identifiers such as jobs: pages that name them rank first, and they do not count as words.
     """
-    # NUL ends a text for some databases, and a lone surrogate is no UTF-8.
+    # Some databases end a text at NUL, and a lone surrogate cannot be encoded as UTF-8.
     clean = text.replace("\x00", " ").encode("utf-8", "replace").decode()
-    given = (*(name_token(code) for code in codes), *(return_code_token(code) for code in return_codes))
-    code_tokens = tuple(dict.fromkeys(token for token in (*given, *find_code_tokens(clean)) if token))
-    # Of WS#STREAM.JOB each part is worth a search.
+    recognised = (*(name_token(code) for code in codes), *(return_code_token(code) for code in return_codes))
+    code_tokens = tuple(dict.fromkeys(token for token in (*recognised, *find_code_tokens(clean)) if token))
+    # Each part of WS#STREAM.JOB is searched by itself.
     parts = (part for name in names for part in re.split(r"[#./]", name))
-    found = (name for name in (*parts, *find_names(clean)) if len(name) > 2 and name_token(name) not in code_tokens)
-    all_names = tuple({name_token(name): name for name in found}.values())
-    taken = {*code_tokens, *(word for name in all_names for word in (name_token(name), *_whole_words(name)))}
-    text_words = [word for word in words(clean) if word not in taken and not word.isdigit()]
+    identifiers = (
+        name for name in (*parts, *find_names(clean)) if len(name) > 2 and name_token(name) not in code_tokens
+    )
+    all_names = tuple({name_token(name): name for name in identifiers}.values())
+    used = {*code_tokens, *(word for name in all_names for word in (name_token(name), *_whole_words(name)))}
+    text_words = [word for word in words(clean) if word not in used and not word.isdigit()]
     return KnowledgeQuery(
         text=" ".join(clean.split())[:MAX_TEXT],
         concepts=tuple(_concepts(text_words, glossary or load_glossary())),
@@ -128,5 +130,5 @@ def build_query(
 
 
 def _whole_words(name: str) -> tuple[str, ...]:
-    """The words of a name that say nothing by themselves: those with a digit."""
+    """The words of a name that have no meaning by themselves: those with a digit."""
     return tuple(word for word in words(name) if any(character.isdigit() for character in word))

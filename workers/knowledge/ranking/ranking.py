@@ -12,26 +12,28 @@ from workers.knowledge.ranking.query import KnowledgeQuery, QueryConcept
 Key = TypeVar("Key", bound=Hashable)
 
 RRF_K = 10
-"""The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009; they used 60, for deeper rankings).
+"""The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009, who used 60 for deeper rankings).
 
-This and the weights below are the best of those measured with real models, see docs/benchmark.md.
+This and the weights below measured best with real models, see docs/benchmark.md.
 """
 CODES_WEIGHT = 2.0
-"""Of the ranking by codes when rankings are fused; full text has 1."""
+"""Weight of the ranking by codes in the fusion; full text has 1."""
 VECTORS_WEIGHT = 0.7
-"""Of the ranking by vectors: small models know little of the domain's words, and nothing of its codes."""
+"""Weight of the ranking by vectors in the fusion: small models know few words of the domain and no codes."""
 TAIL_RATIO = 0.12
-"""A passage scoring less than this share of the best one shares a common word with the question, no more."""
+"""A passage below this share of the best score has no more than a common word in common with the question."""
 CODED_TAIL_RATIO = 0.3
 """The same for passages without the question's code when the best one has it."""
 MIN_COVERAGE = 0.34
-"""Share of the question's weight that a passage must hold when it shares no code with it."""
+"""Share of the question's weight that a passage without its code must reach."""
 MIN_WEIGHT = 3.0
-"""And at least so much in all: one common word is no answer."""
+"""Least weight of a passage without the question's code: one common word is no answer."""
 NEARLY_ALL = 0.8
 """A passage with this share of several words is relevant, however common they are."""
 UNKNOWN_WEIGHT = 1.0
-"""Weight of a word that no passage has: it tells little about which passage is right."""
+"""Weight of a word that no passage has: it hardly decides which passage is right."""
+SYNONYM_FACTOR = 0.4
+"""Weight of the glossary's synonyms of a word, relative to the word itself."""
 
 
 def fuse(rankings: Iterable[tuple[float, Sequence[Key]]]) -> dict[Key, float]:
@@ -44,34 +46,34 @@ def fuse(rankings: Iterable[tuple[float, Sequence[Key]]]) -> dict[Key, float]:
 
 
 def best_first(scores: Mapping[Key, float]) -> list[Key]:
-    """The keys by score; equal ones in the order in which they were found."""
+    """The keys by descending score; equal ones keep their order."""
     return sorted(scores, key=lambda key: -scores[key])
 
 
 def fuse_rankings(
     lexical: Mapping[Key, float], similar: Mapping[Key, float], coded: Mapping[Key, float]
 ) -> dict[Key, float]:
-    """Full text, vectors and codes fused by reciprocal rank; what is first in all of them has score 1."""
+    """Full text, vectors and codes fused by reciprocal rank; a key that is first in all of them scores 1."""
     rankings = [(1.0, best_first(lexical)), (VECTORS_WEIGHT, best_first(similar))]
     if coded:
         rankings.append((CODES_WEIGHT, best_first(coded)))
-    most = sum(weight for weight, _ in rankings) / (RRF_K + 1)
-    return {key: score / most for key, score in fuse(rankings).items()}
+    highest = sum(weight for weight, _ in rankings) / (RRF_K + 1)
+    return {key: score / highest for key, score in fuse(rankings).items()}
 
 
 def without_tail(scores: Mapping[Key, float]) -> dict[Key, float]:
-    """Scores of BM25 without those below TAIL_RATIO of the best."""
+    """BM25 scores of at least ``TAIL_RATIO`` of the best."""
     floor = TAIL_RATIO * max(scores.values(), default=0.0)
     return {key: score for key, score in scores.items() if score >= floor}
 
 
 def inverse_frequency(passages: int, with_term: int) -> float:
-    """How much a term tells: ``ln(1 + passages / with_term)``; UNKNOWN_WEIGHT when no passage has it."""
+    """Weight of a term: ``ln(1 + passages / with_term)``; ``UNKNOWN_WEIGHT`` when no passage has it."""
     return math.log(1 + passages / with_term) if with_term else UNKNOWN_WEIGHT
 
 
 class Judge:
-    """Decides whether a passage is about the question at all."""
+    """Decides whether a passage is relevant to the question."""
 
     def __init__(self, query: KnowledgeQuery, weigh: Callable[[QueryConcept], float]) -> None:
         self._codes = frozenset((*query.codes, *query.name_tokens, *query.states))
@@ -79,16 +81,16 @@ class Judge:
         self._total = sum(self._weights.values())
 
     def has_code(self, codes: AbstractSet[str]) -> bool:
-        """True when the passage names a code or an identifier of the question, or is headed by its state."""
+        """Whether the passage names a code or an identifier of the question, or is headed by its state."""
         return bool(self._codes & codes)
 
     def is_relevant(self, tokens: AbstractSet[str], codes: AbstractSet[str]) -> bool:
-        """``tokens`` and ``codes`` are those of the passage with its title and headings."""
+        """Whether the passage with these tokens and codes, title and headings included, is relevant."""
         if self.has_code(codes):
             return True
         matched = [concept for concept in self._weights if concept.is_in(tokens)]
         if len(matched) == 1 and len(self._weights) > 1 and not matched[0].is_domain:
-            return False  # one plain word in common, as rare as it may be, is chance
+            return False  # a single plain word in common, however rare, is chance
         weight = sum(self._weights[concept] for concept in matched)
         if len(matched) >= 2 and weight >= NEARLY_ALL * self._total:
             return True

@@ -1,4 +1,4 @@
-"""Sections to chunks. Tables of contents and indexes are left out: they match every question and answer none."""
+"""Splits sections into chunks, without tables of contents and indexes, which match every question."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workers.knowledge.ranking.analysis import fold
 from workers.knowledge.reading.documents import Chunk, Section
 
 TARGET_CHARACTERS = 1_200
-"""About 300 tokens: one thought of a manual, and well below the limit of embedding models."""
+"""Size of a chunk: about 300 tokens, well below the limit of embedding models."""
 
 _LISTING_HEADINGS = frozenset(
     (
@@ -29,7 +29,7 @@ _LISTING_SHARE = 0.6
 
 
 def is_listing(section: Section) -> bool:
-    """True for a table of contents, a list of figures or an index."""
+    """Whether this is a table of contents, a list of figures or an index."""
     return _is_headed_as_listing(section) or _is_listing_text(section.text)
 
 
@@ -41,9 +41,9 @@ def _is_listing_text(text: str) -> bool:
     lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
     if len(lines) < 5:
         return False
-    # A line that long is no entry of a list, and the pattern's time grows with the square of its length.
+    # A longer line is not an entry of a list, and the pattern takes quadratic time in its length.
     entries = [line for line in lines if len(line) <= _MAX_LISTING_LINE and _LISTING_LINE.search(line)]
-    # By length as well: a manual whose paragraphs are one line each has few lines beside those of its contents.
+    # By length as well: where each paragraph is one line, the lines of the contents may be the majority.
     return len(entries) >= _LISTING_SHARE * len(lines) and sum(map(len, entries)) >= 0.5 * sum(map(len, lines))
 
 
@@ -92,7 +92,7 @@ def cut_sections(sections: Iterable[Section], *, size: int = TARGET_CHARACTERS) 
         if section.headings and is_listing(section):
             continue
         for piece in _pieces(section.text, size):
-            # Text without headings is one section from its contents to its index: they are told apart piece by piece.
+            # Text without headings is one section, contents and index included: each piece is judged by itself.
             if piece.strip() and (section.headings or not _is_listing_text(piece)):
                 chunks.append(Chunk(len(chunks), section.headings, piece.strip()))
     return tuple(chunks)

@@ -1,8 +1,17 @@
-"""Documents, their sections and the chunks that are indexed."""
+"""Documents, their sections and their chunks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from orchestrator.errors import TroubleshootError
+
+
+class UnreadableDocument(TroubleshootError, ValueError):
+    """The file cannot be read as a document."""
+
+    reason: ClassVar[str] = "unreadable_document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +25,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that was read."""
+    """The content of a file."""
 
     title: str
     language: str

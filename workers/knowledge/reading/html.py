@@ -1,4 +1,4 @@
-"""HTML to sections, with the parser of the standard library; menus, scripts and footers are left out."""
+"""HTML to sections, with the standard library's parser; menus, scripts and footers are skipped."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LINES = frozenset(("br", "li", "tr"))
 _CELLS = frozenset(("td", "th"))
 _UNCLOSED = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 _MAX_UNCLOSED = 200
-"""Of a page that is HTML. The parser looks through the whole rest for each one's end: hours, on a page that is none."""
+"""Most unclosed tags of a page: the parser searches the whole rest for the end of each one, in quadratic time."""
 
 
 class _Reader(HTMLParser):
-    """Collects text below headings. Broken nesting does no harm: only depth of skipped tags is counted."""
+    """Collects text below headings. Tolerates broken nesting: only the depth of skipped tags is counted."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -85,7 +85,7 @@ class _Reader(HTMLParser):
         (self._text if self._heading is None else self._heading).append(text)
 
     def _unclosed_heading(self) -> None:
-        """Take a heading that was never closed for text: it has swallowed some."""
+        """Treat a heading that was never closed as text: it has swallowed some."""
         if self._heading is not None:
             self._text.append("".join(self._heading))
             self._heading = None
@@ -106,7 +106,7 @@ class _Reader(HTMLParser):
         return (title,) if title else ()
 
     def finish(self) -> tuple[Section, ...]:
-        """The sections, once everything was fed."""
+        """The sections; to be called after the last ``feed``."""
         self.close()
         self._unclosed_heading()
         self._close_section()
@@ -114,14 +114,14 @@ class _Reader(HTMLParser):
 
 
 def read_html(text: str) -> tuple[Section, ...]:
-    """Cut a page at its headings."""
+    """Split a page at its headings."""
     reader = _Reader()
     reader.feed(_bounded(text))
     return reader.finish()
 
 
 def _bounded(text: str) -> str:
-    """The page without comments and marked sections; with very many tags that never end, these are text."""
+    """The page without comments and marked sections, and with unclosed tags as text when there are too many."""
     text = _without(text, "<!--", "-->")
     text = _without(text, "<![", ">")
     if len(_UNCLOSED.findall(text)) > _MAX_UNCLOSED:
@@ -131,8 +131,8 @@ def _bounded(text: str) -> str:
 
 def _without(text: str, start: str, end: str) -> str:
     first, *parts = text.split(start)
-    kept = [first]
+    pieces = [first]
     for part in parts:
-        _, found, rest = part.partition(end)
-        kept.append(rest if found else f"&lt;{start[1:]}{part}")
-    return "".join(kept)
+        _, separator, rest = part.partition(end)
+        pieces.append(rest if separator else f"&lt;{start[1:]}{part}")
+    return "".join(pieces)

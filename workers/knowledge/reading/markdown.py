@@ -1,4 +1,4 @@
-"""Markdown to sections: ATX and setext headings, fenced code left alone, front matter left out."""
+"""Markdown to sections: ATX and setext headings; fenced code is text, front matter is skipped."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _INLINE = (
 
 
 def plain(heading: str) -> str:
-    """A heading without its inline marks."""
-    if len(heading) > _MAX_HEADING:  # no heading, and too long for patterns that look ahead
+    """A heading without inline markup."""
+    if len(heading) > _MAX_HEADING:  # not a heading, and too long for patterns with look-ahead
         return heading[:_MAX_HEADING].strip()
     for pattern, replacement in _INLINE:
         heading = pattern.sub(replacement, heading)
@@ -28,7 +28,7 @@ def plain(heading: str) -> str:
 
 
 def read_markdown(text: str) -> tuple[Section, ...]:
-    """Cut ``text`` at its headings; the text of each section is kept as written."""
+    """Split ``text`` at its headings; the text of each section stays unchanged."""
     text = _FRONT_MATTER.sub("", text.replace("\r\n", "\n"))
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
@@ -67,7 +67,7 @@ def read_markdown(text: str) -> tuple[Section, ...]:
 
 def _heading(line: str, body: list[str]) -> tuple[int, str]:
     """``(level, heading)`` when ``line`` is or underlines a heading, else ``(0, "")``."""
-    stripped = line.rstrip()  # so that no pattern has to look for trailing blanks
+    stripped = line.rstrip()  # so that no pattern has to match trailing blanks
     atx = _ATX.fullmatch(stripped)
     if atx:
         text = atx[2].rstrip("#")

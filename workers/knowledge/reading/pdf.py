@@ -1,4 +1,4 @@
-"""PDF to sections, by its outline (bookmarks) where it has one, else by page. Needs the extra ``knowledge``."""
+"""PDF to sections, by its outline (bookmarks), else by page. Needs the extra ``knowledge``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.deadline import Deadline
-from workers.knowledge.reading.documents import Section
+from workers.knowledge.reading.documents import Section, UnreadableDocument
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
 MAX_TEXT = 20_000_000
-"""Characters of one file; a manual of a thousand pages has three million."""
+"""Most characters of one file; a manual of a thousand pages has three million."""
 MAX_SECONDS = 300.0
-"""For the pages of one file; a thousand pages of a manual take about a minute."""
+"""Limit for reading one file; a manual of a thousand pages takes about a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +33,37 @@ class _Entry:
 def read_pdf(content: bytes) -> tuple[Section, ...]:
     """Read a PDF.
 
-    Raises ValueError for a damaged or encrypted file, for one that unpacks to more than a document holds, and when
-    pypdf is not installed.
+    Raises UnreadableDocument for a damaged, encrypted or oversized file, and when pypdf is not installed.
     """
     try:
         from pypdf import PdfReader  # noqa: PLC0415  # optional extra
         from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError  # noqa: PLC0415
     except ImportError:
-        raise ValueError("PDF files need pypdf: pip install 'resync-troubleshoot[knowledge]'") from None
+        raise UnreadableDocument(
+            "PDF files need {package}: pip install {what}",
+            package="pypdf",
+            what="'resync-troubleshoot[knowledge]'",
+        ) from None
     try:
         reader = PdfReader(io.BytesIO(content))
         pages = _texts(reader)
         entries = list(_entries(reader, reader.outline, 1))
         title = " ".join(str(reader.metadata.title).split()) if reader.metadata and reader.metadata.title else ""
     except FileNotDecryptedError:
-        raise ValueError("PDF that is encrypted with a password") from None
+        raise UnreadableDocument("PDF that is encrypted with a password") from None
     except DependencyError:
-        # Manuals that may not be changed are encrypted without a password, many of them by AES.
-        raise ValueError("PDF that is encrypted by AES: pip install 'pypdf[crypto]'") from None
+        # Write-protected manuals are encrypted without a password, many of them by AES.
+        raise UnreadableDocument("PDF that is encrypted by AES: pip install {what}", what="'pypdf[crypto]'") from None
     except PyPdfError as error:
-        raise ValueError(f"not a readable PDF: {error}") from error
+        raise UnreadableDocument("not a readable PDF: {detail}", detail=str(error)) from error
     except (KeyError, IndexError, TypeError, AttributeError, RecursionError, OSError) as error:
-        # What a damaged file makes of the parser's assumptions.
-        raise ValueError(f"damaged PDF: {type(error).__name__}") from error
+        # A damaged file violates the parser's assumptions.
+        raise UnreadableDocument("damaged PDF: {detail}", detail=type(error).__name__) from error
     return tuple(_sections(_without_running_lines(pages, {entry.title for entry in entries}), entries, title))
 
 
 def _texts(reader: PdfReader) -> list[str]:
-    """Text of each page. A small file can unpack to a page without end, on any number of pages."""
+    """Text of each page. Raises UnreadableDocument above the limits: a small file can unpack to any size."""
     texts: list[str] = []
     deadline = Deadline.after(MAX_SECONDS)
     size = 0
@@ -68,9 +71,9 @@ def _texts(reader: PdfReader) -> list[str]:
         text = page.extract_text() or ""
         size += len(text)
         if size > MAX_TEXT:
-            raise ValueError(f"PDF with more than {MAX_TEXT} characters of text")
+            raise UnreadableDocument("PDF with more than {count} characters of text", count=MAX_TEXT)
         if deadline.remaining() <= 0:
-            raise ValueError(f"PDF whose pages take more than {MAX_SECONDS:g} s to read")
+            raise UnreadableDocument("PDF whose pages take more than {seconds:g} s to read", seconds=MAX_SECONDS)
         texts.append(text)
     return texts
 
@@ -87,7 +90,7 @@ def _entries(reader: PdfReader, outline: list[Any], level: int) -> Iterator[_Ent
 
 
 def _without_running_lines(pages: list[str], titles: set[str]) -> list[str]:
-    """Pages without the header and footer line that repeats on most of them, whatever page number it carries."""
+    """Pages without the header and footer lines that repeat on most of them, apart from the page number."""
     if len(pages) < 4:
         return pages
 
@@ -130,12 +133,12 @@ def _pages(pages: list[str], root: tuple[str, ...]) -> Iterator[Section]:
 
 
 def _title_pattern(title: str) -> re.Pattern[str]:
-    # Extracted text breaks lines where it likes.
+    # Extracted text may break lines anywhere.
     return re.compile(r"\s+".join(re.escape(word) for word in title.split()))
 
 
 def _find(page: str, title: str) -> int:
-    """Where the section begins on its page: at its title when that is found, else at the top."""
+    """Offset of the section on its page: its title, else the top."""
     match = _title_pattern(title).search(page)
     return match.start() if match else 0
 

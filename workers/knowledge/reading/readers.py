@@ -1,4 +1,4 @@
-"""Files to documents, by their ending."""
+"""Files to documents, by file name extension."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LANGUAGE_FOLDERS = {"pt": "pt", "pt-br": "pt", "pt_br": "pt", "en": "en", "en-u
 
 
 def read_text(text: str) -> tuple[Section, ...]:
-    """Plain text: one section, cut by size later."""
+    """Plain text as one section, which is cut by size later."""
     return (Section((), text.replace("\r\n", "\n").strip()),) if text.strip() else ()
 
 
@@ -28,7 +28,7 @@ def _decoded(reader: Callable[[str], tuple[Section, ...]]) -> Callable[[bytes], 
 
 
 def _text(content: bytes) -> str:
-    """UTF-8, UTF-16 where its mark says so (as PowerShell writes), else what older files in Portuguese are in."""
+    """Decode UTF-16 with a byte order mark (as PowerShell writes), UTF-8, else the code page of older files."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace")
     for encoding in ("utf-8-sig", "cp1252"):
@@ -36,7 +36,7 @@ def _text(content: bytes) -> str:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return content.decode("latin-1")  # every byte is a character in it, so this never fails
+    return content.decode("latin-1")  # never fails: every byte is a character
 
 
 READERS: dict[str, Callable[[bytes], tuple[Section, ...]]] = {
@@ -52,20 +52,20 @@ READERS: dict[str, Callable[[bytes], tuple[Section, ...]]] = {
 
 
 def folder_language(path: str) -> str | None:
-    """The language that a folder of ``path`` names (``pt``, ``pt-br``, ``en``, ``es``), if one does."""
+    """The language named by a folder of ``path`` (``pt``, ``pt-br``, ``en``, ``es``); None without one."""
     folders = (part.lower() for part in PurePosixPath(path).parts[:-1])
     return next((_LANGUAGE_FOLDERS[part] for part in folders if part in _LANGUAGE_FOLDERS), None)
 
 
 def twin_key(path: str) -> str:
-    """``path`` without its language folder: the same for all translations of a page; empty without such a folder."""
+    """``path`` without its language folder, equal for all translations of a page; empty without such a folder."""
     parts = PurePosixPath(path).parts
-    kept = [part for part in parts[:-1] if part.lower() not in _LANGUAGE_FOLDERS]
-    return "/".join((*kept, parts[-1])) if len(kept) < len(parts) - 1 else ""
+    rest = [part for part in parts[:-1] if part.lower() not in _LANGUAGE_FOLDERS]
+    return "/".join((*rest, parts[-1])) if len(rest) < len(parts) - 1 else ""
 
 
 def read_document(path: str, content: bytes) -> Document:
-    """Read one file. Raises ValueError when the file cannot be read as what its ending says."""
+    """Read one file. Raises UnreadableDocument when its content does not fit its extension."""
     name = PurePosixPath(path)
     sections = READERS[name.suffix.lower()](content)
     title = next((section.headings[0] for section in sections if section.headings), name.stem)

@@ -1,4 +1,4 @@
-"""The embedded knowledge base: an SQLite file with full text (FTS5, BM25) and, where embedded, vectors."""
+"""The embedded knowledge base: an SQLite file with full text (FTS5, BM25) and optional vectors."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from workers.knowledge.sqlite.vectors import VectorCache, check_numpy
 Result = TypeVar("Result")
 
 GRACE_SECONDS = 0.05
-"""For the thread to see that its time is over and to say so."""
+"""Time for the worker thread to notice its limit and raise."""
 THREADS = 4
-"""Searches take milliseconds; more threads than cores would only queue on the interpreter lock."""
+"""Searches take milliseconds; more threads than cores would only wait for the interpreter lock."""
 
 
 class SqliteKnowledgeBase:
-    """Reads one index file. Each search has its own connection, so a cancelled one interrupts nothing else."""
+    """Reads one index file. Each search has its own connection, so that cancelling one affects no other."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class SqliteKnowledgeBase:
     ) -> None:
         """``path`` may be a function that builds the file; the first search calls it, in a thread.
 
-        Raises ConfigurationError when embeddings are asked for and numpy is not installed.
+        Raises ConfigurationError when ``embeddings`` is given and numpy is not installed.
         """
         self._path = path
         self._ready: Path | None = path if isinstance(path, Path) else None
@@ -55,7 +55,7 @@ class SqliteKnowledgeBase:
             self._vectors = VectorCache(embeddings.model)
 
     async def close(self) -> None:
-        """Let running searches end, release the threads and the endpoint's connections."""
+        """Release the threads and the endpoint's connections; running searches end on their own."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._embeddings is not None:
             await self._embeddings.close()
@@ -70,7 +70,7 @@ class SqliteKnowledgeBase:
         def work(db: sqlite3.Connection, path: Path) -> SearchResult:
             if not vector:
                 return SqliteSearch(db, query).run(limit)
-            assert self._vectors is not None  # noqa: S101  # a vector comes from the client that it was made for
+            assert self._vectors is not None  # noqa: S101  # a vector comes from the client, made together with the cache
             unusable = self._vectors.unusable(db, path, vector)
             if unusable is not None:
                 return replace(SqliteSearch(db, query).run(limit), notes=(unusable,))
@@ -86,19 +86,19 @@ class SqliteKnowledgeBase:
         return await self._run(lambda db, path: _stats(db, path, model), time.monotonic() + timeout_seconds)
 
     async def _file(self) -> Path:
-        """The index file; one that is built here is built again when someone has cleaned the cache."""
-        if callable(self._path) and not self._is_there():
+        """The index file, built when missing: the user may have emptied the cache folder."""
+        if callable(self._path) and not self._exists():
             async with self._building:
-                if not self._is_there():
+                if not self._exists():
                     self._ready = await asyncio.get_running_loop().run_in_executor(self._threads, self._path)
-        assert self._ready is not None  # noqa: S101  # given, or built above
+        assert self._ready is not None  # noqa: S101  # passed in, or built above
         return self._ready
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         return self._ready is not None and self._ready.exists()
 
     async def _run(self, work: Callable[[sqlite3.Connection, Path], Result], stop_at: float) -> Result:
-        """Run ``work`` in a thread with a connection of its own, stopped at ``stop_at`` or when cancelled."""
+        """Run ``work`` in a thread with its own connection; stops at ``stop_at`` (monotonic) or when cancelled."""
         timeout = stop_at - time.monotonic()
         if timeout <= 0:
             raise KnowledgeError("no time left to search", reason="knowledge_timeout")
@@ -109,7 +109,7 @@ class SqliteKnowledgeBase:
 
         def task(path: Path) -> Result:
             with closing(connect(path)) as db:
-                # Called every 10,000 steps of SQLite's machine, about once a millisecond.
+                # Called every 10,000 instructions of SQLite's virtual machine, about once a millisecond.
                 db.set_progress_handler(should_stop, 10_000)
                 return work(db, path)
 
@@ -135,7 +135,7 @@ def connect(path: Path) -> sqlite3.Connection:
         if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
             raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
         try:
-            _undo(path)
+            _roll_back(path)
             db, row = _open(path)
         except sqlite3.Error:
             raise KnowledgeError(
@@ -162,8 +162,8 @@ def _open(path: Path) -> tuple[sqlite3.Connection, tuple[str] | None]:
         raise
 
 
-def _undo(path: Path) -> None:
-    """Undo what an indexing run that was killed while it committed has left; only a writer may."""
+def _roll_back(path: Path) -> None:
+    """Roll back the transaction of a killed indexing run; that needs a writable connection."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=1)) as db:
         db.execute("SELECT value FROM meta").fetchone()
 
@@ -173,16 +173,19 @@ def check_index(path: Path) -> None:
     try:
         is_file = path.is_file()
     except OSError as error:  # a folder above it may not be entered
-        raise ConfigurationError(f"RESYNC_KNOWLEDGE_PATH: {path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            "RESYNC_KNOWLEDGE_PATH: {path} cannot be read: {detail}", path=str(path), detail=error.strerror
+        ) from None
     if not is_file:
         raise ConfigurationError(
-            f"RESYNC_KNOWLEDGE_PATH: {path} is not a file; "
-            f"create it with: resync-troubleshoot kb index DIR --path {path}"
+            "RESYNC_KNOWLEDGE_PATH: {path} is not a file; create it with: {command}",
+            path=str(path),
+            command=f"resync-troubleshoot kb index DIR --path {path}",
         )
     try:
         connect(path).close()
     except KnowledgeError as error:
-        raise ConfigurationError(f"RESYNC_KNOWLEDGE_PATH: {error}") from error
+        raise ConfigurationError("RESYNC_KNOWLEDGE_PATH: {detail}", detail=error.message) from error
 
 
 def _stats(db: sqlite3.Connection, path: Path, model: str | None) -> KnowledgeStats:

@@ -1,4 +1,4 @@
-"""A folder of documents into the index: only what changed since the last time is read again."""
+"""Indexes a folder of documents; only new and changed files are read."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.i18n.message import Text
+from workers.knowledge.reading.documents import UnreadableDocument
 from workers.knowledge.reading.readers import READERS, read_document, twin_key
 from workers.knowledge.sqlite.index import DocumentKey, KnowledgeIndex
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-"""A larger file is a dump, not documentation; it is reported and left out."""
+"""Largest file that is read; a larger one is a dump, not documentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What happened to one file."""
+    """Outcome for one file."""
 
     number: int
     total: int
@@ -26,12 +28,12 @@ class Progress:
     action: str
     """``indexed``, ``unchanged``, ``empty``, ``failed`` or ``removed``."""
     chunks: int = 0
-    error: str = ""
+    error: Text | str = ""
 
 
 @dataclass(slots=True)
 class FolderReport:
-    """What an indexing run did."""
+    """Totals of an indexing run."""
 
     indexed: int = 0
     unchanged: int = 0
@@ -43,9 +45,9 @@ class FolderReport:
 
 
 def list_documents(root: Path, *, on_unreadable: Callable[[OSError], None] | None = None) -> list[Path]:
-    """The documents below ``root``, sorted; hidden ones and links out of the folder are left out.
+    """The documents below ``root``, sorted, without hidden files and links out of the folder.
 
-    ``on_unreadable`` is told each folder or file that this user may not look at; without it, the first one is raised.
+    ``on_unreadable`` is called for each folder or file without permission; by default the error is raised.
     """
     return sorted(_walk(root, on_unreadable or _raise))
 
@@ -78,13 +80,13 @@ def index_folder(
     root: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> FolderReport:
-    """Bring the index up to date with ``folder``: new and changed files are read, vanished ones removed.
+    """Update the index from ``folder``: reads new and changed files, removes missing ones.
 
-    A file or folder that cannot be read is reported and keeps its older version.
+    A file or folder that cannot be read is reported, and its older version stays in the index.
     Raises InvalidRequest when there is no such folder.
     """
     if not folder.is_dir():
-        raise InvalidRequest(f"{folder} is not a folder")
+        raise InvalidRequest("{folder} is not a folder", folder=str(folder))
     root_name = root or _text_of(str(folder.resolve()))
     prefix = _text_of(folder.resolve().name) if shown_as is None else shown_as
     known = index.fingerprints(root_name)
@@ -92,28 +94,28 @@ def index_folder(
     report = FolderReport()
     unreadable: dict[str, str] = {}
 
-    def keep(error: OSError) -> None:
+    def note_unreadable(error: OSError) -> None:
         path = _text_of(os.path.relpath(error.filename, folder))
         unreadable[path] = error.strerror or type(error).__name__
 
-    files = list_documents(folder, on_unreadable=keep)
+    files = list_documents(folder, on_unreadable=note_unreadable)
     total = len(unreadable) + len(files)
     for number, (path, problem) in enumerate(sorted(unreadable.items()), start=1):
         progress = Progress(number, total, path, "failed", error=problem)
         _count(report, progress)
         notify(progress)
-    seen: set[str] = set()
+    present: set[str] = set()
     for number, file in enumerate(files, start=1 + len(unreadable)):
         path = _text_of(file.relative_to(folder).as_posix())
-        seen.add(path)
+        present.add(path)
         key = DocumentKey(root_name, path, f"{prefix}/{path}", _twin(root_name, path))
         progress = _index_file(index, file, key, known.get(path), (number, total))
         _count(report, progress)
         notify(progress)
-    # What lies in a folder that cannot be read now may be there all the same.
-    gone = sorted(path for path in set(known) - seen if not _is_below(path, unreadable))
-    index.remove(root_name, gone)
-    for path in gone:
+    # A file in a folder that cannot be read now may still exist.
+    missing = sorted(path for path in set(known) - present if not _is_below(path, unreadable))
+    index.remove(root_name, missing)
+    for path in missing:
         report.removed += 1
         notify(Progress(total, total, path, "removed"))
     if report.indexed or report.removed:
@@ -122,7 +124,7 @@ def index_folder(
 
 
 def _ignore(progress: Progress) -> None:
-    """No one watches."""
+    """The default of ``on_progress``."""
 
 
 def _is_below(path: str, folders: Container[str]) -> bool:
@@ -131,7 +133,7 @@ def _is_below(path: str, folders: Container[str]) -> bool:
 
 
 def _text_of(path: str) -> str:
-    """A path as text: names that are not UTF-8 have their odd bytes spelt out, so that they can be stored and shown."""
+    """A path as text; bytes that are not UTF-8 are escaped, so that it can be stored and shown."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -152,16 +154,16 @@ def _index_file(
         document = read_document(key.path, content)
     except OSError as error:
         return Progress(number, total, key.path, "failed", error=error.strerror or type(error).__name__)
-    except ValueError as error:
-        return Progress(number, total, key.path, "failed", error=str(error))
+    except UnreadableDocument as error:
+        return Progress(number, total, key.path, "failed", error=error.message)
     chunks = index.put(key, document, fingerprint)
     return Progress(number, total, key.path, "indexed" if chunks else "empty", chunks)
 
 
 def _read(file: Path) -> bytes:
-    """The content of ``file``. Raises ValueError when it is too large."""
+    """The content of ``file``. Raises UnreadableDocument when it is too large."""
     if file.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"larger than {MAX_FILE_BYTES // 1024 // 1024} MiB")
+        raise UnreadableDocument("larger than {size} MiB", size=MAX_FILE_BYTES // 1024 // 1024)
     return file.read_bytes()
 
 

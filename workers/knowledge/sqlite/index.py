@@ -1,4 +1,4 @@
-"""The SQLite file of the knowledge base: its schema, and the one writer that fills it, document by document."""
+"""The SQLite file of the knowledge base: its schema and its writer."""
 
 from __future__ import annotations
 
@@ -55,41 +55,41 @@ CREATE VIRTUAL TABLE IF NOT EXISTS passage USING fts5(
 
 
 def index_format() -> str:
-    """Schema, analysis and reading; tokens of another format would not meet the question's, so it is not read."""
+    """Versions of schema, analysis and reading; a file of another format has other tokens and is not searched."""
     return f"{SCHEMA_VERSION}.{analysis_fingerprint()}.{reading_fingerprint()}"
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentKey:
-    """Where a document comes from and how it is shown."""
+    """Origin of a document and its displayed name."""
 
     root: str
-    """The indexed folder; documents of a folder are replaced and removed together."""
+    """The indexed folder, whose documents are updated together."""
     path: str
     """Relative to the folder, with ``/``."""
     shown: str
-    """What answers cite: no absolute path of this machine."""
+    """Name in citations; no absolute path of this machine."""
     twin: str = ""
-    """The same for the translations of one page; empty when there are none."""
+    """Equal for all translations of one page; empty without translations."""
 
 
 class KnowledgeIndex:
-    """The writer, for `kb index` and for the shipped runbooks; a context manager, for one process at a time.
+    """Writes an index file, one process at a time; a context manager.
 
-    Leaving it on an error of SQLite (a full disk, another writer) raises ConfigurationError instead.
+    An error of SQLite in its block (a full disk, another writer) is raised as ConfigurationError.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``, creating it when it is not there. Raises ConfigurationError when it cannot be written."""
+        """Open ``path``, creating it when missing. Raises ConfigurationError when it cannot be written."""
         self.path = path
         self.renewed = 0
-        """Passages that another version had written and that were analysed again."""
+        """Number of passages of another version that were analysed again."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
             try:
                 self._db.execute("PRAGMA foreign_keys = ON")
-                # A transaction larger than the page cache would shut readers out long before it commits.
+                # A transaction larger than the page cache would lock out readers long before it commits.
                 self._db.execute("PRAGMA cache_spill = OFF")
                 self._db.executescript(_SCHEMA)
                 self.renewed = self._bring_up_to_date()
@@ -99,27 +99,32 @@ class KnowledgeIndex:
         except sqlite3.OperationalError as error:
             raise self._unwritable(error) from error
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"{path} cannot be used as a knowledge base: {error}") from error
+            raise ConfigurationError(
+                "{path} cannot be used as a knowledge base: {detail}", path=str(path), detail=str(error)
+            ) from error
 
     def _bring_up_to_date(self) -> int:
-        """Analyse what an older version wrote; returns the number of passages. Raises ConfigurationError.
+        """Analyse the passages of an older version again; returns their number. Raises ConfigurationError.
 
-        The texts are in the index, so no file is needed for this. When files are read otherwise now, each is read
-        again with its folder's next indexing; until then its older chunks answer.
+        The texts are in the index, so this reads no file. When the reading of files has changed, each is read again
+        with its folder's next indexing; until then its older chunks are searched.
         """
-        found = self._format()
-        if found == index_format():
+        if self._format() == index_format():
             return 0
         with self._transaction():
-            found = self._format()  # another process may have been here in the meantime
-            if found is None:
+            previous = self._format()  # another process may have updated it in the meantime
+            if previous is None:
                 self._db.execute("INSERT INTO meta VALUES ('format', ?)", (index_format(),))
                 return 0
-            schema, _, rest = found.partition(".")
+            schema, _, rest = previous.partition(".")
             if schema != str(SCHEMA_VERSION):
                 raise ConfigurationError(
-                    f"{self.path} was written in format {found}, this version writes {index_format()}; "
-                    "delete the file and run: resync-troubleshoot kb index DIR"
+                    "{path} was written in format {found}, this version writes {format}; "
+                    "delete the file and run: {command}",
+                    path=str(self.path),
+                    found=previous,
+                    format=index_format(),
+                    command="resync-troubleshoot kb index DIR",
                 )
             analysis, _, reading = rest.partition(".")
             if reading != reading_fingerprint():
@@ -156,20 +161,25 @@ class KnowledgeIndex:
     def _unwritable(self, error: sqlite3.Error) -> ConfigurationError:
         if "locked" in str(error):
             return ConfigurationError(
-                f"{self.path} is being written by another process; run the command again when that has ended"
+                "{path} is being written by another process; run the command again when that has ended",
+                path=str(self.path),
             )
-        return ConfigurationError(f"{self.path} cannot be written: {error}; what was indexed before is kept")
+        return ConfigurationError(
+            "{path} cannot be written: {detail}; what was indexed before is kept",
+            path=str(self.path),
+            detail=str(error),
+        )
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     def fingerprints(self, root: str) -> dict[str, str]:
-        """Path to fingerprint of every document of ``root``."""
+        """Fingerprint of every document of ``root``, by path."""
         return dict(self._db.execute("SELECT path, fingerprint FROM document WHERE root = ?", (root,)))
 
     def put(self, key: DocumentKey, document: Document, fingerprint: str) -> int:
-        """Store a document in place of its older version, in one transaction; returns its number of chunks."""
+        """Replace the document's older version, in one transaction; returns the number of chunks."""
         chunks = cut_sections(document.sections)
         with self._transaction():
             self._delete(key.root, [key.path])
@@ -187,7 +197,7 @@ class KnowledgeIndex:
         return len(chunks)
 
     def _last_chunk(self) -> int:
-        """The highest id a chunk has ever had: an id is not used again, someone may be embedding its former text."""
+        """The highest id ever used: ids are not reused, since another process may be embedding the former text."""
         (last,) = self._db.execute(
             "SELECT max(coalesce((SELECT max(id) FROM chunk), 0),"
             " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_chunk'), 0))"
@@ -202,7 +212,7 @@ class KnowledgeIndex:
         self._put_passage(chunk_id, document.title, document.language, chunk)
 
     def _put_passage(self, chunk_id: int, title: str, language: str, chunk: Chunk) -> None:
-        """The tokens of a chunk."""
+        """Store the tokens of a chunk."""
         headings = " \n".join((title, *chunk.headings))
         topic = (*find_code_tokens(headings), *map(name_token, find_names(headings)), *find_states(headings))
         mentioned = (*find_code_tokens(chunk.text), *map(name_token, find_names(chunk.text)))
@@ -214,7 +224,7 @@ class KnowledgeIndex:
         )
 
     def remove(self, root: str, paths: Sequence[str]) -> None:
-        """Remove documents that are no longer in the folder."""
+        """Remove documents of ``root``."""
         with self._transaction():
             self._delete(root, paths)
 
@@ -240,9 +250,9 @@ class KnowledgeIndex:
         ]
 
     def put_vectors(self, model: str, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Store vectors (little-endian float32, unit length) in place of those of another model.
+        """Store vectors (little-endian float32, unit length), replacing those of another model.
 
-        Those of chunks that have been replaced meanwhile are left out.
+        Vectors of chunks that were replaced in the meantime are skipped.
         """
         with self._transaction():
             self._db.executemany(
@@ -260,7 +270,7 @@ class KnowledgeIndex:
 
 
 class _Transaction:
-    """``BEGIN IMMEDIATE`` to ``COMMIT``: a second writer waits instead of failing half-way."""
+    """``BEGIN IMMEDIATE`` to ``COMMIT``: a second writer waits instead of failing in the middle."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -271,5 +281,5 @@ class _Transaction:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if kind is None:
             self._db.execute("COMMIT")
-        elif self._db.in_transaction:  # a full disk has ended it already
+        elif self._db.in_transaction:  # a full disk ends it by itself
             self._db.execute("ROLLBACK")

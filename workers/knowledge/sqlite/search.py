@@ -1,4 +1,4 @@
-"""One search in an index file: full text in weighted parts, fused with vectors when there are some."""
+"""One search in an index file: full text in weighted parts, fused with the nearest vectors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from workers.knowledge.base import SearchResult
 from workers.knowledge.ranking.assemble import Window, assemble
 from workers.knowledge.ranking.query import KnowledgeQuery, QueryConcept
-from workers.knowledge.ranking.ranking import Judge, fuse_rankings, inverse_frequency, without_tail
+from workers.knowledge.ranking.ranking import SYNONYM_FACTOR, Judge, fuse_rankings, inverse_frequency, without_tail
 from workers.knowledge.reading.documents import Chunk
 
 BACKEND = "sqlite-fts5"
 HYBRID = "sqlite-fts5+vectors"
 CANDIDATES = 400
-"""Chunks taken from each part of a query."""
+"""Best chunks of each part of a query."""
 # bm25 weights of title, section, body, topic, codes. FTS5 saturates a term's weight, so the parts of a query
 # are multiplied as well.
 _TEXT_COLUMNS = "title section body"
@@ -24,11 +24,10 @@ _CODE_WEIGHTS = "0.0, 0.0, 0.0, 10.0, 2.0"
 _CODES_FACTOR = 4.0
 _NAMES_FACTOR = 2.0
 _STATES_FACTOR = 1.0
-_OTHERS_FACTOR = 0.4
 
 
 def _any_of(phrases: Iterable[tuple[str, ...]], columns: str) -> str:
-    """An FTS5 expression; tokens are letters and digits only, and quoted all the same."""
+    """An FTS5 expression for any of ``phrases``; tokens hold letters and digits only and are quoted anyway."""
     quoted = " OR ".join(f'"{" ".join(phrase)}"' for phrase in phrases)
     return f"{{{columns}}} : ({quoted})"
 
@@ -39,7 +38,7 @@ class SqliteSearch:
     def __init__(
         self, db: sqlite3.Connection, query: KnowledgeQuery, nearest: Sequence[tuple[int, float]] = ()
     ) -> None:
-        """``nearest``: chunk id and similarity of the chunks nearest to the question, best first."""
+        """``nearest``: id and similarity of the chunks nearest to the question's vector, best first."""
         self._db = db
         self._query = query
         self._nearest = dict(nearest)
@@ -48,7 +47,7 @@ class SqliteSearch:
         self._chunks: dict[int, tuple[list[int], list[Chunk]]] = {}
 
     def run(self, limit: int) -> SearchResult:
-        """Score chunks, build their passages, keep the relevant ones."""
+        """The relevant passages, at most ``limit``."""
         scores = self._score_chunks()
         if self._nearest:
             scores = fuse_rankings(without_tail(scores), self._nearest, self._coded)
@@ -58,7 +57,6 @@ class SqliteSearch:
             self._window,
             Judge(self._query, self._concept_weight()),
             nearest=self._nearest,
-            has_fused_scores=bool(self._nearest),
             limit=limit,
         )
         return SearchResult(hits, total, HYBRID if self._nearest else BACKEND)
@@ -78,9 +76,9 @@ class SqliteSearch:
         for concept in query.concepts:
             own = self._match([(stem,) for stem in concept.own], _TEXT_COLUMNS, _TEXT_WEIGHTS)
             others = self._match(concept.others, _TEXT_COLUMNS, _TEXT_WEIGHTS)
-            # The better of the two, not the sum: a page does not gain by saying one thing in five ways.
+            # The larger of the two, not the sum: a page does not gain by repeating itself in synonyms.
             for chunk_id in own.keys() | others.keys():
-                score = max(own.get(chunk_id, 0.0), _OTHERS_FACTOR * others.get(chunk_id, 0.0))
+                score = max(own.get(chunk_id, 0.0), SYNONYM_FACTOR * others.get(chunk_id, 0.0))
                 scores[chunk_id] = scores.get(chunk_id, 0.0) + score
         return scores
 
@@ -104,11 +102,11 @@ class SqliteSearch:
         document_id = self._translation(row[0])
         shown, title, language, twin = self._document(document_id)
         ids, chunks = self._document_chunks(document_id)
-        # Translations are cut alike, give or take a paragraph, and the passage takes in the neighbours.
+        # Translations are cut at nearly the same places, and a passage includes the neighbours.
         return Window(shown, title, language, twin, ids, chunks, min(position, len(ids) - 1))
 
     def _translation(self, document_id: int) -> int:
-        """The same page in the question's language where there is one, else the page itself."""
+        """Id of the page's translation into the question's language; the page itself without one."""
         _, _, language, twin = self._document(document_id)
         if not twin or language == self._query.language:
             return document_id
@@ -135,7 +133,7 @@ class SqliteSearch:
         return self._chunks[document_id]
 
     def _concept_weight(self) -> Callable[[QueryConcept], float]:
-        """Weight of a concept by how many chunks hold its words (fts5vocab counts rows per term)."""
+        """Function for the weight of a concept, by how many chunks hold its words (fts5vocab counts rows per term)."""
         self._db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, passage, row)")
         (passages,) = self._db.execute("SELECT count(*) FROM chunk").fetchone()
 

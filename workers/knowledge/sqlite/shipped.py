@@ -1,4 +1,4 @@
-"""The index of the runbooks that ship with the package, built once into the user's cache folder."""
+"""The index of the shipped runbooks, built once in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from workers.knowledge.sqlite.folder import index_folder, list_documents
 from workers.knowledge.sqlite.index import KnowledgeIndex, index_format
 
 RUNBOOKS_ROOT = "runbooks"
-"""Name of the shipped runbooks inside an index, instead of the folder where the package is installed."""
-KEPT_SECONDS = 30 * 86_400.0
-"""Age at which another version's index is taken for one that nobody needs."""
+"""Name of the shipped runbooks in an index, in place of the path of the installed package."""
+EXPIRY_SECONDS = 30 * 86_400.0
+"""Age from which the index of another version counts as abandoned."""
 
 
 def runbooks_folder() -> Path:
-    """Where the shipped runbooks are installed."""
+    """The folder of the installed runbooks."""
     return Path(__file__).parents[1] / "runbooks"
 
 
@@ -36,12 +36,12 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def index_runbooks(index: KnowledgeIndex) -> None:
-    """Put the shipped runbooks into ``index``, or bring them up to date there."""
+    """Add the shipped runbooks to ``index``, or update them there."""
     index_folder(index, runbooks_folder(), shown_as=RUNBOOKS_ROOT, root=RUNBOOKS_ROOT)
 
 
 def content_key() -> str:
-    """Hash over the runbooks and the index format: another version of the package has another file."""
+    """Hash of the runbooks and the index format, which names the file: each version of the package has its own."""
     digest = hashlib.sha256(index_format().encode())
     folder = runbooks_folder()
     for path in list_documents(folder):
@@ -51,9 +51,9 @@ def content_key() -> str:
 
 
 def shipped_index(environ: Mapping[str, str]) -> Path:
-    """The index file, built when it is not there. Raises KnowledgeError when no folder can be written.
+    """The index file, built when missing. Raises KnowledgeError when no folder is writable.
 
-    Safe with several processes at once: each builds a file of its own and moves it into place; the files are equal.
+    Safe with concurrent processes: each builds its own file and moves it into place; the files are equal.
     """
     name = f"runbooks-{content_key()}.sqlite3"
     problems = []
@@ -72,7 +72,7 @@ def shipped_index(environ: Mapping[str, str]) -> Path:
 
 
 def _private(folder: Path) -> None:
-    """Create ``folder`` for this user only; a folder that someone else owns or may write is refused."""
+    """Create ``folder`` for this user only. Raises PermissionError when others own it or may write to it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
@@ -102,8 +102,8 @@ def _build(path: Path) -> None:
 
 
 def _remove_old(folder: Path, new: Path) -> None:
-    """Remove what other versions left. One that still runs builds its own again, with a young file that stays."""
+    """Remove abandoned indexes of other versions; a version still in use builds its own again."""
     for path in folder.glob("*runbooks-*"):
-        with suppress(OSError):  # another process was faster
-            if path != new and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+        with suppress(OSError):  # another process removed it first
+            if path != new and time.time() - path.stat().st_mtime > EXPIRY_SECONDS:
                 path.unlink()

@@ -1,6 +1,6 @@
-"""Vectors of an index file: stored as float32 of unit length, searched exactly with one matrix product.
+"""Vectors of an index file: float32 of unit length, searched exactly by one matrix product.
 
-12,000 passages of 1,536 numbers are 74 MB and a product of some milliseconds; an approximate index would not pay.
+12,000 passages of 1,536 numbers take 74 MB and a few milliseconds; an approximate index would gain nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,27 +22,30 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float32]
 
 NEAREST = 50
-"""Passages taken from the vectors."""
+"""Most passages that a search by vector returns."""
 
 
 def check_numpy() -> None:
-    """Raises ConfigurationError naming the extra when numpy is not installed."""
+    """Raise ConfigurationError, naming the extra, when numpy is not installed."""
     try:
         import numpy as np  # noqa: F401, PLC0415  # optional extra
     except ImportError:
         raise ConfigurationError(
-            "RESYNC_EMBEDDING_ENDPOINT needs numpy: pip install 'resync-troubleshoot[knowledge]'"
+            "{variable} needs {package}: pip install {what}",
+            variable="RESYNC_EMBEDDING_ENDPOINT",
+            package="numpy",
+            what="'resync-troubleshoot[knowledge]'",
         ) from None
 
 
 def pack(vector: Sequence[float]) -> bytes:
-    """A vector as it is stored: scaled to unit length, little-endian float32."""
+    """The stored form of a vector: unit length, little-endian float32."""
     import numpy as np  # noqa: PLC0415  # optional extra
 
     array = np.asarray(vector, dtype="f8")
     largest = float(np.abs(array).max(initial=0.0))
     if largest:
-        array = array / largest  # squares of very large numbers have no place in a float
+        array = array / largest  # the square of a very large number overflows
         array = array / float(np.linalg.norm(array))
     return bytes(array.astype("<f4").tobytes())
 
@@ -54,25 +58,27 @@ class _Loaded:
 
 
 class VectorCache:
-    """The vectors of one model, read once and again when the file has changed. Used by several threads."""
+    """The vectors of one model, read again when the file changes. Thread-safe."""
 
     def __init__(self, model: str) -> None:
         self.model = model
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
 
-    def unusable(self, db: sqlite3.Connection, path: Path, vector: Sequence[float]) -> str | None:
-        """Why the index cannot be asked for neighbours of ``vector``, or None."""
+    def unusable(self, db: sqlite3.Connection, path: Path, vector: Sequence[float]) -> Message | None:
+        """Why the index cannot be searched for neighbours of ``vector``; None when it can."""
         loaded = self._load(db, path)
         if not loaded.ids:
-            return (
-                f"full text only: the index has no vector of model {self.model}, "
-                "make an index with: resync-troubleshoot kb index DIR"
+            return Message(
+                "full text only: the index has no vector of model {model}, make an index with: {command}",
+                model=self.model,
+                command="resync-troubleshoot kb index DIR",
             )
         if loaded.matrix.shape[1] != len(vector):
-            return (
-                f"full text only: the embedding model gives {len(vector)} numbers, "
-                f"the vectors of the index have {loaded.matrix.shape[1]}"
+            return Message(
+                "full text only: the embedding model gives {model} numbers, the vectors of the index have {index}",
+                model=len(vector),
+                index=loaded.matrix.shape[1],
             )
         return None
 
@@ -81,7 +87,7 @@ class VectorCache:
     ) -> list[tuple[int, float]]:
         """``(chunk id, cosine similarity)`` of the nearest chunks, best first, none below ``minimum``.
 
-        Only for a vector that is usable.
+        The caller checks ``unusable`` first.
         """
         import numpy as np  # noqa: PLC0415  # optional extra
 
@@ -104,12 +110,12 @@ class VectorCache:
                     "SELECT chunk_id, vector FROM embedding WHERE model = ? ORDER BY chunk_id", (self.model,)
                 ).fetchall()
                 sizes = {len(vector) for _, vector in rows}
-                # Vectors of two lengths cannot be of one model; the newer indexing run decides, it wrote the last row.
-                kept = [row for row in rows if len(row[1]) == len(rows[-1][1])] if len(sizes) > 1 else rows
-                matrix = np.frombuffer(b"".join(vector for _, vector in kept), dtype="<f4")
+                # One model has one length; of several, the newest indexing run's counts, which wrote the last row.
+                current = [row for row in rows if len(row[1]) == len(rows[-1][1])] if len(sizes) > 1 else rows
+                matrix = np.frombuffer(b"".join(vector for _, vector in current), dtype="<f4")
                 self._loaded = _Loaded(
                     signature,
-                    tuple(chunk_id for chunk_id, _ in kept),
-                    matrix.reshape(len(kept), -1) if kept else matrix.reshape(0, 0),
+                    tuple(chunk_id for chunk_id, _ in current),
+                    matrix.reshape(len(current), -1) if current else matrix.reshape(0, 0),
                 )
             return self._loaded

@@ -80,7 +80,7 @@ def _fetch_result(request: SourceRequest, query: KnowledgeQuery, result: SearchR
     payload = RagPayload(
         query=_describe(query), backend=result.backend, passages=passages, total_found=result.total_found
     )
-    asked = (f"{result.backend}: {payload.query} (limit {request.result_limit})", *result.notes)
+    asked = (f"{result.backend}: {payload.query} (limit {request.result_limit})", *map(str, result.notes))
     if not hits:
         return FetchResult(
             outcome=SourceOutcome.NO_DATA,
