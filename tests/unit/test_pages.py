@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,47 @@ def test_a_user_page_names_nothing_private(page: Path) -> None:
             assert (ROOT / file.removeprefix("../")).is_file(), file
         else:
             assert Path(file).name not in MODULES, file
+
+
+def tree() -> tuple[set[str], set[str]]:
+    """Folders and root modules that the tree of the design page names, as paths."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    block = text[text.index("```\norchestrator/\n") + 4 :].partition("```")[0]
+    folders: set[str] = set()
+    modules: set[str] = set()
+    path: list[str] = []
+    for line in block.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        for name in re.split(r"\s{2,}", line.strip())[0].split():
+            if name.endswith("/"):
+                path = [*path[:depth], name.removesuffix("/")]
+                folders.add("/".join(path))
+            else:
+                modules.add("/".join([*path[:depth], f"{name}.py"]))
+    return folders, modules
+
+
+def test_the_tree_of_the_design_page_is_the_tree() -> None:
+    """Each folder and root module that the page names exists, and each package and root module is named."""
+    folders, modules = tree()
+    assert {name for name in folders if not (ROOT / name).is_dir()} == set()
+    assert {name for name in modules if not (ROOT / name).is_file()} == set()
+    for package in ("orchestrator", "workers"):
+        packages = {str(path.parent.relative_to(ROOT)) for path in (ROOT / package).rglob("__init__.py")}
+        # One level deeper, a folder is known from its parent.
+        assert {name for name in packages if name.count("/") <= 2} - folders == set()
+        assert {str(path.relative_to(ROOT)) for path in (ROOT / package).glob("*.py")} - modules <= {
+            f"{package}/__init__.py"
+        }
+
+
+def test_the_layers_of_the_design_page_are_those_of_the_import_contracts() -> None:
+    """The page lists the layers as import-linter checks them."""
+    prose = re.sub(r"[\s`]", "", (ROOT / "docs" / "design.md").read_text(encoding="utf-8"))
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    for contract in contracts:
+        if contract["type"] == "layers":
+            layers = ">".join(contract["layers"]).replace(" ", "")
+            assert layers in prose, layers
