@@ -10,8 +10,10 @@ apps write (``InputModel``) refuses unknown fields.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -26,6 +28,7 @@ from pydantic import (
 from orchestrator.config import STORED, InputModel, ParallelConfig
 from orchestrator.errors import InvalidValue
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
+from orchestrator.i18n.message import Joined, Message, Text, join
 from orchestrator.job_name import check_job_name
 
 SCHEMA_VERSION = 1
@@ -61,6 +64,66 @@ class Contract(BaseModel):
     """Base of everything else on the wire: frozen, and unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+
+
+class MessageData(Contract):
+    """A ``Message`` in JSON, so that a reader writes it in a language of their own; a text like the ``Message`` itself.
+
+    A text that is no ``Message``, such as the string of a site's source, is the only fact of an empty template.
+    """
+
+    key: str
+    plural: str = ""
+    context: str = ""
+    facts: dict[str, str | int | float | MessageData] = {}
+
+    @classmethod
+    def of(cls, text: Text | str) -> Self:
+        """The storable form of ``text``; facts that JSON does not hold become text."""
+        match text:
+            case cls():
+                return text
+            case Message():
+                facts = {name: cls._fact(value) for name, value in text.facts.items()}
+                return cls(key=text.key, plural=text.plural, context=text.context, facts=facts)
+            case Joined():
+                names = [f"part_{number}" for number in range(len(text.parts))]
+                separator = text.separator.replace("{", "{{").replace("}", "}}")
+                parts = {name: cls._fact(part) for name, part in zip(names, text.parts, strict=True)}
+                return cls(key=separator.join(f"{{{name}}}" for name in names), facts=parts)
+        return cls(key="{text}", facts={"text": str(text)})
+
+    @classmethod
+    def _fact(cls, value: object) -> str | int | float | MessageData:
+        if isinstance(value, Text):
+            return cls.of(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return value if is_number else str(value)  # type: ignore[return-value]  # what is_number says
+
+    def mapped(self, change: Callable[[str], str]) -> Self:
+        """The same message with its facts changed; without facts, its text."""
+        facts = {
+            name: change(fact)
+            if isinstance(fact, str)
+            else fact.mapped(change)
+            if isinstance(fact, MessageData)
+            else fact
+            for name, fact in self.facts.items()
+        }
+        return self.model_copy(update={"key": self.key if facts else change(self.key), "facts": facts})
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.plural, self.context))
+
+    def in_language(self, language: Language) -> str:
+        """The sentence in ``language``, else in English; the bare key when its facts do not fit it."""
+        message = Message(self.key, plural=self.plural, context=self.context, **self.facts)
+        for tried in (language, Language.EN):
+            try:
+                return message.in_language(tried)
+            except (LookupError, TypeError, ValueError, AttributeError):
+                continue
+        return self.key
 
 
 class Intent(StrEnum):
@@ -308,6 +371,10 @@ class SourceEnvelope(Contract):
     truncated: str | None = None
     worker: str = ""
     started_at_ms: int | None = None
+    error_message: MessageData | None = None
+    """``error`` with its facts, for a reader of another language than the question's."""
+    cuts: tuple[MessageData, ...] = ()
+    """``truncated`` part by part, likewise."""
 
     @field_validator("success")
     @classmethod
@@ -319,6 +386,16 @@ class SourceEnvelope(Contract):
     def key(self) -> str:
         """Key of the envelope inside the run."""
         return source_key(self.source, self.job)
+
+    @property
+    def error_text(self) -> Text | str | None:
+        """Why the source failed, to be written in the reader's language."""
+        return self.error_message or self.error
+
+    @property
+    def cut_text(self) -> Text | str | None:
+        """What was cut, to be written in the reader's language."""
+        return join(self.cuts, "; ") if self.cuts else self.truncated
 
 
 class SourceFailure(Contract):

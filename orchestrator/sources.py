@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
 from orchestrator.errors import ConfigurationError, WorkersNotInstalled
+from orchestrator.i18n.message import Text
 from orchestrator.models import Evidence, SourceOutcome, SourceRequest
 
 SOURCES_GROUP = "resync_troubleshoot.sources"
@@ -21,19 +22,22 @@ BUILTIN_SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What a source found. ``no_data`` says that it answered and had nothing; an error is raised instead."""
+    """What a source found. ``no_data``: it answered and had nothing; an error is raised instead.
+
+    A ``Message`` is written in the question's language; a plain string is shown as it is.
+    """
 
     outcome: SourceOutcome = SourceOutcome.OK
     data: dict[str, Any] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
-    finding: str = ""
-    """One line for the live view, in the request's language."""
+    finding: Text | str = ""
+    """One line for the live view."""
     asked: tuple[str, ...] = ()
     """What was asked, over which window; no secrets."""
     where: str = ""
     """The counterpart: host, file or key pattern; no credentials."""
-    truncated: str | None = None
-    """What was cut and by how much, when something was."""
+    truncated: Text | str | None = None
+    """What was cut and by how much; several cuts are one text by ``join(cuts, "; ")``."""
 
 
 class Source(Protocol):

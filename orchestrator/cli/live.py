@@ -94,7 +94,7 @@ def _table(view: RunView, language: Language, monotonic: float, width: int) -> T
             Text(_name(view, row, width * 2 // 5)),
             Text(write(source_word(row.state), language), style=_STYLES.get(row.state, "red")),
             Text(write(_seconds(view, row, monotonic), language)),
-            Text(row.remark, style="default" if row.finding else "dim"),
+            Text(write(row.remark, language), style="default" if row.finding else "dim"),
         )
     return table
 

@@ -49,8 +49,8 @@ def _source_finished(view: RunView, event: Event) -> list[Text]:
 
 def _finished(view: RunView, row: SourceRow) -> Text:
     seconds = () if row.latency_ms is None else (", ", duration(row.latency_ms / 1000))
-    remark = f" - {row.remark}" if row.remark else ""
-    return join((f"{view.name_of(row)}: ", source_word(row.state), *seconds, remark), "")
+    remark = (" - ", row.remark) if row.remark else ()
+    return join((f"{view.name_of(row)}: ", source_word(row.state), *seconds, *remark), "")
 
 
 def _synthesis_started(view: RunView, _event: Event) -> list[Text]:

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from orchestrator.i18n.message import Message, Text
 from orchestrator.logs import clean, one_line
-from orchestrator.models import Event, RunOutcome, RunState, SourceOutcome, source_key
+from orchestrator.models import Event, MessageData, RunOutcome, RunState, SourceOutcome, source_key
 
 _T = TypeVar("_T")
 NOTHING_SEEN = "0"
@@ -89,7 +91,7 @@ class SourceRow:
     started_at_ms: int | None = None
     latency_ms: float | None = None
     finding: str = ""
-    error: str = ""
+    error: Text | str = ""
     reason: str = ""
 
     @property
@@ -98,9 +100,9 @@ class SourceRow:
         return self.state in (PLANNED, RUNNING)
 
     @property
-    def remark(self) -> str:
+    def remark(self) -> Text | str:
         """The finding in one line, or why there is none."""
-        return one_line(self.finding or self.error or self.reason)
+        return one_line(self.finding) or self.error or one_line(self.reason)
 
 
 @dataclass(slots=True)
@@ -223,7 +225,7 @@ class RunView:
         row.state = str(event.data.get("outcome") or "error")
         row.latency_ms = number(event.data.get("latency_ms"))
         row.finding = str(event.data.get("finding") or "")
-        row.error = str(event.data.get("error") or "")
+        row.error = _error(event.data)
         row.reason = str(event.data.get("reason") or "")
         return True
 
@@ -273,7 +275,7 @@ class RunView:
             # A source that reported itself has the better words; the rest (no worker, lost) only stands here.
             if row is not None and row.is_open:
                 row.state = str(failure.get("outcome") or "error")
-                row.error = str(failure.get("error") or "")
+                row.error = _error(failure)
                 row.reason = str(failure.get("reason") or "")
                 silent.append(row)
         self.silent = tuple(silent)
@@ -290,3 +292,11 @@ def _key(data: Mapping[str, Any]) -> tuple[str, str, str | None]:
     source, job = str(data.get("source", "")), data.get("job")
     job = job if isinstance(job, str) else None
     return source_key(source, job), source, job
+
+
+def _error(data: Mapping[str, Any]) -> Text | str:
+    """Why a source failed: by its facts where the event has them, else as text in the question's language."""
+    try:
+        return MessageData.model_validate(data["error_message"]).mapped(one_line)
+    except (KeyError, ValidationError):
+        return one_line(str(data.get("error") or ""))

@@ -82,7 +82,8 @@ class SourceCall:
         try:
             # Within the border: what a source returned may be as wrong as what it raises.
             result = fetch()
-            return fit(answered(planned, result, worker=self.worker, language=language, personal=self.redact_personal))
+            envelope = answered(planned, result, worker=self.worker, language=language, personal=self.redact_personal)
+            return fit(envelope, language=language)
         except limit_errors:
             return timed_out(planned, limit_seconds=self.limit_seconds, language=language, worker=self.worker)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve

@@ -226,6 +226,8 @@ class RunStore:
         finished = envelope.model_dump(
             mode="json", include={"source", "job", "outcome", "success", "latency_ms", "finding", "error", "reason"}
         )
+        if envelope.error_message is not None:
+            finished["error_message"] = envelope.error_message.model_dump(mode="json", exclude_defaults=True)
         late = envelope.model_copy(
             update={"data": {}, "evidence": (), "outcome": "late", "success": False, "reason": envelope.outcome}
         )

@@ -118,9 +118,9 @@ async def _fetch(
         success=True,
         data=result.data,
         evidence=result.evidence,
-        finding=result.finding,
+        finding=str(result.finding),
         latency_ms=100,
-        truncated=result.truncated,
+        truncated=None if result.truncated is None else str(result.truncated),
     )
 
 

@@ -15,6 +15,7 @@ import redis.asyncio
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import write
 from orchestrator.models import (
     AnswerMode,
     Entities,
@@ -272,12 +273,12 @@ def test_the_source_answers_from_the_own_cache(bench: Bench, monkeypatch: pytest
     assert payload.last_success_at == format_time(NOW - 5 * DAY)
     assert payload.elapsed_trend_ratio == pytest.approx(2.92)
     assert payload.newest_age_days == pytest.approx(3.99, abs=0.02)
-    assert "o registro mais novo tem 4 dias" in result.finding
+    assert "o registro mais novo tem 4 dias" in write(result.finding, Language.PT_BR)
     evidence = {item.kind: item for item in reversed(result.evidence)}  # the first of each kind
     assert "IEF450I BATCH001 STEP030" in evidence["recent_error"].text
     assert evidence["recent_error"].when == format_time(NOW - 4 * DAY + timedelta(minutes=11))
     assert evidence["same_code"].text.count("STEP030") == 2
-    assert evidence["trend"].title == "Duração 2.92x a usual"
+    assert evidence["trend"].title == "Duração 2,92x a usual"
     assert evidence["last_success"].text.endswith("SUCC RC=0 225 s")
     assert len({item.id for item in result.evidence}) == len(result.evidence)
 

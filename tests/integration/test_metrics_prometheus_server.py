@@ -19,6 +19,7 @@ import pytest
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import write
 from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import FetchResult
@@ -144,7 +145,7 @@ def test_a_rising_series_is_summarised_and_compared(fetch: Callable[..., FetchRe
     assert facts.maximum == pytest.approx(0.12, abs=0.005)
     assert facts.trend == "rising"
     assert facts.anomaly_ratio == pytest.approx(7, abs=0.3)
-    assert "taxa de erro da aplicação em 12%, acima de 5%" in result.finding
+    assert "taxa de erro da aplicação em 12%, acima de 5%" in write(result.finding, Language.PT_BR)
     assert "subindo" in result.evidence[0].text or "subindo" in result.evidence[1].text
     assert result.truncated is None
 
@@ -214,8 +215,8 @@ def test_a_sites_own_query_and_a_wrong_one(fetch: Callable[..., FetchResult], tm
     assert found["biggest_queue"].concern == "maior fila em 7, acima de 5"
     assert "api_error_rate" in found
     assert result.truncated is not None
-    assert result.truncated.startswith("broken: ")
-    assert "parse error" in result.truncated
+    assert str(result.truncated).startswith("broken: ")
+    assert "parse error" in str(result.truncated)
 
 
 def test_only_wrong_queries_are_an_error(fetch: Callable[..., FetchResult], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import write
 from orchestrator.models import Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload
 from orchestrator.sources import FetchResult
@@ -113,7 +114,7 @@ def test_values_concerns_and_missing_series(
     }
     assert {"host_cpu", "cache_hit_rate"} <= set(payload.missing)
     assert [facts.concern for facts in payload.series] == [words, "", ""]
-    assert words in result.finding
+    assert words in write(result.finding, language)
     assert [item.id for item in result.evidence] == ["metrics:1", "metrics:2", "metrics:3"]
     assert result.evidence[0].text == f"api_error_rate = 12%: {words}"
     assert result.where == server.url
@@ -184,7 +185,7 @@ def test_a_long_body_is_cut_and_said(
     """A body beyond the byte limit is read up to it, and truncated says so."""
     monkeypatch.setattr("workers.sources.metrics.source.MAX_BODY_BYTES", 150)
     result = fetch({"RESYNC_METRICS_URL": server.url})
-    assert result.truncated == "the body was read up to 150 bytes"
+    assert str(result.truncated) == "the body was read up to 150 bytes"
     assert len(MetricsPayload.model_validate(result.data).series) == 1
 
 

@@ -41,7 +41,7 @@ def _request(job: str | None = "BATCH001", *, limit_seconds: float = 5.0, instan
         source="tws_status",
         job=job,
         message="Job BATCH001 falhou",
-        routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.PT_BR),
+        routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
         tws_instance_id=instance,
         limit_seconds=limit_seconds,
     )

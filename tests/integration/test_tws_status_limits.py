@@ -77,8 +77,8 @@ def test_a_disaster_fits_into_an_envelope() -> None:
     assert len(payload.problem_jobs) == MAX_PROBLEMS
     assert payload.problem_count == 120
     assert result.truncated is not None
-    assert f"{120 - MAX_PROBLEMS} more problem jobs" in result.truncated
-    assert "evidence items left out" in result.truncated
+    assert f"{120 - MAX_PROBLEMS} more problem jobs" in str(result.truncated)
+    assert "evidence items left out" in str(result.truncated)
     assert requests < 40
     assert len(result.asked) <= MAX_ASKED
 
@@ -93,8 +93,8 @@ def test_one_job_of_a_disaster_fits_as_well() -> None:
     ):
         assert _envelope_bytes(result) < ENVELOPE_BYTES
         assert result.truncated
-        assert "more issues of J" in result.truncated
-        assert "more predecessors of J" in result.truncated or "more successors of J" in result.truncated
+        assert "more issues of J" in str(result.truncated)
+        assert "more predecessors of J" in str(result.truncated) or "more successors of J" in str(result.truncated)
 
 
 def test_other_jobs_of_the_name_are_candidates() -> None:

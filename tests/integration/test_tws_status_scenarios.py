@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import write
 from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult
@@ -68,12 +69,12 @@ def test_scenario_1_names_abend_step_and_held_successors() -> None:
     shown = sum(len(window.lines) for window in job.job_log.windows)
     assert job.job_log.total_lines is not None
     assert shown < job.job_log.total_lines / 2
-    assert f"{shown} of {job.job_log.total_lines} lines shown" in job.job_log.note
+    assert f"{shown} de {job.job_log.total_lines} linhas mostradas" in job.job_log.note
     assert {item.name for item in job.successors} == {"ZOS1#FATDIA.BATCH002", "ZOS1#FATDIA.RELFAT01"}
     quoted = [item for item in result.evidence if "ABEND=S0C7" in item.text]
     assert [item.kind for item in quoted] == ["job_log"]
     assert "S0C7" in quoted[0].codes
-    assert result.finding == "BATCH001 ABEND RC=12; S0C7 em STEP030"
+    assert write(result.finding, Language.PT_BR) == "BATCH001 ABEND RC=12; S0C7 em STEP030"
     assert payload.engine == "10.2.5"
 
 
@@ -96,7 +97,7 @@ def test_scenario_3_shows_the_limit_of_the_workstation() -> None:
     assert (payload.job.status, payload.job.substatus) == ("READY", "READY_WAITING_FOR_LIMIT")
     assert [(item.name, item.limit, item.linked) for item in payload.workstations] == [("SRVRH01", 0, True)]
     assert payload.job.job_log is None
-    assert "SRVRH01 com limit 0" in result.finding
+    assert "SRVRH01 com limit 0" in write(result.finding, Language.PT_BR)
 
 
 def test_scenario_4_names_the_missing_file_first() -> None:
@@ -108,7 +109,7 @@ def test_scenario_4_names_the_missing_file_first() -> None:
     assert first.name.startswith("/dados/entrada/vendas_")
     assert (second.name, second.satisfied) == ("SRVETL01#VENDAS.PREPARA_VND", True)
     assert "NOT satisfied" in next(item.text for item in result.evidence if item.kind == "predecessor")
-    assert "espera /dados/entrada/vendas_" in result.finding
+    assert "espera /dados/entrada/vendas_" in write(result.finding, Language.PT_BR)
 
 
 def test_scenario_5_finds_what_holds_the_stream() -> None:
@@ -121,8 +122,8 @@ def test_scenario_5_finds_what_holds_the_stream() -> None:
     assert any("conta 41207" in line for window in first.job_log.windows for line in window.lines)
     assert {job.substatus for job in held} == {"HOLD_WAITING_FOR_PREDECESSOR"}
     assert payload.problem_count == 4
-    assert "stream FECHAMENTO em STUCK" in result.finding
-    assert "segura 3 sucessor(es)" in result.finding
+    assert "stream FECHAMENTO em STUCK" in write(result.finding, Language.PT_BR)
+    assert "segura 3 sucessores" in write(result.finding, Language.PT_BR)
 
 
 def test_scenario_6_quotes_the_kill() -> None:
@@ -143,7 +144,7 @@ def test_scenario_7_finds_the_unlinked_agent_and_its_jobs() -> None:
     assert payload.problem_count == 12
     assert {job.workstation for job in payload.problem_jobs} == {"AGT07"}
     assert {job.status for job in payload.problem_jobs} == {"READY"}
-    assert result.finding.startswith("AGT07 sem link; 12 job(s) com problema: 12 READY")
+    assert write(result.finding, Language.PT_BR).startswith("AGT07 sem link; 12 jobs com problema: 12 READY")
 
 
 def test_scenario_8_names_the_dataset_and_the_volume() -> None:
@@ -190,7 +191,7 @@ def test_a_healthy_plan_has_no_problem_jobs() -> None:
     result = fetch(scenario, request_for(scenario))
     assert result.outcome is SourceOutcome.NO_DATA
     assert result.data["problem_count"] == 0
-    assert result.finding == "nenhum job com falha ou parado no plano"
+    assert write(result.finding, Language.PT_BR) == "nenhum job com falha ou parado no plano"
 
 
 @pytest.mark.parametrize("name", ["BATCH001", "ZOS1#FATDIA.BATCH001", "ZOS1#BATCH001", "FATDIA.BATCH001", "batch001"])
@@ -207,7 +208,7 @@ def test_a_job_that_is_not_in_the_plan_is_no_data(name: str) -> None:
     scenario = get_scenario(1)
     result = fetch(scenario, request_for(scenario, job=name))
     assert result.outcome is SourceOutcome.NO_DATA
-    assert result.finding == f"{name} não está no plano corrente"
+    assert write(result.finding, Language.PT_BR) == f"{name} não está no plano corrente"
     assert result.evidence == ()
 
 
@@ -239,8 +240,8 @@ def test_a_stream_or_workstation_called_a_job_is_found(number: int, name: str, c
     payload = TwsPayload.model_validate(result.data)
     assert payload.job is None
     assert payload.problem_count == count
-    assert any("not a job" in note for note in payload.notes)
-    assert result.finding.startswith(said)
+    assert any("não um job" in note for note in payload.notes)
+    assert write(result.finding, Language.PT_BR).startswith(said)
 
 
 def test_a_name_that_is_no_name_is_refused_before_anything_is_sent() -> None:
@@ -265,7 +266,7 @@ def test_an_object_that_is_not_there_is_said() -> None:
     """An unknown workstation and an unknown stream give no data and a note."""
     scenario = get_scenario(7)
     for entities, said in (
-        (Entities(workstations=("NADA",)), "workstation NADA: not in the plan"),
+        (Entities(workstations=("NADA",)), "workstation NADA: não está no plano"),
         (Entities(job_streams=("NADA",)), "job stream NADA: not in the plan"),
     ):
         result = fetch(scenario, request_for(scenario, entities))

@@ -1,12 +1,13 @@
 """Looking things up in the plan: names, candidates, refused queries, and what costs only a note."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from orchestrator.errors import SourceError
+from orchestrator.i18n.message import Message
 from orchestrator.payloads import JobFacts, RelatedFacts
 from workers.sources.tws_status.client import Page
 from workers.sources.tws_status.errors import BadQuery, Forbidden
@@ -69,6 +70,10 @@ class FakePlan:
             return found
 
         return answer
+
+
+def texts(messages: Iterable[Message]) -> list[str]:
+    return [str(message) for message in messages]
 
 
 def find(plan: FakePlan, name: str) -> list[Json]:
@@ -135,7 +140,7 @@ def test_a_refused_query_falls_back_to_a_bounded_look() -> None:
     query = Oql.equals("workstation", "WS")
     found = asyncio.run(search_tolerantly(plan, query, lambda item: item.status == "ABEND", findings))  # type: ignore[arg-type]
     assert [item["name"] for item in found] == ["A"]
-    assert findings.notes == ["the server refused a query; only the first 500 jobs were looked at"]
+    assert texts(findings.notes) == ["the server refused a query; only the first 500 jobs were looked at"]
 
 
 def test_jobs_beyond_the_look_are_counted() -> None:
@@ -143,7 +148,7 @@ def test_jobs_beyond_the_look_are_counted() -> None:
     plan = FakePlan([job("A", "ABEND")] * 510)
     findings = Findings()
     asyncio.run(search_tolerantly(plan, Oql.equals("name", "A"), lambda _: True, findings))  # type: ignore[arg-type]
-    assert findings.cuts == ["10 more jobs match and were not looked at"]
+    assert texts(findings.cuts) == ["10 more jobs match and were not looked at"]
 
 
 def test_every_part_that_fails_is_noted_and_the_rest_is_there() -> None:
@@ -153,7 +158,7 @@ def test_every_part_that_fails_is_noted_and_the_rest_is_there() -> None:
     facts, findings = gather(plan, job("A", "ABEND", runs=1))
     assert facts.status == "ABEND"
     assert len(findings.notes) == len(names)
-    assert all(note.endswith(": forbidden") for note in findings.notes)
+    assert all(note.endswith(": forbidden") for note in texts(findings.notes))
 
 
 @pytest.mark.parametrize("job_id", ["", "X' OR '1", "a(b)"])
@@ -170,7 +175,7 @@ def test_a_run_id_that_cannot_be_used_costs_only_the_log(run_id: str) -> None:
     found = job("A", "ABEND", jobruns=[{"id": run_id, "compositeStatus": {"status": "ABEND"}}])
     facts, findings = gather(FakePlan([], issues=(), job_log=UnsafeId()), found)
     assert (facts.status, facts.job_log) == ("ABEND", None)
-    assert findings.notes == ["job log: invalid_value"]
+    assert texts(findings.notes) == ["job log: invalid_value"]
 
 
 @pytest.mark.parametrize("workstation", ["X' OR name LIKE '@", "WS@", "/FOLDER/$X"])
@@ -178,7 +183,7 @@ def test_a_workstation_that_cannot_be_asked_for_costs_only_its_state(workstation
     """A name that the server gave and no query can hold is noted, and the rest is answered."""
     facts, findings = gather(FakePlan([], issues=()), job("A", "ABEND", workstation=workstation))
     assert facts.status == "ABEND"
-    assert [note.rpartition(": ")[2] for note in findings.notes] == ["invalid_value"]
+    assert [note.rpartition(": ")[2] for note in texts(findings.notes)] == ["invalid_value"]
 
 
 @pytest.mark.parametrize("name", [None, "", "X' OR name LIKE '@", "WS?"])
@@ -291,7 +296,7 @@ def test_what_is_left_out_of_a_job_is_counted() -> None:
     )
     facts, findings = gather(plan, job("A", "ABEND", priority=7))
     assert (len(facts.runs), len(facts.successors), len(facts.issues), facts.priority) == (10, 25, 10, 7)
-    assert findings.cuts == ["4 more runs of A", "875 more successors of A", "2 more issues of A"]
+    assert texts(findings.cuts) == ["4 more runs of A", "875 more successors of A", "2 more issues of A"]
 
 
 def test_more_jobs_of_a_name_than_are_looked_at_are_counted() -> None:
@@ -299,7 +304,7 @@ def test_more_jobs_of_a_name_than_are_looked_at_are_counted() -> None:
     findings = Findings()
     plan = FakePlan([job("A", "SUCC", stream=f"JS{number}") for number in range(620)])
     assert len(asyncio.run(find_jobs(plan, parse_job("A"), findings))) == 500  # type: ignore[arg-type]
-    assert findings.cuts == ["120 more jobs named A were not looked at"]
+    assert texts(findings.cuts) == ["120 more jobs named A were not looked at"]
 
 
 def test_what_is_left_out_of_the_plan_is_counted() -> None:
@@ -314,7 +319,7 @@ def test_what_is_left_out_of_the_plan_is_counted() -> None:
     findings = Findings()
     asyncio.run(plan_problems(plan, findings))  # type: ignore[arg-type]
     assert len(findings.workstations) == 10
-    assert findings.cuts == [
+    assert texts(findings.cuts) == [
         "100 more job streams were not looked at",
         "600 more workstations were not looked at",
         "2 more workstations without link or at limit 0",

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import write
 from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult
@@ -106,7 +107,7 @@ def test_a_corrupt_key_is_named_and_the_rest_is_served(fetch: Callable[..., Fetc
     payload = LogPayload.model_validate(result.data)
     assert payload.corrupt_keys == ("resync:errors:recent:BATCH001", "resync:errors:recent:global")
     assert payload.history[0].codes == ("S0C7",)
-    assert "2 chave(s) ilegível(is)" in result.finding
+    assert "2 chaves ilegíveis" in write(result.finding, Language.PT_BR)
 
 
 def test_only_unreadable_keys_are_an_error_not_an_empty_answer(fetch: Callable[..., FetchResult]) -> None:
@@ -128,7 +129,7 @@ def test_an_empty_cache_is_no_data_in_the_users_language(
     """No keys at all is an answer: no_data, said in the language of the question, with what was asked."""
     result = fetch(request_for(language=language), {})
     assert result.outcome is SourceOutcome.NO_DATA
-    assert result.finding.startswith(words)
+    assert write(result.finding, language).startswith(words)
     assert "GET resync:job:history:BATCH001" in result.asked
     assert result.evidence == ()
 
@@ -153,20 +154,20 @@ def test_codes_of_the_question_are_counted(fetch: Callable[..., FetchResult]) ->
         {"resync:job:history:BATCH001": ["ABEND S0C7", {"codes": ["S0C7"]}, {"abend_code": "SB37"}]},
     )
     assert LogPayload.model_validate(result.data).same_code == {"S0C7": 2}
-    assert result.finding.endswith("S0C7 registrado 2x")
+    assert write(result.finding, Language.PT_BR).endswith("S0C7 registrado 2x")
 
 
 def test_the_line_says_when_a_code_was_last_recorded(fetch: Callable[..., FetchResult]) -> None:
     """The newest record may be the failure that is asked about: its day tells it from an earlier one."""
     history = [{"codes": ["S0C7"], "at": "2026-11-10T07:00:00Z"}, {"codes": ["S0C7"], "at": "2026-11-17T07:00:00Z"}]
     result = fetch(request_for(codes=("S0C7",)), {"resync:job:history:BATCH001": history})
-    assert "S0C7 registrado 2x, por último em 2026-11-17" in result.finding
+    assert "S0C7 registrado 2x, por último em 2026-11-17" in write(result.finding, Language.PT_BR)
 
 
 def test_what_is_cut_is_stated(fetch: Callable[..., FetchResult]) -> None:
     """Entries beyond the limit and characters beyond a text's limit are counted in truncated."""
     result = fetch(request_for(), {"resync:job:history:BATCH001": ["x" * 2_500, "b", "c"]}, entry_limit=2)
-    assert result.truncated == "1 older entries; 500 characters of long entries"
+    assert str(result.truncated) == "1 older entry; 500 characters of long entries"
     assert len(result.evidence[0].text) == 2_000
 
 
@@ -179,7 +180,7 @@ def test_of_very_many_entries_both_ends_are_read(fetch: Callable[..., FetchResul
     runs[-1]["at"] = "2026-11-20T00:00:00Z"
     result = fetch(request_for(), {"resync:job:history:BATCH001": runs})
     assert LogPayload.model_validate(result.data).last_success_at == "2026-11-20T00:00:00Z"
-    assert "4000 entries of long lists not read" in (result.truncated or "")
+    assert "4000 entries of long lists not read" in str(result.truncated)
 
 
 @pytest.mark.parametrize("text", ["return code" + " " * 100_000, "STEP1 " * 100_000, "S0C7 RC=5 " * 100_000])
@@ -196,7 +197,7 @@ def test_an_oversized_value_is_not_parsed(fetch: Callable[..., FetchResult], mon
         request_for(),
         {"resync:job:history:BATCH001": ["ã" * 30], "resync:errors:recent:BATCH001": ["short"]},
     )
-    assert result.truncated == "keys over the size limit: resync:job:history:BATCH001"
+    assert str(result.truncated) == "keys over the size limit: resync:job:history:BATCH001"
     assert len(result.evidence) == 1
 
 

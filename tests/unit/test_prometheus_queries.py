@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import ConfigurationError
-from orchestrator.i18n.languages import Language
+from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.models import Intent
 from workers.sources.metrics.queries import DEFAULT_QUERIES, QuerySet, load_queries
 from workers.sources.metrics.series import DEFAULT_SERIES
@@ -35,7 +34,7 @@ def load(tmp_path: Path) -> Callable[[object], QuerySet]:
 def test_a_workstation_cannot_leave_its_matcher(name: str) -> None:
     """A name that could end the quoted string or widen the match is refused, never escaped and hoped for."""
     for query in DEFAULT_QUERIES:
-        with pytest.raises(ValueError, match="workstation"):
+        with pytest.raises(SourceError, match="workstation"):
             query.expand([name], label="instance")
 
 
@@ -89,7 +88,7 @@ def test_the_defaults_can_be_left_out(load: Callable[[object], QuerySet]) -> Non
     """keep_defaults false leaves the file's queries alone; one without a limit is never a concern."""
     queries = load({"keep_defaults": False, "queries": [{"name": "own", "query": "x"}]})
     (query,) = queries.queries
-    assert query.series.concern(1e9, Language.EN) == ""
+    assert query.series.concern(1e9) is None
 
 
 @pytest.mark.parametrize(
@@ -127,9 +126,9 @@ def test_the_document_lists_every_series_and_every_query() -> None:
         assert f"`{query.promql}`".replace("|", "\\|") in text, series.name
         assert series.limit is not None
         sign = ">" if series.bad == "high" else "<"
-        assert re.search(
-            rf"\| `{series.name}` \|.*{sign} {re.escape(series.format(series.limit, Language.EN))} \|", text
-        ), series.name
+        assert re.search(rf"\| `{series.name}` \|.*{sign} {re.escape(str(series.shown(series.limit)))} \|", text), (
+            series.name
+        )
     for series in DEFAULT_SERIES:
         for name in (*series.text_names, *(series.available_of_total or ())):
             assert name.removeprefix("resync_").removeprefix("app_") in text, name

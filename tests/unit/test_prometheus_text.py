@@ -94,8 +94,10 @@ def test_every_limit_has_two_sides_and_words_in_every_language(series: Series) -
     """Beyond the limit there is a sentence in each language, on the limit there is none."""
     beyond = series.limit * 1.5 if series.bad == "high" else series.limit * 0.5
     for language in Language:
-        assert series.label[language] in series.concern(beyond, language)
-        assert series.concern(series.limit, language) == ""
+        concern = series.concern(beyond)
+        assert concern is not None
+        assert series.label.in_language(language) in concern.in_language(language)
+        assert series.concern(series.limit) is None
 
 
 @pytest.mark.parametrize(
@@ -104,8 +106,10 @@ def test_every_limit_has_two_sides_and_words_in_every_language(series: Series) -
 def test_a_value_has_the_languages_decimal_mark(language: Language, value: str) -> None:
     """Figures stand in answers: 2,9 in Portuguese and Spanish, 2.9 in English."""
     series = next(item for item in DEFAULT_SERIES if item.unit == "seconds")
-    assert series.format(2.9, language) == value
-    assert value in series.concern(2.9, language)
+    concern = series.concern(2.9)
+    assert series.shown(2.9).in_language(language) == value
+    assert concern is not None
+    assert value in concern.in_language(language)
 
 
 def test_a_huge_text_is_read_within_bounds() -> None:

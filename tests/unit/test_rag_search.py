@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import write
 from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import RagPayload
 from orchestrator.sources import FetchResult, call_limit_seconds
@@ -89,7 +90,7 @@ def test_a_question_about_nothing_known_is_no_data(tmp_path: Path) -> None:
     (result,) = fetch_shipped(tmp_path, make_request("qual a receita do bolo de cenoura da minha avó"))
     assert result.outcome is SourceOutcome.NO_DATA
     assert result.evidence == ()
-    assert result.finding == "nada na base de conhecimento sobre isto"
+    assert write(result.finding, Language.PT_BR) == "nada na base de conhecimento sobre isto"
 
 
 def test_the_query_holds_message_codes_and_job() -> None:
@@ -115,7 +116,7 @@ def test_result_limit_holds_and_the_rest_is_stated() -> None:
     result = asyncio.run(run())
     assert len(result.evidence) == len(RagPayload.model_validate(result.data).passages) == 3
     assert [item.id for item in result.evidence] == ["rag_search:1", "rag_search:2", "rag_search:3"]
-    assert result.truncated == "3 of 8 passages"
+    assert str(result.truncated) == "3 of 8 passages"
 
 
 def test_an_answer_stays_within_the_size_of_an_envelope() -> None:
@@ -128,7 +129,7 @@ def test_an_answer_stays_within_the_size_of_an_envelope() -> None:
 
     result = asyncio.run(run())
     assert len(result.evidence) == 4
-    assert "4 passages over 60000 characters left out" in (result.truncated or "")
+    assert "4 passages over 60000 characters left out" in str(result.truncated)
 
 
 def test_the_store_gets_less_time_than_the_source() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx2
 import pytest
@@ -10,9 +11,9 @@ from redis import exceptions as redis_errors
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.source_errors import SOURCE_WORDS
-from orchestrator.models import PlannedSource
-from orchestrator.run.envelopes import answered, raised
+from orchestrator.i18n.message import Message, join, write
+from orchestrator.models import MessageData, PlannedSource, SourceEnvelope
+from orchestrator.run.envelopes import answered, fit, raised
 from orchestrator.sources import FetchResult
 from workers.config import TwsSettings
 from workers.sources.log_cache.connection import source_error
@@ -25,6 +26,7 @@ from workers.sources.tws_status.oql import check_value
 
 PLANNED = PlannedSource(source="tws_status", limit_seconds=5)
 WHAT = "GET /plan/job"
+SUCCESSORS = "{count} more successors of {name}"
 
 
 def refused_by(ask: object, *given: object) -> SourceError:
@@ -89,33 +91,91 @@ def test_a_sources_error_is_told_in_the_questions_language(name: str, language: 
     assert not words & {"the", "The", "is", "not", "answer", "set", "in", "cannot", "was", "did", "server", "within"}
 
 
-def test_an_english_question_and_a_strangers_words_are_left_alone() -> None:
-    """English needs no words, and what a server or another source says is not guessed at."""
-    for language, text in (
-        (Language.EN, f"{WHAT}: no answer within 2.0 s"),
-        (Language.PT_BR, "ORA-12541: no listener"),
-    ):
-        assert raised("run-1", PLANNED, SourceError(text), worker="w", language=language).error == text
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("language", [Language.PT_BR, Language.ES])
+def test_a_reader_of_another_language_has_the_error_in_theirs(name: str, language: Language) -> None:
+    """The envelope keeps key and facts through JSON: an error told in English can still be read in Portuguese."""
+    error = ERRORS[name]()
+    stored = raised("run-1", PLANNED, error, worker="w").model_dump_json()
+    envelope = SourceEnvelope.model_validate_json(stored)
+
+    assert envelope.error == str(error)
+    assert write(envelope.error_text or "", language) == write(error.message, language)
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the change calendar: no answer within 2.0 s",
+        "change calendar answered 503",
+        "ORA-12541: no listener",
+        "the disk /var is {full}",
+    ],
+)
+def test_a_sites_own_words_are_left_alone(text: str, language: Language) -> None:
+    """What another source says is not guessed at, however much it resembles a sentence of ours."""
+    failed = raised("run-1", PLANNED, SourceError(text), worker="w", language=language)
+    cut = answered(PLANNED, FetchResult(finding=text, truncated=text), worker="w", language=language)
+
+    assert (failed.error, cut.finding, cut.truncated) == (text, text, text)
+    assert [write(said or "", language) for said in (failed.error_text, cut.cut_text)] == [text, text]
 
 
 def test_what_was_cut_is_told_part_by_part() -> None:
     """Each part of what a source left out is told, whatever stands beside it."""
     findings = Findings()
-    findings.first(range(5), 2, "successors of CARGA01")
+    findings.first(range(5), 2, Message("{count} more successor of {name}", plural=SUCCESSORS, name="CARGA01"))
     budget = EvidenceBudget(left_out=1, shortened=2)
-    said = "; ".join((budget.cut, *findings.cuts, "a site's own words"))
-    result = FetchResult(truncated=said)
+    result = FetchResult(truncated=join((*budget.cuts, *findings.cuts, "a site's own words"), "; "))
+    envelope = answered(PLANNED, result, worker="w", language=Language.PT_BR)
 
-    assert answered(PLANNED, result, worker="w", language=Language.PT_BR).truncated == (
-        "itens de evidência omitidos: 1; itens de evidência encurtados: 2; sucessores de CARGA01: mais 3; "
-        "a site's own words"
+    assert envelope.truncated == (
+        "1 item de evidência omitido; 2 itens de evidência encurtados; mais 3 sucessores de CARGA01; a site's own words"
     )
-    assert answered(PLANNED, result, worker="w").truncated == said
+    assert [cut.in_language(Language.EN) for cut in envelope.cuts] == [
+        "1 evidence item left out",
+        "2 evidence items shortened",
+        "3 more successors of CARGA01",
+        "a site's own words",
+    ]
 
 
-@pytest.mark.parametrize("text", SOURCE_WORDS)
-def test_every_text_keeps_what_is_filled_in(text: str) -> None:
-    """A translation names every field of its English, and no other."""
-    for translated in SOURCE_WORDS[text]:
-        fields = sorted(part.split("}")[0] for part in text.split("{")[1:])
-        assert sorted(part.split("}")[0] for part in translated.split("{")[1:]) == fields
+def test_what_an_envelope_itself_leaves_out_is_told_in_the_questions_language() -> None:
+    """The envelope's own cuts stand beside those of the source."""
+    result = FetchResult(finding="x" * 3_000, truncated="a site's own words")
+    envelope = answered(PLANNED, result, worker="w", language=Language.PT_BR)
+
+    assert fit(envelope, language=Language.PT_BR).truncated == (
+        "a site's own words; finding cortado em 2000 caracteres"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "facts"),
+    [
+        ("cannot connect with {url}", {"url": "redis://:hunter22@cache:6379/0"}),
+        ("the password={word} is refused", {"word": "hunter22"}),
+    ],
+    ids=["in a fact", "by its sentence"],
+)
+def test_a_secret_is_masked_in_what_a_reader_translates(template: str, facts: dict[str, str]) -> None:
+    """Facts are masked like the text, also where only the words around a fact tell that it is a secret."""
+    envelope = raised("run-1", PLANNED, SourceError(template, **facts), worker="w")
+
+    assert "hunter22" not in envelope.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"key": "{a}"},
+        {"key": "{a:q}", "facts": {"a": 1}},
+        {"key": "{a", "facts": {"a": 1}},
+        {"key": "x", "plural": "y"},
+    ],
+    ids=["no fact", "no such format", "no template", "no count"],
+)
+def test_a_message_that_does_not_fit_its_facts_is_still_readable(message: dict[str, Any]) -> None:
+    """What another version wrote, or somebody else, costs no reader the answer."""
+    assert MessageData.model_validate(message).in_language(Language.PT_BR) == message["key"]

@@ -1,5 +1,6 @@
 """Evidence of tws_status: citable, most telling first, within its budget and with what was cut stated."""
 
+from orchestrator.i18n.message import join
 from orchestrator.models import Evidence
 from orchestrator.payloads import (
     IssueFacts,
@@ -77,7 +78,7 @@ def test_items_are_limited_and_said() -> None:
     budget = EvidenceBudget()
     found = _build(TwsPayload(problem_jobs=(JOB,) * 20), budget)
     assert len(found) == MAX_ITEMS
-    assert budget.cut == f"{20 * 7 - MAX_ITEMS} evidence items left out"
+    assert str(join(budget.cuts)) == f"{20 * 7 - MAX_ITEMS} evidence items left out"
 
 
 def test_bytes_are_limited_and_said() -> None:
@@ -92,12 +93,12 @@ def test_bytes_are_limited_and_said() -> None:
     found = _build(TwsPayload(job=job), budget)
     assert max(len(item.text) for item in found) <= MAX_ITEM_CHARS
     assert sum(len(item.text.encode()) for item in found) <= MAX_BYTES
-    assert "evidence items shortened" in budget.cut
-    assert "evidence items left out" in budget.cut
+    assert "evidence items shortened" in str(join(budget.cuts))
+    assert "evidence items left out" in str(join(budget.cuts))
 
 
 def test_nothing_cut_is_nothing_said() -> None:
     """The statement is empty when all fits."""
     budget = EvidenceBudget()
     _build(TwsPayload(job=JOB), budget)
-    assert budget.cut == ""
+    assert budget.cuts == ()

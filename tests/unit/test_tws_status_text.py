@@ -5,7 +5,7 @@ import pytest
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Entities, Intent, Routing, SourceRequest
 from orchestrator.payloads import IssueFacts, JobFacts, JobLogFacts, RelatedFacts, TwsPayload, WorkstationFacts
-from workers.sources.tws_status.finding import describe
+from workers.sources.tws_status import finding
 
 
 def _request(language: Language, job: str | None = "A", **entities: tuple[str, ...]) -> SourceRequest:
@@ -15,6 +15,10 @@ def _request(language: Language, job: str | None = "A", **entities: tuple[str, .
     return SourceRequest(
         run_id="run-00000001", source="tws_status", job=job, message="?", routing=routing, limit_seconds=1
     )
+
+
+def describe(payload: TwsPayload, request: SourceRequest) -> str:
+    return finding.describe(payload, request).in_language(request.routing.language)
 
 
 ABEND = JobFacts(
@@ -57,8 +61,8 @@ def test_a_plan_in_one_line() -> None:
     )
     payload = TwsPayload(problem_jobs=(worst, READY, READY), problem_count=7)
     assert describe(payload, _request(Language.PT_BR, None)) == (
-        "stream JS em STUCK; 7 job(s) com problema: 2 READY, 1 ABEND, +4; A ABEND RC=12; S0C7 em STEP030; "
-        "segura 1 sucessor(es)"
+        "stream JS em STUCK; 7 jobs com problema: 2 READY, 1 ABEND, +4; A ABEND RC=12; S0C7 em STEP030; "
+        "segura 1 sucessor"
     )
 
 

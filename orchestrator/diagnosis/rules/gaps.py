@@ -37,15 +37,16 @@ def missing_evidence(
         gaps |= dict.fromkeys(_gaps(scene))
     for envelope in envelopes:
         # A knowledge base always has more passages; a log or a plan that was cut may hide the cause.
-        if envelope.truncated and envelope.source != "rag_search":
-            gaps[Message("{source} cut data: {what}.", source=envelope.source, what=envelope.truncated)] = None
+        if (cut := envelope.cut_text) and envelope.source != "rag_search":
+            gaps[Message("{source} cut data: {what}.", source=envelope.source, what=cut)] = None
     return tuple(gaps)
 
 
 def why(failure: SourceFailure | SourceEnvelope) -> Text:
     """Why a source is missing, in a few words."""
     reason = _REASONS.get(failure.outcome or SourceOutcome.ERROR)
-    return reason or Message("error: {error}", error=failure.error or failure.reason or "?")
+    error = failure.error_text if isinstance(failure, SourceEnvelope) else failure.error
+    return reason or Message("error: {error}", error=error or failure.reason or "?")
 
 
 def _is_missing(envelope: SourceEnvelope) -> bool:

@@ -126,7 +126,7 @@ class PostgresKnowledgeBase:
         if layout is None or fresh or time.monotonic() - layout.read_at > LAYOUT_SECONDS:
             columns = await (await connection.execute(sql.COLUMNS)).fetchall()
             if not columns:
-                raise KnowledgeError(f"the database has no table {sql.TABLE}", reason="knowledge_schema")
+                raise KnowledgeError("the database has no table {table}", table=sql.TABLE, reason="knowledge_schema")
             cursor = await connection.execute(sql.COUNT, {"collection": self._collection})
             (passages,) = await cursor.fetchone() or (0,)
             column = sql.vector_column((name, kind) for name, kind in columns)
@@ -154,9 +154,11 @@ class PostgresKnowledgeBase:
                     raise
                 self._idle.append(connection)
         except (TimeoutError, psycopg.errors.QueryCanceled):
-            raise KnowledgeError(f"no answer within {timeout:.1f} s", reason="knowledge_timeout") from None
+            raise KnowledgeError(
+                "no answer within {seconds:.1f} s", seconds=timeout, reason="knowledge_timeout"
+            ) from None
         except psycopg.Error as error:
-            raise KnowledgeError(f"PostgreSQL: {_safe_detail(error)}") from error
+            raise KnowledgeError("PostgreSQL: {detail}", detail=_safe_detail(error)) from error
 
     async def _checkout(self) -> Connection:
         """An idle connection that still works, else a new one."""

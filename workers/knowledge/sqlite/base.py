@@ -117,12 +117,12 @@ class SqliteKnowledgeBase:
             async with asyncio.timeout(timeout + GRACE_SECONDS):
                 path = await self._file()
                 return await asyncio.get_running_loop().run_in_executor(self._threads, task, path)
-        except TimeoutError:
-            raise KnowledgeError(f"no answer within {timeout:.1f} s", reason="knowledge_timeout") from None
-        except sqlite3.Error as error:
-            if should_stop():
-                raise KnowledgeError(f"no answer within {timeout:.1f} s", reason="knowledge_timeout") from None
-            raise KnowledgeError(f"the index cannot be read: {error}") from error
+        except (TimeoutError, sqlite3.Error) as error:
+            if isinstance(error, TimeoutError) or should_stop():
+                raise KnowledgeError(
+                    "no answer within {seconds:.1f} s", seconds=timeout, reason="knowledge_timeout"
+                ) from None
+            raise KnowledgeError("the index cannot be read: {detail}", detail=str(error)) from error
         finally:
             stopped = True
 
@@ -133,20 +133,26 @@ def connect(path: Path) -> sqlite3.Connection:
         db, row = _open(path)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
-            raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
+            raise KnowledgeError(
+                "{name} is not a knowledge base: {detail}", name=path.name, detail=str(error)
+            ) from error
         try:
             _roll_back(path)
             db, row = _open(path)
         except sqlite3.Error:
             raise KnowledgeError(
-                f"{path.name} was left half-written by an indexing run; run again: resync-troubleshoot kb index DIR"
+                "{name} was left half-written by an indexing run; run again: {command}",
+                name=path.name,
+                command="resync-troubleshoot kb index DIR",
             ) from error
     except sqlite3.Error as error:
-        raise KnowledgeError(f"{path.name} is not a knowledge base: {error}") from error
+        raise KnowledgeError("{name} is not a knowledge base: {detail}", name=path.name, detail=str(error)) from error
     if row is None or row[0] != index_format():
         db.close()
         raise KnowledgeError(
-            f"{path.name} is an index of another version; renew it with: resync-troubleshoot kb index DIR --path FILE",
+            "{name} is an index of another version; renew it with: {command}",
+            name=path.name,
+            command="resync-troubleshoot kb index DIR --path FILE",
             reason="knowledge_format",
         )
     return db

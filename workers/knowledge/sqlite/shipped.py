@@ -68,7 +68,9 @@ def shipped_index(environ: Mapping[str, str]) -> Path:
             problems.append(f"{folder}: {error}")
         else:
             return path
-    raise KnowledgeError(f"the index of the shipped runbooks cannot be written ({'; '.join(problems)})")
+    raise KnowledgeError(
+        "the index of the shipped runbooks cannot be written ({problems})", problems="; ".join(problems)
+    )
 
 
 def _private(folder: Path) -> None:

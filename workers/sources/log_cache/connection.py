@@ -77,11 +77,11 @@ def source_error(error: redis_errors.RedisError) -> SourceError:
     if isinstance(
         error, redis_errors.AuthenticationError | redis_errors.AuthorizationError | redis_errors.NoPermissionError
     ):
-        return SourceError(f"Redis refuses the log cache's credentials ({kind})", reason="unauthorized")
+        return SourceError("Redis refuses the log cache's credentials ({detail})", detail=kind, reason="unauthorized")
     if isinstance(error, redis_errors.TimeoutError):
         return SourceError("Redis did not answer in time", reason="timeout")
     if isinstance(error, redis_errors.ConnectionError):
-        return SourceError(f"Redis cannot be reached ({kind})", reason="unreachable")
+        return SourceError("Redis cannot be reached ({detail})", detail=kind, reason="unreachable")
     if isinstance(error, redis_errors.ResponseError) and str(error).startswith("NOAUTH"):
         return SourceError("Redis asks for a password that is not configured", reason="unauthorized")
-    return SourceError(f"Redis refused the request ({kind})", reason="refused")
+    return SourceError("Redis refused the request ({detail})", detail=kind, reason="refused")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Evidence, SourceRequest
 from orchestrator.payloads import HistoryFacts, LogPayload
 from workers.sources.log_cache.entries import Entry
@@ -21,53 +21,7 @@ NOTABLE_RATIO = 1.2
 _MAX_OF_A_KIND = 10
 _CASES_NAMED = 5
 
-_TEXTS = {
-    Language.PT_BR: {
-        "nothing": "nada no cache de logs sobre {what}",
-        "found": "{errors} erro(s) recente(s) e {history} execução(ões) anterior(es) de {what}",
-        "same": "{code} registrado {count}x",
-        "same_last": ", por último em {day}",
-        "same_title": "{code} já registrado {count}x",
-        "last_success": "Último sucesso",
-        "trend": "Duração {ratio:g}x a usual",
-        "trend_text": "{job}: duração mais recente {newest:g} s; anteriores: {earlier}",
-        "stale": "o registro mais novo tem {days:.0f} dias",
-        "corrupt": "{count} chave(s) ilegível(is)",
-        "global": "todos os jobs",
-        "recent_error": "Erro recente",
-        "history": "Execução anterior",
-    },
-    Language.EN: {
-        "nothing": "nothing in the log cache about {what}",
-        "found": "{errors} recent error(s) and {history} earlier run(s) of {what}",
-        "same": "{code} on record {count}x",
-        "same_last": ", last on {day}",
-        "same_title": "{code} on record {count}x",
-        "last_success": "Last success",
-        "trend": "Elapsed time {ratio:g}x the usual",
-        "trend_text": "{job}: newest elapsed time {newest:g} s; earlier: {earlier}",
-        "stale": "the newest entry is {days:.0f} days old",
-        "corrupt": "{count} unreadable key(s)",
-        "global": "all jobs",
-        "recent_error": "Recent error",
-        "history": "Earlier run",
-    },
-    Language.ES: {
-        "nothing": "nada en la caché de registros sobre {what}",
-        "found": "{errors} error(es) reciente(s) y {history} ejecución(es) anterior(es) de {what}",
-        "same": "{code} registrado {count}x",
-        "same_last": ", por última vez el {day}",
-        "same_title": "{code} ya registrado {count}x",
-        "last_success": "Último éxito",
-        "trend": "Duración {ratio:g}x la habitual",
-        "trend_text": "{job}: duración más reciente {newest:g} s; anteriores: {earlier}",
-        "stale": "el registro más nuevo tiene {days:.0f} días",
-        "corrupt": "{count} clave(s) ilegible(s)",
-        "global": "todos los jobs",
-        "recent_error": "Error reciente",
-        "history": "Ejecución anterior",
-    },
-}
+_TITLES = {"recent_error": Message("Recent error"), "history": Message("Earlier run")}
 
 
 def build_evidence(request: SourceRequest, known: JobHistory, *, limit: int) -> tuple[tuple[Evidence, ...], int]:
@@ -75,7 +29,7 @@ def build_evidence(request: SourceRequest, known: JobHistory, *, limit: int) -> 
 
     Kinds: ``recent_error``, ``history``, ``same_code``, ``last_success``, ``trend``.
     """
-    texts = _TEXTS[request.routing.language]
+    language = request.routing.language
     shown = min(limit, _MAX_OF_A_KIND)
     drawn = list(_drawn(request, known))
     entries = [("recent_error", entry) for entry in known.errors[:shown]]
@@ -93,7 +47,9 @@ def build_evidence(request: SourceRequest, known: JobHistory, *, limit: int) -> 
                 id=f"log_cache:{len(evidence) + 1}",
                 source="log_cache",
                 kind=kind,
-                title=" · ".join(filter(None, (texts[kind], entry.job or request.job, _headline(facts)))),
+                title=" · ".join(
+                    filter(None, (_TITLES[kind].in_language(language), entry.job or request.job, _headline(facts)))
+                ),
                 text=facts.text,
                 where=" ".join(filter(None, ("Redis", entry.run_id and f"run {entry.run_id}", facts.step))),
                 when=facts.at,
@@ -121,14 +77,14 @@ def build_evidence(request: SourceRequest, known: JobHistory, *, limit: int) -> 
 
 def _drawn(request: SourceRequest, known: JobHistory) -> Iterable[dict[str, str]]:
     """What follows from all entries together."""
-    texts = _TEXTS[request.routing.language]
-    job = request.job or texts["global"]
+    language = request.routing.language
+    job = request.job or ""
     for code, cases in list(known.cases.items())[:3]:
         if len(cases) < 2:  # the entry itself says it all
             continue
         yield {
             "kind": "same_code",
-            "title": texts["same_title"].format(code=code, count=len(cases)),
+            "title": Message("{code} already on record {count}x", code=code, count=len(cases)).in_language(language),
             "text": f"{code}: " + "; ".join(_case(entry) for entry in cases[:_CASES_NAMED]),
             "when": cases[0].facts.at or "",
             "code": code,
@@ -137,7 +93,7 @@ def _drawn(request: SourceRequest, known: JobHistory) -> Iterable[dict[str, str]
         facts = known.last_success.facts
         yield {
             "kind": "last_success",
-            "title": texts["last_success"],
+            "title": Message("Last success").in_language(language),
             "text": f"{job}: {_case(known.last_success)}",
             "when": facts.at or "",
             "code": "",
@@ -147,10 +103,13 @@ def _drawn(request: SourceRequest, known: JobHistory) -> Iterable[dict[str, str]
         newest, *earlier = known.elapsed_entries
         yield {
             "kind": "trend",
-            "title": texts["trend"].format(ratio=ratio),
-            "text": texts["trend_text"].format(
-                job=job, newest=newest.facts.elapsed_seconds, earlier=_seconds(earlier[:_CASES_NAMED])
-            ),
+            "title": _trend(ratio).in_language(language),
+            "text": Message(
+                "{job}: newest elapsed time {newest:g} s; earlier: {earlier}",
+                job=job,
+                newest=newest.facts.elapsed_seconds,
+                earlier=_seconds(earlier[:_CASES_NAMED]),
+            ).in_language(language),
             "when": newest.facts.at or "",
             "code": "",
         }
@@ -163,9 +122,8 @@ def _case(entry: Entry) -> str:
     return " ".join(filter(None, (facts.at or "?", entry.job, facts.status, code, facts.step, elapsed)))
 
 
-def _last_day(payload: LogPayload, code: str, words: str) -> str:
-    days = [item.at[:10] for item in (*payload.recent_errors, *payload.history) if item.at and code in item.codes]
-    return words.format(day=max(days)) if days else ""
+def _trend(ratio: float) -> Message:
+    return Message("Elapsed time {ratio:g}x the usual", ratio=ratio)
 
 
 def _seconds(entries: Sequence[Entry]) -> str:
@@ -177,22 +135,33 @@ def _headline(facts: HistoryFacts) -> str:
     return " ".join(filter(None, (facts.status, *facts.codes[:2], code)))
 
 
-def describe(request: SourceRequest, payload: LogPayload) -> str:
-    """One line for the live view, in the user's language."""
-    texts = _TEXTS[request.routing.language]
-    what = request.job or texts["global"]
-    if not payload.recent_errors and not payload.history:
-        return texts["nothing"].format(what=what)
-    parts = [texts["found"].format(errors=len(payload.recent_errors), history=len(payload.history), what=what)]
-    # The newest may be the very run that the question is about, which this source cannot know: its day is said.
-    parts += [
-        texts["same"].format(code=code, count=count) + _last_day(payload, code, texts["same_last"])
-        for code, count in list(payload.same_code.items())[:2]
+def describe(request: SourceRequest, payload: LogPayload) -> Text:
+    """What is known of the job's earlier runs, in one line."""
+    what = request.job or Message("all jobs")
+    errors, runs = len(payload.recent_errors), len(payload.history)
+    if not errors and not runs:
+        return Message("nothing in the log cache about {what}", what=what)
+    parts = [
+        Message(
+            "{errors} and {runs} of {what}",
+            errors=Message("{count} recent error", plural="{count} recent errors", count=errors),
+            runs=Message("{count} earlier run", plural="{count} earlier runs", count=runs),
+            what=what,
+        )
     ]
+    parts += [_same_code(payload, code, count) for code, count in list(payload.same_code.items())[:2]]
     if payload.elapsed_trend_ratio is not None and payload.elapsed_trend_ratio >= TREND_RATIO:
-        parts.append(texts["trend"].format(ratio=payload.elapsed_trend_ratio))
-    if payload.newest_age_days is not None and payload.newest_age_days >= STALE_DAYS:
-        parts.append(texts["stale"].format(days=payload.newest_age_days))
-    if payload.corrupt_keys:
-        parts.append(texts["corrupt"].format(count=len(payload.corrupt_keys)))
-    return "; ".join(parts)
+        parts.append(_trend(payload.elapsed_trend_ratio))
+    if (days := payload.newest_age_days) is not None and days >= STALE_DAYS:
+        parts.append(Message("the newest entry is {days:.0f} days old", days=days))
+    if keys := len(payload.corrupt_keys):
+        parts.append(Message("{count} unreadable key", plural="{count} unreadable keys", count=keys))
+    return join(parts, "; ")
+
+
+def _same_code(payload: LogPayload, code: str, count: int) -> Message:
+    """How often a code is on record. The newest may be the very run of the question: its day is given."""
+    days = [item.at[:10] for item in (*payload.recent_errors, *payload.history) if item.at and code in item.codes]
+    if not days:
+        return Message("{code} on record {count}x", code=code, count=count)
+    return Message("{code} on record {count}x, last on {day}", code=code, count=count, day=max(days))

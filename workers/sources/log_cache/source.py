@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from orchestrator.errors import SourceError
+from orchestrator.i18n.message import Message, join
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
@@ -92,7 +93,7 @@ class LogCacheSource:
             app.errors, [*app.history, *own.history], own.findings, codes=request.routing.entities.codes
         )
         if known.is_empty and unreadable:
-            raise SourceError(f"unreadable in the log cache: {', '.join(unreadable)}", reason="bad_format")
+            raise SourceError("unreadable in the log cache: {keys}", keys=", ".join(unreadable), reason="bad_format")
         limit = self._settings.entry_limit
         errors, history = known.errors[:limit], known.history[:limit]
         payload = LogPayload(
@@ -106,14 +107,31 @@ class LogCacheSource:
         )
         evidence, left_out = build_evidence(request, known, limit=limit)
         older = len(known.errors) - len(errors) + len(known.history) - len(history)
-        cut = sum(entry.cut_characters for entry in (*errors, *history))
+        cut_characters = sum(entry.cut_characters for entry in (*errors, *history))
         cuts = [
-            f"{older} older entries" if older else "",
-            f"{app.unread} entries of long lists not read" if app.unread else "",
-            f"{left_out} entries not given as evidence" if left_out else "",
-            f"{cut} characters of long entries" if cut else "",
-            f"keys over the size limit: {', '.join(app.oversized_keys)}" if app.oversized_keys else "",
+            cut
+            for cut in (
+                Message("{count} older entry", plural="{count} older entries", count=older),
+                Message(
+                    "{count} entry of long lists not read",
+                    plural="{count} entries of long lists not read",
+                    count=app.unread,
+                ),
+                Message(
+                    "{count} entry not given as evidence",
+                    plural="{count} entries not given as evidence",
+                    count=left_out,
+                ),
+                Message(
+                    "{count} character of long entries",
+                    plural="{count} characters of long entries",
+                    count=cut_characters,
+                ),
+            )
+            if cut.facts["count"]
         ]
+        if app.oversized_keys:
+            cuts.append(Message("keys over the size limit: {keys}", keys=", ".join(app.oversized_keys)))
         return FetchResult(
             outcome=SourceOutcome.NO_DATA if known.is_empty else SourceOutcome.OK,
             data=payload.model_dump(mode="json"),
@@ -121,7 +139,7 @@ class LogCacheSource:
             finding=describe(request, payload),
             asked=(*(f"GET {key}" for key in app.asked), own.asked),
             where=describe_url(self._settings.redis_url),
-            truncated="; ".join(filter(None, cuts)) or None,
+            truncated=join(cuts, "; ") if cuts else None,
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, Text, join, write
 from orchestrator.models import Evidence
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from workers.sources.metrics.prometheus import RangeSummary
@@ -16,41 +17,7 @@ ANOMALY_RATIO = 3.0
 _MAX_LABELS = 10
 _MAX_LABEL = 200
 
-_TEXTS = {
-    Language.PT_BR: {
-        "fine": "{count} métrica(s) sem alerta",
-        "none": "nenhuma das {count} métricas procuradas está publicada",
-        "missing": "sem dados: {names}",
-        "anomaly": "{label} em {value}, {ratio:g}x o dia anterior",
-        "range": "mín {low}, média {mean}, máx {high} em {minutes} min",
-        "day_before": "{ratio:g}x o dia anterior",
-        "rising": "subindo",
-        "falling": "caindo",
-        "flat": "estável",
-    },
-    Language.EN: {
-        "fine": "{count} metric(s), none of concern",
-        "none": "none of the {count} metrics looked for is published",
-        "missing": "no data: {names}",
-        "anomaly": "{label} at {value}, {ratio:g}x the day before",
-        "range": "min {low}, mean {mean}, max {high} over {minutes} min",
-        "day_before": "{ratio:g}x the day before",
-        "rising": "rising",
-        "falling": "falling",
-        "flat": "steady",
-    },
-    Language.ES: {
-        "fine": "{count} métrica(s) sin alerta",
-        "none": "ninguna de las {count} métricas buscadas está publicada",
-        "missing": "sin datos: {names}",
-        "anomaly": "{label} en {value}, {ratio:g}x el día anterior",
-        "range": "mín {low}, media {mean}, máx {high} en {minutes} min",
-        "day_before": "{ratio:g}x el día anterior",
-        "rising": "subiendo",
-        "falling": "bajando",
-        "flat": "estable",
-    },
-}
+_TRENDS = {"rising": Message("rising"), "falling": Message("falling"), "flat": Message("steady")}
 
 
 def facts_of(
@@ -61,6 +28,7 @@ def facts_of(
     summary: RangeSummary | None = None,
 ) -> SeriesFacts:
     """One series for the payload."""
+    concern = series.concern(value) or _anomaly(series, value, summary)
     return SeriesFacts(
         name=series.name,
         value=value,
@@ -71,7 +39,7 @@ def facts_of(
         maximum=summary.maximum if summary else None,
         trend=summary.trend if summary else "",
         anomaly_ratio=summary.anomaly_ratio if summary else None,
-        concern=series.concern(value, language) or _anomaly(series, value, summary, language),
+        concern=write(concern, language) if concern else "",
     )
 
 
@@ -91,8 +59,8 @@ def build_evidence(
             id=f"metrics:{number}",
             source="metrics",
             kind="metric",
-            title=series.label[language],
-            text=_sentence(series, facts, language, range_seconds),
+            title=series.label.in_language(language),
+            text=_sentence(series, facts, range_seconds).in_language(language),
             where=where,
             when=when,
         )
@@ -100,44 +68,56 @@ def build_evidence(
     )
 
 
-def describe(payload: MetricsPayload, language: Language) -> str:
-    """One line for the live view."""
-    texts = _TEXTS[language]
-    if not payload.series:
-        return texts["none"].format(count=len(payload.missing))
-    concerns = [facts.concern for facts in payload.series if facts.concern]
-    parts = concerns[:3] or [texts["fine"].format(count=len(payload.series))]
-    if payload.missing:
-        parts.append(texts["missing"].format(names=", ".join(payload.missing)))
-    return "; ".join(parts)
+def describe(payload: MetricsPayload) -> Text:
+    """What was found, in one line; concerns are in the question's language already."""
+    missing = Message("no data: {names}", names=", ".join(payload.missing)) if payload.missing else ""
+    count = len(payload.series)
+    if not count:
+        return Message("none of the {count} metrics looked for is published", count=len(payload.missing))
+    concerns = [facts.concern for facts in payload.series if facts.concern][:3]
+    fine = Message("{count} metric, of no concern", plural="{count} metrics, none of concern", count=count)
+    parts: list[Text | str] = [*concerns] or [fine]
+    return join((*parts, missing), "; ")
 
 
-def _anomaly(series: Series, value: float, summary: RangeSummary | None, language: Language) -> str:
+def _anomaly(series: Series, value: float, summary: RangeSummary | None) -> Message | None:
     """A jump against the day before, where high is bad; small values jump without meaning anything."""
     if summary is None or summary.anomaly_ratio is None or series.limit is None or series.bad != "high":
-        return ""
+        return None
     if summary.anomaly_ratio < ANOMALY_RATIO or value < series.limit / 2:
-        return ""
-    return _TEXTS[language]["anomaly"].format(
-        label=series.label[language], value=series.format(value, language), ratio=summary.anomaly_ratio
+        return None
+    return Message(
+        "{label} at {value}, {ratio:g}x the day before",
+        label=series.label,
+        value=series.shown(value),
+        ratio=summary.anomaly_ratio,
     )
 
 
-def _sentence(series: Series, facts: SeriesFacts, language: Language, range_seconds: int) -> str:
-    texts = _TEXTS[language]
+def _sentence(series: Series, facts: SeriesFacts, range_seconds: int) -> Text:
     labels = ",".join(f'{name}="{value}"' for name, value in facts.labels.items())
     name = f"{facts.name}{{{labels}}}" if labels else facts.name
     details = []
     if facts.minimum is not None and facts.mean is not None and facts.maximum is not None:
-        low, mean, high = (series.format(value, language) for value in (facts.minimum, facts.mean, facts.maximum))
-        details.append(texts["range"].format(low=low, mean=mean, high=high, minutes=range_seconds // 60))
+        details.append(
+            Message(
+                "min {low}, mean {mean}, max {high} over {minutes} min",
+                low=series.shown(facts.minimum),
+                mean=series.shown(facts.mean),
+                high=series.shown(facts.maximum),
+                minutes=range_seconds // 60,
+            )
+        )
     if facts.trend:
-        details.append(texts[facts.trend])
+        details.append(_TRENDS[facts.trend])
     if facts.anomaly_ratio is not None:
-        details.append(texts["day_before"].format(ratio=facts.anomaly_ratio))
-    value = "" if facts.value is None else series.format(facts.value, language)
-    return (
-        f"{name} = {value}"
-        + (f" ({'; '.join(details)})" if details else "")
-        + (f": {facts.concern}" if facts.concern else "")
+        details.append(Message("{ratio:g}x the day before", ratio=facts.anomaly_ratio))
+    value = "" if facts.value is None else series.shown(facts.value)
+    return join(
+        (
+            join((name, " = ", value), ""),
+            join((" (", join(details, "; "), ")"), "") if details else "",
+            f": {facts.concern}" if facts.concern else "",
+        ),
+        "",
     )

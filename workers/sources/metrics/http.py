@@ -58,9 +58,15 @@ class MetricsHttp:
                 content, is_cut = await read_body(response, max_bytes)
                 return Body(content.decode("utf-8", "replace"), is_cut)
         except (TimeoutError, httpx2.TimeoutException):
-            raise SourceError(f"{self.shown_url} did not answer in {timeout_seconds:.1f} s", reason="timeout") from None
+            raise self.late(timeout_seconds) from None
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from None
+
+    def late(self, timeout_seconds: float) -> SourceError:
+        """The error for no answer in time."""
+        return SourceError(
+            "{url} did not answer in {seconds:.1f} s", url=self.shown_url, seconds=timeout_seconds, reason="timeout"
+        )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -85,16 +91,26 @@ class MetricsHttp:
 
     def _check(self, status: int) -> None:
         if status in (401, 403):
-            raise SourceError(f"{self.shown_url} answered {status}: check RESYNC_METRICS_TOKEN", reason="unauthorized")
+            raise SourceError(
+                "{url} answered {status}: check RESYNC_METRICS_TOKEN",
+                url=self.shown_url,
+                status=status,
+                reason="unauthorized",
+            )
         if not 200 <= status < 300 and status not in (400, 422):
-            raise SourceError(f"{self.shown_url} answered {status}", reason="http_status")
+            raise SourceError("{url} answered {status}", url=self.shown_url, status=status, reason="http_status")
 
     def _unreachable(self, error: httpx2.HTTPError) -> SourceError:
         if detail := tls_failure(error):
             return SourceError(
-                f"TLS to {self.shown_url} failed ({detail}). Check RESYNC_METRICS_CA_BUNDLE", reason="tls"
+                "TLS to {url} failed ({detail}). Check RESYNC_METRICS_CA_BUNDLE",
+                url=self.shown_url,
+                detail=detail,
+                reason="tls",
             )
-        return SourceError(f"{self.shown_url} cannot be reached ({type(error).__name__})", reason="unreachable")
+        return SourceError(
+            "{url} cannot be reached ({detail})", url=self.shown_url, detail=type(error).__name__, reason="unreachable"
+        )
 
 
 def _tls_context(scheme: str, ca_bundle: Path | None) -> ssl.SSLContext:
@@ -105,7 +121,9 @@ def _tls_context(scheme: str, ca_bundle: Path | None) -> ssl.SSLContext:
         return trusting(ca_bundle)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"RESYNC_METRICS_CA_BUNDLE: {ca_bundle} cannot be read: {error.strerror or error}"
+            "RESYNC_METRICS_CA_BUNDLE: {path} cannot be read: {detail}",
+            path=str(ca_bundle),
+            detail=str(error.strerror or error),
         ) from None
 
 

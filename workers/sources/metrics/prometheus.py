@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
+from orchestrator.i18n.message import Text
 from workers.sources.metrics.http import MetricsHttp
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -58,8 +59,8 @@ class Answer:
     """What came back for one query."""
 
     samples: list[Sample] = field(default_factory=list)
-    problem: str = ""
-    """Why there is no answer, in the server's words; empty when there is one, an empty one included."""
+    problem: Text | str = ""
+    """Why there is no answer; empty when there is one, an empty one included."""
     is_late: bool = False
 
 
@@ -83,7 +84,7 @@ class PrometheusClient:
             [_caught(ask, query) for query in queries], timeout_seconds, head_start_seconds=timeout_seconds / 4
         )
         if queries and all(answer is None or answer.is_late for answer in answers):
-            raise SourceError(f"{self._http.shown_url} did not answer in {timeout_seconds:.1f} s", reason="timeout")
+            raise self._http.late(timeout_seconds)
         return [answer or Answer(is_late=True) for answer in answers]
 
     async def summaries(
@@ -130,22 +131,25 @@ class PrometheusClient:
             path, parameters, timeout_seconds=max(0.01, timeout_seconds), max_bytes=MAX_BODY_BYTES
         )
         if body.is_cut:
-            raise SourceError(f"an answer is larger than {MAX_BODY_BYTES} bytes", reason="too_large")
+            raise SourceError("an answer is larger than {limit} bytes", limit=MAX_BODY_BYTES, reason="too_large")
         try:
             answer = json.loads(body.text)
         except (ValueError, RecursionError):
-            raise SourceError(f"{self._http.shown_url} did not answer in JSON", reason="bad_format") from None
+            raise SourceError("{url} did not answer in JSON", url=self._http.shown_url, reason="bad_format") from None
         if not isinstance(answer, dict) or answer.get("status") not in ("success", "error"):
-            raise SourceError(f"{self._http.shown_url} is not a Prometheus HTTP API", reason="bad_format")
+            raise self._not_the_api()
         if answer["status"] == "error":
             raise SourceError(str(answer.get("error", ""))[:300], reason="bad_query")
         data = answer.get("data")
         result = data.get("result") if isinstance(data, dict) else None
         if not isinstance(result, list):
-            raise SourceError(f"{self._http.shown_url} is not a Prometheus HTTP API", reason="bad_format")
+            raise self._not_the_api()
         if isinstance(data, dict) and data.get("resultType") == "scalar":
             return [{"metric": {}, "value": result}]
         return [item for item in result if isinstance(item, dict)]
+
+    def _not_the_api(self) -> SourceError:
+        return SourceError("{url} is not a Prometheus HTTP API", url=self._http.shown_url, reason="bad_format")
 
 
 def summarise(points: Sequence[float], day_before: Sequence[float]) -> RangeSummary | None:
@@ -206,7 +210,7 @@ async def _caught(ask: Callable[[str], Awaitable[Answer]], query: str) -> Answer
         if error.reason == "timeout":
             return Answer(is_late=True)
         if error.reason in _QUERY_REASONS:
-            return Answer(problem=str(error))
+            return Answer(problem=error.message)
         raise
 
 

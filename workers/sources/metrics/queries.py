@@ -11,8 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator.config import describe_validation
-from orchestrator.errors import ConfigurationError
+from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message
 from orchestrator.models import Intent
 from workers.sources.metrics.series import DEFAULT_SERIES, Series
 
@@ -45,12 +46,12 @@ class Query:
     def expand(self, workstations: Iterable[str], *, label: str) -> str:
         """The PromQL for these workstations; matched without case, with or without a domain or a port.
 
-        Raises ValueError for a name that is not a workstation's: it would end up inside a quoted string.
+        Raises SourceError for a name that is not a workstation's: it would end up inside a quoted string.
         """
         names = sorted(set(workstations))
         for name in names:
             if not _WORKSTATION.fullmatch(name):
-                raise ValueError(f"{name!r} is not the name of a workstation")
+                raise SourceError("{name!r} is not the name of a workstation", name=name, reason="invalid_value")
         matcher = f'{label}=~"(?i:{"|".join(names)})([.:].*)?"' if names else f'{label}=~".*"'
         return self.promql.replace(PLACEHOLDER, matcher).replace(LABEL, label)
 
@@ -103,11 +104,7 @@ DEFAULT_QUERIES: tuple[Query, ...] = (
             unit="count",
             bad="high",
             limit=0,
-            label={
-                Language.PT_BR: "processos mortos por falta de memória na última hora",
-                Language.EN: "processes killed for lack of memory in the last hour",
-                Language.ES: "procesos terminados por falta de memoria en la última hora",
-            },
+            label=Message("processes killed for lack of memory in the last hour"),
         ),
         f"increase(node_vmstat_oom_kill{{{PLACEHOLDER}}}[1h])",
         _DEEP,
@@ -118,17 +115,25 @@ DEFAULT_QUERIES: tuple[Query, ...] = (
             unit="count",
             bad="low",
             limit=1,
-            label={
-                Language.PT_BR: "monitoração do servidor",
-                Language.EN: "monitoring of the host",
-                Language.ES: "monitorización del servidor",
-            },
+            label=Message("monitoring of the host"),
         ),
         f"min by ({LABEL}) (up{{{PLACEHOLDER}}})",
         _ALL,
         needs_workstation=True,
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLabel:
+    """What a site calls a series, by language; its name in the others."""
+
+    labels: Mapping[Language, str]
+    name: str
+
+    def in_language(self, language: Language) -> str:
+        """The label in ``language``."""
+        return self.labels.get(language, self.name)
 
 
 class _FileQuery(BaseModel):
@@ -153,7 +158,7 @@ class _FileQuery(BaseModel):
         return value
 
     def as_query(self) -> Query:
-        label = {language: self.label.get(language, self.name) for language in Language}
+        label = SiteLabel(self.label, self.name)
         series = Series(name=self.name, unit=self.unit, bad=self.bad, limit=self.limit, label=label)
         return Query(series, self.query, frozenset(self.intents), self.needs_workstation)
 
@@ -185,13 +190,19 @@ def load_queries(path: Path | None) -> QuerySet:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigurationError(f"{VARIABLE}: {path}: {error.strerror or error}") from None
+        raise ConfigurationError(
+            "{variable}: {path}: {detail}", variable=VARIABLE, path=str(path), detail=str(error.strerror or error)
+        ) from None
     if len(raw) > MAX_FILE_BYTES:
-        raise ConfigurationError(f"{VARIABLE}: {path}: larger than {MAX_FILE_BYTES} bytes")
+        raise ConfigurationError(
+            "{variable}: {path}: larger than {limit} bytes", variable=VARIABLE, path=str(path), limit=MAX_FILE_BYTES
+        )
     try:
         file_set = _File.model_validate_json(raw)
     except ValidationError as error:
-        raise ConfigurationError(f"{VARIABLE}: {path}: {describe_validation(error)}") from None
+        raise ConfigurationError(
+            "{variable}: {path}: {detail}", variable=VARIABLE, path=str(path), detail=describe_validation(error)
+        ) from None
     own: Mapping[str, Query] = {query.name: query.as_query() for query in file_set.queries}
     defaults = DEFAULT_QUERIES if file_set.keep_defaults else ()
     kept = [own.get(query.series.name, query) for query in defaults]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
+from orchestrator.i18n.message import Message, join
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
@@ -50,7 +51,7 @@ class MetricsSource:
         ``http_status``, ``bad_format`` or ``bad_query``.
         """
         deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
-        note = ""
+        cuts: tuple[Message, ...] = ()
         if self._api is not None and self._api_http is not None:
             share = _API_SHARE if self._text is not None else 1.0
             try:
@@ -60,16 +61,19 @@ class MetricsSource:
             except SourceError as error:
                 if self._text is None:
                     raise
-                note = f"the HTTP API could not be asked ({error.reason}); the exposition text was read instead"
+                cuts = (
+                    Message("the HTTP API could not be asked ({reason})", reason=error.reason),
+                    Message("the exposition text was read instead"),
+                )
         if self._text is None:
             raise SourceError(
                 "no metrics are configured: set RESYNC_PROMETHEUS_URL (HTTP API) or RESYNC_METRICS_URL (text)",
                 reason="not_configured",
             )
         try:
-            return await self._fetch_text(self._text, request, deadline, note)
+            return await self._fetch_text(self._text, request, deadline, cuts)
         except SourceError as error:
-            raise error.of(self._text.shown_url, [f"GET {self._text.shown_url}", *filter(None, [note])]) from None
+            raise error.of(self._text.shown_url, [f"GET {self._text.shown_url}", *map(str, cuts)]) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -83,16 +87,15 @@ class MetricsSource:
         workstations = request.routing.entities.workstations
         language = request.routing.language
         queries = self._queries.select(request.routing.intent, has_workstation=bool(workstations))
-        try:
-            texts = [query.expand(workstations, label=self._queries.workstation_label) for query in queries]
-        except ValueError as error:
-            raise SourceError(str(error), reason="invalid_value") from None
+        texts = [query.expand(workstations, label=self._queries.workstation_label) for query in queries]
         try:
             answers = await api.instant(texts, timeout_seconds=deadline.remaining() * _INSTANT_SHARE)
         except SourceError as error:
             raise error.of(where, texts) from None
         problems = [
-            f"{query.series.name}: {answer.problem or 'not answered in time'}"
+            Message("{name}: {problem}", name=query.series.name, problem=answer.problem)
+            if answer.problem
+            else Message("{name}: not answered in time", name=query.series.name)
             for query, answer in zip(queries, answers, strict=True)
             if answer.problem or answer.is_late
         ]
@@ -101,7 +104,8 @@ class MetricsSource:
         if not there and problems:
             # Nothing found and not everything heard is not the same as nothing there.
             late = any(answer.is_late for answer in answers)
-            raise SourceError(f"{where}: {problems[0]}", reason="timeout" if late else "bad_query").of(where, texts)
+            reason = "timeout" if late else "bad_query"
+            raise SourceError("{where}: {problem}", where=where, problem=problems[0], reason=reason).of(where, texts)
         summaries = await api.summaries(
             [(text, sample) for _, text, sample in there],
             range_seconds=self._queries.range_seconds,
@@ -113,7 +117,13 @@ class MetricsSource:
         ]
         without_range = sum(summary is None for summary in summaries)
         if without_range:
-            problems.append(f"{without_range} ranges not read in time, or too large")
+            problems.append(
+                Message(
+                    "{count} range not read in time, or too large",
+                    plural="{count} ranges not read in time, or too large",
+                    count=without_range,
+                )
+            )
         payload = MetricsPayload(
             backend="prometheus",
             series=tuple(facts for _, facts in found),
@@ -125,14 +135,14 @@ class MetricsSource:
             outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
             evidence=build_evidence(found, language, where=where, at=at, range_seconds=seconds),
-            finding=describe(payload, language),
+            finding=describe(payload),
             asked=(*texts, f"newest values, the last {seconds} s, and the same {seconds} s a day before"),
             where=where,
-            truncated="; ".join(problems) or None,
+            truncated=join(problems, "; ") if problems else None,
         )
 
     async def _fetch_text(
-        self, http: MetricsHttp, request: SourceRequest, deadline: Deadline, note: str
+        self, http: MetricsHttp, request: SourceRequest, deadline: Deadline, cuts: Iterable[Message]
     ) -> FetchResult:
         body = await http.get(timeout_seconds=max(0.05, deadline.remaining()), max_bytes=MAX_BODY_BYTES)
         # A cut body's last line is broken off in the middle.
@@ -152,20 +162,21 @@ class MetricsSource:
             else:
                 found.append((series, facts_of(series, reading.value, reading.labels, language)))
         payload = MetricsPayload(backend="text", series=tuple(facts for _, facts in found), missing=tuple(missing))
-        cuts = [
-            note,
-            f"the body was read up to {MAX_BODY_BYTES} bytes" if body.is_cut else "",
-            f"{exposition.unreadable_lines} unreadable lines" if exposition.unreadable_lines else "",
-            f"{exposition.unread_samples} samples not read" if exposition.unread_samples else "",
-        ]
+        cuts = list(cuts)
+        if body.is_cut:
+            cuts.append(Message("the body was read up to {limit} bytes", limit=MAX_BODY_BYTES))
+        if count := exposition.unreadable_lines:
+            cuts.append(Message("{count} unreadable line", plural="{count} unreadable lines", count=count))
+        if count := exposition.unread_samples:
+            cuts.append(Message("{count} sample not read", plural="{count} samples not read", count=count))
         return FetchResult(
             outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
             evidence=build_evidence(found, language, where=http.shown_url, at=None),
-            finding=describe(payload, language),
+            finding=describe(payload),
             asked=(f"GET {http.shown_url} (newest values)",),
             where=http.shown_url,
-            truncated="; ".join(filter(None, cuts)) or None,
+            truncated=join(cuts, "; ") if cuts else None,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.errors import SourceError
-from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Joined, Message, join
 from orchestrator.models import Evidence, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
@@ -18,17 +18,6 @@ from workers.knowledge.sqlite.shipped import shipped_index
 NAME = "rag_search"
 MAX_RESULT_CHARACTERS = 60_000
 """Text of all passages of one answer; an envelope holds at most 256 KiB, with each passage in it twice."""
-
-_FOUND = {
-    Language.PT_BR: "{count} de {total} trechos; melhor: {best}",
-    Language.EN: "{count} of {total} passages; best: {best}",
-    Language.ES: "{count} de {total} pasajes; mejor: {best}",
-}
-_NOTHING = {
-    Language.PT_BR: "nada na base de conhecimento sobre isto",
-    Language.EN: "nothing in the knowledge base about this",
-    Language.ES: "nada en la base de conocimiento sobre esto",
-}
 
 
 def query_of(request: SourceRequest) -> KnowledgeQuery:
@@ -71,7 +60,6 @@ def _describe(query: KnowledgeQuery) -> str:
 
 
 def _fetch_result(request: SourceRequest, query: KnowledgeQuery, result: SearchResult) -> FetchResult:
-    language = request.routing.language
     hits, dropped = _within_budget(result.hits)
     passages = tuple(
         Passage(document=hit.document, section=hit.section, text=hit.text, score=hit.score, codes=hit.codes)
@@ -85,12 +73,16 @@ def _fetch_result(request: SourceRequest, query: KnowledgeQuery, result: SearchR
         return FetchResult(
             outcome=SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
-            finding=_NOTHING[language],
+            finding=Message("nothing in the knowledge base about this"),
             asked=asked,
             where=result.where or result.backend,
         )
-    finding = _FOUND[language].format(
-        count=len(hits), total=result.total_found, best=f"{hits[0].title} [{hits[0].document}]"
+    finding = Message(
+        "{shown} of {count} passage; best: {best}",
+        plural="{shown} of {count} passages; best: {best}",
+        shown=len(hits),
+        count=result.total_found,
+        best=f"{hits[0].title} [{hits[0].document}]",
     )
     return FetchResult(
         data=payload.model_dump(mode="json"),
@@ -126,17 +118,31 @@ def _evidence(number: int, hit: Hit) -> Evidence:
     )
 
 
-def _truncated(hits: tuple[Hit, ...], dropped: int, total: int) -> str | None:
-    """What was cut, in words, or None."""
-    parts = []
+def _truncated(hits: tuple[Hit, ...], dropped: int, total: int) -> Joined | None:
+    """What was cut, or None."""
+    cuts = []
     if total > len(hits):
-        parts.append(f"{len(hits)} of {total} passages")
+        cuts.append(
+            Message("{shown} of {count} passage", plural="{shown} of {count} passages", shown=len(hits), count=total)
+        )
     if dropped:
-        parts.append(f"{dropped} passages over {MAX_RESULT_CHARACTERS} characters left out")
-    cut = sum(hit.cut_characters for hit in hits)
-    if cut:
-        parts.append(f"{cut} characters of long sections left out")
-    return "; ".join(parts) or None
+        cuts.append(
+            Message(
+                "{count} passage over {limit} characters left out",
+                plural="{count} passages over {limit} characters left out",
+                count=dropped,
+                limit=MAX_RESULT_CHARACTERS,
+            )
+        )
+    if characters := sum(hit.cut_characters for hit in hits):
+        cuts.append(
+            Message(
+                "{count} character of long sections left out",
+                plural="{count} characters of long sections left out",
+                count=characters,
+            )
+        )
+    return join(cuts, "; ") if cuts else None
 
 
 def _create(environ: Mapping[str, str]) -> RagSearch:

@@ -107,7 +107,7 @@ class HwaClient:
             try:
                 self._context = self.instance.ssl_context()
             except (OSError, ssl.SSLError):
-                raise TlsFailed(f"{what}: the CA bundle of TWS_VERIFY cannot be read any more") from None
+                raise TlsFailed("{what}: the CA bundle of TWS_VERIFY cannot be read any more", what=what) from None
         return self._context
 
     def _connected(self, what: str) -> httpx2.AsyncClient:
@@ -147,8 +147,10 @@ class HwaClient:
             await breaker.__aenter__()
         except OpenedState:
             raise CircuitOpen(
-                f"{self.instance.where} failed {FAILURES_TO_OPEN} times in a row; it is left alone for "
-                f"{OPEN_SECONDS:g} s"
+                "{where} failed {times} times in a row; it is left alone for {seconds:g} s",
+                where=self.instance.where,
+                times=FAILURES_TO_OPEN,
+                seconds=OPEN_SECONDS,
             ) from None
         try:
             yield
@@ -230,7 +232,7 @@ class HwaClient:
         except httpx2.HTTPError as error:
             raise error_for_transport(error, what, seconds, connect_seconds=timeout.connect) from None
         if is_cut and not may_cut:
-            raise AnswerTooLarge(f"{what}: more than {max_bytes} bytes")
+            raise AnswerTooLarge("{what}: more than {limit} bytes", what=what, limit=max_bytes)
         return body, is_cut
 
 
@@ -336,13 +338,14 @@ class HwaSession:
             headers={"Accept": "application/json", **(headers or {})},
             max_bytes=MAX_JSON_BYTES,
         )
+        what = f"GET {endpoint.value}"
         try:
-            found = json.loads(body)
+            answer = json.loads(body)
         except (ValueError, RecursionError):
-            raise BadAnswer(f"GET {endpoint.value}: the answer is not JSON") from None
-        if not isinstance(found, dict):
-            raise BadAnswer(f"GET {endpoint.value}: the answer is not a JSON object")
-        return found
+            raise BadAnswer("{what}: the answer is not JSON", what=what) from None
+        if not isinstance(answer, dict):
+            raise BadAnswer("{what}: the answer is not a JSON object", what=what)
+        return answer
 
     async def _send(self, endpoint: Endpoint, **options: Any) -> tuple[bytes, bool]:
         task = asyncio.current_task()

@@ -10,6 +10,7 @@ from http import HTTPStatus
 import httpx2
 
 from orchestrator.errors import SourceError
+from orchestrator.i18n.message import Message
 from workers.http import tls_failure
 
 
@@ -141,8 +142,7 @@ _BY_STATUS: dict[int, type[HwaError]] = {
 def error_for_status(status: int, what: str) -> HwaError:
     """The error for an answer other than 200; ``what`` names the request, without its values."""
     kind = _BY_STATUS.get(status) or (ServerFailed if status >= HTTPStatus.INTERNAL_SERVER_ERROR else UnexpectedStatus)
-    meaning = (kind.__doc__ or "").splitlines()[0]
-    return kind(f"{what}: HTTP {status}. {meaning}")
+    return kind(Message("{what}: HTTP {status}. {meaning}", what=what, status=status, meaning=kind().message))
 
 
 MIN_FAIR_SECONDS = 0.25
@@ -153,8 +153,10 @@ def timed_out(what: str, seconds: float, *, connect_seconds: float | None = None
     """The error for a request that was given ``seconds`` and got no answer, or no connection in ``connect_seconds``."""
     kind = TimedOut if seconds >= MIN_FAIR_SECONDS else NoTimeLeft
     if connect_seconds is not None:
-        return kind(f"{what}: no connection within {connect_seconds:.1f} s. Check host, port and firewall")
-    return kind(f"{what}: no answer within {seconds:.1f} s" if seconds > 0 else f"{what}: no time left")
+        text = Message("{what}: no connection within {seconds:.1f} s. Check host, port and firewall")
+        return kind(text.with_facts(what=what, seconds=connect_seconds))
+    text = Message("{what}: no answer within {seconds:.1f} s") if seconds > 0 else Message("{what}: no time left")
+    return kind(text.with_facts(what=what, seconds=seconds))
 
 
 def error_for_transport(
@@ -163,18 +165,22 @@ def error_for_transport(
     """The error for a request that got no whole answer; ``seconds`` is how long it was given, and how long of that to
     connect."""
     if isinstance(error, httpx2.PoolTimeout):
-        return NoTimeLeft(f"{what}: no free connection within {seconds:.1f} s, too many questions at once")
+        return NoTimeLeft(
+            "{what}: no free connection within {seconds:.1f} s, too many questions at once", what=what, seconds=seconds
+        )
     if isinstance(error, httpx2.TimeoutException):
         return timed_out(
             what, seconds, connect_seconds=connect_seconds if isinstance(error, httpx2.ConnectTimeout) else None
         )
     if detail := tls_failure(error):
-        return TlsFailed(f"{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle")
+        return TlsFailed(
+            "{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle", what=what, detail=detail
+        )
     if isinstance(error, httpx2.DecodingError):
-        return BadAnswer(f"{what}: the answer cannot be decoded")
+        return BadAnswer("{what}: the answer cannot be decoded", what=what)
     if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
-        return Unreachable(f"{what}: no connection ({_plain(error)})")
-    return ConnectionCut(f"{what}: the connection was cut ({type(error).__name__})")
+        return Unreachable("{what}: no connection ({detail})", what=what, detail=_plain(error))
+    return ConnectionCut("{what}: the connection was cut ({detail})", what=what, detail=type(error).__name__)
 
 
 def _plain(error: BaseException) -> str:

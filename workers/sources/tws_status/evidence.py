@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.codes.patterns import find_codes
+from orchestrator.i18n.message import Message
 from orchestrator.models import Evidence
 from orchestrator.payloads import JobFacts, LogWindow, RelatedFacts, RunFacts, TwsPayload, WorkstationFacts
 from workers.sources.tws_status.parsing import qualified_job
@@ -27,13 +28,15 @@ class EvidenceBudget:
     found: list[Evidence] = field(default_factory=list)
 
     @property
-    def cut(self) -> str:
-        """What was cut and by how much, or nothing."""
-        parts = [
-            f"{self.left_out} evidence items left out" if self.left_out else "",
-            f"{self.shortened} evidence items shortened" if self.shortened else "",
-        ]
-        return "; ".join(filter(None, parts))
+    def cuts(self) -> tuple[Message, ...]:
+        """What was cut and by how much."""
+        left_out = Message(
+            "{count} evidence item left out", plural="{count} evidence items left out", count=self.left_out
+        )
+        shortened = Message(
+            "{count} evidence item shortened", plural="{count} evidence items shortened", count=self.shortened
+        )
+        return tuple(cut for cut in (left_out, shortened) if cut.facts["count"])
 
     def add(
         self,

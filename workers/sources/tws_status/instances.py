@@ -232,7 +232,9 @@ class TwsInstances:
         found = self._instances.get(name or self._default)
         if found is None:
             raise SourceError(
-                f"unknown TWS instance {name or self._default!r}; known: {', '.join(self.names)}",
+                "unknown TWS instance {name!r}; known: {known}",
+                name=name or self._default,
+                known=", ".join(self.names),
                 reason="unknown_instance",
             )
         return found

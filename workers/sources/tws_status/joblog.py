@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
 from orchestrator.diagnosis.rules.log_lines import growth_line
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message
 from orchestrator.payloads import JobLogFacts, LogWindow
 from workers.sources.tws_status.client import HwaSession, LogPage
 from workers.sources.tws_status.errors import BadQuery, HwaError, NotFound
@@ -76,21 +78,26 @@ class _Reading:
         return max((number for number in range(first, first + PAGE_LINES) if number in self.lines), default=0)
 
 
-async def read_job_log(session: HwaSession, run_id: str) -> JobLogFacts:
+async def read_job_log(session: HwaSession, run_id: str, language: Language = Language.EN) -> JobLogFacts:
     """Head, tail and windows of the job log of one run.
 
-    Ends early, and says so in ``note``, when the time, the pages or the server give out after the first page.
+    Ends early when the time, the pages or the server give out after the first page: ``note``, in ``language``, says so.
     Raises HwaError when not even the first page can be read.
     """
     reading = _Reading()
-    note = ""
+    problem = None
     reading.take(await session.job_log(run_id, from_line=1, to_line=PAGE_LINES), 0)
     try:
         await _find_end(session, run_id, reading)
         await _read_backwards(session, run_id, reading)
     except HwaError as error:
-        note = f"stopped after {len(reading.lines)} lines: {error.reason}"
-    return _facts(run_id, reading, note)
+        problem = Message(
+            "stopped after {count} line: {reason}",
+            plural="stopped after {count} lines: {reason}",
+            count=len(reading.lines),
+            reason=error.reason,
+        )
+    return _facts(run_id, reading, problem, language)
 
 
 async def _page(session: HwaSession, run_id: str, reading: _Reading, index: int, first: int | None = None) -> int:
@@ -169,17 +176,9 @@ async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -
         index -= 1
 
 
-def _facts(run_id: str, reading: _Reading, note: str) -> JobLogFacts:
+def _facts(run_id: str, reading: _Reading, problem: Message | None, language: Language) -> JobLogFacts:
     windows = _windows(reading)
-    shown = sum(len(window.lines) for window in windows)
-    if reading.total is None and not note:
-        note = (
-            f"the server ignores line windows: only the first {len(reading.lines)} lines were read"
-            if reading.ignores_window
-            else f"the end was not reached in {reading.pages} pages"
-        )
-    elif reading.total is not None and shown < reading.total and not note:
-        note = f"{shown} of {reading.total} lines shown, {len(reading.lines)} read"
+    note = problem or _what_is_missing(reading, shown=sum(len(window.lines) for window in windows))
     text = "\n".join(line for window in windows for line in window.lines)
     return JobLogFacts(
         run_id=run_id,
@@ -187,8 +186,18 @@ def _facts(run_id: str, reading: _Reading, note: str) -> JobLogFacts:
         windows=windows,
         codes=_codes(text),
         step=_step(text),
-        note=note,
+        note=note.in_language(language) if note else "",
     )
+
+
+def _what_is_missing(reading: _Reading, *, shown: int) -> Message | None:
+    lines = len(reading.lines)
+    if reading.total is not None:
+        note = Message("{shown} of {total} lines shown, {lines} read", shown=shown, total=reading.total, lines=lines)
+        return note if shown < reading.total else None
+    if reading.ignores_window:
+        return Message("the server ignores line windows: only the first {lines} lines were read", lines=lines)
+    return Message("the end was not reached in {pages} pages", pages=reading.pages)
 
 
 def _weight(line: str) -> int:

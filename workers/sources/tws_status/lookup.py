@@ -12,6 +12,8 @@ from functools import partial
 from typing import TypeVar
 
 from orchestrator.errors import SourceError
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message, Text
 from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, WorkstationFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery, NotFound
@@ -40,6 +42,7 @@ MAX_RELATED = 25
 MAX_HOPS = 4
 MAX_ISSUES = 10
 
+QUERY_REFUSED = Message("the server refused a query; only the first {limit} jobs were looked at", limit=WIDE_PAGE)
 NO_OBJECT: JsonObject = {}
 NO_OBJECTS: tuple[JsonObject, ...] = ()
 
@@ -50,6 +53,8 @@ T = TypeVar("T")
 class Findings:
     """What was gathered for one question."""
 
+    language: Language = Language.EN
+    """Of the question."""
     job: JobFacts | None = None
     problems: list[JobFacts] = field(default_factory=list)
     problem_count: int | None = None
@@ -59,24 +64,27 @@ class Findings:
     """Status by name of the job streams that were asked for and are in the plan."""
     predecessors: dict[str, Page] = field(default_factory=dict)
     """Neighbours that have been read, by job id."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
     """What could not be read, and why."""
-    cuts: list[str] = field(default_factory=list)
+    cuts: list[Message] = field(default_factory=list)
     """What was left out for its number."""
 
-    def first(self, found: Sequence[T], limit: int, what: str, *, beyond: int = 0) -> tuple[T, ...]:
-        """The first ``limit`` items; what is left out is written down, with the ``beyond`` that were never read."""
-        left_out = max(0, len(found) - limit) + beyond
-        if left_out:
-            self.cuts.append(f"{left_out} more {what}")
+    def first(self, found: Sequence[T], limit: int, cut: Message, *, beyond: int = 0) -> tuple[T, ...]:
+        """The first ``limit`` items; ``cut`` is noted for the rest and for the ``beyond`` that were never read."""
+        self.left_out(max(0, len(found) - limit) + beyond, cut)
         return tuple(found[:limit])
 
-    async def part(self, name: str, ask: Callable[[], Awaitable[T]], default: T) -> T:
+    def left_out(self, count: int, cut: Message) -> None:
+        """Note what was left out, if anything was."""
+        if count > 0:
+            self.cuts.append(cut.with_facts(count=count))
+
+    async def part(self, name: Text | str, ask: Callable[[], Awaitable[T]], default: T) -> T:
         """The answer of ``ask``, or ``default`` with a note."""
         try:
             return await ask()
         except SourceError as error:  # an id that cannot stand in a query is as little a reason to fail as the server
-            self.notes.append(f"{name}: {error.reason}")
+            self.notes.append(Message("{part}: {reason}", part=name, reason=error.reason))
             return default
 
 
@@ -108,8 +116,12 @@ async def _all_by_name(session: HwaSession, name: str, findings: Findings) -> li
         found += page.results
         if len(page.results) < PAGE:
             return found
-    if (page.count or 0) > len(found):
-        findings.cuts.append(f"{(page.count or 0) - len(found)} more jobs named {name} were not looked at")
+    cut = Message(
+        "{count} more job named {name} was not looked at",
+        plural="{count} more jobs named {name} were not looked at",
+        name=name,
+    )
+    findings.left_out((page.count or 0) - len(found), cut)
     return found
 
 
@@ -123,17 +135,17 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings)
     """All about one job of a search: definition, runs, issues, neighbours, workstation, log of the failed run."""
     summary = parse_job(found)
     if not summary.id:
-        findings.notes.append(f"{summary.name}: the server gave no id, so no details")
+        findings.notes.append(Message("{name}: the server gave no id, so no details", name=summary.name))
         return summary
     (detail, before, after), (issues, stream_status, log, _) = await asyncio.gather(
         asyncio.gather(
-            findings.part("job details", partial(session.job, summary.id), found),
-            findings.part("predecessors", partial(session.predecessors, summary.id), Page()),
-            findings.part("successors", partial(session.successors, summary.id), Page()),
+            findings.part(Message("job details"), partial(session.job, summary.id), found),
+            findings.part(Message("predecessors"), partial(session.predecessors, summary.id), Page()),
+            findings.part(Message("successors"), partial(session.successors, summary.id), Page()),
         ),
         asyncio.gather(
-            findings.part("issues", partial(_issues, session, summary), NO_OBJECTS),
-            findings.part("job stream", partial(_stream_status, session, summary), ""),
+            findings.part(Message("issues"), partial(_issues, session, summary), NO_OBJECTS),
+            findings.part(Message("job stream"), partial(_stream_status, session, summary), ""),
             _log_of_failed_run(session, found, findings),
             gather_workstations(session, (summary.workstation,), findings),
         ),
@@ -141,20 +153,20 @@ async def gather_job(session: HwaSession, found: JsonObject, findings: Findings)
     findings.predecessors[summary.id] = before
     whole = {**found, **{name: value for name, value in detail.items() if value is not None}}
     facts = parse_job(whole)
-    findings.first(items(whole.get("jobruns")), MAX_RUNS, f"runs of {summary.name}")
-    predecessors = findings.first(
-        _merged(detail, before), MAX_RELATED, f"predecessors of {summary.name}", beyond=before.left_out
+    cut = Message("{count} more run of {name}", plural="{count} more runs of {name}", name=summary.name)
+    findings.left_out(len(items(whole.get("jobruns"))) - MAX_RUNS, cut)
+    cut = Message("{count} more predecessor of {name}", plural="{count} more predecessors of {name}", name=summary.name)
+    predecessors = findings.first(_merged(detail, before), MAX_RELATED, cut, beyond=before.left_out)
+    cut = Message("{count} more successor of {name}", plural="{count} more successors of {name}", name=summary.name)
+    successors = findings.first(
+        [parse_flow_node(node) for node in after.results], MAX_RELATED, cut, beyond=after.left_out
     )
+    cut = Message("{count} more issue of {name}", plural="{count} more issues of {name}", name=summary.name)
     return facts.model_copy(
         update={
             "predecessors": await _with_resources(session, predecessors, findings),
-            "successors": findings.first(
-                [parse_flow_node(node) for node in after.results],
-                MAX_RELATED,
-                f"successors of {summary.name}",
-                beyond=after.left_out,
-            ),
-            "issues": tuple(map(parse_issue, findings.first(issues, MAX_ISSUES, f"issues of {summary.name}"))),
+            "successors": successors,
+            "issues": tuple(map(parse_issue, findings.first(issues, MAX_ISSUES, cut))),
             "job_stream_status": stream_status,
             "job_log": log,
         }
@@ -171,7 +183,7 @@ async def find_blocker(session: HwaSession, job: JobFacts, findings: Findings) -
     for _ in range(MAX_HOPS):
         page = findings.predecessors.get(job_id)
         if page is None:
-            page = await findings.part("predecessors", partial(session.predecessors, job_id), Page())
+            page = await findings.part(Message("predecessors"), partial(session.predecessors, job_id), Page())
         waiting = []
         for node in page.results:
             status = parse_job(node).status
@@ -193,11 +205,11 @@ async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Fin
     if run_id is None:
         return None
     try:
-        return await read_job_log(session, run_id)
+        return await read_job_log(session, run_id, findings.language)
     except NotFound:
-        findings.notes.append("job log: there is none for this run")
+        findings.notes.append(Message("job log: there is none for this run"))
     except SourceError as error:  # an id that cannot stand in a path, as in Findings.part
-        findings.notes.append(f"job log: {error.reason}")
+        findings.notes.append(Message("{part}: {reason}", part=Message("job log"), reason=error.reason))
     return None
 
 
@@ -243,7 +255,7 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], finding
         return await session.search_workstations(Oql.equals("name", name), limit=10)
 
     async def one(name: str) -> None:
-        page = await findings.part(f"workstation {name}", partial(ask, name), Page())
+        page = await findings.part(Message("workstation {name}", name=name), partial(ask, name), Page())
         for item in page.results:
             facts = parse_workstation(item)
             if facts.name.upper() == name.upper():
@@ -286,7 +298,7 @@ async def _with_resources(
     for item in related:
         if item.kind == "resource" and item.satisfied is not True and len(found) < 5:
             ask = partial(_holders, session, item.name)
-            holders = await findings.part(f"resource {item.name}", ask, "")
+            holders = await findings.part(Message("resource {name}", name=item.name), ask, "")
             item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
         found.append(item)
     return tuple(found)
@@ -313,7 +325,9 @@ async def search_tolerantly(
         page = await session.search_jobs(query, limit=WIDE_PAGE)
     except BadQuery:
         page = await session.search_jobs(None, limit=WIDE_PAGE)
-        findings.notes.append(f"the server refused a query; only the first {WIDE_PAGE} jobs were looked at")
-    if page.left_out:
-        findings.cuts.append(f"{page.left_out} more jobs match and were not looked at")
+        findings.notes.append(QUERY_REFUSED)
+    cut = Message(
+        "{count} more job matches and was not looked at", plural="{count} more jobs match and were not looked at"
+    )
+    findings.left_out(page.left_out, cut)
     return [job for job in page.results if keep(parse_job(job))]

@@ -55,7 +55,9 @@ def parse_job(name: str) -> JobRef:
     """A job's name in any of the notations. Raises UnsafeValue."""
     match = _JOB.fullmatch(name.strip())
     if match is None:
-        raise UnsafeValue(f"{name[:80]!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB")
+        raise UnsafeValue(
+            "{name!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB", name=name[:80]
+        )
     parts = match.groupdict(default="")
     return JobRef(
         job=parts["job"],
@@ -71,7 +73,9 @@ def parse_job_stream(name: str) -> JobRef:
     """A job stream's name in any of the notations. Raises UnsafeValue."""
     match = _JOB_STREAM.fullmatch(name.strip())
     if match is None:
-        raise UnsafeValue(f"{name[:80]!r} is not a TWS job stream; expected STREAM or [folder/]WS#[folder/]STREAM")
+        raise UnsafeValue(
+            "{name!r} is not a TWS job stream; expected STREAM or [folder/]WS#[folder/]STREAM", name=name[:80]
+        )
     parts = match.groupdict(default="")
     return JobRef(
         stream=parts["stream"],
@@ -86,7 +90,7 @@ def parse_workstation(name: str) -> str:
     """A workstation's name without its folder. Raises UnsafeValue."""
     match = re.fullmatch(rf"{_FOLDER}({_NAME})", name.strip())
     if match is None:
-        raise UnsafeValue(f"{name[:80]!r} is not a TWS workstation; expected [folder/]NAME")
+        raise UnsafeValue("{name!r} is not a TWS workstation; expected [folder/]NAME", name=name[:80])
     return match[1]
 
 

@@ -30,7 +30,8 @@ def check_value(value: str) -> str:
     if not _VALUE.fullmatch(value):
         shown = value if len(value) <= 80 else value[:80] + "…"
         raise UnsafeValue(
-            f"{shown!r} cannot be used in a TWS query: letters, digits, '_', '-', '.', ';', ':', '/' and spaces only"
+            "{value!r} cannot be used in a TWS query: letters, digits, '_', '-', '.', ';', ':', '/' and spaces only",
+            value=shown,
         )
     return value
 

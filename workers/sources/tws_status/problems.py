@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from orchestrator.i18n.message import Message
 from orchestrator.payloads import JobFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery
 from workers.sources.tws_status.lookup import (
     ENDED_WELL,
     FAILED,
+    QUERY_REFUSED,
     WIDE_PAGE,
     Findings,
     gather_job,
@@ -39,46 +41,50 @@ _BLOCKED_SUBSTATUS = (
 _ORDER = (*FAILED, "READY", "FENCE", "PEND", "HOLD")
 
 
-async def workstation_problems(session: HwaSession, names: Iterable[str], findings: Findings) -> str:
+async def workstation_problems(session: HwaSession, names: Iterable[str], findings: Findings) -> Message:
     """The state of the workstations and their jobs that did not end well; what was asked, in words.
 
     Raises HwaError.
     """
-    wanted = findings.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, "workstations")
+    cut = Message("{count} more workstation", plural="{count} more workstations")
+    wanted = findings.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, cut)
     found, _ = await asyncio.gather(
         asyncio.gather(
             *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), findings) for name in wanted)
         ),
         gather_workstations(session, wanted, findings),
     )
-    findings.notes += [f"workstation {name}: not in the plan" for name in wanted if not _knows(findings, name)]
+    findings.notes += [
+        Message("workstation {name}: not in the plan", name=name) for name in wanted if not _knows(findings, name)
+    ]
     await _keep(session, [job for jobs in found for job in jobs], findings)
-    return f"jobs on {', '.join(wanted)} that have not ended well"
+    return Message("jobs on {names} that have not ended well", names=", ".join(wanted))
 
 
-async def stream_problems(session: HwaSession, refs: Iterable[JobRef], findings: Findings) -> str:
+async def stream_problems(session: HwaSession, refs: Iterable[JobRef], findings: Findings) -> Message:
     """The job streams' status and their jobs that did not end well; what was asked, in words. Raises HwaError."""
-    wanted = findings.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, "job streams")
+    cut = Message("{count} more job stream", plural="{count} more job streams")
+    wanted = findings.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, cut)
     statuses = await asyncio.gather(*(_stream_status(session, ref, findings) for ref in wanted))
     found: list[JsonObject] = []
     for ref, known in zip(wanted, statuses, strict=True):
         if not known:
-            findings.notes.append(f"job stream {ref.stream}: not in the plan")
+            findings.notes.append(Message("job stream {name}: not in the plan", name=ref.stream))
             continue
         found += await _jobs_of_stream(session, ref.stream, findings, ref)
     findings.streams = {ref.stream: status for ref, status in zip(wanted, statuses, strict=True) if status}
     await _keep(session, found, findings, findings.streams)
     await gather_workstations(session, (job.workstation for job in findings.problems), findings)
-    return f"jobs of {', '.join(ref.stream for ref in wanted)} that have not ended well"
+    return Message("jobs of {names} that have not ended well", names=", ".join(ref.stream for ref in wanted))
 
 
-async def plan_problems(session: HwaSession, findings: Findings) -> str:
+async def plan_problems(session: HwaSession, findings: Findings) -> Message:
     """The failed and stuck jobs of the plan; what was asked, in words. Raises HwaError."""
     failed = Oql.any_of("jobruns.compositeStatus.status", FAILED)
     jobs, streams, stations = await asyncio.gather(
         search_tolerantly(session, failed, lambda job: job.status in FAILED, findings),
-        findings.part("job streams", partial(_stuck_streams, session, findings), NO_STREAMS),
-        findings.part("workstations", partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
+        findings.part(Message("job streams"), partial(_stuck_streams, session, findings), NO_STREAMS),
+        findings.part(Message("workstations"), partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
     )
     known = {text(job.get("id")) for job in jobs}
     bad = [
@@ -86,17 +92,35 @@ async def plan_problems(session: HwaSession, findings: Findings) -> str:
         for facts in (parse_workstation(item) for item in stations.results)
         if facts.name and (facts.linked is False or facts.limit == 0)
     ]
-    findings.first((), 0, "workstations were not looked at", beyond=stations.left_out)
-    shown = findings.first(bad, MAX_STATIONS, "workstations without link or at limit 0")
+    cut = Message("{count} more workstation was not looked at", plural="{count} more workstations were not looked at")
+    findings.left_out(stations.left_out, cut)
+    cut = Message(
+        "{count} more workstation without link or at limit 0",
+        plural="{count} more workstations without link or at limit 0",
+    )
+    shown = findings.first(bad, MAX_STATIONS, cut)
     findings.workstations |= {facts.name: facts for facts in shown}
+    cut = Message("{count} more job stream in trouble", plural="{count} more job streams in trouble")
+    stuck = findings.first(tuple(streams), MAX_LOOKED_INTO, cut)
+    cut = Message(
+        "{count} more workstation whose jobs were not looked at",
+        plural="{count} more workstations whose jobs were not looked at",
+    )
+    idle = findings.first(shown, MAX_LOOKED_INTO, cut)
     waiting = await asyncio.gather(
         *(
-            findings.part(f"jobs of {name}", partial(_jobs_of_stream, session, name, findings), NO_JOBS)
-            for name in findings.first(tuple(streams), MAX_LOOKED_INTO, "job streams in trouble")
+            findings.part(
+                Message("jobs of {name}", name=name), partial(_jobs_of_stream, session, name, findings), NO_JOBS
+            )
+            for name in stuck
         ),
         *(
-            findings.part(f"jobs on {facts.name}", partial(_jobs_blocked_on, session, facts.name, findings), NO_JOBS)
-            for facts in findings.first(shown, MAX_LOOKED_INTO, "workstations whose jobs were not looked at")
+            findings.part(
+                Message("jobs on {name}", name=facts.name),
+                partial(_jobs_blocked_on, session, facts.name, findings),
+                NO_JOBS,
+            )
+            for facts in idle
         ),
     )
     for group in waiting:
@@ -105,7 +129,7 @@ async def plan_problems(session: HwaSession, findings: Findings) -> str:
                 known.add(text(job.get("id")))
                 jobs.append(job)
     await _keep(session, jobs, findings, streams)
-    return "failed and stuck jobs of the current plan"
+    return Message("failed and stuck jobs of the current plan")
 
 
 async def _keep(
@@ -142,7 +166,7 @@ async def _stream_status(session: HwaSession, ref: JobRef, findings: Findings) -
     ]
     statuses = [parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status or "UNKNOWN" for stream in nodes]
     if len(statuses) > 1:
-        findings.notes.append(f"job stream {ref.stream}: {len(statuses)} in the plan")
+        findings.notes.append(Message("job stream {name}: {count} in the plan", name=ref.stream, count=len(statuses)))
     return min(statuses, key=lambda status: _ORDER.index(status) if status in _ORDER else len(_ORDER), default="")
 
 
@@ -152,7 +176,8 @@ async def _stuck_streams(session: HwaSession, findings: Findings) -> dict[str, s
         page = await session.search_job_streams(Oql.any_of("compositeStatus.status", statuses), limit=100)
     except BadQuery:
         page = await session.search_job_streams(None, limit=WIDE_PAGE)
-    findings.first((), 0, "job streams were not looked at", beyond=page.left_out)
+    cut = Message("{count} more job stream was not looked at", plural="{count} more job streams were not looked at")
+    findings.left_out(page.left_out, cut)
     found = {}
     for stream in page.results:
         status = parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status
@@ -171,10 +196,15 @@ async def _jobs_of_stream(
             page = await session.search_jobs(Oql.equals(field_name, stream), limit=WIDE_PAGE)
         except BadQuery:
             continue
-        findings.first((), 0, f"jobs of {stream} were not looked at", beyond=page.left_out)
+        cut = Message(
+            "{count} more job of {name} was not looked at",
+            plural="{count} more jobs of {name} were not looked at",
+            name=stream,
+        )
+        findings.left_out(page.left_out, cut)
         return [job for job in page.results if kept.matches(job) and parse_job(job).status not in ENDED_WELL]
     page = await session.search_jobs(None, limit=WIDE_PAGE)
-    findings.notes.append(f"the server refused a query; only the first {WIDE_PAGE} jobs were looked at")
+    findings.notes.append(QUERY_REFUSED)
     return [
         job
         for job in page.results

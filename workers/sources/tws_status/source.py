@@ -10,6 +10,7 @@ from purgatory import AsyncCircuitBreakerFactory
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
+from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
@@ -58,7 +59,8 @@ class TwsStatusSource:
         """
         instance = self.instances.get(request.tws_instance_id)
         session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
-        findings = Findings()
+        language = request.routing.language
+        findings = Findings(language)
         try:
             problems_asked = await self._ask(session, request, findings)
         except SourceError as error:
@@ -73,18 +75,14 @@ class TwsStatusSource:
             workstations=tuple(findings.workstations.values()),
             problem_jobs=tuple(findings.problems),
             problem_count=findings.problem_count,
-            problems_asked=problems_asked,
-            notes=tuple(dict.fromkeys(findings.notes)),
+            problems_asked=write(problems_asked, language),
+            notes=tuple(dict.fromkeys(write(note, language) for note in findings.notes)),
         )
         budget = EvidenceBudget()
         evidence = build_evidence(payload, budget, job=request.job, where=instance.where)
-        cuts = [
-            budget.cut,
-            f"{left} more problem jobs"
-            if (left := (payload.problem_count or 0) - len(payload.problem_jobs)) > 0
-            else "",
-            *dict.fromkeys(findings.cuts),
-        ]
+        more = (payload.problem_count or 0) - len(payload.problem_jobs)
+        findings.left_out(more, Message("{count} more problem job", plural="{count} more problem jobs"))
+        cuts = dict.fromkeys((*budget.cuts, *findings.cuts))
         return FetchResult(
             outcome=SourceOutcome.OK
             if findings.job or findings.problems or findings.workstations
@@ -94,7 +92,7 @@ class TwsStatusSource:
             finding=describe(payload, request),
             asked=_asked(session.asked),
             where=instance.where,
-            truncated="; ".join(filter(None, cuts)) or None,
+            truncated=join(cuts, "; ") if cuts else None,
         )
 
     async def close(self) -> None:
@@ -114,12 +112,12 @@ class TwsStatusSource:
         """Version of the engine, asked once per instance: it does not change while a worker lives."""
         name = session.client.instance.name
         if name not in self._engines and not session.deadline.has_passed:
-            info = await findings.part("engine", session.engine_info, NO_OBJECT)
+            info = await findings.part(Message("engine"), session.engine_info, NO_OBJECT)
             if info:
                 self._engines[name] = text(info.get("displayVersion")) or text(info.get("fullVersion"))
         return self._engines.get(name, "")
 
-    async def _ask(self, session: HwaSession, request: SourceRequest, findings: Findings) -> str:
+    async def _ask(self, session: HwaSession, request: SourceRequest, findings: Findings) -> Message | str:
         entities = request.routing.entities
         name = request.job or next(iter(entities.jobs), None)
         if name is not None:
@@ -127,14 +125,13 @@ class TwsStatusSource:
             if not found:
                 return await self._ask_otherwise(session, name, findings)
             findings.job = await gather_job(session, found[0], findings)
-            findings.candidates = [
-                job_facts(job) for job in findings.first(found[1:], MAX_CANDIDATES, "jobs of that name")
-            ]
+            cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
+            findings.candidates = [job_facts(job) for job in findings.first(found[1:], MAX_CANDIDATES, cut)]
             blocker = await find_blocker(session, findings.job, findings)
             if blocker is None:
                 return ""
             findings.problems = [await gather_job(session, blocker, findings)]
-            return f"the failed job that {findings.job.name} waits for"
+            return Message("the failed job that {name} waits for", name=findings.job.name)
         if entities.job_streams:
             return await stream_problems(
                 session, [parse_job_stream(stream) for stream in entities.job_streams], findings
@@ -145,27 +142,32 @@ class TwsStatusSource:
             )
         return await plan_problems(session, findings)
 
-    async def _ask_otherwise(self, session: HwaSession, name: str, findings: Findings) -> str:
+    async def _ask_otherwise(self, session: HwaSession, name: str, findings: Findings) -> Message | str:
         """Users say job for a job stream or a workstation too: a bare name is looked for as either."""
         ref = parse_job(name)
         if ref != JobRef(job=ref.job) or len(ref.job) > MAX_STREAM_NAME:
             return ""
         for word in dict.fromkeys((ref.job, ref.job.upper())):
             for what, ask in (
-                ("job stream", partial(stream_problems, session, [JobRef(stream=word)])),
-                ("workstation", partial(workstation_problems, session, [word])),
+                (Message("job stream {name}", name=word), partial(stream_problems, session, [JobRef(stream=word)])),
+                (Message("workstation {name}", name=word), partial(workstation_problems, session, [word])),
             ):
-                other = Findings()
+                other = Findings(findings.language)
                 try:
                     asked = await ask(other)
                 except SourceError as error:
                     # The question was for a job, and that has been answered: it is not in the plan.
-                    findings.notes.append(f"{what} {word}: {error.reason}")
+                    findings.notes.append(Message("{part}: {reason}", part=what, reason=error.reason))
                     return ""
                 if other.streams or other.workstations:
                     findings.problems, findings.problem_count = other.problems, other.problem_count
                     findings.workstations = other.workstations
-                    findings.notes += [f"{word} is a {what}, not a job", *other.notes]
+                    kind = (
+                        Message("{name} is a job stream, not a job", name=word)
+                        if other.streams
+                        else Message("{name} is a workstation, not a job", name=word)
+                    )
+                    findings.notes += [kind, *other.notes]
                     findings.cuts += other.cuts
                     return asked
         return ""

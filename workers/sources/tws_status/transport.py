@@ -62,7 +62,7 @@ def endpoint_path(endpoint: Endpoint, object_id: str | None = None) -> str:
     if "{id}" not in endpoint.value:
         return API_PREFIX + endpoint.value
     if not object_id or object_id in (".", ".."):
-        raise UnsafeId(f"{object_id!r} is not an id: GET {endpoint.value} needs one")
+        raise UnsafeId("{id!r} is not an id: GET {path} needs one", id=object_id, path=endpoint.value)
     return API_PREFIX + endpoint.value.replace("{id}", quote(object_id, safe=""))
 
 
