@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator.models import (
@@ -39,7 +39,7 @@ def aggregate(envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = ()) -
         extra={source: value for source, value in data.items() if source not in FIELD_OF_SOURCE},
         jobs=asked,
         sources_available=tuple(data),
-        sources_failed=tuple(_failure(envelope) for envelope in envelopes if not envelope.success),
+        sources_failed=failures(envelopes),
         parallel_latency_ms=parallel,
         sequential_equivalent_ms=sequential,
         speedup_factor=round(sequential / parallel, 2) if parallel > 0 else 1.0,
@@ -72,13 +72,18 @@ def data_by_source(envelopes: Sequence[SourceEnvelope], *, several: bool) -> dic
     return data
 
 
-def _failure(envelope: SourceEnvelope) -> SourceFailure:
-    return SourceFailure(
-        source=envelope.source,
-        error=envelope.error or envelope.reason or envelope.outcome.value,
-        outcome=envelope.outcome,
-        reason=envelope.reason,
-        job=envelope.job,
+def failures(envelopes: Iterable[SourceEnvelope]) -> tuple[SourceFailure, ...]:
+    """One entry per source that did not answer."""
+    return tuple(
+        SourceFailure(
+            source=envelope.source,
+            error=envelope.error or envelope.reason or envelope.outcome.value,
+            outcome=envelope.outcome,
+            reason=envelope.reason,
+            job=envelope.job,
+        )
+        for envelope in envelopes
+        if not envelope.success
     )
 
 

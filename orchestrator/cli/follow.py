@@ -13,7 +13,7 @@ from orchestrator.errors import RunNotFound, StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.logs import clean, one_line
 from orchestrator.models import Report, RunId, RunOutcome
-from orchestrator.run.conclusion import UNREADABLE
+from orchestrator.run.report import UNREADABLE
 
 INTERRUPTED = 130
 

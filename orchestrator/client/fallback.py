@@ -21,19 +21,13 @@ from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope,
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
-from orchestrator.run.finisher import COMMIT_RESERVE_SECONDS, Finisher, Refiner
+from orchestrator.run.finisher import Finisher
 from orchestrator.run.in_process import WORKER, LocalSources, ask_all, begin_without_store
+from orchestrator.run.refine import local_refiner
 from orchestrator.run.report import make_report
 from orchestrator.store.records import RunRecord, SourceStart
 from orchestrator.store.runs import new_token
-from orchestrator.synthesis import (
-    Case,
-    Synthesis,
-    close_synthesizer,
-    refinement_failure,
-    synthesis_of,
-    try_synthesizer,
-)
+from orchestrator.synthesis import Case, Synthesis
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -74,18 +68,9 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
 
     async with LocalSources(redact_personal=client.sync.settings.redact_personal) as sources:
         await ask_all(run_id, plan, sources=sources, begin=begin, put=put)
-    synthesizer = try_synthesizer(os.environ)
-    loop = asyncio.get_running_loop()
-    refiner = None
-    if synthesizer is not None:
-        refiner = Refiner(synthesizer, lambda work: asyncio.run_coroutine_threadsafe(work, loop))
-    try:
-        await client.call(
-            Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ)).finish, run_id
-        )
-    finally:
-        if synthesizer is not None:
-            await close_synthesizer(synthesizer)
+    async with local_refiner(os.environ) as refiner:
+        finisher = Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ))
+        await client.call(finisher.finish, run_id)
 
 
 async def run_in_process(
@@ -126,12 +111,12 @@ async def run_in_process(
         outcome=None,
     )
     conclusion = conclude(record)
-    refined, llm = await _refine(conclusion.case, deadline) if conclusion.case else (None, None)
+    synthesis, llm = await _refine(conclusion.case, deadline) if conclusion.case else (None, None)
     report = make_report(
         conclusion,
         by=WORKER,
         total_latency_ms=deadline.elapsed_ms(config.total_timeout_seconds),
-        refined=refined.diagnosis if refined else None,
+        refined=synthesis.diagnosis if synthesis else None,
         llm=llm,
     )
     log_performance(performance_event(run_id, conclusion.aggregated))
@@ -139,19 +124,5 @@ async def run_in_process(
 
 
 async def _refine(case: Case, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
-    limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
-    # Time first: a synthesizer that is made is one to close.
-    synthesizer = try_synthesizer(os.environ) if limit > COMMIT_RESERVE_SECONDS else None
-    if synthesizer is None:
-        return None, None
-    # Not asyncio.timeout around the call: one that does not let itself be cancelled would hold the answer back, and
-    # its TimeoutError could not be told from one of the synthesizer's own.
-    work = asyncio.ensure_future(synthesizer.synthesize(case, timeout_seconds=limit, emit=lambda _text: None))
-    try:
-        await asyncio.wait({work}, timeout=limit)
-        return synthesis_of(case.run_id, work)
-    except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
-        return None, refinement_failure(case.run_id, error)
-    finally:
-        work.cancel()
-        await close_synthesizer(synthesizer)
+    async with local_refiner(os.environ) as refiner:
+        return (None, None) if refiner is None else await asyncio.to_thread(refiner.refine, case, deadline)

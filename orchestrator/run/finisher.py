@@ -7,13 +7,8 @@ It reads the run in Redis, never the chord's arguments.
 from __future__ import annotations
 
 import logging
-import queue
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from orchestrator.after_commit import AfterCommit, run_after_commit
 from orchestrator.aggregate import performance_event
@@ -23,30 +18,15 @@ from orchestrator.json_safe import storable_text
 from orchestrator.logs import log_error, log_performance
 from orchestrator.models import EventType, Report
 from orchestrator.run.conclusion import Conclusion, conclude
+from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, LeaseLost, Refiner
 from orchestrator.run.report import last_resort_report, make_report, stored_report
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import NewEvent, RunStore, new_token
-from orchestrator.synthesis import Case, Synthesis, Synthesizer, refinement_failure, synthesis_of
 
 _LOGGER = logging.getLogger(__name__)
 RENEW_SECONDS = 0.5
-COMMIT_RESERVE_SECONDS = 0.5
-"""Kept free for the commit: a model gets the remaining time less this."""
-TOKEN_INTERVAL_SECONDS = 0.05
-"""At least this lies between two fragments in a run's events."""
+"""Seconds after which a lease is renewed, well before it expires."""
 _STALE_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Refiner:
-    """A synthesizer, and the way to run its coroutine outside the calling thread."""
-
-    synthesizer: Synthesizer
-    submit: Callable[[Coroutine[Any, Any, Synthesis]], Future[Synthesis]]
-
-
-class LeaseLost(Exception):
-    """Another finisher has the run."""
 
 
 class Finisher:
@@ -78,7 +58,7 @@ class Finisher:
         clock = _RunClock(record)
         conclusion = conclude(record)
         try:
-            report, events = self._answer(conclusion, token, clock)
+            report, events = self._answer(conclusion, _Lease(self._store, run_id, token), clock)
         except LeaseLost:
             _LOGGER.warning("finish_lease_lost run_id=%s by=%s", run_id, self._by)
             return None
@@ -124,72 +104,27 @@ class Finisher:
         report = last_resort_report(run_id, by=self._by, reason=reason)
         return self._store.commit(report, token=new_token(), seen_received=None) == "ok"
 
-    def _answer(self, conclusion: Conclusion, token: str, clock: _RunClock) -> tuple[Report, Sequence[NewEvent]]:
-        """The report, and the events that its commit has still to write."""
+    def _answer(self, conclusion: Conclusion, lease: _Lease, clock: _RunClock) -> tuple[Report, Sequence[NewEvent]]:
+        """The report, and the events that its commit has still to write.
+
+        Raises LeaseLost.
+        """
         events: Sequence[NewEvent] = _drafted(conclusion)
-        refined, llm = None, None
+        synthesis, llm = None, None
         if conclusion.case is not None and self._refiner is not None:
             # Readers get the draft while the model writes; without a model it comes with the answer, one call less.
-            self._emit(conclusion.record.run_id, token, *events)
+            lease.emit(*events)
             events = ()
-            refined, llm = self._refine(conclusion.case, self._refiner, token, clock)
+            # The thread that holds the lease also renews it: when it is refused, the model's call is cancelled.
+            synthesis, llm = self._refiner.refine(conclusion.case, clock.deadline, lease.stream)
         report = make_report(
             conclusion,
             by=self._by,
             total_latency_ms=clock.elapsed_ms(),
-            refined=refined.diagnosis if refined else None,
+            refined=synthesis.diagnosis if synthesis else None,
             llm=llm,
         )
         return report, events
-
-    def _refine(
-        self, case: Case, refiner: Refiner, token: str, clock: _RunClock
-    ) -> tuple[Synthesis | None, dict[str, Any]]:
-        limit = clock.deadline.remaining() - COMMIT_RESERVE_SECONDS
-        if limit <= COMMIT_RESERVE_SECONDS:
-            return None, {"skipped": "no_time_left"}
-        fragments: queue.SimpleQueue[str] = queue.SimpleQueue()
-        bound = Deadline.after(limit)
-        future = refiner.submit(refiner.synthesizer.synthesize(case, timeout_seconds=limit, emit=fragments.put_nowait))
-        try:
-            # The thread that holds the lease also renews it and writes the fragments: when it is refused, the
-            # coroutine is cancelled, and with it the model's connection is closed.
-            renew, pause, held = Deadline.after(RENEW_SECONDS), Deadline.after(0), ""
-            while not future.done() and not bound.has_passed:
-                self._wait(future, min(TOKEN_INTERVAL_SECONDS, bound.remaining()))
-                held += _drain(fragments)
-                if held and pause.has_passed:
-                    self._emit(case.run_id, token, _token(held))
-                    renew, pause, held = Deadline.after(RENEW_SECONDS), Deadline.after(TOKEN_INTERVAL_SECONDS), ""
-                elif renew.has_passed:
-                    self._renew(case.run_id, token)
-                    renew = Deadline.after(RENEW_SECONDS)
-            held += _drain(fragments)
-            # Too soon after the last one there is no need for another: the final answer follows at once.
-            if held and pause.has_passed and future.done():
-                self._emit(case.run_id, token, _token(held))
-            return synthesis_of(case.run_id, future)
-        except LeaseLost:
-            raise
-        except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
-            return None, refinement_failure(case.run_id, error)
-        finally:
-            future.cancel()
-
-    @staticmethod
-    def _wait(future: Future[Synthesis], seconds: float) -> None:
-        try:
-            future.exception(timeout=seconds)
-        except (FutureTimeoutError, CancelledError):
-            return
-
-    def _emit(self, run_id: str, token: str, *events: NewEvent) -> None:
-        if not self._store.emit(run_id, token, *events):
-            raise LeaseLost
-
-    def _renew(self, run_id: str, token: str) -> None:
-        if not self._store.renew(run_id, token):
-            raise LeaseLost
 
     def _committed(self, report: Report, conclusion: Conclusion, status: str) -> Report | None:
         if status != "ok":
@@ -200,8 +135,33 @@ class Finisher:
         return report
 
 
-def _token(text: str) -> NewEvent:
-    return EventType.TOKEN, {"text": storable_text(text)}
+class _Lease:
+    """The lease of one run; every write under it raises LeaseLost once another finisher has the run."""
+
+    def __init__(self, store: RunStore, run_id: str, token: str) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._token = token
+        self._renewal = Deadline.after(RENEW_SECONDS)
+        self._pause = Deadline.after(0)
+        self._fragments = ""
+
+    def emit(self, *events: NewEvent) -> None:
+        """Append events to the run, which renews the lease as well."""
+        if not self._store.emit(self._run_id, self._token, *events):
+            raise LeaseLost
+        self._renewal = Deadline.after(RENEW_SECONDS)
+
+    def stream(self, fragments: str) -> None:
+        """Append fragments of the answer, in events at least 50 ms apart; renew the lease when there are none."""
+        self._fragments += fragments
+        if self._fragments and self._pause.has_passed:
+            self.emit((EventType.TOKEN, {"text": storable_text(self._fragments)}))
+            self._fragments, self._pause = "", Deadline.after(TOKEN_INTERVAL_SECONDS)
+        elif self._renewal.has_passed:
+            if not self._store.renew(self._run_id, self._token):
+                raise LeaseLost
+            self._renewal = Deadline.after(RENEW_SECONDS)
 
 
 def _drafted(conclusion: Conclusion) -> list[NewEvent]:
@@ -235,10 +195,3 @@ class _RunClock:
     def elapsed_ms(self) -> float:
         """Milliseconds since the run was accepted."""
         return self._age_ms + (time.monotonic() - self._read_at) * 1000
-
-
-def _drain(fragments: queue.SimpleQueue[str]) -> str:
-    parts = []
-    while not fragments.empty():
-        parts.append(fragments.get_nowait())
-    return "".join(parts)

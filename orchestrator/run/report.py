@@ -1,14 +1,14 @@
-"""Reports that no finisher wrote: of a cancelled run, and of one whose store went away."""
+"""The report of a run: committed, of a closed or cancelled run, or made by a client whose store went away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from orchestrator.aggregate import aggregate
+from orchestrator.aggregate import aggregate, failures
 from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
-from orchestrator.i18n.message import Message
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
     AggregatedData,
     AnswerMode,
@@ -24,114 +24,138 @@ from orchestrator.models import (
     SourceOutcome,
     read_enum,
 )
-from orchestrator.run.conclusion import (
-    LAST_RESORT,
-    UNREADABLE,
-    Conclusion,
-    answer_language,
-    conclude,
-    failures,
-    run_figures,
-    with_damage,
-)
-from orchestrator.store.reading import read_fields
+from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude
+from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage, read_fields
 from orchestrator.store.records import RunRecord
 
-_CANCELLED = {
-    Language.PT_BR: "A consulta foi cancelada.",
-    Language.EN: "The run was cancelled.",
-    Language.ES: "La consulta fue cancelada.",
-}
-_UNREACHABLE = {
-    Language.PT_BR: "O Redis parou de responder durante a consulta; esta resposta não foi gravada e pode estar "
-    "incompleta. Pergunte de novo quando o serviço voltar.",
-    Language.EN: "Redis stopped answering during the run; this answer was not stored and may be incomplete. "
-    "Ask again when the service is back.",
-    Language.ES: "Redis dejó de responder durante la consulta; esta respuesta no se guardó y puede estar incompleta. "
-    "Pregunte de nuevo cuando el servicio vuelva.",
-}
+UNREADABLE = "unreadable"
+"""Key of a report's metadata: the parts of the stored run that could not be read."""
+_PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
+_CANCELLED = Message("The run was cancelled.")
+_UNREACHABLE = Message(
+    "Redis stopped answering during the run; this answer was not stored and may be incomplete. Ask again when the "
+    "service is back."
+)
 _ANOTHER_SCHEMA = Message(
     "This run was stored by a version that cannot be read here: upgrade the older processes and ask again."
 )
 
 
-def stored_report(record: RunRecord) -> Report:
-    """The report of a closed run, whatever can be read of it.
+def make_report(
+    conclusion: Conclusion,
+    *,
+    by: str,
+    total_latency_ms: float,
+    refined: Diagnosis | None = None,
+    llm: dict[str, Any] | None = None,
+) -> Report:
+    """The report to commit in the name of ``by``; with ``refined``, the model's diagnosis is the answer."""
+    record, plan, envelopes = conclusion.record, conclusion.plan, conclusion.envelopes
+    mode = conclusion.mode if refined is None else AnswerMode.LLM
+    response = conclusion.response if refined is None else conclusion.render(refined, mode)
+    metadata: dict[str, Any] = {
+        "mode": mode.value,
+        "pipeline": plan.pipeline if plan else None,
+        "notes": list(plan.notes if plan else record.request.config.notes),
+    }
+    if llm:
+        metadata["llm"] = llm
+    if conclusion.failure is not None:
+        metadata["failure"] = conclusion.failure
+    if record.damage:
+        metadata[UNREADABLE] = [str(damage) for damage in record.damage]
+    return _report(
+        record.run_id,
+        envelopes,
+        conclusion.aggregated,
+        queried={envelope.source for envelope in envelopes},
+        metadata=metadata,
+        outcome=conclusion.outcome,
+        mode=mode,
+        response=_with_damage(response, conclusion.language, record.damage),
+        diagnosis=refined or conclusion.draft,
+        routing=plan.routing if plan else None,
+        evidence=conclusion.evidence,
+        total_latency_ms=round(total_latency_ms, 1),
+        committed_by=by,
+        attempt=record.attempt,
+        reason=conclusion.failure,
+    )
 
-    That of a cancelled run, and one that cannot be read, is made from what the sources answered. What is missing from
-    it, the report says.
+
+def stored_report(record: RunRecord) -> Report:
+    """The report of a closed run, as far as it can be read; its response names what could not.
+
+    The report of a cancelled run, and one that cannot be read at all, is made from the sources' envelopes.
     """
     if record.state is RunState.CANCELLED:
         return cancelled_report(record)
     report = record.report
     if report is None:
-        total_ms = 0.0 if record.closed_ms is None else float(record.closed_ms - record.created_ms)
-        made = make_report(conclude(record), by=record.committed_by, total_latency_ms=total_ms)
+        made = make_report(conclude(record), by=record.committed_by, total_latency_ms=_open_ms(record))
         return made.model_copy(update={"outcome": record.outcome or made.outcome, "reason": RunDamaged.reason})
-    told = list(map(str, report.metadata.get(UNREADABLE) or ()))
-    damage = [item for item in record.damage if str(item) not in told]
+    known = list(map(str, report.metadata.get(UNREADABLE) or ()))
+    damage = [item for item in record.damage if str(item) not in known]
     if not damage:
         return report
     language = report.routing.language if report.routing else answer_language(record.plan, record)
     return report.model_copy(
         update={
-            "response": with_damage(report.response, language, damage),
-            "metadata": {**report.metadata, UNREADABLE: [*told, *map(str, damage)]},
+            "response": _with_damage(report.response, language, damage),
+            "metadata": {**report.metadata, UNREADABLE: [*known, *map(str, damage)]},
         }
     )
 
 
 def last_resort_report(run_id: str, *, by: str, reason: str) -> Report:
-    """The report of a run of which nothing can be read but that its time is over."""
-    is_mismatch = reason == SchemaMismatch.reason
-    return Report(
-        run_id=run_id,
+    """The report of a run whose deadline has come and of which nothing else can be read."""
+    text = _ANOTHER_SCHEMA if reason == SchemaMismatch.reason else LAST_RESORT
+    return _report(
+        run_id,
+        (),
+        AggregatedData(),
         outcome=RunOutcome.FAILED,
         mode=AnswerMode.ERROR,
-        response=(_ANOTHER_SCHEMA if is_mismatch else LAST_RESORT).in_language(DEFAULT_LANGUAGE),
-        metadata=run_figures(AggregatedData(), queried=(), successful=()),
+        response=text.in_language(DEFAULT_LANGUAGE),
         committed_by=by,
         reason=reason,
     )
 
 
 def cancelled_report(record: RunRecord) -> Report:
-    """The report of a run that was cancelled: what had come in, who had not answered, and no diagnosis."""
+    """The report of a cancelled run: the sources that had answered, those that had not, and no diagnosis."""
     language = answer_language(record.plan, record)
+    response = _CANCELLED.in_language(language)
     envelopes = tuple(record.envelopes.values())
     planned = record.plan.sources if record.plan else ()
-    data = aggregate(envelopes, record.plan.jobs if record.plan else ())
     missing = (
-        SourceFailure(source=item.source, job=item.job, error=_CANCELLED[language], reason="cancelled")
+        SourceFailure(source=item.source, job=item.job, error=response, reason="cancelled")
         for item in planned
         if item.key not in record.envelopes
     )
-    return Report(
-        run_id=record.run_id,
+    return _report(
+        record.run_id,
+        envelopes,
+        aggregate(envelopes, record.plan.jobs if record.plan else ()),
+        queried={item.source for item in planned},
+        missing=missing,
         outcome=RunOutcome.CANCELLED,
         mode=AnswerMode.ERROR,
-        response=with_damage(_CANCELLED[language], language, record.damage),
+        response=_with_damage(response, language, record.damage),
         routing=record.plan.routing if record.plan else None,
-        aggregated_data=data,
-        parallel_results=envelopes,
-        errors=(*failures(envelopes), *missing),
-        parallel_latency_ms=data.parallel_latency_ms,
-        total_latency_ms=0.0 if record.closed_ms is None else float(record.closed_ms - record.created_ms),
-        metadata=run_figures(
-            data,
-            queried={item.source for item in planned},
-            successful={envelope.source for envelope in envelopes if envelope.success},
-        ),
+        total_latency_ms=_open_ms(record),
         reason="cancelled",
     )
 
 
 def unreachable_report(run_id: str, events: Sequence[Event], *, elapsed_ms: float = 0.0) -> Report:
-    """What a client knows from its stream when the store is gone: the last draft and the sources that finished.
+    """The report of a client whose store is gone: the last draft and the finished sources of the ``events`` it read.
 
     ``elapsed_ms`` is the time since the run was submitted, 0 where this process did not submit it.
     """
-    language, draft, finished, planned = Language.PT_BR, "", {}, {}
+    language, draft = DEFAULT_LANGUAGE, ""
+    finished: dict[str, SourceEnvelope] = {}
+    planned: dict[str, PlannedSource] = {}
     for event in events:
         match event.type:
             case EventType.ROUTED:
@@ -146,30 +170,66 @@ def unreachable_report(run_id: str, events: Sequence[Event], *, elapsed_ms: floa
             case _:
                 pass
     envelopes = tuple(finished.values())
-    missing = tuple(
+    missing = (
         SourceFailure(
             source=item.source, job=item.job, error="store_unreachable", outcome=SourceOutcome.LOST, reason="lost"
         )
         for key, item in planned.items()
         if key not in finished
     )
-    successful = {envelope.source for envelope in envelopes if envelope.success}
-    data = aggregate(envelopes)
-    return Report(
-        run_id=run_id,
-        outcome=RunOutcome.PARTIAL if draft and successful else RunOutcome.TIMED_OUT,
+    is_partial = bool(draft) and any(envelope.success for envelope in envelopes)
+    return _report(
+        run_id,
+        envelopes,
+        aggregate(envelopes),
+        queried={item.source for item in planned.values()},
+        missing=missing,
+        outcome=RunOutcome.PARTIAL if is_partial else RunOutcome.TIMED_OUT,
         mode=AnswerMode.DETERMINISTIC if draft else AnswerMode.ERROR,
-        response="\n\n".join(part for part in (draft, _UNREACHABLE[language]) if part),
-        aggregated_data=data,
-        parallel_results=envelopes,
-        errors=(*failures(envelopes), *missing),
-        parallel_latency_ms=data.parallel_latency_ms,
+        response="\n\n".join(part for part in (draft, _UNREACHABLE.in_language(language)) if part),
         total_latency_ms=elapsed_ms,
-        metadata=run_figures(data, queried={item.source for item in planned.values()}, successful=successful),
         committed=False,
         committed_by="client",
         reason="store_unreachable",
     )
+
+
+def _report(
+    run_id: str,
+    envelopes: tuple[SourceEnvelope, ...],
+    aggregated: AggregatedData,
+    *,
+    queried: Collection[str] = (),
+    missing: Iterable[SourceFailure] = (),
+    metadata: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Report:
+    """A report with what all of them share: data, failures, and the figures that the Resync app reads in metadata.
+
+    ``queried`` are the names of the planned sources, ``missing`` the failures of those without an envelope.
+    """
+    figures = {
+        "parallel_execution": True,
+        "sources_queried": len(queried),
+        "sources_successful": len({envelope.source for envelope in envelopes if envelope.success}),
+        "speedup_factor": aggregated.speedup_factor,
+        "parallel_latency_ms": aggregated.parallel_latency_ms,
+        "sequential_equivalent_ms": aggregated.sequential_equivalent_ms,
+    }
+    return Report(
+        run_id=run_id,
+        aggregated_data=aggregated,
+        parallel_results=envelopes,
+        errors=(*failures(envelopes), *missing),
+        parallel_latency_ms=aggregated.parallel_latency_ms,
+        metadata=figures | (metadata or {}),
+        **fields,
+    )
+
+
+def _open_ms(record: RunRecord) -> float:
+    """Milliseconds from the submit to the end of a closed run."""
+    return 0.0 if record.closed_ms is None else float(record.closed_ms - record.created_ms)
 
 
 def _planned(event: Event) -> Iterator[PlannedSource]:
@@ -180,49 +240,17 @@ def _planned(event: Event) -> Iterator[PlannedSource]:
             yield planned
 
 
-def make_report(
-    conclusion: Conclusion,
-    *,
-    by: str,
-    total_latency_ms: float,
-    refined: Diagnosis | None = None,
-    llm: dict[str, Any] | None = None,
-) -> Report:
-    """The report to commit; with ``refined`` the model's diagnosis is the answer."""
-    mode = conclusion.mode if refined is None else AnswerMode.LLM
-    response = conclusion.response if refined is None else conclusion.render(refined, mode)
-    data, planned = conclusion.aggregated, conclusion.envelopes
-    metadata: dict[str, Any] = {
-        **run_figures(
-            data,
-            queried={envelope.source for envelope in planned},
-            successful={envelope.source for envelope in planned if envelope.success},
-        ),
-        "mode": mode.value,
-        "pipeline": conclusion.plan.pipeline if conclusion.plan else None,
-        "notes": list(conclusion.plan.notes) if conclusion.plan else list(conclusion.record.request.config.notes),
-    }
-    if llm:
-        metadata["llm"] = llm
-    if conclusion.failure is not None:
-        metadata["failure"] = conclusion.failure
-    if conclusion.record.damage:
-        metadata[UNREADABLE] = [str(damage) for damage in conclusion.record.damage]
-    return Report(
-        run_id=conclusion.record.run_id,
-        outcome=conclusion.outcome,
-        mode=mode,
-        response=with_damage(response, conclusion.language, conclusion.record.damage),
-        diagnosis=refined or conclusion.draft,
-        routing=conclusion.plan.routing if conclusion.plan else None,
-        aggregated_data=data,
-        parallel_results=planned,
-        evidence=conclusion.evidence,
-        errors=failures(planned),
-        parallel_latency_ms=data.parallel_latency_ms,
-        total_latency_ms=round(total_latency_ms, 1),
-        metadata=metadata,
-        committed_by=by,
-        attempt=conclusion.record.attempt,
-        reason=conclusion.failure,
+def _with_damage(response: str, language: Language, damage: Sequence[Damage]) -> str:
+    """``response`` with a sentence that names the parts of the run that could not be read."""
+    if not damage:
+        return response
+    parts = join(dict.fromkeys(_part(item) for item in damage), ", ")
+    sentence = Message(
+        "A part of what was stored of this run could not be read and is missing from this answer: {parts}.", parts=parts
     )
+    return f"{response.rstrip()}\n\n{sentence.in_language(language)}\n"
+
+
+def _part(damage: Damage) -> Text | str:
+    name = _PARTS.get(damage.part, damage.part)
+    return join((name, f"(`{damage.field}`)")) if damage.field else name

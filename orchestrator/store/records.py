@@ -40,13 +40,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """A dispatch lease: what to plan and how long there is."""
+    """A dispatch lease: the request to plan, and the plan of an earlier dispatcher, if any."""
 
     token: str
     request: TroubleshootRequest
     plan: Plan | None
-    fan_in_seconds: float
-    remaining_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,13 +145,11 @@ class RunStore:
         )
         if reply[0] != "ok":
             return None
-        _, request, summary, plan, fan_in_ms, remaining_ms = reply
+        _, request, summary, plan = reply
         return Dispatch(
             token=token,
             request=read_request(run_id, request, summary)[0],
             plan=read_plan(run_id, plan)[0],
-            fan_in_seconds=fan_in_ms / 1000,
-            remaining_seconds=remaining_ms / 1000,
         )
 
     def put_plan(self, run_id: str, token: str, plan: Plan) -> Plan:

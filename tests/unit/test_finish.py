@@ -32,7 +32,8 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.run.finisher import TOKEN_INTERVAL_SECONDS, Finisher, Refiner
+from orchestrator.run.finisher import Finisher
+from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, Refiner
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.events import EventReader
 from orchestrator.store.runs import RunStore, new_token

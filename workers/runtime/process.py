@@ -14,7 +14,8 @@ from pydantic import Field
 
 from orchestrator.after_commit import AfterCommit, try_after_commit
 from orchestrator.config import EnvironmentModel, Settings
-from orchestrator.run.finisher import Finisher, Refiner
+from orchestrator.run.finisher import Finisher
+from orchestrator.run.refine import Refiner
 from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
 from orchestrator.synthesis import close_synthesizer, try_synthesizer

@@ -14,5 +14,4 @@ redis.call('HSET', KEYS[1], 'state', 'dispatching', 'dispatch_token', ARGV[2],
   'dispatch_until', string.format('%d', lease_until))
 redis.call('ZADD', KEYS[2], lease_until, ARGV[1] .. '|dispatch')
 return { 'ok', redis.call('HGET', KEYS[1], 'request') or '', redis.call('HGET', KEYS[1], 'summary') or '',
-  redis.call('HGET', KEYS[1], 'plan') or '', number(redis.call('HGET', KEYS[1], 'fanin_ms')) - now,
-  number(redis.call('HGET', KEYS[1], 'deadline_ms')) - now }
+  redis.call('HGET', KEYS[1], 'plan') or '' }

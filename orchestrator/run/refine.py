@@ -1,0 +1,111 @@
+"""Refining a draft by a synthesizer, in bounded time: for the finisher and for a run without a store."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.deadline import Deadline
+from orchestrator.synthesis import (
+    Case,
+    Synthesis,
+    Synthesizer,
+    close_synthesizer,
+    refinement_failure,
+    synthesis_of,
+    try_synthesizer,
+)
+
+COMMIT_RESERVE_SECONDS = 0.5
+"""Kept free for the commit: a synthesizer gets the time to the deadline less this."""
+TOKEN_INTERVAL_SECONDS = 0.05
+"""Seconds between two calls of ``on_progress``."""
+
+
+class LeaseLost(Exception):
+    """Another finisher has the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refiner:
+    """A synthesizer, and the way to run its coroutine outside the calling thread."""
+
+    synthesizer: Synthesizer
+    submit: Callable[[Coroutine[Any, Any, Synthesis]], Future[Synthesis]]
+
+    def refine(
+        self, case: Case, deadline: Deadline, on_progress: Callable[[str], None] | None = None
+    ) -> tuple[Synthesis | None, dict[str, Any]]:
+        """The synthesis, or None when there is none in time; and what the report's metadata says of it under ``llm``.
+
+        Blocks the calling thread until half a second before the deadline at most; a synthesizer that is still at work
+        then is cancelled, and with it its connection is closed. ``on_progress`` gets the fragments written since its
+        last call, perhaps none.
+
+        Raises LeaseLost when ``on_progress`` raises it. Any other error costs the refinement only.
+        """
+        limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
+        if limit <= COMMIT_RESERVE_SECONDS:
+            return None, {"skipped": "no_time_left"}
+        fragments: queue.SimpleQueue[str] = queue.SimpleQueue()
+        end = Deadline.after(limit)
+        future = self.submit(self.synthesizer.synthesize(case, timeout_seconds=limit, emit=fragments.put_nowait))
+        try:
+            is_over = False
+            while not is_over:
+                _wait(future, min(TOKEN_INTERVAL_SECONDS, end.remaining()))
+                is_over = future.done() or end.has_passed
+                if on_progress is not None:
+                    on_progress(_drain(fragments))
+            return synthesis_of(case.run_id, future)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
+            return None, refinement_failure(case.run_id, error)
+        finally:
+            future.cancel()
+
+
+@asynccontextmanager
+async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | None]:
+    """The configured synthesizer on the running loop, for ``Refiner.refine`` in another thread; None without one.
+
+    At the end its calls are cancelled and its client is closed.
+    """
+    synthesizer = try_synthesizer(environ)
+    if synthesizer is None:
+        yield None
+        return
+    loop = asyncio.get_running_loop()
+    calls: list[Future[Synthesis]] = []
+
+    def submit(work: Coroutine[Any, Any, Synthesis]) -> Future[Synthesis]:
+        calls.append(asyncio.run_coroutine_threadsafe(work, loop))
+        return calls[-1]
+
+    try:
+        yield Refiner(synthesizer, submit)
+    finally:
+        for call in calls:
+            call.cancel()
+        await close_synthesizer(synthesizer)
+
+
+def _wait(future: Future[Synthesis], seconds: float) -> None:
+    try:
+        future.exception(timeout=seconds)
+    except (FutureTimeoutError, CancelledError):
+        return
+
+
+def _drain(fragments: queue.SimpleQueue[str]) -> str:
+    parts = []
+    while not fragments.empty():
+        parts.append(fragments.get_nowait())
+    return "".join(parts)
