@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from orchestrator.i18n.click_words import CLICK_WORDS
-from orchestrator.i18n.errors import ERROR_WORDS
-from orchestrator.i18n.help import HELP_WORDS
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.translation import COLUMN, Words, translate
 
@@ -22,8 +19,8 @@ WORDS_GROUP = "resync_troubleshoot.words"
 
 
 def all_words() -> dict[str, tuple[str, str]]:
-    """The client's words, click's, and those of the installed packages."""
-    words = {**CLICK_WORDS, **HELP_WORDS, **ERROR_WORDS}
+    """The words of the installed packages."""
+    words = {"{name}: {message}": ("{name}: {message}", "{name}: {message}")}
     for point in entry_points(group=WORDS_GROUP):
         try:
             loaded = point.load()

@@ -12,8 +12,8 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
+from orchestrator.i18n.languages import language_of
 from orchestrator.i18n.message import write
-from orchestrator.i18n.terminal import language_of
 from workers.doctor.check import Check, CheckContext
 from workers.doctor.checklist import all_checks, choose
 from workers.doctor.report import json_report, summary, table_report

@@ -16,8 +16,7 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.errors import InvalidRequest
-from orchestrator.i18n.languages import Language
-from orchestrator.i18n.terminal import language_of
+from orchestrator.i18n.languages import Language, language_of
 from orchestrator.job_name import check_job_name
 from orchestrator.logs import clean
 from orchestrator.store.connection import store_errors
