@@ -40,6 +40,8 @@ MAX_JOBS = 20
 """Jobs in one question; each is asked of every per-job source, so this bounds a run's chord."""
 MAX_MESSAGE_CHARACTERS = 8_000
 MAX_EVIDENCE_CHARACTERS = 16_000
+UNREADABLE = "unreadable"
+"""What could not be read of a run, in a report's metadata."""
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]

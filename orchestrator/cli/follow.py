@@ -8,12 +8,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cli.context import CliContext, RunClient
 from orchestrator.cli.view import NOTHING_SEEN, RunView
-from orchestrator.diagnosis.render import render_text
 from orchestrator.errors import RunNotFound, StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.logs import clean, one_line
-from orchestrator.models import Report, RunId, RunOutcome
-from orchestrator.run.report import UNREADABLE
+from orchestrator.models import UNREADABLE, Report, RunId, RunOutcome
 
 INTERRUPTED = 130
 
@@ -73,6 +71,8 @@ def _compact(report: Report) -> str:
     """The diagnosis in plain lines; nothing without one, or when the response alone tells what failed."""
     if report.diagnosis is None or report.routing is None or report.metadata.get(UNREADABLE):
         return ""
+    from orchestrator.diagnosis.render import render_text  # noqa: PLC0415  # start-up time of --help
+
     return render_text(
         report.diagnosis,
         language=report.routing.language,

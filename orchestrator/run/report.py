@@ -10,6 +10,7 @@ from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
+    UNREADABLE,
     AggregatedData,
     AnswerMode,
     Diagnosis,
@@ -28,8 +29,6 @@ from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage, read_fields
 from orchestrator.store.records import RunRecord
 
-UNREADABLE = "unreadable"
-"""Key of a report's metadata: the parts of the stored run that could not be read."""
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
 _CANCELLED = Message("The run was cancelled.")
 _UNREACHABLE = Message(
