@@ -24,6 +24,9 @@ from orchestrator.errors import ConfigurationError, InvalidValue
 from orchestrator.validation import describe
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+DEFAULT_KEY_PREFIX = "resync:troubleshoot:"
+DEFAULT_NODE_TIMEOUT_SECONDS = 5.0
+DEFAULT_TOTAL_TIMEOUT_SECONDS = 10.0
 
 STORED: Final = {"stored": True}
 """Validation context of what is read back from the store, where another version may have written it."""
@@ -54,9 +57,9 @@ class ParallelConfig(InputModel):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    node_timeout_seconds: float = Field(default=5.0, gt=0, le=600)
+    node_timeout_seconds: float = Field(default=DEFAULT_NODE_TIMEOUT_SECONDS, gt=0, le=600)
     """Seconds for each source (its soft time limit)."""
-    total_timeout_seconds: float = Field(default=10.0, ge=0.5, le=900)
+    total_timeout_seconds: float = Field(default=DEFAULT_TOTAL_TIMEOUT_SECONDS, ge=0.5, le=900)
     """Seconds from the submit to the answer."""
     enable_tws_status: bool = True
     """Ask TWS."""
@@ -179,7 +182,7 @@ class Settings(EnvironmentModel):
 
     redis_url: str = Field(default=DEFAULT_REDIS_URL, validation_alias=AliasChoices("REDIS_URL", "APP_REDIS_URL"))
     """Broker and store: `redis://` or `rediss://`."""
-    key_prefix: str = Field(default="resync:troubleshoot:", validation_alias="RESYNC_KEY_PREFIX")
+    key_prefix: str = Field(default=DEFAULT_KEY_PREFIX, validation_alias="RESYNC_KEY_PREFIX")
     """Prefix of every key and queue; two installations can share one Redis."""
     run_ttl_seconds: int = Field(default=86_400, ge=60, validation_alias="RESYNC_RUN_TTL_SECONDS")
     """Seconds for which a run can be read after its submit."""
@@ -187,9 +190,13 @@ class Settings(EnvironmentModel):
     """Open runs beyond which a submit is refused as `overloaded`."""
     redis_timeout_seconds: float = Field(default=0.5, gt=0, le=30, validation_alias="RESYNC_REDIS_TIMEOUT_SECONDS")
     """Seconds for one call to the store."""
-    node_timeout_seconds: float = Field(default=5.0, gt=0, validation_alias="RESYNC_NODE_TIMEOUT_SECONDS")
+    node_timeout_seconds: float = Field(
+        default=DEFAULT_NODE_TIMEOUT_SECONDS, gt=0, validation_alias="RESYNC_NODE_TIMEOUT_SECONDS"
+    )
     """Seconds for one source, where the request sets none."""
-    total_timeout_seconds: float = Field(default=10.0, gt=0, validation_alias="RESYNC_TOTAL_TIMEOUT_SECONDS")
+    total_timeout_seconds: float = Field(
+        default=DEFAULT_TOTAL_TIMEOUT_SECONDS, gt=0, validation_alias="RESYNC_TOTAL_TIMEOUT_SECONDS"
+    )
     """Seconds for a whole run, where the request sets none; more than the node timeout."""
     log_level: str = Field(default="INFO", validation_alias="RESYNC_LOG_LEVEL")
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""

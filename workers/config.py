@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 
-from orchestrator.config import DEFAULT_REDIS_URL, EnvironmentModel
+from orchestrator.config import DEFAULT_KEY_PREFIX, DEFAULT_REDIS_URL, EnvironmentModel
 
 
 def _names(*names: str) -> AliasChoices:
@@ -88,7 +88,7 @@ class LogCacheSettings(EnvironmentModel):
         validation_alias=AliasChoices("RESYNC_LOG_CACHE_URL", "REDIS_URL", "APP_REDIS_URL"),
     )
     """Redis of the app's log cache; not set: the broker's."""
-    key_prefix: str = Field(default="resync:troubleshoot:", validation_alias="RESYNC_KEY_PREFIX")
+    key_prefix: str = Field(default=DEFAULT_KEY_PREFIX, validation_alias="RESYNC_KEY_PREFIX")
     """Prefix of the project's own records."""
     entry_limit: int = Field(default=50, ge=1, le=1_000, validation_alias="RESYNC_LOG_CACHE_ENTRY_LIMIT")
     """Entries returned for a job."""
