@@ -14,7 +14,7 @@ from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.store.connection import connect_async_reader
-from orchestrator.store.events import START, check_event_id
+from orchestrator.store.events import START, AsyncEventReader, check_event_id
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,8 +94,7 @@ class AsyncTroubleshootClient:
         deadline = self._sync.known_deadline(run_id) or await self.call(self._sync.deadline_of, run_id)
         return AsyncFollower(
             run_id=run_id,
-            reader=self._reader,
-            keys=self._sync.store.keys,
+            reader=AsyncEventReader(self._reader, self._sync.store.keys),
             end=lambda is_closed: self._end(run_id, is_closed=is_closed),
             waiting=self._sync.waiting_for(run_id, timeout_seconds=timeout_seconds, deadline=deadline),
             only_the_end=only_the_end,

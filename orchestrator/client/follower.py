@@ -1,4 +1,4 @@
-"""Following a run to its end on a clock of our own: a store that hangs never makes the reader hang."""
+"""Following a run to its end, for a thread and for an event loop; a store that hangs never makes the reader hang."""
 
 from __future__ import annotations
 
@@ -6,49 +6,98 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-import redis.asyncio
-
-from orchestrator.client.single_flight import Ending
 from orchestrator.client.waiting import Waiting
 from orchestrator.deadline import Deadline
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Event, Report
-from orchestrator.store.connection import BLOCK_MS, store_errors
-from orchestrator.store.events import START, EventReader, Page, check_closed, parse_reply
-from orchestrator.store.keys import Keys
+from orchestrator.store.connection import BLOCK_MS
+from orchestrator.store.events import AsyncEventReader, EventReader, Page
 
 _LOGGER = logging.getLogger(__name__)
 END_BLOCK_MS = 250
+"""Longest blocking read of a reader that waits for the end alone: how often it reads the events meanwhile."""
 _LAG_SECONDS = 0.05
-"""A loop that is so late may have the store's answer in hand and not have looked at it yet."""
+"""An event loop that runs this late may hold an answer of the store that it has not looked at yet."""
+_Round = Generator[Any, Any, tuple[Page, bool]]
 
 
 def block_until(deadline: Deadline, longest_ms: int) -> int:
-    """Milliseconds that a read may block: to the deadline, at most ``longest_ms``, and never 0, which is for ever."""
+    """Milliseconds for a blocking read: to the deadline, at most ``longest_ms``; never 0, which blocks for ever."""
     return min(longest_ms, int(deadline.remaining() * 1000) + 1)
 
 
 @dataclass(slots=True)
-class Follower:
-    """Reads a run's events in a thread of its own; the caller waits on a queue, bounded by ``waiting``.
+class _Following:
+    """The state of one reader and the order of its calls, shared by ``Follower`` and ``AsyncFollower``.
 
-    At the deadline of a run that nobody has finished, the thread has it finished.
+    ``_round`` is a generator: it yields what a call of ``reader`` or ``end`` returned, for the asynchronous ones an
+    awaitable, and is sent its value.
     """
 
     run_id: str
-    reader: EventReader
-    end: Callable[[bool], Ending]
-    """Ends the run at its deadline, or reads the report of one that is known to be closed."""
+    reader: EventReader | AsyncEventReader
+    end: Callable[[bool], Any]
+    """Finishes the run at its deadline, or reads the report of one that is known to be closed; returns ``Ending``."""
     waiting: Waiting
     only_the_end: bool = False
-    """Be woken by the end alone, and read the report instead of the events; what came before it is read every quarter
-    of a second, in case the store goes away."""
+    """Wake up for the end alone and read the report. The events before it are read every quarter of a second, so that
+    a report can be made of them when the store goes away."""
     report: Report | None = None
-    """Of a run that this reader has seen the end of; with ``only_the_end``, set whenever it has."""
+    """The report of a run whose end this reader has seen; with ``only_the_end`` it is set whenever it has."""
+    _closed: bool | None = None
+
+    def _round(self, after: str) -> _Round:
+        """Read once, blocking: the next page of events, and whether there is nothing more to read."""
+        if self._closed is None:
+            self._closed = yield self.reader.is_closed(self.run_id)
+        page = yield from self._read(after)
+        self.waiting.pulse.beat()
+        if page.last_id != after:
+            self._closed = self._closed or page.is_last
+            return page, page.is_last and not self.only_the_end
+        if self._closed and not self.only_the_end:
+            # Closed before the event that this reader resumed after.
+            return page, True
+        # Silence: the run has ended, has expired, or is at its deadline.
+        if self._closed or self.waiting.deadline.has_passed:
+            ending = yield self.end(bool(self._closed))
+            self.report = ending.report
+            self.waiting.take_deadline(ending.remaining_seconds)
+            self._closed = ending.report is not None
+        else:
+            self._closed = yield self.reader.is_closed(self.run_id)
+        return page, self.only_the_end and self.report is not None
+
+    def _read(self, after: str) -> Generator[Any, Any, Page]:
+        deadline, block_ms = self.waiting.deadline, 0
+        if self.only_the_end:
+            if not self._closed:
+                self._closed = yield self.reader.wait_end(self.run_id, block_ms=block_until(deadline, END_BLOCK_MS))
+            if self._closed or deadline.has_passed:
+                return Page([], after)
+        elif not self._closed:
+            block_ms = block_until(deadline, BLOCK_MS)
+        page: Page = yield self.reader.read(self.run_id, after, block_ms=block_ms)
+        return page
+
+    def _log_cut(self, error: object) -> None:
+        if not self.waiting.is_unwanted:
+            _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
+
+
+@dataclass(slots=True)
+class Follower(_Following):
+    """Reads the events of a run in a thread of its own; the caller waits on a queue, bounded by ``waiting``.
+
+    ``reader`` is an ``EventReader`` and ``end`` a plain function: at the deadline of a run that nobody has finished,
+    the thread finishes it.
+    """
+
     _queue: queue.SimpleQueue[Event | Exception | None] = field(default_factory=queue.SimpleQueue)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -81,81 +130,40 @@ class Follower:
             except queue.Empty:
                 if self.waiting.left() > 0:
                     continue
-                if not self.waiting.is_unwanted:
-                    _LOGGER.warning("stream_cut run_id=%s reason=store_unreachable", self.run_id)
+                self._log_cut("the store was silent")
                 return None
 
     def _pump(self, after: str) -> None:
         try:
             self._read_to_the_end(after)
         except StoreUnreachable as error:
-            if not self.waiting.is_unwanted:
-                _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
+            self._log_cut(error)
         except Exception as error:  # noqa: BLE001  # border of the thread: the caller raises it
             self._queue.put(error)
         finally:
             self._queue.put(None)
 
     def _read_to_the_end(self, after: str) -> None:
-        closed: bool | None = None
         is_through = False
         while not is_through and not self._stop.is_set():
             try:
-                if closed is None:
-                    closed = self.reader.is_closed(self.run_id)
-                page, closed = self._read(after, closed)
-                self.waiting.pulse.beat()
-                for event in page.events:
-                    self._queue.put(event)
-                is_silent, after = page.last_id == after, page.last_id
-                if not is_silent:
-                    closed, is_through = closed or page.is_last, page.is_last and not self.only_the_end
-                elif closed and not self.only_the_end:
-                    # Ended before the event that we resumed after.
-                    return
-                else:
-                    # Silence: ended, gone, or at its deadline.
-                    closed = self._end(closed)
-                    is_through = self.only_the_end and self.report is not None
+                page, is_through = _run(self._round(after))
             except StoreUnreachable as error:
                 if self.waiting.gives_up_after(error):
                     raise
                 self._stop.wait(self.waiting.pause_seconds())
-
-    def _read(self, after: str, closed: bool) -> tuple[Page, bool]:
-        """The next events, waited for, and whether the run is known to be closed."""
-        if not self.only_the_end:
-            block_ms = 0 if closed else block_until(self.waiting.deadline, BLOCK_MS)
-            return self.reader.read(self.run_id, after, block_ms=block_ms), closed
-        block_ms = block_until(self.waiting.deadline, END_BLOCK_MS)
-        closed = closed or self.reader.wait_end(self.run_id, block_ms=block_ms)
-        if closed or self.waiting.deadline.has_passed:
-            return Page([], after), closed
-        return self.reader.read(self.run_id, after), closed
-
-    def _end(self, closed: bool) -> bool:
-        """Whether the run is closed: one whose deadline has come is ended."""
-        if not closed and not self.waiting.deadline.has_passed:
-            return self.reader.is_closed(self.run_id)
-        ending = self.end(closed)
-        self.report = ending.report
-        self.waiting.take_deadline(ending.remaining_seconds)
-        return ending.report is not None
+                continue
+            after = page.last_id
+            for event in page.events:
+                self._queue.put(event)
 
 
 @dataclass(slots=True)
-class AsyncFollower:
-    """The async twin of ``Follower``: no thread, the loop's own timeout is the bound."""
+class AsyncFollower(_Following):
+    """Reads the events of a run on an event loop, without a thread; the loop's own timeout is the bound.
 
-    run_id: str
-    reader: redis.asyncio.Redis
-    keys: Keys
-    end: Callable[[bool], Awaitable[Ending]]
-    """Ends the run at its deadline, or reads the report of one that is known to be closed."""
-    waiting: Waiting
-    only_the_end: bool = False
-    report: Report | None = None
-    _closed: bool | None = None
+    ``reader`` is an ``AsyncEventReader`` and ``end`` a coroutine function.
+    """
 
     async def events(self, after: str) -> AsyncIterator[Event]:
         """Events after ``after`` up to the terminal one, or until the wait is over.
@@ -167,77 +175,43 @@ class AsyncFollower:
         while not is_through:
             try:
                 async with _until_given_up(self.waiting):
-                    page, is_through = await self._round(after)
+                    page, is_through = await _run_async(self._round(after))
             except StoreUnreachable as error:
                 if self.waiting.gives_up_after(error):
-                    self._cut(str(error))
+                    self._log_cut(error)
+                    self.waiting.check_refusal()
                     return
                 await asyncio.sleep(self.waiting.pause_seconds())
                 continue
             except TimeoutError:
-                self._cut("the store was silent")
+                self._log_cut("the store was silent")
+                self.waiting.check_refusal()
                 return
             after = page.last_id
             for event in page.events:
                 yield event
             self.waiting.resume()
 
-    async def _round(self, after: str) -> tuple[Page, bool]:
-        """The next part of the stream, and whether this reader is through."""
-        if self._closed is None:
-            self._closed = await self._is_closed()
-        page = await self._read(after)
-        self.waiting.pulse.beat()
-        if page.last_id != after:
-            self._closed = self._closed or page.is_last
-            return page, page.is_last and not self.only_the_end
-        if self._closed and not self.only_the_end:
-            # Ended before the event that we resumed after.
-            return page, True
-        # Silence: ended, gone, or at its deadline.
-        self._closed = await self._end()
-        return page, self.only_the_end and self.report is not None
 
-    def _cut(self, error: str) -> None:
-        if not self.waiting.is_unwanted:
-            _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
-        self.waiting.check_refusal()
+def _run(steps: _Round) -> tuple[Page, bool]:
+    result: Any = None
+    while True:
+        try:
+            result = steps.send(result)
+        except StopIteration as stop:
+            outcome: tuple[Page, bool] = stop.value
+            return outcome
 
-    async def _is_closed(self) -> bool:
-        with store_errors():
-            state = await self.reader.hget(self.keys.run(self.run_id), "state")
-        return check_closed(self.run_id, state)
 
-    async def _read(self, after: str) -> Page:
-        """The next part of the stream, waited for; whether the run is known to be closed is noted."""
-        if not self.only_the_end:
-            return await self._events(after, block_ms=None if self._closed else self._block_ms(BLOCK_MS))
-        self._closed = self._closed or await self._wait_end()
-        if self._closed or self.waiting.deadline.has_passed:
-            return Page([], after)
-        return await self._events(after, block_ms=None)
-
-    async def _wait_end(self) -> bool:
-        with store_errors():
-            block_ms = self._block_ms(END_BLOCK_MS)
-            return bool(await self.reader.xread({self.keys.ending(self.run_id): START}, block=block_ms))
-
-    async def _events(self, after: str, *, block_ms: int | None) -> Page:
-        with store_errors():
-            reply = await self.reader.xread({self.keys.events(self.run_id): after}, count=500, block=block_ms)
-        return parse_reply(self.run_id, after, reply)
-
-    def _block_ms(self, longest_ms: int) -> int:
-        return block_until(self.waiting.deadline, longest_ms)
-
-    async def _end(self) -> bool:
-        """Whether the run is closed: one whose deadline has come is ended."""
-        if not self._closed and not self.waiting.deadline.has_passed:
-            return await self._is_closed()
-        ending = await self.end(bool(self._closed))
-        self.report = ending.report
-        self.waiting.take_deadline(ending.remaining_seconds)
-        return ending.report is not None
+async def _run_async(steps: _Round) -> tuple[Page, bool]:
+    result: Any = None
+    while True:
+        try:
+            call = steps.send(result)
+        except StopIteration as stop:
+            outcome: tuple[Page, bool] = stop.value
+            return outcome
+        result = await call
 
 
 @asynccontextmanager

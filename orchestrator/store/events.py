@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+import redis.asyncio
 from pydantic_core import from_json
 
 from orchestrator.errors import InvalidRequest, RunNotFound
@@ -105,20 +106,55 @@ class EventReader:
     def is_closed(self, run_id: str) -> bool:
         """Whether the run has ended. Ask before the first blocking read: one waits on a stream that does not exist.
 
-        Raises RunNotFound.
+        Raises RunNotFound, StoreUnreachable.
         """
         with store_errors():
             state = self._client.hget(self._keys.run(run_id), "state")
         return check_closed(run_id, state)
 
     def wait_end(self, run_id: str, *, block_ms: int) -> bool:
-        """Wait up to ``block_ms`` for the end of the run: one wake-up however many events there are before it."""
+        """Wait up to ``block_ms`` for the end of the run: one wake-up however many events there are before it.
+
+        Raises StoreUnreachable.
+        """
         with store_errors():
             return bool(self._client.xread({self._keys.ending(run_id): START}, block=min(block_ms, BLOCK_MS)))
 
     def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
-        """What comes after ``after``, waiting up to ``block_ms`` (at most ``BLOCK_MS``) for it; 0 does not wait."""
-        block = min(block_ms, BLOCK_MS) if block_ms > 0 else None
+        """What comes after ``after``, waiting up to ``block_ms`` (at most ``BLOCK_MS``) for it; 0 does not wait.
+
+        Raises StoreUnreachable.
+        """
         with store_errors():
-            reply = self._client.xread({self._keys.events(run_id): after}, count=count, block=block)
+            reply = self._client.xread({self._keys.events(run_id): after}, count=count, block=_block(block_ms))
         return parse_reply(run_id, after, reply)
+
+
+class AsyncEventReader:
+    """``EventReader`` for an event loop."""
+
+    def __init__(self, client: redis.asyncio.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    async def is_closed(self, run_id: str) -> bool:
+        """See ``EventReader.is_closed``."""
+        with store_errors():
+            state = await self._client.hget(self._keys.run(run_id), "state")
+        return check_closed(run_id, state)
+
+    async def wait_end(self, run_id: str, *, block_ms: int) -> bool:
+        """See ``EventReader.wait_end``."""
+        with store_errors():
+            return bool(await self._client.xread({self._keys.ending(run_id): START}, block=min(block_ms, BLOCK_MS)))
+
+    async def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
+        """See ``EventReader.read``."""
+        with store_errors():
+            reply = await self._client.xread({self._keys.events(run_id): after}, count=count, block=_block(block_ms))
+        return parse_reply(run_id, after, reply)
+
+
+def _block(block_ms: int) -> int | None:
+    """The argument of XREAD: None does not block, 0 would block for ever."""
+    return min(block_ms, BLOCK_MS) if block_ms > 0 else None
