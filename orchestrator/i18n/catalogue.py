@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.metadata import entry_points
 
 from orchestrator.i18n.languages import Language
@@ -24,8 +23,7 @@ def all_words() -> dict[str, tuple[str, str]]:
     for point in entry_points(group=WORDS_GROUP):
         try:
             loaded = point.load()
-            # A package with catalogues of its own holds the words of its commands beside them for now.
-            words |= loaded if isinstance(loaded, dict) else import_module(f"{point.value}.cli.words").WORDS
+            words |= loaded if isinstance(loaded, dict) else {}  # else a package with catalogues of its own
         except ImportError:  # a package that is half installed: its texts stay English
             continue
     return words

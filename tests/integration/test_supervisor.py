@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests_support import wait_until
 
+from orchestrator.i18n.message import Message
 from workers.standalone.guard import Guard
 from workers.standalone.process import ProcessSpec
 from workers.standalone.supervisor import ProcessFailed, Supervisor
@@ -34,12 +35,12 @@ def spec(name: str, code: str, **fields: object) -> ProcessSpec:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def said() -> list[Message]:
     return []
 
 
 @pytest.fixture
-def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
+def supervisor(tmp_path: Path, said: list[Message]) -> Iterator[Supervisor]:
     with Guard() as guard, Supervisor(tmp_path / "logs", guard, said.append) as running:
         yield running
 
@@ -77,7 +78,7 @@ def test_program_that_does_not_exist_is_told(supervisor: Supervisor) -> None:
         supervisor.start(ProcessSpec(name="a", command=("/nowhere/x",), environ={}))
 
 
-def test_killed_process_is_started_again(supervisor: Supervisor, said: list[str]) -> None:
+def test_killed_process_is_started_again(supervisor: Supervisor, said: list[Message]) -> None:
     """A process that is killed runs again soon, becomes ready again, and it is said."""
     supervisor.start(spec("a", SLEEP, ready_text="can work"))
     supervisor.wait_ready(["a"], timeout_seconds=10)
@@ -86,7 +87,7 @@ def test_killed_process_is_started_again(supervisor: Supervisor, said: list[str]
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: supervisor.states()[0].restarts == 1 and supervisor.states()[0].is_ready, seconds=10)
     assert supervisor.states()[0].pid != first
-    assert said == ["a exited with status -9; again in 0.5 s (can work)"]
+    assert [str(line) for line in said] == ["a exited with status -9; again in 0.5 s (can work)"]
 
 
 def test_stop_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_log_file_is_bounded(tmp_path: Path) -> None:
     log.write(b"  \n")
     log.close()
     log.write(b"after the end\n")
-    assert log.last_words == "line 99"
+    assert log.last_line == "line 99"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.log", "x.log.1"]
     assert all(path.stat().st_size <= 100 for path in tmp_path.iterdir())
 

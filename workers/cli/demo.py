@@ -16,6 +16,8 @@ from orchestrator.cli.follow import exit_code, follow, print_report
 from orchestrator.cli.options import build_request, json_option, run_options
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
+from workers.cli.options import no_scenario
 from workers.standalone.layout import Layout
 from workers.standalone.ports import HOST, free_port
 from workers.standalone.system import system
@@ -50,7 +52,7 @@ def command(
 
     Nothing is installed or left behind. Exit codes are those of submit.
     """
-    # Imported here: --help does without the simulator and its scenarios.
+    # Imported here: --help does not need the simulator and its scenarios.
     from workers.lab.simulator.counterparts import scenario_environ, scenario_parts  # noqa: PLC0415
     from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, all_scenarios, get_scenario  # noqa: PLC0415
 
@@ -58,29 +60,31 @@ def command(
         _list(context, all_scenarios(), as_json=as_json)
         return 0
     if scenario not in SCENARIO_NUMBERS:
-        raise ConfigurationError(f"--scenario: there is no scenario {scenario}; see resync-troubleshoot demo --list")
+        raise no_scenario(scenario)
     if flower and importlib.util.find_spec("flower") is None:
-        raise ConfigurationError("--flower: it is not installed: pip install 'resync-troubleshoot[flower]'")
+        raise ConfigurationError(
+            "--flower: it is not installed: pip install {what}", what="'resync-troubleshoot[flower]'"
+        )
     case = get_scenario(scenario)
     jobs = () if case.job_name is None else (case.job_name,)
-    text = context.text
     environ = scenario_environ(context.environ)
     request = build_request(Settings.from_env(environ), case.question, {"jobs": jobs, **options})
-    with system(environ, redis_url=None, say=context.tell) as parts:
+    with system(environ, redis_url=None, say=context.say) as parts:
         layout = Layout(concurrency=CONCURRENCY, flower_port=free_port() if flower else None)
         with scenario_parts(case, parts.settings) as variables:
             parts.environ |= variables
             names = parts.start(layout)
-            context.say(text("demo_starting", count=len(names), title=case.title))
+            context.say(Message("starting {count} processes: {title}", count=len(names), title=case.title))
             parts.wait_ready(names)
             if layout.flower_port is not None:
                 context.say(f"Flower: http://{HOST}:{layout.flower_port}/")
-            context.say(text("demo_question", question=case.question))
+            context.say(Message("question: {question}", question=case.question))
             with context.client(parts.settings) as client:
                 report = follow(context, client, client.submit(request))
             print_report(context, report, as_json=as_json)
             if keep:
-                context.say(text("demo_kept", logs=parts.directory / "logs"))
+                logs = str(parts.directory / "logs")
+                context.say(Message("everything keeps running; logs in {logs}; Ctrl-C ends it", logs=logs))
                 with suppress(KeyboardInterrupt):
                     threading.Event().wait()
     return exit_code(report)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import click
 
+from orchestrator.cli.click_words import ClickText
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
-from orchestrator.i18n.languages import language_of
-from orchestrator.i18n.message import write
+from orchestrator.errors import WrongUsage
+from orchestrator.i18n.message import Message
 from workers.doctor.check import Check, CheckContext
 from workers.doctor.checklist import all_checks, choose
 from workers.doctor.report import json_report, summary, table_report
@@ -44,19 +45,18 @@ def command(
     nothing. Exit codes: 0 all ok or warnings, 1 something is broken, 2 a setting is wrong, 5 Redis unreachable.
     """
     if math.isnan(timeout):
-        raise click.BadParameter("is not a number", param_hint="--timeout")
+        raise click.BadParameter(ClickText(Message("is not a number")), param_hint="--timeout")
     environ = dict(context.environ)
     if redis_url is not None:
         environ["REDIS_URL"] = redis_url
-    language = language_of(environ)
     examination = CheckContext(environ, timeout)
     results = run_checks(_chosen(all_checks(examination), only), examination)
     if as_json:
-        context.print_json(json.dumps(json_report(results, language), ensure_ascii=False, indent=2))
+        context.print_json(json.dumps(json_report(results, context.language), ensure_ascii=False, indent=2))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo(table_report(results, language, width=width))
-        context.say(write(summary(results), language))
+        click.echo(table_report(results, context.language, width=width))
+        context.say(summary(results))
     return exit_code(results)
 
 
@@ -65,4 +65,6 @@ def _chosen(checks: Sequence[Check], only: tuple[str, ...]) -> list[Check]:
         return choose(checks, only)
     except KeyError as error:
         known = dict.fromkeys(name for check in checks for name in (check.family, check.name))
-        raise click.UsageError(f"--only: no check is named {error.args[0]!r}; checks: {', '.join(known)}") from None
+        raise WrongUsage(
+            "--only: no check is named {name!r}; checks: {known}", name=error.args[0], known=", ".join(known)
+        ) from None

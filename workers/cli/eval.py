@@ -12,6 +12,7 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.errors import ConfigurationError
 from orchestrator.synthesis import load_synthesizer
+from workers.cli.options import no_scenario
 from workers.lab.evaluation.evaluate import evaluate
 from workers.lab.evaluation.report import EvaluationReport
 from workers.lab.simulator.counterparts import scenario_environ
@@ -32,15 +33,15 @@ def command(context: CliContext, /, *, llm: bool, numbers: tuple[int, ...], as_j
     """
     for number in numbers:
         if number not in SCENARIO_NUMBERS:
-            raise ConfigurationError(f"--scenario: there is no scenario {number}; see resync-troubleshoot demo --list")
+            raise no_scenario(number)
     scenarios = [get_scenario(number) for number in dict.fromkeys(numbers or SCENARIO_NUMBERS)]
-    with system(scenario_environ(context.environ), redis_url=None, say=context.tell) as parts:
+    with system(scenario_environ(context.environ), redis_url=None, say=context.say) as parts:
         environ = parts.environ | {"XDG_CACHE_HOME": str(parts.directory / "cache")}
         report = asyncio.run(_run(context, scenarios, environ, llm=llm))
     if as_json:
         click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
     else:
-        click.echo("\n".join(report.table()))
+        click.echo("\n".join(report.table(context.language)))
     return 0 if report.passed else 1
 
 
@@ -51,7 +52,7 @@ async def _run(
     if llm and synthesizer is None:
         raise ConfigurationError("--llm: LLM_MODEL is not set; name the model that is to be evaluated")
     try:
-        return await evaluate(scenarios, environ, synthesizer=synthesizer, say=context.tell)
+        return await evaluate(scenarios, environ, synthesizer=synthesizer, say=context.say)
     finally:
         if synthesizer is not None:
             await synthesizer.close()

@@ -15,9 +15,8 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.errors import ConfigurationError
-from orchestrator.i18n.catalogue import Catalogue
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.logs import clean
-from workers.cli.report_words import REPORT_WORDS
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase
 from workers.knowledge.embeddings import BATCH, EmbeddingClient, EmbeddingError, create_embedding_client
@@ -32,10 +31,10 @@ Result = TypeVar("Result")
 
 SEARCH_SECONDS = 10.0
 _PROGRESS = {
-    "indexed": "indexed {path} ({chunks} passages)",
-    "empty": "empty {path}",
-    "removed": "removed {path}",
-    "failed": "failed {path}: {error}",
+    "indexed": Message("indexed {path} ({passages})"),
+    "empty": Message("empty {path}"),
+    "removed": Message("removed {path}"),
+    "failed": Message("failed {path}: {error}"),
 }
 
 path_option = click.option(
@@ -69,7 +68,7 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
 
     With RESYNC_EMBEDDING_ENDPOINT set, passages are embedded as well.
     """
-    # What is wrong with a file is said in its line of progress; pypdf tells each step of its repairs besides.
+    # A file's line of progress names its problem; pypdf would log every step of a repair as well.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     settings = _settings(context, path)
     if settings.path is None:
@@ -79,7 +78,13 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
         check_numpy()
     with KnowledgeIndex(settings.path) as store:
         if store.renewed:
-            context.say(_reports(context)("{count} passages of an older version analysed again", count=store.renewed))
+            context.say(
+                Message(
+                    "{count} passage of an older version analysed again",
+                    plural="{count} passages of an older version analysed again",
+                    count=store.renewed,
+                )
+            )
         if runbooks:
             index_runbooks(store)
         report = index_folder(store, directory, on_progress=lambda progress: _say_progress(context, progress))
@@ -87,38 +92,45 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
     if as_json:
         click.echo(json.dumps({**asdict(report), "embedded": embedded, "path": str(settings.path)}, ensure_ascii=False))
     else:
-        click.echo(_report_line(_reports(context), report, embedded, settings.path))
+        click.echo(f"{settings.path}: {context.write(_totals(report, embedded))}")
     return 1 if report.failed else 0
 
 
-def _reports(context: CliContext) -> Catalogue:
-    """The words of the reports in the terminal's language."""
-    return Catalogue.of(context.text.language, REPORT_WORDS)
+def _passages(count: int) -> Message:
+    return Message("{count} passage", plural="{count} passages", count=count)
 
 
 def _say_progress(context: CliContext, progress: Progress) -> None:
     if progress.action == "unchanged":
         return
-    told = _reports(context)(
-        _PROGRESS[progress.action], path=progress.path, chunks=progress.chunks, error=progress.error
+    line = _PROGRESS[progress.action].with_facts(
+        path=progress.path, passages=_passages(progress.chunks), error=progress.error
     )
-    context.say(clean(f"[{progress.number}/{progress.total}] {told}"))
+    context.say(clean(f"[{progress.number}/{progress.total}] {context.write(line)}"))
 
 
-def _report_line(text: Catalogue, report: FolderReport, embedded: int, path: Path) -> str:
+def _totals(report: FolderReport, embedded: int) -> Text:
     parts = [
-        text("{count} indexed ({chunks} passages)", count=report.indexed, chunks=report.chunks),
-        text("{count} unchanged", count=report.unchanged),
-        text("{count} removed", count=report.removed),
+        Message(
+            "{count} indexed ({passages})",
+            plural="{count} indexed ({passages})",
+            count=report.indexed,
+            passages=_passages(report.chunks),
+        ),
+        Message("{count} unchanged", plural="{count} unchanged", count=report.unchanged),
+        Message("{count} removed", plural="{count} removed", count=report.removed),
     ]
-    parts += [text("{count} without text", count=report.empty)] if report.empty else []
-    parts += [text("{count} failed", count=report.failed)] if report.failed else []
-    parts += [text("{count} passages embedded", count=embedded)] if embedded else []
-    return f"{path}: {', '.join(parts)}"
+    if report.empty:
+        parts.append(Message("{count} without text", plural="{count} without text", count=report.empty))
+    if report.failed:
+        parts.append(Message("{count} failed", plural="{count} failed", count=report.failed))
+    if embedded:
+        parts.append(Message("{count} passage embedded", plural="{count} passages embedded", count=embedded))
+    return join(parts, ", ")
 
 
 async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: EmbeddingClient) -> int:
-    """Embed what has no vector yet; what was done before an error stays."""
+    """Embed the passages without a vector, in batches; those done before an error stay. Returns their number."""
     done = 0
     try:
         waiting = store.chunks_without_vector(embeddings.model)
@@ -127,12 +139,16 @@ async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: Emb
             try:
                 vectors = await embeddings.embed_patiently([text for _, text in batch])
             except EmbeddingError as error:
-                counts = f"{done} of {len(waiting)} passages embedded"
-                raise EmbeddingError(f"the documents are indexed, {counts}; embedding endpoint: {error}") from error
+                raise EmbeddingError(
+                    "the documents are indexed, {done} of {total} passages embedded; embedding endpoint: {detail}",
+                    done=done,
+                    total=len(waiting),
+                    detail=error.message,
+                ) from error
             pairs = zip(batch, vectors, strict=True)
             store.put_vectors(embeddings.model, [(chunk_id, pack(vector)) for (chunk_id, _), vector in pairs])
             done = start + len(batch)
-            context.say(_reports(context)("embedded {done}/{total} passages", done=done, total=len(waiting)))
+            context.say(Message("embedded {done}/{total} passages", done=done, total=len(waiting)))
         return len(waiting)
     finally:
         await embeddings.close()
@@ -153,18 +169,17 @@ def search(context: CliContext, question: str, limit: int, path: Path | None, as
     if as_json:
         click.echo(json.dumps({**asdict(result), "notes": [*map(str, result.notes)]}, ensure_ascii=False))
         return
-    text = _reports(context)
     for note in result.notes:
-        context.say(note.in_language(context.text.language))
+        context.say(note)
     if not result.hits:
-        context.say(text("nothing found"))
+        context.say(Message("nothing found"))
     for number, hit in enumerate(result.hits, start=1):
-        click.echo(clean(_hit_text(text, number, hit)))
+        click.echo(clean(_hit_text(context, number, hit)))
 
 
-def _hit_text(text: Catalogue, number: int, hit: Hit) -> str:
+def _hit_text(context: CliContext, number: int, hit: Hit) -> str:
     indented = "\n".join(f"    {line}" if line else "" for line in hit.text.splitlines())
-    score = text("score {score}", score=f"{hit.score:g}")
+    score = context.write(Message("score {score:g}", score=hit.score))
     return f"{number}. {hit.title}\n    {hit.where}  {score}\n\n{indented}\n"
 
 
@@ -174,27 +189,26 @@ def _hit_text(text: Catalogue, number: int, hit: Hit) -> str:
 @pass_context
 def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
     """Say where the knowledge base is and how much it holds."""
-    found = _ask(context, path, lambda base: base.stats(timeout_seconds=SEARCH_SECONDS))
+    totals = _ask(context, path, lambda base: base.stats(timeout_seconds=SEARCH_SECONDS))
     if as_json:
-        click.echo(json.dumps(asdict(found), ensure_ascii=False))
+        click.echo(json.dumps(asdict(totals), ensure_ascii=False))
         return
-    text = _reports(context)
-    languages = ", ".join(f"{name} {count}" for name, count in found.languages.items()) or text("none")
-    rows: Sequence[tuple[str, object]] = (
-        ("backend", found.backend),
-        ("where", found.where),
-        ("documents", f"{found.documents} ({languages})"),
-        ("passages", found.passages),
-        ("embedded", found.embedded),
-        ("updated", found.updated_at or text("never")),
+    languages = ", ".join(f"{name} {count}" for name, count in totals.languages.items()) or Message("none")
+    rows: Sequence[tuple[Message, object]] = (
+        (Message("backend"), totals.backend),
+        (Message("where"), totals.where),
+        (Message("documents"), f"{totals.documents} ({context.write(languages)})"),
+        (Message("passages"), totals.passages),
+        (Message("embedded"), totals.embedded),
+        (Message("updated"), totals.updated_at or context.write(Message("never"))),
     )
-    width = max(len(text(name)) for name, _ in rows)
-    for name, value in rows:
-        click.echo(f"{text(name):<{width}} {value}")
+    names = [context.write(name) for name, _ in rows]
+    for name, (_, value) in zip(names, rows, strict=True):
+        click.echo(f"{name:<{max(map(len, names))}} {value}")
 
 
 def _ask(context: CliContext, path: Path | None, question: Callable[[KnowledgeBase], Awaitable[Result]]) -> Result:
-    """Open the configured knowledge base, ask it, close it."""
+    """The result of ``question`` put to the configured knowledge base."""
 
     async def ask() -> Result:
         base = open_knowledge_base(_settings(context, path), context.environ)

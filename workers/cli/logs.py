@@ -15,8 +15,8 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
-from orchestrator.errors import InvalidRequest
-from orchestrator.i18n.languages import Language, language_of
+from orchestrator.errors import InvalidRequest, InvalidValue, WrongUsage
+from orchestrator.i18n.message import Message, join
 from orchestrator.job_name import check_job_name
 from orchestrator.logs import clean
 from orchestrator.store.connection import store_errors
@@ -30,30 +30,6 @@ from workers.sources.log_cache.record import LogRecord
 
 _BATCH = 500
 _PROGRESS_LINES = 100_000
-
-_TEXTS = {
-    Language.PT_BR: {
-        "done": "{name}: {lines} linhas; {new} registro(s) novo(s), {known} já conhecido(s), "
-        "{dropped} antigo(s) demais, {ignored} sem interesse, {bad} ilegível(is)",
-        "progress": "{name}: {lines} linhas lidas",
-        "bad": "{name}, linha {number}: {problem}",
-        "empty": "nada sobre {job} no cache de logs",
-    },
-    Language.EN: {
-        "done": "{name}: {lines} lines; {new} new record(s), {known} known already, {dropped} too old, "
-        "{ignored} of no interest, {bad} unreadable",
-        "progress": "{name}: {lines} lines read",
-        "bad": "{name}, line {number}: {problem}",
-        "empty": "nothing about {job} in the log cache",
-    },
-    Language.ES: {
-        "done": "{name}: {lines} líneas; {new} registro(s) nuevo(s), {known} ya conocido(s), "
-        "{dropped} demasiado antiguo(s), {ignored} sin interés, {bad} ilegible(s)",
-        "progress": "{name}: {lines} líneas leídas",
-        "bad": "{name}, línea {number}: {problem}",
-        "empty": "nada sobre {job} en la caché de registros",
-    },
-}
 
 _instance_option = click.option("--instance", metavar="NAME", help="TWS instance; the default one when left out.")
 
@@ -74,35 +50,22 @@ def ingest(context: CliContext, file: str, job: str | None, instance: str | None
 
     Secrets are taken out first. Reading the same log again changes nothing.
     """
-    texts = _TEXTS[language_of(context.environ)]
     settings = LogCacheSettings.from_env(context.environ)
     name = _instance(context, instance)
     bare = _job(job)
     shown = "-" if file == "-" else Path(file).name
     now = datetime.now(UTC)
     with _open(file) as (lines, written_at):
-        reading = open_ingest(
-            _with_progress(lines, context, texts["progress"], shown), job=bare, written_at=written_at, now=now
-        )
+        reading = open_ingest(_with_progress(lines, context, shown), job=bare, written_at=written_at, now=now)
         written = _write(settings, name, reading.records, now)
     for number, problem in reading.bad_lines:
-        context.say(texts["bad"].format(name=shown, number=number, problem=problem))
+        context.say(Message("{name}, line {number}: {problem}", name=shown, number=number, problem=problem))
     if reading.bad and not (written.new or written.known or written.dropped or reading.ignored):
-        raise InvalidRequest(f"{shown}: no line could be read")
+        raise InvalidRequest("{name}: no line could be read", name=shown)
     if as_json:
         click.echo(json.dumps(_summary(reading, written, name), ensure_ascii=False))
         return
-    click.echo(
-        texts["done"].format(
-            name=shown,
-            lines=reading.lines,
-            new=written.new,
-            known=written.known,
-            dropped=written.dropped,
-            ignored=reading.ignored,
-            bad=reading.bad,
-        )
-    )
+    click.echo(context.write(_totals(reading, written, shown)))
 
 
 @command.command(short_help="Show what is remembered of a job.")
@@ -122,7 +85,7 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
         click.echo(json.dumps([_entry(entry) for entry in entries], ensure_ascii=False))
         return
     if not entries:
-        context.say(_TEXTS[language_of(context.environ)]["empty"].format(job=job))
+        context.say(Message("nothing about {job} in the log cache", job=job))
     for entry in entries:
         click.echo(f"{entry.facts.at or '?':20}  {clean(entry.facts.text)}")
 
@@ -132,7 +95,7 @@ def _instance(context: CliContext, instance: str | None) -> str:
     try:
         cache_key("", name, None)
     except InvalidRequest as error:
-        raise click.UsageError(f"--instance: {error}") from None
+        raise WrongUsage("--instance: {detail}", detail=error.message) from None
     return name
 
 
@@ -141,33 +104,33 @@ def _job(job: str | None, option: str = "--job") -> str | None:
         return None
     try:
         return bare_name(check_job_name(job))
-    except ValueError as error:
-        raise click.UsageError(f"{option}: {error}") from None
+    except InvalidValue as error:
+        raise WrongUsage("{option}: {detail}", option=option, detail=error.message) from None
 
 
 @contextmanager
 def _open(file: str) -> Iterator[tuple[Iterable[str], datetime | None]]:
-    """The lines, and when the file was last written (None for standard input). Job logs come in any encoding."""
+    """The lines, and the file's modification time (None for standard input). Job logs come in any encoding."""
     try:
-        # KeepOpenFile for "-": standard input is not ours to close.
+        # For "-" a KeepOpenFile, which leaves standard input open.
         opened = click.open_file(file, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise click.UsageError(f"{file}: {error.strerror or error}") from None
+        raise WrongUsage("{file}: {detail}", file=file, detail=str(error.strerror or error)) from None
     with opened as stream:
         written_at = None if file == "-" else datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
         yield _lines(stream), written_at
 
 
 def _lines(stream: IO[str]) -> Iterator[str]:
-    """Lines, a longer one in pieces: a file without line ends must not be read into memory whole."""
+    """The lines, long ones in pieces: a file without line ends must not be read into memory whole."""
     while line := stream.readline(MAX_JSON_LINE + 1):
         yield line
 
 
-def _with_progress(lines: Iterable[str], context: CliContext, text: str, name: str) -> Iterator[str]:
+def _with_progress(lines: Iterable[str], context: CliContext, name: str) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
         if number % _PROGRESS_LINES == 0:
-            context.say(text.format(name=name, lines=number))
+            context.say(Message("{name}: {lines} lines read", name=name, lines=number))
         yield line
 
 
@@ -210,6 +173,18 @@ def _entry(entry: Entry) -> dict[str, object]:
         "run_id": entry.run_id,
         **entry.facts.model_dump(mode="json"),
     }
+
+
+def _totals(reading: Ingest, written: Written, name: str) -> Message:
+    counts = (
+        Message("{count} new record", plural="{count} new records", count=written.new),
+        Message("{count} known already", plural="{count} known already", count=written.known),
+        Message("{count} too old", plural="{count} too old", count=written.dropped),
+        Message("{count} of no interest", plural="{count} of no interest", count=reading.ignored),
+        Message("{count} unreadable", plural="{count} unreadable", count=reading.bad),
+    )
+    lines = Message("{count} line", plural="{count} lines", count=reading.lines)
+    return Message("{name}: {lines}; {counts}", name=name, lines=lines, counts=join(counts, ", "))
 
 
 def _summary(reading: Ingest, written: Written, instance: str) -> dict[str, object]:

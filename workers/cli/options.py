@@ -1,10 +1,19 @@
-"""Options that several commands of the worker side share."""
+"""Options and errors that several worker-side commands share."""
 
 from __future__ import annotations
 
 import click
 
+from orchestrator.errors import ConfigurationError
 from workers.standalone.layout import DEFAULT_CONCURRENCY
+
+
+def no_scenario(number: int) -> ConfigurationError:
+    """The error for a number that no scenario has."""
+    return ConfigurationError(
+        "--scenario: there is no scenario {number}; see resync-troubleshoot demo --list", number=number
+    )
+
 
 concurrency_option = click.option(
     "--concurrency",

@@ -16,6 +16,7 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.process import Terminated
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
 from workers.cli.options import concurrency_option
 from workers.standalone.layout import Layout, parse_counts
 from workers.standalone.ports import HOST, require_free_port
@@ -23,7 +24,7 @@ from workers.standalone.system import System, system
 
 FLOWER_PORT = 5555
 _SHARED = ("REDIS_URL", "TWS_BASE_URL", "TWS_USER", "TWS_PASSWORD", "RESYNC_METRICS_URL")
-"""What another shell needs to use the embedded parts."""
+"""Variables that another shell needs to use the embedded parts."""
 
 
 @click.command("up")
@@ -77,16 +78,16 @@ def command(
     )
     try:
         with (
-            system(context.environ, redis_url=given, say=context.tell) as parts,
+            system(context.environ, redis_url=given, say=context.say) as parts,
             _counterparts(parts, scenario if demo_data else None),
         ):
             names = parts.start(layout)
             parts.wait_ready(names)
             click.echo(_describe(parts, layout, names, as_json=as_json))
-            context.say(context.text("up_ready", count=len(names)))
+            context.say(Message("{count} processes are ready; Ctrl-C stops them", count=len(names)))
             threading.Event().wait()
     except (KeyboardInterrupt, Terminated):
-        context.say(context.text("up_stopped"))
+        context.say(Message("stopped; nothing is left behind"))
     return 0
 
 
@@ -96,7 +97,7 @@ def _names_redis(environ: Mapping[str, str]) -> bool:
 
 def _flower_port(context: CliContext, port: int) -> int | None:
     if importlib.util.find_spec("flower") is None:
-        context.say(context.text("no_flower"))
+        context.say(Message("without Flower: pip install 'resync-troubleshoot[flower]'"))
         return None
     require_free_port(port, option="--port-flower")
     return port
@@ -117,7 +118,7 @@ def _counterparts(parts: System, scenario: int | None) -> Iterator[None]:
 
 
 def _describe(parts: System, layout: Layout, names: list[str], *, as_json: bool) -> str:
-    """Where everything is: lines for people, or JSON."""
+    """Addresses, logs and processes, as lines or as JSON."""
     addresses = {"redis": parts.redis_address}
     if layout.flower_port is not None:
         addresses["flower"] = f"http://{HOST}:{layout.flower_port}/"
@@ -137,7 +138,7 @@ def _describe(parts: System, layout: Layout, names: list[str], *, as_json: bool)
 
 
 def _write_variables(parts: System) -> Path:
-    """A file for other shells, readable by this user alone; it goes with the directory."""
+    """A file for other shells, readable by this user alone; removed with the directory."""
     path = parts.directory / "environment"
     lines = (f"export {name}={shlex.quote(parts.environ[name])}\n" for name in _SHARED if name in parts.environ)
     path.touch(mode=0o600)

@@ -10,6 +10,7 @@ from orchestrator.broker.app import queue_names
 from orchestrator.cli.click_words import ClickText
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import redis_url_option
+from orchestrator.errors import WrongUsage
 from orchestrator.i18n.message import Message
 from workers.cli.options import concurrency_option
 from workers.standalone.layout import worker_command
@@ -60,11 +61,11 @@ def _served(queues: tuple[str, ...], *, every: bool) -> tuple[str, ...]:
     known = queue_names()
     if every:
         if queues:
-            raise click.UsageError("give either QUEUE... or --all, not both")
+            raise WrongUsage("give either QUEUE... or --all, not both")
         return known
     if not queues:
-        raise click.UsageError(f"name at least one queue, or --all; queues: {', '.join(known)}")
+        raise WrongUsage("name at least one queue, or --all; queues: {known}", known=", ".join(known))
     unknown = [queue for queue in queues if queue not in known]
     if unknown:
-        raise click.UsageError(f"no queue is named {unknown[0]!r}; queues: {', '.join(known)}")
+        raise WrongUsage("no queue is named {name!r}; queues: {known}", name=unknown[0], known=", ".join(known))
     return tuple(dict.fromkeys(queues))

@@ -1,1 +1,1 @@
-"""Everything on one machine without Docker: a private Redis, a supervisor of processes, and who runs where."""
+"""A whole system on one machine without containers: a private Redis, a supervisor and the processes."""

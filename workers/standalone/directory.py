@@ -1,4 +1,4 @@
-"""The private directory that every file of an embedded run lives in."""
+"""The private directory for all files of a standalone system."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PREFIX = "resync-troubleshoot-"
 
 @contextmanager
 def private_directory(guard: Guard) -> Iterator[Path]:
-    """A new directory that only this user may enter, removed with all it holds at the end or by the guardian."""
+    """A new directory for this user only, removed with its contents at the end, else by the guardian."""
     path = Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(8)}"
-    # Told before it is made: a process that is killed in between leaves no directory behind.
+    # Registered before it is created: a process killed in between leaves no directory.
     guard.own(path)
     try:
         path.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""The supervisor's side of the guardian: what must not outlive this process, not even after SIGKILL."""
+"""The supervisor's side of the guardian: registers what must not outlive this process, even after SIGKILL."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Self
 from workers.standalone import guardian
 
 SHORT_LIFE_SECONDS = 1.0
-"""A guardian that ended so soon after its start has its successor no sooner."""
+"""Least time between two starts of a guardian."""
 
 
 class Guard:
-    """Keeps a guardian process informed, and another one when it is ended; ``with`` starts it and lets it go.
+    """Runs a guardian process inside its ``with`` block, and a new one when that is killed.
 
-    What is still registered at the end of the block is ended and removed by the guardian.
+    At the end of the block the guardian ends and removes whatever is still registered.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Guard:
 
     def __enter__(self) -> Self:
         with self._lock:
-            self._begin()
+            self._launch()
         return self
 
     def __exit__(
@@ -43,19 +43,19 @@ class Guard:
             process.wait(timeout=guardian.GRACE_SECONDS + 5)
 
     def watch(self, group: int) -> None:
-        """The process group is to be ended when this process is gone."""
+        """Register a process group."""
         self._add(f"+ {group}")
 
     def forget(self, group: int) -> None:
-        """The process group has ended."""
+        """Unregister a process group that has ended."""
         self._drop(f"+ {group}", f"- {group}")
 
     def own(self, directory: Path) -> None:
-        """The directory is to be removed when this process is gone."""
+        """Register a directory."""
         self._add(f"d {directory}")
 
     def release(self, directory: Path) -> None:
-        """The directory is removed already, or is to stay."""
+        """Unregister a directory that is removed, or shall stay."""
         self._drop(f"d {directory}", f"k {directory}")
 
     def _add(self, line: str) -> None:
@@ -70,24 +70,24 @@ class Guard:
 
     def _send(self, *lines: str) -> None:
         if self._process is not None and self._process.stdin is not None:
-            # Somebody ended the guardian: its successor is told everything anew.
+            # The guardian was killed: its successor receives all registrations.
             with suppress(BrokenPipeError):
                 self._process.stdin.write("".join(f"{line}\n" for line in lines).encode())
 
-    def _begin(self) -> None:
+    def _launch(self) -> None:
         self._process = _start()
         self._send(*self._lines)
-        threading.Thread(target=self._tend, args=(self._process,), name="tend-guardian", daemon=True).start()
+        threading.Thread(target=self._restart, args=(self._process,), name="guardian", daemon=True).start()
 
-    def _tend(self, process: subprocess.Popen[bytes]) -> None:
+    def _restart(self, process: subprocess.Popen[bytes]) -> None:
         started = time.monotonic()
         process.wait()
-        # One that cannot run at all must not be started without a pause.
+        # A guardian that cannot run must not be restarted in a busy loop.
         time.sleep(max(0.0, started + SHORT_LIFE_SECONDS - time.monotonic()))
         with self._lock:
             if self._process is process and process.stdin is not None:
                 process.stdin.close()
-                self._begin()
+                self._launch()
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""Which processes make a whole system, and how each is started."""
+"""The processes of a whole system, and their commands."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from workers.standalone.process import ProcessSpec
 APP = "workers.app"
 DEFAULT_CONCURRENCY = 32
 WATCHERS = 2
-"""One may die: the other claims its wake-ups."""
+"""When one dies, the other claims its wake-ups."""
 
-# -P: a folder named workers or orchestrator where the command is run must not stand in for the package.
+# -P: a folder named workers or orchestrator in the working directory must not shadow the package.
 _PYTHON = (sys.executable, "-P")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many processes of each kind."""
+    """Number of processes of each kind."""
 
     workers: Mapping[str, int] = field(default_factory=dict)
-    """Worker processes of a queue, where it is not one."""
+    """Worker processes by queue; one for a queue that is not named."""
     concurrency: int = DEFAULT_CONCURRENCY
     watchers: int = WATCHERS
     flower_port: int | None = None
@@ -39,7 +39,7 @@ def worker_command(
     concurrency: int = DEFAULT_CONCURRENCY,
     log_level: str = "INFO",
 ) -> tuple[str, ...]:
-    """The command of one worker process; ``node`` names it among the workers of its host."""
+    """The command of one worker process; ``node`` is its unique name on the host."""
     return (
         *_PYTHON,
         *("-m", "celery", "-A", APP, "worker"),
@@ -50,26 +50,32 @@ def worker_command(
 
 
 def parse_counts(values: tuple[str, ...]) -> dict[str, int]:
-    """``QUEUE=N`` options as a mapping. Raises ConfigurationError naming the option and what it must be."""
+    """``QUEUE=N`` options as a mapping. Raises ConfigurationError naming the option and its form."""
     counts = {}
     for value in values:
         queue, equals, count = value.partition("=")
         if queue not in queue_names():
-            raise ConfigurationError(f"--worker: no queue is named {queue!r}; queues: {', '.join(queue_names())}")
+            raise ConfigurationError(
+                "--worker: no queue is named {name!r}; queues: {known}", name=queue, known=", ".join(queue_names())
+            )
         if not equals or not count.isdecimal() or not 0 <= int(count) <= 64:
-            raise ConfigurationError(f"--worker {value!r}: expected QUEUE=N with N from 0 to 64, as in {queue}=2")
+            raise ConfigurationError(
+                "--worker {given!r}: expected QUEUE=N with N from 0 to 64, as in {example}",
+                given=value,
+                example=f"{queue}=2",
+            )
         counts[queue] = int(count)
     return counts
 
 
 def worker_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec]:
-    """A worker process per queue, or as many as the layout says."""
+    """The worker processes of every queue."""
     specs = []
     for queue in queue_names():
         for number in range(1, layout.workers.get(queue, 1) + 1):
             name = queue if number == 1 else f"{queue}-{number}"
             command = worker_command((queue,), node=name, concurrency=layout.concurrency)
-            # Celery says "NODE@HOST ready." once it consumes.
+            # Celery logs "NODE@HOST ready." once it consumes.
             specs.append(ProcessSpec(name=name, command=command, environ=environ, ready_text=" ready."))
     return specs
 
@@ -84,15 +90,15 @@ def watcher_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpe
 
 
 def flower_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec]:
-    """Flower on the loopback interface, where it needs no credentials; none without a port."""
+    """Flower on the loopback interface, without credentials; empty without a port."""
     if layout.flower_port is None:
         return []
     command = (
         *_PYTHON,
         *("-m", "celery", "-A", APP, "flower"),
         *(f"--address={HOST}", f"--port={layout.flower_port}"),
-        # Without credentials Flower carries out no command of its pages, so it need not offer any. A task's arguments
-        # begin with its run's id.
+        # Read-only: without credentials Flower executes no command of its pages. The first of a task's arguments is
+        # the run's id.
         *("--read_only=true", "--tasks_columns=name,uuid,state,received,runtime,worker,args"),
     )
     return [ProcessSpec(name="flower", command=command, environ=environ, ready_text="Visit me at")]

@@ -1,4 +1,4 @@
-"""A child's output on disk, bounded, with its newest lines at hand for an error message."""
+"""A bounded log file of a child process, with its last lines in memory for error messages."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class LogFile:
         self._tail.append(line.decode(errors="replace").rstrip())
 
     def close(self) -> None:
-        """Close the file; its newest lines stay at hand."""
+        """Close the file; the last lines stay available."""
         self._file.close()
 
     @property
-    def last_words(self) -> str:
-        """The newest line that says something."""
+    def last_line(self) -> str:
+        """The last line that is not blank."""
         return next((line for line in reversed(self._tail) if line.strip()), "")

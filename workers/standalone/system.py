@@ -1,4 +1,4 @@
-"""A whole system on this machine: a Redis, the processes around it, and everything gone at the end."""
+"""A whole system on this machine: Redis and all processes, removed at the end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.cli.process import undisturbed
 from orchestrator.config import Settings
+from orchestrator.i18n.message import Message
 from orchestrator.store.connection import connect, store_errors
 from workers.standalone.directory import private_directory
 from workers.standalone.guard import Guard
@@ -18,49 +19,49 @@ from workers.standalone.redis_server import find_redis_server, start_redis
 from workers.standalone.supervisor import Supervisor
 
 START_SECONDS = 60.0
-"""For all processes together, on a machine that has other work."""
+"""Limit for the start of all processes, on a busy machine."""
 
 
 @dataclass(slots=True)
 class System:
-    """The parts that run. ``environ`` is what its processes and its clients are given."""
+    """A running system; ``environ`` is the environment of its processes and clients."""
 
     directory: Path
     supervisor: Supervisor
     environ: dict[str, str]
     redis_address: str
-    """Where Redis is, without its password."""
+    """Address of Redis, without the password."""
 
     @property
     def settings(self) -> Settings:
-        """The settings of a client of this system."""
+        """Settings for a client of this system."""
         return Settings.from_env(self.environ)
 
     def start(self, layout: Layout) -> list[str]:
-        """Start every process of the layout and return their names; Flower comes once the workers are ready.
+        """Start every process of the layout and return their names; Flower starts once the workers are ready.
 
-        It asks the workers for their queues when it starts, and its Broker page shows the queues it heard of then.
+        It asks the workers for their queues only at its start, for its Broker page.
         """
-        # Readiness is read from their logs, which go to files: nothing is gained by a higher level.
+        # Readiness is read from the logs, which need level INFO.
         level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
         environ = {
             **self.environ,
             "PYTHONUNBUFFERED": "1",
             "RESYNC_LOG_LEVEL": level,
-            # The index of the shipped runbooks goes where everything else goes.
+            # The index of the shipped runbooks belongs into the private directory too.
             "XDG_CACHE_HOME": str(self.directory / "cache"),
         }
-        # One port for each process of a host: a single one for all of them would stop all but the first.
+        # Each process of a host needs its own port: with one for all, only the first would start.
         environ.pop("RESYNC_HEALTH_PORT", None)
         specs = [*worker_specs(layout, environ), *watcher_specs(layout, environ)]
         names = self._start(specs)
-        watching = flower_specs(layout, environ)
-        if watching:
+        flower = flower_specs(layout, environ)
+        if flower:
             self.wait_ready(names)
-        return names + self._start(watching)
+        return names + self._start(flower)
 
     def wait_ready(self, names: list[str]) -> None:
-        """Wait until all of them can work. Raises ProcessFailed with the last words of one that cannot."""
+        """Wait until all of them are ready. Raises ProcessFailed with the last line of a process's log."""
         self.supervisor.wait_ready(names, timeout_seconds=START_SECONDS)
 
     def _start(self, specs: list[ProcessSpec]) -> list[str]:
@@ -70,13 +71,13 @@ class System:
 
 
 @contextmanager
-def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[str], None]) -> Iterator[System]:
-    """A supervisor in a private directory, over the Redis of ``redis_url`` or an embedded one.
+def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[Message], None]) -> Iterator[System]:
+    """A system over the Redis of ``redis_url``, by default an embedded one.
 
-    At the end, and when this process is killed, its processes and its files are gone. Raises ConfigurationError,
+    Its processes and files are removed at the end, also when this process is killed. Raises ConfigurationError,
     StoreUnreachable, ProcessFailed.
     """
-    # Before anything runs: it may not be there.
+    # Checked before anything starts: it may be missing.
     program = find_redis_server(environ) if redis_url is None else None
     with (
         Guard() as guard,
@@ -84,17 +85,17 @@ def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[
         Supervisor(directory / "logs", guard, say) as supervisor,
     ):
         try:
-            given = dict(environ)
+            variables = dict(environ)
             if program is not None:
-                server = start_redis(supervisor, program, directory, given)
-                given["REDIS_URL"] = server.url
+                server = start_redis(supervisor, program, directory, variables)
+                variables["REDIS_URL"] = server.url
                 address = server.address
             else:
-                given["REDIS_URL"] = str(redis_url)
-                address = _check_redis(given)
-            yield System(directory, supervisor, given, address)
+                variables["REDIS_URL"] = str(redis_url)
+                address = _check_redis(variables)
+            yield System(directory, supervisor, variables, address)
         finally:
-            # A second Ctrl-C would leave the clean-up half done; it is bounded in time.
+            # A second Ctrl-C must not interrupt the clean-up, which is bounded in time.
             with undisturbed():
                 supervisor.stop()
 

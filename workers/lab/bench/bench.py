@@ -1,4 +1,4 @@
-"""One benchmark run: both fleets up side by side, measured in turn, so that the machine's mood hits both alike."""
+"""One benchmark run: both fleets run side by side and are measured in turn, so that the machine's load affects both."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from celery import Celery
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE, make_celery
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
+from orchestrator.i18n.message import Message
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import write_stub_sources
 from workers.lab.bench.figures import machine, percentiles, rss_mb
@@ -33,31 +34,39 @@ LOAD_ROUNDS = 2
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """How much is measured."""
+    """Size of a benchmark."""
 
     idle_runs: int = 30
     queued_runs: int = 300
     concurrency: int = DEFAULT_CONCURRENCY
 
 
-def run_bench(environ: Mapping[str, str], options: BenchOptions, say: Callable[[str], None]) -> dict[str, Any]:
+def run_bench(environ: Mapping[str, str], options: BenchOptions, say: Callable[[Message], None]) -> dict[str, Any]:
     """Measure everything and return the figures.
 
     Raises BenchFailed, ConfigurationError, ProcessFailed.
     """
     with system(_stripped(environ), redis_url=None, say=say) as parts, _fleets(parts, options, say) as (ours, plain):
-        say(f"idle: {options.idle_runs} runs of each, in turn")
+        say(Message("idle: {count} runs of each, in turn", count=options.idle_runs))
         overhead: dict[str, list[float]] = {"ours": [], "plain": [], "gather": []}
         for number in range(-WARM_UP_RUNS, options.idle_runs):
-            took = {"ours": ours.run(LOAD), "plain": plain.run(LOAD), "gather": gather(LOAD)}
+            measured = {"ours": ours.run(LOAD), "plain": plain.run(LOAD), "gather": gather(LOAD)}
             if number >= 0:
-                for name, timed in took.items():
+                for name, timed in measured.items():
                     overhead[name].append(timed.overhead_ms)
         rates: dict[str, list[float]] = {"ours": [], "plain": []}
         for number in range(LOAD_ROUNDS):
             for name, subject in (("ours", ours), ("plain", plain)):
-                say(f"load: {options.queued_runs} queued runs, {name}, round {number + 1} of {LOAD_ROUNDS}")
-                rates[name].append(subject.queue(LOAD, options.queued_runs, lambda _done: None))
+                say(
+                    Message(
+                        "load: {count} queued runs, {name}, round {number} of {total}",
+                        count=options.queued_runs,
+                        name=name,
+                        number=number + 1,
+                        total=LOAD_ROUNDS,
+                    )
+                )
+                rates[name].append(subject.queue(LOAD, options.queued_runs))
         scenarios = run_scenarios(ours, say)
         memory = {state.name: rss_mb(state.pid) for state in parts.supervisor.states() if state.pid is not None}
     ours_overhead, plain_overhead = percentiles(overhead["ours"]), percentiles(overhead["plain"])
@@ -88,7 +97,7 @@ def run_bench(environ: Mapping[str, str], options: BenchOptions, say: Callable[[
 
 @contextmanager
 def _fleets(
-    parts: System, options: BenchOptions, say: Callable[[str], None]
+    parts: System, options: BenchOptions, say: Callable[[Message], None]
 ) -> Iterator[tuple[Troubleshoot, PlainChord]]:
     stubs = parts.directory / "stubs"
     stubs.mkdir()
@@ -99,7 +108,7 @@ def _fleets(
     plain = {**base, "RESYNC_KEY_PREFIX": "resync:bench:plain:"}
     fleets = {"ours": worker_specs(layout, ours), "plain": _plain_specs(layout, plain)}
     specs = [*fleets["ours"], *watcher_specs(layout, ours), *fleets["plain"]]
-    say(f"starting {len(specs)} processes")
+    say(Message("starting {count} processes", count=len(specs)))
     for spec in specs:
         parts.supervisor.start(_quiet(spec))
     ours_settings, plain_settings = Settings.from_env(ours), Settings.from_env(plain)
@@ -115,7 +124,7 @@ def _fleets(
 
 
 def _quiet(spec: ProcessSpec) -> ProcessSpec:
-    """Without a line per task: this process reads the logs, and would be measuring itself reading."""
+    """``spec`` without a log line per task: this process would measure its own reading of the logs."""
     command = tuple("WARNING" if part == "INFO" else part for part in spec.command)
     return dataclasses.replace(spec, command=command, ready_text="")
 
@@ -124,11 +133,13 @@ def _wait_for(app: Celery, workers: int) -> None:
     end = time.monotonic() + START_SECONDS
     while len(app.control.ping(timeout=0.5)) < workers:
         if time.monotonic() > end:
-            raise BenchFailed(f"not all of {workers} workers answered within {START_SECONDS:g} s")
+            raise BenchFailed(
+                "not all of {count} workers answered within {seconds:g} s", count=workers, seconds=START_SECONDS
+            )
 
 
 def _plain_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec]:
-    """The same worker commands with the plain application in the place of ours; it has no orchestrator."""
+    """The worker processes of the plain application, which has no orchestrator."""
     specs = []
     for spec in worker_specs(layout, environ):
         if spec.name == ORCHESTRATOR_QUEUE:
@@ -139,7 +150,7 @@ def _plain_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec
 
 
 def _stripped(environ: Mapping[str, str]) -> dict[str, str]:
-    """Without the user's own settings: a benchmark of sleeping sources asks nobody."""
+    """The environment without the user's settings."""
     left_out = ("RESYNC_", "TWS_", "LLM_", "REDIS_URL", "PYTHONPATH")
-    kept = {name: value for name, value in environ.items() if not name.removeprefix("APP_").startswith(left_out)}
-    return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"}
+    rest = {name: value for name, value in environ.items() if not name.removeprefix("APP_").startswith(left_out)}
+    return {**rest, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{rest.get('PATH', '')}"}

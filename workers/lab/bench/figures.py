@@ -1,4 +1,4 @@
-"""Figures: percentiles, memory, and what machine they were taken on."""
+"""Percentiles, memory use, and the description of the machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rss_mb(pid: int) -> float | None:
 
 
 def machine() -> dict[str, object]:
-    """What the figures were taken on: they compare within one run, not across machines."""
+    """Description of the machine: figures compare within one run, not across machines."""
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()

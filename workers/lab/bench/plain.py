@@ -1,4 +1,4 @@
-"""A plain chord for comparison: what Celery alone takes for four sleeping tasks and a body.
+"""A plain chord for comparison: Celery alone with four sleeping tasks and a body.
 
 Same broker, pool, concurrency, queues and event settings as the project's own workers, on Celery's own transport and
 result backend; no store, no limits, no events stream, no deadline. ``app`` is made at its first use, when
@@ -25,19 +25,19 @@ DONE_KEY = "plain:done"
 
 
 def sleep(seconds: float) -> dict[str, float]:
-    """What a source's counterpart takes, as measured."""
+    """Sleep as a source's counterpart would, and return the measured latency."""
     began = time.perf_counter()
     time.sleep(seconds)
     return {"latency_ms": (time.perf_counter() - began) * 1000}
 
 
 def plain_celery(settings: Settings) -> Celery:
-    """The application without its tasks, for who publishes.
+    """The application without tasks, for the publisher.
 
-    Transport and result backend are Celery's own: what the project does to them is part of what it is measured by.
+    Transport and result backend are Celery's own: the project's changes to them are part of the comparison.
     """
     app = make_celery(settings, with_results=True)
-    # Results are what a plain chord joins; the project's own tasks ignore theirs.
+    # A plain chord joins results; the project's own tasks ignore theirs.
     app.conf.update(task_ignore_result=False, broker_transport=None, result_backend=settings.redis_url)
     return app
 
@@ -64,10 +64,10 @@ def apply_chord(app: Celery, sleeps: Mapping[str, float]) -> None:
 
 
 def forget_results(app: Celery) -> None:
-    """Let results that are collected later unsubscribe from nothing: their Redis has gone by then."""
+    """Stop the consumer of results, so that results collected after Redis has stopped do not unsubscribe."""
     consumer = app.backend.result_consumer
     consumer.stop()
-    consumer._pubsub = None  # noqa: SLF001  # a stopped consumer connects anew for each unsubscription otherwise
+    consumer._pubsub = None  # noqa: SLF001  # else a stopped consumer reconnects for each unsubscription
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,15 @@
-"""The seed's table: sequential against parallel, with sleeping sources."""
+"""The table of scenarios: sleeping sources in sequence and in parallel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from orchestrator.i18n.message import Message
 from workers.lab.bench.subjects import Sleeps, Troubleshoot, in_sequence
 
 LOAD: Sleeps = {"tws_status": 0.3, "rag_search": 0.5, "log_cache": 0.1, "metrics": 0.05}
-"""The load that overhead and throughput are measured under."""
+"""Durations of the sources for overhead and throughput."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ SCENARIOS = (
 )
 
 
-def run_scenarios(subject: Troubleshoot, say: Callable[[str], None]) -> list[dict[str, object]]:
-    """Each row measured: the sources one after another, then the whole run in parallel, submit to report."""
+def run_scenarios(subject: Troubleshoot, say: Callable[[Message], None]) -> list[dict[str, object]]:
+    """Measure each scenario: its sources in sequence, then a whole run from submit to report."""
     rows: list[dict[str, object]] = []
     for scenario in SCENARIOS:
-        say(f"scenario {scenario.name}")
+        say(Message("scenario {name}", name=scenario.name))
         sequential = in_sequence(scenario.sleeps)
         runs = [subject.run(scenario.sleeps, scenario.failing) for _ in range(3)]
         parallel = sorted(runs, key=lambda timed: timed.total_ms)[1].total_ms

@@ -1,4 +1,4 @@
-"""The three ways that are measured, each as ``start a run`` and ``how long did it take``."""
+"""The measured subjects: this project, a plain chord and ``asyncio.gather``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.testing import stub_message
 from workers.lab.bench.plain import DONE_KEY, apply_chord, forget_results
 
 Sleeps = Mapping[str, float]
-"""Seconds that each source takes."""
+"""Duration of each source in seconds."""
 POLL_SECONDS = 0.01
 QUEUED_LIMIT_SECONDS = 240.0
 IDLE_CONFIG = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=30)
@@ -28,19 +28,19 @@ QUEUED_CONFIG = ParallelConfig(node_timeout_seconds=120, total_timeout_seconds=Q
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A run, measured: its whole time and its slowest source's, in milliseconds."""
+    """Duration of a run and of its slowest source, in milliseconds."""
 
     total_ms: float
     slowest_ms: float
 
     @property
     def overhead_ms(self) -> float:
-        """What the orchestration took: end to end less the slowest source."""
+        """Time of the orchestration: end to end less the slowest source."""
         return self.total_ms - self.slowest_ms
 
 
 class BenchFailed(TroubleshootError):
-    """A measured run did not end as it should; its figures would be worth nothing."""
+    """A measured run did not end as expected, so its figures are void."""
 
     reason = "bench_failed"
 
@@ -52,26 +52,31 @@ class Troubleshoot:
     client: TroubleshootClient
 
     def run(self, sleeps: Sleeps, failing: tuple[str, ...] = ()) -> Timed:
-        """From the submit to the report in hand."""
+        """Measure from the submit to the received report."""
         began = time.perf_counter()
         report = self.client.result(self.client.submit(_request(sleeps, IDLE_CONFIG, failing)))
         took = (time.perf_counter() - began) * 1000
         if report.outcome is not (RunOutcome.PARTIAL if failing else RunOutcome.COMPLETE):
-            raise BenchFailed(f"a run ended as {report.outcome}: {report.errors}")
+            raise BenchFailed(
+                "a run ended as {outcome}: {errors}", outcome=str(report.outcome), errors=str(report.errors)
+            )
         return Timed(took, report.parallel_latency_ms)
 
-    def queue(self, sleeps: Sleeps, count: int, progress: Callable[[int], None]) -> float:
+    def queue(self, sleeps: Sleeps, count: int) -> float:
         """Runs per second over ``count`` runs submitted at once, to the last one committed."""
         store = self.client.store
-        with_open = connect(self.client.settings)
+        redis_client = connect(self.client.settings)
         began = time.perf_counter()
         run_ids = [self.client.submit(_request(sleeps, QUEUED_CONFIG, ())) for _ in range(count)]
-        _wait(lambda: count - int(with_open.zcard(store.keys.open)), count, progress)
+        _wait(lambda: count - int(redis_client.zcard(store.keys.open)), count)
         took = time.perf_counter() - began
-        with_open.close()
+        redis_client.close()
         outcomes = [self.client.get(run_id).outcome for run_id in run_ids]
         if set(outcomes) != {RunOutcome.COMPLETE}:
-            raise BenchFailed(f"not every queued run was complete: {sorted({str(item) for item in outcomes})}")
+            raise BenchFailed(
+                "not every queued run was complete: {outcomes}",
+                outcomes=", ".join(sorted({str(item) for item in outcomes})),
+            )
         return count / took
 
 
@@ -85,11 +90,11 @@ class PlainChord:
 
     @classmethod
     def connect(cls, app: Celery, settings: Settings) -> PlainChord:
-        """With clients for the list that its body pushes to."""
+        """With clients for the list to which the body pushes."""
         return cls(app, connect(settings), connect_reader(settings))
 
     def run(self, sleeps: Sleeps) -> Timed:
-        """From the publish to the body's push."""
+        """Measure from the publish to the body's push."""
         began = time.perf_counter()
         apply_chord(self.app, sleeps)
         end = began + 30
@@ -98,26 +103,26 @@ class PlainChord:
                 raise BenchFailed("a plain chord did not end within 30 s")
         return Timed((time.perf_counter() - began) * 1000, float(pushed[1]))
 
-    def queue(self, sleeps: Sleeps, count: int, progress: Callable[[int], None]) -> float:
+    def queue(self, sleeps: Sleeps, count: int) -> float:
         """Runs per second over ``count`` chords published at once."""
         self.client.delete(DONE_KEY)
         began = time.perf_counter()
         for _ in range(count):
             apply_chord(self.app, sleeps)
-        _wait(lambda: int(self.client.llen(DONE_KEY)), count, progress)
+        _wait(lambda: int(self.client.llen(DONE_KEY)), count)
         took = time.perf_counter() - began
         self.client.delete(DONE_KEY)
         return count / took
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         forget_results(self.app)
         self.client.close()
         self.reader.close()
 
 
 def gather(sleeps: Sleeps) -> Timed:
-    """What ``asyncio.gather`` takes for the same sleeps in one process: no queue, no store."""
+    """Measure ``asyncio.gather`` over the same sleeps in one process, without queue and store."""
 
     async def source(seconds: float) -> float:
         began = time.perf_counter()
@@ -133,7 +138,7 @@ def gather(sleeps: Sleeps) -> Timed:
 
 
 def in_sequence(sleeps: Sleeps) -> float:
-    """Milliseconds that the same sources take one after another."""
+    """Duration of the same sources in sequence, in milliseconds."""
     began = time.perf_counter()
     for seconds in sleeps.values():
         time.sleep(seconds)
@@ -150,11 +155,14 @@ def _request(sleeps: Sleeps, config: ParallelConfig, failing: tuple[str, ...]) -
     )
 
 
-def _wait(done: Callable[[], int], count: int, progress: Callable[[int], None]) -> None:
+def _wait(done: Callable[[], int], count: int) -> None:
     end = time.perf_counter() + QUEUED_LIMIT_SECONDS
-    while (now := done()) < count:
-        progress(now)
+    while (finished := done()) < count:
         if time.perf_counter() > end:
-            raise BenchFailed(f"{now} of {count} queued runs ended within {QUEUED_LIMIT_SECONDS:g} s")
+            raise BenchFailed(
+                "{finished} of {count} queued runs ended within {seconds:g} s",
+                finished=finished,
+                count=count,
+                seconds=QUEUED_LIMIT_SECONDS,
+            )
         time.sleep(POLL_SECONDS)
-    progress(count)

@@ -1,9 +1,10 @@
-"""Asking every scenario and its variants, one after the other, and scoring the answers."""
+"""Runs every scenario and its variants, one after the other, and scores the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from orchestrator.i18n.message import Message
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.synthesis import Synthesizer
 from workers.lab.evaluation.report import EvaluationReport
@@ -17,19 +18,19 @@ async def evaluate(
     environ: Mapping[str, str],
     *,
     synthesizer: Synthesizer | None = None,
-    say: Callable[[str], None] = lambda _line: None,
+    say: Callable[[Message], None] = lambda _line: None,
 ) -> EvaluationReport:
-    """Score the rules on every scenario and variant, and the model on the same set when there is one.
+    """Score the rules, and ``synthesizer`` if given, on every scenario and variant.
 
-    ``environ`` must lead to a Redis of our own: its database is emptied.
+    ``environ`` must name an embedded Redis: its database is flushed.
     """
     deterministic: list[Score] = []
     llm: list[Score] = []
     for scenario in scenarios:
         with counterparts(scenario, environ) as variables:
             if not deterministic:
-                # The first asking loads every client's libraries, a second's work that is no part of an answer and, on
-                # a busy machine, more than a source's limit.
+                # The first run loads the clients' libraries, which takes a second and, on a busy machine, exceeds a
+                # source's limit.
                 await ask(scenario, variables)
             deterministic += await _scores(scenario, variables, None, say)
             if synthesizer is not None:
@@ -41,17 +42,17 @@ async def _scores(
     scenario: Scenario,
     environ: Mapping[str, str],
     synthesizer: Synthesizer | None,
-    say: Callable[[str], None],
+    say: Callable[[Message], None],
 ) -> list[Score]:
     whole = score(await ask(scenario, environ, synthesizer=synthesizer))
-    _tell(whole, say)
+    _report(whole, say)
     scores = [whole]
     for source in _planned(scenario):
         answer = await ask(scenario, environ, failed_source=source, synthesizer=synthesizer)
-        # A model's confidence differs from one asking to the next, so only the rules are held to their own.
-        known = whole.answer.diagnosis.confidence if synthesizer is None else None
-        scores.append(score(answer, known))
-        _tell(scores[-1], say)
+        # A model's confidence varies between runs, so the baseline applies to the rules only.
+        baseline = whole.answer.diagnosis.confidence if synthesizer is None else None
+        scores.append(score(answer, baseline))
+        _report(scores[-1], say)
     return scores
 
 
@@ -60,6 +61,7 @@ def _planned(scenario: Scenario) -> tuple[str, ...]:
     return tuple(dict.fromkeys(planned.source for planned in plan.sources))
 
 
-def _tell(item: Score, say: Callable[[str], None]) -> None:
+def _report(item: Score, say: Callable[[Message], None]) -> None:
     answer = item.answer
-    say(f"{answer.variant} ({answer.mode.value}): {'ok' if item.passed else 'FAIL'}")
+    verdict = "ok" if item.passed else "FAIL"
+    say(Message("{run} ({mode}): {verdict}", run=answer.variant, mode=answer.mode.value, verdict=verdict))

@@ -1,4 +1,4 @@
-"""The evaluation's result: counts, verdict, table and JSON."""
+"""The report of an evaluation: verdict, totals, table and JSON."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message
 from orchestrator.models import AnswerMode
 from workers.lab.evaluation.scoring import Score
 
 VARIANTS_TO_PASS = 0.9
-"""Share of the single-source-failure variants that has to pass; of the scenarios, all have to."""
+"""Share of the variants with one failed source that must pass; all scenarios must."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """Scores of the rules, and of the model when it was asked."""
+    """Scores of the rules and, if evaluated, of the model."""
 
     deterministic: tuple[Score, ...]
     llm: tuple[Score, ...] = ()
@@ -29,7 +31,7 @@ class EvaluationReport:
         return bool(self.deterministic) and _passed(scenarios) == len(scenarios) and enough
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, for programs."""
+        """The whole report, with problems in English."""
         return {
             "passed": self.passed,
             "deterministic": _summary(self.deterministic),
@@ -38,15 +40,18 @@ class EvaluationReport:
             + [_run(item, "llm") for item in self.llm],
         }
 
-    def table(self) -> list[str]:
-        """Lines for people: one a run, then the counts."""
+    def table(self, language: Language) -> list[str]:
+        """Lines for people: one per run, then the totals."""
         lines = []
         for title, scores in (("deterministic", self.deterministic), ("llm", self.llm)):
             if not scores:
                 continue
-            lines += [title, f"  {'run':<14} {'':<4} {'category':<22} {'conf':>5} {'ms':>7}  problems"]
-            lines += [f"  {_line(item)}" for item in scores]
-            lines += [f"  {line}" for line in _counts(scores)]
+            category, problems = (
+                message.in_language(language) for message in (Message("category"), Message("problems"))
+            )
+            lines += [title, f"  {'run':<14} {'':<4} {category:<22} {'conf':>5} {'ms':>7}  {problems}"]
+            lines += [f"  {_line(item, language)}" for item in scores]
+            lines += [f"  {line.in_language(language)}" for line in _totals(scores)]
         lines.append("PASS" if self.passed else "FAIL")
         return lines
 
@@ -71,22 +76,22 @@ def _summary(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def _llm_summary(scores: Sequence[Score]) -> dict[str, Any]:
-    told = [item.answer.llm for item in scores]
-    costs = [figures["cost"] for figures in told if figures.get("cost") is not None]
+    runs = [item.answer.llm for item in scores]
+    costs = [figures["cost"] for figures in runs if figures.get("cost") is not None]
     return {
         "answered": sum(item.answer.mode is AnswerMode.LLM for item in scores),
-        "prompt_tokens": sum(figures.get("prompt_tokens", 0) for figures in told),
-        "completion_tokens": sum(figures.get("completion_tokens", 0) for figures in told),
+        "prompt_tokens": sum(figures.get("prompt_tokens", 0) for figures in runs),
+        "completion_tokens": sum(figures.get("completion_tokens", 0) for figures in runs),
         "cost": round(sum(costs), 6) if costs else None,
-        "claims_dropped": sum(figures.get("check", {}).get("claims_dropped", 0) for figures in told),
+        "claims_dropped": sum(figures.get("check", {}).get("claims_dropped", 0) for figures in runs),
     }
 
 
-def _run(item: Score, asked: str) -> dict[str, Any]:
+def _run(item: Score, by: str) -> dict[str, Any]:
     answer = item.answer
     return {
         "run": answer.variant,
-        "asked": asked,
+        "asked": by,
         "scenario": answer.scenario.number,
         "name": answer.scenario.name,
         "failed_source": answer.failed_source,
@@ -97,30 +102,35 @@ def _run(item: Score, asked: str) -> dict[str, Any]:
         "confidence": answer.diagnosis.confidence,
         "latency_ms": answer.latency_ms,
         "checks": {name: not problem for name, problem in item.problems.items()},
-        "problems": [problem for problem in item.problems.values() if problem],
+        "problems": [str(problem) for problem in item.problems.values() if problem],
         "llm": answer.llm or None,
     }
 
 
-def _line(item: Score) -> str:
+def _line(item: Score, language: Language) -> str:
     answer = item.answer
     verdict = "ok" if item.passed else "FAIL"
-    problems = "; ".join(problem for problem in item.problems.values() if problem)
+    problems = "; ".join(problem.in_language(language) for problem in item.problems.values() if problem)
     figures = f"{answer.diagnosis.confidence:>5.2f} {answer.latency_ms:>7.0f}"
     return f"{answer.variant:<14} {verdict:<4} {answer.diagnosis.category:<22} {figures}  {problems}".rstrip()
 
 
-def _counts(scores: Sequence[Score]) -> list[str]:
-    figures = _summary(scores)
+def _totals(scores: Sequence[Score]) -> list[Message]:
+    summary = _summary(scores)
     lines = [
-        f"{name}: {figures[name]['passed']} of {figures[name]['total']} pass" for name in ("scenarios", "variants")
+        Message("scenarios: {passed} of {total} pass", **summary["scenarios"]),
+        Message("variants: {passed} of {total} pass", **summary["variants"]),
+        Message("latency: median {median:.0f} ms, max {max:.0f} ms", **summary["latency_ms"]),
     ]
-    lines.append(f"latency: median {figures['latency_ms']['median']:.0f} ms, max {figures['latency_ms']['max']:.0f} ms")
     if any(item.answer.llm for item in scores):
-        told = _llm_summary(scores)
-        cost = "" if told["cost"] is None else f", cost {told['cost']:g}"
+        figures = _llm_summary(scores)
+        cost = figures["cost"]
         lines.append(
-            f"model: {told['answered']} of {len(scores)} answered, {told['prompt_tokens']} + "
-            f"{told['completion_tokens']} tokens{cost}, {told['claims_dropped']} claims dropped"
+            Message(
+                "model: {answered} of {total} answered, {prompt_tokens} + {completion_tokens} tokens{cost}, "
+                "{claims_dropped} claims dropped",
+                **{**figures, "cost": "" if cost is None else Message(", cost {cost:g}", cost=cost)},
+                total=len(scores),
+            )
         )
     return lines

@@ -1,4 +1,4 @@
-"""One scenario asked in process: real sources against simulated counterparts, rules, and a model if there is one."""
+"""Runs one scenario in process: real sources against simulated counterparts, rules, and optionally a model."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from workers.lab.simulator.scenarios import Scenario
 NODE_SECONDS = 2.0
 TOTAL_SECONDS = 8.0
 LLM_SECONDS = 60.0
-"""A model is judged by what it writes; how long it took is reported, and bounded here."""
+"""Limit for the model, whose latency is reported but not scored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came out of one run, with everything that it is judged by."""
+    """Result of one run, with everything that the scoring needs."""
 
     scenario: Scenario
     failed_source: str | None
-    """The source that was made to fail; None: the scenario as it is."""
+    """The source that was made to fail; None for the unchanged scenario."""
     plan: Plan
     envelopes: tuple[SourceEnvelope, ...]
     diagnosis: Diagnosis
@@ -54,7 +54,7 @@ class Answer:
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        """Everything that may be cited."""
+        """All evidence that the answer may cite."""
         return tuple(item for envelope in self.envelopes for item in envelope.evidence)
 
     @property
@@ -68,11 +68,11 @@ class BrokenSource:
     """A source whose counterpart does not answer."""
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """Raise, as a source does whose client timed out."""
-        raise SourceError(f"{request.source} did not answer within its limit", reason="timeout")
+        """Raise SourceError, as after a time-out."""
+        raise SourceError("{source} did not answer within its limit", source=request.source, reason="timeout")
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 class _Sources(LocalSources):
@@ -89,7 +89,7 @@ class _Sources(LocalSources):
 
 @contextmanager
 def counterparts(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The scenario's servers and its log cache, emptied first: ``environ`` must name a Redis of our own."""
+    """Variables for the scenario's servers and log cache; flushes the Redis of ``environ`` first."""
     settings = Settings.from_env(environ)
     client = connect(settings)
     try:
@@ -102,7 +102,7 @@ def counterparts(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[dic
 
 
 def scenario_request(scenario: Scenario) -> TroubleshootRequest:
-    """The question as a user asks it, under the evaluation's limits."""
+    """The scenario's question, with the limits of the evaluation."""
     config = ParallelConfig(node_timeout_seconds=NODE_SECONDS, total_timeout_seconds=TOTAL_SECONDS)
     return TroubleshootRequest(message=scenario.question, job_name=scenario.job_name, config=config)
 
@@ -114,7 +114,7 @@ async def ask(
     failed_source: str | None = None,
     synthesizer: Synthesizer | None = None,
 ) -> Answer:
-    """Route, plan, ask the sources, aggregate, diagnose, refine and render: what a run does, without its queues."""
+    """Route, plan, ask the sources, aggregate, diagnose, refine and render: a run without queues."""
     began = time.monotonic()
     request = scenario_request(scenario)
     plan = plan_request(request, per_job_sources())

@@ -1,4 +1,4 @@
-"""Judging an answer by its expectation: each check says what was wrong, or nothing."""
+"""Scores an answer against its expectation; each check returns a problem or None."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.diagnosis.commands import risk_of
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP
+from orchestrator.i18n.message import Message
 from orchestrator.models import AnswerMode
 from orchestrator.routing.language import detect_language
 from workers.lab.evaluation.expectations import ALWAYS_FORBIDDEN, EXPECTATIONS, Expectation
@@ -18,10 +19,10 @@ _CITATION = re.compile(r"\[([a-z][a-z0-9_]*:\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """An answer and what is wrong with it, by check; an empty text is a pass."""
+    """An answer and its problems by check; None is a pass."""
 
     answer: Answer
-    problems: dict[str, str]
+    problems: dict[str, Message | None]
 
     @property
     def passed(self) -> bool:
@@ -30,86 +31,94 @@ class Score:
 
 
 def score(answer: Answer, baseline_confidence: float | None = None) -> Score:
-    """Judge ``answer``; ``baseline_confidence`` is that of the same scenario with every source."""
+    """Score ``answer``; ``baseline_confidence`` is that of the same scenario with all sources."""
     expected = EXPECTATIONS[answer.scenario.number]
     problems = {name: check(answer, expected) for name, check in _CHECKS.items()}
     problems["missing"] = _missing(answer, baseline_confidence)
     return Score(answer, problems)
 
 
-def _category(answer: Answer, expected: Expectation) -> str:
+def _category(answer: Answer, expected: Expectation) -> Message | None:
     right = expected.categories(answer.scenario, answer.failed_source)
-    found = answer.diagnosis.category
-    return "" if found in right else f"category {found}, expected {' or '.join(sorted(right))}"
+    category = answer.diagnosis.category
+    if category in right:
+        return None
+    return Message("category {category}, expected {expected}", category=category, expected=" | ".join(sorted(right)))
 
 
-def _required(answer: Answer, expected: Expectation) -> str:
-    wanted = [item.pattern for item in expected.required if answer.failed_source not in item.needs]
-    missing = [pattern for pattern in wanted if re.search(pattern, answer.text, re.IGNORECASE) is None]
-    return f"does not say {', '.join(missing)}" if missing else ""
+def _required(answer: Answer, expected: Expectation) -> Message | None:
+    patterns = [item.pattern for item in expected.required if answer.failed_source not in item.needs]
+    missing = [pattern for pattern in patterns if re.search(pattern, answer.text, re.IGNORECASE) is None]
+    return Message("does not say {patterns}", patterns=", ".join(missing)) if missing else None
 
 
-def _forbidden(answer: Answer, expected: Expectation) -> str:
+def _forbidden(answer: Answer, expected: Expectation) -> Message | None:
     patterns = (*ALWAYS_FORBIDDEN, *expected.forbidden)
-    said = [match[0] for pattern in patterns if (match := re.search(pattern, answer.text, re.IGNORECASE))]
-    return f"says {', '.join(said)}" if said else ""
+    matches = [match[0] for pattern in patterns if (match := re.search(pattern, answer.text, re.IGNORECASE))]
+    return Message("says {texts}", texts=", ".join(matches)) if matches else None
 
 
-def _ids(answer: Answer, _expected: Expectation) -> str:
+def _ids(answer: Answer, _expected: Expectation) -> Message | None:
     known = {item.id for item in answer.evidence}
     cited = [item for claim in answer.diagnosis.claims for item in claim.evidence_ids]
     cited += [item for hypothesis in answer.diagnosis.hypotheses for item in hypothesis.supports]
     cited += _CITATION.findall(answer.text)
     unknown = sorted(set(cited) - known)
     if unknown:
-        return f"cites {', '.join(unknown)}"
+        return Message("cites {ids}", ids=", ".join(unknown))
     bare = [claim.text for claim in answer.diagnosis.claims if not claim.evidence_ids]
-    return f"claims without evidence: {bare[0]}" if bare else ""
+    return Message("claims without evidence: {claim}", claim=bare[0]) if bare else None
 
 
-def _sources(answer: Answer, expected: Expectation) -> str:
+def _sources(answer: Answer, expected: Expectation) -> Message | None:
     answered = {envelope.source for envelope in answer.envelopes if envelope.evidence}
     used = {item.partition(":")[0] for claim in answer.diagnosis.claims for item in claim.evidence_ids}
     unused = [source for source in expected.cited if source in answered and source not in used]
-    return f"does not rest on {', '.join(unused)}" if unused else ""
+    return Message("does not rest on {sources}", sources=", ".join(unused)) if unused else None
 
 
-def _language(answer: Answer, _expected: Expectation) -> str:
+def _language(answer: Answer, _expected: Expectation) -> Message | None:
     written = detect_language(f"{answer.diagnosis.summary} {answer.diagnosis.root_cause}")
-    asked = answer.plan.routing.language
-    return "" if written is asked else f"written in {written.value}, asked in {asked.value}"
+    expected = answer.plan.routing.language
+    if written is expected:
+        return None
+    return Message("written in {written}, asked in {expected}", written=written.value, expected=expected.value)
 
 
-def _latency(answer: Answer, _expected: Expectation) -> str:
-    """The rules' time is bounded by the run's; a model's is only reported, since the machine behind it decides."""
+def _latency(answer: Answer, _expected: Expectation) -> Message | None:
+    """The rules must answer within the run's time; a model's latency depends on its server and is only reported."""
     limit = TOTAL_SECONDS * 1_000
     if answer.mode is AnswerMode.LLM or answer.llm or answer.latency_ms <= limit:
-        return ""
-    return f"took {answer.latency_ms:.0f} ms, more than {limit:.0f}"
+        return None
+    return Message("took {latency_ms:.0f} ms, more than {limit:.0f}", latency_ms=answer.latency_ms, limit=limit)
 
 
-def _proposals(answer: Answer, _expected: Expectation) -> str:
+def _proposals(answer: Answer, _expected: Expectation) -> Message | None:
     bad = [a.text for a in answer.diagnosis.actions if risk_of(a.text, a.command) != "none" and not a.mutates]
-    return f"unmarked step: {bad[0]}" if bad else ""
+    return Message("unmarked step: {step}", step=bad[0]) if bad else None
 
 
-def _missing(answer: Answer, baseline_confidence: float | None) -> str:
-    """A source that failed is named as missing, and the answer is no surer than with it."""
+def _missing(answer: Answer, baseline_confidence: float | None) -> Message | None:
+    """A failed source must be named as missing, and the confidence must not exceed that with all sources."""
     failed = [envelope for envelope in answer.envelopes if not envelope.success]
-    told = " ".join(answer.diagnosis.missing_evidence)
-    silent = [envelope.source for envelope in failed if envelope.source not in told]
+    missing = " ".join(answer.diagnosis.missing_evidence)
+    silent = [envelope.source for envelope in failed if envelope.source not in missing]
     if silent:
-        return f"does not say that {', '.join(silent)} is missing"
+        return Message("does not say that {sources} is missing", sources=", ".join(silent))
     confidence = answer.diagnosis.confidence
     required = {planned.key for planned in answer.plan.sources if planned.required}
     if any(envelope.key in required for envelope in failed) and confidence > REQUIRED_MISSING_CAP:
-        return f"confidence {confidence:.2f} without a required source"
+        return Message("confidence {confidence:.2f} without a required source", confidence=confidence)
     if baseline_confidence is not None and confidence > baseline_confidence + 1e-9:
-        return f"confidence {confidence:.2f} is more than {baseline_confidence:.2f} with every source"
-    return ""
+        return Message(
+            "confidence {confidence:.2f} is more than {baseline:.2f} with every source",
+            confidence=confidence,
+            baseline=baseline_confidence,
+        )
+    return None
 
 
-_CHECKS: dict[str, Callable[[Answer, Expectation], str]] = {
+_CHECKS: dict[str, Callable[[Answer, Expectation], Message | None]] = {
     "category": _category,
     "required": _required,
     "forbidden": _forbidden,
