@@ -4,8 +4,8 @@
     scripts/catalogues.py --check    change nothing; status 1 when a catalogue is behind the code
 
 The sentences are the English templates in the code: the first argument of ``Message`` and of our errors, the first
-lines of our errors' docstrings, the help of commands and options, and click's own texts. A new one is added to each
-language with an empty translation, which reads as English.
+lines of our errors' docstrings, the help of commands and options, click's own texts, and the texts of data files that
+lack the language. A new one is added to each language with an empty translation, which reads as English.
 """
 
 # ruff: noqa: T201  # results are printed
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import sys
 import tomllib
@@ -120,6 +121,16 @@ def click_sentences() -> Iterator[Key]:
                 yield "", texts[0], texts[1] if len(texts) > 1 else ""
 
 
+def data_sentences(package: str, tag: str) -> Iterator[Key]:
+    """The texts of data files, objects of language tag to text, that lack the language ``tag``."""
+    parts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / package).rglob("data/*.json"))]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict) and isinstance(part.get("en"), str) and tag not in part:
+            yield "", part["en"], ""
+        parts += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+
+
 def unfinished() -> Iterator[str]:
     """Places where a sentence's facts are filled in before it has a language."""
     errors = error_names()
@@ -166,7 +177,7 @@ def code_keys() -> dict[str, dict[Key, str]]:
         for path in sources(package):
             folder = "/".join(path.relative_to(ROOT).parts[:2])
             homes += [(key, HOMES.get(folder, "errors")) for key in sentences_in(path, errors)]
-            homes += [(key, "help") for key in help_in(path)]
+            homes += [(key, "help") for key in (help_in(path) if "cli" in path.parts else ())]
         # A sentence needs a word of its own to be translated.
         worded = {key: home for key, home in reversed(homes) if re.search(r"[^\W\d_]", re.sub(r"{.*?}", "", key[1]))}
         found[package] = {key: home for key, home in worded.items() if key not in seen}
@@ -270,7 +281,8 @@ def behind() -> Iterator[tuple[Path, bytes]]:
     known = translations()
     for package, homes in code_keys().items():
         for folder in folders(package):
-            for path, content in update(folder, homes, known[folder.name]):
+            wanted = dict.fromkeys(data_sentences(package, folder.name), "data") | homes
+            for path, content in update(folder, wanted, known.get(folder.name, {})):
                 if not path.exists() or path.read_bytes() != content:
                     yield path, content
 

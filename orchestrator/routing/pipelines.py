@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Intent, Plan, PlannedSource, Routing, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 
@@ -130,9 +131,10 @@ def plan_run(request: TroubleshootRequest, routing: Routing, per_job: Mapping[st
     enabled = [name for name in per_job if config.is_enabled(name)]
     if not enabled:
         switches = ", ".join(f"enable_{name}" for name in BUILTIN_SOURCES)
-        disabled = ", ".join(config.disabled_sources) or "empty"
         raise InvalidRequest(
-            f"no source is enabled; set at least one of {switches} to true (disabled_sources: {disabled})"
+            "no source is enabled; set at least one of {switches} to true (disabled_sources: {disabled})",
+            switches=switches,
+            disabled=", ".join(config.disabled_sources) or Message("empty"),
         )
     pipeline = pipeline_for(routing)
     jobs = request.named_jobs or routing.entities.jobs

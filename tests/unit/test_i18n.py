@@ -1,0 +1,246 @@
+"""Catalogues: they hold every sentence of the code in every language, and a new language is a new folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from string import Formatter
+from types import ModuleType
+from typing import Any
+
+import pytest
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from orchestrator.errors import InvalidRequest, OutOfConnections, RunNotFound
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message
+
+ROOT = Path(__file__).resolve().parents[2]
+TRANSLATED = sorted(language.value for language in Language if language is not Language.EN)
+NAMES = re.compile(r"--[a-z][a-z-]+|\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b")
+CAPITALS = re.compile(r"\b[A-Z]{2,}[A-Z_0-9]+\b|\b\d+(?:\.\d+)?\b")
+METAVARS = {"[OPTIONS]", "COMMAND [ARGS]..."}
+"""Placeholders that are words of the language."""
+
+
+@cache
+def catalogues() -> ModuleType:
+    """``scripts/catalogues.py``."""
+    spec = importlib.util.spec_from_file_location("catalogues", ROOT / "scripts/catalogues.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def entries(tag: str) -> dict[tuple[str, str, str], Any]:
+    """The translations of one language by key."""
+    found: dict[tuple[str, str, str], Any] = catalogues().translations()[tag]
+    return found
+
+
+def texts_of(translation: str | tuple[str, ...]) -> tuple[str, ...]:
+    return translation if isinstance(translation, tuple) else (translation,)
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_catalogues_hold_what_the_code_says() -> None:
+    """Each sentence of the code is in every catalogue, none is left over, and each ``.mo`` is its ``.po`` compiled.
+
+    ``make catalogues`` brings them up to date.
+    """
+    behind = [str(path.relative_to(ROOT)) for path, _ in catalogues().behind()]
+    assert [name for name in behind if name.startswith("orchestrator") and "answers" not in name] == []
+
+
+def test_no_sentence_is_filled_in_before_it_has_a_language() -> None:
+    """No error and no message is made of an f-string: what was filled in could not be translated any more."""
+    assert [place for place in catalogues().unfinished() if place.startswith("orchestrator")] == []
+
+
+@pytest.mark.parametrize("tag", TRANSLATED)
+def test_every_sentence_is_translated(tag: str) -> None:
+    """No entry of a language that we ship is empty, in any of its plural forms."""
+    assert [key for key, translation in entries(tag).items() if not all(texts_of(translation))] == []
+
+
+@pytest.mark.parametrize("tag", TRANSLATED)
+def test_translations_keep_the_facts(tag: str) -> None:
+    """A translation names facts of its English alone, and all of them; what a library said may be left out."""
+    wrong = []
+    for (context, singular, plural), translation in entries(tag).items():
+        known, optional = fields(singular) | fields(plural), {"detail", "count"}
+        for text in texts_of(translation):
+            own = fields(singular) if not plural else known & fields(text)
+            if fields(text) - known or (own - optional) - fields(text):
+                wrong.append((context, singular, text))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("tag", TRANSLATED)
+def test_translations_keep_names(tag: str) -> None:
+    """Options and variables are the same in every language."""
+    wrong = [
+        (singular, text)
+        for (_, singular, plural), translation in entries(tag).items()
+        for text in texts_of(translation)
+        if set(NAMES.findall(singular + plural)) != set(NAMES.findall(text))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("tag", TRANSLATED)
+def test_help_keeps_placeholders_and_numbers(tag: str) -> None:
+    """So are, in help, the names of arguments and every number."""
+    pages = [catalogues().read(folder / tag / "help.po") for folder in catalogues().PACKAGES.values()]
+    texts = [(item.id, item.string) for page in pages for item in page if item.id and item.id not in METAVARS]
+    wrong = [text for text in texts if sorted(CAPITALS.findall(text[0])) != sorted(CAPITALS.findall(text[1]))]
+    assert len(texts) > 60
+    assert wrong == []
+
+
+def test_errors_are_told_in_their_own_words_by_default() -> None:
+    """An error without a message says the first line of its docstring, in any language."""
+    error = OutOfConnections()
+    assert str(error) == "No further connection to Redis can be opened here; Redis itself may be well."
+    assert error.message.in_language(Language.PT_BR).startswith("Não é possível abrir aqui outra conexão")
+
+
+def test_errors_keep_their_facts() -> None:
+    """The text of an error is English, for logs and JSON; its facts are there for a reader of another language."""
+    error = RunNotFound.of("run-1")
+    assert str(error) == "run 'run-1' is not stored: it never existed or has expired"
+    assert error.message.in_language(Language.ES) == "la ejecución 'run-1' no está guardada: nunca existió o expiró"
+
+
+def test_what_others_said_is_left_alone() -> None:
+    """A text that holds braces or begins like one of ours is not taken for a template."""
+    text = "the change calendar answered {'code': 1}: run 'x' is not stored"
+    assert InvalidRequest(text).message.in_language(Language.PT_BR) == text
+    told = Message("the broker does not answer ({detail})", detail="{0} {name!r}").in_language(Language.PT_BR)
+    assert told == "o broker não responde ({0} {name!r})"
+
+
+def test_plurals_follow_the_language() -> None:
+    """The form for a number is the catalogue's: Portuguese counts zero with one, Spanish with many."""
+    message = Message(
+        "String should have at most {count} character", plural="String should have at most {count} characters"
+    )
+    said = {language: message.with_facts(count=0).in_language(language) for language in Language}
+    assert said == {
+        Language.PT_BR: "no máximo 0 caractere",
+        Language.EN: "String should have at most 0 characters",
+        Language.ES: "como máximo 0 caracteres",
+    }
+
+
+LANGUAGE_TOML = """
+name = "français"
+english_name = "French"
+decimal_mark = ","
+
+[[cues]]
+weight = 3
+words = ["le", "la", "pourquoi", "est", "en panne"]
+"""
+FRENCH = {
+    "Usage:": "Utilisation :",
+    "Options": "Options ",
+    "Ask a question and wait for the answer.": "Pose une question et attend la réponse.",
+    "Missing argument": "il manque l'argument",
+    "error: {message}": "erreur : {message}",
+    "Category": "Catégorie",
+    "Data exception (invalid numeric field)": "Exception de données",
+    "Answer of the rules, without a language model.": "Réponse des règles, sans modèle de langage.",
+}
+"""A partial catalogue: everything else is in English."""
+
+
+@pytest.fixture(scope="module")
+def french(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Python on a copy of the two packages to which a folder ``fr`` has been added."""
+    root = tmp_path_factory.mktemp("french")
+    for package in ("orchestrator", "workers"):
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = root / "orchestrator/i18n/locale/fr"
+    folder.mkdir()
+    (folder / "language.toml").write_text(LANGUAGE_TOML, encoding="utf-8")
+    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
+    sentences = (
+        f"msgid {json.dumps(key, ensure_ascii=False)}\nmsgstr {json.dumps(text, ensure_ascii=False)}\n"
+        for key, text in FRENCH.items()
+    )
+    (folder / "messages.po").write_text("\n".join((header, *sentences)), encoding="utf-8")
+    with (folder / "messages.po").open("rb") as source, (folder / "messages.mo").open("wb") as target:
+        write_mo(target, read_po(source, locale="fr"))
+
+    def call(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+        environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(root),
+            "LANG": "fr_CA.UTF-8",
+            "PYTHONIOENCODING": "utf-8",
+        }
+        command = [sys.executable, "-c", code, *args]
+        return subprocess.run(command, env=environ, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+
+    return call
+
+
+PROGRAM = "import sys; from orchestrator.cli.main import main; sys.exit(main())"
+
+
+def test_a_new_folder_is_a_language_of_the_command_line(
+    french: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """Help and errors are French where the folder has the sentence, English elsewhere; the locale is recognised."""
+    page = french(PROGRAM, "--help").stdout
+    assert page.startswith("Utilisation : ")
+    assert "Pose une question et attend la réponse." in page
+    assert "Follow a run to its end." in page
+    refused = french(PROGRAM, "submit")
+    assert (refused.returncode, refused.stderr) == (2, "erreur : il manque l'argument 'MESSAGE'.\n")
+    refused = french(PROGRAM, "submit", "x", "--language", "tlh")
+    assert refused.stderr.endswith("must be 'pt-BR', 'en', 'es' or 'fr'\n")
+
+
+ASK = """
+import asyncio, json, sys
+from orchestrator.client.fallback import run_in_process
+from orchestrator.config import Settings
+from orchestrator.models import TroubleshootRequest
+request = TroubleshootRequest(message=sys.argv[1], language=sys.argv[2] or None)
+report = asyncio.run(run_in_process(request, Settings(redis_url="redis://127.0.0.1:1/0")))
+print(json.dumps({"language": report.routing.language, "response": report.response}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "language"), [("job PAY01 abend S0C7", "fr"), ("Pourquoi le job PAY01 est en panne, S0C7 ?", "")]
+)
+def test_a_new_folder_is_a_language_of_answers(
+    french: Callable[..., subprocess.CompletedProcess[str]], question: str, language: str
+) -> None:
+    """A question in it is recognised and answered in it, data included; what it lacks is in English."""
+    done = french(ASK, question, language)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["language"] == "fr"
+    assert "**Catégorie:** Exception de données (`data_exception`" in report["response"]
+    assert "Réponse des règles, sans modèle de langage." in report["response"]
+    assert "## Steps" in report["response"]
+    assert "no TWS instance is configured" in report["response"]
