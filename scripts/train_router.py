@@ -27,7 +27,7 @@ from orchestrator.routing.router import entities_of
 
 ROOT = Path(__file__).parent.parent
 UTTERANCES = ROOT / "tests" / "data" / "utterances.json"
-MODEL = ROOT / "orchestrator" / "data" / "intent_model.json"
+MODEL = ROOT / "orchestrator" / "routing" / "data" / "intent_model.json"
 
 SEEN_BEFORE_LEARNT = 2
 """Triples, pairs and pieces of words that occur in a single question are noise and bulk."""

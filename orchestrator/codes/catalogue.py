@@ -94,10 +94,28 @@ class Advice(Model):
         return self.command.format_map(names)
 
 
+class Phase(StrEnum):
+    """Where in its life a job or job stream is, by its state."""
+
+    WAITING = "waiting"
+    LAUNCHING = "launching"
+    RUNNING = "running"
+    CONFIRMING = "confirming"
+    SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    STALLED = "stalled"
+    """It cannot go on by itself, without having failed."""
+
+
 class Entry(Model):
     """What is known of one code or state."""
 
     key: str
+    aliases: tuple[str, ...] = ()
+    """Other spellings of the key: job streams have some of their own."""
+    phase: Phase | None = None
+    """Of a state; no other entry has one."""
     category: Category
     name: Localized
     meaning: Localized
@@ -132,10 +150,17 @@ class CatalogueFile(Model):
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> CatalogueFile:
-        keys = [entry.key for entry in self.entries]
+        keys = [key for entry in self.entries for key in (entry.key, *entry.aliases)]
         repeated = {key for key in keys if keys.count(key) > 1}
         if repeated:
             raise ValueError(f"keys stand twice: {sorted(repeated)}")
+        return self
+
+    @model_validator(mode="after")
+    def _states_have_a_phase(self) -> CatalogueFile:
+        wrong = [entry.key for entry in self.entries if (entry.phase is None) is (self.kind is Kind.JOB_STATE)]
+        if wrong:
+            raise ValueError(f"only job states have a phase, and each has one: {wrong}")
         return self
 
 
@@ -163,8 +188,9 @@ def _read(name: str) -> str:
 
 @cache
 def entries(kind: Kind) -> dict[str, Entry]:
-    """The entries of one family by key."""
-    return {entry.key: entry for entry in CatalogueFile.model_validate(json.loads(_read(kind.value))).entries}
+    """The entries of one family by key and alias."""
+    file = CatalogueFile.model_validate(json.loads(_read(kind.value)))
+    return {key: entry for entry in file.entries for key in (entry.key, *entry.aliases)}
 
 
 @cache

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from orchestrator.codes.patterns import find_abends, find_chat_return_codes, find_message_ids
+from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.job_name import check_job_name
 from orchestrator.models import Entities
 
@@ -110,7 +111,7 @@ _NOT_JOBS = re.compile(
     r"|K8S|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
     r"|N[1-3]|Q[1-4]|V\d+R?\d*"
     r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|S[0-9A-F]{3}|SOC[0-9A-F]|[BDE]37|U\d{4}"
-    r"|HOLD_\w+|READY_\w+|SUPPR_\w+|SUCC_\w+|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
+    r"|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
     r"|RESYNC_\w+|LLM_\w+|REDIS_\w+|NT_\w+|MAX_\w+|MAX-CC|X-\w+|Z-OS|E-MAIL|T-\d+|D-\d+|D\+\d+)$"
 )
 # What did what only jobs do: a word in capitals need not hold a digit, and one that holds a digit or "_" no capitals.
@@ -119,21 +120,20 @@ _SUBJECT = re.compile(
     r"terminou|falhou|abendou|rodou|executou|n[aã]o (?:rodou|iniciou|terminou|executou)|abortou"
     r"|ended|failed|abended|finished|aborted|did(?: not|n't) (?:run|start|finish)|termin[óo]|fall[óo]|abort[óo])\b)"
 )
-# Words in capitals that are no names: in a sentence that is shouted, and products, states and environments.
-_PLAIN_WORDS = frozenset(
+# Words in capitals that are no names: in a sentence that is shouted, and products and environments; and states.
+_PLAIN_WORDS = STATE_NAMES | frozenset(
     """
-    ABEND ABENDADO ABENDED ABENDOU AGENT AGENTE AGENTES AND ANDA AS ATRASADO ATRASOU AWS BANCO BATCH BATCHMAN
-    CADEIA CAIU CANCEL CANCELADO CANCELED CANCELLED CELERY CHAIN CICS COM COMPOSER CON CONMAN DA DE DEL
-    DEPENDENCIA DEPENDENCY DEV DO DOCKER DOES E EL EM EN END ENDED EQQ ERRO ERROR ERRORS ESTA ESTAN ESTÁ
-    EVERYTHING EXEC EXECUTAR EXECUTOU FAIL FAILED FAILS FAILURE FALHA FALHARAM FALHOU FALLA FALLARON FALLO FALLÓ
-    FENCE FICOU FILE FILES FLUXO FOI FOR FROM HAS HML HOLD HWA ID IDS IN IS ISSUES JCL JNEXTPLAN JOB JOBMAN JOBS
-    KEEPS KUBERNETES LINUX LOG LOGS MAILMAN MAINFRAME MALHA MONGODB MYSQL MÃO NA NADA NAME NAO NETMAN NEVER
-    NINGUEM NINGUÉM NO NOBODY NOT NOTHING NUMBER NÃO O OF ON ONLINE OR ORACLE OS OU PARA PARADO PAROU PARTITION
-    PEND POR POSTGRES POSTGRESQL PRESO PROCESO PROCESS PROCESSO PROD QA QUE QUEBROU RC READY REDIS RH RODA
-    RODANDO RODOU ROTINA ROUTINE RUN RUNNING RUNS SAP SCHEDULE SCHEDULER SCHEDULES SE SEM SERVER SERVIDOR SIN
-    SISTEMA SISTEMAS SOLARIS STATE STATUS STEP STREAM STREAMS STUCK SUCC SUSP SYBASE SYSTEM TAKES TERMINOU THAT
-    THE THIS TI TO TODAS TODO TODOS TRAVADO TRAVOU TUDO TWS UNIX URGENTE WAIT WAITING WAS WERE WHICH WINDOWS
-    WITH WORKSTATION Y
+    ABENDADO ABENDED ABENDOU AGENT AGENTE AGENTES AND ANDA AS ATRASADO ATRASOU AWS BANCO BATCH BATCHMAN CADEIA CAIU
+    CANCEL CANCELADO CANCELED CANCELLED CELERY CHAIN CICS COM COMPOSER CON CONMAN DA DE DEL DEPENDENCIA DEPENDENCY
+    DEV DO DOCKER DOES E EL EM EN ENDED EQQ ERRO ERRORS ESTA ESTAN ESTÁ EVERYTHING EXECUTAR EXECUTOU FAILED FAILS
+    FAILURE FALHA FALHARAM FALHOU FALLA FALLARON FALLO FALLÓ FICOU FILE FILES FLUXO FOI FOR FROM HAS HML HWA ID IDS
+    IN IS ISSUES JCL JNEXTPLAN JOB JOBMAN JOBS KEEPS KUBERNETES LINUX LOG LOGS MAILMAN MAINFRAME MALHA MONGODB
+    MYSQL MÃO NA NADA NAME NAO NETMAN NEVER NINGUEM NINGUÉM NO NOBODY NOT NOTHING NUMBER NÃO O OF ON ONLINE OR
+    ORACLE OS OU PARA PARADO PAROU PARTITION POR POSTGRES POSTGRESQL PRESO PROCESO PROCESS PROCESSO PROD QA QUE
+    QUEBROU RC REDIS RH RODA RODANDO RODOU ROTINA ROUTINE RUN RUNNING RUNS SAP SCHEDULE SCHEDULER SCHEDULES SE SEM
+    SERVER SERVIDOR SIN SISTEMA SISTEMAS SOLARIS STATE STATUS STEP STREAM STREAMS SYBASE SYSTEM TAKES TERMINOU THAT
+    THE THIS TI TO TODAS TODO TODOS TRAVADO TRAVOU TUDO TWS UNIX URGENTE WAITING WAS WERE WHICH WINDOWS WITH
+    WORKSTATION Y
     """.split()  # noqa: SIM905  # a word list reads better as text
 )
 
@@ -304,8 +304,12 @@ def _is_name(word: str, *, quoted: bool, shouted: bool) -> bool:
     if plain or find_abends(word) or find_message_ids(word) or len(word.rsplit(".", 1)[-1]) > 40:
         return False
     if re.search(r"[0-9_]", word):
-        return not _NOT_JOBS.match(word.upper())
+        return not _is_no_job(word.upper())
     return quoted or (word.isupper() and len(word) > 1 and not shouted)
+
+
+def _is_no_job(word: str) -> bool:
+    return is_state(word) or _NOT_JOBS.match(word) is not None
 
 
 def _cued_folders(text: _Text, found: _Found) -> str:
@@ -329,7 +333,7 @@ def _cued_folders(text: _Text, found: _Found) -> str:
 def _take_subjects(text: _Text, found: _Found) -> None:
     for match in _SUBJECT.finditer(text.rest) if not text.is_shouted else ():
         name = match["name"].upper()
-        if name not in _PLAIN_WORDS and not _NOT_JOBS.match(name):
+        if name not in _PLAIN_WORDS and not _is_no_job(name):
             found.jobs.append((match.start(), match["name"].rstrip("-")))
             text.blank(match.start(), match.end())
 
@@ -338,7 +342,7 @@ def _take_bare(text: _Text, found: _Found) -> None:
     """Identifiers in capitals that hold a digit or an underscore, wherever they stand."""
     for match in _BARE.finditer(text.rest):
         word = match[0].rstrip("-")
-        if not re.search(r"[0-9_]", word) or _NOT_JOBS.match(word) or find_message_ids(word):
+        if not re.search(r"[0-9_]", word) or _is_no_job(word) or find_message_ids(word):
             continue
         try:
             check_job_name(word)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from orchestrator.codes.states import without_states
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language, language_facts
 
 MAX_HITS = 3
 """Times that one cue of a language counts: a pasted log must not outvote the question around it."""
 
-_STATE_NAMES = re.compile(r"\b(?:STUCK|FAIL|READY|HOLD|LATE|ERROR|ABEND|FENCE|LIMIT|LINKED|UNLINKED)\b")
-"""As TWS writes them, in every language: they tell none."""
+_PRODUCT_WORDS = re.compile(r"\b(?:LATE|LIMIT|LINKED|UNLINKED)\b")
+"""As TWS writes them, and states, in every language: they tell none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def language_cues() -> dict[Language, tuple[Cue, ...]]:
 
 def detect_language(message: str) -> Language:
     """The language of the question; the default language, which most users write, when nothing tells."""
-    text = _STATE_NAMES.sub(" ", message)
+    text = _PRODUCT_WORDS.sub(" ", without_states(message))
     votes = {
         language: sum(cue.weight * min(MAX_HITS, len(cue.pattern.findall(text))) for cue in cues)
         for language, cues in language_cues().items()

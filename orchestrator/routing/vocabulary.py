@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+from orchestrator.codes.states import is_state
 from orchestrator.models import Entities
 
 HEAD_WORDS, TAIL_WORDS = 120, 40
@@ -36,10 +37,6 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 # An abend code as written in a chat, its reason code included.
 _CODE = re.compile(r"(?i)(?:abend)?[su]?(?:[0-9a-f]{3}|\d{4}|oc[0-9a-f])(?:-[0-9a-f]{1,4})?")
-_STATE = re.compile(
-    r"(?:HOLD|READY|SUPPR|SUCC|WAIT)_[A-Z_]+|(?:STUCK|FAIL|READY|HOLD|FENCE|SUSP|SUPPR|EXEC|INTRO|WAIT|EXTRN|PEND|SUCCP?|ABENP"
-    r"|CANCL|CANCLP|ABEND|BOUND|DONE|ERROR|UNDECIDED)"
-)
 _MAX_WORD = 24
 
 
@@ -90,7 +87,7 @@ def words_of(message: str, entities: Entities) -> list[str]:
         chunks = [*chunks[:HEAD_WORDS], *chunks[-TAIL_WORDS:]]
     if message.upper() != message:
         # In capitals among small letters these are states; where everything is shouted they may be words.
-        chunks = [STATE if _STATE.fullmatch(chunk.strip(".:")) else chunk for chunk in chunks]
+        chunks = [STATE if is_state(chunk.strip(".:")) else chunk for chunk in chunks]
     words = [word for chunk in chunks for word in _words(chunk, names, has_codes=bool(codes))]
     return _joined(words)
 

@@ -7,7 +7,6 @@ import errno
 import importlib
 import multiprocessing
 import os
-import re
 import shutil
 import sqlite3
 import stat
@@ -340,7 +339,7 @@ def test_files_that_are_read_otherwise_now_are_read_again(folder: Path, tmp_path
     [
         ("ranking.analysis", "_PT_SUFFIXES", ("a",), analysis_fingerprint),
         ("ranking.fingerprint", "STOP_WORDS", frozenset({"o"}), analysis_fingerprint),
-        ("ranking.codes", "_STATE", re.compile("HOLD"), analysis_fingerprint),
+        ("ranking.codes", "_NO_TOPICS", frozenset({"HOLD"}), analysis_fingerprint),
         ("ranking.codes", "find_return_codes", lambda _: (), analysis_fingerprint),
         ("reading.chunking", "_LISTING_SHARE", 2.0, reading_fingerprint),
         ("reading.readers", "_LANGUAGE_FOLDERS", {}, reading_fingerprint),

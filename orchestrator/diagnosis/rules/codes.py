@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.codes.states import RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.log_lines import (
@@ -15,7 +16,7 @@ from orchestrator.diagnosis.rules.log_lines import (
     is_of_an_earlier_step,
     step_of,
 )
-from orchestrator.diagnosis.rules.scene import DONE_STATES, RUN_STATES, Scene, clean_line
+from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.i18n.message import Message, Text
 
@@ -25,7 +26,7 @@ EARLIER_STEP = 0.45
 
 def abend_code(scene: Scene) -> Iterator[Verdict]:
     """An abend code in the job log of a job that failed says what happened."""
-    if scene.job is None or scene.job.status in DONE_STATES | RUN_STATES:
+    if scene.job is None or scene.job.status in (*SUCCEEDED, *RUNNING):
         return
     abends = find_abends(" ".join(scene.log_codes))
     messages = [
@@ -143,7 +144,7 @@ def _other_abends(scene: Scene, code: str, abends: tuple[str, ...]) -> Text | st
 
 def _program_lines(scene: Scene) -> list[tuple[str, str]]:
     """Each known SQLCODE and file status of a failed job's log, with its first line."""
-    if scene.job is None or scene.job.status in DONE_STATES | RUN_STATES:
+    if scene.job is None or scene.job.status in (*SUCCEEDED, *RUNNING):
         return []
     lines: dict[str, str] = {}
     for line in scene.log_lines:

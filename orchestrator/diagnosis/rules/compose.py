@@ -20,6 +20,7 @@ from orchestrator.codes.catalogue import (
     find_substate,
 )
 from orchestrator.codes.patterns import find_abends, find_program_codes
+from orchestrator.codes.states import CANCELLED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, short_name
@@ -310,7 +311,7 @@ def _successors(group: Group) -> list[str]:
     job = group.scene.job
     if job is None or len(group.jobs) > 1:
         return []
-    return [item.name for item in job.successors if item.status not in ("SUCC", "EXEC", "CANCL")]
+    return [item.name for item in job.successors if item.status not in (*SUCCEEDED, *RUNNING, *CANCELLED)]
 
 
 def _claims(groups: Sequence[Group]) -> tuple[ClaimDraft, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.codes.catalogue import Category, find_state
+from orchestrator.codes.states import FAILED
 from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.injection import find_planted
 from orchestrator.diagnosis.rules.compose import (
@@ -28,7 +29,6 @@ from orchestrator.diagnosis.rules.library import RULES
 from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
 from orchestrator.diagnosis.rules.scene import (
-    FAILED_STATES,
     Scene,
     build_scenes,
     clean_line,
@@ -198,7 +198,7 @@ def _with_its_blocker(group: Group, cap: float) -> Group:
 
 def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> list[Group]:
     """Jobs that only wait for a job which failed itself are its consequence, and join its group."""
-    failed = {job.name: job for job in problems if job.status in FAILED_STATES}
+    failed = {job.name: job for job in problems if job.status in FAILED}
     causes = {job: group for group in groups for job in group.jobs if job in failed}
     causing: list[Group] = []
     for group in groups:
@@ -244,7 +244,7 @@ def _as_verdict_from_the_stream(group: Group) -> Group:
 def _weight(group: Group) -> tuple[float, int]:
     """Failures first, then what holds most jobs."""
     job = group.scene.job
-    failed = job is not None and job.status in FAILED_STATES
+    failed = job is not None and job.status in FAILED
     return (group.top.confidence + (0.5 if failed else 0.0), len(group.jobs) + len(group.waiting))
 
 
@@ -274,7 +274,7 @@ def _ranked(scene: Scene, cap: float) -> list[Verdict]:
 def _note_what_blocks_a_rerun(scene: Scene, lead: Verdict) -> None:
     """A job failed, and its workstation starts nothing now: mended, it would wait there."""
     job = scene.job
-    if job is None or job.status not in FAILED_STATES or lead.category in _STATION_CAUSES:
+    if job is None or job.status not in FAILED or lead.category in _STATION_CAUSES:
         return
     idle = why_idle(scene, job.workstation)
     if idle is not None:

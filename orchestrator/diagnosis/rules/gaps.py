@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.codes.states import ABENDED
 from orchestrator.diagnosis.rules.history import STALE_DAYS
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.i18n.message import Message, Text, join
@@ -65,7 +66,7 @@ def _missing(source: str, reason: Text) -> Text:
 
 def _gaps(scene: Scene) -> Iterator[Text]:
     job, log = scene.job, scene.log
-    if job is not None and job.status in ("ABEND", "ABENP") and not scene.log_lines:
+    if job is not None and job.status in ABENDED and not scene.log_lines:
         yield Message("The failed run's job log could not be obtained.")
     if "tws_status" not in scene.answered and log and log.newest_age_days and log.newest_age_days >= STALE_DAYS:
         yield Message(

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_code, find_program_code, find_return_code
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.codes.states import SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.log_lines import decisive_line
-from orchestrator.diagnosis.rules.scene import DONE_STATES, Scene, clean_line
+from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict
 from orchestrator.i18n.message import Message, Text
 from orchestrator.payloads import HistoryFacts
@@ -26,7 +27,7 @@ def remembered(scene: Scene) -> Iterator[Verdict]:
         codes = [*item.codes, *find_abends(item.text), *find_message_ids(item.text)]
         entries = [*map(find_code, codes), *map(find_program_code, find_program_codes(item.text))]
         entry = next((known for known in entries if known and known.category is not Category.UNKNOWN), None)
-        if entry is None and item.return_code and item.status not in DONE_STATES:
+        if entry is None and item.return_code and item.status not in SUCCEEDED:
             entry = find_return_code(item.return_code)
         if entry is not None and entry.category is not Category.UNKNOWN:
             yield _from_cache(scene, item, entry, 0.25 if old else 0.35)
@@ -39,7 +40,7 @@ def accepted_before(scene: Scene) -> Iterator[Verdict]:
         return
     for code in scene.entities.return_codes:
         same = [item for item in scene.log.history if item.return_code == code]
-        if code and same and all(item.status in DONE_STATES for item in same):
+        if code and same and all(item.status in SUCCEEDED for item in same):
             ids = scene.cite("log_cache", f"RC {code}") or scene.cite("log_cache", kinds=("history",))
             text = Message(
                 "The history shows {count} run with RC {rc} that ended in SUCC.",

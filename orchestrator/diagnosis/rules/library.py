@@ -20,6 +20,7 @@ from orchestrator.codes.catalogue import (
     find_substate,
 )
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import abend_code, add_line, program_code, state_ids
@@ -35,9 +36,6 @@ from orchestrator.diagnosis.rules.plan import (
     why_idle,
 )
 from orchestrator.diagnosis.rules.scene import (
-    DONE_STATES,
-    FAILED_STATES,
-    RUN_STATES,
     Scene,
     clean_line,
     qualified,
@@ -50,8 +48,15 @@ from orchestrator.payloads import JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Verdict]]
 
+_NOT_FAILED = frozenset((*SUCCEEDED, *RUNNING))
+_SETTLED = frozenset((*FAILED, *SUCCEEDED, *RUNNING))
+"""States of a job that waits for nothing."""
 _SAID_BY_THE_STATE = frozenset({Category.CANCELLED, Category.USER_INTERVENTION, Category.CONDITION_NOT_MET})
 """Causes that a state names outright (CANCL, PEND, SUPPR); HOLD and READY only say that something is awaited."""
+
+_SAID_BY_OTHER_RULES = frozenset(
+    {Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED, Category.UNKNOWN}
+)
 
 RISING_RATIO = 1.3
 """Newest elapsed time over the median of the earlier ones from which it counts as rising."""
@@ -95,7 +100,7 @@ def failed_launch(scene: Scene) -> Iterator[Verdict]:
 def return_code(scene: Scene) -> Iterator[Verdict]:
     """A return code outside the success condition; a signal's or Windows' own code says more than 1 or 8."""
     job, code = scene.job, scene.return_code
-    if job is None or code in (None, 0) or job.status in DONE_STATES | RUN_STATES:
+    if job is None or code in (None, 0) or job.status in _NOT_FAILED:
         return
     entry = find_return_code(code)
     # What only a convention says of a code (8 is an error) explains it, and tells no category.
@@ -119,7 +124,7 @@ def return_code(scene: Scene) -> Iterator[Verdict]:
 def log_signs(scene: Scene) -> Iterator[Verdict]:
     """Words that programs on Unix and Windows write just before they give up."""
     job = scene.job
-    if job is None or job.status in DONE_STATES | RUN_STATES:
+    if job is None or job.status in _NOT_FAILED:
         return
     for category, line in find_signs(scene.log_lines):
         code = scene.return_code
@@ -134,15 +139,17 @@ def log_signs(scene: Scene) -> Iterator[Verdict]:
 def success_condition(scene: Scene) -> Iterator[Verdict]:
     """RC other than 0 in SUCC is no failure: the job's success condition accepts it."""
     job, code = scene.job, scene.return_code
-    if job is None or job.status not in DONE_STATES:
+    entry = find_state(job.status) if job is not None and job.status in SUCCEEDED else None
+    # SUCCP waits for an operator's confirmation, which the state itself says.
+    if job is None or entry is None or entry.category is not Category.COMPLETED:
         return
     ids = state_ids(scene)
     if code in (None, 0):
         before = job.runs[1].status if len(job.runs) > 1 else ""
         aside: Text | str = ""
-        if before in FAILED_STATES:
+        if before in FAILED:
             aside = Message(", after its previous run ended in {status}", status=before)
-        yield Verdict(Category.COMPLETED, 0.85, supports=ids, entry=find_state(job.status), aside=aside)
+        yield Verdict(Category.COMPLETED, 0.85, supports=ids, entry=entry, aside=aside)
         return
     condition = job.success_condition
     verdict = Verdict(
@@ -194,10 +201,10 @@ def substate(scene: Scene) -> Iterator[Verdict]:
     if entry is None:
         entry = find_state(job.status)
         sure = 0.75 if entry is not None and entry.category in _SAID_BY_THE_STATE else 0.4
-    if entry is None or entry.category in (Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED):
+    if entry is None or entry.category in _SAID_BY_OTHER_RULES:
         return
     detail = next((issue.message for issue in job.issues if not is_planted(issue.message)), "")
-    if job.status in RUN_STATES:
+    if job.status in RUNNING:
         sure = 0.75
     if entry.category is Category.JOB_LIMIT_REACHED:
         sure = 0.6
@@ -218,14 +225,14 @@ def substate(scene: Scene) -> Iterator[Verdict]:
 def unsatisfied_dependencies(scene: Scene) -> Iterator[Verdict]:
     """What a job in HOLD waits for, by name."""
     job = scene.job
-    if job is None or job.status in FAILED_STATES | RUN_STATES | DONE_STATES:
+    if job is None or job.status in _SETTLED:
         return
     kinds = {"file": Category.WAITING_FILE, "resource": Category.WAITING_RESOURCE, "prompt": Category.WAITING_PROMPT}
     for item in (related for related in job.predecessors if related.satisfied is False):
         ids = scene.cite("tws_status", item.name, kinds=("predecessor",)) or scene.cite("tws_status", item.name)
         text = Message("Unsatisfied dependency: {name}{status}.", name=item.name, status=_status_of(item))
         claim = ClaimDraft(text, tuple(ids))
-        failed = item.status in FAILED_STATES or item.status == "STUCK"
+        failed = item.status in FAILED or item.status == "STUCK"
         category = kinds.get(item.kind) or (Category.PREDECESSOR_FAILED if failed else Category.WAITING_PREDECESSOR)
         # A predecessor that is READY waits in its turn for a workstation that may start nothing.
         idle = why_idle(scene, item.name.partition("#")[0]) if item.status == "READY" and "#" in item.name else None
@@ -242,14 +249,14 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Verdict]:
 def held_by_a_failed_job(scene: Scene) -> Iterator[Verdict]:
     """A waiting job of the plan's problems that another problem job, which failed, names as its successor."""
     job = scene.job
-    if job is None or scene.tws is None or job.status in FAILED_STATES | RUN_STATES | DONE_STATES:
+    if job is None or scene.tws is None or job.status in _SETTLED:
         return
     for problem in scene.tws.problem_jobs:
         holds = any(short_name(item.name) == job.name for item in problem.successors)
         names_it = any(problem.name in issue.message for issue in job.issues)
         # Beside a job that was asked about there is only the failed one at the beginning of what it waits for.
         found_for_it = scene.tws.job is job
-        if problem.status in FAILED_STATES and problem.name != job.name and (holds or names_it or found_for_it):
+        if problem.status in FAILED and problem.name != job.name and (holds or names_it or found_for_it):
             code = "" if problem.return_code is None else str(problem.return_code)
             facts = {
                 "predecessor": problem.name,

@@ -23,9 +23,6 @@ from orchestrator.payloads import (
 )
 
 MAX_LINE_CHARACTERS = 240
-FAILED_STATES = frozenset({"ABEND", "FAIL", "ABENP", "ERROR"})
-DONE_STATES = frozenset({"SUCC", "END", "COMPLT"})
-RUN_STATES = frozenset({"EXEC", "INTRO", "STARTED", "WAIT"})
 
 PRESENT_RUN_SECONDS = 60.0
 """How far a record's time may lie outside a run and still be that run's: writers round, and write a little later."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 
 from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes
+from orchestrator.codes.states import find_states as written_states
 
 # A success condition is not the return code of a run, but may be the topic of a page; "terminou com 5" is colloquial.
 _MORE_RETURN_CODES = re.compile(r"(?:\bRC\s*[<>≤≥]=?|\bterminou com(?: c[oó]digo)?)\s*(-?\d{1,10})\b", re.IGNORECASE)
 # Names with a digit or a separator, as jobs, workstations and substates are written: BATCH001, HOLD_PRIORITY_ZERO.
 _IDENTIFIER = re.compile(r"\b(?:[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|(?=[A-Z]*\d)[A-Z][A-Z0-9]{3,})\b")
-# States of the HWA REST API that are a topic of their own; ABEND is in every second question and tells nothing.
-_STATE = re.compile(
-    r"\b(?:HOLD|READY|FENCE|INTRO|FAIL|EXEC|WAIT|SUPPR|SUCC|SUCCP|CANCL|CANCLP|ABENP|PEND|SUSP|STUCK|EXTRN|UNDECIDED)\b"
-)
+_NO_TOPICS = frozenset({"ABEND", "ERROR", "END", "DONE", "ADD"})
+"""States that are in every second question, and words of every text: they are no topic of their own."""
 _BLANKS = re.compile(r"(\s)\s+")
 _NT_STATUS_HEX = re.compile(r"\b0x([C8][0-9A-F]{7})\b", re.IGNORECASE)
 _NT_STATUS_DECIMAL = re.compile(r"(?<![\w-])-(\d{9,10})\b")
@@ -48,7 +47,7 @@ def name_token(name: str) -> str:
 
 def find_states(text: str) -> tuple[str, ...]:
     """Job states in capitals, as the product writes them, as tokens without repeats."""
-    return tuple(dict.fromkeys(f"state{match.group().lower()}" for match in _STATE.finditer(text)))
+    return tuple(f"state{state.lower()}" for state in written_states(text) if state not in _NO_TOPICS)
 
 
 def find_names(text: str) -> tuple[str, ...]:
