@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.errors import InvalidValue
-from orchestrator.i18n.message import Message, join
+from orchestrator.i18n.message import Joined, Message, join
 
 _MESSAGES = {
     "missing": Message("Field required"),
@@ -76,6 +76,19 @@ def problem_of(item: Mapping[str, Any]) -> Message:
         return Message(str(item["msg"]).replace("Input should be", "must be"))
     count = facts.get("max_length", facts.get("min_length"))
     return _MESSAGES[kind].with_facts(**facts, **({} if count is None else {"count": count}))
+
+
+def with_names(text: object, names: Mapping[str, str]) -> Any:
+    """A message with other names for its fields: those of its facts ``field``, ``other_field``, ``third_field``."""
+    if isinstance(text, Joined):
+        return join((with_names(part, names) for part in text.parts), text.separator)
+    if not isinstance(text, Message):
+        return text
+    facts = {
+        name: names.get(str(value), value) if name.endswith("field") else with_names(value, names)
+        for name, value in text.facts.items()
+    }
+    return text.with_facts(**facts)
 
 
 def _as_typed(value: object) -> object:

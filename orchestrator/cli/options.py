@@ -15,9 +15,9 @@ from pydantic_core import ErrorDetails
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import WrongUsage
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Joined, Message, join
+from orchestrator.i18n.message import Message
 from orchestrator.models import TroubleshootRequest
-from orchestrator.validation import about, all_of, problem_of
+from orchestrator.validation import about, all_of, problem_of, with_names
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -120,15 +120,7 @@ def explain(error: ValidationError) -> Message:
 
 def in_options(text: object) -> Any:
     """A message whose facts ``field`` and ``other_field`` are options, where the fields were given by options."""
-    if isinstance(text, Joined):
-        return join(map(in_options, text.parts), text.separator)
-    if not isinstance(text, Message):
-        return text
-    facts = {
-        name: _OPTIONS.get(str(value), value) if name in ("field", "other_field") else in_options(value)
-        for name, value in text.facts.items()
-    }
-    return text.with_facts(**facts)
+    return with_names(text, _OPTIONS)
 
 
 def _explain_item(item: ErrorDetails) -> Message:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.i18n.languages import Language
 from workers.config import TwsSettings
 from workers.sources.tws_status.instances import TwsInstances, load_instances
 from workers.sources.tws_status.source import SPEC, known_instances
@@ -40,6 +41,13 @@ def test_the_url_is_kept_as_it_will_be_sent(written: str, sent: str, path: str) 
     """A path that the client would write otherwise is not taken for another path at the first request."""
     found = _load(TWS_BASE_URL=written).get(None)
     assert (found.base_url, found.base_path) == (sent, path)
+
+
+def test_a_wrong_setting_is_named_in_the_readers_language() -> None:
+    """The variables stand in the sentence whatever the language, and no sentence is looked up by its English."""
+    with pytest.raises(ConfigurationError) as caught:
+        _load(TWS_HOST="tws", TWS_USER="u")
+    assert caught.value.message.in_language(Language.PT_BR) == "TWS_USER e TWS_PASSWORD andam juntos: falta um deles"
 
 
 @pytest.mark.parametrize(

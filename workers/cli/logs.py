@@ -197,5 +197,5 @@ def _summary(reading: Ingest, written: Written, instance: str) -> dict[str, obje
         "dropped": written.dropped,
         "ignored": reading.ignored,
         "bad": reading.bad,
-        "bad_lines": [{"line": number, "problem": problem} for number, problem in reading.bad_lines],
+        "bad_lines": [{"line": number, "problem": str(problem)} for number, problem in reading.bad_lines],
     }

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from orchestrator.errors import InvalidRequest
+from orchestrator.errors import InvalidRequest, InvalidValue
+from orchestrator.i18n.message import Message
 from workers.sources.log_cache.entries import MAX_TEXT, entry_text
 from workers.sources.log_cache.joblog_summary import records_of_job_log, summarise_job_log
 from workers.sources.log_cache.record import LogRecord, records_of_item
@@ -34,7 +35,7 @@ class Ingest:
     ignored: int = 0
     """Entries that tell of no outcome and no failure."""
     bad: int = 0
-    bad_lines: list[tuple[int, str]] = field(default_factory=list)
+    bad_lines: list[tuple[int, Message]] = field(default_factory=list)
     """Number and problem of the first lines that could not be read."""
 
 
@@ -102,7 +103,7 @@ def _from_json_lines(lines: Iterable[str], ingest: Ingest, *, job: str | None, n
             continue
         try:
             if len(line) > MAX_JSON_LINE:
-                raise ValueError(f"longer than {MAX_JSON_LINE} characters")  # noqa: TRY301  # one place reports them all
+                raise InvalidValue("longer than {limit} characters", limit=MAX_JSON_LINE)  # one place reports all
             value = json.loads(line)
             records = [
                 record
@@ -130,9 +131,14 @@ def _shortened(item: Any) -> Any:
     return found if isinstance(item, str) else {**found, **item, "text": summary.text}
 
 
-def _problem(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON at column {error.colno}"
-    if isinstance(error, ValidationError):  # its own words quote the value
-        return "a field is too long or of another type"
-    return str(error) if isinstance(error, ValueError) else "nested too deeply"
+def _problem(error: Exception) -> Message:
+    match error:
+        case InvalidValue():
+            return error.message
+        case json.JSONDecodeError():
+            return Message("not JSON at column {column}", column=error.colno)
+        case ValidationError():  # its own words quote the value
+            return Message("a field is too long or of another type")
+        case RecursionError():
+            return Message("nested too deeply")
+    return Message(str(error))

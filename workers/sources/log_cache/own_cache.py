@@ -96,7 +96,9 @@ def cache_key(prefix: str, instance: str, job: str | None) -> str:
     Raises InvalidRequest for an instance that could leave its place in the key.
     """
     if not _INSTANCE.fullmatch(instance):
-        raise InvalidRequest(f"{instance!r} is not the name of a TWS instance: letters, digits, '.', '_' and '-'")
+        raise InvalidRequest(
+            "{name!r} is not the name of a TWS instance: letters, digits, '.', '_' and '-'", name=instance
+        )
     return f"{prefix}logs:{instance}:{RECENT if job is None else bare_name(job).upper()}"
 
 

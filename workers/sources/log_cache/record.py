@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.codes.patterns import find_abends, find_codes
+from orchestrator.errors import InvalidValue
 from orchestrator.payloads import HistoryFacts, JobFacts, JobLogFacts, RunFacts, TwsPayload
 from orchestrator.redaction.redact import redact
 from workers.sources.log_cache.entries import (
@@ -110,15 +111,15 @@ def records_of_tws(payload: TwsPayload) -> list[LogRecord]:
 def records_of_item(item: object, *, job: str | None, now: datetime) -> list[LogRecord]:
     """A string or an object from somebody's log as records: none when it tells nothing worth keeping.
 
-    ``job`` is used when the item names none. Raises ValueError for an item of another type or without a job.
+    ``job`` is used when the item names none. Raises InvalidValue for an item of another type or without a job.
     """
     if not isinstance(item, str | dict):
-        raise ValueError("neither an object nor a string")  # noqa: TRY004  # a wrong value of a file, not of a caller
+        raise InvalidValue("neither an object nor a string")
     entry = entry_of(item, now=now)
     facts = entry.facts
     name = (job or entry.job).rpartition(".")[2].rpartition("#")[2].rpartition("/")[2]
     if not name:
-        raise ValueError("no job is named; give --job")
+        raise InvalidValue("no job is named; give --job")
     is_outcome = bool(facts.status) or facts.return_code is not None or facts.elapsed_seconds is not None
     if not is_outcome and not is_failure("", facts.codes, None, facts.text):
         return []

@@ -110,7 +110,7 @@ def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
                 reading = Reading(float(sample.value), dict(sample.labels), match[1])
                 text.samples.setdefault(match[1], []).append(reading)
     if not looks_right:
-        raise NotExposition("no line is a comment or a sample of Prometheus text")
+        raise NotExposition
     return text
 
 

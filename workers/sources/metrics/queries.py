@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from orchestrator.config import describe_validation
-from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
 from orchestrator.models import Intent
+from orchestrator.validation import describe
 from workers.sources.metrics.series import DEFAULT_SERIES, Series
 
 VARIABLE = "RESYNC_METRICS_QUERIES_FILE"
@@ -154,7 +154,12 @@ class _FileQuery(BaseModel):
         left = value.replace(PLACEHOLDER, "").replace(LABEL, "")
         # "$" also ends a regular expression: `=~"a$"` is PromQL, a name after it is somebody else's placeholder.
         if found := re.search(r"\$\{?[A-Za-z_]+", left):
-            raise ValueError(f"unknown placeholder {found[0]}; there are {PLACEHOLDER} and {LABEL}")
+            raise InvalidValue(
+                "unknown placeholder {found}; there are {first} and {second}",
+                found=found[0],
+                first=PLACEHOLDER,
+                second=LABEL,
+            )
         return value
 
     def as_query(self) -> Query:
@@ -175,7 +180,7 @@ class _File(BaseModel):
     def _names_are_unique(self) -> _File:
         names = [query.name for query in self.queries]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"two queries are named {twice!r}")
+            raise InvalidValue("two queries are named {name!r}", name=twice)
         return self
 
 
@@ -201,7 +206,7 @@ def load_queries(path: Path | None) -> QuerySet:
         file_set = _File.model_validate_json(raw)
     except ValidationError as error:
         raise ConfigurationError(
-            "{variable}: {path}: {detail}", variable=VARIABLE, path=str(path), detail=describe_validation(error)
+            "{variable}: {path}: {detail}", variable=VARIABLE, path=str(path), detail=describe(error)
         ) from None
     own: Mapping[str, Query] = {query.name: query.as_query() for query in file_set.queries}
     defaults = DEFAULT_QUERIES if file_set.keep_defaults else ()

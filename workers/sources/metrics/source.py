@@ -149,8 +149,10 @@ class MetricsSource:
         text = body.text.rpartition("\n")[0] if body.is_cut else body.text
         try:
             exposition = parse_exposition(text, DEFAULT_SERIES)
-        except NotExposition as error:
-            raise SourceError(f"{http.shown_url}: {error}", reason="bad_format") from None
+        except NotExposition:
+            raise SourceError(
+                "{url}: no line is a comment or a sample of Prometheus text", url=http.shown_url, reason="bad_format"
+            ) from None
         workstations = request.routing.entities.workstations
         language = request.routing.language
         found: list[tuple[Series, SeriesFacts]] = []

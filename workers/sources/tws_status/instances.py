@@ -23,8 +23,9 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.config import describe_validation
-from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
+from orchestrator.i18n.message import Message
+from orchestrator.validation import describe, with_names
 from workers.config import TwsSettings
 from workers.http import trusting
 from workers.sources.tws_status.transport import API_PREFIX
@@ -64,9 +65,9 @@ class TwsInstance(BaseModel):
         values = dict(given)
         host, port = values.pop("host"), values.pop("port", 31116)
         if not isinstance(host, str) or not _HOST.fullmatch(host):
-            raise ValueError("host must be a name or an address, without scheme and path")
+            raise InvalidValue("{field} must be a name or an address, without scheme and path", field="host")
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
-            raise ValueError("port must be a number from 1 to 65535")
+            raise InvalidValue("{field} must be a number from 1 to 65535", field="port")
         if "base_url" not in values and "url" not in values:
             values["base_url"] = f"https://{host}:{port}"
         return values
@@ -79,17 +80,17 @@ class TwsInstance(BaseModel):
             value = str(httpx2.URL(value.strip()))
             parts = urlsplit(value)
         except (httpx2.InvalidURL, ValueError):
-            raise ValueError("must look like https://tws.example:31116") from None
+            raise InvalidValue("must look like https://tws.example:31116") from None
         try:
             port = parts.port
         except ValueError:
-            raise ValueError("must have a number from 1 to 65535 after the last colon") from None
+            raise InvalidValue("must have a number from 1 to 65535 after the last colon") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-            raise ValueError("must look like https://tws.example:31116")
+            raise InvalidValue("must look like https://tws.example:31116")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("must not hold credentials; give user and password on their own")
+            raise InvalidValue("must not hold credentials; give user and password on their own")
         if parts.query or parts.fragment:
-            raise ValueError("must have no query and no fragment")
+            raise InvalidValue("must have no query and no fragment")
         return value.rstrip("/").removesuffix(API_PREFIX).rstrip("/")
 
     @field_validator("verify")
@@ -100,32 +101,32 @@ class TwsInstance(BaseModel):
         if value.strip().lower() in _TRUE | _FALSE:
             return value.strip().lower() in _TRUE
         if not Path(value).exists():
-            raise ValueError("must be true, false or the path of a CA bundle; there is no such file")
+            raise InvalidValue("must be true, false or the path of a CA bundle; there is no such file")
         try:
             trusting(value)
         except (ssl.SSLError, OSError):
-            raise ValueError("names a file that holds no PEM certificates") from None
+            raise InvalidValue("names a file that holds no PEM certificates") from None
         return value
 
     @field_validator("user")
     @classmethod
     def _user_can_be_sent(cls, value: str | None) -> str | None:
         if value is not None and (not value or ":" in value or _CONTROL.search(value)):
-            raise ValueError("must be a name without colon and line break (RFC 7617)")
+            raise InvalidValue("must be a name without colon and line break (RFC 7617)")
         return value
 
     @field_validator("password")
     @classmethod
     def _password_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and _CONTROL.search(value.get_secret_value()):
-            raise ValueError("must not hold a line break or another control character, not even at its end")
+            raise InvalidValue("must not hold a line break or another control character, not even at its end")
         return value
 
     @field_validator("token")
     @classmethod
     def _token_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
-            raise ValueError("must be the bare value, ASCII without blanks and line breaks, and without 'Bearer'")
+            raise InvalidValue("must be the bare value, ASCII without blanks and line breaks, and without 'Bearer'")
         return value
 
     @field_validator("auth_header")
@@ -133,17 +134,28 @@ class TwsInstance(BaseModel):
     def _header_has_name_and_value(cls, value: SecretStr | None) -> SecretStr | None:
         match = _HEADER.fullmatch(value.get_secret_value().strip()) if value is not None else None
         if value is not None and (match is None or match["name"].lower() in _FRAMING):
-            raise ValueError("must look like 'X-Api-Key: value'")
+            raise InvalidValue("must look like 'X-Api-Key: value'")
         return value
 
     @model_validator(mode="after")
     def _credentials_are_whole(self) -> Self:
         if (self.user is None) != (self.password is None):
-            raise ValueError("user and password belong together: one of them is missing")
+            raise InvalidValue(
+                "{field} and {other_field} belong together: one of them is missing",
+                field="user",
+                other_field="password",
+            )
         if self.user is not None and self.token is not None:
-            raise ValueError("user and token exclude each other: give one of them")
+            raise InvalidValue(
+                "{field} and {other_field} exclude each other: give one of them", field="user", other_field="token"
+            )
         if (self.user is not None or self.token is not None) and self._header()[0].lower() == "authorization":
-            raise ValueError("auth_header is the Authorization header: give it alone, or user or token instead")
+            raise InvalidValue(
+                "{field} is the Authorization header: give it alone, or {other_field} or {third_field} instead",
+                field="auth_header",
+                other_field="user",
+                third_field="token",
+            )
         if self.use_proxy:
             self.proxy()
         return self
@@ -190,7 +202,11 @@ class TwsInstance(BaseModel):
         except httpx2.InvalidURL:
             url = httpx2.URL("")
         if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError(f"use_proxy: the environment's proxy for {parts.scheme} must look like http://proxy:3128")
+            raise InvalidValue(
+                "{field}: the environment's proxy for {scheme} must look like http://proxy:3128",
+                field="use_proxy",
+                scheme=parts.scheme,
+            )
         return found
 
     def ssl_context(self) -> ssl.SSLContext:
@@ -252,14 +268,18 @@ def load_instances(settings: TwsSettings) -> TwsInstances:
     if settings.base_url is not None or settings.host is not None:
         if settings.default_instance in instances:
             raise ConfigurationError(
-                f"TWS_INSTANCES_FILE ({settings.instances_file}): {settings.default_instance!r} is also the instance "
-                "of TWS_BASE_URL or TWS_HOST; leave out one, or name that one otherwise with TWS_DEFAULT_INSTANCE"
+                "TWS_INSTANCES_FILE ({path}): {name!r} is also the instance of TWS_BASE_URL or TWS_HOST; leave out "
+                "one, or name that one otherwise with TWS_DEFAULT_INSTANCE",
+                path=str(settings.instances_file),
+                name=settings.default_instance,
             )
         instances[settings.default_instance] = _from_variables(settings)
     default = settings.default_instance
     if instances and default not in instances:
         if len(instances) > 1 and "default_instance" in settings.model_fields_set:
-            raise ConfigurationError(f"TWS_DEFAULT_INSTANCE: no instance {default!r}; known: {', '.join(instances)}")
+            raise ConfigurationError(
+                "TWS_DEFAULT_INSTANCE: no instance {name!r}; known: {known}", name=default, known=", ".join(instances)
+            )
         default = next(iter(instances))
     return TwsInstances(instances, default)
 
@@ -296,12 +316,7 @@ def _from_variables(settings: TwsSettings) -> TwsInstance:
     try:
         return TwsInstance.model_validate(given)
     except ValidationError as error:
-        raise ConfigurationError(_with_variables(describe_validation(error))) from None
-
-
-def _with_variables(text: str) -> str:
-    """Say ``TWS_VERIFY`` where the model says ``verify``."""
-    return re.sub(rf"\b({'|'.join(_VARIABLES)})\b", lambda hit: _VARIABLES[hit[1]], text)
+        raise ConfigurationError(with_names(describe(error), _VARIABLES)) from None
 
 
 class _NamedTwice(Exception):
@@ -318,24 +333,26 @@ def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _from_file(path: Path) -> dict[str, TwsInstance]:
-    variable = f"TWS_INSTANCES_FILE ({path})"
+    def wrong(problem: Message) -> ConfigurationError:
+        return ConfigurationError("TWS_INSTANCES_FILE ({path}): {problem}", path=str(path), problem=problem)
+
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_named_once)
     except OSError as error:
-        raise ConfigurationError(f"{variable}: cannot be read ({error.strerror})") from None
+        raise wrong(Message("cannot be read ({detail})", detail=error.strerror)) from None
     except _NamedTwice as error:
-        raise ConfigurationError(f"{variable}: {error.args[0]!r} stands there twice") from None
+        raise wrong(Message("{name!r} stands there twice", name=error.args[0])) from None
     except (ValueError, RecursionError):
-        raise ConfigurationError(f"{variable}: is not JSON") from None
+        raise wrong(Message("is not JSON")) from None
     entries = content.get("instances", content) if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:
-        raise ConfigurationError(f"{variable}: must be an object of instances by name")
+        raise wrong(Message("must be an object of instances by name"))
     found = {}
     for name, entry in entries.items():
         if not _NAME.fullmatch(name) or not isinstance(entry, dict):
-            raise ConfigurationError(f"{variable}: {name!r} must be a plain name with an object of settings")
+            raise wrong(Message("{name!r} must be a plain name with an object of settings", name=name))
         try:
             found[name] = TwsInstance.model_validate({**entry, "name": name})
         except ValidationError as error:
-            raise ConfigurationError(f"{variable}: {name}: {describe_validation(error)}") from None
+            raise wrong(Message("{name}: {problem}", name=name, problem=describe(error))) from None
     return found

@@ -45,7 +45,7 @@ class Oql:
     @classmethod
     def equals(cls, field: str, value: str) -> Oql:
         """``field = 'value'``. Raises UnsafeValue."""
-        return cls(f"{_field(field)} = '{check_value(value)}'")
+        return Oql(f"{_field(field)} = '{check_value(value)}'")
 
     @classmethod
     def any_of(cls, field: str, values: Iterable[str]) -> Oql:
@@ -53,7 +53,7 @@ class Oql:
         checked = ",".join(f"'{check_value(value)}'" for value in values)
         if not checked:
             raise ValueError("a list of values is needed")
-        return cls(f"{_field(field)} IN [{checked}]")
+        return Oql(f"{_field(field)} IN [{checked}]")
 
     def __and__(self, other: Oql) -> Oql:
         return Oql(f"{self.text} AND {other.text}")
