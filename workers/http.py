@@ -1,40 +1,55 @@
-"""What the HTTP clients of the sources have in common: trust, bounded bodies, and telling a failed handshake apart."""
+"""What HTTP clients share: TLS contexts, bounded bodies, the causes of a failure, URLs without credentials."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
 
-def trusting(bundle: str | Path | None) -> ssl.SSLContext:
-    """A context that trusts the certificates of a file or folder and no others; None: the system's.
+def tls_context(url: str, ca_bundle: str | Path | None = None) -> ssl.SSLContext:
+    """The TLS context for requests to ``url``, trusting the certificates of a file or folder, or else the system's.
 
-    Takes a tenth of a second for the system's, so it is made at start. Raises OSError or ssl.SSLError.
+    Loading the system's certificates takes a tenth of a second, so call it at start, outside the event loop. A URL
+    without TLS gets a context that trusts nobody. Raises OSError or ssl.SSLError.
     """
-    if bundle is None:
+    if urlsplit(url).scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_bundle is None:
         return ssl.create_default_context()
-    if Path(bundle).is_dir():
-        return ssl.create_default_context(capath=str(bundle))
-    return ssl.create_default_context(cafile=str(bundle))
+    if Path(ca_bundle).is_dir():
+        return ssl.create_default_context(capath=str(ca_bundle))
+    return ssl.create_default_context(cafile=str(ca_bundle))
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and those behind it, newest first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def tls_failure(error: BaseException) -> str:
-    """Why the handshake failed when that is what is behind ``error``, else an empty string; never empty for TLS."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return getattr(seen, "verify_message", "") or seen.reason or type(seen).__name__
-        seen = seen.__cause__ or seen.__context__
-    return ""
+    """Why the TLS handshake failed, or an empty string when the error has another cause."""
+    found = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    return "" if found is None else getattr(found, "verify_message", "") or found.reason or type(found).__name__
 
 
 async def read_body(response: httpx2.Response, max_bytes: int) -> tuple[bytes, bool]:
-    """The unpacked body up to ``max_bytes``, and whether there was more; the rest is not read. Raises HTTPError."""
+    """The decompressed body up to ``max_bytes``, and whether it was longer; the rest is not read. Raises HTTPError."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > max_bytes:
             return bytes(body[:max_bytes]), True
     return bytes(body), False
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

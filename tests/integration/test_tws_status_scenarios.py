@@ -267,7 +267,7 @@ def test_an_object_that_is_not_there_is_said() -> None:
     scenario = get_scenario(7)
     for entities, said in (
         (Entities(workstations=("NADA",)), "workstation NADA: não está no plano"),
-        (Entities(job_streams=("NADA",)), "job stream NADA: not in the plan"),
+        (Entities(job_streams=("NADA",)), "job stream NADA: não está no plano"),
     ):
         result = fetch(scenario, request_for(scenario, entities))
         assert result.outcome is SourceOutcome.NO_DATA

@@ -38,9 +38,10 @@ def test_names_folders_and_ids_pass_unchanged(value: str) -> None:
 
 
 def test_conditions_are_built_from_their_parts() -> None:
-    """Equality, lists and conjunctions read as the vendor's examples do."""
-    query = Oql.equals("name", "JOB_A") & Oql.any_of("jobruns.compositeStatus.status", ["ABEND", "FAIL"])
-    assert str(query) == "name = 'JOB_A' AND jobruns.compositeStatus.status IN ['ABEND','FAIL']"
+    """Equality and lists read as the vendor's examples do."""
+    assert Oql.equals("name", "JOB_A").text == "name = 'JOB_A'"
+    query = Oql.any_of("jobruns.compositeStatus.status", ["ABEND", "FAIL"])
+    assert query.text == "jobruns.compositeStatus.status IN ['ABEND','FAIL']"
 
 
 def test_fields_and_empty_lists_are_checked_too() -> None:

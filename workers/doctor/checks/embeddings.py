@@ -7,8 +7,8 @@ import time
 from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
+from workers.http import without_credentials
 from workers.knowledge.embeddings import EMBED_SECONDS, EmbeddingError, create_embedding_client
-from workers.sources.metrics.http import without_credentials
 
 PROBE = "resync-troubleshoot doctor"
 

@@ -13,7 +13,7 @@ import httpx2
 from orchestrator.i18n.message import Message
 from workers.config import LlmSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
-from workers.sources.metrics.http import without_credentials
+from workers.http import without_credentials
 from workers.synthesis.client import DEFAULT_ENDPOINT
 
 MAX_BODY_BYTES = 4 * 1024 * 1024

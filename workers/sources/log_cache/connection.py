@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import redis as sync_redis
@@ -14,35 +15,34 @@ from redis.retry import Retry as SyncRetry
 
 from orchestrator.errors import ConfigurationError, SourceError
 
+_RETRIES = 1
+"""Without a pause, for a connection the server has closed; redis-py's default pauses would outlast a source's limit."""
+
 
 def connect(url: str, *, timeout_seconds: float) -> Redis:
-    """An asyncio client whose every call is bounded; nothing is opened until the first one.
+    """An asyncio client whose calls are bounded by ``timeout_seconds``; it connects at the first call.
 
-    One immediate second try covers a connection the server has closed since; redis-py's own default of several tries
-    with growing pauses would outlast a source's limit. Raises ConfigurationError for a URL that is not Redis's.
+    Raises ConfigurationError for a URL that is not Redis's.
     """
-    client: Redis = Redis.from_url(
-        _checked(url),
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis_errors.ConnectionError,)),
-        client_name="resync-troubleshoot-logs",
-    )
+    retry = Retry(NoBackoff(), _RETRIES, supported_errors=(redis_errors.ConnectionError,))
+    client: Redis = Redis.from_url(_checked(url), retry=retry, **_options(timeout_seconds))
     return client
 
 
 def connect_writer(url: str, *, timeout_seconds: float = 1.0) -> sync_redis.Redis:
     """The same for threads and the command line. Raises ConfigurationError for a URL that is not Redis's."""
-    client: sync_redis.Redis = sync_redis.Redis.from_url(
-        _checked(url),
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        health_check_interval=30,
-        retry=SyncRetry(NoBackoff(), 1, supported_errors=(redis_errors.ConnectionError,)),
-        client_name="resync-troubleshoot-logs",
-    )
+    retry = SyncRetry(NoBackoff(), _RETRIES, supported_errors=(redis_errors.ConnectionError,))
+    client: sync_redis.Redis = sync_redis.Redis.from_url(_checked(url), retry=retry, **_options(timeout_seconds))
     return client
+
+
+def _options(timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": timeout_seconds,
+        "health_check_interval": 30,
+        "client_name": "resync-troubleshoot-logs",
+    }
 
 
 def _checked(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.i18n.message import Message, Text, join
+from orchestrator.i18n.message import Message, Text, join, write
 from orchestrator.models import Evidence, SourceRequest
 from orchestrator.payloads import HistoryFacts, LogPayload
 from workers.sources.log_cache.entries import Entry
@@ -24,32 +24,31 @@ _CASES_NAMED = 5
 _TITLES = {"recent_error": Message("Recent error"), "history": Message("Earlier run")}
 
 
-def build_evidence(request: SourceRequest, known: JobHistory, *, limit: int) -> tuple[tuple[Evidence, ...], int]:
-    """Recent errors, earlier runs, then what they amount to; and how many entries were left out for size.
+def build_evidence(request: SourceRequest, job_history: JobHistory, *, limit: int) -> tuple[tuple[Evidence, ...], int]:
+    """Evidence items, and how many entries were left out for their size.
 
-    Kinds: ``recent_error``, ``history``, ``same_code``, ``last_success``, ``trend``.
+    Recent errors come first, then earlier runs, then what all of them add up to. Kinds: ``recent_error``, ``history``,
+    ``same_code``, ``last_success``, ``trend``.
     """
     language = request.routing.language
     shown = min(limit, _MAX_OF_A_KIND)
-    drawn = list(_drawn(request, known))
-    entries = [("recent_error", entry) for entry in known.errors[:shown]]
-    entries += [("history", entry) for entry in known.history[:shown]]
-    entries = entries[: MAX_EVIDENCE - len(drawn)]
+    conclusions = tuple(_conclusions(request, job_history))
+    entries = [("recent_error", entry) for entry in job_history.errors[:shown]]
+    entries += [("history", entry) for entry in job_history.history[:shown]]
     evidence: list[Evidence] = []
-    budget = MAX_EVIDENCE_CHARACTERS - sum(len(item["text"]) for item in drawn)
-    for kind, entry in entries:
+    budget = MAX_EVIDENCE_CHARACTERS - sum(len(item.text) for item in conclusions)
+    for kind, entry in entries[: MAX_EVIDENCE - len(conclusions)]:
         facts = entry.facts
         if len(facts.text) > budget:
             continue
         budget -= len(facts.text)
+        title = (_TITLES[kind].in_language(language), entry.job or request.job, _headline(facts))
         evidence.append(
             Evidence(
-                id=f"log_cache:{len(evidence) + 1}",
+                id="",
                 source="log_cache",
                 kind=kind,
-                title=" · ".join(
-                    filter(None, (_TITLES[kind].in_language(language), entry.job or request.job, _headline(facts)))
-                ),
+                title=" · ".join(filter(None, title)),
                 text=facts.text,
                 where=" ".join(filter(None, ("Redis", entry.run_id and f"run {entry.run_id}", facts.step))),
                 when=facts.at,
@@ -57,62 +56,53 @@ def build_evidence(request: SourceRequest, known: JobHistory, *, limit: int) -> 
                 codes=facts.codes,
             )
         )
-    left_out = min(len(known.errors), limit) + min(len(known.history), limit) - len(evidence)
-    for item in drawn:
-        evidence.append(
-            Evidence(
-                id=f"log_cache:{len(evidence) + 1}",
-                source="log_cache",
-                kind=item["kind"],
-                title=item["title"],
-                text=item["text"],
-                where="Redis",
-                when=item["when"] or None,
-                job=request.job,
-                codes=(item["code"],) if item["code"] else (),
-            )
-        )
-    return tuple(evidence), left_out
+    left_out = min(len(job_history.errors), limit) + min(len(job_history.history), limit) - len(evidence)
+    numbered = (
+        item.model_copy(update={"id": f"log_cache:{number}"})
+        for number, item in enumerate((*evidence, *conclusions), start=1)
+    )
+    return tuple(numbered), left_out
 
 
-def _drawn(request: SourceRequest, known: JobHistory) -> Iterable[dict[str, str]]:
+def _conclusions(request: SourceRequest, job_history: JobHistory) -> Iterable[Evidence]:
     """What follows from all entries together."""
-    language = request.routing.language
-    job = request.job or ""
-    for code, cases in list(known.cases.items())[:3]:
+
+    def evidence(
+        kind: str, title: Message, text: Text | str, when: str | None, codes: tuple[str, ...] = ()
+    ) -> Evidence:
+        language = request.routing.language
+        return Evidence(
+            id="",
+            source="log_cache",
+            kind=kind,
+            title=title.in_language(language),
+            text=write(text, language),
+            where="Redis",
+            when=when,
+            job=request.job,
+            codes=codes,
+        )
+
+    for code, cases in list(job_history.cases.items())[:3]:
         if len(cases) < 2:  # the entry itself says it all
             continue
-        yield {
-            "kind": "same_code",
-            "title": Message("{code} already on record {count}x", code=code, count=len(cases)).in_language(language),
-            "text": f"{code}: " + "; ".join(_case(entry) for entry in cases[:_CASES_NAMED]),
-            "when": cases[0].facts.at or "",
-            "code": code,
-        }
-    if known.last_success is not None and request.job is not None:
-        facts = known.last_success.facts
-        yield {
-            "kind": "last_success",
-            "title": Message("Last success").in_language(language),
-            "text": f"{job}: {_case(known.last_success)}",
-            "when": facts.at or "",
-            "code": "",
-        }
-    ratio = known.elapsed_trend_ratio
-    if ratio is not None and not 1 / NOTABLE_RATIO < ratio < NOTABLE_RATIO and request.job is not None:
-        newest, *earlier = known.elapsed_entries
-        yield {
-            "kind": "trend",
-            "title": _trend(ratio).in_language(language),
-            "text": Message(
-                "{job}: newest elapsed time {newest:g} s; earlier: {earlier}",
-                job=job,
-                newest=newest.facts.elapsed_seconds,
-                earlier=_seconds(earlier[:_CASES_NAMED]),
-            ).in_language(language),
-            "when": newest.facts.at or "",
-            "code": "",
-        }
+        title = Message("{code} already on record {count}x", code=code, count=len(cases))
+        text = f"{code}: " + "; ".join(_case(entry) for entry in cases[:_CASES_NAMED])
+        yield evidence("same_code", title, text, cases[0].facts.at, (code,))
+    if request.job is None:
+        return
+    if (success := job_history.last_success) is not None:
+        yield evidence("last_success", Message("Last success"), f"{request.job}: {_case(success)}", success.facts.at)
+    ratio = job_history.elapsed_trend_ratio
+    if ratio is not None and not 1 / NOTABLE_RATIO < ratio < NOTABLE_RATIO:
+        newest, *earlier = job_history.elapsed_entries
+        trend = Message(
+            "{job}: newest elapsed time {newest:g} s; earlier: {earlier}",
+            job=request.job,
+            newest=newest.facts.elapsed_seconds,
+            earlier=_seconds(earlier[:_CASES_NAMED]),
+        )
+        yield evidence("trend", _trend(ratio), trend, newest.facts.at)
 
 
 def _case(entry: Entry) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
 from workers.sources.log_cache.entries import find_step, find_time, format_time, searchable, without_controls
-from workers.sources.log_cache.record import MAX_CODES, LogRecord, run_key, windows_text
+from workers.sources.log_cache.record import MAX_CODES, LogRecord, outcome_text, run_key, windows_text
 
 MAX_LINE = 400
 _AROUND = 3
@@ -134,7 +134,15 @@ def records_of_job_log(summary: JobLogSummary, *, job: str, written_at: datetime
         return_code=summary.return_code,
         elapsed_seconds=elapsed,
         step=summary.step,
-        text=_sentence(summary, job, elapsed),
+        text=outcome_text(
+            job,
+            summary.status,
+            return_code=summary.return_code,
+            codes=summary.codes,
+            step=summary.step,
+            elapsed_seconds=elapsed,
+            run_id=summary.run_id,
+        ),
         origin="log",
     )
     if not run.failed or not summary.text:
@@ -143,19 +151,6 @@ def records_of_job_log(summary: JobLogSummary, *, job: str, written_at: datetime
         update={"id": f"finding:{key}", "kind": "finding", "text": summary.text, "elapsed_seconds": None}
     )
     return [run, finding]
-
-
-def _sentence(summary: JobLogSummary, job: str, elapsed: float | None) -> str:
-    parts = [
-        job,
-        summary.status,
-        "" if summary.return_code is None else f"RC={summary.return_code}",
-        " ".join(summary.codes[:5]),
-        summary.step,
-        "" if elapsed is None else f"elapsed={elapsed:g}s",
-        f"run={summary.run_id}" if summary.run_id else "",
-    ]
-    return " ".join(filter(None, parts))
 
 
 def _collect(windows: list[_Window], before: Iterable[str], line: str, number: int, weight: int) -> None:
@@ -216,8 +211,8 @@ def _frame_time(line: str) -> datetime | None:
 
 def _frame(summary: JobLogSummary, line: str, code: int | None) -> int | None:
     """Take a line of the frame; the exit status found so far, or the line's."""
-    for unit, value in _elapsed(line):
-        summary.elapsed_seconds = _seconds(unit, value)
+    if match := _ELAPSED_FRAME.search(line):
+        summary.elapsed_seconds = _seconds(match["unit"].lower(), match["value"])
     match = _FRAME.match(line)
     if match is None:
         return code
@@ -229,11 +224,6 @@ def _frame(summary: JobLogSummary, line: str, code: int | None) -> int | None:
     elif name == "exit status" and (digits := re.match(r"-?\d+", value)):
         return int(digits[0])
     return code
-
-
-def _elapsed(line: str) -> Iterator[tuple[str, str]]:
-    for match in _ELAPSED_FRAME.finditer(line):
-        yield match["unit"].lower(), match["value"]
 
 
 def _seconds(unit: str, value: str) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -221,7 +221,16 @@ def _run_record(job: JobFacts, run: RunFacts, name: str) -> LogRecord:
         return_code=run.return_code,
         elapsed_seconds=run.elapsed_seconds,
         step=step,
-        text=_outcome_text(name, run, codes, step),
+        text=outcome_text(
+            name,
+            run.status,
+            run.substatus,
+            return_code=run.return_code,
+            codes=codes,
+            step=step,
+            elapsed_seconds=run.elapsed_seconds,
+            run_id=run.run_id,
+        ),
     )
 
 
@@ -296,15 +305,23 @@ def windows_text(windows: Iterable[tuple[int, int, Iterable[str]]]) -> str:
     return "\n".join(block for _, block in sorted(kept))
 
 
-def _outcome_text(name: str, run: RunFacts, codes: tuple[str, ...], step: str) -> str:
+def outcome_text(
+    job: str,
+    *states: str,
+    return_code: int | None,
+    codes: Sequence[str],
+    step: str,
+    elapsed_seconds: float | None,
+    run_id: str,
+) -> str:
+    """One line for the outcome of a run, such as ``BATCH001 ABEND RC=12 S0C7 STEP030 elapsed=95s run=4711``."""
     parts = [
-        name,
-        run.status,
-        run.substatus,
-        "" if run.return_code is None else f"RC={run.return_code}",
+        job,
+        *states,
+        "" if return_code is None else f"RC={return_code}",
         " ".join(codes[:5]),
         step,
-        "" if run.elapsed_seconds is None else f"elapsed={run.elapsed_seconds:g}s",
-        f"run={run.run_id}" if run.run_id else "",
+        "" if elapsed_seconds is None else f"elapsed={elapsed_seconds:g}s",
+        f"run={run_id}" if run_id else "",
     ]
     return " ".join(filter(None, parts))[:MAX_TEXT]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from orchestrator.errors import ConfigurationError, SourceError
-from workers.http import read_body, tls_failure, trusting
+from workers.http import read_body, tls_context, tls_failure, without_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,14 @@ class MetricsHttp:
         self._base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
         self._auth = httpx2.BasicAuth(parts.username, parts.password or "") if parts.username else None
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._tls = _tls_context(parts.scheme, ca_bundle)
+        try:
+            self._tls = tls_context(base_url, ca_bundle)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                "RESYNC_METRICS_CA_BUNDLE: {path} cannot be read: {detail}",
+                path=str(ca_bundle),
+                detail=str(error.strerror or error),
+            ) from None
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -111,23 +118,3 @@ class MetricsHttp:
         return SourceError(
             "{url} cannot be reached ({detail})", url=self.shown_url, detail=type(error).__name__, reason="unreachable"
         )
-
-
-def _tls_context(scheme: str, ca_bundle: Path | None) -> ssl.SSLContext:
-    """Loading the system's certificates takes a tenth of a second: done here, at start, and not on the event loop."""
-    if scheme != "https":
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not used
-    try:
-        return trusting(ca_bundle)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            "RESYNC_METRICS_CA_BUNDLE: {path} cannot be read: {detail}",
-            path=str(ca_bundle),
-            detail=str(error.strerror or error),
-        ) from None
-
-
-def without_credentials(url: str) -> str:
-    """The URL without user, password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -11,7 +11,7 @@ import httpx2
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message
-from workers.http import tls_failure
+from workers.http import causes, tls_failure
 
 
 class HwaError(SourceError):
@@ -179,15 +179,7 @@ def error_for_transport(
     if isinstance(error, httpx2.DecodingError):
         return BadAnswer("{what}: the answer cannot be decoded", what=what)
     if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
-        return Unreachable("{what}: no connection ({detail})", what=what, detail=_plain(error))
+        # The operating system's text carries no URL, and so no credentials.
+        texts = (cause.strerror for cause in causes(error) if isinstance(cause, OSError) and cause.strerror)
+        return Unreachable("{what}: no connection ({detail})", what=what, detail=next(texts, type(error).__name__))
     return ConnectionCut("{what}: the connection was cut ({detail})", what=what, detail=type(error).__name__)
-
-
-def _plain(error: BaseException) -> str:
-    """The operating system's words, which carry no URL and so no credentials."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
-        seen = seen.__cause__ or seen.__context__
-    return type(error).__name__

@@ -27,7 +27,7 @@ from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
 from orchestrator.i18n.message import Message
 from orchestrator.validation import describe, with_names
 from workers.config import TwsSettings
-from workers.http import trusting
+from workers.http import tls_context
 from workers.sources.tws_status.transport import API_PREFIX
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -103,7 +103,7 @@ class TwsInstance(BaseModel):
         if not Path(value).exists():
             raise InvalidValue("must be true, false or the path of a CA bundle; there is no such file")
         try:
-            trusting(value)
+            tls_context("https:", value)
         except (ssl.SSLError, OSError):
             raise InvalidValue("names a file that holds no PEM certificates") from None
         return value
@@ -210,14 +210,9 @@ class TwsInstance(BaseModel):
         return found
 
     def ssl_context(self) -> ssl.SSLContext:
-        """The context for ``verify``: the system's trust, a CA bundle, or none."""
-        if urlsplit(self.base_url).scheme == "http":
-            # Never used: loading the system's certificates takes a tenth of a second, during which the loop stands.
-            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if isinstance(self.verify, str):
-            return trusting(self.verify)
-        context = trusting(None)
-        if not self.verify:
+        """The TLS context for ``verify``. Raises OSError or ssl.SSLError for a CA bundle that cannot be read."""
+        context = tls_context(self.base_url, self.verify if isinstance(self.verify, str) else None)
+        if self.verify is False:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context

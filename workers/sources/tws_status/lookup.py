@@ -27,6 +27,7 @@ from workers.sources.tws_status.parsing import (
     parse_flow_node,
     parse_issue,
     parse_job,
+    parse_job_stream,
     parse_workstation,
     text,
 )
@@ -237,14 +238,18 @@ async def _issues(session: HwaSession, job: JobFacts) -> tuple[JsonObject, ...]:
 async def _stream_status(session: HwaSession, job: JobFacts) -> str:
     if not job.job_stream:
         return ""
-    page = await session.search_job_streams(Oql.equals("name", job.job_stream), limit=PAGE)
-    for stream in page.results:
-        workstation = text(stream.get("workstation"), 900).rpartition("/")[2]
-        if not job.job_stream_workstation or workstation in ("", job.job_stream_workstation):
-            status = parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status
-            if status:
-                return status
-    return ""
+    statuses = await stream_statuses(session, job.job_stream, job.job_stream_workstation)
+    return next(filter(None, statuses), "")
+
+
+async def stream_statuses(session: HwaSession, stream: str, workstation: str) -> list[str]:
+    """Statuses of the job streams of that name, on the workstation when one is given. Raises HwaError."""
+    page = await session.search_job_streams(Oql.equals("name", stream), limit=PAGE)
+    return [
+        parse_job_stream(item).status
+        for item in page.results
+        if not workstation or text(item.get("workstation"), 900).rpartition("/")[2] in ("", workstation)
+    ]
 
 
 async def gather_workstations(session: HwaSession, names: Iterable[str], findings: Findings) -> None:

@@ -55,12 +55,6 @@ class Oql:
             raise ValueError("a list of values is needed")
         return Oql(f"{_field(field)} IN [{checked}]")
 
-    def __and__(self, other: Oql) -> Oql:
-        return Oql(f"{self.text} AND {other.text}")
-
-    def __str__(self) -> str:
-        return self.text
-
 
 def _field(name: str) -> str:
     if not _FIELD.fullmatch(name):

@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
 
 Json = Mapping[str, Any]
 
-# Bounded, so that no figure becomes infinite: an infinite duration cannot be written as text.
-_AMOUNT = r"[0-9]{1,12}(?:\.[0-9]{1,12})?"
-_DURATION = re.compile(
-    rf"P(?:(?P<days>{_AMOUNT})D)?(?:T(?:(?P<hours>{_AMOUNT})H)?(?:(?P<minutes>{_AMOUNT})M)?(?:(?P<seconds>{_AMOUNT})S)?)?"
-)
+_DURATION = TypeAdapter(timedelta)
 _LINKED = {"LINKED", "FULLY_LINKED", "DIRECTLY_LINKED", "HOST_LINKED", "EXTENDED_LINKED", "TCP_IP_LINKED"}
 _RUNNING = {"RUNNING", "JOBMAN_UP", "INSTALLED_AND_RUNNING", "START"}
 MAX_RUNS = 10
@@ -54,11 +53,12 @@ def number(value: object) -> int | None:
 
 def seconds(value: object) -> float | None:
     """Seconds of an ISO 8601 duration such as ``PT1H30M``."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or not any(match.groupdict().values()):
+    if not isinstance(value, str) or not value.startswith("P"):
         return None
-    parts = {name: float(found or 0) for name, found in match.groupdict().items()}
-    return parts["days"] * 86_400 + parts["hours"] * 3_600 + parts["minutes"] * 60 + parts["seconds"]
+    try:
+        return _DURATION.validate_python(value).total_seconds()
+    except ValidationError:
+        return None
 
 
 def mapping(value: object) -> Json:

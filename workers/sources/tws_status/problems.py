@@ -19,10 +19,11 @@ from workers.sources.tws_status.lookup import (
     gather_job,
     gather_workstations,
     search_tolerantly,
+    stream_statuses,
 )
 from workers.sources.tws_status.notation import JobRef
 from workers.sources.tws_status.oql import Oql
-from workers.sources.tws_status.parsing import parse_flow_node, parse_job, parse_workstation, text
+from workers.sources.tws_status.parsing import parse_job, parse_job_stream, parse_workstation, text
 
 MAX_PROBLEMS = 20
 DEEP_JOBS = 2
@@ -152,22 +153,19 @@ def _brief(job: JobFacts) -> JobFacts:
 
 
 def _urgency(job: JobFacts) -> tuple[int, str]:
-    status = _ORDER.index(job.status) if job.status in _ORDER else len(_ORDER)
-    return status, job.scheduled_at or ""
+    return _rank(job.status), job.scheduled_at or ""
+
+
+def _rank(status: str) -> int:
+    return _ORDER.index(status) if status in _ORDER else len(_ORDER)
 
 
 async def _stream_status(session: HwaSession, ref: JobRef, findings: Findings) -> str:
     """The stream's worst status in the plan, or nothing when there is no such stream."""
-    page = await session.search_job_streams(Oql.equals("name", ref.stream), limit=100)
-    nodes = [
-        stream
-        for stream in page.results
-        if not ref.workstation or text(stream.get("workstation"), 900).rpartition("/")[2] in ("", ref.workstation)
-    ]
-    statuses = [parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status or "UNKNOWN" for stream in nodes]
+    statuses = [status or "UNKNOWN" for status in await stream_statuses(session, ref.stream, ref.workstation)]
     if len(statuses) > 1:
         findings.notes.append(Message("job stream {name}: {count} in the plan", name=ref.stream, count=len(statuses)))
-    return min(statuses, key=lambda status: _ORDER.index(status) if status in _ORDER else len(_ORDER), default="")
+    return min(statuses, key=_rank, default="")
 
 
 async def _stuck_streams(session: HwaSession, findings: Findings) -> dict[str, str]:
@@ -180,7 +178,7 @@ async def _stuck_streams(session: HwaSession, findings: Findings) -> dict[str, s
     findings.left_out(page.left_out, cut)
     found = {}
     for stream in page.results:
-        status = parse_flow_node({**stream, "flowNodeType": "JOBSTREAM"}).status
+        status = parse_job_stream(stream).status
         if status in statuses:
             found[text(stream.get("name"))] = status
     return {name: status for name, status in found.items() if name}
