@@ -17,10 +17,8 @@ from orchestrator.cli import click_words
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
 from orchestrator.config import Settings
-from orchestrator.i18n.catalogue import Catalogue
 from orchestrator.i18n.languages import Language, language_of
 from orchestrator.i18n.message import Text, write
-from orchestrator.i18n.terminal import Messages
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
 
 if TYPE_CHECKING:
@@ -106,16 +104,6 @@ class CliContext:
         """A table's row in the terminal's language."""
         return tuple(map(self.write, cells))
 
-    @property
-    def text(self) -> Messages:
-        """The texts in the terminal's language."""
-        return Messages(self.language)
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The words of help and errors in the terminal's language."""
-        return Catalogue.of(self.language)
-
     def settings(self, redis_url: str | None = None) -> Settings:
         """The settings from the environment; ``redis_url`` stands in for ``REDIS_URL``.
 
@@ -139,10 +127,6 @@ class CliContext:
         """Write a line of words to standard error; where that cannot be written, the data goes on without them."""
         with suppress(OSError):
             click.echo(self.write(line), err=True)
-
-    def tell(self, line: str) -> None:
-        """Write a line of English words to standard error, in the terminal's language when the catalogue has it."""
-        self.say(self.catalogue.translate(line))
 
     def display(self, view: RunView) -> Display:
         """The live view on a terminal that can show it, else plain lines."""

@@ -168,8 +168,6 @@ def _run(args: Sequence[str], context: CliContext) -> int:
 
 def _fail(context: CliContext, args: Sequence[str], message: Text, reason: str, exit_code: int) -> int:
     english, shown = (" ".join(write(message, language).split()) for language in (Language.EN, context.language))
-    # Until every command raises messages: a text in English may be one that the older catalogue knows.
-    shown = context.catalogue.translate(shown) if shown == english else shown
     context.say(Message("error: {message}", message=shown))
     if "--json" in args:
         context.print_json(json.dumps({"error": {"reason": reason, "message": english}}, ensure_ascii=False))

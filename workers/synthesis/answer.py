@@ -9,11 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.codes.catalogue import Category
-from orchestrator.config import describe_validation
 from orchestrator.diagnosis.markdown import visible
 from orchestrator.json_safe import storable
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
 from orchestrator.redaction.redact import redact_data
+from orchestrator.validation import describe
 
 MAX_TEXT = 2_000
 MAX_ITEMS = 20
@@ -195,7 +195,7 @@ def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
     try:
         return ModelAnswer.model_validate(redact_data(data, personal=personal))
     except ValidationError as error:
-        raise AnswerUnusable("invalid", describe_validation(error)[:500]) from None
+        raise AnswerUnusable("invalid", str(describe(error))[:500]) from None
 
 
 def readable(value: Any) -> Any:
