@@ -11,7 +11,7 @@ import pytest
 from orchestrator.client.executor import BlockingCalls
 from orchestrator.errors import StoreUnreachable
 
-HANG_SECONDS = 0.05
+HANG_SECONDS = 0.3
 
 
 def hang() -> None:

@@ -142,7 +142,7 @@ def test_the_whole_answer_is_inert_and_the_terminal_gets_plain_text() -> None:
 def test_time_is_linear(unit: str) -> None:
     """No text makes it slow."""
     text = unit * (200_000 // len(unit))
-    started = time.perf_counter()
+    started = time.thread_time()
     inert_block(text)
     code(text)
-    assert time.perf_counter() - started < 5.0
+    assert time.thread_time() - started < 5.0

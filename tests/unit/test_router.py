@@ -247,16 +247,16 @@ def test_nonsense_is_unknown() -> None:
 )
 def test_no_message_makes_the_router_slow(text: str) -> None:
     """The longest message that is accepted is routed in far less time than a source needs, whatever it holds."""
-    started = time.perf_counter()
+    started = time.thread_time()
     route(text[:8000])
 
-    assert time.perf_counter() - started < 2.0
+    assert time.thread_time() - started < 2.0
 
 
 @pytest.mark.parametrize("part", ["A#A(", "ç", "lha", "ñ"])
 def test_routing_takes_time_by_a_messages_length_and_not_by_its_square(part: str) -> None:
     """A message five times as long as the longest is still routed in no time."""
-    started = time.perf_counter()
+    started = time.thread_time()
     route((part * 40_000)[:39_999] + "-")
 
-    assert time.perf_counter() - started < 2.0
+    assert time.thread_time() - started < 2.0

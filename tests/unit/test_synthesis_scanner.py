@@ -121,8 +121,8 @@ def test_a_long_string_costs_no_more_than_its_length() -> None:
     """A huge unfinished string, delta by delta, is read in bounded time."""
     scanner = AnswerScanner()
     scanner.feed('{"summary": "')
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(10_000):
         for char in "a b. ":
             scanner.feed(char)
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0
