@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests_support import RedisServer, new_redis
+from tests_support import RedisServer, new_redis, stretched
 
+from orchestrator.client import waiting
 from orchestrator.config import Settings
 
 
@@ -77,3 +78,9 @@ def redis_url(redis_server: str) -> str:
 def settings(redis_url: str) -> Settings:
     """Settings for the real redis-server, untouched by the environment."""
     return Settings.from_env({"REDIS_URL": redis_url})
+
+
+@pytest.fixture
+def patient_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers in this process give up on a silent store as much later as others slow the process down."""
+    monkeypatch.setattr(waiting, "GRACE_SECONDS", stretched(waiting.GRACE_SECONDS))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests_support import wait_until
+from tests_support import stretched, wait_until
 
 from orchestrator.models import Event, EventType, Report, RunSnapshot, RunState, SourceOutcome
 
@@ -129,7 +129,7 @@ def test_demo_on_a_terminal_shows_a_row_per_source(machine: Machine) -> None:
     shown, _, answer = text.rpartition("achado")
     assert "consultando" in shown
     for source in SOURCES:
-        assert re.search(rf"^{source} +ok +\d+\.\d\d s  \S", answer, re.MULTILINE), text
+        assert re.search(rf"^{source} +ok +\d+,\d\d s  \S", answer, re.MULTILINE), text
     assert "Diagnóstico" in answer
     assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l")
     assert machine.is_clean()
@@ -212,7 +212,7 @@ def test_ctrl_c_detaches_and_watch_resumes(up: Up) -> None:
         read_until(submit, "accepted")
         read_until(submit, "log_cache: ok")
         submit.send_signal(signal.SIGINT)
-        out, err = submit.communicate(timeout=10)
+        out, err = submit.communicate(timeout=30)
     assert (submit.returncode, out) == (130, "")
     match = re.search(r"Resume with: resync-troubleshoot (watch \S+)$", err, re.MULTILINE)
     assert match, err
@@ -330,7 +330,7 @@ def test_unreachable_redis_is_one_line(machine: Machine) -> None:
         result = machine.run(*command, REDIS_URL="redis://:a-secret@127.0.0.1:1/0")
         assert (result.returncode, len(result.stderr.splitlines())) == (5, 1), command
         assert "a-secret" not in result.stderr
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < stretched(5)
 
 
 def test_missing_redis_server_is_one_line(machine: Machine) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
-from tests_support import RedisServer
+from tests_support import RedisServer, stretched, wait_until
 
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
@@ -69,7 +69,9 @@ def call(fleet: Fleet, api: str, message: str, **asked: Any) -> dict[str, Any]:
     return answer
 
 
-CONFIG = {"node_timeout_seconds": 1, "total_timeout_seconds": 4}
+CONFIG = {"node_timeout_seconds": 10, "total_timeout_seconds": 20}
+SHORT = {"node_timeout_seconds": 1, "total_timeout_seconds": 4}
+"""For a test that waits until time is up."""
 APP_READS = {"response", "metadata", "parallel_latency_ms", "total_latency_ms", "errors"}
 
 
@@ -81,7 +83,7 @@ def test_parallel_troubleshoot_on_workers(running_fleet: Fleet) -> None:
     assert answer["metadata"]["parallel_execution"] is True
     assert answer["metadata"]["sources_successful"] == 4
     assert answer["errors"] == []
-    assert 300 <= answer["parallel_latency_ms"] < 1_000
+    assert 300 <= answer["parallel_latency_ms"] < stretched(1_000)
     assert answer["response"].strip()
 
 
@@ -135,8 +137,8 @@ def test_without_workers_the_sources_are_asked_in_process(fleet: Fleet) -> None:
 
 def test_without_workers_a_slow_source_still_ends_in_time(fleet: Fleet) -> None:
     """In process too, a source that never returns is stopped and the answer comes by the deadline."""
-    answer = call(fleet, "function", stub_message({"metrics": {"sleep_seconds": 60}}), config=CONFIG)
-    assert answer["took"] <= 4.25
+    answer = call(fleet, "function", stub_message({"metrics": {"sleep_seconds": 60}}), config=SHORT)
+    assert answer["took"] <= 4 + stretched(0.25)
     assert answer["metadata"]["outcome"] == "partial"
     assert [error["reason"] for error in answer["errors"]] == ["soft_time_limit"]
 
@@ -161,11 +163,8 @@ def test_redis_gone_while_the_sources_are_asked_in_process_costs_no_second_total
     fleet.environ["REDIS_URL"] = own_redis.url
     message = stub_message({"metrics": {"sleep_seconds": 60}})
     with fleet.client() as client, ThreadPoolExecutor(1) as other:
-        asked = other.submit(call, fleet, "function", message, config=CONFIG)
-        end = time.monotonic() + 30
-        while not any(client.get(run.run_id).sources for run in client.list()):
-            assert time.monotonic() < end, "nobody planned the run"
-            time.sleep(0.05)
+        asked = other.submit(call, fleet, "function", message, config=SHORT)
+        wait_until(lambda: any(client.get(run.run_id).sources for run in client.list()), what="a plan of the run")
         if lost == "redis":
             own_redis.kill()
         else:
@@ -173,7 +172,7 @@ def test_redis_gone_while_the_sources_are_asked_in_process_costs_no_second_total
             with redis.Redis.from_url(own_redis.url) as raw:
                 raw.flushall()
         answer = asked.result(30)
-    assert answer["took"] <= 4.25
+    assert answer["took"] <= 4 + stretched(0.25)
     assert answer["metadata"]["reason"] == "store_unreachable"
     assert 2_000 <= answer["total_latency_ms"] <= answer["took"] * 1_000
 
@@ -184,7 +183,8 @@ def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:
     behaviours: dict[str, dict[str, object]] = {source: {"sleep_seconds": 0.5} for source in BUILTIN_SOURCES}
     answer = call(fleet, "fallback", stub_message(behaviours), config=CONFIG)
     assert answer["metadata"]["outcome"] == "complete"
-    assert answer["parallel_latency_ms"] < 1_000 < answer["metadata"]["sequential_equivalent_ms"]
+    assert answer["parallel_latency_ms"] < stretched(1_000)
+    assert answer["metadata"]["sequential_equivalent_ms"] >= 2_000
 
 
 def test_without_worker_code_the_error_names_the_extra(fleet: Fleet, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_without_worker_code_the_error_names_the_extra(fleet: Fleet, tmp_path: P
     answer = call(fleet, "function", "Job BATCH001 falhou", config=CONFIG)
     assert answer["error"] == "workers_not_installed"
     assert "resync-troubleshoot[workers]" in answer["text"]
-    assert answer["took"] < 3
+    assert answer["took"] < stretched(3)
 
 
 def test_one_source_without_its_code_is_told_as_well(fleet: Fleet, tmp_path: Path) -> None:
@@ -242,4 +242,4 @@ def test_the_loop_of_the_caller_is_never_blocked(running_fleet: Fleet, monkeypat
         await heart
         return max(gaps)
 
-    assert asyncio.run(scenario()) < 0.3
+    assert asyncio.run(scenario()) < stretched(0.3)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests_support import wait_until
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import Report, RunOutcome, SourceEnvelope, TroubleshootRequest
@@ -67,9 +68,10 @@ def test_a_source_that_blocks_its_loop_is_still_stopped(pool_fleet: Fleet) -> No
 
 def test_a_source_that_raises_its_own_timeout_early_is_no_soft_limit(pool_fleet: Fleet) -> None:
     """A source's own TimeoutError is an error with a reason of its own, long before the limit."""
-    envelope = envelope_of(run(pool_fleet, {"metrics": {"own_timeout": True}}), "metrics")
+    config = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=20)
+    envelope = envelope_of(run(pool_fleet, {"metrics": {"own_timeout": True}}, config), "metrics")
     assert (envelope.outcome, envelope.reason) == ("error", "counterpart_timeout")
-    assert envelope.latency_ms < 500
+    assert envelope.latency_ms < 5_000
 
 
 def test_the_fan_in_bounds_a_limit_that_reaches_beyond_it(pool_fleet: Fleet) -> None:
@@ -88,7 +90,7 @@ def test_a_second_worker_on_a_queue_shares_the_load(fleet: Fleet) -> None:
     fleet.worker("metrics", ready=False, concurrency=2)
     for process in fleet.processes:
         process.wait_for(" ready.")
-    config = ParallelConfig(node_timeout_seconds=5, total_timeout_seconds=10)
+    config = ParallelConfig(node_timeout_seconds=20, total_timeout_seconds=40)
     request = TroubleshootRequest(message=stub_message({"metrics": {"sleep_seconds": 0.5}}), config=config)
     with fleet.client() as client:
         run_ids = [client.submit(request) for _ in range(8)]
@@ -104,7 +106,8 @@ def test_a_busy_worker_leaves_the_rest_in_the_queue(fleet: Fleet) -> None:
     fleet.worker("metrics", ready=False, concurrency=2)
     for process in fleet.processes:
         process.wait_for(" ready.")
-    request = TroubleshootRequest(message=stub_message({"metrics": {"sleep_seconds": 4}}))
+    config = ParallelConfig(node_timeout_seconds=60, total_timeout_seconds=120)
+    request = TroubleshootRequest(message=stub_message({"metrics": {"sleep_seconds": 60}}), config=config)
     with fleet.client() as client:
         run_ids = [client.submit(request) for _ in range(4)]
 
@@ -113,10 +116,7 @@ def test_a_busy_worker_leaves_the_rest_in_the_queue(fleet: Fleet) -> None:
             return [sum(state["state"] == "finished" for state in run) for run in states] == [3] * 4
 
         # The other sources of all four runs have answered: by then a worker that prefetches has taken its share.
-        end = time.monotonic() + 3
-        while not others_finished():
-            assert time.monotonic() < end, "the other sources did not answer"
-            time.sleep(0.02)
+        wait_until(others_finished, what="an answer of the other sources")
         states = [client.get(run_id).sources["metrics|BATCH001"]["state"] for run_id in run_ids]
         assert sorted(states) == ["planned", "planned", "started", "started"]
         assert client.store.queue_length("metrics") == 2

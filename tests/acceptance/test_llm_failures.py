@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests_support import stretched
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import AnswerMode, Event, EventType, Report, RunOutcome, TroubleshootRequest
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet
 
 pytestmark = pytest.mark.acceptance
-CONFIG = ParallelConfig(node_timeout_seconds=1, total_timeout_seconds=8, synthesis_reserve_seconds=6)
-SHORT = ParallelConfig(node_timeout_seconds=0.5, total_timeout_seconds=3, synthesis_reserve_seconds=2)
+CONFIG = ParallelConfig(node_timeout_seconds=5, total_timeout_seconds=20, synthesis_reserve_seconds=15)
+SHORT = ParallelConfig(node_timeout_seconds=1, total_timeout_seconds=4, synthesis_reserve_seconds=2.5)
 GOOD = answer(
     summary="As quatro fontes responderam. Não há falha visível.",
     claims=[{"text": "O TWS respondeu", "evidence_ids": ["tws_status:1"]}],
@@ -70,7 +71,7 @@ def run(fleet: Fleet, config: ParallelConfig = CONFIG) -> tuple[Report, list[Eve
         snapshot = client.get(run_id)
         events = list(client.stream(run_id))
     assert [event.type for event in events if event.type.is_terminal] == [EventType.FINAL]
-    assert events[-1].at_ms <= snapshot.deadline_ms + 250
+    assert events[-1].at_ms <= snapshot.deadline_ms + stretched(250)
     return report, events
 
 
@@ -141,7 +142,7 @@ def test_a_cancelled_run_leaves_the_model(llm_fleet: Fleet, model: Model) -> Non
         started = time.monotonic()
         client.cancel(run_id)
         assert model.server.wait_for_disconnect(5, count=before + 1)
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < stretched(4)
         kinds = [event.type for event in client.stream(run_id)]
     assert kinds[-1] is EventType.CANCELLED
     assert EventType.FINAL not in kinds

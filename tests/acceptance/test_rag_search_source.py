@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.acceptance
 ONLY_KNOWLEDGE = ParallelConfig(
-    node_timeout_seconds=2.5,
-    total_timeout_seconds=5.0,
+    node_timeout_seconds=10,
+    total_timeout_seconds=20,
     enable_tws_status=False,
     enable_log_cache=False,
     enable_metrics=False,
@@ -58,8 +58,8 @@ def knowledge_fleet(tmp_path: Path, make_fleet: Callable[[Path], Fleet]) -> Iter
         fleet.stop()
 
 
-def _ask(fleet: Fleet, message: str = QUESTION) -> Report:
-    request = TroubleshootRequest(message=message, config=ONLY_KNOWLEDGE)
+def _ask(fleet: Fleet, message: str = QUESTION, **config: float) -> Report:
+    request = TroubleshootRequest(message=message, config=ONLY_KNOWLEDGE.model_copy(update=config))
     with fleet.client() as client:
         return client.result(client.submit(request))
 
@@ -93,11 +93,12 @@ def test_a_silent_embedding_endpoint_does_not_cost_the_answer(
 ) -> None:
     """An endpoint that never answers is left in time; full text answers within the source's limit and says why."""
     pytest.importorskip("numpy")
-    envelope = _envelope(_ask(knowledge_fleet(RESYNC_EMBEDDING_ENDPOINT=silent_endpoint)))
+    fleet = knowledge_fleet(RESYNC_EMBEDDING_ENDPOINT=silent_endpoint)
+    envelope = _envelope(_ask(fleet, node_timeout_seconds=4))
     assert envelope.outcome is SourceOutcome.OK
     assert envelope.evidence[0].where.startswith("runbooks/pt/abend-s0c7.md#")
     assert any("embedding endpoint: no answer" in line for line in envelope.asked)
-    assert envelope.latency_ms < 2_500
+    assert envelope.latency_ms < 4_000
 
 
 def test_an_unreachable_database_is_told_without_its_password(knowledge_fleet: Callable[..., Fleet]) -> None:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests_support import wait_until
+from tests_support import stretched, wait_until
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import (
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.acceptance
 GRACE_MS = 250
+CONFIG = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=20)
 FAST = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=3.0, synthesis_reserve_seconds=1.0)
+"""For a run that goes on until its time is up."""
 
 
-def ask(fleet: Fleet, behaviours: dict[str, dict[str, object]], config: ParallelConfig = FAST, **fields: object) -> str:
+def ask(
+    fleet: Fleet, behaviours: dict[str, dict[str, object]], config: ParallelConfig = CONFIG, **fields: object
+) -> str:
     request = TroubleshootRequest.model_validate(
         {"message": stub_message(behaviours), "job_name": "BATCH001", "config": config, "intent": "troubleshoot"}
         | fields
@@ -62,7 +66,7 @@ def assert_ended_well(fleet: Fleet, run_id: str, events: list[Event]) -> None:
     with fleet.client() as client:
         snapshot = client.get(run_id)
     assert snapshot.state.is_closed
-    assert events[-1].at_ms <= snapshot.deadline_ms + GRACE_MS
+    assert events[-1].at_ms <= snapshot.deadline_ms + stretched(GRACE_MS)
 
 
 OUTCOME_OF = {"soft_time_limit": "timeout"}
@@ -128,7 +132,7 @@ def test_the_performance_event_is_one_json_line(running_fleet: Fleet) -> None:
     assert event["sources_available"] == 4
     assert event["sources_failed"] == 0
     assert event["parallel_latency_ms"] == pytest.approx(report.parallel_latency_ms, abs=1)
-    assert 500 <= event["sequential_equivalent_ms"] < 1_500
+    assert 500 <= event["sequential_equivalent_ms"] < 500 + stretched(1_000)
     assert re.fullmatch(r"\d\.\d\dx", event["speedup_factor"])
 
 
@@ -138,12 +142,12 @@ def test_a_source_slow_within_its_limit_is_waited_for(running_fleet: Fleet) -> N
     report, events = result(running_fleet, run_id)
     assert_ended_well(running_fleet, run_id, events)
     assert_answer(report, by="synthesis")
-    assert 600 <= report.parallel_latency_ms < 1_000
+    assert 600 <= report.parallel_latency_ms < 600 + stretched(400)
 
 
 def test_a_source_beyond_its_limit_times_out_and_the_others_serve(running_fleet: Fleet) -> None:
     """A source that never returns is stopped at its limit; three sources still give a partial answer."""
-    run_id = ask(running_fleet, {"log_cache": {"sleep_seconds": 60}})
+    run_id = ask(running_fleet, {"log_cache": {"sleep_seconds": 60}}, FAST)
     report, events = result(running_fleet, run_id)
     assert_ended_well(running_fleet, run_id, events)
     assert_answer(report, by="synthesis", log_cache="soft_time_limit")
@@ -167,12 +171,12 @@ def test_a_source_that_raises_its_own_timeout_early_is_an_error(running_fleet: F
     report, _ = result(running_fleet, run_id)
     assert outcomes(report)["tws_status"] == "error"
     assert reasons(report) == {"tws_status": "counterpart_timeout"}
-    assert report.parallel_latency_ms < 500
+    assert report.parallel_latency_ms < 5_000
 
 
 def test_fewer_sources_than_required_is_a_clear_error(running_fleet: Fleet) -> None:
     """With too few answers the run fails and the answer names each failed source and why."""
-    config = FAST.model_copy(update={"min_sources_required": 3})
+    config = CONFIG.model_copy(update={"min_sources_required": 3})
     run_id = ask(running_fleet, {"metrics": {"error": "erro-m"}, "log_cache": {"error": "erro-l"}}, config)
     report, events = result(running_fleet, run_id)
     assert_ended_well(running_fleet, run_id, events)
@@ -183,13 +187,13 @@ def test_fewer_sources_than_required_is_a_clear_error(running_fleet: Fleet) -> N
 
 def test_all_sources_timing_out_is_a_clear_error(running_fleet: Fleet) -> None:
     """When every source times out the run is timed_out and the answer names all four."""
-    run_id = ask(running_fleet, {source: {"sleep_seconds": 60} for source in BUILTIN_SOURCES})
+    run_id = ask(running_fleet, {source: {"sleep_seconds": 60} for source in BUILTIN_SOURCES}, FAST)
     report, events = result(running_fleet, run_id)
     assert_ended_well(running_fleet, run_id, events)
     assert (report.outcome, report.mode) == (RunOutcome.TIMED_OUT, AnswerMode.ERROR)
     assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "timeout")
     assert (report.aggregated_data.speedup_factor, set(reasons(report))) == (
-        pytest.approx(4.0, abs=0.1),
+        pytest.approx(4.0, abs=stretched(0.1)),
         set(BUILTIN_SOURCES),
     )
     for source in BUILTIN_SOURCES:
@@ -209,7 +213,7 @@ def test_several_jobs_are_asked_and_reduced_in_one_run(running_fleet: Fleet) -> 
 
 def test_a_run_cancelled_in_flight_ends_as_cancelled(running_fleet: Fleet) -> None:
     """Cancelling a run that waits for its sources gives one cancelled event, at once, and no answer later."""
-    run_id = ask(running_fleet, {"metrics": {"sleep_seconds": 0.9}})
+    run_id = ask(running_fleet, {"metrics": {"sleep_seconds": 2}})
     with running_fleet.client() as client:
         started = (event for event in client.stream(run_id) if event.type is EventType.SOURCE_STARTED)
         assert any(event.data["source"] == "metrics" for event in started)
@@ -243,10 +247,10 @@ def test_nobody_waits_and_the_result_is_fetched_later(running_fleet: Fleet) -> N
 
 def test_a_run_with_every_source_switched_off_ends_at_once(running_fleet: Fleet) -> None:
     """A request that leaves nobody to ask fails at once, and the answer names the switches."""
-    config = FAST.model_copy(update={"disabled_sources": BUILTIN_SOURCES})
+    config = CONFIG.model_copy(update={"disabled_sources": BUILTIN_SOURCES})
     began = time.monotonic()
     report, events = result(running_fleet, ask(running_fleet, {}, config))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < stretched(2)
     assert (report.outcome, report.mode) == (RunOutcome.FAILED, AnswerMode.ERROR)
     assert "enable_tws_status" in report.response
     assert events[-1].type is EventType.FINAL
@@ -254,7 +258,7 @@ def test_a_run_with_every_source_switched_off_ends_at_once(running_fleet: Fleet)
 
 def test_a_name_that_is_no_source_is_said(running_fleet: Fleet) -> None:
     """A misspelt source in the configuration stands in the notes of the plan and of the answer."""
-    config = FAST.model_copy(update={"disabled_sources": ("metrix",), "source_timeout_seconds": {"tws": 1.0}})
+    config = CONFIG.model_copy(update={"disabled_sources": ("metrix",), "source_timeout_seconds": {"tws": 1.0}})
     report, _ = result(running_fleet, ask(running_fleet, {}, config))
     assert report.metadata["notes"] == [
         "source_timeout_seconds: no source is named 'tws'",
@@ -277,7 +281,7 @@ def test_a_queue_without_a_worker_costs_its_source_only(fleet: Fleet) -> None:
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
     fleet.watcher()
     fleet.processes[0].wait_for(" ready.")
-    run_id = ask(fleet, {})
+    run_id = ask(fleet, {}, FAST)
     report, events = result(fleet, run_id)
     assert_ended_well(fleet, run_id, events)
     assert_answer(report, by="synthesis", metrics="not_started")
@@ -286,17 +290,21 @@ def test_a_queue_without_a_worker_costs_its_source_only(fleet: Fleet) -> None:
 def test_no_worker_but_a_watcher(fleet: Fleet) -> None:
     """Without any worker the watcher commits in time, and the answer names every source as not asked."""
     fleet.watcher()
-    run_id = ask(fleet, {})
+    run_id = ask(fleet, {}, FAST)
+    with fleet.client() as client:
+        # A client that waits finishes the run itself where the watcher is late.
+        wait_until(lambda: client.store.read(run_id).state.is_closed, what="the end of the run")
+        deadline_ms = client.get(run_id).deadline_ms
     report, events = result(fleet, run_id)
     assert_ended_well(fleet, run_id, events)
     assert_answer(report, by="watcher", **dict.fromkeys(BUILTIN_SOURCES, "not_started"))
-    with fleet.client() as client:
-        assert events[-1].at_ms <= client.get(run_id).deadline_ms
+    assert events[-1].at_ms <= deadline_ms + stretched(GRACE_MS) - GRACE_MS
 
 
+@pytest.mark.usefixtures("patient_readers")
 def test_no_worker_and_no_watcher_with_a_client_waiting(fleet: Fleet) -> None:
     """Alone, a waiting client finishes the run itself at the deadline."""
-    run_id = ask(fleet, {})
+    run_id = ask(fleet, {}, FAST)
     report, events = result(fleet, run_id)
     assert_ended_well(fleet, run_id, events)
     assert_answer(report, by="client", **dict.fromkeys(BUILTIN_SOURCES, "not_started"))
@@ -359,7 +367,7 @@ def test_a_synthesis_that_hangs_is_answered_from_the_rules(fleet: Fleet) -> None
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         address = "{}:{}".format(*server.getsockname())
-        run_id = ask(fleet, {"synthesis": {"connect": address}})
+        run_id = ask(fleet, {"synthesis": {"connect": address}}, FAST)
         connection, _ = server.accept()
         connection.settimeout(10)
         report, events = result(fleet, run_id)

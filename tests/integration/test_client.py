@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 from kombu import pools
-from tests_support import RedisServer
+from tests_support import RedisServer, stretched
 
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE
 from orchestrator.client.aio import AsyncTroubleshootClient
@@ -152,11 +152,12 @@ def test_threads_that_share_a_client_may_submit_more_than_it_remembers(
     assert len(client._deadlines) == 2
 
 
+@pytest.mark.usefixtures("patient_readers")
 def test_a_waiting_client_ends_the_run_at_its_deadline(client: TroubleshootClient) -> None:
     """Without workers and watchers the client returns at the deadline, not before, with a committed answer."""
     began = time.monotonic()
     report = client.result(client.submit(TroubleshootRequest(message="x", config=SHORT)))
-    assert 0.35 <= time.monotonic() - began <= 0.6 + 0.25
+    assert 0.35 <= time.monotonic() - began <= 0.6 + stretched(0.25)
     assert (report.outcome, report.committed, report.committed_by) == (RunOutcome.TIMED_OUT, True, "client")
     assert {failure.reason for failure in report.errors} == {"not_started"}
 
@@ -169,6 +170,7 @@ def test_a_result_can_be_waited_for_in_steps(client: TroubleshootClient) -> None
     assert client.get(run_id).state is RunState.ACCEPTED
 
 
+@pytest.mark.usefixtures("patient_readers")
 def test_a_stream_resumes_after_an_event(client: TroubleshootClient) -> None:
     """Resuming after the first event gives the rest; resuming after the last gives nothing, at once."""
     run_id = client.submit(TroubleshootRequest(message="x", config=SHORT))
@@ -193,7 +195,7 @@ def test_a_stream_resumed_after_the_end_of_a_run_ends_at_once(client: Troublesho
             return [event async for event in other.stream(run_id, after=last.id)]
 
     assert asyncio.run(resume()) == []
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < stretched(5)
 
 
 def test_unknown_runs_are_not_found(client: TroubleshootClient) -> None:
@@ -232,7 +234,7 @@ def test_a_refused_connection_fails_within_a_second() -> None:
             began = time.monotonic()
             with pytest.raises(StoreUnreachable):
                 client.submit(TroubleshootRequest(message="x"))
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < stretched(1.0)
 
 
 def test_a_server_that_never_answers_fails_within_a_second() -> None:
@@ -243,7 +245,7 @@ def test_a_server_that_never_answers_fails_within_a_second() -> None:
             began = time.monotonic()
             with pytest.raises(StoreUnreachable):
                 client.submit(TroubleshootRequest(message="x"))
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < stretched(1.0)
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
@@ -256,11 +258,11 @@ def test_redis_gone_in_mid_run_never_hangs_the_client(own_redis: RedisServer, ho
         threading.Timer(0.4, own_redis.kill if how == "killed" else own_redis.freeze).start()
         report = client.result(run_id)
         took = time.monotonic() - began
-    assert took <= 1.5 + 0.25, took
+    assert took <= 1.5 + stretched(0.25), took
     assert (report.committed, report.reason, report.outcome) == (False, "store_unreachable", RunOutcome.TIMED_OUT)
     assert "Redis" in report.response
     assert set(report.metadata) >= APP_READS
-    assert 1_500 <= report.total_latency_ms <= 1_750
+    assert 1_500 <= report.total_latency_ms <= 1_500 + stretched(250)
 
 
 def test_redis_gone_never_hangs_the_async_client(own_redis: RedisServer) -> None:
@@ -292,11 +294,12 @@ def test_redis_gone_never_hangs_the_async_client(own_redis: RedisServer) -> None
         return took, max(gaps), report.committed
 
     took, gap, committed = asyncio.run(scenario())
-    assert took <= 1.5 + 0.25
-    assert gap < 0.2
+    assert took <= 1.5 + stretched(0.25)
+    assert gap < stretched(0.2)
     assert not committed
 
 
+@pytest.mark.usefixtures("patient_readers")
 def test_the_async_client_does_what_the_sync_one_does(settings: Settings) -> None:
     """Submit, stream, resume, get, list, cancel and result on an event loop."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
+from tests_support import stretched
 
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
@@ -201,7 +202,7 @@ def test_each_failure_of_tws_has_its_remedy(
     code, checks, _ = doctor("tws", seconds=1.0, **simulator.environ())
     assert (code, checks["tws:default"]["reason"]) == (1, reason)
     assert fix in checks["tws:default"]["fix"]
-    assert checks["tws:default"]["took_ms"] < 2_000
+    assert checks["tws:default"]["took_ms"] < stretched(2_000)
 
 
 def test_a_gateway_without_engine_info_is_good_enough(doctor: Doctor, simulator: HwaSimulator) -> None:

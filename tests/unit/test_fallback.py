@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from refinement_support import FAILURES
+from tests_support import stretched
 
 from orchestrator.client import fallback
 from orchestrator.deadline import Deadline
@@ -41,7 +42,7 @@ class ScriptedSynthesizer:
             except asyncio.CancelledError:
                 if self.heeds_cancel:
                     raise
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(30)
         if isinstance(self.what, Exception):
             raise self.what
         return self.what
@@ -81,7 +82,7 @@ def test_a_model_that_hangs_is_left_at_its_limit(
     """A model that does not answer, nor even let itself be cancelled, is left behind half a second before the end."""
     refined, told, took = refine(monkeypatch, ScriptedSynthesizer("hang", heeds_cancel=heeds_cancel), seconds=1.3)
     assert (refined, told) == (None, {"failed": "timeout"})
-    assert 0.7 <= took < 1.2
+    assert 0.7 <= took < 0.7 + stretched(0.5)
     assert "synthesis_failed run_id=run-00000001 reason=timeout" in caplog.messages
 
 

@@ -245,7 +245,7 @@ def test_a_model_that_hangs_is_cut_before_the_deadline(run: Ready, loop: asyncio
         await asyncio.sleep(60)
         raise AssertionError("not reached")
 
-    run.move_deadline(1_300)
+    run.move_deadline(2_500)
     refiner, synthesizer = refined_by(loop, script)
     report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
     assert report is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydantic import SecretStr
+from tests_support import stretched
 
 from workers.knowledge.base import SearchResult
 from workers.knowledge.embeddings import EmbeddingClient
@@ -98,10 +99,10 @@ def test_an_endpoint_that_refuses_leaves_full_text(index_path: Path, embeddings_
 def test_a_slow_endpoint_costs_at_most_half_of_the_time(index_path: Path, embeddings_server) -> None:
     """An endpoint that does not answer in half of the search's time is left, and full text still answers in time."""
     embeddings_server.delay_seconds = 3.0
-    result, seconds = search(index_path, embeddings_server.url, "memory exhausted", timeout_seconds=1.0)
+    result, seconds = search(index_path, embeddings_server.url, "memory exhausted", timeout_seconds=2.0)
     assert result.hits[0].document == "manual/memory.md"
-    assert "no answer within 0.5 s" in str(result.notes[0])
-    assert seconds < 1.0
+    assert "no answer within 1 s" in str(result.notes[0])
+    assert seconds < stretched(2.0)
 
 
 def test_an_index_without_vectors_says_that_full_text_answered_alone(

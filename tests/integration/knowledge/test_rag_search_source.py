@@ -16,7 +16,7 @@ from orchestrator.sources import FetchResult
 from workers.sources.rag_search.source import SPEC
 
 
-def fetch(environ: dict[str, str], message: str, limit_seconds: float = 5, **entities: object) -> FetchResult:
+def fetch(environ: dict[str, str], message: str, limit_seconds: float = 30, **entities: object) -> FetchResult:
     routing = Routing(
         intent=Intent.TROUBLESHOOT, confidence=1, language=Language.PT_BR, entities=Entities.model_validate(entities)
     )
