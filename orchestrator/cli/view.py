@@ -184,8 +184,9 @@ class RunView:
         self._last_received = received
         if self.is_closed:
             return False
-        # One method per event type, of the type's name.
-        return bool(getattr(self, f"_{event.type.value}")(event))
+        # One method for each event type that is shown, with the type's name.
+        apply = getattr(self, f"_{event.type.value}", None)
+        return apply is not None and bool(apply(event))
 
     def _accepted(self, event: Event) -> bool:
         self.accepted_at_ms = event.at_ms

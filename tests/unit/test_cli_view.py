@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from itertools import count
 from typing import Any
 
@@ -283,6 +284,15 @@ def test_every_state_of_a_run_has_a_word(state: str) -> None:
     """So have a run's states and outcomes."""
     assert isinstance(run_word(state), Message)
     assert run_word("of_tomorrow") == "of_tomorrow"
+
+
+def test_an_event_type_that_is_not_shown_is_passed_over() -> None:
+    """A type of event that the view has no place for changes nothing but where to resume."""
+    write = Script()
+    view = fold(*opening(write))
+    event = write(EventType.DRAFT).model_copy(update={"type": StrEnum("Other", {"OTHER": "other"}).OTHER})
+    assert not view.apply(event, 50.0)
+    assert view.last_event_id == event.id
 
 
 ODD: tuple[object, ...] = (None, 7, "x", [], [1], {"a": 1}, [{"source": 1, "job": 2, "key": 3}])
