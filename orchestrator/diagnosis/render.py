@@ -114,8 +114,8 @@ def render_failure(
     steps = []
     idle = dict.fromkeys(f.source for f in failures if f.outcome in (SourceOutcome.NOT_STARTED, SourceOutcome.LOST))
     if idle:
-        workers = "Queues have no worker: start the workers of these sources ({names})."
-        steps.append(Message(workers, names=", ".join(idle)))
+        names = ", ".join(idle)
+        steps.append(Message("Queues have no worker: start the workers of these sources ({names}).", names=names))
     if any(failure.outcome is SourceOutcome.TIMEOUT for failure in failures):
         steps.append(Message("If the sources are slow, raise node_timeout_seconds and total_timeout_seconds."))
     steps += [
