@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import traceback
 from typing import Any
@@ -60,18 +59,3 @@ def configure_performance_log() -> None:
         _LOGGER.addHandler(handler)
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.propagate = False
-
-
-# Findings and answers quote logs: an escape sequence in a log must not reach the terminal, nor text be reordered.
-_UNSAFE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """``text`` without control characters, escape sequences and bidirectional overrides; newlines and tabs stay."""
-    return _UNSAFE.sub("", text.replace("\r\n", "\n"))
-
-
-def one_line(text: str, limit: int = 200) -> str:
-    """The text as a single clean line of at most ``limit`` characters."""
-    line = " ".join(clean(text).split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -21,10 +21,10 @@ from rich.theme import Theme
 
 from orchestrator.cli.plain import note_line
 from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, duration, run_word, shorten, source_word
+from orchestrator.codes.control import visible
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, write
 from orchestrator.i18n.message import Text as AnyText
-from orchestrator.logs import clean
 from orchestrator.models import Event
 
 _STYLES = {
@@ -168,7 +168,7 @@ class LiveDisplay:
 def print_markdown(answer: str) -> None:
     """Write an answer to standard output as a terminal shows Markdown."""
     # rich's own styles of code have a dark background: a bar across every terminal that is not dark.
-    Console(theme=Theme({"markdown.code": "bold"})).print(Markdown(clean(answer), code_theme="ansi_light"))
+    Console(theme=Theme({"markdown.code": "bold"})).print(Markdown(visible(answer), code_theme="ansi_light"))
 
 
 def stderr_console() -> Console:

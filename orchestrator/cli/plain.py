@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.cli.view import RunView, SourceRow, duration, items, number, run_word, source_word
+from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text, join
-from orchestrator.logs import one_line
 from orchestrator.models import Event, EventType
 
 

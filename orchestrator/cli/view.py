@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from orchestrator.codes.control import one_line, visible
 from orchestrator.i18n.message import Message, Text
-from orchestrator.logs import clean, one_line
 from orchestrator.models import Event, MessageData, RunOutcome, RunState, SourceOutcome, source_key
 
 _T = TypeVar("_T")
@@ -254,13 +254,13 @@ class RunView:
     def _draft(self, event: Event) -> bool:
         if not self._enter_attempt(event.attempt):
             return False
-        self.draft = clean(str(event.data.get("text") or ""))
+        self.draft = visible(str(event.data.get("text") or ""))
         return True
 
     def _token(self, event: Event) -> bool:
         if not self._enter_attempt(event.attempt):
             return False
-        self.tokens += clean(str(event.data.get("text") or ""))
+        self.tokens += visible(str(event.data.get("text") or ""))
         return True
 
     def _final(self, event: Event) -> bool:
@@ -268,7 +268,7 @@ class RunView:
         self.outcome = str(data.get("outcome") or RunOutcome.FAILED.value)
         self.mode = str(data.get("mode") or "")
         self.committed_by = str(data.get("committed_by") or "")
-        self.answer = clean(str(data.get("response") or ""))
+        self.answer = visible(str(data.get("response") or ""))
         self.total_latency_ms = number(data.get("total_latency_ms"))
         silent = []
         for failure in items(data.get("errors"), dict):

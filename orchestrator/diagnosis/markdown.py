@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from orchestrator.codes.control import one_line, visible
+
 # A span of code, as the text itself has it: what stands in it is shown verbatim already.
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)([^`]{1,2000})(?<!`)\1(?!`)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -18,13 +20,12 @@ _URL = re.compile(r"\b(?:[A-Za-z][A-Za-z0-9+.-]{1,20}://|www\.(?=\w)|mailto:)[^\
 _BLOCK_START = re.compile(
     r"^(\d{0,9})((?<=\d)[.)](?=\s|$)|(?<!\d)(?:#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|[=~|]|-{3}|\*{3}|_{3}))"
 )
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _LINE_BREAK = " ⏎ "
 
 
 def inert(text: str) -> str:
     """``text`` on one line, safe within a sentence or an item of a list; spans of code stay spans of code."""
-    return _outside_code(one_line(text), _quiet)
+    return _outside_code(one_line(text, limit=None), _quiet)
 
 
 def inert_block(text: str) -> str:
@@ -39,16 +40,6 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     pad = " " if line[:1] == "`" or line[-1:] == "`" else ""
     return f"{fence}{pad}{line}{pad}{fence}"
-
-
-def one_line(text: str) -> str:
-    """``text`` with its white space, line breaks included, as single blanks, and without what no reader sees."""
-    return " ".join(visible(text).split())
-
-
-def visible(text: str) -> str:
-    """``text`` without control characters, bidirectional overrides and characters of no width; lines and tabs stay."""
-    return _UNSEEN.sub("", text)
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:

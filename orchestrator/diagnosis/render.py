@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 
 from orchestrator.codes.catalogue import Category, category_texts
+from orchestrator.codes.control import visible
 from orchestrator.diagnosis.commands import proposal
-from orchestrator.diagnosis.markdown import code, inert, inert_block, visible
+from orchestrator.diagnosis.markdown import code, inert, inert_block
 from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message

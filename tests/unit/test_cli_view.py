@@ -11,9 +11,9 @@ import pytest
 from orchestrator.cli.live import render
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView, run_word, source_word
+from orchestrator.codes.control import one_line, visible
 from orchestrator.i18n.languages import Language, language_of
 from orchestrator.i18n.message import Message, Text
-from orchestrator.logs import clean, one_line
 from orchestrator.models import Event, EventType, RunOutcome, RunState, SourceOutcome
 
 RUN = "run-0000-0001"
@@ -184,7 +184,7 @@ def test_view_takes_every_event_type_without_data(kind: EventType) -> None:
 
 def test_clean_removes_what_a_terminal_would_obey() -> None:
     """Escape sequences, control characters and direction overrides of a quoted log never reach the terminal."""
-    assert clean("\x1b[2J\x1b[31mS0C7\x1b[0m\x07 a\u202eb\tc\nd\r\n\x9b31m") == "S0C7 ab\tc\nd\n31m"
+    assert visible("\x1b[2J\x1b[31mS0C7\x1b[0m\x07 a\u202eb\tc\nd\r\n\x9b31m") == "S0C7 ab\tc\nd\n31m"
 
 
 def test_one_line_is_one_line() -> None:

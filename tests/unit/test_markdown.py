@@ -59,7 +59,7 @@ def test_the_planted_text_is_active_by_itself() -> None:
         ("um ` só", "um ' só"),
         ("`conman sj X` e um ` só", "`conman sj X` e um ' só"),
         ("uma\n\n```\nfence", "uma ''' fence"),
-        ("\x1b[2J\x00limpo\u202e", "[2Jlimpo"),
+        ("\x1b[2J\x00limpo\u202e", "limpo"),
     ],
 )
 def test_nothing_becomes_active(text: str, shown: str) -> None:

@@ -14,9 +14,9 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
+from orchestrator.codes.control import visible
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message, Text, join
-from orchestrator.logs import clean
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase
 from workers.knowledge.embeddings import BATCH, EmbeddingClient, EmbeddingError, create_embedding_client
@@ -106,7 +106,7 @@ def _say_progress(context: CliContext, progress: Progress) -> None:
     line = _PROGRESS[progress.action].with_facts(
         path=progress.path, passages=_passages(progress.chunks), error=progress.error
     )
-    context.say(clean(f"[{progress.number}/{progress.total}] {context.write(line)}"))
+    context.say(visible(f"[{progress.number}/{progress.total}] {context.write(line)}"))
 
 
 def _totals(report: FolderReport, embedded: int) -> Text:
@@ -174,7 +174,7 @@ def search(context: CliContext, question: str, limit: int, path: Path | None, as
     if not result.hits:
         context.say(Message("nothing found"))
     for number, hit in enumerate(result.hits, start=1):
-        click.echo(clean(_hit_text(context, number, hit)))
+        click.echo(visible(_hit_text(context, number, hit)))
 
 
 def _hit_text(context: CliContext, number: int, hit: Hit) -> str:

@@ -15,10 +15,10 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
+from orchestrator.codes.control import visible
 from orchestrator.errors import InvalidRequest, InvalidValue, WrongUsage
 from orchestrator.i18n.message import Message, join
 from orchestrator.job_name import check_job_name
-from orchestrator.logs import clean
 from orchestrator.store.connection import store_errors
 from workers.config import LogCacheSettings, TwsSettings
 from workers.sources.log_cache.app_keys import bare_name
@@ -87,7 +87,7 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
     if not entries:
         context.say(Message("nothing about {job} in the log cache", job=job))
     for entry in entries:
-        click.echo(f"{entry.facts.at or '?':20}  {clean(entry.facts.text)}")
+        click.echo(f"{entry.facts.at or '?':20}  {visible(entry.facts.text)}")
 
 
 def _instance(context: CliContext, instance: str | None) -> str:

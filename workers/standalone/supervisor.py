@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from orchestrator.codes.control import one_line
 from orchestrator.errors import ConfigurationError, TroubleshootError
 from orchestrator.i18n.message import Message
-from orchestrator.logs import one_line
 from workers.standalone.guard import Guard
 from workers.standalone.log_file import LogFile
 from workers.standalone.process import Child, ProcessSpec

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.codes.catalogue import Category
-from orchestrator.diagnosis.markdown import visible
+from orchestrator.codes.control import visible
 from orchestrator.json_safe import storable
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
 from orchestrator.redaction.redact import redact_data

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator.codes.control import blank_controls
 from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
 from orchestrator.payloads import HistoryFacts
 
@@ -44,7 +45,6 @@ _IEF_STEP = re.compile(
     r"\bIEF(?:450|472)I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s"
 )
 _WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
-_CONTROLS = str.maketrans(dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " "))
 _BLANKS = re.compile(r"[^\S\n]{2,}")
 _ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
 _SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "COMPLT", "DONE", "SUCESSO",
@@ -288,14 +288,9 @@ def searchable(text: str) -> str:
     return _BLANKS.sub(" ", text[:_MAX_ANALYSED])
 
 
-def without_controls(text: str) -> str:
-    """Control characters as blanks, lines and tabs kept: an escape sequence of a log must not drive a terminal."""
-    return text.translate(_CONTROLS)
-
-
 def _storable(text: str) -> str:
     """JSON can escape half a surrogate pair, which no UTF-8 can hold."""
-    return without_controls(text.encode("utf-8", "replace").decode("utf-8"))
+    return blank_controls(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _integer(value: object) -> int | None:

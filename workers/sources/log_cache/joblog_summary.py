@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from orchestrator.codes.control import blank_controls
 from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
-from workers.sources.log_cache.entries import find_step, find_time, format_time, searchable, without_controls
+from workers.sources.log_cache.entries import find_step, find_time, format_time, searchable
 from workers.sources.log_cache.record import MAX_CODES, LogRecord, outcome_text, run_key, windows_text
 
 MAX_LINE = 400
@@ -79,7 +80,7 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     frame_code: int | None = None
     has_text = False
     for raw in lines:
-        line = without_controls(raw.rstrip("\r\n")[:MAX_LINE])
+        line = blank_controls(raw.rstrip("\r\n")[:MAX_LINE])
         summary.lines += 1
         has_text = has_text or bool(line.strip())
         _times(summary, line)

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.codes.control import has_control
 from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
 from orchestrator.i18n.message import Message
 from orchestrator.validation import describe, with_names
@@ -36,7 +37,6 @@ _HEADER = re.compile(r"(?P<name>[A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*(?P<value>[\x
 _FRAMING = {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
 """Headers that say how a message is built, which is not the site's to say."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -111,14 +111,14 @@ class TwsInstance(BaseModel):
     @field_validator("user")
     @classmethod
     def _user_can_be_sent(cls, value: str | None) -> str | None:
-        if value is not None and (not value or ":" in value or _CONTROL.search(value)):
+        if value is not None and (not value or ":" in value or has_control(value)):
             raise InvalidValue("must be a name without colon and line break (RFC 7617)")
         return value
 
     @field_validator("password")
     @classmethod
     def _password_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and _CONTROL.search(value.get_secret_value()):
+        if value is not None and has_control(value.get_secret_value()):
             raise InvalidValue("must not hold a line break or another control character, not even at its end")
         return value
 

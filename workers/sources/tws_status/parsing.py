@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.codes.control import blank_controls
 from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
 
 Json = Mapping[str, Any]
@@ -24,13 +25,10 @@ _RUNNING = {"RUNNING", "JOBMAN_UP", "INSTALLED_AND_RUNNING", "START"}
 MAX_RUNS = 10
 
 
-# Control characters swell in JSON, and escape sequences in a log could drive the terminal that shows it.
-_CONTROLS = str.maketrans(dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), " "))
-
-
 def clean(value: str, limit: int) -> str:
-    """The text without control characters, at most ``limit`` bytes of UTF-8."""
-    return value[:limit].translate(_CONTROLS).encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
+    """The text on one line without control characters, which swell in JSON, at most ``limit`` bytes of UTF-8."""
+    line = blank_controls(value[:limit]).replace("\n", " ")
+    return line.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
 def text(value: object, limit: int = 400) -> str:
