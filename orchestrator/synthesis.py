@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from orchestrator.errors import TroubleshootError
 from orchestrator.json_safe import storable
 from orchestrator.logs import log_error
 from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
+from orchestrator.plugins import installed, made_or
 
 _LOGGER = logging.getLogger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"
@@ -111,23 +111,10 @@ def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:
 
     A factory returns None when its settings name no model: an answer is then ``mode: deterministic``.
     """
-    for point in entry_points(group=SYNTHESIZERS_GROUP):
-        try:
-            create = point.load()
-        except ImportError:
-            continue
-        synthesizer: Synthesizer | None = create(environ)
-        if synthesizer is not None:
-            return synthesizer
-    return None
+    synthesizers: Iterator[Synthesizer | None] = (create(environ) for create in installed(SYNTHESIZERS_GROUP))
+    return next((synthesizer for synthesizer in synthesizers if synthesizer is not None), None)
 
 
 def try_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:
-    """``load_synthesizer``, or None when it cannot be made: the rules' answer is worth more than none."""
-    try:
-        return load_synthesizer(environ)
-    except TroubleshootError as error:
-        _LOGGER.warning("synthesizer_not_loaded reason=%s error=%s", error.reason, error)
-    except Exception as error:  # noqa: BLE001  # border: a site's factory may raise anything
-        log_error(_LOGGER, "synthesizer_not_loaded reason=unexpected", error=error)
-    return None
+    """``load_synthesizer``, or None when it cannot be made: the rules answer then."""
+    return made_or(None, load_synthesizer, environ, event="synthesizer_not_loaded")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests_support import stretched, wait_until
+from tests_support import on_terminal, stretched, wait_until, without_escapes
 
 from orchestrator.models import Event, EventType, Report, RunSnapshot, RunState, SourceOutcome
 
@@ -110,28 +110,16 @@ def test_demo_json_is_a_report(machine: Machine) -> None:
 
 def test_demo_on_a_terminal_shows_a_row_per_source(machine: Machine) -> None:
     """On a terminal each source is a row of the live view, the answer follows, and the cursor is shown again."""
-    ours, theirs = os.openpty()
     environ = machine.environ(TERM="xterm-256color", COLUMNS="100", LINES="40", LANG="pt_BR.UTF-8")
-    with subprocess.Popen((PROGRAM, "demo"), env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as demo:
-        os.close(theirs)
-        seen = b""
-        while True:
-            try:
-                part = os.read(ours, 65_536)
-            except OSError:  # EIO: the last of them has closed the terminal
-                break
-            if not part:
-                break
-            seen += part
-    os.close(ours)
-    assert demo.returncode == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    code, written = on_terminal((PROGRAM, "demo"), environ, seconds=180)
+    assert code == 0
+    text = without_escapes(written)
     shown, _, answer = text.rpartition("achado")
     assert "consultando" in shown
     for source in SOURCES:
         assert re.search(rf"^{source} +ok +\d+,\d\d s  \S", answer, re.MULTILINE), text
     assert "Diagnóstico" in answer
-    assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l")
+    assert written.rfind(b"\x1b[?25h") > written.rfind(b"\x1b[?25l")
     assert machine.is_clean()
 
 

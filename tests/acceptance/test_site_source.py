@@ -9,12 +9,12 @@ import select
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests_support import on_terminal, without_escapes
 
 from orchestrator.models import Report, SourceOutcome
 from orchestrator.sources import SOURCES_GROUP
@@ -90,21 +90,8 @@ def run(site: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
 
 def on_a_terminal(site: dict[str, str], *args: str) -> str:
     """What the command draws, without its escape sequences."""
-    ours, theirs = os.openpty()
     environ = {**site, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50"}
-    with subprocess.Popen((PROGRAM, *args), env=environ, stdin=theirs, stdout=theirs, stderr=theirs):
-        os.close(theirs)
-        seen, give_up = b"", time.monotonic() + 60
-        while time.monotonic() < give_up:
-            try:
-                part = os.read(ours, 65_536)
-            except OSError:  # EIO: the last of them has closed the terminal
-                break
-            if not part:
-                break
-            seen += part
-    os.close(ours)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    return without_escapes(on_terminal((PROGRAM, *args), environ)[1])
 
 
 def test_a_registration_is_all_that_a_source_needs(site: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from tests_support import stretched
+from tests_support import fetch_once, stretched
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
@@ -33,10 +33,7 @@ def fetch(url: str, limit: float = 5.0) -> FetchResult:
 
     async def go() -> FetchResult:
         source = LogCacheSource.from_env({"REDIS_URL": url})
-        try:
-            return await source.fetch(request_for(limit))
-        finally:
-            await source.close()
+        return await fetch_once(source, request_for(limit))
 
     return asyncio.run(go())
 

@@ -12,6 +12,7 @@ import fakeredis
 import pytest
 import redis
 import redis.asyncio
+from tests_support import fetch_once
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.languages import Language
@@ -77,10 +78,7 @@ class Bench:
 
         async def go() -> FetchResult:
             source = LogCacheSource(LogCacheSettings())
-            try:
-                return await source.fetch(request)
-            finally:
-                await source.close()
+            return await fetch_once(source, request)
 
         return asyncio.run(go())
 

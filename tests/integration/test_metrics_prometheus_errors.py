@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
+from tests_support import fetch_once
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
@@ -134,10 +135,7 @@ def fetch(api: Api, *, limit: float = 5.0, workstations: tuple[str, ...] = (), *
 
     async def go() -> FetchResult:
         source = MetricsSource.from_env({"RESYNC_PROMETHEUS_URL": api.url, **environ})
-        try:
-            return await source.fetch(request_for(limit, *workstations))
-        finally:
-            await source.close()
+        return await fetch_once(source, request_for(limit, *workstations))
 
     return asyncio.run(go())
 

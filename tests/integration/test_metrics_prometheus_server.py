@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests_support import fetch_once
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
@@ -119,10 +120,7 @@ def fetch(prometheus_url: str) -> Callable[..., FetchResult]:
             request = SourceRequest(
                 run_id="run-00000001", source="metrics", message="?", routing=routing, limit_seconds=10
             )
-            try:
-                return await source.fetch(request)
-            finally:
-                await source.close()
+            return await fetch_once(source, request)
 
         return asyncio.run(go())
 

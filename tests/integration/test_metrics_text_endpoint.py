@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from tests_support import fetch_once
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
@@ -81,10 +82,7 @@ def fetch() -> Callable[..., FetchResult]:
             request = SourceRequest(
                 run_id="run-00000001", source="metrics", message="?", routing=routing, limit_seconds=limit
             )
-            try:
-                return await source.fetch(request)
-            finally:
-                await source.close()
+            return await fetch_once(source, request)
 
         return asyncio.run(go())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests_support import stretched
+from tests_support import fetch_once, stretched
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
@@ -251,10 +251,7 @@ def test_a_source_can_be_used_on_one_loop_after_another() -> None:
         source = SPEC.create(server.environ())
 
         async def once() -> FetchResult:
-            try:
-                return await source.fetch(_request())
-            finally:
-                await source.close()
+            return await fetch_once(source, _request())
 
         assert asyncio.run(once()).data["job"]["name"] == "BATCH001"
         assert asyncio.run(once()).data["job"]["name"] == "BATCH001"

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from tests_support import fetch_once
+
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Entities, Intent, Routing, SourceEnvelope, SourceRequest
 from orchestrator.payloads import TwsPayload
@@ -32,10 +34,7 @@ def _fetch(plan: Plan, *, job: str | None = None, entities: Entities | None = No
 
     async def go(simulator: HwaSimulator) -> FetchResult:
         source = SPEC.create(simulator.environ())
-        try:
-            return await source.fetch(request)
-        finally:
-            await source.close()
+        return await fetch_once(source, request)
 
     with HwaSimulator(plan) as simulator:
         return asyncio.run(go(simulator)), len(simulator.requests)

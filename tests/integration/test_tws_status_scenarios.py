@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests_support import fetch_once
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
@@ -39,10 +40,7 @@ def fetch(scenario: Scenario, request: SourceRequest, *, with_faults: bool = Tru
 
     async def go(simulator: HwaSimulator) -> FetchResult:
         source = SPEC.create(simulator.environ())
-        try:
-            return await source.fetch(request)
-        finally:
-            await source.close()
+        return await fetch_once(source, request)
 
     with HwaSimulator(scenario.plan, faults=tuple(scenario.faults) if with_faults else ()) as simulator:
         return asyncio.run(go(simulator))

@@ -1,21 +1,24 @@
-"""What tests of several tiers need: a real redis-server that can be killed and frozen, bounded waiting."""
+"""What tests of several tiers need: bounded waiting, a command on a terminal, a redis-server to kill and freeze."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 import pytest
 import redis
 
+from orchestrator.models import SourceRequest
+from orchestrator.sources import FetchResult, Source
 from workers.standalone.ports import free_port
 
 
@@ -38,6 +41,37 @@ def stretched(seconds: float) -> float:
     while time.thread_time() - used < 0.02:
         """Use the processor."""
     return seconds * max(1.0, (time.perf_counter() - began) / 0.02)
+
+
+async def fetch_once(source: Source, request: SourceRequest) -> FetchResult:
+    """Ask a source, and close it."""
+    try:
+        return await source.fetch(request)
+    finally:
+        await source.close()
+
+
+def on_terminal(arguments: Sequence[str], environ: dict[str, str], *, seconds: float = 60.0) -> tuple[int, bytes]:
+    """The exit code of a command on a terminal, and what it wrote there."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(arguments, env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        written, end = b"", time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                part = os.read(ours, 65_536)
+            except OSError:  # EIO: the last process has closed the terminal
+                break
+            if not part:
+                break
+            written += part
+    os.close(ours)
+    return process.returncode, written
+
+
+def without_escapes(written: bytes) -> str:
+    """What a command wrote on a terminal, without its escape sequences."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
 
 
 def redis_binary() -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+from tests_support import fetch_once
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
@@ -53,10 +54,7 @@ def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FetchResult]:
                     await seed.set(key, value if isinstance(value, str) else json.dumps(value))
             await seed.aclose()
             source = LogCacheSource(LogCacheSettings(**settings))
-            try:
-                return await source.fetch(request)
-            finally:
-                await source.close()
+            return await fetch_once(source, request)
 
         return asyncio.run(go())
 

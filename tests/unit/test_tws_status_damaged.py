@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import httpx2
 import pytest
+from tests_support import fetch_once
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
@@ -77,10 +78,7 @@ def fetch(job: str | None, entities: Entities) -> FetchResult:
 
     async def go() -> FetchResult:
         source = SPEC.create({"TWS_BASE_URL": "http://tws.example", "TWS_USER": "u", "TWS_PASSWORD": "p"})
-        try:
-            return await source.fetch(request)
-        finally:
-            await source.close()
+        return await fetch_once(source, request)
 
     return asyncio.run(go())
 

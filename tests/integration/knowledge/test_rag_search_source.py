@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests_support import fetch_once
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
@@ -26,10 +27,7 @@ def fetch(environ: dict[str, str], message: str, limit_seconds: float = 30, **en
 
     async def run() -> FetchResult:
         source = SPEC.create(environ)
-        try:
-            return await source.fetch(request)
-        finally:
-            await source.close()
+        return await fetch_once(source, request)
 
     return asyncio.run(run())
 

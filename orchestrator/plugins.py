@@ -1,0 +1,34 @@
+"""Factories that the workers' packages, or a site's, register as entry points."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from orchestrator.errors import TroubleshootError
+from orchestrator.logs import log_error
+
+_LOGGER = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def installed(group: str) -> Iterator[Callable[[Mapping[str, str]], Any]]:
+    """The factories of an entry point group; one whose code cannot be imported here is left out."""
+    for point in entry_points(group=group):
+        try:
+            yield point.load()
+        except ImportError:
+            continue
+
+
+def made_or(default: T, make: Callable[[Mapping[str, str]], T], environ: Mapping[str, str], *, event: str) -> T:
+    """``make(environ)``, or ``default`` when it raises, which is logged as ``event``."""
+    try:
+        return make(environ)
+    except TroubleshootError as error:
+        _LOGGER.warning("%s reason=%s error=%s", event, error.reason, error)
+    except Exception as error:  # noqa: BLE001  # border: a site's factory may raise anything
+        log_error(_LOGGER, f"{event} reason=unexpected", error=error)
+    return default
