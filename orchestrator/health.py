@@ -25,6 +25,10 @@ from orchestrator.i18n.message import Message
 
 _LOGGER = logging.getLogger(__name__)
 TEXT = "text/plain; charset=utf-8"
+READY_SECONDS = 10.0
+"""Age of a process's last beat from which it is not ready."""
+ALIVE_SECONDS = 60.0
+"""Age of a process's last beat from which it should be restarted."""
 
 
 class HealthSettings(EnvironmentModel):

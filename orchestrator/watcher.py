@@ -22,7 +22,7 @@ from orchestrator.broker.publisher import Publisher
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, SchemaMismatch, StoreUnreachable, TroubleshootError
-from orchestrator.health import Beat, HealthServer, HealthSettings, check_page
+from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, check_page
 from orchestrator.logs import configure_log, configure_performance_log, log_error
 from orchestrator.models import RunState
 from orchestrator.run.finisher import Finisher
@@ -34,8 +34,6 @@ from orchestrator.store.runs import RunStore
 _LOGGER = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 3.0
-READY_SECONDS = 10.0
-ALIVE_SECONDS = 60.0
 MAX_REPUBLISH = 2
 """A run is published again at most so often: two lost messages are bad luck, three a system without workers."""
 MAX_FAILURES = 5

@@ -1,4 +1,4 @@
-"""The application that ``celery -A workers.app`` loads: the one module that works at import."""
+"""The Celery application of ``celery -A workers.app``; the one module with work at import."""
 
 from __future__ import annotations
 
@@ -48,25 +48,28 @@ def _check_configuration(sender: Any, **_: Any) -> None:
     try:
         check_sources(queues, os.environ)
         check_synthesis(queues, os.environ)
-        _tell_health()
+        _serve_health()
     except TroubleshootError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from None
     announce_instances(queues, settings, os.environ)
 
 
-def _tell_health() -> None:
-    wanted = HealthSettings.from_env(os.environ)
-    if wanted.port is None:
+def _serve_health() -> None:
+    health_settings = HealthSettings.from_env(os.environ)
+    if health_settings.port is None:
         return
     try:
         from workers.runtime.health import WorkerHealth  # noqa: PLC0415  # prometheus-client is an optional extra
     except ImportError as error:
         raise WorkersNotInstalled(
-            f"RESYNC_HEALTH_PORT needs {error.name}: pip install 'resync-troubleshoot[workers]'"
+            "{variable} needs {package}: pip install {what}",
+            variable="RESYNC_HEALTH_PORT",
+            package=error.name,
+            what="'resync-troubleshoot[workers]'",
         ) from error
     health = WorkerHealth(broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds)
-    health_servers.append(HealthServer(wanted, health.pages()))
+    health_servers.append(HealthServer(health_settings, health.pages()))
     health.connect()
 
 

@@ -1,6 +1,6 @@
-"""Settings of the worker side: one group a counterpart, each read from the environment once, at start.
+"""Settings of the worker side, one model per counterpart.
 
-The names of TWS and LLM settings are those the Resync app uses already, with and without its ``APP_`` prefix.
+The TWS and LLM settings have the names of the Resync app, with and without its ``APP_`` prefix.
 """
 
 from __future__ import annotations
@@ -11,14 +11,21 @@ from typing import Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 
 from orchestrator.config import DEFAULT_KEY_PREFIX, DEFAULT_REDIS_URL, EnvironmentModel
+from orchestrator.errors import InvalidValue
 
 
 def _names(*names: str) -> AliasChoices:
     return AliasChoices(*names, *(f"APP_{name}" for name in names))
 
 
+def _check_scheme(variable: str, url: str | None) -> None:
+    """Raise InvalidValue when ``url`` is not an HTTP URL; None is accepted."""
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise InvalidValue("{variable} must start with http:// or https://", variable=variable)
+
+
 class TwsSettings(EnvironmentModel):
-    """How to reach HCL Workload Automation: one instance from these names, or several from a JSON file."""
+    """Connection to HCL Workload Automation: one instance by these variables, or several by a JSON file."""
 
     base_url: str | None = Field(default=None, validation_alias=_names("TWS_BASE_URL"))
     """Address of the scheduler's REST API."""
@@ -45,13 +52,12 @@ class TwsSettings(EnvironmentModel):
 
     @model_validator(mode="after")
     def _base_url_has_a_scheme(self) -> Self:
-        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
-            raise ValueError("TWS_BASE_URL must start with http:// or https://")
+        _check_scheme("TWS_BASE_URL", self.base_url)
         return self
 
 
 class KnowledgeSettings(EnvironmentModel):
-    """Where the knowledge base is: an SQLite file (embedded default) or the app's PostgreSQL."""
+    """The knowledge base: an SQLite file (default) or the app's PostgreSQL."""
 
     path: Path | None = Field(default=None, validation_alias="RESYNC_KNOWLEDGE_PATH")
     """SQLite file; not set: the shipped runbooks, indexed at first use in the user's cache folder."""
@@ -71,17 +77,15 @@ class KnowledgeSettings(EnvironmentModel):
     @model_validator(mode="after")
     def _one_store_and_usable_addresses(self) -> Self:
         if self.path is not None and self.database_url is not None:
-            raise ValueError("RESYNC_KNOWLEDGE_PATH and RESYNC_KNOWLEDGE_DATABASE_URL are both set; set one of them")
-        endpoint = self.embedding_endpoint
-        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-            raise ValueError("RESYNC_EMBEDDING_ENDPOINT must start with http:// or https://")
+            raise InvalidValue("RESYNC_KNOWLEDGE_PATH and RESYNC_KNOWLEDGE_DATABASE_URL are both set; set one of them")
+        _check_scheme("RESYNC_EMBEDDING_ENDPOINT", self.embedding_endpoint)
         if self.database_url is not None and not self.database_url.get_secret_value().startswith("postgres"):
-            raise ValueError("RESYNC_KNOWLEDGE_DATABASE_URL must start with postgresql://")
+            raise InvalidValue("RESYNC_KNOWLEDGE_DATABASE_URL must start with postgresql://")
         return self
 
 
 class LogCacheSettings(EnvironmentModel):
-    """Where the Resync app's log cache is; the same Redis as the broker unless it says otherwise."""
+    """The Redis of the Resync app's log cache, by default the broker's."""
 
     redis_url: str = Field(
         default=DEFAULT_REDIS_URL,
@@ -101,7 +105,7 @@ class LogCacheSettings(EnvironmentModel):
 
 
 class MetricsSettings(EnvironmentModel):
-    """Where metrics come from: the Prometheus HTTP API, else a text endpoint such as the app's ``/metrics``."""
+    """Source of metrics: the Prometheus HTTP API, else a text endpoint such as the app's ``/metrics``."""
 
     prometheus_url: str | None = Field(default=None, validation_alias="RESYNC_PROMETHEUS_URL")
     """Prometheus' HTTP API."""
@@ -118,14 +122,13 @@ class MetricsSettings(EnvironmentModel):
 
     @model_validator(mode="after")
     def _urls_have_a_scheme(self) -> Self:
-        for name, url in (("RESYNC_PROMETHEUS_URL", self.prometheus_url), ("RESYNC_METRICS_URL", self.text_url)):
-            if url is not None and not url.startswith(("http://", "https://")):
-                raise ValueError(f"{name} must start with http:// or https://")
+        _check_scheme("RESYNC_PROMETHEUS_URL", self.prometheus_url)
+        _check_scheme("RESYNC_METRICS_URL", self.text_url)
         return self
 
 
 class LlmSettings(EnvironmentModel):
-    """The OpenAI-compatible model that refines the draft; without a model name there is none."""
+    """The OpenAI-compatible model that refines the draft."""
 
     endpoint: str | None = Field(default=None, validation_alias=_names("LLM_ENDPOINT"))
     """OpenAI-compatible API."""
@@ -152,6 +155,5 @@ class LlmSettings(EnvironmentModel):
 
     @model_validator(mode="after")
     def _endpoint_has_a_scheme(self) -> Self:
-        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
-            raise ValueError("LLM_ENDPOINT must start with http:// or https://")
+        _check_scheme("LLM_ENDPOINT", self.endpoint)
         return self

@@ -1,4 +1,4 @@
-"""The tasks, thin: each calls a plain object that is tested without Celery."""
+"""The Celery tasks; each calls an object that is tested without Celery."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workers.runtime.process import current_process
 
 _LOGGER = logging.getLogger(__name__)
 STARTED_REQUEST = "workers.runtime.request:StartedRequest"
-"""Class of every task's requests, for its attribute ``Request``."""
+"""Request class of every task, for its attribute ``Request``."""
 
 
 class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
@@ -35,7 +35,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
     ignore_result = True
 
     def run(self, run_id: str) -> str:
-        """Dispatch the run; the word says what became of it."""
+        """Dispatch the run; returns a word for the result."""
         store, token = current_process(self.app).store, new_token()
         try:
             dispatch = store.claim_dispatch(run_id, token)
@@ -49,7 +49,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
                 current_process(self.app).finisher(self.request.hostname).finish(run_id)
                 return "refused"
         except (RunDamaged, RunNotFound, RunRefused, SchemaMismatch, StoreUnreachable) as error:
-            # The dispatch lease is a wake-up: the watcher publishes the run again.
+            # The dispatch lease has a wake-up, by which the watcher publishes the run again.
             _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
             return error.reason
         except TroubleshootError as error:
@@ -59,14 +59,14 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
 
 
 class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
-    """The chord's body: finishes the run that its argument names."""
+    """The chord's body: finishes the run."""
 
     name = SYNTHESIZE_TASK
     Request = STARTED_REQUEST
     ignore_result = True
 
     def run(self, run_id: str) -> str:
-        """Finish the run; the word says whether this call did."""
+        """Finish the run; returns its outcome, or ``skipped`` when another process finished it."""
         finisher = current_process(self.app).finisher(self.request.hostname)
         try:
             report = finisher.finish(run_id)
@@ -77,7 +77,7 @@ class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
 
 
 class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
-    """Asks the source of its name. Never raises: a chord whose header raises would lose its body."""
+    """Asks one source. Never raises: a chord whose header raises would lose its body."""
 
     abstract = True
     Request = STARTED_REQUEST
@@ -86,7 +86,7 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
     source_name = ""
 
     def run(self, run_id: str, job: str | None = None) -> dict[str, Any]:
-        """Ask and store; the limit is the message's own soft time limit."""
+        """Ask the source and store the envelope, within the message's soft time limit."""
         process = current_process(self.app)
         limits = self.request.timelimit or (None, None)
         try:
@@ -96,7 +96,7 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
         except (RunNotFound, StoreUnreachable) as error:
             _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)
             return self._dropped(error.reason)
-        except Exception:  # border: whatever went wrong, the chord must go on; the fan-in says what is missing
+        except Exception:  # border: the chord must go on; the fan-in reports what is missing
             _LOGGER.exception("source_dropped run_id=%s source=%s reason=unexpected", run_id, self.source_name)
             return self._dropped("unexpected")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from openai_support import FakeOpenAIServer, Recorded, Reply, answer
 from tests_support import stretched
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import AnswerMode, Event, EventType, Report, RunOutcome, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
-from workers.synthesis.testing import FakeOpenAIServer, Recorded, Reply, answer
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet

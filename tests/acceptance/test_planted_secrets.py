@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from openai_support import FakeOpenAIServer, Recorded, Reply, answer
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import AnswerMode, EventType, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP
-from workers.synthesis.testing import FakeOpenAIServer, Recorded, Reply, answer
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
+from openai_support import FakeOpenAIServer
 from tests_support import stretched
 
 from orchestrator.cli.context import CliContext
@@ -30,7 +31,6 @@ from workers.lab.simulator.metrics import AppMetricsServer
 from workers.lab.simulator.scenarios import get_scenario
 from workers.sources.tws_status.instances import TwsInstance
 from workers.standalone.ports import free_port
-from workers.synthesis.testing import FakeOpenAIServer
 
 Check = dict[str, Any]
 Doctor = Callable[..., tuple[int, dict[str, Check], str]]

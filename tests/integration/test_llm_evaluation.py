@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from openai_support import FakeOpenAIServer, Reply, answer
 
 from orchestrator.cli.context import CliContext
 from orchestrator.i18n.languages import Language
@@ -32,7 +33,6 @@ from workers.lab.evaluation.report import EvaluationReport
 from workers.lab.evaluation.runs import Answer
 from workers.lab.evaluation.scoring import Score, score
 from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, get_scenario
-from workers.synthesis.testing import FakeOpenAIServer, Reply, answer
 
 SCENARIO = get_scenario(3, datetime(2026, 11, 24, 7, 0, tzinfo=UTC))
 GOOD = Diagnosis(

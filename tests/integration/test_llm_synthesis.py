@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from openai_support import FakeOpenAIServer, Reply, answer
 
 from orchestrator.aggregate import aggregate
 from orchestrator.i18n.languages import Language
@@ -28,7 +29,6 @@ from orchestrator.models import (
 )
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed, load_synthesizer
 from workers.synthesis.synthesizer import create_synthesizer
-from workers.synthesis.testing import FakeOpenAIServer, Reply, answer
 
 LOG = "IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000 REASON=00000000"
 DRAFT = Diagnosis(

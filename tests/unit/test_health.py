@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests_support import wait_until
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.health import Beat, HealthServer, HealthSettings, Page, check_page
-from workers.runtime.health import ALIVE_SECONDS, READY_SECONDS, WorkerChecks, WorkerMetrics
+from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, Page, check_page
+from workers.runtime.health import WorkerChecks, WorkerMetrics
 
 SOURCE_TASK = "troubleshoot.source.metrics"
 

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from openai_support import answer
 
 from orchestrator.models import Action, Diagnosis, Hypothesis
 from workers.synthesis.answer import AnswerUnusable, parse_answer, to_diagnosis
-from workers.synthesis.testing import answer
 
 DRAFT = Diagnosis(
     summary="d",

@@ -1,1 +1,1 @@
-"""What a worker process is made of: event loop, Celery hooks, readiness and health."""
+"""The worker process: event loop, Celery hooks, readiness and health."""

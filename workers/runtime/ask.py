@@ -1,4 +1,4 @@
-"""Asking one source for one run, without Celery: begin, fetch within the limit, store the envelope."""
+"""Asks one source for one run, independent of Celery: begin, fetch within the limit, store the envelope."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a task needs to ask sources: the store, and the process's loop and clients."""
+    """Asks sources with the store, the event loop and the clients of this process."""
 
     store: RunStore
     source: Callable[[str], Source]
@@ -31,14 +31,14 @@ class Asking:
     worker: str
     redact_personal: bool = False
     native_limits: bool = False
-    """Under prefork Celery raises ``SoftTimeLimitExceeded`` itself; the wait here is only a second line then."""
+    """Whether Celery raises ``SoftTimeLimitExceeded`` itself (prefork); the limit here is then a safeguard."""
 
     def ask(
         self, run_id: str, source: str, job: str | None, *, claim: str, soft_limit_seconds: float | None
     ) -> dict[str, Any]:
-        """Ask one source and store what came back; the small result is all that Celery sees.
+        """Ask one source and store its envelope; Celery receives only a short summary.
 
-        ``soft_limit_seconds`` is the task's own, as its message carries it.
+        ``soft_limit_seconds`` is the soft time limit of the task's message.
         """
         key = source_key(source, job)
         try:
@@ -64,7 +64,7 @@ class Asking:
         try:
             status = self.store.put_envelope(run_id, claim, envelope)
         except SoftTimeLimitExceeded:
-            # Prefork's signal came while the answer was on its way; it comes once, and the claim makes two puts one.
+            # Prefork's signal came during the store call; it comes once, and the claim makes a repeated put harmless.
             status = self.store.put_envelope(run_id, claim, envelope)
         _LOGGER.info(
             "source_finished run_id=%s source=%s outcome=%s latency_ms=%s status=%s",
@@ -79,7 +79,7 @@ class Asking:
     def _unread(
         self, run_id: str, source: str, job: str | None, error: TroubleshootError, *, claim: str
     ) -> dict[str, Any]:
-        """The question cannot be read here: the source says so in the place of an answer."""
+        """Store an error envelope, because this version cannot read the run."""
         _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, job), error)
         planned = PlannedSource(source=source, job=job, limit_seconds=1)
         self.store.put_envelope(run_id, claim, raised(run_id, planned, error, worker=self.worker))
@@ -87,11 +87,11 @@ class Asking:
 
     def _fetch(self, call: SourceCall) -> FetchResult:
         request = call.source_request()
-        # Where Celery stops the task at its soft limit, only the fan-in is left for the wait here.
-        celery_stops_it = self.native_limits and call.limit_seconds >= call.soft_seconds
+        # Where Celery enforces the soft limit, the wait here is bounded by the fan-in only.
+        celery_enforces = self.native_limits and call.limit_seconds >= call.soft_seconds
         future = self.submit(self.source(request.source).fetch(request))
-        # Not result(timeout): on 3.11 its TimeoutError cannot be told from one that the source raised itself. The
-        # signal may come when the source has just answered.
+        # Not result(timeout): in Python 3.11 its TimeoutError cannot be distinguished from one raised by the source.
+        # The signal may come just after the source has answered.
         with suppress(SoftTimeLimitExceeded):
-            wait([future], timeout=call.limit_seconds + 1.0 if celery_stops_it else call.limit_seconds)
+            wait([future], timeout=call.limit_seconds + 1.0 if celery_enforces else call.limit_seconds)
         return fetched(future)

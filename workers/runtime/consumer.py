@@ -1,4 +1,4 @@
-"""Celery's consumer, kept alive when its broker goes away with a message in hand."""
+"""Celery's consumer, made to survive the loss of the broker during a message."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
-    """A consumer that reconnects although a message was not acknowledged when Redis went away.
+    """A consumer that reconnects although a message was unacknowledged when Redis was lost.
 
-    On a lost connection Celery 5.7.0 collects it, then closes it. With kombu 5.7.0, collecting stops at the first
-    channel's dead socket and takes the transport's client away all the same. Closing gets further: a channel wants to
-    give its unacknowledged messages back, finds no client to do it with, and the AttributeError, which counts as no
-    connection error, ends the worker. Nothing is lost by leaving such a message where it is: kombu queues it again
-    after the visibility timeout, and the run is repaired by its wake-ups long before.
+    Celery 5.7.0 collects a lost connection, then closes it. In kombu 5.7.0, collecting stops at the first channel's
+    dead socket, but the transport's client is removed. On closing, a channel tries to restore its unacknowledged
+    messages without a client; the AttributeError does not count as a connection error and ends the worker. Skipping the
+    restoration loses nothing: kombu queues the message again after the visibility timeout, and the run's wake-ups
+    repair it long before.
     """
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Let go of the lost connection; the caller connects again."""
+        """Release the lost connection; the caller reconnects."""
         connection = self.connection
         try:
             super().on_connection_error_after_connected(exc)
         except AttributeError as error:
             if self.connection is not None:
-                raise  # not from closing: that comes after the consumer has let go of the connection
+                raise  # not from closing, which comes after the consumer has released the connection
             _LOGGER.warning("broker_lost_with_message_in_hand error=%s", error)
-            # The channel counts as closed from its first try on; a second one closes what is left.
+            # The channel counts as closed after the first attempt; a second one closes the rest.
             ignore_errors(connection, connection.close)

@@ -1,7 +1,7 @@
-"""A worker process's event loop and the clients that live on it.
+"""The event loop of a worker process, and the sources that use it.
 
-Celery has no asyncio pool: the threads pool runs a task in a thread, the thread hands its coroutine to the one loop
-of the process and waits for it. Made at the first use, so that each prefork child gets its own.
+Celery has no asyncio pool: a thread of the pool submits its coroutine to the single loop of the process and waits for
+it. Created at first use, so that each prefork child has its own.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from orchestrator.sources import Source, load_source
 _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 EX_LOOP_BLOCKED = 75
-"""Exit status (EX_TEMPFAIL) of a process whose loop was blocked; its supervisor restarts it."""
+"""Exit status (EX_TEMPFAIL) of a process with a blocked loop, to be restarted by its supervisor."""
 DEFAULT_LAG_LIMIT_SECONDS = 15.0
 
 
 class Runtime:
-    """One event loop in a thread, one instance of each source on it."""
+    """An event loop in a thread, with one instance of each source."""
 
     def __init__(
         self,
@@ -57,18 +57,18 @@ class Runtime:
         Raises ConfigurationError naming the variable, WorkersNotInstalled.
         """
         with self._lock:
-            found = self._sources.get(name)
-            if found is None:
-                found = self._sources[name] = load_source(name).create(self._environ)
-            return found
+            source = self._sources.get(name)
+            if source is None:
+                source = self._sources[name] = load_source(name).create(self._environ)
+            return source
 
     @property
     def lag_seconds(self) -> float:
-        """How long ago the loop last gave a sign of life."""
+        """Time since the loop last ran a callback of the watchdog."""
         return time.monotonic() - self._beat
 
     def close(self, *, timeout_seconds: float = 5.0) -> None:
-        """Close the sources and stop the loop; a source that hangs is left behind."""
+        """Close the sources and stop the loop; a hanging source is abandoned."""
         self._closing.set()
         with self._lock:
             sources, self._sources = list(self._sources.values()), {}
@@ -76,7 +76,7 @@ class Runtime:
             future = self.submit(source.close())
             try:
                 future.result(timeout_seconds)
-            except Exception:  # noqa: BLE001  # border: closing is best effort, the process is going away
+            except Exception:  # noqa: BLE001  # border: closing is best effort, the process ends
                 future.cancel()
                 _LOGGER.warning("source_close_failed source=%s", type(source).__name__)
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -110,6 +110,6 @@ class Runtime:
 
 
 def _exit_blocked() -> None:
-    # Threads that block the loop cannot be stopped from here; a fresh process can do the work.
+    # A blocked loop cannot be stopped from another thread, so the process must be replaced.
     logging.shutdown()
     os._exit(EX_LOOP_BLOCKED)

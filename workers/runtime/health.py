@@ -1,7 +1,7 @@
-"""A worker's health: whether Celery still hears the broker, and figures for Prometheus.
+"""Health checks of a worker and its metrics for Prometheus.
 
-A consumer that lost its broker and hangs is the fault that a supervisor cannot see: the process lives and takes no
-message. Celery's heartbeat comes from the consumer's own loop, so its age tells.
+A supervisor cannot detect a consumer that hangs after losing the broker: the process is alive but takes no messages.
+Celery's heartbeat comes from the consumer's loop, so its age shows it.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from orchestrator.broker.app import SOURCE_TASK_PREFIX
-from orchestrator.health import Beat, Page, check_page
+from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, Page, check_page
 
-READY_SECONDS = 10.0
-"""A connected consumer gives a sign of life every 2 s."""
-ALIVE_SECONDS = 60.0
-"""Longer than Celery takes to connect again once the broker is back (at most 32 s between two attempts)."""
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerChecks:
-    """What is asked of a worker: both return what is wrong, or None."""
+    """The checks of a worker; each returns a problem or None.
+
+    The heartbeat comes every 2 s. ``ALIVE_SECONDS`` exceeds the time of a reconnect, at most 32 s between two attempts.
+    """
 
     beat: Beat
     broker_answers: Callable[[], bool]
 
     def ready(self) -> str | None:
-        """Whether it takes messages now."""
+        """Whether it takes messages."""
         age = self.beat.age_seconds
         return None if age < READY_SECONDS else f"no sign of life from the consumer for {age:.0f} s"
 
     def alive(self) -> str | None:
-        """Whether a restart would help: the broker is there, and this worker does not hear it."""
+        """Whether a restart would help: the broker answers, but the consumer is silent."""
         age = self.beat.age_seconds
         if age < ALIVE_SECONDS or not self.broker_answers():
             return None
@@ -53,7 +52,7 @@ class WorkerChecks:
 
 
 class WorkerMetrics:
-    """Figures of this process's tasks, from Celery's own signals. One registry each, none shared."""
+    """Metrics of this process's tasks from Celery's signals, in a registry of their own."""
 
     def __init__(self, beat: Beat, *, loop_lag_seconds: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
@@ -73,25 +72,25 @@ class WorkerMetrics:
         lag.set_function(loop_lag_seconds)
 
     def began(self, task: str) -> None:
-        """A task starts."""
+        """Count the start of a task."""
         self._running.labels(task).inc()
 
     def ended(self, task: str, returned: object) -> None:
-        """A task has returned: a word, or a source's ``{source, outcome, latency_ms}``."""
+        """Count the end of a task; ``returned`` is a word or a source's ``{source, outcome, latency_ms}``."""
         self._running.labels(task).dec()
         result = returned.get("outcome") if isinstance(returned, Mapping) else returned
-        # Words of ours are few; whatever else a task might return must not become a label each.
+        # The known words are few; any other result must not become a label.
         self._tasks.labels(task, result if isinstance(result, str) else "failed").inc()
         if isinstance(returned, Mapping) and task.startswith(SOURCE_TASK_PREFIX) and isinstance(result, str):
             self._sources.labels(returned["source"], result).observe(returned["latency_ms"] / 1000)
 
     def page(self) -> Page:
-        """The figures in Prometheus's text format."""
+        """The metrics in Prometheus's text format."""
         return Page(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
 
 
 class WorkerHealth:
-    """Listens to Celery's signals on behalf of one worker."""
+    """Connects Celery's signals to the checks and metrics of one worker."""
 
     def __init__(self, *, broker_answers: Callable[[], bool], loop_lag_seconds: Callable[[], float]) -> None:
         self.beat = Beat()
@@ -99,7 +98,7 @@ class WorkerHealth:
         self._metrics = WorkerMetrics(self.beat, loop_lag_seconds=loop_lag_seconds)
 
     def pages(self) -> dict[str, Callable[[], Page]]:
-        """What a health server answers."""
+        """The pages of the health server, by path."""
         return {
             "/livez": check_page(self._checks.alive),
             "/readyz": check_page(self._checks.ready),
@@ -107,7 +106,7 @@ class WorkerHealth:
         }
 
     def connect(self) -> None:
-        """Hear Celery from now on, for as long as the process lives."""
+        """Connect to Celery's signals, until the process ends."""
         heartbeat_sent.connect(self._on_heartbeat, weak=False)
         task_prerun.connect(self._on_prerun, weak=False)
         task_postrun.connect(self._on_postrun, weak=False)

@@ -1,4 +1,4 @@
-"""What one worker process holds: store client, event loop, synthesizer. Made at first use, per process."""
+"""Shared objects of a worker process: store client, event loop, synthesizer; created at first use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ProcessSettings(EnvironmentModel):
 
 
 class WorkerProcess:
-    """Everything shared by the tasks of one process; safe to use from every thread of the pool."""
+    """Objects shared by the tasks of one process. Thread-safe."""
 
     def __init__(self, app: Celery, environ: Mapping[str, str], *, native_limits: bool) -> None:
         self.app = app
@@ -49,22 +49,22 @@ class WorkerProcess:
 
     @cached_property
     def runtime(self) -> Runtime:
-        """The event loop, started at its first use: after the fork under prefork."""
+        """The event loop, started at first use, which under prefork is after the fork."""
         return Runtime(self._environ, lag_limit_seconds=self._process_settings.lag_limit_seconds)
 
     @cached_property
     def refiner(self) -> Refiner | None:
-        """The model, when one is configured."""
+        """The model, if configured."""
         synthesizer = try_synthesizer(self._environ)
         return None if synthesizer is None else Refiner(synthesizer, self.runtime.submit)
 
     @cached_property
     def after_commit(self) -> tuple[AfterCommit, ...]:
-        """What is done with a committed report."""
+        """The installed steps after a commit."""
         return try_after_commit(self._environ)
 
     def asking(self, worker: str) -> Asking:
-        """What a source task needs."""
+        """The object behind a source task."""
         return Asking(
             store=self.store,
             source=self.runtime.source,
@@ -75,13 +75,13 @@ class WorkerProcess:
         )
 
     def finisher(self, worker: str) -> Finisher:
-        """What the synthesis task needs."""
+        """The object behind the synthesis task."""
         return Finisher(self.store, by=f"synthesis:{worker}", refiner=self.refiner, after_commit=self.after_commit)
 
     def close(self) -> None:
-        """Stop the loop, give the connections back."""
+        """Stop the loop and close the connections."""
         if "refiner" in self.__dict__ and self.refiner is not None:
-            # Bounded, and raises nothing; on a loop that is blocked it is left behind, the process is going away.
+            # Bounded, and raises nothing; on a blocked loop it is abandoned, the process ends anyway.
             wait([self.runtime.submit(close_synthesizer(self.refiner.synthesizer))], timeout=5)
         if "runtime" in self.__dict__:
             self.runtime.close()
@@ -94,32 +94,32 @@ _prefork_children: set[int] = set()
 
 
 def mark_prefork_child() -> None:
-    """Say that this process is a prefork child, in which Celery enforces soft time limits itself."""
+    """Mark this process as a prefork child, in which Celery enforces soft time limits."""
     _prefork_children.add(os.getpid())
 
 
 def current_process(app: Celery) -> WorkerProcess:
-    """This process's shared objects; a forked child never uses its parent's."""
+    """The shared objects of this process; a forked child has its own."""
     pid = os.getpid()
     with _lock:
-        found = _processes.get(pid)
-        if found is None:
-            found = WorkerProcess(app, os.environ, native_limits=pid in _prefork_children)
-            # cached_property is not locked in Python 3.12: make what the threads share before they do.
-            _ = found.runtime
-            _processes[pid] = found
-        return found
+        process = _processes.get(pid)
+        if process is None:
+            process = WorkerProcess(app, os.environ, native_limits=pid in _prefork_children)
+            # cached_property is not locked in Python 3.12, so create what the threads share before they use it.
+            _ = process.runtime
+            _processes[pid] = process
+        return process
 
 
 def loop_lag_seconds() -> float:
-    """How long ago this process's event loop last gave a sign of life; 0 when it has none."""
-    found = _processes.get(os.getpid())
-    return 0.0 if found is None else found.runtime.lag_seconds
+    """Lag of this process's event loop; 0 without a loop."""
+    process = _processes.get(os.getpid())
+    return 0.0 if process is None else process.runtime.lag_seconds
 
 
 def close_process() -> None:
-    """Close this process's shared objects, if any were made."""
+    """Close this process's shared objects, if any."""
     with _lock:
-        found = _processes.pop(os.getpid(), None)
-    if found is not None:
-        found.close()
+        process = _processes.pop(os.getpid(), None)
+    if process is not None:
+        process.close()

@@ -1,4 +1,4 @@
-"""What a worker does before it takes messages: check its configuration, say which TWS instances it knows."""
+"""Checks a worker's configuration before it takes messages, and announces its TWS instances."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _last_announced: dict[str, float] = {}
 
 
 def check_sources(queues: Iterable[str], environ: Mapping[str, str]) -> None:
-    """Build and prepare each source that this worker serves, so that a wrong setting stops it at its start.
+    """Create and prepare each source of this worker, so that a wrong setting stops it at its start.
 
-    What cannot be prepared is logged and tried again by the first question.
+    A failed preparation is logged and repeated by the first request.
 
     Raises ConfigurationError naming the variable, WorkersNotInstalled.
     """
@@ -39,7 +39,7 @@ def check_sources(queues: Iterable[str], environ: Mapping[str, str]) -> None:
 
 
 def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
-    """Make what the answers of this worker need, so that a wrong setting stops it at its start and not every answer.
+    """Load synthesizer and after-commit steps of this worker, so that a wrong setting stops it at its start.
 
     Raises ConfigurationError naming the variable.
     """
@@ -49,7 +49,7 @@ def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
 
 
 def announce_instances(queues: Iterable[str], settings: Settings, environ: Mapping[str, str]) -> None:
-    """Tell the store which TWS instances this worker can ask, at most every ``ANNOUNCE_SECONDS``."""
+    """Announce the worker's TWS instances in the store, at most every ``ANNOUNCE_SECONDS``."""
     now = time.monotonic()
     if now - _last_announced.get("at", -ANNOUNCE_SECONDS) < ANNOUNCE_SECONDS:
         return
@@ -68,7 +68,7 @@ def announce_instances(queues: Iterable[str], settings: Settings, environ: Mappi
 
 
 def broker_answers(settings: Settings) -> bool:
-    """Whether Redis answers a ping within its timeout, over a connection of its own."""
+    """Whether Redis answers a ping within its timeout, over a new connection."""
     client = connect(settings)
     try:
         with store_errors():

@@ -1,4 +1,4 @@
-"""The model's answer: found in what it wrote, validated leniently, turned into a ``Diagnosis``."""
+"""The model's answer: extracted from its text, validated leniently, converted into a ``Diagnosis``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from orchestrator.validation import describe
 MAX_TEXT = 2_000
 MAX_ITEMS = 20
 MAX_STARTS = 40
-"""Braces tried as the beginning of the object; prose before it may hold some."""
+"""Most braces tried as the start of the object; prose before it may contain some."""
 _THINKING = re.compile(r"\s*<think(?:ing)?>", re.IGNORECASE)
 _THINKING_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _KNOWN_CATEGORIES = frozenset(item.value for item in Category)
 
 
 class AnswerUnusable(Exception):
-    """The text is no usable answer; ``reason`` is ``empty``, ``bad_json`` or ``invalid``."""
+    """The text is not a usable answer; ``reason`` is ``empty``, ``bad_json`` or ``invalid``."""
 
     def __init__(self, reason: str, problem: str) -> None:
         super().__init__(problem)
@@ -37,43 +37,43 @@ class _Lenient(BaseModel):
 
 
 def _texts(value: object) -> object:
-    """Null, one string, or a list with other things in it: models write all of these for a list of strings."""
+    """A tuple of strings from null, one string or a mixed list: models write all of these."""
     if value is None:
         return ()
     items = value if isinstance(value, list) else [value]
-    out = []
+    texts = []
     for item in items[:MAX_ITEMS]:
         text = item.get("text", item.get("id")) if isinstance(item, dict) else item
         if isinstance(text, (str, int, float)) and str(text).strip():
-            out.append(str(text).strip()[:MAX_TEXT])
-    return tuple(out)
+            texts.append(str(text).strip()[:MAX_TEXT])
+    return tuple(texts)
 
 
 def _objects(value: object) -> object:
-    """The items that say something; one that does not must not cost the others."""
+    """The items with text; an invalid item does not invalidate the others."""
     if value is None:
         return ()
-    out = []
+    objects = []
     for item in value if isinstance(value, list) else [value]:
-        known = {"text": item} if isinstance(item, str) else item
-        if not isinstance(known, dict):
+        entry = {"text": item} if isinstance(item, str) else item
+        if not isinstance(entry, dict):
             continue
-        texts = (known.get(name) for name in ("text", "title", "command"))
+        texts = (entry.get(name) for name in ("text", "title", "command"))
         text = next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
         if text:
-            out.append({**known, "text": text[:MAX_TEXT]})
-    return tuple(out[:MAX_ITEMS])
+            objects.append({**entry, "text": text[:MAX_TEXT]})
+    return tuple(objects[:MAX_ITEMS])
 
 
 def _prose(value: object) -> object:
-    """Null is nothing; a list of sentences is their text."""
+    """A string from null or a list of sentences."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return " ".join(value)
     return "" if value is None else value
 
 
 def _fraction(value: object) -> object:
-    """``0.8``, ``"0.8"``, ``80`` and ``"80%"`` all mean the same."""
+    """A number from 0 to 1; ``0.8``, ``"0.8"``, ``80`` and ``"80%"`` are equal."""
     if isinstance(value, str):
         match = re.search(r"\d+(?:[.,]\d+)?", value)
         value = float(match[0].replace(",", ".")) if match else 0.0
@@ -120,7 +120,7 @@ class AnswerAction(_Lenient):
         return value.strip() if isinstance(value, str) and value.strip().lower() not in ("", "null", "none") else None
 
     def to_action(self) -> Action:
-        """The contract's action; whether it mutates is found out by the check."""
+        """The contract's action; the check decides whether it mutates."""
         return Action(text=self.text.strip(), risk=self.risk, command=self.command)
 
 
@@ -143,7 +143,7 @@ class _Alternative(_Lenient):
 
 
 class ModelAnswer(_Lenient):
-    """The JSON object the prompt asks for. Unknown keys are ignored, missing ones are empty."""
+    """The JSON object that the prompt requests. Unknown keys are ignored, missing ones are empty."""
 
     summary: str = Field(min_length=1, max_length=MAX_TEXT)
     root_cause: str = Field(default="", max_length=MAX_TEXT)
@@ -158,7 +158,7 @@ class ModelAnswer(_Lenient):
 
     @property
     def prose(self) -> str:
-        """What is written for a reader, one statement a line."""
+        """The text for readers, one statement per line."""
         parts = (self.summary, self.root_cause, *(c.text for c in self.claims), *(a.text for a in self.actions))
         return "\n".join(parts)
 
@@ -184,7 +184,7 @@ class ModelAnswer(_Lenient):
 
 
 def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
-    """The answer in ``text``, redacted. Prose, code fences and a reasoning block around the object are let pass.
+    """The answer in ``text``, redacted. Prose, code fences and a reasoning block around the object are ignored.
 
     Raises AnswerUnusable.
     """
@@ -199,7 +199,7 @@ def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
 
 
 def readable(value: Any) -> Any:
-    """What a model wrote as a reader sees it: a character of no width must not hide a command from the checks."""
+    """``value`` without invisible characters, which could hide a command from the checks."""
     return _visible(storable(value))
 
 
@@ -215,38 +215,38 @@ def _visible(value: Any) -> Any:
 
 
 def answer_text(text: str) -> str:
-    """``text`` without the reasoning that some models write first; a chat template may have swallowed its beginning."""
+    """``text`` without a leading reasoning block, whose opening tag may be missing."""
     end = max(_THINKING_END.finditer(text), key=lambda match: match.start(), default=None)
     if end is None:
         return "" if _THINKING.match(text) else text
-    # In a string of the object itself the words end nothing.
+    # Within a string of the object the tag has no meaning.
     return text if _is_within_object(text, end.start()) else text[end.end() :]
 
 
 def _is_within_object(text: str, at: int) -> bool:
     try:
-        found, end = _decode(text, text.find("{"))
+        document, end = _decode(text, text.find("{"))
     except (ValueError, RecursionError):
         return False
-    return text.find("{") < at < end and _answer_in(found) is not None
+    return text.find("{") < at < end and _answer_in(document) is not None
 
 
 def _find_object(body: str) -> dict[str, Any]:
-    """The object with a summary; without one the first that is valid. Raises AnswerUnusable."""
+    """The first object with a summary, else the first valid one. Raises AnswerUnusable."""
     at, problem, first = body.find("{"), "there is no JSON object in it", None
     for _ in range(MAX_STARTS):
         if at < 0:
             break
         try:
-            found, end = _decode(body, at)
-        except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
+            document, end = _decode(body, at)
+        except (ValueError, RecursionError) as error:  # a number with thousands of digits raises ValueError
             problem = f"not valid JSON ({error})"[:300] if first is None and at == body.find("{") else problem
             at = body.find("{", at + 1)
             continue
-        answer = _answer_in(found)
+        answer = _answer_in(document)
         if answer is not None:
             return answer
-        first = found if first is None else first
+        first = document if first is None else first
         at = body.find("{", end)
     if first is None or problem.startswith("not valid"):
         raise AnswerUnusable("bad_json", problem)
@@ -254,20 +254,20 @@ def _find_object(body: str) -> dict[str, Any]:
 
 
 def _decode(text: str, at: int) -> tuple[dict[str, Any], int]:
-    found, end = json.JSONDecoder(strict=False).raw_decode(text, at)
-    return found, end
+    document, end = json.JSONDecoder(strict=False).raw_decode(text, at)
+    return document, end
 
 
-def _answer_in(found: dict[str, Any]) -> dict[str, Any] | None:
+def _answer_in(document: dict[str, Any]) -> dict[str, Any] | None:
     """The object itself, or the one it wraps: ``{"answer": {...}}``."""
-    return next((item for item in (found, *found.values()) if isinstance(item, dict) and "summary" in item), None)
+    return next((item for item in (document, *document.values()) if isinstance(item, dict) and "summary" in item), None)
 
 
 def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
-    """The unchecked diagnosis: the model's where it said something, the draft's elsewhere.
+    """The unchecked diagnosis: the answer's fields, and the draft's where the answer has none.
 
-    What the rules found missing or suspicious stays, whatever the model says; so does their category, unless the
-    model chose another of their hypotheses, or they had come to none.
+    Missing and suspicious evidence of the draft is always included. The category is the draft's, unless the model chose
+    that of another hypothesis, or the draft has none.
     """
     hypotheses = tuple(
         Hypothesis(
@@ -278,7 +278,7 @@ def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
             contradicts=item.against,
         )
         for item in answer.alternatives
-        if item.title.strip() and item.evidence_ids  # a guess that rests on nothing helps nobody
+        if item.title.strip() and item.evidence_ids  # an alternative without evidence is dropped
     )
     return Diagnosis(
         summary=answer.summary.strip(),
@@ -295,7 +295,7 @@ def to_diagnosis(answer: ModelAnswer, draft: Diagnosis) -> Diagnosis:
 
 
 def _chosen(written: str, draft: Diagnosis) -> str:
-    """The model's category where it is one of the draft's: the prompt offers no other, and programs act on it."""
+    """The model's category if it is one of the draft's, which are all that the prompt offers."""
     category = _category(written, draft.category)
     offered = {draft.category, *(item.category for item in draft.hypotheses)}
     return category if category in offered or draft.category == Category.UNKNOWN else draft.category

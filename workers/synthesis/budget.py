@@ -1,4 +1,4 @@
-"""A prompt's token budget: shared fairly between sources, spent on the lines of a log that matter."""
+"""The token budget of a prompt: fair shares, and excerpts of long texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 CHARS_PER_TOKEN = 3
-"""Low on purpose: Portuguese and job logs cost more tokens a character than English prose (about four)."""
+"""Lower than for English prose (about four): Portuguese and job logs need more tokens per character."""
 MAX_LINE_CHARS = 400
 _AROUND_MATCH = 2
 _GAP = "[...]"
@@ -14,12 +14,12 @@ _TROUBLE = re.compile(r"ERROR|ABEND|EXCEPTION|FATAL|FAIL|SEVERE|KILLED|AW[SK][A-
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens that ``text`` costs at most, by its length; no tokenizer fits every model behind the endpoint."""
+    """Upper estimate of the tokens of ``text``, by its length: the model's tokenizer is unknown."""
     return -(-len(text) // CHARS_PER_TOKEN)
 
 
 def fair_shares(needs: Sequence[int], total: int) -> list[int]:
-    """Max-min fair shares of ``total``: nobody gets more than it needs, what the small leave goes to the large."""
+    """Max-min fair shares of ``total``; no share exceeds its need."""
     shares = [0] * len(needs)
     left, open_ = max(0, total), [index for index, need in enumerate(needs) if need > 0]
     while open_ and left > 0:
@@ -40,32 +40,32 @@ def fair_shares(needs: Sequence[int], total: int) -> list[int]:
 
 
 def window_text(text: str, max_tokens: int, codes: Iterable[str] = ()) -> str:
-    """``text`` within ``max_tokens``: lines around codes and errors first, then its tail and head.
+    """An excerpt of ``text`` within ``max_tokens``: lines around codes and errors first, then tail and head.
 
-    Gaps are marked and the last line says "N of M lines". Nothing of a fitting text is changed.
+    Gaps are marked, and the last line is "[N of M lines]". A text that fits stays unchanged.
     """
     if estimate_tokens(text) <= max_tokens:
         return text
     lines = [_short(line) for line in text.splitlines()]
     note_tokens = estimate_tokens(f"[{len(lines)} of {len(lines)} lines]") + 2
     left = max_tokens - note_tokens
-    kept: set[int] = set()
+    selected: set[int] = set()
     for index in _by_weight(lines, [code for code in codes if code]):
-        # Each kept line may cost one gap mark, so what is kept always fits.
+        # Each selected line may need one gap mark, so the excerpt always fits.
         cost = estimate_tokens(f"{lines[index]}\n{_GAP}\n")
         if cost <= left:
-            kept.add(index)
+            selected.add(index)
             left -= cost
     out: list[str] = []
     previous = -1
-    for index in sorted(kept):
+    for index in sorted(selected):
         if index != previous + 1:
             out.append(_GAP)
         out.append(lines[index])
         previous = index
-    if kept and previous != len(lines) - 1:
+    if selected and previous != len(lines) - 1:
         out.append(_GAP)
-    out.append(f"[{len(kept)} of {len(lines)} lines]")
+    out.append(f"[{len(selected)} of {len(lines)} lines]")
     return "\n".join(out)
 
 
@@ -74,7 +74,7 @@ def _short(line: str) -> str:
 
 
 def _by_weight(lines: Sequence[str], codes: Sequence[str]) -> Iterable[int]:
-    """Line numbers, the most telling first, each once."""
+    """Line numbers, the most important first, each once."""
     with_code = [index for index, line in enumerate(lines) if any(code in line for code in codes)]
     with_trouble = [index for index, line in enumerate(lines) if _TROUBLE.search(line)]
     around = [

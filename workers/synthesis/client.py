@@ -1,7 +1,7 @@
-"""The OpenAI-compatible model: one streamed chat completion, its failures as machine-readable reasons.
+"""Client of an OpenAI-compatible model: streamed chat completions, failures as machine-readable reasons.
 
-Works with every server that speaks ``/chat/completions`` (OpenAI, NVIDIA, Ollama, vLLM, a LiteLLM proxy). The SDK is
-imported when the first call is made, and its client is made inside the loop that uses it.
+Works with every server that implements ``/chat/completions`` (OpenAI, NVIDIA, Ollama, vLLM, a LiteLLM proxy). The SDK
+is imported at the first call, and its client is created inside the loop that uses it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 DEFAULT_ENDPOINT = "https://api.openai.com/v1"
 MAX_ANSWER_CHARS = 64_000
 _TAIL_SECONDS = 0.5
-"""Time for the usage figures and the end of the stream once the model has said that it is done."""
+"""Time for the usage figures and the end of the stream after the finish reason."""
 
 
 class LlmFailed(Exception):
-    """A call gave no usable text. ``reason``: no_answer, refused, unauthorized, rate_limited, timeout, connection."""
+    """A call without a usable text. ``reason``: no_answer, refused, unauthorized, rate_limited, timeout, connection."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -35,19 +35,19 @@ class LlmFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the server counted them."""
+    """Token counts reported by the server."""
 
     prompt_tokens: int
     completion_tokens: int
 
 
 class LLMClient(Protocol):
-    """What the synthesizer needs of a model."""
+    """The model client of the synthesizer."""
 
     def stream(
         self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None = None
     ) -> AsyncGenerator[str | Usage, None]:
-        """Text deltas as they come, then the usage if the server tells it.
+        """Text deltas as they arrive, then the usage if the server reports it.
 
         ``first_within`` bounds the time to the first delta, in seconds. Raises LlmFailed. Closing the iterator or
         cancelling its reader closes the connection.
@@ -60,25 +60,25 @@ class LLMClient(Protocol):
 
 
 class OpenAIClient:
-    """``LLMClient`` over the ``openai`` SDK. Its retries are off: the run's deadline decides, not the SDK."""
+    """``LLMClient`` with the ``openai`` SDK, without the SDK's retries: the run's deadline decides."""
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._sdk: AsyncOpenAI | None = None
         self._plain_models: set[str] = set()
-        """Models whose server refused the optional parameters once."""
+        """Models whose server refused the optional parameters."""
 
     async def stream(
         self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None = None
     ) -> AsyncGenerator[str | Usage, None]:
         """See ``LLMClient.stream``."""
         try:
-            # The first import takes up to a second: not at start, and not on the loop that other runs share.
+            # The first import takes up to a second, so it runs in a thread.
             async with asyncio.timeout(deadline.remaining()):
                 await asyncio.to_thread(import_module, "openai")
         except TimeoutError:
             raise LlmFailed("timeout", "no time was left to ask the model") from None
-        import openai  # noqa: PLC0415  # loaded just now
+        import openai  # noqa: PLC0415  # imported above
 
         try:
             chunks = await self._open(model, messages, deadline, first_within)
@@ -105,7 +105,7 @@ class OpenAIClient:
             key = self._settings.api_key
             endpoint = (self._settings.endpoint or DEFAULT_ENDPOINT).rstrip("/").removesuffix("/chat/completions")
             self._sdk = AsyncOpenAI(
-                # Local servers ask for no key; the SDK insists on one.
+                # Local servers need no key, but the SDK does.
                 api_key=key.get_secret_value() if key is not None else "none",
                 base_url=endpoint,
                 max_retries=0,
@@ -125,7 +125,7 @@ class OpenAIClient:
                 try:
                     return await create(**required, **self._optional(), timeout=limit)
                 except (openai.BadRequestError, openai.UnprocessableEntityError):
-                    # Not every server or model takes these; whether they were the reason, the next call tells.
+                    # Not every server or model accepts these; the next call shows whether they were the reason.
                     pass
             opened = await create(**required, timeout=limit)
             self._plain_models.add(model)
@@ -154,9 +154,9 @@ async def _read(
             return
         if chunk is None:
             break
-        counted = _usage(chunk)
-        if counted is not None:
-            yield counted
+        usage = _usage(chunk)
+        if usage is not None:
+            yield usage
         text, ended = _choice(chunk)
         if text:
             limit, size = None, size + len(text)
@@ -167,7 +167,7 @@ async def _read(
         if finish is not None:
             limit = _TAIL_SECONDS
     if finish is None and size == 0:
-        raise LlmFailed("no_answer", "the server ended its answer without a word of the model")
+        raise LlmFailed("no_answer", "the server ended its answer without any text of the model")
     if finish is None:
         raise LlmFailed("connection", "the stream ended before the answer did")
 
@@ -187,7 +187,7 @@ def _choice(chunk: Any) -> tuple[str, str | None]:
 
 
 def _text(content: object) -> str:
-    """The text of a delta; some servers send it in parts, as messages have them."""
+    """The text of a delta; some servers send a list of parts."""
     if isinstance(content, list):
         parts = (part.get("text") if isinstance(part, dict) else part for part in content)
         return "".join(part for part in parts if isinstance(part, str))
@@ -195,14 +195,14 @@ def _text(content: object) -> str:
 
 
 def _usage(chunk: Any) -> Usage | None:
-    """The server's count, when it is one: the SDK does not check what a server sends."""
+    """The server's token counts; None when they are malformed, which the SDK does not check."""
     usage = chunk.usage
     prompt, completion = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
     return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
 
 
 def _failure(error: Exception) -> LlmFailed:
-    """What went wrong, without the server's text: it can repeat the key or the prompt."""
+    """The failure without the server's text, which may repeat the key or the prompt."""
     import openai  # noqa: PLC0415
 
     if isinstance(error, openai.APITimeoutError):

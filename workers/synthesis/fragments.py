@@ -1,6 +1,6 @@
-"""What the reader sees while the model still writes: complete, checked, redacted statements, paced.
+"""Fragments of the answer for the reader while the model writes: complete, checked and redacted statements.
 
-A shown statement cannot be taken back, so a part is shown only when the final check would let it stand.
+A fragment cannot be withdrawn, so a part is shown only if it passes the final check.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from workers.synthesis.language import is_written_in
 from workers.synthesis.scanner import Part
 
 MIN_INTERVAL_SECONDS = 0.05
-"""At most one fragment in this time: a reader's eye needs no more, the store should not carry more."""
+"""Least time between two fragments, to limit the load on the store."""
 
 _HEADINGS = {"root_cause": CAUSE, "claims": EVIDENCE, "actions": STEPS}
 """Headings of the parts, the same as in the whole answer."""
 
 
 class FragmentRenderer:
-    """Turns complete parts of the answer into Markdown fragments; what does not check out gives none."""
+    """Renders complete parts of the answer as Markdown; a part that fails the check yields nothing."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class FragmentRenderer:
         obeys: Callable[[str], bool] = lambda _text: False,
         personal: bool = False,
     ) -> None:
-        """``obeys`` tells a step that repeats an instruction planted in the evidence."""
+        """``obeys`` recognises text that repeats an instruction planted in the evidence."""
         self._checker = ClaimChecker(evidence)
         self._language = language
         self._allowed = {code.upper() for code in question_codes}
@@ -62,7 +62,7 @@ class FragmentRenderer:
                 body = ""
         if not body or not is_written_in(body, self._language):
             return ""
-        # Redacted last, over the text exactly as it is shown.
+        # Redacted last, over the final text.
         return redact(f"{self._heading(part.key)}{body}", personal=self._personal)
 
     def _heading(self, key: str) -> str:
@@ -105,24 +105,24 @@ class FragmentRenderer:
 
 
 class FragmentPacer:
-    """Passes fragments on, at most one in ``MIN_INTERVAL_SECONDS``; those in between are joined."""
+    """Emits fragments, at most one per ``MIN_INTERVAL_SECONDS``; those in between are joined."""
 
     def __init__(self, emit: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._emit = emit
         self._clock = clock
         self._last = float("-inf")
-        self._held = ""
+        self._pending = ""
         self.is_open = True
-        """While it is not, fragments are held back."""
+        """While False, fragments are collected but not emitted."""
 
     def add(self, fragment: str) -> None:
-        """Hold ``fragment`` and pass on what is held, if it is time."""
-        self._held += fragment
+        """Add ``fragment``, and emit if the interval has passed."""
+        self._pending += fragment
         self.flush_if_due()
 
     def flush_if_due(self) -> None:
-        """Pass on what is held once the interval has gone by. Raises what the receiver raises."""
+        """Emit the pending fragments once the interval has passed. Raises what ``emit`` raises."""
         now = self._clock()
-        if self.is_open and self._held and now - self._last >= MIN_INTERVAL_SECONDS:
-            held, self._held, self._last = self._held, "", now
-            self._emit(held)
+        if self.is_open and self._pending and now - self._last >= MIN_INTERVAL_SECONDS:
+            pending, self._pending, self._last = self._pending, "", now
+            self._emit(pending)

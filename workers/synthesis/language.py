@@ -1,4 +1,4 @@
-"""Whether the model wrote in the language it was asked for."""
+"""Check of the answer's language."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from orchestrator.i18n.languages import Language
 from orchestrator.routing.language import language_cues
 
 CLEAR_VOTES = 3.0
-"""Fewer votes than this for another language are chance: codes, product names, a quoted line."""
-
-
+"""Least votes for another language; fewer may come from codes, product names or a quoted line."""
 _QUOTED = re.compile(r"[“\"«`][^”\"»`\n]{1,400}[”\"»`]")
 
 
 def is_written_in(text: str, language: Language) -> bool:
-    """False when ``text`` is clearly in another language; text that tells nothing counts as right.
+    """False when ``text`` is clearly in another language, by the router's cues.
 
-    So does every text where the language has no cues to be recognised by.
-
-    The cues are the router's. Evidence is quoted verbatim in any language: quotations are left out, and another
-    language has to win clearly.
+    Undecided text counts as right, and so does every text if ``language`` has no cues. Quotations are ignored: they
+    repeat evidence in any language.
     """
     if not language_cues()[language]:
         return True

@@ -1,4 +1,4 @@
-"""The prompt: evidence under a budget, redacted, fenced as untrusted; the draft; the language named by code."""
+"""The prompt: evidence within a token budget, redacted and fenced as untrusted; the draft; the answer's language."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.i18n.languages import Language
+from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language, language_facts
 from orchestrator.models import Diagnosis, Evidence, SourceEnvelope
 from orchestrator.redaction.redact import redact
 from orchestrator.synthesis import Case
 from workers.synthesis.budget import estimate_tokens, fair_shares, window_text
 
-LANGUAGE_NAMES = {
-    Language.PT_BR: "Brazilian Portuguese (pt-BR)",
-    Language.EN: "English (en)",
-    Language.ES: "Spanish (es)",
-}
 _MIN_ITEM_TOKENS = 24
-"""Below this an item is left out whole: a fragment of a line says nothing."""
+"""With less room an item is left out: a fragment of a line has no value."""
 
 _SYSTEM = """\
 You diagnose failures of batch jobs of HCL Workload Automation (TWS) for an operations team.
@@ -51,29 +46,39 @@ draft's hypotheses' categories, or unknown", "confidence": 0.0,
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages for the model, and what went into them."""
+    """Messages for the model, with their evidence and size."""
 
     messages: tuple[dict[str, str], ...]
     evidence: tuple[Evidence, ...]
-    """What the model may cite: redacted, whole, not cut to the budget."""
+    """The evidence that the model may cite, redacted but not cut to the budget."""
     tokens: int
     """Estimated tokens of all messages."""
     items_cut: int
     items_left_out: int
 
 
+def case_language(case: Case) -> Language:
+    """Language of the answer."""
+    return case.plan.routing.language if case.plan is not None else (case.request.language or DEFAULT_LANGUAGE)
+
+
+def language_name(language: Language) -> str:
+    """English name and tag, such as ``Brazilian Portuguese (pt-BR)``."""
+    return f"{language_facts(language).get('english_name', language.value)} ({language.value})"
+
+
 def case_evidence(case: Case) -> tuple[Evidence, ...]:
-    """Every evidence item of the case, in the order of its envelopes."""
+    """The evidence of all envelopes, in their order."""
     return tuple(item for envelope in case.envelopes for item in envelope.evidence)
 
 
 def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = False) -> Prompt:
     """The messages for ``case`` in at most about ``max_tokens`` tokens.
 
-    ``nonce`` makes the fence unguessable, so that no log can close it; a text that holds it all the same loses it.
-    Sources share the budget fairly, then the items of each source.
+    ``nonce`` makes the fence unguessable, so that no log can close it; it is removed from every text.
+    The budget is divided fairly between sources, then between the items of each source.
     """
-    language = case.plan.routing.language if case.plan is not None else (case.request.language or Language.PT_BR)
+    language = language_name(case_language(case))
     fence = f"untrusted-{nonce}"
 
     def clean(text: str) -> str:
@@ -81,7 +86,7 @@ def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = Fa
 
     evidence = tuple(_redacted(item, personal=personal) for item in case_evidence(case))
     category = case.draft.category
-    system = _SYSTEM.format(language=LANGUAGE_NAMES[language], fence=fence, category=category)
+    system = _SYSTEM.format(language=language, fence=fence, category=category)
     head = _fenced(fence, f"Question:\n{clean(case.request.message)}")
     sources = "Sources asked:\n" + "\n".join(clean(_source_line(envelope)) for envelope in case.envelopes)
     draft = _fenced(fence, "Draft:\n" + clean(_draft_json(case.draft)))
@@ -99,8 +104,8 @@ def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = Fa
         cut += body != item.text
         texts.append(f"{header}\n{body}".replace(nonce, ""))
     note = f"\n\n({left_out} of {len(evidence)} items left out for length)" if left_out else ""
-    collected = _fenced(fence, "Evidence:\n" + "\n\n".join(texts) + note)
-    user = "\n\n".join((head, sources, collected, draft, f"Answer in {LANGUAGE_NAMES[language]}, as JSON."))
+    items = _fenced(fence, "Evidence:\n" + "\n\n".join(texts) + note)
+    user = "\n\n".join((head, sources, items, draft, f"Answer in {language}, as JSON."))
     return Prompt(
         messages=({"role": "system", "content": system}, {"role": "user", "content": user}),
         evidence=evidence,
@@ -111,7 +116,7 @@ def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = Fa
 
 
 def repair_messages(prompt: Prompt, answer: str, problem: str) -> tuple[dict[str, str], ...]:
-    """The conversation that asks once more, naming what was wrong with ``answer``."""
+    """The messages that request a repair of ``answer``, naming its problem."""
     ask = f"That was not the JSON object asked for: {problem}. Send the corrected JSON object and nothing else."
     return (*prompt.messages, {"role": "assistant", "content": answer[:6_000]}, {"role": "user", "content": ask})
 
@@ -139,7 +144,7 @@ def _header(item: Evidence) -> str:
 
 
 def _redacted(item: Evidence, *, personal: bool) -> Evidence:
-    """Sources redact too; a site's own source may not."""
+    """The item redacted: a site's own source may not have done so."""
     return item.model_copy(
         update={
             "title": redact(item.title, personal=personal),
@@ -157,12 +162,12 @@ def _source_line(envelope: SourceEnvelope) -> str:
 
 
 def _draft_json(draft: Diagnosis) -> str:
-    kept: dict[str, Any] = draft.model_dump(mode="json", exclude_defaults=True)
-    kept["claims"] = [claim.model_dump(mode="json") for claim in draft.claims[:20]]
-    kept["hypotheses"] = [item.model_dump(mode="json", exclude_defaults=True) for item in draft.hypotheses[:5]]
-    return json.dumps(kept, ensure_ascii=False)[:9_000]
+    document: dict[str, Any] = draft.model_dump(mode="json", exclude_defaults=True)
+    document["claims"] = [claim.model_dump(mode="json") for claim in draft.claims[:20]]
+    document["hypotheses"] = [item.model_dump(mode="json", exclude_defaults=True) for item in draft.hypotheses[:5]]
+    return json.dumps(document, ensure_ascii=False)[:9_000]
 
 
 def _codes(case: Case) -> tuple[str, ...]:
-    asked = case.plan.routing.entities.codes if case.plan is not None else ()
-    return tuple(dict.fromkeys((*asked, *(code for item in case_evidence(case) for code in item.codes))))
+    codes = case.plan.routing.entities.codes if case.plan is not None else ()
+    return tuple(dict.fromkeys((*codes, *(code for item in case_evidence(case) for code in item.codes))))

@@ -1,7 +1,7 @@
-"""Reads a JSON object while it is being written, and hands out each part as soon as it is complete.
+"""Incremental parser of the answer's JSON object, which returns each part as soon as it is complete.
 
-Only the shape of the answer is known here: strings at the top level (handed out sentence by sentence) and the
-elements of arrays at the top level. Linear in the length of the text; text before the object is skipped.
+Parts are the sentences of strings at the top level and the elements of arrays at the top level. Linear in the length
+of the text; text before the object is skipped.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# In the text as it is written, escapes and all. A full stop inside a name (PRD.FATURA) or a number is followed by no
-# space.
+# Over the raw text with its escapes. A full stop inside a name (PRD.FATURA) or a number is not followed by a space.
 _SENTENCE_END = re.compile(r"[.!?…](?:\\?[\"'”»)\]`*]){0,3}(?:\s|\\[nrt])")
 _LONGEST_END = 9
-# An object's brace; in prose one is followed by something else.
+# The brace of an object, as opposed to one in prose.
 _START = re.compile(r"\{\s{0,64}\"")
 _LONGEST_START = 66
 _THINK_OPEN, _THINK_CLOSE = "<think", "</think"
@@ -30,7 +29,7 @@ class Part:
 
 
 class AnswerScanner:
-    """Feed it deltas; it returns the parts that they completed."""
+    """Parses deltas; ``feed`` returns the parts that each one completes."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -41,10 +40,10 @@ class AnswerScanner:
         self._string_start = self._element_start = 0
         self._key = ""
         self._keys: set[str] = set()
-        self._told = self._looked = 0
+        self._returned = self._scanned = 0
 
     def feed(self, delta: str) -> list[Part]:
-        """The parts that ``delta`` completes, in the order in which they were written."""
+        """The parts that ``delta`` completes, in order."""
         self.text += delta
         parts: list[Part] = []
         if self._at == 0 and not self._find_start():
@@ -62,7 +61,7 @@ class AnswerScanner:
 
     @property
     def holds_answer(self) -> bool:
-        """Whether the object is complete and has a summary: what comes after it adds nothing."""
+        """Whether the object is complete and has a summary."""
         return self.is_complete and "summary" in self._keys
 
     @property
@@ -74,7 +73,7 @@ class AnswerScanner:
         return self._stack == ["{", "["]
 
     def _find_start(self) -> bool:
-        """Move to the object's brace; a reasoning block may hold braces of its own."""
+        """Move to the object's brace; skips a reasoning block, which may contain braces."""
         begin = 0
         stripped = self.text.lstrip()
         if stripped.startswith("<") and _THINK_OPEN.startswith(stripped[: len(_THINK_OPEN)]):
@@ -82,16 +81,16 @@ class AnswerScanner:
             if close < 0:
                 return False
             begin = close
-        brace = self.text.find("{", max(begin, self._looked))
+        brace = self.text.find("{", max(begin, self._scanned))
         while brace >= 0:
             if _START.match(self.text, brace) is not None:
                 self._at = brace + 1
                 self._stack = ["{"]
                 return True
             if len(self.text) - brace < _LONGEST_START and not self.text[brace + 1 :].strip():
-                break  # what tells is still to come
+                break  # undecided until the next characters
             brace = self.text.find("{", brace + 1)
-        self._looked = brace if brace >= 0 else len(self.text)
+        self._scanned = brace if brace >= 0 else len(self.text)
         return False
 
     def _string_char(self, char: str, parts: list[Part]) -> None:
@@ -119,7 +118,7 @@ class AnswerScanner:
     def _structure_char(self, char: str, parts: list[Part]) -> None:
         if char == '"':
             self._in_string, self._string_start = True, self._at
-            self._told = self._looked = self._at + 1
+            self._returned = self._scanned = self._at + 1
         elif char in "{[":
             if self._is_element:
                 self._element_start = self._at
@@ -136,22 +135,22 @@ class AnswerScanner:
     def _element_ended(self, parts: list[Part]) -> None:
         try:
             value = json.loads(self.text[self._element_start : self._at + 1], strict=False)
-        except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError
+        except (ValueError, RecursionError):  # a number with thousands of digits raises ValueError
             return
         parts.append(Part(self._key, value))
 
     def _sentences(self, parts: list[Part], end: int, *, closed: bool) -> None:
-        """Hand out the sentences that end before ``end``; each character is looked at a bounded number of times."""
-        for match in _SENTENCE_END.finditer(self.text, self._looked, end):
-            self._tell(parts, match.end())
-        # The end of a sentence can be cut by the end of a delta.
-        self._looked = max(self._told, end - _LONGEST_END)
+        """Add the sentences that end before ``end``; scans each character a bounded number of times."""
+        for match in _SENTENCE_END.finditer(self.text, self._scanned, end):
+            self._add(parts, match.end())
+        # A delta may end within the end of a sentence.
+        self._scanned = max(self._returned, end - _LONGEST_END)
         if closed:
-            self._tell(parts, end)
+            self._add(parts, end)
 
-    def _tell(self, parts: list[Part], end: int) -> None:
-        sentence = (_decoded(self.text[self._told : end]) or "").strip()
-        self._told = end
+    def _add(self, parts: list[Part], end: int) -> None:
+        sentence = (_decoded(self.text[self._returned : end]) or "").strip()
+        self._returned = end
         if sentence:
             parts.append(Part(self._key, sentence))
 

@@ -1,4 +1,4 @@
-"""Refines a draft with a model: prompt, stream, check, one repair, a fallback model; the draft stands otherwise."""
+"""Refines a draft with a model: prompt, stream, check, one repair, a fallback model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CAP
-from orchestrator.i18n.languages import Language
 from orchestrator.models import Diagnosis, Evidence
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
 from workers.config import LlmSettings
@@ -25,23 +24,23 @@ from workers.synthesis.budget import estimate_tokens
 from workers.synthesis.client import LLMClient, LlmFailed, OpenAIClient, Usage
 from workers.synthesis.fragments import FragmentPacer, FragmentRenderer
 from workers.synthesis.language import is_written_in
-from workers.synthesis.prompt import LANGUAGE_NAMES, Prompt, build_prompt, repair_messages
+from workers.synthesis.prompt import Prompt, build_prompt, case_language, language_name, repair_messages
 from workers.synthesis.scanner import AnswerScanner
 
 SETTLE_SECONDS = 0.05
-"""Kept free of the time given, so that a failure's figures are back before the caller stops waiting."""
+"""Reserve at the end of the time limit, so that a failure's metadata reaches the waiting caller."""
 MIN_RETRY_SECONDS = 1.0
-"""With less than this left, neither a repair nor a fallback model is worth asking."""
+"""Least remaining time for a repair or a fallback model."""
 QUIET_SECONDS = 0.5
-"""Once the object is complete, what still comes are the usage figures: a server that says nothing is not waited for."""
+"""Longest silence of the server after the complete object, when only the usage figures are missing."""
 PRIMARY_SHARE = 0.5
-"""Part of the time in which the primary model must begin to answer when there is a fallback."""
+"""Share of the time within which the primary model must start its answer if there is a fallback."""
 
 _WORTH_A_FALLBACK = frozenset({"no_answer", "refused", "rate_limited", "timeout", "bad_json", "empty", "invalid"})
 
 
 def create_synthesizer(environ: Mapping[str, str]) -> LlmSynthesizer | None:
-    """The synthesizer that the environment configures; None without a model name: a model is never faked.
+    """The configured synthesizer; None without a model name.
 
     Raises ConfigurationError naming the variable.
     """
@@ -54,7 +53,7 @@ def create_synthesizer(environ: Mapping[str, str]) -> LlmSynthesizer | None:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One call, for the report."""
+    """One call to a model, for the report."""
 
     model: str
     repair: bool = False
@@ -68,26 +67,26 @@ class _Attempt:
 
 @dataclass(slots=True)
 class _Job:
-    """One synthesis under way: what it works on, and what has happened so far."""
+    """State of one synthesis."""
 
     case: Case
     prompt: Prompt
     deadline: Deadline
     emit: Callable[[str], None]
     must_name: tuple[str, ...] = ()
-    """Codes of which the answer has to name one before anything of it is shown."""
+    """Codes of which the answer must name at least one before any of it is shown."""
     started: float = field(default_factory=time.monotonic)
     attempts: list[_Attempt] = field(default_factory=list)
     first_fragment_ms: float | None = None
     fragments: int = 0
 
     def is_named_in(self, text: str) -> bool:
-        """Whether one of the codes that must be named stands in ``text``."""
+        """Whether ``text`` contains one of ``must_name``."""
         upper = text.upper()
         return any(code in upper for code in self.must_name)
 
     def show(self, fragment: str) -> None:
-        """Pass a fragment on and note when the first one went."""
+        """Emit a fragment; records the time of the first one."""
         if self.first_fragment_ms is None:
             self.first_fragment_ms = round((time.monotonic() - self.started) * 1_000, 1)
         self.fragments += 1
@@ -95,23 +94,23 @@ class _Job:
 
 
 class LlmSynthesizer:
-    """``Synthesizer`` over a chat model. Used from one event loop; holds one client for the process's life."""
+    """``Synthesizer`` with a chat model; used from one event loop, with one client."""
 
     def __init__(self, settings: LlmSettings, client: LLMClient, *, redact_personal: bool = False) -> None:
-        """``settings.model`` must be set. ``redact_personal`` keeps e-mail addresses, CPF and CNPJ from the model."""
+        """``settings.model`` must be set. ``redact_personal`` masks e-mail addresses, CPF and CNPJ in the prompt."""
         self._settings = settings
         self._redact_personal = redact_personal
         self._client = client
 
     async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:
-        """Return the checked diagnosis, emitting its statements as they are written.
+        """The checked diagnosis; emits its statements while the model writes them.
 
         ``timeout_seconds`` bounds everything. Raises SynthesisFailed with reason no_answer, refused, unauthorized,
         rate_limited, timeout, connection, bad_json, empty or invalid, and whatever ``emit`` raises.
         """
-        own = self._settings.timeout_seconds
+        configured = self._settings.timeout_seconds
         limit = max(timeout_seconds - SETTLE_SECONDS, timeout_seconds / 2)
-        deadline = Deadline.after(limit if own is None else min(own, limit))
+        deadline = Deadline.after(limit if configured is None else min(configured, limit))
         prompt = build_prompt(
             case,
             max_tokens=self._settings.max_prompt_tokens,
@@ -133,8 +132,8 @@ class LlmSynthesizer:
                 )
             except LlmFailed as error:
                 failure = error
-                # A server that was there and broke off may have lost one model's backend; one that is not there has no
-                # other model either.
+                # A server that broke off may have lost one model's backend; an unreachable one has no other model
+                # either.
                 broke_off = error.reason == "connection" and job.attempts[-1].text
                 if error.reason not in _WORTH_A_FALLBACK and not broke_off:
                     break
@@ -147,7 +146,7 @@ class LlmSynthesizer:
         await self._client.close()
 
     async def _ask(self, job: _Job, model: str, *, first_within: float | None) -> tuple[Diagnosis, CheckReport]:
-        """One model's answer, repaired once if need be. Raises LlmFailed."""
+        """One model's answer, with at most one repair. Raises LlmFailed."""
         messages: Sequence[dict[str, str]] = job.prompt.messages
         for repair in (False, True):
             attempt = _Attempt(model=model, repair=repair)
@@ -171,10 +170,10 @@ class LlmSynthesizer:
     async def _read(
         self, job: _Job, attempt: _Attempt, messages: Sequence[dict[str, str]], first_within: float | None
     ) -> None:
-        """Read one call's answer into ``attempt``, showing what is complete."""
+        """Read one call's answer into ``attempt`` and emit its complete parts."""
         attempt.prompt_tokens = estimate_tokens("".join(item["content"] for item in messages))
         scanner, renderer = AnswerScanner(), self._renderer(job)
-        # What one answer has shown is not shown again by the next: it would stand twice.
+        # A later attempt emits nothing if an earlier one did: the reader would see parts twice.
         pacer = FragmentPacer(_discard if job.fragments else job.show)
         pacer.is_open = not job.must_name
         clock = asyncio.get_running_loop().time
@@ -201,30 +200,29 @@ class LlmSynthesizer:
             if not quiet.expired():
                 raise
         except LlmFailed as error:
-            # An answer that is there stays one, however its server ends: with a cut, an error, or not at all.
+            # A complete answer counts, whatever the server does afterwards.
             if error.reason == "refused" or not scanner.holds_answer:
                 raise
-        # What is still held needs no emission of its own: the final answer follows at once.
 
     def _renderer(self, job: _Job) -> FragmentRenderer:
         return FragmentRenderer(
             job.prompt.evidence,
-            _language(job.case),
+            case_language(job.case),
             question_codes=_question_codes(job.case),
             obeys=PlantedSteps(job.prompt.evidence).obeyed_by,
             personal=self._redact_personal,
         )
 
     def _checked(self, job: _Job, answer: ModelAnswer) -> tuple[Diagnosis, CheckReport]:
-        """The diagnosis that may be shown. Raises AnswerUnusable when nothing of it stands."""
+        """The diagnosis after all checks. Raises AnswerUnusable when no claim passes."""
         case, prompt, draft = job.case, job.prompt, job.case.draft
-        language = _language(case)
+        language = case_language(case)
         if not is_written_in(answer.prose, language):
-            raise AnswerUnusable("invalid", f"it is not written in {LANGUAGE_NAMES[language]}")
+            raise AnswerUnusable("invalid", f"it is not written in {language_name(language)}")
         if job.must_name and not job.is_named_in(answer.prose):
             raise AnswerUnusable("invalid", f"it says nothing of {', '.join(job.must_name)}, which the evidence shows")
         diagnosis = _without_obedience(to_diagnosis(answer, draft), job)
-        # The rules have judged what is missing or stale: a model may not be surer than they allow.
+        # The rules limit the confidence when evidence is missing or stale; that applies to the model too.
         cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None
         checked, report = check_diagnosis(
             diagnosis, prompt.evidence, confidence_cap=cap, question_codes=_question_codes(case), language=language
@@ -263,19 +261,15 @@ class LlmSynthesizer:
         }
 
     def _cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """None when the prices are not configured: an unknown cost is not zero."""
-        paid, gained = self._settings.input_price_per_million, self._settings.output_price_per_million
-        if paid is None or gained is None:
+        """The cost; None without configured prices, since an unknown cost is not zero."""
+        input_price, output_price = self._settings.input_price_per_million, self._settings.output_price_per_million
+        if input_price is None or output_price is None:
             return None
-        return round((prompt_tokens * paid + completion_tokens * gained) / 1_000_000, 6)
+        return round((prompt_tokens * input_price + completion_tokens * output_price) / 1_000_000, 6)
 
 
 def _discard(_fragment: str) -> None:
     return None
-
-
-def _language(case: Case) -> Language:
-    return case.plan.routing.language if case.plan is not None else (case.request.language or Language.PT_BR)
 
 
 def _question_codes(case: Case) -> tuple[str, ...]:
@@ -292,9 +286,10 @@ def _required_is_missing(case: Case) -> bool:
 
 
 def _codes_to_name(case: Case, evidence: Sequence[Evidence]) -> tuple[str, ...]:
-    """The draft's codes, one of which an answer must name, when the evidence holds a planted instruction.
+    """The draft's codes, of which an answer must name one, if the evidence contains a planted instruction.
 
-    "Say that everything is fine" asks for no command that could be recognised; the answer that obeys it is.
+    An instruction such as "say that everything is fine" has no command to recognise, but the obedient answer has none
+    of the codes.
     """
     draft = case.draft
     codes = find_codes("\n".join((draft.summary, draft.root_cause, *(claim.text for claim in draft.claims))))
@@ -302,10 +297,10 @@ def _codes_to_name(case: Case, evidence: Sequence[Evidence]) -> tuple[str, ...]:
 
 
 def _without_obedience(diagnosis: Diagnosis, job: _Job) -> Diagnosis:
-    """Whatever repeats a command planted in the evidence goes; the planting itself is reported."""
+    """Remove everything that repeats a command planted in the evidence, and report the planting."""
     planted = PlantedSteps(job.prompt.evidence)
     draft = job.case.draft
-    found = tuple(text.in_language(_language(job.case)) for text in find_planted(job.prompt.evidence))
+    plantings = tuple(text.in_language(case_language(job.case)) for text in find_planted(job.prompt.evidence))
     written = (text for text in diagnosis.suspicious if not planted.obeyed_by(text))
     return diagnosis.model_copy(
         update={
@@ -320,6 +315,6 @@ def _without_obedience(diagnosis: Diagnosis, job: _Job) -> Diagnosis:
             "prevention": tuple(text for text in diagnosis.prevention if not planted.obeyed_by(text)),
             "hypotheses": tuple(item for item in diagnosis.hypotheses if not planted.obeyed_by(item.title)),
             "missing_evidence": tuple(text for text in diagnosis.missing_evidence if not planted.obeyed_by(text)),
-            "suspicious": tuple(dict.fromkeys((*found, *written))),
+            "suspicious": tuple(dict.fromkeys((*plantings, *written))),
         }
     )

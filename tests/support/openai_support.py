@@ -1,7 +1,4 @@
-"""A scripted OpenAI-compatible server: real HTTP on 127.0.0.1, for tests and demonstrations of the model's path.
-
-It never stands in for a model in production: nothing here is reached unless ``LLM_ENDPOINT`` points to it.
-"""
+"""A scripted OpenAI-compatible server: real HTTP on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server does with one request."""
+    """The server's reaction to one request."""
 
     text: str = ""
     """The assistant's answer."""
@@ -32,7 +29,7 @@ class Reply:
     cut_after_chars: int | None = None
     """Drop the connection after so many characters of ``text``."""
     hang_after_chars: int | None = None
-    """Say nothing more after so many characters, until the client leaves or the server is closed."""
+    """Stop sending after so many characters, until the client leaves or the server is closed."""
     finish_reason: str | None = "stop"
     refusal: str | None = None
     usage: tuple[int, int] | None = (1_200, 300)
@@ -186,9 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # named by http.server
         """``POST /v1/chat/completions``."""
         raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        recorded = Recorded(
-            self.path, {name.lower(): value for name, value in self.headers.items()}, json.loads(raw or b"{}")
-        )
+        recorded = Recorded(self.path, self._lower_headers(), json.loads(raw or b"{}"))
         reply = self.server.fake.take(recorded)
         if not self.path.endswith("/chat/completions"):
             self._json(404, {"error": {"message": "not found"}})
@@ -202,10 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif reply.status != 200:
             error = {"message": reply.error_text, "type": "scripted", "code": reply.status}
             self._json(reply.status, {"error": error}, reply.headers)
-        elif recorded.body.get("stream"):
-            self._stream(reply, recorded)
         else:
-            self._json(200, _completion(reply, recorded.body.get("model", "")))
+            self._stream(reply, recorded)
 
     def _lower_headers(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}
@@ -280,12 +273,6 @@ def _pieces(text: str, size: int) -> Iterable[str]:
     return (text[start : start + size] for start in range(0, len(text), max(1, size)))
 
 
-def _usage(usage: tuple[int, int] | None) -> dict[str, int] | None:
-    if usage is None:
-        return None
-    return {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
-
-
 def _delta(
     model: str,
     delta: dict[str, Any] | None,
@@ -299,19 +286,9 @@ def _delta(
         "created": 1_700_000_000,
         "model": model,
         "choices": choices,
-        "usage": _usage(usage),
-    }
-
-
-def _completion(reply: Reply, model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": reply.text, "refusal": reply.refusal}
-    return {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason}],
-        "usage": _usage(reply.usage),
+        "usage": None
+        if usage is None
+        else {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)},
     }
 
 
