@@ -172,11 +172,6 @@ def _environment_names(model: type[BaseModel], field: str) -> list[str]:
     return [alias] if isinstance(alias, str) else []
 
 
-def describe_validation(error: ValidationError) -> str:
-    """``validation.describe`` in English."""
-    return str(describe(error))
-
-
 class Settings(EnvironmentModel):
     """Where the broker and the store are, and how long things are kept."""
 

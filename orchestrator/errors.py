@@ -1,7 +1,11 @@
 """One base exception and one subclass for each thing a caller can act on.
 
-The default message of an error is its class docstring; ``reason`` is the stable, machine-readable name that
-also stands in envelopes, reports and JSON output.
+``reason`` is the stable, machine-readable name of an error, the same in envelopes, reports and JSON output;
+``exit_code`` is that of a command that ends by it. ``message`` is the English template with its facts:
+
+    raise UnknownInstance("{field}: {name!r} is not known", field="tws_instance_id", name="PRD9")
+
+The facts ``field`` and ``other_field`` name what is wrong; the command line writes the option in their place.
 """
 
 from __future__ import annotations
@@ -13,13 +17,17 @@ from orchestrator.i18n.message import Message
 
 
 class TroubleshootError(Exception):
-    """The troubleshoot run could not be carried out."""
+    """The troubleshoot run could not be carried out.
+
+    The message is given as an English template with the facts of its fields, or as a ``Message``; by default it is the
+    first line of the class's docstring.
+    """
 
     reason: ClassVar[str] = "troubleshoot_error"
     exit_code: ClassVar[int] = 1
 
     message: Message
-    """The sentence with its facts, for a reader of any language; ``str()`` gives it in English."""
+    """For a reader of any language; ``str()`` of the error is its English."""
 
     def __init__(self, message: str | Message | None = None, /, **facts: Any) -> None:
         if not isinstance(message, Message):
@@ -63,7 +71,7 @@ class UnknownInstance(InvalidRequest):
 
 
 class Conflict(InvalidRequest):
-    """The run id or the idempotency key stands for another question."""
+    """The run id or the idempotency key belongs to another question."""
 
     reason = "conflict"
 
@@ -154,9 +162,9 @@ class SourceError(TroubleshootError):
         if reason is not None:
             self.reason = reason  # type: ignore[misc]  # an instance may say it more precisely than its class
         self.asked: tuple[str, ...] = ()
-        """What had been asked until then; no secrets."""
+        """The requests sent before the error, without secrets."""
         self.where = ""
-        """The counterpart; no credentials."""
+        """The counterpart's address, without credentials."""
 
     def of(self, where: str, asked: Iterable[str] = ()) -> Self:
         """The same error with the counterpart and what it was asked, for the envelope."""
