@@ -205,10 +205,10 @@ class LeanCatalog(Catalog):
         ]
 
 
-def read(path: Path) -> Catalog:
-    """The catalogue in ``path``."""
-    with path.open("rb") as file:
-        catalog = read_po(file, locale=path.parent.name.replace("-", "_"))
+def read(path: Path, content: bytes | None = None) -> Catalog:
+    """The catalogue in ``path``, or the one that is to have this ``content``."""
+    file = io.BytesIO(path.read_bytes() if content is None else content)
+    catalog = read_po(file, locale=path.parent.name.replace("-", "_"))
     lean = empty(path, plurals_of=catalog)
     lean.header_comment = catalog.header_comment
     for message in catalog:
@@ -256,9 +256,9 @@ def update(folder: Path, homes: Mapping[Key, str], known: Mapping[Key, object]) 
             (singular, plural) if plural else singular, known.get((context, singular, plural)), context=context or None
         )
     for name, catalog in catalogs.items():
-        path = folder / f"{name}.po"
-        yield path, text_of(catalog)
-        yield path.with_suffix(".mo"), compiled(catalog)
+        path, content = folder / f"{name}.po", text_of(catalog)
+        yield path, content
+        yield path.with_suffix(".mo"), compiled(read(path, content))
 
 
 def folders(package: str) -> list[Path]:
