@@ -64,13 +64,12 @@ def test_catalogues_hold_what_the_code_says() -> None:
 
     ``make catalogues`` brings them up to date.
     """
-    behind = [str(path.relative_to(ROOT)) for path, _ in catalogues().behind()]
-    assert [name for name in behind if name.startswith("orchestrator")] == []
+    assert [str(path.relative_to(ROOT)) for path, _ in catalogues().behind()] == []
 
 
 def test_no_sentence_is_filled_in_before_it_has_a_language() -> None:
     """No error and no message is made of an f-string: what was filled in could not be translated any more."""
-    assert [place for place in catalogues().unfinished() if place.startswith("orchestrator")] == []
+    assert list(catalogues().unfinished()) == []
 
 
 @pytest.mark.parametrize("tag", COMPLETE)
