@@ -13,14 +13,14 @@ from workers.sources.tws_status.client import Page
 from workers.sources.tws_status.errors import BadQuery, Forbidden
 from workers.sources.tws_status.lookup import (
     MAX_HOPS,
-    Findings,
+    Lookup,
     find_blocker,
     find_jobs,
     gather_job,
     pick_run,
     search_tolerantly,
 )
-from workers.sources.tws_status.notation import parse_job
+from workers.sources.tws_status.notation import parse_job_name
 from workers.sources.tws_status.oql import Oql
 from workers.sources.tws_status.problems import plan_problems
 from workers.sources.tws_status.transport import UnsafeId
@@ -78,13 +78,13 @@ def texts(messages: Iterable[Message]) -> list[str]:
 
 def find(plan: FakePlan, name: str) -> list[Json]:
     """Find the jobs of a name."""
-    return asyncio.run(find_jobs(plan, parse_job(name), Findings()))  # type: ignore[arg-type]
+    return asyncio.run(find_jobs(plan, parse_job_name(name), Lookup()))  # type: ignore[arg-type]
 
 
-def gather(plan: FakePlan, found: Json) -> tuple[JobFacts, Findings]:
+def gather(plan: FakePlan, found: Json) -> tuple[JobFacts, Lookup]:
     """Gather all about one job."""
-    findings = Findings()
-    return asyncio.run(gather_job(plan, found, findings)), findings  # type: ignore[arg-type]
+    lookup = Lookup()
+    return asyncio.run(gather_job(plan, found, lookup)), lookup  # type: ignore[arg-type]
 
 
 def test_the_failed_one_of_several_comes_first() -> None:
@@ -136,54 +136,54 @@ def test_more_jobs_than_a_page_are_all_seen() -> None:
 def test_a_refused_query_falls_back_to_a_bounded_look() -> None:
     """When the server refuses the query, the first jobs are compared here, and that is noted."""
     plan = FakePlan([job("A", "ABEND"), job("B", "SUCC")], fields=())
-    findings = Findings()
+    lookup = Lookup()
     query = Oql.equals("workstation", "WS")
-    found = asyncio.run(search_tolerantly(plan, query, lambda item: item.status == "ABEND", findings))  # type: ignore[arg-type]
+    found = asyncio.run(search_tolerantly(plan, query, lambda item: item.status == "ABEND", lookup))  # type: ignore[arg-type]
     assert [item["name"] for item in found] == ["A"]
-    assert texts(findings.notes) == ["the server refused a query; only the first 500 jobs were looked at"]
+    assert texts(lookup.notes) == ["the server refused a query; only the first 500 jobs were looked at"]
 
 
 def test_jobs_beyond_the_look_are_counted() -> None:
     """What was not looked at is stated with its number."""
     plan = FakePlan([job("A", "ABEND")] * 510)
-    findings = Findings()
-    asyncio.run(search_tolerantly(plan, Oql.equals("name", "A"), lambda _: True, findings))  # type: ignore[arg-type]
-    assert texts(findings.cuts) == ["10 more jobs match and were not looked at"]
+    lookup = Lookup()
+    asyncio.run(search_tolerantly(plan, Oql.equals("name", "A"), lambda _: True, lookup))  # type: ignore[arg-type]
+    assert texts(lookup.cuts) == ["10 more jobs match and were not looked at"]
 
 
 def test_every_part_that_fails_is_noted_and_the_rest_is_there() -> None:
     """All but the summary may be forbidden."""
     names = ("job", "predecessors", "successors", "issues", "search_job_streams", "search_workstations", "job_log")
     plan = FakePlan([], **dict.fromkeys(names, Forbidden()))
-    facts, findings = gather(plan, job("A", "ABEND", runs=1))
+    facts, lookup = gather(plan, job("A", "ABEND", runs=1))
     assert facts.status == "ABEND"
-    assert len(findings.notes) == len(names)
-    assert all(note.endswith(": forbidden") for note in texts(findings.notes))
+    assert len(lookup.notes) == len(names)
+    assert all(note.endswith(": forbidden") for note in texts(lookup.notes))
 
 
 @pytest.mark.parametrize("job_id", ["", "X' OR '1", "a(b)"])
 def test_an_id_that_cannot_be_used_costs_only_itself(job_id: str) -> None:
     """A server's odd id is never pasted into a query, and the summary is still answered."""
-    facts, findings = gather(FakePlan([]), {**job("A", "HOLD"), "id": job_id})
+    facts, lookup = gather(FakePlan([]), {**job("A", "HOLD"), "id": job_id})
     assert facts.status == "HOLD"
-    assert len(findings.notes) == 1
+    assert len(lookup.notes) == 1
 
 
 @pytest.mark.parametrize("run_id", ["..", "."])
 def test_a_run_id_that_cannot_be_used_costs_only_the_log(run_id: str) -> None:
     """An id that would change the path of the job log is not asked for, and the rest is answered."""
     found = job("A", "ABEND", jobruns=[{"id": run_id, "compositeStatus": {"status": "ABEND"}}])
-    facts, findings = gather(FakePlan([], issues=(), job_log=UnsafeId()), found)
+    facts, lookup = gather(FakePlan([], issues=(), job_log=UnsafeId()), found)
     assert (facts.status, facts.job_log) == ("ABEND", None)
-    assert texts(findings.notes) == ["job log: invalid_value"]
+    assert texts(lookup.notes) == ["job log: invalid_value"]
 
 
 @pytest.mark.parametrize("workstation", ["X' OR name LIKE '@", "WS@", "/FOLDER/$X"])
 def test_a_workstation_that_cannot_be_asked_for_costs_only_its_state(workstation: str) -> None:
     """A name that the server gave and no query can hold is noted, and the rest is answered."""
-    facts, findings = gather(FakePlan([], issues=()), job("A", "ABEND", workstation=workstation))
+    facts, lookup = gather(FakePlan([], issues=()), job("A", "ABEND", workstation=workstation))
     assert facts.status == "ABEND"
-    assert [note.rpartition(": ")[2] for note in texts(findings.notes)] == ["invalid_value"]
+    assert [note.rpartition(": ")[2] for note in texts(lookup.notes)] == ["invalid_value"]
 
 
 @pytest.mark.parametrize("name", [None, "", "X' OR name LIKE '@", "WS?"])
@@ -195,10 +195,10 @@ def test_the_plan_is_answered_beside_a_workstation_that_cannot_be_asked_for(name
         search_workstations=Page(({"name": name, "limit": 0},)),
         issues=(),
     )
-    findings = Findings()
-    asyncio.run(plan_problems(plan, findings))  # type: ignore[arg-type]
-    assert [found.name for found in findings.problems] == ["A"]
-    assert "" not in findings.workstations
+    lookup = Lookup()
+    asyncio.run(plan_problems(plan, lookup))  # type: ignore[arg-type]
+    assert [found.name for found in lookup.problems] == ["A"]
+    assert "" not in lookup.workstations
 
 
 def test_dependencies_and_predecessors_are_one_item() -> None:
@@ -211,8 +211,8 @@ def test_dependencies_and_predecessors_are_one_item() -> None:
         ]
     }
     before = Page((job("P", "SUCC"), job("Q", "ABEND", stream="X"), job("R", "EXEC")))
-    facts, findings = gather(FakePlan([], job=detail, predecessors=before, issues=()), job("A", "HOLD"))
-    assert findings.notes == []
+    facts, lookup = gather(FakePlan([], job=detail, predecessors=before, issues=()), job("A", "HOLD"))
+    assert lookup.notes == []
     assert [(item.name, item.status, item.satisfied) for item in facts.predecessors] == [
         ("WS#X.Q", "ABEND", False),
         ("/a", "", False),
@@ -244,7 +244,7 @@ def _chain(links: dict[str, list[Json]]) -> FakePlan:
 def _blocker(plan: FakePlan, status: str = "HOLD") -> Json | None:
     waiting = RelatedFacts(name="X", satisfied=False)
     asked = JobFacts(id="a", name="A", status=status, predecessors=(waiting,))
-    return asyncio.run(find_blocker(plan, asked, Findings()))  # type: ignore[arg-type]
+    return asyncio.run(find_blocker(plan, asked, Lookup()))  # type: ignore[arg-type]
 
 
 def test_a_chain_of_waiting_jobs_leads_to_the_failed_one() -> None:
@@ -294,17 +294,17 @@ def test_what_is_left_out_of_a_job_is_counted() -> None:
         successors=Page(tuple(job(f"S{number}", "HOLD") for number in range(30)), 900),
         issues=tuple({"issueMessage": "x"} for _ in range(12)),
     )
-    facts, findings = gather(plan, job("A", "ABEND", priority=7))
+    facts, lookup = gather(plan, job("A", "ABEND", priority=7))
     assert (len(facts.runs), len(facts.successors), len(facts.issues), facts.priority) == (10, 25, 10, 7)
-    assert texts(findings.cuts) == ["4 more runs of A", "875 more successors of A", "2 more issues of A"]
+    assert texts(lookup.cuts) == ["4 more runs of A", "875 more successors of A", "2 more issues of A"]
 
 
 def test_more_jobs_of_a_name_than_are_looked_at_are_counted() -> None:
     """Past the last page that is read, the rest of that name is said."""
-    findings = Findings()
+    lookup = Lookup()
     plan = FakePlan([job("A", "SUCC", stream=f"JS{number}") for number in range(620)])
-    assert len(asyncio.run(find_jobs(plan, parse_job("A"), findings))) == 500  # type: ignore[arg-type]
-    assert texts(findings.cuts) == ["120 more jobs named A were not looked at"]
+    assert len(asyncio.run(find_jobs(plan, parse_job_name("A"), lookup))) == 500  # type: ignore[arg-type]
+    assert texts(lookup.cuts) == ["120 more jobs named A were not looked at"]
 
 
 def test_what_is_left_out_of_the_plan_is_counted() -> None:
@@ -316,10 +316,10 @@ def test_what_is_left_out_of_the_plan_is_counted() -> None:
         ),
         search_workstations=Page(tuple({"name": f"WS{number}", "limit": 0} for number in range(12)), 612),
     )
-    findings = Findings()
-    asyncio.run(plan_problems(plan, findings))  # type: ignore[arg-type]
-    assert len(findings.workstations) == 10
-    assert texts(findings.cuts) == [
+    lookup = Lookup()
+    asyncio.run(plan_problems(plan, lookup))  # type: ignore[arg-type]
+    assert len(lookup.workstations) == 10
+    assert texts(lookup.cuts) == [
         "100 more job streams were not looked at",
         "600 more workstations were not looked at",
         "2 more workstations without link or at limit 0",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.job_name import check_job_name
-from workers.sources.tws_status.notation import JobRef, parse_job, parse_job_stream, parse_workstation
+from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.oql import UnsafeValue
 
 
@@ -28,22 +28,22 @@ from workers.sources.tws_status.oql import UnsafeValue
 )
 def test_a_job_is_taken_apart(name: str, expected: JobRef) -> None:
     """Folder, workstation, stream, time and id are found in every combination."""
-    assert parse_job(name) == expected
+    assert parse_job_name(name) == expected
 
 
 @pytest.mark.parametrize("name", ["X' OR name LIKE '@", "@", "", "../x", "1JOB", "A.B.C", "WS#", "A" * 41, "J OB"])
 def test_what_is_no_job_is_refused(name: str) -> None:
     """Anything that is not in the notation is refused with its reason."""
     with pytest.raises(UnsafeValue) as caught:
-        parse_job(name)
+        parse_job_name(name)
     assert caught.value.reason == "invalid_value"
 
 
 def test_streams_and_workstations_have_their_notation() -> None:
     """A stream may be qualified by its workstation, a workstation by its folder."""
-    assert parse_job_stream("WS#/F/JS") == JobRef(stream="JS", workstation="WS", folder="F")
-    assert parse_workstation("/F/WS1") == "WS1"
-    for parse in (parse_job_stream, parse_workstation):
+    assert parse_job_stream_name("WS#/F/JS") == JobRef(stream="JS", workstation="WS", folder="F")
+    assert parse_workstation_name("/F/WS1") == "WS1"
+    for parse in (parse_job_stream_name, parse_workstation_name):
         with pytest.raises(UnsafeValue):
             parse("a b'")
 
@@ -76,22 +76,22 @@ JOB: dict[str, Any] = {
 )
 def test_a_name_fits_what_it_says(name: str, matches: bool) -> None:
     """Stream, workstation (the stream's or the job's) and folder must fit when they are named."""
-    assert parse_job(name).matches(JOB) is matches
+    assert parse_job_name(name).matches(JOB) is matches
 
 
 def test_the_root_folder_is_a_folder() -> None:
     """A job in the root folder does not fit a name with a folder, but one without a folder field may."""
-    ref = parse_job("MDM#/FIN/JS.JOB")
+    ref = parse_job_name("MDM#/FIN/JS.JOB")
     assert not ref.matches({**JOB, "folder": "/"})
     assert ref.matches({key: value for key, value in JOB.items() if key != "folder"})
 
 
 def test_time_and_id_prefer_one_of_several() -> None:
     """The scheduled time and the stream's id choose between jobs of one name."""
-    assert parse_job("MDM#JS(0600 11/24/26).JOB").prefers(JOB)
-    assert not parse_job("MDM#JS(0700 11/24/26).JOB").prefers(JOB)
-    assert parse_job("MDM#JS,(0AAAAB).JOB").prefers(JOB)
-    assert not parse_job("JOB").prefers(JOB)
+    assert parse_job_name("MDM#JS(0600 11/24/26).JOB").prefers(JOB)
+    assert not parse_job_name("MDM#JS(0700 11/24/26).JOB").prefers(JOB)
+    assert parse_job_name("MDM#JS,(0AAAAB).JOB").prefers(JOB)
+    assert not parse_job_name("JOB").prefers(JOB)
 
 
 def test_what_a_request_accepts_as_a_job_tws_is_asked_for() -> None:
@@ -116,7 +116,7 @@ def test_what_a_request_accepts_as_a_job_tws_is_asked_for() -> None:
     )
     for _ in range(20_000):
         name = "".join(chance.choices(pieces, k=chance.randrange(1, 8)))
-        assert is_accepted(check_job_name, name) is is_accepted(parse_job, name), name
+        assert is_accepted(check_job_name, name) is is_accepted(parse_job_name, name), name
 
 
 def is_accepted(check: Callable[[str], object], name: str) -> bool:

@@ -21,7 +21,7 @@ from workers.sources.metrics.http import MetricsHttp
 from workers.sources.tws_status.errors import error_for_status, error_for_transport, timed_out
 from workers.sources.tws_status.evidence import EvidenceBudget
 from workers.sources.tws_status.instances import TwsInstances, load_instances
-from workers.sources.tws_status.lookup import Findings
+from workers.sources.tws_status.lookup import Lookup
 from workers.sources.tws_status.oql import check_value
 
 PLANNED = PlannedSource(source="tws_status", limit_seconds=5)
@@ -124,10 +124,10 @@ def test_a_sites_own_words_are_left_alone(text: str, language: Language) -> None
 
 def test_what_was_cut_is_told_part_by_part() -> None:
     """Each part of what a source left out is told, whatever stands beside it."""
-    findings = Findings()
-    findings.first(range(5), 2, Message("{count} more successor of {name}", plural=SUCCESSORS, name="CARGA01"))
+    lookup = Lookup()
+    lookup.first(range(5), 2, Message("{count} more successor of {name}", plural=SUCCESSORS, name="CARGA01"))
     budget = EvidenceBudget(left_out=1, shortened=2)
-    result = FetchResult(truncated=join((*budget.cuts, *findings.cuts, "a site's own words"), "; "))
+    result = FetchResult(truncated=join((*budget.cuts, *lookup.cuts, "a site's own words"), "; "))
     envelope = answered(PLANNED, result, worker="w", language=Language.PT_BR)
 
     assert envelope.truncated == (

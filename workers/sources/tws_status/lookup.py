@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Findings:
+class Lookup:
     """What was gathered for one question."""
 
     language: Language = Language.EN
@@ -89,7 +89,7 @@ class Findings:
             return default
 
 
-async def find_jobs(session: HwaSession, ref: JobRef, findings: Findings) -> list[JsonObject]:
+async def find_jobs(session: HwaSession, ref: JobRef, lookup: Lookup) -> list[JsonObject]:
     """Jobs of the current plan that the name can mean, the most likely first.
 
     The name alone is queried and the rest compared here: field names for job streams differ between the vendor's
@@ -97,13 +97,13 @@ async def find_jobs(session: HwaSession, ref: JobRef, findings: Findings) -> lis
     """
     names = dict.fromkeys((ref.job, ref.job.upper()))
     for name in names:
-        found = [job for job in await _all_by_name(session, name, findings) if ref.matches(job)]
+        found = [job for job in await _all_by_name(session, name, lookup) if ref.matches(job)]
         if found:
             return sorted(found, key=lambda job: _likelihood(ref, job), reverse=True)
     return []
 
 
-async def _all_by_name(session: HwaSession, name: str, findings: Findings) -> list[JsonObject]:
+async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[JsonObject]:
     found: list[JsonObject] = []
     field_name = "name"
     for _ in range(MAX_PAGES):
@@ -122,7 +122,7 @@ async def _all_by_name(session: HwaSession, name: str, findings: Findings) -> li
         plural="{count} more jobs named {name} were not looked at",
         name=name,
     )
-    findings.left_out((page.count or 0) - len(found), cut)
+    lookup.left_out((page.count or 0) - len(found), cut)
     return found
 
 
@@ -132,49 +132,49 @@ def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
     return ref.prefers(job), rank, text(job.get("schedTime"))
 
 
-async def gather_job(session: HwaSession, found: JsonObject, findings: Findings) -> JobFacts:
+async def gather_job(session: HwaSession, found: JsonObject, lookup: Lookup) -> JobFacts:
     """All about one job of a search: definition, runs, issues, neighbours, workstation, log of the failed run."""
     summary = parse_job(found)
     if not summary.id:
-        findings.notes.append(Message("{name}: the server gave no id, so no details", name=summary.name))
+        lookup.notes.append(Message("{name}: the server gave no id, so no details", name=summary.name))
         return summary
     (detail, before, after), (issues, stream_status, log, _) = await asyncio.gather(
         asyncio.gather(
-            findings.part(Message("job details"), partial(session.job, summary.id), found),
-            findings.part(Message("predecessors"), partial(session.predecessors, summary.id), Page()),
-            findings.part(Message("successors"), partial(session.successors, summary.id), Page()),
+            lookup.part(Message("job details"), partial(session.job, summary.id), found),
+            lookup.part(Message("predecessors"), partial(session.predecessors, summary.id), Page()),
+            lookup.part(Message("successors"), partial(session.successors, summary.id), Page()),
         ),
         asyncio.gather(
-            findings.part(Message("issues"), partial(_issues, session, summary), NO_OBJECTS),
-            findings.part(Message("job stream"), partial(_stream_status, session, summary), ""),
-            _log_of_failed_run(session, found, findings),
-            gather_workstations(session, (summary.workstation,), findings),
+            lookup.part(Message("issues"), partial(_issues, session, summary), NO_OBJECTS),
+            lookup.part(Message("job stream"), partial(_stream_status, session, summary), ""),
+            _log_of_failed_run(session, found, lookup),
+            gather_workstations(session, (summary.workstation,), lookup),
         ),
     )
-    findings.predecessors[summary.id] = before
+    lookup.predecessors[summary.id] = before
     whole = {**found, **{name: value for name, value in detail.items() if value is not None}}
     facts = parse_job(whole)
     cut = Message("{count} more run of {name}", plural="{count} more runs of {name}", name=summary.name)
-    findings.left_out(len(items(whole.get("jobruns"))) - MAX_RUNS, cut)
+    lookup.left_out(len(items(whole.get("jobruns"))) - MAX_RUNS, cut)
     cut = Message("{count} more predecessor of {name}", plural="{count} more predecessors of {name}", name=summary.name)
-    predecessors = findings.first(_merged(detail, before), MAX_RELATED, cut, beyond=before.left_out)
+    predecessors = lookup.first(_merged(detail, before), MAX_RELATED, cut, beyond=before.left_out)
     cut = Message("{count} more successor of {name}", plural="{count} more successors of {name}", name=summary.name)
-    successors = findings.first(
+    successors = lookup.first(
         [parse_flow_node(node) for node in after.results], MAX_RELATED, cut, beyond=after.left_out
     )
     cut = Message("{count} more issue of {name}", plural="{count} more issues of {name}", name=summary.name)
     return facts.model_copy(
         update={
-            "predecessors": await _with_resources(session, predecessors, findings),
+            "predecessors": await _with_resources(session, predecessors, lookup),
             "successors": successors,
-            "issues": tuple(map(parse_issue, findings.first(issues, MAX_ISSUES, cut))),
+            "issues": tuple(map(parse_issue, lookup.first(issues, MAX_ISSUES, cut))),
             "job_stream_status": stream_status,
             "job_log": log,
         }
     )
 
 
-async def find_blocker(session: HwaSession, job: JobFacts, findings: Findings) -> JsonObject | None:
+async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> JsonObject | None:
     """The failed job at the beginning of what a waiting job waits for, at most MAX_HOPS jobs back."""
     if job.status not in _NOT_LAUNCHED or not any(
         item.kind == "job" and item.satisfied is not True for item in job.predecessors
@@ -182,9 +182,9 @@ async def find_blocker(session: HwaSession, job: JobFacts, findings: Findings) -
         return None
     job_id, seen = job.id, {job.id}
     for _ in range(MAX_HOPS):
-        page = findings.predecessors.get(job_id)
+        page = lookup.predecessors.get(job_id)
         if page is None:
-            page = await findings.part(Message("predecessors"), partial(session.predecessors, job_id), Page())
+            page = await lookup.part(Message("predecessors"), partial(session.predecessors, job_id), Page())
         waiting = []
         for node in page.results:
             status = parse_job(node).status
@@ -201,16 +201,16 @@ async def find_blocker(session: HwaSession, job: JobFacts, findings: Findings) -
     return None
 
 
-async def _log_of_failed_run(session: HwaSession, job: JsonObject, findings: Findings) -> JobLogFacts | None:
+async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Lookup) -> JobLogFacts | None:
     run_id = pick_run(job)
     if run_id is None:
         return None
     try:
-        return await read_job_log(session, run_id, findings.language)
+        return await read_job_log(session, run_id, lookup.language)
     except NotFound:
-        findings.notes.append(Message("job log: there is none for this run"))
-    except SourceError as error:  # an id that cannot stand in a path, as in Findings.part
-        findings.notes.append(Message("{part}: {reason}", part=Message("job log"), reason=error.reason))
+        lookup.notes.append(Message("job log: there is none for this run"))
+    except SourceError as error:  # an id that cannot stand in a path, as in Lookup.part
+        lookup.notes.append(Message("{part}: {reason}", part=Message("job log"), reason=error.reason))
     return None
 
 
@@ -252,19 +252,19 @@ async def stream_statuses(session: HwaSession, stream: str, workstation: str) ->
     ]
 
 
-async def gather_workstations(session: HwaSession, names: Iterable[str], findings: Findings) -> None:
-    """State of the named workstations, into ``findings``."""
-    wanted = [name for name in dict.fromkeys(names) if name and name not in findings.workstations]
+async def gather_workstations(session: HwaSession, names: Iterable[str], lookup: Lookup) -> None:
+    """State of the named workstations, into ``lookup``."""
+    wanted = [name for name in dict.fromkeys(names) if name and name not in lookup.workstations]
 
     async def ask(name: str) -> Page:
         return await session.search_workstations(Oql.equals("name", name), limit=10)
 
     async def one(name: str) -> None:
-        page = await findings.part(Message("workstation {name}", name=name), partial(ask, name), Page())
+        page = await lookup.part(Message("workstation {name}", name=name), partial(ask, name), Page())
         for item in page.results:
             facts = parse_workstation(item)
             if facts.name.upper() == name.upper():
-                findings.workstations[facts.name] = facts
+                lookup.workstations[facts.name] = facts
 
     await asyncio.gather(*(one(name) for name in wanted[:10]))
 
@@ -296,14 +296,14 @@ def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
 
 
 async def _with_resources(
-    session: HwaSession, related: tuple[RelatedFacts, ...], findings: Findings
+    session: HwaSession, related: tuple[RelatedFacts, ...], lookup: Lookup
 ) -> tuple[RelatedFacts, ...]:
     """Who holds the resources that are missing."""
     found: list[RelatedFacts] = []
     for item in related:
         if item.kind == "resource" and item.satisfied is not True and len(found) < 5:
             ask = partial(_holders, session, item.name)
-            holders = await findings.part(Message("resource {name}", name=item.name), ask, "")
+            holders = await lookup.part(Message("resource {name}", name=item.name), ask, "")
             item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
         found.append(item)
     return tuple(found)
@@ -320,7 +320,7 @@ async def _holders(session: HwaSession, name: str) -> str:
 
 
 async def search_tolerantly(
-    session: HwaSession, query: Oql, keep: Callable[[JobFacts], bool], findings: Findings
+    session: HwaSession, query: Oql, keep: Callable[[JobFacts], bool], lookup: Lookup
 ) -> list[JsonObject]:
     """Jobs of a query that ``keep`` accepts; when the server refuses the query, of the first jobs of the plan.
 
@@ -330,9 +330,9 @@ async def search_tolerantly(
         page = await session.search_jobs(query, limit=WIDE_PAGE)
     except BadQuery:
         page = await session.search_jobs(None, limit=WIDE_PAGE)
-        findings.notes.append(QUERY_REFUSED)
+        lookup.notes.append(QUERY_REFUSED)
     cut = Message(
         "{count} more job matches and was not looked at", plural="{count} more jobs match and were not looked at"
     )
-    findings.left_out(page.left_out, cut)
+    lookup.left_out(page.left_out, cut)
     return [job for job in page.results if keep(parse_job(job))]

@@ -51,7 +51,7 @@ class JobRef:
         return bool(hhmm) and f"T{hhmm[1]}:{hhmm[2]}" in text(job.get("schedTime"))  # type: ignore[index]
 
 
-def parse_job(name: str) -> JobRef:
+def parse_job_name(name: str) -> JobRef:
     """A job's name in any of the notations. Raises UnsafeValue."""
     match = _JOB.fullmatch(name.strip())
     if match is None:
@@ -69,7 +69,7 @@ def parse_job(name: str) -> JobRef:
     )
 
 
-def parse_job_stream(name: str) -> JobRef:
+def parse_job_stream_name(name: str) -> JobRef:
     """A job stream's name in any of the notations. Raises UnsafeValue."""
     match = _JOB_STREAM.fullmatch(name.strip())
     if match is None:
@@ -86,7 +86,7 @@ def parse_job_stream(name: str) -> JobRef:
     )
 
 
-def parse_workstation(name: str) -> str:
+def parse_workstation_name(name: str) -> str:
     """A workstation's name without its folder. Raises UnsafeValue."""
     match = re.fullmatch(rf"{_FOLDER}({_NAME})", name.strip())
     if match is None:

@@ -15,7 +15,7 @@ from workers.sources.tws_status.lookup import (
     FAILED,
     QUERY_REFUSED,
     WIDE_PAGE,
-    Findings,
+    Lookup,
     gather_job,
     gather_workstations,
     search_tolerantly,
@@ -42,50 +42,50 @@ _BLOCKED_SUBSTATUS = (
 _ORDER = (*FAILED, "READY", "FENCE", "PEND", "HOLD")
 
 
-async def workstation_problems(session: HwaSession, names: Iterable[str], findings: Findings) -> Message:
+async def workstation_problems(session: HwaSession, names: Iterable[str], lookup: Lookup) -> Message:
     """The state of the workstations and their jobs that did not end well; what was asked, in words.
 
     Raises HwaError.
     """
     cut = Message("{count} more workstation", plural="{count} more workstations")
-    wanted = findings.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, cut)
+    wanted = lookup.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, cut)
     found, _ = await asyncio.gather(
         asyncio.gather(
-            *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), findings) for name in wanted)
+            *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), lookup) for name in wanted)
         ),
-        gather_workstations(session, wanted, findings),
+        gather_workstations(session, wanted, lookup),
     )
-    findings.notes += [
-        Message("workstation {name}: not in the plan", name=name) for name in wanted if not _knows(findings, name)
+    lookup.notes += [
+        Message("workstation {name}: not in the plan", name=name) for name in wanted if not _knows(lookup, name)
     ]
-    await _keep(session, [job for jobs in found for job in jobs], findings)
+    await _keep(session, [job for jobs in found for job in jobs], lookup)
     return Message("jobs on {names} that have not ended well", names=", ".join(wanted))
 
 
-async def stream_problems(session: HwaSession, refs: Iterable[JobRef], findings: Findings) -> Message:
+async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: Lookup) -> Message:
     """The job streams' status and their jobs that did not end well; what was asked, in words. Raises HwaError."""
     cut = Message("{count} more job stream", plural="{count} more job streams")
-    wanted = findings.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, cut)
-    statuses = await asyncio.gather(*(_stream_status(session, ref, findings) for ref in wanted))
+    wanted = lookup.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, cut)
+    statuses = await asyncio.gather(*(_stream_status(session, ref, lookup) for ref in wanted))
     found: list[JsonObject] = []
     for ref, known in zip(wanted, statuses, strict=True):
         if not known:
-            findings.notes.append(Message("job stream {name}: not in the plan", name=ref.stream))
+            lookup.notes.append(Message("job stream {name}: not in the plan", name=ref.stream))
             continue
-        found += await _jobs_of_stream(session, ref.stream, findings, ref)
-    findings.streams = {ref.stream: status for ref, status in zip(wanted, statuses, strict=True) if status}
-    await _keep(session, found, findings, findings.streams)
-    await gather_workstations(session, (job.workstation for job in findings.problems), findings)
+        found += await _jobs_of_stream(session, ref.stream, lookup, ref)
+    lookup.streams = {ref.stream: status for ref, status in zip(wanted, statuses, strict=True) if status}
+    await _keep(session, found, lookup, lookup.streams)
+    await gather_workstations(session, (job.workstation for job in lookup.problems), lookup)
     return Message("jobs of {names} that have not ended well", names=", ".join(ref.stream for ref in wanted))
 
 
-async def plan_problems(session: HwaSession, findings: Findings) -> Message:
+async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
     """The failed and stuck jobs of the plan; what was asked, in words. Raises HwaError."""
     failed = Oql.any_of("jobruns.compositeStatus.status", FAILED)
     jobs, streams, stations = await asyncio.gather(
-        search_tolerantly(session, failed, lambda job: job.status in FAILED, findings),
-        findings.part(Message("job streams"), partial(_stuck_streams, session, findings), NO_STREAMS),
-        findings.part(Message("workstations"), partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
+        search_tolerantly(session, failed, lambda job: job.status in FAILED, lookup),
+        lookup.part(Message("job streams"), partial(_stuck_streams, session, lookup), NO_STREAMS),
+        lookup.part(Message("workstations"), partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
     )
     known = {text(job.get("id")) for job in jobs}
     bad = [
@@ -94,31 +94,29 @@ async def plan_problems(session: HwaSession, findings: Findings) -> Message:
         if facts.name and (facts.linked is False or facts.limit == 0)
     ]
     cut = Message("{count} more workstation was not looked at", plural="{count} more workstations were not looked at")
-    findings.left_out(stations.left_out, cut)
+    lookup.left_out(stations.left_out, cut)
     cut = Message(
         "{count} more workstation without link or at limit 0",
         plural="{count} more workstations without link or at limit 0",
     )
-    shown = findings.first(bad, MAX_STATIONS, cut)
-    findings.workstations |= {facts.name: facts for facts in shown}
+    shown = lookup.first(bad, MAX_STATIONS, cut)
+    lookup.workstations |= {facts.name: facts for facts in shown}
     cut = Message("{count} more job stream in trouble", plural="{count} more job streams in trouble")
-    stuck = findings.first(tuple(streams), MAX_LOOKED_INTO, cut)
+    stuck = lookup.first(tuple(streams), MAX_LOOKED_INTO, cut)
     cut = Message(
         "{count} more workstation whose jobs were not looked at",
         plural="{count} more workstations whose jobs were not looked at",
     )
-    idle = findings.first(shown, MAX_LOOKED_INTO, cut)
+    idle = lookup.first(shown, MAX_LOOKED_INTO, cut)
     waiting = await asyncio.gather(
         *(
-            findings.part(
-                Message("jobs of {name}", name=name), partial(_jobs_of_stream, session, name, findings), NO_JOBS
-            )
+            lookup.part(Message("jobs of {name}", name=name), partial(_jobs_of_stream, session, name, lookup), NO_JOBS)
             for name in stuck
         ),
         *(
-            findings.part(
+            lookup.part(
                 Message("jobs on {name}", name=facts.name),
-                partial(_jobs_blocked_on, session, facts.name, findings),
+                partial(_jobs_blocked_on, session, facts.name, lookup),
                 NO_JOBS,
             )
             for facts in idle
@@ -129,19 +127,19 @@ async def plan_problems(session: HwaSession, findings: Findings) -> Message:
             if text(job.get("id")) not in known:
                 known.add(text(job.get("id")))
                 jobs.append(job)
-    await _keep(session, jobs, findings, streams)
+    await _keep(session, jobs, lookup, streams)
     return Message("failed and stuck jobs of the current plan")
 
 
 async def _keep(
-    session: HwaSession, jobs: list[JsonObject], findings: Findings, streams: dict[str, str] | None = None
+    session: HwaSession, jobs: list[JsonObject], lookup: Lookup, streams: dict[str, str] | None = None
 ) -> None:
     """Order the jobs, look into the first ones, and keep MAX_PROBLEMS of them."""
     ordered = sorted(jobs, key=lambda job: _urgency(parse_job(job)))
-    findings.problem_count = len(ordered)
-    deep = await asyncio.gather(*(gather_job(session, job, findings) for job in ordered[:DEEP_JOBS]))
+    lookup.problem_count = len(ordered)
+    deep = await asyncio.gather(*(gather_job(session, job, lookup) for job in ordered[:DEEP_JOBS]))
     rest = [_brief(parse_job(job)) for job in ordered[DEEP_JOBS:MAX_PROBLEMS]]
-    findings.problems = [
+    lookup.problems = [
         job.model_copy(update={"job_stream_status": (streams or {}).get(job.job_stream, job.job_stream_status)})
         for job in (*deep, *rest)
     ]
@@ -160,22 +158,22 @@ def _rank(status: str) -> int:
     return _ORDER.index(status) if status in _ORDER else len(_ORDER)
 
 
-async def _stream_status(session: HwaSession, ref: JobRef, findings: Findings) -> str:
+async def _stream_status(session: HwaSession, ref: JobRef, lookup: Lookup) -> str:
     """The stream's worst status in the plan, or nothing when there is no such stream."""
     statuses = [status or "UNKNOWN" for status in await stream_statuses(session, ref.stream, ref.workstation)]
     if len(statuses) > 1:
-        findings.notes.append(Message("job stream {name}: {count} in the plan", name=ref.stream, count=len(statuses)))
+        lookup.notes.append(Message("job stream {name}: {count} in the plan", name=ref.stream, count=len(statuses)))
     return min(statuses, key=_rank, default="")
 
 
-async def _stuck_streams(session: HwaSession, findings: Findings) -> dict[str, str]:
+async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
     statuses = ("STUCK", "ABEND", "FAIL", "ERROR", "SUSP")
     try:
         page = await session.search_job_streams(Oql.any_of("compositeStatus.status", statuses), limit=100)
     except BadQuery:
         page = await session.search_job_streams(None, limit=WIDE_PAGE)
     cut = Message("{count} more job stream was not looked at", plural="{count} more job streams were not looked at")
-    findings.left_out(page.left_out, cut)
+    lookup.left_out(page.left_out, cut)
     found = {}
     for stream in page.results:
         status = parse_job_stream(stream).status
@@ -185,7 +183,7 @@ async def _stuck_streams(session: HwaSession, findings: Findings) -> dict[str, s
 
 
 async def _jobs_of_stream(
-    session: HwaSession, stream: str, findings: Findings, ref: JobRef | None = None
+    session: HwaSession, stream: str, lookup: Lookup, ref: JobRef | None = None
 ) -> list[JsonObject]:
     """The stream's jobs that did not end well. Field names differ between servers; a refused one is tried otherwise."""
     kept = ref or JobRef(stream=stream)
@@ -199,10 +197,10 @@ async def _jobs_of_stream(
             plural="{count} more jobs of {name} were not looked at",
             name=stream,
         )
-        findings.left_out(page.left_out, cut)
+        lookup.left_out(page.left_out, cut)
         return [job for job in page.results if kept.matches(job) and parse_job(job).status not in ENDED_WELL]
     page = await session.search_jobs(None, limit=WIDE_PAGE)
-    findings.notes.append(QUERY_REFUSED)
+    lookup.notes.append(QUERY_REFUSED)
     return [
         job
         for job in page.results
@@ -214,9 +212,9 @@ def _on(workstation: str) -> Callable[[JobFacts], bool]:
     return lambda job: job.workstation.upper() == workstation.upper() and job.status not in ENDED_WELL
 
 
-async def _jobs_blocked_on(session: HwaSession, workstation: str, findings: Findings) -> list[JsonObject]:
+async def _jobs_blocked_on(session: HwaSession, workstation: str, lookup: Lookup) -> list[JsonObject]:
     """The jobs that do not start for the sake of the workstation."""
-    return await search_tolerantly(session, Oql.equals("workstation", workstation), _blocked_on(workstation), findings)
+    return await search_tolerantly(session, Oql.equals("workstation", workstation), _blocked_on(workstation), lookup)
 
 
 def _blocked_on(workstation: str) -> Callable[[JobFacts], bool]:
@@ -226,5 +224,5 @@ def _blocked_on(workstation: str) -> Callable[[JobFacts], bool]:
     )
 
 
-def _knows(findings: Findings, name: str) -> bool:
-    return any(known.upper() == name.upper() for known in findings.workstations)
+def _knows(lookup: Lookup, name: str) -> bool:
+    return any(known.upper() == name.upper() for known in lookup.workstations)

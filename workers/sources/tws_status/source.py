@@ -19,10 +19,9 @@ from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, Hw
 from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
-from workers.sources.tws_status.lookup import NO_OBJECT, Findings, find_blocker, find_jobs, gather_job
-from workers.sources.tws_status.notation import JobRef, parse_job, parse_job_stream, parse_workstation
-from workers.sources.tws_status.parsing import parse_job as job_facts
-from workers.sources.tws_status.parsing import qualified_job, text
+from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_blocker, find_jobs, gather_job
+from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
+from workers.sources.tws_status.parsing import parse_job, qualified_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
 
 MAX_CANDIDATES = 20
@@ -60,33 +59,31 @@ class TwsStatusSource:
         instance = self.instances.get(request.tws_instance_id)
         session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
         language = request.routing.language
-        findings = Findings(language)
+        lookup = Lookup(language)
         try:
-            problems_asked = await self._ask(session, request, findings)
+            problems_asked = await self._ask(session, request, lookup)
         except SourceError as error:
             session.end()
             raise error.of(instance.where, _asked(session.asked)) from None
-        engine = await self._engine(session, findings)
+        engine = await self._engine(session, lookup)
         payload = TwsPayload(
             instance=instance.name,
             engine=engine,
-            job=findings.job,
-            candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in findings.candidates),
-            workstations=tuple(findings.workstations.values()),
-            problem_jobs=tuple(findings.problems),
-            problem_count=findings.problem_count,
+            job=lookup.job,
+            candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in lookup.candidates),
+            workstations=tuple(lookup.workstations.values()),
+            problem_jobs=tuple(lookup.problems),
+            problem_count=lookup.problem_count,
             problems_asked=write(problems_asked, language),
-            notes=tuple(dict.fromkeys(write(note, language) for note in findings.notes)),
+            notes=tuple(dict.fromkeys(write(note, language) for note in lookup.notes)),
         )
         budget = EvidenceBudget()
         evidence = build_evidence(payload, budget, job=request.job, where=instance.where)
         more = (payload.problem_count or 0) - len(payload.problem_jobs)
-        findings.left_out(more, Message("{count} more problem job", plural="{count} more problem jobs"))
-        cuts = dict.fromkeys((*budget.cuts, *findings.cuts))
+        lookup.left_out(more, Message("{count} more problem job", plural="{count} more problem jobs"))
+        cuts = dict.fromkeys((*budget.cuts, *lookup.cuts))
         return FetchResult(
-            outcome=SourceOutcome.OK
-            if findings.job or findings.problems or findings.workstations
-            else SourceOutcome.NO_DATA,
+            outcome=SourceOutcome.OK if lookup.job or lookup.problems or lookup.workstations else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
             evidence=evidence,
             finding=describe(payload, request),
@@ -108,43 +105,43 @@ class TwsStatusSource:
             self._loop, self._clients = loop, {}
         return self._clients.setdefault(instance.name, HwaClient(instance, self._breakers))
 
-    async def _engine(self, session: HwaSession, findings: Findings) -> str:
+    async def _engine(self, session: HwaSession, lookup: Lookup) -> str:
         """Version of the engine, asked once per instance: it does not change while a worker lives."""
         name = session.client.instance.name
         if name not in self._engines and not session.deadline.has_passed:
-            info = await findings.part(Message("engine"), session.engine_info, NO_OBJECT)
+            info = await lookup.part(Message("engine"), session.engine_info, NO_OBJECT)
             if info:
                 self._engines[name] = text(info.get("displayVersion")) or text(info.get("fullVersion"))
         return self._engines.get(name, "")
 
-    async def _ask(self, session: HwaSession, request: SourceRequest, findings: Findings) -> Message | str:
+    async def _ask(self, session: HwaSession, request: SourceRequest, lookup: Lookup) -> Message | str:
         entities = request.routing.entities
         name = request.job or next(iter(entities.jobs), None)
         if name is not None:
-            found = await find_jobs(session, parse_job(name), findings)
+            found = await find_jobs(session, parse_job_name(name), lookup)
             if not found:
-                return await self._ask_otherwise(session, name, findings)
-            findings.job = await gather_job(session, found[0], findings)
+                return await self._ask_otherwise(session, name, lookup)
+            lookup.job = await gather_job(session, found[0], lookup)
             cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
-            findings.candidates = [job_facts(job) for job in findings.first(found[1:], MAX_CANDIDATES, cut)]
-            blocker = await find_blocker(session, findings.job, findings)
+            lookup.candidates = [parse_job(job) for job in lookup.first(found[1:], MAX_CANDIDATES, cut)]
+            blocker = await find_blocker(session, lookup.job, lookup)
             if blocker is None:
                 return ""
-            findings.problems = [await gather_job(session, blocker, findings)]
-            return Message("the failed job that {name} waits for", name=findings.job.name)
+            lookup.problems = [await gather_job(session, blocker, lookup)]
+            return Message("the failed job that {name} waits for", name=lookup.job.name)
         if entities.job_streams:
             return await stream_problems(
-                session, [parse_job_stream(stream) for stream in entities.job_streams], findings
+                session, [parse_job_stream_name(stream) for stream in entities.job_streams], lookup
             )
         if entities.workstations:
             return await workstation_problems(
-                session, [parse_workstation(station) for station in entities.workstations], findings
+                session, [parse_workstation_name(station) for station in entities.workstations], lookup
             )
-        return await plan_problems(session, findings)
+        return await plan_problems(session, lookup)
 
-    async def _ask_otherwise(self, session: HwaSession, name: str, findings: Findings) -> Message | str:
+    async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup) -> Message | str:
         """Users say job for a job stream or a workstation too: a bare name is looked for as either."""
-        ref = parse_job(name)
+        ref = parse_job_name(name)
         if ref != JobRef(job=ref.job) or len(ref.job) > MAX_STREAM_NAME:
             return ""
         for word in dict.fromkeys((ref.job, ref.job.upper())):
@@ -152,23 +149,23 @@ class TwsStatusSource:
                 (Message("job stream {name}", name=word), partial(stream_problems, session, [JobRef(stream=word)])),
                 (Message("workstation {name}", name=word), partial(workstation_problems, session, [word])),
             ):
-                other = Findings(findings.language)
+                other = Lookup(lookup.language)
                 try:
                     asked = await ask(other)
                 except SourceError as error:
                     # The question was for a job, and that has been answered: it is not in the plan.
-                    findings.notes.append(Message("{part}: {reason}", part=what, reason=error.reason))
+                    lookup.notes.append(Message("{part}: {reason}", part=what, reason=error.reason))
                     return ""
                 if other.streams or other.workstations:
-                    findings.problems, findings.problem_count = other.problems, other.problem_count
-                    findings.workstations = other.workstations
+                    lookup.problems, lookup.problem_count = other.problems, other.problem_count
+                    lookup.workstations = other.workstations
                     kind = (
                         Message("{name} is a job stream, not a job", name=word)
                         if other.streams
                         else Message("{name} is a workstation, not a job", name=word)
                     )
-                    findings.notes += [kind, *other.notes]
-                    findings.cuts += other.cuts
+                    lookup.notes += [kind, *other.notes]
+                    lookup.cuts += other.cuts
                     return asked
         return ""
 
