@@ -25,11 +25,11 @@ from pydantic import (
     field_validator,
 )
 
+from orchestrator.codes.notation import check_job_name
 from orchestrator.config import STORED, InputModel, ParallelConfig
 from orchestrator.errors import InvalidValue
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Joined, Message, Text, join
-from orchestrator.job_name import check_job_name
 
 SCHEMA_VERSION = 1
 """Of the stored objects. Adding optional fields, event types and values leaves it as it is. Whatever an older reader

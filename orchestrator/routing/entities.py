@@ -10,19 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, check_job_name
 from orchestrator.codes.patterns import find_abends, find_chat_return_codes, find_message_ids
 from orchestrator.codes.states import STATE_NAMES, is_state
-from orchestrator.job_name import check_job_name
 from orchestrator.models import Entities
 
-_NAME = r"[A-Za-z][A-Za-z0-9_-]*"
-_FOLDER = rf"/?(?:{_NAME}/)*"
+_NAME = rf"{NAME}(?![A-Za-z0-9_-])"
 _NOT_AFTER = r"(?<![A-Za-z0-9_@/.#$-])"
 
 # [folder/]WS#[folder/]JS[(hhmm date),(id)][.JOB]
 _QUALIFIED = re.compile(
-    rf"{_NOT_AFTER}(?P<folder1>{_FOLDER})(?P<workstation>{_NAME})#(?P<folder2>{_FOLDER})(?P<stream>{_NAME})"
-    r"(?:\([0-9A-Za-z /:-]{1,32}\))?(?:,\([A-Za-z0-9_-]{1,32}\))?"
+    rf"{_NOT_AFTER}(?P<folder1>{FOLDER})(?P<workstation>{_NAME})#(?P<folder2>{FOLDER})(?P<stream>{_NAME}){SCHEDULE}"
     rf"(?:\.(?P<job>{_NAME}))?"
 )
 
@@ -82,16 +80,20 @@ _LIST_SEPARATOR = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
+
 # English also puts the name first; a word in front of it for another kind, or a name behind, says otherwise.
-_FIRST = (
-    rf"(?:\b(?:[Tt]he|[Oo]ur|[Tt]his)\s+(?P<name>{_NAME})|(?<![A-Za-z0-9_@/.#$\\=&%-])(?<!job )(?<!jobs )"
-    rf"(?P<bare>[A-Z][A-Z-]*[0-9_][A-Z0-9_-]*))\s+(?:{{words}})\b(?!\s*[:=]?\s+[\"'`“«]?[A-Z][A-Z0-9_-]+)"
-)
+def _named_before(words: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:\b(?:[Tt]he|[Oo]ur|[Tt]his)\s+(?P<name>{_NAME})|(?<![A-Za-z0-9_@/.#$\\=&%-])(?<!job )(?<!jobs )"
+        rf"(?P<bare>[A-Z][A-Z-]*[0-9_][A-Z0-9_-]*))\s+(?:{words})\b(?!\s*[:=]?\s+[\"'`“«]?[A-Z][A-Z0-9_-]+)"
+    )
+
+
 _STATION_PLACE = re.compile(
     rf"\b(?:{_STATION_WORDS})\s+(?:on|at|n[oa]|em|en)\s+(?P<name>{_NAME})(?![A-Za-z0-9_/#.-])", re.IGNORECASE
 )
-_STREAM_AFTER = re.compile(_FIRST.format(words="(?:job ?stream|schedule|stream)s?"))
-_STATION_AFTER = re.compile(_FIRST.format(words="(?:workstation|agent|server)s?"))
+_STREAM_AFTER = _named_before("(?:job ?stream|schedule|stream)s?")
+_STATION_AFTER = _named_before("(?:workstation|agent|server)s?")
 _BARE = re.compile(r"(?<![A-Za-z0-9_@/.#$\\=&%-])[A-Z][A-Z0-9_-]{2,39}(?![A-Za-z0-9_@#$\\/(=%-])(?!\.[A-Za-z0-9])")
 # IEC030I B37-04,module,job,step,ddname[-n],device,volume,dataset (z/OS MVS System Messages, IEC).
 _IEC_LIST = re.compile(

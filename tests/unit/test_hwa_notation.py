@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.job_name import check_job_name
+from orchestrator.codes.notation import check_job_name
 from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.oql import UnsafeValue
 

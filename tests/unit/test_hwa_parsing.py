@@ -14,8 +14,8 @@ from workers.sources.tws_status.parsing import (
     parse_job_stream,
     parse_run,
     parse_workstation,
-    qualified_job,
     seconds,
+    whole_name,
 )
 
 JOB: dict[str, Any] = {
@@ -62,7 +62,7 @@ def test_a_whole_job_gives_its_facts() -> None:
     """Status, return code of the newest run, definition and names come out of their fields."""
     job = parse_job(JOB)
     assert (job.status, job.return_code, job.success_condition) == ("ABEND", 5, "RC<=4")
-    assert (job.workstation, job.job_stream_workstation, qualified_job(job)) == (
+    assert (job.workstation, job.job_stream_workstation, whole_name(job)) == (
         "WS1",
         "MASTER",
         "/FIN/MASTER#JS1.JOB_A",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from orchestrator.codes.notation import check_job_name
 from orchestrator.config import STORED, ParallelConfig
 from orchestrator.i18n.languages import Language
-from orchestrator.job_name import check_job_name
 from orchestrator.models import (
     MAX_JOBS,
     SCHEMA_VERSION,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.codes.notation import check_job_name
 from orchestrator.i18n.languages import Language
-from orchestrator.job_name import check_job_name
 from orchestrator.models import Entities, Intent
 from orchestrator.routing.intent import fingerprint, shipped_model
 from orchestrator.routing.language import detect_language

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestrator.codes.catalogue import Category
-from orchestrator.job_name import check_job_name
+from orchestrator.codes.notation import check_job_name
 from workers.lab.simulator.faults import Fault, FaultBox
 from workers.lab.simulator.plan import duration, object_id
 from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, all_scenarios, get_scenario

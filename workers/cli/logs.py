@@ -16,12 +16,11 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.codes.control import visible
+from orchestrator.codes.notation import bare_name, check_job_name
 from orchestrator.errors import InvalidRequest, InvalidValue, WrongUsage
 from orchestrator.i18n.message import Message, join
-from orchestrator.job_name import check_job_name
 from orchestrator.store.connection import store_errors
 from workers.config import LogCacheSettings, TwsSettings
-from workers.sources.log_cache.app_keys import bare_name
 from workers.sources.log_cache.connection import connect, connect_writer
 from workers.sources.log_cache.entries import Entry, newest_first
 from workers.sources.log_cache.ingest import MAX_JSON_LINE, Ingest, open_ingest

@@ -19,11 +19,12 @@ from orchestrator.codes.catalogue import (
     find_state,
     find_substate,
 )
+from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_abends, find_program_codes
 from orchestrator.codes.states import CANCELLED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
-from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, short_name
+from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified
 from orchestrator.diagnosis.rules.state import state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported
 from orchestrator.i18n.message import Message, Text, join
@@ -208,7 +209,7 @@ def _summary(group: Group) -> Text:
     top, cause = group.top, _cause(group)
     if top.confidence < LIKELY_BELOW and top.category is not Category.UNKNOWN:
         cause = Message("On little evidence, most likely: {text!l}", text=cause)
-    names = list({short_name(name): name for name in (*_successors(group), *group.waiting)}.values())
+    names = list({bare_name(name): name for name in (*_successors(group), *group.waiting)}.values())
     waits: Text | str = ""
     if names and top.category not in (Category.COMPLETED, Category.SUCCESS_CONDITION_MET, Category.RUNNING):
         waits = Message(
@@ -276,7 +277,7 @@ def _names(group: Group) -> dict[str, str]:
     job, alone = group.scene.job, group.jobs[0] if len(group.jobs) == 1 else ""
     return {
         "job": qualified(job, alone) if alone else "",
-        "job_name": short_name(alone),
+        "job_name": bare_name(alone),
         "user_name": job.logon_user if job else "",
         "workstation": _station(group),
         "predecessor_job": group.top.facts.get("predecessor_job", ""),

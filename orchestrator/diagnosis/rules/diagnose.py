@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.codes.catalogue import Category, find_state
+from orchestrator.codes.notation import bare_name
 from orchestrator.codes.states import FAILED
 from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.injection import find_planted
@@ -34,7 +35,6 @@ from orchestrator.diagnosis.rules.scene import (
     clean_line,
     focus_on,
     qualified,
-    short_name,
 )
 from orchestrator.diagnosis.rules.state import states_of
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, Verdict
@@ -202,7 +202,7 @@ def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> 
     causes = {job: group for group in groups for job in group.jobs if job in failed}
     causing: list[Group] = []
     for group in groups:
-        cause = causes.get(short_name(group.top.facts.get("predecessor", "")))
+        cause = causes.get(bare_name(group.top.facts.get("predecessor", "")))
         if group.top.category is Category.PREDECESSOR_FAILED and cause is not None and cause is not group:
             cause.waiting += [job for job in group.jobs if job not in cause.waiting]
             cause.top.supports += [item for item in group.top.supports if item not in cause.top.supports]
@@ -235,7 +235,7 @@ def _as_verdict_from_the_stream(group: Group) -> Group:
             "predecessor_rc": "" if code is None else str(code),
         },
         claims=[*cause.claims, ClaimDraft(holds, tuple(cause.supports[:3]))],
-        job=short_name(job.job_stream) or job.name,
+        job=bare_name(job.job_stream) or job.name,
         workstation=job.workstation,
     )
     return Group(group.scene, [verdict], group.jobs, group.waiting, because=group)

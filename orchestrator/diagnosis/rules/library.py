@@ -19,6 +19,7 @@ from orchestrator.codes.catalogue import (
     find_state,
     find_substate,
 )
+from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
 from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
@@ -39,7 +40,6 @@ from orchestrator.diagnosis.rules.scene import (
     Scene,
     clean_line,
     qualified,
-    short_name,
 )
 from orchestrator.diagnosis.rules.state import state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, reported
@@ -252,7 +252,7 @@ def held_by_a_failed_job(scene: Scene) -> Iterator[Verdict]:
     if job is None or scene.tws is None or job.status in _SETTLED:
         return
     for problem in scene.tws.problem_jobs:
-        holds = any(short_name(item.name) == job.name for item in problem.successors)
+        holds = any(bare_name(item.name) == job.name for item in problem.successors)
         names_it = any(problem.name in issue.message for issue in job.issues)
         # Beside a job that was asked about there is only the failed one at the beginning of what it waits for.
         found_for_it = scene.tws.job is job

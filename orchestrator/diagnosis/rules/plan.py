@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.codes.catalogue import Category
+from orchestrator.codes.notation import bare_name
 from orchestrator.diagnosis.draft import ClaimDraft
-from orchestrator.diagnosis.rules.scene import Scene, short_name
+from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.verdict import Verdict
 from orchestrator.i18n.message import Message, Text, join
 
@@ -63,8 +64,8 @@ def starts_nothing(station: str) -> Text:
 def why_idle(scene: Scene, name: str) -> Idle | None:
     """Why nothing starts on a workstation, as far as its state is known; None when it is not known or fine."""
     stations = scene.tws.workstations if scene.tws else ()
-    key = short_name(name).casefold()
-    station = next((item for item in stations if short_name(item.name).casefold() == key), None)
+    key = bare_name(name).casefold()
+    station = next((item for item in stations if bare_name(item.name).casefold() == key), None)
     if station is None or (station.linked is not False and station.limit != 0):
         return None
     ids = tuple(scene.cite("tws_status", station.name, kinds=("workstation",), limit=1))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from orchestrator.codes.notation import bare_name, qualified_job
 from orchestrator.codes.patterns import find_abends, find_message_ids
 from orchestrator.models import Entities, Evidence, SourceEnvelope
 from orchestrator.payloads import (
@@ -66,8 +67,8 @@ class Scene:
         stations = self.tws.workstations if self.tws else ()
         if self.job is None:
             return stations[0] if len(stations) == 1 else None
-        wanted = short_name(self.job.workstation).casefold()
-        return next((station for station in stations if short_name(station.name).casefold() == wanted), None)
+        wanted = bare_name(self.job.workstation).casefold()
+        return next((station for station in stations if bare_name(station.name).casefold() == wanted), None)
 
     @property
     def return_code(self) -> int | None:
@@ -206,8 +207,8 @@ def _as_it_was_found(scene: Scene) -> Scene:
     tws, name = scene.tws, (scene.asked or "").casefold()
     if not name or tws is None or tws.job is not None or not tws.problems_asked:
         return scene
-    station = next((item.name for item in tws.workstations if short_name(item.name).casefold() == name), None)
-    stream = next((job.job_stream for job in tws.problem_jobs if short_name(job.job_stream).casefold() == name), None)
+    station = next((item.name for item in tws.workstations if bare_name(item.name).casefold() == name), None)
+    stream = next((job.job_stream for job in tws.problem_jobs if bare_name(job.job_stream).casefold() == name), None)
     if station is not None and stream is None:
         entities = scene.entities.model_copy(update={"jobs": (), "workstations": (station,)})
     else:
@@ -245,13 +246,8 @@ def plain_words(text: str) -> str:
     return _TAG.sub(r"‹\1›", bare).translate(_NO_MARKUP)
 
 
-def short_name(name: str) -> str:
-    """The last part of a qualified name: the job of ``WS#STREAM.JOB``, the workstation of ``/FOLDER/WS``."""
-    return re.split(r"[.#/]", name)[-1]
-
-
 def qualified(job: JobFacts | None, name: str) -> str:
     """The job as conman selects it: ``WS#STREAM.JOB`` when the plan says so, else as it was named."""
     if job is None or not (job.job_stream and job.name):
         return name
-    return f"{job.job_stream_workstation or job.workstation}#{job.job_stream}.{job.name}"
+    return qualified_job(job.job_stream_workstation or job.workstation, job.job_stream, job.name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.diagnosis.rules.scene import Scene, short_name
+from orchestrator.codes.notation import bare_name
+from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.verdict import with_code
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.payloads import JobFacts, WorkstationFacts
@@ -39,12 +40,12 @@ def _states(scene: Scene) -> Iterator[Text]:
     if tws.job is not None:
         yield Message("State of job {name} in TWS: {state}.", name=tws.job.name, state=_state(tws.job))
         return
-    streams = {short_name(job.job_stream): job.job_stream_status for job in tws.problem_jobs if job.job_stream_status}
+    streams = {bare_name(job.job_stream): job.job_stream_status for job in tws.problem_jobs if job.job_stream_status}
     for stream in scene.entities.job_streams:
-        if status := streams.get(short_name(stream)):
+        if status := streams.get(bare_name(stream)):
             yield Message("State of job stream {name} in TWS: {state}.", name=stream, state=status)
     for station in tws.workstations:
-        if short_name(station.name) in {short_name(name) for name in scene.entities.workstations}:
+        if bare_name(station.name) in {bare_name(name) for name in scene.entities.workstations}:
             yield Message("State of workstation {name} in TWS: {state}.", name=station.name, state=_station(station))
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
+from orchestrator.codes.notation import bare_name
 from workers.sources.log_cache.entries import Entry, UnreadableEntries, newest_first, parse_entries
 
 ERRORS_KEY = "resync:errors:recent:{job}"
@@ -44,11 +45,6 @@ def job_names(job: str | None) -> tuple[str, ...]:
         return ()
     bare = bare_name(job)
     return tuple(dict.fromkeys((job, bare, job.upper(), bare.upper())))
-
-
-def bare_name(job: str) -> str:
-    """``JOB`` of ``[folder/]WS#[folder/]STREAM.JOB``."""
-    return re.split(r"[.#/]", job)[-1]
 
 
 def asked_keys(job: str | None) -> list[str]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orchestrator.codes.control import blank_controls
+from orchestrator.codes.notation import JobName
 from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
+from orchestrator.errors import InvalidValue
 from workers.sources.log_cache.entries import find_step, find_time, format_time, searchable
 from workers.sources.log_cache.record import MAX_CODES, LogRecord, outcome_text, run_key, windows_text
 
@@ -241,10 +243,8 @@ def _seconds(unit: str, value: str) -> float | None:
 
 def _take_job(summary: JobLogSummary, value: str) -> None:
     """``WS#STREAM[(0200 11/24/26),(0AAAA)].JOB`` of the frame's first line."""
-    path, _, job = value.rpartition(".")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", job):
+    try:
+        name = JobName.of_job(value.replace("[", "").replace("]", ""))
+    except InvalidValue:
         return
-    station, _, stream = path.partition("#") if "#" in path else ("", "", path)
-    summary.job = job
-    summary.workstation = station.rpartition("/")[2]
-    summary.job_stream = re.split(r"[\[(]", stream, maxsplit=1)[0].rpartition("/")[2]
+    summary.job, summary.workstation, summary.job_stream = name.job, name.workstation, name.stream

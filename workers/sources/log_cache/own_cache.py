@@ -19,10 +19,10 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from orchestrator.codes.notation import JobName, bare_name
 from orchestrator.errors import InvalidRequest
 from orchestrator.models import Report, SourceOutcome
 from orchestrator.payloads import TwsPayload
-from workers.sources.log_cache.app_keys import bare_name
 from workers.sources.log_cache.entries import Entry, newest_first, parse_time
 from workers.sources.log_cache.feed import feed_app as _feed
 from workers.sources.log_cache.record import LogRecord, read_record, records_of_tws
@@ -236,14 +236,12 @@ async def read_own_entries(
 def _is_of(record: LogRecord, job: str | None) -> bool:
     if job is None or "." not in job:
         return True
-    stream_part = job.rpartition(".")[0]
-    station, _, stream = stream_part.rpartition("#")
-    stream = stream.partition("(")[0].rpartition("/")[2]
-    station = station.rpartition("/")[2]
-    return not (
-        (record.job_stream and stream and record.job_stream.rpartition("#")[2].upper() != stream.upper())
-        or (not record.job_stream and record.workstation and station and record.workstation.upper() != station.upper())
-    )
+    name = JobName.of_job(job)
+    if record.job_stream and name.stream:
+        return bare_name(record.job_stream).upper() == name.stream.upper()
+    if not record.job_stream and record.workstation and name.workstation:
+        return record.workstation.upper() == name.workstation.upper()
+    return True
 
 
 def _milliseconds(moment: datetime) -> int:

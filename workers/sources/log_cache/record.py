@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_abends, find_codes
 from orchestrator.errors import InvalidValue
 from orchestrator.payloads import HistoryFacts, JobFacts, JobLogFacts, RunFacts, TwsPayload
@@ -97,7 +98,7 @@ def records_of_tws(payload: TwsPayload) -> list[LogRecord]:
     jobs = [*([payload.job] if payload.job else []), *payload.problem_jobs]
     records: list[LogRecord] = []
     for job in jobs:
-        name = job.name.rpartition("/")[2]
+        name = bare_name(job.name)
         if not name or len(name) > 40:
             continue
         records += [_run_record(job, run, name) for run in job.runs if _has_ended(run)]
@@ -117,7 +118,7 @@ def records_of_item(item: object, *, job: str | None, now: datetime) -> list[Log
         raise InvalidValue("neither an object nor a string")
     entry = entry_of(item, now=now)
     facts = entry.facts
-    name = (job or entry.job).rpartition(".")[2].rpartition("#")[2].rpartition("/")[2]
+    name = bare_name(job or entry.job)
     if not name:
         raise InvalidValue("no job is named; give --job")
     is_outcome = bool(facts.status) or facts.return_code is not None or facts.elapsed_seconds is not None

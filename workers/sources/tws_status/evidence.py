@@ -8,7 +8,7 @@ from orchestrator.codes.patterns import find_codes
 from orchestrator.i18n.message import Message
 from orchestrator.models import Evidence
 from orchestrator.payloads import JobFacts, LogWindow, RelatedFacts, RunFacts, TwsPayload, WorkstationFacts
-from workers.sources.tws_status.parsing import qualified_job
+from workers.sources.tws_status.parsing import whole_name
 
 MAX_ITEMS = 40
 MAX_BYTES = 48 * 1024
@@ -84,7 +84,7 @@ def build_evidence(payload: TwsPayload, budget: EvidenceBudget, *, job: str | No
 
 
 def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, kind: str = "job") -> None:
-    name = qualified_job(job)
+    name = whole_name(job)
     budget.add(kind, f"{job.name}: {job.status}", _job(job), where=f"{where} {name}", when=job.scheduled_at, job=asked)
     log = job.job_log
     if log is not None:
@@ -125,7 +125,7 @@ def _facts(*pairs: tuple[str, object]) -> str:
 
 def _job(job: JobFacts) -> str:
     return _facts(
-        ("job", qualified_job(job)),
+        ("job", whole_name(job)),
         ("status", job.status),
         ("substatus", job.substatus),
         ("RC =", job.return_code),

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.codes.control import blank_controls
+from orchestrator.codes.notation import qualified_job, qualified_stream
 from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
 
 Json = Mapping[str, Any]
@@ -133,9 +134,7 @@ def parse_flow_node(node: Json) -> RelatedFacts:
     if text(node.get("flowNodeType")) == "JOBSTREAM":
         return parse_job_stream(node)
     job = parse_job(node)
-    return RelatedFacts(
-        name=qualified_job(job), status=job.status, substatus=job.substatus, return_code=job.return_code
-    )
+    return RelatedFacts(name=whole_name(job), status=job.status, substatus=job.substatus, return_code=job.return_code)
 
 
 def parse_dependency(item: Json) -> RelatedFacts:
@@ -247,15 +246,9 @@ def parse_issue(item: Json) -> IssueFacts:
     return IssueFacts(id=text(item.get("id")), message=text(item.get("issueMessage")), type=text(item.get("issueType")))
 
 
-def qualified_stream(workstation: str, stream: str) -> str:
-    """``WS#STREAM``, or what is known of it."""
-    return f"{workstation}#{stream}" if workstation and stream else stream
-
-
-def qualified_job(job: JobFacts) -> str:
-    """``[folder/]WS#STREAM.JOB``, or what is known of it."""
-    stream = qualified_stream(job.job_stream_workstation or job.workstation, job.job_stream)
-    full = f"{stream}.{job.name}" if stream else job.name
+def whole_name(job: JobFacts) -> str:
+    """``[/folder/]WS#STREAM.JOB``, or what is known of it."""
+    full = qualified_job(job.job_stream_workstation or job.workstation, job.job_stream, job.name)
     folder = job.folder.strip("/")
     return f"/{folder}/{full}" if folder else full
 

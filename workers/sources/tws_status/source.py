@@ -21,7 +21,7 @@ from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
 from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_blocker, find_jobs, gather_job
 from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
-from workers.sources.tws_status.parsing import parse_job, qualified_job, text
+from workers.sources.tws_status.parsing import parse_job, text, whole_name
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
 
 MAX_CANDIDATES = 20
@@ -70,7 +70,7 @@ class TwsStatusSource:
             instance=instance.name,
             engine=engine,
             job=lookup.job,
-            candidates=tuple(f"{qualified_job(job)} ({job.status})" for job in lookup.candidates),
+            candidates=tuple(f"{whole_name(job)} ({job.status})" for job in lookup.candidates),
             workstations=tuple(lookup.workstations.values()),
             problem_jobs=tuple(lookup.problems),
             problem_count=lookup.problem_count,

@@ -1,0 +1,102 @@
+"""Names of jobs, job streams, workstations and folders in TWS notation.
+
+``[folder/]WS#[folder/]STREAM[(hhmm date)][,(id)].JOB``. A name is a letter, then letters, digits, ``_`` and ``-``, at
+most 40 characters in all (User's Guide 10.2.5). Wildcards and quotes never pass, so a name may be used in a query.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from orchestrator.errors import InvalidValue
+
+NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
+"""A name, as a regular expression."""
+FOLDER = rf"/?(?:{NAME}/)*"
+"""A folder's path with its last slash, as a regular expression; it may be empty."""
+SCHEDULE = r"(?:\((?P<time>[0-9A-Za-z /:-]{1,32})\))?(?:,\((?P<stream_id>[A-Za-z0-9_-]{1,32})\))?"
+"""Scheduled time and id of a job stream's instance, as a regular expression; it may be empty."""
+
+_MAX_CHARACTERS = 900
+_STREAM = rf"(?:{FOLDER}(?P<workstation>{NAME})\#)?(?P<folder>{FOLDER})(?P<stream>{NAME}){SCHEDULE}"
+_JOB_STREAM = re.compile(_STREAM)
+_JOB = re.compile(rf"(?:{_STREAM}\.|{FOLDER}(?P<only_workstation>{NAME})\#)?(?P<job>{NAME})")
+_WORKSTATION = re.compile(rf"{FOLDER}(?P<workstation>{NAME})")
+
+
+@dataclass(frozen=True, slots=True)
+class JobName:
+    """A job or a job stream by the parts of its name; what the name leaves out is empty."""
+
+    job: str = ""
+    stream: str = ""
+    workstation: str = ""
+    folder: str = ""
+    """The stream's, without slashes at its ends."""
+    time: str = ""
+    stream_id: str = ""
+
+    @classmethod
+    def of_job(cls, name: str) -> Self:
+        """A job's name in any of the notations. Raises InvalidValue."""
+        match = _JOB.fullmatch(name.strip())
+        if match is None or len(name.strip()) > _MAX_CHARACTERS:
+            raise InvalidValue(
+                "{name!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
+                "with letters, digits, '_' and '-', starting with a letter, at most 40 characters",
+                name=name.strip()[:80],
+            )
+        return cls._of(match.groupdict(default=""))
+
+    @classmethod
+    def of_stream(cls, name: str) -> Self:
+        """A job stream's name in any of the notations. Raises InvalidValue."""
+        match = _JOB_STREAM.fullmatch(name.strip())
+        if match is None:
+            raise InvalidValue(
+                "{name!r} is not a TWS job stream; expected STREAM or [folder/]WS#[folder/]STREAM", name=name[:80]
+            )
+        return cls._of(match.groupdict(default=""))
+
+    @classmethod
+    def _of(cls, parts: dict[str, str]) -> Self:
+        return cls(
+            job=parts.get("job", ""),
+            stream=parts["stream"],
+            workstation=parts["workstation"] or parts.get("only_workstation", ""),
+            folder=parts["folder"].strip("/"),
+            time=parts["time"],
+            stream_id=parts["stream_id"],
+        )
+
+
+def check_job_name(name: str) -> str:
+    """``name`` without white space around it, when it is a job in TWS notation. Raises InvalidValue, a ValueError."""
+    JobName.of_job(name)
+    return name.strip()
+
+
+def parse_workstation_name(name: str) -> str:
+    """A workstation's name without its folder. Raises InvalidValue."""
+    match = _WORKSTATION.fullmatch(name.strip())
+    if match is None:
+        raise InvalidValue("{name!r} is not a TWS workstation; expected [folder/]NAME", name=name[:80])
+    return match["workstation"]
+
+
+def bare_name(name: str) -> str:
+    """The last part of any name: the job of ``WS#STREAM.JOB``, the workstation of ``/FOLDER/WS``."""
+    return re.split(r"[.#/]", name)[-1]
+
+
+def qualified_stream(workstation: str, stream: str) -> str:
+    """``WS#STREAM``, or what is known of it."""
+    return f"{workstation}#{stream}" if workstation and stream else stream
+
+
+def qualified_job(workstation: str, stream: str, job: str) -> str:
+    """``WS#STREAM.JOB``, or what is known of it."""
+    qualifier = qualified_stream(workstation, stream)
+    return f"{qualifier}.{job}" if qualifier else job
