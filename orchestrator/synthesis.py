@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from orchestrator.errors import TroubleshootError
-from orchestrator.json_safe import storable
+from orchestrator.json_safe import json_safe
 from orchestrator.logs import log_error
 from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
 from orchestrator.plugins import installed, made_or
@@ -84,14 +84,14 @@ def synthesis_of(
     if not isinstance(found, Synthesis) or not isinstance(found.diagnosis, Diagnosis):
         raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
     checked = Diagnosis.model_validate(found.diagnosis.model_dump(warnings=False))
-    return replace(found, diagnosis=checked), storable(dict(found.metadata))
+    return replace(found, diagnosis=checked), json_safe(dict(found.metadata))
 
 
 def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
     """Log why a draft could not be refined; what the report's metadata says of it under ``llm``."""
     if isinstance(error, (SynthesisFailed, TroubleshootError)):
         _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, error.reason)
-        metadata = storable(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
+        metadata = json_safe(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
         return {**metadata, "failed": error.reason}
     log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}

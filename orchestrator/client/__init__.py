@@ -1,1 +1,1 @@
-"""Submitting runs and following them: synchronous and asynchronous clients, the in-process fallback."""
+"""Clients: submit runs and follow them, from threads or an event loop, with an in-process fallback."""

@@ -1,4 +1,4 @@
-"""The client for an event loop: nothing it does blocks the loop."""
+"""``AsyncTroubleshootClient``: the client for an event loop; none of its calls blocks the loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from orchestrator.client.executor import BlockingCalls
 from orchestrator.client.follower import AsyncFollower
-from orchestrator.client.single_flight import Ending
+from orchestrator.client.single_flight import RunEnd
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
@@ -19,13 +19,20 @@ from orchestrator.store.events import START, AsyncEventReader, check_event_id
 P = ParamSpec("P")
 T = TypeVar("T")
 _HANG_SECONDS = 0.25
-"""A call that fails after less has not been waiting for a store that hangs."""
+"""A call that fails in less time did not wait for a store that hangs."""
 
 
 class AsyncTroubleshootClient:
-    """The same calls as ``TroubleshootClient``, awaitable; short ones run in a small executor, waits are on the loop.
+    """The calls of ``TroubleshootClient``, awaitable: short ones run in a few threads, waits are on the event loop.
 
-    Belongs to the loop it is first used in. Use it as an async context manager or call ``close``.
+    ``settings`` are read from the environment when left out. A client belongs to the loop in which it is first used.
+    Use it as an async context manager or call ``close``::
+
+        async with AsyncTroubleshootClient() as client:
+            run_id = await client.submit(TroubleshootRequest(message="Job BATCH001 failed with ABEND S0C7"))
+            async for event in client.stream(run_id):
+                print(event.type, event.data)
+            report = await client.result(run_id)
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -33,9 +40,9 @@ class AsyncTroubleshootClient:
         self._reader = connect_async_reader(self._sync.settings)
         hang_seconds = min(_HANG_SECONDS, self._sync.settings.redis_timeout_seconds / 2)
         self._calls = BlockingCalls(threads=8, hang_seconds=hang_seconds)
-        # Threads of their own: a run's readers must not wait for its end behind a crowd of submits.
-        self._ending_calls = BlockingCalls(threads=4, hang_seconds=hang_seconds)
-        self._endings: dict[str, asyncio.Future[Ending]] = {}
+        # Threads of their own: the readers of a run must not wait for its end behind many submits.
+        self._end_calls = BlockingCalls(threads=4, hang_seconds=hang_seconds)
+        self._in_flight: dict[str, asyncio.Future[RunEnd]] = {}
 
     @property
     def sync(self) -> TroubleshootClient:
@@ -70,14 +77,14 @@ class AsyncTroubleshootClient:
         return await self.call(self._sync.cancel, run_id, by=by)
 
     async def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection and stop the threads."""
         await self._reader.aclose()
         await asyncio.to_thread(self._sync.close)
-        self._ending_calls.close()
+        self._end_calls.close()
         self._calls.close()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking call of the client or its store in the executor; see ``BlockingCalls.run``."""
+        """Run a blocking call of the client or its store in a thread; see ``BlockingCalls.run``."""
         return await self._calls.run(function, *args, **kwargs)
 
     async def __aenter__(self) -> Self:
@@ -100,20 +107,20 @@ class AsyncTroubleshootClient:
             only_the_end=only_the_end,
         )
 
-    async def _end(self, run_id: str, *, is_closed: bool) -> Ending:
-        """See ``Endings.end``; all who wait on the loop take one thread."""
-        asked = self._endings.get(run_id)
-        if asked is None:
-            call = self._ending_calls.run(self._sync.end, run_id, is_closed=is_closed)
-            asked = self._endings[run_id] = asyncio.ensure_future(call)
-            asked.add_done_callback(lambda done: self._ended(run_id, done))
-        # One reader that goes away must not take it from the others.
-        return await asyncio.shield(asked)
+    async def _end(self, run_id: str, *, is_closed: bool) -> RunEnd:
+        """See ``SingleFlight.end``; all readers on the loop together take one thread."""
+        leader = self._in_flight.get(run_id)
+        if leader is None:
+            call = self._end_calls.run(self._sync.end, run_id, is_closed=is_closed)
+            leader = self._in_flight[run_id] = asyncio.ensure_future(call)
+            leader.add_done_callback(lambda done: self._ended(run_id, done))
+        # A reader that is cancelled must not cancel the call of the others.
+        return await asyncio.shield(leader)
 
-    def _ended(self, run_id: str, done: asyncio.Future[Ending]) -> None:
-        del self._endings[run_id]
+    def _ended(self, run_id: str, done: asyncio.Future[RunEnd]) -> None:
+        del self._in_flight[run_id]
         if not done.cancelled():
-            # Asked for here too: when no reader is left, asyncio would log an exception that was never retrieved.
+            # Retrieved here too: when no reader is left, asyncio would log that nobody retrieved the exception.
             done.exception()
 
     async def list(self, *, limit: int = 20) -> list[RunSummary]:

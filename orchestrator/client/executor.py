@@ -1,4 +1,4 @@
-"""Blocking calls of the store for an event loop, in a few threads; a store that hangs makes nobody wait in line."""
+"""Blocking calls of the store for an event loop, in a few threads; nobody queues for a store that hangs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ T = TypeVar("T")
 
 
 class BlockingCalls:
-    """A small executor. Its threads are soon taken while the store hangs, each for as long as one try of the store
-    takes. A call that has waited for a thread meanwhile would only find out the same once more, and twice as late: it
-    is told at once."""
+    """A small thread pool that fails fast while the store hangs.
+
+    A store that hangs soon takes every thread, each for as long as one try of the store takes. A call that waited for a
+    thread meanwhile would find out the same, twice as late: it gets StoreUnreachable at once.
+    """
 
     def __init__(self, *, threads: int, hang_seconds: float) -> None:
-        """``hang_seconds`` is less than what one try of a store that hangs takes."""
+        """``hang_seconds`` is how long a call must have waited in vain; less than one try of a store that hangs."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="troubleshoot-client")
         self._hang_seconds = hang_seconds
         self._hung_at = 0.0
@@ -28,26 +30,26 @@ class BlockingCalls:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``function`` in a thread.
 
-        Raises what it raises, or StoreUnreachable when another call has waited for the store in vain while this one
+        Raises whatever it raises, and StoreUnreachable when another call waited for the store in vain while this one
         waited for a thread.
         """
-        asked = time.monotonic()
+        queued_at = time.monotonic()
         return await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: self._work(asked, lambda: function(*args, **kwargs))
+            self._executor, lambda: self._work(queued_at, lambda: function(*args, **kwargs))
         )
 
     def close(self) -> None:
-        """Give the threads back."""
+        """Stop the threads and cancel the calls that wait for one."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _work(self, asked: float, function: Callable[[], T]) -> T:
-        began = time.monotonic()
-        if self._hung_at > asked and began - asked > self._hang_seconds:
+    def _work(self, queued_at: float, function: Callable[[], T]) -> T:
+        started_at = time.monotonic()
+        if self._hung_at > queued_at and started_at - queued_at > self._hang_seconds:
             raise StoreUnreachable("Redis does not answer; other calls have just waited for it in vain")
         try:
             return function()
         except StoreUnreachable:
-            # One that refuses at once frees the thread at once.
-            if time.monotonic() - began > self._hang_seconds:
+            # A store that refuses at once frees the thread at once.
+            if time.monotonic() - started_at > self._hang_seconds:
                 self._hung_at = time.monotonic()
             raise

@@ -1,4 +1,4 @@
-"""Carrying out a run in this process: when no worker has taken it, or when there is no store at all."""
+"""The in-process fallback: a run that no worker has dispatched, or a question without any store."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ _LOGGER = logging.getLogger(__name__)
 
 
 async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
-    """Take the dispatch lease of a run that no worker has dispatched and carry the run out here.
+    """Take the dispatch lease of a run that no worker has dispatched, ask its sources here and finish it.
 
-    Does nothing when a worker was quicker. Raises WorkersNotInstalled, StoreUnreachable.
+    Does nothing when a worker was quicker.
+
+    Raises WorkersNotInstalled, StoreUnreachable.
     """
     store, token = client.sync.store, new_token()
-    # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may yet come.
+    # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may start later.
     await client.call(per_job_sources, all_builtin=True)
     try:
         dispatch = await client.call(store.claim_dispatch, run_id, token)
@@ -76,10 +78,10 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
 async def run_in_process(
     request: TroubleshootRequest, settings: Settings, *, deadline: Deadline | None = None
 ) -> Report:
-    """Answer without a store: nothing is streamed or kept, and the report says ``committed: false``.
+    """Answer a question without a store: no events, nothing stored, and ``committed`` False in the report.
 
-    Secrets in the message are masked before anybody is asked. ``deadline`` is that of a question whose store went away
-    when a part of its time was spent; None: its time begins now.
+    Secrets in the message are masked before any source is asked. ``deadline`` is given when the store went away after a
+    part of the time was spent; left out, the time begins now.
 
     Raises WorkersNotInstalled, InvalidRequest.
     """

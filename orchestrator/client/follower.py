@@ -42,7 +42,7 @@ class _Following:
     run_id: str
     reader: EventReader | AsyncEventReader
     end: Callable[[bool], Any]
-    """Finishes the run at its deadline, or reads the report of one that is known to be closed; returns ``Ending``."""
+    """Finishes the run at its deadline, or reads the report of one that is known to be closed; returns a ``RunEnd``."""
     waiting: Waiting
     only_the_end: bool = False
     """Wake up for the end alone and read the report. The events before it are read every quarter of a second, so that
@@ -65,10 +65,10 @@ class _Following:
             return page, True
         # Silence: the run has ended, has expired, or is at its deadline.
         if self._closed or self.waiting.deadline.has_passed:
-            ending = yield self.end(bool(self._closed))
-            self.report = ending.report
-            self.waiting.take_deadline(ending.remaining_seconds)
-            self._closed = ending.report is not None
+            end = yield self.end(bool(self._closed))
+            self.report = end.report
+            self.waiting.take_deadline(end.remaining_seconds)
+            self._closed = end.report is not None
         else:
             self._closed = yield self.reader.is_closed(self.run_id)
         return page, self.only_the_end and self.report is not None
@@ -86,7 +86,7 @@ class _Following:
         return page
 
     def _log_cut(self, error: object) -> None:
-        if not self.waiting.is_unwanted:
+        if not self.waiting.is_out_of_patience:
             _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
 
 

@@ -1,4 +1,4 @@
-"""A run's end, brought about or read once per run and process, however many wait for it there."""
+"""Single-flight: a run is finished, or its report read, once per process, however many readers wait for it."""
 
 from __future__ import annotations
 
@@ -13,73 +13,73 @@ from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report
 from orchestrator.store.runs import RunStore
 
-_KEPT_SECONDS = 1.0
-"""How long an ending is kept for readers that come to it a little later than others."""
+_CACHE_SECONDS = 1.0
+"""Seconds for which a run's end is cached, for readers that ask for it a little later than others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a run stands at its deadline or after its end."""
+class RunEnd:
+    """The end of a run, or the time that an open run still has."""
 
     report: Report | None
-    """None: it is still open."""
+    """None while the run is open."""
     remaining_seconds: float = 0.0
-    """To the deadline of an open run, by the store's clock: it may be a little behind ours."""
+    """Seconds to the deadline of an open run, by the store's clock, which may be a little behind ours."""
 
 
-class Endings:
-    """Ends runs for all readers of a process; safe to share between threads."""
+class SingleFlight:
+    """Finishes runs and reads their reports for all readers of a process; safe to share between threads."""
 
     def __init__(self, store: RunStore, finisher: Finisher, pulse: Pulse) -> None:
         self._store = store
         self._finisher = finisher
         self._pulse = pulse
         self._lock = threading.Lock()
-        self._asked: dict[str, Future[Ending]] = {}
-        self._kept: dict[str, tuple[float, Ending]] = {}
+        self._in_flight: dict[str, Future[RunEnd]] = {}
+        self._cache: dict[str, tuple[float, RunEnd]] = {}
 
-    def end(self, run_id: str, *, is_closed: bool) -> Ending:
-        """The report of a run that has ended (``is_closed``), or the end of one whose deadline has come.
+    def end(self, run_id: str, *, is_closed: bool) -> RunEnd:
+        """The report of a closed run; a run that is not closed and at its deadline is finished first.
 
-        While another thread asks the same, its answer is waited for, or its error raised.
+        A call for a run that another thread is busy with waits for that thread, and returns or raises the same.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         with self._lock:
-            kept, asked = self._kept.get(run_id), self._asked.get(run_id)
-            if kept is not None and kept[0] > time.monotonic():
-                return kept[1]
-            if asked is None:
-                mine = self._asked[run_id] = Future[Ending]()
-        if asked is not None:
-            return asked.result()
+            cached, leader = self._cache.get(run_id), self._in_flight.get(run_id)
+            if cached is not None and cached[0] > time.monotonic():
+                return cached[1]
+            if leader is None:
+                mine = self._in_flight[run_id] = Future[RunEnd]()
+        if leader is not None:
+            return leader.result()
         try:
-            ending = self._report(run_id) if is_closed else self._finish(run_id)
+            end = self._report(run_id) if is_closed else self._finish(run_id)
         except BaseException as error:
             self._settle(run_id)
             mine.set_exception(error)
             raise
         self._pulse.beat()
-        self._settle(run_id, ending)
-        mine.set_result(ending)
-        return ending
+        self._settle(run_id, end)
+        mine.set_result(end)
+        return end
 
-    def _settle(self, run_id: str, ending: Ending | None = None) -> None:
+    def _settle(self, run_id: str, end: RunEnd | None = None) -> None:
         now = time.monotonic()
         with self._lock:
-            del self._asked[run_id]
-            # The oldest first; only they can be over.
-            while self._kept and self._kept[oldest := next(iter(self._kept))][0] <= now:
-                del self._kept[oldest]
-            if ending is not None and ending.report is not None:
-                self._kept[run_id] = now + _KEPT_SECONDS, ending
+            del self._in_flight[run_id]
+            # The entries stand in the order of their expiry.
+            while self._cache and self._cache[oldest := next(iter(self._cache))][0] <= now:
+                del self._cache[oldest]
+            if end is not None and end.report is not None:
+                self._cache[run_id] = now + _CACHE_SECONDS, end
 
-    def _finish(self, run_id: str) -> Ending:
+    def _finish(self, run_id: str) -> RunEnd:
         report = self._finisher.finish_at_deadline(run_id)
         if report is not None:
-            return Ending(report)
+            return RunEnd(report)
         state, remaining_ms = self._store.state(run_id)
-        return self._report(run_id) if state.is_closed else Ending(None, remaining_ms / 1000)
+        return self._report(run_id) if state.is_closed else RunEnd(None, remaining_ms / 1000)
 
-    def _report(self, run_id: str) -> Ending:
-        return Ending(self._store.report(run_id) or stored_report(self._store.read(run_id)))
+    def _report(self, run_id: str) -> RunEnd:
+        return RunEnd(self._store.report(run_id) or stored_report(self._store.read(run_id)))

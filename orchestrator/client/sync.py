@@ -1,6 +1,6 @@
 """``TroubleshootClient``: submit a run, follow it, read its report, cancel it, list runs.
 
-Never waits longer than a run's deadline plus grace, whether Redis, the workers and the watchers are there or not.
+No call waits longer than a run's deadline plus grace, whether Redis, workers and watchers are up or not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from celery import Celery
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
 from orchestrator.client.follower import Follower
-from orchestrator.client.single_flight import Ending, Endings
+from orchestrator.client.single_flight import RunEnd, SingleFlight
 from orchestrator.client.waiting import Pulse, Waiting
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
@@ -47,7 +47,15 @@ MAX_IDEMPOTENCY_KEY_CHARACTERS = 200
 
 
 class TroubleshootClient:
-    """Synchronous client; safe to share between threads. Use it as a context manager or call ``close``."""
+    """Synchronous client; safe to share between threads.
+
+    ``settings`` are read from the environment when left out. Use it as a context manager or call ``close``::
+
+        with TroubleshootClient() as client:
+            run_id = client.submit(TroubleshootRequest(message="Job BATCH001 failed with ABEND S0C7"))
+            report = client.result(run_id)
+            print(report.outcome, report.response)
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings.from_env()
@@ -57,7 +65,7 @@ class TroubleshootClient:
         self._runs = RunList(self._client, self._store.keys)
         self._publisher = Publisher(_broker_app(self._settings))
         self._pulse = Pulse()
-        self._endings = Endings(self._store, Finisher(self._store, by="client"), self._pulse)
+        self._single_flight = SingleFlight(self._store, Finisher(self._store, by="client"), self._pulse)
         self._deadlines: dict[str, tuple[Deadline, float]] = {}
         self._deadlines_lock = threading.Lock()
 
@@ -68,16 +76,17 @@ class TroubleshootClient:
 
     @property
     def store(self) -> RunStore:
-        """The run store, for those who finish or dispatch runs themselves."""
+        """The run store, for callers that finish or dispatch runs themselves."""
         return self._store
 
     def submit(
         self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
     ) -> str:
-        """Accept a run and publish one message for it; returns its id, at once.
+        """Submit a run and return its id, without waiting for a worker.
 
-        The run is accepted once its script has committed: a publish that fails then is made up for by the watcher.
-        The same ``idempotency_key`` gives the same run. Secrets in the message are masked before it is stored.
+        ``run_id`` (8 to 64 letters, digits, ``-`` or ``_``) is generated when left out. The same ``idempotency_key``
+        returns the same run. Secrets in the message are masked before it is stored. A run whose message cannot be
+        published any more is accepted all the same: a watcher publishes it again.
 
         Raises StoreUnreachable (within one second), Overloaded, UnknownInstance, InvalidRequest.
         """
@@ -95,14 +104,16 @@ class TroubleshootClient:
         return opened.run_id
 
     def masked(self, request: TroubleshootRequest) -> TroubleshootRequest:
-        """The request as it is stored: secrets in its message are masked."""
+        """The request as it is stored, with the secrets in its message masked."""
         return masked_request(request, personal=self._settings.redact_personal)
 
     def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
-        """Wait for the run's end and return its report; acts itself when the deadline has come and nobody did.
+        """Wait for the end of the run and return its report; a run that nobody finished by its deadline is finished
+        here.
 
-        With Redis gone it returns by the deadline (as far as it knows it) plus 250 ms what it has read so far, with
-        ``committed: false`` and ``reason: store_unreachable``; asked after the deadline, it does so within a second.
+        When Redis is gone, returns by the deadline plus 250 ms (within a second after the deadline) a report of the
+        events read so far, with ``committed`` False and ``reason`` ``store_unreachable``. ``timeout_seconds`` limits
+        the wait of this caller.
 
         Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on), StoreUnreachable
         for a run that was not submitted here, whose deadline only the store knows, SchemaMismatch.
@@ -113,10 +124,10 @@ class TroubleshootClient:
         return follower.report or self.report_without_end(run_id, events, waiting, timeout_seconds)
 
     def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
-        """Events of the run from ``after`` (exclusive) to its terminal event, as they come.
+        """Events of the run after the event id ``after``, as they come, up to the terminal one.
 
-        Keep the last event's ``id`` to resume. A stream that loses Redis ends at the run's deadline without a
-        terminal event.
+        Pass the ``id`` of the last event to resume. When Redis is gone, the stream ends at the run's deadline without
+        a terminal event.
 
         Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id, StoreUnreachable as
         ``result`` does.
@@ -125,7 +136,7 @@ class TroubleshootClient:
         return self._follower(run_id, self.waiting_for(run_id)).events(start)
 
     def get(self, run_id: str) -> RunSnapshot:
-        """The run as it stands; one that is open past its deadline is finished first.
+        """The present state of the run; an open run past its deadline is finished first.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
@@ -136,7 +147,7 @@ class TroubleshootClient:
         return snapshot(record, stored_report(record) if record.state is RunState.DONE else None)
 
     def cancel(self, run_id: str, *, by: str = "client") -> RunSummary:
-        """Cancel an open run; a closed one stays as it is. The answer says how the run stands now.
+        """Cancel a run in the name of ``by`` and return its summary; a closed run stays as it is.
 
         Raises RunNotFound, StoreUnreachable.
         """
@@ -144,7 +155,7 @@ class TroubleshootClient:
         return self._runs.summary(run_id)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         self._publisher.close()
         self._reader.close()
         self._client.close()
@@ -158,7 +169,7 @@ class TroubleshootClient:
         self.close()
 
     def _remember(self, run_id: str, deadline: Deadline, total_seconds: float) -> None:
-        """Keep the deadline on our own clock: it holds even when Redis is gone before the first read."""
+        """Keep the deadline on this process's clock: it holds even when Redis is gone before the first read."""
         with self._deadlines_lock:
             while len(self._deadlines) >= MAX_KNOWN_DEADLINES:
                 del self._deadlines[next(iter(self._deadlines))]
@@ -174,12 +185,12 @@ class TroubleshootClient:
         )
 
     def known_deadline(self, run_id: str) -> Deadline | None:
-        """The deadline, on this process's clock, of a run that was submitted here."""
-        known = self._deadlines.get(run_id)
-        return None if known is None else known[0]
+        """The deadline of a run that this client submitted, on this process's clock; None for any other run."""
+        submitted = self._deadlines.get(run_id)
+        return None if submitted is None else submitted[0]
 
     def deadline_of(self, run_id: str) -> Deadline:
-        """The run's deadline on this process's clock; asks the store for a run that was not submitted here.
+        """The run's deadline on this process's clock; read from the store for a run that was not submitted here.
 
         Raises RunNotFound, StoreUnreachable.
         """
@@ -188,51 +199,51 @@ class TroubleshootClient:
     def waiting_for(
         self, run_id: str, *, timeout_seconds: float | None = None, deadline: Deadline | None = None
     ) -> Waiting:
-        """A reader's wait for the run; its ``deadline`` where the caller has it already.
+        """The wait of one reader of the run; ``deadline`` is read from the store when left out.
 
         Raises RunNotFound, StoreUnreachable.
         """
         patience = None if timeout_seconds is None else Deadline.after(timeout_seconds)
         return Waiting(deadline=deadline or self.deadline_of(run_id), pulse=self._pulse, patience=patience)
 
-    def end(self, run_id: str, *, is_closed: bool) -> Ending:
-        """See ``Endings.end``."""
-        return self._endings.end(run_id, is_closed=is_closed)
+    def end(self, run_id: str, *, is_closed: bool) -> RunEnd:
+        """See ``SingleFlight.end``."""
+        return self._single_flight.end(run_id, is_closed=is_closed)
 
     def report_without_end(
         self, run_id: str, events: Sequence[Event], waiting: Waiting, timeout_seconds: float | None
     ) -> Report:
-        """What the ``events`` say of a run whose store went away before its end.
+        """The report, made of ``events``, of a run whose store went away before its end.
 
         Raises TimeoutError when the caller's ``timeout_seconds`` were over first.
         """
-        if timeout_seconds is not None and waiting.is_unwanted:
+        if timeout_seconds is not None and waiting.is_out_of_patience:
             raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
-        known = self._deadlines.get(run_id)
-        elapsed_ms = 0.0 if known is None else known[0].elapsed_ms(known[1])
+        submitted = self._deadlines.get(run_id)
+        elapsed_ms = 0.0 if submitted is None else submitted[0].elapsed_ms(submitted[1])
         return unreachable_report(run_id, events, elapsed_ms=elapsed_ms)
 
     def list(self, *, limit: int = 20) -> list[RunSummary]:
-        """The newest runs first.
+        """Summaries of the newest ``limit`` runs, newest first.
 
-        Raises StoreUnreachable.
+        Raises InvalidRequest for a ``limit`` below 1, StoreUnreachable.
         """
         return self._runs.recent(limit=limit)
 
 
 @lru_cache(maxsize=8)
 def _broker_app(settings: Settings) -> Celery:
-    """The application of all clients of one broker in this process.
+    """The Celery application of all clients of one broker in this process.
 
-    kombu 5.7.0 has one pool of producers for them in any case, and enlarges it with each application that uses it: an
-    app that makes a client for each question would grow by some 4 KB every time.
+    kombu 5.7.0 keeps one pool of producers for all of them and enlarges it with each application: a process that makes
+    a client for each question would grow by some 4 KB every time.
     """
     return make_celery(settings, with_results=False)
 
 
 def masked_request(request: TroubleshootRequest, *, personal: bool) -> TroubleshootRequest:
-    """The request with secrets in its message masked, no longer than a message may be: a mask may outgrow its secret,
-    and a request that is too long could never be read again."""
+    """The request with the secrets in its message masked, cut to the longest message: a mask may be longer than its
+    secret, and a request that is too long could not be read again."""
     message = redact(request.message, personal=personal)[:MAX_MESSAGE_CHARACTERS]
     return request.model_copy(update={"message": message})
 

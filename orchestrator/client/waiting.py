@@ -1,4 +1,4 @@
-"""How long a reader of a run waits: to the deadline and its grace, and on while the store is heard."""
+"""How long a reader of a run waits: to the deadline plus grace, and longer while the store answers."""
 
 from __future__ import annotations
 
@@ -9,100 +9,100 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import OutOfConnections, StoreUnreachable
 
 GRACE_SECONDS = 0.2
-"""How long after the deadline a reader waits for the terminal event while the store is silent."""
+"""Seconds after the deadline for which a reader waits for the terminal event while the store is silent."""
 LATE_SECONDS = 0.8
-"""How long a reader that comes after the deadline waits for a silent store: such a run has to be read, and may still
-have to be finished."""
+"""Seconds for which a reader that comes after the deadline waits for a silent store: the run must be read, and perhaps
+finished."""
 MAX_OVERTIME_SECONDS = 2.0
-"""How much longer a reader waits, at most, while the store is heard."""
+"""Most seconds by which a reader waits longer while the store answers."""
 RECONNECT_SECONDS = 0.1
-"""Between a try that failed and the next one."""
+"""Seconds between a failed try and the next one."""
 
 
 @dataclass(slots=True)
 class Pulse:
-    """When the store was last heard by anybody in this process."""
+    """When the store last answered any caller of this process."""
 
-    heard_at: float = 0.0
+    answered_at: float = 0.0
 
     def beat(self) -> None:
         """The store has answered."""
-        self.heard_at = time.monotonic()
+        self.answered_at = time.monotonic()
 
 
 @dataclass(slots=True)
 class Waiting:
-    """One reader's wait.
+    """The wait of one reader.
 
-    Time that runs out while the store answers others of this process says that the process is slow, not that the store
-    is gone: its readers wait on, until the store has been silent for ``GRACE_SECONDS``.
+    When time runs out while the store answers other callers of this process, the process is slow and the store is not
+    gone: its readers wait on until the store has been silent for ``GRACE_SECONDS``.
     """
 
     deadline: Deadline
-    """Of the run, on this process's clock."""
+    """Deadline of the run, on this process's clock."""
     pulse: Pulse
     patience: Deadline | None = None
-    """When the caller wants to hear no more, whether the run has ended or not."""
+    """The caller's own timeout: the end of the wait whether the run has ended or not."""
     failure: StoreUnreachable | None = None
-    """Of the store at the deadline: it is silent from then on, until it is heard again."""
+    """Error of the store at the deadline: the store counts as silent from then on, until it answers again."""
     _failed_at: float = 0.0
     _began: float = field(default_factory=time.monotonic)
 
     def begin(self) -> None:
-        """The caller listens from now on."""
+        """The caller waits from now on."""
         self._began = time.monotonic()
 
     def resume(self) -> None:
-        """The caller listens again: one that was busy with what it had heard has not used up its time with waiting."""
+        """The caller waits again: time in which it was busy with an event was no time of waiting."""
         if self.left() < GRACE_SECONDS / 2:
             self.begin()
 
     def left(self) -> float:
-        """Seconds until this reader gives up, as far as is known now; never below zero."""
+        """Seconds until this reader gives up, as known now; never below zero."""
         end = self._end()
         if not self._has_failed:
-            end = min(max(end, self.pulse.heard_at + GRACE_SECONDS), end + MAX_OVERTIME_SECONDS)
+            end = min(max(end, self.pulse.answered_at + GRACE_SECONDS), end + MAX_OVERTIME_SECONDS)
         if self.patience is not None:
             end = min(end, self.patience.at)
         return max(0.0, end - time.monotonic())
 
     def gives_up_after(self, error: StoreUnreachable) -> bool:
-        """Whether ``error`` ends the wait; another try may do better while there is time."""
+        """Whether ``error`` ends the wait; False while there is time for another try."""
         if self.deadline.has_passed:
             self.failure, self._failed_at = error, time.monotonic()
         return self.left() == 0.0
 
     def pause_seconds(self) -> float:
-        """How long to wait before the next try: not long at the deadline, where little time is left."""
+        """Seconds before the next try; shorter near the deadline, where little time is left."""
         return min(RECONNECT_SECONDS, max(RECONNECT_SECONDS / 5, self.left() / 4))
 
     def check_refusal(self) -> None:
-        """Raise the refusal of a connection that ended the wait: the store may be well.
+        """Raise the refused connection that ended the wait, if one did: the store may be well.
 
         Raises OutOfConnections.
         """
-        if isinstance(self.failure, OutOfConnections) and not self.is_unwanted:
+        if isinstance(self.failure, OutOfConnections) and not self.is_out_of_patience:
             raise self.failure
 
     def take_deadline(self, remaining_seconds: float) -> None:
-        """Take over the deadline by the store's clock: ours is a little earlier, it counts from before the submit."""
+        """Adopt the deadline by the store's clock; ours is a little earlier, as it counts from before the submit."""
         if remaining_seconds > 0:
             self.deadline = Deadline.after(remaining_seconds)
 
     @property
     def may_run_over(self) -> bool:
-        """Whether the store may still turn out to be well, though time is up."""
+        """Whether the store may still turn out to be well although time is up."""
         over = self._end() + MAX_OVERTIME_SECONDS
-        return not self._has_failed and not self.is_unwanted and time.monotonic() < over
+        return not self._has_failed and not self.is_out_of_patience and time.monotonic() < over
 
     @property
-    def is_unwanted(self) -> bool:
-        """Whether the caller wants to hear no more."""
+    def is_out_of_patience(self) -> bool:
+        """Whether the caller's own timeout is over."""
         return self.patience is not None and self.patience.has_passed
 
     @property
     def _has_failed(self) -> bool:
-        return self.failure is not None and self._failed_at >= self.pulse.heard_at
+        return self.failure is not None and self._failed_at >= self.pulse.answered_at
 
     def _end(self) -> float:
         if self._began >= self.deadline.at:

@@ -1,1 +1,1 @@
-"""The life of a run: dispatch, answers of the sources, the report and its commit."""
+"""The life of a run: dispatch, envelopes of the sources, diagnosis, report and commit."""

@@ -29,7 +29,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.routing.plan import plan_request
-from orchestrator.run.envelopes import stand_in
+from orchestrator.run.envelopes import missing_envelope
 from orchestrator.sources import source_names
 from orchestrator.store.records import RunRecord
 from orchestrator.synthesis import Case
@@ -166,7 +166,7 @@ def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> 
         if envelope is None:
             started = record.started_ms.get(planned.key)
             running = None if started is None else max(0.0, (record.now_ms - started) / 1000)
-            envelope = stand_in(planned, language=language, running_seconds=running)
+            envelope = missing_envelope(planned, language=language, running_seconds=running)
         elif envelope.reason in _UNREAD:
             envelope = envelope.model_copy(update={"error": _UNREAD[envelope.reason].in_language(language)})
         envelopes.append(envelope)

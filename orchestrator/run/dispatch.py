@@ -1,8 +1,6 @@
-"""From an accepted run to its stored plan: what the ``troubleshoot.run`` task and the fallback share."""
+"""From an accepted run to its stored plan, for the ``troubleshoot.run`` task and for the in-process fallback."""
 
 from __future__ import annotations
-
-import logging
 
 from orchestrator.errors import ConfigurationError, InvalidRequest
 from orchestrator.models import Plan
@@ -10,14 +8,13 @@ from orchestrator.routing.plan import per_job_sources, plan_request, refused_pla
 from orchestrator.store.records import Dispatch
 from orchestrator.store.runs import RunStore
 
-_LOGGER = logging.getLogger(__name__)
-
 
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
-    """Plan the run under a dispatch lease, store the plan and say ``routed``.
+    """Plan a run under its dispatch lease and store the plan, which appends the event ``routed``.
 
-    A request that cannot be planned gets a plan without sources. Raises RunRefused when the lease was lost
-    meanwhile, WorkersNotInstalled.
+    A request that cannot be planned gets a plan without sources. The plan of an earlier dispatcher is kept.
+
+    Raises RunRefused when the lease was lost meanwhile, WorkersNotInstalled, StoreUnreachable.
     """
     try:
         plan = dispatch.plan or plan_request(dispatch.request, per_job_sources())

@@ -1,4 +1,4 @@
-"""Making a source's envelope from what it returned or raised, redacted and cut to what the store takes."""
+"""Envelopes of the sources: made from a result, an error or a timeout; redacted, and cut to the store's limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
-from orchestrator.json_safe import storable, storable_text
+from orchestrator.json_safe import json_safe, utf8_safe
 from orchestrator.logs import log_error
 from orchestrator.models import (
     MAX_EVIDENCE_CHARACTERS,
@@ -24,14 +24,14 @@ from orchestrator.sources import FetchResult
 _LOGGER = logging.getLogger(__name__)
 MAX_ENVELOPE_BYTES = 256 * 1024
 MAX_TEXT_CHARACTERS = 2_000
-"""Of an error, a finding and every other text but an evidence item's."""
+"""Longest error, finding or other text; evidence texts have a limit of their own."""
 MAX_MESSAGE_BYTES = 4_096
-"""Of an error or of all cuts by their facts; what is longer stands in the question's language alone."""
+"""Longest error, or all cuts together, as key and facts; a longer one is stored in the question's language alone."""
 _NOTE_BYTES = 1_024
-"""Room for saying what was cut, as text and by its facts."""
+"""Room for the messages about what was cut."""
 
 
-def answered(
+def result_envelope(
     planned: PlannedSource,
     result: FetchResult,
     *,
@@ -39,10 +39,10 @@ def answered(
     language: Language = Language.EN,
     personal: bool = False,
 ) -> SourceEnvelope:
-    """The envelope of a source that returned; secrets are masked here, before anything is stored or streamed.
+    """The envelope of a source that returned. Secrets are masked here, before anything is stored or streamed.
 
-    Finding and cuts are written in ``language``. What JSON or UTF-8 cannot hold is replaced. ``personal`` masks e-mail
-    addresses and CPF/CNPJ numbers as well.
+    Finding and cuts are written in ``language``. Values that JSON or UTF-8 cannot hold are replaced. ``personal`` masks
+    e-mail addresses and CPF/CNPJ numbers as well.
     """
     masked = _mask(personal)
     cuts = _parts(result.truncated) if result.truncated else ()
@@ -51,7 +51,7 @@ def answered(
         job=planned.job,
         outcome=result.outcome,
         success=result.outcome.is_success,
-        data=redact_data(storable(result.data), personal=personal),
+        data=redact_data(json_safe(result.data), personal=personal),
         evidence=tuple(
             item.model_copy(
                 update={"text": masked(item.text), "title": masked(item.title), "where": masked(item.where)}
@@ -67,14 +67,16 @@ def answered(
     )
 
 
-def timed_out(planned: PlannedSource, *, limit_seconds: float, language: Language, worker: str) -> SourceEnvelope:
+def timeout_envelope(
+    planned: PlannedSource, *, limit_seconds: float, language: Language, worker: str
+) -> SourceEnvelope:
     """The envelope of a source that was stopped at its limit, or had no time left to start."""
     limit = max(0.0, round(limit_seconds, 2))
     reason = "soft_time_limit" if limit > 0 else "no_time_left"
     return _failed(planned, SourceOutcome.TIMEOUT, reason, timeout_text(limit), language=language, worker=worker)
 
 
-def raised(
+def error_envelope(
     run_id: str,
     planned: PlannedSource,
     error: Exception,
@@ -83,9 +85,9 @@ def raised(
     language: Language = Language.EN,
     personal: bool = False,
 ) -> SourceEnvelope:
-    """The envelope of a source that raised; what it did not foresee is logged with its traceback.
+    """The envelope of a source that raised; any error but a ``TroubleshootError`` is logged with its traceback.
 
-    The error is written in ``language``. Masked as in ``answered``.
+    The error is written in ``language`` and masked as in ``result_envelope``.
     """
     masked = _mask(personal)
     if isinstance(error, TroubleshootError):
@@ -94,7 +96,7 @@ def raised(
         if not isinstance(error, SourceError):
             return failed
         asked = tuple(masked(text) for text in error.asked)
-        return fit(failed.model_copy(update={"asked": asked, "where": masked(error.where)}), language=language)
+        return fit_to_store(failed.model_copy(update={"asked": asked, "where": masked(error.where)}), language=language)
     log_error(_LOGGER, "source_failed run_id=%s source=%s", run_id, planned.key, error=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
     text = f"{type(error).__name__}: {error}"
@@ -102,7 +104,7 @@ def raised(
 
 
 def _mask(personal: bool) -> Callable[[str], str]:
-    return lambda text: redact(storable_text(text), personal=personal)
+    return lambda text: redact(utf8_safe(text), personal=personal)
 
 
 def _parts(text: Text | str) -> tuple[Text | str, ...]:
@@ -110,16 +112,17 @@ def _parts(text: Text | str) -> tuple[Text | str, ...]:
 
 
 def _all_masked(texts: Iterable[Text | str], masked: Callable[[str], str]) -> tuple[MessageData, ...]:
-    """The texts for the envelope; none of them when one cannot be stored by its facts."""
+    """The texts as masked messages; none when one of them cannot be stored as a message."""
     messages = [_masked_message(text, masked) for text in texts]
-    found = tuple(message for message in messages if message is not None)
-    size = sum(len(message.model_dump_json()) for message in found)
-    return found if len(found) == len(messages) and size <= MAX_MESSAGE_BYTES else ()
+    safe = tuple(message for message in messages if message is not None)
+    size = sum(len(message.model_dump_json()) for message in safe)
+    return safe if len(safe) == len(messages) and size <= MAX_MESSAGE_BYTES else ()
 
 
 def _masked_message(text: Text | str, masked: Callable[[str], str]) -> MessageData | None:
-    """The text by key and masked facts; None when the whole, masked, is another text: a secret may be recognised only
-    by the words around it.
+    """The text as key and masked facts.
+
+    None when masking the whole sentence gives another text: a secret may be recognised only by the words around it.
     """
     message = MessageData.of(text).mapped(masked)
     is_safe = message.in_language(Language.EN) == masked(write(text, Language.EN))
@@ -148,14 +151,15 @@ def _failed(
     )
 
 
-def fit(
+def fit_to_store(
     envelope: SourceEnvelope, limit_bytes: int = MAX_ENVELOPE_BYTES, *, language: Language = Language.EN
 ) -> SourceEnvelope:
-    """The envelope cut to what the store takes and can read back, with its cuts told in ``language``; checked whole.
+    """The envelope cut to ``limit_bytes`` of JSON and validated as a whole; ``truncated`` names the cuts.
 
-    First texts that are too long, masks may have made them so; then the last evidence items, the data, what was asked.
+    Cut first are texts that are too long, for a mask may be longer than its secret; then the last evidence items, the
+    data and ``asked``. The cuts are written in ``language``.
 
-    Raises ValidationError for a source's own objects that hold what their fields do not allow.
+    Raises ValidationError for objects of a source with values that their fields do not allow.
     """
     return SourceEnvelope.model_validate(_cut(envelope, limit_bytes, language).model_dump(warnings=False))
 
@@ -166,18 +170,18 @@ def _cut(envelope: SourceEnvelope, limit_bytes: int, language: Language) -> Sour
     if size <= limit_bytes - _NOTE_BYTES:
         return envelope
     limit = limit_bytes - _NOTE_BYTES
-    kept = list(envelope.evidence)
-    while kept and size > limit:
-        size -= len(kept.pop().model_dump_json().encode())
+    evidence = list(envelope.evidence)
+    while evidence and size > limit:
+        size -= len(evidence.pop().model_dump_json().encode())
     cuts = [
         Message(
             "envelope cut to {limit} KiB: {kept} of {count} evidence items kept",
             limit=limit_bytes // 1024,
-            kept=len(kept),
+            kept=len(evidence),
             count=len(envelope.evidence),
         )
     ]
-    update: dict[str, Any] = {"evidence": tuple(kept)}
+    update: dict[str, Any] = {"evidence": tuple(evidence)}
     for field, empty, cut in (
         ("data", {}, Message("data left out")),
         ("asked", (), Message("what was asked left out")),
@@ -224,22 +228,22 @@ def _with_short_texts(envelope: SourceEnvelope, language: Language) -> SourceEnv
 
 
 def _with_cuts(envelope: SourceEnvelope, more: Sequence[Message], language: Language) -> dict[str, Any]:
-    """The fields of the envelope with ``more`` cuts after its own."""
+    """The fields of the envelope that name its cuts, with ``more`` after its own."""
     own = envelope.cuts or ((MessageData.of(envelope.truncated),) if envelope.truncated else ())
     truncated = join((envelope.truncated or "", *more), "; ").in_language(language)
     return {"truncated": truncated, "cuts": (*own, *map(MessageData.of, more))}
 
 
 LOST_GRACE_SECONDS = 0.5
-"""A source that passed its limit by this much without an envelope has lost its worker: it would have said timeout."""
+"""A source that is past its limit by this much and has no envelope is lost: its worker would have stored a timeout."""
 
 
-def stand_in(
+def missing_envelope(
     planned: PlannedSource, *, language: Language, running_seconds: float | None, worker: str = ""
 ) -> SourceEnvelope:
-    """The envelope of a source that never reported.
+    """The stand-in for the envelope of a source that stored none.
 
-    ``running_seconds`` is the time since its task started, None when no task did.
+    ``running_seconds`` is the time since its task started, None when no task started.
     """
     if running_seconds is None:
         outcome = SourceOutcome.NOT_STARTED
@@ -253,5 +257,5 @@ def stand_in(
 
 
 def timeout_text(limit_seconds: float) -> Message:
-    """Why a source that was stopped at its limit did not answer."""
+    """The error of a source that was stopped at its limit."""
     return Message("did not answer within its limit of {limit:g} s", limit=limit_seconds)

@@ -1,7 +1,7 @@
-"""The one finisher: lease, aggregate, rules, model, commit.
+"""The only finisher: take the lease, aggregate, apply the rules, refine, commit.
 
-Called by the chord's body, by the watcher, by a waiting client and by whoever reads an open run past its deadline.
-It reads the run in Redis, never the chord's arguments.
+Called by the chord's body, by the watcher, by a waiting client and by a reader of an open run past its deadline. It
+reads the run in Redis, never the chord's arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestrator.after_commit import AfterCommit, run_after_commit
 from orchestrator.aggregate import performance_event
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TroubleshootError
-from orchestrator.json_safe import storable_text
+from orchestrator.json_safe import utf8_safe
 from orchestrator.logs import log_error, log_performance
 from orchestrator.models import EventType, Report
 from orchestrator.run.conclusion import Conclusion, conclude
@@ -27,10 +27,14 @@ _LOGGER = logging.getLogger(__name__)
 RENEW_SECONDS = 0.5
 """Seconds after which a lease is renewed, well before it expires."""
 _STALE_TRIES = 5
+"""Times that a run is read again because an envelope came in between reading and commit."""
 
 
 class Finisher:
-    """Finishes runs in the name of ``by``."""
+    """Finishes runs in the name of ``by``, with a model where there is a ``refiner``.
+
+    ``after_commit`` are the hooks to call with each report that this finisher commits.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,7 @@ class Finisher:
         self._refiner = refiner
 
     def finish(self, run_id: str) -> Report | None:
-        """Take the lease, write the answer, commit; None when somebody else has the run or it is too early.
+        """Finish a run under its lease: None when another finisher has it, when it is closed, or before the fan-in.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
@@ -68,12 +72,15 @@ class Finisher:
         return self._committed(report, conclusion, status)
 
     def finish_at_deadline(self, run_id: str) -> Report | None:
-        """Commit what is there, without a model and without asking for the lease: only at the deadline.
+        """Commit the envelopes that are stored, without a model and without the lease; the store refuses before the
+        deadline.
+
+        Returns the report of this or another finisher, None when it is too early or the run was closed unread.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         try:
-            return self._commit_what_is_there(run_id)
+            return self._commit_stored(run_id)
         except TroubleshootError:
             raise
         except Exception as error:  # noqa: BLE001  # border: whatever is stored, the run ends
@@ -81,7 +88,7 @@ class Finisher:
             self.close_unread(run_id, reason=f"finisher: {type(error).__name__}")
             return None
 
-    def _commit_what_is_there(self, run_id: str) -> Report | None:
+    def _commit_stored(self, run_id: str) -> Report | None:
         for _ in range(_STALE_TRIES):
             record = self._store.read(run_id)
             if record.state.is_closed:
@@ -97,9 +104,11 @@ class Finisher:
         return None
 
     def close_unread(self, run_id: str, *, reason: str) -> bool:
-        """The last resort: close a run that cannot be read, from its state and its deadline alone.
+        """Close a run that cannot be read, by its state and deadline alone.
 
-        False before the deadline and for a run that is closed. Raises RunNotFound, StoreUnreachable.
+        False before the deadline and for a run that is closed already.
+
+        Raises RunNotFound, StoreUnreachable.
         """
         report = last_resort_report(run_id, by=self._by, reason=reason)
         return self._store.commit(report, token=new_token(), seen_received=None) == "ok"
@@ -109,7 +118,7 @@ class Finisher:
 
         Raises LeaseLost.
         """
-        events: Sequence[NewEvent] = _drafted(conclusion)
+        events: Sequence[NewEvent] = _draft_events(conclusion)
         synthesis, llm = None, None
         if conclusion.case is not None and self._refiner is not None:
             # Readers get the draft while the model writes; without a model it comes with the answer, one call less.
@@ -156,7 +165,7 @@ class _Lease:
         """Append fragments of the answer, in events at least 50 ms apart; renew the lease when there are none."""
         self._fragments += fragments
         if self._fragments and self._pause.has_passed:
-            self.emit((EventType.TOKEN, {"text": storable_text(self._fragments)}))
+            self.emit((EventType.TOKEN, {"text": utf8_safe(self._fragments)}))
             self._fragments, self._pause = "", Deadline.after(TOKEN_INTERVAL_SECONDS)
         elif self._renewal.has_passed:
             if not self._store.renew(self._run_id, self._token):
@@ -164,7 +173,7 @@ class _Lease:
             self._renewal = Deadline.after(RENEW_SECONDS)
 
 
-def _drafted(conclusion: Conclusion) -> list[NewEvent]:
+def _draft_events(conclusion: Conclusion) -> list[NewEvent]:
     data = conclusion.aggregated
     aggregated = {
         "sources_available": list(data.sources_available),

@@ -1,6 +1,6 @@
 """Asking the sources in this process with ``asyncio.gather``: the fallback when no worker takes a run.
 
-The sources are the workers' own, found through their entry points; this file never imports them.
+The sources are those of the workers, found through their entry points; this file never imports them.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ Put = Callable[[SourceEnvelope], Awaitable[None]]
 
 @dataclass(slots=True)
 class LocalSources:
-    """The sources of a plan, made from the environment and closed at the end; an async context manager."""
+    """The sources that this process asks, made from the environment; closed at the end of the ``async with`` block."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     redact_personal: bool = False
-    _made: dict[str, Source] = field(default_factory=dict)
+    _sources: dict[str, Source] = field(default_factory=dict)
 
     def get(self, name: str) -> Source:
-        """The source of that name.
+        """The source of that name, made at its first use.
 
         Raises WorkersNotInstalled, ConfigurationError.
         """
-        if name not in self._made:
-            self._made[name] = load_source(name).create(self.environ)
-        return self._made[name]
+        if name not in self._sources:
+            self._sources[name] = load_source(name).create(self.environ)
+        return self._sources[name]
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(source.close() for source in self._made.values()), return_exceptions=True)
+        await asyncio.gather(*(source.close() for source in self._sources.values()), return_exceptions=True)
 
 
 async def ask_all(

@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
 from orchestrator.models import PlannedSource, SourceEnvelope, SourceRequest
-from orchestrator.run.envelopes import answered, fit, raised, timed_out
+from orchestrator.run.envelopes import error_envelope, fit_to_store, result_envelope, timeout_envelope
 from orchestrator.sources import FetchResult
 from orchestrator.store.records import SourceStart
 
@@ -82,12 +82,14 @@ class SourceCall:
         try:
             # Within the border: what a source returned may be as wrong as what it raises.
             result = fetch()
-            envelope = answered(planned, result, worker=self.worker, language=language, personal=self.redact_personal)
-            return fit(envelope, language=language)
+            envelope = result_envelope(
+                planned, result, worker=self.worker, language=language, personal=self.redact_personal
+            )
+            return fit_to_store(envelope, language=language)
         except limit_errors:
-            return timed_out(planned, limit_seconds=self.limit_seconds, language=language, worker=self.worker)
+            return timeout_envelope(planned, limit_seconds=self.limit_seconds, language=language, worker=self.worker)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
-            return raised(
+            return error_envelope(
                 self.run_id, planned, error, worker=self.worker, language=language, personal=self.redact_personal
             )
 

@@ -6,7 +6,13 @@ import pytest
 
 from orchestrator.errors import SourceError
 from orchestrator.models import Evidence, PlannedSource, SourceEnvelope
-from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES, MAX_TEXT_CHARACTERS, answered, fit, raised
+from orchestrator.run.envelopes import (
+    MAX_ENVELOPE_BYTES,
+    MAX_TEXT_CHARACTERS,
+    error_envelope,
+    fit_to_store,
+    result_envelope,
+)
 from orchestrator.sources import FetchResult
 
 PLANNED = PlannedSource(source="metrics", limit_seconds=5)
@@ -14,7 +20,7 @@ LARGE = 300_000
 
 
 def stored(result: FetchResult) -> SourceEnvelope:
-    text = fit(answered(PLANNED, result, worker="w")).model_dump_json()
+    text = fit_to_store(result_envelope(PLANNED, result, worker="w")).model_dump_json()
     assert len(text.encode()) <= MAX_ENVELOPE_BYTES
     return SourceEnvelope.model_validate_json(text)
 
@@ -68,6 +74,6 @@ def test_what_is_small_is_kept_beside_what_is_too_large() -> None:
 
 def test_an_error_that_asked_too_much_is_cut_as_well() -> None:
     """What a source that failed had asked is bounded like an answer."""
-    envelope = raised("run-00000001", PLANNED, SourceError("x").of("host", ("q" * 1_000,) * 1_000), worker="w")
+    envelope = error_envelope("run-00000001", PLANNED, SourceError("x").of("host", ("q" * 1_000,) * 1_000), worker="w")
     assert len(envelope.model_dump_json()) <= MAX_ENVELOPE_BYTES
     assert envelope.where == "host"

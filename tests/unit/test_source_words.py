@@ -13,7 +13,7 @@ from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import MessageData, PlannedSource, SourceEnvelope
-from orchestrator.run.envelopes import answered, fit, raised
+from orchestrator.run.envelopes import error_envelope, fit_to_store, result_envelope
 from orchestrator.sources import FetchResult
 from workers.config import TwsSettings
 from workers.sources.log_cache.connection import source_error
@@ -83,7 +83,7 @@ ERRORS = {
 def test_a_sources_error_is_told_in_the_questions_language(name: str, language: Language) -> None:
     """What an operator meets most stands in an answer without a word of English; what programs read stays."""
     error = ERRORS[name]()
-    envelope = raised("run-1", PLANNED, error, worker="w", language=language)
+    envelope = error_envelope("run-1", PLANNED, error, worker="w", language=language)
     words = set((envelope.error or "").replace(",", " ").replace(":", " ").replace(".", " ").split())
 
     assert envelope.reason == error.reason
@@ -96,7 +96,7 @@ def test_a_sources_error_is_told_in_the_questions_language(name: str, language: 
 def test_a_reader_of_another_language_has_the_error_in_theirs(name: str, language: Language) -> None:
     """The envelope keeps key and facts through JSON: an error told in English can still be read in Portuguese."""
     error = ERRORS[name]()
-    stored = raised("run-1", PLANNED, error, worker="w").model_dump_json()
+    stored = error_envelope("run-1", PLANNED, error, worker="w").model_dump_json()
     envelope = SourceEnvelope.model_validate_json(stored)
 
     assert envelope.error == str(error)
@@ -115,8 +115,8 @@ def test_a_reader_of_another_language_has_the_error_in_theirs(name: str, languag
 )
 def test_a_sites_own_words_are_left_alone(text: str, language: Language) -> None:
     """What another source says is not guessed at, however much it resembles a sentence of ours."""
-    failed = raised("run-1", PLANNED, SourceError(text), worker="w", language=language)
-    cut = answered(PLANNED, FetchResult(finding=text, truncated=text), worker="w", language=language)
+    failed = error_envelope("run-1", PLANNED, SourceError(text), worker="w", language=language)
+    cut = result_envelope(PLANNED, FetchResult(finding=text, truncated=text), worker="w", language=language)
 
     assert (failed.error, cut.finding, cut.truncated) == (text, text, text)
     assert [write(said or "", language) for said in (failed.error_text, cut.cut_text)] == [text, text]
@@ -128,7 +128,7 @@ def test_what_was_cut_is_told_part_by_part() -> None:
     lookup.first(range(5), 2, Message("{count} more successor of {name}", plural=SUCCESSORS, name="CARGA01"))
     budget = EvidenceBudget(left_out=1, shortened=2)
     result = FetchResult(truncated=join((*budget.cuts, *lookup.cuts, "a site's own words"), "; "))
-    envelope = answered(PLANNED, result, worker="w", language=Language.PT_BR)
+    envelope = result_envelope(PLANNED, result, worker="w", language=Language.PT_BR)
 
     assert envelope.truncated == (
         "1 item de evidência omitido; 2 itens de evidência encurtados; mais 3 sucessores de CARGA01; a site's own words"
@@ -144,9 +144,9 @@ def test_what_was_cut_is_told_part_by_part() -> None:
 def test_what_an_envelope_itself_leaves_out_is_told_in_the_questions_language() -> None:
     """The envelope's own cuts stand beside those of the source."""
     result = FetchResult(finding="x" * 3_000, truncated="a site's own words")
-    envelope = answered(PLANNED, result, worker="w", language=Language.PT_BR)
+    envelope = result_envelope(PLANNED, result, worker="w", language=Language.PT_BR)
 
-    assert fit(envelope, language=Language.PT_BR).truncated == (
+    assert fit_to_store(envelope, language=Language.PT_BR).truncated == (
         "a site's own words; finding cortado em 2000 caracteres"
     )
 
@@ -161,7 +161,7 @@ def test_what_an_envelope_itself_leaves_out_is_told_in_the_questions_language() 
 )
 def test_a_secret_is_masked_in_what_a_reader_translates(template: str, facts: dict[str, str]) -> None:
     """Facts are masked like the text, also where only the words around a fact tell that it is a secret."""
-    envelope = raised("run-1", PLANNED, SourceError(template, **facts), worker="w")
+    envelope = error_envelope("run-1", PLANNED, SourceError(template, **facts), worker="w")
 
     assert "hunter22" not in envelope.model_dump_json()
 

@@ -77,7 +77,7 @@ def test_a_callers_patience_ends_any_wait() -> None:
     """What the caller gave as its limit holds before the deadline and while the store is heard."""
     assert waiting_since_before(5, patience=0.5).left() == pytest.approx(0.5)
     over = waiting_since_before(-1, heard=True, patience=0)
-    assert (over.left(), over.is_unwanted, over.may_run_over) == (0, True, False)
+    assert (over.left(), over.is_out_of_patience, over.may_run_over) == (0, True, False)
 
 
 def test_what_remains_by_the_stores_clock_is_the_deadline() -> None:

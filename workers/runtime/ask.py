@@ -13,7 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.models import PlannedSource, source_key
-from orchestrator.run.envelopes import raised
+from orchestrator.run.envelopes import error_envelope
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore
@@ -82,7 +82,7 @@ class Asking:
         """Store an error envelope, because this version cannot read the run."""
         _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, job), error)
         planned = PlannedSource(source=source, job=job, limit_seconds=1)
-        self.store.put_envelope(run_id, claim, raised(run_id, planned, error, worker=self.worker))
+        self.store.put_envelope(run_id, claim, error_envelope(run_id, planned, error, worker=self.worker))
         return {"source": source, "outcome": error.reason, "latency_ms": 0.0}
 
     def _fetch(self, call: SourceCall) -> FetchResult:

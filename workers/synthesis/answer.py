@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.codes.catalogue import Category
 from orchestrator.codes.control import visible
-from orchestrator.json_safe import storable
+from orchestrator.json_safe import json_safe
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
 from orchestrator.redaction.redact import redact_data
 from orchestrator.validation import describe
@@ -200,7 +200,7 @@ def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
 
 def readable(value: Any) -> Any:
     """``value`` without invisible characters, which could hide a command from the checks."""
-    return _visible(storable(value))
+    return _visible(json_safe(value))
 
 
 def _visible(value: Any) -> Any:
