@@ -90,7 +90,7 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
         process = current_process(self.app)
         limits = self.request.timelimit or (None, None)
         try:
-            return process.asking(self.request.hostname).ask(
+            return process.source_runner(self.request.hostname).ask(
                 run_id, self.source_name, job, claim=self.request.id, soft_limit_seconds=limits[1]
             )
         except (RunNotFound, StoreUnreachable) as error:

@@ -1,4 +1,4 @@
-"""One contract for asking a source: on a worker's thread and event loop, and in process with ``asyncio.gather``."""
+"""One contract for runner a source: on a worker's thread and event loop, and in process with ``asyncio.gather``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from orchestrator.run.in_process import LocalSources, ask_all, begin_without_sto
 from orchestrator.run.source_call import FAN_IN_MARGIN_SECONDS
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore, new_token
-from workers.runtime.ask import Asking
+from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import Runtime
 
 
@@ -121,8 +121,8 @@ def ask_on_worker() -> Iterator[Ask]:
         store.mark_dispatched(run_id, "d")
         seconds, micros = client.time()
         client.hset(store.keys.run(run_id), "fanin_ms", seconds * 1000 + micros // 1000 + int(fan_in * 1000))
-        asking = Asking(store=store, source=get, submit=runtime.submit, worker="metrics@test")
-        asking.ask(run_id, "metrics", "BATCH001", claim="c", soft_limit_seconds=limit)
+        runner = SourceRunner(store=store, source=get, submit=runtime.submit, worker="metrics@test")
+        runner.ask(run_id, "metrics", "BATCH001", claim="c", soft_limit_seconds=limit)
         runtime.submit(asyncio.sleep(0)).result(5)  # whatever was cancelled has run until then
         (envelope,) = store.read(run_id).envelopes.values()
         return envelope

@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class SourceRunner:
     """Asks sources with the store, the event loop and the clients of this process."""
 
     store: RunStore

@@ -19,7 +19,7 @@ from orchestrator.run.refine import Refiner
 from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
 from orchestrator.synthesis import close_synthesizer, try_synthesizer
-from workers.runtime.ask import Asking
+from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import DEFAULT_LAG_LIMIT_SECONDS, Runtime
 
 _LOGGER = logging.getLogger(__name__)
@@ -63,9 +63,9 @@ class WorkerProcess:
         """The installed steps after a commit."""
         return try_after_commit(self._environ)
 
-    def asking(self, worker: str) -> Asking:
+    def source_runner(self, worker: str) -> SourceRunner:
         """The object behind a source task."""
-        return Asking(
+        return SourceRunner(
             store=self.store,
             source=self.runtime.source,
             submit=self.runtime.submit,

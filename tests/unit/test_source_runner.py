@@ -1,4 +1,4 @@
-"""Asking one source over fakeredis, without Celery: outcomes, limits, redaction, size."""
+"""A source task over fakeredis, without Celery: begin, store, duplicates, redaction, size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestrator.models import (
 from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.sources import FetchResult
 from orchestrator.store.runs import RunStore, new_token
-from workers.runtime.ask import Asking
+from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import Runtime
 
 RUN = "run-00000001"
@@ -90,8 +90,8 @@ def runtime() -> Iterator[Runtime]:
 def ask(
     store: RunStore, runtime: Runtime, source: OneSource, *, limit: float | None = 5.0, claim: str = "c"
 ) -> SourceEnvelope:
-    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
-    asking.ask(RUN, "metrics", None, claim=claim, soft_limit_seconds=limit)
+    runner = SourceRunner(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
+    runner.ask(RUN, "metrics", None, claim=claim, soft_limit_seconds=limit)
     return store.read(RUN).envelopes["metrics"]
 
 
@@ -126,8 +126,8 @@ def test_a_question_that_cannot_be_read_here_is_an_error_of_the_source(
     before = client.hget(key, field)
     client.hset(key, field, value)
     source = OneSource(FetchResult())
-    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
-    assert asking.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == reason
+    runner = SourceRunner(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
+    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == reason
     client.hset(key, field, before)
     envelope = store.read(RUN).envelopes["metrics"]
     assert (envelope.outcome, envelope.reason, source.asked) == (SourceOutcome.ERROR, reason, None)
@@ -163,8 +163,8 @@ def test_a_duplicate_delivery_asks_nobody(store: RunStore, runtime: Runtime) -> 
     """A second delivery of the same source's message ends at once."""
     ask(store, runtime, OneSource(FetchResult()), claim="first")
     second = OneSource(FetchResult())
-    asking = Asking(store=store, source=lambda _name: second, submit=runtime.submit, worker="w")
-    assert asking.ask(RUN, "metrics", None, claim="second", soft_limit_seconds=5)["outcome"] == "duplicate"
+    runner = SourceRunner(store=store, source=lambda _name: second, submit=runtime.submit, worker="w")
+    assert runner.ask(RUN, "metrics", None, claim="second", soft_limit_seconds=5)["outcome"] == "duplicate"
     assert second.asked is None
 
 
@@ -172,8 +172,8 @@ def test_a_cancelled_run_asks_nobody(store: RunStore, runtime: Runtime) -> None:
     """A source of a cancelled run is not asked."""
     store.cancel(RUN, by="ana")
     source = OneSource(FetchResult())
-    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="w")
-    assert asking.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "cancelled"
+    runner = SourceRunner(store=store, source=lambda _name: source, submit=runtime.submit, worker="w")
+    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "cancelled"
     assert source.asked is None
 
 
@@ -195,8 +195,10 @@ def test_personal_data_is_masked_when_told_so(store: RunStore, runtime: Runtime)
     """With RESYNC_REDACT_PERSONAL_DATA an e-mail address and a CPF are masked in data and evidence as well."""
     item = Evidence(id="metrics:1", source="metrics", kind="k", title="t", text="titular ana@example.com.br")
     source = OneSource(FetchResult(data={"log": "CPF 529.982.247-25"}, evidence=(item,)))
-    asking = Asking(store=store, source=lambda _name: source, submit=runtime.submit, worker="w", redact_personal=True)
-    asking.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)
+    runner = SourceRunner(
+        store=store, source=lambda _name: source, submit=runtime.submit, worker="w", redact_personal=True
+    )
+    runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)
     stored = store.read(RUN).envelopes["metrics"].model_dump_json()
     assert "ana@example" not in stored
     assert "529.982" not in stored
