@@ -127,6 +127,17 @@ def store_errors() -> Iterator[None]:
         raise StoreUnreachable("Redis failed: {detail}", detail=type(error).__name__) from error
 
 
+@contextmanager
+def session(settings: Settings) -> Iterator[redis.Redis]:
+    """A client for the block, closed at its end; redis-py's errors are raised as by ``store_errors``."""
+    client = connect(settings)
+    try:
+        with store_errors():
+            yield client
+    finally:
+        client.close()
+
+
 def _limit_reached(error: Exception) -> Message | None:
     if isinstance(error, MaxConnectionsError):
         return Message("this process has {count}", count=f"{MAX_CONNECTIONS:,}")

@@ -146,7 +146,7 @@ def _plan_of_every_kind() -> Plan:
     plan.depends_on_file(waits, "/a/b", "WS1", qualifier="-f %p", exists=True)
     plan.depends_on_prompt(waits, "CONFIRMA", "Liberar o fechamento?")
     plan.add_resource("FITA", "WS1", quantity=2, held_by=[("FIRST", "OUTRO", 2)])
-    plan.depends_on_resource(waits, "FITA", "WS1", wanted=1, free=0)
+    plan.depends_on_resource(waits, "FITA", "WS1", required=1, free=0)
     return plan
 
 

@@ -118,7 +118,7 @@ def test_a_resource_and_a_prompt_are_explained() -> None:
     plan.add_stream("JS", "WS1", status="READY")
     job = plan.add_job("PEDE", "JS", "WS1", status="READY", substatus="READY_WAITING_FOR_RESOURCES")
     plan.add_resource("FITA", "WS1", quantity=2, held_by=[("OUTRO", "LONGO", 2)])
-    plan.depends_on_resource(job, "FITA", "WS1", wanted=1, free=0)
+    plan.depends_on_resource(job, "FITA", "WS1", required=1, free=0)
     plan.depends_on_prompt(job, "LIBERA", "Liberar a fita?")
     payload = TwsPayload.model_validate(_fetch(plan, job="PEDE")[0].data)
     assert payload.job is not None

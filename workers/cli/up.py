@@ -65,8 +65,8 @@ def command(
     is left behind. Exit codes: 0 stopped, 2 usage or configuration, 5 Redis unreachable.
     """
     settings = context.settings(redis_url)
-    given = settings.redis_url if redis_url or _names_redis(context.environ) else None
-    if demo_data and given is not None:
+    external = settings.redis_url if redis_url or _names_redis(context.environ) else None
+    if demo_data and external is not None:
         raise ConfigurationError(
             "--demo-data fills the log cache with made-up history and needs the embedded Redis: "
             "leave out --redis-url and unset REDIS_URL"
@@ -78,7 +78,7 @@ def command(
     )
     try:
         with (
-            system(context.environ, redis_url=given, say=context.say) as parts,
+            system(context.environ, redis_url=external, say=context.say) as parts,
             _counterparts(parts, scenario if demo_data else None),
         ):
             names = parts.start(layout)

@@ -1,4 +1,4 @@
-"""A check of ``doctor``: what it is, what it is given and what it results in."""
+"""A check of ``doctor``, its context and its result."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from orchestrator.broker.app import SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.sources import load_source, source_names
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 from orchestrator.synthesis import load_synthesizer
@@ -58,22 +58,17 @@ def announce_instances(queues: Iterable[str], settings: Settings, environ: Mappi
     names = [name for spec in specs if spec.known_instances for name in spec.known_instances(environ)]
     if not names:
         return
-    client = connect(settings)
     try:
-        Presence(client, Keys(settings.key_prefix)).announce(instances=names)
+        with session(settings) as client:
+            Presence(client, Keys(settings.key_prefix)).announce(instances=names)
     except TroubleshootError as error:
         _LOGGER.warning("announce_failed reason=%s", error.reason)
-    finally:
-        client.close()
 
 
 def broker_answers(settings: Settings) -> bool:
     """Whether Redis answers a ping within its timeout, over a new connection."""
-    client = connect(settings)
     try:
-        with store_errors():
+        with session(settings) as client:
             return bool(client.ping())
     except TroubleshootError:
         return False
-    finally:
-        client.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.cli.process import undisturbed
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from workers.standalone.directory import private_directory
 from workers.standalone.guard import Guard
 from workers.standalone.layout import Layout, flower_specs, watcher_specs, worker_specs
@@ -101,12 +101,9 @@ def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[
 
 
 def _check_redis(environ: Mapping[str, str]) -> str:
-    client = connect(Settings.from_env(environ))
-    try:
-        with store_errors():
-            client.ping()
+    """Address of the Redis, without the password. Raises StoreUnreachable."""
+    with session(Settings.from_env(environ)) as client:
+        client.ping()
         options = client.connection_pool.connection_kwargs
-        where = options.get("path") or f"{options.get('host')}:{options.get('port')}"
-    finally:
-        client.close()
+    where = options.get("path") or f"{options.get('host')}:{options.get('port')}"
     return f"redis at {where}"

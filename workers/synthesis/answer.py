@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.codes.catalogue import Category
 from orchestrator.codes.control import visible
@@ -83,16 +83,17 @@ def _fraction(value: object) -> object:
     return 0.0
 
 
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+Prose = Annotated[str, BeforeValidator(_prose)]
+Fraction = Annotated[float, BeforeValidator(_fraction)]
+Items = BeforeValidator(_objects)
+
+
 class AnswerClaim(_Lenient):
     """A statement with its evidence."""
 
     text: str = Field(max_length=MAX_TEXT)
-    evidence_ids: tuple[str, ...] = ()
-
-    @field_validator("evidence_ids", mode="before")
-    @classmethod
-    def _ids(cls, value: object) -> object:
-        return _texts(value)
+    evidence_ids: Texts = ()
 
     def to_claim(self) -> Claim:
         """The contract's claim, unchecked."""
@@ -127,60 +128,30 @@ class AnswerAction(_Lenient):
 class _Alternative(_Lenient):
     title: str = Field(alias="text", default="", max_length=MAX_TEXT)
     category: str = Category.UNKNOWN.value
-    confidence: float = 0.0
-    evidence_ids: tuple[str, ...] = ()
-    against: tuple[str, ...] = ()
-
-    @field_validator("evidence_ids", "against", mode="before")
-    @classmethod
-    def _ids(cls, value: object) -> object:
-        return _texts(value)
-
-    @field_validator("confidence", mode="before")
-    @classmethod
-    def _confidence(cls, value: object) -> object:
-        return _fraction(value)
+    confidence: Fraction = 0.0
+    evidence_ids: Texts = ()
+    against: Texts = ()
 
 
 class ModelAnswer(_Lenient):
     """The JSON object that the prompt requests. Unknown keys are ignored, missing ones are empty."""
 
-    summary: str = Field(min_length=1, max_length=MAX_TEXT)
-    root_cause: str = Field(default="", max_length=MAX_TEXT)
-    category: str = Category.UNKNOWN.value
-    confidence: float = 0.0
-    claims: tuple[AnswerClaim, ...] = ()
-    alternatives: tuple[_Alternative, ...] = ()
-    actions: tuple[AnswerAction, ...] = ()
-    prevention: tuple[str, ...] = ()
-    missing_evidence: tuple[str, ...] = ()
-    suspicious: tuple[str, ...] = ()
+    summary: Prose = Field(min_length=1, max_length=MAX_TEXT)
+    root_cause: Prose = Field(default="", max_length=MAX_TEXT)
+    category: Prose = Category.UNKNOWN.value
+    confidence: Fraction = 0.0
+    claims: Annotated[tuple[AnswerClaim, ...], Items] = ()
+    alternatives: Annotated[tuple[_Alternative, ...], Items] = ()
+    actions: Annotated[tuple[AnswerAction, ...], Items] = ()
+    prevention: Texts = ()
+    missing_evidence: Texts = ()
+    suspicious: Texts = ()
 
     @property
     def prose(self) -> str:
         """The text for readers, one statement per line."""
         parts = (self.summary, self.root_cause, *(c.text for c in self.claims), *(a.text for a in self.actions))
         return "\n".join(parts)
-
-    @field_validator("prevention", "missing_evidence", "suspicious", mode="before")
-    @classmethod
-    def _lists(cls, value: object) -> object:
-        return _texts(value)
-
-    @field_validator("claims", "alternatives", "actions", mode="before")
-    @classmethod
-    def _items(cls, value: object) -> object:
-        return _objects(value)
-
-    @field_validator("summary", "root_cause", "category", mode="before")
-    @classmethod
-    def _sentences(cls, value: object) -> object:
-        return _prose(value)
-
-    @field_validator("confidence", mode="before")
-    @classmethod
-    def _confidence(cls, value: object) -> object:
-        return _fraction(value)
 
 
 def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from workers.config import TwsSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
@@ -34,14 +34,10 @@ def check_instances(context: CheckContext) -> Check:
 
 def read_announced(settings: Settings) -> list[str]:
     """Names that workers announced within ``FRESH_SECONDS``. Raises StoreUnreachable."""
-    client = connect(settings)
-    try:
-        with store_errors():
-            seconds, _ = client.time()
-            since = (seconds - FRESH_SECONDS) * 1_000
-            return sorted(map(str, client.zrangebyscore(Keys(settings.key_prefix).instances, since, "+inf")))
-    finally:
-        client.close()
+    with session(settings) as client:
+        seconds, _ = client.time()
+        since = (seconds - FRESH_SECONDS) * 1_000
+        return sorted(map(str, client.zrangebyscore(Keys(settings.key_prefix).instances, since, "+inf")))
 
 
 def judge_instances(announced: Sequence[str], configured: Sequence[str]) -> CheckResult:

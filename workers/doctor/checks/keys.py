@@ -13,7 +13,7 @@ import redis
 
 from orchestrator.broker.app import EXCHANGE
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
 
@@ -47,12 +47,8 @@ def check_keys(context: CheckContext) -> Check:
         settings = context.settings()
 
         def read() -> Keyspace:
-            client = connect(settings)
-            try:
-                with store_errors():
-                    return read_keyspace(client, Keys(settings.key_prefix), context.timeout_seconds * SCAN_SHARE)
-            finally:
-                client.close()
+            with session(settings) as client:
+                return read_keyspace(client, Keys(settings.key_prefix), context.timeout_seconds * SCAN_SHARE)
 
         return judge_keyspace(await asyncio.to_thread(read), settings.key_prefix)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from orchestrator.broker.app import queue_names
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
 
@@ -35,13 +35,9 @@ def check_queues(context: CheckContext) -> Check:
 def read_lengths(settings: Settings) -> tuple[Mapping[str, int], int]:
     """Messages waiting in each queue, and the number of open runs. Raises StoreUnreachable."""
     keys = Keys(settings.key_prefix)
-    client = connect(settings)
-    try:
-        with store_errors():
-            lengths = {name: int(client.llen(keys.broker_prefix + name)) for name in queue_names()}
-            return lengths, int(client.zcard(keys.open))
-    finally:
-        client.close()
+    with session(settings) as client:
+        lengths = {name: int(client.llen(keys.broker_prefix + name)) for name in queue_names()}
+        return lengths, int(client.zcard(keys.open))
 
 
 def judge_queues(

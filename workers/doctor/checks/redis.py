@@ -12,7 +12,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
 from workers.sources.log_cache.connection import describe_url
 
@@ -31,16 +31,12 @@ def check_redis(context: CheckContext) -> Check:
         where = describe_url(settings.redis_url)
 
         def read() -> tuple[Mapping[str, Any] | None, float]:
-            client = connect(settings)
-            try:
-                with store_errors():
-                    ping_ms = min(_ping_ms(client) for _ in range(PINGS))
-                    try:
-                        return client.info(), ping_ms
-                    except ResponseError:
-                        return None, ping_ms  # a user that may not run INFO
-            finally:
-                client.close()
+            with session(settings) as client:
+                ping_ms = min(_ping_ms(client) for _ in range(PINGS))
+                try:
+                    return client.info(), ping_ms
+                except ResponseError:
+                    return None, ping_ms  # the user may not run INFO
 
         info, ping_ms = await asyncio.to_thread(read)
         if info is None:

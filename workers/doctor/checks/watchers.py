@@ -6,7 +6,7 @@ import asyncio
 
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
@@ -29,15 +29,10 @@ def check_watchers(context: CheckContext) -> Check:
 def read_watchers(settings: Settings) -> tuple[list[str], int]:
     """Live watchers, and the number of overdue wake-ups. Raises StoreUnreachable."""
     keys = Keys(settings.key_prefix)
-    client = connect(settings)
-    try:
-        names = Presence(client, keys).live_watchers()
-        with store_errors():
-            seconds, micros = client.time()
-            overdue = client.zcount(keys.wakeups, "-inf", seconds * 1_000 + micros // 1_000 - LATE_MS)
-        return names, int(overdue)
-    finally:
-        client.close()
+    with session(settings) as client:
+        seconds, micros = client.time()
+        overdue = client.zcount(keys.wakeups, "-inf", seconds * 1_000 + micros // 1_000 - LATE_MS)
+        return Presence(client, keys).live_watchers(), int(overdue)
 
 
 def judge_watchers(names: list[str], overdue: int) -> CheckResult:

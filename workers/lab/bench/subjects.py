@@ -14,7 +14,7 @@ from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import TroubleshootError
 from orchestrator.models import Intent, RunOutcome, TroubleshootRequest
-from orchestrator.store.connection import connect, connect_reader
+from orchestrator.store.connection import connect, connect_reader, session
 from orchestrator.testing import stub_message
 from workers.lab.bench.plain import DONE_KEY, apply_chord, forget_results
 
@@ -65,12 +65,11 @@ class Troubleshoot:
     def queue(self, sleeps: Sleeps, count: int) -> float:
         """Runs per second over ``count`` runs submitted at once, to the last one committed."""
         store = self.client.store
-        redis_client = connect(self.client.settings)
-        began = time.perf_counter()
-        run_ids = [self.client.submit(_request(sleeps, QUEUED_CONFIG, ())) for _ in range(count)]
-        _wait(lambda: count - int(redis_client.zcard(store.keys.open)), count)
-        took = time.perf_counter() - began
-        redis_client.close()
+        with session(self.client.settings) as redis_client:
+            began = time.perf_counter()
+            run_ids = [self.client.submit(_request(sleeps, QUEUED_CONFIG, ())) for _ in range(count)]
+            _wait(lambda: count - int(redis_client.zcard(store.keys.open)), count)
+            took = time.perf_counter() - began
         outcomes = [self.client.get(run_id).outcome for run_id in run_ids]
         if set(outcomes) != {RunOutcome.COMPLETE}:
             raise BenchFailed(

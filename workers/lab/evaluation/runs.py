@@ -26,7 +26,7 @@ from orchestrator.models import (
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.sources import FetchResult, Source
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from orchestrator.synthesis import Case, SynthesisFailed, Synthesizer
 from workers.lab.simulator.counterparts import scenario_parts
 from workers.lab.simulator.scenarios import Scenario
@@ -91,12 +91,8 @@ class _Sources(LocalSources):
 def counterparts(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Variables for the scenario's servers and log cache; flushes the Redis of ``environ`` first."""
     settings = Settings.from_env(environ)
-    client = connect(settings)
-    try:
-        with store_errors():
-            client.flushdb()
-    finally:
-        client.close()
+    with session(settings) as client:
+        client.flushdb()
     with scenario_parts(scenario, settings) as variables:
         yield {**environ, **variables}
 

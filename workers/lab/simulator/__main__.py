@@ -1,4 +1,4 @@
-"""``python -m workers.lab.simulator``: serve a scenario's plan and print how to reach it."""
+"""``python -m workers.lab.simulator``: serve a scenario and print the variables for a worker."""
 
 from __future__ import annotations
 
@@ -33,19 +33,17 @@ def main(*, host: str, port: int, metrics_port: int, scenario: int, user: str, p
 
     The first line of the output is JSON with the variables for a worker.
     """
-    chosen = get_scenario(scenario)
+    case = get_scenario(scenario)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    simulator = HwaSimulator(
-        chosen.plan, host=host, port=port, user=user, password=password, faults=tuple(chosen.faults)
-    )
-    metrics = AppMetricsServer(chosen.metrics_text, host=host, port=metrics_port)
+    simulator = HwaSimulator(case.plan, host=host, port=port, user=user, password=password, faults=tuple(case.faults))
+    metrics = AppMetricsServer(case.metrics_text, host=host, port=metrics_port)
     try:
         with simulator, metrics:
             click.echo(json.dumps({**simulator.environ(), "RESYNC_METRICS_URL": metrics.url}))
-            click.echo(f"scenario {chosen.number}: {chosen.title}", err=True)
-            click.echo(f"question: {chosen.question}", err=True)
+            click.echo(f"scenario {case.number}: {case.title}", err=True)
+            click.echo(f"question: {case.question}", err=True)
             stop.wait()
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror}") from None

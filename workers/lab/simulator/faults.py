@@ -1,4 +1,4 @@
-"""Faults of the simulated server: latency, status codes, cut connections and garbage, for some paths and times."""
+"""Faults of the simulated server: latency, status codes, cut connections and garbage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with requests whose path contains ``path``, ``times`` times (None: always)."""
+    """A fault for requests whose path contains ``path``, ``times`` times (None: always)."""
 
     path: str = ""
     times: int | None = None
@@ -20,7 +20,7 @@ class Fault:
 
 
 class FaultBox:
-    """The faults in force; safe to change while the server answers."""
+    """The active faults. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,19 +28,19 @@ class FaultBox:
         self._used: list[int] = []
 
     def add(self, fault: Fault) -> None:
-        """Put a fault in force."""
+        """Activate a fault."""
         with self._lock:
             self._faults.append(fault)
             self._used.append(0)
 
     def clear(self) -> None:
-        """Heal the server."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
             self._used.clear()
 
     def take(self, path: str) -> Fault | None:
-        """The first fault for this path that is not used up; counts its use."""
+        """The first fault for ``path`` with uses left; counts its use."""
         with self._lock:
             for index, fault in enumerate(self._faults):
                 if fault.path in path and (fault.times is None or self._used[index] < fault.times):

@@ -1,4 +1,4 @@
-"""A small threaded HTTP server for simulated counterparts: any free port, and no thread or socket left behind."""
+"""A threaded HTTP server for simulated counterparts, which closes its threads and sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Knows its open connections, so that closing it does not wait for idle clients."""
+    """Tracks its open connections, so that closing it does not wait for idle clients."""
 
     daemon_threads = True
     block_on_close = True
@@ -24,13 +24,13 @@ class QuietServer(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, then serve it in a thread."""
+        """Track the connection and serve it in a thread."""
         with self._lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands in the connection's own thread: a client that stalls there must not stop the others."""
+        """Perform the TLS handshake in the connection's thread: a stalled client must not block the others."""
         if self.tls is None:
             super().finish_request(request, client_address)
             return
@@ -42,16 +42,16 @@ class QuietServer(ThreadingHTTPServer):
             wrapped.close()
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection and close it."""
+        """Close the connection."""
         with self._lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or did not trust us, is no news."""
+        """Ignore clients that disconnect or reject the certificate."""
 
     def disconnect_all(self) -> None:
-        """End every open connection."""
+        """Shut down every open connection."""
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
@@ -62,7 +62,7 @@ class QuietServer(ThreadingHTTPServer):
 
 
 class LocalServer:
-    """A server on a loopback port in a thread of its own; a context manager."""
+    """A server on a loopback port in its own thread; a context manager."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class LocalServer:
         self.host = host
         self._scheme = "http" if tls is None else "https"
         self._handler = handler
-        self._wanted_port = port
+        self._requested_port = port
         self._tls = tls
         self._server: QuietServer | None = None
         self._thread: threading.Thread | None = None
@@ -83,7 +83,7 @@ class LocalServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on. Raises RuntimeError before ``start``."""
+        """The listening port. Raises RuntimeError before ``start``."""
         if self._server is None:
             raise RuntimeError("the server has not been started")
         return int(self._server.server_address[1])
@@ -96,7 +96,7 @@ class LocalServer:
     def start(self) -> Self:
         """Listen. Raises OSError when the port is taken."""
         self.stopping.clear()
-        self._server = QuietServer((self.host, self._wanted_port), self._handler)
+        self._server = QuietServer((self.host, self._requested_port), self._handler)
         self._server.tls = self._tls
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name=type(self).__name__, daemon=True

@@ -42,7 +42,7 @@ _RESOURCE_FIELDS = frozenset({"id", "name", "folder", "workstation"})
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request as the server saw it. Headers are lower case; credentials are left out."""
+    """A received request. Names of headers are in lower case; credentials are removed."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it is written."""
+    """A response."""
 
     status: int
     body: bytes = b""
@@ -60,7 +60,7 @@ class Reply:
 
     @classmethod
     def of(cls, value: object) -> Reply:
-        """A JSON answer."""
+        """A JSON response."""
         return cls(200, json.dumps(value, ensure_ascii=False).encode())
 
 
@@ -77,7 +77,7 @@ class _State:
 
 
 class HwaSimulator(LocalServer):
-    """Answers like HWA for one plan; a context manager. The password is random unless given."""
+    """Simulates HWA for one plan; a context manager. The password is random by default."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class HwaSimulator(LocalServer):
 
     @property
     def user(self) -> str:
-        """The user that is let in."""
+        """The authorized user."""
         return self._state.user
 
     @property
@@ -109,32 +109,32 @@ class HwaSimulator(LocalServer):
 
     @property
     def requests(self) -> tuple[Received, ...]:
-        """Every request so far, refused ones included."""
+        """All requests so far, including refused ones."""
         with self._state.lock:
             return tuple(self._state.received)
 
     def fail(self, fault: Fault) -> None:
-        """Put a fault in force."""
+        """Activate a fault."""
         self._state.faults.add(fault)
 
     def heal(self) -> None:
-        """Take all faults back."""
+        """Remove all faults."""
         self._state.faults.clear()
 
     def environ(self) -> dict[str, str]:
-        """The variables that make ``tws_status`` ask this server."""
+        """The variables for the source ``tws_status``."""
         return {"TWS_BASE_URL": self.base_url, "TWS_USER": self.user, "TWS_PASSWORD": self.password}
 
 
 def _handler(state: _State, server: HwaSimulator) -> type[BaseHTTPRequestHandler]:
-    """A handler class bound to one server: http.server makes a handler per connection and passes it nothing."""
+    """A handler class bound to one server: http.server creates handlers without arguments."""
     return type("BoundHandler", (_Handler,), {"state": state, "simulator": server})
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
-    # Head and body in one packet, at once: else each answer waits 40 ms for the client's delayed acknowledgement.
+    # Head and body in one packet without delay: else each response waits 40 ms for the client's delayed ACK.
     wbufsize = -1
     disable_nagle_algorithm = True
     state: _State
@@ -144,28 +144,28 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         headers = {name.lower(): value for name, value in self.headers.items() if name.lower() != "authorization"}
-        self._remember(Received("GET", parts.path, query, headers))
+        self._record(Received("GET", parts.path, query, headers))
         fault = self.state.faults.take(parts.path)
         if fault is not None and self._fails(fault):
             return
-        if not _is_let_in(self.state, self.headers):
+        if not _is_authorized(self.state, self.headers):
             self._send(Reply(401))
             return
         self._send(answer(self.state.plan, parts.path, query), cut=fault is not None and fault.broken == "cut")
 
     def _refuse(self) -> None:
-        self._remember(Received(self.command, urlsplit(self.path).path, {}, {}))
+        self._record(Received(self.command, urlsplit(self.path).path, {}, {}))
         self.close_connection = True
         self._send(Reply(405))
 
     do_POST = do_PUT = do_DELETE = do_PATCH = _refuse  # noqa: N815  # the names http.server looks for
 
-    def _remember(self, received: Received) -> None:
+    def _record(self, received: Received) -> None:
         with self.state.lock:
             self.state.received.append(received)
 
     def _fails(self, fault: Fault) -> bool:
-        """Carry the fault out; False when the request is to be answered all the same."""
+        """Apply the fault; False when the request is answered nevertheless."""
         if fault.latency_seconds:
             self.simulator.stopping.wait(fault.latency_seconds)
         if fault.status is not None:
@@ -195,17 +195,17 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _is_let_in(state: _State, headers: Any) -> bool:
+def _is_authorized(state: _State, headers: Any) -> bool:
     if state.header is not None:
         name, value = state.header
         return hmac.compare_digest(headers.get(name, "").encode(), value.encode())
-    kind, _, given = headers.get("Authorization", "").partition(" ")
+    kind, _, credentials = headers.get("Authorization", "").partition(" ")
     if kind == "Bearer" and state.token is not None:
-        return hmac.compare_digest(given.encode(), state.token.encode())
+        return hmac.compare_digest(credentials.encode(), state.token.encode())
     if kind != "Basic":
         return False
     try:
-        decoded = base64.b64decode(given, validate=True)
+        decoded = base64.b64decode(credentials, validate=True)
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(decoded, f"{state.user}:{state.password}".encode())
@@ -215,7 +215,7 @@ Query = Mapping[str, tuple[str, ...]]
 
 
 def answer(plan: Plan, path: str, query: Query) -> Reply:
-    """The server's answer to one GET, without authentication and faults."""
+    """The response to a GET, without authentication and faults."""
     if not path.startswith(PREFIX + "/"):
         return Reply(404)
     inside = path.removeprefix(PREFIX)
@@ -234,11 +234,11 @@ def _search(items: Sequence[Json], fields: frozenset[str], query: Query) -> Repl
     try:
         limit, offset = _number(query, "limit", 10_000), _number(query, "offset", 0)
         oql = query.get("oql", ("",))[0]
-        keep = compile_oql(oql, fields) if oql else lambda _: True
+        matches = compile_oql(oql, fields) if oql else lambda _: True
     except ValueError:
         return Reply(400)
-    found = [item for item in items if keep(item)]
-    return Reply.of({"count": len(found), "results": found[offset : offset + limit]})
+    results = [item for item in items if matches(item)]
+    return Reply.of({"count": len(results), "results": results[offset : offset + limit]})
 
 
 def _number(query: Query, name: str, default: int) -> int:
@@ -249,7 +249,7 @@ def _number(query: Query, name: str, default: int) -> int:
 
 
 def _jobs(plan: Plan, _: str, query: Query) -> Reply:
-    # Lists carry neither dependencies nor, with the scope the client sends, definitions.
+    # Lists contain no dependencies and, with the client's scope, no definitions.
     slim = [
         {key: value for key, value in job.items() if key not in ("dependencies", "jobDefinition")} for job in plan.jobs
     ]
@@ -281,12 +281,12 @@ def _resources(plan: Plan, _: str, query: Query) -> Reply:
     return _search(plan.resources, _RESOURCE_FIELDS, query)
 
 
-def _one(items: Sequence[Json], wanted: str) -> Json | None:
-    return next((item for item in items if item["id"] == wanted), None)
+def _one(items: Sequence[Json], object_id: str) -> Json | None:
+    return next((item for item in items if item["id"] == object_id), None)
 
 
-def _job(plan: Plan, wanted: str, _: Query) -> Reply:
-    job = _one(plan.jobs, wanted)
+def _job(plan: Plan, object_id: str, _: Query) -> Reply:
+    job = _one(plan.jobs, object_id)
     if job is None:
         return Reply(404)
     unresolved = sum(not item["satisfied"] for item in job["dependencies"])
@@ -294,34 +294,34 @@ def _job(plan: Plan, wanted: str, _: Query) -> Reply:
     return Reply.of({**job, "dependenciesStats": figures})
 
 
-def _stream(plan: Plan, wanted: str, _: Query) -> Reply:
-    stream = _one(plan.streams, wanted)
+def _stream(plan: Plan, object_id: str, _: Query) -> Reply:
+    stream = _one(plan.streams, object_id)
     return Reply(404) if stream is None else Reply.of(_with_figures(plan, stream))
 
 
-def _station(plan: Plan, wanted: str, _: Query) -> Reply:
-    station = _one(plan.workstations, wanted)
+def _station(plan: Plan, object_id: str, _: Query) -> Reply:
+    station = _one(plan.workstations, object_id)
     return Reply(404) if station is None else Reply.of(station)
 
 
 def _neighbours(of: Callable[[Plan, Json], list[Json]]) -> Callable[[Plan, str, Query], Reply]:
-    def reply(plan: Plan, wanted: str, _: Query) -> Reply:
-        job = _one(plan.jobs, wanted)
+    def reply(plan: Plan, object_id: str, _: Query) -> Reply:
+        job = _one(plan.jobs, object_id)
         if job is None:
             return Reply(404)
-        found = of(plan, job)
-        return Reply.of({"count": len(found), "results": found})
+        results = of(plan, job)
+        return Reply.of({"count": len(results), "results": results})
 
     return reply
 
 
 def _issues(plan: Plan, _: str, query: Query) -> Reply:
     try:
-        keep = compile_oql(query.get("oql", ("",))[0], _JOB_FIELDS)
+        matches = compile_oql(query.get("oql", ("",))[0], _JOB_FIELDS)
     except BadOql:
         return Reply(400)
-    found = [issue for job in plan.jobs if keep(job) for issue in plan.issues.get(job["id"], [])]
-    return Reply.of({"issues": found})
+    issues = [issue for job in plan.jobs if matches(job) for issue in plan.issues.get(job["id"], [])]
+    return Reply.of({"issues": issues})
 
 
 def _count(plan: Plan, _: str, query: Query) -> Reply:
@@ -336,8 +336,8 @@ def _count(plan: Plan, _: str, query: Query) -> Reply:
     return Reply.of({"count": len(plan.jobs), "groupedCount": grouped if filters else {}})
 
 
-def _joblog(plan: Plan, wanted: str, query: Query) -> Reply:
-    log = plan.logs.get(wanted)
+def _joblog(plan: Plan, object_id: str, query: Query) -> Reply:
+    log = plan.logs.get(object_id)
     if log is None:
         return Reply(404)
     try:
@@ -348,22 +348,22 @@ def _joblog(plan: Plan, wanted: str, query: Query) -> Reply:
     return Reply(200, "".join(f"{line}\n" for line in lines).encode(), "text/plain; charset=utf-8")
 
 
-def _definition(plan: Plan, wanted: str, _: Query) -> Reply:
+def _definition(plan: Plan, object_id: str, _: Query) -> Reply:
     for job in plan.jobs:
-        found = job["jobDefinition"]
-        if found["id"] == wanted:
+        stored = job["jobDefinition"]
+        if stored["id"] == object_id:
             definition = {
-                "id": found["id"],
-                "folder": found["folder"],
-                "name": found["name"],
-                "workstation": found["workstation"],
-                "description": found["description"],
+                "id": stored["id"],
+                "folder": stored["folder"],
+                "name": stored["name"],
+                "workstation": stored["workstation"],
+                "description": stored["description"],
                 "type": "executable",
-                "userLogins": found["userLogins"],
-                "task": found["task"],
-                "recovery": {"action": found["recoveryOption"]},
+                "userLogins": stored["userLogins"],
+                "task": stored["task"],
+                "recovery": {"action": stored["recoveryOption"]},
             }
-            return Reply.of({"kind": "JobDefinition", "key": f"/{found['name']}", "def": definition})
+            return Reply.of({"kind": "JobDefinition", "key": f"/{stored['name']}", "def": definition})
     return Reply(404)
 
 

@@ -1,4 +1,4 @@
-"""A tiny ``/metrics`` endpoint that serves a scenario's Prometheus text, in place of the Resync app's."""
+"""A ``/metrics`` endpoint with a scenario's Prometheus text, in place of the Resync app's."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def _handler(body: bytes) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            found = self.path.split("?")[0] == "/metrics"
-            self.send_response(200 if found else 404)
+            is_metrics = self.path.split("?")[0] == "/metrics"
+            self.send_response(200 if is_metrics else 404)
             self.send_header("Content-Type", CONTENT_TYPE)
-            self.send_header("Content-Length", str(len(body) if found else 0))
+            self.send_header("Content-Length", str(len(body) if is_metrics else 0))
             self.end_headers()
-            if found:
+            if is_metrics:
                 self.wfile.write(body)
             self.wfile.flush()
 

@@ -1,4 +1,4 @@
-"""As much of the Orchestration Query Language as a client may send: ``=``, ``IN [...]``, ``LIKE`` and ``AND``."""
+"""The subset of the Orchestration Query Language that clients send: ``=``, ``IN [...]``, ``LIKE`` and ``AND``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Condition = Callable[[Mapping[str, Any]], bool]
 
 
 class BadOql(ValueError):
-    """The query is not understood: HTTP 400."""
+    """The query is invalid: HTTP 400."""
 
 
 def compile_oql(query: str, fields: frozenset[str]) -> Condition:
-    """A predicate over objects. Raises BadOql for a syntax or a field that is not known."""
+    """A predicate over objects. Raises BadOql for unknown syntax or fields."""
     conditions: list[Condition] = []
     position = 0
     while True:
@@ -42,8 +42,8 @@ def compile_oql(query: str, fields: frozenset[str]) -> Condition:
 def _condition(match: re.Match[str]) -> Condition:
     path = match["field"].split(".")
     if match["equal"] is not None:
-        wanted = {match["equal"]}
-        return lambda item: bool(wanted & set(_values(item, path)))
+        expected = {match["equal"]}
+        return lambda item: bool(expected & set(_values(item, path)))
     if match["list"] is not None:
         listed = set(re.findall(r"'([^']*)'", match["list"]))
         return lambda item: bool(listed & set(_values(item, path)))
@@ -52,7 +52,7 @@ def _condition(match: re.Match[str]) -> Condition:
 
 
 def _values(item: Any, path: list[str]) -> Iterable[str]:
-    """Every value below a dotted path; lists are walked through."""
+    """Every value at a dotted path, through lists."""
     if isinstance(item, list):
         for entry in item:
             yield from _values(entry, path)

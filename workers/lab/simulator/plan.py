@@ -10,6 +10,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+FIRST_JOB_NUMBER = 51_237
+_JOB_NUMBER_STEP = 37
 LINKED_STATES = ("LINKED", "FULLY_LINKED", "JOBMAN_UP", "WRITER_UP", "RUNNING", "ONLINE")
 _NAMESPACE = uuid.UUID("5f3a8c2e-1d47-4b6a-9e0c-7b2d4f6a8c10")
 
@@ -25,12 +27,12 @@ COMMON_STATUS = {
 
 
 def object_id(*names: str) -> str:
-    """The same id for the same names, so that a plan can be built twice and compared."""
+    """Id derived from the names, so that the same plan always has the same ids."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(names)))
 
 
 def instant(at: datetime) -> str:
-    """RFC 3339 in UTC, as the server writes it."""
+    """RFC 3339 in UTC."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -45,7 +47,7 @@ def duration(value: timedelta) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a job: when it started relative to now, how long it took, how it ended, what it wrote."""
+    """One run of a job: start, duration, result and job log."""
 
     started: datetime
     elapsed: timedelta | None
@@ -58,7 +60,7 @@ class Run:
 
 @dataclass(slots=True)
 class Plan:
-    """What the simulator serves."""
+    """The plan that the simulator serves."""
 
     now: datetime
     jobs: list[Json] = field(default_factory=list)
@@ -78,12 +80,12 @@ class Plan:
             "timezone": "America/Sao_Paulo",
         }
     )
-    _job_numbers: int = 51_200
+    _last_job_number: int = FIRST_JOB_NUMBER - _JOB_NUMBER_STEP
 
     def add_workstation(
         self, name: str, *, kind: str = "FTA", os: str = "LINUX", linked: bool = True, limit: int = 20, fence: int = 0
     ) -> None:
-        """Add a workstation; an unlinked one has lost ``LINKED`` from its active states."""
+        """Add a workstation; an unlinked one lacks ``LINKED`` among its active states."""
         self.workstations.append(
             {
                 "id": object_id("ws", name),
@@ -110,7 +112,7 @@ class Plan:
     def add_stream(
         self, name: str, workstation: str, *, status: str = "EXEC", scheduled: datetime | None = None
     ) -> None:
-        """Add a job stream; its figures are counted from the jobs when it is served."""
+        """Add a job stream; its statistics are computed from the jobs when it is served."""
         at = scheduled or self.now - timedelta(hours=2)
         self.streams.append(
             {
@@ -193,18 +195,18 @@ class Plan:
         return job_id
 
     def _run(self, job_id: str, name: str, workstation: str, run: Run, last: Json) -> Json:
-        self._job_numbers += 37
-        run_id = f"{workstation};{name};{self._job_numbers}"
+        self._last_job_number += _JOB_NUMBER_STEP
+        run_id = f"{workstation};{name};{self._last_job_number}"
         times: Json = {"actualStartTime": instant(run.started)}
         if run.elapsed is not None:
             times |= {"elapsedTime": duration(run.elapsed), "actualEndTime": instant(run.started + run.elapsed)}
         status = last if last["status"] == run.status else {"status": run.status, "error": run.status == "ABEND"}
-        found: Json = {
+        document: Json = {
             "id": run_id,
             "name": name,
             "jobId": job_id,
             "actualWorkstation": workstation,
-            "jobNumber": self._job_numbers,
+            "jobNumber": self._last_job_number,
             "compositeStatus": status,
             "commonStatus": COMMON_STATUS.get(run.status, "WAITING"),
             "timeInfo": times,
@@ -219,10 +221,10 @@ class Plan:
             ],
         }
         if run.return_code is not None:
-            found["returnCode"] = run.return_code
+            document["returnCode"] = run.return_code
         if run.log is not None:
             self.logs[run_id] = run.log
-        return found
+        return document
 
     def add_issue(self, job_id: str, kind: str, message: str) -> None:
         """Add a reason why a job does not start."""
@@ -230,7 +232,7 @@ class Plan:
         issues.append({"id": f"{job_id}-{len(issues) + 1}", "issueType": kind, "issueMessage": message})
 
     def depends_on_job(self, job_id: str, predecessor_id: str, *, conditions: Sequence[str] = ()) -> None:
-        """Make a job follow another one: internal in one stream, external across streams."""
+        """Make a job depend on another: internal within a stream, external across streams."""
         job, other = self.job(job_id), self.job(predecessor_id)
         status = dict(other["lastRunCompositeStatus"])
         satisfied = status["status"] == "SUCC"
@@ -251,7 +253,7 @@ class Plan:
         )
 
     def depends_on_stream(self, job_id: str, name: str, workstation: str) -> None:
-        """Make a job follow a whole job stream."""
+        """Make a job depend on a job stream."""
         stream_id = object_id("js", workstation, name)
         stream = next(stream for stream in self.streams if stream["id"] == stream_id)
         satisfied = stream["compositeStatus"]["status"] == "SUCC"
@@ -269,7 +271,7 @@ class Plan:
         )
 
     def depends_on_prompt(self, job_id: str, name: str, text: str, *, status: str = "ASKED") -> None:
-        """Make a job wait for an answer."""
+        """Make a job depend on a prompt."""
         satisfied = status == "ANSWERED_YES"
         self.job(job_id)["dependencies"].append(
             {
@@ -286,7 +288,7 @@ class Plan:
         )
 
     def depends_on_file(self, job_id: str, path: str, workstation: str, *, qualifier: str, exists: bool) -> None:
-        """Make a job wait for a file."""
+        """Make a job depend on a file."""
         self.job(job_id)["dependencies"].append(
             {
                 "dependencyType": "FILE",
@@ -303,17 +305,17 @@ class Plan:
             }
         )
 
-    def depends_on_resource(self, job_id: str, name: str, workstation: str, *, wanted: int, free: int) -> None:
-        """Make a job need units of a resource."""
+    def depends_on_resource(self, job_id: str, name: str, workstation: str, *, required: int, free: int) -> None:
+        """Make a job depend on units of a resource."""
         self.job(job_id)["dependencies"].append(
             {
                 "dependencyType": "RESOURCE",
                 "id": object_id("res", job_id, name),
-                "dependencyStatus": "SATISFIED" if free >= wanted else "UNSATISFIED",
-                "satisfied": free >= wanted,
+                "dependencyStatus": "SATISFIED" if free >= required else "UNSATISFIED",
+                "satisfied": free >= required,
                 "name": name,
                 "workstation": workstation,
-                "quantity": wanted,
+                "quantity": required,
                 "available": free,
             }
         )
@@ -348,7 +350,7 @@ class Plan:
         raise KeyError(job_id)
 
     def predecessors(self, job: Json) -> list[Json]:
-        """The jobs and job streams this job depends on."""
+        """The jobs and job streams that this job depends on."""
         jobs = {item.get("jobId") for item in job["dependencies"]}
         streams = {item.get("jobStreamId") for item in job["dependencies"]}
         return [item for item in self.jobs if item["id"] in jobs] + [
@@ -357,8 +359,8 @@ class Plan:
 
     def successors(self, job: Json) -> list[Json]:
         """The jobs that depend on this one, or on its job stream."""
-        wanted = {("jobId", job["id"]), ("jobStreamId", job["jobStreamId"])}
-        return [other for other in self.jobs if any(wanted & set(_targets(item)) for item in other["dependencies"])]
+        keys = {("jobId", job["id"]), ("jobStreamId", job["jobStreamId"])}
+        return [other for other in self.jobs if any(keys & set(_targets(item)) for item in other["dependencies"])]
 
 
 def _targets(dependency: Json) -> list[tuple[str, str]]:

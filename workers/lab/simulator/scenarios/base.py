@@ -1,15 +1,18 @@
-"""What a scenario is: a plan, what is in the log cache and in the app's metrics, and the question a user asks."""
+"""A scenario: plan, log cache, metrics and question; and the parts that scenarios share."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from workers.lab.simulator.faults import Fault
-from workers.lab.simulator.plan import Plan, instant
+from workers.lab.simulator.plan import FIRST_JOB_NUMBER, Plan, Run, instant
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +23,18 @@ class Scenario:
     name: str
     title: str
     question: str
-    """In Brazilian Portuguese, as a user writes it."""
+    """The user's question, in Brazilian Portuguese."""
     job_name: str | None
-    """The job to name beside the question, when there is one."""
+    """The job named beside the question; None without one."""
     category: str
-    """The category the diagnosis should come to."""
+    """The expected category of the diagnosis."""
     plan: Plan
     log_cache: Mapping[str, str] = field(default_factory=dict)
     """Redis key to JSON text, as the Resync app writes it."""
     metrics_text: str = ""
     """The app's ``/metrics``."""
     faults: Sequence[Fault] = ()
-    """What is wrong with the TWS server itself."""
+    """Faults of the TWS server itself."""
 
 
 def history_entry(
@@ -63,7 +66,7 @@ def history_entry(
 def log_cache(
     job: str, *, errors: Sequence[object] = (), history: Sequence[object] = (), others: Sequence[object] = ()
 ) -> dict[str, str]:
-    """The app's keys for one job, and the errors of all jobs under ``global``."""
+    """The app's keys of one job, and the errors of all jobs under ``global``."""
     keys: dict[str, Sequence[object]] = {
         f"resync:errors:recent:{job}": errors,
         f"resync:job:history:{job}": history,
@@ -81,7 +84,7 @@ def app_metrics(
     queue_depth: int = 3,
     hosts: Mapping[str, tuple[float, float, float]] | None = None,
 ) -> str:
-    """The Resync app's exposition text; ``hosts`` gives CPU, memory and disk in use per workstation, 0 to 1."""
+    """The Resync app's exposition text; ``hosts``: used CPU, memory and disk per workstation, from 0 to 1."""
     gauges: list[tuple[str, str, list[tuple[str, float]]]] = [
         ("resync_slo_api_error_rate", "Share of failed API requests.", [("", api_error_rate)]),
         ("resync_slo_tws_connection_success_rate", "Share of TWS calls that succeeded.", [("", tws_success)]),
@@ -100,6 +103,69 @@ def app_metrics(
     return "\n".join(lines) + "\n"
 
 
+def new_plan(now: datetime, stream: str, workstation: str, *, status: str = "STUCK", **station: Any) -> Plan:
+    """A plan with the master, one workstation and one job stream on it; ``station`` as in ``add_workstation``."""
+    plan = Plan(now)
+    plan.add_workstation("MDM", kind="MANAGER")
+    plan.add_workstation(workstation, **station)
+    plan.add_stream(stream, workstation, status=status)
+    return plan
+
+
+def add_successor(plan: Plan, name: str, predecessor_id: str, *, task: str, user: str = "batch") -> str:
+    """Add a job of the same stream that waits for its predecessor; returns its id."""
+    predecessor = plan.job(predecessor_id)
+    successor = plan.add_job(
+        name,
+        predecessor["jobStreamName"],
+        predecessor["workstation"],
+        status="HOLD",
+        substatus="HOLD_WAITING_FOR_PREDECESSOR",
+        task=task,
+        user=user,
+    )
+    plan.depends_on_job(successor, predecessor_id)
+    return successor
+
+
+def add_unix_job(
+    plan: Plan,
+    name: str,
+    *,
+    script: str,
+    user: str,
+    started: datetime,
+    elapsed: timedelta,
+    exit_status: int,
+    body: Sequence[str],
+    status: str = "ABEND",
+    conditions: Sequence[tuple[str, str]] = (),
+    **more: Any,
+) -> str:
+    """Add the first job of the plan's stream, with one run and its job log; returns its id."""
+    stream = plan.streams[0]
+    log = unix_log(
+        name,
+        stream["name"],
+        stream["workstation"],
+        script=script,
+        user=user,
+        started=started,
+        elapsed=elapsed,
+        exit_status=exit_status,
+        body=body,
+    )
+    run = Run(started, elapsed, status, exit_status, log, conditions)
+    return plan.add_job(
+        name, stream["name"], stream["workstation"], status=status, runs=[run], task=script, user=user, **more
+    )
+
+
+def successes(now: datetime, days: Iterable[int], elapsed: timedelta) -> list[dict[str, Any]]:
+    """History of successful runs, so many days ago."""
+    return [history_entry(now - day * DAY, status="SUCC", return_code=0, elapsed=elapsed) for day in days]
+
+
 def unix_log(
     job: str,
     stream: str,
@@ -107,13 +173,12 @@ def unix_log(
     *,
     script: str,
     user: str,
-    number: int,
     started: datetime,
     elapsed: timedelta,
     exit_status: int,
     body: Sequence[str],
 ) -> list[str]:
-    """A job log as a fault-tolerant agent frames it: header, what the script wrote, footer."""
+    """A job log of a fault-tolerant agent: header, the script's output, footer."""
     rule = "=" * 63
     ended = started + elapsed
     clock = "%a %m/%d/%y %H:%M:%S UTC"
@@ -122,7 +187,7 @@ def unix_log(
         f"= JOB       : {workstation}#{stream}[({started:%H%M %m/%d/%y}),({stream[:8]}AB)].{job}",
         f"= TASK      : {script}",
         f"= USER      : {user}",
-        f"= Job Number: {number}",
+        f"= Job Number: {FIRST_JOB_NUMBER}",
         f"= {started.strftime(clock)}",
         rule,
         *body,

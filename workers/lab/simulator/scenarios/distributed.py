@@ -5,19 +5,24 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from workers.lab.simulator.faults import Fault
-from workers.lab.simulator.plan import Plan, Run
-from workers.lab.simulator.scenarios.base import Scenario, app_metrics, history_entry, log_cache, unix_log
-
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
+from workers.lab.simulator.plan import Run
+from workers.lab.simulator.scenarios.base import (
+    DAY,
+    MINUTE,
+    Scenario,
+    add_successor,
+    add_unix_job,
+    app_metrics,
+    history_entry,
+    log_cache,
+    new_plan,
+    successes,
+)
 
 
 def scenario_5(now: datetime) -> Scenario:
     """A stream is STUCK: JOB_A ended with RC 5 and holds three successors."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("SRVFIN01")
-    plan.add_stream("FECHAMENTO", "SRVFIN01", status="STUCK")
+    plan = new_plan(now, "FECHAMENTO", "SRVFIN01")
     started = now - 42 * MINUTE
     body = [
         f"{started:%H:%M:%S} fecha_a: inicio do fechamento contabil",
@@ -26,27 +31,14 @@ def scenario_5(now: datetime) -> Scenario:
         f"{started:%H:%M:%S} fecha_a: ERROR conta 41207: debito 1.204.331,10, credito 1.204.133,10",
         f"{started:%H:%M:%S} fecha_a: 1 conta divergente, fechamento interrompido (return code 5)",
     ]
-    log = unix_log(
-        "JOB_A", "FECHAMENTO", "SRVFIN01", script="/opt/fin/bin/fecha_a.sh", user="finbatch", number=51237,
+    first = add_unix_job(
+        plan, "JOB_A", script="/opt/fin/bin/fecha_a.sh", user="finbatch",
         started=started, elapsed=7 * MINUTE, exit_status=5, body=body,
     )  # fmt: skip
-    first = plan.add_job(
-        "JOB_A",
-        "FECHAMENTO",
-        "SRVFIN01",
-        status="ABEND",
-        runs=[Run(started, 7 * MINUTE, "ABEND", 5, log)],
-        task="/opt/fin/bin/fecha_a.sh",
-        user="finbatch",
-    )
     for name in ("JOB_B", "JOB_C", "JOB_D"):
-        successor = plan.add_job(
-            name, "FECHAMENTO", "SRVFIN01", status="HOLD", substatus="HOLD_WAITING_FOR_PREDECESSOR",
-            task=f"/opt/fin/bin/fecha_{name[-1].lower()}.sh", user="finbatch",
-        )  # fmt: skip
-        plan.depends_on_job(successor, first)
+        script = f"/opt/fin/bin/fecha_{name[-1].lower()}.sh"
+        successor = add_successor(plan, name, first, task=script, user="finbatch")
         plan.add_issue(successor, "PREDECESSOR", "Aguarda o job SRVFIN01#FECHAMENTO.JOB_A, que terminou em ABEND.")
-    fine = [history_entry(now - days * DAY, status="SUCC", return_code=0, elapsed=9 * MINUTE) for days in (1, 2, 3)]
     return Scenario(
         number=5,
         name="stuck_stream",
@@ -55,17 +47,14 @@ def scenario_5(now: datetime) -> Scenario:
         job_name=None,
         category="predecessor_failed",
         plan=plan,
-        log_cache=log_cache("JOB_A", history=fine),
+        log_cache=log_cache("JOB_A", history=successes(now, (1, 2, 3), 9 * MINUTE)),
         metrics_text=app_metrics(hosts={"SRVFIN01": (0.31, 0.52, 0.44)}),
     )
 
 
 def scenario_6(now: datetime) -> Scenario:
     """RC 137: the kernel killed the process; each run took longer than the one before."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("SRVDW01")
-    plan.add_stream("DWDIARIO", "SRVDW01", status="STUCK")
+    plan = new_plan(now, "DWDIARIO", "SRVDW01")
     started, elapsed = now - 75 * MINUTE, timedelta(minutes=58, seconds=41)
     ended = started + elapsed
     body = [
@@ -79,23 +68,14 @@ def scenario_6(now: datetime) -> Scenario:
         "/opt/dw/bin/consolida.sh: line 48: 20718 Killed                  python3 consolida.py --mes atual",
         f"{ended:%b %d %H:%M:%S} srvdw01 kernel: Out of memory: Killed process 20718 (python3) total-vm:17112344kB",
     ]
-    log = unix_log(
-        "CONSOLIDA", "DWDIARIO", "SRVDW01", script="/opt/dw/bin/consolida.sh", user="dw", number=51237,
-        started=started, elapsed=elapsed, exit_status=137, body=body,
+    add_unix_job(
+        plan, "CONSOLIDA", script="/opt/dw/bin/consolida.sh", user="dw",
+        started=started, elapsed=elapsed, exit_status=137, body=body, estimated=31 * MINUTE,
     )  # fmt: skip
-    plan.add_job(
-        "CONSOLIDA",
-        "DWDIARIO",
-        "SRVDW01",
-        status="ABEND",
-        runs=[Run(started, elapsed, "ABEND", 137, log)],
-        task="/opt/dw/bin/consolida.sh",
-        user="dw",
-        estimated=31 * MINUTE,
-    )
     rising = [
-        history_entry(now - days * DAY, status="SUCC", return_code=0, elapsed=minutes * MINUTE)
-        for days, minutes in ((1, 51), (2, 46), (3, 41), (4, 37), (5, 33), (6, 31))
+        entry
+        for day, minutes in enumerate((51, 46, 41, 37, 33, 31), start=1)
+        for entry in successes(now, (day,), minutes * MINUTE)
     ]
     return Scenario(
         number=6,
@@ -112,29 +92,18 @@ def scenario_6(now: datetime) -> Scenario:
 
 def scenario_9(now: datetime) -> Scenario:
     """A red herring: RC 4 is a success by the job's own condition; the app's error rate has nothing to do with it."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("SRVFIN02")
-    plan.add_stream("CONTABIL", "SRVFIN02", status="SUCC")
+    plan = new_plan(now, "CONTABIL", "SRVFIN02", status="SUCC")
     started = now - 31 * MINUTE
     body = [
         f"{started:%H:%M:%S} concilia: 18422 lancamentos conciliados",
         f"{started:%H:%M:%S} concilia: 3 lancamentos com aviso, ver /dados/fin/avisos.txt",
         f"{started:%H:%M:%S} concilia: termino com avisos (return code 4)",
     ]
-    log = unix_log(
-        "CONCILIA", "CONTABIL", "SRVFIN02", script="/opt/fin/bin/concilia.sh", user="finbatch", number=51237,
+    job = add_unix_job(
+        plan, "CONCILIA", script="/opt/fin/bin/concilia.sh", user="finbatch",
         started=started, elapsed=6 * MINUTE, exit_status=4, body=body,
+        status="SUCC", conditions=(("RC_OK", "RC<=4"),),
     )  # fmt: skip
-    job = plan.add_job(
-        "CONCILIA",
-        "CONTABIL",
-        "SRVFIN02",
-        status="SUCC",
-        runs=[Run(started, 6 * MINUTE, "SUCC", 4, log, conditions=(("RC_OK", "RC<=4"),))],
-        task="/opt/fin/bin/concilia.sh",
-        user="finbatch",
-    )
     after = plan.add_job(
         "PUBLICA",
         "CONTABIL",
@@ -163,10 +132,7 @@ def scenario_9(now: datetime) -> Scenario:
 
 def scenario_10(now: datetime) -> Scenario:
     """TWS does not answer, and the cached log is six days old and tries to give orders."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("SRVBCO01")
-    plan.add_stream("REMESSAS", "SRVBCO01", status="STUCK")
+    plan = new_plan(now, "REMESSAS", "SRVBCO01")
     started = now - 29 * MINUTE
     plan.add_job(
         "REMESSA01",

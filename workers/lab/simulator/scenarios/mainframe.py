@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from workers.lab.simulator.plan import Plan, Run
-from workers.lab.simulator.scenarios.base import Scenario, app_metrics, history_entry, log_cache
-
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
+from workers.lab.simulator.plan import Run
+from workers.lab.simulator.scenarios.base import (
+    DAY,
+    MINUTE,
+    Scenario,
+    add_successor,
+    app_metrics,
+    history_entry,
+    log_cache,
+    new_plan,
+)
 
 
 def jes_header(job: str, number: int, started: datetime, steps: Sequence[tuple[str, str]]) -> list[str]:
-    """Messages of the start, then the JCL as JES2 numbers it."""
+    """The messages of the start and the JCL with JES2's statement numbers."""
     at = f"{started:%H.%M.%S} JOB{number:05d}"
     lines = [
         "1                     J E S 2  J O B  L O G  --  S Y S T E M  P R D 1  --  N O D E  N J E P R D 1",
@@ -88,10 +94,7 @@ def s0c7_log(started: datetime, number: int) -> list[str]:
 
 def scenario_1(now: datetime) -> Scenario:
     """S0C7 in STEP030 of BATCH001, twice before this month in the same step."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("ZOS1", kind="X-AGENT", os="ZOS", limit=50)
-    plan.add_stream("FATDIA", "ZOS1", status="STUCK")
+    plan = new_plan(now, "FATDIA", "ZOS1", kind="X-AGENT", os="ZOS", limit=50)
     started = now - 34 * MINUTE
     extract = plan.add_job(
         "EXTRAI01",
@@ -114,13 +117,10 @@ def scenario_1(now: datetime) -> Scenario:
     )
     plan.depends_on_job(batch, extract)
     for name in ("BATCH002", "RELFAT01"):
-        successor = plan.add_job(
-            name, "FATDIA", "ZOS1", status="HOLD", substatus="HOLD_WAITING_FOR_PREDECESSOR", task=f"PRD.FAT.JCL({name})"
-        )
-        plan.depends_on_job(successor, batch)
+        successor = add_successor(plan, name, batch, task=f"PRD.FAT.JCL({name})")
         plan.add_issue(successor, "PREDECESSOR", "Aguarda o job ZOS1#FATDIA.BATCH001, que terminou em ABEND.")
     plan.add_job("LIMPA01", "FATDIA", "ZOS1", status="SUCC", runs=[Run(now - 55 * MINUTE, MINUTE, "SUCC", 0)])
-    seen = [
+    abends = [
         history_entry(
             now - days * DAY,
             status="ABEND",
@@ -144,7 +144,7 @@ def scenario_1(now: datetime) -> Scenario:
         job_name="BATCH001",
         category="data_exception",
         plan=plan,
-        log_cache=log_cache("BATCH001", errors=seen, history=[*seen, *fine]),
+        log_cache=log_cache("BATCH001", errors=abends, history=[*abends, *fine]),
         metrics_text=app_metrics(hosts={"ZOS1": (0.61, 0.58, 0.47)}),
     )
 
@@ -180,10 +180,7 @@ def sb37_log(started: datetime, number: int) -> list[str]:
 
 def scenario_8(now: datetime) -> Scenario:
     """SB37 on the output of STEP020; the volume is 40 % up."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("ZOS1", kind="X-AGENT", os="ZOS", limit=50)
-    plan.add_stream("COBDIA", "ZOS1", status="STUCK")
+    plan = new_plan(now, "COBDIA", "ZOS1", kind="X-AGENT", os="ZOS", limit=50)
     started = now - 55 * MINUTE
     batch = plan.add_job(
         "BATCH090",
@@ -196,15 +193,7 @@ def scenario_8(now: datetime) -> Scenario:
         estimated=30 * MINUTE,
         description="Remessa de cobranca",
     )
-    sender = plan.add_job(
-        "ENVIA090",
-        "COBDIA",
-        "ZOS1",
-        status="HOLD",
-        substatus="HOLD_WAITING_FOR_PREDECESSOR",
-        task="PRD.COB.JCL(ENVIA090)",
-    )
-    plan.depends_on_job(sender, batch)
+    add_successor(plan, "ENVIA090", batch, task="PRD.COB.JCL(ENVIA090)")
     fine = [
         history_entry(
             now - days * DAY,

@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from workers.lab.simulator.plan import Plan, Run
-from workers.lab.simulator.scenarios.base import Scenario, app_metrics, history_entry, log_cache
-
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
+from workers.lab.simulator.scenarios.base import (
+    MINUTE,
+    Scenario,
+    add_successor,
+    app_metrics,
+    log_cache,
+    new_plan,
+    successes,
+)
 
 
 def scenario_2(now: datetime) -> Scenario:
     """FAIL before launch: the agent does not know the logon user."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("SRVAPP02")
-    plan.add_stream("CADASTRO", "SRVAPP02", status="STUCK")
+    plan = new_plan(now, "CADASTRO", "SRVAPP02")
     started = now - 18 * MINUTE
     log = [
         "=" * 63,
@@ -37,12 +39,7 @@ def scenario_2(now: datetime) -> Scenario:
         user="btchcli",
     )
     plan.add_issue(job, "LAUNCH", 'AWSBHT001E O job não pôde ser lançado; usuário de logon "btchcli" (AWSBDW009E).')
-    after = plan.add_job(
-        "VALIDA_CLI", "CADASTRO", "SRVAPP02", status="HOLD", substatus="HOLD_WAITING_FOR_PREDECESSOR",
-        task="/opt/batch/bin/valida_clientes.sh",
-    )  # fmt: skip
-    plan.depends_on_job(after, job)
-    fine = [history_entry(now - days * DAY, status="SUCC", return_code=0, elapsed=6 * MINUTE) for days in range(1, 6)]
+    add_successor(plan, "VALIDA_CLI", job, task="/opt/batch/bin/valida_clientes.sh")
     return Scenario(
         number=2,
         name="logon_user",
@@ -51,17 +48,14 @@ def scenario_2(now: datetime) -> Scenario:
         job_name="CARGA_CLI",
         category="logon_user_unknown",
         plan=plan,
-        log_cache=log_cache("CARGA_CLI", history=fine),
+        log_cache=log_cache("CARGA_CLI", history=successes(now, range(1, 6), 6 * MINUTE)),
         metrics_text=app_metrics(hosts={"SRVAPP02": (0.22, 0.41, 0.38)}),
     )
 
 
 def scenario_3(now: datetime) -> Scenario:
     """READY and not starting: the workstation's limit is 0."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("SRVRH01", limit=0)
-    plan.add_stream("FOLHA", "SRVRH01", status="READY")
+    plan = new_plan(now, "FOLHA", "SRVRH01", status="READY", limit=0)
     job = plan.add_job(
         "FOLHA010",
         "FOLHA",
@@ -74,12 +68,7 @@ def scenario_3(now: datetime) -> Scenario:
         scheduled=now - 70 * MINUTE,
     )
     plan.add_issue(job, "WORKSTATION_LIMIT", "O limite de jobs da estação de trabalho SRVRH01 é 0.")
-    after = plan.add_job(
-        "FOLHA020", "FOLHA", "SRVRH01", status="HOLD", substatus="HOLD_WAITING_FOR_PREDECESSOR",
-        task="/opt/rh/bin/folha020.sh", user="rhbatch",
-    )  # fmt: skip
-    plan.depends_on_job(after, job)
-    fine = [history_entry(now - days * DAY, status="SUCC", return_code=0, elapsed=24 * MINUTE) for days in (1, 2, 3)]
+    add_successor(plan, "FOLHA020", job, task="/opt/rh/bin/folha020.sh", user="rhbatch")
     return Scenario(
         number=3,
         name="limit_zero",
@@ -88,17 +77,14 @@ def scenario_3(now: datetime) -> Scenario:
         job_name="FOLHA010",
         category="job_limit_zero",
         plan=plan,
-        log_cache=log_cache("FOLHA010", history=fine),
+        log_cache=log_cache("FOLHA010", history=successes(now, (1, 2, 3), 24 * MINUTE)),
         metrics_text=app_metrics(hosts={"SRVRH01": (0.05, 0.33, 0.52)}),
     )
 
 
 def scenario_4(now: datetime) -> Scenario:
     """HOLD on a file that has not arrived."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("SRVETL01")
-    plan.add_stream("VENDAS", "SRVETL01", status="HOLD")
+    plan = new_plan(now, "VENDAS", "SRVETL01", status="HOLD")
     path = f"/dados/entrada/vendas_{now:%Y%m%d}.csv"
     check = plan.add_job(
         "PREPARA_VND",
@@ -121,7 +107,6 @@ def scenario_4(now: datetime) -> Scenario:
     plan.depends_on_job(job, check)
     plan.depends_on_file(job, path, "SRVETL01", qualifier="-f %p", exists=False)
     plan.add_issue(job, "FILE", f"Aguarda o arquivo {path} na estação SRVETL01.")
-    fine = [history_entry(now - days * DAY, status="SUCC", return_code=0, elapsed=13 * MINUTE) for days in (1, 2, 3, 4)]
     return Scenario(
         number=4,
         name="missing_file",
@@ -130,7 +115,7 @@ def scenario_4(now: datetime) -> Scenario:
         job_name="CARGA_VENDAS",
         category="waiting_file",
         plan=plan,
-        log_cache=log_cache("CARGA_VENDAS", history=fine),
+        log_cache=log_cache("CARGA_VENDAS", history=successes(now, (1, 2, 3, 4), 13 * MINUTE)),
         metrics_text=app_metrics(hosts={"SRVETL01": (0.1, 0.4, 0.61)}),
     )
 
