@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.health import Beat
+from workers.runtime.health import WorkerMetrics
+
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 USER_PAGES = [page for page in PAGES if page.name not in {"CONTRIBUTING.md", "design.md"}]
@@ -91,3 +94,22 @@ def test_the_layers_of_the_design_page_are_those_of_the_import_contracts() -> No
         if contract["type"] == "layers":
             layers = ">".join(contract["layers"]).replace(" ", "")
             assert layers in prose, layers
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/design.md"])
+def test_pages_for_contributors_name_files_that_exist(name: str) -> None:
+    """Each path in code style exists, from the checkout's root or from a package's."""
+    paths = re.findall(r"`((?:[\w-]+/)+[\w.-]*\w(?:\.\w+)?/?)`", (ROOT / name).read_text(encoding="utf-8"))
+    assert len(paths) > 5
+    roots = (ROOT, ROOT / "orchestrator", ROOT / "workers")
+    missing = {path for path in paths if not any((root / path).exists() for root in roots)}
+    assert missing <= {"orchestrator/i18n/locale/TAG/", "workers/locale/TAG/", "workers/sources/NAME/"}
+
+
+def test_every_metric_of_a_worker_is_on_the_operations_page() -> None:
+    """Metrics that we add to the process's own stand in the page's table."""
+    metrics = WorkerMetrics(Beat(), loop_lag_seconds=lambda: 0.0)
+    ours = {family.name for family in metrics.registry.collect() if family.name.startswith("resync_")}
+    table = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert len(ours) >= 5
+    assert {name for name in ours if f"| `{name}" not in table} == set()

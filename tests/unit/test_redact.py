@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import orchestrator.diagnosis
+import orchestrator.codes
 import workers.knowledge
 from orchestrator.redaction.redact import MARK, is_secret_key, redact, redact_data
 from workers.lab.simulator.scenarios import all_scenarios
@@ -16,7 +16,7 @@ from workers.lab.simulator.scenarios import all_scenarios
 BATCH = json.loads((Path(__file__).parents[1] / "data" / "redaction.json").read_text(encoding="utf-8"))
 """Texts of batch job logs, JCL, scripts and configuration: with secrets in them, and harmless ones that look alike."""
 RUNBOOKS = Path(workers.knowledge.__path__[0]) / "runbooks"
-CATALOGUE = Path(orchestrator.diagnosis.__path__[0]) / "data"
+CATALOGUE = Path(orchestrator.codes.__path__[0]) / "data"
 
 S = "Zq9!xW3kLm7"
 """The planted secret, where its shape is free."""
@@ -320,7 +320,9 @@ def test_secret_keys() -> None:
 def test_what_the_project_ships_is_left_alone() -> None:
     """Runbooks, catalogue and the scenarios' logs, caches, metrics and questions come through unchanged."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(RUNBOOKS.rglob("*.md"))]
-    texts += [path.read_text(encoding="utf-8") for path in sorted(CATALOGUE.glob("*.json"))]
+    catalogue = [path.read_text(encoding="utf-8") for path in sorted(CATALOGUE.glob("*.json"))]
+    assert len(catalogue) > 10
+    texts += catalogue
     for scenario in all_scenarios():
         texts += ["\n".join(log) for log in scenario.plan.logs.values()]
         texts += [*scenario.log_cache.values(), scenario.metrics_text, scenario.question]
