@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.errors import InvalidRequest
 from workers.lab.simulator.scenarios.mainframe import s0c7_log
-from workers.sources.log_cache.entries import MAX_TEXT, find_step, is_failure, parse_time
+from workers.sources.log_cache.entries import MAX_TEXT, is_failure, parse_time
 from workers.sources.log_cache.ingest import Ingest, open_ingest
 from workers.sources.log_cache.joblog_summary import summarise_job_log
 from workers.sources.log_cache.record import LogRecord
@@ -163,19 +163,6 @@ def test_an_entry_with_a_whole_log_keeps_the_windows_that_matter() -> None:
 def test_a_log_that_begins_with_a_bracket_is_no_json() -> None:
     """A timestamp in brackets does not make JSON lines."""
     assert open_ingest(["[2026-11-24] ERROR"], job="J1", written_at=None, now=NOW).format == "log"
-
-
-@pytest.mark.parametrize(
-    ("text", "step"),
-    [
-        ("IEF142I J1 STEP010 - STEP WAS EXECUTED\nIEF450I J1 STEP030 - ABEND=S0C7 U0000", "STEP030"),
-        ("passo EXTRATO terminou com ABEND S0C4\npasso FINAL pulado", "EXTRATO"),
-        ("first step of the road", ""),
-    ],
-)
-def test_the_failed_step_is_found(text: str, step: str) -> None:
-    """The step beside the abend is the failed one, a step that ran before or after is not."""
-    assert find_step(text) == step
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
 from orchestrator.codes.states import RUNNING, SUCCEEDED
+from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.log_lines import (
@@ -14,7 +15,6 @@ from orchestrator.diagnosis.rules.log_lines import (
     full_dataset,
     growth_line,
     is_of_an_earlier_step,
-    step_of,
 )
 from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.codes.catalogue import Category
 from orchestrator.codes.patterns import find_codes
+from orchestrator.codes.steps import step_end, step_of
 from orchestrator.diagnosis.injection import is_planted
 
 # What names the cause best stands first: the end of the step, the system's own message, then a dump's heading.
@@ -22,14 +23,6 @@ _ERROR = re.compile(
 _HARMLESS = re.compile(
     r"\b(?:0|no|zero|sem|nenhum|without) (?:errors?|erros?|failures?|falhas?)\b|errors?\s*[:=]\s*0\b", re.IGNORECASE
 )
-
-# IEF450I job [procstep] step - ABEND=..., IEF142I job [procstep] step - STEP WAS EXECUTED - COND CODE nnnn
-# (z/OS MVS System Messages, IEF).
-_STEP_END = re.compile(
-    r"\bIEF(?:142|450|472)I\s+\S+\s+(?:\S+\s+)?(?P<step>[A-Z@#$][A-Z0-9@#$]{0,7})\s+-\s+"
-    r"(?:STEP WAS EXECUTED - COND CODE (?P<code>\d{4})|.*)"
-)
-_STEP_NAMED = re.compile(r"\bSTEP[A-Z0-9]{1,4}\b")
 
 _GROWTH = re.compile(r"\+\s?\d{1,4}(?:[.,]\d+)?\s?%")
 # IEC030I B37-04,IFG0554A,job,step,ddname,device,volume,dataset (z/OS MVS System Messages, IEC030I).
@@ -100,28 +93,20 @@ def full_dataset(lines: Sequence[str]) -> str:
     return next((match[1] for line in lines if (match := _FULL.search(line))), "")
 
 
-def step_of(line: str) -> str:
-    """The step that a line names: where z/OS writes it, else a word such as ``STEP030``; an empty string for none."""
-    if match := _STEP_END.search(line):
-        return match["step"]
-    named = [word for word in _STEP_NAMED.findall(line) if any(char.isdigit() for char in word)]
-    return named[0] if named else ""
-
-
 def is_of_an_earlier_step(lines: Sequence[str], line: str, failed_step: str) -> bool:
     """Whether ``line`` belongs to a step that ended by itself before another one failed: the job went on after it.
 
     The step is the one that the line names, else the first that ends below it. What programs print may stand below
     every step's end; of that nothing is known.
     """
-    ends = [(index, match) for index, text in enumerate(lines) if (match := _STEP_END.search(text))]
-    failed = failed_step or next((match["step"] for _, match in ends if match["code"] is None), "")
+    ends = [(index, end) for index, text in enumerate(lines) if (end := step_end(text))]
+    failed = failed_step or next((end.step for _, end in ends if end.abended), "")
     if not failed and ends:
         # The step with the worst condition code is the one that failed the job.
-        failed = max((match for _, match in ends), key=lambda match: int(match["code"] or 0))["step"]
+        failed = max((end for _, end in ends), key=lambda end: end.condition_code or 0).step
     named = step_of(line)
     if not named and line in lines:
         position = lines.index(line)
-        named = next((match["step"] for index, match in ends if index > position), "")
-    ended_well = any(match["step"] == named and match["code"] is not None for _, match in ends)
+        named = next((end.step for index, end in ends if index > position), "")
+    ended_well = any(end.step == named and end.condition_code is not None for _, end in ends)
     return bool(named and failed) and named != failed and ended_well

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from orchestrator.codes.notation import bare_name, qualified_job
 from orchestrator.codes.patterns import find_abends, find_message_ids
+from orchestrator.codes.steps import step_of
 from orchestrator.models import Entities, Evidence, SourceEnvelope
 from orchestrator.payloads import (
     Facts,
@@ -29,7 +30,6 @@ PRESENT_RUN_SECONDS = 60.0
 """How far a record's time may lie outside a run and still be that run's: writers round, and write a little later."""
 
 _Payload = TypeVar("_Payload", bound=Facts)
-_STEP = re.compile(r"\b(STEP[A-Z0-9]{1,8})\b|\b(?:step|passo|paso)\s+([A-Z@#$][A-Z0-9@#$]{1,7})\b")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])([^<>]{0,200})>")
 _HEADING = re.compile(r"(?:^|(?<=\s))#{1,6}\s")
@@ -104,8 +104,7 @@ class Scene:
     @property
     def asked_step(self) -> str:
         """The step that the question names."""
-        match = _STEP.search(self.question)
-        return (match[1] or match[2]) if match else ""
+        return step_of(self.question)
 
     @property
     def remembered(self) -> tuple[HistoryFacts, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.codes.control import blank_controls
 from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
+from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.payloads import HistoryFacts
 
 MAX_TEXT = 2_000
@@ -40,11 +41,6 @@ _CODES = ("codes", "code", "abend_code", "abend", "error_code", "message_id")
 _LEADING_TIME = re.compile(
     r"(?<!\d)(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?)\s?(Z|[+-]\d{2}:?\d{2})?(?![\d:])"
 )
-# IEF450I and IEF472I name job and step just before the abend; other logs name the step by the word.
-_IEF_STEP = re.compile(
-    r"\bIEF(?:450|472)I\s+[A-Z@#$][A-Z0-9@#$]{0,7}\s+([A-Z@#$][A-Z0-9@#$]{0,7})(?:\s+[A-Z0-9@#$]+)?\s+-\s"
-)
-_WORD_STEP = re.compile(r"\b(?:(?i:step|passo|etapa|paso)\s*[:=]?\s*([A-Z][A-Z0-9_]{0,31})|(STEP_?\d{1,6}))\b")
 _BLANKS = re.compile(r"[^\S\n]{2,}")
 _ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
 _SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "COMPLT", "DONE", "SUCESSO",
@@ -169,7 +165,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         status=_string(_first(record, _STATUS)),
         codes=codes,
         return_code=return_code,
-        step=_string(_first(record, _STEP)) or find_step(searched),
+        step=_string(_first(record, _STEP)) or failed_step(searched) or last_step(searched),
         elapsed_seconds=_elapsed(record),
         text=kept,
         age_days=None if at is None else age_days(at, now),
@@ -184,27 +180,6 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         run_id=facts.run_id,
         cut_characters=len(text) - len(kept),
     )
-
-
-def find_step(text: str) -> str:
-    """The step a log names as the failed one, or an empty string.
-
-    IEF450I and IEF472I are authoritative (``job step - ABEND=``, z/OS MVS System Messages); without them, the last
-    step named on a line that carries an abend, then the last one named at all.
-    """
-    if match := _IEF_STEP.search(text):
-        return match[1]
-    named = on_abend = ""
-    line_end, has_abend = -1, False
-    for match in _WORD_STEP.finditer(text):
-        if match.start() > line_end:  # each line is searched once, however many steps it names
-            line_start = text.rfind("\n", 0, match.start()) + 1
-            end = text.find("\n", match.start())
-            line_end = len(text) if end < 0 else end
-            has_abend = bool(find_abends(text[line_start:line_end]))
-        named = match[1] or match[2]
-        on_abend = named if has_abend else on_abend
-    return on_abend or named
 
 
 def parse_time(value: object) -> datetime | None:

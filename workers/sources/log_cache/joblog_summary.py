@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from orchestrator.codes.control import blank_controls
 from orchestrator.codes.notation import JobName
 from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
+from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.errors import InvalidValue
-from workers.sources.log_cache.entries import find_step, find_time, format_time, searchable
+from workers.sources.log_cache.entries import find_time, format_time, searchable
 from workers.sources.log_cache.record import MAX_CODES, LogRecord, outcome_text, run_key, windows_text
 
 MAX_LINE = 400
@@ -102,7 +103,8 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     summary.codes = _ranked(codes)
     summary.has_errors = any(window.weight >= 2 for window in windows)
     ranked = sorted(windows, key=lambda window: (-window.weight, -window.first))
-    summary.step = next((step for window in ranked if (step := find_step("\n".join(window.lines)))), "")
+    texts = ["\n".join(window.lines) for window in ranked]
+    summary.step = next((step for text in texts if (step := failed_step(text) or last_step(text))), "")
     blocks = [(window.first, window.last, window.lines) for window in ranked]
     if not blocks and has_text:
         blocks = [(summary.lines - len(tail) + 1, summary.lines, list(tail))]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_abends, find_codes
+from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.errors import InvalidValue
 from orchestrator.payloads import HistoryFacts, JobFacts, JobLogFacts, RunFacts, TwsPayload
 from orchestrator.redaction.redact import redact
@@ -19,7 +20,6 @@ from workers.sources.log_cache.entries import (
     Entry,
     age_days,
     entry_of,
-    find_step,
     format_time,
     is_failure,
     is_success,
@@ -275,7 +275,7 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
             status="" if run is None else run.status,
             codes=codes,
             return_code=None if run is None else run.return_code,
-            step=log.step or find_step(text),
+            step=log.step or failed_step(text) or last_step(text),
             text=text,
         )
     ]

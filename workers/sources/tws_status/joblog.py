@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
+from orchestrator.codes.steps import failed_step
 from orchestrator.diagnosis.rules.log_lines import growth_line
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
@@ -37,11 +38,6 @@ _NO_ERROR = re.compile(
     r"\b(?:0|no|No|sem|zero) (?:ERRORS?|errors?|erros?)\b|\bERRORS?\s*[:=]\s*0\b|ERROR LEVEL", re.IGNORECASE
 )
 _SEVERE_ID = re.compile(r"^(?:AW[SK]\w+E|EQQ\w+[ES]|\w+[ESUAC])$")
-# IEF450I jobname stepname - ABEND=..., or jobname stepname procstep - ABEND=... for a step of a procedure.
-_STEP = re.compile(r"\bIEF450I\s+\S+\s+(?P<step>[A-Z@#$][A-Z0-9@#$]{0,7})\b(?:\s+\S+)?\s+-\s+ABEND", re.IGNORECASE)
-_STEP_ENDED = re.compile(
-    r"\b(?:STEP|[Pp]asso)[ =:]+(?P<step>[A-Z@#$][A-Z0-9@#$]{0,7})\b.*?\b(?:ABEND|FAILED)", re.IGNORECASE
-)
 
 
 @dataclass(slots=True)
@@ -185,7 +181,7 @@ def _facts(run_id: str, reading: _Reading, problem: Message | None, language: La
         total_lines=reading.total,
         windows=windows,
         codes=_codes(text),
-        step=_step(text),
+        step=failed_step(text),
         note=note.in_language(language) if note else "",
     )
 
@@ -264,8 +260,3 @@ def _codes(text: str) -> tuple[str, ...]:
     ids = find_message_ids(text)
     severe = [code for code in ids if _SEVERE_ID.match(code)]
     return tuple(dict.fromkeys((*find_abends(text), *severe, *ids)))[:MAX_CODES]
-
-
-def _step(text: str) -> str:
-    match = _STEP.search(text) or _STEP_ENDED.search(text)
-    return match["step"] if match else ""
