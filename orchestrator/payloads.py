@@ -1,7 +1,7 @@
-"""Shapes of the ``data`` of the four built-in sources: written by the sources, read by the rules and the renderers.
+"""Models of the ``data`` of the four built-in sources: written by the sources, read by rules and renderers.
 
-Every field has a default and unknown fields are kept out, so that an older writer or a missing fact never breaks a
-reader. Terms are those of the HWA REST API v2 (JobInPlanV2, jobruns[], WorkstationInPlan).
+Every field has a default and unknown fields are ignored, so that other versions can be read. Terms are those of the HWA
+REST API v2 (JobInPlanV2, jobruns[], WorkstationInPlan).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Facts(BaseModel):
-    """Base of the payload shapes: frozen, tolerant of fields it does not know."""
+    """Base of the payload models: frozen, ignoring unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class RunFacts(Facts):
-    """One run of a job (``jobruns[]``). Times are ISO 8601 as the server sent them."""
+    """A run of a job (``jobruns[]``). Times are ISO 8601 as the server sent them."""
 
     run_id: str = ""
     job_number: int | None = None
@@ -41,7 +41,7 @@ class LogWindow(Facts):
 
 
 class JobLogFacts(Facts):
-    """What was read of a job log, never the whole."""
+    """The parts of a job log that were read."""
 
     run_id: str = ""
     total_lines: int | None = None
@@ -49,7 +49,7 @@ class JobLogFacts(Facts):
     codes: tuple[str, ...] = ()
     """Abend codes and message ids found in the windows."""
     step: str = ""
-    """The step that failed, when the log names it."""
+    """The failed step, if the log names it."""
     note: str = ""
 
 
@@ -67,7 +67,7 @@ class RelatedFacts(Facts):
 
 
 class IssueFacts(Facts):
-    """An item of ``/plan/job/issues``: why a job does not start."""
+    """An item of ``/plan/job/issues``: a reason why a job does not start."""
 
     id: str = ""
     message: str = ""
@@ -75,7 +75,7 @@ class IssueFacts(Facts):
 
 
 class WorkstationFacts(Facts):
-    """State of a workstation; unlinked = ``LINKED`` is absent from ``active_states``."""
+    """State of a workstation. Unlinked: no linked state among its ``active_states``."""
 
     name: str
     type: str = ""
@@ -116,7 +116,7 @@ class JobFacts(Facts):
 
 
 class TwsPayload(Facts):
-    """``data`` of ``tws_status``. ``job`` is the one asked about; without one, ``problem_jobs`` lists the plan's."""
+    """``data`` of ``tws_status``: the ``job`` asked about, or without one the ``problem_jobs`` of the plan."""
 
     instance: str = ""
     engine: str = ""
@@ -128,7 +128,7 @@ class TwsPayload(Facts):
     problem_count: int | None = None
     problems_asked: str = ""
     notes: tuple[str, ...] = ()
-    """What could not be read, and why; one line each."""
+    """What could not be read and why, one line each, in the language of the question."""
 
 
 class Passage(Facts):
@@ -151,7 +151,7 @@ class RagPayload(Facts):
 
 
 class HistoryFacts(Facts):
-    """One earlier outcome or error of a job."""
+    """An earlier outcome or error of a job."""
 
     at: str | None = None
     status: str = ""
@@ -162,11 +162,11 @@ class HistoryFacts(Facts):
     text: str = ""
     age_days: float | None = None
     run_id: str = ""
-    """The run in TWS, when it is known: lets a reader leave the present run out of the earlier ones."""
+    """Id of the run in TWS, if known: distinguishes the current run from earlier ones."""
 
 
 class LogPayload(Facts):
-    """``data`` of ``log_cache``: newest first."""
+    """``data`` of ``log_cache``, newest first."""
 
     recent_errors: tuple[HistoryFacts, ...] = ()
     history: tuple[HistoryFacts, ...] = ()
@@ -180,7 +180,7 @@ class LogPayload(Facts):
 
 
 class SeriesFacts(Facts):
-    """One metric: the newest value, and a short range summarised when there is one."""
+    """A metric: its current value, and a summary of a short range if there is one."""
 
     name: str
     value: float | None = None
@@ -192,9 +192,9 @@ class SeriesFacts(Facts):
     trend: str = ""
     """``rising``, ``falling``, ``flat`` or empty."""
     anomaly_ratio: float | None = None
-    """Against the day before."""
+    """Mean over that of the day before."""
     concern: str = ""
-    """Why this value is a concern, or empty."""
+    """Why the value is a concern, in the language of the question; else empty."""
 
 
 class MetricsPayload(Facts):
@@ -203,4 +203,4 @@ class MetricsPayload(Facts):
     backend: str = ""
     series: tuple[SeriesFacts, ...] = ()
     missing: tuple[str, ...] = ()
-    """Series asked for and not there: no data, never zero."""
+    """Requested series without data."""

@@ -1,7 +1,7 @@
-"""What a source is, and the registry of installed ones.
+"""The interface of a source, and the registry of installed sources.
 
-A source registers itself as an entry point of group ``resync_troubleshoot.sources``; the name of the entry point is
-the source's name, its queue and the tail of its task's name. Nothing else has to be told about it.
+A source is registered as an entry point of group ``resync_troubleshoot.sources``. The entry point's name is the name of
+the source, its queue and its task; nothing else needs to be configured.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ BUILTIN_SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What a source found. ``no_data``: it answered and had nothing; an error is raised instead.
+    """The result of a source. ``no_data`` is a result without content; failures are raised as SourceError.
 
-    A ``Message`` is written in the question's language; a plain string is shown as it is.
+    A ``Message`` in ``finding`` or ``truncated`` is written in the question's language, a plain string shown as it is.
     """
 
     outcome: SourceOutcome = SourceOutcome.OK
     data: dict[str, Any] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
     finding: Text | str = ""
-    """One line for the live view."""
+    """One line, for the live view."""
     asked: tuple[str, ...] = ()
-    """What was asked, over which window; no secrets."""
+    """The queries, with their time window; no secrets."""
     where: str = ""
     """The counterpart: host, file or key pattern; no credentials."""
     truncated: Text | str | None = None
@@ -41,17 +41,17 @@ class FetchResult:
 
 
 class Source(Protocol):
-    """A data source. Async and cancellable; it knows nothing of Celery or of the store."""
+    """A data source: async, cancellable, independent of Celery and of the store."""
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """Ask the counterpart within ``request.limit_seconds``.
+        """Query the counterpart within ``request.limit_seconds``.
 
-        Raises SourceError with a machine-readable ``reason``. Cancelling the coroutine must close what it opened.
+        Raises SourceError with a machine-readable ``reason``. Cancellation must close whatever was opened.
         """
         ...
 
     async def close(self) -> None:
-        """Release the clients held by this source."""
+        """Close the clients held by this source."""
         ...
 
 
@@ -61,25 +61,25 @@ class SourceSpec:
 
     name: str
     create: Callable[[Mapping[str, str]], Source]
-    """Builds the source from the environment; raises ConfigurationError naming the variable."""
+    """Builds the source from the environment. Raises ConfigurationError naming the variable."""
     per_job: bool = True
-    """Asked once per job of the question, or once per run."""
+    """Queried once per job of the question, else once per run."""
     known_instances: Callable[[Mapping[str, str]], tuple[str, ...]] | None = None
-    """Names of the TWS instances this source can ask; a submit for any other is refused."""
+    """Names of the TWS instances that this source serves; a submit for any other is refused."""
     prepare: Callable[[Mapping[str, str]], None] | None = None
-    """What a worker does once before its first message, so that no question pays for it; may raise SourceError."""
+    """Run once per worker before its first message, for slow preparations. May raise SourceError."""
 
 
 def call_limit_seconds(limit_seconds: float) -> float:
-    """Seconds for the calls of a fetch that may take ``limit_seconds``: a tenth less, at least 50 ms, at most 0.5 s.
+    """Seconds for the calls of a fetch limited to ``limit_seconds``: less by a tenth, but by 50 ms to 0.5 s.
 
-    A client that gives up before its source does tells which counterpart was slow, and closes what it opened.
+    A client that times out before its source does can name the slow counterpart and close its connections.
     """
     return max(0.05, limit_seconds - max(0.05, min(0.5, 0.1 * limit_seconds)))
 
 
 def _installed() -> dict[str, EntryPoint]:
-    # The first on the path wins, so that a site (or a test) can put its own source in the place of a built-in one.
+    # The first on the path wins, so that a site or a test can replace a built-in source.
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=SOURCES_GROUP):
         found.setdefault(point.name, point)
@@ -88,7 +88,7 @@ def _installed() -> dict[str, EntryPoint]:
 
 @cache
 def source_names() -> tuple[str, ...]:
-    """Names of the installed sources: the built-in four first, then a site's own by name."""
+    """Names of the installed sources: the built-in four, then a site's own in alphabetical order."""
     installed = _installed()
     own = sorted(set(installed) - set(BUILTIN_SOURCES))
     return (*(name for name in BUILTIN_SOURCES if name in installed), *own)

@@ -1,7 +1,7 @@
-"""The Resync app's part of the log cache: two keys of a job.
+"""Reads the Resync app's two keys of a job in the log cache.
 
-``resync:errors:recent:{job or 'global'}`` and ``resync:job:history:{job}`` hold JSON and are read with a bound on
-their size; what cannot be read is named, the rest is still served.
+``resync:errors:recent:{job or 'global'}`` and ``resync:job:history:{job}`` hold JSON of bounded size. An unreadable key
+is reported, and the others are still served.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ ERRORS_KEY = "resync:errors:recent:{job}"
 HISTORY_KEY = "resync:job:history:{job}"
 GLOBAL = "global"
 WRITTEN_BY, WRITER = "written_by", "resync-troubleshoot"
-"""Marks an entry that this project wrote for the app; it is remembered in the project's own cache as well."""
+"""Field and value that mark entries written by this project (``feed``), which its own cache holds as well."""
 MAX_VALUE_BYTES = 2 * 1024 * 1024
-"""A longer value is not read: parsing it would hold the event loop for longer than a source may."""
+"""Longer values are not read: parsing them would exceed the time of a source."""
 
 
 @dataclass(slots=True)
 class AppEntries:
-    """What the app's keys hold for one job, or for no job in particular."""
+    """Entries of the app's keys for one job, or for all jobs."""
 
     errors: list[Entry] = field(default_factory=list)
     history: list[Entry] = field(default_factory=list)
@@ -36,11 +36,11 @@ class AppEntries:
     oversized_keys: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     unread: int = 0
-    """Entries in the middle of values that hold too many."""
+    """Entries skipped in the middle of long lists."""
 
 
 def job_names(job: str | None) -> tuple[str, ...]:
-    """The names under which a job's keys may stand: as asked, bare, and both in upper case."""
+    """Names under which a job's keys may exist: as given, bare, and both in upper case."""
     if job is None:
         return ()
     bare = bare_name(job)
@@ -48,17 +48,17 @@ def job_names(job: str | None) -> tuple[str, ...]:
 
 
 def asked_keys(job: str | None) -> list[str]:
-    """The keys as they are told: as the job was asked and bare; the same in upper case are read as well."""
+    """The keys to report as queried; their upper-case variants are read too but not listed."""
     names = job_names(job)[:2]
     own = [key.format(job=name) for name in names for key in (ERRORS_KEY, HISTORY_KEY)]
     return [*own, ERRORS_KEY.format(job=GLOBAL)]
 
 
 async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> AppEntries:
-    """Read the app's keys of ``job``, and of the global errors those that mention it.
+    """Read the app's keys of ``job``, and of the global errors those that mention it; one round trip.
 
-    One round trip. Raises redis.RedisError when the server cannot be asked; a key that holds something else than
-    JSON of a known shape is listed in ``corrupt_keys``.
+    Keys that do not hold JSON of a known shape are listed in ``corrupt_keys``. Raises redis.RedisError when the server
+    cannot be queried.
     """
     result = AppEntries()
     names = job_names(job)
@@ -77,7 +77,7 @@ async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> A
             result.oversized_keys.append(key)
             continue
         try:
-            # In a thread: a value of the largest size takes tenths of a second, and the event loop is shared.
+            # In a thread: parsing the largest value takes tenths of a second, and the event loop is shared.
             parsed = await asyncio.to_thread(parse_entries, raw, now=now, leave_out=(WRITTEN_BY, WRITER))
         except UnreadableEntries:
             result.corrupt_keys.append(key)
@@ -95,11 +95,11 @@ async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> A
 async def _values(redis: Redis, keys: Sequence[str]) -> list[bytes | Exception | None]:
     async with redis.pipeline(transaction=False) as pipe:
         for key in keys:
-            # One byte more than the limit tells a value that fits from one that was cut; a missing key reads as "".
+            # One byte beyond the limit shows that a value was cut. A missing key reads as "".
             pipe.getrange(key, 0, MAX_VALUE_BYTES)
         answers = await pipe.execute(raise_on_error=False)
     for answer in answers:
-        # WRONGTYPE is about its key; anything else is about the server and so about all of them.
+        # WRONGTYPE concerns one key; any other error concerns the server.
         if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
             raise answer
     return [answer or None for answer in answers]
@@ -114,7 +114,7 @@ def _mentions(entry: Entry, job: str) -> bool:
 
 
 def _unique(entries: Sequence[Entry]) -> list[Entry]:
-    """Drop repeats: the same line is often pushed to a job's key and to the global one."""
+    """Entries without repeats: writers often push one line to the job's key and to the global one."""
     seen: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
         seen.setdefault((entry.facts.at, entry.facts.text, entry.facts.status, entry.run_id), entry)

@@ -1,4 +1,4 @@
-"""Connections to the log cache's Redis, and its errors in the sources' terms."""
+"""Redis clients of the log cache, and Redis errors as SourceError."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def _options(timeout_seconds: float) -> dict[str, Any]:
 
 
 def _checked(url: str) -> str:
-    if url.startswith("redis+socket://"):  # kombu's spelling of the same thing
+    if url.startswith("redis+socket://"):  # kombu's form of unix://
         url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ConfigurationError("RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss:// or unix://")
     try:
         parse_url(url)
     except ValueError:
-        # The parser's own words quote the part it stumbled over, which may be a piece of the password.
+        # Not the parser's message: it quotes the part it could not parse, possibly of the password.
         raise ConfigurationError(
             "RESYNC_LOG_CACHE_URL (or REDIS_URL) is not a Redis URL; expected redis://[user:password@]host:port/db"
         ) from None
@@ -61,7 +61,7 @@ def _checked(url: str) -> str:
 
 
 def describe_url(url: str) -> str:
-    """The server and database of a Redis URL, without user and password."""
+    """Server and database of a Redis URL, without user and password."""
     parts = urlsplit(url)
     if parts.scheme in ("unix", "redis+socket"):
         query = parse_qs(parts.query)
@@ -72,7 +72,7 @@ def describe_url(url: str) -> str:
 
 
 def source_error(error: redis_errors.RedisError) -> SourceError:
-    """A Redis error as the source's, with a reason that tells what to look at."""
+    """The SourceError for a Redis error, with a reason that shows where to look."""
     kind = type(error).__name__
     if isinstance(
         error, redis_errors.AuthenticationError | redis_errors.AuthorizationError | redis_errors.NoPermissionError

@@ -1,7 +1,7 @@
-"""Log-cache values as facts: every shape in which a job's recent errors and history have been written.
+"""Parses log-cache values: a job's recent errors and history, in every shape that writers use.
 
-A value is JSON: a list of strings, a list of objects, or one object, which is either an entry itself or wraps a list.
-Field names differ between writers, so each fact has the list of names it goes by.
+A value is JSON: a list of strings or objects, or one object that is an entry or wraps a list. Field names differ
+between writers, so each fact has a list of accepted names.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from orchestrator.payloads import HistoryFacts
 MAX_TEXT = 2_000
 """Characters kept of one entry's text."""
 MAX_ENTRIES = 1_000
-"""Entries read of one value, half of them at each end: which end is the newer one depends on the writer."""
+"""Entries read of one value, half from each end, since writers differ in which end is the newer one."""
 _MAX_ANALYSED = 16_000
-"""Characters of one text that are looked through for codes and steps."""
+"""Characters of one text that are searched for codes and steps."""
 
 _LISTS = ("errors", "recent_errors", "history", "runs", "entries", "items", "events", "records", "results", "logs")
 _WHEN = ("at", "timestamp", "time", "when", "ts", "datetime", "date", "ended_at", "end_time", "actualEndTime",
@@ -54,17 +54,17 @@ _NEITHER = frozenset({"ADD", "ARRVING", "BOUND", "CANCL", "CANCLP", "EXEC", "EXT
 
 
 _EPOCH = re.compile(r"\d{10}(?:\.\d{1,9})?|\d{13}")
-"""Seconds or milliseconds since 1970 that were written as text."""
+"""Epoch seconds or milliseconds as text."""
 _MAX_SECONDS = 366 * 86_400 * 1_000.0
 
 
 class UnreadableEntries(ValueError):
-    """The value is not JSON, or is JSON of no known shape."""
+    """The value is not JSON, or JSON of an unknown shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: the facts, the moment they are sorted by, and which job and run they belong to, when named."""
+    """One entry: its facts, time, job and run, as far as it names them."""
 
     facts: HistoryFacts
     at: datetime | None = None
@@ -73,41 +73,41 @@ class Entry:
     workstation: str = ""
     run_id: str = ""
     run: str = ""
-    """Joins the entries of one run; empty when only its time can tell."""
+    """Identifies the run; empty if the entry does not name it."""
     cut_characters: int = 0
 
     @property
     def succeeded(self) -> bool:
-        """True when the entry says that the run ended well."""
+        """Whether the entry reports a successful run."""
         status, code = self.facts.status, self.facts.return_code
         return is_success(status) or (not status and code == 0 and not self.failed)
 
     @property
     def failed(self) -> bool:
-        """True when the entry tells of a failure."""
+        """Whether the entry reports a failure."""
         return is_failure(self.facts.status, self.facts.codes, self.facts.return_code, self.facts.text)
 
     @property
     def occasion(self) -> str:
-        """One name for all entries of one run, as well as the entry allows: its run, else its minute, else its text."""
+        """Groups the entries of one run: by run, else by minute, else by text."""
         return self.run or self.run_id or (self.facts.at or self.facts.text)[:16]
 
 
 def is_success(status: str) -> bool:
-    """Whether a status, of TWS or of another writer, says that the run ended well."""
+    """Whether a status, from TWS or another writer, means success."""
     return _plain(status) in _SUCCESS
 
 
 def _plain(status: str) -> str:
-    """A status in capitals and without accents."""
+    """The status in capitals and without accents."""
     decomposed = unicodedata.normalize("NFD", status.strip().upper())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def is_failure(status: str, codes: Iterable[str], return_code: int | None, text: str = "") -> bool:
-    """Whether something failed: the status decides; without one that is known a code, a return code or a word does.
+    """Whether these facts mean a failure: by the status; without a known one, by a code, return code or word.
 
-    RC != 0 under SUCC is a success condition that was met, not a failure.
+    A return code other than 0 with SUCC satisfied the success condition and is no failure.
     """
     known = _plain(status)
     if known in _FAILURE or known in _SUCCESS or known in _NEITHER:
@@ -118,7 +118,7 @@ def is_failure(status: str, codes: Iterable[str], return_code: int | None, text:
 
 @dataclass(frozen=True, slots=True)
 class ParsedValue:
-    """The entries of one key's value, newest first, and how many were not read because there are too many."""
+    """The entries of one key's value, newest first, and how many were skipped."""
 
     entries: list[Entry]
     unread: int = 0
@@ -127,9 +127,8 @@ class ParsedValue:
 def parse_entries(raw: str | bytes, *, now: datetime, leave_out: tuple[str, str] | None = None) -> ParsedValue:
     """The entries of one key's value, newest first; those without a time keep their order, at the end.
 
-    Objects with the field and value of ``leave_out`` are left out. Of more than MAX_ENTRIES those in the middle are
-    not read: a value full of short entries would hold the worker's event loop for seconds.
-    Raises UnreadableEntries when the value is not JSON of one of the known shapes.
+    Objects with the field and value of ``leave_out`` are skipped. Of more than MAX_ENTRIES, the middle ones are
+    skipped: a value of many short entries would block the event loop for seconds. Raises UnreadableEntries.
     """
     try:
         value = json.loads(raw)
@@ -145,12 +144,12 @@ def parse_entries(raw: str | bytes, *, now: datetime, leave_out: tuple[str, str]
 
 
 def newest_first(entries: Iterable[Entry]) -> list[Entry]:
-    """Sort by time, newest first; entries without one stay in their order, at the end."""
+    """Sorted by time, newest first; entries without a time keep their order, at the end."""
     return sorted(entries, key=lambda entry: -entry.at.timestamp() if entry.at else float("inf"))
 
 
 def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
-    """One string or object as an entry."""
+    """Parse one string or object."""
     record: Mapping[str, Any] = {"text": item} if isinstance(item, str) else item
     text = _storable(entry_text(record))
     at = parse_time(_first(record, _WHEN)) or find_time(text)
@@ -183,9 +182,9 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
 
 
 def parse_time(value: object) -> datetime | None:
-    """A moment in UTC from ISO 8601, epoch seconds or epoch milliseconds; None for anything else.
+    """The UTC time of an ISO 8601 text, epoch seconds or epoch milliseconds; None for anything else.
 
-    A time without an offset is taken as UTC: the cache does not say in which zone it was written.
+    A time without offset is taken as UTC, since the cache does not record the zone.
     """
     if isinstance(value, bool) or value is None:
         return None
@@ -206,7 +205,7 @@ def format_time(moment: datetime) -> str:
 
 
 def age_days(moment: datetime, now: datetime) -> float:
-    """Days from ``moment`` to ``now``, never below zero, to a hundredth."""
+    """Days from ``moment`` to ``now``, at least 0, rounded to hundredths."""
     return round(max(0.0, (now - moment).total_seconds() / 86_400), 2)
 
 
@@ -231,7 +230,7 @@ def _items(value: object) -> list[str | Mapping[str, Any]]:
 
 
 def _decoded(value: object) -> object:
-    """What a text that is JSON itself holds: some writers encode an entry, and then the list of them."""
+    """The value of a text that is itself JSON: some writers encode each entry and then the list."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     try:
@@ -242,7 +241,7 @@ def _decoded(value: object) -> object:
 
 
 def find_time(text: str) -> datetime | None:
-    """The moment a line begins with, or has near its beginning."""
+    """The time at or near the beginning of a line."""
     match = _LEADING_TIME.search(text[:200])
     if match is None:
         return None
@@ -259,12 +258,12 @@ def _string(value: object) -> str:
 
 
 def searchable(text: str) -> str:
-    """What is looked through for codes and steps: untrusted text is bounded, and no run of blanks is left in it."""
+    """The text in which codes and steps are searched: bounded, and with runs of blanks collapsed."""
     return _BLANKS.sub(" ", text[:_MAX_ANALYSED])
 
 
 def _storable(text: str) -> str:
-    """JSON can escape half a surrogate pair, which no UTF-8 can hold."""
+    """The text without lone surrogates, which JSON can escape and UTF-8 cannot encode."""
     return blank_controls(text.encode("utf-8", "replace").decode("utf-8"))
 
 
@@ -273,18 +272,18 @@ def _integer(value: object) -> int | None:
         number = int(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
     except ValueError:
         return None
-    # Return codes are 32 bits wide, signed or not; anything else is another kind of number.
+    # A return code has 32 bits, signed or unsigned; other numbers are something else.
     return number if number is not None and -(2**31) <= number < 2**32 else None
 
 
 def entry_text(record: Mapping[str, Any]) -> str:
-    """The text of an entry: its message, its lines, or all of its fields when it has neither."""
+    """The text of an entry: its message, its lines, or else all of its fields."""
     value = _first(record, _TEXT)
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "\n".join(value)
-    # An entry of fields alone is its own text: it must stay quotable as evidence.
+    # All fields as text, so that the entry can be quoted as evidence.
     return " ".join(
         f"{name}={item if isinstance(item, str | int | float) else json.dumps(item, ensure_ascii=False, default=str)}"
         for name, item in record.items()

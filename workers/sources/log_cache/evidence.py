@@ -1,4 +1,4 @@
-"""The log cache's findings as evidence and as one line, in the user's language."""
+"""The job's history as evidence items and as one line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from workers.sources.log_cache.history import JobHistory
 MAX_EVIDENCE = 24
 MAX_EVIDENCE_CHARACTERS = 24_000
 STALE_DAYS = 2.0
-"""Older than this, what the cache knows is said to be old."""
+"""Age of the newest entry from which the summary states it."""
 TREND_RATIO = 1.5
-"""An elapsed time this many times the usual one is said in the one line."""
+"""Elapsed time over the usual one from which the summary states it."""
 NOTABLE_RATIO = 1.2
-"""One this much longer or shorter than the usual one is evidence."""
+"""Elapsed time over the usual one, or its inverse, from which it is evidence."""
 _MAX_OF_A_KIND = 10
 _CASES_NAMED = 5
 
@@ -25,10 +25,10 @@ _TITLES = {"recent_error": Message("Recent error"), "history": Message("Earlier 
 
 
 def build_evidence(request: SourceRequest, job_history: JobHistory, *, limit: int) -> tuple[tuple[Evidence, ...], int]:
-    """Evidence items, and how many entries were left out for their size.
+    """Evidence items, and how many entries were left out for lack of room.
 
-    Recent errors come first, then earlier runs, then what all of them add up to. Kinds: ``recent_error``, ``history``,
-    ``same_code``, ``last_success``, ``trend``.
+    Recent errors come first, then earlier runs, then conclusions from all of them. Kinds: ``recent_error``,
+    ``history``, ``same_code``, ``last_success``, ``trend``.
     """
     language = request.routing.language
     shown = min(limit, _MAX_OF_A_KIND)
@@ -65,7 +65,7 @@ def build_evidence(request: SourceRequest, job_history: JobHistory, *, limit: in
 
 
 def _conclusions(request: SourceRequest, job_history: JobHistory) -> Iterable[Evidence]:
-    """What follows from all entries together."""
+    """Evidence that follows from several entries."""
 
     def evidence(
         kind: str, title: Message, text: Text | str, when: str | None, codes: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ def _conclusions(request: SourceRequest, job_history: JobHistory) -> Iterable[Ev
         )
 
     for code, cases in list(job_history.cases.items())[:3]:
-        if len(cases) < 2:  # the entry itself says it all
+        if len(cases) < 2:  # a single case is the entry itself
             continue
         title = Message("{code} already on record {count}x", code=code, count=len(cases))
         text = f"{code}: " + "; ".join(_case(entry) for entry in cases[:_CASES_NAMED])
@@ -126,7 +126,7 @@ def _headline(facts: HistoryFacts) -> str:
 
 
 def describe(request: SourceRequest, payload: LogPayload) -> Text:
-    """What is known of the job's earlier runs, in one line."""
+    """The job's earlier runs in one line."""
     what = request.job or Message("all jobs")
     errors, runs = len(payload.recent_errors), len(payload.history)
     if not errors and not runs:
@@ -150,7 +150,7 @@ def describe(request: SourceRequest, payload: LogPayload) -> Text:
 
 
 def _same_code(payload: LogPayload, code: str, count: int) -> Message:
-    """How often a code is on record. The newest may be the very run of the question: its day is given."""
+    """How often a code is on record, and the last day: the newest record may be the run asked about."""
     days = [item.at[:10] for item in (*payload.recent_errors, *payload.history) if item.at and code in item.codes]
     if not days:
         return Message("{code} on record {count}x", code=code, count=count)

@@ -1,8 +1,7 @@
-"""The app's two keys of a job, filled from what the project remembers, for sites where nobody else writes them.
+"""Writes the app's two keys of a job from the project's records, for sites where no other program does.
 
-The app reads plain JSON lists of objects. Entries of other writers in the same list are kept; a value of any other
-shape is somebody's own and is left alone. Our entries carry ``written_by``, so that reading them back counts nothing
-twice.
+The app reads JSON lists of objects. Entries of other writers in a list are kept, and a value of any other shape is not
+touched. Our entries carry ``written_by``, so that ``app_keys`` does not count them twice.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from workers.sources.log_cache.app_keys import ERRORS_KEY, GLOBAL, HISTORY_KEY, 
 from workers.sources.log_cache.record import LogRecord
 
 MAX_ENTRIES = 50
-"""Of ours in one key."""
+"""Entries of ours in one key."""
 _TRIES = 5
 
 
 def feed_app(client: sync_redis.Redis, records: Iterable[LogRecord], *, seconds_to_live: int) -> int:
-    """Merge the records into the app's keys; the number of keys written. Raises redis.RedisError."""
+    """Merge the records into the app's keys; returns the number of keys written. Raises redis.RedisError."""
     by_key: dict[str, list[LogRecord]] = {}
     for record in records:
         if record.kind == "run":
@@ -35,7 +34,10 @@ def feed_app(client: sync_redis.Redis, records: Iterable[LogRecord], *, seconds_
 
 
 def _merge(client: sync_redis.Redis, key: str, records: Sequence[LogRecord], seconds_to_live: int) -> bool:
-    """Replace our entries of the same id and add the others, unless another writer is faster every time."""
+    """Replace our entries of the same id and add the others; False when the value is not ours to change.
+
+    Optimistic locking with WATCH: given up after _TRIES attempts against other writers.
+    """
     for _ in range(_TRIES):
         with client.pipeline() as pipe:
             try:

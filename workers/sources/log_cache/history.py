@@ -1,4 +1,4 @@
-"""What earlier runs say about the present one: the same code before, last success, elapsed time, age of it all."""
+"""Conclusions from earlier runs: last success, earlier cases of a code, trend of the elapsed time, age."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from orchestrator.codes.patterns import find_abends
 from workers.sources.log_cache.entries import Entry, newest_first
 
 MIN_EARLIER_RUNS = 2
-"""Elapsed times an elapsed time is compared with, at the least."""
+"""Fewest earlier elapsed times for a comparison."""
 MAX_EARLIER_RUNS = 10
 
 
 @dataclass(slots=True)
 class JobHistory:
-    """Everything known of a job's past, newest first, and the answers drawn from it."""
+    """A job's earlier errors and runs, newest first, with the conclusions from them."""
 
     errors: list[Entry] = field(default_factory=list)
     history: list[Entry] = field(default_factory=list)
     cases: dict[str, list[Entry]] = field(default_factory=dict)
-    """Per code asked about, the occasions it was seen on, one entry each."""
+    """Earlier cases of each code, one entry per run."""
     last_success: Entry | None = None
     elapsed_trend_ratio: float | None = None
     """Newest elapsed time over the median of the earlier ones."""
@@ -37,16 +37,16 @@ class JobHistory:
 def build_history(
     errors: Iterable[Entry], history: Iterable[Entry], findings: Iterable[Entry], *, codes: Sequence[str]
 ) -> JobHistory:
-    """Merge what the app and the own cache hold; ``codes`` are those of the question.
+    """Merge the entries of the app and of the own cache; ``codes`` are those of the question.
 
-    Without a code in the question, those of the newest entry that has a telling one are looked for.
+    Without a code in the question, the codes of the newest entry that has an abend or severe code are used.
     """
     found = list(findings)
     runs = newest_first(_with_findings(history, found))
     recent = newest_first([*errors, *found])
     everything = newest_first([*recent, *runs])
     timed = [entry for entry in runs if entry.facts.elapsed_seconds is not None and entry.at is not None]
-    # A run that failed ended early or late for that reason: it is compared, but nothing is compared with it.
+    # Failed runs are no baseline, as they end early or late; but the newest is compared even if it failed.
     timed = [*timed[:1], *(entry for entry in timed[1:] if not entry.failed)]
     return JobHistory(
         errors=recent,
@@ -60,7 +60,7 @@ def build_history(
 
 
 def _with_findings(history: Iterable[Entry], findings: Sequence[Entry]) -> list[Entry]:
-    """An outcome takes over the codes and the step that the log of the same run gave."""
+    """Outcomes completed by the codes and the step that the log of the same run shows."""
     by_run = {entry.run: entry for entry in findings if entry.run}
     merged: list[Entry] = []
     for entry in history:
@@ -84,7 +84,7 @@ def _telling_codes(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 
 def _cases(entries: Iterable[Entry], codes: Sequence[str]) -> dict[str, list[Entry]]:
-    """One entry per occasion: the outcome of a run and the finding in its log are one."""
+    """Entries by code, one per run: the outcome of a run and the errors of its log count once."""
     cases: dict[str, dict[str, Entry]] = {}
     for entry in entries:
         for code in codes:

@@ -1,4 +1,4 @@
-"""From somebody's log to records: a plain job log of one run, or JSON lines of any number of entries."""
+"""Records from a log file: the plain job log of one run, or JSON lines with any number of entries."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from workers.sources.log_cache.joblog_summary import records_of_job_log, summari
 from workers.sources.log_cache.record import LogRecord, records_of_item
 
 MAX_JSON_LINE = 1_000_000
-"""Characters of one JSON line; a longer one is not an entry."""
+"""Characters of one JSON line; longer lines are rejected."""
 _MAX_BAD = 20
 _HEAD = 8_000
-"""Characters that are looked at to tell a text from something else."""
+"""Characters inspected to tell text from binary data."""
 _MAX_ODD = 0.25
 
 
 @dataclass(slots=True)
 class Ingest:
-    """A log being read. The counts are complete once ``records`` has been read to its end."""
+    """A log being read. The counts are final once ``records`` is exhausted."""
 
     format: Literal["log", "json_lines"]
     records: Iterator[LogRecord]
     lines: int = 0
     ignored: int = 0
-    """Entries that tell of no outcome and no failure."""
+    """Entries with neither an outcome nor a failure."""
     bad: int = 0
     bad_lines: list[tuple[int, Message]] = field(default_factory=list)
-    """Number and problem of the first lines that could not be read."""
+    """Line number and problem of the first unreadable lines."""
 
 
 def open_ingest(lines: Iterable[str], *, job: str | None, written_at: datetime | None, now: datetime) -> Ingest:
     """Read a log lazily.
 
-    ``job`` names the job, or overrides what the log says; ``written_at`` dates a log without times.
-    JSON lines when the first line that is not blank is JSON of an object, list or string; else a plain job log.
-    Raises InvalidRequest for what is no text, and while reading when a plain log names no job.
+    ``job`` names the job, or overrides what the log says; ``written_at`` dates a log without times. If the first
+    non-blank line is a JSON object, list or string, the log is JSON lines, else a plain job log. Raises InvalidRequest
+    for binary data, and during reading when a plain log names no job.
     """
     rest = iter(lines)
     head: list[str] = []
@@ -67,7 +67,7 @@ def open_ingest(lines: Iterable[str], *, job: str | None, written_at: datetime |
 
 
 def _is_text(head: str) -> bool:
-    """False when many characters are controls, or bytes that are none in UTF-8; older encodings have some of these."""
+    """False if more than a quarter of the characters are controls or undecodable bytes."""
     odd = sum(character == "\ufffd" or (character < " " and character not in "\t\n\r\f\x1b") for character in head)
     return odd <= _MAX_ODD * len(head)
 
@@ -120,7 +120,7 @@ def _from_json_lines(lines: Iterable[str], ingest: Ingest, *, job: str | None, n
 
 
 def _shortened(item: Any) -> Any:
-    """An entry that carries a whole log keeps the windows that matter, not its beginning."""
+    """An entry that carries a whole log, reduced to the windows that matter."""
     if not isinstance(item, str | dict):
         return item
     text = entry_text({"text": item} if isinstance(item, str) else item)
@@ -137,7 +137,7 @@ def _problem(error: Exception) -> Message:
             return error.message
         case json.JSONDecodeError():
             return Message("not JSON at column {column}", column=error.colno)
-        case ValidationError():  # its own words quote the value
+        case ValidationError():  # not its own message, which quotes the value
             return Message("a field is too long or of another type")
         case RecursionError():
             return Message("nested too deeply")

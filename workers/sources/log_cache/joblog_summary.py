@@ -1,4 +1,4 @@
-"""What is worth remembering of a plain job log, read line by line: a log may be larger than memory."""
+"""Summary of a plain job log, read line by line: a log may be larger than memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_WINDOWS = 40
 _TAIL = 10
 _ERROR = re.compile(r"\bERROR\b|ABEND|Exception\b|\bFATAL\b|\bKilled\b|No space left|[Oo]ut of memory", re.ASCII)
 _NO_ERROR = re.compile(r"\b(?:0|no|sem|zero) (?:errors?|erros?|abends?)\b|\berrors?\s*[:=]\s*0\b", re.IGNORECASE)
-# The frame that the agent writes around a job's own output (HWA job log: "= JOB : ...", "= Exit Status : ...").
+# Frame that the agent writes around a job's own output (HWA job log: "= JOB : ...", "= Exit Status : ...").
 _FRAME = re.compile(r"^=\s*(?P<name>[A-Za-z][A-Za-z .]*?)\s*(?:\([a-z:]+\))?\s*:\s*(?P<value>.*?)\s*$")
 _FRAME_TIME = re.compile(r"^=\s*[A-Z][a-z]{2} (\d{2})/(\d{2})/(\d{2,4}) (\d{2}:\d{2}:\d{2})")
 _ELAPSED_FRAME = re.compile(r"Elapsed Time \((?P<unit>[A-Za-z:]+)\)\s*:\s*(?P<value>[\d:.]+)")
@@ -36,7 +36,7 @@ class _Window:
     lines: list[str]
     weight: int = 0
     more: int = 0
-    """Lines still to come."""
+    """Lines still to add."""
 
     @property
     def last(self) -> int:
@@ -45,7 +45,7 @@ class _Window:
 
 @dataclass(slots=True)
 class JobLogSummary:
-    """What a job log says about its run."""
+    """Facts of a run from its job log."""
 
     lines: int = 0
     job: str = ""
@@ -64,7 +64,7 @@ class JobLogSummary:
 
     @property
     def status(self) -> str:
-        """ABEND or SUCC as TWS would say from the exit status; empty when the log does not tell."""
+        """ABEND or SUCC, derived as TWS does from the exit status; empty if the log does not show it."""
         if any(find_abends(code) for code in self.codes):
             return "ABEND"
         if self.return_code is None:
@@ -73,7 +73,7 @@ class JobLogSummary:
 
 
 def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
-    """Read a job log: its frame, times, codes, the failed step, and the windows around what went wrong."""
+    """A job log's frame, times, codes, failed step, and windows around errors."""
     summary = JobLogSummary()
     windows: list[_Window] = []
     before: deque[str] = deque(maxlen=_AROUND)
@@ -114,9 +114,9 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
 
 
 def records_of_job_log(summary: JobLogSummary, *, job: str, written_at: datetime | None = None) -> list[LogRecord]:
-    """The run's outcome, and what was found in its log when it did not go well.
+    """The outcome of the run and, if it failed, a record of the errors in its log.
 
-    ``written_at`` dates a log without times; it is no part of the records' identity, a copied file has another.
+    ``written_at`` dates a log without times. It is not part of the records' identity, since copying a file changes it.
     """
     own = None if summary.last_at is None else format_time(summary.last_at)
     at = own or (None if written_at is None else format_time(written_at))
@@ -159,13 +159,13 @@ def records_of_job_log(summary: JobLogSummary, *, job: str, written_at: datetime
 
 
 def _collect(windows: list[_Window], before: Iterable[str], line: str, number: int, weight: int) -> None:
-    """Add the line to the open window, or open one for it; the weakest window goes when there are too many."""
+    """Add the line to the open window or open one; beyond _MAX_WINDOWS, the least relevant window is dropped."""
     current = windows[-1] if windows and windows[-1].more > 0 else None
     if current is not None:
         current.lines.append(line)
         current.more = _AROUND if weight else current.more - 1
         current.weight = max(current.weight, weight)
-        if len(current.lines) >= 40:  # a log of nothing but errors is still cut into pieces
+        if len(current.lines) >= 40:  # a log of errors only is still cut into windows
             current.more = 0
         return
     if not weight:
@@ -187,7 +187,7 @@ def _weight(line: str, codes: tuple[str, ...]) -> int:
 
 
 def _ranked(codes: Iterable[str]) -> tuple[str, ...]:
-    """Abends, severe message ids, the rest."""
+    """Abends, severe message ids, then the others."""
 
     def rank(code: str) -> int:
         return 0 if find_abends(code) else 1 if code[-1] in "ES" else 2
@@ -208,14 +208,14 @@ def _frame_time(line: str) -> datetime | None:
         return None
     year = int(match[3]) + (2000 if len(match[3]) == 2 else 0)
     try:
-        # The frame's date is month/day in the product's default format; its zone's name is not a usable offset.
+        # Month/day, as in the product's default format; the zone's name gives no offset.
         return datetime.fromisoformat(f"{year:04d}-{match[1]}-{match[2]}T{match[4]}").replace(tzinfo=UTC)
     except ValueError:
         return None
 
 
 def _frame(summary: JobLogSummary, line: str, code: int | None) -> int | None:
-    """Take a line of the frame; the exit status found so far, or the line's."""
+    """Read a line of the frame; returns the exit status found so far."""
     if match := _ELAPSED_FRAME.search(line):
         summary.elapsed_seconds = _seconds(match["unit"].lower(), match["value"])
     match = _FRAME.match(line)
@@ -244,7 +244,7 @@ def _seconds(unit: str, value: str) -> float | None:
 
 
 def _take_job(summary: JobLogSummary, value: str) -> None:
-    """``WS#STREAM[(0200 11/24/26),(0AAAA)].JOB`` of the frame's first line."""
+    """Read ``WS#STREAM[(0200 11/24/26),(0AAAA)].JOB`` from the frame's first line."""
     try:
         name = JobName.of_job(value.replace("[", "").replace("]", ""))
     except InvalidValue:

@@ -1,8 +1,8 @@
-"""The project's own log cache in Redis: what is known of earlier runs of a job, bounded and expiring.
+"""The project's own log cache in Redis: bounded, expiring records of earlier runs of each job.
 
-Two keys a job below ``<prefix>logs:<instance>:<JOB>``: a sorted set of record ids by time and a hash of the records.
-``<prefix>logs:<instance>:_recent`` holds the newest failures of all jobs in the same way. Job names have no colon and
-begin with a letter, so none of these can be a key of the app or of another job.
+Two keys per job below ``<prefix>logs:<instance>:<JOB>``: a sorted set of record ids by time, and a hash of the records.
+``<prefix>logs:<instance>:_recent`` holds the newest failures of all jobs in the same way. Job names begin with a letter
+and have no colon, so the keys cannot clash.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ logger = logging.getLogger(__name__)
 
 RECENT = "_recent"
 MAX_RECORDS = 200
-"""Records of one job; the oldest go first."""
+"""Records kept per job; the oldest are dropped."""
 RETENTION_DAYS = 90
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _BATCH = 100
 
 # KEYS: index, values. ARGV: cutoff (ms), now (ms), records kept, seconds to live, then (score or "", id, record) ...
-# Without a time of its own a record stands at the moment it was first written: writing it again changes nothing.
-# Returns how many records are new and have stayed, and how many were there before.
+# A record without a time keeps the time of its first write, so that writing it again changes nothing.
+# Returns the number of new records kept, and of records known before.
 _WRITE = """
 local index, values = KEYS[1], KEYS[2]
 local cutoff, now, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
@@ -72,7 +72,7 @@ return {stayed, known}
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did. ``dropped``: too old, or older than all that are kept."""
+    """Result of a write. ``dropped``: expired, or beyond the number of records kept."""
 
     new: int = 0
     known: int = 0
@@ -82,7 +82,7 @@ class Written:
 
 @dataclass(slots=True)
 class OwnEntries:
-    """What the own cache holds: outcomes of runs and findings in logs, newest first."""
+    """Entries of the own cache, newest first: outcomes of runs, and errors found in job logs (``findings``)."""
 
     history: list[Entry] = field(default_factory=list)
     findings: list[Entry] = field(default_factory=list)
@@ -93,7 +93,7 @@ class OwnEntries:
 def cache_key(prefix: str, instance: str, job: str | None) -> str:
     """The key of a job, or of the newest failures of all jobs.
 
-    Raises InvalidRequest for an instance that could leave its place in the key.
+    Raises InvalidRequest for an instance name that could break out of its place in the key.
     """
     if not _INSTANCE.fullmatch(instance):
         raise InvalidRequest(
@@ -103,9 +103,9 @@ def cache_key(prefix: str, instance: str, job: str | None) -> str:
 
 
 class LogCacheWriter:
-    """Writes records. Every text is redacted before it is stored; the same record written again stays one.
+    """Writes records, redacted; writing is idempotent by record id.
 
-    With ``feed_app`` the app's own keys of the job are filled as well.
+    With ``feed_app`` the app's own keys of the job are written as well.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class LogCacheWriter:
         cache_key(key_prefix, instance, None)
 
     def write(self, records: Iterable[LogRecord], *, now: datetime | None = None) -> Written:
-        """Store the records of any number of jobs; raises redis.RedisError."""
+        """Store records of any number of jobs. Raises redis.RedisError."""
         moment = now or datetime.now(UTC)
         by_job: dict[str, list[LogRecord]] = {}
         given = 0
@@ -161,7 +161,7 @@ class LogCacheWriter:
         ]
         for record in records:
             at = parse_time(record.at)
-            # A clock ahead of ours must not keep its records in front for ever.
+            # A record dated in the future by a wrong clock must not stay newest for ever.
             score = "" if at is None else str(min(_milliseconds(at), _milliseconds(now)))
             arguments += [score, record.id, record.model_dump_json(exclude_defaults=True)]
         answer: Any = self._client.eval(_WRITE, 2, key, f"{key}:values", *arguments)
@@ -179,10 +179,10 @@ def write_back(
     feed_app: bool = False,
     now: datetime | None = None,
 ) -> Written:
-    """Remember what TWS said in a committed run: call it after the commit, with the client of the log cache's Redis.
+    """Store what TWS reported in a run, after its commit; ``redis_client`` is the log cache's Redis.
 
-    Never raises for Redis or for an answer of another shape: the run has its answer already. What went wrong is logged
-    and stands in ``error``.
+    Does not raise for Redis errors or payloads of another shape, as the run is answered already: they are logged and
+    named in ``error``.
     """
     new = known = dropped = 0
     for envelope in report.parallel_results:
@@ -211,9 +211,9 @@ def write_back(
 async def read_own_entries(
     redis: Redis, *, key_prefix: str, instance: str, job: str | None, now: datetime
 ) -> OwnEntries:
-    """What is remembered of a job, or of the newest failures of all; one round trip.
+    """The records of a job, or the newest failures of all jobs; one round trip. Raises redis.RedisError.
 
-    For a qualified job, records known to be of another job stream or workstation are left out. Raises redis.RedisError.
+    For a qualified job, records of another job stream or workstation are left out.
     """
     key = cache_key(key_prefix, instance, job)
     result = OwnEntries(asked=f"HVALS {key}:values")

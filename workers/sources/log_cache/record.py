@@ -1,4 +1,4 @@
-"""One record of the project's own log cache: how a run of a job ended, or what stood in its log."""
+"""A record of the own log cache: the outcome of a run (``run``), or errors found in its log (``finding``)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ENDED = frozenset({"SUCC", "SUCCP", "ABEND", "ABENP", "FAIL", "CANCL", "CANCLP"
 
 
 class LogRecord(BaseModel):
-    """What is stored, as JSON. ``run`` joins the outcome and the findings of one run; ``at`` is ISO 8601 in UTC."""
+    """A record as stored, in JSON. ``run`` links the records of one run; ``at`` is ISO 8601 in UTC."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -53,15 +53,15 @@ class LogRecord(BaseModel):
 
     @property
     def failed(self) -> bool:
-        """Whether the record tells of a failure."""
+        """Whether the record reports a failure."""
         return self.kind == "finding" or is_failure(self.status, self.codes, self.return_code)
 
     def redacted(self) -> LogRecord:
-        """The record without secrets in its text, still within its size."""
+        """The record with secrets masked, within its size limit."""
         return self.model_copy(update={"text": redact(self.text)[:MAX_TEXT]})
 
     def entry(self, now: datetime) -> Entry:
-        """The record as the reader of the app's keys would give it."""
+        """The record as an Entry, like those of the app's keys."""
         moment = parse_time(self.at)
         facts = HistoryFacts(
             at=self.at,
@@ -86,14 +86,14 @@ class LogRecord(BaseModel):
 
 
 def run_key(*parts: object) -> str:
-    """A short stable name for one run, from what identifies it: writing the same run again gives the same name."""
+    """A short, stable key for a run from what identifies it."""
     return hashlib.sha256("\x00".join(str(part) for part in parts).encode()).hexdigest()[:20]
 
 
 def records_of_tws(payload: TwsPayload) -> list[LogRecord]:
-    """The finished runs and the read job logs of an answer of ``tws_status``.
+    """Records of the finished runs and job logs in an answer of ``tws_status``.
 
-    A run that is still going on is left out: it would be remembered with a state that soon is not true.
+    Runs in progress are skipped: their state would soon be wrong.
     """
     jobs = [*([payload.job] if payload.job else []), *payload.problem_jobs]
     records: list[LogRecord] = []
@@ -110,9 +110,9 @@ def records_of_tws(payload: TwsPayload) -> list[LogRecord]:
 
 
 def records_of_item(item: object, *, job: str | None, now: datetime) -> list[LogRecord]:
-    """A string or an object from somebody's log as records: none when it tells nothing worth keeping.
+    """Records of one string or object of a log; none if it reports neither outcome nor failure.
 
-    ``job`` is used when the item names none. Raises InvalidValue for an item of another type or without a job.
+    ``job`` is used if the item names none. Raises InvalidValue for other types, or without a job.
     """
     if not isinstance(item, str | dict):
         raise InvalidValue("neither an object nor a string")
@@ -148,7 +148,7 @@ def records_of_item(item: object, *, job: str | None, now: datetime) -> list[Log
 
 
 def read_record(raw: bytes | str) -> LogRecord | None:
-    """A stored record, or None when it is none: another version wrote it, or somebody else did."""
+    """A stored record; None for a value of another version or writer."""
     try:
         return LogRecord.model_validate_json(raw)
     except ValidationError:
@@ -160,7 +160,7 @@ def _has_ended(run: RunFacts) -> bool:
 
 
 def _key_of(job: JobFacts, run_id: str, started_at: str | None) -> str:
-    # The plan numbers runs anew; with the start they stay apart.
+    # Run numbers repeat in every plan; the start time makes them unique.
     return run_key("tws", job.job_stream_workstation or job.workstation, job.job_stream, job.name, run_id, started_at)
 
 
@@ -180,7 +180,7 @@ def _record(
     step: str = "",
     text: str = "",
 ) -> LogRecord:
-    """A record of what TWS said about ``job``, within a record's bounds; at its workstation when no other is given."""
+    """A record from TWS facts, cut to its bounds; ``workstation`` defaults to the job's."""
     return LogRecord(
         id=f"{kind}:{key}",
         kind=kind,
@@ -205,7 +205,7 @@ def _moment(run: RunFacts | None) -> datetime | None:
 
 
 def _run_record(job: JobFacts, run: RunFacts, name: str) -> LogRecord:
-    # Only the log of this very run says in which step and with which code it failed.
+    # Step and code are those of this run only if the log is its own.
     log = job.job_log if job.job_log is not None and job.job_log.run_id == run.run_id else None
     codes = () if log is None or is_success(run.status) else _main_codes(log.codes)
     step = "" if log is None else log.step
@@ -257,7 +257,7 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
         return []
     order = {"match": 0, "tail": 1, "head": 2}
     windows = sorted(log.windows, key=lambda window: (order.get(window.kind, 3), -window.from_line))
-    # A code in a window outweighs its place: the abend is what the next reader looks for.
+    # Windows with an abend first, wherever they are.
     windows.sort(key=lambda window: not find_abends("\n".join(window.lines)))
     text = windows_text((window.from_line, window.to_line, window.lines) for window in windows)
     codes = _main_codes(log.codes)
@@ -282,16 +282,16 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
 
 
 def _main_codes(codes: Iterable[str]) -> tuple[str, ...]:
-    """Abends first; both kinds within the record's bound."""
+    """Abends first, at most MAX_CODES."""
     given = list(codes)
     abends = [code for code in given if find_abends(code)]
     return tuple(dict.fromkeys((*abends, *given)))[:MAX_CODES]
 
 
 def windows_text(windows: Iterable[tuple[int, int, Iterable[str]]]) -> str:
-    """Windows of a log as one text of at most MAX_TEXT characters, each under its line numbers.
+    """Log windows as one text of at most MAX_TEXT characters, each under its line numbers.
 
-    Windows come most telling first and as many whole ones are kept as fit; the text has them in the order of the log.
+    Given in order of relevance, as many whole windows are kept as fit; the text has them in log order.
     """
     kept: list[tuple[int, str]] = []
     size = 0

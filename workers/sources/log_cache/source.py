@@ -1,4 +1,4 @@
-"""The ``log_cache`` source: what happened to a job before, from the app's keys and the project's own cache."""
+"""The ``log_cache`` source: earlier errors and runs of a job, from the app's keys and the project's own cache."""
 
 from __future__ import annotations
 
@@ -22,31 +22,30 @@ from workers.sources.log_cache.history import build_history
 from workers.sources.log_cache.own_cache import OwnEntries, read_own_entries
 
 _CALL_SECONDS = 1.0
-"""Socket timeout of one read or connect; the whole of a fetch is bounded by the request's own limit."""
+"""Socket timeout of one read or connect; the request's limit bounds the whole fetch."""
 
 
 class LogCacheSource:
-    """Reads the log cache; one Redis client per event loop."""
+    """Reads the log cache, with one Redis client per event loop."""
 
     def __init__(self, settings: LogCacheSettings, *, default_instance: str = "default") -> None:
         self._settings = settings
         self._default_instance = default_instance
         self._client: Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        connect(
-            settings.redis_url, timeout_seconds=_CALL_SECONDS
-        )  # a wrong URL fails here, at start; nothing is opened
+        # Validates the URL at start; nothing is connected yet.
+        connect(settings.redis_url, timeout_seconds=_CALL_SECONDS)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> LogCacheSource:
-        """Build from the environment; raises ConfigurationError naming the variable."""
+        """Build from the environment. Raises ConfigurationError naming the variable."""
         return cls(LogCacheSettings.from_env(environ), default_instance=TwsSettings.from_env(environ).default_instance)
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """Read the job's recent errors and history within the request's limit.
 
-        Raises SourceError: ``unreachable``, ``unauthorized``, ``timeout``, ``refused``, or ``bad_format`` when keys are
-        there and none is readable.
+        Raises SourceError: ``unreachable``, ``unauthorized``, ``timeout``, ``refused``, or ``bad_format`` when keys
+        exist and none is readable.
         """
         try:
             return await self._fetch(request)
@@ -82,7 +81,7 @@ class LogCacheSource:
     def _redis(self) -> Redis:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            # A connection belongs to the loop it was opened on.
+            # Connections are bound to the event loop that opened them.
             self._client = connect(self._settings.redis_url, timeout_seconds=_CALL_SECONDS)
             self._loop = loop
         return self._client

@@ -1,4 +1,4 @@
-"""After a commit: remember what TWS said, so that the next run knows the last outcomes of a job."""
+"""The step after a commit that stores what TWS reported, for later questions about the job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.sources.log_cache.own_cache import write_back
 
 
 def create_write_back(environ: Mapping[str, str]) -> AfterCommit:
-    """A step that writes to the log cache's Redis; what fails there is logged and forgotten.
+    """Build the step from the environment; its failures are logged and ignored.
 
     Raises ConfigurationError naming the variable.
     """

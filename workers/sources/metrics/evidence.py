@@ -1,4 +1,4 @@
-"""Metrics as facts, evidence and one line, in the user's language."""
+"""Metrics as payload, evidence items and one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.sources.metrics.prometheus import RangeSummary
 from workers.sources.metrics.series import Series
 
 ANOMALY_RATIO = 3.0
-"""This many times the day before is a concern, for a value already half way to its limit."""
+"""Ratio to the day before that is a concern, for a value of at least half its limit."""
 _MAX_LABELS = 10
 _MAX_LABEL = 200
 
@@ -27,7 +27,7 @@ def facts_of(
     language: Language,
     summary: RangeSummary | None = None,
 ) -> SeriesFacts:
-    """One series for the payload."""
+    """One series of the payload; ``concern`` is written in ``language``."""
     concern = series.concern(value) or _anomaly(series, value, summary)
     return SeriesFacts(
         name=series.name,
@@ -51,7 +51,11 @@ def build_evidence(
     at: datetime | None,
     range_seconds: int = 0,
 ) -> tuple[Evidence, ...]:
-    """One item per series, those of concern first."""
+    """One evidence item per series, those of concern first.
+
+    ``where`` is the URL that was queried, ``at`` the time of the values (None: now), ``range_seconds`` the span of the
+    summaries.
+    """
     when = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     ordered = sorted(found, key=lambda pair: not pair[1].concern)
     return tuple(
@@ -69,7 +73,7 @@ def build_evidence(
 
 
 def describe(payload: MetricsPayload) -> Text:
-    """What was found, in one line; concerns are in the question's language already."""
+    """The concerns, or that there are none, in one line; ``concern`` is in the language of the question already."""
     missing = Message("no data: {names}", names=", ".join(payload.missing)) if payload.missing else ""
     count = len(payload.series)
     if not count:
@@ -81,7 +85,7 @@ def describe(payload: MetricsPayload) -> Text:
 
 
 def _anomaly(series: Series, value: float, summary: RangeSummary | None) -> Message | None:
-    """A jump against the day before, where high is bad; small values jump without meaning anything."""
+    """A jump against the day before, for series where high is bad; small values are ignored."""
     if summary is None or summary.anomaly_ratio is None or series.limit is None or series.bad != "high":
         return None
     if summary.anomaly_ratio < ANOMALY_RATIO or value < series.limit / 2:

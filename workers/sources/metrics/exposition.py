@@ -1,6 +1,6 @@
-"""The smaller choice of metrics: one Prometheus exposition text, such as the Resync app's ``/metrics``.
+"""Prometheus text (exposition format) from one endpoint, such as the Resync app's ``/metrics``.
 
-Gives the newest values only; there is no history in it, so no trend and no comparison.
+It holds current values only, so there are no trends and no comparisons.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from workers.sources.metrics.series import Series
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_LINE = 8_192
-"""Characters of a sample's line: the parser's time grows with the square of a line's labels."""
+"""Characters of a line; the parser takes quadratic time in the number of labels."""
 MAX_SAMPLES = 5_000
-"""Samples read of the wanted names."""
+"""Samples read of the requested names."""
 _NAME = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?=[{\s])")
 _HOST_LABELS = ("workstation", "instance", "host", "hostname", "node")
-# Read-only images and memory file systems are full, or empty, by design.
+# Read-only images and memory file systems are full or empty by design.
 _PSEUDO_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "squashfs", "overlay", "devtmpfs", "iso9660", "proc", "sysfs"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A value of a series with the labels it stood under."""
+    """A value of a series and its labels."""
 
     value: float
     labels: dict[str, str] = field(default_factory=dict)
@@ -40,15 +40,15 @@ class NotExposition(ValueError):
 
 @dataclass(slots=True)
 class ExpositionText:
-    """The samples of the wanted names, by name."""
+    """The samples of the requested names, by name."""
 
     samples: dict[str, list[Reading]]
     unreadable_lines: int = 0
     unread_samples: int = 0
-    """Samples of wanted names beyond MAX_SAMPLES."""
+    """Samples of requested names beyond MAX_SAMPLES."""
 
     def read(self, series: Series, workstations: Iterable[str] = ()) -> Reading | None:
-        """The worst value of the series, of the named workstations when labels name them; None: not there."""
+        """The worst value of the series, of the named workstations if labels name them; None if there is none."""
         readings = self._readings(series)
         wanted = {name.lower() for name in workstations}
         named = [reading for reading in readings if _host(reading.labels) in wanted]
@@ -73,10 +73,10 @@ class ExpositionText:
 
 
 def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
-    """Read the samples of the wanted series; NaN and infinite values are no values and left out.
+    """Parse the samples of the requested series; NaN and infinite values are skipped.
 
-    Only lines of wanted names are parsed: an endpoint may expose tens of thousands, and the event loop is shared.
-    Raises NotExposition when no line at all looks like a comment or a sample.
+    Only lines of requested names are parsed: an endpoint may expose tens of thousands, and the event loop is shared.
+    Raises NotExposition when no line looks like a comment or a sample.
     """
     wanted = {name for item in series for name in (*item.text_names, *(item.available_of_total or ()))}
     text = ExpositionText(samples={})
@@ -115,7 +115,7 @@ def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
 
 
 def _scaled(series: Series, reading: Reading) -> Reading:
-    # A ratio cannot exceed one: a larger value was written in per cent, whatever its name says.
+    # A ratio above 1 must be in per cent, whatever its name.
     is_percent = series.unit == "ratio" and (reading.metric.endswith("_percent") or reading.value > 1)
     return Reading(reading.value / 100, reading.labels, reading.metric) if is_percent else reading
 

@@ -1,4 +1,4 @@
-"""Bounded HTTP GETs for metrics: one client per event loop, a limit on bytes, and reasons instead of exceptions."""
+"""HTTP GETs for metrics, bounded in time and size, with SourceError for every failure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from workers.http import read_body, tls_context, tls_failure, without_credential
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A response's text, and whether it was cut at the byte limit."""
+    """The text of a response, and whether it was cut at the byte limit."""
 
     text: str
     is_cut: bool = False
 
 
 class MetricsHttp:
-    """GETs below one base URL. Proxies of the environment are not used and redirects are not followed.
+    """GETs below one base URL, without proxies and redirects; one client per event loop.
 
     Raises ConfigurationError for a CA bundle that cannot be read.
     """
@@ -50,10 +50,10 @@ class MetricsHttp:
     async def get(
         self, path: str = "", params: Mapping[str, str] | None = None, *, timeout_seconds: float, max_bytes: int
     ) -> Body:
-        """GET ``base + path``; the body is read up to ``max_bytes``.
+        """GET ``base + path``; at most ``max_bytes`` of the body are read.
 
-        Raises SourceError with reason ``timeout``, ``unreachable``, ``tls``, ``unauthorized`` or ``http_status``.
-        A status of 400 or 422 is returned as a body: the Prometheus API explains itself in it.
+        A response with status 400 or 422 is returned too: the Prometheus API explains the error in its body. Raises
+        SourceError: ``timeout``, ``unreachable``, ``tls``, ``unauthorized`` or ``http_status``.
         """
         url = self._base.rstrip("/") + path if path else self._base
         try:
@@ -70,7 +70,7 @@ class MetricsHttp:
             raise self._unreachable(error) from None
 
     def late(self, timeout_seconds: float) -> SourceError:
-        """The error for no answer in time."""
+        """The error for no answer within ``timeout_seconds``."""
         return SourceError(
             "{url} did not answer in {seconds:.1f} s", url=self.shown_url, seconds=timeout_seconds, reason="timeout"
         )
@@ -84,7 +84,7 @@ class MetricsHttp:
     def _open(self) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            # A connection belongs to the loop it was opened on.
+            # Connections are bound to the event loop that opened them.
             self._client = httpx2.AsyncClient(
                 headers=self._headers,
                 auth=self._auth,

@@ -1,7 +1,8 @@
-"""The Prometheus HTTP API: newest values, and a short range beside the same hours of the day before.
+"""The Prometheus HTTP API: current values, and a short range compared with the same hours of the day before.
 
-Instant queries go first and carry the server's clock; the ranges are asked relative to it and only for what is there.
-See the Prometheus documentation, "HTTP API": a vector is ``[time, "value"]`` per label set, a matrix a list of them.
+Instant queries come first and carry the server's clock; ranges are queried relative to it, and only for series that
+exist. Formats (Prometheus documentation, "HTTP API"): a vector is ``[time, "value"]`` per label set, a matrix a list of
+them.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from orchestrator.i18n.message import Text
 from workers.sources.metrics.http import MetricsHttp
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-"""Of one answer: some 10,000 label sets. All of them are read, since the worst one may be the last."""
+"""Bytes of one response: some 10,000 label sets, all of which are read, since the worst one may be the last."""
 _LAST_SECOND = 253_402_300_799
-"""The end of the year 9999; a later time is none."""
+"""The end of the year 9999, the last time that Python can hold."""
 DAY_SECONDS = 86_400
 _POINTS = 60
 _TREND_CHANGE = 0.1
 _MIN_TREND_POINTS = 6
-# What is wrong with one query says nothing of the others; anything else is about the server.
+# Errors of one query; any other reason concerns the server.
 _QUERY_REASONS = frozenset({"bad_query", "too_large"})
 
 _T = TypeVar("_T")
@@ -43,37 +44,37 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class RangeSummary:
-    """A range in a few figures."""
+    """Key figures of a range."""
 
     minimum: float
     mean: float
     maximum: float
     trend: Literal["rising", "falling", "flat", ""] = ""
-    """First third against the last third; a tenth of the larger one is a change."""
+    """Last third compared with the first; a change is at least a tenth of the larger one."""
     anomaly_ratio: float | None = None
-    """Mean of the range over the mean of the same hours a day before."""
+    """Mean of the range over the mean of the same hours a day earlier."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What came back for one query."""
+    """The result of one query."""
 
     samples: list[Sample] = field(default_factory=list)
     problem: Text | str = ""
-    """Why there is no answer; empty when there is one, an empty one included."""
+    """Why there is no answer; empty if there is one, even without samples."""
     is_late: bool = False
 
 
 class PrometheusClient:
-    """Asks queries side by side over one connection pool."""
+    """Runs queries concurrently over one connection pool."""
 
     def __init__(self, http: MetricsHttp) -> None:
         self._http = http
 
     async def instant(self, queries: Sequence[str], *, timeout_seconds: float) -> list[Answer]:
-        """The newest values of each query, in order; what is not there in time is ``is_late``.
+        """The current values of each query, in order; a query without an answer in time is ``is_late``.
 
-        Raises SourceError when the server cannot be asked at all, or answers nothing in time.
+        Raises SourceError when the server cannot be queried, or answers nothing in time.
         """
 
         async def ask(query: str) -> Answer:
@@ -90,9 +91,9 @@ class PrometheusClient:
     async def summaries(
         self, samples: Sequence[tuple[str, Sample]], *, range_seconds: int, timeout_seconds: float
     ) -> list[RangeSummary | None]:
-        """The range before each sample of its query, summarised; None when there is none, or not in time.
+        """Summaries of the range before each sample; None where there is none, or none in time.
 
-        Best effort: the values themselves are known already, so nothing is raised.
+        Best effort, so nothing is raised: the values themselves are known already.
         """
         deadline = Deadline.after(timeout_seconds)
 
@@ -153,7 +154,7 @@ class PrometheusClient:
 
 
 def summarise(points: Sequence[float], day_before: Sequence[float]) -> RangeSummary | None:
-    """A range in a few figures; None without points."""
+    """Key figures of a range; None without points."""
     if not points:
         return None
     mean = sum(points) / len(points)
@@ -191,10 +192,10 @@ def _labels(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _value(pair: object) -> float | None:
-    """The value of ``[time, "value"]``; NaN and infinities are no values, and no times."""
+    """The value of ``[time, "value"]``; None for NaN, infinities and impossible times."""
     if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], int | float):
         return None
-    if not 0 <= pair[0] <= _LAST_SECOND:  # NaN is not either
+    if not 0 <= pair[0] <= _LAST_SECOND:  # false for NaN too
         return None
     try:
         value = float(pair[1])
@@ -226,9 +227,9 @@ async def _or_none(
 async def _all(
     work: Sequence[Coroutine[Any, Any, _T]], timeout_seconds: float, *, head_start_seconds: float = 0.0
 ) -> list[_T | None]:
-    """Run side by side; None for what is not done in time. The first exception ends the rest, as does cancellation.
+    """Run concurrently; None for what is not done in time. The first exception, and cancellation, ends the rest.
 
-    With a head start the first goes alone for as long: a server that cannot be asked then fails once, and not with
+    With a head start the first coroutine runs alone for so long: an unreachable server then fails once, instead of with
     every connection half open.
     """
     deadline = Deadline.after(timeout_seconds)

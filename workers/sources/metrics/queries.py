@@ -1,4 +1,4 @@
-"""Which PromQL is asked for which kind of question: the documented defaults, and a site's own from a JSON file."""
+"""The PromQL of each series and the intents it is for: the documented defaults, or a site's JSON file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from workers.sources.metrics.series import DEFAULT_SERIES, Series
 
 VARIABLE = "RESYNC_METRICS_QUERIES_FILE"
 PLACEHOLDER = "$workstation"
-"""Becomes a label matcher for the workstations of the question, or one that matches every value."""
+"""Replaced by a label matcher for the workstations of the question, else one that matches any value."""
 LABEL = "$label"
-"""Becomes the name of the label that tells hosts apart."""
+"""Replaced by the name of the label that identifies hosts."""
 MAX_FILE_BYTES = 1_000_000
 
-# Names as TWS and DNS allow them: nothing that could end a quoted string or mean something in a regular expression.
+# As TWS and DNS allow; no character that could end a quoted string or is special in a regular expression.
 _WORKSTATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _PSEUDO_FILE_SYSTEMS = "tmpfs|ramfs|squashfs|overlay|devtmpfs|iso9660"
 _FILE_SYSTEMS = f'fstype!~"{_PSEUDO_FILE_SYSTEMS}",{PLACEHOLDER}'
@@ -35,18 +35,18 @@ _SERIES = {series.name: series for series in DEFAULT_SERIES}
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query and when it is asked."""
+    """A query and when it applies."""
 
     series: Series
     promql: str
     intents: frozenset[Intent] = _ALL
     needs_workstation: bool = False
-    """Asked only when the question names a workstation."""
+    """Used only when the question names a workstation."""
 
     def expand(self, workstations: Iterable[str], *, label: str) -> str:
-        """The PromQL for these workstations; matched without case, with or without a domain or a port.
+        """The PromQL for these workstations, matched without regard to case, domain and port.
 
-        Raises SourceError for a name that is not a workstation's: it would end up inside a quoted string.
+        Raises SourceError for a name that could end the quoted string.
         """
         names = sorted(set(workstations))
         for name in names:
@@ -65,7 +65,7 @@ class QuerySet:
     range_seconds: int = 3_600
 
     def select(self, intent: Intent, *, has_workstation: bool) -> tuple[Query, ...]:
-        """Those asked for this kind of question."""
+        """The queries for a question of this intent."""
         return tuple(
             query
             for query in self.queries
@@ -126,7 +126,7 @@ DEFAULT_QUERIES: tuple[Query, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class SiteLabel:
-    """What a site calls a series, by language; its name in the others."""
+    """A site's label of a series by language, else the series' name."""
 
     labels: Mapping[Language, str]
     name: str
@@ -152,7 +152,7 @@ class _FileQuery(BaseModel):
     @classmethod
     def _only_our_placeholder(cls, value: str) -> str:
         left = value.replace(PLACEHOLDER, "").replace(LABEL, "")
-        # "$" also ends a regular expression: `=~"a$"` is PromQL, a name after it is somebody else's placeholder.
+        # A "$" without a name may end a regular expression: `=~"a$"` is valid PromQL.
         if found := re.search(r"\$\{?[A-Za-z_]+", left):
             raise InvalidValue(
                 "unknown placeholder {found}; there are {first} and {second}",
@@ -185,9 +185,9 @@ class _File(BaseModel):
 
 
 def load_queries(path: Path | None) -> QuerySet:
-    """The defaults, or those of a JSON file; a query of a default's name takes its place.
+    """The defaults merged with a JSON file's queries, which replace defaults of the same name.
 
-    Raises ConfigurationError naming the variable, the file's field and what it must be.
+    Raises ConfigurationError naming the variable, the field and the problem.
     """
     if path is None:
         return QuerySet(DEFAULT_QUERIES)

@@ -1,6 +1,6 @@
-"""The series of interest: what each is called where, in which unit, and when its value is a concern.
+"""The measured series: name, unit, limit, and names in an exposition text. One table for both backends.
 
-One table for both backends. ``docs/metrics.md`` is its documentation; a test holds the two together.
+A test keeps ``docs/metrics.md`` in step with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from orchestrator.i18n.message import Message, Text
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One figure. ``limit`` is in ``unit``; a value beyond it (``bad``: above or below) is a concern, None never."""
+    """One series.
+
+    ``limit`` is in ``unit``; a value beyond it (above or below, by ``bad``) is a concern. None: no limit.
+    """
 
     name: str
     unit: Literal["ratio", "count", "seconds"]
@@ -23,16 +26,16 @@ class Series:
     text_names: tuple[str, ...] = ()
     """Names in an exposition text, first match wins; a name ending in ``_percent`` is divided by 100."""
     available_of_total: tuple[str, str] | None = None
-    """Two gauges, free and total: the ratio in use is computed when no single name is there."""
+    """Gauges for free and total, from which the ratio in use is computed when none of ``text_names`` is there."""
 
     def is_beyond(self, value: float) -> bool:
-        """Whether the value is a concern."""
+        """Whether the value is beyond the limit."""
         if self.limit is None:
             return False
         return value > self.limit if self.bad == "high" else value < self.limit
 
     def concern(self, value: float) -> Message | None:
-        """Why the value is a concern, or None."""
+        """Why the value is a concern; None if it is not."""
         if self.limit is None or not self.is_beyond(value):
             return None
         is_high = self.bad == "high"
@@ -42,7 +45,7 @@ class Series:
         return sentence.with_facts(label=self.label, value=self.shown(value), limit=self.shown(self.limit))
 
     def shown(self, value: float) -> Message:
-        """The value with its unit, as an operator reads it."""
+        """The value with its unit, for people."""
         template = {"ratio": "{value:.3g}%", "seconds": "{value:.3g} s"}.get(self.unit, "{value:.6g}")
         return Message(template, value=value * 100.0 if self.unit == "ratio" else float(value))
 

@@ -1,4 +1,4 @@
-"""The ``metrics`` source: the figures around a failure, from the Prometheus HTTP API or an exposition text."""
+"""The ``metrics`` source: load and health figures, from the Prometheus HTTP API or an exposition text."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from workers.sources.metrics.queries import Query, load_queries
 from workers.sources.metrics.series import DEFAULT_SERIES, Series
 
 _API_SHARE = 0.6
-"""Of the time, for the HTTP API when there is a text to fall back to."""
+"""Share of the time for the HTTP API, when there is a text endpoint to fall back to."""
 _INSTANT_SHARE = 0.6
-"""Of the API's time, for the newest values; the ranges get what is left."""
+"""Share of the API's time for current values; ranges get the rest."""
 
 
 class MetricsSource:
-    """Reads metrics once per run."""
+    """Reads the metrics once per run."""
 
     def __init__(self, settings: MetricsSettings) -> None:
         token = settings.token.get_secret_value() if settings.token else None
@@ -41,14 +41,14 @@ class MetricsSource:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> MetricsSource:
-        """Build from the environment; raises ConfigurationError naming the variable."""
+        """Build from the environment. Raises ConfigurationError naming the variable."""
         return cls(MetricsSettings.from_env(environ))
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """Read the series of interest within the request's limit; the text stands in when the API cannot be asked.
+        """Read all series within the request's limit; if the API fails, from the text endpoint instead.
 
         Raises SourceError: ``not_configured``, ``unreachable``, ``timeout``, ``tls``, ``unauthorized``,
-        ``http_status``, ``bad_format`` or ``bad_query``.
+        ``http_status``, ``bad_format``, ``bad_query`` or ``invalid_value``.
         """
         deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
         cuts: tuple[Message, ...] = ()
@@ -102,7 +102,7 @@ class MetricsSource:
         worst = [_worst(query, answer) for query, answer in zip(queries, answers, strict=True)]
         there = [(query, text, sample) for query, text, sample in zip(queries, texts, worst, strict=True) if sample]
         if not there and problems:
-            # Nothing found and not everything heard is not the same as nothing there.
+            # No samples while queries failed is an error, not an empty answer.
             late = any(answer.is_late for answer in answers)
             reason = "timeout" if late else "bad_query"
             raise SourceError("{where}: {problem}", where=where, problem=problems[0], reason=reason).of(where, texts)
@@ -145,7 +145,7 @@ class MetricsSource:
         self, http: MetricsHttp, request: SourceRequest, deadline: Deadline, cuts: Iterable[Message]
     ) -> FetchResult:
         body = await http.get(timeout_seconds=max(0.05, deadline.remaining()), max_bytes=MAX_BODY_BYTES)
-        # A cut body's last line is broken off in the middle.
+        # The last line of a cut body is incomplete.
         text = body.text.rpartition("\n")[0] if body.is_cut else body.text
         try:
             exposition = parse_exposition(text, DEFAULT_SERIES)

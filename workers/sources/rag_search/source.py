@@ -1,4 +1,4 @@
-"""The source ``rag_search``: what the knowledge base says about the question, its codes and its job."""
+"""The ``rag_search`` source: passages of the knowledge base about the question, its codes and its job."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from workers.knowledge.sqlite.shipped import shipped_index
 
 NAME = "rag_search"
 MAX_RESULT_CHARACTERS = 60_000
-"""Text of all passages of one answer; an envelope holds at most 256 KiB, with each passage in it twice."""
+"""Characters of all passages of one answer; an envelope holds 256 KiB and each passage twice."""
 
 
 def query_of(request: SourceRequest) -> KnowledgeQuery:
-    """The query for a request: its message, and the codes and names that the router found in it."""
+    """The query of a request: its message, and the codes and names that the router extracted."""
     entities = request.routing.entities
     jobs = (request.job,) if request.job else ()
     return build_query(
@@ -34,13 +34,13 @@ def query_of(request: SourceRequest) -> KnowledgeQuery:
 
 
 class RagSearch:
-    """Asks one knowledge base."""
+    """Searches one knowledge base."""
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
         self._knowledge = knowledge
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """See Source. Raises KnowledgeError."""
+        """See ``Source.fetch``. Raises KnowledgeError."""
         query = query_of(request)
         timeout = call_limit_seconds(request.limit_seconds)
         try:
@@ -50,12 +50,12 @@ class RagSearch:
         return _fetch_result(request, query, result)
 
     async def close(self) -> None:
-        """Release the store."""
+        """Close the knowledge base."""
         await self._knowledge.close()
 
 
 def _describe(query: KnowledgeQuery) -> str:
-    """The query as it is stored: codes and names first, then the question's words."""
+    """The query for the report: codes and names, then the question's text."""
     return " ".join((*(token.upper() for token in (*query.codes, *query.names)), query.text))[:500]
 
 
@@ -150,7 +150,7 @@ def _create(environ: Mapping[str, str]) -> RagSearch:
 
 
 def _prepare(environ: Mapping[str, str]) -> None:
-    """Build the index of the shipped runbooks where that is the knowledge base. Raises KnowledgeError."""
+    """Build the index of the shipped runbooks, if that is the knowledge base. Raises KnowledgeError."""
     settings = KnowledgeSettings.from_env(environ)
     if settings.database_url is None and settings.path is None:
         shipped_index(environ)

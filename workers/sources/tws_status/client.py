@@ -1,7 +1,7 @@
-"""Client of the HCL Workload Automation REST API v2, read-only by construction (see ``hwa_transport``).
+"""Client of the HCL Workload Automation REST API v2, read-only by construction (``transport``).
 
-One ``HwaClient`` an instance and process keeps the connections; one ``HwaSession`` a question holds its deadline and
-writes down what was asked.
+``HwaClient`` holds the connections to one instance, one per process. ``HwaSession`` is one question: it sets the
+deadline of every request and records what was requested.
 """
 
 from __future__ import annotations
@@ -53,32 +53,31 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a search; ``count`` is the number of all matches when the server says it."""
+    """A page of search results. ``count`` is the number of all matches, when the server gives it."""
 
     results: tuple[JsonObject, ...] = ()
     count: int | None = None
 
     @property
     def left_out(self) -> int:
-        """How many matches lie beyond this page, as far as the server says."""
+        """Matches beyond this page, as far as the server counts them."""
         return max(0, (self.count or 0) - len(self.results))
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Lines of a job log from ``from_line`` on."""
+    """Lines of a job log, from ``from_line`` on."""
 
     from_line: int
     lines: tuple[str, ...] = ()
     is_cut: bool = False
-    """The page was larger than may be read: lines are missing at its end. Its last line is whole, unless it is the
-    only one."""
+    """The page exceeded the byte limit, so lines are missing at its end; only a single line may be incomplete."""
     ignores_window: bool = False
-    """The server sent more lines than were asked for: it does not page, and ``lines`` starts at line 1."""
+    """The server sent more lines than requested: it does not page, and ``lines`` starts at line 1."""
 
 
 class HwaClient:
-    """Connections to one instance. Use it from one event loop; ``within`` starts a question."""
+    """Connections to one instance, for one event loop. ``within`` opens a session for a question."""
 
     def __init__(self, instance: TwsInstance, breakers: AsyncCircuitBreakerFactory | None = None) -> None:
         self.instance = instance
@@ -99,9 +98,9 @@ class HwaClient:
             await client.aclose()
 
     def prepare(self, what: str = "connecting") -> ssl.SSLContext:
-        """Load the certificates, which takes a tenth of a second; may be called in a thread before the first request.
+        """Load the TLS certificates, which takes a tenth of a second; a thread may do it before the first request.
 
-        Raises TlsFailed when the CA bundle has gone since the settings were read.
+        Raises TlsFailed when the CA bundle has disappeared since the settings were read.
         """
         if self._context is None:
             try:
@@ -111,15 +110,15 @@ class HwaClient:
         return self._context
 
     def _connected(self, what: str) -> httpx2.AsyncClient:
-        """The client with its connections. Raises TlsFailed."""
+        """The HTTP client, made at the first request. Raises TlsFailed."""
         if self._client is None:
             instance = self.instance
             context = self.prepare(what)
-            # The proxy goes into the transport: as the client's own setting it would mount a second transport, which
-            # the read-only border does not see.
+            # The proxy belongs to the inner transport: as a setting of the client it would mount a second transport,
+            # beside the read-only one.
             inner = httpx2.AsyncHTTPTransport(
                 verify=context,
-                # All of them are kept: closing what a burst of questions opened would cost the next one its handshakes.
+                # Keep all of them alive: a burst of questions would otherwise pay for new TLS handshakes.
                 limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=30),
                 trust_env=False,
                 proxy=instance.proxy(),
@@ -138,10 +137,7 @@ class HwaClient:
 
     @asynccontextmanager
     async def _breaker(self) -> AsyncIterator[None]:
-        """Count the failures of the instance itself; refuse at once while its circuit is open.
-
-        Raises CircuitOpen.
-        """
+        """Count failures of the instance; while its circuit is open, refuse at once. Raises CircuitOpen."""
         breaker = await self._breakers.get_breaker(self.instance.name or self.instance.where)
         try:
             await breaker.__aenter__()
@@ -158,7 +154,7 @@ class HwaClient:
             failure = error if error.counts_for_breaker else None
             await breaker.__aexit__(type(failure) if failure else None, failure, None)
             raise
-        # A cancelled request says nothing about the instance, so it neither opens nor closes the circuit.
+        # Not in a finally: a cancelled request is no evidence about the instance and must not change the circuit.
         await breaker.__aexit__(None, None, None)
 
     async def send(
@@ -172,14 +168,14 @@ class HwaClient:
         max_bytes: int,
         may_cut: bool = False,
     ) -> tuple[bytes, bool]:
-        """Body of one GET, and whether it was cut at ``max_bytes``. Retries while there is time.
+        """The body of one GET, and whether it was cut at ``max_bytes``; retried while the deadline allows.
 
-        Raises HwaError.
+        Raises HwaError; AnswerTooLarge for a longer body unless ``may_cut``.
         """
         url = self.instance.base_url + endpoint_path(endpoint, object_id)
         what = f"GET {endpoint.value}"
-        # Before the time is measured: the certificates may take as long to load as connecting has in hand, and a
-        # handshake that is cancelled leaves its socket open.
+        # Before the clock starts: loading certificates may take as long as the connect timeout, and a cancelled TLS
+        # handshake leaks its socket.
         client = self._connected(what)
         async with self._breaker():
             for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -201,7 +197,7 @@ class HwaClient:
                 except TimeoutError:
                     raise timed_out(what, seconds) from None
                 except HwaError as error:
-                    # Jitter: the workers of one run would otherwise come back at the same moment.
+                    # Jitter, so that the workers of one run do not retry at the same moment.
                     pause = 0.1 * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311
                     if not error.may_retry or attempt == MAX_ATTEMPTS or deadline.remaining() < 2 * pause:
                         raise
@@ -220,7 +216,7 @@ class HwaClient:
         max_bytes: int,
         may_cut: bool,
     ) -> tuple[bytes, bool]:
-        # Connecting ends by the client's own timeout, which closes the socket; a cancelled handshake leaves it open.
+        # Connecting ends by httpx's own timeout, which closes the socket; a cancelled handshake leaks it.
         timeout = httpx2.Timeout(seconds, connect=min(0.9 * seconds, MAX_CONNECT_SECONDS), pool=0.9 * seconds)
         try:
             async with client.stream(
@@ -238,7 +234,7 @@ class HwaClient:
 
 @dataclass(slots=True)
 class HwaSession:
-    """The requests of one question: all end by ``deadline``; ``asked`` lists them without secrets."""
+    """The requests of one question, all ending by ``deadline``. ``asked`` records them, without secrets."""
 
     client: HwaClient
     deadline: Deadline
@@ -246,7 +242,7 @@ class HwaSession:
     _sending: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def end(self) -> None:
-        """Give up the requests that are still under way: one of several asked side by side has ended the question."""
+        """Cancel the requests still in flight; used when one of several concurrent requests has failed the question."""
         for task in self._sending:
             task.cancel()
 
@@ -255,7 +251,7 @@ class HwaSession:
         return await self._object(Endpoint.ENGINE_INFO)
 
     async def search_jobs(self, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
-        """Jobs in the current plan, without their definitions and dependencies. Raises HwaError."""
+        """Jobs of the current plan, without their definitions and dependencies. Raises HwaError."""
         return await self._page(Endpoint.JOBS, query, limit=limit, offset=offset, headers=_LIST_SCOPE)
 
     async def search_job_streams(self, query: Oql | None, *, limit: int) -> Page:
@@ -275,22 +271,22 @@ class HwaSession:
         return await self._object(Endpoint.JOB, job_id, _PLAN)
 
     async def predecessors(self, job_id: str, *, depth: int = 1) -> Page:
-        """Jobs and job streams this job waits for. Raises HwaError."""
+        """Jobs and job streams that the job waits for. Raises HwaError."""
         return _page(await self._object(Endpoint.PREDECESSORS, job_id, {**_PLAN, "depth": depth}), MAX_NEIGHBOURS)
 
     async def successors(self, job_id: str, *, depth: int = 1) -> Page:
-        """Jobs and job streams that wait for this job. Raises HwaError."""
+        """Jobs and job streams that wait for the job. Raises HwaError."""
         return _page(await self._object(Endpoint.SUCCESSORS, job_id, {**_PLAN, "depth": depth}), MAX_NEIGHBOURS)
 
     async def issues(self, query: Oql) -> tuple[JsonObject, ...]:
-        """Why the jobs of the query do not start. Raises HwaError."""
+        """Reasons why the jobs of the query do not start. Raises HwaError."""
         body = await self._object(Endpoint.JOB_ISSUES, None, {"oql": query.text})
         return _objects(body.get("issues"))
 
     async def job_log(self, run_id: str, *, from_line: int, to_line: int) -> LogPage:
         """Lines ``from_line..to_line`` (1-based, inclusive) of a run's job log.
 
-        What is longer than MAX_LOG_PAGE_BYTES is left unread and the connection closed. Raises HwaError.
+        At most MAX_LOG_PAGE_BYTES are read, then the connection is closed. Raises HwaError.
         """
         if not 1 <= from_line <= to_line:
             raise ValueError("1 <= from_line <= to_line must hold")
@@ -315,7 +311,8 @@ class HwaSession:
         offset: int = 0,
         headers: Mapping[str, str] | None = None,
     ) -> Page:
-        # The server's own default is 10,000: a search always sends its limit. Workstations have no plan_id.
+        # Always send a limit: the server's default is 10,000. Workstations take no plan_id.
+        """The first ``limit`` results; a server that sends more must not block the event loop."""
         asked: dict[str, str | int] = {**({} if endpoint is Endpoint.WORKSTATIONS else _PLAN), "limit": limit}
         if offset:
             asked["offset"] = offset
@@ -375,15 +372,17 @@ def _objects(value: object) -> tuple[JsonObject, ...]:
 
 
 def log_page(body: bytes, from_line: int, to_line: int, *, is_cut: bool = False) -> LogPage:
-    """The answer to a request for lines ``from_line..to_line``; ``is_cut``: the body is only its beginning."""
+    """Parse a response for lines ``from_line..to_line``. ``is_cut``: the body is only its beginning."""
     lines = _lines(body, is_cut=is_cut)
     ignores_window = len(lines) > to_line - from_line + 1
     return LogPage(1 if ignores_window else from_line, lines, is_cut, ignores_window)
 
 
 def _lines(body: bytes, *, is_cut: bool) -> tuple[str, ...]:
-    """Lines of a text; only line feeds end a line, as the server counts them. A last line that was cut is left out,
-    unless there is no other."""
+    """Lines of a text, ended by line feeds only, as the server counts them.
+
+    A last line that was cut is dropped, unless it is the only one.
+    """
     lines = body.removesuffix(b"\n").split(b"\n") if body else []
     if is_cut and not body.endswith(b"\n"):
         if len(lines) == 1:
@@ -393,7 +392,7 @@ def _lines(body: bytes, *, is_cut: bool) -> tuple[str, ...]:
 
 
 def _decoded(line: bytes, *, is_whole: bool = True) -> str:
-    """A line in UTF-8 or else Latin-1, each on its own: programs of both kinds write into one log."""
+    """A line as UTF-8, or else Latin-1; decided line by line, since programs of both kinds write into one log."""
     line = line.rstrip(b"\r")
     try:
         return codecs.utf_8_decode(line, "strict", is_whole)[0]

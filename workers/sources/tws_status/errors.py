@@ -1,6 +1,7 @@
-"""What can go wrong between a worker and HCL Workload Automation, one ``reason`` for each thing an operator can act on.
+"""Errors of requests to HCL Workload Automation: one class and ``reason`` for each thing an operator can act on.
 
-The vendor documents no error body, so the status code and the transport's own failure are all there is to go by.
+The vendor documents no error body, so errors are told apart by status code and transport failure. The first line of a
+docstring is the default message, in the catalogues by that text.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ class HwaError(SourceError):
 
     reason = "tws_error"
     counts_for_breaker = False
-    """Whether the failure says that the instance itself is unwell."""
+    """Whether the failure counts against the instance's circuit breaker."""
     may_retry = False
-    """Whether asking once more can help: every call is a GET, so it is safe."""
+    """Whether a retry can help; it is always safe, since every request is a GET."""
 
 
 class BadQuery(HwaError):
@@ -140,17 +141,17 @@ _BY_STATUS: dict[int, type[HwaError]] = {
 
 
 def error_for_status(status: int, what: str) -> HwaError:
-    """The error for an answer other than 200; ``what`` names the request, without its values."""
+    """The error for a status other than 200. ``what`` names the request, without its values."""
     kind = _BY_STATUS.get(status) or (ServerFailed if status >= HTTPStatus.INTERNAL_SERVER_ERROR else UnexpectedStatus)
     return kind(Message("{what}: HTTP {status}. {meaning}", what=what, status=status, meaning=kind().message))
 
 
 MIN_FAIR_SECONDS = 0.25
-"""A request that was given less says nothing about the server."""
+"""Seconds; a timeout shorter than this does not count against the server."""
 
 
 def timed_out(what: str, seconds: float, *, connect_seconds: float | None = None) -> TimedOut:
-    """The error for a request that was given ``seconds`` and got no answer, or no connection in ``connect_seconds``."""
+    """The error for a request without an answer in ``seconds``, or without a connection in ``connect_seconds``."""
     kind = TimedOut if seconds >= MIN_FAIR_SECONDS else NoTimeLeft
     if connect_seconds is not None:
         text = Message("{what}: no connection within {seconds:.1f} s. Check host, port and firewall")
@@ -162,8 +163,10 @@ def timed_out(what: str, seconds: float, *, connect_seconds: float | None = None
 def error_for_transport(
     error: httpx2.HTTPError, what: str, seconds: float, *, connect_seconds: float | None = None
 ) -> HwaError:
-    """The error for a request that got no whole answer; ``seconds`` is how long it was given, and how long of that to
-    connect."""
+    """The error for a request that failed in transport.
+
+    ``seconds`` is the time the request had, ``connect_seconds`` the part of it for connecting.
+    """
     if isinstance(error, httpx2.PoolTimeout):
         return NoTimeLeft(
             "{what}: no free connection within {seconds:.1f} s, too many questions at once", what=what, seconds=seconds

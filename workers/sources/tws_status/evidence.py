@@ -1,4 +1,4 @@
-"""Facts of TWS as citable evidence items, within a budget of items and bytes."""
+"""The payload of ``tws_status`` as evidence items, within a budget of items and bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_RELATED = 12
 
 @dataclass(slots=True)
 class EvidenceBudget:
-    """How much evidence there is room for, and what did not fit."""
+    """The room for evidence, the items so far, and what did not fit."""
 
     items: int = MAX_ITEMS
     bytes_left: int = MAX_BYTES
@@ -29,7 +29,7 @@ class EvidenceBudget:
 
     @property
     def cuts(self) -> tuple[Message, ...]:
-        """What was cut and by how much."""
+        """What did not fit, by number."""
         left_out = Message(
             "{count} evidence item left out", plural="{count} evidence items left out", count=self.left_out
         )
@@ -48,7 +48,7 @@ class EvidenceBudget:
         when: str | None = None,
         job: str | None = None,
     ) -> None:
-        """Add an item, shortened or left out when there is no room for it."""
+        """Add an item; it is shortened, or counted as left out, when there is no room."""
         if len(self.found) >= self.items or self.bytes_left <= 0:
             self.left_out += 1
             return
@@ -73,7 +73,10 @@ class EvidenceBudget:
 
 
 def build_evidence(payload: TwsPayload, budget: EvidenceBudget, *, job: str | None, where: str) -> tuple[Evidence, ...]:
-    """Evidence items of a payload, the most telling first. ``where`` is the host that was asked."""
+    """Evidence items of a payload, in order of importance.
+
+    ``job`` is the job of the question; ``where`` is the host that was queried.
+    """
     if payload.job is not None:
         _add_job(payload.job, budget, asked=job or payload.job.name, where=where)
     for problem in payload.problem_jobs:
@@ -88,7 +91,7 @@ def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, k
     budget.add(kind, f"{job.name}: {job.status}", _job(job), where=f"{where} {name}", when=job.scheduled_at, job=asked)
     log = job.job_log
     if log is not None:
-        # Windows around what went wrong before head and tail: when there is no room, the latter can be missed.
+        # Windows around errors first: head and tail matter less when there is no room.
         for window in sorted(log.windows, key=lambda window: window.kind != "match"):
             budget.add(
                 "job_log",

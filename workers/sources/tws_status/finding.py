@@ -1,4 +1,4 @@
-"""The one-line finding of ``tws_status``, in the user's language."""
+"""The one-line summary (``FetchResult.finding``) of ``tws_status``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, Workstatio
 
 
 def describe(payload: TwsPayload, request: SourceRequest) -> Text:
-    """What was found, in one line."""
+    """The state of the job, or of what else was asked about, in one line."""
     entities = request.routing.entities
     asked = request.job or next(iter(entities.jobs), None)
     parts: list[Text | str]

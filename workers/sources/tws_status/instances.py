@@ -1,4 +1,4 @@
-"""TWS instances by name: one from the ``TWS_*`` variables, or several from a JSON file."""
+"""TWS instances by name: one from the ``TWS_*`` variables, any number from a JSON file."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _HEADER = re.compile(r"(?P<name>[A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*(?P<value>[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
 _FRAMING = {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
-"""Headers that say how a message is built, which is not the site's to say."""
+"""Headers that frame an HTTP message; a site may not set them."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
 class TwsInstance(BaseModel):
-    """How to reach one TWS instance. Secrets never show in ``repr``."""
+    """Address and credentials of one TWS instance. Secrets do not show in ``repr``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -52,7 +52,7 @@ class TwsInstance(BaseModel):
     password: SecretStr | None = None
     token: SecretStr | None = None
     auth_header: SecretStr | None = None
-    """``Name: value``, for sites that put a gateway with its own header in front."""
+    """``Name: value``, for a gateway with an authentication header of its own."""
     verify: str | bool = Field(default=True, validation_alias=AliasChoices("verify", "verify_ssl", "ca_bundle"))
     use_proxy: bool = False
     description: str = ""
@@ -76,7 +76,7 @@ class TwsInstance(BaseModel):
     @classmethod
     def _url_is_usable(cls, value: str) -> str:
         try:
-            # As it will be sent: the read-only border compares paths, so that each may be written in one way only.
+            # Normalise as httpx does when sending: the read-only transport compares paths.
             value = str(httpx2.URL(value.strip()))
             parts = urlsplit(value)
         except (httpx2.InvalidURL, ValueError):
@@ -171,7 +171,7 @@ class TwsInstance(BaseModel):
         return urlsplit(self.base_url).path.rstrip("/")
 
     def headers(self) -> dict[str, str]:
-        """Headers that prove who asks, when a token or a header of the site does."""
+        """Authentication headers: the bearer token and the site's own header, where configured."""
         found = {} if self.token is None else {"Authorization": f"Bearer {self.token.get_secret_value()}"}
         name, value = self._header()
         if name:
@@ -184,9 +184,9 @@ class TwsInstance(BaseModel):
         return (match["name"], match["value"]) if match is not None else ("", "")
 
     def proxy(self) -> str | None:
-        """The proxy of the environment for this host, when proxies are asked for and none excludes the host.
+        """The environment's proxy for this host, or None without ``use_proxy`` or when ``NO_PROXY`` excludes the host.
 
-        Raises ValueError for one that cannot be used; checked at start.
+        Raises InvalidValue for an unusable proxy URL; validated at start.
         """
         parts = urlsplit(self.base_url)
         if not self.use_proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
@@ -219,7 +219,7 @@ class TwsInstance(BaseModel):
 
 
 class TwsInstances:
-    """The configured instances; empty when nothing is configured."""
+    """The configured instances; may be empty."""
 
     def __init__(self, instances: Mapping[str, TwsInstance], default: str) -> None:
         self._instances = dict(instances)
@@ -231,9 +231,9 @@ class TwsInstances:
         return tuple(sorted(self._instances))
 
     def get(self, name: str | None) -> TwsInstance:
-        """The instance of that name; None asks for the default one.
+        """The instance of that name, or the default one for None.
 
-        Raises SourceError with reason ``not_configured`` or ``unknown_instance``, naming the known ones.
+        Raises SourceError: ``not_configured``, or ``unknown_instance`` naming the known ones.
         """
         if not self._instances:
             raise SourceError(
@@ -252,10 +252,10 @@ class TwsInstances:
 
 
 def load_instances(settings: TwsSettings) -> TwsInstances:
-    """The instances of the environment.
+    """The instances of the environment: ``TWS_INSTANCES_FILE``, ``TWS_BASE_URL`` or ``TWS_HOST``, or both.
 
-    A file of instances and ``TWS_BASE_URL`` may stand together. With one instance that one is the default, else
-    ``TWS_DEFAULT_INSTANCE``. Raises ConfigurationError naming the variable.
+    A single instance is the default one; of several, ``TWS_DEFAULT_INSTANCE`` is. Raises ConfigurationError naming the
+    variable.
     """
     instances: dict[str, TwsInstance] = {}
     if settings.instances_file is not None:
@@ -315,7 +315,7 @@ def _from_variables(settings: TwsSettings) -> TwsInstance:
 
 
 class _NamedTwice(Exception):
-    """A name stands twice in one object, of which JSON readers keep the last without a word."""
+    """A name occurs twice in one JSON object; ``json`` would silently keep the last."""
 
 
 def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:

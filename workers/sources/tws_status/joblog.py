@@ -1,7 +1,7 @@
-"""What to read of a job log: head, tail and windows around what went wrong, a page at a time and never the whole.
+"""Which parts of a job log to read: head, tail and windows around errors, page by page and never the whole.
 
-The API gives windows of lines but not the number of lines, so the end is found by doubling and halving. A job log over
-100 MB can stop the master when it is asked for whole (Troubleshooting Guide 10.2.5).
+The API serves windows of lines but not their number, so the end is found by doubling and halving. Asking for a whole
+log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ class _Reading:
     pages: int = 0
     first_page: LogPage | None = None
     cut_at: dict[int, int] = field(default_factory=dict)
-    """The first missing line by page, of the pages that were cut for their size."""
+    """First missing line of each page that was cut at the byte limit."""
     ignores_window: bool = False
 
     def take(self, page: LogPage, index: int) -> None:
-        """Keep a page, or a piece of it."""
+        """Add a page, or a piece of one."""
         self.pages += 1
         if self.first_page is None:
             self.first_page = page
         elif page.is_cut and page.lines == self.first_page.lines:
-            # The beginning once more, whatever was asked for; were it cut later, its lines would be counted.
+            # The server sends the beginning whatever window was requested; its lines must not be counted again.
             self.ignores_window = True
             return
         self.ignores_window |= page.ignores_window
@@ -69,7 +69,7 @@ class _Reading:
             self.cut_at[index] = page.from_line + len(page.lines)
 
     def last_line_of(self, index: int) -> int:
-        """The last line of a page that is known; 0 for none."""
+        """The last known line of a page; 0 for none."""
         first = index * PAGE_LINES + 1
         return max((number for number in range(first, first + PAGE_LINES) if number in self.lines), default=0)
 
@@ -77,8 +77,8 @@ class _Reading:
 async def read_job_log(session: HwaSession, run_id: str, language: Language = Language.EN) -> JobLogFacts:
     """Head, tail and windows of the job log of one run.
 
-    Ends early when the time, the pages or the server give out after the first page: ``note``, in ``language``, says so.
-    Raises HwaError when not even the first page can be read.
+    After the first page, running out of time or pages and server errors end the reading early; ``note`` states it, in
+    ``language``. Raises HwaError when the first page cannot be read.
     """
     reading = _Reading()
     problem = None
@@ -97,10 +97,9 @@ async def read_job_log(session: HwaSession, run_id: str, language: Language = La
 
 
 async def _page(session: HwaSession, run_id: str, reading: _Reading, index: int, first: int | None = None) -> int:
-    """Read a page, or the piece of it from line ``first`` on; the number of lines it had.
+    """Read a page, or the piece of it from line ``first`` on, and return its number of lines.
 
-    A page that was cut for its size counts as full: it says nothing about the end. Past the end some servers answer
-    400 or 404.
+    A page cut at the byte limit counts as full: it does not mark the end. Past the end, some servers answer 400 or 404.
     """
     start = index * PAGE_LINES + 1 if first is None else first
     try:
@@ -113,7 +112,7 @@ async def _page(session: HwaSession, run_id: str, reading: _Reading, index: int,
 
 
 async def _complete(session: HwaSession, run_id: str, reading: _Reading, index: int) -> bool:
-    """Read what a page that was cut left out, piece by piece; whether the page is whole then."""
+    """Read the missing pieces of a page that was cut; True when the page is complete afterwards."""
     while (first := reading.cut_at.pop(index, None)) is not None and first <= (index + 1) * PAGE_LINES:
         if reading.pages >= MAX_PAGES:
             reading.cut_at[index] = first
@@ -153,7 +152,7 @@ async def _find_end(session: HwaSession, run_id: str, reading: _Reading) -> None
 
 
 async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -> None:
-    """Read pages from the end towards the head until an abend is seen: what failed stands near the end."""
+    """Read pages from the end towards the head until an abend is found: errors are usually near the end."""
     if reading.total is None or reading.ignores_window:
         return
     index = (reading.total - 1) // PAGE_LINES if reading.total else 0
@@ -197,19 +196,19 @@ def _what_is_missing(reading: _Reading, *, shown: int) -> Message | None:
 
 
 def _weight(line: str) -> int:
-    """How much a line says about the failure: 0 nothing, 3 an abend."""
+    """Relevance of a line to the failure, from 0 (none) to 3 (an abend)."""
     if find_abends(line):
         return 3
     if any(_SEVERE_ID.match(code) for code in find_message_ids(line)):
         return 2
     if _STRONG.search(line) and not _NO_ERROR.search(line):
         return 2
-    # A volume that grew is often why a dataset or a limit did not suffice.
+    # Growth of a volume often explains why a dataset or a limit was too small.
     return 1 if any(code != 0 for code in find_return_codes(line)) or growth_line([line]) else 0
 
 
 def _windows(reading: _Reading) -> tuple[LogWindow, ...]:
-    """Head, tail and the weightiest windows that fit into MAX_LINES, in the order of the log."""
+    """Head, tail and the most relevant windows within MAX_LINES, in the order of the log."""
     numbers = sorted(reading.lines)
     if not numbers:
         return ()
@@ -236,7 +235,7 @@ def _windows(reading: _Reading) -> tuple[LogWindow, ...]:
 
 
 def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:
-    """Runs of consecutive lines; one that holds a match is a ``match``, wherever it begins."""
+    """Consecutive lines as windows; one that holds a match is of kind ``match``."""
     found: list[LogWindow] = []
     run: list[int] = []
     for number in [*sorted(kinds), -1]:

@@ -1,6 +1,6 @@
-"""Questions about the plan, each from several calls: find a job, gather all about it, find what is wrong.
+"""Lookups in the plan that take several requests: find a job, gather its details, find what blocks it.
 
-A part that cannot be read becomes a note; only what the question itself is about raises.
+A detail that cannot be read becomes a note; only failure of the lookup itself raises.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from workers.sources.tws_status.parsing import (
 )
 
 FAILED = ("ABEND", "FAIL", "ERROR", "ABENP", "STUCK", "SUSP", "INTRPT")
-"""Statuses of a job or a job stream that did not end well, or cannot go on."""
+"""Statuses of a job or a job stream that failed or cannot continue."""
 ENDED_WELL = ("SUCC", "SUCCP", "CANCL", "CANCLP", "END", "COMPLT", "COMPLETE")
 _NOT_LAUNCHED = ("HOLD", "READY", "FENCE", "WAIT", "PENDPRED", "SUPPR", "UNDCDED", "ARRVING")
 PAGE = 100
@@ -52,48 +52,48 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Lookup:
-    """What was gathered for one question."""
+    """What one question has gathered from the plan so far."""
 
     language: Language = Language.EN
-    """Of the question."""
+    """Language of the question."""
     job: JobFacts | None = None
     problems: list[JobFacts] = field(default_factory=list)
     problem_count: int | None = None
     workstations: dict[str, WorkstationFacts] = field(default_factory=dict)
     candidates: list[JobFacts] = field(default_factory=list)
     streams: dict[str, str] = field(default_factory=dict)
-    """Status by name of the job streams that were asked for and are in the plan."""
+    """Status of the requested job streams that are in the plan, by name."""
     predecessors: dict[str, Page] = field(default_factory=dict)
-    """Neighbours that have been read, by job id."""
+    """Predecessors already read, by job id."""
     notes: list[Message] = field(default_factory=list)
     """What could not be read, and why."""
     cuts: list[Message] = field(default_factory=list)
-    """What was left out for its number."""
+    """What was left out because of its number."""
 
     def first(self, found: Sequence[T], limit: int, cut: Message, *, beyond: int = 0) -> tuple[T, ...]:
-        """The first ``limit`` items; ``cut`` is noted for the rest and for the ``beyond`` that were never read."""
+        """The first ``limit`` items; the rest, and ``beyond`` items never read, are noted as ``cut``."""
         self.left_out(max(0, len(found) - limit) + beyond, cut)
         return tuple(found[:limit])
 
     def left_out(self, count: int, cut: Message) -> None:
-        """Note what was left out, if anything was."""
+        """Note that ``count`` items were left out, if any; ``cut`` is a plural message."""
         if count > 0:
             self.cuts.append(cut.with_facts(count=count))
 
     async def part(self, name: Text | str, ask: Callable[[], Awaitable[T]], default: T) -> T:
-        """The answer of ``ask``, or ``default`` with a note."""
+        """The result of ``ask``; when it raises SourceError, ``default`` and a note naming the part."""
         try:
             return await ask()
-        except SourceError as error:  # an id that cannot stand in a query is as little a reason to fail as the server
+        except SourceError as error:  # also for an id that cannot be used in a query
             self.notes.append(Message("{part}: {reason}", part=name, reason=error.reason))
             return default
 
 
 async def find_jobs(session: HwaSession, ref: JobRef, lookup: Lookup) -> list[JsonObject]:
-    """Jobs of the current plan that the name can mean, the most likely first.
+    """Jobs of the current plan that the name can mean, the most likely first. Raises HwaError.
 
-    The name alone is queried and the rest compared here: field names for job streams differ between the vendor's
-    documents. Raises HwaError.
+    Only the job's name is queried and the rest compared here: the vendor's documents disagree on the field names for
+    job streams.
     """
     names = dict.fromkeys((ref.job, ref.job.upper()))
     for name in names:
@@ -112,7 +112,7 @@ async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[J
         except BadQuery:
             if found or field_name != "name":
                 raise
-            field_name = "key.name"  # what the vendor's document says; some servers know only the one or the other
+            field_name = "key.name"  # as the vendor documents it; servers know either name
             page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE)
         found += page.results
         if len(page.results) < PAGE:
@@ -133,7 +133,7 @@ def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
 
 
 async def gather_job(session: HwaSession, found: JsonObject, lookup: Lookup) -> JobFacts:
-    """All about one job of a search: definition, runs, issues, neighbours, workstation, log of the failed run."""
+    """All about one found job: definition, runs, issues, neighbours, workstation, log of the failed run."""
     summary = parse_job(found)
     if not summary.id:
         lookup.notes.append(Message("{name}: the server gave no id, so no details", name=summary.name))
@@ -175,7 +175,7 @@ async def gather_job(session: HwaSession, found: JsonObject, lookup: Lookup) -> 
 
 
 async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> JsonObject | None:
-    """The failed job at the beginning of what a waiting job waits for, at most MAX_HOPS jobs back."""
+    """The failed job at the root of what a waiting job waits for, at most MAX_HOPS jobs upstream."""
     if job.status not in _NOT_LAUNCHED or not any(
         item.kind == "job" and item.satisfied is not True for item in job.predecessors
     ):
@@ -209,13 +209,13 @@ async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Looku
         return await read_job_log(session, run_id, lookup.language)
     except NotFound:
         lookup.notes.append(Message("job log: there is none for this run"))
-    except SourceError as error:  # an id that cannot stand in a path, as in Lookup.part
+    except SourceError as error:  # also for an id that cannot be used in a path
         lookup.notes.append(Message("{part}: {reason}", part=Message("job log"), reason=error.reason))
     return None
 
 
 def pick_run(job: JsonObject) -> str | None:
-    """Id of the run whose log tells most: the newest that failed, else the newest that was launched."""
+    """Id of the run whose log to read: the newest that failed, else the newest that was launched."""
     runs = parse_job(job).runs
     for run in runs:
         if run.run_id and (run.status in FAILED or run.error):
@@ -253,7 +253,7 @@ async def stream_statuses(session: HwaSession, stream: str, workstation: str) ->
 
 
 async def gather_workstations(session: HwaSession, names: Iterable[str], lookup: Lookup) -> None:
-    """State of the named workstations, into ``lookup``."""
+    """Read the state of the named workstations into ``lookup.workstations``."""
     wanted = [name for name in dict.fromkeys(names) if name and name not in lookup.workstations]
 
     async def ask(name: str) -> Page:
@@ -270,7 +270,7 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], lookup:
 
 
 def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
-    """Dependencies say what is unsatisfied, predecessors say how they ended: one item for both, by id."""
+    """Dependencies (what is unsatisfied) and predecessors (how they ended) as one list, joined by id."""
     nodes = {text(node.get("id")) or f"?{index}": node for index, node in enumerate(before.results)}
     merged: list[RelatedFacts] = []
     for item in items(detail.get("dependencies")):
@@ -290,7 +290,7 @@ def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
             )
         merged.append(dependency)
     merged += [parse_flow_node(node) for node in nodes.values()]
-    # What is not satisfied first: it is what the operator looks for.
+    # Unsatisfied ones first: they are what an operator looks for.
     merged.sort(key=lambda related: related.satisfied is not False)
     return merged
 
@@ -298,7 +298,7 @@ def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
 async def _with_resources(
     session: HwaSession, related: tuple[RelatedFacts, ...], lookup: Lookup
 ) -> tuple[RelatedFacts, ...]:
-    """Who holds the resources that are missing."""
+    """Add to unsatisfied resource dependencies which jobs hold the resource."""
     found: list[RelatedFacts] = []
     for item in related:
         if item.kind == "resource" and item.satisfied is not True and len(found) < 5:
@@ -322,7 +322,7 @@ async def _holders(session: HwaSession, name: str) -> str:
 async def search_tolerantly(
     session: HwaSession, query: Oql, keep: Callable[[JobFacts], bool], lookup: Lookup
 ) -> list[JsonObject]:
-    """Jobs of a query that ``keep`` accepts; when the server refuses the query, of the first jobs of the plan.
+    """Jobs of a query that ``keep`` accepts; if the server refuses the query, of the first jobs of the plan.
 
     Raises HwaError.
     """

@@ -17,10 +17,10 @@ from workers.sources.tws_status.parsing import text
 
 @dataclass(frozen=True, slots=True)
 class JobRef(JobName):
-    """A job or a job stream as the user named it; what was not named is empty."""
+    """A job or job stream as the user named it; parts not named are empty."""
 
     def matches(self, job: Mapping[str, Any]) -> bool:
-        """Whether a JobInPlanV2 can be the one that was named. A field the server left out rules nothing out."""
+        """Whether a JobInPlanV2 can be the named one. A field that the server left out excludes nothing."""
         workstations = {_tail(job.get("workstation")), _tail(job.get("jobStreamWorkstation"))} - {""}
         folder = text(job.get("folder"), 800)
         checks = (
@@ -32,7 +32,7 @@ class JobRef(JobName):
         return all(not name or not values or _has(name, values) for name, values in checks)
 
     def prefers(self, job: Mapping[str, Any]) -> bool:
-        """Whether the stream's id or its scheduled time, when named, is this job's."""
+        """Whether the job's stream has the named id or scheduled time."""
         if self.stream_id and text(job.get("jobStreamId")) == self.stream_id:
             return True
         hhmm = re.match(r"(\d{2}):?(\d{2})", self.time)
@@ -40,26 +40,26 @@ class JobRef(JobName):
 
 
 def parse_job_name(name: str) -> JobRef:
-    """A job's name in any of the notations. Raises UnsafeValue."""
+    """Parse a job name in TWS notation. Raises UnsafeValue."""
     with _unsafe():
         return JobRef.of_job(name)
 
 
 def parse_job_stream_name(name: str) -> JobRef:
-    """A job stream's name in any of the notations. Raises UnsafeValue."""
+    """Parse a job stream name in TWS notation. Raises UnsafeValue."""
     with _unsafe():
         return JobRef.of_stream(name)
 
 
 def parse_workstation_name(name: str) -> str:
-    """A workstation's name without its folder. Raises UnsafeValue."""
+    """A workstation name without its folder. Raises UnsafeValue."""
     with _unsafe():
         return notation.parse_workstation_name(name)
 
 
 @contextmanager
 def _unsafe() -> Iterator[None]:
-    """What is no name in TWS notation, as the error of a source."""
+    """Raise UnsafeValue, a SourceError, for a name that is not in TWS notation."""
     try:
         yield
     except InvalidValue as error:

@@ -1,6 +1,6 @@
-"""Orchestration Query Language: conditions built from checked values, never from pasted text.
+"""Orchestration Query Language: conditions built from validated values.
 
-No escape is documented for OQL, so a value must consist of characters that cannot end a string or act as a wildcard.
+OQL has no documented escape, so a value may hold only characters that cannot end a string or act as a wildcard.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ class UnsafeValue(SourceError):
 
 
 def check_value(value: str) -> str:
-    """Return ``value`` when it may stand between quotes in a query.
-
-    Raises UnsafeValue.
-    """
+    """Return ``value`` if it may be quoted in a query. Raises UnsafeValue."""
     if not _VALUE.fullmatch(value):
         shown = value if len(value) <= 80 else value[:80] + "…"
         raise UnsafeValue(
@@ -38,7 +35,7 @@ def check_value(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Oql:
-    """A query; ``text`` is what is sent."""
+    """A query condition; ``text`` is sent to the server."""
 
     text: str
 

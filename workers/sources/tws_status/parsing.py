@@ -1,7 +1,6 @@
-"""HWA JSON (JobInPlanV2, JobStreamInPlanV2, WorkstationInPlanV2, ...) to facts.
+"""JSON of the HWA REST API v2 (JobInPlanV2, JobStreamInPlanV2, WorkstationInPlanV2, ...) to payload models.
 
-Nothing here raises: a missing field is left out, an unknown enum value is kept as text, a value of the wrong type is
-ignored. Field names are those of the REST API v2.
+Nothing here raises: missing fields and values of the wrong type are ignored, unknown enum values kept as text.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ def clean(value: str, limit: int) -> str:
 
 
 def text(value: object, limit: int = 400) -> str:
-    """A string, cleaned, numbers as text, anything else as nothing; at most ``limit`` bytes."""
+    """A string or number as clean text of at most ``limit`` bytes; any other value as an empty string."""
     if isinstance(value, str):
         return clean(value, limit)
     return clean(str(value), limit) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def number(value: object) -> int | None:
-    """A whole number of at most 18 digits, also when it comes as text."""
+    """An integer of at most 18 digits, also when given as text; else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -61,12 +60,12 @@ def seconds(value: object) -> float | None:
 
 
 def mapping(value: object) -> Json:
-    """An object, or an empty one."""
+    """The object, or an empty one for a value of another type."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> tuple[Json, ...]:
-    """The objects of a list, or none."""
+    """The objects of a list; an empty tuple for a value of another type."""
     return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list | tuple) else ()
 
 
@@ -130,7 +129,7 @@ def parse_job_stream(stream: Json) -> RelatedFacts:
 
 
 def parse_flow_node(node: Json) -> RelatedFacts:
-    """An item of ``predecessors`` or ``successors``: ``flowNodeType`` alone tells jobs from job streams."""
+    """An item of ``predecessors`` or ``successors``: a job stream if ``flowNodeType`` is JOBSTREAM, else a job."""
     if text(node.get("flowNodeType")) == "JOBSTREAM":
         return parse_job_stream(node)
     job = parse_job(node)
@@ -205,7 +204,7 @@ def _network_subject(item: Json) -> _Subject:
 
 
 def _join_subject(item: Json) -> _Subject:
-    # A join in a join is named and not opened: how deep they stand in each other is the server's to say.
+    # Nested joins are named, not expanded: their depth is up to the server.
     members = ", ".join(
         text(member.get("joinName")) or parse_dependency({**member, "members": None}).name
         for member in items(item.get("members"))[:10]
@@ -224,7 +223,7 @@ _SUBJECTS: Mapping[str, Callable[[Json], _Subject]] = {
 
 
 def parse_workstation(item: Json) -> WorkstationFacts:
-    """A WorkstationInPlanV2. Without ``activeStates`` nothing is known of its links; that is not unlinked."""
+    """A WorkstationInPlanV2. Without ``activeStates`` its link state is unknown (None), not unlinked."""
     raw = item.get("activeStates")
     states = tuple(text(state) for state in raw if text(state)) if isinstance(raw, list) else None
     known = set(states or ())
@@ -247,7 +246,7 @@ def parse_issue(item: Json) -> IssueFacts:
 
 
 def whole_name(job: JobFacts) -> str:
-    """``[/folder/]WS#STREAM.JOB``, or what is known of it."""
+    """``[/folder/]WS#STREAM.JOB``, as far as known."""
     full = qualified_job(job.job_stream_workstation or job.workstation, job.job_stream, job.name)
     folder = job.folder.strip("/")
     return f"/{folder}/{full}" if folder else full
@@ -277,7 +276,7 @@ def _success_condition(runs: tuple[Json, ...]) -> str:
 
 
 def _task(task: Json) -> str:
-    """What the job runs: the script or command, wherever the job type puts it."""
+    """The script or command of the job; its place differs by job type."""
     for value in _texts(task):
         return value
     return ""

@@ -1,4 +1,4 @@
-"""What is wrong with a workstation, a job stream or the whole plan: the jobs that failed or do not start."""
+"""Problem jobs of a workstation, a job stream or the whole plan: those that failed or do not start."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from workers.sources.tws_status.parsing import parse_job, parse_job_stream, pars
 
 MAX_PROBLEMS = 20
 DEEP_JOBS = 2
-"""Problem jobs that are looked into with their log and neighbours."""
+"""Problem jobs read in detail, with log and neighbours."""
 MAX_STATIONS = 10
 MAX_LOOKED_INTO = 5
-"""Job streams and workstations whose jobs are asked for, in one question."""
+"""Job streams, and workstations, of one question whose jobs are read."""
 NO_STREAMS: dict[str, str] = {}
 NO_JOBS: list[JsonObject] = []
 _BLOCKED_SUBSTATUS = (
@@ -43,7 +43,7 @@ _ORDER = (*FAILED, "READY", "FENCE", "PEND", "HOLD")
 
 
 async def workstation_problems(session: HwaSession, names: Iterable[str], lookup: Lookup) -> Message:
-    """The state of the workstations and their jobs that did not end well; what was asked, in words.
+    """Read the state of the workstations and their unfinished jobs; returns what was asked, for the payload.
 
     Raises HwaError.
     """
@@ -63,7 +63,10 @@ async def workstation_problems(session: HwaSession, names: Iterable[str], lookup
 
 
 async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: Lookup) -> Message:
-    """The job streams' status and their jobs that did not end well; what was asked, in words. Raises HwaError."""
+    """Read the status of the job streams and their unfinished jobs; returns what was asked, for the payload.
+
+    Raises HwaError.
+    """
     cut = Message("{count} more job stream", plural="{count} more job streams")
     wanted = lookup.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, cut)
     statuses = await asyncio.gather(*(_stream_status(session, ref, lookup) for ref in wanted))
@@ -80,7 +83,7 @@ async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: L
 
 
 async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
-    """The failed and stuck jobs of the plan; what was asked, in words. Raises HwaError."""
+    """Read the failed and stuck jobs of the plan; returns what was asked, for the payload. Raises HwaError."""
     failed = Oql.any_of("jobruns.compositeStatus.status", FAILED)
     jobs, streams, stations = await asyncio.gather(
         search_tolerantly(session, failed, lambda job: job.status in FAILED, lookup),
@@ -134,7 +137,7 @@ async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
 async def _keep(
     session: HwaSession, jobs: list[JsonObject], lookup: Lookup, streams: dict[str, str] | None = None
 ) -> None:
-    """Order the jobs, look into the first ones, and keep MAX_PROBLEMS of them."""
+    """Sort the jobs by urgency, gather the details of the first ones, and keep MAX_PROBLEMS of them."""
     ordered = sorted(jobs, key=lambda job: _urgency(parse_job(job)))
     lookup.problem_count = len(ordered)
     deep = await asyncio.gather(*(gather_job(session, job, lookup) for job in ordered[:DEEP_JOBS]))
@@ -146,7 +149,7 @@ async def _keep(
 
 
 def _brief(job: JobFacts) -> JobFacts:
-    """A job of the list: its newest run is enough."""
+    """The job with its newest run only."""
     return job.model_copy(update={"runs": job.runs[:1]})
 
 
@@ -159,7 +162,7 @@ def _rank(status: str) -> int:
 
 
 async def _stream_status(session: HwaSession, ref: JobRef, lookup: Lookup) -> str:
-    """The stream's worst status in the plan, or nothing when there is no such stream."""
+    """The stream's worst status in the plan; empty if it is not in the plan."""
     statuses = [status or "UNKNOWN" for status in await stream_statuses(session, ref.stream, ref.workstation)]
     if len(statuses) > 1:
         lookup.notes.append(Message("job stream {name}: {count} in the plan", name=ref.stream, count=len(statuses)))
@@ -185,7 +188,10 @@ async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
 async def _jobs_of_stream(
     session: HwaSession, stream: str, lookup: Lookup, ref: JobRef | None = None
 ) -> list[JsonObject]:
-    """The stream's jobs that did not end well. Field names differ between servers; a refused one is tried otherwise."""
+    """The stream's jobs that did not end well.
+
+    Servers differ in the field name of the stream; when all are refused, the first jobs of the plan are filtered.
+    """
     kept = ref or JobRef(stream=stream)
     for field_name in ("jobStreamName", "jobstreamName"):
         try:
@@ -213,7 +219,7 @@ def _on(workstation: str) -> Callable[[JobFacts], bool]:
 
 
 async def _jobs_blocked_on(session: HwaSession, workstation: str, lookup: Lookup) -> list[JsonObject]:
-    """The jobs that do not start for the sake of the workstation."""
+    """Jobs that do not start because of the workstation."""
     return await search_tolerantly(session, Oql.equals("workstation", workstation), _blocked_on(workstation), lookup)
 
 

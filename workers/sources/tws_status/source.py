@@ -1,4 +1,4 @@
-"""The ``tws_status`` source: what HCL Workload Automation says about a job, a job stream, a workstation or the plan."""
+"""The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from workers.sources.tws_status.problems import plan_problems, stream_problems, 
 MAX_CANDIDATES = 20
 MAX_ASKED = 40
 MAX_STREAM_NAME = 16
-"""Characters of a job stream's and of a workstation's name (User's Guide 10.2.5)."""
+"""Characters of the name of a job stream or workstation (User's Guide 10.2.5)."""
 
 
 class TwsStatusSource:
-    """Asks the instance a request names. Clients live as long as the source, one per instance and event loop."""
+    """Queries the request's instance. Clients live as long as the source, one per instance and event loop."""
 
     def __init__(self, instances: TwsInstances) -> None:
         self.instances = instances
@@ -42,16 +42,16 @@ class TwsStatusSource:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> TwsStatusSource:
-        """Build from the environment; raises ConfigurationError naming the variable.
+        """Build from the environment. Raises ConfigurationError naming the variable.
 
-        With no instance configured the source is built all the same, and ``fetch`` says so.
+        Without any configured instance the source is built all the same; ``fetch`` then raises ``not_configured``.
         """
         return cls(load_instances(TwsSettings.from_env(environ)))
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """Ask about the request's job, else what its question names, else the plan's failed and stuck jobs.
+        """Look up the request's job, else the objects of its question, else the failed and stuck jobs of the plan.
 
-        A job that waits is followed to the failed job that it waits for, which is then in ``problem_jobs``.
+        For a waiting job, the failed job at the root of its wait is looked up as well and put into ``problem_jobs``.
 
         Raises SourceError: ``not_configured``, ``unknown_instance``, ``invalid_value`` and the reasons of
         ``workers.sources.tws_status.errors``.
@@ -101,12 +101,12 @@ class TwsStatusSource:
     def _client(self, instance: TwsInstance) -> HwaClient:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            # A connection belongs to the loop it was opened on; those of a loop that has ended cannot be used.
+            # Connections are bound to the event loop that opened them.
             self._loop, self._clients = loop, {}
         return self._clients.setdefault(instance.name, HwaClient(instance, self._breakers))
 
     async def _engine(self, session: HwaSession, lookup: Lookup) -> str:
-        """Version of the engine, asked once per instance: it does not change while a worker lives."""
+        """Version of the engine, queried once per instance: it does not change while a worker lives."""
         name = session.client.instance.name
         if name not in self._engines and not session.deadline.has_passed:
             info = await lookup.part(Message("engine"), session.engine_info, NO_OBJECT)
@@ -140,7 +140,7 @@ class TwsStatusSource:
         return await plan_problems(session, lookup)
 
     async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup) -> Message | str:
-        """Users say job for a job stream or a workstation too: a bare name is looked for as either."""
+        """Try a bare job name as a job stream and as a workstation: users call those jobs too."""
         ref = parse_job_name(name)
         if ref != JobRef(job=ref.job) or len(ref.job) > MAX_STREAM_NAME:
             return ""
@@ -153,7 +153,7 @@ class TwsStatusSource:
                 try:
                     asked = await ask(other)
                 except SourceError as error:
-                    # The question was for a job, and that has been answered: it is not in the plan.
+                    # Not fatal: that the job is not in the plan is an answer already.
                     lookup.notes.append(Message("{part}: {reason}", part=what, reason=error.reason))
                     return ""
                 if other.streams or other.workstations:
@@ -171,7 +171,7 @@ class TwsStatusSource:
 
 
 def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of the configured instances, in alphabetical order. Raises ConfigurationError naming the variable."""
+    """Names of the configured instances, sorted. Raises ConfigurationError naming the variable."""
     return load_instances(TwsSettings.from_env(environ)).names
 
 

@@ -1,6 +1,6 @@
-"""The read-only border: the GET endpoints a troubleshooting client may use, and a transport that refuses the rest.
+"""The read-only transport: an allow-list of GET endpoints, enforced below the HTTP client.
 
-The check sits below the HTTP client, so that a mistake anywhere above it cannot change the plan.
+No mistake in the code above it can change the plan.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ API_PREFIX = "/twsd/api/v2"
 
 
 class Endpoint(StrEnum):
-    """The allow-list. Every entry is a GET of the REST API v2; ``{id}`` is one percent-encoded segment."""
+    """The allow-list: GET endpoints of the REST API v2. ``{id}`` is one percent-encoded path segment."""
 
     ENGINE_INFO = "/engine/info"
     JOBS = "/plan/job"
@@ -40,7 +40,7 @@ _PATHS = re.compile("|".join(re.escape(endpoint.value).replace(re.escape("{id}")
 _PARAMETERS = frozenset(
     {"oql", "limit", "offset", "plan_id", "depth", "from_line", "to_line", "contentOnly", "grouping_filters"}
 )
-"""``follow`` keeps a job log open and ``lock`` locks a definition: neither can be sent."""
+"""Allowed query parameters. Not ``follow``, which keeps a job log open, nor ``lock``, which locks a definition."""
 
 
 class UnsafeId(SourceError):
@@ -50,14 +50,14 @@ class UnsafeId(SourceError):
 
 
 class ReadOnlyViolation(RuntimeError):
-    """A request was about to leave that is not on the allow-list: a mistake in this program."""
+    """A request outside the allow-list: a programming error."""
 
 
 def endpoint_path(endpoint: Endpoint, object_id: str | None = None) -> str:
-    """Path of an endpoint below the instance's base URL, with the id percent-encoded as one segment.
+    """Path of an endpoint below the base URL, with the id percent-encoded as one segment.
 
-    Ids look like ``MDM;JOBS;X`` on some installations, so nothing but unreserved characters stays as it is.
-    Raises UnsafeId for an id that would change the path.
+    Some installations have ids such as ``MDM;JOBS;X``, so everything but unreserved characters is encoded. Raises
+    UnsafeId for an id that would change the path.
     """
     if "{id}" not in endpoint.value:
         return API_PREFIX + endpoint.value
@@ -67,9 +67,9 @@ def endpoint_path(endpoint: Endpoint, object_id: str | None = None) -> str:
 
 
 class ReadOnlyTransport(httpx2.AsyncBaseTransport):
-    """Lets the GET requests of the allow-list below ``base_url`` through to ``inner``; ReadOnlyViolation for any other.
+    """Passes allow-listed GETs below ``base_url`` to ``inner``, and raises ReadOnlyViolation for any other request.
 
-    Another host is refused as well: it would be sent the credentials.
+    Other hosts are refused too, since they would receive the credentials.
     """
 
     def __init__(self, inner: httpx2.AsyncBaseTransport, base_url: str) -> None:
@@ -79,7 +79,7 @@ class ReadOnlyTransport(httpx2.AsyncBaseTransport):
         self._prefix = base.raw_path.decode("ascii").rstrip("/") + API_PREFIX
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Pass one request on. Raises ReadOnlyViolation."""
+        """Forward one request. Raises ReadOnlyViolation."""
         path = request.url.raw_path.split(b"?", 1)[0].decode("ascii")
         inside = path.removeprefix(self._prefix) if path.startswith(self._prefix + "/") else ""
         if (request.url.scheme, request.url.netloc) != self._origin:
