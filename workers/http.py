@@ -35,8 +35,8 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def tls_failure(error: BaseException) -> str:
     """Why the TLS handshake failed, or an empty string when the error has another cause."""
-    found = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
-    return "" if found is None else getattr(found, "verify_message", "") or found.reason or type(found).__name__
+    failure = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    return "" if failure is None else getattr(failure, "verify_message", "") or failure.reason or type(failure).__name__
 
 
 async def read_body(response: httpx2.Response, max_bytes: int) -> tuple[bytes, bool]:

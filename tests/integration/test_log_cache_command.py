@@ -114,7 +114,7 @@ def test_bad_lines_are_told_on_standard_error(logs: Callable[..., Outcome]) -> N
     assert result.out == (
         "-: 2 linhas; 1 registro novo, 0 já conhecido, 0 antigo demais, 0 sem interesse, 1 ilegível\n"
     )
-    assert result.err == "-, linha 2: not JSON at column 2\n"
+    assert result.err == "-, linha 2: não é JSON na coluna 2\n"
 
 
 def test_progress_is_told_on_standard_error(logs: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,9 +109,9 @@ def is_failure(status: str, codes: Iterable[str], return_code: int | None, text:
 
     A return code other than 0 with SUCC satisfied the success condition and is no failure.
     """
-    known = _plain(status)
-    if known in _FAILURE or known in _SUCCESS or known in _NEITHER:
-        return known in _FAILURE
+    state = _plain(status)
+    if state in _FAILURE or state in _SUCCESS or state in _NEITHER:
+        return state in _FAILURE
     severe = any(find_abends(code) or code[-1:] in "ES" for code in codes)
     return severe or bool(return_code) or _ERROR_WORD.search(text) is not None
 
@@ -153,7 +153,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
     record: Mapping[str, Any] = {"text": item} if isinstance(item, str) else item
     text = _storable(entry_text(record))
     at = parse_time(_first(record, _WHEN)) or find_time(text)
-    kept = text[:MAX_TEXT]
+    shown = text[:MAX_TEXT]
     searched = searchable(text)
     codes = tuple(dict.fromkeys((*_codes(record), *find_codes(searched))))
     return_code = _integer(_first(record, _RETURN_CODE))
@@ -166,7 +166,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         return_code=return_code,
         step=_string(_first(record, _STEP)) or failed_step(searched) or last_step(searched),
         elapsed_seconds=_elapsed(record),
-        text=kept,
+        text=shown,
         age_days=None if at is None else age_days(at, now),
         run_id=_string(_first(record, ("run_id", "runId"))),
     )
@@ -177,7 +177,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         job_stream=_string(_first(record, ("job_stream", "jobStream", "jobStreamName", "stream"))),
         workstation=_string(_first(record, ("workstation", "ws"))),
         run_id=facts.run_id,
-        cut_characters=len(text) - len(kept),
+        cut_characters=len(text) - len(shown),
     )
 
 
@@ -291,13 +291,13 @@ def entry_text(record: Mapping[str, Any]) -> str:
 
 
 def _codes(record: Mapping[str, Any]) -> list[str]:
-    found: list[str] = []
+    codes: list[str] = []
     for name in _CODES:
         value = record.get(name)
         for item in value if isinstance(value, list | tuple) else (value,):
             if isinstance(item, str):
-                found += find_codes(item) or find_abends(f"ABEND {item}")
-    return found
+                codes += find_codes(item) or find_abends(f"ABEND {item}")
+    return codes
 
 
 def _elapsed(record: Mapping[str, Any]) -> float | None:

@@ -41,9 +41,9 @@ def build_history(
 
     Without a code in the question, the codes of the newest entry that has an abend or severe code are used.
     """
-    found = list(findings)
-    runs = newest_first(_with_findings(history, found))
-    recent = newest_first([*errors, *found])
+    from_logs = list(findings)
+    runs = newest_first(_with_findings(history, from_logs))
+    recent = newest_first([*errors, *from_logs])
     everything = newest_first([*recent, *runs])
     timed = [entry for entry in runs if entry.facts.elapsed_seconds is not None and entry.at is not None]
     # Failed runs are no baseline, as they end early or late; but the newest is compared even if it failed.
@@ -90,8 +90,8 @@ def _cases(entries: Iterable[Entry], codes: Sequence[str]) -> dict[str, list[Ent
         for code in codes:
             if code in entry.facts.codes:
                 occasions = cases.setdefault(code, {})
-                known = occasions.setdefault(entry.occasion, entry)
-                if not known.facts.step and entry.facts.step:
+                case = occasions.setdefault(entry.occasion, entry)
+                if not case.facts.step and entry.facts.step:
                     occasions[entry.occasion] = entry
     return {code: list(cases[code].values()) for code in codes if code in cases}
 

@@ -127,8 +127,8 @@ def _shortened(item: Any) -> Any:
     if len(text) <= MAX_TEXT:
         return item
     summary = summarise_job_log(text.splitlines())
-    found = {"text": summary.text, "codes": list(summary.codes), "step": summary.step}
-    return found if isinstance(item, str) else {**found, **item, "text": summary.text}
+    fields = {"text": summary.text, "codes": list(summary.codes), "step": summary.step}
+    return fields if isinstance(item, str) else {**fields, **item, "text": summary.text}
 
 
 def _problem(error: Exception) -> Message:

@@ -92,9 +92,9 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
         if not summary.job and (match := _ZOS_JOB.search(line)):
             summary.job = match[1]
         return_codes += [int(match[1]) for match in _ZOS_RC.finditer(line)] or find_return_codes(searchable(line))
-        found = find_codes(line)
-        codes.update(dict.fromkeys(found if len(codes) < 200 else ()))
-        weight = _weight(line, found)
+        line_codes = find_codes(line)
+        codes.update(dict.fromkeys(line_codes if len(codes) < 200 else ()))
+        weight = _weight(line, line_codes)
         _collect(windows, before, line, summary.lines, weight)
         before.append(line)
         tail.append(line)
@@ -170,9 +170,9 @@ def _collect(windows: list[_Window], before: Iterable[str], line: str, number: i
         return
     if not weight:
         return
-    taken = windows[-1].last if windows else 0
+    last_line = windows[-1].last if windows else 0
     context = list(before)
-    context = context[max(0, taken - (number - len(context)) + 1) :]
+    context = context[max(0, last_line - (number - len(context)) + 1) :]
     windows.append(_Window(number - len(context), [*context, line], weight, _AROUND))
     if len(windows) > _MAX_WINDOWS:
         windows.remove(min(windows[:-1], key=lambda window: (window.weight, window.first)))

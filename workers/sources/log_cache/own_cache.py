@@ -130,23 +130,23 @@ class LogCacheWriter:
         """Store records of any number of jobs. Raises redis.RedisError."""
         moment = now or datetime.now(UTC)
         by_job: dict[str, list[LogRecord]] = {}
-        given = 0
+        total = 0
         for record in records:
-            given += 1
+            total += 1
             by_job.setdefault(record.job.upper(), []).append(record.redacted())
         new = known = 0
         for job, group in by_job.items():
             for start in range(0, len(group), _BATCH):
                 batch = group[start : start + _BATCH]
-                stayed, seen = self._write(cache_key(self._prefix, self._instance, job), batch, moment)
-                new, known = new + stayed, known + seen
+                stayed, repeated = self._write(cache_key(self._prefix, self._instance, job), batch, moment)
+                new, known = new + stayed, known + repeated
         failures = [record for group in by_job.values() for record in group if record.failed]
         for start in range(0, len(failures), _BATCH):
             self._write(cache_key(self._prefix, self._instance, None), failures[start : start + _BATCH], moment)
         if self._feeds_app:
-            kept = [record for group in by_job.values() for record in group if self._is_kept(record, moment)]
-            _feed(self._client, kept, seconds_to_live=int(self._retention.total_seconds()) + 1)
-        return Written(new=new, known=known, dropped=max(0, given - new - known))
+            current = [record for group in by_job.values() for record in group if self._is_kept(record, moment)]
+            _feed(self._client, current, seconds_to_live=int(self._retention.total_seconds()) + 1)
+        return Written(new=new, known=known, dropped=max(0, total - new - known))
 
     def _is_kept(self, record: LogRecord, now: datetime) -> bool:
         at = parse_time(record.at)
@@ -227,9 +227,9 @@ async def read_own_entries(
     records = [read_record(value) for value in values]
     if None in records:
         result.corrupt_keys.append(f"{key}:values")
-    wanted = [record for record in records if record is not None and _is_of(record, job)]
-    result.history = newest_first(record.entry(now) for record in wanted if record.kind == "run")
-    result.findings = newest_first(record.entry(now) for record in wanted if record.kind == "finding")
+    of_job = [record for record in records if record is not None and _is_of(record, job)]
+    result.history = newest_first(record.entry(now) for record in of_job if record.kind == "run")
+    result.findings = newest_first(record.entry(now) for record in of_job if record.kind == "finding")
     return result
 
 

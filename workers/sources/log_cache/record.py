@@ -283,9 +283,9 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
 
 def _main_codes(codes: Iterable[str]) -> tuple[str, ...]:
     """Abends first, at most MAX_CODES."""
-    given = list(codes)
-    abends = [code for code in given if find_abends(code)]
-    return tuple(dict.fromkeys((*abends, *given)))[:MAX_CODES]
+    every_code = list(codes)
+    abends = [code for code in every_code if find_abends(code)]
+    return tuple(dict.fromkeys((*abends, *every_code)))[:MAX_CODES]
 
 
 def windows_text(windows: Iterable[tuple[int, int, Iterable[str]]]) -> str:

@@ -88,24 +88,24 @@ class LogCacheSource:
 
     def _result(self, request: SourceRequest, app: AppEntries, own: OwnEntries) -> FetchResult:
         unreadable = (*app.corrupt_keys, *app.oversized_keys, *own.corrupt_keys)
-        known = build_history(
+        job_history = build_history(
             app.errors, [*app.history, *own.history], own.findings, codes=request.routing.entities.codes
         )
-        if known.is_empty and unreadable:
+        if job_history.is_empty and unreadable:
             raise SourceError("unreadable in the log cache: {keys}", keys=", ".join(unreadable), reason="bad_format")
         limit = self._settings.entry_limit
-        errors, history = known.errors[:limit], known.history[:limit]
+        errors, history = job_history.errors[:limit], job_history.history[:limit]
         payload = LogPayload(
             recent_errors=tuple(entry.facts for entry in errors),
             history=tuple(entry.facts for entry in history),
-            last_success_at=known.last_success.facts.at if known.last_success else None,
-            same_code={code: len(entries) for code, entries in known.cases.items()},
-            elapsed_trend_ratio=known.elapsed_trend_ratio,
-            newest_age_days=known.newest_age_days,
+            last_success_at=job_history.last_success.facts.at if job_history.last_success else None,
+            same_code={code: len(entries) for code, entries in job_history.cases.items()},
+            elapsed_trend_ratio=job_history.elapsed_trend_ratio,
+            newest_age_days=job_history.newest_age_days,
             corrupt_keys=unreadable,
         )
-        evidence, left_out = build_evidence(request, known, limit=limit)
-        older = len(known.errors) - len(errors) + len(known.history) - len(history)
+        evidence, left_out = build_evidence(request, job_history, limit=limit)
+        older = len(job_history.errors) - len(errors) + len(job_history.history) - len(history)
         cut_characters = sum(entry.cut_characters for entry in (*errors, *history))
         cuts = [
             cut
@@ -132,7 +132,7 @@ class LogCacheSource:
         if app.oversized_keys:
             cuts.append(Message("keys over the size limit: {keys}", keys=", ".join(app.oversized_keys)))
         return FetchResult(
-            outcome=SourceOutcome.NO_DATA if known.is_empty else SourceOutcome.OK,
+            outcome=SourceOutcome.NO_DATA if job_history.is_empty else SourceOutcome.OK,
             data=payload.model_dump(mode="json"),
             evidence=evidence,
             finding=describe(request, payload),

@@ -44,7 +44,7 @@ def facts_of(
 
 
 def build_evidence(
-    found: Sequence[tuple[Series, SeriesFacts]],
+    measured: Sequence[tuple[Series, SeriesFacts]],
     language: Language,
     *,
     where: str,
@@ -57,7 +57,7 @@ def build_evidence(
     summaries.
     """
     when = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ordered = sorted(found, key=lambda pair: not pair[1].concern)
+    ordered = sorted(measured, key=lambda pair: not pair[1].concern)
     return tuple(
         Evidence(
             id=f"metrics:{number}",

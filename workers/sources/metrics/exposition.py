@@ -50,16 +50,16 @@ class ExpositionText:
     def read(self, series: Series, workstations: Iterable[str] = ()) -> Reading | None:
         """The worst value of the series, of the named workstations if labels name them; None if there is none."""
         readings = self._readings(series)
-        wanted = {name.lower() for name in workstations}
-        named = [reading for reading in readings if _host(reading.labels) in wanted]
+        hosts = {name.lower() for name in workstations}
+        named = [reading for reading in readings if _host(reading.labels) in hosts]
         worst = max if series.bad == "high" else min
         return worst(named or readings, key=lambda reading: reading.value, default=None)
 
     def _readings(self, series: Series) -> list[Reading]:
         for name in series.text_names:
-            found = self.samples.get(name)
-            if found:
-                return [_scaled(series, reading) for reading in found]
+            readings = self.samples.get(name)
+            if readings:
+                return [_scaled(series, reading) for reading in readings]
         if series.available_of_total is None:
             return []
         available, total = series.available_of_total
@@ -78,7 +78,7 @@ def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
     Only lines of requested names are parsed: an endpoint may expose tens of thousands, and the event loop is shared.
     Raises NotExposition when no line looks like a comment or a sample.
     """
-    wanted = {name for item in series for name in (*item.text_names, *(item.available_of_total or ()))}
+    names = {name for item in series for name in (*item.text_names, *(item.available_of_total or ()))}
     text = ExpositionText(samples={})
     read = 0
     looks_right = not body.strip()
@@ -89,7 +89,7 @@ def parse_exposition(body: str, series: Iterable[Series]) -> ExpositionText:
         match = _NAME.match(line)
         if match is None:
             continue
-        if match[1] not in wanted:
+        if match[1] not in names:
             looks_right = looks_right or _is_number(line.rsplit(maxsplit=1)[-1])
             continue
         if read >= MAX_SAMPLES:

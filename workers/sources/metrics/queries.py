@@ -151,12 +151,12 @@ class _FileQuery(BaseModel):
     @field_validator("query")
     @classmethod
     def _only_our_placeholder(cls, value: str) -> str:
-        left = value.replace(PLACEHOLDER, "").replace(LABEL, "")
+        others = value.replace(PLACEHOLDER, "").replace(LABEL, "")
         # A "$" without a name may end a regular expression: `=~"a$"` is valid PromQL.
-        if found := re.search(r"\$\{?[A-Za-z_]+", left):
+        if match := re.search(r"\$\{?[A-Za-z_]+", others):
             raise InvalidValue(
                 "unknown placeholder {found}; there are {first} and {second}",
-                found=found[0],
+                found=match[0],
                 first=PLACEHOLDER,
                 second=LABEL,
             )
@@ -210,6 +210,6 @@ def load_queries(path: Path | None) -> QuerySet:
         ) from None
     own: Mapping[str, Query] = {query.name: query.as_query() for query in file_set.queries}
     defaults = DEFAULT_QUERIES if file_set.keep_defaults else ()
-    kept = [own.get(query.series.name, query) for query in defaults]
+    replaced = [own.get(query.series.name, query) for query in defaults]
     added = [query for name, query in own.items() if name not in {item.series.name for item in defaults}]
-    return QuerySet((*kept, *added), file_set.workstation_label, file_set.range_seconds)
+    return QuerySet((*replaced, *added), file_set.workstation_label, file_set.range_seconds)

@@ -100,20 +100,20 @@ class MetricsSource:
             if answer.problem or answer.is_late
         ]
         worst = [_worst(query, answer) for query, answer in zip(queries, answers, strict=True)]
-        there = [(query, text, sample) for query, text, sample in zip(queries, texts, worst, strict=True) if sample]
-        if not there and problems:
+        available = [(query, text, sample) for query, text, sample in zip(queries, texts, worst, strict=True) if sample]
+        if not available and problems:
             # No samples while queries failed is an error, not an empty answer.
             late = any(answer.is_late for answer in answers)
             reason = "timeout" if late else "bad_query"
             raise SourceError("{where}: {problem}", where=where, problem=problems[0], reason=reason).of(where, texts)
         summaries = await api.summaries(
-            [(text, sample) for _, text, sample in there],
+            [(text, sample) for _, text, sample in available],
             range_seconds=self._queries.range_seconds,
             timeout_seconds=deadline.remaining(),
         )
-        found = [
+        measured = [
             (query.series, facts_of(query.series, sample.value, sample.labels, language, summary))
-            for (query, _, sample), summary in zip(there, summaries, strict=True)
+            for (query, _, sample), summary in zip(available, summaries, strict=True)
         ]
         without_range = sum(summary is None for summary in summaries)
         if without_range:
@@ -126,15 +126,15 @@ class MetricsSource:
             )
         payload = MetricsPayload(
             backend="prometheus",
-            series=tuple(facts for _, facts in found),
+            series=tuple(facts for _, facts in measured),
             missing=tuple(query.series.name for query, sample in zip(queries, worst, strict=True) if sample is None),
         )
         seconds = self._queries.range_seconds
-        at = datetime.fromtimestamp(there[0][2].at, UTC) if there else None
+        at = datetime.fromtimestamp(available[0][2].at, UTC) if available else None
         return FetchResult(
-            outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
+            outcome=SourceOutcome.OK if measured else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
-            evidence=build_evidence(found, language, where=where, at=at, range_seconds=seconds),
+            evidence=build_evidence(measured, language, where=where, at=at, range_seconds=seconds),
             finding=describe(payload),
             asked=(*texts, f"newest values, the last {seconds} s, and the same {seconds} s a day before"),
             where=where,
@@ -155,15 +155,15 @@ class MetricsSource:
             ) from None
         workstations = request.routing.entities.workstations
         language = request.routing.language
-        found: list[tuple[Series, SeriesFacts]] = []
+        measured: list[tuple[Series, SeriesFacts]] = []
         missing: list[str] = []
         for series in DEFAULT_SERIES:
             reading = exposition.read(series, workstations)
             if reading is None:
                 missing.append(series.name)
             else:
-                found.append((series, facts_of(series, reading.value, reading.labels, language)))
-        payload = MetricsPayload(backend="text", series=tuple(facts for _, facts in found), missing=tuple(missing))
+                measured.append((series, facts_of(series, reading.value, reading.labels, language)))
+        payload = MetricsPayload(backend="text", series=tuple(facts for _, facts in measured), missing=tuple(missing))
         cuts = list(cuts)
         if body.is_cut:
             cuts.append(Message("the body was read up to {limit} bytes", limit=MAX_BODY_BYTES))
@@ -172,9 +172,9 @@ class MetricsSource:
         if count := exposition.unread_samples:
             cuts.append(Message("{count} sample not read", plural="{count} samples not read", count=count))
         return FetchResult(
-            outcome=SourceOutcome.OK if found else SourceOutcome.NO_DATA,
+            outcome=SourceOutcome.OK if measured else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
-            evidence=build_evidence(found, language, where=http.shown_url, at=None),
+            evidence=build_evidence(measured, language, where=http.shown_url, at=None),
             finding=describe(payload),
             asked=(f"GET {http.shown_url} (newest values)",),
             where=http.shown_url,

@@ -363,8 +363,8 @@ class HwaSession:
 def _page(body: JsonObject, limit: int) -> Page:
     """The first ``limit`` results: a server that sends more than it was asked for must not keep the loop busy."""
     results, count = _objects(body.get("results")), body.get("count")
-    said = count if isinstance(count, int) and count >= 0 else None
-    return Page(results[:limit], max(said or 0, len(results)) if len(results) > limit else said)
+    total = count if isinstance(count, int) and count >= 0 else None
+    return Page(results[:limit], max(total or 0, len(results)) if len(results) > limit else total)
 
 
 def _objects(value: object) -> tuple[JsonObject, ...]:

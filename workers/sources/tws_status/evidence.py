@@ -52,22 +52,22 @@ class EvidenceBudget:
         if len(self.found) >= self.items or self.bytes_left <= 0:
             self.left_out += 1
             return
-        kept = text[:MAX_ITEM_CHARS]
-        while len(kept.encode()) > self.bytes_left:
-            kept = kept[: len(kept) // 2]
-        self.shortened += kept != text
-        self.bytes_left -= len(kept.encode())
+        shown = text[:MAX_ITEM_CHARS]
+        while len(shown.encode()) > self.bytes_left:
+            shown = shown[: len(shown) // 2]
+        self.shortened += shown != text
+        self.bytes_left -= len(shown.encode())
         self.found.append(
             Evidence(
                 id=f"tws_status:{len(self.found) + 1}",
                 source="tws_status",
                 kind=kind,
                 title=title,
-                text=kept,
+                text=shown,
                 where=where,
                 when=when,
                 job=job,
-                codes=find_codes(kept),
+                codes=find_codes(shown),
             )
         )
 
@@ -78,17 +78,19 @@ def build_evidence(payload: TwsPayload, budget: EvidenceBudget, *, job: str | No
     ``job`` is the job of the question; ``where`` is the host that was queried.
     """
     if payload.job is not None:
-        _add_job(payload.job, budget, asked=job or payload.job.name, where=where)
+        _add_job(payload.job, budget, question_job=job or payload.job.name, where=where)
     for problem in payload.problem_jobs:
-        _add_job(problem, budget, asked=job or problem.name, where=where, kind="problem_job")
+        _add_job(problem, budget, question_job=job or problem.name, where=where, kind="problem_job")
     for station in payload.workstations:
         budget.add("workstation", f"Workstation {station.name}", _workstation(station), where=where, job=job)
     return tuple(budget.found)
 
 
-def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, kind: str = "job") -> None:
+def _add_job(job: JobFacts, budget: EvidenceBudget, *, question_job: str, where: str, kind: str = "job") -> None:
     name = whole_name(job)
-    budget.add(kind, f"{job.name}: {job.status}", _job(job), where=f"{where} {name}", when=job.scheduled_at, job=asked)
+    budget.add(
+        kind, f"{job.name}: {job.status}", _job(job), where=f"{where} {name}", when=job.scheduled_at, job=question_job
+    )
     log = job.job_log
     if log is not None:
         # Windows around errors first: head and tail matter less when there is no room.
@@ -98,11 +100,11 @@ def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, k
                 f"Job log of {job.name}, lines {window.from_line}-{window.to_line}",
                 _window(window),
                 where=f"{where} run {log.run_id}",
-                job=asked,
+                job=question_job,
             )
     for issue in job.issues:
         budget.add(
-            "issue", f"Issue of {job.name}", f"{issue.type}: {issue.message}", where=f"{where} {name}", job=asked
+            "issue", f"Issue of {job.name}", f"{issue.type}: {issue.message}", where=f"{where} {name}", job=question_job
         )
     budget.left_out += max(0, len(job.runs) - MAX_RUNS)
     for run in job.runs[:MAX_RUNS]:
@@ -112,13 +114,17 @@ def _add_job(job: JobFacts, budget: EvidenceBudget, *, asked: str, where: str, k
             _run(run),
             where=f"{where} {name}",
             when=run.ended_at or run.started_at,
-            job=asked,
+            job=question_job,
         )
     for label, related in (("predecessor", job.predecessors), ("successor", job.successors)):
         budget.left_out += max(0, len(related) - MAX_RELATED)
         for item in related[:MAX_RELATED]:
             budget.add(
-                label, f"{item.name}: {item.status or item.dependency_type}", _related(item), where=where, job=asked
+                label,
+                f"{item.name}: {item.status or item.dependency_type}",
+                _related(item),
+                where=where,
+                job=question_job,
             )
 
 

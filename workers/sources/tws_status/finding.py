@@ -13,18 +13,18 @@ from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, Workstatio
 def describe(payload: TwsPayload, request: SourceRequest) -> Text:
     """The state of the job, or of what else was asked about, in one line."""
     entities = request.routing.entities
-    asked = request.job or next(iter(entities.jobs), None)
+    name = request.job or next(iter(entities.jobs), None)
     parts: list[Text | str]
     if payload.job is not None:
         parts = [*_job(payload.job), *_stations(payload.workstations)]
         if payload.problem_jobs:
             parts.append(Message("at its root: {what}", what=join(_job(payload.problem_jobs[0]), "; ")))
-    elif asked is None:
+    elif name is None:
         parts = _problems(payload, is_named=bool(entities.workstations or entities.job_streams))
     elif payload.problems_asked:
-        parts = [Message("{name} is not a job of the current plan", name=asked), *_problems(payload, is_named=True)]
+        parts = [Message("{name} is not a job of the current plan", name=name), *_problems(payload, is_named=True)]
     else:
-        parts = [Message("{name} is not in the current plan", name=asked)]
+        parts = [Message("{name} is not in the current plan", name=name)]
     return join(parts, "; ")
 
 

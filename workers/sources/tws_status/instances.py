@@ -59,10 +59,10 @@ class TwsInstance(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _host_makes_a_url(cls, given: object) -> object:
-        if not isinstance(given, dict) or "host" not in given:
-            return given
-        values = dict(given)
+    def _host_makes_a_url(cls, data: object) -> object:
+        if not isinstance(data, dict) or "host" not in data:
+            return data
+        values = dict(data)
         host, port = values.pop("host"), values.pop("port", 31116)
         if not isinstance(host, str) or not _HOST.fullmatch(host):
             raise InvalidValue("{field} must be a name or an address, without scheme and path", field="host")
@@ -172,15 +172,15 @@ class TwsInstance(BaseModel):
 
     def headers(self) -> dict[str, str]:
         """Authentication headers: the bearer token and the site's own header, where configured."""
-        found = {} if self.token is None else {"Authorization": f"Bearer {self.token.get_secret_value()}"}
+        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token.get_secret_value()}"}
         name, value = self._header()
         if name:
-            found[name] = value
-        return found
+            headers[name] = value
+        return headers
 
     def _header(self) -> tuple[str, str]:
-        given = self.auth_header.get_secret_value().strip() if self.auth_header is not None else ""
-        match = _HEADER.fullmatch(given)
+        text = self.auth_header.get_secret_value().strip() if self.auth_header is not None else ""
+        match = _HEADER.fullmatch(text)
         return (match["name"], match["value"]) if match is not None else ("", "")
 
     def proxy(self) -> str | None:
@@ -192,13 +192,13 @@ class TwsInstance(BaseModel):
         if not self.use_proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
             return None
         proxies = getproxies()
-        found = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
-        if not found:
+        proxy = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
+        if not proxy:
             return None
-        if "://" not in found:
-            found = f"http://{found}"  # as curl reads it
+        if "://" not in proxy:
+            proxy = f"http://{proxy}"  # as curl reads it
         try:
-            url = httpx2.URL(found)
+            url = httpx2.URL(proxy)
         except httpx2.InvalidURL:
             url = httpx2.URL("")
         if url.scheme not in ("http", "https") or not url.host:
@@ -207,7 +207,7 @@ class TwsInstance(BaseModel):
                 field="use_proxy",
                 scheme=parts.scheme,
             )
-        return found
+        return proxy
 
     def ssl_context(self) -> ssl.SSLContext:
         """The TLS context for ``verify``. Raises OSError or ssl.SSLError for a CA bundle that cannot be read."""
@@ -240,15 +240,15 @@ class TwsInstances:
                 "no TWS instance is configured: set TWS_BASE_URL, or TWS_INSTANCES_FILE for several",
                 reason="not_configured",
             )
-        found = self._instances.get(name or self._default)
-        if found is None:
+        instance = self._instances.get(name or self._default)
+        if instance is None:
             raise SourceError(
                 "unknown TWS instance {name!r}; known: {known}",
                 name=name or self._default,
                 known=", ".join(self.names),
                 reason="unknown_instance",
             )
-        return found
+        return instance
 
 
 def load_instances(settings: TwsSettings) -> TwsInstances:
@@ -295,7 +295,7 @@ _VARIABLES = {
 def _from_variables(settings: TwsSettings) -> TwsInstance:
     if not _NAME.fullmatch(settings.default_instance):
         raise ConfigurationError("TWS_DEFAULT_INSTANCE: a name of letters, digits, '.', '_' and '-' is needed")
-    given: dict[str, object] = {
+    values: dict[str, object] = {
         "name": settings.default_instance,
         "user": settings.user,
         "password": settings.password,
@@ -305,11 +305,11 @@ def _from_variables(settings: TwsSettings) -> TwsInstance:
         "use_proxy": settings.use_proxy,
     }
     if settings.base_url is not None:
-        given["base_url"] = settings.base_url
+        values["base_url"] = settings.base_url
     else:
-        given |= {"host": settings.host, "port": settings.port}
+        values |= {"host": settings.host, "port": settings.port}
     try:
-        return TwsInstance.model_validate(given)
+        return TwsInstance.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(with_names(describe(error), _VARIABLES)) from None
 
@@ -342,12 +342,12 @@ def _from_file(path: Path) -> dict[str, TwsInstance]:
     entries = content.get("instances", content) if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:
         raise wrong(Message("must be an object of instances by name"))
-    found = {}
+    instances = {}
     for name, entry in entries.items():
         if not _NAME.fullmatch(name) or not isinstance(entry, dict):
             raise wrong(Message("{name!r} must be a plain name with an object of settings", name=name))
         try:
-            found[name] = TwsInstance.model_validate({**entry, "name": name})
+            instances[name] = TwsInstance.model_validate({**entry, "name": name})
         except ValidationError as error:
             raise wrong(Message("{name}: {problem}", name=name, problem=describe(error))) from None
-    return found
+    return instances

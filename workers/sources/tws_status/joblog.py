@@ -137,13 +137,13 @@ async def _find_end(session: HwaSession, run_id: str, reading: _Reading) -> None
         if reading.pages >= MAX_PAGES:
             return
         probe = full + step if empty is None else (full + empty) // 2
-        found = await _page(session, run_id, reading, probe)
+        lines = await _page(session, run_id, reading, probe)
         if reading.ignores_window:
             return
-        if 0 < found < PAGE_LINES:
-            reading.total = probe * PAGE_LINES + found
+        if 0 < lines < PAGE_LINES:
+            reading.total = probe * PAGE_LINES + lines
             return
-        if found:
+        if lines:
             full, step = probe, step * 2
         else:
             empty = probe
@@ -236,12 +236,12 @@ def _windows(reading: _Reading) -> tuple[LogWindow, ...]:
 
 def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:
     """Consecutive lines as windows; one that holds a match is of kind ``match``."""
-    found: list[LogWindow] = []
+    windows: list[LogWindow] = []
     run: list[int] = []
     for number in [*sorted(kinds), -1]:
         if run and number != run[-1] + 1:
             inside = {kinds[line] for line in run}
-            found.append(
+            windows.append(
                 LogWindow(
                     from_line=run[0],
                     to_line=run[-1],
@@ -251,7 +251,7 @@ def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:
             )
             run = []
         run.append(number)
-    return found
+    return windows
 
 
 def _codes(text: str) -> tuple[str, ...]:

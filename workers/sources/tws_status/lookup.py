@@ -97,33 +97,33 @@ async def find_jobs(session: HwaSession, ref: JobRef, lookup: Lookup) -> list[Js
     """
     names = dict.fromkeys((ref.job, ref.job.upper()))
     for name in names:
-        found = [job for job in await _all_by_name(session, name, lookup) if ref.matches(job)]
-        if found:
-            return sorted(found, key=lambda job: _likelihood(ref, job), reverse=True)
+        jobs = [job for job in await _all_by_name(session, name, lookup) if ref.matches(job)]
+        if jobs:
+            return sorted(jobs, key=lambda job: _likelihood(ref, job), reverse=True)
     return []
 
 
 async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[JsonObject]:
-    found: list[JsonObject] = []
+    jobs: list[JsonObject] = []
     field_name = "name"
     for _ in range(MAX_PAGES):
         try:
-            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE, offset=len(found))
+            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE, offset=len(jobs))
         except BadQuery:
-            if found or field_name != "name":
+            if jobs or field_name != "name":
                 raise
             field_name = "key.name"  # as the vendor documents it; servers know either name
             page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE)
-        found += page.results
+        jobs += page.results
         if len(page.results) < PAGE:
-            return found
+            return jobs
     cut = Message(
         "{count} more job named {name} was not looked at",
         plural="{count} more jobs named {name} were not looked at",
         name=name,
     )
-    lookup.left_out((page.count or 0) - len(found), cut)
-    return found
+    lookup.left_out((page.count or 0) - len(jobs), cut)
+    return jobs
 
 
 def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
@@ -132,27 +132,27 @@ def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
     return ref.prefers(job), rank, text(job.get("schedTime"))
 
 
-async def gather_job(session: HwaSession, found: JsonObject, lookup: Lookup) -> JobFacts:
+async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> JobFacts:
     """All about one found job: definition, runs, issues, neighbours, workstation, log of the failed run."""
-    summary = parse_job(found)
+    summary = parse_job(match)
     if not summary.id:
         lookup.notes.append(Message("{name}: the server gave no id, so no details", name=summary.name))
         return summary
     (detail, before, after), (issues, stream_status, log, _) = await asyncio.gather(
         asyncio.gather(
-            lookup.part(Message("job details"), partial(session.job, summary.id), found),
+            lookup.part(Message("job details"), partial(session.job, summary.id), match),
             lookup.part(Message("predecessors"), partial(session.predecessors, summary.id), Page()),
             lookup.part(Message("successors"), partial(session.successors, summary.id), Page()),
         ),
         asyncio.gather(
             lookup.part(Message("issues"), partial(_issues, session, summary), NO_OBJECTS),
             lookup.part(Message("job stream"), partial(_stream_status, session, summary), ""),
-            _log_of_failed_run(session, found, lookup),
+            _log_of_failed_run(session, match, lookup),
             gather_workstations(session, (summary.workstation,), lookup),
         ),
     )
     lookup.predecessors[summary.id] = before
-    whole = {**found, **{name: value for name, value in detail.items() if value is not None}}
+    whole = {**match, **{name: value for name, value in detail.items() if value is not None}}
     facts = parse_job(whole)
     cut = Message("{count} more run of {name}", plural="{count} more runs of {name}", name=summary.name)
     lookup.left_out(len(items(whole.get("jobruns"))) - MAX_RUNS, cut)
@@ -180,7 +180,7 @@ async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> Js
         item.kind == "job" and item.satisfied is not True for item in job.predecessors
     ):
         return None
-    job_id, seen = job.id, {job.id}
+    job_id, visited = job.id, {job.id}
     for _ in range(MAX_HOPS):
         page = lookup.predecessors.get(job_id)
         if page is None:
@@ -188,7 +188,7 @@ async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> Js
         waiting = []
         for node in page.results:
             status = parse_job(node).status
-            if text(node.get("flowNodeType")) == "JOBSTREAM" or text(node.get("id")) in seen:
+            if text(node.get("flowNodeType")) == "JOBSTREAM" or text(node.get("id")) in visited:
                 continue
             if status in FAILED:
                 return node
@@ -197,7 +197,7 @@ async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> Js
         if not waiting or not waiting[0]:
             return None
         job_id = waiting[0]
-        seen.add(job_id)
+        visited.add(job_id)
     return None
 
 
@@ -254,7 +254,7 @@ async def stream_statuses(session: HwaSession, stream: str, workstation: str) ->
 
 async def gather_workstations(session: HwaSession, names: Iterable[str], lookup: Lookup) -> None:
     """Read the state of the named workstations into ``lookup.workstations``."""
-    wanted = [name for name in dict.fromkeys(names) if name and name not in lookup.workstations]
+    missing = [name for name in dict.fromkeys(names) if name and name not in lookup.workstations]
 
     async def ask(name: str) -> Page:
         return await session.search_workstations(Oql.equals("name", name), limit=10)
@@ -266,7 +266,7 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], lookup:
             if facts.name.upper() == name.upper():
                 lookup.workstations[facts.name] = facts
 
-    await asyncio.gather(*(one(name) for name in wanted[:10]))
+    await asyncio.gather(*(one(name) for name in missing[:10]))
 
 
 def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
@@ -299,14 +299,14 @@ async def _with_resources(
     session: HwaSession, related: tuple[RelatedFacts, ...], lookup: Lookup
 ) -> tuple[RelatedFacts, ...]:
     """Add to unsatisfied resource dependencies which jobs hold the resource."""
-    found: list[RelatedFacts] = []
+    completed: list[RelatedFacts] = []
     for item in related:
-        if item.kind == "resource" and item.satisfied is not True and len(found) < 5:
+        if item.kind == "resource" and item.satisfied is not True and len(completed) < 5:
             ask = partial(_holders, session, item.name)
             holders = await lookup.part(Message("resource {name}", name=item.name), ask, "")
             item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
-        found.append(item)
-    return tuple(found)
+        completed.append(item)
+    return tuple(completed)
 
 
 async def _holders(session: HwaSession, name: str) -> str:

@@ -189,8 +189,8 @@ def _file_subject(item: Json) -> _Subject:
 
 
 def _resource_subject(item: Json) -> _Subject:
-    wanted, free = number(item.get("quantity")), number(item.get("available"))
-    detail = f"needs {wanted}, available {free}" if wanted is not None and free is not None else ""
+    needed, free = number(item.get("quantity")), number(item.get("available"))
+    detail = f"needs {needed}, available {free}" if needed is not None and free is not None else ""
     return _Subject(text(item.get("name")) or text(item.get("originalName")), "resource", "", detail)
 
 
@@ -226,13 +226,13 @@ def parse_workstation(item: Json) -> WorkstationFacts:
     """A WorkstationInPlanV2. Without ``activeStates`` its link state is unknown (None), not unlinked."""
     raw = item.get("activeStates")
     states = tuple(text(state) for state in raw if text(state)) if isinstance(raw, list) else None
-    known = set(states or ())
+    active = set(states or ())
     return WorkstationFacts(
         name=text(item.get("name")),
         type=text(item.get("type")),
-        linked=None if states is None else bool(known & _LINKED),
-        online=None if states is None else "ONLINE" in known,
-        running=None if states is None else bool(known & _RUNNING),
+        linked=None if states is None else bool(active & _LINKED),
+        online=None if states is None else "ONLINE" in active,
+        running=None if states is None else bool(active & _RUNNING),
         limit=number(item.get("limit")),
         fence=number(item.get("fence")),
         agent_id=text(item.get("agentId")),
@@ -262,9 +262,9 @@ def _key_name(value: object) -> str:
 
 
 def _values(*lists: object) -> Iterable[object]:
-    for found in lists:
-        if isinstance(found, list):
-            yield from found
+    for values in lists:
+        if isinstance(values, list):
+            yield from values
 
 
 def _success_condition(runs: tuple[Json, ...]) -> str:

@@ -48,18 +48,18 @@ async def workstation_problems(session: HwaSession, names: Iterable[str], lookup
     Raises HwaError.
     """
     cut = Message("{count} more workstation", plural="{count} more workstations")
-    wanted = lookup.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, cut)
-    found, _ = await asyncio.gather(
+    stations = lookup.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, cut)
+    jobs_by_station, _ = await asyncio.gather(
         asyncio.gather(
-            *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), lookup) for name in wanted)
+            *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), lookup) for name in stations)
         ),
-        gather_workstations(session, wanted, lookup),
+        gather_workstations(session, stations, lookup),
     )
     lookup.notes += [
-        Message("workstation {name}: not in the plan", name=name) for name in wanted if not _knows(lookup, name)
+        Message("workstation {name}: not in the plan", name=name) for name in stations if not _knows(lookup, name)
     ]
-    await _keep(session, [job for jobs in found for job in jobs], lookup)
-    return Message("jobs on {names} that have not ended well", names=", ".join(wanted))
+    await _keep(session, [job for jobs in jobs_by_station for job in jobs], lookup)
+    return Message("jobs on {names} that have not ended well", names=", ".join(stations))
 
 
 async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: Lookup) -> Message:
@@ -68,18 +68,18 @@ async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: L
     Raises HwaError.
     """
     cut = Message("{count} more job stream", plural="{count} more job streams")
-    wanted = lookup.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, cut)
-    statuses = await asyncio.gather(*(_stream_status(session, ref, lookup) for ref in wanted))
-    found: list[JsonObject] = []
-    for ref, known in zip(wanted, statuses, strict=True):
-        if not known:
+    streams = lookup.first(tuple(dict.fromkeys(refs)), MAX_LOOKED_INTO, cut)
+    statuses = await asyncio.gather(*(_stream_status(session, ref, lookup) for ref in streams))
+    jobs: list[JsonObject] = []
+    for ref, status in zip(streams, statuses, strict=True):
+        if not status:
             lookup.notes.append(Message("job stream {name}: not in the plan", name=ref.stream))
             continue
-        found += await _jobs_of_stream(session, ref.stream, lookup, ref)
-    lookup.streams = {ref.stream: status for ref, status in zip(wanted, statuses, strict=True) if status}
-    await _keep(session, found, lookup, lookup.streams)
+        jobs += await _jobs_of_stream(session, ref.stream, lookup, ref)
+    lookup.streams = {ref.stream: status for ref, status in zip(streams, statuses, strict=True) if status}
+    await _keep(session, jobs, lookup, lookup.streams)
     await gather_workstations(session, (job.workstation for job in lookup.problems), lookup)
-    return Message("jobs of {names} that have not ended well", names=", ".join(ref.stream for ref in wanted))
+    return Message("jobs of {names} that have not ended well", names=", ".join(ref.stream for ref in streams))
 
 
 async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
@@ -90,7 +90,7 @@ async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
         lookup.part(Message("job streams"), partial(_stuck_streams, session, lookup), NO_STREAMS),
         lookup.part(Message("workstations"), partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
     )
-    known = {text(job.get("id")) for job in jobs}
+    ids = {text(job.get("id")) for job in jobs}
     bad = [
         facts
         for facts in (parse_workstation(item) for item in stations.results)
@@ -127,8 +127,8 @@ async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
     )
     for group in waiting:
         for job in group:
-            if text(job.get("id")) not in known:
-                known.add(text(job.get("id")))
+            if text(job.get("id")) not in ids:
+                ids.add(text(job.get("id")))
                 jobs.append(job)
     await _keep(session, jobs, lookup, streams)
     return Message("failed and stuck jobs of the current plan")
@@ -177,12 +177,12 @@ async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
         page = await session.search_job_streams(None, limit=WIDE_PAGE)
     cut = Message("{count} more job stream was not looked at", plural="{count} more job streams were not looked at")
     lookup.left_out(page.left_out, cut)
-    found = {}
+    stuck = {}
     for stream in page.results:
         status = parse_job_stream(stream).status
         if status in statuses:
-            found[text(stream.get("name"))] = status
-    return {name: status for name, status in found.items() if name}
+            stuck[text(stream.get("name"))] = status
+    return {name: status for name, status in stuck.items() if name}
 
 
 async def _jobs_of_stream(
@@ -192,7 +192,7 @@ async def _jobs_of_stream(
 
     Servers differ in the field name of the stream; when all are refused, the first jobs of the plan are filtered.
     """
-    kept = ref or JobRef(stream=stream)
+    named = ref or JobRef(stream=stream)
     for field_name in ("jobStreamName", "jobstreamName"):
         try:
             page = await session.search_jobs(Oql.equals(field_name, stream), limit=WIDE_PAGE)
@@ -204,13 +204,13 @@ async def _jobs_of_stream(
             name=stream,
         )
         lookup.left_out(page.left_out, cut)
-        return [job for job in page.results if kept.matches(job) and parse_job(job).status not in ENDED_WELL]
+        return [job for job in page.results if named.matches(job) and parse_job(job).status not in ENDED_WELL]
     page = await session.search_jobs(None, limit=WIDE_PAGE)
     lookup.notes.append(QUERY_REFUSED)
     return [
         job
         for job in page.results
-        if text(job.get("jobStreamName")) == stream and kept.matches(job) and parse_job(job).status not in ENDED_WELL
+        if text(job.get("jobStreamName")) == stream and named.matches(job) and parse_job(job).status not in ENDED_WELL
     ]
 
 
@@ -231,4 +231,4 @@ def _blocked_on(workstation: str) -> Callable[[JobFacts], bool]:
 
 
 def _knows(lookup: Lookup, name: str) -> bool:
-    return any(known.upper() == name.upper() for known in lookup.workstations)
+    return any(station.upper() == name.upper() for station in lookup.workstations)

@@ -118,12 +118,12 @@ class TwsStatusSource:
         entities = request.routing.entities
         name = request.job or next(iter(entities.jobs), None)
         if name is not None:
-            found = await find_jobs(session, parse_job_name(name), lookup)
-            if not found:
+            matches = await find_jobs(session, parse_job_name(name), lookup)
+            if not matches:
                 return await self._ask_otherwise(session, name, lookup)
-            lookup.job = await gather_job(session, found[0], lookup)
+            lookup.job = await gather_job(session, matches[0], lookup)
             cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
-            lookup.candidates = [parse_job(job) for job in lookup.first(found[1:], MAX_CANDIDATES, cut)]
+            lookup.candidates = [parse_job(job) for job in lookup.first(matches[1:], MAX_CANDIDATES, cut)]
             blocker = await find_blocker(session, lookup.job, lookup)
             if blocker is None:
                 return ""
@@ -151,7 +151,7 @@ class TwsStatusSource:
             ):
                 other = Lookup(lookup.language)
                 try:
-                    asked = await ask(other)
+                    problems_asked = await ask(other)
                 except SourceError as error:
                     # Not fatal: that the job is not in the plan is an answer already.
                     lookup.notes.append(Message("{part}: {reason}", part=what, reason=error.reason))
@@ -166,7 +166,7 @@ class TwsStatusSource:
                     )
                     lookup.notes += [kind, *other.notes]
                     lookup.cuts += other.cuts
-                    return asked
+                    return problems_asked
         return ""
 
 
