@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workers.lab.simulator.scenarios import Scenario
 
 CONCURRENCY = 4
-"""Threads of a worker that will serve one run."""
+"""Threads per worker: the demo has one run."""
 
 
 @click.command("demo")

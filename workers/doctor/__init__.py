@@ -1,1 +1,1 @@
-"""Looks at every counterpart that is configured: is it there, is it right, how to repair it."""
+"""The checks of ``doctor``: state of every configured counterpart, and remedies."""

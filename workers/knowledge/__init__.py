@@ -1,1 +1,1 @@
-"""The knowledge base's domain: shipped runbooks, reading and cutting documents, building queries, fusing rankings."""
+"""The knowledge base: runbooks, reading of documents, queries, ranking, and its two databases."""

@@ -10,7 +10,7 @@ TAIL_LINES = 20
 
 
 class LogFile:
-    """Appends lines to a file; beyond ``max_bytes`` the file becomes ``NAME.1`` and a new one begins."""
+    """Appends lines to a file, which is renamed to ``NAME.1`` when it would exceed ``max_bytes``."""
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self.path = path

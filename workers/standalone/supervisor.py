@@ -105,7 +105,7 @@ class Supervisor:
         self.stop()
 
     def start(self, spec: ProcessSpec) -> None:
-        """Start the process and keep it running. Raises ProcessFailed when its program cannot be started at all."""
+        """Start the process and keep it running. Raises ProcessFailed when its program cannot be started."""
         process = _Supervised(spec, LogFile(self._logs / f"{spec.name}.log"))
         with self._lock:
             if spec.name in self._processes:
@@ -222,7 +222,7 @@ class Supervisor:
                         name=process.spec.name,
                         status=process.status,
                         pause=pause,
-                        words=one_line(process.log.last_line, _LINE_CHARACTERS) or Message("it said nothing"),
+                        words=one_line(process.log.last_line, _LINE_CHARACTERS) or Message("no output"),
                     )
                 )
             if self._stopping.wait(pause):

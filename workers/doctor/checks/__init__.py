@@ -1,1 +1,1 @@
-"""The checks of `resync-troubleshoot doctor`, one file a counterpart."""
+"""The checks of `resync-troubleshoot doctor`, one file per counterpart."""

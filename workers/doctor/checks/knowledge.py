@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestrator.errors import ConfigurationError
@@ -18,47 +17,32 @@ from workers.knowledge.ranking.query import build_query
 
 PROBE = "ABEND S0C7"
 """Query of the trial search."""
-
-
-@dataclass(frozen=True, slots=True)
-class _PostgresFailure:
-    kind: str
-    """Stable name, among the facts of the result."""
-    pattern: re.Pattern[str]
-    found: Message
-    fix: Message
-
-
-def _failure(kind: str, pattern: str, found: Message, fix: Message) -> _PostgresFailure:
-    return _PostgresFailure(kind, re.compile(pattern, re.IGNORECASE), found, fix)
-
-
 _POSTGRES = (
-    _failure(
+    (
         "password",
         r"password authentication failed|no password supplied|fe_sendauth",
         Message("PostgreSQL refused the password"),
         Message("Correct the password in RESYNC_KNOWLEDGE_DATABASE_URL."),
     ),
-    _failure(
+    (
         "role",
         r"role .* does not exist|permission denied|no pg_hba\.conf entry",
         Message("PostgreSQL does not let this user in, or not to the table"),
         Message("Correct the user in RESYNC_KNOWLEDGE_DATABASE_URL, or GRANT SELECT ON document_embeddings to it."),
     ),
-    _failure(
+    (
         "database",
         r"database .* does not exist",
         Message("PostgreSQL has no database of that name"),
         Message("Correct the database's name in RESYNC_KNOWLEDGE_DATABASE_URL."),
     ),
-    _failure(
+    (
         "refused",
         r"connection refused|no such file or directory|server closed",
         Message("nothing listens at PostgreSQL's address"),
         Message("Start PostgreSQL, or correct host and port in RESYNC_KNOWLEDGE_DATABASE_URL."),
     ),
-    _failure(
+    (
         "host",
         r"resolve host|name or service not known|translate host name",
         Message("PostgreSQL's host name cannot be resolved"),
@@ -66,20 +50,23 @@ _POSTGRES = (
             "Correct the host in RESYNC_KNOWLEDGE_DATABASE_URL, or percent-encode the password's special characters."
         ),
     ),
-    _failure(
+    (
         "url",
         r"invalid|missing \"=\"",
         Message("the URL of PostgreSQL is malformed"),
         Message("Percent-encode the special characters of the password in RESYNC_KNOWLEDGE_DATABASE_URL."),
     ),
-    _failure(
+    (
         "other",
         "",
         Message("PostgreSQL could not be asked"),
         Message("Check RESYNC_KNOWLEDGE_DATABASE_URL with psql, and the log of PostgreSQL."),
     ),
 )
-"""Failures by PostgreSQL's own error text. That is not shown: for a malformed URL it quotes the password."""
+"""Failures by PostgreSQL's own error text: stable name, pattern, sentence, remedy.
+
+The text itself is not shown: for a malformed URL it quotes the password.
+"""
 
 
 def check_knowledge(context: CheckContext) -> Check:
@@ -194,6 +181,6 @@ def _unavailable(error: KnowledgeError, settings: KnowledgeSettings, context: Ch
         fix = Message("Build the index again: resync-troubleshoot kb index DIR (RESYNC_KNOWLEDGE_PATH names the file).")
         return CheckResult(status, text, fix, error.reason)
     else:
-        failure = next(failure for failure in _POSTGRES if failure.pattern.search(str(error)))
-        found, fix, facts = failure.found, failure.fix, {"postgres": failure.kind}
+        kind, _, found, fix = next(row for row in _POSTGRES if re.search(row[1], str(error), re.IGNORECASE))
+        facts = {"postgres": kind}
     return CheckResult(status, found, fix, error.reason, facts)

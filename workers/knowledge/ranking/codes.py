@@ -9,7 +9,7 @@ from orchestrator.codes.states import find_states as written_states
 
 # A success condition is not the return code of a run, but may be the topic of a page; "terminou com 5" is colloquial.
 _MORE_RETURN_CODES = re.compile(r"(?:\bRC\s*[<>≤≥]=?|\bterminou com(?: c[oó]digo)?)\s*(-?\d{1,10})\b", re.IGNORECASE)
-# Names with a digit or a separator, as jobs, workstations and substates are written: BATCH001, HOLD_PRIORITY_ZERO.
+# Names of jobs, workstations and substates, recognised by a digit or a separator: BATCH001, HOLD_PRIORITY_ZERO.
 _IDENTIFIER = re.compile(r"\b(?:[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|(?=[A-Z]*\d)[A-Z][A-Z0-9]{3,})\b")
 _NO_TOPICS = frozenset({"ABEND", "ERROR", "END", "DONE", "ADD"})
 """States that are in every second question, and words of every text: they are no topic of their own."""

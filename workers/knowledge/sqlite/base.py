@@ -175,10 +175,10 @@ def _roll_back(path: Path) -> None:
 
 
 def check_index(path: Path) -> None:
-    """Raises ConfigurationError, naming the variable, when ``path`` is not an index that this version can read."""
+    """Raise ConfigurationError, naming the variable, when ``path`` is not an index of this version."""
     try:
         is_file = path.is_file()
-    except OSError as error:  # a folder above it may not be entered
+    except OSError as error:  # no permission for a parent folder
         raise ConfigurationError(
             "RESYNC_KNOWLEDGE_PATH: {path} cannot be read: {detail}", path=str(path), detail=error.strerror
         ) from None

@@ -1,1 +1,1 @@
-"""The evaluation of answers: the ten scenarios and their variants, asked, scored and reported."""
+"""The evaluation of answers: runs of the ten scenarios and their variants, scores and report."""

@@ -16,7 +16,7 @@ class Fault:
     latency_seconds: float = 0.0
     status: int | None = None
     broken: Literal["", "cut", "reset", "garbage", "html"] = ""
-    """``cut`` ends in the middle of the body, ``reset`` before any answer, ``garbage`` is no JSON, ``html`` a page."""
+    """``cut``: half of the body; ``reset``: no response; ``garbage``: invalid JSON; ``html``: a login page."""
 
 
 class FaultBox:

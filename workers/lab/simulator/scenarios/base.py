@@ -30,7 +30,7 @@ class Scenario:
     """The expected category of the diagnosis."""
     plan: Plan
     log_cache: Mapping[str, str] = field(default_factory=dict)
-    """Redis key to JSON text, as the Resync app writes it."""
+    """JSON texts by Redis key, in the Resync app's format."""
     metrics_text: str = ""
     """The app's ``/metrics``."""
     faults: Sequence[Fault] = ()
