@@ -251,7 +251,7 @@ def test_watch_without_a_store_is_one_line(cli: Cli, client: FakeClient) -> None
         (("--instance", "a b"), ("--instance", "'a b'")),
         (("--disable", "metric"), ("--disable", "'metric'", "installed: tws_status, rag_search, log_cache, metrics")),
         (("--rag-limit", "0"), ("--rag-limit", "greater than or equal to 1")),
-        (("--language", "fr"), ("--language", "'fr'", "'pt-BR'")),
+        (("--language", "tlh"), ("--language", "'tlh'", "'pt-BR'")),
         (("--run-id", "short"), ("--run-id", "'short'", "8 to 64")),
         (("--nodes-timeout", "1"), ("No such option", "--nodes-timeout")),
         (("--redis-url", "http://x"), ("REDIS_URL", "must start with redis://")),

@@ -23,6 +23,8 @@ from orchestrator.i18n import languages
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
 
+FIRST, LAST = ", ".join(repr(language.value) for language in list(Language)[:-1]), repr(list(Language)[-1].value)
+"""The languages, as an error lists them."""
 LOCALES = {Language.EN: "en_US.UTF-8", Language.PT_BR: "pt_BR.UTF-8", Language.ES: "es_ES.UTF-8"}
 
 
@@ -163,7 +165,12 @@ def test_defaults_are_told_in_the_language(cli: Cli) -> None:
         ("submit x --total-timeout nan", "a finite number", "deve ser um número finito", "debe ser un número finito"),
         ("submit x --total-timeout 4", "must be less than", "(5) deve ser menor que", "(5) debe ser menor que"),
         ("submit x --reserve 10", "must be less than", "(10) deve ser menor que", "(10) debe ser menor que"),
-        ("submit x --language fr", "'en' or 'es'", "'fr' não é aceito: deve ser 'pt-BR', 'en' ou 'es'", "'en' o 'es'"),
+        (
+            "submit x --language tlh",
+            f"{FIRST} or {LAST}",
+            f"'tlh' não é aceito: deve ser {FIRST} ou {LAST}",
+            f"{FIRST} o {LAST}",
+        ),
         ("submit x --disable y", "no source is named", "nenhuma fonte se chama 'y'", "ninguna fuente se llama 'y'"),
         ("submit x --run-id a", "must be 8 to 64 letters", "'a' deve ter de 8 a 64 letras", "'a' debe tener de 8 a 64"),
         (

@@ -140,7 +140,10 @@ def test_plurals_follow_the_language() -> None:
     message = Message(
         "String should have at most {count} character", plural="String should have at most {count} characters"
     )
-    said = {language: message.with_facts(count=0).in_language(language) for language in Language}
+    said = {
+        language: message.with_facts(count=0).in_language(language)
+        for language in (Language.PT_BR, Language.EN, Language.ES)
+    }
     assert said == {
         Language.PT_BR: "no máximo 0 caractere",
         Language.EN: "String should have at most 0 characters",
@@ -177,6 +180,8 @@ def french(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess
     for package in ("orchestrator", "workers"):
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
     folder = root / "orchestrator/i18n/locale/fr"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(root / "workers/locale/fr", ignore_errors=True)
     folder.mkdir()
     (folder / "language.toml").write_text(LANGUAGE_TOML, encoding="utf-8")
     header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'

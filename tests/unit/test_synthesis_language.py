@@ -14,8 +14,8 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("asked", list(Language))
-@pytest.mark.parametrize("written", list(Language))
+@pytest.mark.parametrize("asked", TEXTS)
+@pytest.mark.parametrize("written", TEXTS)
 def test_a_clear_mismatch_is_seen(asked: Language, written: Language) -> None:
     """An answer in the language asked for passes, one in another does not."""
     assert is_written_in(TEXTS[written], asked) is (asked is written)
