@@ -56,13 +56,42 @@ def run_options(command: _Command) -> _Command:
     return command
 
 
+def _default(field: str) -> str:
+    """The default of a field of ParallelConfig, for help; the environment may replace it."""
+    return f"{ParallelConfig.model_fields[field].default:g}"
+
+
 _RUN_OPTIONS = (
-    click.option("--node-timeout", type=float, metavar="SECONDS", help="Soft time limit of each source (5)."),
-    click.option("--total-timeout", type=float, metavar="SECONDS", help="The answer is there by then (10)."),
+    click.option(
+        "--node-timeout",
+        type=float,
+        metavar="SECONDS",
+        show_default=_default("node_timeout_seconds"),
+        help="Soft time limit of each source.",
+    ),
+    click.option(
+        "--total-timeout",
+        type=float,
+        metavar="SECONDS",
+        show_default=_default("total_timeout_seconds"),
+        help="The answer is there by then.",
+    ),
     click.option("--reserve", type=float, metavar="SECONDS", help="Time kept for the answer: min(4, 0.4 x total)."),
     click.option("--disable", multiple=True, metavar="SOURCE", help="Leave a source out; repeatable."),
-    click.option("--min-sources", type=int, metavar="N", help="Sources that must answer (1)."),
-    click.option("--rag-limit", type=int, metavar="N", help="Passages asked of the knowledge base (5)."),
+    click.option(
+        "--min-sources",
+        type=int,
+        metavar="N",
+        show_default=_default("min_sources_required"),
+        help="Sources that must answer.",
+    ),
+    click.option(
+        "--rag-limit",
+        type=int,
+        metavar="N",
+        show_default=_default("rag_result_limit"),
+        help="Passages asked of the knowledge base.",
+    ),
     click.option(
         "--language", metavar="|".join(Language), help="Language of the answer; from the question when left out."
     ),

@@ -15,6 +15,7 @@ from orchestrator.cli.follow import _EXIT_CODES, INTERRUPTED
 from orchestrator.cli.main import PROGRAM
 from orchestrator.cli.main import cli as program
 from orchestrator.cli.process import PIPE_CLOSED
+from orchestrator.config import ParallelConfig
 from orchestrator.errors import TroubleshootError
 
 ROOT = Path(__file__).parents[2]
@@ -122,3 +123,12 @@ def test_every_command_has_an_example() -> None:
 def test_page_is_linked_from_the_readme() -> None:
     """The README leads there."""
     assert "(docs/cli.md)" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_page_has_the_defaults_of_a_run() -> None:
+    """The figures in parentheses are the defaults of ParallelConfig."""
+    config = ParallelConfig()
+    assert f"limit of each source ({config.node_timeout_seconds:g})" in SECTIONS["submit"]
+    assert f"deadline of the answer ({config.total_timeout_seconds:g})" in SECTIONS["submit"]
+    assert f"sources that must answer ({config.min_sources_required})" in SECTIONS["submit"]
+    assert f"passages from the knowledge base ({config.rag_result_limit})" in SECTIONS["submit"]
