@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from redis import exceptions as redis_errors
 
+from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, join, write
@@ -120,6 +121,7 @@ def test_a_sites_own_words_are_left_alone(text: str, language: Language) -> None
 
     assert (failed.error, cut.finding, cut.truncated) == (text, text, text)
     assert [write(said or "", language) for said in (failed.error_text, cut.cut_text)] == [text, text]
+    assert why(failed).in_language(language).endswith(text)
 
 
 def test_what_was_cut_is_told_part_by_part() -> None:

@@ -99,24 +99,12 @@ DEFAULT_QUERIES: tuple[Query, ...] = (
         _DEEP | {Intent.STATUS},
     ),
     Query(
-        Series(
-            name="host_oom_kills",
-            unit="count",
-            bad="high",
-            limit=0,
-            label=Message("processes killed for lack of memory in the last hour"),
-        ),
+        Series("host_oom_kills", "count", "high", 0, Message("processes killed for lack of memory in the last hour")),
         f"increase(node_vmstat_oom_kill{{{PLACEHOLDER}}}[1h])",
         _DEEP,
     ),
     Query(
-        Series(
-            name="host_up",
-            unit="count",
-            bad="low",
-            limit=1,
-            label=Message("monitoring of the host"),
-        ),
+        Series("host_up", "count", "low", 1, Message("monitoring of the host")),
         f"min by ({LABEL}) (up{{{PLACEHOLDER}}})",
         _ALL,
         needs_workstation=True,

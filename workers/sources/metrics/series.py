@@ -38,11 +38,12 @@ class Series:
         """Why the value is a concern; None if it is not."""
         if self.limit is None or not self.is_beyond(value):
             return None
-        is_high = self.bad == "high"
-        sentence = (
-            Message("{label} at {value}, above {limit}") if is_high else Message("{label} at {value}, below {limit}")
+        return Message(
+            "{label} at {value}, above {limit}" if self.bad == "high" else "{label} at {value}, below {limit}",
+            label=self.label,
+            value=self.shown(value),
+            limit=self.shown(self.limit),
         )
-        return sentence.with_facts(label=self.label, value=self.shown(value), limit=self.shown(self.limit))
 
     def shown(self, value: float) -> Message:
         """The value with its unit, for people."""
