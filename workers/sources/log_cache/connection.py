@@ -71,14 +71,14 @@ def describe_url(url: str) -> str:
     return f"{parts.scheme}://{host}:{parts.port or 6379}/{parts.path.strip('/') or '0'}"
 
 
-def source_error(error: redis_errors.RedisError) -> SourceError:
+def source_error(error: redis_errors.RedisError | TimeoutError) -> SourceError:
     """The SourceError for a Redis error, with a reason that shows where to look."""
     kind = type(error).__name__
     if isinstance(
         error, redis_errors.AuthenticationError | redis_errors.AuthorizationError | redis_errors.NoPermissionError
     ):
         return SourceError("Redis refuses the log cache's credentials ({detail})", detail=kind, reason="unauthorized")
-    if isinstance(error, redis_errors.TimeoutError):
+    if isinstance(error, redis_errors.TimeoutError | TimeoutError):
         return SourceError("Redis did not answer in time", reason="timeout")
     if isinstance(error, redis_errors.ConnectionError):
         return SourceError("Redis cannot be reached ({detail})", detail=kind, reason="unreachable")

@@ -66,9 +66,7 @@ class LogCacheSource:
                     job=request.job,
                     now=now,
                 )
-        except TimeoutError:
-            raise SourceError("Redis did not answer in time", reason="timeout") from None
-        except RedisError as error:
+        except (TimeoutError, RedisError) as error:
             raise source_error(error) from None
         return self._result(request, app, own)
 
