@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable
 
+SYSTEM_ABEND = r"S(?=[0-9A-F]{0,2}[0-9])[0-9A-F]{3}"
+USER_ABEND = r"U\d{4}"
+"""Abend codes as words, as regular expressions: what stands around them is the caller's."""
+
 # Blanks are bounded throughout: two runs of any length side by side would be tried in every division.
 _HEX_WITH_DIGIT = r"(?=[0-9A-F]*[0-9])[0-9A-F]{3}"
 # A step or a job may be called S010 as well, and IEF450I writes it just before " - ABEND=".
@@ -35,6 +39,8 @@ _MESSAGE = re.compile(
     r"|EQQ[A-Z0-9]{4}[IWES]"
     r"|(?:IEFC|IE[ACEFW]|ADR|ARC|BPX|CEE|CSV|DFH[A-Z]{0,2}|DFS|DSN[A-Z]?|EDC|ERB|ICE|ICH|IDC|IGD|IGZ|IKJ|IOS|WER)\d{3,5}[AEDISUWC])\b"
 )
+
+_SEVERE = re.compile(r"\w+[ECSU]|(?:ICE|WER)\d+A")
 
 # In a document or a search a code stands in lists and headings (S106/S806), without its S (B37-04), or with the usual
 # slip of the letter O for the digit 0 (SOC7): what is looked up may be read less strictly than what is asserted.
@@ -74,7 +80,7 @@ _THINGS = (
 )
 _RETURN_CODE = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
-    r"RC|MAX-?CC|CC|COND(?:ITION)?[ _]CODE"
+    r"RC|MAX-?[CR]C|CC|COND(?:ITION)?[ _]CODE"
     r"|return(?:ed)?[ _-]?code|exit(?:ed)?[ _-]?(?:code|status|value)|exit(?:ed)?(?:\s{1,9}with)?"
     r"|c[oó]d(?:igo|\.)?\s{0,9}(?:de\s{1,9})?(?:retorno|sa[ií]da|salida|erro|error)|retcode|returncode|errorlevel"
     rf"|{_ENDED}\s{{1,9}}(?:com|con|with)\s{{1,9}}(?:(?:o|el|the|um|un|a)\s{{1,9}})?(?:c[oó]digo|code)"
@@ -115,6 +121,11 @@ def find_abends(text: str) -> tuple[str, ...]:
 def find_message_ids(text: str) -> tuple[str, ...]:
     """Message ids (``AWSBHT001E``, ``EQQE037I``, ``IEC030I``) in order of appearance, without repeats."""
     return _unique(match[0] for match in _MESSAGE.finditer(text))
+
+
+def is_severe(message_id: str) -> bool:
+    """Whether a message reports an error, by the letter of its severity; A does so in those of sort programs alone."""
+    return _SEVERE.fullmatch(message_id) is not None
 
 
 def find_return_codes(text: str) -> tuple[int, ...]:

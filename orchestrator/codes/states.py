@@ -32,13 +32,17 @@ RUNNING = _in(Phase.LAUNCHING, Phase.RUNNING)
 NOT_LAUNCHED = _in(Phase.WAITING, Phase.LAUNCHING)
 """There can be no job log of the run."""
 ENDED = (*FAILED, *SUCCEEDED, *CANCELLED)
+PROBLEMS = (*FAILED, *STALLED)
+"""It needs somebody."""
+NO_PROBLEMS = (*SUCCEEDED, *CANCELLED)
+"""It has ended, and nobody needs to look."""
 
 ABENDED = ("ABEND", "ABENP")
 """It ran and failed: there is a job log."""
 JOB_PROBLEMS = _keys_in(Phase.FAILED, Phase.STALLED)
-"""States of a job that need somebody, in the spelling of ``JobInPlanStatus``."""
+"""``PROBLEMS`` of a job, in the spelling of ``JobInPlanStatus``: a server may refuse a query for another."""
 STREAM_PROBLEMS = ("STUCK", "ABEND", "FAIL", "ERROR", "SUSP")
-"""States of a job stream that need somebody; ``JobStreamInPlanStatus`` has them all."""
+"""``PROBLEMS`` of a job stream that ``JobStreamInPlanStatus`` spells as a job's."""
 
 REPORTED_SUCCESS = frozenset({"SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "SUCESSO", "CONCLUIDO", "EXITO"})
 """How other programs than TWS report that a run ended well, in capitals and without accents."""

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from orchestrator.codes.patterns import find_abends
 
-_NAME = r"[A-Z@#$][A-Z0-9@#$]{0,7}"
+ZOS_NAME = r"[A-Z@#$][A-Z0-9@#$]{0,7}"
+"""A name of z/OS (of a job, a step, a procedure), as a regular expression."""
 _MESSAGE = re.compile(
-    rf"\b(?P<message>IEF(?:142|202|206|272|450|472)I)\s{{1,20}}(?P<job>{_NAME})\s{{1,20}}"
-    rf"(?:(?P<procstep>{_NAME})\s{{1,20}})?(?P<step>{_NAME})\s{{1,20}}-\s(?:.{{0,60}}COND CODE (?P<condition>\d{{4}}))?"
+    rf"\b(?P<message>IEF(?:142|202|206|272|450|472)I)\s{{1,20}}(?P<job>{ZOS_NAME})\s{{1,20}}"
+    rf"(?:(?P<procstep>{ZOS_NAME})\s{{1,20}})?(?P<step>{ZOS_NAME})\s{{1,20}}-\s"
+    r"(?:.{0,60}COND CODE (?P<condition>\d{4}))?"
 )
 _ABENDED = frozenset({"IEF450I", "IEF472I"})
 # A job's own messages: "step EXTRACT", "passo: EXTRATO", "STEP030". "STEP WAS EXECUTED" names none, nor does STEPLIB.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND
 from orchestrator.redaction.patterns import KEY, LONG_KEY
 
 _I = re.IGNORECASE
@@ -319,6 +320,7 @@ HARMLESS_PROGRAM = re.compile(
 )
 # With no program known: -p and a word that is neither a number, a path, another option nor a job log's code.
 BARE_P_FLAG = re.compile(
-    r"(?P<head>(?<![\w-])-p(?:[ \t]{1,8}|=))(?!\d+(?:\s|$)|\d{1,5}:\d{1,5}\b|[/.~-]|\[|S[0-9A-F]{3}\b|U\d{4}\b)"
+    r"(?P<head>(?<![\w-])-p(?:[ \t]{1,8}|=))(?!\d+(?:\s|$)|\d{1,5}:\d{1,5}\b|[/.~-]|\["
+    rf"|{SYSTEM_ABEND}\b|{USER_ABEND}\b)"
     r"[^\s]{2,200}"
 )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND
 from orchestrator.redaction import commands, patterns
 
 MARK = "[REDACTED]"
@@ -23,7 +24,7 @@ _MAX_PASSES = 4
 _Sub = Callable[[re.Match[str]], str]
 
 # A job named after its purpose (RESET_PASSWORD: S0C7) must not cost the reader the code.
-_CODE = re.compile(r"(?:S[0-9A-F]{3}|U\d{4}|RC=?-?\d+|[A-Z]{3,6}\d{3,4}[IWESAD])", re.ASCII)
+_CODE = re.compile(rf"(?:{SYSTEM_ABEND}|{USER_ABEND}|RC=?-?\d+|[A-Z]{{3,6}}\d{{3,4}}[IWESAD])", re.ASCII)
 
 
 def redact(text: str, *, personal: bool = False) -> str:

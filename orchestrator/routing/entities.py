@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, check_job_name
-from orchestrator.codes.patterns import find_abends, find_chat_return_codes, find_message_ids
+from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND, find_abends, find_chat_return_codes, find_message_ids
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.models import Entities
 
@@ -112,7 +112,8 @@ _NOT_JOBS = re.compile(
     r"|(?:ABEND)?[SU]?[0-9A-F]{3,4}-[0-9A-F]{1,4}|ABEND\w*"
     r"|K8S|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
     r"|N[1-3]|Q[1-4]|V\d+R?\d*"
-    r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|S[0-9A-F]{3}|SOC[0-9A-F]|[BDE]37|U\d{4}"
+    r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|SOC[0-9A-F]|[BDE]37"
+    rf"|{SYSTEM_ABEND}|{USER_ABEND}"
     r"|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
     r"|RESYNC_\w+|LLM_\w+|REDIS_\w+|NT_\w+|MAX_\w+|MAX-CC|X-\w+|Z-OS|E-MAIL|T-\d+|D-\d+|D\+\d+)$"
 )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from orchestrator.codes.catalogue import Category
+from orchestrator.codes.error_words import reports_error
 from orchestrator.codes.patterns import find_codes
 from orchestrator.codes.steps import step_end, step_of
 from orchestrator.diagnosis.injection import is_planted
@@ -15,15 +16,6 @@ _STRONG = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (r"\bABEND\s*=", r"\bAW[SK]\w+E\b|\bIEC\d{3}I\b|\bCEE\d{4}S\b", r"COMPLETION CODE|ABENDED")
 )
-_ERROR = re.compile(
-    r"\b(?:error|erro|fatal|exception|traceback|failed|failure|falha|falhou|cannot|can't|unable|denied|killed|abort\w*"
-    r"|no such file|not found|ORA-\d+|SQLCODE)\b",
-    re.IGNORECASE,
-)
-_HARMLESS = re.compile(
-    r"\b(?:0|no|zero|sem|nenhum|without) (?:errors?|erros?|failures?|falhas?)\b|errors?\s*[:=]\s*0\b", re.IGNORECASE
-)
-
 _GROWTH = re.compile(r"\+\s?\d{1,4}(?:[.,]\d+)?\s?%")
 # IEC030I B37-04,IFG0554A,job,step,ddname,device,volume,dataset (z/OS MVS System Messages, IEC030I).
 _FULL = re.compile(r"\bIEC03\dI\s+[^,\s][^,]*,[^,]+(?:,[^,]*){5},([A-Z0-9@#$.]+)")
@@ -70,7 +62,7 @@ def decisive_line(lines: Sequence[str], code: str) -> str | None:
 def first_error_line(lines: Sequence[str]) -> str | None:
     """The first line that reports an error: what follows it is mostly its consequence."""
     for line in lines:
-        if (_ERROR.search(line) or find_codes(line)) and not _HARMLESS.search(line) and not is_planted(line):
+        if (reports_error(line) or find_codes(line)) and not is_planted(line):
             return line
     return None
 

@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.codes.control import blank_controls
-from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
+from orchestrator.codes.error_words import reports_failure
+from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes, is_severe
+from orchestrator.codes.states import FAILED, REPORTED_FAILURE, REPORTED_SUCCESS, STATE_NAMES, SUCCEEDED
 from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.payloads import HistoryFacts
 
@@ -42,16 +44,6 @@ _LEADING_TIME = re.compile(
     r"(?<!\d)(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?)\s?(Z|[+-]\d{2}:?\d{2})?(?![\d:])"
 )
 _BLANKS = re.compile(r"[^\S\n]{2,}")
-_ERROR_WORD = re.compile(r"\bERROR\b|\bABEND|Exception\b|\bFATAL\b|\b[Ff]alh(?:a|ou)\b|\b[Ff]ailed\b")
-_SUCCESS = frozenset({"SUCC", "SUCCP", "SUCCESS", "SUCCESSFUL", "OK", "COMPLETED", "COMPLT", "DONE", "SUCESSO",
-                      "CONCLUIDO", "EXITO"})  # fmt: skip
-_FAILURE = frozenset({"ABEND", "ABENP", "ABENDED", "FAIL", "FAILED", "FAILURE", "ERROR", "STUCK", "FALHA", "FALHOU",
-                      "ERRO", "FALLO", "FALLIDO"})  # fmt: skip
-_NEITHER = frozenset({"ADD", "ARRVING", "BOUND", "CANCL", "CANCLP", "EXEC", "EXTRN", "FENCE", "HOLD", "INTRO", "INTRPT",
-                      "NONREPPRED", "PEND", "PENDPRED", "READY", "SCHED", "STARTED", "SUPPR", "SUSP", "UNDCDED", "WAIT",
-                      "WAITD"})  # fmt: skip
-"""States of the HWA REST API of jobs that have not ended, or were not meant to run."""
-
 
 _EPOCH = re.compile(r"\d{10}(?:\.\d{1,9})?|\d{13}")
 """Epoch seconds or milliseconds as text."""
@@ -95,7 +87,7 @@ class Entry:
 
 def is_success(status: str) -> bool:
     """Whether a status, from TWS or another writer, means success."""
-    return _plain(status) in _SUCCESS
+    return _plain(status) in {*SUCCEEDED, *REPORTED_SUCCESS}
 
 
 def _plain(status: str) -> str:
@@ -110,10 +102,10 @@ def is_failure(status: str, codes: Iterable[str], return_code: int | None, text:
     A return code other than 0 with SUCC satisfied the success condition and is no failure.
     """
     state = _plain(status)
-    if state in _FAILURE or state in _SUCCESS or state in _NEITHER:
-        return state in _FAILURE
-    severe = any(find_abends(code) or code[-1:] in "ES" for code in codes)
-    return severe or bool(return_code) or _ERROR_WORD.search(text) is not None
+    if state in STATE_NAMES | REPORTED_SUCCESS | REPORTED_FAILURE:
+        return state in {*FAILED, "STUCK", *REPORTED_FAILURE}
+    severe = any(find_abends(code) or is_severe(code) for code in codes)
+    return severe or bool(return_code) or any(map(reports_failure, text.splitlines()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orchestrator.codes.control import blank_controls
+from orchestrator.codes.error_words import reports_failure
 from orchestrator.codes.notation import JobName
-from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes
-from orchestrator.codes.steps import failed_step, last_step
+from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes, is_severe
+from orchestrator.codes.steps import ZOS_NAME, failed_step, last_step
 from orchestrator.errors import InvalidValue
 from workers.sources.log_cache.entries import find_time, format_time, searchable
 from workers.sources.log_cache.record import MAX_CODES, LogRecord, outcome_text, run_key, windows_text
@@ -20,14 +21,11 @@ MAX_LINE = 400
 _AROUND = 3
 _MAX_WINDOWS = 40
 _TAIL = 10
-_ERROR = re.compile(r"\bERROR\b|ABEND|Exception\b|\bFATAL\b|\bKilled\b|No space left|[Oo]ut of memory", re.ASCII)
-_NO_ERROR = re.compile(r"\b(?:0|no|sem|zero) (?:errors?|erros?|abends?)\b|\berrors?\s*[:=]\s*0\b", re.IGNORECASE)
 # Frame that the agent writes around a job's own output (HWA job log: "= JOB : ...", "= Exit Status : ...").
 _FRAME = re.compile(r"^=\s*(?P<name>[A-Za-z][A-Za-z .]*?)\s*(?:\([a-z:]+\))?\s*:\s*(?P<value>.*?)\s*$")
 _FRAME_TIME = re.compile(r"^=\s*[A-Z][a-z]{2} (\d{2})/(\d{2})/(\d{2,4}) (\d{2}:\d{2}:\d{2})")
 _ELAPSED_FRAME = re.compile(r"Elapsed Time \((?P<unit>[A-Za-z:]+)\)\s*:\s*(?P<value>[\d:.]+)")
-_ZOS_JOB = re.compile(r"\b(?:IEF40[34]I|IEF450I|\$HASP373|\$HASP395)\s+([A-Z@#$][A-Z0-9@#$]{0,7})\b")
-_ZOS_RC = re.compile(r"\b(?:COND CODE|MAXCC|MAX-?RC)\s*[=:]?\s*(\d{1,5})\b")
+_ZOS_JOB = re.compile(rf"\b(?:IEF40[34]I|IEF450I|\$HASP373|\$HASP395)\s+({ZOS_NAME})\b")
 
 
 @dataclass(slots=True)
@@ -91,7 +89,7 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
             frame_code = _frame(summary, line, frame_code)
         if not summary.job and (match := _ZOS_JOB.search(line)):
             summary.job = match[1]
-        return_codes += [int(match[1]) for match in _ZOS_RC.finditer(line)] or find_return_codes(searchable(line))
+        return_codes += find_return_codes(searchable(line))
         line_codes = find_codes(line)
         codes.update(dict.fromkeys(line_codes if len(codes) < 200 else ()))
         weight = _weight(line, line_codes)
@@ -181,7 +179,7 @@ def _collect(windows: list[_Window], before: Iterable[str], line: str, number: i
 def _weight(line: str, codes: tuple[str, ...]) -> int:
     if any(find_abends(code) for code in codes):
         return 3
-    if any(code[-1] in "ES" for code in codes) or (_ERROR.search(line) and not _NO_ERROR.search(line)):
+    if any(map(is_severe, codes)) or reports_failure(line):
         return 2
     return 1 if any(find_return_codes(searchable(line))) else 0
 

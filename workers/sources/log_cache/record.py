@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_abends, find_codes
+from orchestrator.codes.states import ENDED, RUNNING
 from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.errors import InvalidValue
 from orchestrator.payloads import HistoryFacts, JobFacts, JobLogFacts, RunFacts, TwsPayload
@@ -27,7 +28,6 @@ from workers.sources.log_cache.entries import (
 )
 
 MAX_CODES = 20
-_ENDED = frozenset({"SUCC", "SUCCP", "ABEND", "ABENP", "FAIL", "CANCL", "CANCLP", "ERROR"})
 
 
 class LogRecord(BaseModel):
@@ -156,7 +156,7 @@ def read_record(raw: bytes | str) -> LogRecord | None:
 
 
 def _has_ended(run: RunFacts) -> bool:
-    return run.status.upper() in _ENDED or (run.ended_at is not None and run.status.upper() not in ("EXEC", "INTRO"))
+    return run.status.upper() in ENDED or (run.ended_at is not None and run.status.upper() not in RUNNING)
 
 
 def _key_of(job: JobFacts, run_id: str, started_at: str | None) -> str:

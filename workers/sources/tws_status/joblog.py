@@ -6,10 +6,10 @@ log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
+from orchestrator.codes.error_words import reports_error
+from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes, is_severe
 from orchestrator.codes.steps import failed_step
 from orchestrator.diagnosis.rules.log_lines import growth_line
 from orchestrator.i18n.languages import Language
@@ -28,16 +28,6 @@ MAX_WINDOWS = 10
 MAX_LINES = 120
 MAX_LINE_BYTES = 300
 MAX_CODES = 30
-
-_STRONG = re.compile(
-    r"ABEND|\bERRORS?\b|\bError\b|[A-Za-z]Error\b|Exception\b|\bFATAL\b|\bTraceback\b|\bORA-\d{5}\b|\bSQLCODE\s*=\s*-|\bKilled\b"
-    r"|[Oo]ut [Oo]f [Mm]emory|\boom-kill|No space left|No such file|[Pp]ermission denied|command not found"
-    r"|\bfailed\b|\bFAILED\b"
-)
-_NO_ERROR = re.compile(
-    r"\b(?:0|no|No|sem|zero) (?:ERRORS?|errors?|erros?)\b|\bERRORS?\s*[:=]\s*0\b|ERROR LEVEL", re.IGNORECASE
-)
-_SEVERE_ID = re.compile(r"^(?:AW[SK]\w+E|EQQ\w+[ES]|\w+[ESUAC])$")
 
 
 @dataclass(slots=True)
@@ -199,9 +189,7 @@ def _weight(line: str) -> int:
     """Relevance of a line to the failure, from 0 (none) to 3 (an abend)."""
     if find_abends(line):
         return 3
-    if any(_SEVERE_ID.match(code) for code in find_message_ids(line)):
-        return 2
-    if _STRONG.search(line) and not _NO_ERROR.search(line):
+    if any(map(is_severe, find_message_ids(line))) or reports_error(line):
         return 2
     # Growth of a volume often explains why a dataset or a limit was too small.
     return 1 if any(code != 0 for code in find_return_codes(line)) or growth_line([line]) else 0
@@ -257,5 +245,5 @@ def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:
 def _codes(text: str) -> tuple[str, ...]:
     """Abends, then severe message ids, then the others."""
     ids = find_message_ids(text)
-    severe = [code for code in ids if _SEVERE_ID.match(code)]
+    severe = [code for code in ids if is_severe(code)]
     return tuple(dict.fromkeys((*find_abends(text), *severe, *ids)))[:MAX_CODES]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from orchestrator.codes.states import NO_PROBLEMS, NOT_LAUNCHED, PROBLEMS
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text
@@ -32,10 +33,6 @@ from workers.sources.tws_status.parsing import (
     text,
 )
 
-FAILED = ("ABEND", "FAIL", "ERROR", "ABENP", "STUCK", "SUSP", "INTRPT")
-"""Statuses of a job or a job stream that failed or cannot continue."""
-ENDED_WELL = ("SUCC", "SUCCP", "CANCL", "CANCLP", "END", "COMPLT", "COMPLETE")
-_NOT_LAUNCHED = ("HOLD", "READY", "FENCE", "WAIT", "PENDPRED", "SUPPR", "UNDCDED", "ARRVING")
 PAGE = 100
 MAX_PAGES = 5
 WIDE_PAGE = 500
@@ -128,7 +125,7 @@ async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[J
 
 def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
     status = parse_job(job).status
-    rank = 2 if status in FAILED else 0 if status in ENDED_WELL else 1
+    rank = 2 if status in PROBLEMS else 0 if status in NO_PROBLEMS else 1
     return ref.prefers(job), rank, text(job.get("schedTime"))
 
 
@@ -176,7 +173,7 @@ async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> 
 
 async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> JsonObject | None:
     """The failed job at the root of what a waiting job waits for, at most MAX_HOPS jobs upstream."""
-    if job.status not in _NOT_LAUNCHED or not any(
+    if job.status not in NOT_LAUNCHED or not any(
         item.kind == "job" and item.satisfied is not True for item in job.predecessors
     ):
         return None
@@ -190,9 +187,9 @@ async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> Js
             status = parse_job(node).status
             if text(node.get("flowNodeType")) == "JOBSTREAM" or text(node.get("id")) in visited:
                 continue
-            if status in FAILED:
+            if status in PROBLEMS:
                 return node
-            if status in _NOT_LAUNCHED:
+            if status in NOT_LAUNCHED:
                 waiting.append(text(node.get("id")))
         if not waiting or not waiting[0]:
             return None
@@ -218,10 +215,10 @@ def pick_run(job: JsonObject) -> str | None:
     """Id of the run whose log to read: the newest that failed, else the newest that was launched."""
     runs = parse_job(job).runs
     for run in runs:
-        if run.run_id and (run.status in FAILED or run.error):
+        if run.run_id and (run.status in PROBLEMS or run.error):
             return run.run_id
     for run in runs:
-        if run.run_id and run.status not in _NOT_LAUNCHED:
+        if run.run_id and run.status not in NOT_LAUNCHED:
             return run.run_id
     return None
 

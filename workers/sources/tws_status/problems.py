@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from orchestrator.codes.states import JOB_PROBLEMS, NO_PROBLEMS, PROBLEMS, STREAM_PROBLEMS
 from orchestrator.i18n.message import Message
 from orchestrator.payloads import JobFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery
 from workers.sources.tws_status.lookup import (
-    ENDED_WELL,
-    FAILED,
     QUERY_REFUSED,
     WIDE_PAGE,
     Lookup,
@@ -39,7 +38,7 @@ _BLOCKED_SUBSTATUS = (
     "READY_WAITING_FOR_USER_INTERVENTION",
     "READY_WAITING_FOR_RESOURCES",
 )
-_ORDER = (*FAILED, "READY", "FENCE", "PEND", "HOLD")
+_ORDER = (*PROBLEMS, "READY", "FENCE", "PEND", "HOLD")
 
 
 async def workstation_problems(session: HwaSession, names: Iterable[str], lookup: Lookup) -> Message:
@@ -84,9 +83,9 @@ async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: L
 
 async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
     """Read the failed and stuck jobs of the plan; returns what was asked, for the payload. Raises HwaError."""
-    failed = Oql.any_of("jobruns.compositeStatus.status", FAILED)
+    failed = Oql.any_of("jobruns.compositeStatus.status", JOB_PROBLEMS)
     jobs, streams, stations = await asyncio.gather(
-        search_tolerantly(session, failed, lambda job: job.status in FAILED, lookup),
+        search_tolerantly(session, failed, lambda job: job.status in PROBLEMS, lookup),
         lookup.part(Message("job streams"), partial(_stuck_streams, session, lookup), NO_STREAMS),
         lookup.part(Message("workstations"), partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
     )
@@ -170,9 +169,8 @@ async def _stream_status(session: HwaSession, ref: JobRef, lookup: Lookup) -> st
 
 
 async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
-    statuses = ("STUCK", "ABEND", "FAIL", "ERROR", "SUSP")
     try:
-        page = await session.search_job_streams(Oql.any_of("compositeStatus.status", statuses), limit=100)
+        page = await session.search_job_streams(Oql.any_of("compositeStatus.status", STREAM_PROBLEMS), limit=100)
     except BadQuery:
         page = await session.search_job_streams(None, limit=WIDE_PAGE)
     cut = Message("{count} more job stream was not looked at", plural="{count} more job streams were not looked at")
@@ -180,7 +178,7 @@ async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
     stuck = {}
     for stream in page.results:
         status = parse_job_stream(stream).status
-        if status in statuses:
+        if status in STREAM_PROBLEMS:
             stuck[text(stream.get("name"))] = status
     return {name: status for name, status in stuck.items() if name}
 
@@ -204,18 +202,18 @@ async def _jobs_of_stream(
             name=stream,
         )
         lookup.left_out(page.left_out, cut)
-        return [job for job in page.results if named.matches(job) and parse_job(job).status not in ENDED_WELL]
+        return [job for job in page.results if named.matches(job) and parse_job(job).status not in NO_PROBLEMS]
     page = await session.search_jobs(None, limit=WIDE_PAGE)
     lookup.notes.append(QUERY_REFUSED)
     return [
         job
         for job in page.results
-        if text(job.get("jobStreamName")) == stream and named.matches(job) and parse_job(job).status not in ENDED_WELL
+        if text(job.get("jobStreamName")) == stream and named.matches(job) and parse_job(job).status not in NO_PROBLEMS
     ]
 
 
 def _on(workstation: str) -> Callable[[JobFacts], bool]:
-    return lambda job: job.workstation.upper() == workstation.upper() and job.status not in ENDED_WELL
+    return lambda job: job.workstation.upper() == workstation.upper() and job.status not in NO_PROBLEMS
 
 
 async def _jobs_blocked_on(session: HwaSession, workstation: str, lookup: Lookup) -> list[JsonObject]:
