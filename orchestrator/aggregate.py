@@ -1,4 +1,4 @@
-"""The reduce step: many envelopes to one ``AggregatedData``, and what the parallel run saved."""
+"""The reduce step: envelopes to one ``AggregatedData``, with the time that asking in parallel saved."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.models import (
     AggregatedData,
+    Evidence,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,
@@ -18,7 +19,7 @@ FIELD_OF_SOURCE = {
     "log_cache": "log_data",
     "metrics": "metrics",
 }
-"""The Resync app's names of the four built-in sources' data; any other source goes to ``extra`` by its own name."""
+"""Fields of ``AggregatedData`` for the built-in sources; any other source is in ``extra``, by its name."""
 
 _NOT_RECEIVED = (SourceOutcome.NOT_STARTED, SourceOutcome.LOST)
 
@@ -26,19 +27,17 @@ _NOT_RECEIVED = (SourceOutcome.NOT_STARTED, SourceOutcome.LOST)
 def aggregate(envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = ()) -> AggregatedData:
     """Merge the envelopes of one run.
 
-    With one job or none, a source's field is its data. With several, it is a mapping of job to data; a source that
-    is asked once per run keeps its data itself. Latencies in milliseconds are over the received envelopes: the
-    largest (what the run waited) and the sum (what asking one by one would have taken).
+    With one job or none, a source's field is its data. With several ``jobs``, it is a mapping of job to data; a source
+    that is asked once per run keeps its data itself. Latencies in milliseconds are over the envelopes received: the
+    largest (the time of the parallel run) and the sum (the time of asking one source after the other).
     """
-    asked = jobs or tuple(dict.fromkeys(envelope.job for envelope in envelopes if envelope.job is not None))
+    jobs = jobs or tuple(dict.fromkeys(envelope.job for envelope in envelopes if envelope.job is not None))
     received = [envelope.latency_ms for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED]
     parallel, sequential = max(received, default=0.0), sum(received)
-    data = data_by_source(envelopes, several=len(asked) > 1)
     return AggregatedData(
-        **{field: data.get(source) for source, field in FIELD_OF_SOURCE.items()},
-        extra={source: value for source, value in data.items() if source not in FIELD_OF_SOURCE},
-        jobs=asked,
-        sources_available=tuple(data),
+        **data_fields(envelopes, jobs),
+        jobs=jobs,
+        sources_available=tuple(dict.fromkeys(envelope.source for envelope in envelopes if envelope.success)),
         sources_failed=failures(envelopes),
         parallel_latency_ms=parallel,
         sequential_equivalent_ms=sequential,
@@ -47,7 +46,7 @@ def aggregate(envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = ()) -
 
 
 def performance_event(run_id: str, aggregated: AggregatedData) -> dict[str, Any]:
-    """Fields of the one JSON log line a run writes about its fan-in; milliseconds are whole numbers."""
+    """The JSON log line about the fan-in of a run; milliseconds are whole numbers."""
     return {
         "event": "parallel_aggregation_complete",
         "run_id": run_id,
@@ -59,17 +58,23 @@ def performance_event(run_id: str, aggregated: AggregatedData) -> dict[str, Any]
     }
 
 
-def data_by_source(envelopes: Sequence[SourceEnvelope], *, several: bool) -> dict[str, dict[str, Any]]:
-    """Data by source that answered; of one asked for each of ``several`` jobs, a mapping of job to data."""
+def data_fields(envelopes: Iterable[SourceEnvelope], jobs: Sequence[str]) -> dict[str, Any]:
+    """The data of the sources that answered, as the fields of an ``AggregatedData`` about ``jobs``."""
     data: dict[str, dict[str, Any]] = {}
     for envelope in envelopes:
         if not envelope.success:
             continue
-        if several and envelope.job is not None:
+        if len(jobs) > 1 and envelope.job is not None:
             data.setdefault(envelope.source, {})[envelope.job] = envelope.data
         else:
             data[envelope.source] = envelope.data
-    return data
+    fields: dict[str, Any] = {field: data.pop(source, None) for source, field in FIELD_OF_SOURCE.items()}
+    return fields | {"extra": data}
+
+
+def all_evidence(envelopes: Iterable[SourceEnvelope]) -> tuple[Evidence, ...]:
+    """The evidence of every envelope, in order."""
+    return tuple(item for envelope in envelopes for item in envelope.evidence)
 
 
 def failures(envelopes: Iterable[SourceEnvelope]) -> tuple[SourceFailure, ...]:
@@ -88,9 +93,9 @@ def failures(envelopes: Iterable[SourceEnvelope]) -> tuple[SourceFailure, ...]:
 
 
 def number_evidence(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceEnvelope, ...]:
-    """The envelopes with evidence ids unique across the run: ``source:n``, n counted over all jobs, in order.
+    """The envelopes with evidence ids that are unique in the run: ``source:n``, counted over all jobs in order.
 
-    An item without a job gets its envelope's.
+    An item without a job gets that of its envelope.
     """
     counts: dict[str, int] = {}
     numbered = []

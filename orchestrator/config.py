@@ -1,6 +1,6 @@
-"""Settings of the client side, and a run's ``ParallelConfig``; every consistency check of both.
+"""Settings of clients, workers and watchers, and the ``ParallelConfig`` of a run.
 
-The environment is read here and nowhere else, when a caller asks for it, never at import.
+The environment is read by ``from_env``, never at import.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ DEFAULT_NODE_TIMEOUT_SECONDS = 5.0
 DEFAULT_TOTAL_TIMEOUT_SECONDS = 10.0
 
 STORED: Final = {"stored": True}
-"""Validation context of what is read back from the store, where another version may have written it."""
+"""Validation context of objects read from the store, which another version may have written."""
 
 
 class InputModel(BaseModel):
-    """Base of what people and apps write: unknown fields are refused, they are typing errors.
+    """Base of the models that people and apps write: unknown fields are refused, as typing errors.
 
-    Read back from the store (context ``STORED``) they are ignored, at every level: a newer version wrote them.
+    With the context ``STORED`` they are ignored at every level, as the fields of a newer version.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,10 +49,12 @@ class InputModel(BaseModel):
 
 
 class ParallelConfig(InputModel):
-    """Limits and switches of one run; the seed's fields and defaults, then the design's.
+    """Limits and switches of one run, in seconds.
 
-    Seconds throughout. The order that must hold: ``0 < node_timeout_seconds < total_timeout_seconds``. The fan-in
-    deadline is ``total - reserve``; a node limit beyond it is clipped to it, and ``notes`` says so.
+    Required: ``0 < node_timeout_seconds < total_timeout_seconds``. The fan-in is at total less reserve; a limit
+    beyond it is clipped to it, which ``notes`` reports::
+
+        ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=5, disabled_sources=("metrics",))
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -113,54 +115,56 @@ class ParallelConfig(InputModel):
 
     @property
     def reserve_seconds(self) -> float:
-        """Time kept for aggregation and synthesis: as set, else min(4, 0.4 x total)."""
+        """Seconds reserved for the answer: as set, else min(4, 0.4 x total)."""
         if self.synthesis_reserve_seconds is not None:
             return self.synthesis_reserve_seconds
         return min(4.0, 0.4 * self.total_timeout_seconds)
 
     @property
     def fan_in_seconds(self) -> float:
-        """When the sources' time is over, from the start of the run."""
+        """Seconds from the submit to the fan-in, the end of the sources' time."""
         return self.total_timeout_seconds - self.reserve_seconds
 
     def limit_seconds(self, source: str) -> float:
-        """Soft time limit of a source: its own or the node timeout, never beyond the fan-in."""
+        """Soft time limit of a source in seconds: its own or the node timeout, at most to the fan-in."""
         return min(self.source_timeout_seconds.get(source, self.node_timeout_seconds), self.fan_in_seconds)
 
     def is_enabled(self, source: str) -> bool:
-        """Whether the source may be asked at all."""
+        """Whether the source is enabled and not disabled by name."""
         return source not in self.disabled_sources and bool(getattr(self, f"enable_{source}", True))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was clipped, in words, for the ``routed`` event and the report."""
-        wanted = {"node_timeout_seconds": self.node_timeout_seconds}
-        wanted |= {f"source_timeout_seconds[{name}]": limit for name, limit in self.source_timeout_seconds.items()}
+        """The limits that were clipped to the fan-in, for the event ``routed`` and the report."""
+        limits = {"node_timeout_seconds": self.node_timeout_seconds}
+        limits |= {f"source_timeout_seconds[{name}]": limit for name, limit in self.source_timeout_seconds.items()}
         return tuple(
             f"{name}={limit:g} was clipped to the fan-in deadline of {self.fan_in_seconds:g} s"
-            for name, limit in wanted.items()
+            for name, limit in limits.items()
             if limit > self.fan_in_seconds
         )
 
 
 class EnvironmentModel(BaseModel):
-    """A group of settings, each read from the environment names in its alias."""
+    """Base of settings; each field is read from the environment variables in its alias."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
-        """Read the settings from ``environ`` (the process's own by default); ``overrides`` win, by field name.
+        """The settings in ``environ``, by default the process's environment; ``overrides`` by field name win.
 
-        Raises ConfigurationError, naming the variable and what it must be.
+        Empty variables count as not set.
+
+        Raises ConfigurationError naming the variable and its problem.
         """
         values = os.environ if environ is None else environ
-        given = {name: value for name, value in values.items() if value != ""}
+        variables = {name: value for name, value in values.items() if value != ""}
         for field in overrides:
             for name in _environment_names(cls, field):
-                given.pop(name, None)
+                variables.pop(name, None)
         try:
-            return cls.model_validate(given | overrides)
+            return cls.model_validate(variables | overrides)
         except ValidationError as error:
             raise ConfigurationError(describe(error)) from None
 
@@ -201,7 +205,7 @@ class Settings(EnvironmentModel):
     @field_validator("redis_url")
     @classmethod
     def _url_is_redis(cls, value: str) -> str:
-        # kombu and redis-py spell a Unix socket differently, so no such URL serves both broker and store.
+        # kombu and redis-py write Unix sockets differently, so no such URL serves both broker and store.
         if not value.startswith(("redis://", "rediss://")):
             raise InvalidValue("must start with {choices} or {last}", choices="redis://", last="rediss://")
         from redis.connection import parse_url  # noqa: PLC0415  # --help and usage errors do without redis
@@ -209,7 +213,7 @@ class Settings(EnvironmentModel):
         try:
             parse_url(value)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         except ValueError:
-            # The parser quotes the part it stumbles over, which may be a piece of the password.
+            # The parser's message quotes a part of the URL, which may be a part of the password.
             raise InvalidValue(
                 "cannot be read as redis://[[user]:password@]host[:port][/database]; "
                 "write '/', '@', ':' and '#' of a password as %2F, %40, %3A and %23"
@@ -236,7 +240,7 @@ class Settings(EnvironmentModel):
         return self
 
     def parallel_config(self, **overrides: Any) -> ParallelConfig:
-        """The run's default configuration from the environment; ``overrides`` win.
+        """A run's configuration with the timeouts of these settings; ``overrides`` by field name win.
 
         Raises ConfigurationError naming the field.
         """

@@ -1,4 +1,4 @@
-"""One absolute deadline per run (Redis clock), monotonic time inside a process."""
+"""Deadlines on the monotonic clock of this process; a run's absolute deadline is on the Redis clock."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on this process's monotonic clock, in seconds."""
+    """A point in time on this process's monotonic clock.
+
+    ``Deadline.after(2.5).remaining()`` is 2.5 at first and 0 at the end.
+    """
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Self:
-        """The moment ``seconds`` from now; negative values lie in the past."""
+        """The deadline in ``seconds`` from now; negative for one in the past."""
         return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:
@@ -28,9 +31,9 @@ class Deadline:
         return self.remaining() == 0.0
 
     def elapsed_ms(self, total_seconds: float) -> float:
-        """Milliseconds since ``total_seconds`` before the moment."""
+        """Milliseconds since the start of a period of ``total_seconds`` that ends at the deadline."""
         return round((time.monotonic() - self.at + total_seconds) * 1000, 1)
 
     def sleep(self) -> None:
-        """Wait for the moment, blocking this thread."""
+        """Block this thread until the deadline."""
         time.sleep(self.remaining())

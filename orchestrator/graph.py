@@ -1,6 +1,6 @@
-"""The seed's API, as the Resync app calls it: ``parallel_troubleshoot`` and the graphs.
+"""The API that the Resync app calls: ``parallel_troubleshoot`` and the graphs.
 
-A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state is a dict with the app's own keys.
+A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state is a dict with the keys of the app.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from orchestrator.validation import describe
 
 _LOGGER = logging.getLogger(__name__)
 DISPATCH_WAIT_SECONDS = 1.0
-"""How long a run may wait for a worker before this process asks the sources itself."""
+"""Seconds for which a run waits for a worker, before this process asks the sources itself."""
 
 
 class DataSourceResult(TypedDict, total=False):
-    """One entry of the state's ``parallel_results``: a source's answer, in the keys that the Resync app reads.
+    """An entry of ``parallel_results`` in the state: the keys that the Resync app reads.
 
-    The entry holds more: every field of ``SourceEnvelope``.
+    An entry has every field of ``SourceEnvelope``.
     """
 
     source: str
@@ -40,7 +40,7 @@ class DataSourceResult(TypedDict, total=False):
 
 
 class ParallelState(TypedDict, total=False):
-    """A graph's state, in the keys that the Resync app writes and reads."""
+    """The state of a graph: the keys that the Resync app writes and reads."""
 
     message: str
     user_id: str | None
@@ -62,7 +62,15 @@ class ParallelState(TypedDict, total=False):
 
 
 class ParallelTroubleshootGraph:
-    """Runs a question on the workers, and in this process when no worker takes it within one second."""
+    """Answers a question on the workers, or in this process when no worker takes it within one second.
+
+    ``config`` limits the run and ``settings`` are those of the environment when left out. ``intent`` fixes the kind of
+    question and so the sources; None lets the router decide::
+
+        graph = create_parallel_troubleshoot_graph()
+        state = await graph.ainvoke({"message": "Job BATCH001 failed with ABEND S0C7"})
+        print(state["response"])
+    """
 
     def __init__(
         self,
@@ -76,9 +84,10 @@ class ParallelTroubleshootGraph:
         self._intent = intent
 
     async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """Answer the question in ``state`` and return the state with the answer's keys filled in.
+        """Answer the question in ``state`` by the run's deadline; returns the state with the keys of the answer.
 
-        Raises InvalidRequest naming the field, WorkersNotInstalled when neither workers nor their code are there.
+        Raises InvalidRequest naming the field, UnknownInstance, Overloaded, and WorkersNotInstalled when no worker runs
+        and their code is not installed here.
         """
         settings = self._settings or Settings.from_env()
         request = make_request(state, self._config or settings.parallel_config(), self._intent)
@@ -88,18 +97,21 @@ class ParallelTroubleshootGraph:
                 run_id = await client.submit(request)
                 report = await _with_dispatch(client, run_id, client.result(run_id))
         except (StoreUnreachable, RunNotFound):
-            # Not found: a Redis that came back without the run.
+            # RunNotFound: Redis was restarted and has lost the run.
             report = await run_in_process(request, settings, deadline=deadline)
         return fill_state(state, report)
 
     def invoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """``ainvoke`` for callers without an event loop; RuntimeError for those within one."""
+        """``ainvoke`` for callers without an event loop.
+
+        Raises RuntimeError inside a running event loop, and what ``ainvoke`` raises.
+        """
         return _run(self.ainvoke, state)
 
     async def astream(self, state: Mapping[str, Any]) -> AsyncIterator[Event]:
-        """The run's events as they come: each source's answer, the draft, the answer.
+        """The events of the run as they come: each source, the draft, fragments of the answer, the report.
 
-        Raises InvalidRequest, StoreUnreachable.
+        Raises InvalidRequest, UnknownInstance, Overloaded, StoreUnreachable.
         """
         settings = self._settings or Settings.from_env()
         request = make_request(state, self._config or settings.parallel_config(), self._intent)
@@ -114,19 +126,22 @@ class ParallelTroubleshootGraph:
 
 
 class FallbackParallelGraph:
-    """The same question and answer without Redis and without workers: ``asyncio.gather`` in this process."""
+    """Answers a question without Redis and without workers: asks the sources in this process."""
 
     def __init__(self, config: ParallelConfig | None = None, *, intent: Intent | None = Intent.TROUBLESHOOT) -> None:
         self._config = config or ParallelConfig()
         self._intent = intent
 
     async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored."""
+        """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored, and ``metadata["committed"]`` is False."""
         request = make_request(state, self._config, self._intent)
         return fill_state(state, await run_in_process(request, Settings.from_env()))
 
     def invoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """``ainvoke`` for callers without an event loop; RuntimeError for those within one."""
+        """``ainvoke`` for callers without an event loop.
+
+        Raises RuntimeError inside a running event loop, and what ``ainvoke`` raises.
+        """
         return _run(self.ainvoke, state)
 
 
@@ -141,7 +156,7 @@ def _run(
         raise RuntimeError(
             "invoke() would block the running event loop for the whole run; use: await graph.ainvoke(state)"
         )
-    # Not where the RuntimeError is handled: every error of the run would carry it along.
+    # Not in the except clause: every error of the run would have that RuntimeError as its context.
     return asyncio.run(ainvoke(state))
 
 
@@ -155,7 +170,7 @@ def create_parallel_troubleshoot_graph(
 def create_tws_agent_graph(
     config: ParallelConfig | None = None, *, settings: Settings | None = None
 ) -> ParallelTroubleshootGraph:
-    """A graph that routes first: the kind of question decides which sources are asked."""
+    """A graph whose router decides by the question which sources are asked."""
     return ParallelTroubleshootGraph(config, settings=settings, intent=None)
 
 
@@ -170,9 +185,13 @@ async def parallel_troubleshoot(
     jobs: tuple[str, ...] = (),
     settings: Settings | None = None,
 ) -> ParallelState:
-    """Troubleshoot a job: ask the sources at once and answer within ``config.total_timeout_seconds``.
+    """Ask the sources in parallel why a job failed, and answer within ``config.total_timeout_seconds``.
 
-    Returns the state; the app reads ``response, metadata, parallel_latency_ms, total_latency_ms, errors``.
+    ``message`` is the question, in any installed language. ``job_name`` or ``jobs`` name the jobs, which are
+    taken from the message otherwise; ``tws_instance_id`` names the TWS to ask. Returns the state: ``response`` is the
+    answer in Markdown, beside ``metadata``, ``parallel_latency_ms``, ``total_latency_ms`` and ``errors``::
+
+        state = await parallel_troubleshoot("Why did BATCH001 fail?", job_name="BATCH001")
 
     Raises InvalidRequest naming the field, UnknownInstance, Overloaded, WorkersNotInstalled.
     """
@@ -188,27 +207,27 @@ async def parallel_troubleshoot(
 
 
 def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Intent | None) -> TroubleshootRequest:
-    """The request in a state.
+    """The request in the keys of a state.
 
     Raises InvalidRequest naming the field.
     """
-    asked = {
+    fields = {
         name: state.get(name)
         for name in ("message", "user_id", "session_id", "tws_instance_id", "job_name")
         if state.get(name) is not None
     }
     jobs = tuple(state.get("jobs") or ())
     try:
-        return TroubleshootRequest.model_validate({**asked, "jobs": jobs, "config": config, "intent": intent})
+        return TroubleshootRequest.model_validate({**fields, "jobs": jobs, "config": config, "intent": intent})
     except ValidationError as error:
         raise InvalidRequest(describe(error)) from None
 
 
 def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
-    """The app's state with what the report says."""
+    """The state with the keys that the app reads from the report."""
     routing = report.routing or route(str(state.get("message", "")))
     filled: ParallelState = {
-        **state,  # type: ignore[typeddict-item]  # the app's state may hold keys of its own
+        **state,  # type: ignore[typeddict-item]  # the state may have other keys of the app
         "run_id": report.run_id,
         "intent": routing.intent.value,
         "confidence": routing.confidence,
@@ -233,7 +252,7 @@ def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
 
 
 async def _wait_for_dispatch(client: AsyncTroubleshootClient, run_id: str) -> bool:
-    """Whether a worker has published the run's chord within the wait, or the run has ended."""
+    """Whether a worker dispatches the run within ``DISPATCH_WAIT_SECONDS``; also True when the run ends."""
     loop = asyncio.get_running_loop()
     end = loop.time() + DISPATCH_WAIT_SECONDS
     while True:
@@ -251,7 +270,7 @@ async def _ensure_dispatch(client: AsyncTroubleshootClient, run_id: str) -> None
 
 
 async def _with_dispatch(client: AsyncTroubleshootClient, run_id: str, result: Coroutine[Any, Any, Report]) -> Report:
-    """Await the result while seeing to it that somebody asks the sources; an error of that comes out at once."""
+    """Await ``result`` while taking over the run if no worker does; an error of the take-over is raised at once."""
     dispatch, report = asyncio.ensure_future(_ensure_dispatch(client, run_id)), asyncio.ensure_future(result)
     try:
         await asyncio.wait({dispatch, report}, return_when=asyncio.FIRST_COMPLETED)
@@ -263,7 +282,7 @@ async def _with_dispatch(client: AsyncTroubleshootClient, run_id: str, result: C
 
 
 async def _abandon(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel and wait a little: a source that does not let itself be cancelled must not hold the answer back."""
+    """Cancel tasks and wait briefly: a source that ignores its cancellation must not delay the answer."""
     for task in tasks:
         task.cancel()
         task.add_done_callback(_note_failure)
@@ -271,7 +290,7 @@ async def _abandon(*tasks: asyncio.Future[Any]) -> None:
 
 
 def _note_failure(task: asyncio.Future[Any]) -> None:
-    # Asked for here, or asyncio logs "exception was never retrieved" with a traceback into the app's log.
+    # Retrieved here, or asyncio writes "exception was never retrieved" with a traceback into the app's log.
     error = None if task.cancelled() else task.exception()
     if error is not None:
         _LOGGER.warning(

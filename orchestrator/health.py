@@ -1,7 +1,7 @@
-"""``/livez``, ``/readyz`` and ``/metrics`` of one process, for what restarts and watches it.
+"""``/livez``, ``/readyz`` and ``/metrics`` of one process, for supervisors and monitoring.
 
-Off unless ``RESYNC_HEALTH_PORT`` is set. Nothing of a run is told, so the pages need no credentials; they listen on
-127.0.0.1 unless ``RESYNC_HEALTH_ADDRESS`` says otherwise.
+Off unless ``RESYNC_HEALTH_PORT`` is set. The pages contain nothing of a run and need no credentials; they listen on
+127.0.0.1 unless ``RESYNC_HEALTH_ADDRESS`` is set.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALIVE_SECONDS = 60.0
 
 
 class HealthSettings(EnvironmentModel):
-    """Where a process tells of its health."""
+    """Port and address of a process's health pages."""
 
     port: int | None = Field(default=None, ge=1, le=65_535, validation_alias="RESYNC_HEALTH_PORT")
     """Port for `/livez`, `/readyz` and `/metrics`; one for each process of a host. Not set: no health pages."""
@@ -41,25 +41,25 @@ class HealthSettings(EnvironmentModel):
 
 
 class Beat:
-    """When something last gave a sign of life; the making of it counts as the first."""
+    """The age of the last heartbeat; its construction counts as the first one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._at = clock()
 
     def mark(self) -> None:
-        """A sign of life, now."""
+        """Record a heartbeat now."""
         self._at = self._clock()
 
     @property
     def age_seconds(self) -> float:
-        """How long ago the last one was."""
+        """Seconds since the last heartbeat."""
         return self._clock() - self._at
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a path answers with."""
+    """The response of a path."""
 
     body: bytes
     status: HTTPStatus = HTTPStatus.OK
@@ -67,22 +67,22 @@ class Page:
 
 
 def check_page(check: Callable[[], str | None]) -> Callable[[], Page]:
-    """A page that says ``ok``, or answers 503 with what ``check`` finds wrong."""
+    """A page with ``ok``, or with status 503 and the problem that ``check`` returns."""
 
     def page() -> Page:
-        wrong = check()
-        if wrong is None:
+        problem = check()
+        if problem is None:
             return Page(b"ok\n")
-        return Page(f"{wrong}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
+        return Page(f"{problem}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
 
     return page
 
 
 class HealthServer:
-    """Answers GET for each path of ``pages`` from threads of its own, until it is closed."""
+    """Serves GET for the paths of ``pages``, in threads of its own, until it is closed."""
 
     def __init__(self, settings: HealthSettings, pages: Mapping[str, Callable[[], Page]]) -> None:
-        """Listen at once.
+        """Start to listen.
 
         Raises ConfigurationError naming the variable when the address cannot be listened on.
         """
@@ -95,7 +95,7 @@ class HealthServer:
 
     @classmethod
     def start(cls, settings: HealthSettings, pages: Mapping[str, Callable[[], Page]]) -> Self | None:
-        """A server where a port is set, else none.
+        """A server when a port is set, else None.
 
         Raises ConfigurationError as the constructor does.
         """
@@ -103,7 +103,7 @@ class HealthServer:
 
     @property
     def url(self) -> str:
-        """Its address, with the port that it really listens on."""
+        """URL of the server, with the port that it listens on."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
@@ -116,25 +116,25 @@ class HealthServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False  # a caller that stays connected must not hold the process
+    block_on_close = False  # a caller that stays connected must not keep the process alive
 
     def server_bind(self) -> None:
-        # Not HTTPServer's own: it looks its address up, and a name server that is away would hold the start up.
+        # Not HTTPServer.server_bind, which looks up the host name: a missing name server would delay the start.
         TCPServer.server_bind(self)
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  # the base class's
-        # Not a traceback on standard error: pages tell of their own errors, so it is a caller who went away.
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  # signature of the base class
+        # No traceback on standard error: pages log their errors, so this is a caller that disconnected.
         _LOGGER.debug("health_caller_gone")
 
 
 def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 5.0
-        """Seconds that a caller may take to ask."""
+        """Seconds in which a caller must send its request."""
 
         def do_GET(self) -> None:
             make = pages.get(self.path.partition("?")[0])
-            page = Page(b"not found\n", HTTPStatus.NOT_FOUND) if make is None else _made(make)
+            page = Page(b"not found\n", HTTPStatus.NOT_FOUND) if make is None else _response(make)
             self.send_response(page.status)
             self.send_header("Content-Type", page.content_type)
             self.send_header("Content-Length", str(len(page.body)))
@@ -145,16 +145,16 @@ def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHan
         def version_string(self) -> str:
             return "resync-troubleshoot"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # signature of the base class
             _LOGGER.debug("health_asked %s", format % args)
 
     return Handler
 
 
-def _made(make: Callable[[], Page]) -> Page:
+def _response(make: Callable[[], Page]) -> Page:
     try:
         return make()
-    except Exception:  # border: whatever goes wrong, the caller is told that this process is not well
+    except Exception:  # border: whatever fails, the caller learns that this process is not healthy
         _LOGGER.exception("health_failed")
         return Page(b"the check itself failed; see the log\n", HTTPStatus.INTERNAL_SERVER_ERROR)
 

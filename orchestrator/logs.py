@@ -1,4 +1,4 @@
-"""What is logged: one format for our processes, and secrets masked, whoever wrote the text."""
+"""Logging: one format for the project's processes, with secrets masked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class MaskingFormatter(logging.Formatter):
-    """Formats as ``FORMAT`` and masks the whole line, tracebacks included: a library's words are not ours."""
+    """Formats as ``FORMAT`` and masks the whole line, tracebacks and messages of libraries included."""
 
     def __init__(self, *, personal: bool = False) -> None:
         """``personal`` masks e-mail addresses and CPF/CNPJ numbers as well."""
@@ -22,24 +22,24 @@ class MaskingFormatter(logging.Formatter):
         self._personal = personal
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line to write."""
+        """The masked line of ``record``."""
         return redact(super().format(record), personal=self._personal)
 
 
 def configure_log(level: str | int, *, personal: bool = False) -> None:
-    """Log to stderr, masked; for processes of our own. An application's logging is its own affair."""
+    """Log to stderr, masked; for workers, watchers and commands. An app configures its logging itself."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(MaskingFormatter(personal=personal))
     logging.basicConfig(level=level, handlers=[handler])
 
 
 def log_error(logger: logging.Logger, event: str, *values: object, error: BaseException) -> None:
-    """Log ``event`` with the error's traceback, masked: what was raised may quote what it was working on.
+    """Log ``event`` with the traceback of ``error``, masked: an error may quote data of a run.
 
-    For code that runs in an application's process too, whose formatter masks nothing.
+    For code that may run in an app's process, whose formatter does not mask. ``values`` fill the ``%s`` of ``event``.
     """
     text = redact("".join(traceback.format_exception(error)).rstrip())
-    # The event stays in the template: what collects logs groups them by it.
+    # The event stays in the template, by which log collectors group.
     logger.error(f"{event}\n%s", *values, text, stacklevel=2)
 
 
@@ -47,12 +47,12 @@ _LOGGER = logging.getLogger("orchestrator.performance")
 
 
 def log_performance(event: dict[str, Any]) -> None:
-    """Write one JSON line."""
+    """Log the fields of a performance event as one line of JSON."""
     _LOGGER.info("%s", json.dumps(event, ensure_ascii=False))
 
 
 def configure_performance_log() -> None:
-    """Let the event lines go to stderr bare, so that a log collector can parse them; for worker processes."""
+    """Write performance events to stderr as bare JSON lines, for a log collector; for workers and watchers."""
     if not _LOGGER.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))

@@ -1,11 +1,10 @@
-"""The contract: every object that crosses a process border, as a frozen pydantic model.
+"""The objects that cross a process border, as frozen pydantic models.
 
-JSON only, versioned by ``SCHEMA_VERSION``. Times on the wire are UTC epoch milliseconds, durations carry their unit
-in the name.
+They are JSON, versioned by ``SCHEMA_VERSION``. Times are UTC epoch milliseconds; names of durations end in their unit.
 
-Processes of different versions read each other's objects (``docs/upgrading.md``): a reader ignores fields that it
-does not know and reads a value that it does not know as the one its field's type names here. Only what people and
-apps write (``InputModel``) refuses unknown fields.
+Processes of different versions read each other's objects (``docs/upgrading.md``): unknown fields are ignored, and an
+unknown value is read as the one that the type of its field names here. Only models that people and apps write
+(``InputModel``) refuse unknown fields.
 """
 
 from __future__ import annotations
@@ -32,16 +31,17 @@ from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Joined, Message, Text, join
 
 SCHEMA_VERSION = 1
-"""Of the stored objects. Adding optional fields, event types and values leaves it as it is. Whatever an older reader
-would misread raises it: a field that is taken away or means something else, a state or event that ends a run."""
+"""Version of the stored objects. New optional fields, event types and values do not change it. It is raised by changes
+that an older reader would misread: a field that is removed or changes its meaning, a new state or event that ends a
+run."""
 OLDEST_SCHEMA_VERSION = 1
-"""The oldest schema that is still read; an object that names none was written by 1."""
+"""Oldest schema that is still read; an object without a version has schema 1."""
 MAX_JOBS = 20
-"""Jobs in one question; each is asked of every per-job source, so this bounds a run's chord."""
+"""Most jobs in one question; every per-job source is asked for each of them, so this bounds the chord."""
 MAX_MESSAGE_CHARACTERS = 8_000
 MAX_EVIDENCE_CHARACTERS = 16_000
 UNREADABLE = "unreadable"
-"""What could not be read of a run, in a report's metadata."""
+"""Key of a report's metadata: the parts of the stored run that could not be read."""
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
@@ -51,7 +51,7 @@ _E = TypeVar("_E", bound=StrEnum)
 
 
 def read_enum(value: str, unknown: _E) -> _E:
-    """``value`` as a member of its enumeration; one of a newer version is read as ``unknown``."""
+    """``value`` as a member of the enumeration of ``unknown``; the value of a newer version is read as ``unknown``."""
     try:
         return type(unknown)(value)
     except ValueError:
@@ -63,15 +63,15 @@ def _read_as(unknown: StrEnum) -> BeforeValidator:
 
 
 class Contract(BaseModel):
-    """Base of everything else on the wire: frozen, and unknown fields are ignored."""
+    """Base of all other models: frozen, unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
 
 
 class MessageData(Contract):
-    """A ``Message`` in JSON, so that a reader writes it in a language of their own; a text like the ``Message`` itself.
+    """A ``Message`` as JSON, so that every reader can write it in another language; itself a ``Text``.
 
-    A text that is no ``Message``, such as the string of a site's source, is the only fact of an empty template.
+    A plain string, such as one of a site's source, becomes the only fact of an empty template.
     """
 
     key: str
@@ -81,7 +81,7 @@ class MessageData(Contract):
 
     @classmethod
     def of(cls, text: Text | str) -> Self:
-        """The storable form of ``text``; facts that JSON does not hold become text."""
+        """``text`` as JSON; facts of other types than JSON's become text."""
         match text:
             case cls():
                 return text
@@ -100,10 +100,10 @@ class MessageData(Contract):
         if isinstance(value, Text):
             return cls.of(value)
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return value if is_number else str(value)  # type: ignore[return-value]  # what is_number says
+        return value if is_number else str(value)  # type: ignore[return-value]  # narrowed by is_number
 
     def mapped(self, change: Callable[[str], str]) -> Self:
-        """The same message with its facts changed; without facts, its text."""
+        """The message with ``change`` applied to each text fact, or to its text when it has no facts."""
         facts = {
             name: change(fact)
             if isinstance(fact, str)
@@ -118,18 +118,18 @@ class MessageData(Contract):
         return hash((self.key, self.plural, self.context))
 
     def in_language(self, language: Language) -> str:
-        """The sentence in ``language``, else in English; the bare key when its facts do not fit it."""
+        """The sentence in ``language``, else in English; the template itself when its facts do not fit it."""
         message = Message(self.key, plural=self.plural, context=self.context, **self.facts)
-        for tried in (language, Language.EN):
+        for candidate in (language, Language.EN):
             try:
-                return message.in_language(tried)
+                return message.in_language(candidate)
             except (LookupError, TypeError, ValueError, AttributeError):
                 continue
         return self.key
 
 
 class Intent(StrEnum):
-    """What kind of question the user asked; decides which sources are asked."""
+    """The kind of a question, which decides the sources to ask."""
 
     STATUS = "status"
     TROUBLESHOOT = "troubleshoot"
@@ -145,7 +145,7 @@ class Intent(StrEnum):
 
 
 class RunState(StrEnum):
-    """Where a run stands in the store."""
+    """The state of a run in the store."""
 
     ACCEPTED = "accepted"
     DISPATCHING = "dispatching"
@@ -155,12 +155,12 @@ class RunState(StrEnum):
 
     @property
     def is_closed(self) -> bool:
-        """True once exactly one terminal event has been written."""
+        """Whether the run has ended: its terminal event is written."""
         return self in (RunState.DONE, RunState.CANCELLED)
 
 
 class RunOutcome(StrEnum):
-    """How a run ended."""
+    """The outcome of a run."""
 
     COMPLETE = "complete"
     PARTIAL = "partial"
@@ -170,7 +170,7 @@ class RunOutcome(StrEnum):
 
 
 class SourceOutcome(StrEnum):
-    """How one source ended; ``ok`` and ``no_data`` are successes."""
+    """The outcome of one source; ``ok`` and ``no_data`` are successes."""
 
     OK = "ok"
     NO_DATA = "no_data"
@@ -182,12 +182,12 @@ class SourceOutcome(StrEnum):
 
     @property
     def is_success(self) -> bool:
-        """True when the source answered, even if it had nothing to say."""
+        """Whether the source answered, with or without data."""
         return self in (SourceOutcome.OK, SourceOutcome.NO_DATA)
 
 
 class EventType(StrEnum):
-    """Kinds of event in a run's stream; ``final`` and ``cancelled`` are terminal."""
+    """The types of event in a run's stream; ``final`` and ``cancelled`` are terminal."""
 
     ACCEPTED = "accepted"
     ROUTED = "routed"
@@ -202,12 +202,12 @@ class EventType(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """True for the one event that ends a stream."""
+        """Whether the event ends the stream."""
         return self in (EventType.FINAL, EventType.CANCELLED)
 
 
 class AnswerMode(StrEnum):
-    """Who wrote the answer."""
+    """The origin of an answer: a model, the rules, the raw data, or an error."""
 
     LLM = "llm"
     DETERMINISTIC = "deterministic"
@@ -220,7 +220,7 @@ Risk = Literal["none", "low", "medium", "high"]
 ReadIntent = Annotated[Intent, _read_as(Intent.UNKNOWN)]
 ReadLanguage = Annotated[Language, _read_as(DEFAULT_LANGUAGE)]
 ReadRunState = Annotated[RunState, _read_as(RunState.DISPATCHED)]
-"""A state of a newer version is an open one: one that is closed would raise the schema."""
+"""An unknown state is read as an open one: a new closed state would raise the schema version."""
 ReadRunOutcome = Annotated[RunOutcome, _read_as(RunOutcome.FAILED)]
 ReadSourceOutcome = Annotated[SourceOutcome, _read_as(SourceOutcome.ERROR)]
 ReadAnswerMode = Annotated[AnswerMode, _read_as(AnswerMode.RAW)]
@@ -230,7 +230,13 @@ ReadRisk = Annotated[
 
 
 class TroubleshootRequest(InputModel):
-    """What a user asks. ``jobs`` lists several jobs for one question; ``job_name`` is the seed's single one."""
+    """The question of a user, with the limits of its run.
+
+    ``jobs`` lists the jobs of the question, ``job_name`` a single one; without either, the router takes them from the
+    message. Fields that are left out have the defaults of the settings::
+
+        TroubleshootRequest(message="Why did BATCH001 fail?", job_name="BATCH001")
+    """
 
     message: str = Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)
     user_id: str | None = Field(default=None, max_length=200)
@@ -240,7 +246,7 @@ class TroubleshootRequest(InputModel):
     jobs: tuple[str, ...] = Field(default=(), max_length=MAX_JOBS)
     language: Language | None = None
     intent: Intent | None = None
-    """Fixes the kind of question, and so the sources; None lets the router decide."""
+    """Kind of the question, which decides the sources; None lets the router decide."""
     config: ParallelConfig = ParallelConfig()
 
     @field_validator("message")
@@ -262,13 +268,13 @@ class TroubleshootRequest(InputModel):
 
     @property
     def named_jobs(self) -> tuple[str, ...]:
-        """The jobs the caller named, ``job_name`` first, without repeats."""
+        """The jobs of ``job_name`` and ``jobs``, without duplicates."""
         first = () if self.job_name is None else (self.job_name,)
         return tuple(dict.fromkeys((*first, *self.jobs)))
 
 
 class Entities(Contract):
-    """What the router found in the message, verbatim and without repeats."""
+    """Entities that the router found in the message, verbatim and without duplicates."""
 
     jobs: tuple[str, ...] = ()
     job_streams: tuple[str, ...] = ()
@@ -281,23 +287,23 @@ class Entities(Contract):
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Abend codes and message ids: the words a knowledge base should weigh most."""
+        """Abend codes and message ids: the terms with the most weight in a search."""
         return (*self.abend_codes, *self.message_ids)
 
 
 class Routing(Contract):
-    """What kind of question it is and what it is about."""
+    """The kind of a question, its language and its entities."""
 
     intent: ReadIntent
     confidence: float = Field(ge=0, le=1)
     because: tuple[str, ...] = ()
-    """The words of the question that spoke for the intent, strongest first."""
+    """Words of the question that decided the intent, strongest first."""
     language: ReadLanguage
     entities: Entities = Entities()
 
 
 class PlannedSource(Contract):
-    """One header task of the chord."""
+    """A source to ask for one job, or for the run: a header task of the chord."""
 
     source: SourceName
     job: str | None = None
@@ -311,7 +317,7 @@ class PlannedSource(Contract):
 
 
 class Plan(Contract):
-    """What is going to be asked, and why; written once when the run is routed."""
+    """The sources that a run asks, and why; written once, when the run is routed."""
 
     schema_version: int = SCHEMA_VERSION
     pipeline: str
@@ -322,12 +328,12 @@ class Plan(Contract):
 
     @property
     def jobs(self) -> tuple[str, ...]:
-        """Every job asked about, in order."""
+        """The jobs of the planned sources, in order."""
         return tuple(dict.fromkeys(planned.job for planned in self.sources if planned.job is not None))
 
 
 class SourceRequest(Contract):
-    """What one source is asked: nothing in it is a secret."""
+    """The request to one source; contains no secret."""
 
     run_id: str
     source: SourceName
@@ -340,7 +346,7 @@ class SourceRequest(Contract):
 
 
 class Evidence(Contract):
-    """One thing a source found, citable by ``id``."""
+    """A piece of evidence of a source, cited by ``id``."""
 
     id: str
     source: SourceName
@@ -355,7 +361,7 @@ class Evidence(Contract):
 
 
 class SourceEnvelope(Contract):
-    """A source's answer, as stored in the run."""
+    """The result of one source, as it is stored in the run."""
 
     schema_version: int = SCHEMA_VERSION
     source: SourceName
@@ -374,9 +380,9 @@ class SourceEnvelope(Contract):
     worker: str = ""
     started_at_ms: int | None = None
     error_message: MessageData | None = None
-    """``error`` with its facts, for a reader of another language than the question's."""
+    """``error`` as a message, for readers of another language than that of the question."""
     cuts: tuple[MessageData, ...] = ()
-    """``truncated`` part by part, likewise."""
+    """The parts of ``truncated`` as messages."""
 
     @field_validator("success")
     @classmethod
@@ -391,17 +397,17 @@ class SourceEnvelope(Contract):
 
     @property
     def error_text(self) -> Text | str | None:
-        """Why the source failed, to be written in the reader's language."""
+        """The error, to be written in the reader's language."""
         return self.error_message or self.error
 
     @property
     def cut_text(self) -> Text | str | None:
-        """What was cut, to be written in the reader's language."""
+        """The cuts, to be written in the reader's language."""
         return join(self.cuts, "; ") if self.cuts else self.truncated
 
 
 class SourceFailure(Contract):
-    """An entry of ``sources_failed`` and of a report's ``errors``."""
+    """A source that did not answer: an entry of ``sources_failed`` and of a report's ``errors``."""
 
     source: str
     error: str
@@ -411,9 +417,9 @@ class SourceFailure(Contract):
 
 
 class AggregatedData(Contract):
-    """The seed's ``aggregated_data``: one field per source, then who answered.
+    """The data of all sources: one field per built-in source, ``extra`` for the others, and the figures of the run.
 
-    For several jobs, each source field is a mapping of job to that job's data, and ``jobs`` lists them.
+    For several ``jobs``, the field of a source is a mapping of job to data.
     """
 
     tws_status: dict[str, Any] | None = None
@@ -430,14 +436,14 @@ class AggregatedData(Contract):
 
 
 class Claim(Contract):
-    """A statement of the diagnosis with the evidence that carries it."""
+    """A statement of the diagnosis with the evidence that supports it."""
 
     text: str
     evidence_ids: tuple[str, ...] = ()
 
 
 class Action(Contract):
-    """A step that is proposed, never executed; ``mutates`` marks one that would change TWS or data."""
+    """A proposed step, never executed; ``mutates`` marks a step that changes TWS or data."""
 
     text: str
     risk: ReadRisk = "none"
@@ -446,7 +452,7 @@ class Action(Contract):
 
 
 class Hypothesis(Contract):
-    """A possible cause with what speaks for and against it."""
+    """A possible cause with the ids of the evidence for and against it."""
 
     category: str
     title: str
@@ -457,7 +463,7 @@ class Hypothesis(Contract):
 
 
 class Diagnosis(Contract):
-    """The structured answer: from the rules, or refined by a model and checked against the evidence."""
+    """The structured answer of the rules, or of a model and checked against the evidence."""
 
     summary: str
     root_cause: str = ""
@@ -472,7 +478,11 @@ class Diagnosis(Contract):
 
 
 class Report(Contract):
-    """The end of a run, as the app reads it."""
+    """The result of a run.
+
+    ``response`` is the answer in Markdown and ``diagnosis`` the same as data. ``committed`` is False for an answer that
+    is not stored, with the ``reason``. ``errors`` are the sources that did not answer.
+    """
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
@@ -495,7 +505,7 @@ class Report(Contract):
 
 
 class Event(Contract):
-    """One entry of a run's stream; ``id`` resumes a reader after it."""
+    """One entry of a run's event stream; a reader resumes after its ``id``."""
 
     id: str
     run_id: str
@@ -506,7 +516,7 @@ class Event(Contract):
 
 
 class RunSummary(Contract):
-    """A line of the list of runs."""
+    """An entry of the list of runs."""
 
     run_id: str
     state: ReadRunState
@@ -521,7 +531,7 @@ class RunSummary(Contract):
 
 
 def source_key(source: str, job: str | None) -> str:
-    """Key of a (job, source) pair inside a run: ``source`` or ``source|job``."""
+    """Key of a source and its job inside a run: ``source`` or ``source|job``."""
     return source if job is None else f"{source}|{job}"
 
 
@@ -530,7 +540,7 @@ def _read_request(value: object) -> object:
 
 
 class RunSnapshot(Contract):
-    """A run as it stands, read without waiting."""
+    """The present state of a run."""
 
     run_id: str
     state: ReadRunState

@@ -1,4 +1,4 @@
-"""What a synthesizer is: the step that turns the draft into the answer, when there is one and there is time."""
+"""Synthesizers: models that refine the draft of the rules, when one is configured and there is time."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ CLOSE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything known about a run when its answer is written."""
+    """Everything known about a run: the input of a synthesizer."""
 
     run_id: str
     request: TroubleshootRequest
     plan: Plan | None
     envelopes: tuple[SourceEnvelope, ...]
-    """One per planned source; those that never reported stand in with ``not_started``, ``lost`` or ``timeout``."""
+    """One per planned source, with a stand-in (``not_started``, ``lost``, ``timeout``) for each that has none."""
     aggregated: AggregatedData
     draft: Diagnosis
 
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """A refined diagnosis and what it cost. ``metadata`` goes into the report's metadata under ``llm``."""
+    """A refined diagnosis; ``metadata`` (model, tokens, ...) becomes ``llm`` in the metadata of the report."""
 
     diagnosis: Diagnosis
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class SynthesisFailed(Exception):
-    """The model gave no usable answer; the draft is the answer.
+    """The model gave no usable answer, so that the draft is the answer.
 
-    ``metadata`` (model, reason, attempts, tokens) goes into the report all the same.
+    ``metadata`` (model, attempts, tokens) is reported as well.
     """
 
     def __init__(self, reason: str, message: str, metadata: dict[str, Any] | None = None) -> None:
@@ -54,41 +54,43 @@ class SynthesisFailed(Exception):
 
 
 class Synthesizer(Protocol):
-    """Refines a draft. Async and cancellable: a cancelled call closes its connection."""
+    """Refines a draft; a call that is cancelled closes its connection."""
 
     async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:
-        """Return the checked diagnosis; ``emit`` takes rendered, validated, redacted fragments for the reader.
+        """Return the checked diagnosis within ``timeout_seconds``.
 
-        Raises SynthesisFailed for everything that is the model's or the connection's fault.
+        ``emit`` is called with fragments of the answer for readers: rendered, checked and redacted.
+
+        Raises SynthesisFailed for any failure of the model or its connection.
         """
         ...
 
     async def close(self) -> None:
-        """Release the client."""
+        """Close the client."""
         ...
 
 
 def synthesis_of(
     run_id: str, future: Future[Synthesis] | asyncio.Future[Synthesis]
 ) -> tuple[Synthesis, dict[str, Any]]:
-    """What a synthesizer returned by now, and its metadata as a report can hold it.
+    """The result of a synthesizer's call, and its metadata as JSON types.
 
-    Raises SynthesisFailed when it has not ended or returned no synthesis, ValidationError for a diagnosis that holds
-    what its fields do not allow, and whatever it raised itself.
+    Raises SynthesisFailed when the call has not ended or returned no synthesis, ValidationError for a diagnosis with
+    values that its fields do not allow, and whatever the call raised.
     """
     if not future.done():
         raise SynthesisFailed("timeout", "the synthesizer was stopped at its limit")
     if future.cancelled():
         raise SynthesisFailed("cancelled", "the synthesizer was cancelled")
-    found: object = future.result()
-    if not isinstance(found, Synthesis) or not isinstance(found.diagnosis, Diagnosis):
+    result: object = future.result()
+    if not isinstance(result, Synthesis) or not isinstance(result.diagnosis, Diagnosis):
         raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
-    checked = Diagnosis.model_validate(found.diagnosis.model_dump(warnings=False))
-    return replace(found, diagnosis=checked), json_safe(dict(found.metadata))
+    checked = Diagnosis.model_validate(result.diagnosis.model_dump(warnings=False))
+    return replace(result, diagnosis=checked), json_safe(dict(result.metadata))
 
 
 def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
-    """Log why a draft could not be refined; what the report's metadata says of it under ``llm``."""
+    """Log why a draft was not refined, and return the report's metadata about it."""
     if isinstance(error, (SynthesisFailed, TroubleshootError)):
         _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, error.reason)
         metadata = json_safe(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
@@ -98,7 +100,7 @@ def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
 
 
 async def close_synthesizer(synthesizer: Synthesizer) -> None:
-    """Release the client; what fails there must not cost the answer, which is there."""
+    """Close the client, in bounded time; an error is only logged."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await synthesizer.close()
@@ -107,9 +109,9 @@ async def close_synthesizer(synthesizer: Synthesizer) -> None:
 
 
 def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:
-    """The installed synthesizer, or None when none is installed or none is configured.
+    """The first installed synthesizer whose settings name a model, or None.
 
-    A factory returns None when its settings name no model: an answer is then ``mode: deterministic``.
+    Raises ConfigurationError naming the variable.
     """
     synthesizers: Iterator[Synthesizer | None] = (create(environ) for create in installed(SYNTHESIZERS_GROUP))
     return next((synthesizer for synthesizer in synthesizers if synthesizer is not None), None)

@@ -1,8 +1,8 @@
-"""Test doubles that ship: sources that sleep, hang, block or fail as the question's text tells them.
+"""Test doubles: sources that sleep, hang, block or fail as the message of the question specifies.
 
-``StubSource`` reads its behaviour from the message of each run (``stub={"metrics": {"sleep_seconds": 2}}``), so one
-set of running workers serves every scenario of a test suite or a benchmark. ``write_stub_sources`` makes a folder
-that, first on ``PYTHONPATH``, puts stubs in the place of the installed sources.
+``StubSource`` reads its behaviour from the message of each run (``stub={"metrics": {"sleep_seconds": 2}}``), so that
+the same workers serve every scenario of a test suite or a benchmark. ``write_stub_sources`` makes a folder that, first
+on ``PYTHONPATH``, replaces the installed sources by stubs.
 """
 
 from __future__ import annotations
@@ -24,46 +24,43 @@ MARK = "stub="
 
 
 class StubBehaviour(BaseModel):
-    """What a stub does when it is asked, in this order."""
+    """The actions of a stub, in this order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sleep_seconds: float = 0.0
-    """Sleeps on the event loop: cancellable."""
+    """Seconds of sleep on the event loop, which can be cancelled."""
     block_seconds: float = 0.0
-    """Blocks the event loop, as a careless client would."""
+    """Seconds for which the event loop is blocked."""
     connect: str | None = None
-    """``host:port`` to open a TCP connection to and never answer: a cancelled fetch closes it."""
+    """``host:port`` of a TCP connection that is opened and waited on for ever; a cancelled fetch closes it."""
     error: str | None = None
-    """Fails with a SourceError of this text."""
+    """Text of a SourceError to raise."""
     own_timeout: bool = False
-    """Raises a TimeoutError of its own."""
+    """Whether to raise TimeoutError."""
     no_data: bool = False
     payload_bytes: int = 0
-    """Size of a filler in the data."""
+    """Size of the filler in the data."""
 
 
 def stub_message(behaviours: Mapping[str, Mapping[str, object]], text: str = "Job BATCH001 falhou") -> str:
-    """A question that carries the behaviour of each source."""
+    """A message that specifies the behaviour of each source."""
     return f"{text} {MARK}{json.dumps(behaviours)}"
 
 
 class StubSource:
-    """A source without a counterpart."""
+    """A source without a counterpart, which behaves as the message specifies."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """Behave as the message says.
-
-        Raises SourceError, TimeoutError when told so.
-        """
+        """Return a result, or raise SourceError or TimeoutError, as the message specifies."""
         behaviour = _behaviour(self.name, request.message)
         if behaviour.sleep_seconds:
             await asyncio.sleep(behaviour.sleep_seconds)
         if behaviour.block_seconds:
-            time.sleep(behaviour.block_seconds)  # noqa: ASYNC251  # blocking the loop is what is asked for
+            time.sleep(behaviour.block_seconds)  # noqa: ASYNC251  # the behaviour under test
         if behaviour.connect:
             await _hang(behaviour.connect)
         if behaviour.own_timeout:
@@ -89,14 +86,14 @@ class StubSource:
         )
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no client."""
 
 
 def _behaviour(name: str, message: str) -> StubBehaviour:
     _, mark, text = message.partition(MARK)
     try:
-        told, _ = json.JSONDecoder().raw_decode(text) if mark else ({}, 0)
-        return StubBehaviour.model_validate(told.get(name, {}))
+        behaviours, _ = json.JSONDecoder().raw_decode(text) if mark else ({}, 0)
+        return StubBehaviour.model_validate(behaviours.get(name, {}))
     except (ValueError, ValidationError) as error:
         raise SourceError(
             "the message's stub= part is not understood: {detail}", reason="stub_message", detail=str(error)
@@ -104,7 +101,7 @@ def _behaviour(name: str, message: str) -> StubBehaviour:
 
 
 _hanging: set[asyncio.StreamReader] = set()
-"""Held here, or else the garbage collector may end what nobody has cancelled, and close its connection."""
+"""References, without which the garbage collector may end a waiting coroutine and close its connection."""
 
 
 async def _hang(address: str) -> None:
@@ -119,7 +116,7 @@ async def _hang(address: str) -> None:
 
 
 class StubSynthesizer:
-    """A synthesizer that sleeps as the message's ``synthesis`` entry says, then marks the draft as its own."""
+    """A synthesizer that behaves as the entry ``synthesis`` of the message specifies."""
 
     async def synthesize(
         self,
@@ -128,9 +125,9 @@ class StubSynthesizer:
         timeout_seconds: float,  # noqa: ARG002  # the protocol's
         emit: Callable[[str], None],
     ) -> Synthesis:
-        """Return the draft with a changed summary; one fragment is emitted before.
+        """Emit one fragment and return the draft with a changed summary.
 
-        Raises SynthesisFailed when the message says ``error``.
+        Raises SynthesisFailed when the message specifies ``error``.
         """
         behaviour = _behaviour("synthesis", case.request.message)
         emit("fragmento do modelo. ")
@@ -144,21 +141,21 @@ class StubSynthesizer:
         return Synthesis(case.draft.model_copy(update={"summary": summary}), {"model": "stub"})
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no client."""
 
 
 def create_stub_synthesizer(environ: Mapping[str, str]) -> StubSynthesizer | None:
-    """A stub when ``RESYNC_STUB_SYNTHESIZER`` is set, as a real factory needs its model's name."""
+    """The factory of the stub: None unless ``RESYNC_STUB_SYNTHESIZER`` is set."""
     return StubSynthesizer() if environ.get("RESYNC_STUB_SYNTHESIZER") else None
 
 
 def stub_spec(name: str, *, per_job: bool = True) -> SourceSpec:
-    """The registration of a stub."""
+    """The registration of a stub source."""
     return SourceSpec(name=name, create=lambda _environ: StubSource(name), per_job=per_job)
 
 
 def write_stub_sources(folder: Path, names: Iterable[str]) -> None:
-    """Write a distribution of stub sources into ``folder``, to be put first on ``PYTHONPATH``."""
+    """Write a distribution of stub sources into ``folder``, which is to be the first on ``PYTHONPATH``."""
     names = tuple(names)
     module = ["from orchestrator.testing import stub_spec", *(f"{name} = stub_spec({name!r})" for name in names)]
     (folder / "resync_stub_sources.py").write_text("\n".join(module) + "\n", "utf-8")

@@ -1,6 +1,6 @@
-"""The deadline watcher: acts on due wake-ups, so that every run ends by its deadline whatever happens to the chord.
+"""The deadline watcher: acts on due wake-ups, so that every run ends by its deadline whatever happens to its chord.
 
-Run two or more: a wake-up is claimed and re-armed before it is acted on, so a watcher that dies loses none.
+Run two or more. A wake-up is made due again before it is acted on, so a watcher that dies loses none.
 """
 
 from __future__ import annotations
@@ -35,15 +35,19 @@ _LOGGER = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 3.0
 MAX_REPUBLISH = 2
-"""A run is published again at most so often: two lost messages are bad luck, three a system without workers."""
+"""Times that a run is published again: two lost messages are bad luck, three mean that no worker runs."""
 MAX_FAILURES = 5
-"""A wake-up that fails so often is given up; with pauses that double from a second on, after about a minute."""
+"""Failures after which a wake-up is given up; with pauses that double from 1 s on, within half a minute."""
 UNREAD_GRACE_SECONDS = 1.0
-"""How long after its deadline a run of another schema is left to those who can read it."""
+"""Seconds after the deadline for which a run of another schema is left to processes that can read it."""
 
 
 class Watcher:
-    """Claims due wake-ups and carries out what each is for."""
+    """Claims due wake-ups and acts on them: publishes lost runs again, triggers finishers, commits at the deadline.
+
+    ``name`` identifies the watcher in logs and reports; ``presence`` announces it. ``clock`` is that of the health
+    checks, in seconds.
+    """
 
     def __init__(
         self,
@@ -60,37 +64,40 @@ class Watcher:
         self._presence = presence
         self._name = name
         self._finisher = Finisher(store, by=f"watcher:{name}", after_commit=after_commit)
-        self._turned, self._stepped = Beat(clock), Beat(clock)
+        self._loop_beat, self._store_beat = Beat(clock), Beat(clock)
 
     def alive(self) -> str | None:
-        """What is wrong when the loop has stopped turning, as a health check says it."""
-        age = self._turned.age_seconds
+        """The problem for a liveness check, or None: the loop has stopped."""
+        age = self._loop_beat.age_seconds
         return None if age < ALIVE_SECONDS else f"the loop has not turned for {age:.0f} s"
 
     def ready(self) -> str | None:
-        """What is wrong when wake-ups are not looked at, as a health check says it."""
-        age = self._stepped.age_seconds
+        """The problem for a readiness check, or None: the wake-ups cannot be read."""
+        age = self._store_beat.age_seconds
         return None if age < READY_SECONDS else f"the store has not been read for {age:.0f} s"
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set; a Redis that is away is waited for."""
+        """Act on wake-ups until ``stop`` is set; waits for a Redis that is unreachable."""
         pause, heartbeat = 0.0, Deadline.after(0)
         while not stop.wait(pause):
-            self._turned.mark()
+            self._loop_beat.mark()
             try:
                 if heartbeat.has_passed and self._presence is not None:
                     self._presence.announce(watcher=self._name)
                     heartbeat = Deadline.after(HEARTBEAT_SECONDS)
                 pause = self.step()
-                self._stepped.mark()
+                self._store_beat.mark()
             except StoreUnreachable as error:
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)
                 pause = 1.0
 
     def step(self) -> float:
-        """Act on everything that is due; the seconds to sleep before the next look."""
+        """Act on every due wake-up; returns the seconds until the next step.
+
+        Raises StoreUnreachable.
+        """
         due, next_seconds = self._store.claim_wakeups()
-        # What must be answered now comes first.
+        # Total deadlines first: their runs must be answered now.
         for wakeup in sorted(due, key=lambda item: item.kind != "total"):
             self._handle(wakeup)
         if due:
@@ -110,7 +117,7 @@ class Watcher:
             self._store.disarm(wakeup)
 
     def _act(self, wakeup: Wakeup) -> bool:
-        """Do what the wake-up is for; True when it need not come again."""
+        """Act on a wake-up; True when it is done for good."""
         try:
             match wakeup.kind:
                 case "dispatch":
@@ -119,7 +126,7 @@ class Watcher:
                     return self._check_synthesis(wakeup.run_id)
                 case "total":
                     self._finisher.finish_at_deadline(wakeup.run_id)
-            # Any other kind is a newer version's, whose watchers look after it.
+            # Any other kind belongs to a newer version, whose watchers act on it.
             return self._store.state(wakeup.run_id)[0].is_closed
         except RunNotFound:
             return True
@@ -127,7 +134,7 @@ class Watcher:
             return self._leave(wakeup, error)
 
     def _leave(self, wakeup: Wakeup, error: SchemaMismatch) -> bool:
-        """Leave a run that cannot be read here to other processes; close it when none has ended it in time."""
+        """Leave a run of another schema to other processes; close it when it is still open after its deadline."""
         _, remaining_ms = self._store.state(wakeup.run_id)
         left = remaining_ms / 1000 + UNREAD_GRACE_SECONDS
         if left > 0:
@@ -137,7 +144,7 @@ class Watcher:
         return self._close_unread(wakeup.run_id, error.reason)
 
     def _back_off(self, wakeup: Wakeup) -> bool:
-        """Try a wake-up that fails less and less often; True when it is given up, and its run closed unread."""
+        """Postpone a wake-up that failed, ever longer; True when it is given up, and its run closed unread."""
         try:
             failures = self._store.count(wakeup.run_id, f"failed_{wakeup.kind}")
             if failures < MAX_FAILURES:
@@ -148,7 +155,7 @@ class Watcher:
             return True
         except StoreUnreachable:
             return False
-        except Exception as error:  # noqa: BLE001  # border: nothing can be done for this run any more
+        except Exception as error:  # noqa: BLE001  # border: this run cannot be helped
             log_error(_LOGGER, "watcher_gave_up run_id=%s kind=%s", wakeup.run_id, wakeup.kind, error=error)
             return True
 
@@ -162,7 +169,7 @@ class Watcher:
         if state not in (RunState.ACCEPTED, RunState.DISPATCHING):
             return True
         if self._store.queue_length(ORCHESTRATOR_QUEUE) > 0:
-            return False  # its message, or an earlier one, is still waiting for a worker
+            return False  # its message may still wait for a worker
         if self._store.count(run_id, "republished") > MAX_REPUBLISH:
             return True
         _LOGGER.warning("run_republished run_id=%s by=%s", run_id, self._name)
@@ -174,7 +181,7 @@ class Watcher:
         if state.is_closed:
             return True
         if state is RunState.ACCEPTED or remaining_ms <= 0:
-            return False  # nothing was asked; the total deadline answers
+            return False  # no source was asked; the total deadline finishes the run
         first = self._store.count(run_id, "nudged") == 1
         if first or self._store.queue_length(SYNTHESIS_QUEUE) == 0:
             _LOGGER.info("synthesis_requested run_id=%s by=%s", run_id, self._name)

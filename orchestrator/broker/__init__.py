@@ -1,1 +1,1 @@
-"""Everything of Celery and kombu: the app, the chord, publishing, queues, the transport."""
+"""Celery and kombu: the application, the chord, publishing, queues, the transport."""

@@ -1,6 +1,6 @@
-"""The Celery application: names, queues, routes and the settings that matter on Redis.
+"""The Celery application: names of tasks and queues, routes, settings for Redis.
 
-Measured on Celery 5.7.0, kombu 5.7.0, redis-py 8.1; ``docs/design.md`` says what each setting prevents.
+Measured with Celery 5.7.0, kombu 5.7.0, redis-py 8.1; ``docs/design.md`` explains what each setting prevents.
 """
 
 from __future__ import annotations
@@ -26,24 +26,23 @@ EXCHANGE = Exchange("resync.troubleshoot", type="direct")
 
 
 def source_task(source: str) -> str:
-    """Name of the task that asks a source; its queue has the source's own name."""
+    """Name of the task that asks ``source``; its queue has the name of the source."""
     return SOURCE_TASK_PREFIX + source
 
 
 def queue_names() -> tuple[str, ...]:
-    """Every queue: the orchestrator's, one per installed source, the synthesis."""
+    """Names of all queues: orchestrator, one per installed source, synthesis."""
     return (ORCHESTRATOR_QUEUE, *source_names(), SYNTHESIS_QUEUE)
 
 
 def make_celery(settings: Settings, *, with_results: bool) -> Celery:
-    """A configured application.
+    """The configured Celery application.
 
-    ``with_results`` is for workers, whose chords count in the result backend. A client has none: with one, a refused
-    broker takes about 20 s to fail instead of under one.
+    ``with_results`` adds the result backend, in which the chords of workers count their parts. A client has none: with
+    it, a submit to a broker that refuses connections takes about 20 s to fail instead of less than one.
     """
     keys = Keys(settings.key_prefix)
-    # redis-py sends nothing by itself while a worker waits for messages: the worker's blocking read needs no timeout
-    # shorter than its poll, and a dead peer is found by keepalive and health checks.
+    # A worker's blocking read needs no timeout shorter than its poll: keepalive and health checks find a dead peer.
     transport: dict[str, Any] = {
         "global_keyprefix": keys.broker_prefix,
         "socket_connect_timeout": settings.redis_timeout_seconds,
@@ -54,7 +53,7 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
     }
     app = Celery("resync_troubleshoot", broker=settings.redis_url, amqp=AMQP, set_as_current=False)
     app.conf.update(
-        # Given by name, kombu would not see that a rediss:// URL wants TLS: that one keeps kombu's own transport.
+        # With a transport given by name, kombu ignores the TLS of a rediss:// URL: that keeps kombu's own transport.
         broker_transport=TRANSPORT if settings.redis_url.startswith("redis://") else None,
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
@@ -73,8 +72,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
-        # Early ack: what happens to Redis between a message and its ack has to be survived, and that is a matter of
-        # milliseconds; with a late one, of the whole task.
+        # A failure of Redis between a message and its acknowledgement must be survived: with an early one these are
+        # milliseconds, with a late one the whole task.
         task_acks_late=False,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
@@ -94,7 +93,7 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
             result_backend=f"{CHORD_BACKEND}+{settings.redis_url}",
             result_backend_transport_options={
                 "global_keyprefix": keys.broker_prefix,
-                # Of a chord's size, which the dispatcher writes: as little as of its messages. Celery's own are 20.
+                # The dispatcher writes a chord's size: no retries, as for messages. Celery's default is 20.
                 "retry_policy": {"max_retries": 0},
             },
             redis_socket_connect_timeout=settings.redis_timeout_seconds,

@@ -1,4 +1,4 @@
-"""The result backend of workers: it counts the parts of chords."""
+"""The result backend of workers, which counts the parts of chords."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class ChordBackend(RedisBackend):  # type: ignore[misc]  # Celery is untyped
-    """Celery's Redis backend for a process in which no run depends on its chord."""
+    """Celery's Redis backend, in which a chord part that cannot be counted is only logged."""
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
-        """Count the part; one that cannot be counted is left to the watcher, which finishes the run all the same.
+        """Count the part; when that fails, the watcher finishes the run.
 
-        Celery would store the failure in the same Redis. That fails as well, in a thread of the pool whose errors
-        nobody reads, and the request would keep its place in the pool for ever.
+        Celery would store the failure in the same Redis. That fails too, in a pool thread whose errors are not read,
+        and the request would occupy its place in the pool for ever.
         """
         try:
             super().on_chord_part_return(request, state, result, **kwargs)

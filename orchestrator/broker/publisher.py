@@ -1,4 +1,4 @@
-"""Publishing of a run's chord, and of the two tasks that are started from outside it."""
+"""Publishing the tasks that start outside a chord: dispatch a run, finish a run."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ PUBLISH_TIMEOUT_SECONDS = 0.8
 
 
 class Publisher:
-    """Publishes in an executor of its own, so that a broker that hangs holds nobody up for longer than the bound."""
+    """Publishes in threads of its own, so that a broker that hangs blocks a caller for 0.8 s at most."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="publish")
 
     def publish_run(self, run_id: str) -> None:
-        """Ask for the run to be dispatched. The task's id is the run's, so Flower finds one by the other.
+        """Publish ``troubleshoot.run``. The id of the task is that of the run, by which Flower finds it.
 
         Raises StoreUnreachable.
         """
         self._publish(RUN_TASK, run_id, task_id=run_id)
 
     def publish_synthesis(self, run_id: str) -> None:
-        """Ask for the run to be finished.
+        """Publish ``troubleshoot.synthesize``.
 
         Raises StoreUnreachable.
         """
         self._publish(SYNTHESIZE_TASK, run_id, task_id=None)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Stop the threads and close the connections."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._app.close()
 

@@ -1,4 +1,4 @@
-"""The broker's queues: waiting messages, consuming workers, live watchers."""
+"""State of the queues: waiting messages, consuming workers, live watchers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 
 INSPECT_SECONDS = 1.0
-"""How long workers are given to answer; one that is busy beyond that is not shown."""
+"""Seconds for workers to reply; a worker that takes longer is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,16 @@ class QueueState:
 
 
 def read_queues(settings: Settings) -> tuple[list[QueueState], list[str]]:
-    """Every queue, and the live watchers. Raises StoreUnreachable."""
+    """The state of every queue, and the names of the live watchers.
+
+    Raises StoreUnreachable.
+    """
     keys = Keys(settings.key_prefix)
     names = queue_names()
     client = connect(settings)
     try:
         with store_errors():
-            # A queue of the broker is a Redis list of its name.
+            # A queue is a Redis list of its name.
             waiting = {name: int(client.llen(keys.broker_prefix + name)) for name in names}
         watchers = Presence(client, keys).live_watchers()
     finally:
@@ -54,10 +57,10 @@ def _ask_workers(settings: Settings) -> Mapping[str, list[dict[str, object]]]:
         app.close()
 
 
-def consumers_by_queue(answers: Mapping[str, list[dict[str, object]]]) -> dict[str, tuple[str, ...]]:
-    """Celery's answer (worker: its queues) turned round: queue: its workers, by name."""
+def consumers_by_queue(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> dict[str, tuple[str, ...]]:
+    """The workers of each queue by name, from Celery's mapping of workers to their queues."""
     consumers: dict[str, list[str]] = {}
-    for worker in sorted(answers, key=lambda name: name.partition("@")):
-        for queue in answers[worker]:
+    for worker in sorted(queues_by_worker, key=lambda name: name.partition("@")):
+        for queue in queues_by_worker[worker]:
             consumers.setdefault(str(queue.get("name")), []).append(worker)
     return {queue: tuple(workers) for queue, workers in consumers.items()}

@@ -1,7 +1,7 @@
-"""kombu's Redis transport, with one publishing client per channel instead of one per command.
+"""kombu's Redis transport with one publishing client per channel instead of one per command.
 
-kombu 5.7.0 makes a redis-py client for every message, acknowledgement and event, and redis-py 8 fills a table of all
-commands for each: a third of the time that a worker under load spends in Python.
+kombu 5.7.0 creates a redis-py client for every message, acknowledgement and event, and redis-py 8 fills a table of all
+commands for each: a third of the Python time of a worker under load.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from orchestrator.broker.app import TRANSPORT
 
 
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
-    """A channel that keeps its publishing client for as long as its connection pool lasts.
+    """A channel that reuses its publishing client as long as its connection pool exists.
 
-    A client of a pool holds no connection of its own, so threads may share it.
+    A client of a pool has no connection of its own, so threads may share it.
     """
 
-    _kept_client: Any = None
+    _publishing_client: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
             return super()._create_client(asynchronous=True)
-        kept = self._kept_client
-        if kept is None or kept.connection_pool is not self.pool:
-            kept = self._kept_client = super()._create_client()
-        return kept
+        client = self._publishing_client
+        if client is None or client.connection_pool is not self.pool:
+            client = self._publishing_client = super()._create_client()
+        return client
 
 
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
-    """The transport of ``redis://`` with that channel."""
+    """kombu's Redis transport with ``Channel``; for ``redis://`` only."""
 
     Channel = Channel
 
 
 class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
-    """A connection that calls this transport ``redis`` where it tells of itself.
+    """A connection that names its transport ``redis``.
 
-    Its address would begin with the transport's import path otherwise: in a worker's log, and for Flower, whose page of
-    the queues goes by the scheme.
+    Otherwise its URL would begin with the import path of ``Transport``, in the log of a worker and in Flower, which
+    finds the queues by the scheme.
     """
 
-    resolve_aliases = {**Connection.resolve_aliases, TRANSPORT: "redis"}  # noqa: RUF012  # as kombu has it
+    resolve_aliases = {**Connection.resolve_aliases, TRANSPORT: "redis"}  # noqa: RUF012  # an attribute of kombu's class
 
 
 class Amqp(AMQP):  # type: ignore[misc]  # Celery is untyped
-    """Celery's maker of connections, with that connection."""
+    """Celery's factory of connections, with ``RedisConnection``."""
 
     Connection = RedisConnection

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.aggregate import aggregate, failures, number_evidence
+from orchestrator.aggregate import aggregate, all_evidence, failures, number_evidence
 from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
@@ -72,7 +72,7 @@ class Conclusion:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """Everything that may be cited."""
-        return tuple(item for envelope in self.envelopes for item in envelope.evidence)
+        return all_evidence(self.envelopes)
 
     @property
     def case(self) -> Case | None:

@@ -1,4 +1,4 @@
-"""Connections to the store: explicit timeouts and retries on every one of them."""
+"""Redis clients with explicit timeouts and retries, and redis-py's errors as ours."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ from orchestrator.errors import ConfigurationError, OutOfConnections, StoreUnrea
 from orchestrator.i18n.message import Message
 
 BLOCK_MS = 1_000
-"""Longest blocking read; a reader looks at its deadline at least this often."""
+"""Longest blocking read in milliseconds; a reader checks its deadline at least this often."""
 MAX_CONNECTIONS = 10_000
-"""Every reader holds a connection while it waits, as does every thread while it calls, and redis-py's own limit of 100
-would refuse the next one. This is Redis's own limit (``maxclients``)."""
+"""Connections of one pool: the default of Redis's own limit (``maxclients``). A reader holds a connection while it
+waits, a thread while it calls; redis-py's default of 100 would refuse the next one."""
 
 _REFUSALS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b")
-"""Error codes of a Redis that is there and does not serve: full, a replica, unable to save, busy with a script."""
+"""Error codes of a Redis that answers and does not serve: full, a replica, unable to save, busy with a script."""
 _REFUSAL_OF: dict[type[RedisError], str] = {
     OutOfMemoryError: "OOM",
     ReadOnlyError: "READONLY",
     MasterDownError: "MASTERDOWN",
     ClusterDownError: "CLUSTERDOWN",  # after its subclass
 }
-"""redis-py takes these codes off the text; in the error of a script they are still there."""
+"""Errors whose code redis-py removes from the text; the error of a script still has it."""
 
 
 def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
-    """A pooled client that gives up after ``redis_timeout_seconds`` a try; ``retries`` covers a Redis restart.
+    """A pooled client that gives up a try after ``redis_timeout_seconds``; a few ``retries`` outlast a Redis restart.
 
-    Every script may be sent twice: claims, leases and commits carry a token that makes the second one the first.
+    A retry may send a script twice: claims, leases and commits carry a token that makes the repetition harmless.
     """
     seconds = settings.redis_timeout_seconds
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries) if retries else Retry(NoBackoff(), 0)
@@ -69,7 +69,7 @@ def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
 
 
 def connect_reader(settings: Settings) -> redis.Redis:
-    """A client whose reads may block for ``BLOCK_MS``: redis-py's socket timeout would cut them short."""
+    """A client for blocking reads of up to ``BLOCK_MS``, which the socket timeout of ``connect`` would interrupt."""
     client: redis.Redis = redis.Redis.from_url(
         settings.redis_url, **_reader_options(settings), retry=Retry(NoBackoff(), 0)
     )
@@ -77,7 +77,7 @@ def connect_reader(settings: Settings) -> redis.Redis:
 
 
 def connect_async_reader(settings: Settings) -> redis.asyncio.Redis:
-    """The same for an event loop."""
+    """``connect_reader`` for an event loop."""
     client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
         settings.redis_url, **_reader_options(settings), retry=AsyncRetry(NoBackoff(), 0)
     )
@@ -95,9 +95,18 @@ def _reader_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def to_ms(time: Any) -> int:
+    """Milliseconds of a reply to TIME: seconds and microseconds."""
+    seconds, micros = time
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn redis-py's errors into ours; the URL stays out of the message, it holds the password."""
+    """Raise redis-py's errors as ours. The URL is left out of the messages: it holds the password.
+
+    Raises StoreUnreachable, OutOfConnections (a limit of this process or of Redis), ConfigurationError (credentials).
+    """
     try:
         yield
     except AuthenticationError as error:
@@ -119,7 +128,7 @@ def store_errors() -> Iterator[None]:
             detail=type(error).__name__,
         ) from error
     except OSError as error:
-        # redis-py opens a file of its own before it opens the socket.
+        # redis-py opens a file before it opens the socket.
         if (limit := _limit_reached(error)) is None:
             raise
         raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
@@ -143,7 +152,7 @@ def _limit_reached(error: Exception) -> Message | None:
         return Message("this process has {count}", count=f"{MAX_CONNECTIONS:,}")
     if "max number of clients" in str(error):
         return Message("Redis has as many clients as its maxclients allows")
-    # The system's own error may stand behind redis-py's.
+    # redis-py may have wrapped the system's error.
     causes = (error, error.__cause__, error.__context__)
     if any(isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes):
         return Message("this process may open no more files (ulimit -n)")
@@ -154,5 +163,5 @@ def _refusal(error: ResponseError) -> str | None:
     for kind, code in _REFUSAL_OF.items():
         if isinstance(error, kind):
             return code
-    found = _REFUSALS.search(str(error))
-    return None if found is None else found.group()
+    match = _REFUSALS.search(str(error))
+    return None if match is None else match.group()

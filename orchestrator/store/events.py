@@ -1,4 +1,4 @@
-"""Reading a run's stream: from any event id on, to the terminal event."""
+"""Reading a run's event stream, from any event id on, to the terminal event."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ START = "0"
 """Event id before the first event."""
 _EVENT_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 _MAX_PART = 2**64 - 1
-"""Redis keeps both parts of a stream's id in 64 bits."""
+"""Both parts of a stream id have 64 bits in Redis."""
 
 
 def check_event_id(value: str) -> str:
-    """Return ``value`` when a reader can resume after it.
+    """Return ``value`` when it is an event id to resume after.
 
     Raises InvalidRequest.
     """
@@ -37,22 +37,22 @@ def check_event_id(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a stream: the events that this version can read, and where the next part begins."""
+    """A part of a stream: its events, without those that this version cannot read."""
 
     events: list[Event]
     last_id: str
-    """Id of the last entry, whether it can be read or not: what the next read comes after."""
+    """Id of the last entry, readable or not: the next read starts after it."""
 
     @property
     def is_last(self) -> bool:
-        """Whether the stream ends here."""
+        """Whether the last event is the terminal one."""
         return bool(self.events) and self.events[-1].type.is_terminal
 
 
 def parse_event(run_id: str, event_id: str, fields: dict[str, str]) -> Event | None:
-    """One stream entry as the contract's event, or None for one of a type or with data that cannot be read.
+    """One stream entry as an ``Event``; None when its type is unknown or its data cannot be read.
 
-    A terminal event is told whatever its data: it ends the stream.
+    A terminal event is returned whatever its data, as it ends the stream.
     """
     try:
         kind = EventType(fields.get("type", ""))
@@ -70,7 +70,7 @@ def parse_event(run_id: str, event_id: str, fields: dict[str, str]) -> Event | N
         id=event_id,
         run_id=run_id,
         type=kind,
-        # An entry's id begins with the time at which Redis took it.
+        # The id of an entry begins with the time at which Redis added it.
         at_ms=read_number(fields.get("at"), read_number(event_id.partition("-")[0])),
         attempt=read_number(fields.get("attempt")),
         data=data,
@@ -78,7 +78,7 @@ def parse_event(run_id: str, event_id: str, fields: dict[str, str]) -> Event | N
 
 
 def parse_reply(run_id: str, after: str, reply: Any) -> Page:
-    """The part of a stream in an XREAD reply, in RESP2 (list) or RESP3 (mapping) form."""
+    """The page of a stream in an XREAD reply, in RESP2 (list) or RESP3 (mapping) form."""
     if not reply:
         return Page([], after)
     entries = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
@@ -87,9 +87,9 @@ def parse_reply(run_id: str, after: str, reply: Any) -> Page:
 
 
 def check_closed(run_id: str, state: Any) -> bool:
-    """Whether a run in that state has ended.
+    """Whether ``state`` is that of a closed run.
 
-    Raises RunNotFound for a run without one.
+    Raises RunNotFound when it is None.
     """
     if state is None:
         raise RunNotFound.of(run_id)
@@ -97,14 +97,14 @@ def check_closed(run_id: str, state: Any) -> bool:
 
 
 class EventReader:
-    """Blocking reads of streams; use one reader a thread."""
+    """Blocking reads of streams; use one reader per thread."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
     def is_closed(self, run_id: str) -> bool:
-        """Whether the run has ended. Ask before the first blocking read: one waits on a stream that does not exist.
+        """Whether the run has ended. Call it before the first blocking read, which waits for a missing run as well.
 
         Raises RunNotFound, StoreUnreachable.
         """
@@ -113,7 +113,7 @@ class EventReader:
         return check_closed(run_id, state)
 
     def wait_end(self, run_id: str, *, block_ms: int) -> bool:
-        """Wait up to ``block_ms`` for the end of the run: one wake-up however many events there are before it.
+        """Whether the run ends within ``block_ms``; one wake-up, however many events come before the end.
 
         Raises StoreUnreachable.
         """
@@ -121,7 +121,7 @@ class EventReader:
             return bool(self._client.xread({self._keys.ending(run_id): START}, block=min(block_ms, BLOCK_MS)))
 
     def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
-        """What comes after ``after``, waiting up to ``block_ms`` (at most ``BLOCK_MS``) for it; 0 does not wait.
+        """The events after ``after``, for which it waits up to ``block_ms`` (at most ``BLOCK_MS``); 0 does not wait.
 
         Raises StoreUnreachable.
         """

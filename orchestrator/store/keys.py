@@ -1,4 +1,4 @@
-"""Names of the keys, all below one prefix."""
+"""Names of the Redis keys, all below one prefix."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Key names below ``prefix``. A run has two keys with a time to live from the submit script on,
-    and one that is written with its end."""
+    """Key names below ``prefix``.
+
+    A run has two keys with a time to live from the submit on, and a third that is written at its end.
+    """
 
     prefix: str
 
     def run(self, run_id: str) -> str:
-        """Hash: state, request, plan, ``s:<source>`` claims, ``e:<source>`` envelopes, ``l:<source>`` late ones."""
+        """Hash: state, request, plan, claims ``s:<source>``, envelopes ``e:<source>``, late ones ``l:<source>``."""
         return f"{self.prefix}run:{run_id}"
 
     def events(self, run_id: str) -> str:
@@ -21,16 +23,16 @@ class Keys:
         return f"{self.prefix}run:{run_id}:events"
 
     def ending(self, run_id: str) -> str:
-        """Stream of one entry, written with the terminal event: who only waits for the end is woken once."""
+        """Stream of one entry, written with the terminal event; it wakes readers that wait for the end alone."""
         return f"{self.prefix}run:{run_id}:end"
 
     def idempotency(self, key: str) -> str:
-        """String: the run an idempotency key stands for."""
+        """String: id of the run that was submitted with an idempotency key."""
         return f"{self.prefix}idempotency:{key}"
 
     @property
     def wakeups(self) -> str:
-        """Sorted set of ``run_id|kind`` by due time: the deadline watcher's only work list."""
+        """Sorted set of ``run_id|kind`` by due time: the wake-ups of the deadline watcher."""
         return f"{self.prefix}wakeups"
 
     @property
@@ -45,30 +47,30 @@ class Keys:
 
     @property
     def busy(self) -> str:
-        """String: since when more runs are open than are always accepted."""
+        """String: time since which more runs are open than ``OVERLOAD_FLOOR``."""
         return f"{self.prefix}busy"
 
     @property
     def completed(self) -> str:
-        """Sorted set of runs answered lately, by time: the completion rate."""
+        """Sorted set of recently completed runs by time: the completion rate."""
         return f"{self.prefix}completed"
 
     @property
     def expired(self) -> str:
-        """Sorted set of runs that lately timed out, by time."""
+        """Sorted set of runs that timed out recently, by time."""
         return f"{self.prefix}expired"
 
     @property
     def instances(self) -> str:
-        """Sorted set of TWS instances that workers announced, by time of the announcement."""
+        """Sorted set of the TWS instances that workers know, by time of their announcement."""
         return f"{self.prefix}instances"
 
     @property
     def watchers(self) -> str:
-        """Sorted set of live watchers by their last sign of life."""
+        """Sorted set of watchers by their last heartbeat."""
         return f"{self.prefix}watchers"
 
     @property
     def broker_prefix(self) -> str:
-        """Prefix of everything Celery and kombu write, so that queues never meet the app's keys."""
+        """Prefix of all keys of Celery and kombu, so that no queue has the name of an app's key."""
         return f"{self.prefix}mq:"

@@ -1,4 +1,4 @@
-"""The Lua scripts, read from the package at first use; each is one atomic step of a run."""
+"""The Lua scripts, read from the package at first use; each is one atomic transition of a run."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from orchestrator.store.connection import store_errors
 
 @cache
 def script_source(name: str) -> str:
-    """Text of a script with the common part before it."""
+    """Source of a script, with ``common.lua`` before it."""
     folder = resources.files(__package__) / "scripts"
     return (folder / "common.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
 
 
 class Scripts:
-    """Runs scripts by their SHA; redis-py loads one that the server does not know."""
+    """Runs scripts by their SHA; redis-py loads those that the server does not have."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._scripts: dict[str, Any] = {}
 
     def run(self, name: str, keys: list[str], args: list[str | int]) -> list[Any]:
-        """Run one script.
+        """Run the script ``name`` and return its reply.
 
-        Raises StoreUnreachable when Redis does not answer.
+        Raises StoreUnreachable.
         """
         script = self._scripts.get(name)
         if script is None:

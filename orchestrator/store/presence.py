@@ -1,4 +1,4 @@
-"""Signs of life: which TWS instances the workers know, which watchers run."""
+"""Heartbeats: the TWS instances that workers know, the watchers that run."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import Any
 
 import redis
 
-from orchestrator.store.connection import store_errors
+from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.keys import Keys
 
 
 class Presence:
-    """Announcements that expire by themselves; times are of the Redis clock."""
+    """Announcements that expire; times are of the Redis clock."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
     def announce(self, *, instances: Iterable[str] = (), watcher: str | None = None) -> None:
-        """A sign of life: the TWS instances that this worker knows, or a watcher."""
+        """Announce the TWS instances that this worker knows, or a running watcher.
+
+        Raises StoreUnreachable.
+        """
         with store_errors():
-            seconds, micros = self._client.time()
-            now_ms = seconds * 1000 + micros // 1000
+            now_ms = to_ms(self._client.time())
             names = dict.fromkeys(instances, now_ms)
             if names:
                 self._client.zadd(self._keys.instances, names)
@@ -33,8 +35,11 @@ class Presence:
                 self._client.expire(self._keys.watchers, 300)
 
     def live_watchers(self) -> list[str]:
-        """Watchers that gave a sign of life within 10 s."""
+        """Names of the watchers with a heartbeat within 10 s.
+
+        Raises StoreUnreachable.
+        """
         with store_errors():
-            seconds, _ = self._client.time()
-            names: list[Any] = self._client.zrangebyscore(self._keys.watchers, (seconds - 10) * 1000, "+inf")
+            since_ms = to_ms(self._client.time()) - 10_000
+            names: list[Any] = self._client.zrangebyscore(self._keys.watchers, since_ms, "+inf")
         return names

@@ -1,6 +1,6 @@
-"""Reading stored JSON that another version of us wrote, or that was damaged: field by field, never all or nothing.
+"""Tolerant reading of stored JSON that another version wrote or that is damaged: field by field.
 
-The one place where ``schema_version`` is checked. What cannot be read is left out and named by a ``Damage``.
+Fields that cannot be read are left out and named by a ``Damage``. ``schema_version`` is checked here alone.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.models import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, SourceEnvelope, SourceOutcome
 
 REQUEST, PLAN, REPORT = "request", "plan", "report"
-"""Names of a run's stored parts; an envelope's is the key of its source."""
+"""Names of the stored parts of a run; the name of an envelope is the key of its source."""
 MAX_PASSES = 8
-"""Leaving a field out can make its parent incomplete, one level a pass; nothing stored is nested deeper."""
+"""Removing a field can make its parent incomplete, one level per pass; nothing stored is nested deeper."""
 
 _M = TypeVar("_M", bound=BaseModel)
 _Path = tuple[str | int, ...]
 _NEWER = ("enum", "literal_error")
-"""Errors of an optional field whose value only a newer version knows: it is read as not set, and is no damage."""
+"""Errors for values of optional fields that only a newer version knows: the field is read as not set, no damage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A place in a run's stored JSON that cannot be read."""
+    """A part of a stored run that cannot be read."""
 
     part: str
     """``request``, ``plan``, ``report``, or the key of a source."""
     field: str = ""
-    """Path of the field, with dots; empty: the whole part."""
+    """Dotted path of the field; empty for the whole part."""
 
     def __str__(self) -> str:
         return f"{self.part}: {self.field}" if self.field else self.part
 
 
 def read_stored(model: type[_M], text: str, *, run_id: str, part: str) -> tuple[_M | None, tuple[Damage, ...]]:
-    """The object in ``text`` with what can be read of it, or None; and what cannot.
+    """The object in ``text`` without the fields that cannot be read, or None; and the damage.
 
     Raises SchemaMismatch.
     """
@@ -50,9 +50,9 @@ def read_stored(model: type[_M], text: str, *, run_id: str, part: str) -> tuple[
 
 
 def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
-    """The JSON object in ``text``, or None when it holds none.
+    """The JSON object in ``text``; None when there is none.
 
-    Raises SchemaMismatch for one of a schema that this version does not read.
+    Raises SchemaMismatch when this version does not read its schema.
     """
     try:
         data = from_json(text)
@@ -67,7 +67,7 @@ def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
 
 
 def read_fields(model: type[_M], data: dict[str, Any], *, part: str) -> tuple[_M | None, tuple[Damage, ...]]:
-    """``data`` as a ``model`` without the fields and items that cannot be read (they are taken out of ``data``).
+    """``data`` as a ``model``, without the fields and items that cannot be read, which are removed from ``data``.
 
     None when a required field is among them.
     """
@@ -79,17 +79,17 @@ def read_fields(model: type[_M], data: dict[str, Any], *, part: str) -> tuple[_M
             )
         except ValidationError as error:
             wrong = [(_stored_path(item["loc"], data), item["type"]) for item in error.errors(include_url=False)]
-        # From the last item of a list to the first: taking one out moves those behind it.
+        # From the last item of a list to the first: removing an item moves those after it.
         for path in sorted({path for path, _ in wrong}, reverse=True):
             if not path:
                 return None, (Damage(part),)
-            _take_out(path, data)
+            _remove(path, data)
         lost |= dict.fromkeys(path for path, kind in wrong if kind not in _NEWER)
     return None, (Damage(part),)
 
 
 def read_envelope(run_id: str, key: str, text: str) -> tuple[SourceEnvelope, tuple[Damage, ...]]:
-    """A source's stored answer; one that cannot be read, or is of another schema, stands as an error of that source."""
+    """A stored envelope; one that cannot be read, or has another schema, is read as an error of its source."""
     source, _, job = key.partition("|")
     try:
         envelope, damage = read_stored(SourceEnvelope, text, run_id=run_id, part=key)
@@ -101,7 +101,7 @@ def read_envelope(run_id: str, key: str, text: str) -> tuple[SourceEnvelope, tup
 
 
 def read_number(value: str | None, default: int = 0) -> int:
-    """A number of the run hash, or ``default`` where there is none."""
+    """A number of the run hash; ``default`` when it is missing or no number."""
     try:
         return int(value or default)
     except ValueError:
@@ -109,14 +109,14 @@ def read_number(value: str | None, default: int = 0) -> int:
 
 
 def _failed(source: str, job: str, error: str, reason: str) -> SourceEnvelope:
-    # The key of a hash field is what a script was given: it is not checked again.
+    # Not validated: the names are those of a hash field, which a script has written.
     return SourceEnvelope.model_construct(
         source=source, job=job or None, outcome=SourceOutcome.ERROR, success=False, error=error, reason=reason
     )
 
 
 def _stored_path(location: Iterable[str | int], data: Any) -> _Path:
-    """The deepest place of ``location`` that ``data`` has; of a missing field, its parent."""
+    """The deepest part of ``location`` that exists in ``data``: for a missing field, its parent."""
     path: list[str | int] = []
     for step in location:
         try:
@@ -131,7 +131,7 @@ def _is_within(path: _Path, others: Collection[_Path]) -> bool:
     return any(path[:length] in others for length in range(1, len(path)))
 
 
-def _take_out(path: _Path, data: Any) -> None:
+def _remove(path: _Path, data: Any) -> None:
     for step in path[:-1]:
         data = data[step]
     del data[path[-1]]

@@ -1,4 +1,4 @@
-"""What the store answers with: plain objects read at one moment."""
+"""Records that the store returns, parsed from Redis; each is the state at one moment."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from orchestrator.store.reading import (
     read_number,
     read_stored,
 )
-from orchestrator.store.report_codec import from_kept
+from orchestrator.store.report_codec import decode_report
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Answer to ``open``: the run, and whether this call made it."""
+    """The run of a submit, and whether this call created it."""
 
     run_id: str
     is_new: bool
@@ -49,7 +49,7 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class SourceStart:
-    """Permission to ask a source, with the time that is left to the fan-in."""
+    """A source that this caller has claimed, with the seconds that remain to the fan-in."""
 
     request: TroubleshootRequest
     plan: Plan
@@ -59,7 +59,7 @@ class SourceStart:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as read at one moment (Redis clock)."""
+    """A run as read at ``now_ms`` of the Redis clock."""
 
     run_id: str
     now_ms: int
@@ -79,34 +79,34 @@ class RunRecord:
     closed_ms: int | None = None
     committed_by: str = ""
     damage: tuple[Damage, ...] = ()
-    """What of the run cannot be read."""
+    """Parts of the run that cannot be read."""
 
     @property
     def remaining_seconds(self) -> float:
-        """Seconds to the deadline at the moment of reading; negative when past."""
+        """Seconds to the deadline at the time of reading; negative after it."""
         return (self.deadline_ms - self.now_ms) / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Wakeup:
-    """One due entry of the work list: ``dispatch``, ``fanin``, ``lease`` or ``total``."""
+    """One due wake-up of kind ``dispatch``, ``fanin``, ``lease`` or ``total``."""
 
     member: str
-    """The entry itself, ``run_id|kind``."""
+    """Member of the sorted set: ``run_id|kind``."""
 
     @property
     def run_id(self) -> str:
-        """The run that it is about."""
+        """Id of the run."""
         return self.member.rpartition("|")[0]
 
     @property
     def kind(self) -> str:
-        """What is due."""
+        """Kind of the wake-up."""
         return self.member.rpartition("|")[2]
 
 
 class Summary(Contract):
-    """What the list of runs tells of a question."""
+    """The request as far as the list of runs shows it."""
 
     message: str = ""
     jobs: tuple[str, ...] = ()
@@ -114,27 +114,27 @@ class Summary(Contract):
 
 
 def read_summary(run_id: str, text: str) -> Summary:
-    """The run's summary, empty where it cannot be read."""
+    """The run's summary; empty when it cannot be read."""
     summary, _ = read_stored(Summary, text, run_id=run_id, part="summary")
     return summary or Summary()
 
 
 def read_request(run_id: str, text: str, summary: str) -> tuple[TroubleshootRequest, tuple[Damage, ...]]:
-    """The run's request; in the place of one that cannot be read, what the list of runs keeps of it.
+    """The run's request; one that cannot be read is replaced by what its summary holds.
 
     Raises SchemaMismatch.
     """
     request, damage = read_stored(TroubleshootRequest, text, run_id=run_id, part=REQUEST)
     if request is not None:
         return request, damage
-    facts = read_summary(run_id, summary)
-    known = {"message": facts.message or "?", "jobs": list(facts.jobs), "tws_instance_id": facts.tws_instance_id}
-    stand_in, _ = read_fields(TroubleshootRequest, known, part=REQUEST)
-    return stand_in or TroubleshootRequest(message="?"), damage
+    known = read_summary(run_id, summary)
+    fields = {"message": known.message or "?", "jobs": list(known.jobs), "tws_instance_id": known.tws_instance_id}
+    request, _ = read_fields(TroubleshootRequest, fields, part=REQUEST)
+    return request or TroubleshootRequest(message="?"), damage
 
 
 def read_plan(run_id: str, text: str) -> tuple[Plan | None, tuple[Damage, ...]]:
-    """The run's plan, or None where there is none.
+    """The run's plan; None when there is none or it cannot be read.
 
     Raises SchemaMismatch.
     """
@@ -153,7 +153,7 @@ def read_envelopes(run_id: str, fields: Mapping[str, str]) -> tuple[dict[str, So
 
 
 def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
-    """Parse a run hash read at ``now_ms``; what cannot be read is left out and named in ``damage``.
+    """Parse a run hash read at ``now_ms``; parts that cannot be read are left out and named in ``damage``.
 
     Raises RunNotFound for a hash without a state, SchemaMismatch.
     """
@@ -162,8 +162,8 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
     request, of_request = read_request(run_id, fields.get("request", ""), fields.get("summary", ""))
     plan, of_plan = read_plan(run_id, fields.get("plan", ""))
     envelopes, of_envelopes = read_envelopes(run_id, fields)
-    kept, outcome, closed_ms = fields.get("report"), fields.get("outcome"), fields.get("closed_ms")
-    report, of_report = from_kept(run_id, kept, envelopes) if kept else (None, ())
+    stored, outcome, closed_ms = fields.get("report"), fields.get("outcome"), fields.get("closed_ms")
+    report, of_report = decode_report(run_id, stored, envelopes) if stored else (None, ())
     return RunRecord(
         run_id=run_id,
         now_ms=now_ms,
@@ -189,7 +189,7 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
 
 
 def snapshot(record: RunRecord, report: Report | None = None) -> RunSnapshot:
-    """The wire form of a record, with its ``report`` when there is one."""
+    """The snapshot of a record, with ``report`` when there is one."""
     sources: dict[str, dict[str, Any]] = {}
     for planned in record.plan.sources if record.plan else ():
         envelope, started = record.envelopes.get(planned.key), record.started_ms.get(planned.key)

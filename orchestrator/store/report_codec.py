@@ -1,8 +1,8 @@
-"""How a report is kept in its run: what the run's envelopes say already is not written again.
+"""Encoding of a stored report: what the run's envelopes already contain is left out.
 
-A report repeats the sources' answers: whole as ``parallel_results``, their evidence once more as ``evidence``, their
-data as ``aggregated_data``. The run holds them as its envelopes, which nothing changes once the answers are frozen. So
-a report is written without them and put together when it is read, in half the memory.
+A report repeats the envelopes of its sources: whole in ``parallel_results``, their evidence again in ``evidence``,
+their data in ``aggregated_data``. The envelopes are stored in the run and do not change once the answers are frozen.
+So a report is stored without them and put together when it is read, in half the memory.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.aggregate import FIELD_OF_SOURCE, data_by_source, number_evidence
-from orchestrator.models import Evidence, Report, SourceEnvelope
+from orchestrator.aggregate import FIELD_OF_SOURCE, all_evidence, data_fields, number_evidence
+from orchestrator.models import Report, SourceEnvelope
 from orchestrator.store.reading import REPORT, Damage, parse_stored, read_fields
 
 RESULTS = "results_in_run"
-"""Field of a kept report in the place of ``parallel_results``: per result the key of its envelope in the run, or, for
-a source that never reported, the envelope that stands in for its answer."""
+"""Field of a stored report in place of ``parallel_results``: for each result the key of its envelope in the run, or the
+envelope itself for a source that has none in the run."""
 _IN_ENVELOPES: dict[str, Any] = {
     "parallel_results": True,
     "evidence": True,
@@ -25,44 +25,40 @@ _IN_ENVELOPES: dict[str, Any] = {
 }
 
 
-def to_kept(report: Report, stored: Mapping[str, SourceEnvelope]) -> str:
-    """JSON of ``report`` for the run whose envelopes are ``stored``; whole when they do not say the same."""
+def encode_report(report: Report, stored: Mapping[str, SourceEnvelope]) -> str:
+    """The JSON to store of ``report`` in the run of the ``stored`` envelopes; the whole report when they differ."""
     results = tuple(stored.get(envelope.key, envelope) for envelope in report.parallel_results)
-    if not stored or not _say_the_same(report, number_evidence(results)):
+    if not stored or not _is_made_of(number_evidence(results), report):
         return report.model_dump_json()
-    kept = report.model_dump_json(exclude=_IN_ENVELOPES)
+    rest = report.model_dump_json(exclude=_IN_ENVELOPES)
     places = [
         json.dumps(envelope.key) if envelope.key in stored else envelope.model_dump_json() for envelope in results
     ]
-    return f'{kept[:-1]},"{RESULTS}":[{",".join(places)}]}}'
+    return f'{rest[:-1]},"{RESULTS}":[{",".join(places)}]}}'
 
 
-def from_kept(run_id: str, text: str, stored: Mapping[str, SourceEnvelope]) -> tuple[Report | None, tuple[Damage, ...]]:
-    """The report that ``to_kept`` was given, or None where it cannot be read; and what of it cannot.
+def decode_report(
+    run_id: str, text: str, stored: Mapping[str, SourceEnvelope]
+) -> tuple[Report | None, tuple[Damage, ...]]:
+    """The report that ``encode_report`` encoded, None when it cannot be read; and the parts that cannot be read.
 
     Raises SchemaMismatch.
     """
-    kept = parse_stored(text, run_id=run_id, part=REPORT)
-    if kept is None:
+    fields = parse_stored(text, run_id=run_id, part=REPORT)
+    if fields is None:
         return None, (Damage(REPORT),)
-    places = kept.pop(RESULTS, None)
-    report, damage = read_fields(Report, kept, part=REPORT)
+    places = fields.pop(RESULTS, None)
+    report, damage = read_fields(Report, fields, part=REPORT)
     if report is None or places is None:
         return report, damage
     results, lost = _results(places, stored)
-    aggregated = report.aggregated_data
-    told = {
-        "parallel_results": results,
-        "evidence": _evidence(results),
-        "aggregated_data": aggregated.model_copy(update=_data(results, aggregated.jobs)),
-    }
-    return report.model_copy(update=told), (*damage, *lost)
+    return report.model_copy(update=_of_envelopes(report, results)), (*damage, *lost)
 
 
 def _results(
     places: Any, stored: Mapping[str, SourceEnvelope]
 ) -> tuple[tuple[SourceEnvelope, ...], tuple[Damage, ...]]:
-    """The report's results by their places: keys of ``stored``, and envelopes that stand for sources without one."""
+    """The report's results, and the damage: ``places`` are keys of ``stored`` or whole envelopes."""
     results: list[SourceEnvelope] = []
     damage: list[Damage] = []
     for number, place in enumerate(places if isinstance(places, list) else [None]):
@@ -77,22 +73,15 @@ def _results(
     return number_evidence(results), tuple(damage)
 
 
-def _say_the_same(report: Report, results: Sequence[SourceEnvelope]) -> bool:
+def _is_made_of(results: Sequence[SourceEnvelope], report: Report) -> bool:
+    return all(getattr(report, name) == value for name, value in _of_envelopes(report, tuple(results)).items())
+
+
+def _of_envelopes(report: Report, results: tuple[SourceEnvelope, ...]) -> dict[str, Any]:
+    """The fields of the report that repeat its results."""
     aggregated = report.aggregated_data
-    return (
-        report.parallel_results == tuple(results)
-        and report.evidence == _evidence(results)
-        and aggregated == aggregated.model_copy(update=_data(results, aggregated.jobs))
-    )
-
-
-def _evidence(results: Sequence[SourceEnvelope]) -> tuple[Evidence, ...]:
-    return tuple(item for envelope in results for item in envelope.evidence)
-
-
-def _data(results: Sequence[SourceEnvelope], jobs: tuple[str, ...]) -> dict[str, object]:
-    data = data_by_source(results, several=len(jobs) > 1)
     return {
-        **{field: data.get(source) for source, field in FIELD_OF_SOURCE.items()},
-        "extra": {source: value for source, value in data.items() if source not in FIELD_OF_SOURCE},
+        "parallel_results": results,
+        "evidence": all_evidence(results),
+        "aggregated_data": aggregated.model_copy(update=data_fields(results, aggregated.jobs)),
     }

@@ -17,14 +17,17 @@ _SUMMARY_FIELDS = ["state", "outcome", "summary", "created_ms", "deadline_ms", "
 
 
 class RunList:
-    """Reads one line a run, without requests, plans or envelopes."""
+    """Reads summaries of runs, without their plans and envelopes."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
     def recent(self, *, limit: int) -> list[RunSummary]:
-        """The newest runs first; those that have expired are left out."""
+        """Summaries of the newest ``limit`` runs, newest first; expired runs are left out.
+
+        Raises InvalidRequest for a ``limit`` below 1, StoreUnreachable.
+        """
         if limit < 1:
             raise InvalidRequest("{field}: must be at least 1, not {limit}", field="limit", limit=limit)
         with store_errors():
@@ -36,14 +39,14 @@ class RunList:
         return [
             _summary(run_id, row)
             for run_id, row in zip(run_ids, rows, strict=True)
-            # One key of another kind must not cost the others their lines.
+            # A key of another type must not hide the other runs.
             if isinstance(row, list) and row[0] is not None
         ]
 
     def summary(self, run_id: str) -> RunSummary:
-        """One line about a run.
+        """The summary of one run.
 
-        Raises RunNotFound.
+        Raises RunNotFound, StoreUnreachable.
         """
         with store_errors():
             row: list[Any] = self._client.hmget(self._keys.run(run_id), _SUMMARY_FIELDS)
@@ -54,15 +57,15 @@ class RunList:
 
 def _summary(run_id: str, row: list[Any]) -> RunSummary:
     state, outcome, summary, created_ms, deadline_ms, closed_ms, committed_by = row
-    facts = read_summary(run_id, summary or "{}")
+    known = read_summary(run_id, summary or "{}")
     created = read_number(created_ms)
     return RunSummary(
         run_id=run_id,
         state=read_enum(state, RunState.DISPATCHED),
         outcome=read_enum(outcome, RunOutcome.FAILED) if outcome else None,
-        message=facts.message,
-        jobs=facts.jobs,
-        tws_instance_id=facts.tws_instance_id,
+        message=known.message,
+        jobs=known.jobs,
+        tws_instance_id=known.tws_instance_id,
         created_at_ms=created,
         deadline_ms=read_number(deadline_ms),
         total_latency_ms=float(read_number(closed_ms, created) - created) if closed_ms else None,

@@ -1,7 +1,7 @@
-"""The run in Redis: every step of its life as one atomic call.
+"""The run in Redis: every transition is one atomic call of a Lua script.
 
-The state machine: ``accepted -> dispatching -> dispatched -> done | cancelled``. Callers never read, decide and
-write; they ask for a step, and the script carries it out or says why not.
+States: ``accepted -> dispatching -> dispatched -> done | cancelled``. No caller reads, decides and writes: the script
+does all three, or returns the reason why it refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from orchestrator.models import (
     TroubleshootRequest,
     read_enum,
 )
-from orchestrator.store.connection import store_errors
+from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
 from orchestrator.store.reading import PLAN, read_number
@@ -42,25 +42,28 @@ from orchestrator.store.records import (
     read_request,
     to_record,
 )
-from orchestrator.store.report_codec import from_kept, to_kept
+from orchestrator.store.report_codec import decode_report, encode_report
 
 DISPATCH_LEASE_MS = 1_000
 FINISH_LEASE_MS = 2_000
 COMMIT_MARGIN_MS = 200
-"""The watcher commits this long before the deadline, so that the answer is there at the deadline."""
+"""Milliseconds before the deadline at which the watcher commits, so that the report is stored at the deadline."""
 NUDGE_MS = 500
-"""How long the chord has to call its body after the last envelope, before the watcher does."""
+"""Milliseconds after the last envelope for the chord to call its body, before the watcher does."""
 MAX_EVENTS = 2_000
 OVERLOAD_FLOOR = 64
-"""Open runs below this are always accepted: two workers' worth of the default concurrency."""
+"""Runs are always accepted while fewer are open: two workers' worth of the default concurrency."""
 
 
 NewEvent = tuple[EventType, dict[str, Any]]
-"""Kind and data of an event to be appended."""
+"""Type and data of an event to append."""
 
 
 class RunStore:
-    """Synchronous access to runs; safe to share between threads."""
+    """Reads and writes runs, synchronously; safe to share between threads.
+
+    Every call raises StoreUnreachable when Redis does not serve.
+    """
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
@@ -72,10 +75,11 @@ class RunStore:
     def open(
         self, run_id: str, request: TroubleshootRequest, *, nonce: str, idempotency_key: str | None = None
     ) -> Opened:
-        """Accept a run: its hash, wake-ups, idempotency key and first event in one step.
+        """Accept a run: write its hash, wake-ups, idempotency key and first event.
 
-        Raises Overloaded, UnknownInstance, Conflict for a run id that is another question's, StoreUnreachable;
-        nothing is written then.
+        A repetition with the same ``nonce`` is the same submit, sent again after a lost reply.
+
+        Raises, with nothing written, Overloaded, UnknownInstance, Conflict when the id is that of another run.
         """
         keys, config = self.keys, request.config
         total_ms = int(config.total_timeout_seconds * 1000)
@@ -135,7 +139,7 @@ class RunStore:
         return Opened(run_id=value, is_new=status == "accepted")
 
     def claim_dispatch(self, run_id: str, token: str) -> Dispatch | None:
-        """Take the dispatch lease, or None when the run is closed, dispatched or being dispatched.
+        """Take the dispatch lease; None when the run is closed, dispatched or leased by another dispatcher.
 
         Raises RunNotFound, SchemaMismatch.
         """
@@ -153,10 +157,10 @@ class RunStore:
         )
 
     def put_plan(self, run_id: str, token: str, plan: Plan) -> Plan:
-        """Store the plan and say ``routed``; the plan that counts is returned (an earlier dispatcher's, if any).
+        """Store the plan, append ``routed`` and return the run's plan, which may be that of an earlier dispatcher.
 
-        Raises RunRefused when the lease is no longer this caller's, RunDamaged or SchemaMismatch for an earlier
-        dispatcher's plan that cannot be read.
+        Raises RunRefused when the lease was lost, RunDamaged or SchemaMismatch when the plan of an earlier dispatcher
+        cannot be read.
         """
         routing = plan.routing
         routed = {
@@ -178,22 +182,23 @@ class RunStore:
         )
         if reply[0] != "ok":
             raise RunRefused("run {run_id}: the dispatch lease was lost ({detail})", run_id=run_id, detail=reply[1])
-        known = plan if reply[1] == stored else read_plan(run_id, reply[1])[0]
-        if known is None:
+        run_plan = plan if reply[1] == stored else read_plan(run_id, reply[1])[0]
+        if run_plan is None:
             raise RunDamaged.of(run_id, PLAN)
-        return known
+        return run_plan
 
     def mark_dispatched(self, run_id: str, token: str) -> bool:
-        """Say that the sources are on their way; False when the lease was lost."""
+        """Mark the run as dispatched, its chord being published; False when the lease was lost."""
         keys = self.keys
         return bool(self._run("dispatched", run_id, [keys.run(run_id), keys.wakeups], [run_id, token])[0] == "ok")
 
     def begin_source(
         self, run_id: str, key: str, claim: str, *, source: str, job: str | None, worker: str
     ) -> SourceStart | str:
-        """Start a source, or a word why not: ``cancelled``, ``done``, ``frozen`` or ``duplicate``.
+        """Claim a source and start it; a refusal is ``cancelled``, ``done``, ``frozen``, ``duplicate`` or
+        ``not_planned``.
 
-        Raises RunNotFound; RunDamaged or SchemaMismatch when it has been started and its question cannot be read.
+        Raises RunNotFound; RunDamaged or SchemaMismatch when the source is started and its request cannot be read.
         """
         reply = self._run(
             "begin_source",
@@ -217,7 +222,10 @@ class RunStore:
         )
 
     def put_envelope(self, run_id: str, claim: str, envelope: SourceEnvelope) -> str:
-        """Store a source's answer: ``stored``, ``late`` (kept beside the answer, not in it) or ``duplicate``.
+        """Store the envelope of a source and append ``source_finished``.
+
+        Returns ``stored``, ``duplicate``, or ``late`` after the answers were frozen: the envelope is then kept apart
+        and does not enter the report.
 
         Raises RunNotFound.
         """
@@ -246,7 +254,7 @@ class RunStore:
         return str(reply[0])
 
     def lease(self, run_id: str, token: str, *, by: str) -> RunRecord | str:
-        """Take the finish lease: the frozen run, or a word why not (``held``, ``incomplete``, ``closed``).
+        """Take the finish lease and freeze the answers; a refusal is ``held``, ``incomplete`` or ``closed``.
 
         Raises RunNotFound, SchemaMismatch.
         """
@@ -263,18 +271,18 @@ class RunStore:
         return to_record(run_id, int(reply[1]), dict(zip(flat[::2], flat[1::2], strict=True)))
 
     def renew(self, run_id: str, token: str) -> bool:
-        """Keep the finish lease; False when it is gone and nothing more may be written."""
+        """Renew the finish lease; False when it was lost and nothing more may be written."""
         return self._fenced(run_id, token, [])
 
     def emit(self, run_id: str, token: str, *events: NewEvent) -> bool:
-        """Append events of the lease holder (and renew the lease); False when the lease is gone.
+        """Append events under the finish lease and renew it; False when the lease was lost.
 
-        The last draft is kept in the run as well.
+        The last draft is also stored in the run hash.
         """
-        told: list[str | int] = []
+        args: list[str | int] = []
         for kind, data in events:
-            told += [kind, _dumps(data), "draft" if kind is EventType.DRAFT else ""]
-        return self._fenced(run_id, token, told)
+            args += [kind, _dumps(data), "draft" if kind is EventType.DRAFT else ""]
+        return self._fenced(run_id, token, args)
 
     def commit(
         self,
@@ -285,16 +293,20 @@ class RunStore:
         events: Sequence[NewEvent] = (),
         stored: Mapping[str, SourceEnvelope] | None = None,
     ) -> str:
-        """Close the run with its report: ``ok``, ``closed``, ``refused`` (not the holder, not yet the deadline) or
-        ``stale`` (read again: an envelope came in since). ``events`` are appended before the terminal one. What the
-        run's envelopes, ``stored`` as the caller read them, say already is not written again. ``seen_received`` None
-        closes a run whose answers cannot be read.
+        """Close the run with its report: under the finish lease, or at the deadline by any caller.
+
+        ``events`` are appended before the terminal one. ``seen_received`` is the number of envelopes that the caller
+        has read, None for a run whose envelopes cannot be read. What the ``stored`` envelopes already contain is left
+        out of the stored report.
+
+        Returns ``ok``, ``closed``, ``refused`` (neither the lease nor the deadline) or ``stale`` (an envelope came in
+        since: read again).
 
         Raises RunNotFound.
         """
-        told: list[str | int] = []
+        args: list[str | int] = []
         for kind, data in events:
-            told += [kind, _dumps(data)]
+            args += [kind, _dumps(data)]
         keys, run_id = self.keys, report.run_id
         final = report.model_dump(
             mode="json",
@@ -324,20 +336,20 @@ class RunStore:
             [
                 run_id,
                 token,
-                to_kept(report, stored or {}),
+                encode_report(report, stored or {}),
                 report.outcome,
                 _dumps(final),
                 report.committed_by,
                 "" if seen_received is None else seen_received,
                 COMMIT_MARGIN_MS,
                 OVERLOAD_FLOOR,
-                *told,
+                *args,
             ],
         )
         return str(reply[0])
 
     def cancel(self, run_id: str, *, by: str) -> bool:
-        """Cancel an open run; False when it was closed already.
+        """Cancel an open run in the name of ``by``; False when it was closed already.
 
         Raises RunNotFound.
         """
@@ -351,38 +363,37 @@ class RunStore:
         return bool(reply[0] == "ok")
 
     def claim_wakeups(self, *, limit: int = 100, rearm_ms: int = 1_000) -> tuple[list[Wakeup], float | None]:
-        """Due wake-ups, each re-armed by ``rearm_ms``, and the seconds to the next one (None: there is none)."""
+        """Due wake-ups, each of them due again in ``rearm_ms``, and the seconds to the next one, None without any."""
         due, next_ms = self._scripts.run("claim_wakeups", [self.keys.wakeups], [limit, rearm_ms])
         wakeups = [Wakeup(member) for member in due]
         return wakeups, (max(0, next_ms) / 1000 if next_ms != -1 else None)
 
     def disarm(self, wakeup: Wakeup) -> None:
-        """Drop a wake-up whose work is done."""
+        """Remove a wake-up whose work is done."""
         with store_errors():
             self._client.zrem(self.keys.wakeups, wakeup.member)
 
     def postpone(self, wakeup: Wakeup, seconds: float) -> None:
-        """Have a wake-up come again in ``seconds``; one that is disarmed stays so."""
+        """Make a wake-up due in ``seconds``; one that was removed stays removed."""
         with store_errors():
-            now_seconds, micros = self._client.time()
-            due_ms = now_seconds * 1000 + micros // 1000 + int(seconds * 1000)
+            due_ms = to_ms(self._client.time()) + int(seconds * 1000)
             self._client.zadd(self.keys.wakeups, {wakeup.member: due_ms}, xx=True)
 
     def read(self, run_id: str) -> RunRecord:
-        """The run as it stands, without taking anything.
+        """The present state of the run; takes no lease.
 
         Raises RunNotFound, SchemaMismatch.
         """
         with store_errors(), self._client.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hgetall(self.keys.run(run_id))
-            (seconds, micros), fields = pipe.execute()
+            time, fields = pipe.execute()
         if not fields:
             raise RunNotFound.of(run_id)
-        return to_record(run_id, seconds * 1000 + micros // 1000, fields)
+        return to_record(run_id, to_ms(time), fields)
 
     def report(self, run_id: str) -> Report | None:
-        """The report of a run that has one, and that can be read as a whole.
+        """The report of a run; None when there is none or a part of it cannot be read.
 
         Raises RunNotFound, SchemaMismatch.
         """
@@ -390,25 +401,24 @@ class RunStore:
         if not report:
             return None
         envelopes, of_envelopes = read_envelopes(run_id, dict(zip(flat[::2], flat[1::2], strict=True)))
-        found, damage = from_kept(run_id, report, envelopes)
-        return None if damage or of_envelopes else found
+        decoded, damage = decode_report(run_id, report, envelopes)
+        return None if damage or of_envelopes else decoded
 
     def state(self, run_id: str) -> tuple[RunState, int]:
-        """State and milliseconds to the deadline, cheaply.
+        """State and milliseconds to the deadline, without reading the rest of the run.
 
         Raises RunNotFound.
         """
         with store_errors(), self._client.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hmget(self.keys.run(run_id), ["state", "deadline_ms"])
-            (seconds, micros), (state, deadline_ms) = pipe.execute()
+            time, (state, deadline_ms) = pipe.execute()
         if state is None:
             raise RunNotFound.of(run_id)
-        now_ms = seconds * 1000 + micros // 1000
-        return read_enum(state, RunState.DISPATCHED), read_number(deadline_ms) - now_ms
+        return read_enum(state, RunState.DISPATCHED), read_number(deadline_ms) - to_ms(time)
 
     def count(self, run_id: str, what: str) -> int:
-        """Count one more ``what`` in the run and return how many there are.
+        """Add 1 to the run's counter ``what`` and return it.
 
         Raises RunNotFound.
         """
@@ -437,7 +447,7 @@ class RunStore:
 
 
 def new_token() -> str:
-    """A token for a claim or a lease."""
+    """A new unique token for a claim or a lease."""
     return uuid.uuid4().hex
 
 
@@ -446,7 +456,7 @@ def _dumps(data: Any) -> str:
 
 
 def _load(open_runs: int, cause: str = "", seconds: int = 0) -> Message:
-    """Why no further run is accepted, by the reply of ``open.lua``."""
+    """The reason why no further run is accepted, from the reply of ``open.lua``."""
     facts: dict[str, Any] = {"count": open_runs, "seconds": seconds}
     if cause == "slow":
         return Message("{count} runs are open; at the present rate they take {seconds} s", **facts)

@@ -1,9 +1,9 @@
-"""The run endpoints for an app on FastAPI: ``app.include_router(create_router())`` (extra ``api``)."""
+"""HTTP API of runs for a FastAPI app: ``app.include_router(create_router())`` (extra ``api``)."""
 
 from __future__ import annotations
 
 try:
-    import fastapi as _fastapi  # noqa: F401  # only asked for: whoever lacks it is told what to install
+    import fastapi as _fastapi  # noqa: F401  # imported only for an error that names the extra
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "orchestrator.web needs FastAPI: pip install 'resync-troubleshoot[api]'", name=error.name

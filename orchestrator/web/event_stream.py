@@ -1,4 +1,4 @@
-"""A run's events as server-sent events (WHATWG HTML, section 9.2)."""
+"""The events of a run as server-sent events (WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 KEEP_ALIVE_SECONDS = 15.0
-"""The standard's own advice against proxies that cut silent connections."""
+"""Seconds between comments in a silent stream: the standard's advice against proxies that drop silent connections."""
 RETRY_MS = 1_000
-"""A browser's own pause before it connects again is several seconds: too long for a run of ten."""
+"""Milliseconds before a browser connects again; its default of several seconds is too long for a run of ten."""
 _HEADERS = {
-    # A proxy that compresses, gathers what it compresses.
+    # A proxy that compresses would buffer the events.
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
 }
 
 
 class EventStream(StreamingResponse):
-    """Sends events as they come; a comment now and then while there are none.
+    """Sends events as they come, and a comment every ``keep_alive_seconds`` without any.
 
-    A reader that goes away ends the reading, and with it the wait in Redis.
+    A reader that disconnects ends the stream, and with it the blocking read of Redis.
     """
 
     media_type = "text/event-stream"
 
     def __init__(self, events: AsyncIterator[Event], *, first: Event | None = None, keep_alive_seconds: float) -> None:
-        """Send ``first``, which has been read already, and then ``events``."""
+        """Sends ``first``, an event that was read already, before ``events``."""
         self._events = events
         self._first = first
         self._keep_alive_seconds = keep_alive_seconds
@@ -44,7 +44,7 @@ class EventStream(StreamingResponse):
         super().__init__(self._chunks(), headers=_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the whole, and leave nothing behind."""
+        """Send the stream; cancel the pending read at its end."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -60,13 +60,13 @@ class EventStream(StreamingResponse):
             while (event := await self._next_or_silence()) is not None:
                 yield encode(event) if isinstance(event, Event) else event
         except TroubleshootError as error:
-            # The status has been sent. The reader connects again, and is told in the usual way.
+            # The status was sent already. The reader connects again and gets the error then.
             _LOGGER.warning("web_stream_cut reason=%s error=%s", error.reason, error)
 
     async def _next_or_silence(self) -> Event | str | None:
-        """The next event, a comment when there has been none for a while, None at the end."""
+        """The next event, a comment after ``keep_alive_seconds`` without one, None at the end."""
         if self._reading is None:
-            # A task of its own: a generator whose next step is timed out directly would be ended by it.
+            # A task of its own: a timeout around the generator's next step would close the generator.
             self._reading = asyncio.create_task(_next(self._events))
         done, _ = await asyncio.wait({self._reading}, timeout=self._keep_alive_seconds)
         if not done:
@@ -76,7 +76,7 @@ class EventStream(StreamingResponse):
 
 
 def encode(event: Event) -> str:
-    """One event on the wire; JSON has no line ends of its own."""
+    """An event in the format of server-sent events; the JSON contains no line ends."""
     return f"id: {event.id}\nevent: {event.type.value}\ndata: {event.model_dump_json()}\n\n"
 
 

@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457), with the ``reason`` of ``orchestrator.errors``."""
+"""Errors as ``application/problem+json`` (RFC 9457) with their ``reason``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from orchestrator.validation import about, all_of, problem_of
 _LOGGER = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
-"""For ``overloaded`` and ``store_unreachable``. By default, runs that are open now have ended by then."""
+"""``Retry-After`` of ``overloaded`` and ``store_unreachable``: the default total timeout of the runs that are open."""
 NOT_JSON = Message("the body must be a JSON object, sent with Content-Type: application/json")
 
 _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
@@ -39,7 +39,7 @@ _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
     (StoreUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (SchemaMismatch, HTTPStatus.NOT_IMPLEMENTED),
 )
-_TO_BE_TRIED_AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Problem(BaseModel):
@@ -53,11 +53,11 @@ class Problem(BaseModel):
 
 
 Docs = dict[int | str, dict[str, Any]]
-"""What OpenAPI says about a route's answers, by status."""
+"""OpenAPI documentation of a route's responses, by status."""
 
 
 def problem_docs(*statuses: HTTPStatus) -> Docs:
-    """What OpenAPI is to say about answers with these statuses."""
+    """OpenAPI documentation of problem responses with these statuses."""
     content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
     return {status.value: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
 
@@ -76,28 +76,28 @@ _DESCRIPTIONS = {
 
 
 def problem_response(error: TroubleshootError) -> Response:
-    """The answer that tells of ``error``; its message holds no secret, as everywhere."""
+    """The problem response of ``error``, whose message contains no secret."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _LOGGER.error("web_request_failed reason=%s error=%s", error.reason, error)
     problem = Problem(title=status.phrase, status=status, detail=str(error), reason=error.reason)
     headers = {"Cache-Control": "no-store"}
-    if status in _TO_BE_TRIED_AGAIN:
+    if status in _RETRYABLE:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)
 
 
 class ProblemRoute(APIRoute):
-    """A route that tells of errors as problems, whatever error handlers its app has.
+    """A route that returns errors as problems, whatever error handlers the app has.
 
-    An ``HTTPException`` of the app's own dependencies (authentication, say) stays the app's.
+    An ``HTTPException`` of the app's dependencies, such as authentication, is left to the app.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's own handler with a border around it."""
+        """FastAPI's handler, with errors turned into problem responses."""
         handle = super().get_route_handler()
 
-        async def handle_or_tell(request: Request) -> Response:
+        async def handle_with_problems(request: Request) -> Response:
             try:
                 response = await handle(request)
             except TroubleshootError as error:
@@ -107,16 +107,16 @@ class ProblemRoute(APIRoute):
             except HTTPException as error:
                 if not isinstance(error.__cause__, ValueError | RecursionError):
                     raise
-                # FastAPI's way to say that the body's bytes are no UTF-8, or its brackets too deep.
+                # FastAPI raises this for a body that is not UTF-8 or nested too deep.
                 return problem_response(InvalidRequest(NOT_JSON))
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
-        return handle_or_tell
+        return handle_with_problems
 
 
 def _refusal(request: Request, error: RequestValidationError) -> TroubleshootError:
-    """A value that FastAPI refused, named without repeating it."""
+    """The error for values that FastAPI refused; it names the fields and not the values."""
     problems = []
     for item in error.errors():
         place, *names = item["loc"]

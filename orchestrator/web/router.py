@@ -1,9 +1,9 @@
 """``create_router``: submit a run over HTTP, follow it, read its report, cancel it, list runs.
 
-Everything is asked of ``AsyncTroubleshootClient``; here it is only put into requests and responses.
+``AsyncTroubleshootClient`` does the work; this module translates requests and responses.
 """
 
-# Annotations are read by FastAPI and name arguments of ``create_router``, so they are not postponed here.
+# No postponed annotations: FastAPI evaluates them, and they name arguments of ``create_router``.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,14 +27,14 @@ from orchestrator.web.submission import Identity, Patience, RequestBody, make_re
 
 _RUN_LIST = TypeAdapter(list[RunSummary])
 _MARKDOWN_HEADERS = {"X-Content-Type-Options": "nosniff"}
-"""The answer quotes logs: a browser must not take it for a page."""
+"""The answer quotes logs: a browser must not render it as HTML."""
 _POLL_AGAIN = {"Retry-After": "1"}
 _WAITED: Docs = {200: {"model": Report, "description": "The report, to a caller who waited for it."}}
 _OPEN: Docs = {202: {"model": RunSnapshot, "description": "The run is open: how far it is."}}
 _OPEN_AS_JSON: Docs = {
     202: {
         "description": _OPEN[202]["description"],
-        # FastAPI would say that it is Markdown, as the answer is.
+        # Otherwise FastAPI documents it as Markdown, the media type of the answer.
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunSnapshot"}}},
     }
 }
@@ -60,21 +60,24 @@ def create_router(
 ) -> APIRouter:
     """A router for ``app.include_router``.
 
-    An open ``client`` is used and left open: it is the app's. With ``Settings``, or with None for those of the
-    environment, the router opens a client when the app starts and closes it when the app stops, once a process.
+    ``client`` is an open client of the app, which the router does not close; or ``Settings``, or None for those of the
+    environment, with which the router opens one client per process when the app starts and closes it when it stops.
 
-    ``dependencies`` decide who may ask at all. ``identify`` is a dependency too: it returns the ``Identity`` of who
-    asks (None: of nobody), which then stands in the place of what a body says. ``keep_alive_seconds`` is the longest
-    silence in a stream of events.
+    ``dependencies`` are FastAPI dependencies of every route, such as authentication. ``identify`` is a dependency that
+    returns the ``Identity`` of the caller, or None for an anonymous one; it replaces the user in the request's body.
+    ``keep_alive_seconds`` is the longest silence in an event stream::
+
+        app = FastAPI()
+        app.include_router(create_router(dependencies=[Depends(signed_in)], identify=current_user))
     """
-    held = _HeldClient(client)
-    runs = _Runs(held, keep_alive_seconds)
+    holder = _ClientHolder(client)
+    runs = _Runs(holder, keep_alive_seconds)
     router = APIRouter(
         prefix=prefix,
         tags=["troubleshoot"],
         dependencies=dependencies,
         route_class=ProblemRoute,
-        lifespan=held.lifespan,
+        lifespan=holder.lifespan,
         responses=problem_docs(
             HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.SERVICE_UNAVAILABLE
         ),
@@ -100,12 +103,12 @@ def create_router(
     ) -> Response:
         """Accept a question; every source is asked at once. `Location` leads to the run."""
         if "content-type" not in request.headers:
-            # An older FastAPI reads such a body as JSON, and any site's page may send it with this app's cookies.
+            # An older FastAPI parses such a body as JSON, and a page of any site could send it with this app's cookies.
             raise InvalidRequest(NOT_JSON)
         if identify is not None and identity is None:
             identity = Identity(user_id=None)
-        asked = make_request(body, held.client.sync.settings, identity)
-        accepted = await runs.submit(asked, run_id=run_id, idempotency_key=idempotency_key)
+        question = make_request(body, holder.client.sync.settings, identity)
+        accepted = await runs.submit(question, run_id=run_id, idempotency_key=idempotency_key)
         patience = Patience.of(wait=wait, prefer=prefer)
         report = None if patience is None else await runs.wait(accepted, patience)
         if report is not None:
@@ -138,8 +141,8 @@ def create_router(
     return router
 
 
-class _HeldClient:
-    """The one client of a process: the app's own, or one that lives as long as the app."""
+class _ClientHolder:
+    """The client of a process: the app's own, or one that is open while the app runs."""
 
     def __init__(self, given: AsyncTroubleshootClient | Settings | None) -> None:
         self._settings = given if isinstance(given, Settings) else None
@@ -151,7 +154,7 @@ class _HeldClient:
     def client(self) -> AsyncTroubleshootClient:
         """The open client.
 
-        Raises ConfigurationError in an app that was never started.
+        Raises ConfigurationError when the app was not started.
         """
         if self._client is None:
             raise ConfigurationError(
@@ -162,7 +165,7 @@ class _HeldClient:
 
     @asynccontextmanager
     async def lifespan(self, _app: object) -> AsyncIterator[None]:
-        """Open the client for the app. A router that is included twice is started twice, and has one client.
+        """Open the client while the app runs; a router that is included twice shares one client.
 
         Raises ConfigurationError naming the variable.
         """
@@ -182,49 +185,49 @@ class _HeldClient:
 
 
 class _Runs:
-    """The calls on runs. The methods that are routes have the docstrings that OpenAPI shows."""
+    """The route functions, whose docstrings OpenAPI shows, and what they share."""
 
-    def __init__(self, held: _HeldClient, keep_alive_seconds: float) -> None:
-        self._held = held
+    def __init__(self, holder: _ClientHolder, keep_alive_seconds: float) -> None:
+        self._holder = holder
         self._keep_alive_seconds = keep_alive_seconds
 
     async def submit(self, request: TroubleshootRequest, *, run_id: str | None, idempotency_key: str | None) -> str:
         """See ``TroubleshootClient.submit``.
 
-        Raises Conflict for a key that stands for another question: its run would answer that one.
+        Raises Conflict when the idempotency key is that of another question.
         """
-        client = self._held.client
-        wanted = run_id or new_token()
-        accepted = await client.submit(request, run_id=wanted, idempotency_key=idempotency_key)
-        if accepted != wanted:
+        client = self._holder.client
+        new_id = run_id or new_token()
+        accepted = await client.submit(request, run_id=new_id, idempotency_key=idempotency_key)
+        if accepted != new_id:
             stored = (await client.get(accepted)).request
             if stored != await client.call(client.sync.masked, request):
                 raise Conflict("Idempotency-Key: the key stands for another question; choose another for this one")
         return accepted
 
     async def wait(self, run_id: str, patience: Patience) -> Report | None:
-        """The report, or None when the caller's patience was over first."""
+        """The report, or None when the caller's timeout was over first."""
         try:
-            return await self._held.client.result(run_id, timeout_seconds=patience.seconds)
+            return await self._holder.client.result(run_id, timeout_seconds=patience.seconds)
         except TimeoutError:
             return None
 
     async def list_runs(self, limit: Annotated[int, Query(ge=1, le=1_000)] = 20) -> Response:
         """The newest runs, newest first."""
-        runs = await self._held.client.list(limit=limit)
+        runs = await self._holder.client.list(limit=limit)
         return Response(_RUN_LIST.dump_json(runs), media_type="application/json")
 
     async def read_run(self, run_id: RunId) -> Response:
         """The report of a run that has ended; how far it is, with 202, while it is open."""
-        found = await self._find(run_id)
-        return _json(found) if isinstance(found, Report) else _json(found, HTTPStatus.ACCEPTED, _POLL_AGAIN)
+        run = await self._find(run_id)
+        return _json(run) if isinstance(run, Report) else _json(run, HTTPStatus.ACCEPTED, _POLL_AGAIN)
 
     async def read_answer(self, run_id: RunId) -> Response:
         """The answer in Markdown; how far the run is, with 202, while it is open."""
-        found = await self._find(run_id)
-        if isinstance(found, Report):
-            return _Markdown(found.response, headers=_MARKDOWN_HEADERS)
-        return _json(found, HTTPStatus.ACCEPTED, _POLL_AGAIN)
+        run = await self._find(run_id)
+        if isinstance(run, Report):
+            return _Markdown(run.response, headers=_MARKDOWN_HEADERS)
+        return _json(run, HTTPStatus.ACCEPTED, _POLL_AGAIN)
 
     async def stream_events(
         self,
@@ -238,28 +241,28 @@ class _Runs:
 
         Each has the `id` to resume after, the name of its kind as `event`, and an `Event` in JSON as `data`.
         """
-        client = self._held.client
+        client = self._holder.client
         start = check_event_id(last_event_id or after)
-        # Asked before the status is sent: whether there is such a run, and whether it is over.
+        # Before the status is sent: does the run exist, and is it closed?
         state, _ = await client.call(client.sync.store.state, run_id)
         events, first = client.stream(run_id, after=start), None
         if state.is_closed:
             first = await anext(events, None)
             if first is None:
-                # A browser that has had the last event connects again all the same, until it is told this.
+                # A browser connects again after the last event too, until it gets this status.
                 return Response(status_code=HTTPStatus.NO_CONTENT)
         return EventStream(events, first=first, keep_alive_seconds=self._keep_alive_seconds)
 
     async def cancel_run(self, run_id: RunId) -> Response:
         """Cancel an open run; one that has ended stays as it is. The answer says how the run stands now."""
-        return _json(await self._held.client.cancel(run_id, by="web"))
+        return _json(await self._holder.client.cancel(run_id, by="web"))
 
     async def _find(self, run_id: str) -> Report | RunSnapshot:
-        snapshot = await self._held.client.get(run_id)
+        snapshot = await self._holder.client.get(run_id)
         if not snapshot.state.is_closed:
             return snapshot
-        # A run that was cancelled has no report in the store; the client writes one.
-        return snapshot.report or await self._held.client.result(run_id)
+        # A cancelled run has no stored report; the client makes one.
+        return snapshot.report or await self._holder.client.result(run_id)
 
 
 class _Markdown(Response):
@@ -267,7 +270,7 @@ class _Markdown(Response):
 
 
 def _path_of(request: Request) -> str:
-    """The request's path as its sender knows it: a prefix that a proxy has taken away stands in ``root_path``."""
+    """The request's path as the sender wrote it: ``root_path`` is the prefix that a proxy removed."""
     prefix, path = request.scope.get("root_path", "").rstrip("/"), request.scope["path"]
     return quote(path if path.startswith(f"{prefix}/") else prefix + path)
 
@@ -277,4 +280,4 @@ def _json(model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[st
 
 
 async def _nobody() -> None:
-    """Nobody is identified: the body is believed."""
+    """The default of ``identify``: the user in the body is used."""

@@ -1,4 +1,4 @@
-"""What a POST asks for: the request out of its body, who asks, and how long the caller wants to wait."""
+"""The parts of a submit over HTTP: the request, the caller, the time for which the caller waits."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _PREFER_WAIT = re.compile(r"""(?:^|,)\s*wait\s*(?:=\s*"?(?P<seconds>\d{1,6})"?\s
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks, as the app's own authentication knows it."""
+    """The authenticated caller."""
 
     user_id: str | None
     session_id: str | None = None
-    """None: the session that the body names, if any."""
+    """None: the session in the body, if any."""
 
 
 class _SchemaOf:
-    """Documents a value with the JSON schema of ``model`` and leaves it unchecked."""
+    """Documents a value with the JSON schema of ``model`` and does not validate it."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
@@ -39,45 +39,45 @@ class _SchemaOf:
 
 
 RequestBody = Annotated[dict[str, Any], _SchemaOf(TroubleshootRequest), Body()]
-"""The fields of a ``TroubleshootRequest``, checked by ``make_request``: limits that the body leaves out are the
-settings' own, which FastAPI does not know."""
+"""The fields of a ``TroubleshootRequest``; ``make_request`` validates them, because FastAPI does not know the settings
+that limits missing in the body default to."""
 
 
 def make_request(body: Mapping[str, Any], settings: Settings, identity: Identity | None) -> TroubleshootRequest:
-    """The request of a body. With an ``identity``, the user that the body names is never believed.
+    """The request in a body; with an ``identity``, the user in the body is ignored.
 
     Raises InvalidRequest naming the field.
     """
-    asked = dict(body)
-    config = asked.get("config", {})
+    fields = dict(body)
+    config = fields.get("config", {})
     if isinstance(config, Mapping):
-        asked["config"] = settings.parallel_config().model_dump() | dict(config)
+        fields["config"] = settings.parallel_config().model_dump() | dict(config)
     if identity is not None:
-        asked["user_id"] = identity.user_id
+        fields["user_id"] = identity.user_id
         if identity.session_id is not None:
-            asked["session_id"] = identity.session_id
+            fields["session_id"] = identity.session_id
     try:
-        return TroubleshootRequest.model_validate(asked)
+        return TroubleshootRequest.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest(describe(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the caller waits for the report."""
+    """The time for which the caller waits for the report."""
 
     seconds: float | None
-    """None: to the run's deadline."""
+    """None: until the run's deadline."""
 
     @classmethod
     def of(cls, *, wait: bool, prefer: str | None) -> Patience | None:
-        """The patience in ``?wait=true`` or in a header ``Prefer: wait=10`` (RFC 7240); None waits for nothing.
+        """The patience in ``?wait=true`` or ``Prefer: wait=10`` (RFC 7240); None for a caller that does not wait.
 
-        ``Prefer: wait`` without seconds is understood as well: to the deadline.
+        ``Prefer: wait`` without seconds waits until the deadline.
         """
         if wait:
             return cls(None)
-        found = _PREFER_WAIT.search(prefer or "")
-        if found is None:
+        match = _PREFER_WAIT.search(prefer or "")
+        if match is None:
             return None
-        return cls(None if found["seconds"] is None else float(found["seconds"]))
+        return cls(None if match["seconds"] is None else float(match["seconds"]))

@@ -1,4 +1,4 @@
--- A source task's first act: may it start, what is it asked, how long may it take?
+-- Claims a source: whether it may start, its request and plan, and the time that remains.
 -- KEYS run events
 -- ARGV key claim started_data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[1], 'fanin_ms', 'request', 'plan',
@@ -8,7 +8,7 @@ if not state then return { 'not_found' } end
 if is_closed(state) then return { state } end
 if fields[2] then return { 'frozen' } end
 local now = now_ms()
--- "claim|started_ms": the first claimant starts, a duplicate delivery does not; a claim sent again is the same one.
+-- "claim|started_ms": the first claim starts the source, a duplicate delivery does not; a repeated claim is the same.
 if fields[3] and string.sub(fields[3], 1, #ARGV[2] + 1) ~= ARGV[2] .. '|' then return { 'duplicate' } end
 if not fields[3] then
   redis.call('HSET', KEYS[1], 's:' .. ARGV[1], ARGV[2] .. '|' .. string.format('%d', now))

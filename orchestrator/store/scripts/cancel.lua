@@ -1,4 +1,4 @@
--- Cancels an open run; its tasks see it at their next step.
+-- Cancels an open run; its tasks find out at their next call.
 -- KEYS run events wakeups open busy end
 -- ARGV run_id cancelled_data overload_floor
 local fields = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'dropped')

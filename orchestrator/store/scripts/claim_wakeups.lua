@@ -1,4 +1,4 @@
--- Takes the wake-ups that are due, each re-armed before it is acted on: a watcher that dies loses none.
+-- Returns the due wake-ups, each made due again before it is acted on: a watcher that dies loses none.
 -- KEYS wakeups
 -- ARGV limit rearm_ms
 local now = now_ms()

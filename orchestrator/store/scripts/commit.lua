@@ -1,4 +1,4 @@
--- Closes the run with its report: by the lease holder, or by anybody at the deadline (which revokes the lease).
+-- Closes the run with its report: under the lease, or at the deadline by any caller, which revokes the lease.
 -- KEYS run events wakeups open completed expired busy end
 -- ARGV run_id token report outcome final_data committed_by seen_received margin_ms overload_floor,
 --      then for each event to append before the final one: kind data
@@ -6,15 +6,15 @@ local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 
   'dropped')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then
-  -- The same commit sent again after a lost reply.
+  -- The same commit, repeated after a lost reply.
   if fields[6] == ARGV[2] then return { 'ok' } end
   return { 'closed', fields[1] }
 end
 local now = now_ms()
 if fields[2] ~= ARGV[2] then
   if now < number(fields[4]) - tonumber(ARGV[8]) then return { 'refused' } end
-  -- A deadline finisher read the run without a lease: an answer that came in since then must not be lost, whether or
-  -- not somebody has frozen the answers with it meanwhile.
+  -- The caller read the run without the lease: an envelope that came in since must not be lost, whether or not another
+  -- finisher has frozen the answers with it meanwhile.
   if ARGV[7] ~= '' and number(fields[3]) ~= tonumber(ARGV[7]) then return { 'stale' } end
 end
 redis.call('HSET', KEYS[1], 'state', 'done', 'outcome', ARGV[4], 'report', ARGV[3], 'committed_by', ARGV[6],

@@ -1,4 +1,4 @@
--- Counts one more of something in the run; one that has expired must not come back without a time to live.
+-- Adds 1 to a counter of the run; an expired run must not come back without a time to live.
 -- KEYS run
 -- ARGV what
 if redis.call('EXISTS', KEYS[1]) == 0 then return { 'not_found' } end

@@ -1,4 +1,4 @@
--- Marks the chord as published: nobody publishes this run again.
+-- Marks the chord as published, so that the run is not published again.
 -- KEYS run wakeups
 -- ARGV run_id token
 local state = redis.call('HGET', KEYS[1], 'state')

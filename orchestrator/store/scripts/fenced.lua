@@ -1,11 +1,11 @@
--- A write of the lease holder: renews the lease and appends events (none for a plain renewal).
+-- A write under the finish lease: renews it and appends events (none for a plain renewal).
 -- KEYS run events wakeups
 -- ARGV run_id token lease_ms, then for each event: kind data keep_field ('' keeps nothing in the run)
 local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'attempt')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then return { 'closed' } end
 local now = now_ms()
--- An expired lease may be renewed by its holder as long as nobody else took it.
+-- An expired lease may be renewed by its holder while no other finisher has taken it.
 if fields[2] ~= ARGV[2] then return { 'refused' } end
 local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'lease_until', string.format('%d', lease_until))

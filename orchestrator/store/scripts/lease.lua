@@ -1,4 +1,4 @@
--- Takes the finish lease and freezes the partials; answers with the whole run.
+-- Takes the finish lease, freezes the answers and returns the whole run.
 -- KEYS run events wakeups
 -- ARGV run_id token lease_ms started_data
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -8,7 +8,7 @@ local now = now_ms()
 local token = redis.call('HGET', KEYS[1], 'lease_token')
 local until_ms = number(redis.call('HGET', KEYS[1], 'lease_until'))
 if token and token ~= ARGV[2] and until_ms > now then return { 'held' } end
--- A chord published twice calls its body when its duplicates have returned: too early.
+-- A chord that was published twice calls its body as soon as its duplicates have returned: too early.
 local all_in = number(redis.call('HGET', KEYS[1], 'received')) >= number(redis.call('HGET', KEYS[1], 'expected'))
 local planned = redis.call('HEXISTS', KEYS[1], 'plan') == 1
 if now < number(redis.call('HGET', KEYS[1], 'fanin_ms')) and not (planned and all_in) then

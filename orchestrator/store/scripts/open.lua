@@ -1,4 +1,4 @@
--- Opens a run: run, wake-ups, idempotency key and "accepted" event, or nothing at all.
+-- Opens a run: hash, wake-ups, idempotency key and the event "accepted", or nothing at all.
 -- KEYS run events wakeups index open completed expired instances idempotency busy
 -- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
 --      accepted_data event_limit idempotent(0|1)
@@ -11,26 +11,26 @@ if ARGV[15] == '1' then
   if known and known ~= run_id then return { 'exists', known } end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  -- The same submit sent again after a lost reply carries the same nonce.
+  -- A submit that is repeated after a lost reply has the same nonce.
   if redis.call('HGET', KEYS[1], 'nonce') == nonce then return { 'accepted', run_id } end
   if redis.call('HGET', KEYS[1], 'request') ~= ARGV[3] then return { 'taken', run_id } end
   return { 'exists', run_id }
 end
 
 if ARGV[11] ~= '' then
-  -- Instances are announced by the workers; entries that no worker renewed lately do not count.
+  -- Workers announce the instances; announcements that none has renewed recently do not count.
   local known = redis.call('ZRANGEBYSCORE', KEYS[8], now - 120000, '+inf')
   local found = #known == 0
   for _, name in ipairs(known) do found = found or name == ARGV[11] end
   if not found then return { 'unknown_instance', table.concat(known, ', ') } end
 end
 
--- Runs that nobody worked on, watched or read are no load once their time is over. They are taken off only after the
--- first write below: a script that has freed memory once is not stopped any more by a Redis that is full.
+-- Runs without worker, watcher or reader are no load after their deadline. They are removed only after the first write
+-- below: once a script has freed memory, a full Redis does not stop it any more.
 local open = redis.call('ZCOUNT', KEYS[5], now - 60000, '+inf')
 if open >= tonumber(ARGV[7]) then return { 'overloaded', open } end
 if open >= tonumber(ARGV[8]) then
-  -- The completion rate counts from when the backlog began: before that it says what was asked, not what can be done.
+  -- The completion rate is measured from the start of the backlog: before, it is the rate of submits.
   local busy = tonumber(redis.call('GET', KEYS[10]) or now)
   redis.call('SET', KEYS[10], string.format('%d', busy), 'EX', 60)
   local since = math.max(busy, now - 10000)
@@ -52,7 +52,7 @@ redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV
 emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
 redis.call('EXPIRE', KEYS[1], ttl)
 redis.call('EXPIRE', KEYS[2], ttl)
--- No work after their life.
+-- Wake-ups of expired runs are removed.
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ttl * 1000)
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[9]), run_id .. '|dispatch',
   now + fanin + 50, run_id .. '|fanin', now + total - tonumber(ARGV[10]), run_id .. '|total')

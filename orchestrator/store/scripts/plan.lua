@@ -1,4 +1,4 @@
--- Stores the plan once and says "routed"; a second dispatcher of the same run gets the first one's plan.
+-- Stores the plan once and appends "routed"; a second dispatcher of the same run gets the plan of the first.
 -- KEYS run events
 -- ARGV token plan expected routed_data
 local state = redis.call('HGET', KEYS[1], 'state')

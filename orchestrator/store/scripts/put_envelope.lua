@@ -1,4 +1,4 @@
--- Puts a source's answer into the run: the first writer of a key wins, and only until the partials are frozen.
+-- Stores the envelope of a source: the first writer of a key wins, and only until the answers are frozen.
 -- KEYS run events wakeups
 -- ARGV run_id key claim envelope finished_data late_envelope nudge_ms
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[2], 'e:' .. ARGV[2], 'expected')
@@ -15,6 +15,7 @@ redis.call('HSET', KEYS[1], 'e:' .. ARGV[2], ARGV[4])
 local received, expected = redis.call('HINCRBY', KEYS[1], 'received', 1), number(fields[5])
 emit(KEYS[1], KEYS[2], 'source_finished', 0, now,
   with_numbers(ARGV[5], string.format('"received":%d,"expected":%d', received, expected)))
--- All there: should the chord never call its body (a child died before its chord part), the watcher soon will.
+-- Every source is in: the watcher finishes the run soon if the chord does not call its body, as when a worker died
+-- before its chord part.
 if received >= expected then redis.call('ZADD', KEYS[3], 'XX', now + tonumber(ARGV[7]), ARGV[1] .. '|fanin') end
 return { 'stored', received, expected }

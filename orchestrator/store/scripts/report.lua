@@ -1,4 +1,4 @@
--- Reads what a report is put together from: itself and the envelopes.
+-- Reads the stored report and the envelopes that it is put together with.
 -- KEYS run
 local fields = redis.call('HGETALL', KEYS[1])
 local state, report, envelopes = nil, '', {}

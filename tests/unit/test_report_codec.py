@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.models import AnswerMode, Evidence, Report, RunOutcome, SourceEnvelope, SourceOutcome
-from orchestrator.store.report_codec import from_kept, to_kept
+from orchestrator.store.report_codec import decode_report, encode_report
 
 PROOF = "IEF450I BATCH001 STEP030 ABEND=S0C7"
 
@@ -57,8 +57,8 @@ def test_a_report_comes_back_without_having_been_written_twice(
     """Results, evidence and data are put together from the envelopes; only what stands in for an answer is kept."""
     by_key = {envelope.key: envelope for envelope in stored}
     report = a_report((*missing, *stored))
-    kept = to_kept(report, by_key)
-    assert from_kept("r", kept, by_key) == (report, ())
+    kept = encode_report(report, by_key)
+    assert decode_report("r", kept, by_key) == (report, ())
     assert PROOF not in kept
     assert kept.count("não começou") == 2 * len(missing)  # once as result, once among the sources that failed
 
@@ -81,10 +81,10 @@ def test_a_report_that_says_something_else_comes_back_all_the_same(
 ) -> None:
     """Where the envelopes do not say the same, nothing is left out."""
     by_key = {envelope.key: envelope for envelope in stored}
-    assert from_kept("r", to_kept(report, by_key), by_key) == (report, ())
+    assert decode_report("r", encode_report(report, by_key), by_key) == (report, ())
 
 
 def test_a_report_that_was_kept_whole_is_still_read() -> None:
     """What was written before reports were put together is read as it is."""
     report = a_report(STORED["all in"])
-    assert from_kept("r", report.model_dump_json(), {}) == (report, ())
+    assert decode_report("r", report.model_dump_json(), {}) == (report, ())
