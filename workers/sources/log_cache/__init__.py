@@ -1,6 +1,6 @@
 """The source ``log_cache``: recent errors and earlier runs of a job, from Redis.
 
-Asked once per job. ``source.SPEC`` is the way in. Two places are read: keys that the Resync app writes, and the
+Queried once per job. ``source.SPEC`` is the way in. Two places are read: keys that the Resync app writes, and the
 project's own cache, filled after each run (``write_back``) and by ``resync-troubleshoot logs``.
 
 - ``app_keys``: reads the app's two keys of a job; ``entries``: parses the many shapes of their values

@@ -1,6 +1,6 @@
 """The source ``metrics``: load of hosts and of the application at the time of a failure, from Prometheus.
 
-Asked once per run. ``source.SPEC`` is the way in. Values come from the Prometheus HTTP API, or from one text endpoint
+Queried once per run. ``source.SPEC`` is the way in. Values come from the Prometheus HTTP API, or from one text endpoint
 when only that is configured or the API does not answer.
 
 - ``series``: what is measured, its unit and the limit beyond which it is a concern

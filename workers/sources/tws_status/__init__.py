@@ -1,6 +1,6 @@
 """The source ``tws_status``: jobs, job streams and workstations of the plan, over the HWA REST API v2 (read only).
 
-Asked once per job. ``source.SPEC`` is the way in; the modules below it, in the order in which a question meets them:
+Queried once per job. ``source.SPEC`` is the way in; the modules below it, in the order in which a question meets them:
 
 - ``instances``: base URL and credentials of each TWS instance, from the environment or a JSON file
 - ``notation``: parses the names that users write, such as ``WS#STREAM.JOB``

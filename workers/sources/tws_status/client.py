@@ -312,7 +312,6 @@ class HwaSession:
         headers: Mapping[str, str] | None = None,
     ) -> Page:
         # Always send a limit: the server's default is 10,000. Workstations take no plan_id.
-        """The first ``limit`` results; a server that sends more must not block the event loop."""
         asked: dict[str, str | int] = {**({} if endpoint is Endpoint.WORKSTATIONS else _PLAN), "limit": limit}
         if offset:
             asked["offset"] = offset
@@ -361,7 +360,7 @@ class HwaSession:
 
 
 def _page(body: JsonObject, limit: int) -> Page:
-    """The first ``limit`` results: a server that sends more than it was asked for must not keep the loop busy."""
+    """The first ``limit`` results; a server that sends more must not block the event loop."""
     results, count = _objects(body.get("results")), body.get("count")
     total = count if isinstance(count, int) and count >= 0 else None
     return Page(results[:limit], max(total or 0, len(results)) if len(results) > limit else total)

@@ -42,7 +42,7 @@ _ORDER = (*PROBLEMS, "READY", "FENCE", "PEND", "HOLD")
 
 
 async def workstation_problems(session: HwaSession, names: Iterable[str], lookup: Lookup) -> Message:
-    """Read the state of the workstations and their unfinished jobs; returns what was asked, for the payload.
+    """Read the state of the workstations and their unfinished jobs; returns a description of the query.
 
     Raises HwaError.
     """
@@ -62,7 +62,7 @@ async def workstation_problems(session: HwaSession, names: Iterable[str], lookup
 
 
 async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: Lookup) -> Message:
-    """Read the status of the job streams and their unfinished jobs; returns what was asked, for the payload.
+    """Read the status of the job streams and their unfinished jobs; returns a description of the query.
 
     Raises HwaError.
     """
@@ -82,7 +82,7 @@ async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: L
 
 
 async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
-    """Read the failed and stuck jobs of the plan; returns what was asked, for the payload. Raises HwaError."""
+    """Read the failed and stuck jobs of the plan; returns a description of the query. Raises HwaError."""
     failed = Oql.any_of("jobruns.compositeStatus.status", JOB_PROBLEMS)
     jobs, streams, stations = await asyncio.gather(
         search_tolerantly(session, failed, lambda job: job.status in PROBLEMS, lookup),
