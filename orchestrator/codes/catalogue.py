@@ -123,7 +123,7 @@ class Entry(Model):
     checks: tuple[Advice, ...] = ()
     fixes: tuple[Advice, ...] = ()
     prevention: tuple[Localized, ...] = ()
-    """What an entry does not say for itself, its category says: ``advice_of`` gives both."""
+    """An entry without its own takes its category's: see ``advice_of``."""
 
 
 class Kind(StrEnum):

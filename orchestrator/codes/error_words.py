@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Spelling in capitals or with a capital tells a report from talk: "ERROR", "ValueError", "Killed".
+# Capitals distinguish a report from talk: "ERROR", "ValueError", "Killed".
 _FAILURE = re.compile(
     r"\bERRORS?\b|\bABEND|\b\w{0,60}(?:Error|Exception)\b|\bFATAL\b|\bTraceback\b|\bKilled\b|\b(?:[Ff]ailed|FAILED)\b"
     r"|\b[Ff]alh(?:a|ou)\b|\b[Ff]all(?:a|ó)\b|\bNo space left\b|\b[Oo]ut of memory\b"

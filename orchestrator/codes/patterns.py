@@ -60,7 +60,7 @@ _SQLCODE = re.compile(
     r"\bSQLCODE\s{0,9}[:=]?\s{0,9}(?:-\s?0{0,8}(\d{3,5})\b|0{0,8}(\d{3,5})-(?!\d))|\bSQL0{0,2}(\d{3,5})N\b",
     re.IGNORECASE,
 )
-# The status of COBOL's FILE STATUS clause, as programs display it and as IGZ0035S tells it.
+# The status of COBOL's FILE STATUS clause, as programs display it and as IGZ0035S reports it.
 _FILE_STATUS = re.compile(
     r"\b(?:FILE[ _-]?STATUS|VSAM[ _-]STATUS|STATUS[ _-]?CODE)(?:[ _-](?:CODE|KEY))?\s{0,9}(?:IS|WAS|[:=])?\s{0,9}"
     r"[\"'(]?(\d\d)\b",
@@ -109,13 +109,13 @@ def find_abends(text: str) -> tuple[str, ...]:
 
     ``S000`` and ``U0000`` are left out: they are how a log writes "no such code" beside the real one.
     """
-    found = [(match.start(), f"S{match[1]}") for match in _SYSTEM.finditer(text)]
-    found += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text)]
+    matches = [(match.start(), f"S{match[1]}") for match in _SYSTEM.finditer(text)]
+    matches += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text)]
     for match in _AFTER_ABEND.finditer(text):
         code = match["code"].upper()
-        found.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
-    found += [(match.start(), f"S{match[1] or match[2]}") for match in _COMPLETION.finditer(text)]
-    return _unique(code for _, code in sorted(found) if code not in ("S000", "U0000"))
+        matches.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
+    matches += [(match.start(), f"S{match[1] or match[2]}") for match in _COMPLETION.finditer(text)]
+    return _unique(code for _, code in sorted(matches) if code not in ("S000", "U0000"))
 
 
 def find_message_ids(text: str) -> tuple[str, ...]:
@@ -140,48 +140,50 @@ def find_return_codes(text: str) -> tuple[int, ...]:
 
 def find_chat_return_codes(text: str) -> tuple[int, ...]:
     """Return codes as users write them: also ``morreu com 137`` and ``código 143``."""
-    found = [
+    matches = [
         (match.start(1), match[1])
         for pattern in (_RETURN_CODE, _RETURN_CODE_IN_CHAT)
         for match in pattern.finditer(text)
     ]
-    return _signed(number for _, number in sorted(found))
+    return _signed(number for _, number in sorted(matches))
 
 
 def _signed(numbers: Iterable[str]) -> tuple[int, ...]:
-    found: dict[int, None] = {}
+    codes: dict[int, None] = {}
     for number in numbers:
         value = int(number, 16) if number[:2] in ("0x", "0X") else int(number)
         if 2**31 <= value < 2**32:
             value -= 2**32
         if -(2**31) <= value < 2**31:
-            found[value] = None
-    return tuple(found)
+            codes[value] = None
+    return tuple(codes)
 
 
 def find_chat_abends(text: str, known: Container[str]) -> tuple[str, ...]:
     """System abends as users spell them (``s0c7``, ``0C7``, ``SOC7``, ``B37``, ``abend 806``), if they are known."""
-    found = (m["system"] or m["space"] or m["digits"] or f"0C{m['slip']}" for m in _IN_CHAT.finditer(text))
-    return _unique(code for part in found if (code := f"S{part.upper()}") in known)
+    matches = (m["system"] or m["space"] or m["digits"] or f"0C{m['slip']}" for m in _IN_CHAT.finditer(text))
+    return _unique(code for part in matches if (code := f"S{part.upper()}") in known)
 
 
 def find_program_codes(text: str) -> tuple[str, ...]:
     """SQLCODEs of Db2 and COBOL file statuses, in one spelling each: ``SQLCODE -911``, ``FILE STATUS 35``."""
-    found = [(match.start(), f"SQLCODE -{int(match[1] or match[2] or match[3])}") for match in _SQLCODE.finditer(text)]
-    found += [(match.start(), f"FILE STATUS {match[1]}") for match in _FILE_STATUS.finditer(text)]
-    return _unique(code for _, code in sorted(found))
+    matches = [
+        (match.start(), f"SQLCODE -{int(match[1] or match[2] or match[3])}") for match in _SQLCODE.finditer(text)
+    ]
+    matches += [(match.start(), f"FILE STATUS {match[1]}") for match in _FILE_STATUS.finditer(text)]
+    return _unique(code for _, code in sorted(matches))
 
 
 def find_codes_to_look_up(text: str) -> tuple[str, ...]:
     """Abends and message ids of a document or a search, in order: also ``S106/S806``, ``B37-04`` and ``SOC7``."""
-    found = [(match.start(), match[0]) for match in _MESSAGE.finditer(text)]
+    matches = [(match.start(), match[0]) for match in _MESSAGE.finditer(text)]
     for match in _LOOKED_UP.finditer(text):
         part = match["system"] or match["space"] or match["digits"] or (f"0C{match['slip']}" if match["slip"] else "")
-        found.append((match.start(), f"S{part}" if part else match["user"]))
+        matches.append((match.start(), f"S{part}" if part else match["user"]))
     for match in _AFTER_ABEND.finditer(text):
         code = match["code"].upper()
-        found.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
-    return _unique(code for _, code in sorted(found))
+        matches.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
+    return _unique(code for _, code in sorted(matches))
 
 
 def find_codes(text: str) -> tuple[str, ...]:

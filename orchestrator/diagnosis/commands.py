@@ -151,10 +151,10 @@ def is_mutating_command(text: str) -> bool:
 
 
 def check_action(action: Action) -> Action:
-    """``action`` marked as mutating, with at least the risk of what it says; what was marked stays so."""
-    found = risk_of(action.text, action.command)
-    mutates = action.mutates or found != "none"
-    least: Risk = "low" if mutates and found == "none" else found
+    """``action`` marked as mutating, with at least the risk of its text and command; marks are never removed."""
+    own: Risk = risk_of(action.text, action.command)
+    mutates = action.mutates or own != "none"
+    least: Risk = "low" if mutates and own == "none" else own
     risk = max(action.risk, least, key=_ORDER.index)
     if (mutates, risk) == (action.mutates, action.risk):
         return action
@@ -189,18 +189,18 @@ def propose_commands(prose: Iterable[str], actions: Sequence[Action], quoted: st
     Quotations are as in ``mark_commands``, and those already among ``actions`` are left out.
     """
     known = "\n".join(f"{action.text}\n{action.command or ''}" for action in actions)
-    found: dict[str, Action] = {}
+    proposals: dict[str, Action] = {}
     for text in prose:
         for match in _COMMAND_IN_PROSE.finditer(text):
             command = (match[1] or match[2]).strip()
             is_new = command not in known and not _is_quotation(match, command, quoted)
             if is_new and is_mutating_command(command):
-                found[command] = Action(text=command, command=command, mutates=True, risk=risk_of(command))
-    return list(found.values())
+                proposals[command] = Action(text=command, command=command, mutates=True, risk=risk_of(command))
+    return list(proposals.values())
 
 
 def _is_quotation(match: re.Match[str], command: str, quoted: str) -> bool:
-    """A log can hold a command so that somebody carries it out: asked for, it is no quotation."""
+    """Whether the command quotes the evidence; one that the sentence asks for does not, wherever it comes from."""
     before = match.string[max(0, match.start() - 60) : match.start()]
     return command in quoted and _ASKED_FOR.search(before) is None
 

@@ -80,7 +80,7 @@ def check_diagnosis(
     def shown(text: str) -> str:
         return mark_commands(checker.clean(text), quoted, language)
 
-    claims = [kept for claim in diagnosis.claims if (kept := checker.check(claim)) is not None]
+    claims = [valid for claim in diagnosis.claims if (valid := checker.check(claim)) is not None]
     allowed = {code.upper() for code in question_codes}
     hypotheses = [
         some for item in diagnosis.hypotheses if (some := checker.check_hypothesis(item, allowed)) is not None

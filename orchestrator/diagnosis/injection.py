@@ -1,4 +1,4 @@
-"""Instructions planted in logs and documents: found, reported, and never carried into the steps of an answer."""
+"""Prompt injection in logs and documents: detected, reported, and never carried into the steps of an answer."""
 
 from __future__ import annotations
 

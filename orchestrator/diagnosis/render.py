@@ -159,7 +159,7 @@ def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope]) -> st
 
 
 def performance_note(language: Language, aggregated: AggregatedData) -> str:
-    """Which sources were asked, and the parallel time against asking them one by one."""
+    """The sources queried, and the parallel time against querying them one by one."""
     failed = tuple(dict.fromkeys(failure.source for failure in aggregated.sources_failed))
     names = tuple(dict.fromkeys((*aggregated.sources_available, *failed)))
     silent = Message("; no answer: {names}", names=", ".join(failed)) if failed else ""
@@ -226,7 +226,7 @@ def _plain_action(action: Action) -> str:
 
 
 def _is_talk(diagnosis: Diagnosis) -> bool:
-    """Whether there is nothing but a sentence to say: an answer to a greeting needs no sections."""
+    """Whether the answer is one sentence: a greeting needs no sections."""
     return not (diagnosis.claims or diagnosis.hypotheses or diagnosis.actions or diagnosis.missing_evidence)
 
 

@@ -148,26 +148,26 @@ def extract_entities(message: str) -> Entities:
     carry no trailing slash.
     """
     text = _Text(message)
-    found = _Found()
-    _take_log_forms(text, found)
-    _take_qualified(text, found)
-    found.message_ids = list(find_message_ids(text.rest))
-    found.abends = list(find_abends(text.rest))
-    found.return_codes = list(find_chat_return_codes(text.rest))
-    _take_times(text, found)
+    matches = _Matches()
+    _take_log_forms(text, matches)
+    _take_qualified(text, matches)
+    matches.message_ids = list(find_message_ids(text.rest))
+    matches.abends = list(find_abends(text.rest))
+    matches.return_codes = list(find_chat_return_codes(text.rest))
+    _take_times(text, matches)
     _take_other_words(text)
-    _take_named_before(text, found)
-    text.rest = _cued(text, _STREAM_WORDS, found.streams)
-    text.rest = _cued(text, _STATION_WORDS, found.workstations)
+    _take_named_before(text, matches)
+    text.rest = _cued(text, _STREAM_WORDS, matches.streams)
+    text.rest = _cued(text, _STATION_WORDS, matches.workstations)
     for match in _STATION_PLACE.finditer(text.rest):
         if _is_name(match["name"], quoted=False, shouted=text.is_shouted):
-            found.workstations.append((match.start("name"), match["name"]))
+            matches.workstations.append((match.start("name"), match["name"]))
             text.blank(match.start("name"), match.end("name"))
-    text.rest = _cued_folders(text, found)
-    text.rest = _cued(text, _JOB_WORDS, found.jobs, allow_dotted=True)
-    _take_subjects(text, found)
-    _take_bare(text, found)
-    return found.entities()
+    text.rest = _cued_folders(text, matches)
+    text.rest = _cued(text, _JOB_WORDS, matches.jobs, allow_dotted=True)
+    _take_subjects(text, matches)
+    _take_bare(text, matches)
+    return matches.entities()
 
 
 class _Text:
@@ -181,7 +181,7 @@ class _Text:
         self.rest = f"{self.rest[:start]}{' ' * (end - start)}{self.rest[end:]}"
 
 
-class _Found:
+class _Matches:
     def __init__(self) -> None:
         self.jobs: list[tuple[int, str]] = []
         self.streams: list[tuple[int, str]] = []
@@ -205,44 +205,44 @@ class _Found:
         )
 
 
-def _in_order(found: Iterable[tuple[int, str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for _, value in sorted(found, key=lambda item: item[0])))
+def _in_order(matches: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for _, value in sorted(matches, key=lambda item: item[0])))
 
 
-def _take_log_forms(text: _Text, found: _Found) -> None:
+def _take_log_forms(text: _Text, matches: _Matches) -> None:
     """What z/OS messages hold at fixed places: IEC messages list module and job behind the code, JES has numbers."""
     for match in _IEC_LIST.finditer(text.rest):
-        found.jobs.append((match.start("job"), match["job"]))
+        matches.jobs.append((match.start("job"), match["job"]))
         text.blank(match.start("list"), match.end())
     for match in _JES_NUMBER.finditer(text.rest):
         text.blank(match.start(), match.end())
 
 
-def _take_qualified(text: _Text, found: _Found) -> None:
+def _take_qualified(text: _Text, matches: _Matches) -> None:
     for match in _QUALIFIED.finditer(text.rest):
         start = match.start()
         cue = _JOB_CUE.search(text.rest, max(0, start - _CUE_CHARACTERS), start)
-        found.workstations.append((start, match["workstation"]))
+        matches.workstations.append((start, match["workstation"]))
         for folder in (match["folder1"], match["folder2"]):
             if folder.strip("/"):
-                found.folders.append((start, folder.rstrip("/")))
+                matches.folders.append((start, folder.rstrip("/")))
         if match["job"] or cue:
             # conman also writes a job outside a stream as WS#JOB.
-            found.jobs.append((start, match[0]))
+            matches.jobs.append((start, match[0]))
         if match["job"] or not cue:
-            found.streams.append((start, match["stream"]))
+            matches.streams.append((start, match["stream"]))
         text.blank(start, match.end())
 
 
-def _take_times(text: _Text, found: _Found) -> None:
+def _take_times(text: _Text, matches: _Matches) -> None:
     for match in _TIMES.finditer(text.rest):
-        found.times.append((match.start(), match[0].strip()))
+        matches.times.append((match.start(), match[0].strip()))
         text.blank(match.start(), match.end())
 
 
-def _take_named_before(text: _Text, found: _Found) -> None:
+def _take_named_before(text: _Text, matches: _Matches) -> None:
     """The name before the word: "the NIGHTLY_UK schedule", "our LNX01 agent"."""
-    for pattern, into in ((_STREAM_AFTER, found.streams), (_STATION_AFTER, found.workstations)):
+    for pattern, into in ((_STREAM_AFTER, matches.streams), (_STATION_AFTER, matches.workstations)):
         for match in pattern.finditer(text.rest):
             group = "name" if match["name"] else "bare"
             if _is_name(match[group], quoted=False, shouted=text.is_shouted):
@@ -315,33 +315,33 @@ def _is_no_job(word: str) -> bool:
     return is_state(word) or _NOT_JOBS.match(word) is not None
 
 
-def _cued_folders(text: _Text, found: _Found) -> str:
+def _cued_folders(text: _Text, matches: _Matches) -> str:
     cued = re.compile(
         rf"(?<![A-Za-z0-9_-])(?:{_FOLDER_WORDS})(?:{_LINK})(?P<path>/?{_NAME}(?:/{_NAME})*/?)", re.IGNORECASE
     )
     for match in cued.finditer(text.rest):
         path = match["path"]
         if path.startswith("/") or _is_name(path, quoted=False, shouted=text.is_shouted):
-            found.folders.append((match.start("path"), path.rstrip("/")))
+            matches.folders.append((match.start("path"), path.rstrip("/")))
             text.blank(match.start("path"), match.end("path"))
     # Folders of the plan are written in capitals; a path in lower case is one of a file system.
     for match in re.finditer(
         r"(?<![A-Za-z0-9_@/.#$\\:-])/[A-Z][A-Z0-9_-]*(?:/[A-Z][A-Z0-9_-]*)*/?(?![A-Za-z0-9_.*?/-])", text.rest
     ):
-        found.folders.append((match.start(), match[0].rstrip("/")))
+        matches.folders.append((match.start(), match[0].rstrip("/")))
         text.blank(match.start(), match.end())
     return text.rest
 
 
-def _take_subjects(text: _Text, found: _Found) -> None:
+def _take_subjects(text: _Text, matches: _Matches) -> None:
     for match in _SUBJECT.finditer(text.rest) if not text.is_shouted else ():
         name = match["name"].upper()
         if name not in _PLAIN_WORDS and not _is_no_job(name):
-            found.jobs.append((match.start(), match["name"].rstrip("-")))
+            matches.jobs.append((match.start(), match["name"].rstrip("-")))
             text.blank(match.start(), match.end())
 
 
-def _take_bare(text: _Text, found: _Found) -> None:
+def _take_bare(text: _Text, matches: _Matches) -> None:
     """Identifiers in capitals that hold a digit or an underscore, wherever they stand."""
     for match in _BARE.finditer(text.rest):
         word = match[0].rstrip("-")
@@ -351,4 +351,4 @@ def _take_bare(text: _Text, found: _Found) -> None:
             check_job_name(word)
         except ValueError:
             continue
-        found.jobs.append((match.start(), word))
+        matches.jobs.append((match.start(), word))

@@ -2,8 +2,8 @@
 
 Features are words, pairs and triples of words, pieces of words (inflections and typing errors), word families and
 pairs of families, and what was named. ``scripts/train_router.py`` learns the weights of ``data/intent_model.json``
-from the labelled questions of the tests; here they are only added up, so that each word's share in the decision can be
-told.
+from the labelled questions of the tests; here they are only added up, so that each word's share in the decision is
+known.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from orchestrator.routing.vocabulary import MARKS, NAMED, STATE, vocabulary, wor
 INTENTS = (Intent.STATUS, Intent.TROUBLESHOOT, Intent.QUERY, Intent.ACTION, Intent.GENERAL)
 
 MAX_REASONS = 3
-"""Words that are told as the reason of a decision."""
+"""Words given as the reason of a decision."""
 
 _SCALE = 4.0
 _WEIGHT_OF_FAMILIES = 1.5
@@ -84,9 +84,9 @@ class IntentModel:
             for place in places:
                 shares[place] += lead / len(places)
         # A word that no example and no family holds is not repeated: it may be anything, a password too.
-        told = [place for place in shares if self._is_known(features.words[place]) and shares[place] > 0]
-        told.sort(key=lambda place: (-shares[place], place))
-        return tuple(dict.fromkeys(features.words[place] for place in told))[:MAX_REASONS]
+        reasons = [place for place in shares if self._is_known(features.words[place]) and shares[place] > 0]
+        reasons.sort(key=lambda place: (-shares[place], place))
+        return tuple(dict.fromkeys(features.words[place] for place in reasons))[:MAX_REASONS]
 
     def _is_known(self, word: str) -> bool:
         if word in _KINDS:

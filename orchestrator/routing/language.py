@@ -14,7 +14,7 @@ MAX_HITS = 3
 """Times that one cue of a language counts: a pasted log must not outvote the question around it."""
 
 _PRODUCT_WORDS = re.compile(r"\b(?:LATE|LIMIT|LINKED|UNLINKED)\b")
-"""As TWS writes them, and states, in every language: they tell none."""
+"""In every language, like states: they count for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def language_cues() -> dict[Language, tuple[Cue, ...]]:
 
 
 def detect_language(message: str) -> Language:
-    """The language of the question; the default language, which most users write, when nothing tells."""
+    """The language of the question; the default language, which most users write, without cues."""
     text = _PRODUCT_WORDS.sub(" ", without_states(message))
     votes = {
         language: sum(cue.weight * min(MAX_HITS, len(cue.pattern.findall(text))) for cue in cues)

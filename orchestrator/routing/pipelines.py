@@ -16,14 +16,14 @@ from orchestrator.models import MAX_JOBS, Intent, Plan, PlannedSource, Routing, 
 from orchestrator.sources import BUILTIN_SOURCES
 
 CERTAIN_ENOUGH = 0.6
-"""Below this confidence in the intent every source is asked: narrowing on a guess could miss the cause.
+"""Below this confidence in the intent every source is queried: narrowing on a guess could miss the cause.
 
 In the router's cross-validation nine of ten questions are above it, and one in 20 of those is narrowed wrongly (0.5:
 one in 16).
 """
 
 REQUIRED_SOURCE = "tws_status"
-"""Without what TWS itself says, a diagnosis keeps a low confidence."""
+"""Without it the confidence of a diagnosis stays low."""
 
 
 class Reduce(StrEnum):
@@ -34,7 +34,7 @@ class Reduce(StrEnum):
     STATUS = "status"
     """The state first; causes when there is a problem."""
     KNOWLEDGE = "knowledge"
-    """What the catalogue and the knowledge base say."""
+    """From the catalogue and the knowledge base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Pipeline:
     why: str
     reduce: Reduce = Reduce.DIAGNOSIS
     asks_site_sources: bool = True
-    """Whether sources that a site has added are asked as well; a narrowed pipeline leaves them out."""
+    """Whether the sources of a site are queried as well; a narrowed pipeline leaves them out."""
 
     def __or__(self, other: Pipeline) -> Pipeline:
         """Both pipelines' sources in order; the left one's name leads and its reduce holds."""
@@ -171,9 +171,9 @@ def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: li
         return rest
     if len(chosen) < min_required and rest:
         # A run that can never reach min_sources_required would be refused its answer whatever the sources say.
-        wanted = rest[: min_required - len(chosen)]
-        notes.append(f"{', '.join(wanted)} added: min_sources_required is {min_required}")
-        chosen += wanted
+        added = rest[: min_required - len(chosen)]
+        notes.append(f"{', '.join(added)} added: min_sources_required is {min_required}")
+        chosen += added
     return chosen
 
 

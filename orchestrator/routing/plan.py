@@ -20,22 +20,22 @@ def per_job_sources(*, all_builtin: bool = False) -> dict[str, bool]:
     """The installed sources that can be loaded here, and whether each is asked once per job.
 
     One that cannot is left out and logged: the others still serve. Raises WorkersNotInstalled when none can, and with
-    ``all_builtin`` when one of the four cannot: a client without the workers' extra is told so instead of answering
-    from the one source that needs nothing more.
+    ``all_builtin`` when one of the four cannot: a client without the workers' extra gets this error, not an answer from
+    the one source that needs nothing more.
     """
-    found: dict[str, bool] = {}
+    sources: dict[str, bool] = {}
     problem: TroubleshootError | None = None
     for name in source_names():
         try:
-            found[name] = load_source(name).per_job
+            sources[name] = load_source(name).per_job
         except TroubleshootError as error:
             if all_builtin and name in BUILTIN_SOURCES:
                 raise
             _LOGGER.warning("source_not_loaded source=%s error=%s", name, error)
             problem = problem or error
-    if problem is not None and not found:
+    if problem is not None and not sources:
         raise problem
-    return found
+    return sources
 
 
 def plan_request(request: TroubleshootRequest, per_job: Mapping[str, bool]) -> Plan:

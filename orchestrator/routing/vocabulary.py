@@ -1,7 +1,7 @@
 """The words of a question as the router's model reads them: plain, without names, accents and abbreviations.
 
 ``data/intent_words.json`` holds the abbreviations of chats and the families: words of Portuguese, English and Spanish
-that say the same for the router (``falhou``, ``crashed``, ``se cayó``). An entry that ends in ``*`` is a stem.
+that mean the same to the router (``falhou``, ``crashed``, ``se cayó``). An entry that ends in ``*`` is a stem.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Vocabulary:
 
     def families(self, word: str) -> tuple[str, ...]:
         """The families that ``word`` belongs to, sorted."""
-        found = {*self.exact.get(word, ())}
+        families = {*self.exact.get(word, ())}
         for end in range(1, len(word) + 1):
-            found.update(self.stems.get(word[:end], ()))
-        return tuple(sorted(found))
+            families.update(self.stems.get(word[:end], ()))
+        return tuple(sorted(families))
 
 
 @lru_cache(maxsize=1)

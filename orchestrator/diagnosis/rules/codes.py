@@ -25,7 +25,7 @@ EARLIER_STEP = 0.45
 
 
 def abend_code(scene: Scene) -> Iterator[Verdict]:
-    """An abend code in the job log of a job that failed says what happened."""
+    """An abend code in the job log of a job that failed."""
     if scene.job is None or scene.job.status in (*SUCCEEDED, *RUNNING):
         return
     abends = find_abends(" ".join(scene.log_codes))
@@ -42,7 +42,7 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
         if entry is None:
             yield _unlisted(scene, code)
             continue
-        # U4038 only says that Language Environment gave up; the code beside it says why.
+        # U4038 only means that Language Environment gave up; the code beside it is the cause.
         alone = code.startswith("S") or (len(abends) == 1 and not says_why)
         verdict = _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
         verdict.note = _other_abends(scene, code, abends)

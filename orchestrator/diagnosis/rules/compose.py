@@ -31,7 +31,7 @@ from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Intent, Routing
 
 LIKELY_BELOW = 0.5
-"""Below this confidence the summary says that it rests on little."""
+"""Below this confidence the summary is marked as resting on little evidence."""
 
 MAX_CLAIMS = 12
 MAX_ACTIONS = 8
@@ -53,7 +53,7 @@ _LESS_EXACT: dict[Category, frozenset[Category]] = {
     Category.JOB_LIMIT_ZERO: frozenset({Category.JOB_LIMIT_REACHED}),
     Category.PREDECESSOR_FAILED: frozenset({Category.WAITING_PREDECESSOR}),
 }
-"""The same cause in words that say less is no alternative to it."""
+"""Categories of the same cause that are less exact: no alternatives to it."""
 _HELP = Message(
     "I can investigate TWS jobs: name the job and what happened, for example “Job BATCH001 failed with ABEND S0C7”."
 )
@@ -255,7 +255,7 @@ def _facts(group: Group) -> dict[str, Text | str]:
         "for_subject": Message(" of {name}", name=_listed(group.jobs)) if group.jobs else "",
         "at_step": at_step(facts.get("step", "") or scene.step),
         "code": code or (f"RC {rc}" if rc else "?"),
-        # A message id may say the same as an abend, and is none.
+        # A message id may mean the same as an abend, and is none.
         "abend": f"ABEND {code}" if is_abend else code or "?",
         "code_note": f" (ABEND {code})" if is_abend else "",
         "rc": rc or code or "?",

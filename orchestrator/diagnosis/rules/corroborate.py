@@ -1,4 +1,4 @@
-"""What history, knowledge base and metrics say for a cause that the rules found."""
+"""Support for a verdict from history, knowledge base and metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PASSAGE_WORDS = {
 
 
 def corroborate(scene: Scene, verdict: Verdict) -> None:
-    """Add what the other sources say for a cause, or against it."""
+    """Add the claims of the other sources that support a verdict or contradict it."""
     code = verdict.facts.get("code") or (verdict.entry.key if verdict.entry else "")
     _from_history(scene, verdict, code)
     _from_knowledge(scene, verdict, code)

@@ -1,4 +1,4 @@
-"""The deterministic diagnosis: rules over what the sources found, ranked, corroborated, capped and composed.
+"""The deterministic diagnosis: rules over the sources' facts, ranked, corroborated, capped and composed.
 
 ``diagnose`` never raises for odd data: a source of another shape counts by its evidence alone. Nothing is executed;
 every step is a proposal.
@@ -54,13 +54,13 @@ from orchestrator.routing.pipelines import Reduce, reduce_of
 from orchestrator.routing.router import route
 
 REQUIRED_MISSING_CAP = 0.4
-"""Most confidence that an answer may have when what TWS says is missing."""
+"""Most confidence that an answer may have without the answer of TWS."""
 
 STALE_CAP = 0.3
 """The same when, on top of that, the newest cached log is days old."""
 
 MISSING_STEP = 0.03
-"""Taken off for every other source that was asked and is missing."""
+"""Taken off for every other queried source that is missing."""
 
 MAX_PROBLEM_JOBS = 20
 MAX_QUESTION_CHARACTERS = 200
@@ -150,15 +150,15 @@ def _jobs_of(
 
 
 def _has_no_problem(scenes: Sequence[Scene], groups: Sequence[Group]) -> bool:
-    """Whether TWS shows nothing wrong with what was asked about, so that the question is one of knowledge."""
-    if any(scene.asked for scene in scenes):
+    """Whether TWS shows nothing wrong with the jobs in question, so that the question is one of knowledge."""
+    if any(scene.question_job for scene in scenes):
         return all(group.top.category in _NOTHING_WRONG for group in groups)
     return True
 
 
 def _asks_about_a_code_alone(entities: Entities, scenes: Sequence[Scene]) -> bool:
     """Whether a code is all that is named and the plan does not show it: its problems are then no answer."""
-    if not entities.codes or any(scene.asked or scene.job for scene in scenes):
+    if not entities.codes or any(scene.question_job or scene.job for scene in scenes):
         return False
     if entities.job_streams or entities.workstations:
         return False
@@ -167,7 +167,7 @@ def _asks_about_a_code_alone(entities: Entities, scenes: Sequence[Scene]) -> boo
 
 def _groups(scene: Scene, cap: float) -> list[Group]:
     """The scene's verdicts: one group for its job; without a named job, one per distinct problem of the plan."""
-    if scene.asked or scene.job is not None or not (scene.tws and scene.tws.problem_jobs):
+    if scene.question_job or scene.job is not None or not (scene.tws and scene.tws.problem_jobs):
         group = Group(scene, _ranked(scene, cap), _jobs_in(scene))
         return [_with_its_blocker(group, cap)]
     problems = scene.tws.problem_jobs[:MAX_PROBLEM_JOBS]
@@ -307,7 +307,7 @@ def _unknown(scene: Scene) -> Verdict:
 
 
 def _from_the_question(scene: Scene) -> Text | str:
-    """What the user says is all that is known of the state: quoted as the user's word, with what it would mean."""
+    """Without the answer of TWS: the question, quoted, and the meaning of the state that it names."""
     words = re.findall(r"\b[A-Z]{4,10}\b", scene.question)
     state = next((entry for word in words if (entry := find_state(word)) is not None), None)
     quotation = Message(

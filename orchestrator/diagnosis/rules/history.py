@@ -1,4 +1,4 @@
-"""What the log cache remembers of a job that TWS says nothing about: a pointer to the past, never the present state."""
+"""Rules on the cached records of a job that TWS has no answer about: hints from the past, never the present state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STALE_DAYS = 2.0
 
 
 def remembered(scene: Scene) -> Iterator[Verdict]:
-    """Without TWS, what the cache says about an earlier time: a pointer, no more."""
+    """Without TWS, the newest cached record with a known code: a hint, no more."""
     if scene.job is not None or scene.log is None:
         return
     old = (scene.log.newest_age_days or 0.0) >= STALE_DAYS

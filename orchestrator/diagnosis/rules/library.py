@@ -52,7 +52,7 @@ _NOT_FAILED = frozenset((*SUCCEEDED, *RUNNING))
 _SETTLED = frozenset((*FAILED, *SUCCEEDED, *RUNNING))
 """States of a job that waits for nothing."""
 _SAID_BY_THE_STATE = frozenset({Category.CANCELLED, Category.USER_INTERVENTION, Category.CONDITION_NOT_MET})
-"""Causes that a state names outright (CANCL, PEND, SUPPR); HOLD and READY only say that something is awaited."""
+"""Causes that a state names outright (CANCL, PEND, SUPPR); HOLD and READY only mean that something is awaited."""
 
 _SAID_BY_OTHER_RULES = frozenset(
     {Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED, Category.UNKNOWN}
@@ -98,12 +98,12 @@ def failed_launch(scene: Scene) -> Iterator[Verdict]:
 
 
 def return_code(scene: Scene) -> Iterator[Verdict]:
-    """A return code outside the success condition; a signal's or Windows' own code says more than 1 or 8."""
+    """A return code outside the success condition; a signal or NTSTATUS is more exact than 1 or 8."""
     job, code = scene.job, scene.return_code
     if job is None or code in (None, 0) or job.status in _NOT_FAILED:
         return
     entry = find_return_code(code)
-    # What only a convention says of a code (8 is an error) explains it, and tells no category.
+    # A mere convention (8 is an error) explains a code, and gives no category.
     category = entry.category if entry and entry.category is not Category.UNKNOWN else Category.APPLICATION_ERROR
     if find_abends(" ".join(scene.log_codes)):
         # On z/OS the abend is the cause, and the return code a consequence.
@@ -140,7 +140,7 @@ def success_condition(scene: Scene) -> Iterator[Verdict]:
     """RC other than 0 in SUCC is no failure: the job's success condition accepts it."""
     job, code = scene.job, scene.return_code
     entry = find_state(job.status) if job is not None and job.status in SUCCEEDED else None
-    # SUCCP waits for an operator's confirmation, which the state itself says.
+    # SUCCP waits for an operator's confirmation: the rule on states covers it.
     if job is None or entry is None or entry.category is not Category.COMPLETED:
         return
     ids = state_ids(scene)
@@ -325,7 +325,7 @@ def elapsed_ratio(scene: Scene) -> float | None:
 def _from_question(scene: Scene, entry: Entry, code: str) -> Verdict:
     # TWS answered and shows something else: the user's code is then the weaker word.
     sure = 0.45 if scene.job is None else 0.3
-    return Verdict(entry.category, sure, facts={"code": code, "rc": code, "step": scene.asked_step}, entry=entry)
+    return Verdict(entry.category, sure, facts={"code": code, "rc": code, "step": scene.question_step}, entry=entry)
 
 
 def _below_fence(job: JobFacts, fence: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""Lines of logs: the decisive one, the first error, tell-tale words, and instructions that do not belong there."""
+"""Lines of job logs that rules quote: the decisive one, the first error, signs of a category, growth."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _SIGNS: tuple[tuple[Category, re.Pattern[str]], ...] = (
 
 
 def decisive_line(lines: Sequence[str], code: str) -> str | None:
-    """The line that says why the job ended: it holds the code, best of all beside ``ABEND=`` or in an error message."""
+    """The line that shows why the job ended: with the code, best of all beside ``ABEND=`` or in an error message."""
     holding = [line for line in lines if (code in line or code in find_codes(line)) and not is_planted(line)]
     ranked = (line for pattern in _STRONG for line in holding if pattern.search(line))
     return next(ranked, holding[0] if holding else None)
@@ -76,7 +76,7 @@ def find_signs(lines: Sequence[str]) -> Iterator[tuple[Category, str]]:
 
 
 def growth_line(lines: Sequence[str]) -> str | None:
-    """A line that says by how many per cent something grew, as a program reports its volume."""
+    """The first line that reports a growth in per cent, as programs do of their volume."""
     return next((line for line in lines if _GROWTH.search(line) and not is_planted(line)), None)
 
 

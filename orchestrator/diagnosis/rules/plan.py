@@ -17,13 +17,13 @@ MAX_IDLE_STATIONS = 3
 
 def not_in_plan(scene: Scene) -> Iterator[Verdict]:
     """TWS answered and does not know the job."""
-    if scene.asked and scene.job is None and scene.tws is not None and "tws_status" in scene.answered:
+    if scene.question_job and scene.job is None and scene.tws is not None and "tws_status" in scene.answered:
         yield Verdict(Category.JOB_NOT_FOUND, 0.8)
 
 
 def idle_workstation(scene: Scene) -> Iterator[Verdict]:
-    """A workstation that was asked about and starts nothing, whether or not a job waits for it now."""
-    if scene.job is not None or scene.asked or scene.tws is None or scene.tws.problem_jobs:
+    """A workstation in question that starts nothing, whether or not a job waits for it now."""
+    if scene.job is not None or scene.question_job or scene.tws is None or scene.tws.problem_jobs:
         return
     for name in scene.entities.workstations:
         if (idle := why_idle(scene, name)) is not None:
@@ -76,9 +76,9 @@ def why_idle(scene: Scene, name: str) -> Idle | None:
 
 
 def clean_plan(scene: Scene) -> Iterator[Verdict]:
-    """TWS answered, and nothing of what was asked about has failed or is stuck."""
+    """TWS answered, and nothing in question has failed or is stuck."""
     asks_code = scene.entities.codes or any(scene.entities.return_codes)
-    if scene.tws is None or scene.job is not None or scene.asked or scene.tws.problem_jobs or asks_code:
+    if scene.tws is None or scene.job is not None or scene.question_job or scene.tws.problem_jobs or asks_code:
         return
     named = scene.entities.workstations
     # Without a name the plan's idle workstations are no failure, but worth a word.

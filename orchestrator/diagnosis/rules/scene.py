@@ -41,8 +41,8 @@ _LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
 class Scene:
     """Everything known about one job, or about the question when no job is named."""
 
-    asked: str | None
-    """The job as it was named in the question."""
+    question_job: str | None
+    """The job as the question names it."""
     question: str
     entities: Entities
     tws: TwsPayload | None = None
@@ -59,7 +59,7 @@ class Scene:
     @property
     def name(self) -> str:
         """The job's name for a sentence, or an empty string."""
-        return self.asked or (self.job.name if self.job else "")
+        return self.question_job or (self.job.name if self.job else "")
 
     @property
     def workstation(self) -> WorkstationFacts | None:
@@ -67,8 +67,8 @@ class Scene:
         stations = self.tws.workstations if self.tws else ()
         if self.job is None:
             return stations[0] if len(stations) == 1 else None
-        wanted = bare_name(self.job.workstation).casefold()
-        return next((station for station in stations if bare_name(station.name).casefold() == wanted), None)
+        key = bare_name(self.job.workstation).casefold()
+        return next((station for station in stations if bare_name(station.name).casefold() == key), None)
 
     @property
     def return_code(self) -> int | None:
@@ -93,8 +93,8 @@ class Scene:
         """Abends and message ids of the job log."""
         log = self.job.job_log if self.job else None
         text = "\n".join(self.log_lines)
-        found = (*find_abends(text), *find_message_ids(text), *(log.codes if log else ()))
-        return tuple(dict.fromkeys(found))
+        codes = (*find_abends(text), *find_message_ids(text), *(log.codes if log else ()))
+        return tuple(dict.fromkeys(codes))
 
     @property
     def step(self) -> str:
@@ -102,7 +102,7 @@ class Scene:
         return self.job.job_log.step if self.job and self.job.job_log else ""
 
     @property
-    def asked_step(self) -> str:
+    def question_step(self) -> str:
         """The step that the question names."""
         return step_of(self.question)
 
@@ -112,7 +112,7 @@ class Scene:
         return (*self.log.recent_errors, *self.log.history) if self.log else ()
 
     def is_present(self, item: HistoryFacts) -> bool:
-        """Whether a remembered record tells of the very run that the question is about, and so of no earlier one.
+        """Whether a cached record belongs to the run in question, and not to an earlier one.
 
         Run ids begin anew with each plan, and an app's records have none: where both times are known, they decide.
         """
@@ -122,9 +122,9 @@ class Scene:
         at = _moment(item.at)
         if not job.runs:
             return at is not None and at == _moment(job.scheduled_at)
-        asked = {job.runs[0].run_id, job.job_log.run_id if job.job_log else ""} - {""}
+        present = {job.runs[0].run_id, job.job_log.run_id if job.job_log else ""} - {""}
         for run in job.runs:
-            if (run.run_id not in asked and run is not job.runs[0]) or (item.run_id and item.run_id != run.run_id):
+            if (run.run_id not in present and run is not job.runs[0]) or (item.run_id and item.run_id != run.run_id):
                 continue
             end = _moment(run.ended_at) or _moment(run.started_at)
             start = _moment(run.started_at) or end
@@ -139,22 +139,22 @@ class Scene:
     def cite(self, source: str, *needles: str, kinds: Iterable[str] = (), limit: int = 2) -> list[str]:
         """Ids of a source's evidence that is of one of ``kinds`` and holds every needle."""
         allowed = frozenset(kinds)
-        found = [
+        ids = [
             item.id
             for item in self.evidence
             if item.source == source
             and (not allowed or item.kind in allowed)
             and all(needle and needle.casefold() in _searchable(item) for needle in needles)
         ]
-        return found[:limit]
+        return ids[:limit]
 
     def cite_line(self, source: str, line: str) -> list[str]:
         """Ids of the evidence that holds a line word for word."""
-        wanted = " ".join(line.split()).casefold()
+        text = " ".join(line.split()).casefold()
         return [
             item.id
             for item in self.evidence
-            if item.source == source and wanted and wanted in " ".join(item.text.split()).casefold()
+            if item.source == source and text and text in " ".join(item.text.split()).casefold()
         ][:1]
 
 
@@ -168,14 +168,14 @@ def build_scenes(
 ) -> list[Scene]:
     """One scene per named job, or one for the whole question."""
     scenes = [_scene(envelopes, job, question, entities) for job in (jobs or (None,))]
-    return [replace(_as_it_was_found(scene), asks_state=asks_state) for scene in scenes]
+    return [replace(_with_the_kind_in_the_plan(scene), asks_state=asks_state) for scene in scenes]
 
 
 def focus_on(scene: Scene, job: JobFacts) -> Scene:
     """The scene of one of the plan's problem jobs: its own evidence, and what belongs to no other job."""
     others = {problem.name for problem in (scene.tws.problem_jobs if scene.tws else ())} - {job.name}
-    kept = tuple(item for item in scene.evidence if item.job not in others or item.source != "tws_status")
-    return replace(scene, evidence=kept, job=job)
+    evidence = tuple(item for item in scene.evidence if item.job not in others or item.source != "tws_status")
+    return replace(scene, evidence=evidence, job=job)
 
 
 def clean_line(line: str) -> str:
@@ -189,7 +189,7 @@ def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, question: str, 
     good = {envelope.source: envelope for envelope in mine if envelope.success}
     tws = _payload(good, "tws_status", TwsPayload)
     return Scene(
-        asked=job,
+        question_job=job,
         question=question,
         entities=entities,
         tws=tws,
@@ -201,9 +201,9 @@ def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, question: str, 
     )
 
 
-def _as_it_was_found(scene: Scene) -> Scene:
-    """What the user calls a job and TWS knows as a job stream or a workstation is asked about as such."""
-    tws, name = scene.tws, (scene.asked or "").casefold()
+def _with_the_kind_in_the_plan(scene: Scene) -> Scene:
+    """A name that the plan has as a job stream or a workstation, and not as a job, becomes one of these."""
+    tws, name = scene.tws, (scene.question_job or "").casefold()
     if not name or tws is None or tws.job is not None or not tws.problems_asked:
         return scene
     station = next((item.name for item in tws.workstations if bare_name(item.name).casefold() == name), None)
@@ -211,8 +211,8 @@ def _as_it_was_found(scene: Scene) -> Scene:
     if station is not None and stream is None:
         entities = scene.entities.model_copy(update={"jobs": (), "workstations": (station,)})
     else:
-        entities = scene.entities.model_copy(update={"jobs": (), "job_streams": (stream or scene.asked,)})
-    return replace(scene, asked=None, entities=entities)
+        entities = scene.entities.model_copy(update={"jobs": (), "job_streams": (stream or scene.question_job,)})
+    return replace(scene, question_job=None, entities=entities)
 
 
 def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]) -> _Payload | None:
@@ -229,10 +229,10 @@ def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]
 def _moment(text: str | None) -> datetime | None:
     """A time of a server or a cache; without a zone it is UTC."""
     try:
-        found = datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _searchable(item: Evidence) -> str:

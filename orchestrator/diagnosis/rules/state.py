@@ -23,14 +23,14 @@ def state_sentence(job: str, status: str, return_code: int | None, substatus: st
 
 
 def states_of(scenes: Sequence[Scene]) -> tuple[Text, ...]:
-    """One sentence for each job, job stream or workstation that was asked about and is known; else that none is."""
+    """One sentence for each job, job stream or workstation in question whose state is known; else one that none is."""
     return tuple(dict.fromkeys(text for scene in scenes for text in _states(scene)))
 
 
 def _states(scene: Scene) -> Iterator[Text]:
     tws = scene.tws
     if "tws_status" not in scene.answered:
-        name = scene.asked or ", ".join((*scene.entities.job_streams, *scene.entities.workstations))
+        name = scene.question_job or ", ".join((*scene.entities.job_streams, *scene.entities.workstations))
         yield Message(
             "The present state{name} is not known: TWS did not answer.",
             name=Message(" of {name}", name=name) if name else "",

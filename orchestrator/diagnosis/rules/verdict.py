@@ -56,5 +56,5 @@ def with_code(return_code: int | None) -> str:
 
 
 def reported(issue: str) -> Text:
-    """What TWS itself says of a job, quoted."""
+    """An issue of the plan, quoted."""
     return Message("TWS reports: `{text}`", text=clean_line(issue))

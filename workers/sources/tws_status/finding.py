@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from orchestrator.codes.patterns import find_abends
+from orchestrator.codes.states import FAILED
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import SourceRequest
 from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, WorkstationFacts
@@ -37,7 +38,7 @@ def _job(job: JobFacts) -> list[Text | str]:
         first = abends[0] if abends else next(iter(job.job_log.codes), "")
         if first and job.job_log.step:
             parts.append(Message("{code} in {step}", code=first, step=job.job_log.step))
-        elif first and (abends or job.status in ("ABEND", "FAIL")):
+        elif first and (abends or job.status in FAILED):
             parts.append(first)
     unsatisfied = [related for related in job.predecessors if related.satisfied is False]
     if unsatisfied:
@@ -80,6 +81,6 @@ def _problems(payload: TwsPayload, *, is_named: bool) -> list[Text | str]:
     )
     worst = payload.problem_jobs[0]
     parts += _job(worst)
-    if worst.status in ("ABEND", "FAIL") and worst.successors:
+    if worst.status in FAILED and worst.successors:
         parts.append(Message("holds {count} successor", plural="holds {count} successors", count=len(worst.successors)))
     return parts
