@@ -33,7 +33,3 @@ class Deadline:
     def elapsed_ms(self, total_seconds: float) -> float:
         """Milliseconds since the start of a period of ``total_seconds`` that ends at the deadline."""
         return round((time.monotonic() - self.at + total_seconds) * 1000, 1)
-
-    def sleep(self) -> None:
-        """Block this thread until the deadline."""
-        time.sleep(self.remaining())

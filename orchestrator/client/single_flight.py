@@ -68,7 +68,7 @@ class SingleFlight:
         now = time.monotonic()
         with self._lock:
             del self._in_flight[run_id]
-            # The entries stand in the order of their expiry.
+            # The entries are in the order of their expiry.
             while self._cache and self._cache[oldest := next(iter(self._cache))][0] <= now:
                 del self._cache[oldest]
             if end is not None and end.report is not None:

@@ -238,9 +238,7 @@ LOST_GRACE_SECONDS = 0.5
 """A source that is past its limit by this much and has no envelope is lost: its worker would have stored a timeout."""
 
 
-def missing_envelope(
-    planned: PlannedSource, *, language: Language, running_seconds: float | None, worker: str = ""
-) -> SourceEnvelope:
+def missing_envelope(planned: PlannedSource, *, language: Language, running_seconds: float | None) -> SourceEnvelope:
     """The stand-in for the envelope of a source that stored none.
 
     ``running_seconds`` is the time since its task started, None when no task started.
@@ -253,7 +251,7 @@ def missing_envelope(
         text = Message("was started and never reported: the worker of queue {queue} stopped", queue=planned.source)
     else:
         outcome, text = SourceOutcome.TIMEOUT, timeout_text(planned.limit_seconds)
-    return _failed(planned, outcome, outcome.value, text, language=language, worker=worker)
+    return _failed(planned, outcome, outcome.value, text, language=language, worker="")
 
 
 def timeout_text(limit_seconds: float) -> Message:

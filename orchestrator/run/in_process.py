@@ -66,7 +66,7 @@ async def ask_all(
         )
         fetch = asyncio.ensure_future(_fetch(call, sources))
         try:
-            # Not asyncio.timeout around the call: its TimeoutError could not be told from one of the source's own.
+            # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
             await asyncio.wait({fetch}, timeout=max(call.limit_seconds, 0.0))
             envelope = call.envelope(lambda: fetched(fetch))
             if put is not None:

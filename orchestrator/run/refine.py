@@ -42,13 +42,13 @@ class Refiner:
     def refine(
         self, case: Case, deadline: Deadline, on_progress: Callable[[str], None] | None = None
     ) -> tuple[Synthesis | None, dict[str, Any]]:
-        """The synthesis, or None when there is none in time; and what the report's metadata says of it under ``llm``.
+        """The synthesis, or None without one in time; and the report's metadata ``llm``.
 
-        Blocks the calling thread until half a second before the deadline at most; a synthesizer that is still at work
-        then is cancelled, and with it its connection is closed. ``on_progress`` gets the fragments written since its
-        last call, perhaps none.
+        Blocks the calling thread at most until half a second before the deadline; a call that is still running then is
+        cancelled, which closes its connection. ``on_progress`` is called about every 50 ms with the fragments written
+        since, perhaps none.
 
-        Raises LeaseLost when ``on_progress`` raises it. Any other error costs the refinement only.
+        Raises LeaseLost when ``on_progress`` does. After any other error there is no synthesis.
         """
         limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
         if limit <= COMMIT_RESERVE_SECONDS:

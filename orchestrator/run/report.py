@@ -91,17 +91,17 @@ def stored_report(record: RunRecord) -> Report:
         return cancelled_report(record)
     report = record.report
     if report is None:
-        made = make_report(conclude(record), by=record.committed_by, total_latency_ms=_open_ms(record))
-        return made.model_copy(update={"outcome": record.outcome or made.outcome, "reason": RunDamaged.reason})
-    known = list(map(str, report.metadata.get(UNREADABLE) or ()))
-    damage = [item for item in record.damage if str(item) not in known]
+        report = make_report(conclude(record), by=record.committed_by, total_latency_ms=_open_ms(record))
+        return report.model_copy(update={"outcome": record.outcome or report.outcome, "reason": RunDamaged.reason})
+    reported = list(map(str, report.metadata.get(UNREADABLE) or ()))
+    damage = [item for item in record.damage if str(item) not in reported]
     if not damage:
         return report
     language = report.routing.language if report.routing else answer_language(record.plan, record)
     return report.model_copy(
         update={
             "response": _with_damage(report.response, language, damage),
-            "metadata": {**report.metadata, UNREADABLE: [*known, *map(str, damage)]},
+            "metadata": {**report.metadata, UNREADABLE: [*reported, *map(str, damage)]},
         }
     )
 

@@ -127,8 +127,8 @@ def read_request(run_id: str, text: str, summary: str) -> tuple[TroubleshootRequ
     request, damage = read_stored(TroubleshootRequest, text, run_id=run_id, part=REQUEST)
     if request is not None:
         return request, damage
-    known = read_summary(run_id, summary)
-    fields = {"message": known.message or "?", "jobs": list(known.jobs), "tws_instance_id": known.tws_instance_id}
+    rest = read_summary(run_id, summary)
+    fields = {"message": rest.message or "?", "jobs": list(rest.jobs), "tws_instance_id": rest.tws_instance_id}
     request, _ = read_fields(TroubleshootRequest, fields, part=REQUEST)
     return request or TroubleshootRequest(message="?"), damage
 

@@ -57,15 +57,15 @@ class RunList:
 
 def _summary(run_id: str, row: list[Any]) -> RunSummary:
     state, outcome, summary, created_ms, deadline_ms, closed_ms, committed_by = row
-    known = read_summary(run_id, summary or "{}")
+    question = read_summary(run_id, summary or "{}")
     created = read_number(created_ms)
     return RunSummary(
         run_id=run_id,
         state=read_enum(state, RunState.DISPATCHED),
         outcome=read_enum(outcome, RunOutcome.FAILED) if outcome else None,
-        message=known.message,
-        jobs=known.jobs,
-        tws_instance_id=known.tws_instance_id,
+        message=question.message,
+        jobs=question.jobs,
+        tws_instance_id=question.tws_instance_id,
         created_at_ms=created,
         deadline_ms=read_number(deadline_ms),
         total_latency_ms=float(read_number(closed_ms, created) - created) if closed_ms else None,

@@ -43,13 +43,13 @@ _RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Problem(BaseModel):
-    """What went wrong. Programs look at ``reason``, people read ``detail``."""
+    """A problem: programs evaluate ``reason``, people read ``detail``."""
 
-    type: str = Field(default="about:blank", description="Says no more than the status: reason tells the kind.")
-    title: str = Field(description="The words of the HTTP status.", examples=["Not Found"])
+    type: str = Field(default="about:blank", description="Always `about:blank`: the reason identifies the error.")
+    title: str = Field(description="The phrase of the HTTP status.", examples=["Not Found"])
     status: int = Field(description="The HTTP status.", examples=[404])
-    detail: str = Field(description="What is wrong, which field it is about, and what to do.")
-    reason: str = Field(description="The stable name of the error.", examples=["run_not_found"])
+    detail: str = Field(description="The problem, its field, and what to do.")
+    reason: str = Field(description="The stable identifier of the error.", examples=["run_not_found"])
 
 
 Docs = dict[int | str, dict[str, Any]]
@@ -64,7 +64,7 @@ def problem_docs(*statuses: HTTPStatus) -> Docs:
 
 _DESCRIPTIONS = {
     HTTPStatus.NOT_FOUND: "`run_not_found`: no run of that id is stored; it never existed or has expired.",
-    HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key stands for another question.",
+    HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key is that of another question.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "`invalid_request`, `unknown_instance`: the detail names the field and the fix.",
     HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: more runs are open than can be finished in time. See `Retry-After`.",
     HTTPStatus.NOT_IMPLEMENTED: "`schema_mismatch`: the run was written by a version whose schema is not read here.",

@@ -29,8 +29,8 @@ _RUN_LIST = TypeAdapter(list[RunSummary])
 _MARKDOWN_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """The answer quotes logs: a browser must not render it as HTML."""
 _POLL_AGAIN = {"Retry-After": "1"}
-_WAITED: Docs = {200: {"model": Report, "description": "The report, to a caller who waited for it."}}
-_OPEN: Docs = {202: {"model": RunSnapshot, "description": "The run is open: how far it is."}}
+_WAITED: Docs = {200: {"model": Report, "description": "The report, for a caller that waited for it."}}
+_OPEN: Docs = {202: {"model": RunSnapshot, "description": "The run is open: its progress."}}
 _OPEN_AS_JSON: Docs = {
     202: {
         "description": _OPEN[202]["description"],
@@ -38,11 +38,11 @@ _OPEN_AS_JSON: Docs = {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunSnapshot"}}},
     }
 }
-_NOTHING_LEFT: Docs = {204: {"description": "The run has ended and nothing is left: do not connect again."}}
+_NOTHING_LEFT: Docs = {204: {"description": "The run has ended and there are no more events: do not connect again."}}
 
 
 class Accepted(BaseModel):
-    """A run that has been accepted, and where it is followed."""
+    """An accepted run and its URLs."""
 
     run_id: RunId
     url: str = Field(description="The report, once there is one.")
@@ -94,14 +94,14 @@ def create_router(
         request: Request,
         body: RequestBody,
         identity: Annotated[Identity | None, Depends(identify or _nobody)],
-        run_id: Annotated[RunId | None, Query(description="Id of the new run; made up when left out.")] = None,
+        run_id: Annotated[RunId | None, Query(description="Id of the new run; generated when left out.")] = None,
         idempotency_key: Annotated[str | None, Header(description="The same key gives the same run.")] = None,
-        wait: Annotated[bool, Query(description="Answer with the report, by the run's deadline.")] = False,
+        wait: Annotated[bool, Query(description="Respond with the report, by the run's deadline.")] = False,
         prefer: Annotated[
-            str | None, Header(description="`wait=N`: answer with the report within N seconds, else with 202.")
+            str | None, Header(description="`wait=N`: respond with the report within N seconds, else with 202.")
         ] = None,
     ) -> Response:
-        """Accept a question; every source is asked at once. `Location` leads to the run."""
+        """Submit a question; the sources are asked in parallel. `Location` is the URL of the run."""
         if "content-type" not in request.headers:
             # An older FastAPI parses such a body as JSON, and a page of any site could send it with this app's cookies.
             raise InvalidRequest(NOT_JSON)
@@ -218,12 +218,12 @@ class _Runs:
         return Response(_RUN_LIST.dump_json(runs), media_type="application/json")
 
     async def read_run(self, run_id: RunId) -> Response:
-        """The report of a run that has ended; how far it is, with 202, while it is open."""
+        """The report of a closed run; the progress, with status 202, of an open one."""
         run = await self._find(run_id)
         return _json(run) if isinstance(run, Report) else _json(run, HTTPStatus.ACCEPTED, _POLL_AGAIN)
 
     async def read_answer(self, run_id: RunId) -> Response:
-        """The answer in Markdown; how far the run is, with 202, while it is open."""
+        """The answer in Markdown; the progress, with status 202, of an open run."""
         run = await self._find(run_id)
         if isinstance(run, Report):
             return _Markdown(run.response, headers=_MARKDOWN_HEADERS)
@@ -234,12 +234,12 @@ class _Runs:
         run_id: RunId,
         after: Annotated[str, Query(description="Resume after this event id.")] = START,
         last_event_id: Annotated[
-            str | None, Header(description="What a browser sends when it connects again; goes before `after`.")
+            str | None, Header(description="Sent by a browser that connects again; takes precedence over `after`.")
         ] = None,
     ) -> Response:
-        """The run's events from the first on, as they come, to the one that ends it: `final` or `cancelled`.
+        """The run's events as they come, from the first to the terminal one: `final` or `cancelled`.
 
-        Each has the `id` to resume after, the name of its kind as `event`, and an `Event` in JSON as `data`.
+        Each has an `id` to resume after, its type as `event`, and an `Event` in JSON as `data`.
         """
         client = self._holder.client
         start = check_event_id(last_event_id or after)
@@ -254,7 +254,7 @@ class _Runs:
         return EventStream(events, first=first, keep_alive_seconds=self._keep_alive_seconds)
 
     async def cancel_run(self, run_id: RunId) -> Response:
-        """Cancel an open run; one that has ended stays as it is. The answer says how the run stands now."""
+        """Cancel an open run; a closed run stays as it is. Returns the present state of the run."""
         return _json(await self._holder.client.cancel(run_id, by="web"))
 
     async def _find(self, run_id: str) -> Report | RunSnapshot:
