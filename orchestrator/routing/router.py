@@ -1,6 +1,6 @@
 """From a sentence to its intent, its language and what it is about. Pure, deterministic, without a network.
 
-The intent comes from a small trained model (``router_intent``). The language is a vote: every cue of ``router_cues``
+The intent comes from a small trained model (``intent``). The language is a vote: every cue of ``language``
 that occurs adds its weight, and the highest sum wins.
 """
 
