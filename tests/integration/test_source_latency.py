@@ -33,6 +33,12 @@ def table(request: pytest.FixtureRequest) -> Iterator[None]:
     ROWS.clear()
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the index of the shipped runbooks is built, once for all scenarios."""
+    return tmp_path_factory.mktemp("cache")
+
+
 async def measure(name: str, request: SourceRequest, environ: dict[str, str]) -> tuple[SourceOutcome, list[float]]:
     """Outcome and milliseconds of each fetch after the first, which opens connections."""
     source = load_source(name).create(environ)
@@ -49,13 +55,13 @@ async def measure(name: str, request: SourceRequest, environ: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("number", SCENARIO_NUMBERS)
-def test_a_source_takes_a_small_part_of_its_limit(number: int, settings: Settings, tmp_path: Path) -> None:
+def test_a_source_takes_a_small_part_of_its_limit(number: int, settings: Settings, cache: Path) -> None:
     """The median of each source that answers is below a tenth of the default limit, for every scenario."""
     scenario = get_scenario(number)
     routing = route(scenario.question, jobs=() if scenario.job_name is None else (scenario.job_name,))
     cells, medians = [], {}
     with scenario_parts(scenario, settings) as variables:
-        environ = {**variables, "REDIS_URL": settings.redis_url, "XDG_CACHE_HOME": str(tmp_path)}
+        environ = {**variables, "REDIS_URL": settings.redis_url, "XDG_CACHE_HOME": str(cache)}
         for name in BUILTIN_SOURCES:
             if name == "tws_status" and scenario.faults:
                 cells.append("its limit")
