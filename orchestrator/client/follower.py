@@ -222,6 +222,7 @@ async def _until_given_up(waiting: Waiting) -> AsyncIterator[None]:
     """
     loop = asyncio.get_running_loop()
     watch: asyncio.TimerHandle | None = None
+    task = asyncio.current_task()
 
     def look(due: float) -> None:
         left = waiting.left()
@@ -229,13 +230,21 @@ async def _until_given_up(waiting: Waiting) -> AsyncIterator[None]:
             left = _LAG_SECONDS
         if left > 0:
             look_in(left)
-        else:
+            return
+        if not limit.expired():
             limit.reschedule(loop.time())
+        elif task is not None:
+            # Python 3.11's asyncio.wait_for, in which redis-py sends, loses a cancellation that comes as it ends.
+            task.uncancel()
+            task.cancel()
+        look_in(_LAG_SECONDS)
 
     def look_in(seconds: float) -> None:
         nonlocal watch
         watch = loop.call_later(seconds, look, loop.time() + seconds)
 
+    if waiting.left() == 0:
+        raise TimeoutError
     async with asyncio.timeout(None) as limit:
         look_in(waiting.left())
         try:
