@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -27,36 +28,53 @@ LONG = {"total_timeout_seconds": 60}
 SECRET = "Segredo-2026-x"
 
 
+@dataclass
+class Pause:
+    """The longest pause of an event loop."""
+
+    seconds: float = 0.0
+    is_over: bool = False
+
+    async def watch(self) -> None:
+        last = time.monotonic()
+        while not self.is_over:
+            await asyncio.sleep(0.01)
+            now = time.monotonic()
+            self.seconds, last = max(self.seconds, now - last), now
+
+
 class Server:
-    """An app on a free port, in a thread with a loop of its own whose longest pause is measured."""
+    """An app on a free port, in a thread with a loop of its own whose longest pause is measured.
+
+    Another thread's loop has nothing to do: its pauses are those of the machine and of the interpreter.
+    """
 
     def __init__(self, app: FastAPI) -> None:
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-        self.longest_pause = 0.0
+        self.pause, self.idle_pause = Pause(), Pause()
+        self._idle_thread = threading.Thread(target=lambda: asyncio.run(self.idle_pause.watch()))
         self.loop: asyncio.AbstractEventLoop | None = None
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
-        watchdog = asyncio.create_task(self._watch())
+        watchdog = asyncio.create_task(self.pause.watch())
         await self._server.serve()
         watchdog.cancel()
 
-    async def _watch(self) -> None:
-        last = time.monotonic()
-        while True:
-            await asyncio.sleep(0.01)
-            now = time.monotonic()
-            self.longest_pause, last = max(self.longest_pause, now - last), now
+    def stood_still_seconds(self) -> float:
+        """The longest pause of the app's loop beyond that of a loop with nothing to do."""
+        return self.pause.seconds - self.idle_pause.seconds
 
     def tasks(self) -> set[str]:
         """What the loop is at, but for the server itself and the watchdog."""
         assert self.loop is not None
         names = [task.get_coro().__qualname__ for task in asyncio.all_tasks(self.loop)]
-        return {name for name in names if not name.startswith(("Server.", "LifespanOn."))}
+        return {name for name in names if not name.startswith(("Server.", "Pause.", "LifespanOn."))}
 
     def start(self) -> str:
         self._thread.start()
+        self._idle_thread.start()
         end = time.monotonic() + 20
         while not self._server.started:
             assert self._thread.is_alive(), "the server did not start"
@@ -65,8 +83,9 @@ class Server:
         return f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        self._server.should_exit = self.idle_pause.is_over = True
         self._thread.join(20)
+        self._idle_thread.join(20)
         assert not self._thread.is_alive()
 
 
@@ -207,7 +226,7 @@ def test_many_readers_at_once_block_nobody(settings: Settings) -> None:
         ends, waited = asyncio.run(everybody(str(client.base_url), raw))
         assert ends == ["cancelled"] * 150
         assert waited == [("cancelled", True)] * 20
-        assert server.longest_pause < stretched(1.0)
+        assert server.stood_still_seconds() < stretched(1.0)
 
 
 def test_a_redis_that_hangs_does_not_hang_the_app(own_redis: RedisServer) -> None:
@@ -217,7 +236,7 @@ def test_a_redis_that_hangs_does_not_hang_the_app(own_redis: RedisServer) -> Non
         told = submit(client, SHORT)
         client.get(told["events_url"])
         own_redis.freeze()
-        server.longest_pause = 0.0
+        server.pause.seconds = server.idle_pause.seconds = 0.0
 
         async def all_at_once() -> list[httpx2.Response]:
             async with httpx2.AsyncClient(base_url=client.base_url, trust_env=False, timeout=30) as asking:
@@ -226,7 +245,7 @@ def test_a_redis_that_hangs_does_not_hang_the_app(own_redis: RedisServer) -> Non
                 return await asyncio.gather(*calls)
 
         responses = asyncio.run(all_at_once())
-        pause = server.longest_pause
+        pause = server.stood_still_seconds()
         own_redis.thaw()
     assert [(response.status_code, response.json()["reason"]) for response in responses] == [
         (503, "store_unreachable")

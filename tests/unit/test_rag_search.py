@@ -44,7 +44,7 @@ def make_request(
         intent=Intent.TROUBLESHOOT, confidence=1, language=language, entities=Entities.model_validate(entities)
     )
     return SourceRequest(
-        run_id="r" * 12, source="rag_search", message=message, routing=routing, limit_seconds=5, result_limit=limit
+        run_id="r" * 12, source="rag_search", message=message, routing=routing, limit_seconds=30, result_limit=limit
     )
 
 
@@ -136,7 +136,7 @@ def test_the_store_gets_less_time_than_the_source() -> None:
     """The store's own timeout is shorter than the source's limit, so that its precise error arrives."""
     fake = FakeKnowledge()
     asyncio.run(RagSearch(fake).fetch(make_request("S0C7")))
-    assert fake.asked[0][2] == call_limit_seconds(5)
+    assert fake.asked[0][2] == call_limit_seconds(30)
 
 
 def test_a_missing_index_is_refused_by_its_variable() -> None:
