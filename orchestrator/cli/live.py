@@ -20,12 +20,13 @@ from rich.text import Text
 from rich.theme import Theme
 
 from orchestrator.cli.plain import note_line
-from orchestrator.cli.view import PLANNED, RUNNING, RunView, SourceRow, duration, run_word, shorten, source_word
+from orchestrator.cli.view import RunView, SourceRow, duration, shorten
 from orchestrator.codes.control import visible
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, write
 from orchestrator.i18n.message import Text as AnyText
 from orchestrator.models import Event
+from orchestrator.outcomes import PLANNED, RUNNING, run_word, source_word
 
 _STYLES = {
     PLANNED: "dim",

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from orchestrator.cli.view import RunView, SourceRow, duration, items, number, run_word, source_word
+from orchestrator.cli.view import RunView, SourceRow, duration, items, number
 from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Event, EventType
+from orchestrator.outcomes import run_word, source_word
 
 
 def lines_of(view: RunView, event: Event) -> list[Text]:

@@ -21,10 +21,11 @@ from orchestrator.cli.follow import (
 )
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.tables import Row, format_table
-from orchestrator.cli.view import PLANNED, RUNNING, duration, run_word, source_word
+from orchestrator.cli.view import duration
 from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary
+from orchestrator.outcomes import PLANNED, RUNNING, run_word, source_word
 
 RUN_LIST = TypeAdapter(list[RunSummary])
 

@@ -14,13 +14,12 @@ from pydantic import ValidationError
 
 from orchestrator.codes.control import one_line, visible
 from orchestrator.i18n.message import Message, Text
-from orchestrator.models import Event, MessageData, RunOutcome, RunState, SourceOutcome, source_key
+from orchestrator.models import Event, MessageData, RunOutcome, source_key
+from orchestrator.outcomes import PLANNED, RUNNING
 
 _T = TypeVar("_T")
 NOTHING_SEEN = "0"
 """The event id before the first one."""
-PLANNED = "planned"
-RUNNING = "running"
 
 
 def number(value: object) -> float | None:
@@ -31,40 +30,6 @@ def number(value: object) -> float | None:
 def items(value: object, kind: type[_T]) -> list[_T]:
     """The items of a list in an event's data, without those of another kind."""
     return [item for item in value if isinstance(item, kind)] if isinstance(value, list | tuple) else []
-
-
-_SOURCE_WORDS: dict[str, Message] = {
-    PLANNED: Message("waiting", context="source"),
-    RUNNING: Message("asking"),
-    SourceOutcome.OK: Message("ok"),
-    SourceOutcome.NO_DATA: Message("no data"),
-    SourceOutcome.TIMEOUT: Message("timed out"),
-    SourceOutcome.ERROR: Message("error"),
-    SourceOutcome.NOT_STARTED: Message("not started"),
-    SourceOutcome.LOST: Message("lost"),
-    SourceOutcome.LATE: Message("late"),
-}
-_RUN_WORDS: dict[str, Message] = {
-    RunState.ACCEPTED: Message("accepted"),
-    RunState.DISPATCHING: Message("being dispatched"),
-    RunState.DISPATCHED: Message("running"),
-    RunState.DONE: Message("done"),
-    RunOutcome.COMPLETE: Message("complete"),
-    RunOutcome.PARTIAL: Message("partial"),
-    RunOutcome.FAILED: Message("failed"),
-    RunOutcome.TIMED_OUT: Message("timed out"),
-    RunOutcome.CANCELLED: Message("cancelled"),
-}
-
-
-def source_word(state: str) -> Text | str:
-    """A source's state or outcome as a word; that of a newer server stands as it is."""
-    return _SOURCE_WORDS.get(state, state)
-
-
-def run_word(state: str) -> Text | str:
-    """A run's state or outcome as a word; that of a newer server stands as it is."""
-    return _RUN_WORDS.get(state, state)
 
 
 def duration(seconds: float) -> Text:

@@ -18,6 +18,7 @@ from orchestrator.models import (
     SourceEnvelope,
     SourceOutcome,
 )
+from orchestrator.outcomes import error_of
 from orchestrator.redaction.redact import redact, redact_data
 from orchestrator.sources import FetchResult
 
@@ -73,7 +74,8 @@ def timeout_envelope(
     """The envelope of a source that was stopped at its limit, or had no time left to start."""
     limit = max(0.0, round(limit_seconds, 2))
     reason = "soft_time_limit" if limit > 0 else "no_time_left"
-    return _failed(planned, SourceOutcome.TIMEOUT, reason, timeout_text(limit), language=language, worker=worker)
+    text = error_of(SourceOutcome.TIMEOUT, planned, limit_seconds=limit)
+    return _failed(planned, SourceOutcome.TIMEOUT, reason, text, language=language, worker=worker)
 
 
 def error_envelope(
@@ -245,15 +247,8 @@ def missing_envelope(planned: PlannedSource, *, language: Language, running_seco
     """
     if running_seconds is None:
         outcome = SourceOutcome.NOT_STARTED
-        text = Message("was not asked: no worker took the queue {queue} in time", queue=planned.source)
-    elif running_seconds >= planned.limit_seconds + LOST_GRACE_SECONDS:
-        outcome = SourceOutcome.LOST
-        text = Message("was started and never reported: the worker of queue {queue} stopped", queue=planned.source)
     else:
-        outcome, text = SourceOutcome.TIMEOUT, timeout_text(planned.limit_seconds)
+        is_lost = running_seconds >= planned.limit_seconds + LOST_GRACE_SECONDS
+        outcome = SourceOutcome.LOST if is_lost else SourceOutcome.TIMEOUT
+    text = error_of(outcome, planned, limit_seconds=planned.limit_seconds)
     return _failed(planned, outcome, outcome.value, text, language=language, worker="")
-
-
-def timeout_text(limit_seconds: float) -> Message:
-    """The error of a source that was stopped at its limit."""
-    return Message("did not answer within its limit of {limit:g} s", limit=limit_seconds)

@@ -10,11 +10,12 @@ import pytest
 
 from orchestrator.cli.live import render
 from orchestrator.cli.plain import PlainDisplay
-from orchestrator.cli.view import RunView, run_word, source_word
+from orchestrator.cli.view import RunView
 from orchestrator.codes.control import one_line, visible
 from orchestrator.i18n.languages import Language, language_of
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Event, EventType, RunOutcome, RunState, SourceOutcome
+from orchestrator.outcomes import run_word, source_word
 
 RUN = "run-0000-0001"
 

@@ -9,19 +9,13 @@ from orchestrator.diagnosis.rules.history import STALE_DAYS
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Plan, SourceEnvelope, SourceFailure, SourceOutcome
+from orchestrator.outcomes import REASONS
 
 _LOSSES = {
     "tws_status": Message("the job's current state, its dependencies and its job log are missing"),
     "rag_search": Message("the runbooks are missing"),
     "log_cache": Message("the job's history is missing"),
     "metrics": Message("the metrics are missing"),
-}
-_REASONS = {
-    SourceOutcome.TIMEOUT: Message("did not answer in time"),
-    SourceOutcome.NOT_STARTED: Message("no worker started the request"),
-    SourceOutcome.LOST: Message("its worker was lost during the request"),
-    SourceOutcome.LATE: Message("answered too late"),
-    SourceOutcome.NO_DATA: Message("answered with no data"),
 }
 
 
@@ -33,7 +27,7 @@ def missing_evidence(
     reported = {envelope.key for envelope in envelopes}
     for planned in plan.sources if plan else ():
         if planned.key not in reported:
-            gaps[_missing(planned.source, _REASONS[SourceOutcome.NOT_STARTED])] = None
+            gaps[_missing(planned.source, REASONS[SourceOutcome.NOT_STARTED])] = None
     for scene in scenes:
         gaps |= dict.fromkeys(_gaps(scene))
     for envelope in envelopes:
@@ -45,7 +39,7 @@ def missing_evidence(
 
 def why(failure: SourceFailure | SourceEnvelope) -> Text:
     """Why a source is missing, in a few words."""
-    reason = _REASONS.get(failure.outcome or SourceOutcome.ERROR)
+    reason = REASONS.get(failure.outcome or SourceOutcome.ERROR)
     error = failure.error_text if isinstance(failure, SourceEnvelope) else failure.error
     return reason or Message("error: {error}", error=error or failure.reason or "?")
 

@@ -1,0 +1,62 @@
+"""The words for what became of a source and of a run: in the live view, in an envelope's error, in an answer."""
+
+from __future__ import annotations
+
+from orchestrator.i18n.message import Message, Text
+from orchestrator.models import PlannedSource, RunOutcome, RunState, SourceOutcome
+
+PLANNED, RUNNING = "planned", "running"
+"""States of a source that has no outcome yet."""
+
+_SOURCE_WORDS: dict[str, Message] = {
+    PLANNED: Message("waiting", context="source"),
+    RUNNING: Message("asking"),
+    SourceOutcome.OK: Message("ok"),
+    SourceOutcome.NO_DATA: Message("no data"),
+    SourceOutcome.TIMEOUT: Message("timed out"),
+    SourceOutcome.ERROR: Message("error"),
+    SourceOutcome.NOT_STARTED: Message("not started"),
+    SourceOutcome.LOST: Message("lost"),
+    SourceOutcome.LATE: Message("late"),
+}
+"""A word for a table."""
+_RUN_WORDS: dict[str, Message] = {
+    RunState.ACCEPTED: Message("accepted"),
+    RunState.DISPATCHING: Message("being dispatched"),
+    RunState.DISPATCHED: Message("running"),
+    RunState.DONE: Message("done"),
+    RunOutcome.COMPLETE: Message("complete"),
+    RunOutcome.PARTIAL: Message("partial"),
+    RunOutcome.FAILED: Message("failed"),
+    RunOutcome.TIMED_OUT: Message("timed out"),
+    RunOutcome.CANCELLED: Message("cancelled"),
+}
+_ERRORS = {
+    SourceOutcome.TIMEOUT: Message("did not answer within its limit of {limit:g} s"),
+    SourceOutcome.NOT_STARTED: Message("was not asked: no worker took the queue {queue} in time"),
+    SourceOutcome.LOST: Message("was started and never reported: the worker of queue {queue} stopped"),
+}
+"""The error in the envelope of a source that did not write one itself."""
+REASONS = {
+    SourceOutcome.TIMEOUT: Message("did not answer in time"),
+    SourceOutcome.NOT_STARTED: Message("no worker started the request"),
+    SourceOutcome.LOST: Message("its worker was lost during the request"),
+    SourceOutcome.LATE: Message("answered too late"),
+    SourceOutcome.NO_DATA: Message("answered with no data"),
+}
+"""Why an answer has to do without a source."""
+
+
+def source_word(state: str) -> Text | str:
+    """A source's state or outcome as a word; that of a newer server stands as it is."""
+    return _SOURCE_WORDS.get(state, state)
+
+
+def run_word(state: str) -> Text | str:
+    """A run's state or outcome as a word; that of a newer server stands as it is."""
+    return _RUN_WORDS.get(state, state)
+
+
+def error_of(outcome: SourceOutcome, planned: PlannedSource, *, limit_seconds: float) -> Message:
+    """The error of a source that timed out, was not started or was lost."""
+    return _ERRORS[outcome].with_facts(queue=planned.source, limit=limit_seconds)
