@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from orchestrator.errors import ConfigurationError, InvalidValue
+from orchestrator.i18n.message import Message
 from orchestrator.validation import describe
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -134,12 +135,17 @@ class ParallelConfig(InputModel):
         return source not in self.disabled_sources and bool(getattr(self, f"enable_{source}", True))
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Message, ...]:
         """The limits that were clipped to the fan-in, for the event ``routed`` and the report."""
         limits = {"node_timeout_seconds": self.node_timeout_seconds}
         limits |= {f"source_timeout_seconds[{name}]": limit for name, limit in self.source_timeout_seconds.items()}
         return tuple(
-            f"{name}={limit:g} was clipped to the fan-in deadline of {self.fan_in_seconds:g} s"
+            Message(
+                "{name}={limit} was clipped to the fan-in deadline of {seconds:g} s",
+                name=name,
+                limit=f"{limit:g}",
+                seconds=self.fan_in_seconds,
+            )
             for name, limit in limits.items()
             if limit > self.fan_in_seconds
         )

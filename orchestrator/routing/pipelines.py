@@ -140,9 +140,10 @@ def plan_run(request: TroubleshootRequest, routing: Routing, per_job: Mapping[st
     jobs = request.named_jobs or routing.entities.jobs
     notes = [*config.notes]
     if len(jobs) > MAX_JOBS:
-        notes.append(f"{len(jobs)} jobs were named; the first {MAX_JOBS} are asked about")
+        count = Message("{named} jobs were named; the first {limit} are examined", named=len(jobs), limit=MAX_JOBS)
+        notes.append(count)
     chosen = _choose(pipeline, enabled, config.min_sources_required, notes)
-    notes += [f"{name} is not installed" for name in pipeline.sources if name not in per_job]
+    notes += [Message("{name} is not installed", name=name) for name in pipeline.sources if name not in per_job]
     return Plan(
         pipeline=pipeline.name,
         routing=routing,
@@ -157,22 +158,31 @@ def plan_run(request: TroubleshootRequest, routing: Routing, per_job: Mapping[st
             for job in (jobs[:MAX_JOBS] if per_job[name] and jobs else (None,))
         ),
         reason=_reason(routing, pipeline, chosen, switched_off=[name for name in per_job if name not in enabled]),
-        notes=tuple(notes),
+        notes=tuple(note.in_language(routing.language) for note in notes),
     )
 
 
-def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: list[str]) -> list[str]:
+def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: list[Message]) -> list[str]:
     chosen = [name for name in pipeline.sources if name in enabled]
     if pipeline.asks_site_sources:
         chosen += [name for name in enabled if name not in BUILTIN_SOURCES]
     rest = [name for name in enabled if name not in chosen]
     if not chosen:
-        notes.append(f"every source of pipeline {pipeline.name} is switched off, so the remaining ones are asked")
+        notes.append(
+            Message(
+                "every source of pipeline {pipeline} is switched off, so the remaining ones are queried",
+                pipeline=pipeline.name,
+            )
+        )
         return rest
     if len(chosen) < min_required and rest:
         # A run that can never reach min_sources_required would be refused its answer whatever the sources say.
         added = rest[: min_required - len(chosen)]
-        notes.append(f"{', '.join(added)} added: min_sources_required is {min_required}")
+        notes.append(
+            Message(
+                "{sources} added: min_sources_required is {required}", sources=", ".join(added), required=min_required
+            )
+        )
         chosen += added
     return chosen
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from orchestrator.errors import TroubleshootError
+from orchestrator.i18n.message import Message
 from orchestrator.models import Plan, TroubleshootRequest
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.router import route
@@ -49,7 +50,7 @@ def plan_request(request: TroubleshootRequest, per_job: Mapping[str, bool]) -> P
     plan = plan_run(request, routing, per_job)
     config = request.config
     notes = [
-        f"{field}: no source is named {name!r}"
+        Message("{field}: no source is named {name!r}", field=field, name=name).in_language(routing.language)
         for field, names in (
             ("source_timeout_seconds", config.source_timeout_seconds),
             ("disabled_sources", config.disabled_sources),
@@ -63,4 +64,4 @@ def plan_request(request: TroubleshootRequest, per_job: Mapping[str, bool]) -> P
 def refused_plan(request: TroubleshootRequest, error: TroubleshootError) -> Plan:
     """The plan of a run that asks nobody, with the reason: it ends at once instead of at its deadline."""
     routing = route(request.message, jobs=request.named_jobs, language=request.language)
-    return Plan(pipeline=REFUSED, routing=routing, sources=(), reason=str(error))
+    return Plan(pipeline=REFUSED, routing=routing, sources=(), reason=error.message.in_language(routing.language))

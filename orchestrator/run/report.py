@@ -55,7 +55,9 @@ def make_report(
     metadata: dict[str, Any] = {
         "mode": mode.value,
         "pipeline": plan.pipeline if plan else None,
-        "notes": list(plan.notes if plan else record.request.config.notes),
+        "notes": list(plan.notes)
+        if plan
+        else [note.in_language(conclusion.language) for note in record.request.config.notes],
     }
     if llm:
         metadata["llm"] = llm

@@ -37,7 +37,7 @@ def test_a_node_limit_beyond_the_fan_in_is_clipped_and_said() -> None:
     )
     assert config.limit_seconds("tws_status") == pytest.approx(2.4)
     assert config.limit_seconds("log_cache") == 1
-    assert [note.split("=")[0] for note in config.notes] == ["node_timeout_seconds", "source_timeout_seconds[metrics]"]
+    assert [note.facts["name"] for note in config.notes] == ["node_timeout_seconds", "source_timeout_seconds[metrics]"]
 
 
 @pytest.mark.parametrize(

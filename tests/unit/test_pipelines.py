@@ -11,6 +11,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.languages import Language
 from orchestrator.models import MAX_JOBS, Entities, Intent, Plan, Routing, TroubleshootRequest
 from orchestrator.routing.pipelines import ACTION, GENERAL, PIPELINES, STATUS, TROUBLESHOOT, Reduce, plan_run, reduce_of
+from orchestrator.routing.plan import plan_request
 
 PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}
 
@@ -173,3 +174,14 @@ def test_a_source_that_is_not_installed_is_noted() -> None:
 
     assert asked(made) == ["tws_status"]
     assert "metrics is not installed" in made.notes
+
+
+def test_notes_are_in_the_language_of_the_question() -> None:
+    """What was clipped, left out or misspelt is told in the language that the answer will have."""
+    config = ParallelConfig(node_timeout_seconds=7, disabled_sources=("tws",), enable_metrics=False)
+    notes = plan_request(TroubleshootRequest(message="O job BATCH001 falhou?", config=config), PER_JOB).notes
+
+    assert notes == (
+        "node_timeout_seconds=7 foi reduzido ao limite de 6 s para as respostas das fontes",
+        "disabled_sources: nenhuma fonte se chama 'tws'",
+    )
