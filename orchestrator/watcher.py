@@ -117,7 +117,7 @@ class Watcher:
             self._store.disarm(wakeup)
 
     def _act(self, wakeup: Wakeup) -> bool:
-        """Act on a wake-up; True when it is done for good."""
+        """Act on a wake-up; True when it needs no further action."""
         try:
             match wakeup.kind:
                 case "dispatch":

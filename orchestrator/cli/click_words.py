@@ -66,7 +66,7 @@ def _fact(value: object) -> object:
 
 
 class _PluralText:
-    """A text that is none before its fields are filled in."""
+    """A plural text, which needs its count before it can be written."""
 
     def __init__(self, message: Message) -> None:
         self._message = message
@@ -76,7 +76,7 @@ class _PluralText:
 
 
 class ClickError:
-    """What a click error says, on one line."""
+    """The text of a click error, on one line."""
 
     def __init__(self, error: click.ClickException) -> None:
         self._error = error

@@ -25,12 +25,12 @@ _EXIT_CODES = {
 
 
 def outcome_exit_code(outcome: RunOutcome) -> int:
-    """The exit code of a run that ended so."""
+    """The exit code for a run's outcome."""
     return _EXIT_CODES[outcome]
 
 
 def exit_code(report: Report) -> int:
-    """The exit code of a report; one that could not be committed because the store went away is the store's."""
+    """The exit code for a report; the store's own when the report could not be committed because Redis went away."""
     if not report.committed and report.reason == StoreUnreachable.reason:
         return StoreUnreachable.exit_code
     return outcome_exit_code(report.outcome)
@@ -68,7 +68,7 @@ def print_report(context: CliContext, report: Report, *, as_json: bool) -> None:
 
 
 def _compact(report: Report) -> str:
-    """The diagnosis in plain lines; nothing without one, or when the response alone tells what failed."""
+    """The diagnosis as plain lines; empty without a diagnosis, or when the response only names the failure."""
     if report.diagnosis is None or report.routing is None or report.metadata.get(UNREADABLE):
         return ""
     from orchestrator.diagnosis.render import render_text  # noqa: PLC0415  # start-up time of --help
@@ -94,7 +94,7 @@ def follow_to_the_end(context: CliContext, client: RunClient, run_id: str, *, as
 
 
 def detached(run_id: str) -> Message:
-    """What Ctrl-C leaves behind, and how to go on."""
+    """The line shown after Ctrl-C: the run goes on, and how to follow it again."""
     return Message("detached; the run goes on. Resume with: resync-troubleshoot watch {run_id}", run_id=run_id)
 
 

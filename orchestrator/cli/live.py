@@ -101,7 +101,7 @@ def _table(view: RunView, language: Language, monotonic: float, width: int) -> T
 
 
 def _name(view: RunView, row: SourceRow, limit: int) -> str:
-    """The source's name and the job's, which may be as long as a line: the findings need theirs."""
+    """The names of source and job, shortened so that the finding has room."""
     name = view.name_of(row)
     if len(name) <= limit or row.job is None:
         return name
@@ -115,7 +115,7 @@ def _seconds(view: RunView, row: SourceRow, monotonic: float) -> AnyText | str:
 
 
 class _Renderable:
-    """What rich asks again at every refresh, so that the clocks of running sources tick."""
+    """Renders anew at every refresh of rich, so that the clocks of running sources advance."""
 
     def __init__(self, view: RunView, language: Language, console: Console, lock: threading.Lock) -> None:
         self._view = view

@@ -113,7 +113,7 @@ class CommandGroup(click.Group):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a package that it misses only while it runs is told of in the same way."""
+        """Run the command; a package that turns out to be missing while it runs is reported as at its import."""
         try:
             with streams.reader_may_go():
                 return super().invoke(ctx)

@@ -1,6 +1,6 @@
 """Options that several commands share, and a request built from options.
 
-A value the contract refuses is told of in terms of the option that carried it, on one line.
+A refused value is reported on one line, by the name of the option that carried it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from orchestrator.outcomes import run_word, source_word
 
 
 def lines_of(view: RunView, event: Event) -> list[Text]:
-    """The lines that tell of ``event``, which ``view`` has taken in already; tokens give none."""
+    """The lines for ``event``, which ``view`` has already applied; a token gives no line."""
     tell = _TELLERS.get(event.type)
     return [] if tell is None else tell(view, event)
 
@@ -122,7 +122,7 @@ class PlainDisplay:
         """Nothing is held open."""
 
     def take(self, event: Event, received: float) -> None:
-        """Fold ``event`` into the view and tell of it."""
+        """Apply ``event`` to the view and write its lines."""
         if self._view.apply(event, received):
             for line in lines_of(self._view, event):
                 self._write(line)

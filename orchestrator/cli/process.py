@@ -1,4 +1,4 @@
-"""Signals that end the process, turned into an exception so that every ``finally`` runs."""
+"""The process of the command line: ending signals as exceptions, and its standard streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(BaseException):
-    """The process was asked to end; no ``except Exception`` keeps it."""
+    """SIGTERM or SIGHUP; a BaseException, so that no ``except Exception`` catches it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -25,7 +25,7 @@ class Terminated(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """What a shell reports of a process that a signal ended."""
+        """The exit code by which a shell reports the signal that ended a process."""
         return 128 + self.signum
 
 
@@ -75,12 +75,12 @@ _SIMILAR = str.maketrans("“”„«»‘’–—•…→×", '"""""\'\'--*~>
 
 
 class ReaderGone(Exception):  # no error to tell of: nobody reads any more
-    """Whoever read standard output has closed it."""
+    """The reader of standard output has closed it."""
 
 
 @contextmanager
 def reader_may_go() -> Iterator[None]:
-    """Inside the block a closed pipe raises ReaderGone: of a BrokenPipeError click makes exit code 1, a failed run."""
+    """Raise ReaderGone for a closed pipe in the block: click would end with exit code 1, a failed run."""
     try:
         yield
     except BrokenPipeError as error:
@@ -88,7 +88,7 @@ def reader_may_go() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """Make the streams fit to write to, whatever the process was started with."""
+    """Make the standard streams usable, however the process was started."""
     codecs.register_error("similar", similar)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -104,7 +104,7 @@ def prepare() -> None:
 
 
 def similar(error: UnicodeError) -> tuple[str, int]:
-    """What a terminal of another encoding shows instead: the letter without its accent, a similar sign, or ``?``."""
+    """Encoding error handler: the letter without its accent, a similar sign, or ``?``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     shown = "".join(_similar(character) for character in error.object[error.start : error.end])
@@ -117,7 +117,7 @@ def _similar(character: str) -> str:
 
 
 def drop_unwritten() -> None:
-    """What could not be written stays unwritten, instead of a second complaint when the interpreter ends.
+    """Drop unwritten output, so that the interpreter does not report the closed pipe again when it ends.
 
     As Python's documentation has it for closed pipes (``signal``, "Note on SIGPIPE").
     """

@@ -1,4 +1,4 @@
-"""What a reader of a run sees, folded from its events; shared by the live view and the plain lines.
+"""The state of a run as its events describe it; shared by the live view and the plain lines.
 
 Pure state: no terminal, no clock of its own. Elapsed times use the events' times (the store's clock) plus this
 process's monotonic time since the newest event, so that a skewed local clock never shows.
@@ -72,7 +72,7 @@ class SourceRow:
 
 @dataclass(slots=True)
 class RunView:
-    """The run as far as its events tell; ``apply`` folds in the next one."""
+    """The run as far as its events describe it; ``apply`` takes the next one."""
 
     run_id: str = ""
     accepted_at_ms: int | None = None
@@ -93,7 +93,7 @@ class RunView:
     committed_by: str = ""
     total_latency_ms: float | None = None
     silent: tuple[SourceRow, ...] = ()
-    """Sources that never reported: what is known of them stands in the final event."""
+    """Sources that never reported: the final event has what is known of them."""
     last_event_id: str = NOTHING_SEEN
     _last_at_ms: int | None = None
     _last_received: float = 0.0
@@ -174,7 +174,7 @@ class RunView:
         return True
 
     def row(self, event: Event) -> SourceRow:
-        """The row of the source that ``event`` tells of."""
+        """The row of the source that ``event`` is about."""
         key, source, job = _key(event.data)
         return self.rows.setdefault(key, SourceRow(source=source, job=job))
 
@@ -196,7 +196,7 @@ class RunView:
         return True
 
     def _enter_attempt(self, attempt: int) -> bool:
-        """False for what an older holder of the lease wrote; a newer attempt drops the older texts."""
+        """False for an event of an older attempt; the first event of a newer attempt drops the older texts."""
         if attempt < self.attempt:
             return False
         if attempt > self.attempt:
@@ -254,7 +254,7 @@ class RunView:
 
 
 def _key(data: Mapping[str, Any]) -> tuple[str, str, str | None]:
-    """Key, source and job of what an event tells of one source."""
+    """Key, source and job of an event about one source."""
     source, job = str(data.get("source", "")), data.get("job")
     job = job if isinstance(job, str) else None
     return source_key(source, job), source, job

@@ -1,4 +1,4 @@
-"""Blocking calls of the store for an event loop, in a few threads; nobody queues for a store that hangs."""
+"""Blocking calls of the store for an event loop, in a few threads; no call waits behind a store that hangs."""
 
 from __future__ import annotations
 

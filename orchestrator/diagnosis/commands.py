@@ -1,4 +1,4 @@
-"""Steps that would change TWS or data: recognised, marked as proposals with a risk, never executed."""
+"""Recognises commands that would change TWS or data and marks them as proposals with a risk; nothing is executed."""
 
 from __future__ import annotations
 
@@ -133,9 +133,9 @@ _ASKED_FOR = re.compile(
 
 
 def risk_of(text: str, command: str | None = None) -> Risk:
-    """``none`` for a step that only looks; else how much harm the step can do.
+    """Risk of a step: ``none`` for an allow-listed read-only command, else how much harm it can do.
 
-    A command that is not known to look is taken to change something: no list of what does is ever whole.
+    Any command outside the allow-list counts as mutating: no list of mutating commands is ever complete.
     """
     everything = f"{text}\n{command or ''}"
     if _HIGH_COMMANDS.search(everything) or _HIGH_WORDS.search(everything):
@@ -184,7 +184,7 @@ def mark_commands(text: str, quoted: str, language: Language) -> str:
 
 
 def propose_commands(prose: Iterable[str], actions: Sequence[Action], quoted: str) -> list[Action]:
-    """Mutating commands that stand in prose, as marked actions of their own, so that none goes unmarked.
+    """Mutating commands found in prose, as marked actions of their own, so that none goes unmarked.
 
     Quotations are as in ``mark_commands``, and those already among ``actions`` are left out.
     """
@@ -273,7 +273,7 @@ _HARMLESS_REDIRECTION = re.compile(r"\d?>\s?(?:/dev/null|&\d|NUL\b)", _I)
 
 
 def only_looks(command: str) -> bool:
-    """Whether every part of ``command`` (of a pipeline, a list) is known to change nothing."""
+    """Whether every part of ``command`` (pipeline, list) is on the allow-list of read-only commands."""
     bare = _HARMLESS_REDIRECTION.sub("", _PLACEHOLDER.sub("x", command))
     if _WRITES.search(_QUOTED.sub("x", bare)) is not None and _SQL.match(bare) is None:
         return False

@@ -24,7 +24,7 @@ _CITATION = re.compile(r"\s?\[\s*([a-z][a-z0-9_]{0,31}:\d{1,6}(?:\s*[,;]\s*[a-z]
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What the check took out, for the report's metadata."""
+    """Counts of what the check removed, for the report's metadata."""
 
     claims_kept: int = 0
     dropped_no_evidence: int = 0
@@ -66,7 +66,7 @@ def check_diagnosis(
     question_codes: Iterable[str] = (),
     language: Language = DEFAULT_LANGUAGE,
 ) -> tuple[Diagnosis, CheckReport]:
-    """Return ``diagnosis`` with what its evidence does not carry taken out, and the counts of it.
+    """Return ``diagnosis`` without the statements that its evidence does not support, and the counts of them.
 
     ``confidence_cap`` bounds every confidence when a required source is missing. ``question_codes`` may stand in the
     summary and the root cause although no evidence holds them: the user wrote them. Commands in prose that would

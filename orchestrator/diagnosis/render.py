@@ -145,7 +145,7 @@ def render_failure(
 
 
 def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope]) -> str:
-    """Each source's data as it came, for when the aggregation itself failed. Long data is cut, and that is said."""
+    """Each source's data as received, for when the aggregation failed. Long data is cut, with a note."""
     intro = Message("Aggregation failed; each source's data follows as it came.")
     blocks = [f"## {Message('Raw data of the sources').in_language(language)}", intro.in_language(language)]
     for envelope in envelopes:
@@ -270,7 +270,7 @@ def _cause_line(diagnosis: Diagnosis, language: Language, *, bold: bool) -> str:
 
 
 def _alternatives(diagnosis: Diagnosis, language: Language) -> list[str]:
-    """Hypotheses beside the leading one of each job, with what speaks for and against them."""
+    """Every hypothesis but the leading one of each job, with its supporting and contradicting evidence."""
     seen: set[str | None] = set()
     lines = []
     for hypothesis in diagnosis.hypotheses:

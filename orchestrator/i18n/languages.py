@@ -48,7 +48,7 @@ else:
 
 _LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 DEFAULT_LANGUAGE = Language.PT_BR
-"""What most users write; of a question that nothing tells the language of."""
+"""The language of most users, and of a question without any cue."""
 
 
 def language_of(environ: Mapping[str, str]) -> Language:

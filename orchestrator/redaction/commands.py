@@ -1,4 +1,4 @@
-"""The commands and statements that carry a password, for ``redact``: what the program is tells what its options mean.
+"""The commands and statements that carry a password, for ``redact``: the meaning of an option depends on its program.
 
 Nothing here backtracks over more than a bounded number of characters; a test feeds each pattern its worst text.
 """

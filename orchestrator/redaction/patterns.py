@@ -1,4 +1,4 @@
-"""The patterns of ``redact``: what a secret, and the place of one, looks like.
+"""The patterns of ``redact``: the forms of secrets and of the places where they occur.
 
 Nothing here backtracks over more than a bounded number of characters; a test feeds each pattern its worst text.
 """

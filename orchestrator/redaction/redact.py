@@ -18,7 +18,7 @@ from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND
 from orchestrator.redaction import commands, patterns
 
 MARK = "[REDACTED]"
-"""What stands in a secret's place."""
+"""Replacement for a secret."""
 
 _MAX_PASSES = 4
 _Sub = Callable[[re.Match[str]], str]
@@ -100,7 +100,7 @@ def _items(value: list[Any] | tuple[Any, ...], *, personal: bool) -> list[Any]:
 
 
 def _masked(value: Any) -> Any:
-    """Every leaf of ``value`` masked; what says nothing (null, a flag, an empty or harmless word) stays."""
+    """``value`` with every leaf masked, except null, flags, and empty or harmless words."""
     if isinstance(value, Mapping):
         return {key: _masked(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -217,7 +217,7 @@ def _if_password_like(match: re.Match[str]) -> str:
 
 
 def _commands(text: str) -> str:
-    """Passwords given to programs; line by line where only the program tells what ``-p`` means."""
+    """Passwords in command lines; line by line where the meaning of ``-p`` depends on the program."""
     lowered = text.lower()
     for words, pattern in commands.COMMAND_SECRETS:
         if any(word in lowered for word in words):

@@ -283,7 +283,7 @@ def _note_what_blocks_a_rerun(scene: Scene, lead: Verdict) -> None:
 
 
 def _unknown(scene: Scene) -> Verdict:
-    """Nothing explains it: what there is to read all the same, each with what it is worth."""
+    """The verdict when no rule matches: category unknown, with whatever evidence there is."""
     verdict = Verdict(Category.UNKNOWN, 0.1, job=scene.name or None)
     if "tws_status" not in scene.answered:
         verdict.note = _from_the_question(scene)
