@@ -21,7 +21,7 @@ from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_ce
 from orchestrator.broker.publisher import Publisher
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import RunNotFound, SchemaMismatch, StoreUnreachable, TroubleshootError
+from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch, StoreUnreachable, TroubleshootError
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, check_page
 from orchestrator.logs import configure_log, configure_performance_log, log_error
 from orchestrator.models import RunState
@@ -83,11 +83,12 @@ class Watcher:
             self._loop_beat.mark()
             try:
                 if heartbeat.has_passed and self._presence is not None:
-                    self._presence.announce(watcher=self._name)
+                    # Set first: an announcement that fails must not delay runs.
                     heartbeat = Deadline.after(HEARTBEAT_SECONDS)
+                    self._presence.announce(watcher=self._name)
                 pause = self.step()
                 self._store_beat.mark()
-            except StoreUnreachable as error:
+            except (StoreUnreachable, RunDamaged) as error:
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)
                 pause = 1.0
 
@@ -129,6 +130,10 @@ class Watcher:
             # Any other kind belongs to a newer version, whose watchers act on it.
             return self._store.state(wakeup.run_id)[0].is_closed
         except RunNotFound:
+            return True
+        except RunDamaged as error:
+            # Its key is no longer a hash.
+            _LOGGER.warning("watcher_cannot_read run_id=%s kind=%s error=%s", wakeup.run_id, wakeup.kind, error)
             return True
         except SchemaMismatch as error:
             return self._leave(wakeup, error)

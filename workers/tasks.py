@@ -70,7 +70,7 @@ class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
         finisher = current_process(self.app).finisher(self.request.hostname)
         try:
             report = finisher.finish(run_id)
-        except (RunNotFound, SchemaMismatch, StoreUnreachable) as error:
+        except (RunDamaged, RunNotFound, SchemaMismatch, StoreUnreachable) as error:
             _LOGGER.warning("finish_dropped run_id=%s reason=%s", run_id, error.reason)
             return error.reason
         return "skipped" if report is None else report.outcome.value
@@ -93,7 +93,7 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
             return process.source_runner(self.request.hostname).ask(
                 run_id, self.source_name, job, claim=self.request.id, soft_limit_seconds=limits[1]
             )
-        except (RunNotFound, StoreUnreachable) as error:
+        except (RunDamaged, RunNotFound, StoreUnreachable) as error:
             _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)
             return self._dropped(error.reason)
         except Exception:  # border: the chord must go on; the fan-in reports what is missing

@@ -31,6 +31,7 @@ from orchestrator.models import (
 from orchestrator.routing.plan import plan_request
 from orchestrator.run.envelopes import missing_envelope
 from orchestrator.sources import source_names
+from orchestrator.store.reading import read_fields
 from orchestrator.store.records import RunRecord
 from orchestrator.synthesis import Case
 
@@ -183,11 +184,12 @@ def _plan_for_reporting(record: RunRecord) -> Plan | None:
     except TroubleshootError:
         return None
     keys = dict.fromkeys((*record.started_ms, *record.envelopes, *record.late))
-    sources = [_planned(key, record.request) for key in keys]
+    sources = [planned for key in keys if (planned := _planned(key, record.request)) is not None]
     names = {planned.source for planned in sources}
     return plan.model_copy(update={"sources": (*sources, *(item for item in plan.sources if item.source not in names))})
 
 
-def _planned(key: str, request: TroubleshootRequest) -> PlannedSource:
+def _planned(key: str, request: TroubleshootRequest) -> PlannedSource | None:
     source, _, job = key.partition("|")
-    return PlannedSource(source=source, job=job or None, limit_seconds=request.config.limit_seconds(source))
+    known = {"source": source, "job": job or None, "limit_seconds": request.config.limit_seconds(source)}
+    return read_fields(PlannedSource, known, part=key)[0]

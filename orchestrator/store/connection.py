@@ -28,7 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError, OutOfConnections, StoreUnreachable
+from orchestrator.errors import ConfigurationError, OutOfConnections, RunDamaged, StoreUnreachable
 from orchestrator.i18n.message import Message
 
 BLOCK_MS = 1_000
@@ -36,6 +36,8 @@ BLOCK_MS = 1_000
 MAX_CONNECTIONS = 10_000
 """Connections of one pool: the default of Redis's own limit (``maxclients``). A reader holds a connection while it
 waits, a thread while it calls; redis-py's default of 100 would refuse the next one."""
+DECODING: dict[str, Any] = {"decode_responses": True, "encoding_errors": "replace"}
+"""Bytes that are not UTF-8 are damage: only the text that contains them is affected, not the reply around it."""
 
 _REFUSALS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b")
 """Error codes of a Redis that answers and does not serve: full, a replica, unable to save, busy with a script."""
@@ -57,7 +59,7 @@ def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries) if retries else Retry(NoBackoff(), 0)
     client: redis.Redis = redis.Redis.from_url(
         settings.redis_url,
-        decode_responses=True,
+        **DECODING,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         health_check_interval=30,
@@ -86,7 +88,7 @@ def connect_async_reader(settings: Settings) -> redis.asyncio.Redis:
 
 def _reader_options(settings: Settings) -> dict[str, Any]:
     return {
-        "decode_responses": True,
+        **DECODING,
         "socket_timeout": settings.redis_timeout_seconds + BLOCK_MS / 1000,
         "socket_connect_timeout": settings.redis_timeout_seconds,
         "health_check_interval": 30,
@@ -116,6 +118,8 @@ def store_errors() -> Iterator[None]:
             raise ConfigurationError("REDIS_URL: Redis asks for a password") from error
         if isinstance(error, NoPermissionError) or "NOPERM" in str(error):
             raise ConfigurationError("REDIS_URL: Redis does not let this user do what is needed (NOPERM)") from error
+        if "WRONGTYPE" in str(error):
+            raise RunDamaged from error
         code = _refusal(error)
         if code is None:
             raise

@@ -5,6 +5,7 @@ Fields that cannot be read are left out and named by a ``Damage``. ``schema_vers
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,9 +21,12 @@ REQUEST, PLAN, REPORT = "request", "plan", "report"
 """Names of the stored parts of a run; the name of an envelope is the key of its source."""
 MAX_PASSES = 8
 """Removing a field can make its parent incomplete, one level per pass; nothing stored is nested deeper."""
+FARTHEST_DEADLINE_MS = 86_400_000
+"""A deadline more than a day away is damaged: the run would stay open. ``common.lua`` has the same limit."""
 
 _M = TypeVar("_M", bound=BaseModel)
 _Path = tuple[str | int, ...]
+_NUMBER = re.compile(r"(?=.{1,16}$)-?[0-9]+")
 _NEWER = ("enum", "literal_error")
 """Errors for values of optional fields that only a newer version knows: the field is read as not set, no damage."""
 
@@ -101,11 +105,14 @@ def read_envelope(run_id: str, key: str, text: str) -> tuple[SourceEnvelope, tup
 
 
 def read_number(value: str | None, default: int = 0) -> int:
-    """A number of the run hash; ``default`` when it is missing or no number."""
-    try:
-        return int(value or default)
-    except ValueError:
-        return default
+    """A number of the run hash; ``default`` when it is missing or no number. Same as ``number`` in ``common.lua``."""
+    return int(value) if value and _NUMBER.fullmatch(value) else default
+
+
+def read_deadline(value: str | None, now_ms: int) -> int:
+    """The deadline in a run hash; 0, which has passed, for one that is too far away. As in ``common.lua``."""
+    deadline_ms = read_number(value)
+    return deadline_ms if deadline_ms <= now_ms + FARTHEST_DEADLINE_MS else 0
 
 
 def _failed(source: str, job: str, error: str, reason: str) -> SourceEnvelope:

@@ -29,7 +29,7 @@ from orchestrator.models import (
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
-from orchestrator.store.reading import PLAN, read_number
+from orchestrator.store.reading import PLAN, read_deadline
 from orchestrator.store.records import (
     Dispatch,
     Opened,
@@ -415,7 +415,8 @@ class RunStore:
             time, (state, deadline_ms) = pipe.execute()
         if state is None:
             raise RunNotFound.of(run_id)
-        return read_enum(state, RunState.DISPATCHED), read_number(deadline_ms) - to_ms(time)
+        now_ms = to_ms(time)
+        return read_enum(state, RunState.DISPATCHED), read_deadline(deadline_ms, now_ms) - now_ms
 
     def count(self, run_id: str, what: str) -> int:
         """Add 1 to the run's counter ``what`` and return it.

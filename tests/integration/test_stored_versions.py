@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -39,17 +40,18 @@ from orchestrator.models import (
     RunSnapshot,
     RunState,
     RunSummary,
+    SourceEnvelope,
     SourceOutcome,
     TroubleshootRequest,
 )
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report
-from orchestrator.store.connection import connect
+from orchestrator.store.connection import DECODING, connect
 from orchestrator.store.events import EventReader
 from orchestrator.store.presence import Presence
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
-from orchestrator.watcher import MAX_FAILURES, Watcher
+from orchestrator.watcher import MAX_FAILURES, POLL_SECONDS, Watcher
 from workers.sources.log_cache.record import read_record
 
 
@@ -98,7 +100,7 @@ class NoPublisher:
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     if request.param == "fakeredis":
         settings = Settings.from_env({})
-        client: redis.Redis = fakeredis.FakeRedis(decode_responses=True)
+        client: redis.Redis = fakeredis.FakeRedis(**DECODING)
     else:
         settings = Settings.from_env({"REDIS_URL": request.getfixturevalue("redis_url")})
         client = connect(settings)
@@ -458,18 +460,118 @@ def test_a_damaged_event_is_skipped_and_a_terminal_one_ends_the_stream(bench: Be
     assert bench.events()[0].at_ms > 1_700_000_000_000
 
 
+@pytest.mark.parametrize("value", ["x", "nan", "inf", "1e400", "0x7fffffffffff", "9999999999999", "9" * 400, b"\xff"])
 @pytest.mark.parametrize(
     "field", ["received", "deadline_ms", "created_ms", "attempt", "dropped", "event_limit", "s:metrics"]
 )
-def test_damaged_numbers_do_not_keep_a_run_open(bench: Bench, field: str) -> None:
-    """A run whose own numbers are no numbers is closed all the same."""
+def test_damaged_numbers_do_not_keep_a_run_open(bench: Bench, field: str, value: str | bytes) -> None:
+    """A run whose own numbers are no numbers, or none that a run has, is closed all the same."""
     bench.planter.plant(DONE)
     bench.planter.reopen(DONE)
-    bench.client.hset(bench.key, field, "x")
+    bench.client.hset(bench.key, field, value)
     bench.watcher.step()
     assert bench.terminal_events() == [EventType.FINAL]
     assert bench.store.read(DONE).state is RunState.DONE
     assert bench.armed() == []
+
+
+@pytest.mark.parametrize("field", ["received", "attempt", "nudged"])
+def test_counts_go_on_from_a_damaged_number(bench: Bench, field: str) -> None:
+    """A count that cannot be read begins again: no step of a run fails by it."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE, deadline_in_ms=9_000)
+    bench.client.hset(bench.key, field, "junk")
+    assert bench.store.count(DONE, field) == 1
+    bench.client.hset(bench.key, mapping={field: "junk", "s:metrics": "c|1"})
+    bench.client.hdel(bench.key, "e:metrics")
+    envelope = SourceEnvelope(source="metrics", outcome=SourceOutcome.OK, success=True)
+    assert bench.store.put_envelope(DONE, "c", envelope) == "stored"
+    bench.client.hset(bench.key, field, "junk")
+    assert not isinstance(bench.store.lease(DONE, "t", by="w"), str)
+
+
+@pytest.mark.parametrize("kind", ["gone", "string", "list"])
+def test_a_run_whose_stream_is_damaged_is_closed(bench: Bench, kind: str) -> None:
+    """Its streams hold the end and expire with the run, whatever was under their names."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.client.expire(bench.key, 1_000)
+    streams = bench.store.keys.events(DONE), bench.store.keys.ending(DONE)
+    for stream in streams:
+        bench.client.delete(stream)
+        if kind != "gone":
+            bench.client.rpush(stream, "x") if kind == "list" else bench.client.set(stream, "x")
+    bench.watcher.step()
+    assert (bench.terminal_events(), bench.armed()) == ([EventType.FINAL], [])
+    for stream in streams:
+        assert bench.client.xlen(stream) == 1
+        assert 0 < bench.client.ttl(stream) <= 1_000
+
+
+def test_bytes_that_are_no_utf_8_cost_their_text_alone(bench: Bench) -> None:
+    """Wherever they stand, the run is answered with all sources, and every other run and the list are read."""
+    for run_id in (DONE, PARTIAL):
+        bench.planter.plant(run_id)
+        bench.planter.reopen(run_id)
+    keys, bad = bench.store.keys, b"\xff\xfe"
+    bench.client.hset(bench.key, mapping={"summary": b'{"message": "\xff"}', bad: bad, b"e:\xff": bad, b"s:\xff": bad})
+    bench.client.hset(keys.run(bad.decode("utf-8", "replace")), mapping={"state": bad})
+    bench.client.xadd(keys.events(DONE), {bad: bad, "type": bad})
+    for name in (keys.wakeups, keys.index, keys.open, keys.watchers):
+        bench.client.zadd(name, {bad: 1})
+    bench.watcher.step()
+    for run_id in (DONE, PARTIAL):
+        assert bench.terminal_events(run_id) == [EventType.FINAL]
+    assert bench.report().outcome is RunOutcome.COMPLETE
+    assert bench.armed() == []
+    assert {DONE, PARTIAL} <= {row.run_id for row in RunList(bench.client, keys).recent(limit=5)}
+
+
+@pytest.mark.parametrize("field", ["e:NO NAME", "s:", "s:NO NAME|JOB", "e:", "l:|"])
+def test_a_field_of_no_source_costs_nothing_but_itself(bench: Bench, field: str) -> None:
+    """A run whose plan cannot be read is finished with its sources, whatever else is in its hash."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.client.hset(bench.key, mapping={"plan": "{", field: "x"})
+    bench.watcher.step()
+    assert bench.report().outcome is RunOutcome.COMPLETE
+
+
+@pytest.mark.parametrize(
+    "member", [b"abc", b"", b"|", b"|total", b"\xff|total", b"a|b|total", b"x y|total", b"x" * 99_999]
+)
+def test_a_wakeup_that_is_none_is_dropped(bench: Bench, member: bytes) -> None:
+    """It comes once, to nobody."""
+    bench.client.zadd(bench.store.keys.wakeups, {member: 1})
+    assert bench.store.claim_wakeups()[0] == []
+    assert bench.client.zcard(bench.store.keys.wakeups) == 0
+
+
+def test_an_infinite_wakeup_does_not_keep_a_watcher_busy(bench: Bench) -> None:
+    """A watcher sleeps as long as with none."""
+    bench.client.zadd(bench.store.keys.wakeups, {"junk": float("inf")})
+    assert bench.watcher.step() == POLL_SECONDS
+
+
+@pytest.mark.parametrize("name", ["watchers", "wakeups"])
+def test_a_watcher_lives_on_beside_a_damaged_key(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A set of its own that is none costs a line of its log a second, and no run where it can still be reached."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    key = getattr(bench.store.keys, name)
+    bench.client.delete(key)
+    bench.client.set(key, "no set")
+    watcher = Watcher(
+        bench.store,
+        NoPublisher(),  # type: ignore[arg-type]
+        name="w",
+        presence=Presence(bench.client, bench.store.keys),
+    )
+    stop, pauses = threading.Event(), list[float]()
+    monkeypatch.setattr(stop, "wait", lambda seconds: pauses.append(seconds) or len(pauses) > 3)
+    watcher.run(stop)
+    assert 1.0 in pauses
+    assert bench.terminal_events() == ([EventType.FINAL] if name == "watchers" else [])
 
 
 def test_a_damaged_summary_does_not_break_the_list(bench: Bench) -> None:
@@ -560,6 +662,15 @@ def test_a_run_that_is_no_hash_is_given_up(bench: Bench) -> None:
     bench.make_due()
     bench.watcher.step()
     assert bench.armed() == []
+
+
+def test_a_run_that_is_no_hash_is_one_clear_error(settings: Settings, planter: Planter) -> None:
+    """Every call that reads it says so, and a watcher in one line."""
+    planter.client.set(planter.keys.run(DONE), "no hash")
+    with TroubleshootClient(settings) as client:
+        for call in (client.get, client.result, client.cancel, lambda run_id: list(client.stream(run_id))):
+            with pytest.raises(RunDamaged):
+                call(DONE)
 
 
 # Readers

@@ -7,7 +7,7 @@ import errno
 import pytest
 from redis import exceptions
 
-from orchestrator.errors import ConfigurationError, OutOfConnections, StoreUnreachable
+from orchestrator.errors import ConfigurationError, OutOfConnections, RunDamaged, StoreUnreachable
 from orchestrator.store.connection import store_errors
 
 # redis-py takes the code off the text of the errors that it has classes for.
@@ -68,5 +68,14 @@ def test_what_the_user_may_not_do_is_a_matter_of_configuration(error: Exception)
 
 def test_a_mistake_of_ours_stays_what_it_is() -> None:
     """An error in a script or a call is not taken for an unreachable store."""
-    with pytest.raises(exceptions.ResponseError, match="WRONGTYPE"), store_errors():
-        raise exceptions.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+    with pytest.raises(exceptions.ResponseError, match="wrong number"), store_errors():
+        raise exceptions.ResponseError("ERR wrong number of arguments for 'hget' command")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "Command # 2 (HGETALL run:x) of pipeline caused error: ", "Error running script: "]
+)
+def test_a_key_of_another_kind_is_damage(prefix: str) -> None:
+    """Somebody else wrote a string where a hash belongs: the caller gets an error to act on, wherever it shows."""
+    with pytest.raises(RunDamaged), store_errors():
+        raise exceptions.ResponseError(f"{prefix}WRONGTYPE Operation against a key holding the wrong kind of value")

@@ -12,7 +12,7 @@ if is_closed(fields[1]) then
 end
 local now = now_ms()
 if fields[2] ~= ARGV[2] then
-  if now < number(fields[4]) - tonumber(ARGV[8]) then return { 'refused' } end
+  if now < deadline(fields[4], now) - tonumber(ARGV[8]) then return { 'refused' } end
   -- The caller read the run without the lease: an envelope that came in since must not be lost, whether or not another
   -- finisher has frozen the answers with it meanwhile.
   if ARGV[7] ~= '' and number(fields[3]) ~= tonumber(ARGV[7]) then return { 'stale' } end

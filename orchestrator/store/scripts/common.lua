@@ -4,9 +4,33 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- A number of the run; a damaged one counts as 0, so that the run can still be closed.
+-- A number of the run; a damaged one counts as 0, so that the run can still be closed. Up to 15 digits, which are exact
+-- here; same as read_number in Python.
 local function number(text)
-  return tonumber(text or '') or 0
+  text = text and string.match(text, '^%-?%d+$')
+  return text and #text <= 16 and tonumber(text) or 0
+end
+
+-- The deadline of a run; one more than a day away is damaged (read_deadline in Python).
+local function deadline(text, now)
+  local value = number(text)
+  return value <= now + 86400000 and value or 0
+end
+
+-- Like HINCRBY by 1, which fails on a damaged number.
+local function increase(run, field)
+  local value = number(redis.call('HGET', run, field)) + 1
+  redis.call('HSET', run, field, string.format('%d', value))
+  return value
+end
+
+-- Appends to a stream of the run. A new stream expires with the run; a key of another type is replaced, so that the
+-- terminal event can be appended.
+local function append(run, stream, ...)
+  local kind = redis.call('TYPE', stream)['ok']
+  if kind ~= 'stream' then redis.call('DEL', stream) end
+  redis.call('XADD', stream, '*', ...)
+  if kind ~= 'stream' and redis.call('TTL', run) > 0 then redis.call('EXPIRE', stream, redis.call('TTL', run)) end
 end
 
 local function is_closed(state)
@@ -16,12 +40,14 @@ end
 -- Appends an event. Beyond the limit only the terminal event is appended, for which one place is reserved; the others
 -- are counted in the field "dropped", which the terminal event repeats.
 local function emit(run, events, kind, attempt, now, data)
-  local limit = tonumber(redis.call('HGET', run, 'event_limit') or '') or 2000
-  if kind ~= 'final' and kind ~= 'cancelled' and redis.call('XLEN', events) >= limit - 1 then
-    redis.call('HINCRBY', run, 'dropped', 1)
+  local limit = number(redis.call('HGET', run, 'event_limit'))
+  if limit <= 0 then limit = 2000 end
+  local length = redis.pcall('XLEN', events)
+  if kind ~= 'final' and kind ~= 'cancelled' and type(length) == 'number' and length >= limit - 1 then
+    increase(run, 'dropped')
     return
   end
-  redis.call('XADD', events, '*', 'type', kind, 'attempt', attempt or 0, 'at', string.format('%d', now), 'data', data)
+  append(run, events, 'type', kind, 'attempt', attempt or 0, 'at', string.format('%d', now), 'data', data)
 end
 
 -- Adds a number to a JSON object that is not empty, without decoding it: cjson would turn [] into {}.
@@ -41,6 +67,5 @@ end
 
 -- Wakes readers that wait for the end; expires with the run.
 local function announce_end(run, ending, kind)
-  redis.call('XADD', ending, '*', 'type', kind)
-  redis.call('EXPIRE', ending, redis.call('TTL', run))
+  append(run, ending, 'type', kind)
 end

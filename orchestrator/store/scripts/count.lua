@@ -2,4 +2,4 @@
 -- KEYS run
 -- ARGV what
 if redis.call('EXISTS', KEYS[1]) == 0 then return { 'not_found' } end
-return { 'ok', redis.call('HINCRBY', KEYS[1], ARGV[1], 1) }
+return { 'ok', increase(KEYS[1], ARGV[1]) }

@@ -16,7 +16,7 @@ if now < number(redis.call('HGET', KEYS[1], 'fanin_ms')) and not (planned and al
 end
 local lease_until = now + tonumber(ARGV[3])
 if token ~= ARGV[2] then
-  local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+  local attempt = increase(KEYS[1], 'attempt')
   redis.call('HSET', KEYS[1], 'lease_token', ARGV[2], 'frozen', 1)
   emit(KEYS[1], KEYS[2], 'synthesis_started', attempt, now, ARGV[4])
 end

@@ -49,9 +49,8 @@ redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV
   'created_ms', string.format('%d', now), 'deadline_ms', string.format('%d', now + total),
   'fanin_ms', string.format('%d', now + fanin), 'received', 0, 'expected', 0, 'dropped', 0,
   'event_limit', ARGV[14], 'attempt', 0)
-emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
 redis.call('EXPIRE', KEYS[1], ttl)
-redis.call('EXPIRE', KEYS[2], ttl)
+emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
 -- Wake-ups of expired runs are removed.
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ttl * 1000)
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[9]), run_id .. '|dispatch',

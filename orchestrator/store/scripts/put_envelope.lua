@@ -12,7 +12,7 @@ if is_closed(state) or fields[2] then
 end
 local now = now_ms()
 redis.call('HSET', KEYS[1], 'e:' .. ARGV[2], ARGV[4])
-local received, expected = redis.call('HINCRBY', KEYS[1], 'received', 1), number(fields[5])
+local received, expected = increase(KEYS[1], 'received'), number(fields[5])
 emit(KEYS[1], KEYS[2], 'source_finished', 0, now,
   with_numbers(ARGV[5], string.format('"received":%d,"expected":%d', received, expected)))
 -- Every source is in: the watcher finishes the run soon if the chord does not call its body, as when a worker died
