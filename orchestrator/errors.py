@@ -31,7 +31,8 @@ class TroubleshootError(Exception):
 
     def __init__(self, message: str | Message | None = None, /, **facts: Any) -> None:
         if not isinstance(message, Message):
-            message = Message(message or (type(self).__doc__ or "").strip().splitlines()[0], **facts)
+            text = str(message or (type(self).__doc__ or "").strip().splitlines()[0])
+            message = Message(text).with_facts(**facts)
         self.message = message
         super().__init__(str(message))
 
@@ -156,15 +157,15 @@ class SourceError(TroubleshootError):
     """A source could not answer."""
 
     reason = "source_error"
+    asked: tuple[str, ...] = ()
+    """The requests sent before the error, without secrets."""
+    where: str = ""
+    """The counterpart's address, without credentials."""
 
     def __init__(self, message: str | Message | None = None, /, *, reason: str | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         if reason is not None:
             self.reason = reason  # type: ignore[misc]  # an instance may say it more precisely than its class
-        self.asked: tuple[str, ...] = ()
-        """The requests sent before the error, without secrets."""
-        self.where = ""
-        """The counterpart's address, without credentials."""
 
     def of(self, where: str, asked: Iterable[str] = ()) -> Self:
         """The same error with the counterpart and what it was asked, for the envelope."""

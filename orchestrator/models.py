@@ -99,7 +99,8 @@ class MessageData(Contract):
     def _fact(cls, value: object) -> str | int | float | MessageData:
         if isinstance(value, Text):
             return cls.of(value)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        is_number = is_integer or (isinstance(value, float) and math.isfinite(value))
         return value if is_number else str(value)  # type: ignore[return-value]  # narrowed by is_number
 
     def mapped(self, change: Callable[[str], str]) -> Self:
@@ -119,13 +120,8 @@ class MessageData(Contract):
 
     def in_language(self, language: Language) -> str:
         """The sentence in ``language``, else in English; the template itself when its facts do not fit it."""
-        message = Message(self.key, plural=self.plural, context=self.context, **self.facts)
-        for candidate in (language, Language.EN):
-            try:
-                return message.in_language(candidate)
-            except (LookupError, TypeError, ValueError, AttributeError):
-                continue
-        return self.key
+        message = Message(self.key, plural=self.plural, context=self.context)
+        return message.with_facts(**self.facts).in_language(language)
 
 
 class Intent(StrEnum):

@@ -11,7 +11,9 @@ package with a folder ``locale`` of the same form.
 
 from __future__ import annotations
 
+import logging
 import re
+import struct
 import tomllib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -22,13 +24,17 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
+_LOGGER = logging.getLogger(__name__)
 WORDS_GROUP = "resync_troubleshoot.words"
+TAG = r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
+"""Pattern of a BCP 47 tag."""
 _LOCALE = files(__package__).joinpath("locale")
 
 
 def _tags() -> dict[str, str]:
-    """Name and tag of each language folder, the default language first."""
-    tags = sorted((item.name for item in _LOCALE.iterdir() if item.is_dir()), key=lambda tag: (tag != "pt-BR", tag))
+    """Name and tag of each language folder, the default language first; a folder of another name is none."""
+    names = (item.name for item in _LOCALE.iterdir() if item.is_dir() and re.fullmatch(TAG, item.name))
+    tags = sorted(names, key=lambda tag: (tag != "pt-BR", tag))
     return {tag.upper().replace("-", "_"): tag for tag in tags}
 
 
@@ -73,14 +79,20 @@ def language_of(environ: Mapping[str, str]) -> Language:
 
 @cache
 def translations(language: Language) -> NullTranslations:
-    """Every catalogue of ``language``, ours before those of other packages; English needs none."""
+    """Every catalogue of ``language``, ours before those of other packages; English needs none.
+
+    One that cannot be read is logged, and its sentences are in English.
+    """
     first = NullTranslations()
     for root in _roots() if language is not Language.EN else ():
         folder = root.joinpath(language.value)
         for catalogue in sorted(folder.iterdir(), key=lambda item: item.name) if folder.is_dir() else ():
             if catalogue.name.endswith(".mo"):
-                with catalogue.open("rb") as file:
-                    first.add_fallback(GNUTranslations(file))
+                try:
+                    with catalogue.open("rb") as file:
+                        first.add_fallback(GNUTranslations(file))
+                except (OSError, ValueError, LookupError, struct.error) as error:
+                    _LOGGER.warning("catalogue_unreadable path=%s error=%s", catalogue, type(error).__name__)
     return first
 
 

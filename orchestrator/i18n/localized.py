@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, RootModel, StringConstraints, model_validator
 
-from orchestrator.i18n.languages import Language, translations
+from orchestrator.i18n.languages import TAG, Language, translations
 from orchestrator.i18n.message import fill
 
-_Tag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+_Tag = Annotated[str, StringConstraints(pattern=f"^{TAG}$")]
 _Words = Annotated[str, StringConstraints(min_length=3)]
 
 
@@ -58,4 +58,4 @@ class Filled:
 
     def in_language(self, language: Language) -> str:
         """The sentence in ``language``."""
-        return fill(self.template.in_language(language), self.facts, language)
+        return fill(self.template.in_language(language), self.facts, language, self.template.english)

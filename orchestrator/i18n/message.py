@@ -47,20 +47,26 @@ class Message:
         object.__setattr__(self, "facts", facts)
 
     def in_language(self, language: Language) -> str:
-        """The sentence in ``language``; in English where its catalogue lacks the key."""
-        catalogue = translations(language)
+        """The sentence in ``language``; in English where its catalogue lacks the key, or has it with other facts."""
+        catalogue, english = translations(language), self.key
         if self.plural:
-            template = catalogue.ngettext(self.key, self.plural, _count(self.facts))
+            count = self.facts.get("count")
+            number = count if isinstance(count, int) else 1
+            template = catalogue.ngettext(self.key, self.plural, number)
+            english = self.key if number == 1 else self.plural
         elif self.context:
             template = catalogue.pgettext(self.context, self.key)
         else:
-            template = catalogue.gettext(self.key)
+            # The empty key is a catalogue's header.
+            template = catalogue.gettext(self.key) if self.key else ""
         # A text without facts is taken as it is: it may be somebody else's and hold braces.
-        return fill(template, self.facts, language) if self.facts else template
+        return fill(template, self.facts, language, english) if self.facts else template
 
-    def with_facts(self, **facts: Any) -> Message:
-        """The same sentence with these facts beside, or in the place of, its own."""
-        return Message(self.key, plural=self.plural, context=self.context, **{**self.facts, **facts})
+    def with_facts(self, /, **facts: Any) -> Message:
+        """The same sentence with these facts, of any names, beside or in the place of its own."""
+        message = Message(self.key, plural=self.plural, context=self.context)
+        object.__setattr__(message, "facts", {**self.facts, **facts})
+        return message
 
     def __str__(self) -> str:
         """The sentence in English."""
@@ -102,9 +108,18 @@ def write(text: Text | str, language: Language) -> str:
     return text if isinstance(text, str) else text.in_language(language)
 
 
-def fill(template: str, facts: Mapping[str, object], language: Language) -> str:
-    """``template`` with its ``{fields}`` replaced by ``facts``, written as ``language`` writes them."""
-    return _Writer(language).vformat(template, (), facts)
+def fill(template: str, facts: Mapping[str, object], language: Language, english: str) -> str:
+    """``template`` with its ``{fields}`` replaced by ``facts``, written as ``language`` writes them.
+
+    A template that does not fit the facts gives way to the ``english`` one, and that to its bare text: a mistake in a
+    catalogue, or in a site's error, must not cost the reader the rest.
+    """
+    for tried in (template, english):
+        try:
+            return _Writer(language).vformat(tried, (), facts)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            continue
+    return english
 
 
 def small_initial(text: str) -> str:
@@ -115,7 +130,8 @@ def small_initial(text: str) -> str:
 class _Writer(Formatter):
     """``str.format`` with two differences: a fact that is a text is written in the language, and so is a number.
 
-    ``{fact!l}`` begins with a small letter, ``{fact!u}`` with a capital, for a sentence inside another.
+    ``{fact!l}`` begins with a small letter, ``{fact!u}`` with a capital, for a sentence inside another. A fact that its
+    format does not suit, such as None for ``{seconds:g}``, is written without it.
     """
 
     def __init__(self, language: Language) -> None:
@@ -125,22 +141,17 @@ class _Writer(Formatter):
         if conversion in ("l", "u"):
             text = self._text(value)
             return small_initial(text) if conversion == "l" else text[:1].upper() + text[1:]
-        return super().convert_field(value, conversion)
+        return super().convert_field(self._text(value) if isinstance(value, Text) else value, conversion)
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if isinstance(value, float):
-            text = format(value, format_spec or "g")
-            return text.replace(".", decimal_mark(self._language)) if format_spec[-1:] != "%" else text
-        if isinstance(value, Text):
-            value = self._text(value)
-        return format(value, format_spec)
+        is_float = isinstance(value, float)
+        try:
+            text = format(value, format_spec or ("g" if is_float else ""))
+        except (TypeError, ValueError):
+            if isinstance(value, int | float):
+                raise
+            return str(value)
+        return text.replace(".", decimal_mark(self._language)) if is_float else text
 
     def _text(self, value: object) -> str:
         return value.in_language(self._language) if isinstance(value, Text) else str(value)
-
-
-def _count(facts: Mapping[str, object]) -> int:
-    count = facts["count"]
-    if not isinstance(count, int):
-        raise TypeError(f"the fact 'count' of a plural must be an int, not {count!r}")
-    return count

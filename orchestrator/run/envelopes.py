@@ -94,7 +94,9 @@ def error_envelope(
     masked = _mask(personal)
     if isinstance(error, TroubleshootError):
         outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
-        failed = _failed(planned, outcome, error.reason, error.message, language=language, worker=worker, masked=masked)
+        message = getattr(error, "message", None)  # none of ours in a site's class that does not call super().__init__
+        text = message if isinstance(message, Message) else str(error)
+        failed = _failed(planned, outcome, error.reason, text, language=language, worker=worker, masked=masked)
         if not isinstance(error, SourceError):
             return failed
         asked = tuple(masked(text) for text in error.asked)
@@ -146,7 +148,7 @@ def _failed(
         job=planned.job,
         outcome=outcome,
         success=False,
-        error=masked(MessageData.of(text).in_language(language))[:MAX_TEXT_CHARACTERS],
+        error=masked(write(text, language))[:MAX_TEXT_CHARACTERS],
         error_message=None if isinstance(text, str) else _masked_message(text, masked),
         reason=reason,
         worker=worker,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
+
 import pytest
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Evidence, PlannedSource, SourceEnvelope
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message
+from orchestrator.models import Evidence, MessageData, PlannedSource, SourceEnvelope
 from orchestrator.run.envelopes import (
     MAX_ENVELOPE_BYTES,
     MAX_TEXT_CHARACTERS,
@@ -77,3 +82,49 @@ def test_an_error_that_asked_too_much_is_cut_as_well() -> None:
     envelope = error_envelope("run-00000001", PLANNED, SourceError("x").of("host", ("q" * 1_000,) * 1_000), worker="w")
     assert len(envelope.model_dump_json()) <= MAX_ENVELOPE_BYTES
     assert envelope.where == "host"
+
+
+class OwnInit(SourceError):
+    """A site's error that does not call our constructor."""
+
+    def __init__(self, code: int) -> None:
+        Exception.__init__(self, f"the calendar answered {code}")
+
+
+class OwnMessage(SourceError):
+    """A site's error with an attribute of our name."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.message = text  # type: ignore[assignment]  # what a site may do
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OwnInit(500), "the calendar answered 500"),
+        (OwnMessage("lost {x}"), "lost {x}"),
+        (SourceError(OSError("refused")), "refused"),  # type: ignore[arg-type]  # what a site may do
+        (SourceError("{code", code=1), "{code"),
+        (SourceError("{code} {0} {other}", code=1), "{code} {0} {other}"),
+        (SourceError("in {context}: {plural}", context="prod", plural="x"), "in prod: x"),
+        (SourceError("after {limit:g} s", limit=None), "after None s"),
+        (SourceError("ratio {ratio:.1f}", ratio=math.inf), "ratio inf"),
+        (SourceError("since {at:%H:%M}", at=datetime(2026, 1, 2, 3, 4)), "since 03:04"),  # noqa: DTZ001
+        (SourceError("{code} records", code=10**400), f"{10**400} records"),
+        (SourceError("{what}", what=Message("data left out")), "dados omitidos"),
+    ],
+)
+def test_whatever_a_source_raises_is_told(error: SourceError, text: str) -> None:
+    """An error's text reaches the envelope with its facts, and braces that are no facts as they are."""
+    envelope = error_envelope("run-00000001", PLANNED, error, worker="w", language=Language.PT_BR)
+    assert (envelope.error, envelope.reason) == (text, "source_error")
+    read = SourceEnvelope.model_validate_json(envelope.model_dump_json())
+    assert read.error_text is not None
+
+
+def test_a_stored_message_may_have_facts_of_any_name() -> None:
+    """Facts come from other versions: a name that ours give a meaning does not stop the reader."""
+    stored_message = MessageData(key="{plural} {context} {key}", facts={"plural": "a", "context": "b", "key": "c"})
+    assert stored_message.in_language(Language.PT_BR) == "a b c"
+    assert MessageData(key="").in_language(Language.ES) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from gettext import NullTranslations
 from pathlib import Path
 from string import Formatter
 from types import ModuleType
@@ -21,7 +23,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from orchestrator.errors import InvalidRequest, OutOfConnections, RunNotFound
+from orchestrator.i18n import languages
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.localized import Localized
 from orchestrator.i18n.message import Message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +74,23 @@ def test_catalogues_hold_what_the_code_says() -> None:
 def test_no_sentence_is_filled_in_before_it_has_a_language() -> None:
     """No error and no message is made of an f-string: what was filled in could not be translated any more."""
     assert list(catalogues().unfinished()) == []
+
+
+def test_every_sentence_is_given_its_facts() -> None:
+    """A message or error made with facts has all that its template names: a missing one would show its braces."""
+    script, wrong = catalogues(), []
+    errors = script.error_names()
+    for path in (path for package in script.PACKAGES for path in script.sources(package)):
+        for node in ast.walk(script.parse(path)):
+            if isinstance(node, ast.Call) and script._is_sentence(node, errors) and node.keywords:
+                facts = {item.arg for item in node.keywords} | {"count"}  # which a plural may get at its end
+                plural = next((item.value for item in node.keywords if item.arg == "plural"), None)
+                named = {
+                    name for part in (node.args[0], plural) for text in script._texts(part) for name in fields(text)
+                }
+                if None not in facts and facts - {"plural", "context", "reason", "count"} and named - facts:
+                    wrong.append((str(path.relative_to(ROOT)), node.lineno, named - facts))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("tag", COMPLETE)
@@ -133,6 +154,69 @@ def test_what_others_said_is_left_alone() -> None:
     assert InvalidRequest(text).message.in_language(Language.PT_BR) == text
     told = Message("the broker does not answer ({detail})", detail="{0} {name!r}").in_language(Language.PT_BR)
     assert told == "o broker não responde ({0} {name!r})"
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (Message(""), ""),
+        (Message("waited {seconds:g} s", seconds=None), "waited None s"),
+        (Message("waited {seconds:.1f} s", seconds="5"), "waited 5 s"),
+        (Message("{share:.1%}", share=0.125), "12,5%"),
+        (Message("told {whom!r}", whom=Message("the app")), "told 'o aplicativo'"),
+        (Message("{code} {", code=1), "{code} {"),
+        (Message("{0} {other}", code=1), "{0} {other}"),
+        (Message("{n} job", plural="{n} jobs", n=2), "2 job"),
+        (Message("{plural} {context} {self}").with_facts(plural="a", context="b", self="c"), "a b c"),
+    ],
+)
+def test_a_sentence_with_unfit_facts_is_written_all_the_same(message: Message, text: str) -> None:
+    """A fact of another type, of any name, or a missing one costs the reader that fact at most."""
+    assert message.in_language(Language.PT_BR) == text
+
+
+def test_a_translation_with_other_facts_gives_way_to_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue's misspelt or broken fact is not the end of the command; of two plurals the right one is taken."""
+
+    class Misspelt(NullTranslations):
+        def gettext(self, message: str) -> str:
+            return "nao ha {nomero}" if "number" in message else "{"
+
+        def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+            return "{numero}"
+
+    monkeypatch.setattr("orchestrator.i18n.message.translations", lambda _: Misspelt())
+    told = [
+        Message("there is no {number}", number=1.5),
+        Message("gone: {name}", name="x"),
+        Message("{count} job", plural="{count} jobs", count=1),
+        Message("{count} job", plural="{count} jobs", count=2),
+        Localized({"en": "code {code}"}).with_facts({"code": 4}),
+    ]
+    written = [message.in_language(Language.PT_BR) for message in told]  # type: ignore[attr-defined]
+    assert written == ["there is no 1,5", "gone: x", "1 job", "2 jobs", "code 4"]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage, and more of it", b"\xde\x12\x04\x95\0\0"])
+def test_a_damaged_catalogue_leaves_its_sentences_in_english(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    """A compiled catalogue that cannot be read is logged; the others of the language are read."""
+    shutil.copytree(ROOT / "orchestrator/i18n/locale/es", tmp_path / "es")
+    (tmp_path / "es/answers.mo").write_bytes(content)
+    monkeypatch.setattr(languages, "_roots", lambda: iter([tmp_path]))
+    catalogue = languages.translations.__wrapped__(Language.ES)
+    assert catalogue.gettext("Category") == "Category"
+    assert catalogue.gettext("Missing argument") == "falta el argumento"
+    assert "catalogue_unreadable" in caplog.text
+
+
+def test_a_folder_is_a_language_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a BCP 47 tag names a language: what tools leave behind, or a locale's name, does not."""
+    for name in ("pt-BR", "en", "zh-Hant", "__pycache__", ".git", "pt_PT", "notes 1", "es (copy)"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(languages, "_LOCALE", tmp_path)
+    assert languages._tags() == {"PT_BR": "pt-BR", "EN": "en", "ZH_HANT": "zh-Hant"}
 
 
 def test_plurals_follow_the_language() -> None:
