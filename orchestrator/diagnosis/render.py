@@ -168,12 +168,12 @@ def performance_note(language: Language, aggregated: AggregatedData) -> str:
     return Message(
         "{count} source asked ({names}): {parallel} ms{silent}.",
         plural="{count} sources asked in parallel ({names}): {parallel} ms, against {sequential} ms one by one "
-        "({speedup}x){silent}.",
+        "({speedup:.2f}x){silent}.",
         count=len(names),
         names=", ".join(names),
         parallel=round(aggregated.parallel_latency_ms),
         sequential=round(aggregated.sequential_equivalent_ms),
-        speedup=f"{aggregated.speedup_factor:.2f}",
+        speedup=aggregated.speedup_factor,
         silent=silent,
     ).in_language(language)
 

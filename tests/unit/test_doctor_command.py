@@ -50,7 +50,9 @@ def test_the_table_fits_a_narrow_terminal() -> None:
 
 def test_the_table_speaks_the_terminals_language() -> None:
     """Headings and states are in the language of the terminal."""
-    assert "situação" in table_report(RESULTS, Language.PT_BR, width=None)
+    table = table_report(RESULTS, Language.PT_BR, width=None)
+    assert "situação" in table
+    assert "1,2 s" in table
     assert "estado" in table_report(RESULTS, Language.ES, width=None)
 
 
@@ -113,3 +115,14 @@ def test_the_option_stands_in_for_the_variable(capsys: pytest.CaptureFixture[str
     assert code == 5
     assert "127.0.0.1:1/0" in report["checks"][0]["found"]
     assert report["checks"][1]["status"] == "off"
+
+
+def test_json_is_the_same_in_every_language(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads the same findings whatever the locale of the terminal."""
+    pages = []
+    for language in ("pt_BR.UTF-8", "C"):
+        doctor("--json", "--only", "llm", "--only", "metrics", LANG=language)
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        pages.append([(check["name"], check["found"], check["fix"]) for check in checks])
+    assert pages[0] == pages[1]
+    assert pages[0][0][1] == "no metrics are configured"

@@ -130,7 +130,7 @@ def test_other_hypotheses_show_what_speaks_for_and_against_them() -> None:
             Language.PT_BR,
             (
                 "4 fontes consultadas em paralelo (tws_status, rag_search, log_cache, metrics): 500 ms, "
-                "contra 1200 ms em sequência (2.40x); sem resposta: metrics."
+                "contra 1200 ms em sequência (2,40x); sem resposta: metrics."
             ),
         ),
         (

@@ -52,7 +52,7 @@ def command(
     examination = CheckContext(environ, timeout)
     results = run_checks(_chosen(all_checks(examination), only), examination)
     if as_json:
-        context.print_json(json.dumps(json_report(results, context.language), ensure_ascii=False, indent=2))
+        context.print_json(json.dumps(json_report(results), ensure_ascii=False, indent=2))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         click.echo(table_report(results, context.language, width=width))

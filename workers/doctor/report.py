@@ -25,8 +25,8 @@ _NARROWEST = 30
 """Fewest characters of a line that are worth folding for."""
 
 
-def json_report(results: Sequence[CheckResult], language: Language = Language.EN) -> dict[str, object]:
-    """The object of ``--json``: name, status, reason and facts are stable; found and fix are in ``language``."""
+def json_report(results: Sequence[CheckResult]) -> dict[str, object]:
+    """The object of ``--json``: name, status, reason and facts are stable; found and fix are in English."""
     counts = Counter(result.status for result in results)
     return {
         "exit_code": exit_code(results),
@@ -36,8 +36,8 @@ def json_report(results: Sequence[CheckResult], language: Language = Language.EN
                 "name": result.name,
                 "status": result.status.value,
                 "reason": result.reason or None,
-                "found": write(result.found, language),
-                "fix": write(result.fix, language) or None,
+                "found": write(result.found, Language.EN),
+                "fix": write(result.fix, Language.EN) or None,
                 "took_ms": result.took_ms,
                 "facts": dict(result.facts),
             }
@@ -64,7 +64,10 @@ def table_report(results: Sequence[CheckResult], language: Language, *, width: i
     ``width`` in characters folds the last column; None leaves lines whole.
     """
     head = tuple(message.in_language(language) for message in (Message("check"), Message("status"), Message("time")))
-    rows = [(result.name, _STATUSES[result.status].in_language(language), _time(result)) for result in results]
+    rows = [
+        (result.name, _STATUSES[result.status].in_language(language), _time(result).in_language(language))
+        for result in results
+    ]
     name_width, status_width, time_width = (max(map(len, column)) for column in zip(head, *rows, strict=True))
 
     def start(name: str, status: str, time: str, colour: str | None = None) -> str:
@@ -88,5 +91,7 @@ def _fold(text: str, indent: str, width: int | None) -> str:
     return f"\n{indent}".join(parts)
 
 
-def _time(result: CheckResult) -> str:
-    return f"{result.took_ms:.0f} ms" if result.took_ms < 1_000 else f"{result.took_ms / 1_000:.1f} s"
+def _time(result: CheckResult) -> Message:
+    if result.took_ms < 1_000:
+        return Message("{number:.0f} ms", number=result.took_ms)
+    return Message("{number:.1f} s", number=result.took_ms / 1_000)
