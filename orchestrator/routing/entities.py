@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from importlib.resources import files
 
 from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, check_job_name
 from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND, find_abends, find_chat_return_codes, find_message_ids
@@ -124,21 +125,7 @@ _SUBJECT = re.compile(
     r"|ended|failed|abended|finished|aborted|did(?: not|n't) (?:run|start|finish)|termin[óo]|fall[óo]|abort[óo])\b)"
 )
 # Words in capitals that are no names: in a sentence that is shouted, and products and environments; and states.
-_PLAIN_WORDS = STATE_NAMES | frozenset(
-    """
-    ABENDADO ABENDED ABENDOU AGENT AGENTE AGENTES AND ANDA AS ATRASADO ATRASOU AWS BANCO BATCH BATCHMAN CADEIA CAIU
-    CANCEL CANCELADO CANCELED CANCELLED CELERY CHAIN CICS COM COMPOSER CON CONMAN DA DE DEL DEPENDENCIA DEPENDENCY
-    DEV DO DOCKER DOES E EL EM EN ENDED EQQ ERRO ERRORS ESTA ESTAN ESTÁ EVERYTHING EXECUTAR EXECUTOU FAILED FAILS
-    FAILURE FALHA FALHARAM FALHOU FALLA FALLARON FALLO FALLÓ FICOU FILE FILES FLUXO FOI FOR FROM HAS HML HWA ID IDS
-    IN IS ISSUES JCL JNEXTPLAN JOB JOBMAN JOBS KEEPS KUBERNETES LINUX LOG LOGS MAILMAN MAINFRAME MALHA MONGODB
-    MYSQL MÃO NA NADA NAME NAO NETMAN NEVER NINGUEM NINGUÉM NO NOBODY NOT NOTHING NUMBER NÃO O OF ON ONLINE OR
-    ORACLE OS OU PARA PARADO PAROU PARTITION POR POSTGRES POSTGRESQL PRESO PROCESO PROCESS PROCESSO PROD QA QUE
-    QUEBROU RC REDIS RH RODA RODANDO RODOU ROTINA ROUTINE RUN RUNNING RUNS SAP SCHEDULE SCHEDULER SCHEDULES SE SEM
-    SERVER SERVIDOR SIN SISTEMA SISTEMAS SOLARIS STATE STATUS STEP STREAM STREAMS SYBASE SYSTEM TAKES TERMINOU THAT
-    THE THIS TI TO TODAS TODO TODOS TRAVADO TRAVOU TUDO TWS UNIX URGENTE WAITING WAS WERE WHICH WINDOWS WITH
-    WORKSTATION Y
-    """.split()  # noqa: SIM905  # a word list reads better as text
-)
+_PLAIN_WORDS = STATE_NAMES | {*files(__package__).joinpath("data/plain_words.txt").read_text(encoding="utf-8").split()}
 
 
 def extract_entities(message: str) -> Entities:
