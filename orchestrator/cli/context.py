@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 import click
 
@@ -20,9 +20,6 @@ from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language, language_of
 from orchestrator.i18n.message import Text, write
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 class RunClient(Protocol):
@@ -64,9 +61,7 @@ class Display(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def take(self, event: Event, received: float) -> None:
         """Fold in ``event``, received at that monotonic time, and show it."""

@@ -10,7 +10,6 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from types import TracebackType
 from typing import Self
 
 from celery import Celery
@@ -163,9 +162,7 @@ class TroubleshootClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _remember(self, run_id: str, deadline: Deadline, total_seconds: float) -> None:
