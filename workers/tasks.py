@@ -23,7 +23,7 @@ from orchestrator.store.runs import new_token
 from workers.runtime.process import current_process
 
 _LOGGER = logging.getLogger(__name__)
-STARTED_REQUEST = "workers.runtime.request:StartedRequest"
+STARTED_REQUEST = "workers.runtime.consumer:StartedRequest"
 """Request class of every task, for its attribute ``Request``."""
 
 

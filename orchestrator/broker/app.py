@@ -21,7 +21,7 @@ SYNTHESIZE_TASK = "troubleshoot.synthesize"
 SOURCE_TASK_PREFIX = "troubleshoot.source."
 TRANSPORT = "orchestrator.broker.transport:Transport"
 AMQP = "orchestrator.broker.transport:Amqp"
-CHORD_BACKEND = "orchestrator.broker.chord_backend:ChordBackend"
+CHORD_BACKEND = "orchestrator.broker.chord:ChordBackend"
 EXCHANGE = Exchange("resync.troubleshoot", type="direct")
 
 

@@ -43,14 +43,16 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str]]:
         watchers = Presence(client, keys).live_watchers()
     finally:
         client.close()
-    consumers = consumers_by_queue(_ask_workers(settings))
+    consumers = consumers_by_queue(ask_workers(settings))
     return [QueueState(name, waiting[name], consumers.get(name, ())) for name in names], watchers
 
 
-def _ask_workers(settings: Settings) -> Mapping[str, list[dict[str, object]]]:
+def ask_workers(settings: Settings, seconds: float = INSPECT_SECONDS) -> Mapping[str, list[dict[str, object]]]:
+    """The queues of each live worker; waits ``seconds`` for each further reply. Raises StoreUnreachable."""
+    # Without a result backend: replies come over the broker, and a refused connection is an error at once.
     app = make_celery(settings, with_results=False)
     try:
-        return app.control.inspect(timeout=INSPECT_SECONDS).active_queues() or {}
+        return app.control.inspect(timeout=seconds).active_queues() or {}
     except (OperationalError, RedisError, OSError) as error:
         raise StoreUnreachable("the broker does not answer ({detail})", detail=type(error).__name__) from error
     finally:

@@ -6,7 +6,7 @@ Data goes to standard output, everything else to standard error.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -95,9 +95,11 @@ class CliContext:
         """``text`` in the terminal's language."""
         return write(text, self.language)
 
-    def row(self, *cells: Text | str) -> tuple[str, ...]:
-        """A table's row in the terminal's language."""
-        return tuple(map(self.write, cells))
+    def table(self, *rows: Sequence[Text | str]) -> str:
+        """Columns aligned to their widest cell, two spaces apart, the head first; an empty cell is ``-``."""
+        lines = [[self.write(cell) or "-" for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
     def settings(self, redis_url: str | None = None) -> Settings:
         """The settings from the environment; ``redis_url`` stands in for ``REDIS_URL``.

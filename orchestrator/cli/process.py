@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -33,37 +33,31 @@ def _raise(signum: int, _frame: FrameType | None) -> None:
     raise Terminated(signum)
 
 
-@contextmanager
-def endings_raise() -> Iterator[None]:
+def endings_raise() -> AbstractContextManager[None]:
     """Inside the block SIGTERM and SIGHUP raise Terminated in the main thread; elsewhere nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # An ignored signal (nohup) stays ignored.
-    kept = {number: signal.getsignal(number) for number in _ENDING}
-    for number, handler in kept.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, _raise)
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+    return _handled(_ENDING, _raise)
+
+
+def undisturbed() -> AbstractContextManager[None]:
+    """Inside the block the ending signals and Ctrl-C are ignored: for a clean-up that is bounded in time anyway."""
+    return _handled((*_ENDING, signal.SIGINT), signal.SIG_IGN)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Inside the block the ending signals and Ctrl-C are ignored: for a clean-up that is bounded in time anyway."""
+def _handled(numbers: Sequence[int], handler: Callable[[int, FrameType | None], None] | int) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (*_ENDING, signal.SIGINT)
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, former in before.items():
+        # An ignored signal (nohup) stays ignored.
+        if former is not signal.SIG_IGN:
+            signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 PIPE_CLOSED = 128 + signal.SIGPIPE

@@ -10,7 +10,6 @@ import click
 from orchestrator.broker.queues import read_queues
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
-from orchestrator.cli.tables import format_table
 from orchestrator.i18n.message import Message
 
 
@@ -25,8 +24,7 @@ def command(context: CliContext, /, *, as_json: bool, redis_url: str | None) -> 
         context.print_json(json.dumps({"queues": [asdict(queue) for queue in queues], "watchers": watchers}, indent=2))
         return 0
     nobody = Message("none")
-    head = context.row(Message("queue"), Message("waiting"), Message("workers"))
-    rows = [context.row(queue.queue, str(queue.waiting), ", ".join(queue.workers) or nobody) for queue in queues]
-    rows.append(context.row(Message("(watchers)"), "", ", ".join(watchers) or nobody))
-    click.echo(format_table(head, rows))
+    head = (Message("queue"), Message("waiting"), Message("workers"))
+    rows = [(queue.queue, str(queue.waiting), ", ".join(queue.workers) or nobody) for queue in queues]
+    click.echo(context.table(head, *rows, (Message("(watchers)"), "", ", ".join(watchers) or nobody)))
     return 0

@@ -20,7 +20,6 @@ from orchestrator.cli.follow import (
     print_report,
 )
 from orchestrator.cli.options import json_option, redis_url_option
-from orchestrator.cli.tables import Row, format_table
 from orchestrator.cli.view import duration
 from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text
@@ -88,9 +87,9 @@ def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
     """How far an open run is: a line a source on standard output, the whole in words on standard error."""
     planned = () if snapshot.plan is None else snapshot.plan.sources
     states = {source.key: snapshot.sources.get(source.key, {}) for source in planned} | snapshot.sources
-    rows = [context.row(key, _source_state(state)) for key, state in states.items()]
-    if rows:
-        click.echo(format_table(context.row(Message("source"), Message("state")), rows))
+    if states:
+        rows = ((key, _source_state(state)) for key, state in states.items())
+        click.echo(context.table((Message("source"), Message("state")), *rows))
     finished = sum(1 for state in states.values() if state.get("outcome"))
     context.say(
         Message(
@@ -148,17 +147,15 @@ def list_runs(context: CliContext, /, *, limit: int, as_json: bool, redis_url: s
     if not summaries:
         context.say(Message("no runs are stored"))
         return 0
-    head = context.row(
-        Message("run"), Message("state"), Message("age"), Message("time"), Message("jobs"), Message("message")
-    )
+    head = (Message("run"), Message("state"), Message("age"), Message("time"), Message("jobs"), Message("message"))
     now_ms = time.time() * 1000
-    click.echo(format_table(head, [_row(context, summary, now_ms) for summary in summaries]))
+    click.echo(context.table(head, *(_row(summary, now_ms) for summary in summaries)))
     return 0
 
 
-def _row(context: CliContext, summary: RunSummary, now_ms: float) -> Row:
+def _row(summary: RunSummary, now_ms: float) -> tuple[Text | str, ...]:
     latency = "" if summary.total_latency_ms is None else duration(summary.total_latency_ms / 1000)
-    return context.row(
+    return (
         summary.run_id,
         run_word((summary.outcome or summary.state).value),
         _age(max(0.0, (now_ms - summary.created_at_ms) / 1000)),

@@ -22,8 +22,7 @@ from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing
 from orchestrator.sources import BUILTIN_SOURCES, source_names
 from orchestrator.store.runs import new_token
-from workers.runtime.consumer import ReconnectingConsumer
-from workers.runtime.request import StartedRequest
+from workers.runtime.consumer import ReconnectingConsumer, StartedRequest
 from workers.tasks import register_tasks
 
 

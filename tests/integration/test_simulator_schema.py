@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
+from plan_support import add_resource, depends_on_prompt, depends_on_resource, depends_on_stream
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -142,11 +143,11 @@ def _plan_of_every_kind() -> Plan:
     done = plan.add_job("DONE", "FIRST", "WS1", status="SUCC", runs=[Run(plan.now, timedelta(seconds=5), "SUCC", 0)])
     waits = plan.add_job("WAITS", "SECOND", "WS1", status="HOLD", substatus="HOLD_WAITING_FOR_PREDECESSOR")
     plan.depends_on_job(waits, done)
-    plan.depends_on_stream(waits, "FIRST", "WS1")
+    depends_on_stream(plan, waits, "FIRST", "WS1")
     plan.depends_on_file(waits, "/a/b", "WS1", qualifier="-f %p", exists=True)
-    plan.depends_on_prompt(waits, "CONFIRMA", "Liberar o fechamento?")
-    plan.add_resource("FITA", "WS1", quantity=2, held_by=[("FIRST", "OUTRO", 2)])
-    plan.depends_on_resource(waits, "FITA", "WS1", required=1, free=0)
+    depends_on_prompt(plan, waits, "CONFIRMA", "Liberar o fechamento?")
+    add_resource(plan, "FITA", "WS1", quantity=2, held_by=[("FIRST", "OUTRO", 2)])
+    depends_on_resource(plan, waits, "FITA", "WS1", required=1, free=0)
     return plan
 
 

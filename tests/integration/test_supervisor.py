@@ -140,7 +140,7 @@ def test_process_reads_its_standard_input(supervisor: Supervisor) -> None:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from workers.standalone.directory import private_directory
+from workers.standalone.guard import private_directory
 from workers.standalone.guard import Guard
 from workers.standalone.process import ProcessSpec
 from workers.standalone.supervisor import Supervisor

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from plan_support import add_resource, depends_on_prompt, depends_on_resource
 from tests_support import fetch_once
 
 from orchestrator.i18n.languages import Language
@@ -117,9 +118,9 @@ def test_a_resource_and_a_prompt_are_explained() -> None:
     plan.add_workstation("WS1")
     plan.add_stream("JS", "WS1", status="READY")
     job = plan.add_job("PEDE", "JS", "WS1", status="READY", substatus="READY_WAITING_FOR_RESOURCES")
-    plan.add_resource("FITA", "WS1", quantity=2, held_by=[("OUTRO", "LONGO", 2)])
-    plan.depends_on_resource(job, "FITA", "WS1", required=1, free=0)
-    plan.depends_on_prompt(job, "LIBERA", "Liberar a fita?")
+    add_resource(plan, "FITA", "WS1", quantity=2, held_by=[("OUTRO", "LONGO", 2)])
+    depends_on_resource(plan, job, "FITA", "WS1", required=1, free=0)
+    depends_on_prompt(plan, job, "LIBERA", "Liberar a fita?")
     payload = TwsPayload.model_validate(_fetch(plan, job="PEDE")[0].data)
     assert payload.job is not None
     assert [(item.kind, item.name, item.detail) for item in payload.job.predecessors] == [

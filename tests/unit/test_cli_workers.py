@@ -12,7 +12,7 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from orchestrator.broker.app import queue_names
-from orchestrator.broker.queues import _ask_workers, consumers_by_queue
+from orchestrator.broker.queues import ask_workers, consumers_by_queue
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.config import Settings
@@ -188,4 +188,4 @@ def test_queues_of_a_full_redis_are_told_in_words(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("celery.app.control.Control.inspect", lambda *_args, **_options: FullInspect())
     with pytest.raises(StoreUnreachable, match="OutOfMemoryError"):
-        _ask_workers(Settings.from_env({}))
+        ask_workers(Settings.from_env({}))

@@ -10,10 +10,9 @@ import pytest
 
 from orchestrator.errors import ConfigurationError
 from workers.standalone import guardian
-from workers.standalone.directory import private_directory
-from workers.standalone.guard import Guard
-from workers.standalone.log_file import LogFile
+from workers.standalone.guard import Guard, private_directory
 from workers.standalone.ports import HOST, free_port, require_free_port
+from workers.standalone.process import LogFile
 from workers.standalone.supervisor import LONGEST_PAUSE_SECONDS, pause_seconds
 
 

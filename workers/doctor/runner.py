@@ -19,6 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from orchestrator.errors import ConfigurationError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
 from workers.doctor.check import Check, CheckContext, CheckResult, Status
+from workers.http import causes
 from workers.sources.log_cache.connection import describe_url
 
 _LOGGER = logging.getLogger(__name__)
@@ -91,13 +92,8 @@ def _unreachable(error: StoreUnreachable, context: CheckContext) -> Message:
         )
     if isinstance(error.__cause__, InvalidResponse):
         return Message("{where} answers, but not as Redis does", where=where)
-    detail = type(error.__cause__ or error).__name__
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            detail = cause.strerror
-            break
-        cause = cause.__cause__ or cause.__context__
+    reasons = (cause.strerror for cause in causes(error) if isinstance(cause, OSError) and cause.strerror)
+    detail = next(reasons, type(error.__cause__ or error).__name__)
     return Message("no connection to Redis at {where} ({detail})", where=where, detail=detail)
 
 

@@ -46,12 +46,7 @@ class _Answer(BaseModel):
 class EmbeddingClient:
     """Client of one endpoint and model. Connects on first use; connections are pooled until ``close``."""
 
-    def __init__(
-        self,
-        endpoint: str,
-        model: str,
-        api_key: SecretStr | None = None,
-    ) -> None:
+    def __init__(self, endpoint: str, model: str, api_key: SecretStr | None = None) -> None:
         """``endpoint`` is the API's base, such as ``https://host/v1``, or the full path that ends in /embeddings."""
         base = endpoint.rstrip("/")
         self.model = model

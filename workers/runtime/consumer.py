@@ -1,10 +1,11 @@
-"""Celery's consumer, made to survive the loss of the broker during a message."""
+"""Celery's consumer and request, made to survive the loss of the broker during a message."""
 
 from __future__ import annotations
 
 import logging
 
 from celery.worker.consumer import Consumer
+from celery.worker.request import Request
 from kombu.common import ignore_errors
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,3 +32,23 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
             _LOGGER.warning("broker_lost_with_message_in_hand error=%s", error)
             # The channel counts as closed after the first attempt; a second one closes the rest.
             ignore_errors(connection, connection.close)
+
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class StartedRequest(Request):  # type: ignore[misc]  # Celery is untyped
+    """A request whose task runs even if the broker is lost between delivery and start.
+
+    The pool's thread acknowledges the message before it runs the task. If the connection was just replaced, this raises
+    more than connection errors, and Celery 5.7.0 drops them: the task does not run but counts as active forever, so
+    that a worker eventually accepts no more messages. Running the task is safe: its work is claimed in the run, so that
+    a redelivery does nothing.
+    """
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Acknowledge and publish the start, as far as the broker permits."""
+        try:
+            super().on_accepted(pid, time_accepted)
+        except Exception as error:  # noqa: BLE001  # border: whatever the lost connection raises, the task must run
+            _LOGGER.warning("started_without_ack task_id=%s error=%s", self.id, error)

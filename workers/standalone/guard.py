@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -97,3 +101,20 @@ def _start() -> subprocess.Popen[bytes]:
         cwd="/",
         bufsize=0,
     )
+
+
+PREFIX = "resync-troubleshoot-"
+
+
+@contextmanager
+def private_directory(guard: Guard) -> Iterator[Path]:
+    """A new directory for this user only, removed with its contents at the end, else by the guardian."""
+    path = Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(8)}"
+    # Registered before it is created: a process killed in between leaves no directory.
+    guard.own(path)
+    try:
+        path.mkdir(mode=0o700)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        guard.release(path)

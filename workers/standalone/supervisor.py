@@ -14,8 +14,7 @@ from orchestrator.codes.control import one_line
 from orchestrator.errors import ConfigurationError, TroubleshootError
 from orchestrator.i18n.message import Message
 from workers.standalone.guard import Guard
-from workers.standalone.log_file import LogFile
-from workers.standalone.process import Child, ProcessSpec
+from workers.standalone.process import Child, LogFile, ProcessSpec
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0

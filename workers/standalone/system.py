@@ -11,8 +11,7 @@ from orchestrator.cli.process import undisturbed
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
-from workers.standalone.directory import private_directory
-from workers.standalone.guard import Guard
+from workers.standalone.guard import Guard, private_directory
 from workers.standalone.layout import Layout, flower_specs, watcher_specs, worker_specs
 from workers.standalone.process import ProcessSpec
 from workers.standalone.redis_server import find_redis_server, start_redis

@@ -15,7 +15,7 @@ from orchestrator.broker.app import EXCHANGE
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
-from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
+from workers.doctor.check import CheckContext, CheckResult, Verdict
 
 SCAN_SHARE = 0.6
 """Share of the check's time for the scan: a Redis shared with the app may hold millions of keys."""
@@ -40,19 +40,15 @@ class Keyspace:
     """Whether the broker's exchange is also bound without the prefix."""
 
 
-def check_keys(context: CheckContext) -> Check:
-    """The check: counts the keys by kind and detects processes that use the broker without the prefix."""
+async def check_keys(context: CheckContext) -> CheckResult:
+    """Counts the keys by kind and detects processes that use the broker without the prefix."""
+    settings = context.settings()
 
-    async def examine() -> CheckResult:
-        settings = context.settings()
+    def read() -> Keyspace:
+        with session(settings) as client:
+            return read_keyspace(client, Keys(settings.key_prefix), context.timeout_seconds * SCAN_SHARE)
 
-        def read() -> Keyspace:
-            with session(settings) as client:
-                return read_keyspace(client, Keys(settings.key_prefix), context.timeout_seconds * SCAN_SHARE)
-
-        return judge_keyspace(await asyncio.to_thread(read), settings.key_prefix)
-
-    return Check("keys", examine, needs_store=True)
+    return judge_keyspace(await asyncio.to_thread(read), settings.key_prefix)
 
 
 def read_keyspace(client: redis.Redis, keys: Keys, seconds: float) -> Keyspace:

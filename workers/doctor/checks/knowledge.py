@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings
-from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
+from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
 from workers.knowledge.base import KnowledgeBase, KnowledgeError, KnowledgeStats
 from workers.knowledge.embeddings import ENDPOINT_FAILED
 from workers.knowledge.open import open_knowledge_base
@@ -69,29 +69,25 @@ The text itself is not shown: for a malformed URL it quotes the password.
 """
 
 
-def check_knowledge(context: CheckContext) -> Check:
-    """The check: counts the passages and searches once."""
-
-    async def examine() -> CheckResult:
-        settings = KnowledgeSettings.from_env(context.environ)
-        # Counts from here: importing a driver takes time too, and the runner's own limit would name no cause.
-        limit = asyncio.timeout(context.call_seconds)
-        try:
-            base = open_knowledge_base(settings, context.environ)
-        except ConfigurationError as error:
-            # The error names the file or the package, and the command that creates it.
-            fix = Message("Correct the variable that is named, or run the command that is named.")
-            return CheckResult(Status.ERROR, context.scrub.text(error.message), fix, error.reason)
-        try:
-            return await _ask(base, settings, context, limit)
-        except KnowledgeError as error:
-            return _unavailable(error, settings, context)
-        except TimeoutError:  # this limit ends no later than the base's own
-            return _unavailable(KnowledgeError(reason="knowledge_timeout"), settings, context)
-        finally:
-            await base.close()
-
-    return Check("knowledge", examine)
+async def check_knowledge(context: CheckContext) -> CheckResult:
+    """Counts the passages and searches once."""
+    settings = KnowledgeSettings.from_env(context.environ)
+    # Counts from here: importing a driver takes time too, and the runner's own limit would name no cause.
+    limit = asyncio.timeout(context.call_seconds)
+    try:
+        base = open_knowledge_base(settings, context.environ)
+    except ConfigurationError as error:
+        # The error names the file or the package, and the command that creates it.
+        fix = Message("Correct the variable that is named, or run the command that is named.")
+        return CheckResult(Status.ERROR, context.scrub.text(error.message), fix, error.reason)
+    try:
+        return await _ask(base, settings, context, limit)
+    except KnowledgeError as error:
+        return _unavailable(error, settings, context)
+    except TimeoutError:  # this limit ends no later than the base's own
+        return _unavailable(KnowledgeError(reason="knowledge_timeout"), settings, context)
+    finally:
+        await base.close()
 
 
 async def _ask(

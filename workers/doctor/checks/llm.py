@@ -12,57 +12,53 @@ import httpx2
 
 from orchestrator.i18n.message import Message
 from workers.config import LlmSettings
-from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
-from workers.http import without_credentials
+from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
+from workers.http import read_body, without_credentials
 from workers.synthesis.client import DEFAULT_ENDPOINT
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 SHOWN_MODELS = 5
 
 
-def check_llm(context: CheckContext) -> Check:
-    """The check: requests the list of models with the key and without: a public list proves no key."""
-
-    async def examine() -> CheckResult:
-        settings = LlmSettings.from_env(context.environ)
-        if settings.model is None:
-            if settings.endpoint is not None or settings.api_key is not None:
-                return CheckResult(
-                    Status.WARNING,
-                    Message("an endpoint or a key is set, but no model: deterministic answers"),
-                    Message("Set LLM_MODEL, or remove LLM_ENDPOINT and LLM_API_KEY."),
-                    "no_model",
-                )
+async def check_llm(context: CheckContext) -> CheckResult:
+    """Requests the list of models with the key and without: a public list proves no key."""
+    settings = LlmSettings.from_env(context.environ)
+    if settings.model is None:
+        if settings.endpoint is not None or settings.api_key is not None:
             return CheckResult(
-                Status.OFF,
-                Message("no model is configured: deterministic answers"),
-                Message("To have a model refine the answers, set LLM_ENDPOINT, LLM_MODEL and LLM_API_KEY."),
-                "not_configured",
+                Status.WARNING,
+                Message("an endpoint or a key is set, but no model: deterministic answers"),
+                Message("Set LLM_MODEL, or remove LLM_ENDPOINT and LLM_API_KEY."),
+                "no_model",
             )
-        base = (settings.endpoint or DEFAULT_ENDPOINT).rstrip("/").removesuffix("/chat/completions")
-        where = without_credentials(base)
-        try:
-            return await _ask(settings, f"{base}/models", where, context)
-        except (TimeoutError, httpx2.TimeoutException):
-            found = Message("{where} did not answer within {seconds:.1f} s", where=where, seconds=context.call_seconds)
-            return CheckResult(
-                Status.ERROR,
-                found,
-                Message("Check the way to the host of LLM_ENDPOINT (proxy, firewall) and its load."),
-                "timeout",
-                {"where": where},
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            found = Message("{where} cannot be reached ({kind})", where=where, kind=type(error).__name__)
-            return CheckResult(
-                Status.ERROR,
-                found,
-                Message("Correct LLM_ENDPOINT, or start the model's server."),
-                "unreachable",
-                {"where": where},
-            )
-
-    return Check("llm", examine)
+        return CheckResult(
+            Status.OFF,
+            Message("no model is configured: deterministic answers"),
+            Message("To have a model refine the answers, set LLM_ENDPOINT, LLM_MODEL and LLM_API_KEY."),
+            "not_configured",
+        )
+    base = (settings.endpoint or DEFAULT_ENDPOINT).rstrip("/").removesuffix("/chat/completions")
+    where = without_credentials(base)
+    try:
+        return await _ask(settings, f"{base}/models", where, context)
+    except (TimeoutError, httpx2.TimeoutException):
+        found = Message("{where} did not answer within {seconds:.1f} s", where=where, seconds=context.call_seconds)
+        return CheckResult(
+            Status.ERROR,
+            found,
+            Message("Check the way to the host of LLM_ENDPOINT (proxy, firewall) and its load."),
+            "timeout",
+            {"where": where},
+        )
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        found = Message("{where} cannot be reached ({kind})", where=where, kind=type(error).__name__)
+        return CheckResult(
+            Status.ERROR,
+            found,
+            Message("Correct LLM_ENDPOINT, or start the model's server."),
+            "unreachable",
+            {"where": where},
+        )
 
 
 async def _ask(settings: LlmSettings, url: str, where: str, context: CheckContext) -> CheckResult:
@@ -81,13 +77,9 @@ async def _ask(settings: LlmSettings, url: str, where: str, context: CheckContex
 
 async def _get(client: httpx2.AsyncClient, url: str, key: str | None, context: CheckContext) -> tuple[int, bytes]:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    body = bytearray()
     async with client.stream("GET", url, headers=headers, timeout=context.call_seconds) as response:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                break
-    return response.status_code, bytes(body)
+        body, _ = await read_body(response, MAX_BODY_BYTES)
+    return response.status_code, body
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message
 from workers.config import LogCacheSettings
-from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
+from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
 from workers.sources.log_cache.connection import connect, describe_url, source_error
 
 SCAN_SHARE = 0.6
@@ -39,42 +39,38 @@ _FAILURES = {
 _APP_PATTERNS = {"app_errors": "resync:errors:recent:*", "app_history": "resync:job:history:*"}
 
 
-def check_log_cache(context: CheckContext) -> Check:
-    """The check: counts the app's keys and the project's own."""
-
-    async def examine() -> CheckResult:
-        settings = LogCacheSettings.from_env(context.environ)
-        client = connect(settings.redis_url, timeout_seconds=context.call_seconds)
-        where = describe_url(settings.redis_url)
-        try:
-            await client.ping()
-            counts, is_whole = await _count(client, settings.key_prefix, context.timeout_seconds * SCAN_SHARE)
-        except RedisError as error:
-            failure = source_error(error)
-            found, fix = _FAILURES[failure.reason]
-            facts = {"where": where}
-            return CheckResult(Status.ERROR, found.with_facts(where=where), fix, failure.reason, facts)
-        finally:
-            await client.aclose()
-        verdict = Verdict()
-        verdict.note(
-            Message(
-                "{where}: of the app {app_errors} (errors) and {app_history} (histories), "
-                "jobs in our own cache {own_jobs}",
-                where=where,
-                **counts,
-            )
+async def check_log_cache(context: CheckContext) -> CheckResult:
+    """Counts the app's keys and the project's own."""
+    settings = LogCacheSettings.from_env(context.environ)
+    client = connect(settings.redis_url, timeout_seconds=context.call_seconds)
+    where = describe_url(settings.redis_url)
+    try:
+        await client.ping()
+        counts, is_whole = await _count(client, settings.key_prefix, context.timeout_seconds * SCAN_SHARE)
+    except RedisError as error:
+        failure = source_error(error)
+        found, fix = _FAILURES[failure.reason]
+        facts = {"where": where}
+        return CheckResult(Status.ERROR, found.with_facts(where=where), fix, failure.reason, facts)
+    finally:
+        await client.aclose()
+    verdict = Verdict()
+    verdict.note(
+        Message(
+            "{where}: of the app {app_errors} (errors) and {app_history} (histories), jobs in our own cache {own_jobs}",
+            where=where,
+            **counts,
         )
-        if not is_whole:
-            verdict.note(Message("there was no time to see all keys"))
-        elif not any(counts.values()):
-            verdict.note(Message("empty yet; finished runs fill it, and so does: resync-troubleshoot logs ingest FILE"))
-        return verdict.result(where=where, whole=is_whole, **counts)
+    )
+    if not is_whole:
+        verdict.note(Message("there was no time to see all keys"))
+    elif not any(counts.values()):
+        verdict.note(Message("empty yet; finished runs fill it, and so does: resync-troubleshoot logs ingest FILE"))
+    return verdict.result(where=where, whole=is_whole, **counts)
 
-    return Check("log_cache", examine, needs_store=_is_the_store(context))
 
-
-def _is_the_store(context: CheckContext) -> bool:
+def is_the_store(context: CheckContext) -> bool:
+    """Whether the log cache is in the Redis of REDIS_URL."""
     try:
         return LogCacheSettings.from_env(context.environ).redis_url == context.settings().redis_url
     except ConfigurationError:

@@ -10,26 +10,22 @@ from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
-from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
+from workers.doctor.check import CheckContext, CheckResult, Verdict
 
 LOOK_AGAIN_SECONDS = 0.5
 LOOK_AGAIN_SHARE = 0.25
 NEARLY_FULL = 0.9
 
 
-def check_queues(context: CheckContext) -> Check:
-    """The check: counts the waiting messages, twice if there are any: a queue that is served gets shorter."""
-
-    async def examine() -> CheckResult:
-        settings = context.settings()
-        first, open_runs = await asyncio.to_thread(read_lengths, settings)
-        second = first
-        if any(first.values()):
-            await asyncio.sleep(min(LOOK_AGAIN_SECONDS, LOOK_AGAIN_SHARE * context.timeout_seconds))
-            second, open_runs = await asyncio.to_thread(read_lengths, settings)
-        return judge_queues(first, second, open_runs, settings.max_open_runs)
-
-    return Check("queues", examine, needs_store=True)
+async def check_queues(context: CheckContext) -> CheckResult:
+    """Counts the waiting messages, twice if there are any: a queue that is served gets shorter."""
+    settings = context.settings()
+    first, open_runs = await asyncio.to_thread(read_lengths, settings)
+    second = first
+    if any(first.values()):
+        await asyncio.sleep(min(LOOK_AGAIN_SECONDS, LOOK_AGAIN_SHARE * context.timeout_seconds))
+        second, open_runs = await asyncio.to_thread(read_lengths, settings)
+    return judge_queues(first, second, open_runs, settings.max_open_runs)
 
 
 def read_lengths(settings: Settings) -> tuple[Mapping[str, int], int]:

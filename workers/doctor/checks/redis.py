@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
-from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
+from workers.doctor.check import CheckContext, CheckResult, Verdict
 from workers.sources.log_cache.connection import describe_url
 
 OLDEST = (6, 2)
@@ -23,33 +23,29 @@ PINGS = 5
 """The fastest counts: the other checks run in the same process."""
 
 
-def check_redis(context: CheckContext) -> Check:
-    """The check: reachable, recent enough, evicts nothing, accepts writes."""
+async def check_redis(context: CheckContext) -> CheckResult:
+    """Reachable, recent enough, evicts nothing, accepts writes."""
+    settings = context.settings()
+    where = describe_url(settings.redis_url)
 
-    async def examine() -> CheckResult:
-        settings = context.settings()
-        where = describe_url(settings.redis_url)
+    def read() -> tuple[Mapping[str, Any] | None, float]:
+        with session(settings) as client:
+            ping_ms = min(_ping_ms(client) for _ in range(PINGS))
+            try:
+                return client.info(), ping_ms
+            except ResponseError:
+                return None, ping_ms  # the user may not run INFO
 
-        def read() -> tuple[Mapping[str, Any] | None, float]:
-            with session(settings) as client:
-                ping_ms = min(_ping_ms(client) for _ in range(PINGS))
-                try:
-                    return client.info(), ping_ms
-                except ResponseError:
-                    return None, ping_ms  # the user may not run INFO
-
-        info, ping_ms = await asyncio.to_thread(read)
-        if info is None:
-            verdict = Verdict()
-            verdict.warn(
-                Message("{where} answers, but its user may not run INFO: the settings were not seen", where=where),
-                Message("Allow the user of REDIS_URL the command INFO (ACL: +info)."),
-                reason="not_permitted",
-            )
-            return verdict.result(where=where, ping_ms=ping_ms)
-        return judge_server(info, where, ping_ms=ping_ms)
-
-    return Check("redis", examine, needs_store=True)
+    info, ping_ms = await asyncio.to_thread(read)
+    if info is None:
+        verdict = Verdict()
+        verdict.warn(
+            Message("{where} answers, but its user may not run INFO: the settings were not seen", where=where),
+            Message("Allow the user of REDIS_URL the command INFO (ACL: +info)."),
+            reason="not_permitted",
+        )
+        return verdict.result(where=where, ping_ms=ping_ms)
+    return judge_server(info, where, ping_ms=ping_ms)
 
 
 def _ping_ms(client: redis.Redis) -> float:

@@ -9,21 +9,17 @@ from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
-from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
+from workers.doctor.check import CheckContext, CheckResult, Verdict
 
 RECOMMENDED = 2
 LATE_MS = 3_000
 """A wake-up overdue by more than this was claimed by no watcher."""
 
 
-def check_watchers(context: CheckContext) -> Check:
-    """The check: at least two watchers are alive, and no wake-up is overdue."""
-
-    async def examine() -> CheckResult:
-        names, overdue = await asyncio.to_thread(read_watchers, context.settings())
-        return judge_watchers(names, overdue)
-
-    return Check("watchers", examine, needs_store=True)
+async def check_watchers(context: CheckContext) -> CheckResult:
+    """At least two watchers are alive, and no wake-up is overdue."""
+    names, overdue = await asyncio.to_thread(read_watchers, context.settings())
+    return judge_watchers(names, overdue)
 
 
 def read_watchers(settings: Settings) -> tuple[list[str], int]:

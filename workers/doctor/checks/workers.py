@@ -5,42 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from kombu.exceptions import OperationalError
-
-from orchestrator.broker.app import make_celery, queue_names
-from orchestrator.broker.queues import consumers_by_queue
-from orchestrator.config import Settings
-from orchestrator.errors import StoreUnreachable
+from orchestrator.broker.app import queue_names
+from orchestrator.broker.queues import ask_workers, consumers_by_queue
 from orchestrator.i18n.message import Message
-from workers.doctor.check import Check, CheckContext, CheckResult, Verdict
+from workers.doctor.check import CheckContext, CheckResult, Verdict
 
 ANSWER_SECONDS = 1.0
 """Wait for each further reply; workers reply within milliseconds."""
 ANSWER_SHARE = 0.4
 
 
-def check_workers(context: CheckContext) -> Check:
-    """The check: asks all workers which queues they consume."""
-
-    async def examine() -> CheckResult:
-        settings = context.settings()
-        seconds = min(ANSWER_SECONDS, ANSWER_SHARE * context.timeout_seconds)
-        replies = await asyncio.to_thread(ask_workers, settings, seconds)
-        return judge_workers(consumers_by_queue(replies), queue_names(), seconds=seconds)
-
-    return Check("workers", examine, needs_store=True)
-
-
-def ask_workers(settings: Settings, seconds: float) -> Mapping[str, list[dict[str, object]]]:
-    """Queues of each live worker; waits ``seconds`` for each further reply. Raises StoreUnreachable."""
-    # Without a result backend: replies come over the broker, and a refused connection is an error at once.
-    app = make_celery(settings, with_results=False)
-    try:
-        return app.control.inspect(timeout=seconds).active_queues() or {}
-    except (OperationalError, OSError) as error:
-        raise StoreUnreachable("the broker does not answer ({detail})", detail=type(error).__name__) from error
-    finally:
-        app.close()
+async def check_workers(context: CheckContext) -> CheckResult:
+    """Asks all workers which queues they consume."""
+    settings = context.settings()
+    seconds = min(ANSWER_SECONDS, ANSWER_SHARE * context.timeout_seconds)
+    replies = await asyncio.to_thread(ask_workers, settings, seconds)
+    return judge_workers(consumers_by_queue(replies), queue_names(), seconds=seconds)
 
 
 def judge_workers(consumers: Mapping[str, Sequence[str]], queues: Sequence[str], *, seconds: float) -> CheckResult:

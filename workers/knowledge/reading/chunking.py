@@ -30,11 +30,8 @@ _LISTING_SHARE = 0.6
 
 def is_listing(section: Section) -> bool:
     """Whether this is a table of contents, a list of figures or an index."""
-    return _is_headed_as_listing(section) or _is_listing_text(section.text)
-
-
-def _is_headed_as_listing(section: Section) -> bool:
-    return bool(section.headings) and fold(section.headings[-1]).strip(" .:") in _LISTING_HEADINGS
+    heading = fold(section.headings[-1]).strip(" .:") if section.headings else ""
+    return heading in _LISTING_HEADINGS or _is_listing_text(section.text)
 
 
 def _is_listing_text(text: str) -> bool:

@@ -91,19 +91,15 @@ class _Reader(HTMLParser):
             self._heading = None
 
     def _close_section(self) -> None:
-        lines = [line.strip() if not line.startswith("    ") else line.rstrip() for line in self._joined().split("\n")]
+        lines = [
+            line.strip() if not line.startswith("    ") else line.rstrip() for line in "".join(self._text).split("\n")
+        ]
         text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
         self._text = []
         if text:
-            headings = tuple(heading for _, heading in self._path)
-            self.sections.append(Section(headings or self._title_path(), text))
-
-    def _joined(self) -> str:
-        return "".join(self._text)
-
-    def _title_path(self) -> tuple[str, ...]:
-        title = " ".join(self._title.split())
-        return (title,) if title else ()
+            title = " ".join(self._title.split())
+            headings = tuple(heading for _, heading in self._path) or ((title,) if title else ())
+            self.sections.append(Section(headings, text))
 
     def finish(self) -> tuple[Section, ...]:
         """The sections; to be called after the last ``feed``."""

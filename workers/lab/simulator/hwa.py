@@ -37,6 +37,7 @@ _JOB_FIELDS = frozenset(
 )
 _STREAM_FIELDS = frozenset({"id", "name", "folder", "workstation", "compositeStatus.status", "commonStatus"})
 _STATION_FIELDS = frozenset({"id", "name", "folder", "type", "activeStates"})
+_DEFINITION_FIELDS = ("id", "folder", "name", "workstation", "description", "userLogins", "task")
 _RESOURCE_FIELDS = frozenset({"id", "name", "folder", "workstation"})
 
 
@@ -349,22 +350,12 @@ def _joblog(plan: Plan, object_id: str, query: Query) -> Reply:
 
 
 def _definition(plan: Plan, object_id: str, _: Query) -> Reply:
-    for job in plan.jobs:
-        stored = job["jobDefinition"]
-        if stored["id"] == object_id:
-            definition = {
-                "id": stored["id"],
-                "folder": stored["folder"],
-                "name": stored["name"],
-                "workstation": stored["workstation"],
-                "description": stored["description"],
-                "type": "executable",
-                "userLogins": stored["userLogins"],
-                "task": stored["task"],
-                "recovery": {"action": stored["recoveryOption"]},
-            }
-            return Reply.of({"kind": "JobDefinition", "key": f"/{stored['name']}", "def": definition})
-    return Reply(404)
+    stored = _one([job["jobDefinition"] for job in plan.jobs], object_id)
+    if stored is None:
+        return Reply(404)
+    definition = {name: stored[name] for name in _DEFINITION_FIELDS}
+    definition |= {"type": "executable", "recovery": {"action": stored["recoveryOption"]}}
+    return Reply.of({"kind": "JobDefinition", "key": f"/{stored['name']}", "def": definition})
 
 
 _ROUTES: tuple[tuple[re.Pattern[str], Callable[[Plan, str, Query], Reply]], ...] = tuple(
