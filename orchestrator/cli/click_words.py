@@ -50,6 +50,9 @@ class ClickText(str):
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
 
+    def __mod__(self, values: object) -> str:
+        return str(self) % values
+
     def format(self, *_args: object, **facts: object) -> ClickText:
         """The text with its fields filled in."""
         return ClickText(self.message.with_facts(**{name: _fact(value) for name, value in facts.items()}))

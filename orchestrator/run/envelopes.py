@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from traceback import TracebackException
 from typing import Any
 
 from orchestrator.errors import SourceError, TroubleshootError
@@ -103,7 +104,8 @@ def error_envelope(
         return fit_to_store(failed.model_copy(update={"asked": asked, "where": masked(error.where)}), language=language)
     log_error(_LOGGER, "source_failed run_id=%s source=%s", run_id, planned.key, error=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
-    text = f"{type(error).__name__}: {error}"
+    # Not str(error), which may itself raise.
+    text = f"{type(error).__name__}: {TracebackException(type(error), error, None)}"
     return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, masked=masked)
 
 

@@ -251,6 +251,12 @@ def test_json_does_not_follow_the_locale(cli: Cli, args: str) -> None:
     assert json.loads(only)["error"]["message"]
 
 
+@pytest.mark.parametrize(("locale", "word"), [("C", "version"), ("pt_BR", "versão"), ("es", "versión")])
+def test_version_is_in_the_language_of_the_locale(cli: Cli, locale: str, word: str) -> None:
+    """click fills this text in by ``%``, and has it at import, before there is a language."""
+    assert cli("--version", LANG=locale).out.startswith(f"resync-troubleshoot, {word} ")
+
+
 def test_page_for_no_command_is_in_the_language(cli: Cli) -> None:
     """The help that stands in for a missing command follows the locale too."""
     assert cli(LANG="pt_BR").err.startswith("Uso: resync-troubleshoot [OPÇÕES] COMANDO")

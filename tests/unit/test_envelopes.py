@@ -123,6 +123,18 @@ def test_whatever_a_source_raises_is_told(error: SourceError, text: str) -> None
     assert read.error_text is not None
 
 
+def test_an_exception_without_a_text_is_an_envelope() -> None:
+    """The border holds for an exception whose own text cannot be made."""
+
+    class Textless(Exception):
+        def __str__(self) -> str:
+            raise KeyError("text")
+
+    envelope = error_envelope("run-00000001", PLANNED, Textless(), worker="w")
+    assert (envelope.error, envelope.reason) == ("Textless: <exception str() failed>", "unexpected")
+    assert error_envelope("run-00000001", PLANNED, KeyError("a"), worker="w").error == "KeyError: 'a'"
+
+
 def test_a_stored_message_may_have_facts_of_any_name() -> None:
     """Facts come from other versions: a name that ours give a meaning does not stop the reader."""
     stored_message = MessageData(key="{plural} {context} {key}", facts={"plural": "a", "context": "b", "key": "c"})
