@@ -6,6 +6,7 @@ commands for each: a third of the Python time of a worker under load.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery.app.amqp import AMQP
@@ -13,6 +14,8 @@ from kombu.connection import Connection
 from kombu.transport import redis
 
 from orchestrator.broker.app import TRANSPORT
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
@@ -31,11 +34,28 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
             client = self._publishing_client = super()._create_client()
         return client
 
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, RecursionError) as error:
+            _log_dropped(f"no JSON: {type(error).__name__}")
+            return None
+
 
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
-    """kombu's Redis transport with ``Channel``; for ``redis://`` only."""
+    """kombu's Redis transport with ``Channel``; for ``redis://`` only.
+
+    An entry of a queue that is no message is removed and logged: with kombu 5.7.0 alone it ends the worker.
+    """
 
     Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        properties = message.get("properties") if isinstance(message, dict) else None
+        if isinstance(properties, dict) and "delivery_tag" in properties:
+            super()._deliver(message, queue)
+        else:
+            _log_dropped("no delivery tag")
 
 
 class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
@@ -52,3 +72,7 @@ class Amqp(AMQP):  # type: ignore[misc]  # Celery is untyped
     """Celery's factory of connections, with ``RedisConnection``."""
 
     Connection = RedisConnection
+
+
+def _log_dropped(error: str) -> None:
+    _LOGGER.error("message_dropped error=%s", error)

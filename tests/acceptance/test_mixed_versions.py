@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from tests_support import wait_until
 
+from orchestrator.broker.app import RUN_TASK
 from orchestrator.config import ParallelConfig
 from orchestrator.models import EventType, Report, RunOutcome, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.store.runs import new_token
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
@@ -95,3 +99,51 @@ def test_a_damaged_run_does_not_hold_the_others_up(newer_fleet: Fleet) -> None:
         assert "falta nesta resposta" in report.response
         assert [item.run_id for item in client.list()] == [run_id]
     assert "Traceback" not in newer_fleet.logs()
+
+
+def message(body: object, **headers: object) -> str:
+    """An entry of a queue as Celery writes it."""
+    content = base64.b64encode(json.dumps(body).encode()).decode()
+    properties = {
+        "delivery_tag": new_token(),
+        "delivery_info": {"exchange": "", "routing_key": "x"},
+        "body_encoding": "base64",
+    }
+    named = {"lang": "py", "task": RUN_TASK, "id": new_token(), "timelimit": [None, None]} | headers
+    envelope = {"body": content, "content-encoding": "utf-8", "content-type": "application/json"}
+    return json.dumps(envelope | {"headers": named, "properties": properties})
+
+
+MESSAGES: dict[str, str | bytes] = {
+    "no JSON": "junk",
+    "no UTF-8": b"\xff\xfe",
+    "too deep": "[" * 100_000,
+    "no object": "[]",
+    "no properties": "{}",
+    "properties of another type": '{"properties": "x"}',
+    "no body": '{"headers": {"task": "troubleshoot.run", "id": "1"}, "properties": {"delivery_tag": "1"}}',
+    "a body of another type": message({"a": 1}),
+    "no arguments": message([]),
+    "a limit of another type": message([["run-00000001"], {}, {}], timelimit="x"),
+    "an unknown task": message([["run-00000001"], {}, {}], task="troubleshoot.grade"),
+    "an argument more": message([["run-00000001", 1], {}, {}]),
+    "a run id of another type": message([[{}], {}, {}]),
+}
+
+
+def test_what_is_no_message_costs_no_worker(fleet: Fleet) -> None:
+    """Junk in the queues leaves them, no worker ends by it, and the next question is answered completely."""
+    fleet.worker("orchestrator", "synthesis", ready=False)
+    fleet.worker(*BUILTIN_SOURCES, ready=False)
+    for worker in fleet.processes:
+        worker.wait_for(" ready.")
+    request = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=CONFIG, intent="troubleshoot")
+    with fleet.client() as client:
+        queues = [f"{client.store.keys.broker_prefix}{name}" for name in ("orchestrator", "metrics")]
+        for name, content in MESSAGES.items():
+            for queue in queues:
+                client.store._client.lpush(queue, content)
+            wait_until(lambda: not any(map(client.store._client.llen, queues)), what=f"{name} is taken")
+        report = client.result(client.submit(request))
+    assert report.outcome is RunOutcome.COMPLETE
+    assert [worker.popen.poll() for worker in fleet.processes] == [None, None]

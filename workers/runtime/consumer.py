@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
@@ -20,6 +22,24 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
     restoration loses nothing: kombu queues the message again after the visibility timeout, and the run's wake-ups
     repair it long before.
     """
+
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
+        """Celery's handler of messages, but a malformed message is dropped.
+
+        In Celery 5.7.0 an error in a body or header ends the worker, which requeues the message: it ends the next
+        worker of the queue, and so on.
+        """
+        handle = super().create_task_handler(*arguments, **options)
+
+        def handle_or_drop(message: Any) -> None:
+            try:
+                handle(message)
+            except (ValueError, TypeError, LookupError) as error:
+                _LOGGER.exception("message_dropped error=%s", type(error).__name__)
+                if not message.acknowledged:
+                    message.ack_log_error(_LOGGER, self.connection_errors)
+
+        return handle_or_drop
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Release the lost connection; the caller reconnects."""
