@@ -460,7 +460,15 @@ def _load(open_runs: int, cause: str = "", seconds: int = 0) -> Message:
     """The reason why no further run is accepted, from the reply of ``open.lua``."""
     facts: dict[str, Any] = {"count": open_runs, "seconds": seconds}
     if cause == "slow":
-        return Message("{count} runs are open; at the present rate they take {seconds} s", **facts)
+        return Message(
+            "{count} run is open; at the present rate it takes {seconds} s",
+            plural="{count} runs are open; at the present rate they take {seconds} s",
+            **facts,
+        )
     if cause == "stuck":
-        return Message("{count} runs are open and none was answered in the last {seconds} s", **facts)
-    return Message("{count} runs are open", **facts)
+        return Message(
+            "{count} run is open and none was answered in the last {seconds} s",
+            plural="{count} runs are open and none was answered in the last {seconds} s",
+            **facts,
+        )
+    return Message("{count} run is open", plural="{count} runs are open", **facts)

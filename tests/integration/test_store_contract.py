@@ -223,7 +223,7 @@ def test_the_cap_on_open_runs_holds(bench: Bench) -> None:
     """RESYNC_MAX_OPEN_RUNS refuses the run beyond it."""
     small = RunStore(bench.client, Settings.from_env({"RESYNC_MAX_OPEN_RUNS": "1"}))
     bench.open()
-    with pytest.raises(Overloaded, match="1 runs are open"):
+    with pytest.raises(Overloaded, match="1 run is open"):
         small.open("run-cccccccc", TroubleshootRequest(message="x"), nonce="n")
 
 
