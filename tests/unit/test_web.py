@@ -20,6 +20,7 @@ from orchestrator.errors import (
     Conflict,
     InvalidRequest,
     Overloaded,
+    RunDamaged,
     RunNotFound,
     SchemaMismatch,
     StoreUnreachable,
@@ -183,6 +184,7 @@ def test_a_key_gives_its_run_again_and_no_other_question() -> None:
         (Overloaded("field: fix"), 429, "overloaded"),
         (StoreUnreachable("field: fix"), 503, "store_unreachable"),
         (SchemaMismatch("field: fix"), 501, "schema_mismatch"),
+        (RunDamaged("field: fix"), 500, "run_damaged"),
         (ConfigurationError("field: fix"), 500, "configuration"),
     ],
 )
