@@ -13,98 +13,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from orchestrator.client.aio import AsyncTroubleshootClient
-    from orchestrator.client.sync import TroubleshootClient
-    from orchestrator.config import ParallelConfig, Settings
-    from orchestrator.errors import (
-        ConfigurationError,
-        Conflict,
-        InvalidRequest,
-        OutOfConnections,
-        Overloaded,
-        RunNotFound,
-        SourceError,
-        StoreUnreachable,
-        TroubleshootError,
-        UnknownInstance,
-        WorkersNotInstalled,
-    )
-    from orchestrator.graph import (
-        DataSourceResult,
-        FallbackParallelGraph,
-        ParallelState,
-        ParallelTroubleshootGraph,
-        create_parallel_troubleshoot_graph,
-        create_tws_agent_graph,
-        parallel_troubleshoot,
-    )
-    from orchestrator.i18n.languages import Language
-    from orchestrator.i18n.message import Message
-    from orchestrator.models import (
-        Event,
-        EventType,
-        Evidence,
-        Intent,
-        Report,
-        RunOutcome,
-        RunSnapshot,
-        RunState,
-        RunSummary,
-        SourceOutcome,
-        SourceRequest,
-        TroubleshootRequest,
-    )
-    from orchestrator.sources import FetchResult, Source, SourceSpec, call_limit_seconds
-    from orchestrator.web import Identity, create_router
+if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
+    from orchestrator.client.aio import AsyncTroubleshootClient as AsyncTroubleshootClient
+    from orchestrator.client.sync import TroubleshootClient as TroubleshootClient
+    from orchestrator.config import ParallelConfig as ParallelConfig
+    from orchestrator.config import Settings as Settings
+    from orchestrator.errors import ConfigurationError as ConfigurationError
+    from orchestrator.errors import Conflict as Conflict
+    from orchestrator.errors import InvalidRequest as InvalidRequest
+    from orchestrator.errors import OutOfConnections as OutOfConnections
+    from orchestrator.errors import Overloaded as Overloaded
+    from orchestrator.errors import RunNotFound as RunNotFound
+    from orchestrator.errors import SourceError as SourceError
+    from orchestrator.errors import StoreUnreachable as StoreUnreachable
+    from orchestrator.errors import TroubleshootError as TroubleshootError
+    from orchestrator.errors import UnknownInstance as UnknownInstance
+    from orchestrator.errors import WorkersNotInstalled as WorkersNotInstalled
+    from orchestrator.graph import DataSourceResult as DataSourceResult
+    from orchestrator.graph import FallbackParallelGraph as FallbackParallelGraph
+    from orchestrator.graph import ParallelState as ParallelState
+    from orchestrator.graph import ParallelTroubleshootGraph as ParallelTroubleshootGraph
+    from orchestrator.graph import create_parallel_troubleshoot_graph as create_parallel_troubleshoot_graph
+    from orchestrator.graph import create_tws_agent_graph as create_tws_agent_graph
+    from orchestrator.graph import parallel_troubleshoot as parallel_troubleshoot
+    from orchestrator.i18n.languages import Language as Language
+    from orchestrator.i18n.message import Message as Message
+    from orchestrator.models import Event as Event
+    from orchestrator.models import EventType as EventType
+    from orchestrator.models import Evidence as Evidence
+    from orchestrator.models import Intent as Intent
+    from orchestrator.models import Report as Report
+    from orchestrator.models import RunOutcome as RunOutcome
+    from orchestrator.models import RunSnapshot as RunSnapshot
+    from orchestrator.models import RunState as RunState
+    from orchestrator.models import RunSummary as RunSummary
+    from orchestrator.models import SourceOutcome as SourceOutcome
+    from orchestrator.models import SourceRequest as SourceRequest
+    from orchestrator.models import TroubleshootRequest as TroubleshootRequest
+    from orchestrator.sources import FetchResult as FetchResult
+    from orchestrator.sources import Source as Source
+    from orchestrator.sources import SourceSpec as SourceSpec
+    from orchestrator.sources import call_limit_seconds as call_limit_seconds
+    from orchestrator.web import Identity as Identity
+    from orchestrator.web import create_router as create_router
 
     __version__: str
-
-__all__ = [
-    "AsyncTroubleshootClient",
-    "ConfigurationError",
-    "Conflict",
-    "DataSourceResult",
-    "Event",
-    "EventType",
-    "Evidence",
-    "FallbackParallelGraph",
-    "FetchResult",
-    "Identity",
-    "Intent",
-    "InvalidRequest",
-    "Language",
-    "Message",
-    "OutOfConnections",
-    "Overloaded",
-    "ParallelConfig",
-    "ParallelState",
-    "ParallelTroubleshootGraph",
-    "Report",
-    "RunNotFound",
-    "RunOutcome",
-    "RunSnapshot",
-    "RunState",
-    "RunSummary",
-    "Settings",
-    "Source",
-    "SourceError",
-    "SourceOutcome",
-    "SourceRequest",
-    "SourceSpec",
-    "StoreUnreachable",
-    "TroubleshootClient",
-    "TroubleshootError",
-    "TroubleshootRequest",
-    "UnknownInstance",
-    "WorkersNotInstalled",
-    "__version__",
-    "call_limit_seconds",
-    "create_parallel_troubleshoot_graph",
-    "create_router",
-    "create_tws_agent_graph",
-    "parallel_troubleshoot",
-]
 
 _HOMES = {
     "client.aio": ("AsyncTroubleshootClient",),
@@ -129,6 +82,7 @@ _HOMES = {
 }
 """Module of each name."""
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = [*sorted((*_HOME, "__version__"))]
 
 
 def __getattr__(name: str) -> object:
