@@ -9,8 +9,6 @@ versions. Names are loaded at their first use, so that ``import orchestrator`` i
     print(state["response"])
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
@@ -82,7 +80,7 @@ _HOMES = {
 }
 """Module of each name."""
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = [*sorted((*_HOME, "__version__"))]
+__all__ = sorted((*_HOME, "__version__"))  # noqa: PLE0605  # a list
 
 
 def __getattr__(name: str) -> object:

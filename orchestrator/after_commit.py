@@ -4,8 +4,6 @@ A hook is registered as an entry point of group ``resync_troubleshoot.after_comm
 environment and returns a ``Callable[[Report], None]``.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """The reduce step: envelopes to one ``AggregatedData``, with the time that asking in parallel saved."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

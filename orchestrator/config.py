@@ -3,8 +3,6 @@
 The environment is read by ``from_env``, never at import.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any, Final, Self

@@ -1,7 +1,5 @@
 """Deadlines on the monotonic clock of this process; a run's absolute deadline is on the Redis clock."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from typing import Self

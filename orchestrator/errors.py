@@ -8,8 +8,6 @@
 The facts ``field`` and ``other_field`` name what is wrong; the command line writes the option in their place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 

@@ -3,8 +3,6 @@
 A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state is a dict with the keys of the app.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping

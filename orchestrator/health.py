@@ -4,8 +4,6 @@ Off unless ``RESYNC_HEALTH_PORT`` is set. The pages contain nothing of a run and
 127.0.0.1 unless ``RESYNC_HEALTH_ADDRESS`` is set.
 """
 
-from __future__ import annotations
-
 import errno
 import logging
 import threading

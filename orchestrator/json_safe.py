@@ -4,8 +4,6 @@ A source may return half a surrogate pair of a broken code page, bytes, NaN, a n
 them would fail only when the run is written or, worse, each time it is read.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Logging: one format for the project's processes, with secrets masked."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

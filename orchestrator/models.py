@@ -7,8 +7,6 @@ unknown value is read as the one that the type of its field names here. Only mod
 (``InputModel``) refuse unknown fields.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from enum import StrEnum
@@ -77,7 +75,7 @@ class MessageData(Contract):
     key: str
     plural: str = ""
     context: str = ""
-    facts: dict[str, str | int | float | MessageData] = {}
+    facts: dict[str, "str | int | float | MessageData"] = {}
 
     @classmethod
     def of(cls, text: Text | str) -> Self:
@@ -96,7 +94,7 @@ class MessageData(Contract):
         return cls(key="{text}", facts={"text": str(text)})
 
     @classmethod
-    def _fact(cls, value: object) -> str | int | float | MessageData:
+    def _fact(cls, value: object) -> "str | int | float | MessageData":
         if isinstance(value, Text):
             return cls.of(value)
         is_integer = isinstance(value, int) and not isinstance(value, bool)
@@ -135,7 +133,7 @@ class Intent(StrEnum):
     UNKNOWN = "unknown"
 
     @classmethod
-    def _missing_(cls, value: object) -> Intent | None:
+    def _missing_(cls, value: object) -> Self | None:
         # The Resync app still writes the older name.
         return cls.TROUBLESHOOT if value == "troubleshooting" else None
 

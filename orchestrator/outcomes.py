@@ -1,7 +1,5 @@
 """The words for what became of a source and of a run: in the live view, in an envelope's error, in an answer."""
 
-from __future__ import annotations
-
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import PlannedSource, RunOutcome, RunState, SourceOutcome
 

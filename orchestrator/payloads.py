@@ -4,8 +4,6 @@ Every field has a default and unknown fields are ignored, so that other versions
 REST API v2 (JobInPlanV2, jobruns[], WorkstationInPlan).
 """
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict
 
 

@@ -1,7 +1,5 @@
 """Factories that the workers' packages, or a site's, register as entry points."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points

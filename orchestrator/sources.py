@@ -4,8 +4,6 @@ A source is registered as an entry point of group ``resync_troubleshoot.sources`
 the source, its queue and its task; nothing else needs to be configured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache

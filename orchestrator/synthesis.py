@@ -1,7 +1,5 @@
 """Synthesizers: models that refine the draft of the rules, when one is configured and there is time."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping

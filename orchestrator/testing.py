@@ -5,8 +5,6 @@ the same workers serve every scenario of a test suite or a benchmark. ``write_st
 on ``PYTHONPATH``, replaces the installed sources by stubs.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time

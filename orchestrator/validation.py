@@ -1,7 +1,5 @@
 """Messages for pydantic's validation errors, made from their ``type`` and ``ctx``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

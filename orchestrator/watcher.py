@@ -3,8 +3,6 @@
 Run two or more. A wake-up is made due again before it is acted on, so a watcher that dies loses none.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """The Celery application of ``celery -A workers.app``; the one module with work at import."""
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Any

@@ -3,8 +3,6 @@
 The TWS and LLM settings have the names of the Resync app, with and without its ``APP_`` prefix.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Self
 

@@ -1,7 +1,5 @@
 """What HTTP clients share: TLS contexts, bounded bodies, the causes of a failure, URLs without credentials."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Iterator
 from pathlib import Path

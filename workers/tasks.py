@@ -1,7 +1,5 @@
 """The Celery tasks; each calls an object that is tested without Celery."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

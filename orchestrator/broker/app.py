@@ -3,8 +3,6 @@
 Measured with Celery 5.7.0, kombu 5.7.0, redis-py 8.1; ``docs/design.md`` explains what each setting prevents.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from celery import Celery

@@ -1,7 +1,5 @@
 """The chord of a run: built from its plan, published, and the result backend of workers that counts its parts."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Publishing the tasks that start outside a chord: dispatch a run, finish a run."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 

@@ -1,7 +1,5 @@
 """State of the queues: waiting messages, consuming workers, live watchers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ kombu 5.7.0 creates a redis-py client for every message, acknowledgement and eve
 commands for each: a third of the Python time of a worker under load.
 """
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -4,8 +4,6 @@ click looks each text up with ``gettext`` and fills it in at once. Here the look
 the template and its facts: one error can be written in the terminal's language and, for JSON, in English.
 """
 
-from __future__ import annotations
-
 import gettext
 import sys
 from collections.abc import Iterator
@@ -53,11 +51,11 @@ class ClickText(str):
     def __mod__(self, values: object) -> str:
         return str(self) % values
 
-    def format(self, *_args: object, **facts: object) -> ClickText:
+    def format(self, *_args: object, **facts: object) -> "ClickText":
         """The text with its fields filled in."""
         return ClickText(self.message.with_facts(**{name: _fact(value) for name, value in facts.items()}))
 
-    def title(self) -> ClickText:
+    def title(self) -> "ClickText":
         """The text with a capital: click begins sentences with the name of a type."""
         return ClickText(Message("{text!u}", text=self))
 
@@ -74,7 +72,7 @@ class _PluralText:
     def __init__(self, message: Message) -> None:
         self._message = message
 
-    def format(self, **facts: object) -> ClickText:
+    def format(self, **facts: object) -> "ClickText":
         return ClickText(self._message.with_facts(**facts))
 
 
@@ -111,7 +109,7 @@ def install() -> None:
                 names["ngettext"] = _look_up_plural
 
 
-def _look_up(text: str) -> ClickText:
+def _look_up(text: str) -> "ClickText":
     return ClickText(Message(text))
 
 

@@ -3,8 +3,6 @@
 Data goes to standard output, everything else to standard error.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """Following a run from its events to its report, and what its end means for the exit code."""
 
-from __future__ import annotations
-
 import time
 
 from pydantic import TypeAdapter, ValidationError

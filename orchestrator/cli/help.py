@@ -1,7 +1,5 @@
 """``--help`` in the terminal's language."""
 
-from __future__ import annotations
-
 import re
 from copy import copy
 

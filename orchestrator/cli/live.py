@@ -3,8 +3,6 @@
 The one module of the command line that imports rich; a machine without it shows plain lines instead.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import suppress

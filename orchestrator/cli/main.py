@@ -4,8 +4,6 @@ Commands are imported when they are invoked, so that ``--help`` and a misspelt c
 model's SDK.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -3,8 +3,6 @@
 A refused value is reported on one line, by the name of the option that carried it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 

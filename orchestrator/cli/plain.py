@@ -1,7 +1,5 @@
 """Progress as plain lines, for a pipe, a log file or a machine without rich."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Self
 

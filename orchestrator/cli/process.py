@@ -1,7 +1,5 @@
 """The process of the command line: ending signals as exceptions, and its standard streams."""
 
-from __future__ import annotations
-
 import codecs
 import io
 import os

@@ -1,7 +1,5 @@
 """``queues``: how much waits in each queue, who consumes it, and which watchers are alive."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 

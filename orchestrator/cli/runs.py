@@ -1,7 +1,5 @@
 """``watch``, ``get``, ``cancel`` and ``list``: runs that exist already."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from typing import Any

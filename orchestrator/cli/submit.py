@@ -1,7 +1,5 @@
 """``submit``: ask a question and wait for the answer."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -4,8 +4,6 @@ Pure state: no terminal, no clock of its own. Elapsed times use the events' time
 process's monotonic time since the newest event, so that a skewed local clock never shows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar

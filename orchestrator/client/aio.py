@@ -1,7 +1,5 @@
 """``AsyncTroubleshootClient``: the client for an event loop; none of its calls blocks the loop."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import ParamSpec, Self, TypeVar

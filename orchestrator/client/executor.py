@@ -1,7 +1,5 @@
 """Blocking calls of the store for an event loop, in a few threads; no call waits behind a store that hangs."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

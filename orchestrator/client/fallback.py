@@ -1,7 +1,5 @@
 """The in-process fallback: a run that no worker has dispatched, or a question without any store."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

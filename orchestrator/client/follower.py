@@ -1,7 +1,5 @@
 """Following a run to its end, for a thread and for an event loop; a store that hangs never makes the reader hang."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import queue

@@ -1,7 +1,5 @@
 """Single-flight: a run is finished, or its report read, once per process, however many readers wait for it."""
 
-from __future__ import annotations
-
 import threading
 import time
 from concurrent.futures import Future

@@ -3,8 +3,6 @@
 No call waits longer than a run's deadline plus grace, whether Redis, workers and watchers are up or not.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import uuid

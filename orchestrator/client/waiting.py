@@ -1,7 +1,5 @@
 """How long a reader of a run waits: to the deadline plus grace, and longer while the store answers."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ The vendor's manuals hold none of the z/OS codes, so the project ships its own. 
 text (``orchestrator.i18n.localized``).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -81,7 +79,7 @@ class Advice(Model):
     """May hold ``{job}`` and ``{workstation}``; left out of an answer when one of them is not known."""
 
     @model_validator(mode="after")
-    def _a_change_has_a_risk(self) -> Advice:
+    def _a_change_has_a_risk(self) -> Self:
         if self.mutates and self.risk == "none":
             raise ValueError("advice that changes something must state its risk")
         return self
@@ -149,7 +147,7 @@ class CatalogueFile(Model):
     entries: tuple[Entry, ...]
 
     @model_validator(mode="after")
-    def _keys_are_unique(self) -> CatalogueFile:
+    def _keys_are_unique(self) -> Self:
         keys = [key for entry in self.entries for key in (entry.key, *entry.aliases)]
         repeated = {key for key in keys if keys.count(key) > 1}
         if repeated:
@@ -157,7 +155,7 @@ class CatalogueFile(Model):
         return self
 
     @model_validator(mode="after")
-    def _states_have_a_phase(self) -> CatalogueFile:
+    def _states_have_a_phase(self) -> Self:
         wrong = [entry.key for entry in self.entries if (entry.phase is None) is (self.kind is Kind.JOB_STATE)]
         if wrong:
             raise ValueError(f"only job states have a phase, and each has one: {wrong}")

@@ -4,8 +4,6 @@ Logs, questions and models may hold control characters, escape sequences, bidire
 width: they drive a terminal, reorder what is read, or hide text from its reader.
 """
 
-from __future__ import annotations
-
 import re
 
 _UNSEEN = re.compile(

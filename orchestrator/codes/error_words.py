@@ -1,7 +1,5 @@
 """Words by which a line of a log reports an error: English, Portuguese and Spanish."""
 
-from __future__ import annotations
-
 import re
 
 # Capitals distinguish a report from talk: "ERROR", "ValueError", "Killed".

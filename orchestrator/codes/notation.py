@@ -4,8 +4,6 @@
 most 40 characters in all (User's Guide 10.2.5). Wildcards and quotes never pass, so a name may be used in a query.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Self

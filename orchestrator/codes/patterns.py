@@ -5,8 +5,6 @@ Codes); HWA message ids are ``AWS``/``AWK``, a component of two or three letters
 Guide 10.2.5); z/OS message ids are a component prefix, a number and a type.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container, Iterable
 

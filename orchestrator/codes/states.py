@@ -4,8 +4,6 @@ Names, spellings and phases are data (``data/job_states.json``); they are those 
 ``JobStreamInPlanStatus`` of the HWA REST API v2, and those that conman shows besides. Tuples keep the file's order.
 """
 
-from __future__ import annotations
-
 import re
 
 from orchestrator.codes.catalogue import Kind, Phase, entries

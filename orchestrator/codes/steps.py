@@ -5,8 +5,6 @@ it, when the job step calls a procedure, the step of the procedure (z/OS MVS Sys
 IEF206I, IEF272I, IEF450I, IEF472I).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

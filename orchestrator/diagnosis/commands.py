@@ -1,7 +1,5 @@
 """Recognises commands that would change TWS or data and marks them as proposals with a risk; nothing is executed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal

@@ -3,8 +3,6 @@
 ``DiagnosisDraft.written`` is the one place where the rules' answer becomes sentences.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

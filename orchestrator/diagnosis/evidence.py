@@ -3,8 +3,6 @@
 Nothing a model writes is taken on trust: a claim stands only on ids that exist and on codes that its cited text holds.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

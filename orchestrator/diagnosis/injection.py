@@ -1,7 +1,5 @@
 """Prompt injection in logs and documents: detected, reported, and never carried into the steps of an answer."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

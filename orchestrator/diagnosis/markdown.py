@@ -4,8 +4,6 @@ Codes, names and commands stay as they are: what is not active in Markdown (Comm
 links included) is not touched.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

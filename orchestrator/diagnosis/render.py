@@ -1,7 +1,5 @@
 """The answer as text: Markdown for the app, compact lines for a terminal, and the answers for when things fail."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

@@ -9,8 +9,6 @@ Other packages bring catalogues of their own by the entry point group ``resync_t
 package with a folder ``locale`` of the same form.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import struct

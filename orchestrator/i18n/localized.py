@@ -1,11 +1,9 @@
 """Texts of data files: one JSON object of language tag to text, whatever file they stand in."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Formatter
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import ConfigDict, RootModel, StringConstraints, model_validator
 
@@ -26,7 +24,7 @@ class Localized(RootModel[dict[_Tag, _Words]]):
     model_config = ConfigDict(frozen=True, json_schema_extra={"required": [Language.EN.value]})
 
     @model_validator(mode="after")
-    def _has_english(self) -> Localized:
+    def _has_english(self) -> Self:
         if Language.EN.value not in self.root:
             raise ValueError("a text needs its English: it is what a language without the text reads")
         return self
@@ -40,7 +38,7 @@ class Localized(RootModel[dict[_Tag, _Words]]):
         """The text in ``language``, else in English."""
         return self.root.get(language.value) or translations(language).gettext(self.english)
 
-    def with_facts(self, facts: Mapping[str, object]) -> Filled:
+    def with_facts(self, facts: Mapping[str, object]) -> "Filled":
         """The text as a template, filled with those of ``facts`` that it names."""
         names = {name for _, name, _, _ in Formatter().parse(self.english) if name}
         return Filled(self, {name: facts[name] for name in names})

@@ -8,8 +8,6 @@ a fact may itself be a message.
     Message("{count} job waits", plural="{count} jobs wait", count=3)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from string import Formatter
@@ -62,7 +60,7 @@ class Message:
         # A text without facts is taken as it is: it may be somebody else's and hold braces.
         return fill(template, self.facts, language, english) if self.facts else template
 
-    def with_facts(self, /, **facts: Any) -> Message:
+    def with_facts(self, /, **facts: Any) -> "Message":
         """The same sentence with these facts, of any names, beside or in the place of its own."""
         message = Message(self.key, plural=self.plural, context=self.context)
         object.__setattr__(message, "facts", {**self.facts, **facts})

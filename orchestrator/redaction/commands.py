@@ -3,8 +3,6 @@
 Nothing here backtracks over more than a bounded number of characters; a test feeds each pattern its worst text.
 """
 
-from __future__ import annotations
-
 import re
 
 from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND

@@ -5,8 +5,6 @@ something its own characters cannot match. Codes, job names, paths, data set nam
 in doubt about a value that stands where secrets stand, it goes: a lost word costs less than a leaked one.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

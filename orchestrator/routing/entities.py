@@ -5,8 +5,6 @@ notation, codes) to the least (a bare identifier). Names are as the User's Guide
 letters, digits, ``_`` and ``-``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from importlib.resources import files

@@ -6,8 +6,6 @@ from the labelled questions of the tests; here they are only added up, so that e
 known.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """The language of a question, by the weighted cue words that each language's ``language.toml`` lists."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cache

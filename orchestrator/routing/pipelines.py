@@ -4,8 +4,6 @@
 a site builds its own from these.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,7 +46,7 @@ class Pipeline:
     asks_site_sources: bool = True
     """Whether the sources of a site are queried as well; a narrowed pipeline leaves them out."""
 
-    def __or__(self, other: Pipeline) -> Pipeline:
+    def __or__(self, other: "Pipeline") -> "Pipeline":
         """Both pipelines' sources in order; the left one's name leads and its reduce holds."""
         return Pipeline(
             name=f"{self.name}+{other.name}",

@@ -1,7 +1,5 @@
 """The plan of a run: routing, pipeline and the sources that can be asked here."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ The intent comes from a small trained model (``intent``). The language is a vote
 that occurs adds its weight, and the highest sum wins.
 """
 
-from __future__ import annotations
-
 from orchestrator.codes.catalogue import known_system_abends
 from orchestrator.codes.patterns import find_chat_abends
 from orchestrator.i18n.languages import Language

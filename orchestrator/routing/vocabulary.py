@@ -4,8 +4,6 @@
 that mean the same to the router (``falhou``, ``crashed``, ``se cayó``). An entry that ends in ``*`` is a stem.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

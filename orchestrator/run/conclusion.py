@@ -3,8 +3,6 @@
 Each step has a fallback: no aggregate -> raw data; too few sources -> an error answer; no model -> the rules' answer.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """From an accepted run to its stored plan, for the ``troubleshoot.run`` task and for the in-process fallback."""
 
-from __future__ import annotations
-
 from orchestrator.errors import ConfigurationError, InvalidRequest
 from orchestrator.models import Plan
 from orchestrator.routing.plan import per_job_sources, plan_request, refused_plan

@@ -1,7 +1,5 @@
 """Envelopes of the sources: made from a result, an error or a timeout; redacted, and cut to the store's limits."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from traceback import TracebackException

@@ -4,8 +4,6 @@ Called by the chord's body, by the watcher, by a waiting client and by a reader 
 reads the run in Redis, never the chord's arguments.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Sequence
@@ -113,7 +111,7 @@ class Finisher:
         report = last_resort_report(run_id, by=self._by, reason=reason)
         return self._store.commit(report, token=new_token(), seen_received=None) == "ok"
 
-    def _answer(self, conclusion: Conclusion, lease: _Lease, clock: _RunClock) -> tuple[Report, Sequence[NewEvent]]:
+    def _answer(self, conclusion: Conclusion, lease: "_Lease", clock: "_RunClock") -> tuple[Report, Sequence[NewEvent]]:
         """The report, and the events that its commit has still to write.
 
         Raises LeaseLost.

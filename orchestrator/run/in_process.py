@@ -3,8 +3,6 @@
 The sources are those of the workers, found through their entry points; this file never imports them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

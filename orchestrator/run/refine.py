@@ -1,7 +1,5 @@
 """Refining a draft by a synthesizer, in bounded time: for the finisher and for a run without a store."""
 
-from __future__ import annotations
-
 import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping

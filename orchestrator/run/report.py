@@ -1,7 +1,5 @@
 """The report of a run: committed, of a closed or cancelled run, or made by a client whose store went away."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Asking one source for one run: the limit, the border and the envelope, the same on a worker and in process."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Redis clients with explicit timeouts and retries, and redis-py's errors as ours."""
 
-from __future__ import annotations
-
 import errno
 import re
 from collections.abc import Iterator

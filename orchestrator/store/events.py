@@ -1,7 +1,5 @@
 """Reading a run's event stream, from any event id on, to the terminal event."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Names of the Redis keys, all below one prefix."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """The Lua scripts, read from the package at first use; each is one atomic transition of a run."""
 
-from __future__ import annotations
-
 from functools import cache
 from importlib import resources
 from typing import Any

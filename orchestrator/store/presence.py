@@ -1,7 +1,5 @@
 """Heartbeats: the TWS instances that workers know, the watchers that run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -3,8 +3,6 @@
 Fields that cannot be read are left out and named by a ``Damage``. ``schema_version`` is checked here alone.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass

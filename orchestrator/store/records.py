@@ -1,7 +1,5 @@
 """Records that the store returns, parsed from Redis; each is the state at one moment."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -5,8 +5,6 @@ their data in ``aggregated_data``. The envelopes are stored in the run and do no
 So a report is stored without them and put together when it is read, in half the memory.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The list of runs, newest first."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import redis

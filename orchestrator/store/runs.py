@@ -4,8 +4,6 @@ States: ``accepted -> dispatching -> dispatched -> done | cancelled``. No caller
 does all three, or returns the reason why it refused.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """HTTP API of runs for a FastAPI app: ``app.include_router(create_router())`` (extra ``api``)."""
 
-from __future__ import annotations
-
 try:
     import fastapi as _fastapi  # noqa: F401  # imported only for an error that names the extra
 except ModuleNotFoundError as error:

@@ -1,19 +1,14 @@
 """The events of a run as server-sent events (WHATWG HTML, section 9.2)."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from orchestrator.errors import TroubleshootError
 from orchestrator.models import Event
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
 
 _LOGGER = logging.getLogger(__name__)
 KEEP_ALIVE_SECONDS = 15.0

@@ -1,7 +1,5 @@
 """Errors as ``application/problem+json`` (RFC 9457) with their ``reason``."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus

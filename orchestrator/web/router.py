@@ -3,8 +3,6 @@
 ``AsyncTroubleshootClient`` does the work; this module translates requests and responses.
 """
 
-# No postponed annotations: FastAPI evaluates them, and they name arguments of ``create_router``.
-
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus

@@ -1,11 +1,9 @@
 """The parts of a submit over HTTP: the request, the caller, the time for which the caller waits."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import Body
 from pydantic import BaseModel, GetJsonSchemaHandler, ValidationError
@@ -70,7 +68,7 @@ class Patience:
     """None: until the run's deadline."""
 
     @classmethod
-    def of(cls, *, wait: bool, prefer: str | None) -> Patience | None:
+    def of(cls, *, wait: bool, prefer: str | None) -> Self | None:
         """The patience in ``?wait=true`` or ``Prefer: wait=10`` (RFC 7240); None for a caller that does not wait.
 
         ``Prefer: wait`` without seconds waits until the deadline.

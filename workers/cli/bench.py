@@ -1,7 +1,5 @@
 """``bench``: compare overhead and throughput with asyncio.gather and a plain chord."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

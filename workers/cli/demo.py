@@ -1,7 +1,5 @@
 """``demo``: watch one troubleshoot run on real workers and embedded parts."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import threading
@@ -90,7 +88,7 @@ def command(
     return exit_code(report)
 
 
-def _list(context: CliContext, scenarios: Iterable[Scenario], *, as_json: bool) -> None:
+def _list(context: CliContext, scenarios: "Iterable[Scenario]", *, as_json: bool) -> None:
     if as_json:
         names = ("number", "title", "question", "job_name")
         rows = [{name: getattr(scenario, name) for name in names} for scenario in scenarios]

@@ -1,7 +1,5 @@
 """``doctor``: check every configured counterpart and say how to repair it."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

@@ -1,7 +1,5 @@
 """``eval``: score the answers to the ten scenarios and to each of them with one source missing."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Mapping, Sequence

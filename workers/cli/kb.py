@@ -1,7 +1,5 @@
 """``kb``: fill, search and count the knowledge base."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

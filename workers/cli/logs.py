@@ -1,7 +1,5 @@
 """``logs``: feed the log cache by hand, and look at what it holds."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Iterable, Iterator

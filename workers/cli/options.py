@@ -1,7 +1,5 @@
 """Options and errors that several worker-side commands share."""
 
-from __future__ import annotations
-
 import click
 
 from orchestrator.errors import ConfigurationError

@@ -1,7 +1,5 @@
 """``up``: run the whole system on this machine until Ctrl-C."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import shlex

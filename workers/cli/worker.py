@@ -1,7 +1,5 @@
 """``worker``: run a worker for one or more queues."""
 
-from __future__ import annotations
-
 import os
 
 import click

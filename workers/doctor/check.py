@@ -1,11 +1,10 @@
 """A check of ``doctor``, its context and its result."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Self
 
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError
@@ -59,7 +58,7 @@ class Check:
         return self.name.partition(":")[0]
 
     @classmethod
-    def settled(cls, name: str, outcome: CheckResult | TroubleshootError) -> Check:
+    def settled(cls, name: str, outcome: CheckResult | TroubleshootError) -> Self:
         """A check whose outcome follows from the settings alone."""
 
         async def examine() -> CheckResult:

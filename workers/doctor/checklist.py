@@ -1,7 +1,5 @@
 """The checks of an environment, and the selection of ``--only``."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """The results as a table for people and as JSON for programs."""
 
-from __future__ import annotations
-
 import textwrap
 from collections import Counter
 from collections.abc import Sequence

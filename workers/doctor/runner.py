@@ -1,7 +1,5 @@
 """Runs checks concurrently, each within its time limit, and turns every outcome into a result."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

@@ -1,7 +1,5 @@
 """Masks known secrets in text from servers and libraries."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The interface of a knowledge base, whatever database holds it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 

@@ -1,7 +1,5 @@
 """Embeddings through an OpenAI-compatible endpoint (``POST {base}/embeddings``)."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from typing import ClassVar

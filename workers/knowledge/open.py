@@ -1,7 +1,5 @@
 """Opens the configured knowledge base."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Asks one source for one run, independent of Celery: begin, fetch within the limit, store the envelope."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait

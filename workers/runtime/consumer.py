@@ -1,7 +1,5 @@
 """Celery's consumer and request, made to survive the loss of the broker during a message."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any

@@ -4,8 +4,6 @@ Celery has no asyncio pool: a thread of the pool submits its coroutine to the si
 it. Created at first use, so that each prefork child has its own.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -4,8 +4,6 @@ A supervisor cannot detect a consumer that hangs after losing the broker: the pr
 Celery's heartbeat comes from the consumer's loop, so its age shows it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Shared objects of a worker process: store client, event loop, synthesizer; created at first use."""
 
-from __future__ import annotations
-
 import logging
 import os
 import threading

@@ -1,7 +1,5 @@
 """Checks a worker's configuration before it takes messages, and announces its TWS instances."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterable, Mapping

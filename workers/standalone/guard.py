@@ -1,7 +1,5 @@
 """The supervisor's side of the guardian: registers what must not outlive this process, even after SIGKILL."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import subprocess

@@ -7,8 +7,6 @@ session, so that it starts in milliseconds and receives no signals of the termin
 Lines: ``+ PGID``, ``- PGID``, ``d PATH`` (remove at the end), ``k PATH`` (keep after all).
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """The processes of a whole system, and their commands."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """TCP ports of 127.0.0.1."""
 
-from __future__ import annotations
-
 import errno
 import socket
 

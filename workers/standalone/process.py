@@ -1,7 +1,5 @@
 """A supervised process: its specification, the running child and its log file."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

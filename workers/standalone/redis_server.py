@@ -4,8 +4,6 @@ The random password is passed to the server on standard input and to its clients
 command line and in no file.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import secrets

@@ -1,7 +1,5 @@
 """Keeps processes running: starts them, restarts those that exit, and stops all of them."""
 
-from __future__ import annotations
-
 import signal
 import threading
 import time

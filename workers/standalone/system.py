@@ -1,7 +1,5 @@
 """A whole system on this machine: Redis and all processes, removed at the end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

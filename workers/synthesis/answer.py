@@ -1,7 +1,5 @@
 """The model's answer: extracted from its text, validated leniently, converted into a ``Diagnosis``."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Annotated, Any, Literal

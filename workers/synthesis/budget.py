@@ -1,7 +1,5 @@
 """The token budget of a prompt: fair shares, and excerpts of long texts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from orchestrator.codes.error_words import reports_error

@@ -4,8 +4,6 @@ Works with every server that implements ``/chat/completions`` (OpenAI, NVIDIA, O
 is imported at the first call, and its client is created inside the loop that uses it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -98,7 +96,7 @@ class OpenAIClient:
         if sdk is not None:
             await sdk.close()
 
-    def _client(self) -> AsyncOpenAI:
+    def _client(self) -> "AsyncOpenAI":
         if self._sdk is None:
             from openai import AsyncOpenAI  # noqa: PLC0415
 

@@ -3,8 +3,6 @@
 A fragment cannot be withdrawn, so a part is shown only if it passes the final check.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Sequence
 

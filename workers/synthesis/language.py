@@ -1,7 +1,5 @@
 """Check of the answer's language."""
 
-from __future__ import annotations
-
 import re
 
 from orchestrator.i18n.languages import Language

@@ -1,7 +1,5 @@
 """The prompt: evidence within a token budget, redacted and fenced as untrusted; the draft; the answer's language."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Parts are the sentences of strings at the top level and the elements of arrays a
 of the text; text before the object is skipped.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Refines a draft with a model: prompt, stream, check, one repair, a fallback model."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time
@@ -39,7 +37,7 @@ PRIMARY_SHARE = 0.5
 _WORTH_A_FALLBACK = frozenset({"no_answer", "refused", "rate_limited", "timeout", "bad_json", "empty", "invalid"})
 
 
-def create_synthesizer(environ: Mapping[str, str]) -> LlmSynthesizer | None:
+def create_synthesizer(environ: Mapping[str, str]) -> "LlmSynthesizer | None":
     """The configured synthesizer; None without a model name.
 
     Raises ConfigurationError naming the variable.

@@ -1,7 +1,5 @@
 """The rules on codes in the log of a job that failed: abends, message ids, SQLCODEs and file statuses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code

@@ -1,7 +1,5 @@
 """Composes verdicts into a draft diagnosis: summary, cause, claims, steps and prevention."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +65,7 @@ class Group:
     ranked: list[Verdict]
     jobs: list[str]
     waiting: list[str] = field(default_factory=list)
-    because: Group | None = None
+    because: "Group | None" = None
     """Why the job failed that holds these: the cause behind the cause."""
 
     @property

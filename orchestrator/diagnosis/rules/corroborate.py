@@ -1,7 +1,5 @@
 """Support for a verdict from history, knowledge base and metrics."""
 
-from __future__ import annotations
-
 from orchestrator.codes.catalogue import Category
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.library import RISING_RATIO, elapsed_ratio

@@ -4,8 +4,6 @@
 every step is a proposal.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What an answer has to admit: sources that are missing, data that is old or cut."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from orchestrator.codes.states import ABENDED

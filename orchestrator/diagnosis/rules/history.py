@@ -1,7 +1,5 @@
 """Rules on the cached records of a job that TWS has no answer about: hints from the past, never the present state."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_code, find_program_code, find_return_code

@@ -4,8 +4,6 @@ Confidence is the rule's own trust in its signal: about 0.9 for a state or a cod
 a general one, 0.3 for something remembered. Corroboration and caps are added in ``rules``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from statistics import median
 

@@ -1,7 +1,5 @@
 """Lines of job logs that rules quote: the decisive one, the first error, signs of a category, growth."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

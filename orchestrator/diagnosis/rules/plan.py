@@ -1,7 +1,5 @@
 """Rules about the plan and its workstations, for when there is no job to look at."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Commands are those of conman (User's Guide 10.2.5, "conman command line": ``cj``
 ``confirm``, ``lc``, ``link``, ``unlink``, ``sbs``).
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """What the rules look at: one job's facts from every source, and how to cite them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The state itself, for a question that asks for it: what TWS shows, and since when, before any cause."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from orchestrator.codes.notation import bare_name

@@ -1,7 +1,5 @@
 """The verdict of a rule: a category, how sure, and from what."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """``embeddings``: whether the embedding endpoint returns vectors, fast enough for a search."""
 
-from __future__ import annotations
-
 import time
 
 from orchestrator.i18n.message import Message

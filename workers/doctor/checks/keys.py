@@ -1,7 +1,5 @@
 """``keys``: the keys under the project's prefix, and whether every process uses the broker with it."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time

@@ -1,7 +1,5 @@
 """``knowledge``: whether the knowledge base answers, its size and its age."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from datetime import UTC, datetime

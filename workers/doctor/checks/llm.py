@@ -1,7 +1,5 @@
 """``llm``: whether the model's server accepts the key and offers the model. No token is generated."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from dataclasses import dataclass

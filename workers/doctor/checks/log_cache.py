@@ -1,7 +1,5 @@
 """``log_cache``: whether the Redis with the logs of earlier runs answers, and how much it holds."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Mapping

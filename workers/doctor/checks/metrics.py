@@ -1,7 +1,5 @@
 """``metrics:prometheus`` and ``metrics:text``: whether metrics can be read."""
 
-from __future__ import annotations
-
 import asyncio
 
 from orchestrator.errors import ConfigurationError, SourceError

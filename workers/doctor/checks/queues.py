@@ -1,7 +1,5 @@
 """``queues``: how many messages wait, and whether the queues get shorter."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """``redis``: the server of broker and store."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time

@@ -1,7 +1,5 @@
 """``source:<name>``: whether each source added by the site can be created from this environment."""
 
-from __future__ import annotations
-
 import asyncio
 
 from orchestrator.errors import TroubleshootError

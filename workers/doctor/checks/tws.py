@@ -1,7 +1,5 @@
 """``tws:<instance>``: whether each TWS instance answers about its plan; ``instances``: whether the workers know it."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Sequence

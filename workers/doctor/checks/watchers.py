@@ -1,7 +1,5 @@
 """``watchers``: whether enough watchers are alive to end runs by their deadline."""
 
-from __future__ import annotations
-
 import asyncio
 
 from orchestrator.config import Settings

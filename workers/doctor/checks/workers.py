@@ -1,7 +1,5 @@
 """``workers``: which queues have a worker that answers."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 

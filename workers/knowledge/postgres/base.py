@@ -1,7 +1,5 @@
 """The Resync app's knowledge base in PostgreSQL, read-only: full text, fused with pgvector given an endpoint."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time
@@ -120,7 +118,7 @@ class PostgresKnowledgeBase:
                 (embedded,) = await cursor.fetchone() or (0,)
         return KnowledgeStats(backend_name(layout.column), self._where, documents, layout.passages, embedded)
 
-    async def _read_layout(self, connection: Connection, *, fresh: bool = False) -> Layout:
+    async def _read_layout(self, connection: "Connection", *, fresh: bool = False) -> Layout:
         """The table's columns and size, cached. Raises KnowledgeError when the table is missing."""
         layout = self._layout
         if layout is None or fresh or time.monotonic() - layout.read_at > LAYOUT_SECONDS:
@@ -134,7 +132,7 @@ class PostgresKnowledgeBase:
         return layout
 
     @asynccontextmanager
-    async def _transaction(self, stop_at: float) -> AsyncIterator[Connection]:
+    async def _transaction(self, stop_at: float) -> AsyncIterator["Connection"]:
         """A read-only transaction that ends by ``stop_at`` (monotonic), on the server too. Raises KnowledgeError."""
         import psycopg  # noqa: PLC0415  # optional extra
 
@@ -160,7 +158,7 @@ class PostgresKnowledgeBase:
         except psycopg.Error as error:
             raise KnowledgeError("PostgreSQL: {detail}", detail=_safe_detail(error)) from error
 
-    async def _checkout(self) -> Connection:
+    async def _checkout(self) -> "Connection":
         """An idle connection that still works, else a new one."""
         import psycopg  # noqa: PLC0415  # optional extra
 

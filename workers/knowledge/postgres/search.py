@@ -1,7 +1,5 @@
 """One search in the app's table: candidates from SQL, scored here, since ts_rank ignores how rare a word is."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
@@ -110,14 +108,14 @@ class PostgresSearch:
         self._matched_total = 0
         self._weights: dict[QueryConcept, float] = {}
 
-    async def find_similar(self, connection: Connection, vector: Sequence[float], minimum: float) -> None:
+    async def find_similar(self, connection: "Connection", vector: Sequence[float], minimum: float) -> None:
         """Fetch the nearest passages by cosine similarity, none below ``minimum``."""
         assert self._layout.column is not None  # noqa: S101  # checked by the caller
         parameters = {"collection": self._collection, "vector": sql.vector_literal(vector)}
         cursor = await connection.execute(sql.nearest_sql(self._layout.column), parameters)
         self._near = {self._add(row): float(row[4]) for row in await cursor.fetchall() if row[4] >= minimum}
 
-    async def find_text(self, connection: Connection, stop_at: float) -> tuple[Message, ...]:
+    async def find_text(self, connection: "Connection", stop_at: float) -> tuple[Message, ...]:
         """Fetch the passages with the question's words, in half of the time left if there are similar ones already.
 
         Returns notes on what was skipped. Raises psycopg's QueryCanceled at the limit when nothing was fetched.
@@ -143,7 +141,7 @@ class PostgresSearch:
         self._matched_total = int(rows[0][4]) if rows else 0
         return ()
 
-    async def finish(self, connection: Connection, limit: int) -> SearchResult:
+    async def finish(self, connection: "Connection", limit: int) -> SearchResult:
         """The relevant passages, at most ``limit``; computes in a thread."""
         scores = await asyncio.to_thread(self._score)
         if scores:
@@ -214,7 +212,7 @@ class PostgresSearch:
                 scores[key] = score
         return scores
 
-    async def _fetch_neighbours(self, connection: Connection, keys: Sequence[Key]) -> None:
+    async def _fetch_neighbours(self, connection: "Connection", keys: Sequence[Key]) -> None:
         parameters = {
             "collection": self._collection,
             "documents": [document for document, _ in keys],

@@ -1,7 +1,5 @@
 """SQL for the Resync app's table ``document_embeddings``: SELECTs only."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The stems are deliberately light: they unite the forms of one word (``falhou``, 
 tokens with a digit alone, so that codes and identifiers stay whole.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from functools import lru_cache

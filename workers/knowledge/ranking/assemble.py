@@ -1,7 +1,5 @@
 """Builds the passages of a search result from scored chunks, for every database."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar

@@ -1,7 +1,5 @@
 """Codes of a page or a question as index tokens, normalised so that both match."""
 
-from __future__ import annotations
-
 import re
 
 from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes

@@ -3,8 +3,6 @@
 They are hashes of the results for sample texts, so that no version number has to be raised by hand.
 """
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 

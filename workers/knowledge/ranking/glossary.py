@@ -1,7 +1,5 @@
 """The glossary of the domain: for each concept, how Portuguese, English and Spanish texts name it."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 A manual names the message in one section and the remedy in the next, so the matching chunk alone is not enough.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

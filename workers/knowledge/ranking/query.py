@@ -1,7 +1,5 @@
 """Builds a query from a question: concepts with their synonyms, codes, names and states."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass

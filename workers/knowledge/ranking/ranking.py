@@ -1,7 +1,5 @@
 """Order and relevance of passages, independent of the database."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet

@@ -1,7 +1,5 @@
 """Splits sections into chunks, without tables of contents and indexes, which match every question."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Documents, their sections and their chunks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """HTML to sections, with the standard library's parser; menus, scripts and footers are skipped."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 

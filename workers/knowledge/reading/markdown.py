@@ -1,7 +1,5 @@
 """Markdown to sections: ATX and setext headings; fenced code is text, front matter is skipped."""
 
-from __future__ import annotations
-
 import re
 
 from workers.knowledge.reading.documents import Section

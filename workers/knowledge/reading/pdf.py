@@ -1,7 +1,5 @@
 """PDF to sections, by its outline (bookmarks), else by page. Needs the extra ``knowledge``."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections import Counter
@@ -62,7 +60,7 @@ def read_pdf(content: bytes) -> tuple[Section, ...]:
     return tuple(_sections(_without_running_lines(pages, {entry.title for entry in entries}), entries, title))
 
 
-def _texts(reader: PdfReader) -> list[str]:
+def _texts(reader: "PdfReader") -> list[str]:
     """Text of each page. Raises UnreadableDocument above the limits: a small file can unpack to any size."""
     texts: list[str] = []
     deadline = Deadline.after(MAX_SECONDS)
@@ -78,7 +76,7 @@ def _texts(reader: PdfReader) -> list[str]:
     return texts
 
 
-def _entries(reader: PdfReader, outline: list[Any], level: int) -> Iterator[_Entry]:
+def _entries(reader: "PdfReader", outline: list[Any], level: int) -> Iterator[_Entry]:
     for item in outline:
         if isinstance(item, list):
             yield from _entries(reader, item, level + 1)

@@ -1,7 +1,5 @@
 """Files to documents, by file name extension."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Callable
 from pathlib import PurePosixPath

@@ -1,7 +1,5 @@
 """The embedded knowledge base: an SQLite file with full text (FTS5, BM25) and optional vectors."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 import time

@@ -1,7 +1,5 @@
 """Indexes a folder of documents; only new and changed files are read."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable, Container, Iterator

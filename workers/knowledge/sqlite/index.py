@@ -1,7 +1,5 @@
 """The SQLite file of the knowledge base: its schema and its writer."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import time

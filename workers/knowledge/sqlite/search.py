@@ -1,7 +1,5 @@
 """One search in an index file: full text in weighted parts, fused with the nearest vectors."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence

@@ -1,7 +1,5 @@
 """The index of the shipped runbooks, built once in the user's cache folder."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sqlite3

@@ -3,8 +3,6 @@
 12,000 passages of 1,536 numbers take 74 MB and a few milliseconds; an approximate index would gain nothing.
 """
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -54,7 +52,7 @@ def pack(vector: Sequence[float]) -> bytes:
 class _Loaded:
     signature: tuple[int, int, int]
     ids: tuple[int, ...]
-    matrix: Matrix
+    matrix: "Matrix"
 
 
 class VectorCache:

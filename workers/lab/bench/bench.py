@@ -1,7 +1,5 @@
 """One benchmark run: both fleets run side by side and are measured in turn, so that the machine's load affects both."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import sys

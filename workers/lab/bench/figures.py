@@ -1,7 +1,5 @@
 """Percentiles, memory use, and the description of the machine."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ result backend; no store, no limits, no events stream, no deadline. ``app`` is m
 ``celery -A workers.lab.bench.plain`` asks for it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from functools import cache

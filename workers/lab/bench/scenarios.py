@@ -1,7 +1,5 @@
 """The table of scenarios: sleeping sources in sequence and in parallel."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

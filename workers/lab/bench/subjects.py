@@ -1,11 +1,10 @@
 """The measured subjects: this project, a plain chord and ``asyncio.gather``."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import redis
 from celery import Celery
@@ -88,7 +87,7 @@ class PlainChord:
     reader: redis.Redis
 
     @classmethod
-    def connect(cls, app: Celery, settings: Settings) -> PlainChord:
+    def connect(cls, app: Celery, settings: Settings) -> Self:
         """With clients for the list to which the body pushes."""
         return cls(app, connect(settings), connect_reader(settings))
 

@@ -1,7 +1,5 @@
 """Runs every scenario and its variants, one after the other, and scores the answers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.i18n.message import Message

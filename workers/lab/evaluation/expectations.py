@@ -1,7 +1,5 @@
 """Expectations for the answer to each scenario: required and forbidden statements, and cited sources."""
 
-from __future__ import annotations
-
 import tomllib
 from importlib.resources import files
 

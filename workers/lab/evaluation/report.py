@@ -1,7 +1,5 @@
 """The report of an evaluation: verdict, totals, table and JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median

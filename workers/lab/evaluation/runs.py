@@ -1,7 +1,5 @@
 """Runs one scenario in process: real sources against simulated counterparts, rules, and optionally a model."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

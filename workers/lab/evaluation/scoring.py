@@ -1,7 +1,5 @@
 """Scores an answer against its expectation; each check returns a problem or None."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """``python -m workers.lab.simulator``: serve a scenario and print the variables for a worker."""
 
-from __future__ import annotations
-
 import json
 import signal
 import threading

@@ -1,7 +1,5 @@
 """The counterparts of a scenario: a simulated TWS, the app's metrics and a filled log cache."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 

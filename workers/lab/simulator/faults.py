@@ -1,7 +1,5 @@
 """Faults of the simulated server: latency, status codes, cut connections and garbage."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """A threaded HTTP server for simulated counterparts, which closes its threads and sockets."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 import threading

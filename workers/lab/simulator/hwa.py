@@ -1,7 +1,5 @@
 """The simulated HCL Workload Automation server: the read-only REST API v2 over a ``Plan``."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac
@@ -14,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from workers.lab.simulator.faults import Fault, FaultBox
@@ -60,7 +58,7 @@ class Reply:
     kind: str = "application/json"
 
     @classmethod
-    def of(cls, value: object) -> Reply:
+    def of(cls, value: object) -> Self:
         """A JSON response."""
         return cls(200, json.dumps(value, ensure_ascii=False).encode())
 

@@ -1,7 +1,5 @@
 """A ``/metrics`` endpoint with a scenario's Prometheus text, in place of the Resync app's."""
 
-from __future__ import annotations
-
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The subset of the Orchestration Query Language that clients send: ``=``, ``IN [...]``, ``LIKE`` and ``AND``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate

@@ -1,7 +1,5 @@
 """A small HWA plan, built as the JSON objects of the REST API v2 (JobInPlanV2, JobStreamInPlanV2, ...)."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@
 is reported, and the others are still served.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Sequence

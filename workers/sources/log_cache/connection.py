@@ -1,7 +1,5 @@
 """Redis clients of the log cache, and Redis errors as SourceError."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 

@@ -4,8 +4,6 @@ A value is JSON: a list of strings or objects, or one object that is an entry or
 between writers, so each fact has a list of accepted names.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """The job's history as evidence items and as one line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from orchestrator.i18n.message import Message, Text, join, write

@@ -4,8 +4,6 @@ The app reads JSON lists of objects. Entries of other writers in a list are kept
 touched. Our entries carry ``written_by``, so that ``app_keys`` does not count them twice.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Conclusions from earlier runs: last success, earlier cases of a code, trend of the elapsed time, age."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median

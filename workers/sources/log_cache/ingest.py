@@ -1,7 +1,5 @@
 """Records from a log file: the plain job log of one run, or JSON lines with any number of entries."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

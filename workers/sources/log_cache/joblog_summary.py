@@ -1,7 +1,5 @@
 """Summary of a plain job log, read line by line: a log may be larger than memory."""
 
-from __future__ import annotations
-
 import re
 from collections import deque
 from collections.abc import Iterable

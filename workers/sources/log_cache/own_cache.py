@@ -5,8 +5,6 @@ Two keys per job below ``<prefix>logs:<instance>:<JOB>``: a sorted set of record
 and have no colon, so the keys cannot clash.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterable, Sequence

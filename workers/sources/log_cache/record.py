@@ -1,11 +1,9 @@
 """A record of the own log cache: the outcome of a run (``run``), or errors found in its log (``finding``)."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -56,7 +54,7 @@ class LogRecord(BaseModel):
         """Whether the record reports a failure."""
         return self.kind == "finding" or is_failure(self.status, self.codes, self.return_code)
 
-    def redacted(self) -> LogRecord:
+    def redacted(self) -> Self:
         """The record with secrets masked, within its size limit."""
         return self.model_copy(update={"text": redact(self.text)[:MAX_TEXT]})
 

@@ -1,10 +1,9 @@
 """The ``log_cache`` source: earlier errors and runs of a job, from the app's keys and the project's own cache."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Self
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -37,7 +36,7 @@ class LogCacheSource:
         connect(settings.redis_url, timeout_seconds=_CALL_SECONDS)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> LogCacheSource:
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Build from the environment. Raises ConfigurationError naming the variable."""
         return cls(LogCacheSettings.from_env(environ), default_instance=TwsSettings.from_env(environ).default_instance)
 

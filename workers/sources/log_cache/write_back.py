@@ -1,7 +1,5 @@
 """The step after a commit that stores what TWS reported, for later questions about the job."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from orchestrator.after_commit import AfterCommit

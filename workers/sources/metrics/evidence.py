@@ -1,7 +1,5 @@
 """Metrics as payload, evidence items and one line."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 

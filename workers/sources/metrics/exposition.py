@@ -3,8 +3,6 @@
 It holds current values only, so there are no trends and no comparisons.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable

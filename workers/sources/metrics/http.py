@@ -1,7 +1,5 @@
 """HTTP GETs for metrics, bounded in time and size, with SourceError for every failure."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ exist. Formats (Prometheus documentation, "HTTP API"): a vector is ``[time, "val
 them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import math

@@ -1,12 +1,10 @@
 """The PromQL of each series and the intents it is for: the documented defaults, or a site's JSON file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -165,7 +163,7 @@ class _File(BaseModel):
     range_seconds: int = Field(default=3_600, ge=300, le=86_400)
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> _File:
+    def _names_are_unique(self) -> Self:
         names = [query.name for query in self.queries]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise InvalidValue("two queries are named {name!r}", name=twice)

@@ -3,8 +3,6 @@
 A test keeps ``docs/metrics.md`` in step with it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

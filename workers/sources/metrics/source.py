@@ -1,9 +1,8 @@
 """The ``metrics`` source: load and health figures, from the Prometheus HTTP API or an exposition text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Self
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
@@ -40,7 +39,7 @@ class MetricsSource:
         self._api = PrometheusClient(self._api_http) if self._api_http else None
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> MetricsSource:
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Build from the environment. Raises ConfigurationError naming the variable."""
         return cls(MetricsSettings.from_env(environ))
 

@@ -1,7 +1,5 @@
 """The ``rag_search`` source: passages of the knowledge base about the question, its codes and its job."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from orchestrator.errors import SourceError

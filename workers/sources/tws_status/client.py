@@ -4,8 +4,6 @@
 deadline of every request and records what was requested.
 """
 
-from __future__ import annotations
-
 import asyncio
 import codecs
 import json
@@ -87,7 +85,7 @@ class HwaClient:
         self._client: httpx2.AsyncClient | None = None
         self._context: ssl.SSLContext | None = None
 
-    def within(self, deadline: Deadline) -> HwaSession:
+    def within(self, deadline: Deadline) -> "HwaSession":
         """A session whose requests all end by ``deadline``."""
         return HwaSession(self, deadline)
 

@@ -4,8 +4,6 @@ The vendor documents no error body, so errors are told apart by status code and 
 docstring is the default message, in the catalogues by that text.
 """
 
-from __future__ import annotations
-
 from http import HTTPStatus
 
 import httpx2

@@ -1,7 +1,5 @@
 """The payload of ``tws_status`` as evidence items, within a budget of items and bytes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from orchestrator.codes.patterns import find_codes

@@ -1,7 +1,5 @@
 """The one-line summary (``FetchResult.finding``) of ``tws_status``."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from orchestrator.codes.patterns import find_abends

@@ -1,7 +1,5 @@
 """TWS instances by name: one from the ``TWS_*`` variables, any number from a JSON file."""
 
-from __future__ import annotations
-
 import json
 import re
 import ssl

@@ -4,8 +4,6 @@ The API serves windows of lines but not their number, so the end is found by dou
 log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from orchestrator.codes.error_words import reports_error

@@ -3,8 +3,6 @@
 A detail that cannot be read becomes a note; only failure of the lookup itself raises.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field

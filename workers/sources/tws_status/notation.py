@@ -1,7 +1,5 @@
 """The names of a question, compared with the jobs of the plan."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 OQL has no documented escape, so a value may hold only characters that cannot end a string or act as a wildcard.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,12 +38,12 @@ class Oql:
     text: str
 
     @classmethod
-    def equals(cls, field: str, value: str) -> Oql:
+    def equals(cls, field: str, value: str) -> "Oql":
         """``field = 'value'``. Raises UnsafeValue."""
         return Oql(f"{_field(field)} = '{check_value(value)}'")
 
     @classmethod
-    def any_of(cls, field: str, values: Iterable[str]) -> Oql:
+    def any_of(cls, field: str, values: Iterable[str]) -> "Oql":
         """``field IN ['a','b']``. Raises UnsafeValue, and ValueError without values."""
         checked = ",".join(f"'{check_value(value)}'" for value in values)
         if not checked:

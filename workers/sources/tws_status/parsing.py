@@ -3,8 +3,6 @@
 Nothing here raises: missing fields and values of the wrong type are ignored, unknown enum values kept as text.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Problem jobs of a workstation, a job stream or the whole plan: those that failed or do not start."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial

@@ -1,10 +1,9 @@
 """The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from typing import Self
 
 from purgatory import AsyncCircuitBreakerFactory
 
@@ -41,7 +40,7 @@ class TwsStatusSource:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> TwsStatusSource:
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Build from the environment. Raises ConfigurationError naming the variable.
 
         Without any configured instance the source is built all the same; ``fetch`` then raises ``not_configured``.

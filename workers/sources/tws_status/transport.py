@@ -3,8 +3,6 @@
 No mistake in the code above it can change the plan.
 """
 
-from __future__ import annotations
-
 import re
 from enum import StrEnum
 from urllib.parse import quote

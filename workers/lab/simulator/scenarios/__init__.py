@@ -1,7 +1,5 @@
 """Ten scenarios, each with plan, log cache, metrics and question seeded together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """A scenario: plan, log cache, metrics and question; and the parts that scenarios share."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Scenarios 5, 6, 9 and 10: job streams and scripts on Unix, a red herring and a server that does not answer."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from workers.lab.simulator.faults import Fault

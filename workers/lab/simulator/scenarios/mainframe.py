@@ -1,7 +1,5 @@
 """Scenarios 1 and 8: batch on z/OS, with job logs as JES writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Scenarios 2, 3, 4 and 7: jobs that do not start."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from workers.lab.simulator.plan import Plan, Run
