@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
 import click
 
@@ -115,13 +115,8 @@ def _open(file: str) -> Iterator[tuple[Iterable[str], datetime | None]]:
         raise WrongUsage("{file}: {detail}", file=file, detail=str(error.strerror or error)) from None
     with opened as stream:
         written_at = None if file == "-" else datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
-        yield _lines(stream), written_at
-
-
-def _lines(stream: IO[str]) -> Iterator[str]:
-    """The lines, long ones in pieces: a file without line ends must not be read into memory whole."""
-    while line := stream.readline(MAX_JSON_LINE + 1):
-        yield line
+        # Long lines come in pieces: a file without line ends must not be read into memory whole.
+        yield iter(partial(stream.readline, MAX_JSON_LINE + 1), ""), written_at
 
 
 def _with_progress(lines: Iterable[str], context: CliContext, name: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import shlex
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,8 +62,8 @@ def command(
     Redis is the one of --redis-url or REDIS_URL, else an embedded one. Ctrl-C or SIGTERM stops everything; nothing
     is left behind. Exit codes: 0 stopped, 2 usage or configuration, 5 Redis unreachable.
     """
-    settings = context.settings(redis_url)
-    external = settings.redis_url if redis_url or _names_redis(context.environ) else None
+    settings, environ = context.settings(redis_url), context.environ
+    external = settings.redis_url if redis_url or environ.get("REDIS_URL") or environ.get("APP_REDIS_URL") else None
     if demo_data and external is not None:
         raise ConfigurationError(
             "--demo-data fills the log cache with made-up history and needs the embedded Redis: "
@@ -87,10 +87,6 @@ def command(
     except (KeyboardInterrupt, Terminated):
         context.say(Message("stopped; nothing is left behind"))
     return 0
-
-
-def _names_redis(environ: Mapping[str, str]) -> bool:
-    return bool(environ.get("REDIS_URL") or environ.get("APP_REDIS_URL"))
 
 
 def _flower_port(context: CliContext, port: int) -> int | None:

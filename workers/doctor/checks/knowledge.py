@@ -112,8 +112,8 @@ def judge_knowledge(
             passages=Message("{count} passage", plural="{count} passages", count=stats.passages),
         )
     )
-    days = _age_days(stats.updated_at, now)
-    if days is not None:
+    if stats.updated_at is not None:
+        days = max(0, (now - datetime.fromisoformat(stats.updated_at)).days)
         age = Message("indexed {count} day ago", plural="indexed {count} days ago", count=days)
         verdict.note(age if days else Message("indexed today"))
     if not stats.passages:
@@ -149,12 +149,6 @@ def judge_knowledge(
         embedded=stats.embedded,
         updated_at=stats.updated_at,
     )
-
-
-def _age_days(updated_at: str | None, now: datetime) -> int | None:
-    if updated_at is None:
-        return None
-    return max(0, (now - datetime.fromisoformat(updated_at)).days)
 
 
 def _unavailable(error: KnowledgeError, settings: KnowledgeSettings, context: CheckContext) -> CheckResult:

@@ -88,7 +88,7 @@ def index_folder(
     root_name = root or _text_of(str(folder.resolve()))
     prefix = _text_of(folder.resolve().name) if shown_as is None else shown_as
     known = index.fingerprints(root_name)
-    notify = on_progress or _ignore
+    notify = on_progress or (lambda _progress: None)
     report = FolderReport()
     unreadable: dict[str, str] = {}
 
@@ -119,10 +119,6 @@ def index_folder(
     if report.indexed or report.removed:
         index.finish()
     return report
-
-
-def _ignore(progress: Progress) -> None:
-    """The default of ``on_progress``."""
 
 
 def _is_below(path: str, folders: Container[str]) -> bool:

@@ -45,18 +45,14 @@ async def _scores(
     whole = score(await ask(scenario, environ, synthesizer=synthesizer))
     _report(whole, say)
     scores = [whole]
-    for source in _planned(scenario):
+    plan = plan_request(scenario_request(scenario), per_job_sources())
+    for source in dict.fromkeys(planned.source for planned in plan.sources):
         answer = await ask(scenario, environ, failed_source=source, synthesizer=synthesizer)
         # A model's confidence varies between runs, so the baseline applies to the rules only.
         baseline = whole.answer.diagnosis.confidence if synthesizer is None else None
         scores.append(score(answer, baseline))
         _report(scores[-1], say)
     return scores
-
-
-def _planned(scenario: Scenario) -> tuple[str, ...]:
-    plan = plan_request(scenario_request(scenario), per_job_sources())
-    return tuple(dict.fromkeys(planned.source for planned in plan.sources))
 
 
 def _report(item: Score, say: Callable[[Message], None]) -> None:

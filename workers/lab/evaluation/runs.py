@@ -123,7 +123,7 @@ async def ask(
     if synthesizer is not None:
         case = Case(run_id, request, plan, envelopes, aggregated, diagnosis)
         try:
-            synthesis = await synthesizer.synthesize(case, timeout_seconds=LLM_SECONDS, emit=_discard)
+            synthesis = await synthesizer.synthesize(case, timeout_seconds=LLM_SECONDS, emit=lambda _fragment: None)
             diagnosis, mode, llm = synthesis.diagnosis, AnswerMode.LLM, synthesis.metadata
         except SynthesisFailed as error:
             llm = {**error.metadata, "reason": error.reason}
@@ -136,7 +136,3 @@ async def ask(
     )
     latency_ms = round((time.monotonic() - began) * 1_000, 1)
     return Answer(scenario, failed_source, plan, envelopes, diagnosis, text, mode, latency_ms, llm)
-
-
-def _discard(_fragment: str) -> None:
-    return None
