@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from orchestrator.broker.app import make_celery, queue_names
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
-from orchestrator.store.connection import connect, store_errors
+from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 
@@ -33,14 +33,10 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str]]:
     """
     keys = Keys(settings.key_prefix)
     names = queue_names()
-    client = connect(settings)
-    try:
-        with store_errors():
-            # A queue is a Redis list of its name.
-            waiting = {name: int(client.llen(keys.broker_prefix + name)) for name in names}
+    with session(settings) as client:
+        # A queue is a Redis list of its name.
+        waiting = {name: int(client.llen(keys.broker_prefix + name)) for name in names}
         watchers = Presence(client, keys).live_watchers()
-    finally:
-        client.close()
     consumers = consumers_by_queue(ask_workers(settings))
     return [QueueState(name, waiting[name], consumers.get(name, ())) for name in names], watchers
 

@@ -8,7 +8,7 @@ them.
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -76,12 +76,17 @@ class PrometheusClient:
         """
 
         async def ask(query: str) -> Answer:
-            result = await self._ask("/api/v1/query", {"query": query}, timeout_seconds)
+            try:
+                result = await self._ask("/api/v1/query", {"query": query}, timeout_seconds)
+            except SourceError as error:
+                if error.reason == "timeout":
+                    return Answer(is_late=True)
+                if error.reason in _QUERY_REASONS:
+                    return Answer(problem=error.message)
+                raise
             return Answer(samples=[sample for item in result if (sample := _instant_sample(item)) is not None])
 
-        answers = await _all(
-            [_caught(ask, query) for query in queries], timeout_seconds, head_start_seconds=timeout_seconds / 4
-        )
+        answers = await _all([ask(query) for query in queries], timeout_seconds, head_start_seconds=timeout_seconds / 4)
         if queries and all(answer is None or answer.is_late for answer in answers):
             raise self._http.late(timeout_seconds)
         return [answer or Answer(is_late=True) for answer in answers]
@@ -96,13 +101,16 @@ class PrometheusClient:
         deadline = Deadline.after(timeout_seconds)
 
         async def ask(query: str, sample: Sample) -> RangeSummary | None:
-            now, before = await asyncio.gather(
-                self._points(query, sample, 0, range_seconds, deadline),
-                self._points(query, sample, DAY_SECONDS, range_seconds, deadline),
-            )
+            try:
+                now, before = await asyncio.gather(
+                    self._points(query, sample, 0, range_seconds, deadline),
+                    self._points(query, sample, DAY_SECONDS, range_seconds, deadline),
+                )
+            except SourceError:
+                return None
             return summarise(now, before)
 
-        return await _all([_or_none(ask, query, sample) for query, sample in samples], timeout_seconds)
+        return await _all([ask(query, sample) for query, sample in samples], timeout_seconds)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,26 +208,6 @@ def _value(pair: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) else None
-
-
-async def _caught(ask: Callable[[str], Awaitable[Answer]], query: str) -> Answer:
-    try:
-        return await ask(query)
-    except SourceError as error:
-        if error.reason == "timeout":
-            return Answer(is_late=True)
-        if error.reason in _QUERY_REASONS:
-            return Answer(problem=error.message)
-        raise
-
-
-async def _or_none(
-    ask: Callable[[str, Sample], Awaitable[RangeSummary | None]], query: str, sample: Sample
-) -> RangeSummary | None:
-    try:
-        return await ask(query, sample)
-    except SourceError:
-        return None
 
 
 async def _all(
