@@ -15,7 +15,7 @@ from workers.sources.metrics.queries import DEFAULT_QUERIES, QuerySet, load_quer
 from workers.sources.metrics.series import DEFAULT_SERIES
 from workers.sources.metrics.source import MetricsSource
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
 @pytest.fixture

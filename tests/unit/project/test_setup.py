@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
+SETUP = Path(__file__).parents[3] / "scripts" / "setup.sh"
 # Stands in for Python: `-c` is the check of its version, `-m venv` makes an environment with itself in it, anything
 # else is pip, which notes what it was asked and says something.
 FAKE_PYTHON = """#!/bin/sh

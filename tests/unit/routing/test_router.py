@@ -20,7 +20,7 @@ from orchestrator.routing.router import route
 from orchestrator.routing.vocabulary import words_of
 
 UTTERANCES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "data" / "utterances.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "data" / "utterances.json").read_text(encoding="utf-8")
 )
 HELD_OUT = [row for row in UTTERANCES if row.get("held_out")]
 ENTITY_KINDS = (

@@ -18,7 +18,7 @@ from workers.knowledge.sqlite.folder import index_folder
 from workers.knowledge.sqlite.index import KnowledgeIndex
 from workers.knowledge.sqlite.shipped import index_runbooks, runbooks_folder
 
-FOLDER = Path(__file__).parent.parent / "data"
+FOLDER = Path(__file__).parents[2] / "data"
 DATA = json.loads((FOLDER / "retrieval.json").read_text(encoding="utf-8"))
 QUESTIONS: list[dict[str, Any]] = DATA["questions"]
 OFF_TOPIC: list[dict[str, str]] = DATA["off_topic"]

@@ -14,7 +14,7 @@ from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS
 from workers.sources.tws_status.evidence import MAX_BYTES, MAX_ITEMS
 from workers.sources.tws_status.transport import Endpoint
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tws.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "tws.md").read_text(encoding="utf-8")
 
 
 def _kinds(kind: type[hwa_errors.HwaError]) -> list[type[hwa_errors.HwaError]]:

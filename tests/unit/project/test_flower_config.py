@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flower.options import default_options
 
-CONFIG = Path(__file__).parents[2] / "ops" / "flower" / "flowerconfig.py"
+CONFIG = Path(__file__).parents[3] / "ops" / "flower" / "flowerconfig.py"
 
 
 def options(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pydantic import AliasChoices
 from orchestrator.broker.app import queue_names
 from orchestrator.config import EnvironmentModel
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 QUEUES = queue_names()
 THIRD_PARTY_NAMES = {
     "flower": {"FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY"},

@@ -14,7 +14,7 @@ from orchestrator.broker.app import queue_names
 from orchestrator.config import Settings
 from orchestrator.store.keys import Keys
 
-FOLDER = Path(__file__).parents[2] / "ops" / "k8s"
+FOLDER = Path(__file__).parents[3] / "ops" / "k8s"
 
 
 def items(name: str) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
 from orchestrator.i18n.message import Message
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COMPLETE = ("es", "pt-BR")
 """Languages that lack nothing; another may be partial."""
 NAMES = re.compile(r"--[a-z][a-z-]+|\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b")

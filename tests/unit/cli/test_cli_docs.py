@@ -18,7 +18,7 @@ from orchestrator.cli.process import PIPE_CLOSED
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import TroubleshootError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "cli.md").read_text("utf-8")
 _HEADING = r"^## ([a-z ]+|Common to all)\n"
 """Not one inside an example's answer."""

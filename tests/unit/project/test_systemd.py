@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.broker.app import queue_names
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 UNITS = ROOT / "ops" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 QUEUES = queue_names()

@@ -13,7 +13,7 @@ from orchestrator import errors
 from orchestrator.models import EventType
 from orchestrator.web import create_router
 
-PAGE = (Path(__file__).parents[2] / "docs" / "web.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "web.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.health import Beat
 from workers.runtime.health import WorkerMetrics
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 USER_PAGES = [page for page in PAGES if page.name not in {"CONTRIBUTING.md", "design.md"}]
 PUBLIC_MODULES = {"orchestrator.watcher", "workers.app"}

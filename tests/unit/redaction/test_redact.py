@@ -13,7 +13,7 @@ import workers.knowledge
 from orchestrator.redaction.redact import MARK, is_secret_key, redact, redact_data
 from workers.lab.simulator.scenarios import all_scenarios
 
-BATCH = json.loads((Path(__file__).parents[1] / "data" / "redaction.json").read_text(encoding="utf-8"))
+BATCH = json.loads((Path(__file__).parents[2] / "data" / "redaction.json").read_text(encoding="utf-8"))
 """Texts of batch job logs, JCL, scripts and configuration: with secrets in them, and harmless ones that look alike."""
 RUNBOOKS = Path(workers.knowledge.__path__[0]) / "runbooks"
 CATALOGUE = Path(orchestrator.codes.__path__[0]) / "data"
