@@ -54,7 +54,7 @@ test: $(DEV) ## all tests: unit, integration, acceptance (ARGS=...)
 	$(PYTEST) $(ARGS)
 
 .PHONY: test-unit
-test-unit: $(DEV) ## the unit tests, in seconds (ARGS=...)
+test-unit: $(DEV) ## the unit tests, in a minute or two (ARGS=...)
 	$(PYTEST) tests/unit $(ARGS)
 
 .PHONY: lint

@@ -3,6 +3,7 @@
 Run two or more. A wake-up is made due again before it is acted on, so a watcher that dies loses none.
 """
 
+import argparse
 import logging
 import os
 import signal
@@ -29,7 +30,7 @@ from orchestrator.store.presence import Presence
 from orchestrator.store.records import Wakeup
 from orchestrator.store.runs import RunStore
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger("orchestrator.watcher")
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 3.0
 MAX_REPUBLISH = 2
@@ -193,7 +194,9 @@ class Watcher:
 
 
 def main() -> None:
-    """Run a watcher until SIGTERM or SIGINT."""
+    """Run a watcher until SIGTERM or SIGINT; its settings are environment variables."""
+    description = "Run a deadline watcher until SIGTERM or SIGINT. Its settings are environment variables."
+    argparse.ArgumentParser(prog="python -m orchestrator.watcher", description=description).parse_args()
     try:
         _watch()
     except TroubleshootError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -182,3 +184,12 @@ def test_a_busy_watcher_still_gives_signs_of_life(scene: Scene, monkeypatch: pyt
     monkeypatch.setattr("orchestrator.deadline.time.monotonic", lambda: now)
     watcher.run(stop)
     assert beats == [("w", 0.0), ("w", 3.0), ("w", 6.0), ("w", 9.0)]
+
+
+@pytest.mark.parametrize(("argument", "status", "stream"), [("--help", 0, "stdout"), ("--port=1", 2, "stderr")])
+def test_a_watcher_takes_no_arguments(argument: str, status: int, stream: str) -> None:
+    """``--help`` prints a page, and any other argument is refused: neither starts a watcher."""
+    command = [sys.executable, "-m", "orchestrator.watcher", argument]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == status
+    assert "usage: python -m orchestrator.watcher" in getattr(result, stream)
