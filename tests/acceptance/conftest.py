@@ -139,6 +139,11 @@ def make_fleet_fixture(redis_server: str) -> Callable[[Path], Fleet]:
     return lambda folder: make_fleet(folder, redis_server)
 
 
+@pytest.fixture(autouse=True)
+def patient_client(patient_readers: None) -> None:
+    """Where a run ends at its deadline, the test's own client must not give up on a machine that is busy."""
+
+
 @pytest.fixture
 def fleet(tmp_path: Path, redis_server: str) -> Iterator[Fleet]:
     """An empty fleet with stub sources; the test starts what it needs."""

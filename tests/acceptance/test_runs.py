@@ -301,7 +301,6 @@ def test_no_worker_but_a_watcher(fleet: Fleet) -> None:
     assert events[-1].at_ms <= deadline_ms + stretched(GRACE_MS) - GRACE_MS
 
 
-@pytest.mark.usefixtures("patient_readers")
 def test_no_worker_and_no_watcher_with_a_client_waiting(fleet: Fleet) -> None:
     """Alone, a waiting client finishes the run itself at the deadline."""
     run_id = ask(fleet, {}, FAST)
