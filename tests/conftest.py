@@ -83,4 +83,5 @@ def settings(redis_url: str) -> Settings:
 @pytest.fixture
 def patient_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers in this process give up on a silent store as much later as others slow the process down."""
-    monkeypatch.setattr(waiting, "GRACE_SECONDS", stretched(waiting.GRACE_SECONDS))
+    for name in ("GRACE_SECONDS", "LATE_SECONDS", "MAX_OVERTIME_SECONDS"):
+        monkeypatch.setattr(waiting, name, stretched(getattr(waiting, name)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet
 
 pytestmark = pytest.mark.acceptance
+LONG = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=20)
 CONFIG = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=6.0, synthesis_reserve_seconds=3.0)
 
 
@@ -41,6 +42,7 @@ def pool_fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     fleet.worker(*BUILTIN_SOURCES, pool=request.param, concurrency=5, ready=False)
     fleet.worker("orchestrator", "synthesis")
     fleet.processes[0].wait_for(" ready.")
+    run(fleet, {}, LONG)  # the first run of a process also builds its clients
     yield fleet
     fleet.stop()
 
@@ -68,8 +70,7 @@ def test_a_source_that_blocks_its_loop_is_still_stopped(pool_fleet: Fleet) -> No
 
 def test_a_source_that_raises_its_own_timeout_early_is_no_soft_limit(pool_fleet: Fleet) -> None:
     """A source's own TimeoutError is an error with a reason of its own, long before the limit."""
-    config = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=20)
-    envelope = envelope_of(run(pool_fleet, {"metrics": {"own_timeout": True}}, config), "metrics")
+    envelope = envelope_of(run(pool_fleet, {"metrics": {"own_timeout": True}}, LONG), "metrics")
     assert (envelope.outcome, envelope.reason) == ("error", "counterpart_timeout")
     assert envelope.latency_ms < 5_000
 

@@ -261,8 +261,8 @@ def test_a_name_that_is_no_source_is_said(running_fleet: Fleet) -> None:
     config = CONFIG.model_copy(update={"disabled_sources": ("metrix",), "source_timeout_seconds": {"tws": 1.0}})
     report, _ = result(running_fleet, ask(running_fleet, {}, config))
     assert report.metadata["notes"] == [
-        "source_timeout_seconds: no source is named 'tws'",
-        "disabled_sources: no source is named 'metrix'",
+        "source_timeout_seconds: nenhuma fonte se chama 'tws'",
+        "disabled_sources: nenhuma fonte se chama 'metrix'",
     ]
 
 

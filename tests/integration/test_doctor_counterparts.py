@@ -143,7 +143,7 @@ def test_many_instances_are_examined_side_by_side(
     monkeypatch.setattr(TwsInstance, "ssl_context", slowly)
     path = tmp_path / "instances.json"
     path.write_text(json.dumps({f"i{number}": {"host": "127.0.0.1", "port": free_port()} for number in range(8)}))
-    _, checks, _ = doctor("tws", seconds=2.5, TWS_INSTANCES_FILE=str(path))
+    _, checks, _ = doctor("tws", seconds=stretched(2.5), TWS_INSTANCES_FILE=str(path))
     assert [check["reason"] for check in checks.values()] == ["unreachable"] * 8
 
 

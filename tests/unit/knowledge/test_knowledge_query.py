@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from orchestrator.codes.patterns import find_codes_to_look_up
@@ -137,9 +139,10 @@ def test_a_text_without_words_is_an_empty_query(text: str) -> None:
     assert build_query(text).is_empty
 
 
-@pytest.mark.timeout(5)
 def test_no_question_takes_long_to_read() -> None:
     """A question of the greatest length, blanks after a word for return codes, is bounded work."""
+    began = time.thread_time()
     for _ in range(5):
         assert find_code_tokens("return code" + " " * 8_000 + "137") == ("rc137",)
         assert not build_query("código de retorno" + " \n" * 4_000).codes
+    assert time.thread_time() - began < 5
