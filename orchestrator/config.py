@@ -63,7 +63,7 @@ class ParallelConfig(InputModel):
     total_timeout_seconds: float = Field(default=DEFAULT_TOTAL_TIMEOUT_SECONDS, ge=0.5, le=900)
     """Seconds from the submit to the answer."""
     enable_tws_status: bool = True
-    """Ask TWS."""
+    """Query TWS."""
     enable_rag_search: bool = True
     """Search the knowledge base."""
     enable_log_cache: bool = True
@@ -71,7 +71,7 @@ class ParallelConfig(InputModel):
     enable_metrics: bool = True
     """Read the metrics."""
     rag_result_limit: int = Field(default=5, ge=1, le=50)
-    """Passages asked of the knowledge base."""
+    """Passages queried from the knowledge base."""
     min_sources_required: int = Field(default=1, ge=0, le=64)
     """Sources that must answer, or the run has failed."""
     synthesis_reserve_seconds: float | None = Field(default=None, ge=0)

@@ -8,7 +8,7 @@ PLANNED, RUNNING = "planned", "running"
 
 _SOURCE_WORDS: dict[str, Message] = {
     PLANNED: Message("waiting", context="source"),
-    RUNNING: Message("asking"),
+    RUNNING: Message("querying"),
     SourceOutcome.OK: Message("ok"),
     SourceOutcome.NO_DATA: Message("no data"),
     SourceOutcome.TIMEOUT: Message("timed out"),
@@ -31,7 +31,7 @@ _RUN_WORDS: dict[str, Message] = {
 }
 _ERRORS = {
     SourceOutcome.TIMEOUT: Message("did not answer within its limit of {limit:g} s"),
-    SourceOutcome.NOT_STARTED: Message("was not asked: no worker took the queue {queue} in time"),
+    SourceOutcome.NOT_STARTED: Message("was not queried: no worker took the queue {queue} in time"),
     SourceOutcome.LOST: Message("was started and never reported: the worker of queue {queue} stopped"),
 }
 """The error in the envelope of a source that did not write one itself."""

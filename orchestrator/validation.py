@@ -11,7 +11,7 @@ from orchestrator.i18n.message import Joined, Message, join
 
 _MESSAGES = {
     "missing": Message("Field required"),
-    "extra_forbidden": Message("Extra inputs are not permitted"),
+    "extra_forbidden": Message("is not a known field"),
     "greater_than": Message("must be greater than {gt}"),
     "greater_than_equal": Message("must be greater than or equal to {ge}"),
     "less_than": Message("must be less than {lt}"),

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from celery.signals import (
     heartbeat_sent,
@@ -17,16 +17,24 @@ from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled
 from orchestrator.health import HealthServer, HealthSettings
+from orchestrator.i18n.languages import language_of
+from orchestrator.i18n.message import Message, write
 from orchestrator.logs import configure_log, configure_performance_log
 from workers.runtime.process import close_process, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import announce_instances, broker_answers, check_sources, check_synthesis
 from workers.tasks import register_tasks
 
+
+def _refuse(error: TroubleshootError) -> NoReturn:
+    line = Message("error: {message}", message=error.message)
+    sys.stderr.write(f"{write(line, language_of(os.environ))}\n")
+    raise SystemExit(error.exit_code) from None
+
+
 try:
     settings = Settings.from_env(os.environ)
 except TroubleshootError as error:
-    sys.stderr.write(f"{error}\n")
-    raise SystemExit(error.exit_code) from None
+    _refuse(error)
 
 app = make_celery(settings, with_results=True)
 app.conf.worker_consumer = "workers.runtime.consumer:ReconnectingConsumer"
@@ -48,8 +56,7 @@ def _check_configuration(sender: Any, **_: Any) -> None:
         check_synthesis(queues, os.environ)
         _serve_health()
     except TroubleshootError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(error.exit_code) from None
+        _refuse(error)
     announce_instances(queues, settings, os.environ)
 
 

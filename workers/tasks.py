@@ -108,7 +108,7 @@ def register_tasks(app: Celery) -> None:
     app.register_task(SynthesizeTask())
     for name in source_names():
         attributes: dict[str, Any] = {
-            "__doc__": f"Ask the source {name}.",
+            "__doc__": f"Query the source {name}.",
             "__module__": __name__,
             "name": source_task(name),
             "source_name": name,

@@ -126,7 +126,7 @@ class CommandGroup(click.Group):
 )
 @click.version_option(package_name=PROGRAM)
 def cli() -> None:
-    """Ask why a TWS / HCL Workload Automation job failed; four sources are asked at once.
+    """Ask why a TWS / HCL Workload Automation job failed; four sources are queried at once.
 
     Data goes to standard output, progress to standard error; every command that prints data takes --json.
     """

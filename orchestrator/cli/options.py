@@ -88,7 +88,7 @@ _RUN_OPTIONS = (
         type=int,
         metavar="N",
         show_default=_default("rag_result_limit"),
-        help="Passages asked of the knowledge base.",
+        help="Passages queried from the knowledge base.",
     ),
     click.option(
         "--language", metavar="|".join(Language), help="Language of the answer; from the question when left out."

@@ -23,7 +23,7 @@ def _accepted(view: RunView, _event: Event) -> list[Text]:
 
 def _routed(view: RunView, _event: Event) -> list[Text]:
     asked = Message(
-        "{intent} ({confidence:.0%}); asking {count}: {sources}",
+        "{intent} ({confidence:.0%}); querying {count}: {sources}",
         intent=view.intent,
         confidence=view.confidence,
         count=len(view.rows),

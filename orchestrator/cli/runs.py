@@ -21,7 +21,7 @@ from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.view import duration
 from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text
-from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary
+from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary, SourceOutcome
 from orchestrator.outcomes import PLANNED, RUNNING, run_word, source_word
 
 RUN_LIST = TypeAdapter(list[RunSummary])
@@ -82,11 +82,12 @@ def get(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str | 
 
 
 def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
-    """How far an open run is: a line a source on standard output, the whole in words on standard error."""
+    """How far a run without a report is: a line a source on standard output, the whole in words on standard error."""
     planned = () if snapshot.plan is None else snapshot.plan.sources
     states = {source.key: snapshot.sources.get(source.key, {}) for source in planned} | snapshot.sources
     if states:
-        rows = ((key, _source_state(state)) for key, state in states.items())
+        is_closed = snapshot.outcome is not None
+        rows = ((key, _source_state(state, is_closed=is_closed)) for key, state in states.items())
         click.echo(context.table((Message("source"), Message("state")), *rows))
     finished = sum(1 for state in states.values() if state.get("outcome"))
     context.say(
@@ -100,8 +101,9 @@ def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
     )
 
 
-def _source_state(state: Mapping[str, Any]) -> Text | str:
-    unfinished = RUNNING if state.get("state") == "started" else PLANNED
+def _source_state(state: Mapping[str, Any], *, is_closed: bool) -> Text | str:
+    unstarted = SourceOutcome.NOT_STARTED if is_closed else PLANNED
+    unfinished = RUNNING if state.get("state") == "started" else unstarted
     return source_word(str(state.get("outcome") or unfinished))
 
 

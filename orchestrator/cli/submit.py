@@ -25,7 +25,7 @@ def _check_run_id(_context: click.Context, _option: click.Parameter, value: str 
 @click.command("submit")
 @click.argument("message")
 @click.option("--job", "jobs", multiple=True, metavar="JOB", help="JOB or WS#STREAM.JOB; repeatable.")
-@click.option("--instance", metavar="NAME", help="TWS instance to ask.")
+@click.option("--instance", metavar="NAME", help="TWS instance to query.")
 @run_options
 @click.option("--user", metavar="ID", help="Who asks.")
 @click.option("--session", metavar="ID", help="The conversation this belongs to.")
@@ -47,7 +47,7 @@ def command(
     redis_url: str | None,
     **options: Any,
 ) -> int:
-    """Ask MESSAGE of every source and print the answer.
+    """Query every source about MESSAGE and print the answer.
 
     Progress goes to standard error, the answer to standard output. Ctrl-C detaches; the run goes on.
 

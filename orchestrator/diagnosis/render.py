@@ -164,8 +164,8 @@ def performance_note(language: Language, aggregated: AggregatedData) -> str:
     if not aggregated.sources_available:
         return Message("No source answered{silent}.", silent=silent).in_language(language)
     return Message(
-        "{count} source asked ({names}): {parallel} ms{silent}.",
-        plural="{count} sources asked in parallel ({names}): {parallel} ms, against {sequential} ms one by one "
+        "{count} source queried ({names}): {parallel} ms{silent}.",
+        plural="{count} sources queried in parallel ({names}): {parallel} ms, against {sequential} ms one by one "
         "({speedup:.2f}x){silent}.",
         count=len(names),
         names=", ".join(names),
@@ -249,7 +249,7 @@ def _steps(diagnosis: Diagnosis, language: Language, *, markdown: bool) -> list[
 
 
 def _gaps(diagnosis: Diagnosis, language: Language) -> Sequence[str]:
-    nothing = Message("Nothing: every source asked has answered.")
+    nothing = Message("Nothing: every source queried has answered.")
     return diagnosis.missing_evidence or (nothing.in_language(language),)
 
 

@@ -90,7 +90,7 @@ GENERAL = Pipeline(
     Reduce.KNOWLEDGE,
     asks_site_sources=False,
 )
-EVERYTHING = Pipeline("everything", BUILTIN_SOURCES, "the kind of question is not clear, so every source is asked")
+EVERYTHING = Pipeline("everything", BUILTIN_SOURCES, "the kind of question is not clear, so every source is queried")
 
 PIPELINES: dict[Intent, Pipeline] = {
     Intent.TROUBLESHOOT: TROUBLESHOOT,
@@ -188,6 +188,6 @@ def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: li
 def _reason(routing: Routing, pipeline: Pipeline, chosen: list[str], *, switched_off: list[str]) -> str:
     words = f", from: {', '.join(routing.because)}" if routing.because else ""
     reason = (
-        f"intent {routing.intent.value} ({routing.confidence:.0%}{words}): {pipeline.why}; asked: {', '.join(chosen)}"
+        f"intent {routing.intent.value} ({routing.confidence:.0%}{words}): {pipeline.why}; queried: {', '.join(chosen)}"
     )
     return f"{reason}; switched off: {', '.join(switched_off)}" if switched_off else reason

@@ -188,7 +188,7 @@ def _cut(envelope: SourceEnvelope, limit_bytes: int, language: Language) -> Sour
     update: dict[str, Any] = {"evidence": tuple(evidence)}
     for field, empty, cut in (
         ("data", {}, Message("data left out")),
-        ("asked", (), Message("what was asked left out")),
+        ("asked", (), Message("what was queried left out")),
     ):
         if size > limit and getattr(envelope, field):
             size -= len(envelope.model_dump_json(include={field}).encode())

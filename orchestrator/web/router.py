@@ -99,7 +99,7 @@ def create_router(
             str | None, Header(description="`wait=N`: respond with the report within N seconds, else with 202.")
         ] = None,
     ) -> Response:
-        """Submit a question; the sources are asked in parallel. `Location` is the URL of the run."""
+        """Submit a question; the sources are queried in parallel. `Location` is the URL of the run."""
         if "content-type" not in request.headers:
             # An older FastAPI parses such a body as JSON, and a page of any site could send it with this app's cookies.
             raise InvalidRequest(NOT_JSON)

@@ -206,7 +206,7 @@ def test_a_failing_api_is_replaced_by_the_text(api: Api) -> None:
     result = fetch(api, limit=2.0, RESYNC_METRICS_URL=f"{api.url}/metrics")
     payload = MetricsPayload.model_validate(result.data)
     assert (payload.backend, payload.series[0].value) == ("text", 0.5)
-    assert str(result.truncated) == "the HTTP API could not be asked (timeout); the exposition text was read instead"
+    assert str(result.truncated) == "the HTTP API could not be queried (timeout); the exposition text was read instead"
 
 
 def test_values_are_served_when_the_ranges_hang(api: Api) -> None:

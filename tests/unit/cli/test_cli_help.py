@@ -230,7 +230,7 @@ def test_reports_are_in_the_language_and_aligned(cli: Cli, tmp_path: Path) -> No
     path = ("--path", str(tmp_path / "index"))
     first = cli("kb", "index", str(tmp_path), *path, "--no-runbooks", LANG="pt_BR")
     assert first.err == "[1/1] indexado page.md (1 trecho)\n"
-    assert first.out == f"{tmp_path / 'index'}: 1 indexado (1 trecho), 0 sem mudança, 0 removido\n"
+    assert first.out == f"{tmp_path / 'index'}: 1 indexado (1 trecho), 0 sem mudança, 0 removidos\n"
     lines = cli("kb", "stats", *path, LANG="es_ES").out.splitlines()
     assert lines[0].startswith("tipo        sqlite")
     assert {re.match(r"\S+ +", line).end() for line in lines} == {len("actualizada ")}  # type: ignore[union-attr]

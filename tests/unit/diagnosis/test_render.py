@@ -136,7 +136,7 @@ def test_other_hypotheses_show_what_speaks_for_and_against_them() -> None:
         (
             Language.EN,
             (
-                "4 sources asked in parallel (tws_status, rag_search, log_cache, metrics): 500 ms, "
+                "4 sources queried in parallel (tws_status, rag_search, log_cache, metrics): 500 ms, "
                 "against 1200 ms one by one (2.40x); no answer: metrics."
             ),
         ),

@@ -220,7 +220,7 @@ def test_a_folder_is_a_language_by_its_name(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_plurals_follow_the_language() -> None:
-    """The form for a number is the catalogue's: Portuguese counts zero with one, Spanish with many."""
+    """The form for a number is the catalogue's: Portuguese and Spanish count zero with many."""
     message = Message(
         "String should have at most {count} character", plural="String should have at most {count} characters"
     )
@@ -229,7 +229,7 @@ def test_plurals_follow_the_language() -> None:
         for language in (Language.PT_BR, Language.EN, Language.ES)
     }
     assert said == {
-        Language.PT_BR: "no máximo 0 caractere",
+        Language.PT_BR: "no máximo 0 caracteres",
         Language.EN: "String should have at most 0 characters",
         Language.ES: "como máximo 0 caracteres",
     }

@@ -55,7 +55,7 @@ def test_evidence_that_its_masks_make_longer_can_be_read_again() -> None:
         (FetchResult(where="\x01" * LARGE), "where cut to 2000 characters"),
         (FetchResult(truncated="x" * LARGE), "truncated cut to 2000 characters"),
         (FetchResult(asked=("q" * LARGE,)), "asked cut to 2000 characters"),
-        (FetchResult(asked=("q" * 300,) * 1_000), "what was asked left out"),
+        (FetchResult(asked=("q" * 300,) * 1_000), "what was queried left out"),
         (FetchResult(data={"a": "€" * LARGE}), "data left out"),
         (FetchResult(evidence=tuple(evidence("€" * 16_000, n) for n in range(20))), "of 20 evidence items kept"),
     ],

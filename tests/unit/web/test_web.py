@@ -208,7 +208,7 @@ BODIES = (
     (b'{"message": " "}', "message: the message is empty; write what failed"),
     (b'{"message": "segredo", "job_name": "../x"}', "job_name: '../x' is not a TWS job name; expected"),
     (b'{"message": "segredo", "jobs": "BATCH001"}', "jobs: "),
-    (b'{"message": "segredo", "mesage": "segredo"}', "mesage: Extra inputs are not permitted"),
+    (b'{"message": "segredo", "mesage": "segredo"}', "mesage: is not a known field"),
     (b'{"message": "segredo", "config": null}', "config: "),
     (b'{"message": "segredo", "config": {"total_timeout_seconds": 4}}', "must be less than total_timeout_seconds"),
     (b'{"message": "segredo", "config": {"total_timeout_seconds": NaN}}', "config.total_timeout_seconds: "),

@@ -57,7 +57,7 @@ _POSTGRES = (
     (
         "other",
         "",
-        Message("PostgreSQL could not be asked"),
+        Message("PostgreSQL could not be queried"),
         Message("Check RESYNC_KNOWLEDGE_DATABASE_URL with psql, and the log of PostgreSQL."),
     ),
 )

@@ -61,7 +61,7 @@ class MetricsSource:
                 if self._text is None:
                     raise
                 cuts = (
-                    Message("the HTTP API could not be asked ({reason})", reason=error.reason),
+                    Message("the HTTP API could not be queried ({reason})", reason=error.reason),
                     Message("the exposition text was read instead"),
                 )
         if self._text is None:

@@ -14,7 +14,7 @@ from workers.http import causes, tls_failure
 
 
 class HwaError(SourceError):
-    """HCL Workload Automation could not be asked."""
+    """HCL Workload Automation could not be queried."""
 
     reason = "tws_error"
     counts_for_breaker = False
