@@ -8,9 +8,11 @@
 The facts ``field`` and ``other_field`` name what is wrong; the command line writes the option in their place.
 """
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Self
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NoReturn, Self
 
+from orchestrator.i18n.languages import language_of
 from orchestrator.i18n.message import Message
 
 
@@ -169,3 +171,10 @@ class SourceError(TroubleshootError):
         """The same error with the counterpart and what it was asked, for the envelope."""
         self.where, self.asked = where, tuple(asked)
         return self
+
+
+def end_process(error: TroubleshootError, environ: Mapping[str, str]) -> NoReturn:
+    """End a process that cannot start: one line on standard error, in the locale's language, and the exit code."""
+    line = Message("error: {message}", message=error.message)
+    sys.stderr.write(f"{line.in_language(language_of(environ))}\n")
+    raise SystemExit(error.exit_code) from None

@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,14 @@ from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_ce
 from orchestrator.broker.publisher import Publisher
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch, StoreUnreachable, TroubleshootError
+from orchestrator.errors import (
+    RunDamaged,
+    RunNotFound,
+    SchemaMismatch,
+    StoreUnreachable,
+    TroubleshootError,
+    end_process,
+)
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, check_page
 from orchestrator.logs import configure_log, configure_performance_log, log_error
 from orchestrator.models import RunState
@@ -200,8 +206,7 @@ def main() -> None:
     try:
         _watch()
     except TroubleshootError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(error.exit_code) from None
+        end_process(error, os.environ)
 
 
 def _watch() -> None:

@@ -1,8 +1,7 @@
 """The Celery application of ``celery -A workers.app``; the one module with work at import."""
 
 import os
-import sys
-from typing import Any, NoReturn
+from typing import Any
 
 from celery.signals import (
     heartbeat_sent,
@@ -15,26 +14,17 @@ from celery.signals import (
 
 from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
-from orchestrator.errors import TroubleshootError, WorkersNotInstalled
+from orchestrator.errors import TroubleshootError, WorkersNotInstalled, end_process
 from orchestrator.health import HealthServer, HealthSettings
-from orchestrator.i18n.languages import language_of
-from orchestrator.i18n.message import Message, write
 from orchestrator.logs import configure_log, configure_performance_log
 from workers.runtime.process import close_process, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import announce_instances, broker_answers, check_sources, check_synthesis
 from workers.tasks import register_tasks
 
-
-def _refuse(error: TroubleshootError) -> NoReturn:
-    line = Message("error: {message}", message=error.message)
-    sys.stderr.write(f"{write(line, language_of(os.environ))}\n")
-    raise SystemExit(error.exit_code) from None
-
-
 try:
     settings = Settings.from_env(os.environ)
 except TroubleshootError as error:
-    _refuse(error)
+    end_process(error, os.environ)
 
 app = make_celery(settings, with_results=True)
 app.conf.worker_consumer = "workers.runtime.consumer:ReconnectingConsumer"
@@ -56,7 +46,7 @@ def _check_configuration(sender: Any, **_: Any) -> None:
         check_synthesis(queues, os.environ)
         _serve_health()
     except TroubleshootError as error:
-        _refuse(error)
+        end_process(error, os.environ)
     announce_instances(queues, settings, os.environ)
 
 
