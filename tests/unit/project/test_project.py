@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import json
 import re
 import subprocess
 import tomllib
@@ -9,7 +11,9 @@ from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -133,3 +137,25 @@ def test_the_changelog_has_this_version() -> None:
     """CHANGELOG.md has a section for the version of pyproject.toml, or unreleased changes lead up to it."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## \[(Unreleased|{re.escape(PROJECT['project']['version'])})\]", changelog, re.MULTILINE)
+
+
+def test_the_workflow_runs_ci_on_each_supported_python() -> None:
+    """The workflow is valid by the published schema, and calls .ci/run on every Python that the project names."""
+    schemas = importlib.resources.files("check_jsonschema") / "builtin_schemas" / "vendor"
+    schema = json.loads((schemas / "github-workflows.json").read_text(encoding="utf-8"))
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    jsonschema.validators.validator_for(schema)(schema).validate(workflow)
+    (job,) = workflow["jobs"].values()
+    classifiers = [line.rpartition(" :: ")[2] for line in PROJECT["project"]["classifiers"]]
+    assert job["strategy"]["matrix"]["python-version"] == [name for name in classifiers if name.startswith("3.")]
+    assert "bash .ci/run" in job["steps"][-1]["run"]
+
+
+def test_each_pre_commit_hook_is_a_program_of_the_development_environment() -> None:
+    """The hooks run what `make lint` runs, from .venv, and fetch nothing."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    programs = {hook["entry"].split()[0] for hook in config["repos"][0]["hooks"]}
+    lint = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    linters = {f".venv/bin/{name}" for name in re.findall(r"\$\(BIN\)/([\w-]+)", lint)}
+    assert linters <= programs <= {*linters, ".venv/bin/python"}
