@@ -59,7 +59,7 @@ def test_a_page_shows_the_sources_as_they_answer_through_a_restart_of_the_app(
             app.kill()
             page.until("document.body.innerText.includes('reconectando')")
             app = serve(running_fleet, port)
-            page.until("document.querySelector('#state').textContent === 'complete'")
+            page.until("document.querySelector('#state').textContent === 'completa'")
             shown = page.run("document.body.innerText")
             assert "metrics answered" in shown
             assert "Diagnóstico" in shown

@@ -114,7 +114,7 @@ def test_bad_lines_are_told_on_standard_error(logs: Callable[..., Outcome]) -> N
     result = logs("ingest", "-", stdin=lines, lang="pt_BR.UTF-8")
     assert result.code == 0
     assert result.out == (
-        "-: 2 linhas; 1 registro novo, 0 já conhecido, 0 antigo demais, 0 sem interesse, 1 ilegível\n"
+        "-: 2 linhas; 1 registro novo, 0 já conhecidos, 0 antigos demais, 0 sem interesse, 1 ilegível\n"
     )
     assert result.err == "-, linha 2: não é JSON na coluna 2\n"
 
