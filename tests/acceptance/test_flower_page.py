@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests_support import wait_until
 
 from orchestrator.models import TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
@@ -48,6 +50,12 @@ def wait_for(url: str, *, seconds: float = 30.0) -> None:
             return
 
 
+def online_workers(address: str) -> int:
+    """Workers from which Flower has received an event."""
+    with urllib.request.urlopen(f"{address}/workers?json=1", timeout=10) as response:
+        return sum(bool(worker.get("status")) for worker in json.load(response)["data"])
+
+
 def test_flower_shows_a_run_and_none_of_its_payload(running_fleet: Fleet, browser: str, tmp_path: Path) -> None:
     """The task list links every task of a run by its id, the broker page lists every queue, and no secret shows."""
     port = free_port()
@@ -57,6 +65,8 @@ def test_flower_shows_a_run_and_none_of_its_payload(running_fleet: Fleet, browse
     )
     try:
         wait_for(f"{address}/workers")
+        # Flower answers before it receives events: a run from before that is not in its list, or only in part.
+        wait_until(lambda: online_workers(address) >= 2, seconds=30, what="Flower to hear of the workers")
         message = stub_message({"metrics": {"error": f"password={SECRET}"}}, text=f"Job BATCH001 falhou senha={SECRET}")
         with running_fleet.client() as client:
             run_id = client.submit(TroubleshootRequest(message=message, job_name="BATCH001"))
