@@ -35,7 +35,9 @@ from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scen
 from workers.sources.log_cache import source as log_cache
 
 PER_JOB = {name: load_source(name).per_job for name in BUILTIN_SOURCES}
-LIMIT_SECONDS = 1.5
+LIMIT_SECONDS = 30.0
+FAULT_LIMIT_SECONDS = 1.5
+"""Where a counterpart never answers."""
 
 
 class Answer:
@@ -81,11 +83,17 @@ async def _fetch_all(
         await redis.set(key, value)
     await redis.aclose()
     plan = plan_run(request, route(request.message, jobs=request.named_jobs), PER_JOB)
-    return list(await asyncio.gather(*(_fetch(planned, plan.routing, request, environ) for planned in plan.sources)))
+    limit_seconds = FAULT_LIMIT_SECONDS if scenario.faults else LIMIT_SECONDS
+    fetches = (_fetch(planned, plan.routing, request, environ, limit_seconds) for planned in plan.sources)
+    return list(await asyncio.gather(*fetches))
 
 
 async def _fetch(
-    planned: PlannedSource, routing: Any, request: TroubleshootRequest, environ: Mapping[str, str]
+    planned: PlannedSource,
+    routing: Any,
+    request: TroubleshootRequest,
+    environ: Mapping[str, str],
+    limit_seconds: float,
 ) -> SourceEnvelope:
     source = load_source(planned.source).create(environ)
     asked = SourceRequest(
@@ -94,7 +102,7 @@ async def _fetch(
         job=planned.job,
         message=request.message,
         routing=routing,
-        limit_seconds=LIMIT_SECONDS,
+        limit_seconds=limit_seconds,
     )
     try:
         result = await source.fetch(asked)
