@@ -17,6 +17,7 @@ def in_language(command: click.Command, language: Language) -> click.Command:
     Each paragraph is looked up by its English text; names of options and their placeholders stay.
     """
     shown = copy(command)
+    shown._help_option = None  # noqa: SLF001  # click would keep the option with the text of the first language
     shown.help, shown.short_help, shown.epilog = (
         paragraphs(text, language) for text in (command.help, command.short_help, command.epilog)
     )

@@ -102,6 +102,12 @@ def test_every_command_and_option_has_a_help() -> None:
     assert all(text for _, text in TEXTS)
 
 
+def test_a_command_that_was_parsed_before_still_has_its_help_in_every_language(cli: Cli) -> None:
+    """click keeps the ``--help`` option of a command, with its text, from the first time that it parses."""
+    program.make_context("program", ["--help"], resilient_parsing=True)
+    assert "Mostra esta ajuda e termina." in " ".join(cli("--help", LANG=LOCALES[Language.PT_BR]).out.split())
+
+
 @pytest.mark.parametrize("language", list(LOCALES))
 @pytest.mark.parametrize("words", list(COMMANDS), ids=" ".join)
 def test_help_is_in_the_language_of_the_locale(cli: Cli, words: tuple[str, ...], language: Language) -> None:
