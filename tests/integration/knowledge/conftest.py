@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from workers.knowledge.ranking.analysis import STOP_WORDS, stem_english, words
+from workers.knowledge.ranking.analysis import stem_english, stop_words, words
 
 DIMENSIONS = 512
 SAME_MEANING = {"starved": "memory", "slain": "killed", "engorged": "full", "platter": "disk"}
@@ -29,7 +29,7 @@ def embed(text: str) -> list[float]:
     """A deterministic bag-of-stems vector: texts with words or meanings in common are near each other."""
     vector = [0.0] * DIMENSIONS
     for word in words(text):
-        if word not in STOP_WORDS:
+        if word not in stop_words():
             stem = stem_english(SAME_MEANING.get(word, word))
             digest = hashlib.sha256(stem.encode()).digest()
             vector[int.from_bytes(digest[:2], "big") % DIMENSIONS] += 1.0 if digest[2] % 2 else -1.0

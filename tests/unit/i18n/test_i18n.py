@@ -239,6 +239,9 @@ LANGUAGE_TOML = """
 name = "français"
 english_name = "French"
 decimal_mark = ","
+stop_words = ["le", "ne", "pas", "dans", "cette", "été"]
+letters = "œ"
+listing_headings = ["Table des matières"]
 
 [[cues]]
 weight = 3
@@ -333,3 +336,21 @@ def test_a_new_folder_is_a_language_of_answers(
     assert "Réponse des règles, sans modèle de langage." in report["response"]
     assert "## Steps" in report["response"]
     assert "no TWS instance is configured" in report["response"]
+
+
+READ = """
+from workers.knowledge.ranking.analysis import index_tokens
+from workers.knowledge.reading.chunking import cut_sections
+from workers.knowledge.reading.readers import read_document
+for path, text in (("a.md", "# Le travail\\n\\nNe démarre pas."), ("fr/a.md", "# x\\n\\n## Table des matières\\n\\nx")):
+    document = read_document(path, text.encode())
+    print(document.language, len(cut_sections(document.sections)), index_tokens("pas été ici", "fr"))
+"""
+
+
+def test_a_new_folder_is_a_language_of_the_knowledge_base(
+    french: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """Pages are recognised by its stop words or its folder; its stop words and tables of contents are left out."""
+    done = french(READ)
+    assert (done.stdout, done.stderr) == ("fr 1 ['ici']\nfr 0 ['ici']\n", "")

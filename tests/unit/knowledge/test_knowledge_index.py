@@ -338,11 +338,11 @@ def test_files_that_are_read_otherwise_now_are_read_again(folder: Path, tmp_path
     ("module", "name", "value", "derived"),
     [
         ("ranking.analysis", "_PT_SUFFIXES", ("a",), analysis_fingerprint),
-        ("ranking.fingerprint", "STOP_WORDS", frozenset({"o"}), analysis_fingerprint),
+        ("ranking.fingerprint", "stop_words", lambda: frozenset({"o"}), analysis_fingerprint),
         ("ranking.codes", "_NO_TOPICS", frozenset({"HOLD"}), analysis_fingerprint),
         ("ranking.codes", "find_return_codes", lambda _: (), analysis_fingerprint),
         ("reading.chunking", "_LISTING_SHARE", 2.0, reading_fingerprint),
-        ("reading.readers", "_LANGUAGE_FOLDERS", {}, reading_fingerprint),
+        ("reading.readers", "_language_folders", dict, reading_fingerprint),
         ("reading.html", "_SKIPPED", frozenset(), reading_fingerprint),
     ],
 )

@@ -6,39 +6,12 @@ tokens with a digit alone, so that codes and identifiers stay whole.
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections import Counter
+from functools import cache, lru_cache
+
+from orchestrator.i18n.languages import Language, language_facts
 
 _WORD = re.compile(r"[a-z0-9]+")
-
-_PT = """
-a ao aos aquela aquele aqui as ate com como da das de dela dele deles depois do dos e ela elas ele eles em entre era
-essa esse esta estamos estao estava este estou eu faz fazer foi for foram ha isso isto ja la lhe mais mas me mesmo
-meu minha muito na nas nao nem no nos nossa nosso num numa o os ou para pela pelas pelo pelos pode por porque pra
-qual quais quando que quem sao se sem ser seu seus sido so sobre sua suas tambem te tem tenho ter teve um uma umas
-uns vai voce hoje ontem agora sempre ainda devo deve preciso favor ajuda bom dia ola acontece aconteceu significa
-quero saber
-"""
-_EN = """
-a about after all also an and any are as at be because been but by can could did do does done for from get gets got
-had has have how i if in into is it its just me my no not of on or our out please should so some than that the their
-them then there these they this to up us was we were what when where which while who why will with would you your
-today yesterday now still always need mean means happens happened
-"""
-_ES = """
-al algo ante con cual cuando de del desde donde el ella en es esta este esto hay la las lo los mas mi muy ni para
-pero por que se ser si sin sobre su sus un una unos y ya fue son hace hacer porque como
-"""
-STOP_WORDS_PT = frozenset(_PT.split())
-STOP_WORDS_EN = frozenset(_EN.split())
-STOP_WORDS_ES = frozenset(_ES.split())
-STOP_WORDS = STOP_WORDS_PT | STOP_WORDS_EN | STOP_WORDS_ES
-
-# A word of two languages (no, do, as) does not identify the language.
-_DISTINCTIVE = {
-    "en": STOP_WORDS_EN - STOP_WORDS_PT - STOP_WORDS_ES,
-    "pt": STOP_WORDS_PT - STOP_WORDS_EN - STOP_WORDS_ES,
-    "es": STOP_WORDS_ES - STOP_WORDS_EN - STOP_WORDS_PT,
-}
 
 _PT_PLURALS = (("oes", "ao"), ("aes", "ao"), ("ais", "al"), ("eis", "el"), ("ns", "m"), ("s", ""))
 _PT_SUFFIXES = (
@@ -51,6 +24,35 @@ def fold(text: str) -> str:
     """Lower case without accents."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+@cache
+def by_language(key: str) -> dict[str, tuple[str, ...]]:
+    """The entries under ``key`` in each ``language.toml``, by language: ``pt`` for pt-BR."""
+    entries: dict[str, tuple[str, ...]] = {}
+    for language in Language:
+        code = language.value.partition("-")[0]
+        entries[code] = (*entries.get(code, ()), *language_facts(language).get(key, ()))
+    return entries
+
+
+@cache
+def folded_entries(key: str) -> frozenset[str]:
+    """The entries under ``key`` of every language, folded."""
+    return frozenset(fold(entry) for entries in by_language(key).values() for entry in entries)
+
+
+def stop_words() -> frozenset[str]:
+    """The folded stop words of every language."""
+    return folded_entries("stop_words")
+
+
+@cache
+def _distinctive_words() -> dict[str, frozenset[str]]:
+    """The stop words that only one language has, by language: a word of two (no, do, as) does not identify it."""
+    own = {language: frozenset(map(fold, entries)) for language, entries in by_language("stop_words").items()}
+    counts = Counter(word for entries in own.values() for word in entries)
+    return {language: frozenset(word for word in entries if counts[word] == 1) for language, entries in own.items()}
 
 
 def words(text: str) -> list[str]:
@@ -94,24 +96,24 @@ def stems(word: str) -> tuple[str, ...]:
 
 
 def index_tokens(text: str, language: str) -> list[str]:
-    """The tokens under which ``text`` is indexed, in order; ``language`` is ``pt``, ``es`` or ``en``."""
-    stem = stem_english if language == "en" else stem_portuguese
+    """The tokens under which ``text`` is indexed, in order; ``language`` is ``pt``, ``es``, ``en`` or another."""
+    stem, ignored = stem_english if language == "en" else stem_portuguese, stop_words()
     return [
         word if any(character.isdigit() for character in word) else stem(word)
         for word in words(text)
-        if word not in STOP_WORDS
+        if word not in ignored
     ]
 
 
 def guess_language(text: str, default: str = "en") -> str:
-    """``pt``, ``es`` or ``en``, by stop words and letters of the first 4,000 characters; ``default`` on a tie."""
+    """The language (``pt``) by stop words and letters of the first 4,000 characters; ``default`` on a tie."""
     start = text[:4_000].casefold()
     start_words = words(start)
     counts = {
-        language: sum(word in distinctive for word in start_words) for language, distinctive in _DISTINCTIVE.items()
+        language: sum(word in distinctive for word in start_words)
+        + 2 * sum(start.count(letter) for letter in by_language("letters")[language])
+        for language, distinctive in _distinctive_words().items()
     }
-    counts["pt"] += 2 * sum(start.count(letter) for letter in "ãõç")
-    counts["es"] += 2 * sum(start.count(letter) for letter in "ñ¿¡")
     best = max(counts.values())
     leaders = [language for language, count in counts.items() if count == best]
     return leaders[0] if len(leaders) == 1 else default

@@ -6,7 +6,7 @@ They are hashes of the results for sample texts, so that no version number has t
 import hashlib
 from functools import cache
 
-from workers.knowledge.ranking.analysis import STOP_WORDS, guess_language, index_tokens
+from workers.knowledge.ranking.analysis import guess_language, index_tokens, stop_words
 from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.reading.chunking import cut_sections
 from workers.knowledge.reading.readers import read_document
@@ -48,11 +48,11 @@ def _hash(parts: object) -> str:
 @cache
 def analysis_fingerprint() -> str:
     """Fingerprint of the tokens made of a text."""
-    texts = (_CODES, _WORDS, " ".join(sorted(STOP_WORDS)))
+    texts = (_CODES, _WORDS, " ".join(sorted(stop_words())))
     lines = [line for text in (_CODES, _WORDS) for line in text.splitlines()]
     return _hash(
         (
-            sorted(STOP_WORDS),
+            sorted(stop_words()),
             [index_tokens(text, language) for text in texts for language in ("pt", "es", "en")],
             [(find_code_tokens(line), [name_token(name) for name in find_names(line)]) for line in lines],
             [find_states(line) for line in lines],

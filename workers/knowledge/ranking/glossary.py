@@ -1,4 +1,4 @@
-"""The glossary of the domain: for each concept, how Portuguese, English and Spanish texts name it."""
+"""The glossary of the domain: for each concept, how texts of each language name it."""
 
 import tomllib
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from workers.knowledge.ranking.analysis import STOP_WORDS, stem_english, stem_portuguese, stems, words
+from workers.knowledge.ranking.analysis import by_language, stem_english, stem_portuguese, stems, stop_words, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ class Glossary:
 
 
 def parse_glossary(text: str) -> Glossary:
-    """Read a glossary: one TOML table per concept, with lists of phrases under ``pt``, ``en`` and ``es``.
+    """Read a glossary: one TOML table per concept, with lists of phrases by language (``pt``).
 
     Raises ValueError naming the concept when a table holds anything else.
     """
-    concepts = []
+    concepts, languages, ignored = [], by_language("stop_words").keys(), stop_words()
     for name, table in tomllib.loads(text).items():
-        if not isinstance(table, dict) or not table or not set(table) <= {"pt", "en", "es"}:
-            raise ValueError(f"concept {name!r} must be a table of the languages pt, en, es")
+        if not isinstance(table, dict) or not table or not table.keys() <= languages:
+            raise ValueError(f"concept {name!r} must be a table of the languages {', '.join(languages)}")
         phrases: list[tuple[frozenset[str], ...]] = []
         searched: list[tuple[str, ...]] = []
         for language, entries in table.items():
@@ -62,7 +62,7 @@ def parse_glossary(text: str) -> Glossary:
                 if not entry_words:
                     raise ValueError(f"concept {name!r} has an empty phrase under {language}")
                 phrases.append(tuple(frozenset(stems(word)) for word in entry_words))
-                searched.append(tuple(stem(word) for word in entry_words if word not in STOP_WORDS))
+                searched.append(tuple(stem(word) for word in entry_words if word not in ignored))
         concepts.append(Concept(name, tuple(dict.fromkeys(phrases)), tuple(filter(None, dict.fromkeys(searched)))))
     return Glossary(concepts)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from workers.knowledge.ranking.analysis import STOP_WORDS, guess_language, stems, words
+from workers.knowledge.ranking.analysis import guess_language, stems, stop_words, words
 from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_states, name_token, return_code_token
 from workers.knowledge.ranking.glossary import Glossary, load_glossary
 
@@ -53,7 +53,7 @@ class KnowledgeQuery:
     states: tuple[str, ...] = ()
     """Job states as tokens; they count for pages headed by them, not for those that mention them."""
     language: str = ""
-    """``pt``, ``en`` or ``es``; pages in it are favoured. Empty when unknown."""
+    """The language by its code, ``pt``; pages in it are favoured. Empty when unknown."""
 
     @property
     def name_tokens(self) -> tuple[str, ...]:
@@ -75,12 +75,13 @@ def _concepts(text_words: list[str], glossary: Glossary) -> list[QueryConcept]:
             others.setdefault(position, []).extend(concept.searched)
             starts[position] = min(start, starts.get(position, start))
     grouped: dict[int, tuple[list[str], list[tuple[str, ...]]]] = {}
+    ignored = stop_words()
     for position, word in enumerate(text_words):
         in_glossary = position in others
-        if (word in STOP_WORDS or len(word) < 2) and not in_glossary:
+        if (word in ignored or len(word) < 2) and not in_glossary:
             continue
         own, more = grouped.setdefault(starts.get(position, position), ([], []))
-        if word not in STOP_WORDS:
+        if word not in ignored:
             own += stems(word)
         more += others.get(position, ())
     concepts: dict[object, QueryConcept] = {}

@@ -3,19 +3,12 @@
 import re
 from collections.abc import Iterable
 
-from workers.knowledge.ranking.analysis import fold
+from workers.knowledge.ranking.analysis import fold, folded_entries
 from workers.knowledge.reading.documents import Chunk, Section
 
 TARGET_CHARACTERS = 1_200
 """Size of a chunk: about 300 tokens, well below the limit of embedding models."""
 
-_LISTING_HEADINGS = frozenset(
-    (
-        "contents", "table of contents", "index", "list of figures", "list of tables", "figures", "tables",
-        "conteudo", "sumario", "indice", "indice remissivo", "indice analitico", "lista de figuras",
-        "lista de tabelas", "contenido", "tabla de contenido",
-    )
-)  # fmt: skip
 _LISTING_LINE = re.compile(
     r"(?:\.\s?){4,}\s*[\divxlc]+\s*$"  # dotted leaders up to a page number
     r"|\S.*?\s{2,}\d{1,4}\s*$"  # a title, a gap, a page number
@@ -29,7 +22,7 @@ _LISTING_SHARE = 0.6
 def is_listing(section: Section) -> bool:
     """Whether this is a table of contents, a list of figures or an index."""
     heading = fold(section.headings[-1]).strip(" .:") if section.headings else ""
-    return heading in _LISTING_HEADINGS or _is_listing_text(section.text)
+    return heading in folded_entries("listing_headings") or _is_listing_text(section.text)
 
 
 def _is_listing_text(text: str) -> bool:

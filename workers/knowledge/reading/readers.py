@@ -2,15 +2,14 @@
 
 import codecs
 from collections.abc import Callable
+from functools import cache
 from pathlib import PurePosixPath
 
-from workers.knowledge.ranking.analysis import guess_language
+from workers.knowledge.ranking.analysis import by_language, guess_language
 from workers.knowledge.reading.documents import Document, Section
 from workers.knowledge.reading.html import read_html
 from workers.knowledge.reading.markdown import read_markdown
 from workers.knowledge.reading.pdf import read_pdf
-
-_LANGUAGE_FOLDERS = {"pt": "pt", "pt-br": "pt", "pt_br": "pt", "en": "en", "en-us": "en", "es": "es"}
 
 
 def read_text(text: str) -> tuple[Section, ...]:
@@ -49,16 +48,22 @@ READERS: dict[str, Callable[[bytes], tuple[Section, ...]]] = {
 }
 
 
+@cache
+def _language_folders() -> dict[str, str]:
+    """Language by the name of a folder whose pages are in it: its code, or one that its ``language.toml`` lists."""
+    return {name: language for language, names in by_language("folders").items() for name in (language, *names)}
+
+
 def folder_language(path: str) -> str | None:
     """The language named by a folder of ``path`` (``pt``, ``pt-br``, ``en``, ``es``); None without one."""
-    folders = (part.lower() for part in PurePosixPath(path).parts[:-1])
-    return next((_LANGUAGE_FOLDERS[part] for part in folders if part in _LANGUAGE_FOLDERS), None)
+    languages = (_language_folders().get(part.lower()) for part in PurePosixPath(path).parts[:-1])
+    return next(filter(None, languages), None)
 
 
 def twin_key(path: str) -> str:
     """``path`` without its language folder, equal for all translations of a page; empty without such a folder."""
     parts = PurePosixPath(path).parts
-    rest = [part for part in parts[:-1] if part.lower() not in _LANGUAGE_FOLDERS]
+    rest = [part for part in parts[:-1] if part.lower() not in _language_folders()]
     return "/".join((*rest, parts[-1])) if len(rest) < len(parts) - 1 else ""
 
 
