@@ -5,6 +5,7 @@ The TWS and LLM settings have the names of the Resync app, with and without its 
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 
@@ -16,10 +17,16 @@ def _names(*names: str) -> AliasChoices:
     return AliasChoices(*names, *(f"APP_{name}" for name in names))
 
 
-def _check_scheme(variable: str, url: str | None) -> None:
+def _check_url(variable: str, url: str | None) -> None:
     """Raise InvalidValue when ``url`` is not an HTTP URL; None is accepted."""
     if url is not None and not url.startswith(("http://", "https://")):
         raise InvalidValue("{variable} must start with http:// or https://", variable=variable)
+    try:
+        is_usable = url is None or (bool(urlsplit(url).hostname) and urlsplit(url).port != 0)
+    except ValueError:  # an unclosed bracket, or a port that is no number up to 65535
+        is_usable = False
+    if not is_usable:
+        raise InvalidValue("{variable} must name a host, and a port from 1 to 65535 if any", variable=variable)
 
 
 class TwsSettings(EnvironmentModel):
@@ -49,8 +56,8 @@ class TwsSettings(EnvironmentModel):
     """Use the proxy that the environment names."""
 
     @model_validator(mode="after")
-    def _base_url_has_a_scheme(self) -> Self:
-        _check_scheme("TWS_BASE_URL", self.base_url)
+    def _base_url_is_usable(self) -> Self:
+        _check_url("TWS_BASE_URL", self.base_url)
         return self
 
 
@@ -76,7 +83,7 @@ class KnowledgeSettings(EnvironmentModel):
     def _one_store_and_usable_addresses(self) -> Self:
         if self.path is not None and self.database_url is not None:
             raise InvalidValue("RESYNC_KNOWLEDGE_PATH and RESYNC_KNOWLEDGE_DATABASE_URL are both set; set one of them")
-        _check_scheme("RESYNC_EMBEDDING_ENDPOINT", self.embedding_endpoint)
+        _check_url("RESYNC_EMBEDDING_ENDPOINT", self.embedding_endpoint)
         if self.database_url is not None and not self.database_url.get_secret_value().startswith("postgres"):
             raise InvalidValue("RESYNC_KNOWLEDGE_DATABASE_URL must start with postgresql://")
         return self
@@ -119,9 +126,9 @@ class MetricsSettings(EnvironmentModel):
     """Certificates to trust, in place of the system's."""
 
     @model_validator(mode="after")
-    def _urls_have_a_scheme(self) -> Self:
-        _check_scheme("RESYNC_PROMETHEUS_URL", self.prometheus_url)
-        _check_scheme("RESYNC_METRICS_URL", self.text_url)
+    def _urls_are_usable(self) -> Self:
+        _check_url("RESYNC_PROMETHEUS_URL", self.prometheus_url)
+        _check_url("RESYNC_METRICS_URL", self.text_url)
         return self
 
 
@@ -152,6 +159,6 @@ class LlmSettings(EnvironmentModel):
     """Price of a million answer tokens."""
 
     @model_validator(mode="after")
-    def _endpoint_has_a_scheme(self) -> Self:
-        _check_scheme("LLM_ENDPOINT", self.endpoint)
+    def _endpoint_is_usable(self) -> Self:
+        _check_url("LLM_ENDPOINT", self.endpoint)
         return self

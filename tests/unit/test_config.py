@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import ConfigurationError
-from workers.config import LlmSettings, MetricsSettings, TwsSettings
+from workers.config import KnowledgeSettings, LlmSettings, MetricsSettings, TwsSettings
 
 
 def test_the_seeds_defaults() -> None:
@@ -124,6 +124,20 @@ def test_wrong_worker_settings_name_their_variable() -> None:
         TwsSettings.from_env({"TWS_BASE_URL": "host:31116"})
     with pytest.raises(ConfigurationError, match="RESYNC_PROMETHEUS_URL"):
         MetricsSettings.from_env({"RESYNC_PROMETHEUS_URL": "prom:9090"})
+
+
+@pytest.mark.parametrize("address", ["http://", "http://[::1", "http://:9090/metrics", "http://h:x", "https://h:70000"])
+def test_an_address_that_no_request_can_use_is_refused_at_the_start(address: str) -> None:
+    """Without a host, or with a port that is none, it is the setting that is wrong, not each of the requests."""
+    for settings, variable in (
+        (TwsSettings, "TWS_BASE_URL"),
+        (MetricsSettings, "RESYNC_PROMETHEUS_URL"),
+        (MetricsSettings, "RESYNC_METRICS_URL"),
+        (KnowledgeSettings, "RESYNC_EMBEDDING_ENDPOINT"),
+        (LlmSettings, "LLM_ENDPOINT"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"{variable} must name a host"):
+            settings.from_env({variable: address})
 
 
 def test_parallel_config_from_the_environment() -> None:

@@ -25,22 +25,28 @@ def test_host_and_port_make_an_https_url() -> None:
 def test_the_api_prefix_may_be_part_of_the_url() -> None:
     """A gateway's path stays, the API's own prefix is not doubled."""
     found = _load(TWS_BASE_URL="https://gw/tws/twsd/api/v2/").get("default")
-    assert (found.base_url, found.base_path) == ("https://gw/tws", "/tws")
+    assert found.base_url == "https://gw/tws"
 
 
 @pytest.mark.parametrize(
-    ("written", "sent", "path"),
+    ("written", "sent"),
     [
-        ("https://gw/a b", "https://gw/a%20b", "/a%20b"),
-        ("https://gw/x/../tws/", "https://gw/tws", "/tws"),
-        ("https://gw/produção", "https://gw/produ%C3%A7%C3%A3o", "/produ%C3%A7%C3%A3o"),
-        ("https://GW:31116\n", "https://gw:31116", ""),
+        ("https://gw/a b", "https://gw/a%20b"),
+        ("https://gw/x/../tws/", "https://gw/tws"),
+        ("https://gw/produção", "https://gw/produ%C3%A7%C3%A3o"),
+        ("https://GW:31116\n", "https://gw:31116"),
     ],
 )
-def test_the_url_is_kept_as_it_will_be_sent(written: str, sent: str, path: str) -> None:
+def test_the_url_is_kept_as_it_will_be_sent(written: str, sent: str) -> None:
     """A path that the client would write otherwise is not taken for another path at the first request."""
     found = _load(TWS_BASE_URL=written).get(None)
-    assert (found.base_url, found.base_path) == (sent, path)
+    assert found.base_url == sent
+
+
+def test_a_bundle_whose_path_cannot_be_looked_at_is_a_wrong_setting() -> None:
+    """Whatever the system says of the path, the worker names the variable."""
+    with pytest.raises(ConfigurationError, match="TWS_VERIFY"):
+        _load(TWS_HOST="tws", TWS_VERIFY="x" * 5_000)
 
 
 def test_a_wrong_setting_is_named_in_the_readers_language() -> None:

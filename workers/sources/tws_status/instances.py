@@ -98,9 +98,9 @@ class TwsInstance(BaseModel):
             return value
         if value.strip().lower() in _TRUE | _FALSE:
             return value.strip().lower() in _TRUE
-        if not Path(value).exists():
-            raise InvalidValue("must be true, false or the path of a CA bundle; there is no such file")
         try:
+            if not Path(value).exists():
+                raise InvalidValue("must be true, false or the path of a CA bundle; there is no such file")
             tls_context("https:", value)
         except (ssl.SSLError, OSError):
             raise InvalidValue("names a file that holds no PEM certificates") from None
@@ -162,11 +162,6 @@ class TwsInstance(BaseModel):
     def where(self) -> str:
         """Host and port, for envelopes and messages."""
         return urlsplit(self.base_url).netloc
-
-    @property
-    def base_path(self) -> str:
-        """Path in front of the API, on a gateway."""
-        return urlsplit(self.base_url).path.rstrip("/")
 
     def headers(self) -> dict[str, str]:
         """Authentication headers: the bearer token and the site's own header, where configured."""
@@ -317,12 +312,12 @@ class _NamedTwice(Exception):
 
 
 def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     for name, value in pairs:
-        if name in found:
+        if name in values:
             raise _NamedTwice(name)
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def _from_file(path: Path) -> dict[str, TwsInstance]:
