@@ -246,12 +246,16 @@ def test_a_source_that_failed_is_not_written_back(bench: Bench) -> None:
     assert bench.client.keys("*") == []
 
 
-def test_a_write_back_never_fails_the_run(bench: Bench) -> None:
-    """A key of another type, or no Redis at all, is told in the result and not raised."""
+def test_a_write_back_never_fails_the_run(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """A key of another type, or no Redis at all, is told in the result and the log and not raised."""
     bench.client.set(cache_key(PREFIX, "prod", "BATCH001"), "x")
     assert write_back(report(tws_envelope(tws_payload())), bench.client, key_prefix=PREFIX).error == "ResponseError"
     with connect_writer("redis://127.0.0.1:1/0") as nowhere:
         assert write_back(report(tws_envelope(tws_payload())), nowhere, key_prefix=PREFIX).error == "ConnectionError"
+    run_id = report().run_id
+    assert caplog.messages == [
+        f"log_cache_write_back_failed run_id={run_id} error={error}" for error in ("ResponseError", "ConnectionError")
+    ]
 
 
 def test_the_source_answers_from_the_own_cache(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

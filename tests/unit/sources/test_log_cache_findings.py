@@ -13,6 +13,7 @@ import pytest
 from orchestrator.errors import InvalidRequest
 from workers.lab.simulator.scenarios.mainframe import s0c7_log
 from workers.sources.log_cache.entries import MAX_TEXT, is_failure, parse_time
+from workers.sources.log_cache.history import build_history
 from workers.sources.log_cache.ingest import Ingest, open_ingest
 from workers.sources.log_cache.joblog_summary import summarise_job_log
 from workers.sources.log_cache.record import LogRecord
@@ -62,6 +63,13 @@ def test_a_mainframe_log_gives_the_abend_and_its_step() -> None:
     assert run.codes[0] == "S0C7"
     assert "IEF450I BATCH001 STEP030 - ABEND=S0C7" in finding.text
     assert len(finding.text) <= MAX_TEXT
+
+
+def test_an_error_of_a_sort_program_comes_before_what_only_informs() -> None:
+    """Its ids end in A, which is severe in them alone; they are a code to compare runs by like any other error's."""
+    (run, _) = ingest(["IEF403I J1 - STARTED", "ICE046A SORT CAPACITY EXCEEDED", "RC=16"])
+    assert run.codes == ("ICE046A", "IEF403I")
+    assert list(build_history([], [run.entry(NOW)], [], codes=()).cases) == ["ICE046A"]
 
 
 def test_a_log_of_a_good_run_leaves_no_finding() -> None:
@@ -181,9 +189,11 @@ def test_times_of_every_form_are_utc(value: object, expected: str) -> None:
     assert moment.isoformat() == expected
 
 
-@pytest.mark.parametrize("value", ["yesterday", True, None, 1e300, {}])
+@pytest.mark.parametrize(
+    "value", ["yesterday", True, None, 1e300, {}, "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.9999999-03:00"]
+)
 def test_what_is_no_time_is_none(value: object) -> None:
-    """A word or a number out of range is no time, and no crash."""
+    """A word, a number out of range or a writer's "never" without a UTC time is no time, and no crash."""
     assert parse_time(value) is None
 
 

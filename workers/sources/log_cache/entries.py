@@ -184,9 +184,10 @@ def parse_time(value: object) -> datetime | None:
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1_000 if abs(value) > 1e11 else value, UTC)
         moment = datetime.fromisoformat(str(value).strip().upper().replace("Z", "+00:00").replace(",", "."))
+        # The first and the last day of the calendar, which writers use for "none", may have no UTC time.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def format_time(moment: datetime) -> str:

@@ -186,7 +186,7 @@ def _ranked(codes: Iterable[str]) -> tuple[str, ...]:
     """Abends, severe message ids, then the others."""
 
     def rank(code: str) -> int:
-        return 0 if find_abends(code) else 1 if code[-1] in "ES" else 2
+        return 0 if find_abends(code) else 1 if is_severe(code) else 2
 
     return tuple(sorted(codes, key=rank))[:MAX_CODES]
 

@@ -25,7 +25,7 @@ from workers.sources.log_cache.entries import Entry, newest_first, parse_time
 from workers.sources.log_cache.feed import feed_app as _feed
 from workers.sources.log_cache.record import LogRecord, read_record, records_of_tws
 
-logger = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 RECENT = "_recent"
 MAX_RECORDS = 200
@@ -198,9 +198,7 @@ def write_back(
             )
             written = writer.write(records_of_tws(payload), now=now)
         except (RedisError, ValidationError, InvalidRequest) as error:
-            logger.warning(
-                "log_cache_write_back_failed", extra={"run_id": report.run_id, "error": type(error).__name__}
-            )
+            _LOGGER.warning("log_cache_write_back_failed run_id=%s error=%s", report.run_id, type(error).__name__)
             return Written(new=new, known=known, dropped=dropped, error=type(error).__name__)
         new, known, dropped = new + written.new, known + written.known, dropped + written.dropped
     return Written(new=new, known=known, dropped=dropped)
