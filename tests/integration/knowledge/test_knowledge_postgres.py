@@ -207,6 +207,30 @@ def test_a_restarted_connection_is_replaced(database: str) -> None:
     assert asyncio.run(run()) == 1
 
 
+def test_a_dead_idle_connection_is_closed_when_the_time_is_over() -> None:
+    """A connection that a firewall dropped does not answer; the search ends in time and leaves it closed."""
+
+    class DeadConnection:
+        is_closed = False
+
+        async def execute(self, _query: str) -> None:
+            await asyncio.sleep(60)
+
+        async def close(self) -> None:
+            self.is_closed = True
+
+    dead = DeadConnection()
+
+    async def run() -> None:
+        base = PostgresKnowledgeBase(SecretStr("postgresql://nowhere/x"), COLLECTION)
+        base._idle.append(dead)  # type: ignore[arg-type]  # a stand-in
+        await base.search(build_query("S0C7"), limit=1, timeout_seconds=0.1)
+
+    with pytest.raises(KnowledgeError) as caught:
+        asyncio.run(run())
+    assert (caught.value.reason, dead.is_closed) == ("knowledge_timeout", True)
+
+
 def test_the_recommended_index_is_used(database: str) -> None:
     """The index of the documentation can be made, and PostgreSQL plans the search's expression with it."""
     with psycopg.connect(database) as connection:

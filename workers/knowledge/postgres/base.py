@@ -170,6 +170,9 @@ class PostgresKnowledgeBase:
             except psycopg.Error:
                 # The server was restarted, or a firewall dropped the connection.
                 await idle.close()
+            except BaseException:
+                await idle.close()  # out of time while a dead connection did not answer
+                raise
             else:
                 return idle
         # No prepared statements: a pooler in front of the database may not support them.
