@@ -52,9 +52,6 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
             ignore_errors(connection, connection.close)
 
 
-_LOGGER = logging.getLogger(__name__)
-
-
 class StartedRequest(Request):  # type: ignore[misc]  # Celery is untyped
     """A request whose task runs even if the broker is lost between delivery and start.
 

@@ -291,17 +291,17 @@ def windows_text(windows: Iterable[tuple[int, int, Iterable[str]]]) -> str:
 
     Given in order of relevance, as many whole windows are kept as fit; the text has them in log order.
     """
-    kept: list[tuple[int, str]] = []
+    blocks: list[tuple[int, str]] = []
     size = 0
     for first, last, lines in windows:
         block = "\n".join((f"[{first}-{last}]", *lines))
-        if not kept and len(block) > MAX_TEXT:
+        if not blocks and len(block) > MAX_TEXT:
             block = block[:MAX_TEXT]
         if size + len(block) + 1 > MAX_TEXT + 1:
             continue
         size += len(block) + 1
-        kept.append((first, block))
-    return "\n".join(block for _, block in sorted(kept))
+        blocks.append((first, block))
+    return "\n".join(block for _, block in sorted(blocks))
 
 
 def outcome_text(

@@ -93,14 +93,14 @@ def _fetch_result(request: SourceRequest, query: KnowledgeQuery, result: SearchR
 
 
 def _within_budget(hits: tuple[Hit, ...]) -> tuple[tuple[Hit, ...], int]:
-    kept: list[Hit] = []
+    fitting: list[Hit] = []
     size = 0
     for hit in hits:
         size += len(hit.text)
-        if kept and size > MAX_RESULT_CHARACTERS:
+        if fitting and size > MAX_RESULT_CHARACTERS:
             break
-        kept.append(hit)
-    return tuple(kept), len(hits) - len(kept)
+        fitting.append(hit)
+    return tuple(fitting), len(hits) - len(fitting)
 
 
 def _evidence(number: int, hit: Hit) -> Evidence:

@@ -310,12 +310,12 @@ class HwaSession:
         headers: Mapping[str, str] | None = None,
     ) -> Page:
         # Always send a limit: the server's default is 10,000. Workstations take no plan_id.
-        asked: dict[str, str | int] = {**({} if endpoint is Endpoint.WORKSTATIONS else _PLAN), "limit": limit}
+        params: dict[str, str | int] = {**({} if endpoint is Endpoint.WORKSTATIONS else _PLAN), "limit": limit}
         if offset:
-            asked["offset"] = offset
+            params["offset"] = offset
         if query is not None:
-            asked["oql"] = query.text
-        return _page(await self._object(endpoint, None, asked, headers), limit)
+            params["oql"] = query.text
+        return _page(await self._object(endpoint, None, params, headers), limit)
 
     async def _object(
         self,

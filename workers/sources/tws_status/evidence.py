@@ -23,7 +23,7 @@ class EvidenceBudget:
     bytes_left: int = MAX_BYTES
     left_out: int = 0
     shortened: int = 0
-    found: list[Evidence] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
 
     @property
     def cuts(self) -> tuple[Message, ...]:
@@ -47,7 +47,7 @@ class EvidenceBudget:
         job: str | None = None,
     ) -> None:
         """Add an item; it is shortened, or counted as left out, when there is no room."""
-        if len(self.found) >= self.items or self.bytes_left <= 0:
+        if len(self.evidence) >= self.items or self.bytes_left <= 0:
             self.left_out += 1
             return
         shown = text[:MAX_ITEM_CHARS]
@@ -55,9 +55,9 @@ class EvidenceBudget:
             shown = shown[: len(shown) // 2]
         self.shortened += shown != text
         self.bytes_left -= len(shown.encode())
-        self.found.append(
+        self.evidence.append(
             Evidence(
-                id=f"tws_status:{len(self.found) + 1}",
+                id=f"tws_status:{len(self.evidence) + 1}",
                 source="tws_status",
                 kind=kind,
                 title=title,
@@ -81,7 +81,7 @@ def build_evidence(payload: TwsPayload, budget: EvidenceBudget, *, job: str | No
         _add_job(problem, budget, question_job=job or problem.name, where=where, kind="problem_job")
     for station in payload.workstations:
         budget.add("workstation", f"Workstation {station.name}", _workstation(station), where=where, job=job)
-    return tuple(budget.found)
+    return tuple(budget.evidence)
 
 
 def _add_job(job: JobFacts, budget: EvidenceBudget, *, question_job: str, where: str, kind: str = "job") -> None:

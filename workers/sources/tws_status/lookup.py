@@ -65,10 +65,10 @@ class Lookup:
     cuts: list[Message] = field(default_factory=list)
     """What was left out because of its number."""
 
-    def first(self, found: Sequence[T], limit: int, cut: Message, *, beyond: int = 0) -> tuple[T, ...]:
+    def first(self, matches: Sequence[T], limit: int, cut: Message, *, beyond: int = 0) -> tuple[T, ...]:
         """The first ``limit`` items; the rest, and ``beyond`` items never read, are noted as ``cut``."""
-        self.left_out(max(0, len(found) - limit) + beyond, cut)
-        return tuple(found[:limit])
+        self.left_out(max(0, len(matches) - limit) + beyond, cut)
+        return tuple(matches[:limit])
 
     def left_out(self, count: int, cut: Message) -> None:
         """Note that ``count`` items were left out, if any; ``cut`` is a plural message."""
