@@ -246,6 +246,14 @@ listing_headings = ["Table des matières"]
 [[cues]]
 weight = 3
 words = ["le", "la", "pourquoi", "est", "en panne"]
+
+[names]
+jobs = ["travail", "travaux", "tâches?"]
+called = ["nommée?s?"]
+conjunctions = ["et"]
+
+[times]
+days = ["hier"]
 """
 FRENCH = {
     "Usage:": "Utilisation :",
@@ -317,21 +325,34 @@ from orchestrator.config import Settings
 from orchestrator.models import TroubleshootRequest
 request = TroubleshootRequest(message=sys.argv[1], language=sys.argv[2] or None)
 report = asyncio.run(run_in_process(request, Settings(redis_url="redis://127.0.0.1:1/0")))
-print(json.dumps({"language": report.routing.language, "response": report.response}))
+entities = report.routing.entities.model_dump(mode="json")
+print(json.dumps({"language": report.routing.language, "entities": entities, "response": report.response}))
 """
 
 
 @pytest.mark.parametrize(
-    ("question", "language"), [("job PAY01 abend S0C7", "fr"), ("Pourquoi le job PAY01 est en panne, S0C7 ?", "")]
+    ("question", "language", "jobs", "times"),
+    [
+        ("job PAY01 abend S0C7", "fr", ["PAY01"], []),
+        ("Pourquoi le job PAY01 est en panne, S0C7 ?", "", ["PAY01"], []),
+        # Without a digit these are names by the words around them alone; those of the other languages count as well.
+        ("Pourquoi la tâche nommée PAIE est en panne hier, S0C7 ?", "", ["PAIE"], ["hier"]),
+        ("Pourquoi les travaux PAIE et STOCKS, job VENTES est en panne, S0C7 ?", "", ["PAIE", "STOCKS", "VENTES"], []),
+    ],
 )
 def test_a_new_folder_is_a_language_of_answers(
-    french: Callable[..., subprocess.CompletedProcess[str]], question: str, language: str
+    french: Callable[..., subprocess.CompletedProcess[str]],
+    question: str,
+    language: str,
+    jobs: list[str],
+    times: list[str],
 ) -> None:
-    """A question in it is recognised and answered in it, data included; what it lacks is in English."""
+    """A question in it is recognised, with what it names, and answered in it; what it lacks is in English."""
     done = french(ASK, question, language)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["language"] == "fr"
+    assert (report["entities"]["jobs"], report["entities"]["times"]) == (jobs, times)
     assert "**Catégorie:** Exception de données (`data_exception`" in report["response"]
     assert "Réponse des règles, sans modèle de langage." in report["response"]
     assert "## Steps" in report["response"]
