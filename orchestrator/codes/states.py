@@ -63,8 +63,3 @@ def is_state(word: str) -> bool:
 def find_states(text: str) -> tuple[str, ...]:
     """The states that ``text`` names in capitals, each by its own key, in order and without repeats."""
     return tuple(dict.fromkeys(_STATES[match[0]].key for match in _WRITTEN.finditer(text)))
-
-
-def without_states(text: str) -> str:
-    """``text`` with a blank in place of each state in capitals."""
-    return _WRITTEN.sub(" ", text)

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from orchestrator.codes.states import without_states
+from orchestrator.codes.states import STATE_NAMES
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language, language_facts
 
 MAX_HITS = 3
 """Times that one cue of a language counts: a pasted log must not outvote the question around it."""
-
-_PRODUCT_WORDS = re.compile(r"\b(?:LATE|LIMIT|LINKED|UNLINKED)\b")
-"""In every language, like states: they count for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +28,25 @@ def language_cues() -> dict[Language, tuple[Cue, ...]]:
 
 def detect_language(message: str) -> Language:
     """The language of the question; the default language, which most users write, without cues."""
-    text = _PRODUCT_WORDS.sub(" ", without_states(message))
+    text = _words_of_tws().sub(" ", message)
     votes = {
         language: sum(cue.weight * min(MAX_HITS, len(cue.pattern.findall(text))) for cue in cues)
         for language, cues in language_cues().items()
     }
     best = max(votes, key=lambda language: votes[language])
     return best if votes[best] > votes[DEFAULT_LANGUAGE] else DEFAULT_LANGUAGE
+
+
+@cache
+def _words_of_tws() -> re.Pattern[str]:
+    """States and other words of the product, which count for no language.
+
+    In small letters a state counts where a language lists it (``stuck``), and not by its ending (``undcded``).
+    """
+    groups = (group for language in Language for group in language_facts(language).get("cues", ()))
+    listed = "|".join(word for group in groups for word in group.get("words", ()) if r"\w" not in word)
+    unlisted = (state for state in STATE_NAMES if not re.fullmatch(listed, state, re.IGNORECASE))
+    return re.compile(rf"\b(?:LATE|LIMIT|LINKED|UNLINKED|{'|'.join(STATE_NAMES)}|(?i:{'|'.join(unlisted)}))\b")
 
 
 def _cue(group: dict[str, Any]) -> Cue:

@@ -218,6 +218,21 @@ def test_portuguese_when_nothing_tells() -> None:
     assert detect_language("BATCH001 S0C7") is Language.PT_BR
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("job PAY01 undcded", Language.PT_BR),
+        ("PAY01 Undcded", Language.PT_BR),
+        ("PAY01 ABEND", Language.PT_BR),
+        ("job PAY01 stuck", Language.EN),
+        ("why is job PAY01 undcded?", Language.EN),
+    ],
+)
+def test_a_state_is_a_word_of_no_language(text: str, language: Language) -> None:
+    """TWS's own states count for no language, however they are written; those that are words of one count for it."""
+    assert detect_language(text) is language
+
+
 def test_a_bare_job_name_asks_how_it_is_without_certainty() -> None:
     """A job's name and nothing else is taken for a question of status, too uncertain to narrow the sources."""
     routing = route("FATUR020")
