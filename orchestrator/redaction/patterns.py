@@ -5,6 +5,8 @@ Nothing here backtracks over more than a bounded number of characters; a test fe
 
 import re
 
+from orchestrator.codes.states import STATE_NAMES
+
 _I = re.IGNORECASE
 _M = re.MULTILINE
 _IM = _I | _M
@@ -203,12 +205,12 @@ HARMLESS = frozenset(
     user users usuario usuário module campo field informe digite preencha
     expected esperado esperada found near
     errada errado vencida alterada bloqueada ausente caducada incorrecta incorrecto inválidas not is was has for from
-    abend fail succ exec hold ready stuck abenp wait end cancl fence intro pend susp suppr error basic bearer digest
-    ldap kerberos oauth oauth2 saml string str int number boolean object file env prompt * ** *** **** ***** ******
-    ******** xxxx xxxxx xxxxxx xxxxxxxx <redacted> <hidden> <none> a o the em in do da de del para to no na e and or
+    basic bearer digest ldap kerberos oauth oauth2 saml string str int number boolean object file env prompt * ** ***
+    **** ***** ****** ******** xxxx xxxxx xxxxxx xxxxxxxx <redacted> <hidden> <none> a o the em in do da de del para
+    to no na e and or
     """.split()  # noqa: SIM905  # a list of a hundred quoted words hides them
-)
-"""Words that stand where a secret could and are none, lower-case."""
+).union(map(str.lower, STATE_NAMES))
+"""Words that stand where a secret could and are none, lower-case; states of jobs among them."""
 
 # pass=12 and pass: 2/3 count tests, sig=9 is a signal.
 COUNT = re.compile(r"(?<![A-Za-z])(?:pass|sig|pin)[\"' \t]*[:=][ \t]*$", _I)

@@ -10,6 +10,7 @@ import pytest
 
 import orchestrator.codes
 import workers.knowledge
+from orchestrator.codes.states import STATE_NAMES
 from orchestrator.redaction.redact import MARK, is_secret_key, redact, redact_data
 from workers.lab.simulator.scenarios import all_scenarios
 
@@ -163,6 +164,7 @@ KEPT = [
     "AWSBHT001E The job PRD#FATURA.JOB_A failed: AWSBDW009E logon user unknown",
     "IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000 REASON=00000000",
     "RESET_PASSWORD: S0C7",
+    *(f"RESET_PASSWORD: {state}" for state in sorted(STATE_NAMES)),
     "job TOKEN_REFRESH: ABEND S0C4 rc=12",
     "TOKEN_REFRESH failed, RESETPW ended RC=8",
     "//SYSUT1 DD DSN=PROD.FATURA.PASSWORD.FILE,DISP=SHR",
