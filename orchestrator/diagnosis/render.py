@@ -152,7 +152,7 @@ def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope]) -> st
             blocks.append(f"{title}\n\n{inert_block(why(envelope).in_language(language))}")
             continue
         finding = f"{inert_block(envelope.finding)}\n\n" if envelope.finding else ""
-        blocks.append(f"{title}\n\n{finding}```json\n{_json(envelope)}\n```")
+        blocks.append(f"{title}\n\n{finding}```json\n{_json(envelope, language)}\n```")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -315,9 +315,11 @@ def _with_job(failure: SourceFailure) -> str:
     return f"{failure.source} ({failure.job})" if failure.job else failure.source
 
 
-def _json(envelope: SourceEnvelope) -> str:
+def _json(envelope: SourceEnvelope, language: Language) -> str:
     # A fence inside a log would end the block that holds it; what no reader sees is not shown.
     text = visible(json.dumps(envelope.data, ensure_ascii=False, indent=1, default=str)).replace("```", "'''")
     if len(text) <= MAX_RAW_CHARACTERS:
         return text
-    return f"{text[:MAX_RAW_CHARACTERS]}\n… ({len(text) - MAX_RAW_CHARACTERS} characters cut)"
+    count = len(text) - MAX_RAW_CHARACTERS
+    cut = Message("{count} character cut", plural="{count} characters cut", count=count)
+    return f"{text[:MAX_RAW_CHARACTERS]}\n… ({cut.in_language(language)})"

@@ -267,10 +267,13 @@ def test_raw_data_is_shown_per_source_and_cannot_leave_its_block() -> None:
 def test_long_raw_data_is_cut_and_said() -> None:
     """Raw data is bounded, and how much was cut is told."""
     envelope = SourceEnvelope(source="metrics", outcome=SourceOutcome.OK, success=True, data={"x": "y" * 9_000})
-    text = render_raw(language=Language.EN, envelopes=[envelope])
+    text, in_portuguese = (
+        render_raw(language=language, envelopes=[envelope]) for language in (Language.EN, Language.PT_BR)
+    )
 
     assert len(text) < 5_000
     assert "characters cut" in text
+    assert "caracteres cortados" in in_portuguese
 
 
 @pytest.mark.parametrize(
