@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli import process as streams
+from orchestrator.cli import process
 from orchestrator.cli.click_words import ClickError, speaking
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import INTERRUPTED
@@ -107,13 +107,13 @@ class CommandGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; ``--help`` among them writes the page."""
-        with streams.reader_may_go():
+        with process.reader_may_go():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a package that turns out to be missing while it runs is reported as at its import."""
         try:
-            with streams.reader_may_go():
+            with process.reader_may_go():
                 return super().invoke(ctx)
         except ModuleNotFoundError as error:
             raise _explain(ctx.invoked_subcommand or PROGRAM, error) from error
@@ -135,10 +135,10 @@ def cli() -> None:
 def run(args: Sequence[str], context: CliContext) -> int:
     """Run the command line and return its exit code; every error is one line on standard error."""
     try:
-        with streams.reader_may_go():
+        with process.reader_may_go():
             return _run(args, context)
-    except streams.ReaderGone:
-        return streams.PIPE_CLOSED
+    except process.ReaderGone:
+        return process.PIPE_CLOSED
     except OSError as error:
         return _refused(context, error)
 
@@ -183,8 +183,8 @@ def _refused(context: CliContext, error: OSError) -> int:
 
 def main() -> None:
     """The console script."""
-    streams.prepare()
+    process.prepare()
     with endings_raise():
         code = run(sys.argv[1:], CliContext(os.environ))
-    streams.drop_unwritten()
+    process.drop_unwritten()
     sys.exit(code)

@@ -1,1 +1,1 @@
-"""Pure domain logic: aggregate, rules, evidence, redaction, rendering."""
+"""Pure domain logic: rules, evidence and its checks, commands, planted instructions, rendering."""

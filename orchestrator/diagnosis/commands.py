@@ -203,8 +203,6 @@ def _is_quotation(match: re.Match[str], command: str, quoted: str) -> bool:
     return command in quoted and _ASKED_FOR.search(before) is None
 
 
-_I = re.IGNORECASE
-
 # Programs whose every option only reads, or writes to the terminal alone.
 _READERS = (
     r"ls|dir|cat|zcat|type|head|tail|less|more|wc|uniq|cut|tr|diff|cmp|comm|file|stat|readlink|realpath|strings|od|xxd"

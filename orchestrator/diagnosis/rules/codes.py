@@ -8,12 +8,7 @@ from orchestrator.codes.states import RUNNING, SUCCEEDED
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
-from orchestrator.diagnosis.rules.log_lines import (
-    decisive_line,
-    full_dataset,
-    growth_line,
-    is_of_an_earlier_step,
-)
+from orchestrator.diagnosis.rules.log_lines import decisive_line, full_dataset, growth_line, is_of_an_earlier_step
 from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.i18n.message import Message, Text

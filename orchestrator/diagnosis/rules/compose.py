@@ -22,6 +22,7 @@ from orchestrator.codes.patterns import find_abends, find_program_codes
 from orchestrator.codes.states import CANCELLED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
+from orchestrator.diagnosis.rules.codes import state_ids
 from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified
 from orchestrator.diagnosis.rules.state import state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported
@@ -328,7 +329,7 @@ def _state_claims(group: Group) -> Iterable[ClaimDraft]:
     job, scene = group.scene.job, group.scene
     if job is None or not job.status:
         return
-    ids = scene.cite("tws_status", job.name, kinds=("job", "problem_job"), limit=1) or scene.cite("tws_status", limit=1)
+    ids = state_ids(scene)
     code = scene.return_code
     if code is not None and job.return_code is None:
         ids += scene.cite("tws_status", str(code), kinds=("run",), limit=1)

@@ -27,13 +27,7 @@ from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules.library import RULES
 from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
-from orchestrator.diagnosis.rules.scene import (
-    Scene,
-    build_scenes,
-    clean_line,
-    focus_on,
-    qualified,
-)
+from orchestrator.diagnosis.rules.scene import Scene, build_scenes, clean_line, focus_on, qualified
 from orchestrator.diagnosis.rules.state import states_of
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, Verdict
 from orchestrator.i18n.message import Message, Text, join

@@ -34,11 +34,7 @@ from orchestrator.diagnosis.rules.plan import (
     unlinked,
     why_idle,
 )
-from orchestrator.diagnosis.rules.scene import (
-    Scene,
-    clean_line,
-    qualified,
-)
+from orchestrator.diagnosis.rules.scene import Scene, clean_line, qualified
 from orchestrator.diagnosis.rules.state import state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, reported
 from orchestrator.i18n.message import Message, Text

@@ -58,7 +58,7 @@ def test_the_intent_chooses_the_sources(intent: Intent, sources: list[str]) -> N
 
 
 def test_an_uncertain_intent_is_not_narrowed() -> None:
-    """Below half confidence every source is asked: a guess must not hide the cause."""
+    """Below ``CERTAIN_ENOUGH`` every source is asked: a guess must not hide the cause."""
     assert asked(plan(Intent.GENERAL, confidence=0.4)) == ["tws_status", "rag_search", "log_cache", "metrics"]
 
 
