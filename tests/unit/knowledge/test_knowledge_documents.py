@@ -9,7 +9,7 @@ import pytest
 
 from workers.knowledge.ranking.passage import PASSAGE_CHARACTERS, grow
 from workers.knowledge.reading.chunking import cut_sections, is_listing
-from workers.knowledge.reading.documents import Chunk, Section
+from workers.knowledge.reading.documents import Chunk, Section, UnreadableDocument
 from workers.knowledge.reading.html import read_html
 from workers.knowledge.reading.markdown import read_markdown
 from workers.knowledge.reading.readers import folder_language, read_document, twin_key
@@ -168,6 +168,13 @@ def test_a_pdf_without_bookmarks_is_cut_by_page() -> None:
     document = read_document("m.pdf", content)
     assert [section.headings[-1] for section in document.sections] == [f"p. {n}" for n in range(1, 6)]
     assert not any("Manual" in section.text for section in document.sections)
+
+
+def test_a_pdf_fails_alone_whatever_its_parser_raises() -> None:
+    """A filter that nobody knows, which pypdf answers with NotImplementedError, ends the file's reading alone."""
+    damaged = make_pdf([["one", "page"]]).replace(b"/Length", b"/Filter /NobodysDecode /Length")
+    with pytest.raises(UnreadableDocument, match="NotImplementedError"):
+        read_document("m.pdf", damaged)
 
 
 @pytest.mark.parametrize("content", [b"", b"no pdf", b"%PDF-1.4\ngarbage", b"\x00" * 100])

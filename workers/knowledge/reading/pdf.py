@@ -47,6 +47,8 @@ def read_pdf(content: bytes) -> tuple[Section, ...]:
         pages = _texts(reader)
         entries = list(_entries(reader, reader.outline, 1))
         title = " ".join(str(reader.metadata.title).split()) if reader.metadata and reader.metadata.title else ""
+    except UnreadableDocument:
+        raise
     except FileNotDecryptedError:
         raise UnreadableDocument("PDF that is encrypted with a password") from None
     except DependencyError:
@@ -54,8 +56,7 @@ def read_pdf(content: bytes) -> tuple[Section, ...]:
         raise UnreadableDocument("PDF that is encrypted by AES: pip install {what}", what="'pypdf[crypto]'") from None
     except PyPdfError as error:
         raise UnreadableDocument("not a readable PDF: {detail}", detail=str(error)) from error
-    except (KeyError, IndexError, TypeError, AttributeError, RecursionError, OSError) as error:
-        # A damaged file violates the parser's assumptions.
+    except Exception as error:  # border: a damaged file violates the parser's assumptions, in any way
         raise UnreadableDocument("damaged PDF: {detail}", detail=type(error).__name__) from error
     return tuple(_sections(_without_running_lines(pages, {entry.title for entry in entries}), entries, title))
 
