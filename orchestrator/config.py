@@ -134,17 +134,20 @@ class ParallelConfig(InputModel):
 
     @property
     def notes(self) -> tuple[Message, ...]:
-        """The limits that were clipped to the fan-in, for the event ``routed`` and the report."""
-        limits = {"node_timeout_seconds": self.node_timeout_seconds}
-        limits |= {f"source_timeout_seconds[{name}]": limit for name, limit in self.source_timeout_seconds.items()}
+        """The limits that were clipped to the fan-in, for the event ``routed`` and the report.
+
+        In words that options, variables and fields share, since whoever reads a note may have set any of them.
+        """
+        limits: list[tuple[Message | str, float]] = [(Message("node timeout"), self.node_timeout_seconds)]
+        limits += [(f"source_timeout_seconds[{name}]", limit) for name, limit in self.source_timeout_seconds.items()]
         return tuple(
             Message(
-                "{name}={limit} was clipped to the fan-in deadline of {seconds:g} s",
+                "{name} of {limit} s was clipped to {seconds:g} s, the total timeout less the reserve",
                 name=name,
                 limit=f"{limit:g}",
                 seconds=self.fan_in_seconds,
             )
-            for name, limit in limits.items()
+            for name, limit in limits
             if limit > self.fan_in_seconds
         )
 

@@ -116,7 +116,7 @@ def render_failure(
         names = ", ".join(idle)
         steps.append(Message("Queues have no worker: start the workers of these sources ({names}).", names=names))
     if any(failure.outcome is SourceOutcome.TIMEOUT for failure in failures):
-        steps.append(Message("If the sources are slow, raise node_timeout_seconds and total_timeout_seconds."))
+        steps.append(Message("If the sources are slow, raise the node timeout and the total timeout."))
     steps += [
         Message("Ask again; if it persists, run `resync-troubleshoot doctor` to see what is down."),
         Message("Meanwhile check the state and the job log in TWS."),

@@ -31,13 +31,16 @@ def test_a_short_total_keeps_its_reserve_in_proportion() -> None:
 
 
 def test_a_node_limit_beyond_the_fan_in_is_clipped_and_said() -> None:
-    """A limit that reaches into the reserve is cut to the fan-in, in a note that names the field."""
+    """A limit that reaches into the reserve is cut to the fan-in, in a note in words of options and fields alike."""
     config = ParallelConfig(
         node_timeout_seconds=3, total_timeout_seconds=4, source_timeout_seconds={"metrics": 3.5, "log_cache": 1}
     )
     assert config.limit_seconds("tws_status") == pytest.approx(2.4)
     assert config.limit_seconds("log_cache") == 1
-    assert [note.facts["name"] for note in config.notes] == ["node_timeout_seconds", "source_timeout_seconds[metrics]"]
+    assert [str(note) for note in config.notes] == [
+        "node timeout of 3 s was clipped to 2.4 s, the total timeout less the reserve",
+        "source_timeout_seconds[metrics] of 3.5 s was clipped to 2.4 s, the total timeout less the reserve",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_a_failure_says_which_why_and_what_to_do(timed_out: bool) -> None:
     assert "**metrics**: não respondeu a tempo" in text
     assert "**log_cache**: nenhum worker iniciou a consulta" in text
     assert "mínimo" in text
-    assert "node_timeout_seconds" in text
+    assert "(node timeout)" in text
     assert "inicie os workers dessas fontes (log_cache)" in text
     assert ("antes do prazo" in text) is timed_out
 

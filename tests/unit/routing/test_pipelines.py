@@ -132,7 +132,7 @@ def test_switches_and_limits_hold() -> None:
     )
 
     assert {planned.source: planned.limit_seconds for planned in made.sources} == {"tws_status": 6.0, "rag_search": 1.5}
-    assert any("node_timeout_seconds=7" in note for note in made.notes)
+    assert any("node timeout of 7 s" in note for note in made.notes)
     assert "switched off: log_cache, metrics" in made.reason
 
 
@@ -182,6 +182,6 @@ def test_notes_are_in_the_language_of_the_question() -> None:
     notes = plan_request(TroubleshootRequest(message="O job BATCH001 falhou?", config=config), PER_JOB).notes
 
     assert notes == (
-        "node_timeout_seconds=7 foi reduzido ao limite de 6 s para as respostas das fontes",
+        "o tempo de cada fonte (node timeout) de 7 s foi reduzido a 6 s: o total (total timeout) menos a reserva",
         "disabled_sources: nenhuma fonte se chama 'tws'",
     )
