@@ -12,8 +12,8 @@ from orchestrator.outcomes import run_word, source_word
 
 def lines_of(view: RunView, event: Event) -> list[Text]:
     """The lines for ``event``, which ``view`` has already applied; a token gives no line."""
-    tell = _TELLERS.get(event.type)
-    return [] if tell is None else tell(view, event)
+    lines = _LINES.get(event.type)
+    return [] if lines is None else lines(view, event)
 
 
 def _accepted(view: RunView, _event: Event) -> list[Text]:
@@ -22,14 +22,14 @@ def _accepted(view: RunView, _event: Event) -> list[Text]:
 
 
 def _routed(view: RunView, _event: Event) -> list[Text]:
-    asked = Message(
+    routed = Message(
         "{intent} ({confidence:.0%}); querying {count}: {sources}",
         intent=view.intent,
         confidence=view.confidence,
         count=len(view.rows),
         sources=", ".join(view.name_of(row) for row in view.rows.values()),
     )
-    return [asked, *map(note_line, view.notes)]
+    return [routed, *map(note_line, view.notes)]
 
 
 def note_line(note: str) -> Text:
@@ -90,7 +90,7 @@ def _cancelled(view: RunView, _event: Event) -> list[Text]:
     return [Message("cancelled by {by}", by=view.committed_by or "-")]
 
 
-_TELLERS: dict[EventType, Callable[[RunView, Event], list[Text]]] = {
+_LINES: dict[EventType, Callable[[RunView, Event], list[Text]]] = {
     EventType.ACCEPTED: _accepted,
     EventType.ROUTED: _routed,
     EventType.SOURCE_STARTED: _source_started,

@@ -127,7 +127,7 @@ _ASKED_FOR = re.compile(
     r"|enter|try|ejecut(?:e|a|ar)|teclee|utilice|utiliz(?:e|ar)|deve(?:-se)?|must|should|debe)\b[^.!?\n]{0,40}$",
     _I,
 )
-"""What stands before a command that a sentence asks for."""
+"""Words before a command that tell the reader to run it."""
 
 
 def risk_of(text: str, command: str | None = None) -> Risk:

@@ -25,7 +25,7 @@ NAMED = {
     "message_ids": "<message>",
     "times": "<time>",
 }
-"""What stands for a name: the model must not learn the names of its examples."""
+"""Placeholder of each kind of name: the model must not learn the names of its examples."""
 
 STATE = "<state>"
 MARKS = frozenset("?!")
