@@ -101,9 +101,15 @@ def language_facts(language: Language) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def words_of(table: str, key: str) -> str:
+    """A list of every language's ``language.toml`` as a group of a regular expression; an empty one matches nothing."""
+    words = (word for language in Language for word in language_facts(language).get(table, {}).get(key, ()))
+    return f"(?:{'|'.join(dict.fromkeys(words)) or '(?!)'})"
+
+
 @cache
 def decimal_mark(language: Language) -> str:
-    """What stands between a number's whole and its fraction."""
+    """The decimal separator of numbers, ``.`` or ``,``."""
     return str(language_facts(language).get("decimal_mark", "."))
 
 

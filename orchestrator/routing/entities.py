@@ -14,7 +14,7 @@ from importlib.resources import files
 from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, check_job_name
 from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND, find_abends, find_chat_return_codes, find_message_ids
 from orchestrator.codes.states import STATE_NAMES, is_state
-from orchestrator.i18n.languages import Language, language_facts
+from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.models import Entities
 
 _NAME = rf"{NAME}(?![A-Za-z0-9_-])"
@@ -54,43 +54,37 @@ _NOT_JOBS = (
 )
 
 
-def _one_of(table: str, kind: str) -> str:
-    """A list of every language's ``language.toml`` as a group of a pattern; an empty one matches nothing."""
-    words = (word for language in Language for word in language_facts(language).get(table, {}).get(kind, ()))
-    return f"(?:{'|'.join(dict.fromkeys(words)) or '(?!)'})"
-
-
 @cache
 def _cue(kind: str, name: str = "") -> re.Pattern[str]:
     """A word for ``kind`` up to where its name begins, then the pattern ``name``."""
-    called = rf"(?:\s+{_one_of('names', 'called')})?\s*[:=]?\s+[\"'`“«]?|\s*[:=]\s*[\"'`“«]?"
-    return re.compile(rf"(?<![A-Za-z0-9_-]){_one_of('names', kind)}(?:{called}){name}", re.IGNORECASE)
+    called = rf"(?:\s+{words_of('names', 'called')})?\s*[:=]?\s+[\"'`“«]?|\s*[:=]\s*[\"'`“«]?"
+    return re.compile(rf"(?<![A-Za-z0-9_-]){words_of('names', kind)}(?:{called}){name}", re.IGNORECASE)
 
 
 @cache
 def _job_cue() -> re.Pattern[str]:
-    return re.compile(rf"\b{_one_of('names', 'jobs')}\s+$", re.IGNORECASE)
+    return re.compile(rf"\b{words_of('names', 'jobs')}\s+$", re.IGNORECASE)
 
 
 @cache
 def _named_before(kind: str) -> re.Pattern[str]:
     """A name before the word for ``kind``; a word in front of it for another kind, or a name behind, says otherwise."""
     return re.compile(
-        rf"(?:\b{_one_of('names', 'determiners')}\s+(?P<name>{_NAME})|(?<![A-Za-z0-9_@/.#$\\=&%-])(?<!job )(?<!jobs )"
-        rf"(?P<bare>[A-Z][A-Z-]*[0-9_][A-Z0-9_-]*))\s+{_one_of('names', f'{kind}_behind')}\b"
+        rf"(?:\b{words_of('names', 'determiners')}\s+(?P<name>{_NAME})|(?<![A-Za-z0-9_@/.#$\\=&%-])(?<!job )(?<!jobs )"
+        rf"(?P<bare>[A-Z][A-Z-]*[0-9_][A-Z0-9_-]*))\s+{words_of('names', f'{kind}_behind')}\b"
         r"(?!\s*[:=]?\s+[\"'`“«]?[A-Z][A-Z0-9_-]+)"
     )
 
 
 @cache
 def _station_place() -> re.Pattern[str]:
-    words, place = _one_of("names", "workstations"), _one_of("names", "prepositions")
+    words, place = words_of("names", "workstations"), words_of("names", "prepositions")
     return re.compile(rf"\b{words}\s+{place}\s+(?P<name>{_NAME})(?![A-Za-z0-9_/#.-])", re.IGNORECASE)
 
 
 @cache
 def _list_separator() -> re.Pattern[str]:
-    conjunction, article = _one_of("names", "conjunctions"), _one_of("names", "articles")
+    conjunction, article = words_of("names", "conjunctions"), words_of("names", "articles")
     return re.compile(
         rf"[\"'`”»]?(?:\s*[,;]\s*(?:{conjunction}\s+)?|\s+(?:{conjunction}|&|/)\s+(?:{article}\s+)?|\s*/\s*)[\"'`“«]?",
         re.IGNORECASE,
@@ -102,13 +96,13 @@ def _subject() -> re.Pattern[str]:
     """What did what only jobs do: a word in capitals need not hold a digit, and one with a digit or "_" no capitals."""
     return re.compile(
         r"(?<![A-Za-z0-9_@/.#$\\=&%-])(?P<name>[A-Z][A-Z-]{4,39}|(?=[a-z-]*[0-9_])[a-z][a-z0-9_-]{3,39})"
-        rf"(?=\s+{_one_of('names', 'verbs')}\b)"
+        rf"(?=\s+{words_of('names', 'verbs')}\b)"
     )
 
 
 @cache
 def _not_jobs() -> re.Pattern[str]:
-    return re.compile(rf"^(?:{_one_of('names', 'steps')}\w*|{_NOT_JOBS})$")
+    return re.compile(rf"^(?:{words_of('names', 'steps')}\w*|{_NOT_JOBS})$")
 
 
 @cache
@@ -122,7 +116,7 @@ def _plain_words() -> frozenset[str]:
 @cache
 def _times() -> re.Pattern[str]:
     days, since, units, ago, this, of, parts_of_day = (
-        _one_of("times", kind) for kind in ("days", "since", "units", "ago", "this", "of", "parts_of_day")
+        words_of("times", kind) for kind in ("days", "since", "units", "ago", "this", "of", "parts_of_day")
     )
     return re.compile(
         r"(?<![A-Za-z0-9_.-])(?:"

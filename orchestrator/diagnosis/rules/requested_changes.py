@@ -6,43 +6,36 @@ Commands are those of conman (User's Guide 10.2.5, "conman command line": ``cj``
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from orchestrator.diagnosis.draft import ActionDraft
 from orchestrator.diagnosis.rules.scene import Scene, qualified
+from orchestrator.i18n.languages import words_of
 from orchestrator.i18n.message import Message
 from orchestrator.models import Entities
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    words: re.Pattern[str]
+    kind: str
+    """List of its words in ``[changes]`` of ``language.toml``."""
     command: str
     """With ``{job}``, ``{workstation}`` or ``{stream}``; what only the operator knows stands in angle brackets."""
     risk: Literal["low", "medium", "high"]
 
 
-def _change(words: str, command: str, risk: Literal["low", "medium", "high"]) -> _Change:
-    return _Change(re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE), command, risk)
-
-
 _CHANGES = (
-    _change(r"cancel\w*", "conman cj {job}", "high"),
-    _change(r"mat[ae]r?|kill|derrub[ae]r?", "conman kj {job}", "high"),
-    _change(
-        r"re-?rod\w+|re-?execut\w+|re-?ejecut\w+|re-?run|restart|reinici\w+|relan[zcç]\w+|resubmit",
-        "conman rr {job}",
-        "medium",
-    ),
-    _change(r"liber[ae]r?|release", "conman rj {job}", "high"),
-    _change(r"confirm[ae]?r?", "conman confirm {job};<succ|abend>", "high"),
-    _change(r"prioridade?|priority|prioridad", "conman ap {job};<prioridade|priority>", "medium"),
-    _change(r"limites?|l[ií]mite|limit", "conman lc {workstation};<limit>", "medium"),
-    _change(r"deslinkar?|unlink|desconectar?", "conman unlink {workstation}", "high"),
-    _change(r"linkar?|link|conectar?", "conman link {workstation}", "medium"),
-    _change(
-        r"submet[ae]r?|submit|somet[ae]r?|dispar[ae]r?|lan[zcç][ae]r?|launch|trigger", "conman sbs {stream}", "medium"
-    ),
+    _Change("cancel", "conman cj {job}", "high"),
+    _Change("kill", "conman kj {job}", "high"),
+    _Change("rerun", "conman rr {job}", "medium"),
+    _Change("release", "conman rj {job}", "high"),
+    _Change("confirm", "conman confirm {job};<succ|abend>", "high"),
+    _Change("priority", "conman ap {job};<prioridade|priority>", "medium"),
+    _Change("limit", "conman lc {workstation};<limit>", "medium"),
+    _Change("unlink", "conman unlink {workstation}", "high"),
+    _Change("link", "conman link {workstation}", "medium"),
+    _Change("submit", "conman sbs {stream}", "medium"),
 )
 
 _REQUESTED = Message(
@@ -53,7 +46,7 @@ _REQUESTED = Message(
 def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> tuple[ActionDraft, ...]:
     """One proposal per job (or workstation, or stream) for the first change that the message asks for."""
     for change in _CHANGES:
-        if not change.words.search(message):
+        if not _words_for(change.kind).search(message):
             continue
         if "{job}" in change.command:
             names = [qualified(scene.job, scene.name) for scene in scenes if scene.name]
@@ -65,3 +58,8 @@ def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> 
         if commands:
             return tuple(ActionDraft(_REQUESTED, change.risk, command, mutates=True) for command in commands)
     return ()
+
+
+@cache
+def _words_for(kind: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){words_of('changes', kind)}(?![\w-])", re.IGNORECASE)

@@ -254,6 +254,9 @@ conjunctions = ["et"]
 
 [times]
 days = ["hier"]
+
+[changes]
+cancel = ['annul\\w+']
 """
 FRENCH = {
     "Usage:": "Utilisation :",
@@ -357,6 +360,22 @@ def test_a_new_folder_is_a_language_of_answers(
     assert "Réponse des règles, sans modèle de langage." in report["response"]
     assert "## Steps" in report["response"]
     assert "no TWS instance is configured" in report["response"]
+
+
+CHANGE = """
+import sys
+from orchestrator.diagnosis.rules.requested_changes import requested_changes
+from orchestrator.diagnosis.rules.scene import build_scenes
+from orchestrator.models import Entities
+scenes = build_scenes((), ("PAIE",), sys.argv[1], Entities())
+print([action.command for action in requested_changes(sys.argv[1], scenes, Entities())])
+"""
+
+
+def test_a_new_folder_brings_its_words_for_changes(french: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """What an operator is asked for in it is proposed as conman's command."""
+    done = french(CHANGE, "annule la tâche PAIE")
+    assert (done.stdout, done.stderr) == ("['conman cj PAIE']\n", "")
 
 
 READ = """
