@@ -5,12 +5,11 @@ import logging
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.client.waiting import Waiting
-from orchestrator.deadline import Deadline
+from orchestrator.deadline import Deadline, time_limit
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Event, Report
 from orchestrator.store.connection import BLOCK_MS
@@ -172,7 +171,7 @@ class AsyncFollower(_Following):
         is_through = False
         while not is_through:
             try:
-                async with _until_given_up(self.waiting):
+                async with time_limit(self._left):
                     page, is_through = await _run_async(self._round(after))
             except StoreUnreachable as error:
                 if self.waiting.gives_up_after(error):
@@ -189,6 +188,11 @@ class AsyncFollower(_Following):
             for event in page.events:
                 yield event
             self.waiting.resume()
+
+    def _left(self, late_seconds: float) -> float:
+        left = self.waiting.left()
+        is_late = left == 0 and late_seconds > _LAG_SECONDS and self.waiting.may_run_over
+        return _LAG_SECONDS if is_late else left
 
 
 def _run(steps: _Round) -> tuple[Page, bool]:
@@ -210,43 +214,3 @@ async def _run_async(steps: _Round) -> tuple[Page, bool]:
             outcome: tuple[Page, bool] = stop.value
             return outcome
         result = await call
-
-
-@asynccontextmanager
-async def _until_given_up(waiting: Waiting) -> AsyncIterator[None]:
-    """Like ``asyncio.timeout``, but for a wait that gets longer while it lasts.
-
-    Raises TimeoutError.
-    """
-    loop = asyncio.get_running_loop()
-    watch: asyncio.TimerHandle | None = None
-    task = asyncio.current_task()
-
-    def look(due: float) -> None:
-        left = waiting.left()
-        if left == 0 and loop.time() - due > _LAG_SECONDS and waiting.may_run_over:
-            left = _LAG_SECONDS
-        if left > 0:
-            look_in(left)
-            return
-        if not limit.expired():
-            limit.reschedule(loop.time())
-        elif task is not None:
-            # Python 3.11's asyncio.wait_for, in which redis-py sends, loses a cancellation that comes as it ends.
-            task.uncancel()
-            task.cancel()
-        look_in(_LAG_SECONDS)
-
-    def look_in(seconds: float) -> None:
-        nonlocal watch
-        watch = loop.call_later(seconds, look, loop.time() + seconds)
-
-    if waiting.left() == 0:
-        raise TimeoutError
-    async with asyncio.timeout(None) as limit:
-        look_in(waiting.left())
-        try:
-            yield
-        finally:
-            if watch is not None:
-                watch.cancel()

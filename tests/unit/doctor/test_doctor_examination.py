@@ -6,7 +6,8 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 from tests_support import stretched
@@ -15,6 +16,7 @@ from orchestrator.errors import ConfigurationError, SourceError, StoreUnreachabl
 from orchestrator.i18n.message import Message
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.doctor.checklist import all_checks, choose
+from workers.doctor.checks import log_cache
 from workers.doctor.runner import DaemonExecutor, exit_code, run_checks
 from workers.doctor.scrub import Scrubber
 
@@ -77,6 +79,20 @@ def test_a_check_that_never_ends_is_cut() -> None:
     assert results[0].reason == "timeout"
     assert "0.2 s" in str(results[0].found)
     assert results[0].took_ms >= 200
+
+
+def test_a_scan_ends_at_its_limit_where_redis_loses_a_cancellation() -> None:
+    """The log cache's keys are counted for a part of the time, whatever becomes of the cancellation of one read."""
+
+    class Keys:
+        async def scan_iter(self, **_: object) -> AsyncIterator[bytes]:
+            yield b"resync:job:history:BATCH001"
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(10)
+            await asyncio.sleep(10)
+
+    counts, is_whole = asyncio.run(log_cache._count(Keys(), "resync:", 0.1))  # type: ignore[arg-type]
+    assert (counts["app_errors"], is_whole) == (1, False)
 
 
 def test_a_thread_that_hangs_does_not_hold_the_command() -> None:

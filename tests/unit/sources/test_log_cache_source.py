@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import fakeredis
@@ -19,6 +20,7 @@ from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult
 from workers.config import LogCacheSettings
 from workers.sources.log_cache import source as log_cache
+from workers.sources.log_cache.app_keys import AppEntries
 from workers.sources.log_cache.source import LogCacheSource
 
 
@@ -220,3 +222,23 @@ def test_a_failed_run_is_compared_but_not_compared_with(fetch: Callable[..., Fet
     ]
     payload = LogPayload.model_validate(fetch(request_for(), {"resync:job:history:BATCH001": runs}).data)
     assert payload.elapsed_trend_ratio == 3
+
+
+def test_the_limit_holds_where_a_read_loses_its_cancellation(
+    fetch: Callable[..., FetchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancellation that redis-py loses, as on Python 3.11, does not give the next read the time of another limit."""
+
+    async def lose(*_: object, **__: object) -> AppEntries:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        return AppEntries()
+
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.sleep(10)
+
+    monkeypatch.setattr(log_cache, "read_app_entries", lose)
+    monkeypatch.setattr(log_cache, "read_own_entries", hang)
+    with pytest.raises(SourceError) as caught:
+        fetch(request_for(limit_seconds=0.2), {})
+    assert caught.value.reason == "timeout"

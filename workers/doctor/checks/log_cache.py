@@ -1,6 +1,5 @@
 """``log_cache``: whether the Redis with the logs of earlier runs answers, and how much it holds."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from orchestrator.deadline import Deadline, time_limit
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message
 from workers.config import LogCacheSettings
@@ -78,9 +78,9 @@ def is_the_store(context: CheckContext) -> bool:
 async def _count(client: Redis, prefix: str, seconds: float) -> tuple[Mapping[str, Any], bool]:
     """Number of keys of each kind, and whether the scan was complete within ``seconds``. Raises redis.RedisError."""
     own = re.sub(r"([\\*?\[\]])", r"\\\1", prefix) + "logs:*:values"
-    counts = dict.fromkeys((*_APP_PATTERNS, "own_jobs"), 0)
+    counts, deadline = dict.fromkeys((*_APP_PATTERNS, "own_jobs"), 0), Deadline.after(seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with time_limit(lambda _: deadline.remaining()):
             for kind, pattern in (*_APP_PATTERNS.items(), ("own_jobs", own)):
                 async for name in client.scan_iter(match=pattern, count=1_000):
                     # The list of the newest failures of all jobs does not count as a job.

@@ -8,6 +8,7 @@ from typing import Self
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from orchestrator.deadline import Deadline, time_limit
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join
 from orchestrator.models import SourceOutcome, SourceRequest
@@ -53,10 +54,10 @@ class LogCacheSource:
             raise error.of(describe_url(self._settings.redis_url), asked) from None
 
     async def _fetch(self, request: SourceRequest) -> FetchResult:
-        now = datetime.now(UTC)
+        now, deadline = datetime.now(UTC), Deadline.after(call_limit_seconds(request.limit_seconds))
         redis = self._redis()
         try:
-            async with asyncio.timeout(call_limit_seconds(request.limit_seconds)):
+            async with time_limit(lambda _: deadline.remaining()):
                 app = await read_app_entries(redis, request.job, now=now)
                 own = await read_own_entries(
                     redis,
