@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from traceback import TracebackException
 from typing import Any
 
@@ -92,19 +93,31 @@ def error_envelope(
     """
     masked = _mask(personal)
     if isinstance(error, TroubleshootError):
-        outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
-        message = getattr(error, "message", None)  # none of ours in a site's class that does not call super().__init__
-        text = message if isinstance(message, Message) else str(error)
-        failed = _failed(planned, outcome, error.reason, text, language=language, worker=worker, masked=masked)
-        if not isinstance(error, SourceError):
-            return failed
-        asked = tuple(masked(text) for text in error.asked)
-        return fit_to_store(failed.model_copy(update={"asked": asked, "where": masked(error.where)}), language=language)
+        with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
+            return _own_error_envelope(planned, error, language=language, worker=worker, masked=masked)
     log_error(_LOGGER, "source_failed run_id=%s source=%s", run_id, planned.key, error=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
     # Not str(error), which may itself raise.
     text = f"{type(error).__name__}: {TracebackException(type(error), error, None)}"
     return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, masked=masked)
+
+
+def _own_error_envelope(
+    planned: PlannedSource,
+    error: TroubleshootError,
+    *,
+    language: Language,
+    worker: str,
+    masked: Callable[[str], str],
+) -> SourceEnvelope:
+    outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
+    message = getattr(error, "message", None)  # none of ours in a site's class that does not call super().__init__
+    text = message if isinstance(message, Message) else str(error)
+    failed = _failed(planned, outcome, error.reason, text, language=language, worker=worker, masked=masked)
+    if not isinstance(error, SourceError):
+        return failed
+    asked = tuple(masked(text) for text in error.asked)
+    return fit_to_store(failed.model_copy(update={"asked": asked, "where": masked(error.where)}), language=language)
 
 
 def _mask(personal: bool) -> Callable[[str], str]:

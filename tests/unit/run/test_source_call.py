@@ -17,6 +17,7 @@ from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message
 from orchestrator.models import (
     Evidence,
     Intent,
@@ -181,6 +182,49 @@ def test_each_failure_has_its_outcome_and_reason(
     for envelope in (ask(Behaviour(error)), ask(error)):
         assert (envelope.outcome, envelope.success, envelope.reason) == (outcome, False, reason)
         assert str(error) in (envelope.error or "")
+
+
+class TextRaises(SourceError):
+    """A site's error without a text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class MessageRaises(SourceError):
+    """A site's error whose message cannot be read."""
+
+    @property
+    def message(self) -> Message:
+        raise RuntimeError("no message")
+
+    @message.setter
+    def message(self, value: Message) -> None:
+        return
+
+
+class WordlessFact:
+    """A fact that cannot be written."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def broken_errors() -> list[SourceError]:
+    """Errors of a site's classes, each of which raises where it is read."""
+    foreign_message, wordless = TextRaises("x"), SourceError("x")
+    foreign_message.message = "no message of ours"  # type: ignore[assignment]  # what a site may do
+    wordless.message = Message("{fact}", fact=WordlessFact())
+    numbered = SourceError("x").of("host", (1, 2))  # type: ignore[arg-type]  # what a site may do
+    return [foreign_message, MessageRaises("x"), wordless, numbered, SourceError("x", reason=7)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", broken_errors(), ids=lambda error: type(error).__name__)
+def test_an_error_that_raises_when_it_is_read_costs_the_run_that_source(ask: Ask, error: SourceError) -> None:
+    """Whatever an error's text, message, reason or place do, the source has an envelope and the others serve."""
+    envelope = ask(Behaviour(error))
+    assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
+    assert (envelope.error or "").startswith(type(error).__name__)
 
 
 def test_a_source_that_cancels_itself_costs_the_run_that_source(ask: Ask) -> None:
