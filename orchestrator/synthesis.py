@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from orchestrator.errors import TroubleshootError
-from orchestrator.json_safe import json_safe
+from orchestrator.json_safe import json_safe, utf8_safe
 from orchestrator.logs import log_error
 from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
 from orchestrator.plugins import installed, made_or
@@ -90,9 +91,11 @@ def synthesis_of(
 def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
     """Log why a draft was not refined, and return the report's metadata about it."""
     if isinstance(error, (SynthesisFailed, TroubleshootError)):
-        _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, error.reason)
-        metadata = json_safe(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
-        return {**metadata, "failed": error.reason}
+        with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
+            metadata = json_safe(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
+            failure = {**metadata, "failed": utf8_safe(error.reason)}
+            _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, error.reason)
+            return failure
     log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}
 

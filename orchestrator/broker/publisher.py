@@ -1,7 +1,6 @@
 """Publishing the tasks that start outside a chord: dispatch a run, finish a run."""
 
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -45,7 +44,7 @@ class Publisher:
         )
         try:
             future.result(PUBLISH_TIMEOUT_SECONDS)
-        except FutureTimeoutError:
+        except TimeoutError:
             future.cancel()
             raise StoreUnreachable("the broker does not answer; is Redis running, and is REDIS_URL right?") from None
         except (OperationalError, RedisError, OSError) as error:

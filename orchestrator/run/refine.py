@@ -4,7 +4,6 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +52,11 @@ class Refiner:
             return None, {"skipped": "no_time_left"}
         fragments: queue.SimpleQueue[str] = queue.SimpleQueue()
         end = Deadline.after(limit)
-        future = self.submit(self.synthesizer.synthesize(case, timeout_seconds=limit, emit=fragments.put_nowait))
+
+        async def synthesize() -> Synthesis:  # the call itself may raise
+            return await self.synthesizer.synthesize(case, timeout_seconds=limit, emit=fragments.put_nowait)
+
+        future = self.submit(synthesize())
         try:
             is_over = False
             while not is_over:
@@ -98,7 +101,7 @@ async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | N
 def _wait(future: Future[Synthesis], seconds: float) -> None:
     try:
         future.exception(timeout=seconds)
-    except (FutureTimeoutError, CancelledError):
+    except (TimeoutError, CancelledError):
         return
 
 

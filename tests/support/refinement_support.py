@@ -14,6 +14,12 @@ FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
         {"model": "m", "tokens": [1, 2], "failed": "rate_limited"},
         "reason=rate_limited",
     ),
+    "metadata that is none": (
+        SynthesisFailed("rate_limited", "429", 7),  # type: ignore[arg-type]  # what a site may do
+        {"failed": "SynthesisFailed"},
+        "reason=unexpected",
+    ),
+    "a reason that is none": (SynthesisFailed(429, "x"), {"failed": "SynthesisFailed"}, "reason=unexpected"),  # type: ignore[arg-type]
     "one of ours": (ConfigurationError("LLM_MODEL"), {"failed": "configuration"}, "reason=configuration"),
     "one that nobody foresaw": (RuntimeError("boom"), {"failed": "RuntimeError"}, "reason=unexpected"),
     "a timeout of its own": (TimeoutError("mine"), {"failed": "TimeoutError"}, "reason=unexpected"),

@@ -75,6 +75,16 @@ def test_a_model_that_fails_costs_only_the_refinement(
     assert [text for text in caplog.messages if text.startswith("synthesis_failed run_id=") and logged in text]
 
 
+def test_a_synthesizer_of_another_signature_costs_only_the_refinement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site's synthesizer that cannot be called raises before there is a call to wait for."""
+
+    class Other(ScriptedSynthesizer):
+        async def synthesize(self, case: Case) -> Any:  # type: ignore[override]  # what a site may do
+            raise AssertionError("not reached")
+
+    assert refine(monkeypatch, Other())[:2] == (None, {"failed": "TypeError"})
+
+
 @pytest.mark.parametrize("heeds_cancel", [True, False])
 def test_a_model_that_hangs_is_left_at_its_limit(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, heeds_cancel: bool
