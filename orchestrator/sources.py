@@ -78,10 +78,10 @@ def call_limit_seconds(limit_seconds: float) -> float:
 
 def _installed() -> dict[str, EntryPoint]:
     # The first on the path wins, so that a site or a test can replace a built-in source.
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in entry_points(group=SOURCES_GROUP):
-        found.setdefault(point.name, point)
-    return found
+        points.setdefault(point.name, point)
+    return points
 
 
 @cache
@@ -96,7 +96,7 @@ def source_names() -> tuple[str, ...]:
 def load_source(name: str) -> SourceSpec:
     """The registration of one source.
 
-    Raises WorkersNotInstalled when the code it needs is missing, ConfigurationError for an unknown name.
+    Raises WorkersNotInstalled when the code it needs is missing, ConfigurationError for any other source that is none.
     """
     point = _installed().get(name)
     if point is None:
@@ -110,6 +110,9 @@ def load_source(name: str) -> SourceSpec:
             name=name,
             package=error.name or str(error),
         ) from error
+    except Exception as error:  # border: a site's module may raise anything
+        detail = f"{type(error).__name__}: {error}"
+        raise ConfigurationError("source {name!r} cannot be loaded: {detail}", name=name, detail=detail) from error
     if not isinstance(spec, SourceSpec) or spec.name != name:
         raise ConfigurationError(
             "entry point {point!r} must be a SourceSpec named {name!r}", point=point.value, name=name

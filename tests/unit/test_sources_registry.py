@@ -13,10 +13,22 @@ from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, WorkersNotInstalled
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing
+from orchestrator.routing.plan import per_job_sources
 from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP, call_limit_seconds, load_source, source_names
 from orchestrator.testing import stub_spec
 
 own_source = stub_spec("own_source")
+
+
+class _Raises:
+    def __get__(self, *_: object) -> None:
+        raise ValueError("a setting is missing")
+
+
+class Broken:
+    """Stands for a site's module that raises while it is loaded."""
+
+    spec = _Raises()
 
 
 @pytest.fixture
@@ -52,6 +64,20 @@ def test_missing_worker_code_names_the_extra(installed: list[EntryPoint]) -> Non
     """A source whose code cannot be imported says what to install."""
     with pytest.raises(WorkersNotInstalled, match=r"resync-troubleshoot\[workers\]"):
         load_source("metrics")
+
+
+@pytest.mark.parametrize("value", [f"{__name__}:no_such_name", "missing_module:x", f"{__name__}:Broken.spec"])
+def test_a_source_that_cannot_be_loaded_costs_the_run_that_source(
+    installed: list[EntryPoint], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """A site's registration that names nothing, or a module that raises, is left out of the plan; the others serve."""
+    installed[:] = [
+        EntryPoint("broken", value, SOURCES_GROUP),
+        EntryPoint("own_source", f"{__name__}:own_source", SOURCES_GROUP),
+    ]
+    with pytest.raises((ConfigurationError, WorkersNotInstalled), match="'broken'"):
+        load_source("broken")
+    assert per_job_sources() == {"own_source": True}
 
 
 def test_an_unknown_source_lists_the_known(installed: list[EntryPoint]) -> None:
