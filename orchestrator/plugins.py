@@ -1,7 +1,8 @@
 """Factories that the workers' packages, or a site's, register as entry points."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ from orchestrator.logs import log_error
 
 _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
+CLOSE_SECONDS = 0.2
+"""Seconds for closing what factories made: the answer does not wait longer for it."""
 
 
 def installed(group: str) -> Iterator[Callable[[Mapping[str, str]], Any]]:
@@ -30,3 +33,20 @@ def made_or(default: T, make: Callable[[Mapping[str, str]], T], environ: Mapping
     except Exception as error:  # noqa: BLE001  # border: a site's factory may raise anything
         log_error(_LOGGER, f"{event} reason=unexpected", error=error)
     return default
+
+
+async def close_all(closes: Iterable[Callable[[], Awaitable[object]]], *, event: str) -> None:
+    """Await every ``close()`` within ``CLOSE_SECONDS``; what fails or takes longer is only logged, as ``event``."""
+
+    async def run(close: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await close()
+        except Exception as error:  # noqa: BLE001  # border: a site's class may raise anything
+            log_error(_LOGGER, event, error=error)
+
+    closing = [asyncio.ensure_future(run(close)) for close in closes]
+    # Not asyncio.timeout, which waits for one that ignores its cancellation.
+    _, pending = await asyncio.wait(closing, timeout=CLOSE_SECONDS) if closing else ((), ())
+    for task in pending:
+        task.cancel()
+        _LOGGER.warning("%s reason=timeout", event)

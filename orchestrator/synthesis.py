@@ -16,7 +16,7 @@ from orchestrator.plugins import installed, made_or
 
 _LOGGER = logging.getLogger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"
-CLOSE_SECONDS = 0.2
+SYNTHESIZER_CLOSE_FAILED = "synthesizer_close_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +98,6 @@ def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
             return failure
     log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}
-
-
-async def close_synthesizer(synthesizer: Synthesizer) -> None:
-    """Close the client, in bounded time; an error is only logged."""
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await synthesizer.close()
-    except Exception as error:  # noqa: BLE001  # border: a site's synthesizer may raise anything
-        log_error(_LOGGER, "synthesizer_close_failed", error=error)
 
 
 def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:

@@ -12,6 +12,7 @@ from typing import Self
 
 from orchestrator.deadline import Deadline
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
+from orchestrator.plugins import close_all
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
@@ -44,7 +45,7 @@ class LocalSources:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(source.close() for source in self._sources.values()), return_exceptions=True)
+        await close_all((source.close for source in self._sources.values()), event="source_close_failed")
 
 
 async def ask_all(
@@ -70,7 +71,9 @@ async def ask_all(
             if put is not None:
                 await put(envelope)
             if not fetch.done():
-                await asyncio.wait({fetch}, timeout=CANCEL_SECONDS)
+                # At most half of the time for the answer, which is short in a short run.
+                reserve_seconds = start.request.config.reserve_seconds
+                await asyncio.wait({fetch}, timeout=min(CANCEL_SECONDS, reserve_seconds / 2))
         finally:
             fetch.cancel()
         return envelope

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.deadline import Deadline
+from orchestrator.plugins import close_all
 from orchestrator.synthesis import (
+    SYNTHESIZER_CLOSE_FAILED,
     Case,
     Synthesis,
     Synthesizer,
-    close_synthesizer,
     refinement_failure,
     synthesis_of,
     try_synthesizer,
@@ -95,7 +96,7 @@ async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | N
     finally:
         for call in calls:
             call.cancel()
-        await close_synthesizer(synthesizer)
+        await close_all((synthesizer.close,), event=SYNTHESIZER_CLOSE_FAILED)
 
 
 def _wait(future: Future[Synthesis], seconds: float) -> None:

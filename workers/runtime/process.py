@@ -12,11 +12,12 @@ from pydantic import Field
 
 from orchestrator.after_commit import AfterCommit, try_after_commit
 from orchestrator.config import EnvironmentModel, Settings
+from orchestrator.plugins import close_all
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import Refiner
 from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
-from orchestrator.synthesis import close_synthesizer, try_synthesizer
+from orchestrator.synthesis import SYNTHESIZER_CLOSE_FAILED, try_synthesizer
 from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import DEFAULT_LAG_LIMIT_SECONDS, Runtime
 
@@ -80,7 +81,8 @@ class WorkerProcess:
         """Stop the loop and close the connections."""
         if "refiner" in self.__dict__ and self.refiner is not None:
             # Bounded, and raises nothing; on a blocked loop it is abandoned, the process ends anyway.
-            wait([self.runtime.submit(close_synthesizer(self.refiner.synthesizer))], timeout=5)
+            closing = close_all((self.refiner.synthesizer.close,), event=SYNTHESIZER_CLOSE_FAILED)
+            wait([self.runtime.submit(closing)], timeout=5)
         if "runtime" in self.__dict__:
             self.runtime.close()
         self._client.close()

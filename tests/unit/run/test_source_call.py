@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from tests_support import stretched
 
-from orchestrator.config import Settings
+from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
@@ -260,6 +261,32 @@ def test_a_source_that_hangs_is_cancelled_at_its_limit(ask: Ask) -> None:
     assert "0.1 s" in (envelope.error or "")
     assert 100 <= envelope.latency_ms < stretched(2_000)
     assert source.was_cancelled
+
+
+def test_a_short_run_does_not_wait_long_for_a_source_that_ignores_its_cancellation() -> None:
+    """In process the answer comes by the deadline: a source that does not end has part of the time for the answer."""
+
+    class Stubborn(Behaviour):
+        async def fetch(self, request: SourceRequest) -> FetchResult:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+            await asyncio.sleep(30)
+            return FetchResult()
+
+    short = REQUEST.model_copy(update={"config": ParallelConfig(node_timeout_seconds=0.1, total_timeout_seconds=0.5)})
+
+    async def ask() -> float:
+        class OneSource(LocalSources):
+            def get(self, name: str) -> Source:
+                return Stubborn()
+
+        began = time.monotonic()
+        async with OneSource() as sources:
+            begin = begin_without_store(short, plan(0.1), Deadline.after(0.3))
+            await ask_all("run-00000001", plan(0.1), sources=sources, begin=begin)
+        return time.monotonic() - began
+
+    assert asyncio.run(ask()) < 0.2 + stretched(0.3)
 
 
 def test_a_source_stops_before_the_fan_in(ask: Ask) -> None:

@@ -1,0 +1,46 @@
+"""Closing what a site's factories made."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+import pytest
+from tests_support import stretched
+
+from orchestrator.plugins import CLOSE_SECONDS, close_all
+
+
+def test_nothing_that_closes_badly_delays_or_fails_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """One that raises, one that cannot be awaited and one that ignores its cancellation are logged and left."""
+    closed: list[str] = []
+
+    async def well() -> None:
+        closed.append("well")
+
+    async def fail() -> None:
+        raise RuntimeError("senha: Zq9xW3kLm7")
+
+    async def hang() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+        await asyncio.sleep(30)
+
+    async def close() -> float:
+        began = time.monotonic()
+        await close_all((hang, fail, lambda: None, well), event="close_failed")  # type: ignore[arg-type, return-value]
+        return time.monotonic() - began
+
+    assert asyncio.run(close()) < CLOSE_SECONDS + stretched(0.5)
+    assert closed == ["well"]
+    assert [text.split("\n")[0] for text in sorted(caplog.messages)] == [
+        *["close_failed"] * 2,
+        "close_failed reason=timeout",
+    ]
+    assert "Zq9xW3kLm7" not in caplog.text
+
+
+def test_nothing_to_close_is_no_wait() -> None:
+    """A run that made no source has none to close."""
+    asyncio.run(close_all((), event="close_failed"))
