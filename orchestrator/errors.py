@@ -20,7 +20,7 @@ class TroubleshootError(Exception):
     """The troubleshoot run could not be carried out.
 
     The message is given as an English template with the facts of its fields, or as a ``Message``; by default it is the
-    first line of the class's docstring.
+    first line of the class's docstring, or of its base's.
     """
 
     reason: ClassVar[str] = "troubleshoot_error"
@@ -31,8 +31,9 @@ class TroubleshootError(Exception):
 
     def __init__(self, message: str | Message | None = None, /, **facts: Any) -> None:
         if not isinstance(message, Message):
-            text = str(message or (type(self).__doc__ or "").strip().splitlines()[0])
-            message = Message(text).with_facts(**facts)
+            # A class without a docstring has that of its base; under ``python -OO`` no class of ours has one.
+            doc = next((kind.__doc__ for kind in type(self).__mro__ if kind.__doc__), "")
+            message = Message(str(message or doc.strip().partition("\n")[0])).with_facts(**facts)
         self.message = message
         super().__init__(str(message))
 
