@@ -166,7 +166,8 @@ class EnvironmentModel(BaseModel):
         Raises ConfigurationError naming the variable and its problem.
         """
         values = os.environ if environ is None else environ
-        variables = {name: value for name, value in values.items() if value != ""}
+        # A variable with the name of a field, such as ``port``, is none of ours.
+        variables = {name: value for name, value in values.items() if value != "" and name not in cls.model_fields}
         for field in overrides:
             for name in _environment_names(cls, field):
                 variables.pop(name, None)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import ConfigurationError
+from orchestrator.health import HealthSettings
 from workers.config import KnowledgeSettings, LlmSettings, MetricsSettings, TwsSettings
 
 
@@ -81,6 +82,13 @@ def test_settings_read_the_apps_names() -> None:
         {"REDIS_URL": "redis://a:1/0", "APP_REDIS_URL": "redis://b:1/0"}, redis_url="redis://c:1/0"
     )
     assert both.redis_url == "redis://c:1/0"
+
+
+def test_a_variable_with_the_name_of_a_field_is_not_read() -> None:
+    """Only the documented variables count: ``port`` and ``token`` in an environment are somebody else's."""
+    assert HealthSettings.from_env({"port": "80", "RESYNC_HEALTH_ADDRESS": "0.0.0.0"}).port is None
+    assert MetricsSettings.from_env({"token": "somebody-elses"}).token is None
+    assert Settings.from_env({"redis_url": "http://x"}).redis_url == "redis://127.0.0.1:6379/0"
 
 
 @pytest.mark.parametrize(
