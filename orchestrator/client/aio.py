@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import ParamSpec, Self, TypeVar
+
+from redis.exceptions import RedisError
 
 from orchestrator.client.executor import BlockingCalls
 from orchestrator.client.follower import AsyncFollower
@@ -75,7 +78,8 @@ class AsyncTroubleshootClient:
 
     async def close(self) -> None:
         """Close every connection and stop the threads."""
-        await self._reader.aclose()
+        with suppress(RedisError):  # redis-py gives up on a TLS connection whose Redis hangs
+            await self._reader.aclose()
         await asyncio.to_thread(self._sync.close)
         self._end_calls.close()
         self._calls.close()

@@ -325,6 +325,25 @@ def test_the_async_client_does_what_the_sync_one_does(settings: Settings) -> Non
     asyncio.run(scenario())
 
 
+def test_a_connection_that_cannot_be_closed_costs_no_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """redis-py raises when a TLS connection to a hanging Redis does not close in time; the rest is closed then."""
+
+    async def scenario() -> AsyncTroubleshootClient:
+        async with AsyncTroubleshootClient(settings) as client:
+
+            async def hang() -> None:
+                raise redis.exceptions.TimeoutError("Timed out closing connection after 0.5")
+
+            monkeypatch.setattr(client._reader, "aclose", hang)
+        return client
+
+    client = asyncio.run(scenario())
+    with pytest.raises(RuntimeError, match="shutdown"):
+        asyncio.run(client.get("nope-nope"))
+
+
 def test_importing_the_client_is_light() -> None:
     """The app's import of the client loads no source client, no model SDK and no live view."""
     code = (
