@@ -1,10 +1,11 @@
 """Records that the store returns, parsed from Redis; each is the state at one moment."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import RunNotFound
+from orchestrator.errors import RunNotFound, SchemaMismatch
 from orchestrator.models import (
     Contract,
     Plan,
@@ -81,6 +82,11 @@ class RunRecord:
     """Parts of the run that cannot be read."""
 
     @property
+    def total_seconds(self) -> float:
+        """Seconds from the submit to the deadline."""
+        return (self.deadline_ms - self.created_ms) / 1000
+
+    @property
     def remaining_seconds(self) -> float:
         """Seconds to the deadline at the time of reading; negative after it."""
         return (self.deadline_ms - self.now_ms) / 1000
@@ -114,8 +120,9 @@ class Summary(Contract):
 
 def read_summary(run_id: str, text: str) -> Summary:
     """The run's summary; empty when it cannot be read."""
-    summary, _ = read_stored(Summary, text, run_id=run_id, part="summary")
-    return summary or Summary()
+    with suppress(SchemaMismatch):  # a newer version's must not hide the other runs of a list
+        return read_stored(Summary, text, run_id=run_id, part="summary")[0] or Summary()
+    return Summary()
 
 
 def read_request(run_id: str, text: str, summary: str) -> tuple[TroubleshootRequest, tuple[Damage, ...]]:

@@ -300,6 +300,14 @@ def test_a_schema_too_far_away_names_the_side_to_upgrade(bench: Bench, field: st
     assert [row.run_id for row in RunList(bench.client, bench.store.keys).recent(limit=5)] == [DONE]
 
 
+def test_a_summary_of_a_newer_schema_does_not_hide_the_list(bench: Bench) -> None:
+    """A run whose line cannot be read is listed without its question."""
+    bench.planter.plant(DONE)
+    bench.client.hset(bench.key, "summary", json.dumps({"schema_version": SCHEMA_VERSION + 1, "message": "x"}))
+    rows = RunList(bench.client, bench.store.keys).recent(limit=5)
+    assert [(row.run_id, row.message) for row in rows] == [(DONE, "")]
+
+
 def test_one_answer_of_another_schema_costs_its_source_only(bench: Bench) -> None:
     """A worker of another schema beside the others: its source is an error that says so, the others serve."""
     bench.planter.plant(DONE)
