@@ -148,11 +148,7 @@ class RunStore:
         if reply[0] != "ok":
             return None
         _, request, summary, plan = reply
-        return Dispatch(
-            token=token,
-            request=read_request(run_id, request, summary)[0],
-            plan=read_plan(run_id, plan)[0],
-        )
+        return Dispatch(token=token, request=read_request(run_id, request, summary)[0], plan=read_plan(run_id, plan)[0])
 
     def put_plan(self, run_id: str, token: str, plan: Plan) -> Plan:
         """Store the plan, append ``routed`` and return the run's plan, which may be that of an earlier dispatcher.
@@ -270,17 +266,11 @@ class RunStore:
 
     def renew(self, run_id: str, token: str) -> bool:
         """Renew the finish lease; False when it was lost and nothing more may be written."""
-        return self._fenced(run_id, token, [])
+        return self._fenced(run_id, token, ())
 
     def emit(self, run_id: str, token: str, *events: NewEvent) -> bool:
-        """Append events under the finish lease and renew it; False when the lease was lost.
-
-        The last draft is also stored in the run hash.
-        """
-        args: list[str | int] = []
-        for kind, data in events:
-            args += [kind, _dumps(data), "draft" if kind is EventType.DRAFT else ""]
-        return self._fenced(run_id, token, args)
+        """Append events under the finish lease and renew it; False when the lease was lost."""
+        return self._fenced(run_id, token, events)
 
     def commit(
         self,
@@ -302,9 +292,6 @@ class RunStore:
 
         Raises RunNotFound.
         """
-        args: list[str | int] = []
-        for kind, data in events:
-            args += [kind, _dumps(data)]
         keys, run_id = self.keys, report.run_id
         final = report.model_dump(
             mode="json",
@@ -341,7 +328,7 @@ class RunStore:
                 "" if seen_received is None else seen_received,
                 COMMIT_MARGIN_MS,
                 OVERLOAD_FLOOR,
-                *args,
+                *_event_arguments(events),
             ],
         )
         return str(reply[0])
@@ -428,13 +415,13 @@ class RunStore:
         with store_errors():
             return int(self._client.llen(f"{self.keys.broker_prefix}{queue}"))
 
-    def _fenced(self, run_id: str, token: str, events: list[str | int]) -> bool:
+    def _fenced(self, run_id: str, token: str, events: Sequence[NewEvent]) -> bool:
         keys = self.keys
         reply = self._run(
             "fenced",
             run_id,
             [keys.run(run_id), keys.events(run_id), keys.wakeups],
-            [run_id, token, FINISH_LEASE_MS, *events],
+            [run_id, token, FINISH_LEASE_MS, *_event_arguments(events)],
         )
         return bool(reply[0] == "ok")
 
@@ -448,6 +435,10 @@ class RunStore:
 def new_token() -> str:
     """A new unique token for a claim or a lease."""
     return uuid.uuid4().hex
+
+
+def _event_arguments(events: Sequence[NewEvent]) -> list[str]:
+    return [argument for kind, data in events for argument in (kind, _dumps(data))]
 
 
 def _dumps(data: Any) -> str:

@@ -1,6 +1,6 @@
 -- A write under the finish lease: renews it and appends events (none for a plain renewal).
 -- KEYS run events wakeups
--- ARGV run_id token lease_ms, then for each event: kind data keep_field ('' keeps nothing in the run)
+-- ARGV run_id token lease_ms, then for each event: kind data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'attempt')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then return { 'closed' } end
@@ -10,8 +10,5 @@ if fields[2] ~= ARGV[2] then return { 'refused' } end
 local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'lease_until', string.format('%d', lease_until))
 redis.call('ZADD', KEYS[3], lease_until + 20, ARGV[1] .. '|lease')
-for i = 4, #ARGV, 3 do
-  if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[1], ARGV[i + 2], ARGV[i + 1]) end
-  emit(KEYS[1], KEYS[2], ARGV[i], fields[3], now, ARGV[i + 1])
-end
+for i = 4, #ARGV, 2 do emit(KEYS[1], KEYS[2], ARGV[i], fields[3], now, ARGV[i + 1]) end
 return { 'ok' }

@@ -20,9 +20,9 @@ end
 if ARGV[11] ~= '' then
   -- Workers announce the instances; announcements that none has renewed recently do not count.
   local known = redis.call('ZRANGEBYSCORE', KEYS[8], now - 120000, '+inf')
-  local found = #known == 0
-  for _, name in ipairs(known) do found = found or name == ARGV[11] end
-  if not found then return { 'unknown_instance', table.concat(known, ', ') } end
+  local is_known = #known == 0
+  for _, name in ipairs(known) do is_known = is_known or name == ARGV[11] end
+  if not is_known then return { 'unknown_instance', table.concat(known, ', ') } end
 end
 
 -- Runs without worker, watcher or reader are no load after their deadline. They are removed only after the first write
