@@ -3,13 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.models import (
-    AggregatedData,
-    Evidence,
-    SourceEnvelope,
-    SourceFailure,
-    SourceOutcome,
-)
+from orchestrator.models import AggregatedData, Evidence, SourceEnvelope, SourceFailure, SourceOutcome
 
 FIELD_OF_SOURCE = {
     "tws_status": "tws_status",

@@ -5,7 +5,8 @@ A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, TypedDict, cast
 
 from pydantic import ValidationError
@@ -59,7 +60,28 @@ class ParallelState(TypedDict, total=False):
     run_id: str
 
 
-class ParallelTroubleshootGraph:
+class _Graph(ABC):
+    @abstractmethod
+    async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState: ...
+
+    def invoke(self, state: Mapping[str, Any]) -> ParallelState:
+        """``ainvoke`` for callers without an event loop.
+
+        Raises RuntimeError inside a running event loop, and what ``ainvoke`` raises.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise RuntimeError(
+                "invoke() would block the running event loop for the whole run; use: await graph.ainvoke(state)"
+            )
+        # Not in the except clause: every error of the run would have that RuntimeError as its context.
+        return asyncio.run(self.ainvoke(state))
+
+
+class ParallelTroubleshootGraph(_Graph):
     """Answers a question on the workers, or in this process when no worker takes it within one second.
 
     ``config`` limits the run and ``settings`` are those of the environment when left out. ``intent`` fixes the kind of
@@ -99,13 +121,6 @@ class ParallelTroubleshootGraph:
             report = await run_in_process(request, settings, deadline=deadline)
         return fill_state(state, report)
 
-    def invoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """``ainvoke`` for callers without an event loop.
-
-        Raises RuntimeError inside a running event loop, and what ``ainvoke`` raises.
-        """
-        return _run(self.ainvoke, state)
-
     async def astream(self, state: Mapping[str, Any]) -> AsyncIterator[Event]:
         """The events of the run as they come: each source, the draft, fragments of the answer, the report.
 
@@ -123,7 +138,7 @@ class ParallelTroubleshootGraph:
                 await _abandon(dispatch)
 
 
-class FallbackParallelGraph:
+class FallbackParallelGraph(_Graph):
     """Answers a question without Redis and without workers: asks the sources in this process."""
 
     def __init__(self, config: ParallelConfig | None = None, *, intent: Intent | None = Intent.TROUBLESHOOT) -> None:
@@ -134,28 +149,6 @@ class FallbackParallelGraph:
         """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored, and ``metadata["committed"]`` is False."""
         request = make_request(state, self._config, self._intent)
         return fill_state(state, await run_in_process(request, Settings.from_env()))
-
-    def invoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """``ainvoke`` for callers without an event loop.
-
-        Raises RuntimeError inside a running event loop, and what ``ainvoke`` raises.
-        """
-        return _run(self.ainvoke, state)
-
-
-def _run(
-    ainvoke: Callable[[Mapping[str, Any]], Coroutine[Any, Any, ParallelState]], state: Mapping[str, Any]
-) -> ParallelState:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise RuntimeError(
-            "invoke() would block the running event loop for the whole run; use: await graph.ainvoke(state)"
-        )
-    # Not in the except clause: every error of the run would have that RuntimeError as its context.
-    return asyncio.run(ainvoke(state))
 
 
 def create_parallel_troubleshoot_graph(
@@ -224,7 +217,7 @@ def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Inten
 def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
     """The state with the keys that the app reads from the report."""
     routing = report.routing or route(str(state.get("message", "")))
-    filled: ParallelState = {
+    return {
         **state,  # type: ignore[typeddict-item]  # the state may have other keys of the app
         "run_id": report.run_id,
         "intent": routing.intent.value,
@@ -246,7 +239,6 @@ def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
         },
         "errors": [failure.model_dump(mode="json") for failure in report.errors],
     }
-    return filled
 
 
 async def _wait_for_dispatch(client: AsyncTroubleshootClient, run_id: str) -> bool:

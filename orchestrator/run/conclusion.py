@@ -189,5 +189,5 @@ def _plan_for_reporting(record: RunRecord) -> Plan | None:
 
 def _planned(key: str, request: TroubleshootRequest) -> PlannedSource | None:
     source, _, job = key.partition("|")
-    known = {"source": source, "job": job or None, "limit_seconds": request.config.limit_seconds(source)}
-    return read_fields(PlannedSource, known, part=key)[0]
+    fields = {"source": source, "job": job or None, "limit_seconds": request.config.limit_seconds(source)}
+    return read_fields(PlannedSource, fields, part=key)[0]

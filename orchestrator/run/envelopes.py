@@ -11,13 +11,7 @@ from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.json_safe import json_safe, utf8_safe
 from orchestrator.logs import log_error
-from orchestrator.models import (
-    MAX_EVIDENCE_CHARACTERS,
-    MessageData,
-    PlannedSource,
-    SourceEnvelope,
-    SourceOutcome,
-)
+from orchestrator.models import MAX_EVIDENCE_CHARACTERS, MessageData, PlannedSource, SourceEnvelope, SourceOutcome
 from orchestrator.outcomes import error_of
 from orchestrator.redaction.redact import redact, redact_data
 from orchestrator.sources import FetchResult
@@ -94,30 +88,19 @@ def error_envelope(
     masked = _mask(personal)
     if isinstance(error, TroubleshootError):
         with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
-            return _own_error_envelope(planned, error, language=language, worker=worker, masked=masked)
+            outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
+            message = getattr(error, "message", None)  # none of ours in a class that does not call super().__init__
+            text = message if isinstance(message, Message) else str(error)
+            failed = _failed(planned, outcome, error.reason, text, language=language, worker=worker, masked=masked)
+            if not isinstance(error, SourceError):
+                return failed
+            requests = {"asked": tuple(map(masked, error.asked)), "where": masked(error.where)}
+            return fit_to_store(failed.model_copy(update=requests), language=language)
     log_error(_LOGGER, "source_failed run_id=%s source=%s", run_id, planned.key, error=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
     # Not str(error), which may itself raise.
     text = f"{type(error).__name__}: {TracebackException(type(error), error, None)}"
     return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, masked=masked)
-
-
-def _own_error_envelope(
-    planned: PlannedSource,
-    error: TroubleshootError,
-    *,
-    language: Language,
-    worker: str,
-    masked: Callable[[str], str],
-) -> SourceEnvelope:
-    outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
-    message = getattr(error, "message", None)  # none of ours in a site's class that does not call super().__init__
-    text = message if isinstance(message, Message) else str(error)
-    failed = _failed(planned, outcome, error.reason, text, language=language, worker=worker, masked=masked)
-    if not isinstance(error, SourceError):
-        return failed
-    asked = tuple(masked(text) for text in error.asked)
-    return fit_to_store(failed.model_copy(update={"asked": asked, "where": masked(error.where)}), language=language)
 
 
 def _mask(personal: bool) -> Callable[[str], str]:

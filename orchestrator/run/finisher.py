@@ -5,7 +5,6 @@ reads the run in Redis, never the chord's arguments.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 
 from orchestrator.after_commit import AfterCommit, run_after_commit
@@ -35,12 +34,7 @@ class Finisher:
     """
 
     def __init__(
-        self,
-        store: RunStore,
-        *,
-        by: str,
-        refiner: Refiner | None = None,
-        after_commit: Sequence[AfterCommit] = (),
+        self, store: RunStore, *, by: str, refiner: Refiner | None = None, after_commit: Sequence[AfterCommit] = ()
     ) -> None:
         self._store = store
         self._after_commit = after_commit
@@ -57,10 +51,10 @@ class Finisher:
         if not isinstance(record, RunRecord):
             _LOGGER.info("finish_skipped run_id=%s reason=%s by=%s", run_id, record, self._by)
             return None
-        clock = _RunClock(record)
+        deadline = Deadline.after(record.remaining_seconds)
         conclusion = conclude(record)
         try:
-            report, events = self._answer(conclusion, _Lease(self._store, run_id, token), clock)
+            report, events = self._answer(conclusion, _Lease(self._store, run_id, token), deadline)
         except LeaseLost:
             _LOGGER.warning("finish_lease_lost run_id=%s by=%s", run_id, self._by)
             return None
@@ -91,9 +85,10 @@ class Finisher:
             record = self._store.read(run_id)
             if record.state.is_closed:
                 return stored_report(record)
-            clock = _RunClock(record)
+            deadline = Deadline.after(record.remaining_seconds)
             conclusion = conclude(record)
-            report = make_report(conclusion, by=self._by, total_latency_ms=clock.elapsed_ms())
+            elapsed_ms = deadline.elapsed_ms(record.total_seconds)
+            report = make_report(conclusion, by=self._by, total_latency_ms=elapsed_ms)
             status = self._store.commit(
                 report, token=new_token(), seen_received=record.received, stored=record.envelopes
             )
@@ -111,7 +106,7 @@ class Finisher:
         report = last_resort_report(run_id, by=self._by, reason=reason)
         return self._store.commit(report, token=new_token(), seen_received=None) == "ok"
 
-    def _answer(self, conclusion: Conclusion, lease: "_Lease", clock: "_RunClock") -> tuple[Report, Sequence[NewEvent]]:
+    def _answer(self, conclusion: Conclusion, lease: "_Lease", deadline: Deadline) -> tuple[Report, Sequence[NewEvent]]:
         """The report, and the events that its commit has still to write.
 
         Raises LeaseLost.
@@ -123,11 +118,11 @@ class Finisher:
             lease.emit(*events)
             events = ()
             # The thread that holds the lease also renews it: when it is refused, the model's call is cancelled.
-            synthesis, llm = self._refiner.refine(conclusion.case, clock.deadline, lease.stream)
+            synthesis, llm = self._refiner.refine(conclusion.case, deadline, lease.stream)
         report = make_report(
             conclusion,
             by=self._by,
-            total_latency_ms=clock.elapsed_ms(),
+            total_latency_ms=deadline.elapsed_ms(conclusion.record.total_seconds),
             refined=synthesis.diagnosis if synthesis else None,
             llm=llm,
         )
@@ -189,16 +184,3 @@ def _draft_events(conclusion: Conclusion) -> list[NewEvent]:
         }
         events.append((EventType.DRAFT, draft))
     return events
-
-
-class _RunClock:
-    """The run's times on this process's monotonic clock, from one reading of the Redis clock."""
-
-    def __init__(self, record: RunRecord) -> None:
-        self._read_at = time.monotonic()
-        self._age_ms = record.now_ms - record.created_ms
-        self.deadline = Deadline.after(record.remaining_seconds)
-
-    def elapsed_ms(self) -> float:
-        """Milliseconds since the run was accepted."""
-        return self._age_ms + (time.monotonic() - self._read_at) * 1000

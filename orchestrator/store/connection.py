@@ -122,18 +122,15 @@ def store_errors() -> Iterator[None]:
         if code is None:
             raise
         raise StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code) from error
-    except (RedisConnectionError, RedisTimeoutError) as error:
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         if (limit := _limit_reached(error)) is not None:
             raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
+        if isinstance(error, OSError):  # redis-py opens a file before it opens the socket
+            raise
         raise StoreUnreachable(
             "Redis does not answer; is it running, and is REDIS_URL right? ({detail} while talking to the store)",
             detail=type(error).__name__,
         ) from error
-    except OSError as error:
-        # redis-py opens a file before it opens the socket.
-        if (limit := _limit_reached(error)) is None:
-            raise
-        raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
     except RedisError as error:
         raise StoreUnreachable("Redis failed: {detail}", detail=type(error).__name__) from error
 
