@@ -112,13 +112,17 @@ def test_a_busy_worker_leaves_the_rest_in_the_queue(fleet: Fleet) -> None:
     with fleet.client() as client:
         run_ids = [client.submit(request) for _ in range(4)]
 
+        def metrics_states() -> list[str]:
+            return [client.get(run_id).sources["metrics|BATCH001"]["state"] for run_id in run_ids]
+
         def others_finished() -> bool:
             states = [client.get(run_id).sources.values() for run_id in run_ids]
             return [sum(state["state"] == "finished" for state in run) for run in states] == [3] * 4
 
         # The other sources of all four runs have answered: by then a worker that prefetches has taken its share.
         wait_until(others_finished, what="an answer of the other sources")
-        states = [client.get(run_id).sources["metrics|BATCH001"]["state"] for run_id in run_ids]
+        wait_until(lambda: metrics_states().count("started") >= 2, what="two requests to the metrics")
+        states = metrics_states()
         assert sorted(states) == ["planned", "planned", "started", "started"]
         assert client.store.queue_length("metrics") == 2
         for run_id in run_ids:
