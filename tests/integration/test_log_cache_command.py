@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -164,3 +165,16 @@ def test_no_redis_is_told_with_its_exit_code(logs: Callable[..., Outcome], log_f
     result = logs("ingest", str(log_file), url="redis://:planted@127.0.0.1:1/0")
     assert isinstance(result.error, StoreUnreachable)
     assert "planted" not in str(result.error)
+
+
+def test_json_of_logs_is_utf_8_on_any_terminal(
+    redis_url: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal of another encoding no letter of a log is replaced by a similar one."""
+    (tmp_path / "job.log").write_text(LOG.replace("deadlock", "“não”"), encoding="utf-8")
+    context = CliContext({"REDIS_URL": redis_url, "RESYNC_LOG_CACHE_RETENTION_DAYS": "3000"})
+    monkeypatch.setattr(sys, "stdout", open(1, "w", encoding="latin-1", errors="replace", closefd=False))  # noqa: SIM115
+    for args in (("ingest", str(tmp_path / "job.log")), ("show", "LOAD01")):
+        assert run(("logs", *args, "--json"), context) == 0
+    _, entries = map(json.loads, capfdbinary.readouterr().out.decode("utf-8").splitlines())
+    assert any("“não” detected" in entry["text"] for entry in entries)

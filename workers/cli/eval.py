@@ -37,7 +37,7 @@ def command(context: CliContext, /, *, llm: bool, numbers: tuple[int, ...], as_j
         environ = parts.environ | {"XDG_CACHE_HOME": str(parts.directory / "cache")}
         report = asyncio.run(_run(context, scenarios, environ, llm=llm))
     if as_json:
-        click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+        context.print_json(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
     else:
         click.echo("\n".join(report.table(context.language)))
     return 0 if report.passed else 1

@@ -88,7 +88,9 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
         report = index_folder(store, directory, on_progress=lambda progress: _say_progress(context, progress))
         embedded = 0 if embeddings is None else asyncio.run(_embed_all(context, store, embeddings))
     if as_json:
-        click.echo(json.dumps({**asdict(report), "embedded": embedded, "path": str(settings.path)}, ensure_ascii=False))
+        context.print_json(
+            json.dumps({**asdict(report), "embedded": embedded, "path": str(settings.path)}, ensure_ascii=False)
+        )
     else:
         click.echo(f"{settings.path}: {context.write(_totals(report, embedded))}")
     return 1 if report.failed else 0
@@ -165,7 +167,7 @@ def search(context: CliContext, question: str, limit: int, path: Path | None, as
     query = build_query(question)
     result = _ask(context, path, lambda base: base.search(query, limit=limit, timeout_seconds=SEARCH_SECONDS))
     if as_json:
-        click.echo(json.dumps({**asdict(result), "notes": [*map(str, result.notes)]}, ensure_ascii=False))
+        context.print_json(json.dumps({**asdict(result), "notes": [*map(str, result.notes)]}, ensure_ascii=False))
         return
     for note in result.notes:
         context.say(note)
@@ -189,7 +191,7 @@ def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
     """Say where the knowledge base is and how much it holds."""
     totals = _ask(context, path, lambda base: base.stats(timeout_seconds=SEARCH_SECONDS))
     if as_json:
-        click.echo(json.dumps(asdict(totals), ensure_ascii=False))
+        context.print_json(json.dumps(asdict(totals), ensure_ascii=False))
         return
     languages = ", ".join(f"{name} {count}" for name, count in totals.languages.items()) or Message("none")
     rows: Sequence[tuple[Message, object]] = (

@@ -60,7 +60,7 @@ def ingest(context: CliContext, file: str, job: str | None, instance: str | None
     if reading.bad and not (written.new or written.known or written.dropped or reading.ignored):
         raise InvalidRequest("{name}: no line could be read", name=shown)
     if as_json:
-        click.echo(json.dumps(_summary(reading, written, name), ensure_ascii=False))
+        context.print_json(json.dumps(_summary(reading, written, name), ensure_ascii=False))
         return
     click.echo(context.write(_totals(reading, written, shown)))
 
@@ -79,7 +79,7 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
         own = asyncio.run(_read(settings, name, job))
     entries = newest_first([*own.history, *own.findings])
     if as_json:
-        click.echo(json.dumps([_entry(entry) for entry in entries], ensure_ascii=False))
+        context.print_json(json.dumps([_entry(entry) for entry in entries], ensure_ascii=False))
         return
     if not entries:
         context.say(Message("nothing about {job} in the log cache", job=job))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -108,8 +109,28 @@ def test_scenario_is_kept_apart_from_real_counterparts() -> None:
         "RESYNC_PROMETHEUS_URL": "u",
         "RESYNC_LOG_LEVEL": "DEBUG",
         "LLM_MODEL": "m",
+        "RESYNC_LLM_MAX_ANSWER_TOKENS": "900",
     }
-    assert scenario_environ(environ) == {"PATH": "/bin", "RESYNC_LOG_LEVEL": "DEBUG", "LLM_MODEL": "m"}
+    assert scenario_environ(environ) == {
+        "PATH": "/bin",
+        "RESYNC_LOG_LEVEL": "DEBUG",
+        "LLM_MODEL": "m",
+        "RESYNC_LLM_MAX_ANSWER_TOKENS": "900",
+    }
+
+
+def test_json_of_a_workers_command_is_utf_8_on_any_terminal(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal of another encoding ``kb`` still writes UTF-8, and no letter is replaced by a similar one."""
+    (tmp_path / "página.md").write_text("# S0C7\n\nO job “A” não iniciou.\n", encoding="utf-8")
+    environ = {"RESYNC_KNOWLEDGE_PATH": str(tmp_path / "índice.sqlite3")}
+    monkeypatch.setattr(sys, "stdout", open(1, "w", encoding="latin-1", errors="replace", closefd=False))  # noqa: SIM115
+    for args in (("index", str(tmp_path), "--no-runbooks"), ("search", "S0C7"), ("stats",)):
+        assert run(("kb", *args, "--json"), CliContext(environ)) == 0
+    indexed, found, stats = map(json.loads, capfdbinary.readouterr().out.decode("utf-8").splitlines())
+    assert indexed["path"] == stats["where"] == environ["RESYNC_KNOWLEDGE_PATH"]
+    assert "“A” não" in found["hits"][0]["text"]
 
 
 def test_worker_becomes_celery(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:

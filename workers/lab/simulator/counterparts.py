@@ -10,7 +10,7 @@ from workers.lab.simulator.metrics import AppMetricsServer
 from workers.lab.simulator.scenarios import Scenario
 
 # A scenario replaces all counterparts: settings of real ones would mix real and simulated data.
-_INHERITED = ("RESYNC_LOG_LEVEL", "RESYNC_LLM_MAX_PROMPT_TOKENS")
+_INHERITED = ("RESYNC_LOG_LEVEL", "RESYNC_LLM_")
 _LEFT_OUT = ("RESYNC_", "TWS_", "REDIS_URL")
 
 
@@ -19,7 +19,7 @@ def scenario_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name in _INHERITED or not name.removeprefix("APP_").startswith(_LEFT_OUT)
+        if name.startswith(_INHERITED) or not name.removeprefix("APP_").startswith(_LEFT_OUT)
     }
 
 
