@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests_support import on_terminal, stretched, wait_until, without_escapes
+from tests_support import RedisServer, on_terminal, stretched, wait_until, without_escapes
 
 from orchestrator.models import Event, EventType, Report, RunSnapshot, RunState, SourceOutcome
 
@@ -293,6 +293,20 @@ def test_worker_serves_its_queue_until_told_to_stop(up: Up, pool: str) -> None:
     (envelope,) = [envelope for envelope in report.parallel_results if envelope.source == "metrics"]
     assert envelope.outcome in (SourceOutcome.OK, SourceOutcome.NO_DATA, SourceOutcome.ERROR)
     assert envelope.worker.startswith(f"own-{pool}@")
+
+
+def test_up_uses_a_redis_that_runs_already(machine: Machine, own_redis: RedisServer) -> None:
+    """The processes work on the Redis of REDIS_URL, whose address is shown as a URL without its password."""
+    nobody = [option for queue in (*SOURCES, "orchestrator", "synthesis") for option in ("--worker", f"{queue}=0")]
+    process = machine.start("up", "--no-flower", "--json", *nobody, REDIS_URL=own_redis.url)
+    assert process.stdout is not None
+    shown = json.loads(process.stdout.readline())
+    process.terminate()
+    process.communicate(timeout=30)
+    assert shown["addresses"] == {"redis": f"redis://127.0.0.1:{own_redis.port}/0"}
+    assert list(shown["processes"]) == ["watcher-1", "watcher-2"]
+    assert process.returncode == 0
+    assert machine.is_clean()
 
 
 def test_port_in_use_is_one_line(machine: Machine) -> None:

@@ -16,6 +16,7 @@ from orchestrator.cli.process import Terminated
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message
 from workers.cli.options import concurrency_option
+from workers.sources.log_cache.connection import describe_url
 from workers.standalone.layout import Layout, parse_counts
 from workers.standalone.ports import HOST, require_free_port
 from workers.standalone.redis_server import NoRedisServer
@@ -118,7 +119,7 @@ def _counterparts(parts: System, scenario: int | None) -> Iterator[None]:
 
 def _describe(parts: System, layout: Layout, names: list[str], *, as_json: bool) -> str:
     """Addresses, logs and processes, as lines or as JSON."""
-    addresses = {"redis": parts.redis_address}
+    addresses = {"redis": describe_url(parts.environ["REDIS_URL"])}
     if layout.flower_port is not None:
         addresses["flower"] = f"http://{HOST}:{layout.flower_port}/"
     for name, variable in (("tws", "TWS_BASE_URL"), ("metrics", "RESYNC_METRICS_URL")):

@@ -70,11 +70,6 @@ class EmbeddedRedis:
         """URL with the password, for ``REDIS_URL`` only."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
-    @property
-    def address(self) -> str:
-        """URL without the password, for display."""
-        return f"redis://{HOST}:{self.port}/0"
-
     def spec(self, environ: Mapping[str, str]) -> ProcessSpec:
         """Specification of the process; ``-`` makes it read its configuration from standard input."""
         return ProcessSpec(

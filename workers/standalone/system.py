@@ -26,8 +26,6 @@ class System:
     directory: Path
     supervisor: Supervisor
     environ: dict[str, str]
-    redis_address: str
-    """Address of Redis, without the password."""
 
     @property
     def settings(self) -> Settings:
@@ -86,21 +84,17 @@ def system(environ: Mapping[str, str], *, redis_url: str | None, say: Callable[[
             if program is not None:
                 server = start_redis(supervisor, program, directory, variables)
                 variables["REDIS_URL"] = server.url
-                address = server.address
             else:
                 variables["REDIS_URL"] = str(redis_url)
-                address = _check_redis(variables)
-            yield System(directory, supervisor, variables, address)
+                _check_redis(variables)
+            yield System(directory, supervisor, variables)
         finally:
             # A second Ctrl-C must not interrupt the clean-up, which is bounded in time.
             with undisturbed():
                 supervisor.stop()
 
 
-def _check_redis(environ: Mapping[str, str]) -> str:
-    """Address of the Redis, without the password. Raises StoreUnreachable."""
+def _check_redis(environ: Mapping[str, str]) -> None:
+    """Raise StoreUnreachable when the Redis does not answer."""
     with session(Settings.from_env(environ)) as client:
         client.ping()
-        options = client.connection_pool.connection_kwargs
-    where = options.get("path") or f"{options.get('host')}:{options.get('port')}"
-    return f"redis at {where}"
