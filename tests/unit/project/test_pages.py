@@ -71,14 +71,15 @@ def tree() -> tuple[set[str], set[str]]:
 
 
 def test_the_tree_of_the_design_page_is_the_tree() -> None:
-    """Each folder and root module that the page names exists, and each package and root module is named."""
+    """Each folder and root module that the page names exists, and each one that exists is named."""
     folders, modules = tree()
     assert {name for name in folders if not (ROOT / name).is_dir()} == set()
     assert {name for name in modules if not (ROOT / name).is_file()} == set()
     for package in ("orchestrator", "workers"):
-        packages = {str(path.parent.relative_to(ROOT)) for path in (ROOT / package).rglob("__init__.py")}
-        # One level deeper, a folder is known from its parent.
-        assert {name for name in packages if name.count("/") <= 2} - folders == set()
+        files = [path.relative_to(ROOT) for path in (ROOT / package).rglob("*.*") if path.parent.name != "__pycache__"]
+        parents = {str(parent) for path in files for parent in path.parents} - {"."}
+        # One level deeper, a folder is known from its parent, and so is a language.
+        assert {name for name in parents if name.count("/") <= 2 and "/locale/" not in name} - folders == set()
         assert {str(path.relative_to(ROOT)) for path in (ROOT / package).glob("*.py")} - modules <= {
             f"{package}/__init__.py"
         }
@@ -104,6 +105,14 @@ def test_pages_for_contributors_name_files_that_exist(name: str) -> None:
     roots = (ROOT, ROOT / "orchestrator", ROOT / "workers")
     missing = {path for path in paths if not any((root / path).exists() for root in roots)}
     assert missing <= {"orchestrator/i18n/locale/TAG/", "workers/locale/TAG/", "workers/sources/NAME/"}
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/design.md"])
+def test_pages_for_contributors_find_a_name_in_its_file(name: str) -> None:
+    """Where a page says "`NAME` in `FILE`", the file has that name."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for symbol, path in re.findall(r"`([\w.]+)`\s+(?:in|of|to)\s+`((?:[\w-]+/)+\w+\.py)`", text):
+        assert re.search(rf"\b{symbol.rpartition('.')[2]}\b", (ROOT / path).read_text(encoding="utf-8")), symbol
 
 
 def test_every_metric_of_a_worker_is_on_the_operations_page() -> None:
