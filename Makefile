@@ -46,7 +46,7 @@ demo: $(RUNTIME) ## one troubleshoot run on embedded parts, live (SCENARIO=n, AR
 	@$(RUN) demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS) || [ $$? -eq 3 ]
 
 .PHONY: up
-up: $(RUNTIME) ## every process on embedded parts, until Ctrl-C (ARGS=...)
+up: $(RUNTIME) ## the whole system on this machine, until Ctrl-C (ARGS=...)
 	@$(RUN) up $(ARGS)
 
 .PHONY: test
