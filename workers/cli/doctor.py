@@ -1,4 +1,4 @@
-"""``doctor``: check every configured counterpart and say how to repair it."""
+"""``doctor``: check every configured counterpart and show how to repair it."""
 
 import json
 import math

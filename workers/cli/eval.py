@@ -24,7 +24,7 @@ from workers.standalone.system import system
 @json_option
 @pass_context
 def command(context: CliContext, /, *, llm: bool, numbers: tuple[int, ...], as_json: bool) -> int:
-    """Ask the ten scenarios, and each with one source missing, and score the answers.
+    """Run the ten scenarios, and each with one source missing, and score the answers.
 
     Everything runs in this process against simulated counterparts. The exit code is 0 when the rules pass every
     scenario and 90 % of the variants, else 1; a model's figures are reported and do not decide.

@@ -58,7 +58,7 @@ def _settings(context: CliContext, path: Path | None) -> KnowledgeSettings:
 @command.command(short_help="Index a folder of documents.")
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @path_option
-@click.option("--runbooks/--no-runbooks", default=True, help="Put the shipped runbooks into the index as well (yes).")
+@click.option("--runbooks/--no-runbooks", default=True, help="Index the built-in runbooks as well (yes).")
 @json_option
 @pass_context
 def index(context: CliContext, directory: Path, path: Path | None, runbooks: bool, as_json: bool) -> int:
@@ -183,12 +183,12 @@ def _hit_text(context: CliContext, number: int, hit: Hit) -> str:
     return f"{number}. {hit.title}\n    {hit.where}  {score}\n\n{indented}\n"
 
 
-@command.command(short_help="Say how much it holds.")
+@command.command(short_help="Print its location and size.")
 @path_option
 @json_option
 @pass_context
 def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
-    """Say where the knowledge base is and how much it holds."""
+    """Print the location and the size of the knowledge base."""
     totals = _ask(context, path, lambda base: base.stats(timeout_seconds=SEARCH_SECONDS))
     if as_json:
         context.print_json(json.dumps(asdict(totals), ensure_ascii=False))

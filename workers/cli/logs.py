@@ -1,4 +1,4 @@
-"""``logs``: feed the log cache by hand, and look at what it holds."""
+"""``logs``: store job logs in the log cache, and show its records."""
 
 import asyncio
 import json
@@ -33,19 +33,19 @@ _instance_option = click.option("--instance", metavar="NAME", help="TWS instance
 
 @click.group(name="logs")
 def command() -> None:
-    """What is remembered of earlier runs: feed it from logs, or show it."""
+    """Store job logs in the log cache, or show the records of a job."""
 
 
-@command.command(short_help="Remember a job log, or JSON lines.")
+@command.command(short_help="Store a job log, or JSON lines.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--job", metavar="JOB", help="The job; needed when the log does not name it.")
 @_instance_option
 @json_option
 @pass_context
 def ingest(context: CliContext, file: str, job: str | None, instance: str | None, as_json: bool) -> None:
-    """Remember a plain job log, or JSON lines of runs and errors, from FILE or - (standard input).
+    """Store a plain job log, or JSON lines of runs and errors, from FILE or - (standard input).
 
-    Secrets are taken out first. Reading the same log again changes nothing.
+    Secrets are masked first. Storing the same log again changes nothing.
     """
     settings = LogCacheSettings.from_env(context.environ)
     name = _instance(context, instance)
@@ -65,13 +65,13 @@ def ingest(context: CliContext, file: str, job: str | None, instance: str | None
     click.echo(context.write(_totals(reading, written, shown)))
 
 
-@command.command(short_help="Show what is remembered of a job.")
+@command.command(short_help="Show the records of a job.")
 @click.argument("job")
 @_instance_option
 @json_option
 @pass_context
 def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> None:
-    """Show what is remembered of JOB, newest first."""
+    """Show the records of JOB, newest first."""
     settings = LogCacheSettings.from_env(context.environ)
     name = _instance(context, instance)
     _job(job, "JOB")

@@ -62,7 +62,7 @@ def command(
     """Run a worker for every queue, two watchers and Flower, and restart what exits.
 
     Redis is the one of --redis-url or REDIS_URL, else an embedded one. Ctrl-C or SIGTERM stops everything; nothing
-    is left behind. Exit codes: 0 stopped, 2 usage or configuration, 5 Redis unreachable.
+    is left behind. Exit codes: 0 stopped, 1 a process did not start, 2 usage or configuration, 5 Redis unreachable.
     """
     settings, environ = context.settings(redis_url), context.environ
     external = settings.redis_url if redis_url or environ.get("REDIS_URL") or environ.get("APP_REDIS_URL") else None

@@ -39,7 +39,7 @@ def command(
     name: str | None,
     redis_url: str | None,
 ) -> None:
-    """Serve each QUEUE in this process until it is told to stop.
+    """Serve each QUEUE in this process until a signal stops it.
 
     The process becomes Celery's: SIGTERM lets running tasks end, SIGQUIT does not. Two workers of one queue on one
     host need a --name each.
