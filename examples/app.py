@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse
 from orchestrator import create_router
 
 app = FastAPI(title="Resync")
-app.include_router(create_router())  # REDIS_URL leads to the broker
+app.include_router(create_router())  # settings from the environment: REDIS_URL, ...
 
 
 @app.get("/", include_in_schema=False)

@@ -31,7 +31,7 @@ ERROR_BASE = "TroubleshootError"
 COMMANDS_GROUP = "resync_troubleshoot.commands"
 CLICK_MODULES = ("core", "decorators", "exceptions", "formatting", "parser", "types")
 PROGRAMMING_ERRORS = ("RuntimeError", "TypeError", "ValueError")
-"""click says these to whoever defines a command."""
+"""Errors of click for whoever defines a command, not for its user."""
 HOMES = {
     "orchestrator/cli": "terminal",
     "orchestrator/codes": "answers",
@@ -94,7 +94,7 @@ def help_in(path: Path) -> Iterator[Key]:
 
 
 def summaries(package: str) -> Iterator[Key]:
-    """What the list of commands says of the installed ones: the first lines of their modules."""
+    """One-line help of the installed commands: the first lines of their modules' docstrings."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for name, value in project["entry-points"][COMMANDS_GROUP].items():
         module = value.partition(":")[0]
@@ -169,7 +169,7 @@ def _texts(node: ast.expr | None) -> Iterator[str]:
 def code_keys() -> dict[str, dict[Key, str]]:
     """Every sentence of each package with the catalogue that a new one goes to; one that both have is the first's."""
     errors, seen = error_names(), set[Key]()
-    found: dict[str, dict[Key, str]] = {}
+    keys: dict[str, dict[Key, str]] = {}
     for package in PACKAGES:
         homes = [(key, "help") for key in summaries(package)]
         if package == "orchestrator":
@@ -180,9 +180,9 @@ def code_keys() -> dict[str, dict[Key, str]]:
             homes += [(key, "help") for key in (help_in(path) if "cli" in path.parts else ())]
         # A sentence needs a word of its own to be translated.
         worded = {key: home for key, home in reversed(homes) if re.search(r"[^\W\d_]", re.sub(r"{.*?}", "", key[1]))}
-        found[package] = {key: home for key, home in worded.items() if key not in seen}
+        keys[package] = {key: home for key, home in worded.items() if key not in seen}
         seen |= set(worded)
-    return found
+    return keys
 
 
 def key_of(message: object) -> Key:
@@ -268,21 +268,21 @@ def folders(package: str) -> list[Path]:
 
 def translations() -> dict[str, dict[Key, object]]:
     """The translations that each language has, by its tag."""
-    found: dict[str, dict[Key, object]] = {}
+    by_tag: dict[str, dict[Key, object]] = {}
     for package in PACKAGES:
         for folder in folders(package):
             for path in folder.glob("*.po"):
-                found.setdefault(folder.name, {}).update({key_of(item): item.string for item in read(path) if item.id})
-    return found
+                by_tag.setdefault(folder.name, {}).update({key_of(item): item.string for item in read(path) if item.id})
+    return by_tag
 
 
 def behind() -> Iterator[tuple[Path, bytes]]:
-    """The files that are not as the code wants them, with the content that they should have."""
+    """The files that differ from what the code needs, with the content that they should have."""
     known = translations()
     for package, homes in code_keys().items():
         for folder in folders(package):
-            wanted = dict.fromkeys(data_sentences(package, folder.name), "data") | homes
-            for path, content in update(folder, wanted, known.get(folder.name, {})):
+            of_language = dict.fromkeys(data_sentences(package, folder.name), "data") | homes
+            for path, content in update(folder, of_language, known.get(folder.name, {})):
                 if not path.exists() or path.read_bytes() != content:
                     yield path, content
 

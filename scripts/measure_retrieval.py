@@ -86,14 +86,14 @@ def _measure(store: str, sets: dict[str, list[dict[str, Any]]], settings: Knowle
     ways = ["text"] if _client(settings) is None else ["text", "vectors", "both"]
     for name, items in sets.items():
         for way in ways:
-            found = asyncio.run(_ask(open_base(None if way == "text" else _client(settings)), items, way == "vectors"))
+            hits = asyncio.run(_ask(open_base(None if way == "text" else _client(settings)), items, way == "vectors"))
             if name == "off topic":
-                sys.stdout.write(f"{store:9}{way:8}{name:10} answered {sum(map(bool, found))} of {len(items)}\n")
+                sys.stdout.write(f"{store:9}{way:8}{name:10} answered {sum(map(bool, hits))} of {len(items)}\n")
                 continue
             for language in ("", "pt", "en"):
                 ranks = [
                     _rank(item, documents)
-                    for item, documents in zip(items, found, strict=True)
+                    for item, documents in zip(items, hits, strict=True)
                     if language in ("", item["language"])
                 ]
                 sys.stdout.write(f"{store:9}{way:8}{name:10}{language or 'all':4}{_figures(ranks)}\n")
@@ -102,7 +102,7 @@ def _measure(store: str, sets: dict[str, list[dict[str, Any]]], settings: Knowle
 
 async def _ask(base: KnowledgeBase, items: Sequence[dict[str, Any]], without_words: bool) -> list[list[str]]:
     """The documents of the first five passages for each question."""
-    found = []
+    results = []
     try:
         for item in items:
             query = build_query(item["question"], language=item["language"])
@@ -111,16 +111,16 @@ async def _ask(base: KnowledgeBase, items: Sequence[dict[str, Any]], without_wor
             result = await base.search(query, limit=5, timeout_seconds=SECONDS)
             if result.notes:
                 raise SystemExit(f"{item['question']}: {'; '.join(result.notes)}")
-            found.append([hit.document for hit in result.hits])
+            results.append([hit.document for hit in result.hits])
     finally:
         await base.close()
-    return found
+    return results
 
 
 def _rank(item: dict[str, Any], documents: Sequence[str]) -> int | None:
     folders = (item["language"],) if item["language"] in ("pt", "en") else ("pt", "en")
-    wanted = {f"{RUNBOOKS_ROOT}/{folder}/{page}.md" for folder in folders for page in item["pages"]}
-    return next((place for place, document in enumerate(documents, start=1) if document in wanted), None)
+    right = {f"{RUNBOOKS_ROOT}/{folder}/{page}.md" for folder in folders for page in item["pages"]}
+    return next((place for place, document in enumerate(documents, start=1) if document in right), None)
 
 
 def _figures(ranks: Sequence[int | None]) -> str:

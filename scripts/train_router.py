@@ -47,15 +47,15 @@ def main() -> None:
         rest = set(order) - set(left_out)
         model = IntentModel(weights=learn([examples[index] for index in sorted(rest)]), trained_on="")
         for index in left_out:
-            features, wanted = examples[index]
+            features, intent = examples[index]
             guess = model.guess(features)
             is_certain = guess is not None and guess.probability >= CERTAIN_ENOUGH
             certain += is_certain
-            if guess is None or guess.intent.value != wanted:
+            if guess is None or guess.intent.value != intent:
                 wrong += 1
                 narrowed += is_certain
                 got = guess and f"{guess.intent.value} {guess.probability:.2f}"
-                print(f"  {wanted} -> {got}: {learnt[index]['text']!r}")
+                print(f"  {intent} -> {got}: {learnt[index]['text']!r}")
     total = len(examples)
     print(f"cross-validation: {1 - wrong / total:.3f} right of {total}")
     print(f"{CERTAIN_ENOUGH} and more: {certain / total:.3f} of them; {narrowed / certain:.3f} of those are wrong")
@@ -75,23 +75,23 @@ def learn(examples: list[tuple[Features, str]]) -> dict[str, tuple[float, ...]]:
     counts = Counter(name for features, _ in examples for name in features.values)
     names = [name for name in counts if name[:2] not in ("b:", "t:", "c:", "g:") or counts[name] >= SEEN_BEFORE_LEARNT]
     index = {name: number for number, name in enumerate(names)}
-    given = np.zeros((len(examples), len(names)))
-    wanted = np.zeros((len(examples), len(INTENTS)))
+    inputs = np.zeros((len(examples), len(names)))
+    targets = np.zeros((len(examples), len(INTENTS)))
     for row, (features, intent) in enumerate(examples):
-        wanted[row, [one.value for one in INTENTS].index(intent)] = 1.0
+        targets[row, [one.value for one in INTENTS].index(intent)] = 1.0
         for name, value in features.values.items():
             if name in index:
-                given[row, index[name]] = value
+                inputs[row, index[name]] = value
     # The square root: a rare intent counts more than its share, not as much as a frequent one.
-    share = (wanted / np.sqrt(np.maximum(1.0, wanted.sum(axis=0)))).sum(axis=1)
+    share = (targets / np.sqrt(np.maximum(1.0, targets.sum(axis=0)))).sum(axis=1)
     share /= share.mean()
     weights = np.zeros((len(names), len(INTENTS)))
     drift, spread = np.zeros_like(weights), np.zeros_like(weights)
     for step in range(1, STEPS + 1):
-        scores = given @ weights
+        scores = inputs @ weights
         likely = np.exp(scores - scores.max(axis=1, keepdims=True))
         likely /= likely.sum(axis=1, keepdims=True)
-        slope = given.T @ ((likely - wanted) * share[:, None]) + STRENGTH * weights
+        slope = inputs.T @ ((likely - targets) * share[:, None]) + STRENGTH * weights
         drift = 0.9 * drift + 0.1 * slope
         spread = 0.99 * spread + 0.01 * slope * slope
         weights -= RATE * (drift / (1 - 0.9**step)) / (np.sqrt(spread / (1 - 0.99**step)) + 1e-8)

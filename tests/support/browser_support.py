@@ -43,7 +43,7 @@ class Page:
         )
         os.close(commands)
         os.close(answers)
-        self._held = b""
+        self._unread = b""
         self._number = 0
         self._session: str | None = None
 
@@ -55,9 +55,9 @@ class Page:
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
-        told = self._ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
-        return told["result"].get("value")
+        reply = self._ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
+        return reply["result"].get("value")
 
     def until(self, condition: str, *, seconds: float = 30.0) -> None:
         """Wait until an expression is true in the page."""
@@ -83,15 +83,15 @@ class Page:
                 return result
 
     def _next(self, end: float) -> dict[str, Any]:
-        while b"\0" not in self._held:
+        while b"\0" not in self._unread:
             ready, _, _ = select.select([self._answers], [], [], max(0.0, end - time.monotonic()))
             assert ready, "Chromium did not answer"
             part = os.read(self._answers, 65_536)
             assert part, f"Chromium exited with {self._process.wait(10)}"
-            self._held += part
-        message, _, self._held = self._held.partition(b"\0")
-        told: dict[str, Any] = json.loads(message)
-        return told
+            self._unread += part
+        message, _, self._unread = self._unread.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
 
     def __enter__(self) -> Self:
         return self

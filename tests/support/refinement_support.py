@@ -36,4 +36,4 @@ FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
     ),
     "no diagnosis": (Synthesis(None), {"failed": "no_diagnosis"}, "reason=no_diagnosis"),  # type: ignore[arg-type]
 }
-"""By name: what the synthesizer raises or returns, what the report says of it, and what the log does."""
+"""By name: what the synthesizer raises or returns, `metadata.llm` of the report, and a part of the log line."""

@@ -118,9 +118,9 @@ def plan_for(request: TroubleshootRequest) -> Plan:
 
 def ask(*envelopes: SourceEnvelope, message: str = "Job BATCH001 falhou", **request: Any) -> Diagnosis:
     """Diagnose, and let the answer pass the checks that every answer has to pass."""
-    asked = TroubleshootRequest(message=message, **request)
-    plan = plan_for(asked)
-    diagnosis = diagnose(asked, plan, envelopes, aggregate(envelopes, plan.jobs))
+    question = TroubleshootRequest(message=message, **request)
+    plan = plan_for(question)
+    diagnosis = diagnose(question, plan, envelopes, aggregate(envelopes, plan.jobs))
     evidence = [item for envelope in envelopes for item in envelope.evidence]
     _, report = check_diagnosis(diagnosis, evidence, question_codes=plan.routing.entities.codes)
     assert report.claims_dropped == 0

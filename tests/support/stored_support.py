@@ -76,8 +76,8 @@ class Planter:
                 if is_newer and number == 0:
                     for more in range(A_PAGE + 1):
                         pipe.xadd(stream, {**UNKNOWN_EVENT, "at": at}, id=f"{int(at) - 1}-{more}")
-                told = event | {"data": json.dumps(change(json.loads(event["data"])))}
-                pipe.xadd(stream, told, id=f"{at}-{2 * number}")
+                changed = event | {"data": json.dumps(change(json.loads(event["data"])))}
+                pipe.xadd(stream, changed, id=f"{at}-{2 * number}")
                 if is_newer:
                     pipe.xadd(stream, {**UNKNOWN_EVENT, "at": at}, id=f"{at}-{2 * number + 1}")
             for event_id, event in run["end"]:

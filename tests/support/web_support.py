@@ -1,4 +1,4 @@
-"""A client for the web tests that answers from what it was given, and a way to ask an app without a server."""
+"""A fake client for the web tests, and requests to an app without a server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def snapshot(state: RunState = RunState.DISPATCHED, **fields: Any) -> RunSnapsho
 
 @dataclass
 class FakeClient:
-    """Keeps what it was asked; raises ``error`` whatever it is asked, where there is one."""
+    """Records its calls and answers from its fields; with ``error`` every call raises it."""
 
     settings: Settings = field(default_factory=lambda: Settings.from_env({}))
     error: Exception | None = None
