@@ -17,6 +17,7 @@ from workers.sources.tws_status.lookup import (
     find_blocker,
     find_jobs,
     gather_job,
+    gather_workstations,
     pick_run,
     search_tolerantly,
 )
@@ -222,11 +223,13 @@ def test_dependencies_and_predecessors_are_one_item() -> None:
 
 
 def test_a_missing_resource_names_its_holders() -> None:
-    """Who holds what a job waits for is asked and told."""
-    detail = {"dependencies": [{"dependencyType": "RESOURCE", "name": "FITA", "quantity": 1, "available": 0}]}
+    """Who holds what a job waits for is asked and told, however many jobs it waits for as well."""
+    jobs = [{"dependencyType": "JOB", "jobName": f"J{number}", "satisfied": False} for number in range(6)]
+    resource = {"dependencyType": "RESOURCE", "name": "FITA", "quantity": 1, "available": 0}
+    detail = {"dependencies": [*jobs, resource]}
     held = Page(({"name": "FITA", "holders": [{"jobStream": "JS9", "job": "LONGO"}]},))
     facts, _ = gather(FakePlan([], job=detail, search_resources=held, issues=()), job("A", "READY"))
-    assert facts.predecessors[0].detail == "needs 1, available 0; held by JS9.LONGO"
+    assert facts.predecessors[-1].detail == "needs 1, available 0; held by JS9.LONGO"
 
 
 def _chain(links: dict[str, list[Json]]) -> FakePlan:
@@ -297,6 +300,14 @@ def test_what_is_left_out_of_a_job_is_counted() -> None:
     facts, lookup = gather(plan, job("A", "ABEND", priority=7))
     assert (len(facts.runs), len(facts.successors), len(facts.issues), facts.priority) == (10, 25, 10, 7)
     assert texts(lookup.cuts) == ["4 more runs of A", "875 more successors of A", "2 more issues of A"]
+
+
+def test_workstations_beyond_those_that_are_read_are_counted() -> None:
+    """The jobs of a stream may be on more workstations than are asked for; the rest is said."""
+    lookup, names = Lookup(), [f"WS{number}" for number in range(12)]
+    plan = FakePlan([], search_workstations=Page(tuple({"name": name} for name in names)))
+    asyncio.run(gather_workstations(plan, names, lookup))  # type: ignore[arg-type]
+    assert (len(lookup.workstations), texts(lookup.cuts)) == (10, ["2 more workstations"])
 
 
 def test_more_jobs_of_a_name_than_are_looked_at_are_counted() -> None:

@@ -37,6 +37,8 @@ WIDE_PAGE = 500
 MAX_RELATED = 25
 MAX_HOPS = 4
 MAX_ISSUES = 10
+MAX_WORKSTATIONS = 10
+MAX_RESOURCES = 5
 
 QUERY_REFUSED = Message("the server refused a query; only the first {limit} jobs were looked at", limit=WIDE_PAGE)
 NO_OBJECT: JsonObject = {}
@@ -261,7 +263,8 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], lookup:
             if facts.name.upper() == name.upper():
                 lookup.workstations[facts.name] = facts
 
-    await asyncio.gather(*(one(name) for name in missing[:10]))
+    cut = Message("{count} more workstation", plural="{count} more workstations")
+    await asyncio.gather(*(one(name) for name in lookup.first(missing, MAX_WORKSTATIONS, cut)))
 
 
 def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
@@ -294,9 +297,10 @@ async def _with_resources(
     session: HwaSession, related: tuple[RelatedFacts, ...], lookup: Lookup
 ) -> tuple[RelatedFacts, ...]:
     """Add to unsatisfied resource dependencies which jobs hold the resource."""
+    missing = [item for item in related if item.kind == "resource" and item.satisfied is not True][:MAX_RESOURCES]
     completed: list[RelatedFacts] = []
     for item in related:
-        if item.kind == "resource" and item.satisfied is not True and len(completed) < 5:
+        if item in missing:
             ask = partial(_holders, session, item.name)
             holders = await lookup.part(Message("resource {name}", name=item.name), ask, "")
             item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
