@@ -113,7 +113,7 @@ def test_other_jobs_of_the_name_are_candidates() -> None:
 
 
 def test_a_resource_and_a_prompt_are_explained() -> None:
-    """What a READY job lacks is named with who holds it, and an open prompt with its text."""
+    """What a READY job lacks is named in the question's language with who holds it, an open prompt with its text."""
     plan = Plan(NOW)
     plan.add_workstation("WS1")
     plan.add_stream("JS", "WS1", status="READY")
@@ -124,7 +124,7 @@ def test_a_resource_and_a_prompt_are_explained() -> None:
     payload = TwsPayload.model_validate(_fetch(plan, job="PEDE")[0].data)
     assert payload.job is not None
     assert [(item.kind, item.name, item.detail) for item in payload.job.predecessors] == [
-        ("resource", "FITA", "needs 1, available 0; held by OUTRO.LONGO"),
+        ("resource", "FITA", "precisa de 1, disponível 0; em uso por OUTRO.LONGO"),
         ("prompt", "LIBERA", "Liberar a fita?"),
     ]
 

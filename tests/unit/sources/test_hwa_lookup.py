@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SourceError
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
 from orchestrator.payloads import JobFacts, RelatedFacts
 from workers.sources.tws_status.client import Page
@@ -230,6 +231,26 @@ def test_a_missing_resource_names_its_holders() -> None:
     held = Page(({"name": "FITA", "holders": [{"jobStream": "JS9", "job": "LONGO"}]},))
     facts, _ = gather(FakePlan([], job=detail, search_resources=held, issues=()), job("A", "READY"))
     assert facts.predecessors[-1].detail == "needs 1, available 0; held by JS9.LONGO"
+
+
+def test_what_a_job_waits_for_is_told_in_the_language_of_the_question() -> None:
+    """The facts of a resource, a file and a job stream go into the answer as they are."""
+    detail = {
+        "dependencies": [
+            {"dependencyType": "RESOURCE", "name": "FITA", "quantity": 1, "available": 0},
+            {"dependencyType": "FILE", "file": {"name": "/a", "qualifier": "-s %p", "workstation": "/WS1"}},
+        ]
+    }
+    stream = {"id": "s", "flowNodeType": "JOBSTREAM", "name": "JS", "jobStreamStats": {"numberOfJob": 2}}
+    resources = Page(({"name": "FITA", "holders": [{"jobStream": "JS9", "job": "LONGO"}]},))
+    plan = FakePlan([], job=detail, search_resources=resources, predecessors=Page((stream,)), issues=())
+    lookup = Lookup(Language.PT_BR)
+    facts = asyncio.run(gather_job(plan, job("A", "READY"), lookup))  # type: ignore[arg-type]
+    assert [related.detail for related in facts.predecessors] == [
+        "precisa de 1, disponível 0; em uso por JS9.LONGO",
+        "qualificador -s %p em WS1",
+        "2 jobs",
+    ]
 
 
 def _chain(links: dict[str, list[Json]]) -> FakePlan:

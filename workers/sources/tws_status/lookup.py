@@ -12,7 +12,7 @@ from typing import TypeVar
 from orchestrator.codes.states import NO_PROBLEMS, NOT_LAUNCHED, PROBLEMS
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Message, Text
+from orchestrator.i18n.message import Message, Text, write
 from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, WorkstationFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery, NotFound
@@ -154,10 +154,10 @@ async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> 
     cut = Message("{count} more run of {name}", plural="{count} more runs of {name}", name=summary.name)
     lookup.left_out(len(items(whole.get("jobruns"))) - MAX_RUNS, cut)
     cut = Message("{count} more predecessor of {name}", plural="{count} more predecessors of {name}", name=summary.name)
-    predecessors = lookup.first(_merged(detail, before), MAX_RELATED, cut, beyond=before.left_out)
+    predecessors = lookup.first(_merged(detail, before, lookup.language), MAX_RELATED, cut, beyond=before.left_out)
     cut = Message("{count} more successor of {name}", plural="{count} more successors of {name}", name=summary.name)
     successors = lookup.first(
-        [parse_flow_node(node) for node in after.results], MAX_RELATED, cut, beyond=after.left_out
+        [parse_flow_node(node, lookup.language) for node in after.results], MAX_RELATED, cut, beyond=after.left_out
     )
     cut = Message("{count} more issue of {name}", plural="{count} more issues of {name}", name=summary.name)
     return facts.model_copy(
@@ -267,16 +267,16 @@ async def gather_workstations(session: HwaSession, names: Iterable[str], lookup:
     await asyncio.gather(*(one(name) for name in lookup.first(missing, MAX_WORKSTATIONS, cut)))
 
 
-def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
+def _merged(detail: JsonObject, before: Page, language: Language) -> list[RelatedFacts]:
     """Dependencies (what is unsatisfied) and predecessors (how they ended) as one list, joined by id."""
     nodes = {text(node.get("id")) or f"?{index}": node for index, node in enumerate(before.results)}
     merged: list[RelatedFacts] = []
     for item in items(detail.get("dependencies")):
-        dependency = parse_dependency(item)
+        dependency = parse_dependency(item, language)
         key = item.get("jobStreamId") if dependency.dependency_type == "EXTERNAL_JOBSTREAM" else item.get("jobId")
         node = nodes.pop(text(key), None)
         if node is not None:
-            other = parse_flow_node(node)
+            other = parse_flow_node(node, language)
             dependency = dependency.model_copy(
                 update={
                     "name": other.name or dependency.name,
@@ -287,7 +287,7 @@ def _merged(detail: JsonObject, before: Page) -> list[RelatedFacts]:
                 }
             )
         merged.append(dependency)
-    merged += [parse_flow_node(node) for node in nodes.values()]
+    merged += [parse_flow_node(node, language) for node in nodes.values()]
     # Unsatisfied ones first: they are what an operator looks for.
     merged.sort(key=lambda related: related.satisfied is not False)
     return merged
@@ -301,21 +301,21 @@ async def _with_resources(
     completed: list[RelatedFacts] = []
     for item in related:
         if item in missing:
-            ask = partial(_holders, session, item.name)
+            ask = partial(_holders, session, item.name, lookup.language)
             holders = await lookup.part(Message("resource {name}", name=item.name), ask, "")
             item = item.model_copy(update={"detail": "; ".join(filter(None, (item.detail, holders)))})  # noqa: PLW2901
         completed.append(item)
     return tuple(completed)
 
 
-async def _holders(session: HwaSession, name: str) -> str:
+async def _holders(session: HwaSession, name: str, language: Language) -> str:
     page = await session.search_resources(Oql.equals("name", name), limit=10)
     holders = [
         f"{text(holder.get('jobStream'))}.{text(holder.get('job'))}".strip(".")
         for resource in page.results
         for holder in items(resource.get("holders"))
     ]
-    return f"held by {', '.join(holders[:10])}" if holders else ""
+    return write(Message("held by {names}", names=", ".join(holders[:10])), language) if holders else ""
 
 
 async def search_tolerantly(

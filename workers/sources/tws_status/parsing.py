@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.codes.control import blank_controls
 from orchestrator.codes.notation import qualified_job, qualified_stream
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
 
 Json = Mapping[str, Any]
@@ -20,6 +22,14 @@ Json = Mapping[str, Any]
 _DURATION = TypeAdapter(timedelta)
 _LINKED = {"LINKED", "FULLY_LINKED", "DIRECTLY_LINKED", "HOST_LINKED", "EXTENDED_LINKED", "TCP_IP_LINKED"}
 _RUNNING = {"RUNNING", "JOBMAN_UP", "INSTALLED_AND_RUNNING", "START"}
+_COUNTS = {
+    "numberOfJob": Message("{count} job", plural="{count} jobs"),
+    "numberOfSuccessfullJob": Message("{count} successful", plural="{count} successful"),
+    "numberOfExecutingJob": Message("{count} executing", plural="{count} executing"),
+    "numberOfAbendedJob": Message("{count} abended", plural="{count} abended"),
+    "numberOfFailedJob": Message("{count} failed", plural="{count} failed"),
+    "numberOfNotRunningJob": Message("{count} not running", plural="{count} not running"),
+}
 MAX_RUNS = 10
 
 
@@ -114,28 +124,28 @@ def parse_job(job: Json) -> JobFacts:
     )
 
 
-def parse_job_stream(stream: Json) -> RelatedFacts:
-    """A JobStreamInPlanV2 as a related object."""
+def parse_job_stream(stream: Json, language: Language = Language.EN) -> RelatedFacts:
+    """A JobStreamInPlanV2 as a related object, its detail in ``language``."""
     status = mapping(stream.get("compositeStatus"))
     return RelatedFacts(
         name=qualified_stream(_key_name(stream.get("workstation")), text(stream.get("name"))),
         kind="job_stream",
         status=text(status.get("status")) or text(stream.get("commonStatus")),
         substatus=text(status.get("substatus")),
-        detail=_stream_counts(mapping(stream.get("jobStreamStats"))),
+        detail=_stream_counts(mapping(stream.get("jobStreamStats"))).in_language(language),
     )
 
 
-def parse_flow_node(node: Json) -> RelatedFacts:
+def parse_flow_node(node: Json, language: Language = Language.EN) -> RelatedFacts:
     """An item of ``predecessors`` or ``successors``: a job stream if ``flowNodeType`` is JOBSTREAM, else a job."""
     if text(node.get("flowNodeType")) == "JOBSTREAM":
-        return parse_job_stream(node)
+        return parse_job_stream(node, language)
     job = parse_job(node)
     return RelatedFacts(name=whole_name(job), status=job.status, substatus=job.substatus, return_code=job.return_code)
 
 
-def parse_dependency(item: Json) -> RelatedFacts:
-    """An item of ``dependencies[]`` of a job."""
+def parse_dependency(item: Json, language: Language = Language.EN) -> RelatedFacts:
+    """An item of ``dependencies[]`` of a job, its detail in ``language``."""
     kind = text(item.get("dependencyType"))
     state = text(item.get("dependencyStatus"))
     status = mapping(item.get("predecessorStatus")) or mapping(item.get("jobInPlanCompositeStatus"))
@@ -149,7 +159,7 @@ def parse_dependency(item: Json) -> RelatedFacts:
         substatus=text(status.get("substatus")),
         dependency_type=kind,
         satisfied=satisfied if isinstance(satisfied, bool) else {"SATISFIED": True, "UNSATISFIED": False}.get(state),
-        detail=subject.detail or conditions,
+        detail=write(subject.detail, language) or conditions,
     )
 
 
@@ -160,7 +170,7 @@ class _Subject:
     name: str
     kind: str = "job"
     status: str = ""
-    detail: str = ""
+    detail: Text | str = ""
 
 
 def _subject(kind: str, item: Json) -> _Subject:
@@ -182,13 +192,16 @@ def _stream_subject(item: Json) -> _Subject:
 def _file_subject(item: Json) -> _Subject:
     file = mapping(item.get("file"))
     qualifier, where = text(file.get("qualifier")), _key_name(file.get("workstation"))
-    detail = " ".join(part for part in (qualifier and f"qualifier {qualifier}", where and f"on {where}") if part)
+    detail = join(
+        (qualifier and Message("qualifier {name}", name=qualifier), where and Message("on {name}", name=where))
+    )
     return _Subject(text(file.get("name"), 800), "file", text(file.get("status")), detail)
 
 
 def _resource_subject(item: Json) -> _Subject:
     needed, free = number(item.get("quantity")), number(item.get("available"))
-    detail = f"needs {needed}, available {free}" if needed is not None and free is not None else ""
+    is_known = needed is not None and free is not None
+    detail = Message("needs {needed}, available {free}", needed=needed, free=free) if is_known else ""
     return _Subject(text(item.get("name")) or text(item.get("originalName")), "resource", "", detail)
 
 
@@ -207,7 +220,8 @@ def _join_subject(item: Json) -> _Subject:
         text(member.get("joinName")) or parse_dependency({**member, "members": None}).name
         for member in items(item.get("members"))[:10]
     )
-    return _Subject(text(item.get("joinName")), "join", "", f"{text(item.get('criteria'))} of {members}")
+    detail = Message("{criteria} of {members}", criteria=text(item.get("criteria")), members=members)
+    return _Subject(text(item.get("joinName")), "join", "", detail)
 
 
 _SUBJECTS: Mapping[str, Callable[[Json], _Subject]] = {
@@ -294,15 +308,6 @@ def _texts(value: object, depth: int = 0) -> Iterable[str]:
             yield from _texts(item, depth + 1)
 
 
-def _stream_counts(stats: Json) -> str:
-    names = {
-        "numberOfJob": "jobs",
-        "numberOfSuccessfullJob": "successful",
-        "numberOfExecutingJob": "executing",
-        "numberOfAbendedJob": "abended",
-        "numberOfFailedJob": "failed",
-        "numberOfNotRunningJob": "not running",
-    }
-    return ", ".join(
-        f"{number(stats[key])} {word}" for key, word in names.items() if number(stats.get(key)) is not None
-    )
+def _stream_counts(stats: Json) -> Joined:
+    counts = ((message, number(stats.get(key))) for key, message in _COUNTS.items())
+    return join((message.with_facts(count=count) for message, count in counts if count is not None), ", ")
