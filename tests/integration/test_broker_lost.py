@@ -87,7 +87,7 @@ def test_a_task_whose_message_cannot_be_acknowledged_runs_and_gives_its_place_ba
     # What a thread of the pool does with a request.
     apply_target(
         lambda: ran.append("ran"),
-        callback=lambda found: request.on_success((False, found, 0.0)),
+        callback=lambda result: request.on_success((False, result, 0.0)),
         accept_callback=request.on_accepted,
     )
     assert ran == ["ran"]

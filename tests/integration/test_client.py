@@ -105,7 +105,7 @@ def test_an_idempotency_key_that_is_none_is_refused(client: TroubleshootClient, 
 
 @pytest.mark.parametrize("after", ["", "zzz", "1-", "-1", "9" * 30, f"1-{2**64}", "\u0661"])
 def test_an_event_id_that_is_none_is_refused(client: TroubleshootClient, after: str) -> None:
-    """A reader that resumes after something that is no event id is told so, whatever Redis would say."""
+    """A reader that resumes after something that is no event id gets that error, whatever Redis would say."""
     run_id = client.submit(TroubleshootRequest(message="x"))
     with pytest.raises(InvalidRequest, match="after"):
         client.stream(run_id, after=after)
@@ -114,7 +114,7 @@ def test_an_event_id_that_is_none_is_refused(client: TroubleshootClient, after: 
 def test_a_full_redis_refuses_a_submit_in_words(client: TroubleshootClient, redis_url: str) -> None:
     """A Redis that is out of memory is an unreachable store, and nothing of the run is left in it."""
     with redis.Redis.from_url(redis_url) as raw:
-        kept = raw.config_get("maxmemory")["maxmemory"]
+        maxmemory = raw.config_get("maxmemory")["maxmemory"]
         raw.config_set("maxmemory", "1")
         try:
             with pytest.raises(StoreUnreachable, match="OOM"):
@@ -123,7 +123,7 @@ def test_a_full_redis_refuses_a_submit_in_words(client: TroubleshootClient, redi
             with pytest.raises(StoreUnreachable, match="OOM"):
                 Presence(raw, client.store.keys).announce(watcher="w")
         finally:
-            raw.config_set("maxmemory", kept)
+            raw.config_set("maxmemory", maxmemory)
     with pytest.raises(RunNotFound):
         client.get("run-00000001")
 
@@ -147,8 +147,8 @@ def test_threads_that_share_a_client_may_submit_more_than_it_remembers(
     """Forgetting old deadlines does not disturb other threads' submits."""
     monkeypatch.setattr("orchestrator.client.sync.MAX_KNOWN_DEADLINES", 2)
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: client.submit(TroubleshootRequest(message="x")), range(40)))
-    assert len(set(found)) == 40
+        run_ids = list(threads.map(lambda _: client.submit(TroubleshootRequest(message="x")), range(40)))
+    assert len(set(run_ids)) == 40
     assert len(client._deadlines) == 2
 
 
@@ -217,7 +217,7 @@ def test_cancel_says_how_the_run_stands(client: TroubleshootClient) -> None:
 
 
 def test_a_wrong_password_is_a_configuration_error(redis_url: str) -> None:
-    """A password that Redis refuses is told as such, and the message does not hold it."""
+    """A password that Redis refuses is named as such, and the message does not contain it."""
     wrong = redis_url.replace("redis://:", "redis://:wrong-")
     with TroubleshootClient(Settings.from_env({"REDIS_URL": wrong})) as client:
         with pytest.raises(ConfigurationError, match="REDIS_URL") as raised:

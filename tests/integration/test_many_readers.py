@@ -29,15 +29,15 @@ QUESTION = TroubleshootRequest(message="Job BATCH001 falhou", config=SHORT)
 @pytest.fixture
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The answer of every commit that was tried."""
-    told: list[str] = []
+    statuses: list[str] = []
     commit = RunStore.commit
 
     def counted(self: RunStore, report: Report, **kwargs: Any) -> str:
-        told.append(commit(self, report, **kwargs))
-        return told[-1]
+        statuses.append(commit(self, report, **kwargs))
+        return statuses[-1]
 
     monkeypatch.setattr(RunStore, "commit", counted)
-    return told
+    return statuses
 
 
 def crowd_question() -> TroubleshootRequest:
@@ -48,11 +48,11 @@ def crowd_question() -> TroubleshootRequest:
 
 
 async def types(client: AsyncTroubleshootClient, run_id: str, *, pause_seconds: float = 0.0) -> list[EventType]:
-    found = []
+    kinds = []
     async for event in client.stream(run_id):
-        found.append(event.type)
+        kinds.append(event.type)
         await asyncio.sleep(0 if event.type.is_terminal else pause_seconds)
-    return found
+    return kinds
 
 
 @pytest.mark.usefixtures("patient_readers")
@@ -75,7 +75,7 @@ def test_a_crowd_on_a_loop_has_its_run_finished_once(settings: Settings, commits
 
 @pytest.mark.usefixtures("patient_readers")
 def test_a_crowd_of_threads_has_its_run_finished_once(settings: Settings, commits: list[str]) -> None:
-    """More threads than redis-py lends connections by default follow one run, and each is told of its end."""
+    """More threads than redis-py lends connections by default follow one run, and each sees its end."""
     with TroubleshootClient(settings) as client, ThreadPoolExecutor(130) as threads:
         run_id = client.submit(crowd_question())
         streams = [threads.submit(lambda: list(client.stream(run_id))[-1].type) for _ in range(110)]
@@ -130,10 +130,10 @@ def test_one_failure_at_the_deadline_is_not_the_end(settings: Settings, monkeypa
     assert len(failed) == 2
 
 
-def test_a_refusal_of_our_own_is_not_told_as_an_unreachable_store(
+def test_a_refusal_of_our_own_is_not_reported_as_an_unreachable_store(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader that gets no connection is told so by an error; no report says that Redis stopped answering."""
+    """A reader that gets no connection gets an error that names it; no report says that Redis stopped answering."""
 
     async def ask() -> list[Any]:
         async with AsyncTroubleshootClient(settings) as client:
@@ -148,9 +148,9 @@ def test_a_refusal_of_our_own_is_not_told_as_an_unreachable_store(
             ]
             return await asyncio.gather(*calls, return_exceptions=True)
 
-    found = asyncio.run(ask())
-    assert [type(error) for error in found] == [OutOfConnections] * 4
-    assert {error.reason for error in found} == {"out_of_connections"}
+    errors = asyncio.run(ask())
+    assert [type(error) for error in errors] == [OutOfConnections] * 4
+    assert {error.reason for error in errors} == {"out_of_connections"}
 
 
 def test_a_frozen_redis_makes_nobody_wait_in_line(own_redis: RedisServer) -> None:

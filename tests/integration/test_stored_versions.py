@@ -112,8 +112,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 @pytest.fixture(params=VERSIONS.values(), ids=VERSIONS)
 def change(request: pytest.FixtureRequest) -> Change:
-    found: Change = request.param
-    return found
+    change: Change = request.param
+    return change
 
 
 # Other versions
@@ -147,8 +147,8 @@ def test_events_of_another_version_are_read(bench: Bench, change: Change) -> Non
     """Every event that we know comes, in order; those that we do not know are passed over, and so is their place."""
     for run_id, run in RUNS.items():
         bench.planter.plant(run_id, change)
-        told = [(event.type.value, event.data.get("source")) for event in bench.events(run_id)]
-        assert told == [(event["type"], json.loads(event["data"]).get("source")) for _, event in run["events"]]
+        kinds = [(event.type.value, event.data.get("source")) for event in bench.events(run_id)]
+        assert kinds == [(event["type"], json.loads(event["data"]).get("source")) for _, event in run["events"]]
 
 
 def test_the_list_shows_runs_of_another_version(bench: Bench, change: Change) -> None:
@@ -201,7 +201,7 @@ def test_wakeups_and_signs_of_life_are_read(bench: Bench) -> None:
 
 
 def test_a_newer_versions_wakeup_is_left_to_its_watchers(bench: Bench) -> None:
-    """It is kept while its run is open, without doing anything, and dropped with it; so is an entry that is none."""
+    """It stays while its run is open, without doing anything, and goes with it; so does an entry that names none."""
     bench.planter.plant(DONE)
     bench.planter.reopen(DONE, deadline_in_ms=60_000)
     bench.client.delete(bench.store.keys.wakeups)
@@ -266,7 +266,7 @@ def test_an_unknown_outcome_of_a_source_is_an_error(bench: Bench) -> None:
 
 
 def test_an_unknown_language_and_intent_of_a_question_are_not_set(bench: Bench) -> None:
-    """The router decides, as for a question that names none; nothing is told as damage."""
+    """The router decides, as for a question that names none; nothing is reported as damage."""
     bench.planter.plant(OPEN)
     bench.planter.change(OPEN, "request", lambda value: value | {"language": "tlh", "intent": "forecast"})
     record = bench.store.read(OPEN)
@@ -449,7 +449,7 @@ def test_a_part_of_a_report_is_missing_and_the_rest_is_there(bench: Bench) -> No
     assert report.parallel_results == whole.parallel_results
 
 
-def test_a_damaged_cancelled_run_is_told(bench: Bench) -> None:
+def test_a_damaged_cancelled_run_names_its_damage(bench: Bench) -> None:
     """The report of a cancelled run says what cannot be read, in the question's language."""
     bench.planter.plant(CANCELLED)
     bench.client.hset(bench.store.keys.run(CANCELLED), "e:metrics", "{")
@@ -690,7 +690,7 @@ def planter(settings: Settings) -> Iterator[Planter]:
         yield Planter(client, RunStore(client, settings).keys)
 
 
-def told(events: list[Event]) -> list[EventType]:
+def types_of(events: list[Event]) -> list[EventType]:
     return [event.type for event in events]
 
 
@@ -709,7 +709,7 @@ def test_clients_follow_a_run_of_a_newer_version(settings: Settings, planter: Pl
 
     with TroubleshootClient(settings) as client:
         events = list(client.stream(DONE))
-        assert told(events) == KNOWN
+        assert types_of(events) == KNOWN
         assert list(client.stream(DONE, after=events[4].id)) == events[5:]
         report = client.result(DONE)
         assert client.get(DONE).report == report
@@ -728,7 +728,7 @@ def test_clients_wait_out_a_run_with_unknown_events_at_its_end(settings: Setting
             return [event async for event in client.stream(DONE)]
 
     events = asyncio.run(follow())
-    assert told(events)[-1] is EventType.FINAL
+    assert types_of(events)[-1] is EventType.FINAL
     with TroubleshootClient(settings) as client:
         assert list(client.stream(DONE)) == events
         assert client.result(DONE).committed_by == "client"
@@ -759,7 +759,7 @@ def test_clients_tell_which_side_to_upgrade(settings: Settings, planter: Planter
         for call in (client.result, client.get):
             with pytest.raises(SchemaMismatch, match="upgrade this process"):
                 call(DONE)
-        assert told(list(client.stream(DONE))) == KNOWN
+        assert types_of(list(client.stream(DONE))) == KNOWN
         assert client.cancel(DONE).state is RunState.DONE
     with pytest.raises(SchemaMismatch) as caught:
         asyncio.run(result())

@@ -28,9 +28,9 @@ async def in_line(first: list[object], tried: threading.Event) -> object:
     calls = BlockingCalls(threads=1, hang_seconds=HANG_SECONDS)
     try:
         before = [asyncio.ensure_future(calls.run(call)) for call in first]  # type: ignore[arg-type]
-        found = await asyncio.gather(calls.run(tried.set), return_exceptions=True)
+        results = await asyncio.gather(calls.run(tried.set), return_exceptions=True)
         await asyncio.gather(*before, return_exceptions=True)
-        return found[0]
+        return results[0]
     finally:
         calls.close()
 
@@ -53,7 +53,7 @@ def test_a_call_that_waited_behind_a_busy_one_is_tried(first: list[object]) -> N
 
 
 def test_a_call_after_the_store_hung_is_tried() -> None:
-    """What an earlier call found out does not count for one that came after it."""
+    """The failure of an earlier call does not count for a later one."""
 
     async def two() -> None:
         calls = BlockingCalls(threads=1, hang_seconds=HANG_SECONDS)

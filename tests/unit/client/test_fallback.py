@@ -1,4 +1,4 @@
-"""Refining a draft in the caller's own process: the same failures as on a worker, told the same way."""
+"""Refining a draft in the caller's own process: the same failures as on a worker, with the same result."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def refine(
 
     async def scenario() -> tuple[Any, Any, float]:
         began = asyncio.get_running_loop().time()
-        refined, told = await fallback._refine(CASE, Deadline.after(seconds))
-        return refined, told, asyncio.get_running_loop().time() - began
+        synthesis, metadata = await fallback._refine(CASE, Deadline.after(seconds))
+        return synthesis, metadata, asyncio.get_running_loop().time() - began
 
     return asyncio.run(scenario())
 
@@ -70,9 +70,9 @@ def test_a_model_that_fails_costs_only_the_refinement(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     """Whatever a synthesizer raises or returns, there is no refinement and the metadata says what failed."""
-    what, told, logged = FAILURES[name]
-    assert refine(monkeypatch, ScriptedSynthesizer(what))[:2] == (None, told)
-    assert [text for text in caplog.messages if text.startswith("synthesis_failed run_id=") and logged in text]
+    outcome, metadata, log_text = FAILURES[name]
+    assert refine(monkeypatch, ScriptedSynthesizer(outcome))[:2] == (None, metadata)
+    assert [text for text in caplog.messages if text.startswith("synthesis_failed run_id=") and log_text in text]
 
 
 def test_a_synthesizer_of_another_signature_costs_only_the_refinement(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +90,8 @@ def test_a_model_that_hangs_is_left_at_its_limit(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, heeds_cancel: bool
 ) -> None:
     """A model that does not answer, nor even let itself be cancelled, is left behind half a second before the end."""
-    refined, told, took = refine(monkeypatch, ScriptedSynthesizer("hang", heeds_cancel=heeds_cancel), seconds=1.3)
-    assert (refined, told) == (None, {"failed": "timeout"})
+    synthesis, metadata, took = refine(monkeypatch, ScriptedSynthesizer("hang", heeds_cancel=heeds_cancel), seconds=1.3)
+    assert (synthesis, metadata) == (None, {"failed": "timeout"})
     assert 0.7 <= took < 0.7 + stretched(0.5)
     assert "synthesis_failed run_id=run-00000001 reason=timeout" in caplog.messages
 
@@ -101,8 +101,8 @@ def test_a_synthesizer_that_does_not_close_costs_nothing(
 ) -> None:
     """The refined diagnosis is the answer although the client behind it cannot be released; the log says so, masked."""
     synthesis = Synthesis(Diagnosis(summary="refinado"), {"model": "m"})
-    refined, told, _ = refine(monkeypatch, ScriptedSynthesizer(synthesis, closes=False))
-    assert (refined, told) == (synthesis, {"model": "m"})
+    refined, metadata, _ = refine(monkeypatch, ScriptedSynthesizer(synthesis, closes=False))
+    assert (refined, metadata) == (synthesis, {"model": "m"})
     assert "synthesizer_close_failed" in caplog.text
     assert "Zq9xW3kLm7" not in caplog.text
 

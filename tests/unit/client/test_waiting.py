@@ -21,11 +21,13 @@ def slow_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 2_000.0 + next(ticks) * 1e-7)
 
 
-def waiting_since_before(deadline_in_seconds: float, *, heard: bool = False, patience: float | None = None) -> Waiting:
+def waiting_since_before(
+    deadline_in_seconds: float, *, answers: bool = False, patience: float | None = None
+) -> Waiting:
     """The wait of a reader that came before the deadline."""
     limit = None if patience is None else Deadline.after(patience)
     waiting = Waiting(Deadline.after(deadline_in_seconds), Pulse(), limit, _began=Deadline.after(LONG_AGO).at)
-    if heard:
+    if answers:
         waiting.pulse.beat()
     return waiting
 
@@ -37,19 +39,19 @@ def test_a_silent_store_is_waited_for_to_the_deadline_and_its_grace() -> None:
     assert waiting_since_before(-GRACE_SECONDS).left() == 0
 
 
-def test_a_store_that_is_heard_is_waited_for_longer() -> None:
+def test_a_store_that_answers_is_waited_for_longer() -> None:
     """A slow process does not take itself for a Redis that is gone, but its readers end all the same."""
-    slow = waiting_since_before(-1, heard=True)
+    slow = waiting_since_before(-1, answers=True)
     assert 0 < slow.left() <= GRACE_SECONDS
     assert slow.may_run_over
-    endless = waiting_since_before(-GRACE_SECONDS - MAX_OVERTIME_SECONDS, heard=True)
+    endless = waiting_since_before(-GRACE_SECONDS - MAX_OVERTIME_SECONDS, answers=True)
     assert endless.left() == 0
     assert not endless.may_run_over
 
 
 def test_a_store_that_failed_at_the_deadline_gets_no_more_than_the_grace() -> None:
-    """A Redis that answers reads and refuses the commit is as good as gone, until it is heard again."""
-    refused = waiting_since_before(-GRACE_SECONDS / 4, heard=True)
+    """A Redis that answers reads and refuses the commit is as good as gone, until it answers again."""
+    refused = waiting_since_before(-GRACE_SECONDS / 4, answers=True)
     assert not refused.gives_up_after(StoreUnreachable())
     refused.deadline = Deadline.after(-GRACE_SECONDS)
     assert refused.gives_up_after(StoreUnreachable())
@@ -66,7 +68,7 @@ def test_an_error_before_the_deadline_is_forgotten() -> None:
 
 
 def test_a_reader_that_comes_late_has_time_to_read() -> None:
-    """After the deadline, and after a caller was busy for long with what it had heard, a reader gets its time anew."""
+    """After the deadline, and after a caller was busy for long with an event, a reader gets its time anew."""
     late = waiting_since_before(-60)
     assert late.left() == 0
     late.resume()
@@ -74,9 +76,9 @@ def test_a_reader_that_comes_late_has_time_to_read() -> None:
 
 
 def test_a_callers_patience_ends_any_wait() -> None:
-    """What the caller gave as its limit holds before the deadline and while the store is heard."""
+    """What the caller gave as its limit holds before the deadline and while the store answers."""
     assert waiting_since_before(5, patience=0.5).left() == pytest.approx(0.5)
-    over = waiting_since_before(-1, heard=True, patience=0)
+    over = waiting_since_before(-1, answers=True, patience=0)
     assert (over.left(), over.is_out_of_patience, over.may_run_over) == (0, True, False)
 
 

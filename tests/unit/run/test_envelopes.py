@@ -115,7 +115,7 @@ class OwnMessage(SourceError):
         (SourceError("{what}", what=Message("data left out")), "dados omitidos"),
     ],
 )
-def test_whatever_a_source_raises_is_told(error: SourceError, text: str) -> None:
+def test_whatever_a_source_raises_is_stored(error: SourceError, text: str) -> None:
     """An error's text reaches the envelope with its facts, and braces that are no facts as they are."""
     envelope = error_envelope("run-00000001", PLANNED, error, worker="w", language=Language.PT_BR)
     assert (envelope.error, envelope.reason) == (text, "source_error")

@@ -102,11 +102,11 @@ class ScriptedSynthesizer:
     async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:
         self.timeout_seconds = timeout_seconds
         try:
-            found: Synthesis = await self.script(case, emit)
+            synthesis: Synthesis = await self.script(case, emit)
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        return found
+        return synthesis
 
     async def close(self) -> None:
         return
@@ -194,19 +194,19 @@ def test_a_model_that_fails_costs_only_the_refinement(
     run: Ready, loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     """Whatever a synthesizer raises or returns, the rules' answer is committed and the metadata says what failed."""
-    what, told, logged = FAILURES[name]
+    outcome, metadata, log_text = FAILURES[name]
 
     async def script(_case: Case, _emit: Callable[[str], None]) -> Any:
-        if isinstance(what, Exception):
-            raise what
-        return what
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     refiner, _ = refined_by(loop, script)
     report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
     assert report is not None
     assert (report.mode, report.outcome) == (AnswerMode.DETERMINISTIC, RunOutcome.COMPLETE)
-    assert report.metadata["llm"] == told
-    assert [text for text in caplog.messages if text.startswith(f"synthesis_failed run_id={RUN}") and logged in text]
+    assert report.metadata["llm"] == metadata
+    assert [text for text in caplog.messages if text.startswith(f"synthesis_failed run_id={RUN}") and log_text in text]
     assert run.store.read(RUN).report == report
 
 
@@ -223,8 +223,8 @@ def test_a_model_without_time_is_not_asked(run: Ready, loop: asyncio.AbstractEve
     assert report.metadata["llm"] == {"skipped": "no_time_left"}
 
 
-def test_half_a_character_of_a_model_can_be_told(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
-    """A fragment that no UTF-8 has a place for is told with a replacement, and the model goes on."""
+def test_half_a_character_of_a_model_can_be_written(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """A fragment that no UTF-8 has a place for is written with a replacement, and the model goes on."""
 
     async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
         emit("meio \ud83d")

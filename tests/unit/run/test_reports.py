@@ -82,10 +82,10 @@ def test_a_cancelled_run_tells_what_came_in_and_what_did_not() -> None:
 def test_a_run_whose_store_is_gone_tells_what_was_streamed() -> None:
     """From the events alone: who answered, who did not, how long it took."""
     routed = {"language": "en", "sources": [{"key": item.key, **item.model_dump(mode="json")} for item in PLAN.sources]}
-    told = [(EventType.ROUTED, routed)]
+    stream = [(EventType.ROUTED, routed)]
     fields = {"source", "job", "outcome", "success", "latency_ms", "finding", "error", "reason"}
-    told += [(EventType.SOURCE_FINISHED, item.model_dump(mode="json", include=fields)) for item in ANSWERED]
-    events = [Event(id=f"{n}-0", run_id=RUN, type=kind, at_ms=n, data=data) for n, (kind, data) in enumerate(told)]
+    stream += [(EventType.SOURCE_FINISHED, item.model_dump(mode="json", include=fields)) for item in ANSWERED]
+    events = [Event(id=f"{n}-0", run_id=RUN, type=kind, at_ms=n, data=data) for n, (kind, data) in enumerate(stream)]
     report = unreachable_report(RUN, events, elapsed_ms=4_010.0)
     assert (report.committed, report.reason, report.total_latency_ms) == (False, "store_unreachable", 4_010)
     assert [(failure.source, failure.reason) for failure in report.errors] == [

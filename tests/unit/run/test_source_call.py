@@ -1,4 +1,4 @@
-"""One contract for runner a source: on a worker's thread and event loop, and in process with ``asyncio.gather``."""
+"""One contract for asking a source: on a worker's thread and event loop, and in process with ``asyncio.gather``."""
 
 from __future__ import annotations
 

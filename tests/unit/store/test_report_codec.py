@@ -1,4 +1,4 @@
-"""A kept report comes back as it was, and does not hold what its run's envelopes hold."""
+"""A stored report comes back as it was, without what its run's envelopes contain."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ STORED = {
 def test_a_report_comes_back_without_having_been_written_twice(
     stored: tuple[SourceEnvelope, ...], missing: tuple[SourceEnvelope, ...]
 ) -> None:
-    """Results, evidence and data are put together from the envelopes; only what stands in for an answer is kept."""
+    """Results, evidence and data are put together from the envelopes; only what stands in for an answer is stored."""
     by_key = {envelope.key: envelope for envelope in stored}
     report = a_report((*missing, *stored))
-    kept = encode_report(report, by_key)
-    assert decode_report("r", kept, by_key) == (report, ())
-    assert PROOF not in kept
-    assert kept.count("não começou") == 2 * len(missing)  # once as result, once among the sources that failed
+    stored_report = encode_report(report, by_key)
+    assert decode_report("r", stored_report, by_key) == (report, ())
+    assert PROOF not in stored_report
+    assert stored_report.count("não começou") == 2 * len(missing)  # once as result, once among the sources that failed
 
 
 @pytest.mark.parametrize(
