@@ -45,7 +45,8 @@ class EventStream(StreamingResponse):
         finally:
             if self._reading is not None:
                 self._reading.cancel()
-                await asyncio.wait({self._reading})
+                # An error of the store at this moment is nobody's any more.
+                await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _chunks(self) -> AsyncIterator[str]:
         yield f"retry: {RETRY_MS}\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -147,6 +148,29 @@ def test_a_reader_that_goes_away_ends_the_reading(version: str, middleware: bool
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(listen()) == set()
+
+
+def test_a_read_that_fails_after_its_reader_has_gone_is_nobodys_error() -> None:
+    """When the reading ends with an error of the store instead of its cancellation, asyncio reports nothing."""
+    reported: list[dict[str, Any]] = []
+
+    async def breaking(_after: str) -> AsyncIterator[Event]:
+        yield EVENTS[0]
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise StoreUnreachable("Redis does not answer") from None
+
+    async def listen() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        stream = Stream(app_of(FakeClient(stream_of=breaking)))
+        await stream.until(lambda: "id: 1-0" in stream.text)
+        stream.disconnected.set()
+        await asyncio.wait_for(asyncio.gather(stream.task, return_exceptions=True), 5)
+
+    asyncio.run(listen())
+    gc.collect()
+    assert reported == []
 
 
 class Stream:
