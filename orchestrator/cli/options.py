@@ -96,17 +96,8 @@ _RUN_OPTIONS = (
 )
 
 
-_FIELDS = {
-    "node_timeout": "node_timeout_seconds",
-    "total_timeout": "total_timeout_seconds",
-    "reserve": "synthesis_reserve_seconds",
-    "disable": "disabled_sources",
-    "min_sources": "min_sources_required",
-    "rag_limit": "rag_result_limit",
-    "instance": "tws_instance_id",
-    "user": "user_id",
-    "session": "session_id",
-}
+_FIELDS = {option.removeprefix("--").replace("-", "_"): field for field, option in _OPTIONS.items()}
+"""Fields by the parameters in which click gives the values of their options."""
 
 
 def build_request(settings: Settings, message: str, values: Mapping[str, Any]) -> TroubleshootRequest:
