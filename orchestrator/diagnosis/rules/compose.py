@@ -17,6 +17,7 @@ from orchestrator.codes.catalogue import (
     find_state,
     find_substate,
 )
+from orchestrator.codes.control import one_line
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_abends, find_program_codes
 from orchestrator.codes.states import CANCELLED, RUNNING, SUCCEEDED
@@ -159,7 +160,7 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
     ]
     passages = [item for item in scene.evidence if item.source == "rag_search" and not is_planted(item.text)]
     claims = tuple(
-        ClaimDraft(f"“{plain_words(item.title)}”: {_excerpt(item.text)}", evidence_ids=(item.id,))
+        ClaimDraft(f"“{plain_words(item.title)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,))
         for item in passages[:3]
     )
     if matches:
@@ -375,8 +376,3 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
 
 def _action(item: Advice, names: dict[str, str]) -> ActionDraft:
     return ActionDraft(item.text, item.risk, item.command_with(names), item.mutates)
-
-
-def _excerpt(text: str) -> str:
-    line = plain_words(text)
-    return line if len(line) <= 200 else f"{line[:199]}…"

@@ -1,7 +1,7 @@
 """The rules: each looks at one scene and yields what it concludes. Small on purpose, and in no order.
 
 Confidence is the rule's own trust in its signal: about 0.9 for a state or a code that says it outright, 0.5 to 0.7 for
-a general one, 0.3 for something remembered. Corroboration and caps are added in ``rules``.
+a general one, 0.3 for something remembered. Corroboration and caps are added in ``diagnose``.
 """
 
 from collections.abc import Callable, Iterator
