@@ -126,6 +126,11 @@ def is_severe(message_id: str) -> bool:
     return _SEVERE.fullmatch(message_id) is not None
 
 
+def by_severity(codes: Iterable[str]) -> tuple[str, ...]:
+    """The codes without repeats: abends, then message ids that report an error, then the others."""
+    return tuple(sorted(dict.fromkeys(codes), key=lambda code: 0 if find_abends(code) else 2 - is_severe(code)))
+
+
 def find_return_codes(text: str) -> tuple[int, ...]:
     """Return codes as signed 32-bit numbers, in order of appearance, without repeats.
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from orchestrator.codes.patterns import (
+    by_severity,
     find_abends,
     find_chat_abends,
     find_codes,
@@ -147,3 +148,9 @@ def test_blanks_cost_no_more_than_their_length(text: str) -> None:
 def test_codes_that_programs_display_are_found(text: str, codes: tuple[str, ...]) -> None:
     """SQLCODEs and file statuses are found in each spelling; success and other numbers are not taken for one."""
     assert find_program_codes(text) == codes
+
+
+def test_codes_are_ranked_by_what_they_report() -> None:
+    """Abends, then ids of errors (in A those of sort programs alone), then the rest; each once and in its order."""
+    codes = ("IEF450I", "AWSX1A", "ICE046A", "U4038", "AWSBHT001E", "S0C7", "IEF450I")
+    assert by_severity(codes) == ("U4038", "S0C7", "ICE046A", "AWSBHT001E", "IEF450I", "AWSX1A")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from orchestrator.codes.control import blank_controls
 from orchestrator.codes.error_words import reports_failure
 from orchestrator.codes.notation import JobName
-from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes, is_severe
+from orchestrator.codes.patterns import by_severity, find_abends, find_codes, find_return_codes, is_severe
 from orchestrator.codes.steps import ZOS_NAME, failed_step, last_step
 from orchestrator.errors import InvalidValue
 from workers.sources.log_cache.entries import find_time, format_time, searchable
@@ -96,7 +96,7 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
         tail.append(line)
     worst = max(return_codes, key=abs, default=None)
     summary.return_code = frame_code if frame_code is not None else worst
-    summary.codes = _ranked(codes)
+    summary.codes = by_severity(codes)[:MAX_CODES]
     summary.has_errors = any(window.weight >= 2 for window in windows)
     ranked = sorted(windows, key=lambda window: (-window.weight, -window.first))
     texts = ["\n".join(window.lines) for window in ranked]
@@ -180,15 +180,6 @@ def _weight(line: str, codes: tuple[str, ...]) -> int:
     if any(map(is_severe, codes)) or reports_failure(line):
         return 2
     return 1 if any(find_return_codes(searchable(line))) else 0
-
-
-def _ranked(codes: Iterable[str]) -> tuple[str, ...]:
-    """Abends, severe message ids, then the others."""
-
-    def rank(code: str) -> int:
-        return 0 if find_abends(code) else 1 if is_severe(code) else 2
-
-    return tuple(sorted(codes, key=rank))[:MAX_CODES]
 
 
 def _times(summary: JobLogSummary, line: str) -> None:

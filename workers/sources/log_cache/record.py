@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_abends, find_codes
+from orchestrator.codes.patterns import by_severity, find_abends, find_codes
 from orchestrator.codes.states import ENDED, RUNNING
 from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.errors import InvalidValue
@@ -205,7 +205,7 @@ def _moment(run: RunFacts | None) -> datetime | None:
 def _run_record(job: JobFacts, run: RunFacts, name: str) -> LogRecord:
     # Step and code are those of this run only if the log is its own.
     log = job.job_log if job.job_log is not None and job.job_log.run_id == run.run_id else None
-    codes = () if log is None or is_success(run.status) else _main_codes(log.codes)
+    codes = () if log is None or is_success(run.status) else by_severity(log.codes)[:MAX_CODES]
     step = "" if log is None else log.step
     return _record(
         job,
@@ -258,7 +258,7 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
     # Windows with an abend first, wherever they are.
     windows.sort(key=lambda window: not find_abends("\n".join(window.lines)))
     text = windows_text((window.from_line, window.to_line, window.lines) for window in windows)
-    codes = _main_codes(log.codes)
+    codes = by_severity(log.codes)[:MAX_CODES]
     if not text or not (codes or log.step or any(window.kind == "match" for window in log.windows)):
         return []
     return [
@@ -277,13 +277,6 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
             text=text,
         )
     ]
-
-
-def _main_codes(codes: Iterable[str]) -> tuple[str, ...]:
-    """Abends first, at most MAX_CODES."""
-    every_code = list(codes)
-    abends = [code for code in every_code if find_abends(code)]
-    return tuple(dict.fromkeys((*abends, *every_code)))[:MAX_CODES]
 
 
 def windows_text(windows: Iterable[tuple[int, int, Iterable[str]]]) -> str:

@@ -7,7 +7,14 @@ log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 from dataclasses import dataclass, field
 
 from orchestrator.codes.error_words import reports_error
-from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes, is_severe
+from orchestrator.codes.patterns import (
+    by_severity,
+    find_abends,
+    find_codes,
+    find_message_ids,
+    find_return_codes,
+    is_severe,
+)
 from orchestrator.codes.steps import failed_step
 from orchestrator.diagnosis.rules.log_lines import growth_line
 from orchestrator.i18n.languages import Language
@@ -167,7 +174,7 @@ def _facts(run_id: str, reading: _Reading, problem: Message | None, language: La
         run_id=run_id,
         total_lines=reading.total,
         windows=windows,
-        codes=_codes(text),
+        codes=by_severity(find_codes(text))[:MAX_CODES],
         step=failed_step(text),
         note=note.in_language(language) if note else "",
     )
@@ -238,10 +245,3 @@ def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:
             run = []
         run.append(number)
     return windows
-
-
-def _codes(text: str) -> tuple[str, ...]:
-    """Abends, then severe message ids, then the others."""
-    ids = find_message_ids(text)
-    severe = [code for code in ids if is_severe(code)]
-    return tuple(dict.fromkeys((*find_abends(text), *severe, *ids)))[:MAX_CODES]
