@@ -38,6 +38,7 @@ _PROGRESS = {
 path_option = click.option(
     "--path",
     type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="The index file; RESYNC_KNOWLEDGE_PATH when left out.",
 )
 

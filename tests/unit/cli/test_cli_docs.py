@@ -84,6 +84,13 @@ def test_common_options_are_common() -> None:
             assert "Redis" in need or name == "doctor"
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_placeholders_are_the_same_in_every_language(name: str) -> None:
+    """Each option with a value names its placeholder: click would translate the name of its type."""
+    values = [item for item in COMMANDS[name].params if isinstance(item, click.Option) and not item.is_flag]
+    assert [item.name for item in values if item.metavar is None and not isinstance(item.type, click.Choice)] == []
+
+
 def test_every_exit_code_is_told() -> None:
     """The table has each code that an outcome, an error, a signal or a closed pipe gives, and no other one."""
 
