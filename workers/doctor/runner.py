@@ -49,6 +49,18 @@ async def _timed(check: Check, context: CheckContext) -> CheckResult:
 
 async def _bounded(check: Check, context: CheckContext) -> CheckResult:
     try:
+        return await _examined(check, context)
+    except Exception as error:  # noqa: BLE001  # border: one check that breaks must not take the others along
+        kind, at = type(error).__name__, _place(error)
+        # The exception's message is left out: it may hold a secret.
+        _LOGGER.warning("doctor_check_failed check=%s error=%s at=%s", check.name, kind, at)
+        found = Message("the check itself failed ({kind})", kind=kind)
+        fix = Message("Run it again with --json and report what the facts of this check say.")
+        return CheckResult(Status.ERROR, found, fix, "unexpected", {"error": kind, "at": at})
+
+
+async def _examined(check: Check, context: CheckContext) -> CheckResult:
+    try:
         async with asyncio.timeout(context.timeout_seconds):
             return await check.examine()
     except TimeoutError:
@@ -64,13 +76,6 @@ async def _bounded(check: Check, context: CheckContext) -> CheckResult:
     except TroubleshootError as error:
         fix = Message("Correct what is named.")
         return CheckResult(Status.ERROR, context.scrub.text(error.message), fix, error.reason)
-    except Exception as error:  # noqa: BLE001  # border: one check that breaks must not take the others along
-        kind, at = type(error).__name__, _place(error)
-        # The exception's message is left out: it may hold a secret.
-        _LOGGER.warning("doctor_check_failed check=%s error=%s at=%s", check.name, kind, at)
-        found = Message("the check itself failed ({kind})", kind=kind)
-        fix = Message("Run it again with --json and report what the facts of this check say.")
-        return CheckResult(Status.ERROR, found, fix, "unexpected", {"error": kind, "at": at})
 
 
 def _place(error: BaseException) -> str:

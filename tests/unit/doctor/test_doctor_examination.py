@@ -119,9 +119,17 @@ def test_the_executor_returns_results_and_errors() -> None:
             executor.submit(lambda: 1 / 0).result(5)
 
 
+class Silent(SourceError):
+    """A site's error that does not call our constructor."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self)
+
+
 @pytest.mark.parametrize(
     ("error", "reason", "words"),
     [
+        (Silent(), "unexpected", "the check itself failed"),
         (ConfigurationError("TWS_PORT: must be a number"), "configuration", "TWS_PORT"),
         (StoreUnreachable(), "store_unreachable", "127.0.0.1:6379"),
         (SourceError("it said no", reason="refused"), "refused", "it said no"),
