@@ -57,13 +57,13 @@ def settings_groups() -> list[type[EnvironmentModel]]:
 
 def settings_and_names() -> dict[str, set[str]]:
     """Each setting of the project, as ``Group.field``, with the environment names that it is read from."""
-    found: dict[str, set[str]] = {}
+    variables: dict[str, set[str]] = {}
     for group in settings_groups():
         for field, info in group.model_fields.items():
             alias = info.validation_alias
             choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-            found[f"{group.__name__}.{field}"] = {str(choice) for choice in choices}
-    return found
+            variables[f"{group.__name__}.{field}"] = {str(choice) for choice in choices}
+    return variables
 
 
 def substitutions(value: object) -> Iterator[str]:
@@ -117,8 +117,8 @@ def test_every_environment_name_is_read_by_someone(services: dict[str, dict[str,
 
 def test_every_setting_can_be_set(services: dict[str, dict[str, Any]]) -> None:
     """Every setting reaches some service, under at least one of its names."""
-    given = {variable for service in services.values() for variable in service["environment"]}
-    assert [setting for setting, names in settings_and_names().items() if not names & given] == []
+    passed_on = {variable for service in services.values() for variable in service["environment"]}
+    assert [setting for setting, names in settings_and_names().items() if not names & passed_on] == []
 
 
 def test_every_process_is_given_the_common_settings(services: dict[str, dict[str, Any]]) -> None:
@@ -132,17 +132,17 @@ def test_a_variable_is_passed_on_under_its_own_name(services: dict[str, dict[str
     """`TWS_HOST: ${TWS_HOST:-}` and never another name, which a copied line easily leaves behind."""
     for service in services.values():
         for variable, value in service["environment"].items():
-            taken = {re.match(r"\w+", found)[0] for found in substitutions(value)}  # type: ignore[index]
+            taken = {re.match(r"\w+", text)[0] for text in substitutions(value)}  # type: ignore[index]
             assert taken <= ({"REDIS_PASSWORD"} if variable == "REDIS_URL" else {variable})
 
 
 def test_secrets_are_required_or_empty(compose: dict[str, Any]) -> None:
     """A secret has no default: it is required (`:?`) or empty (`:-`)."""
-    found = [text for text in substitutions(compose) if SECRET.search(text)]
+    secrets = [text for text in substitutions(compose) if SECRET.search(text)]
     assert {"REDIS_PASSWORD:?set REDIS_PASSWORD", "FLOWER_BASIC_AUTH:?set FLOWER_BASIC_AUTH to user:password"} <= set(
-        found
+        secrets
     )
-    assert [text for text in found if not re.fullmatch(r"\w+(:\?.+|:-)", text)] == []
+    assert [text for text in secrets if not re.fullmatch(r"\w+(:\?.+|:-)", text)] == []
 
 
 def test_no_secret_in_an_argument(services: dict[str, dict[str, Any]]) -> None:

@@ -20,11 +20,11 @@ def instructions() -> list[tuple[str, str]]:
     """The Dockerfile's instructions in order, continuation lines joined, comments left out."""
     lines = [line for line in DOCKERFILE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
-    found = []
+    pairs = []
     for line in filter(None, map(str.strip, joined.splitlines())):
         name, _, rest = line.partition(" ")
-        found.append((name.upper(), rest))
-    return found
+        pairs.append((name.upper(), rest))
+    return pairs
 
 
 def last_stage() -> list[tuple[str, str]]:

@@ -113,12 +113,12 @@ def test_no_file_names_an_index_or_a_place_of_one_machine() -> None:
     """No tracked file holds an index option, an index's address or a path of a build machine."""
     texts = tracked_texts()
     assert len(texts) > 50
-    found = {
+    violations = {
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in texts
         if (match := FORBIDDEN.search(path.read_text(encoding="utf-8", errors="replace")))
     }
-    assert found == set()
+    assert violations == set()
 
 
 @pytest.mark.parametrize("point", entry_points(), ids=lambda point: f"{point.group}:{point.name}")

@@ -10,12 +10,12 @@ import pytest
 
 SETUP = Path(__file__).parents[3] / "scripts" / "setup.sh"
 # Stands in for Python: `-c` is the check of its version, `-m venv` makes an environment with itself in it, anything
-# else is pip, which notes what it was asked and says something.
+# else is pip, which records its arguments and writes a line.
 FAKE_PYTHON = """#!/bin/sh
 case "$1 $2" in
   "-c "*) exit 0 ;;
   "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
-  *) echo "$@" >> asked; echo "pip's words"; [ ! -e fail ] ;;
+  *) echo "$@" >> pip.log; echo "output of pip"; [ ! -e fail ] ;;
 esac
 """
 
@@ -46,9 +46,9 @@ def set_up(checkout: Path, *arguments: str, **environment: str) -> subprocess.Co
     )
 
 
-def asked(checkout: Path) -> list[str]:
-    """What pip was asked to install, without its common options."""
-    lines = (checkout / "asked").read_text(encoding="utf-8").splitlines()
+def pip_arguments(checkout: Path) -> list[str]:
+    """The arguments of each call of pip, without its common options."""
+    lines = (checkout / "pip.log").read_text(encoding="utf-8").splitlines()
     return [line.partition("--quiet ")[2] for line in lines]
 
 
@@ -58,8 +58,8 @@ def test_setup_takes_the_python_that_works(checkout: Path, kind: str, lock: str)
     result = set_up(checkout, kind)
     assert result.returncode == 0
     assert f"setup: .venv from {checkout}/bin/python3.11" in result.stderr
-    assert asked(checkout) == [f"--requirement {lock}", "--editable ."]
-    assert "pip's words" not in result.stdout + result.stderr
+    assert pip_arguments(checkout) == [f"--requirement {lock}", "--editable ."]
+    assert "output of pip" not in result.stdout + result.stderr
 
 
 def test_a_failed_installation_shows_what_pip_said(checkout: Path) -> None:
@@ -67,8 +67,8 @@ def test_a_failed_installation_shows_what_pip_said(checkout: Path) -> None:
     (checkout / "fail").touch()
     result = set_up(checkout, "runtime")
     assert result.returncode == 1
-    assert "pip's words" in result.stderr
-    assert asked(checkout) == ["--requirement requirements.lock"]
+    assert "output of pip" in result.stderr
+    assert pip_arguments(checkout) == ["--requirement requirements.lock"]
 
 
 def test_an_environment_whose_python_has_gone_is_made_anew(checkout: Path) -> None:
@@ -78,7 +78,7 @@ def test_an_environment_whose_python_has_gone_is_made_anew(checkout: Path) -> No
     result = set_up(checkout, "runtime")
     assert result.returncode == 0
     assert "making it anew" in result.stderr
-    assert asked(checkout)
+    assert pip_arguments(checkout)
 
 
 def test_a_named_python_that_does_not_do_is_refused(checkout: Path) -> None:

@@ -20,13 +20,13 @@ QUEUES = queue_names()
 
 def directives(unit: Path) -> dict[str, list[str]]:
     """The values of each directive, whatever its section; a unit file may name one several times."""
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for line in unit.read_text(encoding="utf-8").splitlines():
         if line and line[0] not in "#;[":
             name, separator, value = line.partition("=")
             assert separator, f"{unit.name}: not a directive: {line}"
-            found.setdefault(name, []).append(value)
-    return found
+            values.setdefault(name, []).append(value)
+    return values
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_systemd_units_are_all_there() -> None:
 
 def test_the_target_starts_every_process() -> None:
     """One worker for each queue, two watchers and Flower are wanted by the target."""
-    wanted = {name for value in directives(UNITS / "resync-troubleshoot.target")["Wants"] for name in value.split()}
-    assert wanted == {
+    units = {name for value in directives(UNITS / "resync-troubleshoot.target")["Wants"] for name in value.split()}
+    assert units == {
         *(f"resync-troubleshoot-worker@{queue}.service" for queue in QUEUES),
         "resync-troubleshoot-watcher@1.service",
         "resync-troubleshoot-watcher@2.service",
@@ -89,18 +89,18 @@ def test_the_worker_takes_the_queue_of_its_instance() -> None:
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_a_unit_is_confined_and_restarted(unit: Path) -> None:
     """Every service runs as its own user, on a read-only system, is restarted, and has time to finish a run."""
-    found = directives(unit)
-    assert found["User"] == ["resync"]
-    assert found["NoNewPrivileges"] == ["yes"]
-    assert found["ProtectSystem"] == ["strict"]
-    assert found["CapabilityBoundingSet"] == [""]
-    assert found["Restart"] == ["always"]
-    assert found["TimeoutStopSec"] == ["30"]
+    service = directives(unit)
+    assert service["User"] == ["resync"]
+    assert service["NoNewPrivileges"] == ["yes"]
+    assert service["ProtectSystem"] == ["strict"]
+    assert service["CapabilityBoundingSet"] == [""]
+    assert service["Restart"] == ["always"]
+    assert service["TimeoutStopSec"] == ["30"]
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_no_secret_stands_in_a_unit(unit: Path) -> None:
     """Units can be read by everyone, so secrets come from a file."""
-    found = directives(unit)
-    assert found["EnvironmentFile"][0] == "/etc/resync-troubleshoot/environment"
-    assert [value for value in found["Environment"] if re.search(r"PASSWORD|TOKEN|KEY|AUTH|URL", value)] == []
+    service = directives(unit)
+    assert service["EnvironmentFile"][0] == "/etc/resync-troubleshoot/environment"
+    assert [value for value in service["Environment"] if re.search(r"PASSWORD|TOKEN|KEY|AUTH|URL", value)] == []
