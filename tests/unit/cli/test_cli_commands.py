@@ -6,16 +6,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from cli_support import Cli, Result, run_command
 
 from orchestrator.cli import main
 from orchestrator.cli.context import CliContext
-from orchestrator.cli.main import run
 from orchestrator.cli.view import RunView
 from orchestrator.config import Settings
 from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, StoreUnreachable, UnknownInstance
@@ -105,16 +105,6 @@ class FakeClient:
         self.closed = True
 
 
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Result]
-
-
 @pytest.fixture
 def client() -> FakeClient:
     return FakeClient()
@@ -127,9 +117,7 @@ def cli(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> Cli:
             client.settings = settings
             return client
 
-        code = run(args, CliContext(environ, open_client))
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
+        return run_command(capsys, args, CliContext(environ, open_client))
 
     return call
 

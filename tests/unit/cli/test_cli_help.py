@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -14,11 +13,11 @@ import click
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
+from cli_support import Cli, Result, run_command
 
 from orchestrator.cli import main
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import cli as program
-from orchestrator.cli.main import run
 from orchestrator.i18n import languages
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
@@ -28,24 +27,12 @@ FIRST, LAST = ", ".join(repr(language.value) for language in list(Language)[:-1]
 LOCALES = {Language.EN: "en_US.UTF-8", Language.PT_BR: "pt_BR.UTF-8", Language.ES: "es_ES.UTF-8"}
 
 
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Result]
-
-
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("COLUMNS", "80")
 
     def call(*args: str, **environ: str) -> Result:
-        code = run(args, CliContext(environ))
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
+        return run_command(capsys, args, CliContext(environ))
 
     return call
 

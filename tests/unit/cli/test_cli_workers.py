@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from cli_support import Cli, Result, run_command
 from redis.exceptions import OutOfMemoryError
 
 from orchestrator.broker.app import queue_names
@@ -25,19 +24,10 @@ from workers.standalone import redis_server
 from workers.standalone.layout import Layout, flower_specs, parse_counts, watcher_specs, worker_command, worker_specs
 
 
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
     def call(*args: str, **environ: str) -> Result:
-        code = run(args, CliContext(environ))
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
+        return run_command(capsys, args, CliContext(environ))
 
     return call
 
@@ -133,7 +123,7 @@ def test_json_of_a_workers_command_is_utf_8_on_any_terminal(
     assert "“A” não" in found["hits"][0]["text"]
 
 
-def test_worker_becomes_celery(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_becomes_celery(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """``worker`` replaces its process by Celery's, with the password in the environment and not in the arguments."""
     called: list[tuple[str, tuple[str, ...], dict[str, str]]] = []
     monkeypatch.setattr(worker.os, "execve", lambda *args: called.append(args))
@@ -149,7 +139,7 @@ def test_worker_becomes_celery(cli: Callable[..., Result], monkeypatch: pytest.M
     assert not any("a-secret" in word for word in argv)
 
 
-def test_worker_all_serves_every_queue(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_all_serves_every_queue(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """``worker --all`` serves every queue in one process named all."""
     called: list[tuple[str, ...]] = []
     monkeypatch.setattr(worker.os, "execve", lambda program, argv, environ: called.append(argv))
@@ -174,7 +164,7 @@ def test_worker_all_serves_every_queue(cli: Callable[..., Result], monkeypatch: 
         (("demo", "--total-timeout", "4"), "--node-timeout (5) must be less than --total-timeout (4)"),
     ],
 )
-def test_wrong_use_is_one_line(cli: Callable[..., Result], args: tuple[str, ...], words: str) -> None:
+def test_wrong_use_is_one_line(cli: Cli, args: tuple[str, ...], words: str) -> None:
     """Wrong input is one line that names the option and what it must be, before anything is started."""
     result = cli(*args)
     assert result.code == 2
@@ -182,7 +172,7 @@ def test_wrong_use_is_one_line(cli: Callable[..., Result], args: tuple[str, ...]
     assert len(result.err.splitlines()) == 1
 
 
-def test_demo_lists_its_scenarios(cli: Callable[..., Result]) -> None:
+def test_demo_lists_its_scenarios(cli: Cli) -> None:
     """Each scenario is one line with its number."""
     lines = cli("demo", "--list").out.splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(1, 11))
@@ -214,7 +204,7 @@ def test_queues_of_a_full_redis_are_told_in_words(monkeypatch: pytest.MonkeyPatc
         ask_workers(Settings.from_env({}))
 
 
-def test_only_up_offers_a_redis_that_runs_already(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_up_offers_a_redis_that_runs_already(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without redis-server, REDIS_URL is a way for ``up``; ``demo`` never uses it."""
     monkeypatch.setattr(redis_server.sys, "executable", "/nowhere/python")
     monkeypatch.setattr(redis_server.importlib.util, "find_spec", lambda name: None)
