@@ -48,6 +48,8 @@ class JobLogFacts(Facts):
     """Abend codes and message ids found in the windows."""
     step: str = ""
     """The failed step, if the log names it."""
+    repeats: dict[int, int] = {}
+    """Lines that repeat in sequence: the number of the first, and how many there are."""
     note: str = ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,6 +36,28 @@ class Category(StrEnum):
     APPLICATION_ABEND = "application_abend"
     APPLICATION_ERROR = "application_error"
     DATABASE_ERROR = "database_error"
+    JCL_ERROR = "jcl_error"
+    DATASET_EXISTS = "dataset_exists"
+    DATASET_NOT_FOUND = "dataset_not_found"
+    DATASET_IN_USE = "dataset_in_use"
+    FILE_ERROR = "file_error"
+    CONTROL_STATEMENT = "control_statement"
+    INPUT_DATA = "input_data"
+    SQL_ERROR = "sql_error"
+    DATABASE_LOCK = "database_lock"
+    DUPLICATE_KEY = "duplicate_key"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    LOGIN_REFUSED = "login_refused"
+    NETWORK_ERROR = "network_error"
+    CERTIFICATE_ERROR = "certificate_error"
+    FILE_NOT_FOUND = "file_not_found"
+    TRANSFER_ERROR = "transfer_error"
+    RESOURCE_LIMIT = "resource_limit"
+    CONFIGURATION_ERROR = "configuration_error"
+    SCRIPT_ERROR = "script_error"
+    MISSING_OBJECT = "missing_object"
+    WARNINGS_ONLY = "warnings_only"
+    SCHEDULER_ERROR = "scheduler_error"
     COMMAND_NOT_FOUND = "command_not_found"
     PERMISSION_DENIED = "permission_denied"
     OUT_OF_MEMORY = "out_of_memory"
@@ -61,6 +83,14 @@ class Category(StrEnum):
     JOB_NOT_FOUND = "job_not_found"
     NO_PROBLEM = "no_problem"
     UNKNOWN = "unknown"
+
+
+class Platform(StrEnum):
+    """What a job runs on, as far as codes and messages differ by it."""
+
+    ZOS = "zos"
+    UNIX = "unix"
+    WINDOWS = "windows"
 
 
 class Model(BaseModel):
@@ -210,22 +240,34 @@ class AdviceSet:
     prevention: tuple[Localized, ...]
 
 
-def advice_of(category: Category, entry: Entry | None = None) -> AdviceSet:
-    """The advice of a category, with that of one of its entries in place of it where the entry has its own."""
+class Advised(Protocol):
+    """Whatever brings advice of its own."""
+
+    @property
+    def checks(self) -> tuple[Advice, ...]:
+        """What to look at."""
+
+    @property
+    def fixes(self) -> tuple[Advice, ...]:
+        """What to propose."""
+
+    @property
+    def prevention(self) -> tuple[Localized, ...]:
+        """How to keep it from happening again."""
+
+
+def advice_of(category: Category, own: Advised | None = None) -> AdviceSet:
+    """The advice of a category, with that of one of its entries or symptoms in place of it where that has its own."""
     general = category_texts(category)
-    if entry is None:
+    if own is None:
         return AdviceSet(general.checks, general.fixes, general.prevention)
-    return AdviceSet(
-        (*entry.checks, *general.checks),
-        entry.fixes or general.fixes,
-        entry.prevention or general.prevention,
-    )
+    return AdviceSet(own.checks or general.checks, own.fixes or general.fixes, own.prevention or general.prevention)
 
 
 @cache
-def known_system_abends() -> frozenset[str]:
-    """The system abend codes that the catalogue explains."""
-    return frozenset(entries(Kind.SYSTEM_ABEND))
+def known_abends() -> frozenset[str]:
+    """The abend codes that the catalogue explains."""
+    return frozenset((*entries(Kind.SYSTEM_ABEND), *entries(Kind.USER_ABEND)))
 
 
 def find_abend(code: str) -> Entry | None:
@@ -235,10 +277,15 @@ def find_abend(code: str) -> Entry | None:
     return entries(Kind.SYSTEM_ABEND).get(code)
 
 
-def find_return_code(code: int) -> Entry | None:
-    """The entry of a return code; no two systems' lists share one."""
-    kinds = (Kind.UNIX_RETURN_CODE, Kind.WINDOWS_RETURN_CODE, Kind.ZOS_RETURN_CODE)
-    return next((entry for kind in kinds if (entry := entries(kind).get(str(code)))), None)
+def find_return_code(code: int, platform: Platform | None = None) -> Entry | None:
+    """The entry of a return code on ``platform``; without one, of any: no two systems' lists share a code."""
+    kinds = {
+        Platform.UNIX: Kind.UNIX_RETURN_CODE,
+        Platform.WINDOWS: Kind.WINDOWS_RETURN_CODE,
+        Platform.ZOS: Kind.ZOS_RETURN_CODE,
+    }
+    listed = kinds.values() if platform is None else (kinds[platform],)
+    return next((entry for kind in listed if (entry := entries(kind).get(str(code)))), None)
 
 
 def find_program_code(code: str) -> Entry | None:

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable
 SYSTEM_ABEND = r"S(?=[0-9A-F]{0,2}[0-9])[0-9A-F]{3}"
 USER_ABEND = r"U\d{4}"
 """Abend codes as words, as regular expressions: what stands around them is the caller's."""
+_ABEND = re.compile(rf"{SYSTEM_ABEND}|{USER_ABEND}")
 
 # Blanks are bounded throughout: two runs of any length side by side would be tried in every division.
 _HEX_WITH_DIGIT = r"(?=[0-9A-F]*[0-9])[0-9A-F]{3}"
@@ -19,6 +20,14 @@ _NAMED = r"(?<![A-Za-z0-9_#@$./\\-])(?<!\b[Jj][Oo][Bb] )(?<!\b[Ss][Tt][Ee][Pp] )
 _END = r"(?![A-Za-z0-9_#@$/\\])(?!\.[A-Za-z0-9])(?!-[A-Za-z0-9]{3})(?!\s{0,9}-?\s{0,9}ABEND=)"
 
 _SYSTEM = re.compile(rf"{_NAMED}S({_HEX_WITH_DIGIT}){_END}")
+# S101 and U2001 are also shops and branches: without a letter inside, a code counts behind a word that announces one.
+_ANNOUNCED = re.compile(
+    r"(?:abend|completion|\b(?:system|user)\s{0,9}(?:code|=)|\bc[oó]d(?:igo|\.)?\s{0,9}(?:de\s{0,9})?(?:abend|t[eé]rmino)"
+    r"|\bsinal de abend|\bS000\s)[^\n]{0,60}$",
+    re.IGNORECASE,
+)
+_UNMISTAKABLE = re.compile(r"0C[0-9A-F]|[0-9A-F]37")
+_ANNOUNCEMENT_CHARACTERS = 80
 _USER = re.compile(rf"{_NAMED}U(\d{{4}}){_END}")
 # After the word itself, lower case counts, and so does a system code without its S when it mixes letters and digits.
 _AFTER_ABEND = re.compile(
@@ -29,7 +38,8 @@ _AFTER_ABEND = re.compile(
 )
 _COMPLETION = re.compile(
     rf"\b(?i:SYSTEM(?:\s{{1,9}}COMPLETION)?\s{{0,9}}(?:CODE)?)\s{{0,9}}=\s{{0,9}}({_HEX_WITH_DIGIT})\b"
-    rf"|\bIEC\d{{3}}I\s+({_HEX_WITH_DIGIT})-[0-9A-F]{{1,4}}\b"
+    # Messages on VSAM (070, 161, 251) have return and function codes there.
+    rf"|\bIEC(?!070|161|251)\d{{3}}I\s+({_HEX_WITH_DIGIT})-[0-9A-F]{{1,4}}\b"
 )
 
 _MESSAGE = re.compile(
@@ -48,10 +58,17 @@ _LOOKED_UP = re.compile(
 )
 # s0c7, 0C7, SOC7, B37-04 and ABEND806: all are written in a chat.
 _IN_CHAT = re.compile(
-    r"(?<![A-Za-z0-9_#@./-])(?:s(?P<system>[0-9a-f]{3})|[sS]?[0oO][cC](?P<slip>[0-9A-Fa-f])|(?P<space>[BDE]37)"
+    r"(?<![A-Za-z0-9_#@./-])(?:[sS](?P<system>[0-9a-fA-F]{3})|(?P<user>[uU]\d{4})|[sS]?[0oO][cC](?P<slip>[0-9A-Fa-f])|(?P<space>[BDE]37)"
     r"|[Aa][Bb][Ee][Nn][Dd] ?(?P<digits>\d{3}))(?!-\w{3})(?![A-Za-z0-9_/.]\w)(?!\w)",
     re.ASCII,
 )
+
+_PLACE = re.compile(
+    r"\b(?:lojas?|filia(?:l|is)|unidades?|ag[eê]ncias?|contas?|salas?|setor(?:es)?|linhas?|sucursal(?:es)?|tiendas?"
+    r"|cuentas?|oficinas?|steps?|passos?|pasos?|jobs?|stores?|branch(?:es)?|units?|accounts?|s[eé]ries?)\s{1,3}$",
+    re.IGNORECASE,
+)
+_PLACE_CHARACTERS = 20
 
 # DSNT408I SQLCODE = -911; a COBOL DISPLAY writes 0000000911-; Db2 on other systems SQL0911N. +100 and 0 are no errors.
 _SQLCODE = re.compile(
@@ -105,15 +122,29 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
 def find_abends(text: str) -> tuple[str, ...]:
     """System (``S0C7``) and user (``U4038``) abend codes in order of appearance, upper case, without repeats.
 
+    A code without a letter inside (``S806``, ``U4038``) counts only behind a word that announces it, such as ABEND.
     ``S000`` and ``U0000`` are left out: they are how a log writes "no such code" beside the real one.
     """
-    matches = [(match.start(), f"S{match[1]}") for match in _SYSTEM.finditer(text)]
-    matches += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text)]
+    matches = [
+        (match.start(), f"S{match[1]}")
+        for match in _SYSTEM.finditer(text)
+        if _UNMISTAKABLE.fullmatch(match[1]) or _is_announced(text, match.start())
+    ]
+    matches += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text) if _is_announced(text, match.start())]
     for match in _AFTER_ABEND.finditer(text):
         code = match["code"].upper()
         matches.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
     matches += [(match.start(), f"S{match[1] or match[2]}") for match in _COMPLETION.finditer(text)]
     return _unique(code for _, code in sorted(matches) if code not in ("S000", "U0000"))
+
+
+def _is_announced(text: str, position: int) -> bool:
+    return _ANNOUNCED.search(text, max(0, position - _ANNOUNCEMENT_CHARACTERS), position) is not None
+
+
+def is_abend(code: str) -> bool:
+    """Whether ``code`` is an abend code in its one spelling."""
+    return _ABEND.fullmatch(code) is not None
 
 
 def find_message_ids(text: str) -> tuple[str, ...]:
@@ -128,7 +159,7 @@ def is_severe(message_id: str) -> bool:
 
 def by_severity(codes: Iterable[str]) -> tuple[str, ...]:
     """The codes without repeats: abends, then message ids that report an error, then the others."""
-    return tuple(sorted(dict.fromkeys(codes), key=lambda code: 0 if find_abends(code) else 2 - is_severe(code)))
+    return tuple(sorted(dict.fromkeys(codes), key=lambda code: 0 if is_abend(code) else 2 - is_severe(code)))
 
 
 def find_return_codes(text: str) -> tuple[int, ...]:
@@ -163,9 +194,16 @@ def _signed(numbers: Iterable[str]) -> tuple[int, ...]:
 
 
 def find_chat_abends(text: str, known: Container[str]) -> tuple[str, ...]:
-    """System abends as users spell them (``s0c7``, ``0C7``, ``SOC7``, ``B37``, ``abend 806``), if they are known."""
-    matches = (m["system"] or m["space"] or m["digits"] or f"0C{m['slip']}" for m in _IN_CHAT.finditer(text))
-    return _unique(code for part in matches if (code := f"S{part.upper()}") in known)
+    """Abends as users spell them (``s0c7``, ``0C7``, ``SOC7``, ``B37``, ``U4038``, ``abend 806``), if they are known.
+
+    Behind the word for a place ("loja S101") stands none.
+    """
+    codes = []
+    for match in _IN_CHAT.finditer(text):
+        if not _PLACE.search(text, max(0, match.start() - _PLACE_CHARACTERS), match.start()):
+            part = match["system"] or match["space"] or match["digits"]
+            codes.append(match["user"] or f"S{part or '0C' + match['slip']}")
+    return _unique(code.upper() for code in codes if code.upper() in known)
 
 
 def find_program_codes(text: str) -> tuple[str, ...]:

@@ -12,7 +12,14 @@ from functools import cache
 from importlib.resources import files
 
 from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, check_job_name
-from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND, find_abends, find_chat_return_codes, find_message_ids
+from orchestrator.codes.patterns import (
+    SYSTEM_ABEND,
+    USER_ABEND,
+    find_abends,
+    find_chat_return_codes,
+    find_message_ids,
+    is_abend,
+)
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.models import Entities
@@ -294,7 +301,7 @@ def _is_part_of_a_path(rest: str, end: int) -> bool:
 
 def _is_name(word: str, *, quoted: bool, shouted: bool) -> bool:
     plain = word.upper() in _plain_words()
-    if plain or find_abends(word) or find_message_ids(word) or len(word.rsplit(".", 1)[-1]) > 40:
+    if plain or is_abend(word.upper()) or find_message_ids(word) or len(word.rsplit(".", 1)[-1]) > 40:
         return False
     if re.search(r"[0-9_]", word):
         return not _is_no_job(word.upper())

@@ -4,7 +4,7 @@ The intent comes from a small trained model (``intent``). The language is a vote
 that occurs adds its weight, and the highest sum wins.
 """
 
-from orchestrator.codes.catalogue import known_system_abends
+from orchestrator.codes.catalogue import known_abends
 from orchestrator.codes.patterns import find_chat_abends
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Entities, Intent, Routing
@@ -43,7 +43,7 @@ def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None
 def entities_of(message: str, jobs: tuple[str, ...] = ()) -> Entities:
     """What ``message`` is about; codes in a user's spelling are those that the catalogue knows."""
     entities = extract_entities(message)
-    extra = find_chat_abends(message, known_system_abends())
+    extra = find_chat_abends(message, known_abends())
     named = {job.upper() for job in jobs}
     return entities.model_copy(
         update={

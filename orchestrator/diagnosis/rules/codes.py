@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
-from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.codes.patterns import find_codes, find_message_ids, find_program_codes, is_abend
 from orchestrator.codes.states import RUNNING, SUCCEEDED
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.draft import ClaimDraft
@@ -12,31 +12,114 @@ from orchestrator.diagnosis.rules.log_lines import decisive_line, full_dataset, 
 from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.i18n.message import Message, Text
+from orchestrator.joblog.reader import Reading, Sighting, read_log
+from orchestrator.joblog.symptoms import symptom_keys
+
+REPEATED = 20
+"""Times from which on a line is said to repeat."""
 
 EARLIER_STEP = 0.45
 """A code of a step that the job went on after: it was tolerated, and is at most a hint."""
+
+
+_WAITS = frozenset({Category.DATASET_IN_USE, Category.DATABASE_LOCK, Category.WAITING_RESOURCE})
+"""What a job that still runs may wait for."""
+MAX_SYMPTOMS = 4
+RIVALS = 0.15
+"""Taken off a cause beside which the log shows another one of the same weight."""
+
+
+def known_symptoms(scene: Scene) -> Iterator[Verdict]:
+    """What the messages of the job log mean, or those in the plan's issues of a job without a log."""
+    job = scene.job
+    if job is None or job.status in SUCCEEDED:
+        return
+    for source_lines in (scene.log_lines, scene.issue_lines):
+        reading = read_log(source_lines, return_code=scene.return_code, platform=scene.reading.platform)
+        causes = [
+            item
+            for item in reading.causes
+            if not is_planted(reading.raw[item.first])
+            and (job.status not in RUNNING or item.symptom.category in _WAITS)
+        ][:MAX_SYMPTOMS]
+        rivals = {item.symptom.category for item in causes if item.weight == causes[0].weight}
+        for item in causes:
+            verdict = _from_symptom(scene, reading, item)
+            if len(rivals) > 1:
+                verdict.confidence -= RIVALS
+            yield verdict
+
+
+def unexplained(scene: Scene) -> Iterator[Verdict]:
+    """A failed job whose log shows an error that the catalogue does not know: the lines, at low confidence."""
+    job = scene.job
+    if job is None or job.status in (*SUCCEEDED, *RUNNING) or not scene.log_lines:
+        return
+    lines = scene.telling_lines[:2]
+    if scene.reading.causes or not lines or not scene.failed_by_itself:
+        return
+    verdict = Verdict(
+        Category.APPLICATION_ERROR,
+        0.4,
+        supports=state_ids(scene),
+        facts={"rc": "" if scene.return_code is None else str(scene.return_code)},
+        finding=Message(
+            "the job log shows `{line}`, a message that the catalogue does not know.", line=clean_line(lines[0])
+        ),
+    )
+    for line in lines:
+        add_line(scene, verdict, line)
+    yield verdict
+
+
+def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
+    symptom = item.symptom
+    step = next((name for line in reading.lines[item.first : item.last + 1] if (name := step_of(line))), "")
+    verdict = Verdict(
+        symptom.category,
+        item.weight,
+        supports=state_ids(scene),
+        facts={
+            "code": symptom.key if find_codes(symptom.key) or find_program_codes(symptom.key) else "",
+            "rc": "" if scene.return_code is None else str(scene.return_code),
+            "step": step or scene.step,
+        },
+        advice=symptom,
+        finding=Message("{name!l}. {meaning}", name=symptom.name, meaning=symptom.told(item.facts)),
+    )
+    for line in reading.raw[item.first : min(item.last, item.first + 1) + 1]:
+        add_line(scene, verdict, line)
+    if (count := max(item.count, scene.repeats_of(reading.raw[item.first]))) > REPEATED:
+        verdict.note = Message("The line stands {count} times in the log.", count=count)
+    if item.weight > 0:
+        # What the error's form shows beside the known message: often the program's own words on it.
+        for line in scene.telling_lines[:2]:
+            if line not in reading.raw[item.first : item.last + 1]:
+                add_line(scene, verdict, line)
+    return verdict
 
 
 def abend_code(scene: Scene) -> Iterator[Verdict]:
     """An abend code in the job log of a job that failed."""
     if scene.job is None or scene.job.status in (*SUCCEEDED, *RUNNING):
         return
-    abends = find_abends(" ".join(scene.log_codes))
+    abends = tuple(filter(is_abend, scene.log_codes))
     messages = [
         (message, entry)
         for message in find_message_ids(" ".join(scene.log_codes))
         if (entry := find_message(message)) is not None
         and entry.key == message
         and entry.category not in (Category.APPLICATION_ERROR, Category.UNKNOWN)
+        and message not in symptom_keys()
     ]
-    says_why = bool(messages or _program_lines(scene))
+    says_why = bool(messages or scene.reading.causes or _program_lines(scene))
     for code in abends:
         entry = find_abend(code)
         if entry is None:
             yield _unlisted(scene, code)
             continue
         # U4038 only means that Language Environment gave up; the code beside it is the cause.
-        alone = code.startswith("S") or (len(abends) == 1 and not says_why)
+        alone = code.startswith("S") or (len(abends) == 1 and not says_why and entry.key == code)
         verdict = _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
         verdict.note = _other_abends(scene, code, abends)
         yield verdict
@@ -49,7 +132,7 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
 def program_code(scene: Scene) -> Iterator[Verdict]:
     """An SQLCODE or a file status in the log of a job that failed: what its program met before it gave up."""
     # Beside a system abend it is mostly a consequence.
-    system = any(abend.startswith("S") for abend in find_abends(" ".join(scene.log_codes)))
+    system = any(code.startswith("S") for code in scene.log_codes if is_abend(code))
     for code, line in _program_lines(scene):
         entry = find_program_code(code)
         if entry is None:

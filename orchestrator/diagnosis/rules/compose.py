@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from orchestrator.codes.catalogue import (
     Advice,
+    AdviceSet,
     Category,
     Entry,
     advice_of,
@@ -19,7 +20,7 @@ from orchestrator.codes.catalogue import (
 )
 from orchestrator.codes.control import one_line
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_abends, find_program_codes
+from orchestrator.codes.patterns import find_program_codes, is_abend
 from orchestrator.codes.states import CANCELLED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
@@ -98,7 +99,7 @@ def compose(
     elif len(groups) > 1:
         sentences.append(more_problems(groups[1:]))
     root_causes = tuple(dict.fromkeys(text for group in causes if (text := _root_cause(group))))
-    advice = (advice_of(group.top.category, group.top.entry) for group in causes)
+    advice = (_advice(group.top) for group in causes)
     return DiagnosisDraft(
         summary=join((*preface, *sentences)),
         root_cause=join(root_causes) if root_causes or several else _cause_of(lead),
@@ -222,7 +223,25 @@ def _summary(group: Group) -> Text:
 
 
 def _cause(group: Group) -> Text | str:
+    if group.top.finding:
+        return _failed_because(group)
     return group.top.sentence or category_texts(group.top.category).cause.with_facts(_facts(group))
+
+
+def _failed_because(group: Group) -> Text:
+    job, facts, code = group.scene.job, _facts(group), group.scene.return_code
+    if job is not None and job.status in RUNNING:
+        sentence = Message("{subject} still runs{at_step}: {finding}")
+    elif group.top.category is Category.WARNINGS_ONLY:
+        sentence = Message("{subject} ended{at_step}{rc}: {finding}")
+    else:
+        sentence = Message("{subject} failed{at_step}{rc}: {finding}")
+    return sentence.with_facts(
+        subject=facts["subject"],
+        rc=f" (RC {code})" if code else "",
+        at_step=facts["at_step"],
+        finding=group.top.finding,
+    )
 
 
 def _cause_of(group: Group) -> Text | str:
@@ -233,6 +252,8 @@ def _root_cause(group: Group) -> Text | str:
     if group.because is not None:
         return join((_cause(group.because), _root_cause(group.because)))
     entry = group.top.entry
+    if group.top.finding:
+        return _cause(group)
     if entry is None or group.top.category in _BENIGN:
         return ""
     key = group.top.facts.get("code", entry.key) if entry.key == "U????" else entry.key
@@ -244,7 +265,7 @@ def _facts(group: Group) -> dict[str, Text | str]:
     """Every value that a category's sentence may name; an optional clause has its own leading space or is empty."""
     scene, facts = group.scene, group.top.facts
     rc, code, station = facts.get("rc", ""), facts.get("code", ""), _station(group)
-    is_abend = bool(find_abends(f" {code} "))
+    has_abend = is_abend(code)
 
     def with_fact(name: str, template: str) -> str:
         value = facts.get(name, "")
@@ -256,8 +277,8 @@ def _facts(group: Group) -> dict[str, Text | str]:
         "at_step": at_step(facts.get("step", "") or scene.step),
         "code": code or (f"RC {rc}" if rc else "?"),
         # A message id may mean the same as an abend, and is none.
-        "abend": f"ABEND {code}" if is_abend else code or "?",
-        "code_note": f" (ABEND {code})" if is_abend else "",
+        "abend": f"ABEND {code}" if has_abend else code or "?",
+        "code_note": f" (ABEND {code})" if has_abend else "",
         "rc": rc or code or "?",
         "dataset": with_fact("dataset", " {}"),
         "user": with_fact("user", " “{}”"),
@@ -363,7 +384,7 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
     for group in groups:
         if len(groups) > 1 and group.top.category in _BENIGN:
             continue
-        advice, names = advice_of(group.top.category, group.top.entry), _names(group)
+        advice, names = _advice(group.top), _names(group)
         likely = group.top.confidence >= LIKELY_BELOW
         for items, actions in ((advice.checks[:3], checks), (advice.fixes[:3] if likely else (), fixes)):
             for item in items:
@@ -372,6 +393,10 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
                 actions.setdefault(action.command or action.text, action)
     first = list(checks.values())[: max(3, MAX_ACTIONS - len(fixes))]
     return (*first, *list(fixes.values())[: MAX_ACTIONS - min(3, len(first))])
+
+
+def _advice(verdict: Verdict) -> AdviceSet:
+    return advice_of(verdict.category, verdict.advice or verdict.entry)
 
 
 def _action(item: Advice, names: dict[str, str]) -> ActionDraft:

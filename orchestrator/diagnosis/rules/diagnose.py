@@ -319,6 +319,8 @@ def _merged(one: Verdict, other: Verdict) -> Verdict:
     lead.claims += [claim for claim in second.claims if claim.text not in {known.text for known in lead.claims}]
     lead.facts = {**{key: value for key, value in second.facts.items() if value}, **_filled(lead.facts)}
     lead.entry = lead.entry or second.entry
+    lead.finding = lead.finding or second.finding
+    lead.advice = lead.advice or (None if lead.entry else second.advice)
     lead.workstation = lead.workstation or second.workstation
     lead.note = lead.note or second.note
     lead.aside = lead.aside or second.aside

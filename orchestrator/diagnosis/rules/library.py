@@ -18,13 +18,19 @@ from orchestrator.codes.catalogue import (
     find_substate,
 )
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
+from orchestrator.codes.patterns import find_message_ids, find_program_codes, is_abend
 from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
-from orchestrator.diagnosis.rules.codes import abend_code, add_line, program_code, state_ids
+from orchestrator.diagnosis.rules.codes import (
+    abend_code,
+    add_line,
+    known_symptoms,
+    program_code,
+    state_ids,
+    unexplained,
+)
 from orchestrator.diagnosis.rules.history import accepted_before, remembered
-from orchestrator.diagnosis.rules.log_lines import find_signs, first_error_line
 from orchestrator.diagnosis.rules.plan import (
     clean_plan,
     idle_workstation,
@@ -86,7 +92,7 @@ def failed_launch(scene: Scene) -> Iterator[Verdict]:
             Category.LAUNCH_FAILURE, 0.6, supports=state_ids(scene), facts={"user": user}, entry=find_state("FAIL")
         )
         # Where there is a log all the same (a JCL error), it says why.
-        if line := first_error_line(scene.log_lines):
+        for line in scene.telling_lines[:1]:
             add_line(scene, verdict, line)
         yield verdict
 
@@ -96,38 +102,23 @@ def return_code(scene: Scene) -> Iterator[Verdict]:
     job, code = scene.job, scene.return_code
     if job is None or code in (None, 0) or job.status in _NOT_FAILED:
         return
-    entry = find_return_code(code)
+    entry = find_return_code(code, scene.platform)
     # A mere convention (8 is an error) explains a code, and gives no category.
     category = entry.category if entry and entry.category is not Category.UNKNOWN else Category.APPLICATION_ERROR
-    if find_abends(" ".join(scene.log_codes)):
+    if any(map(is_abend, scene.log_codes)):
         # On z/OS the abend is the cause, and the return code a consequence.
         return
     verdict = Verdict(
         category,
-        0.55 if category is Category.APPLICATION_ERROR else 0.8,
+        0.5 if category is Category.APPLICATION_ERROR else 0.75,
         supports=state_ids(scene),
         facts={"rc": str(code)},
         entry=entry,
+        finding=Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning) if entry else "",
     )
-    line = first_error_line(scene.log_lines)
-    if line:
+    for line in scene.telling_lines[:2]:
         add_line(scene, verdict, line)
     yield verdict
-
-
-def log_signs(scene: Scene) -> Iterator[Verdict]:
-    """Words that programs on Unix and Windows write just before they give up."""
-    job = scene.job
-    if job is None or job.status in _NOT_FAILED:
-        return
-    for category, line in find_signs(scene.log_lines):
-        code = scene.return_code
-        verdict = Verdict(category, 0.84, supports=state_ids(scene), facts={"rc": "?" if code is None else str(code)})
-        if code is not None and (entry := find_return_code(code)) and entry.category is category:
-            verdict.entry = entry
-            verdict.confidence = 0.9
-        add_line(scene, verdict, line)
-        yield verdict
 
 
 def success_condition(scene: Scene) -> Iterator[Verdict]:
@@ -286,12 +277,13 @@ def code_of_the_question(scene: Scene) -> Iterator[Verdict]:
 
 
 RULES: tuple[Rule, ...] = (
+    known_symptoms,
     abend_code,
     program_code,
     issue_message,
     failed_launch,
     return_code,
-    log_signs,
+    unexplained,
     success_condition,
     not_starting,
     substate,

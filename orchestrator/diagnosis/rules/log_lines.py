@@ -1,10 +1,8 @@
 """Lines of job logs that rules quote: the decisive one, the first error, signs of a category, growth."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from orchestrator.codes.catalogue import Category
-from orchestrator.codes.error_words import reports_error
 from orchestrator.codes.patterns import find_codes
 from orchestrator.codes.steps import step_end, step_of
 from orchestrator.diagnosis.injection import is_planted
@@ -18,59 +16,12 @@ _GROWTH = re.compile(r"\+\s?\d{1,4}(?:[.,]\d+)?\s?%")
 # IEC030I B37-04,IFG0554A,job,step,ddname,device,volume,dataset (z/OS MVS System Messages, IEC030I).
 _FULL = re.compile(r"\bIEC03\dI\s+[^,\s][^,]*,[^,]+(?:,[^,]*){5},([A-Z0-9@#$.]+)")
 
-_SIGNS: tuple[tuple[Category, re.Pattern[str]], ...] = (
-    (
-        Category.OUT_OF_MEMORY,
-        re.compile(
-            r"out of memory|OutOfMemoryError|oom-?kill|cannot allocate memory|\bMemoryError\b|std::bad_alloc"
-            r"|\bKilled\b$",
-            re.IGNORECASE | re.MULTILINE,
-        ),
-    ),
-    (
-        Category.DISK_FULL,
-        re.compile(r"no space left on device|disk full|ENOSPC|disco cheio|not enough space on", re.IGNORECASE),
-    ),
-    (
-        Category.PERMISSION_DENIED,
-        re.compile(r"permission denied|access (?:is )?denied|acesso negado|EACCES", re.IGNORECASE),
-    ),
-    (
-        Category.COMMAND_NOT_FOUND,
-        re.compile(r"command not found|is not recognized as an internal|: not found$", re.IGNORECASE | re.MULTILINE),
-    ),
-    (
-        Category.LOGON_USER_UNKNOWN,
-        re.compile(
-            r"(?:unknown|invalid|no such) (?:logon )?user|user \S+ (?:does not exist|not found|unknown)"
-            r"|usu[aá]rio \S+ (?:n[aã]o existe|inexistente|desconhecido)|logon failure",
-            re.IGNORECASE,
-        ),
-    ),
-)
-
 
 def decisive_line(lines: Sequence[str], code: str) -> str | None:
     """The line that shows why the job ended: with the code, best of all beside ``ABEND=`` or in an error message."""
     holding = [line for line in lines if (code in line or code in find_codes(line)) and not is_planted(line)]
     ranked = (line for pattern in _STRONG for line in holding if pattern.search(line))
     return next(ranked, holding[0] if holding else None)
-
-
-def first_error_line(lines: Sequence[str]) -> str | None:
-    """The first line that reports an error: what follows it is mostly its consequence."""
-    for line in lines:
-        if (reports_error(line) or find_codes(line)) and not is_planted(line):
-            return line
-    return None
-
-
-def find_signs(lines: Sequence[str]) -> Iterator[tuple[Category, str]]:
-    """Tell-tale lines by category, the first of each."""
-    for category, pattern in _SIGNS:
-        line = next((line for line in lines if pattern.search(line) and not is_planted(line)), None)
-        if line is not None:
-            yield category, line
 
 
 def growth_line(lines: Sequence[str]) -> str | None:

@@ -8,9 +8,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from orchestrator.codes.catalogue import Platform
 from orchestrator.codes.notation import bare_name, qualified_job
-from orchestrator.codes.patterns import find_abends, find_message_ids
+from orchestrator.codes.patterns import find_abends, find_message_ids, is_abend
+from orchestrator.codes.states import FAILED
 from orchestrator.codes.steps import step_of
+from orchestrator.diagnosis.injection import is_planted
+from orchestrator.joblog.reader import Reading, platform_of, read_log
 from orchestrator.models import Entities, Evidence, SourceEnvelope
 from orchestrator.payloads import (
     Facts,
@@ -85,6 +89,42 @@ class Scene:
             return []
         numbered = {w.from_line + i: line for w in log.windows for i, line in enumerate(w.lines)}
         return [numbered[number] for number in sorted(numbered)]
+
+    @property
+    def reading(self) -> Reading:
+        """The job log, read."""
+        return read_log(self.log_lines, return_code=self.return_code)
+
+    @property
+    def platform(self) -> Platform | None:
+        """What the job runs on, by its log, else by what it executes."""
+        return self.reading.platform or (platform_of(self.job.task) if self.job else None)
+
+    def repeats_of(self, line: str) -> int:
+        """How many times in sequence a line of the job log stands there, as far as the source counted."""
+        log = self.job.job_log if self.job else None
+        if log is None or not log.repeats:
+            return 1
+        numbered = {window.from_line + index: text for window in log.windows for index, text in enumerate(window.lines)}
+        return max((count for number, count in log.repeats.items() if numbered.get(number) == line), default=1)
+
+    @property
+    def telling_lines(self) -> list[str]:
+        """The lines of the job log that look most like the error, best first."""
+        raw = self.reading.raw
+        return [raw[index] for index in self.reading.telling if not is_planted(raw[index])]
+
+    @property
+    def failed_by_itself(self) -> bool:
+        """Whether the job ended in a failure, and no abend or known return code explains it."""
+        return self.job is not None and self.job.status in FAILED and not any(map(is_abend, self.log_codes))
+
+    @property
+    def issue_lines(self) -> list[str]:
+        """What the plan says of the job: its issues, and the error of its newest run."""
+        if self.job is None:
+            return []
+        return [issue.message for issue in self.job.issues] + [run.error for run in self.job.runs[:1] if run.error]
 
     @property
     def log_codes(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.codes.catalogue import Category, Entry
+from orchestrator.codes.catalogue import Advised, Category, Entry
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.scene import clean_line
 from orchestrator.i18n.message import Message, Text
@@ -25,6 +25,8 @@ class Verdict:
     aside: Text | str = ""
     """A clause of the category's sentence, where its template has ``{aside}``."""
     entry: Entry | None = None
+    advice: Advised | None = None
+    """What brings the advice, where that is not the entry."""
     claims: list[ClaimDraft] = field(default_factory=list)
     job: str | None = None
     workstation: str = ""
@@ -32,6 +34,8 @@ class Verdict:
     """A sentence after the category's."""
     sentence: Text | str = ""
     """Replaces the category's sentence, which speaks of a job."""
+    finding: Text | str = ""
+    """What happened, as a clause: replaces the category's sentence after the job and its state."""
 
     def add_claim(self, text: Text, evidence_ids: Iterable[str], gain: float = 0.0) -> None:
         """Add a claim that cites ``evidence_ids`` and raise the confidence by ``gain``; without ids add nothing."""

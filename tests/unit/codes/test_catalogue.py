@@ -27,7 +27,7 @@ from orchestrator.codes.catalogue import (
     find_return_code,
     find_state,
     find_substate,
-    known_system_abends,
+    known_abends,
 )
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
@@ -289,7 +289,7 @@ def test_the_longest_family_of_a_message_explains_it(message: str, key: str | No
 
 def test_keys_are_spelt_as_codes_are() -> None:
     """Every system abend of the catalogue is one by the definition: S, three hex digits, one of them decimal."""
-    assert all(re.fullmatch(r"S(?=.*\d)[0-9A-F]{3}", code) for code in known_system_abends())
+    assert all(re.fullmatch(r"S(?=.*\d)[0-9A-F]{3}", code) for code in known_abends())
 
 
 def test_a_change_must_state_its_risk() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.codes.control import blank_controls
 from orchestrator.codes.error_words import reports_failure
-from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes, is_severe
+from orchestrator.codes.patterns import find_abends, find_codes, find_return_codes, is_abend, is_severe
 from orchestrator.codes.states import FAILED, REPORTED_FAILURE, REPORTED_SUCCESS, STATE_NAMES, SUCCEEDED
 from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.payloads import HistoryFacts
@@ -102,7 +102,7 @@ def is_failure(status: str, codes: Iterable[str], return_code: int | None, text:
     state = _plain(status)
     if state in STATE_NAMES | REPORTED_SUCCESS | REPORTED_FAILURE:
         return state in {*FAILED, "STUCK", *REPORTED_FAILURE}
-    severe = any(find_abends(code) or is_severe(code) for code in codes)
+    severe = any(is_abend(code) or is_severe(code) for code in codes)
     return severe or bool(return_code) or any(map(reports_failure, text.splitlines()))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from orchestrator.codes.patterns import find_abends, is_severe
+from orchestrator.codes.patterns import is_abend, is_severe
 from workers.sources.log_cache.entries import Entry, newest_first
 
 MIN_EARLIER_RUNS = 2
@@ -74,7 +74,7 @@ def _with_findings(history: Iterable[Entry], findings: Sequence[Entry]) -> list[
 
 def _telling_codes(entries: Iterable[Entry]) -> tuple[str, ...]:
     for entry in entries:
-        abends = tuple(code for code in entry.facts.codes if find_abends(code))
+        abends = tuple(code for code in entry.facts.codes if is_abend(code))
         severe = tuple(filter(is_severe, entry.facts.codes))
         if abends or severe:
             return abends or severe

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from orchestrator.codes.control import blank_controls
 from orchestrator.codes.error_words import reports_failure
 from orchestrator.codes.notation import JobName
-from orchestrator.codes.patterns import by_severity, find_abends, find_codes, find_return_codes, is_severe
+from orchestrator.codes.patterns import by_severity, find_codes, find_return_codes, is_abend, is_severe
 from orchestrator.codes.steps import ZOS_NAME, failed_step, last_step
 from orchestrator.errors import InvalidValue
 from workers.sources.log_cache.entries import find_time, format_time, searchable
@@ -61,7 +61,7 @@ class JobLogSummary:
     @property
     def status(self) -> str:
         """ABEND or SUCC, derived as TWS does from the exit status; empty if the log does not show it."""
-        if any(find_abends(code) for code in self.codes):
+        if any(is_abend(code) for code in self.codes):
             return "ABEND"
         if self.return_code is None:
             return "ABEND" if self.has_errors else ""
@@ -175,7 +175,7 @@ def _collect(windows: list[_Window], before: Iterable[str], line: str, number: i
 
 
 def _weight(line: str, codes: tuple[str, ...]) -> int:
-    if any(find_abends(code) for code in codes):
+    if any(is_abend(code) for code in codes):
         return 3
     if any(map(is_severe, codes)) or reports_failure(line):
         return 2

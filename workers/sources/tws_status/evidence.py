@@ -1,5 +1,6 @@
 """The payload of ``tws_status`` as evidence items, within a budget of items and bytes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.codes.patterns import find_codes
@@ -96,7 +97,7 @@ def _add_job(job: JobFacts, budget: EvidenceBudget, *, question_job: str, where:
             budget.add(
                 "job_log",
                 f"Job log of {job.name}, lines {window.from_line}-{window.to_line}",
-                _window(window),
+                _window(window, log.repeats),
                 where=f"{where} run {log.run_id}",
                 job=question_job,
             )
@@ -187,8 +188,13 @@ def _workstation(station: WorkstationFacts) -> str:
     )
 
 
-def _window(window: LogWindow) -> str:
-    return "\n".join(f"{window.from_line + index:>7}  {line}" for index, line in enumerate(window.lines))
+def _window(window: LogWindow, repeats: Mapping[int, int]) -> str:
+    numbered = enumerate(window.lines, start=window.from_line)
+    return "\n".join(f"{number:>7}  {line}{_times(repeats.get(number))}" for number, line in numbered)
+
+
+def _times(count: int | None) -> str:
+    return "" if count is None else f"  [{count} x]"
 
 
 def _duration(value: float | None) -> str:

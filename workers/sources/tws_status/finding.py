@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from orchestrator.codes.patterns import find_abends
+from orchestrator.codes.patterns import is_abend
 from orchestrator.codes.states import FAILED
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import SourceRequest
@@ -32,7 +32,7 @@ def _job(job: JobFacts) -> list[Text | str]:
     substatus = f" ({job.substatus})" if job.substatus else ""
     parts: list[Text | str] = [f"{job.name} {job.status or '?'}{code}{substatus}"]
     if job.job_log is not None:
-        abends = find_abends(" ".join(job.job_log.codes))
+        abends = tuple(filter(is_abend, job.job_log.codes))
         first = abends[0] if abends else next(iter(job.job_log.codes), "")
         if first and job.job_log.step:
             parts.append(Message("{code} in {step}", code=first, step=job.job_log.step))

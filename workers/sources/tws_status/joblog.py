@@ -4,21 +4,16 @@ The API serves windows of lines but not their number, so the end is found by dou
 log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.codes.error_words import reports_error
-from orchestrator.codes.patterns import (
-    by_severity,
-    find_abends,
-    find_codes,
-    find_message_ids,
-    find_return_codes,
-    is_severe,
-)
+from orchestrator.codes.patterns import by_severity, find_abends, find_codes
 from orchestrator.codes.steps import failed_step
 from orchestrator.diagnosis.rules.log_lines import growth_line
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
+from orchestrator.joblog.lines import folded
+from orchestrator.joblog.reader import read_log
 from orchestrator.payloads import JobLogFacts, LogWindow
 from workers.sources.tws_status.client import HwaSession, LogPage
 from workers.sources.tws_status.errors import BadQuery, HwaError, NotFound
@@ -33,6 +28,9 @@ MAX_WINDOWS = 10
 MAX_LINES = 120
 MAX_LINE_BYTES = 300
 MAX_CODES = 30
+FOLDED_FROM = 12
+"""Equal lines in sequence from which on they are folded."""
+SHOWN_OF_REPEATS = 2
 
 
 @dataclass(slots=True)
@@ -167,7 +165,8 @@ async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -
 
 
 def _facts(run_id: str, reading: _Reading, problem: Message | None, language: Language) -> JobLogFacts:
-    windows = _windows(reading)
+    repeats = _repeats(reading)
+    windows = _windows(reading, repeats)
     note = problem or _what_is_missing(reading, shown=sum(len(window.lines) for window in windows))
     text = "\n".join(line for window in windows for line in window.lines)
     return JobLogFacts(
@@ -176,6 +175,7 @@ def _facts(run_id: str, reading: _Reading, problem: Message | None, language: La
         windows=windows,
         codes=by_severity(find_codes(text))[:MAX_CODES],
         step=failed_step(text),
+        repeats=repeats,
         note=note.in_language(language) if note else "",
     )
 
@@ -190,33 +190,21 @@ def _what_is_missing(reading: _Reading, *, shown: int) -> Message | None:
     return Message("the end was not reached in {pages} pages", pages=reading.pages)
 
 
-def _weight(line: str) -> int:
-    """Relevance of a line to the failure, from 0 (none) to 3 (an abend)."""
-    if find_abends(line):
-        return 3
-    if any(map(is_severe, find_message_ids(line))) or reports_error(line):
-        return 2
-    # Growth of a volume often explains why a dataset or a limit was too small.
-    return 1 if any(code != 0 for code in find_return_codes(line)) or growth_line([line]) else 0
+def _windows(reading: _Reading, repeats: Mapping[int, int]) -> tuple[LogWindow, ...]:
+    """The whole log when it is short; else head, tail and the most telling lines, in the order of the log.
 
-
-def _windows(reading: _Reading) -> tuple[LogWindow, ...]:
-    """Head, tail and the most relevant windows within MAX_LINES, in the order of the log."""
-    numbers = sorted(reading.lines)
+    Of lines that repeat (``repeats``: the first of them, and how many) the first ones stand for all.
+    """
+    numbers = [number for number in sorted(reading.lines) if not _is_left_out(number, repeats)]
     if not numbers:
         return ()
-    kinds: dict[int, str] = {}
-    for number in numbers[:HEAD_LINES]:
-        kinds[number] = "head"
-    last = numbers[-1]
-    for number in numbers[-TAIL_LINES:] if reading.total in (None, last) else ():
+    if len(numbers) <= MAX_LINES and reading.total in (None, max(reading.lines)):
+        return tuple(_grouped(dict.fromkeys(numbers, "match"), reading.lines))
+    kinds: dict[int, str] = dict.fromkeys(numbers[:HEAD_LINES], "head")
+    for number in numbers[-TAIL_LINES:] if reading.total in (None, max(reading.lines)) else ():
         kinds.setdefault(number, "tail")
-    ranked = sorted(
-        ((weight, number) for number in numbers if (weight := _weight(reading.lines[number]))),
-        key=lambda item: (-item[0], -item[1]),
-    )
     windows = 0
-    for _, number in ranked:
+    for number in _telling(reading, numbers):
         if kinds.get(number) == "match":
             continue
         around = [n for n in range(number - AROUND_LINES, number + AROUND_LINES + 1) if n in reading.lines]
@@ -225,6 +213,25 @@ def _windows(reading: _Reading) -> tuple[LogWindow, ...]:
         windows += not any(kinds.get(n) == "match" for n in around)
         kinds.update(dict.fromkeys(around, "match"))
     return tuple(_grouped(kinds, reading.lines))
+
+
+def _telling(reading: _Reading, numbers: Sequence[int]) -> Iterator[int]:
+    """The numbers of the lines that tell most about the failure, then of those that report a growth."""
+    read = read_log([reading.lines[number] for number in numbers])
+    yield from (numbers[index] for index in read.telling)
+    # Growth of a volume often explains why a dataset or a limit was too small.
+    yield from (number for number in numbers if growth_line([reading.lines[number]]))
+
+
+def _repeats(reading: _Reading) -> dict[int, int]:
+    """The first of the lines that repeat, by number, and how often it stands there in sequence."""
+    numbers = sorted(reading.lines)
+    runs = folded(reading.lines[number] for number in numbers)
+    return {numbers[run.first]: run.count for run in runs if run.count >= FOLDED_FROM}
+
+
+def _is_left_out(number: int, repeats: Mapping[int, int]) -> bool:
+    return any(first + SHOWN_OF_REPEATS <= number < first + count - 1 for first, count in repeats.items())
 
 
 def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:

@@ -1,0 +1,1 @@
+"""Reading of job logs: their dialects, the lines that matter, and what known messages mean."""

@@ -1,0 +1,41 @@
+"""Lines of job logs without what frames them: JES time and job number, carriage control, repeats."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+# "1", "0", "-" or a blank of the carriage control, then JES' time and job number (z/OS JES2 Messages: job log).
+_JES = re.compile(r"^[ 01+-]?\s?\d\d\.\d\d\.\d\d\s+(?:JOB|STC|TSU)\d{5}\s{1,2}|^[ 01+-]?(?:JOB|STC|TSU)\d{5}\s{1,2}")
+# Carriage control directly before a message or a title of a listing.
+_CARRIAGE = re.compile(r"^[01+-](?=\s{2,}|[A-Z]{2,4}\d{2,5}|\*{2}|[A-Z]{3,} )")
+_MOVING = re.compile(r"\d+")
+
+
+def bare(line: str) -> str:
+    """The line without JES' prefix and carriage control; its own indentation stays."""
+    text = _JES.sub("", line.rstrip())
+    return _CARRIAGE.sub("", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Consecutive lines that differ in numbers only."""
+
+    first: int
+    """Index of the first of them."""
+    count: int
+
+
+def folded(lines: Iterable[str]) -> Iterator[Folded]:
+    """Runs of equal lines; times, counters and addresses in them may differ."""
+    first, count, shape = 0, 0, None
+    for index, line in enumerate(lines):
+        now = _MOVING.sub("#", line)
+        if count and now == shape:
+            count += 1
+            continue
+        if count:
+            yield Folded(first, count)
+        first, count, shape = index, 1, now
+    if count:
+        yield Folded(first, count)

@@ -1,0 +1,259 @@
+"""What a job log says: its platform, known symptoms in order of weight, and the lines worth quoting.
+
+Used wherever a log is read: by the source that chooses its windows, the log cache, the rules and the model's prompt.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from orchestrator.codes.catalogue import Platform
+from orchestrator.codes.error_words import reports_error, reports_failure
+from orchestrator.codes.patterns import find_return_codes
+from orchestrator.joblog.lines import bare
+from orchestrator.joblog.symptoms import Certainty, Role, Symptom, facts_of, symptoms
+
+CLUSTER_LINES = 20
+"""Errors no further apart than this are one failure, whose first line is its cause."""
+MAX_SIGHTINGS_PER_SYMPTOM = 200
+
+_PLATFORM_SIGNS = (
+    (
+        Platform.ZOS,
+        re.compile(
+            r"\bJ E S ?[23] |\$HASP\d{3}|\bIEF\d{3}I\b|\bIEFC\d{3}I\b|\bIDC\d{4}I\b|\bIGD\d{3,5}I\b|\bCEE\d{4}[SCW]\b"
+            r"|\bIGZ\d{3,4}[SWC]\b|\bDSN[A-Z]\d{3,4}I\b|\bICE\d{3}[AI]\b|\bWER\d{3}[ABI]\b|\bEZA\d{4}I\b|\bIEC\d{3}I\b"
+            r"|\bICH\d{3,5}I\b|\bDFS\d{3,4}[AI]\b|\bIKJ\d{5}I\b|\bIEB\d{3}I\b|^ ?//'|^ ?//[A-Z@#$][A-Z0-9@#$]{0,7} +(?:JOB|EXEC|DD)\b",
+            re.MULTILINE,
+        ),
+    ),
+    (
+        Platform.WINDOWS,
+        re.compile(
+            r"(?i)\b[A-Z]:\\|\\\\[\w.-]{2,}\\\w|robocopy|powershell|cscript|\.(?:exe|bat|cmd|ps1|vbs)\b|CategoryInfo"
+            r"|is not recognized as an internal|reconhecido como um comando|reconoce como un comando|\bMsg \d+, Level \d+"
+        ),
+    ),
+    (
+        Platform.UNIX,
+        re.compile(
+            r"(?m)(?:^|[\s:'\"(])/(?:opt|usr|bin|home|etc|var|tmp|dados|data|u\d\d|app|apps|mnt|srv|root|backup|export)/"
+            r"|\b(?:ba|k|z|c)?sh: |\.(?:sh|py|ksh|pl)\b|\bcurl: \(\d+\)|core dumped|^\s*at [\w.$]+\([\w.]+:\d+\)"
+        ),
+    ),
+)
+_LEVEL = re.compile(r"\b(FATAL|SEVERE|CRITICAL|ERROR|ERRO|WARN(?:ING)?|INFO|DEBUG|TRACE|NOTE)\b[:\]|]?")
+_QUIET_LEVELS = frozenset({"WARN", "WARNING", "INFO", "DEBUG", "TRACE", "NOTE"})
+_LOUD_LEVELS = frozenset({"FATAL", "SEVERE", "CRITICAL", "ERROR", "ERRO"})
+_CAUSED_BY = re.compile(r"^\s*(?:Caused by|Causado por|Nested exception is):?\s", re.IGNORECASE)
+_EXCEPTION = re.compile(r"^(?:[a-z_][\w$]*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning|Failure)(?::|$)")
+_FRAME = re.compile(r"^\s+(?:at |File \"|\.\.\. \d+ more|in <module>)|^Traceback ")
+_RETRY = re.compile(r"(?i)\bretry|\bretrying|tentativa \d|reintent|attempt \d+ of|will be retried|tentando novamente")
+_SEVERE_ID = re.compile(
+    r"\b[A-Z]{2,6}[A-Z0-9]{0,3}-?\d{3,5}[ESUTCA]\b|\bORA-\d{5}\b|\bSQL\d{4,5}[NC]\b|\b[A-Z]{2,4}-\d{3,5}\b"
+)
+_SEPARATOR = re.compile(r"^[\W_]*$")
+_ROUTINE = re.compile(
+    r"\b(?:IEF(?:236|237|142|272|285|373|374|375|376|403|404|677|695|699|201|202)I|ICH70001I|IRR010I|IEF453I)\b|\$HASP\d{3}"
+    r"|J E S ?[23]|JES2 JOB STATISTICS|^-{2,}|^={2,}|^\+{2,}|^READY\b|^ ?//|^\s*(?:exit|set|echo|cd)\b|^\s*\d+ //"
+    r"|^Traceback |^\s+at |^\s+File \"|^\s*\.\.\. \d+ more|COMPLETION CODE +- +SYSTEM=|STMT NO\. MESSAGE|^= [A-Z]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A symptom in a log."""
+
+    symptom: Symptom
+    first: int
+    """Index of its line."""
+    last: int
+    """Index of the last line that it takes."""
+    facts: Mapping[str, str]
+    count: int = 1
+    weight: float = 0.0
+    """From 0 (a consequence, or reported as harmless) to 1."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A log that has been read."""
+
+    lines: tuple[str, ...]
+    """Without prefixes."""
+    raw: tuple[str, ...]
+    platform: Platform | None
+    sightings: tuple[Sighting, ...]
+    """Causes by weight, then consequences."""
+    routine: frozenset[int]
+    """Indexes of lines that are no errors whatever their words."""
+    return_code: int | None
+
+    @cached_property
+    def causes(self) -> tuple[Sighting, ...]:
+        """Sightings that may explain the failure, best first."""
+        return tuple(item for item in self.sightings if item.weight > 0)
+
+    @cached_property
+    def telling(self) -> tuple[int, ...]:
+        """Indexes of the lines to quote, best first: those of causes, else the ones that look most like an error."""
+        best = dict.fromkeys(item.first for item in self.causes)
+        scored = sorted(
+            ((score, index) for index in range(len(self.lines)) if (score := self.score(index))), reverse=True
+        )
+        if scored:
+            top = [index for score, index in scored if score == scored[0][0]]
+            best |= dict.fromkeys([_first_of_last_cluster(top), *(index for _, index in scored)])
+        if not best:
+            best |= dict.fromkeys(index for index in reversed(range(len(self.lines))) if self.is_meaningful(index))
+        return tuple(best)
+
+    def is_meaningful(self, index: int) -> bool:
+        """Whether the line is neither routine nor decoration."""
+        line = self.lines[index]
+        return index not in self.routine and not _SEPARATOR.match(line) and not _ROUTINE.search(line)
+
+    def score(self, index: int) -> int:
+        """How much the line looks like the error, from its form alone: 0 for none, to 5."""
+        line = self.lines[index]
+        if not self.is_meaningful(index) or _FRAME.match(line):
+            return 0
+        level = level_of(line)
+        if level in _QUIET_LEVELS or _RETRY.search(line):
+            return 1 if reports_failure(line) else 0
+        if _CAUSED_BY.match(line):
+            return 5
+        if self.return_code and self.return_code in find_return_codes(line):
+            return 4
+        if _EXCEPTION.match(line) or _SEVERE_ID.search(line):
+            return 4
+        if level in _LOUD_LEVELS:
+            return 3
+        return 2 if reports_error(line) else 0
+
+
+def read_log(lines: Sequence[str], *, return_code: int | None = None, platform: Platform | None = None) -> Reading:
+    """Read a job log, or the parts of it that are at hand, in order.
+
+    ``return_code`` is that of the run. ``platform`` is what is known of it otherwise; the log itself decides.
+    """
+    return _read(tuple(lines), return_code, platform)
+
+
+def platform_of(text: str) -> Platform | None:
+    """The platform by the forms of a text; None when it shows none."""
+    votes = {platform: len(pattern.findall(text)) for platform, pattern in _PLATFORM_SIGNS}
+    if votes[Platform.ZOS]:
+        return Platform.ZOS
+    best = max(votes, key=lambda platform: votes[platform])
+    return best if votes[best] else None
+
+
+def level_of(line: str) -> str:
+    """The level that a logging library wrote near the beginning of the line; empty for none."""
+    match = _LEVEL.search(line, 0, 70)
+    return match[1] if match else ""
+
+
+@lru_cache(maxsize=64)
+def _read(raw: tuple[str, ...], return_code: int | None, platform: Platform | None) -> Reading:
+    lines = tuple(map(bare, raw))
+    text = "\n".join(lines)
+    seen = platform_of(text) or platform
+    sightings = _sightings(lines, text, seen, return_code)
+    routine = frozenset(
+        index for item in sightings if item.symptom.role is Role.ROUTINE for index in range(item.first, item.last + 1)
+    )
+    found = [item for item in sightings if item.symptom.role is not Role.ROUTINE and item.first not in routine]
+    weighed = _weighed(lines, found)
+    return Reading(lines, raw, seen, tuple(weighed), routine, return_code)
+
+
+def _sightings(lines: Sequence[str], text: str, platform: Platform | None, return_code: int | None) -> list[Sighting]:
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    low = text.lower()
+    found = []
+    for symptom in symptoms():
+        if symptom.platforms and platform is not None and platform not in symptom.platforms:
+            continue
+        if symptom.return_codes and return_code not in symptom.return_codes:
+            continue
+        if not any(hint in low for hint in symptom.hints):
+            continue
+        matches = []
+        for match in symptom.pattern.finditer(text):
+            matches.append(match)
+            if len(matches) >= MAX_SIGHTINGS_PER_SYMPTOM:
+                break
+        for match in matches if symptom.role is Role.ROUTINE else matches[-1:] and _distinct(matches):
+            first = bisect_right(starts, match.start()) - 1
+            last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
+            found.append(Sighting(symptom, first, last, facts_of(match), len(matches)))
+    return found
+
+
+def _distinct(matches: Sequence[re.Match[str]]) -> list[re.Match[str]]:
+    """The first and the last of many."""
+    return list(matches) if len(matches) < 3 else [matches[0], matches[-1]]
+
+
+_CERTAINTIES = {Certainty.CERTAIN: 0.9, Certainty.LIKELY: 0.75, Certainty.HINT: 0.45}
+
+
+def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
+    """Each sighting with its weight, best first: what only follows, is retried or logged as harmless counts less."""
+    roots = _roots(lines)
+    weighed = []
+    for item in found:
+        weight = _CERTAINTIES[item.symptom.certainty] if item.symptom.role is Role.CAUSE else 0.0
+        line = lines[item.first]
+        if weight and (level_of(line) in _QUIET_LEVELS or _RETRY.search(line)):
+            weight -= 0.3
+        root = roots.get(item.first)
+        if weight and root is not None and root != item.first:
+            weight -= 0.4
+        weighed.append(
+            Sighting(item.symptom, item.first, item.last, item.facts, item.count, round(max(weight, 0.0), 2))
+        )
+    best: dict[str, Sighting] = {}
+    for item in weighed:
+        other = best.get(item.symptom.key)
+        if other is None or (item.weight, item.first) > (other.weight, other.first):
+            best[item.symptom.key] = item
+    ordered = sorted(best.values(), key=lambda item: (-item.weight, item.first))
+    if not ordered:
+        return []
+    top = [item for item in ordered if item.weight == ordered[0].weight]
+    lead = _first_of_last_cluster([item.first for item in top])
+    return sorted(ordered, key=lambda item: (-item.weight, item.first != lead, item.first))
+
+
+def _roots(lines: Sequence[str]) -> dict[int, int]:
+    """For each line of a stack trace the line of its root: the last ``Caused by``, or the exception of Python."""
+    roots: dict[int, int] = {}
+    block: list[int] = []
+    for index, line in enumerate([*lines, ""]):
+        inside = index < len(lines) and bool(_FRAME.match(line) or _CAUSED_BY.match(line))
+        if inside:
+            if not block and index:
+                block.append(index - 1)
+            block.append(index)
+        elif block:
+            causes = [number for number in block if _CAUSED_BY.match(lines[number])]
+            if causes:
+                roots |= dict.fromkeys(block, causes[-1])
+            block = []
+    return roots
+
+
+def _first_of_last_cluster(indexes: Sequence[int]) -> int:
+    ordered = sorted(indexes)
+    first = ordered[0]
+    for before, index in zip(ordered, ordered[1:], strict=False):
+        if index - before > CLUSTER_LINES:
+            first = index
+    return first

@@ -1,0 +1,149 @@
+"""The catalogue of symptoms: what a line of a job log means, by the documentation of the program that writes it.
+
+One data file for each family of programs (``data/*.json``). A symptom is recognised by a regular expression over the
+text of the log; its named groups are the facts of its sentences. Each cites its source and carries an example, which
+the tests match.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from string import Formatter
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from orchestrator.codes.catalogue import Advice, Category, Model, Platform
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.localized import Localized
+
+_CLAUSE = re.compile(r"\[\[(.*?)\]\]")
+
+FACT_CHARACTERS = 120
+"""Longest fact that a sentence may take from a log."""
+
+
+class Role(StrEnum):
+    """What a symptom says about the failure."""
+
+    CAUSE = "cause"
+    """It names why the job failed."""
+    CONSEQUENCE = "consequence"
+    """It follows from a cause that stands elsewhere in the log: it counts only when no cause is found."""
+    ROUTINE = "routine"
+    """It looks like an error and is none: never quoted, and its numbers are no codes."""
+
+
+class Certainty(StrEnum):
+    """How surely a symptom of role ``cause`` explains the failure when it is the only one."""
+
+    CERTAIN = "certain"
+    """The message reports the very error that ends the program."""
+    LIKELY = "likely"
+    """It is usually the cause, but programs also go on after it."""
+    HINT = "hint"
+    """Several causes are possible, or the words are general."""
+
+
+class Symptom(Model):
+    """One message, or one family of messages with one meaning."""
+
+    key: str
+    """The message id, else a short name: ``IGD17101I``, ``curl 60``, ``no space left``."""
+    hints: tuple[str, ...] = Field(min_length=1)
+    """Literals in lower case, one of which every matching log contains: the pattern is not tried without."""
+    match: str
+    """Regular expression, searched in the whole log, case-sensitive, ``^`` and ``$`` at each line."""
+    role: Role = Role.CAUSE
+    certainty: Certainty = Certainty.CERTAIN
+    platforms: tuple[Platform, ...] = ()
+    """Where the message occurs; empty for all."""
+    return_codes: tuple[int, ...] = ()
+    """The run's return codes for which this holds; empty for all."""
+    category: Category
+    name: Localized
+    meaning: Localized
+    """One or two sentences on what happened, with the facts as ``{name}``; ``[[ ... {name} ...]]`` is left out when a
+    fact in it is missing."""
+    checks: tuple[Advice, ...] = ()
+    fixes: tuple[Advice, ...] = ()
+    prevention: tuple[Localized, ...] = ()
+    source: str = Field(min_length=5)
+    """The document that states it."""
+    example: str
+    """Log lines in the program's own format that match."""
+
+    def told(self, facts: Mapping[str, str]) -> "SymptomText":
+        """The meaning with its facts."""
+        return SymptomText(self.meaning, facts)
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """``match``, compiled."""
+        return _compiled(self.match)
+
+
+@dataclass(frozen=True, slots=True)
+class SymptomText:
+    """The meaning of a symptom with the facts of one log; a clause whose fact is missing is left out."""
+
+    template: Localized
+    facts: Mapping[str, str] = field(hash=False)
+
+    def in_language(self, language: Language) -> str:
+        """The sentences in ``language``."""
+
+        def clause(match: re.Match[str]) -> str:
+            names = [name for _, name, _, _ in Formatter().parse(match[1]) if name]
+            return match[1] if all(self.facts.get(name) for name in names) else ""
+
+        words = _CLAUSE.sub(clause, self.template.in_language(language))
+        names = {name for _, name, _, _ in Formatter().parse(words) if name}
+        return words.format_map({name: self.facts.get(name, "?") for name in names})
+
+
+class SymptomsFile(Model):
+    """A data file: the symptoms of one family of programs."""
+
+    schema_version: Literal[1]
+    family: str
+    symptoms: tuple[Symptom, ...]
+
+    @model_validator(mode="after")
+    def _keys_are_unique(self) -> Self:
+        keys = [symptom.key for symptom in self.symptoms]
+        if repeated := {key for key in keys if keys.count(key) > 1}:
+            raise ValueError(f"keys stand twice: {sorted(repeated)}")
+        return self
+
+
+@cache
+def symptom_keys() -> frozenset[str]:
+    """The keys of every symptom."""
+    return frozenset(symptom.key for symptom in symptoms())
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.MULTILINE)
+
+
+@cache
+def symptoms() -> tuple[Symptom, ...]:
+    """Every symptom of every family."""
+    folder = files(__package__).joinpath("data")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".json") and "schema" not in item.name)
+    loaded = [SymptomsFile.model_validate(json.loads(folder.joinpath(name).read_text("utf-8"))) for name in names]
+    return tuple(symptom for file in loaded for symptom in file.symptoms)
+
+
+def facts_of(match: re.Match[str]) -> Mapping[str, str]:
+    """The named groups that took part, on one line and of bounded length."""
+    found = {name: " ".join(value.split()) for name, value in match.groupdict().items() if value}
+    return {
+        name: value if len(value) <= FACT_CHARACTERS else f"{value[:FACT_CHARACTERS]}…" for name, value in found.items()
+    }
