@@ -114,6 +114,44 @@ def test_a_ca_bundle_makes_a_private_certificate_trusted(
     assert _fetch({**tls_server.environ(), "TWS_VERIFY": str(bundle)})[0].data["job"]["name"] == "BATCH001"
 
 
+def test_a_plain_request_to_a_tls_port_is_named(tls_server: HwaSimulator) -> None:
+    """http:// to a port that speaks TLS says so and what to set, though such a server cuts without a word."""
+    plain = tls_server.base_url.replace("https://", "http://")
+    error = _refused(tls_server.environ() | {"TWS_BASE_URL": plain})
+    assert error.reason == "tls"
+    assert "https://" in str(error)
+    assert "TWS_BASE_URL" in str(error)
+
+
+def test_a_gateway_that_refuses_plain_http_is_named() -> None:
+    """A 400 whose body says that the port wants TLS is no refused query."""
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b"<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port"
+            self.send_response(400)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with LocalServer(Gateway) as server:
+        error = _refused({"TWS_BASE_URL": server.base_url, "TWS_TOKEN": "jeton-1"})
+    assert error.reason == "tls"
+    assert "https://" in str(error)
+
+
+def test_tls_to_a_plain_port_is_named() -> None:
+    """https:// to a port of plain HTTP says so, and not that a certificate should be trusted."""
+    with HwaSimulator(get_scenario(1).plan) as server:
+        error = _refused(server.environ() | {"TWS_BASE_URL": server.base_url.replace("http://", "https://")})
+    assert error.reason == "tls"
+    assert "http://" in str(error)
+    assert "TWS_VERIFY" not in str(error)
+
+
 def test_an_untrusted_certificate_is_a_tls_error(tls_server: HwaSimulator) -> None:
     """Without the bundle the handshake fails, is not retried, and the error names the variable."""
     error = _refused(tls_server.environ())

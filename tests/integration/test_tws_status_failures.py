@@ -292,6 +292,41 @@ def test_the_circuit_opens_after_failures_and_closes_again(simulator: HwaSimulat
     asyncio.run(use())
 
 
+def test_the_requests_of_one_question_open_no_circuit(simulator: HwaSimulator) -> None:
+    """However many requests of one question fail, for one job or twenty, they are one failure of the instance."""
+
+    async def use() -> None:
+        client = HwaClient(_instance(simulator), AsyncCircuitBreakerFactory(default_threshold=2, default_ttl=60))
+        simulator.fail(Fault(status=500))
+        try:
+            for _ in range(3):
+                session = client.within(Deadline.after(5), question="run-00000001")
+                results = await asyncio.gather(*(session.engine_info() for _ in range(4)), return_exceptions=True)
+                assert {getattr(result, "reason", None) for result in results} == {"server_error"}
+            assert await _reason(client) == "server_error"  # the second question
+            assert await _reason(client) == "circuit_open"
+        finally:
+            await client.close()
+
+    asyncio.run(use())
+
+
+def test_slow_details_of_one_question_leave_the_next_one_its_answer(simulator: HwaSimulator) -> None:
+    """A question whose log, neighbours and issues all fail does not have the next question refused."""
+
+    async def use(source: TwsStatusSource) -> list[FetchResult]:
+        for path in ("/joblog", "/predecessors", "/successors", "/issues", "/plan/jobstream", "/plan/workstation"):
+            simulator.fail(Fault(status=500, path=path))
+        first = await source.fetch(_request())
+        simulator.heal()
+        return [first, await source.fetch(_request().model_copy(update={"run_id": "run-00000002"}))]
+
+    first, second = _with_source(simulator.environ(), use)
+    assert (first.outcome, second.outcome) == (SourceOutcome.OK, SourceOutcome.OK)
+    assert TwsPayload.model_validate(first.data).notes
+    assert not TwsPayload.model_validate(second.data).notes
+
+
 def test_refusals_do_not_open_the_circuit(simulator: HwaSimulator) -> None:
     """401, 403, 404 and 400 come from a server that is well."""
 
@@ -328,6 +363,19 @@ def test_one_instance_failing_leaves_the_other_alone(simulator: HwaSimulator) ->
 
     with HwaSimulator(get_scenario(2).plan) as other:
         asyncio.run(use(other))
+
+
+def test_an_unknown_path_suspects_the_url(simulator: HwaSimulator) -> None:
+    """404 to a search, which names no object, says that the path of TWS_BASE_URL may be wrong; to an object, not."""
+    environ = simulator.environ()
+    with pytest.raises(SourceError) as caught:
+        _with_source(environ | {"TWS_BASE_URL": f"{environ['TWS_BASE_URL']}/elsewhere"}, lambda s: s.fetch(_request()))
+    assert (caught.value.reason, "TWS_BASE_URL" in str(caught.value)) == ("not_found", True)
+    assert "/twsd/api/v2" in str(caught.value)
+    simulator.fail(Fault(status=404, path="/predecessors"))
+    notes = TwsPayload.model_validate(_fetch(simulator).data).notes
+    assert notes
+    assert "TWS_BASE_URL" not in " ".join(notes)
 
 
 class _HugeLog:

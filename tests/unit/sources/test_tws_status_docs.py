@@ -54,4 +54,4 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"first {hwa_joblog.HEAD_LINES} and the last {hwa_joblog.TAIL_LINES} lines" in PAGE
     assert f"left alone for {OPEN_SECONDS:g} s" in PAGE
     assert FAILURES_TO_OPEN == 5
-    assert "five failures in a row" in PAGE
+    assert "five questions in a row" in PAGE

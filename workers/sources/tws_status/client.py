@@ -9,6 +9,7 @@ import codecs
 import json
 import random
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 
 import httpx2
 from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
+from purgatory.domain.model import HALF_OPENED, OpenedState
 
 from orchestrator.deadline import Deadline
 from workers.http import read_body
@@ -25,11 +26,15 @@ from workers.sources.tws_status.errors import (
     AnswerTooLarge,
     BadAnswer,
     CircuitOpen,
+    ConnectionCut,
     HwaError,
     TlsFailed,
     error_for_status,
     error_for_transport,
+    plain_to_tls,
+    speaks_tls,
     timed_out,
+    wants_tls,
 )
 from workers.sources.tws_status.instances import TwsInstance
 from workers.sources.tws_status.oql import Oql
@@ -42,7 +47,12 @@ MAX_ATTEMPTS = 3
 MAX_CONNECT_SECONDS = 3.0
 MAX_CONNECTIONS = 32
 FAILURES_TO_OPEN = 5
+"""Questions in a row whose requests failed, after which the circuit of an instance opens."""
 OPEN_SECONDS = 15.0
+MAX_COUNTED_QUESTIONS = 256
+MAX_ERROR_BYTES = 2_048
+MAX_HANDSHAKE_SECONDS = 0.5
+HTTP_PORT = 80
 _LIST_SCOPE = {"scope": "WHOLE_NO_JOB_DEFINITIONS"}
 _PLAN = {"plan_id": "current"}
 
@@ -84,10 +94,14 @@ class HwaClient:
         )
         self._client: httpx2.AsyncClient | None = None
         self._context: ssl.SSLContext | None = None
+        self._failed_questions: dict[str, None] = {}
 
-    def within(self, deadline: Deadline) -> "HwaSession":
-        """A session whose requests all end by ``deadline``."""
-        return HwaSession(self, deadline)
+    def within(self, deadline: Deadline, *, question: str | None = None) -> "HwaSession":
+        """A session whose requests all end by ``deadline``.
+
+        ``question`` is what the circuit breaker counts: sessions of one question (of several jobs) count once.
+        """
+        return HwaSession(self, deadline, question or uuid.uuid4().hex)
 
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -134,14 +148,19 @@ class HwaClient:
         return self._client
 
     @asynccontextmanager
-    async def _breaker(self) -> AsyncIterator[None]:
-        """Count failures of the instance; while its circuit is open, refuse at once. Raises CircuitOpen."""
+    async def _breaker(self, question: str) -> AsyncIterator[None]:
+        """Count failures of the instance, one a question; while its circuit is open, refuse at once.
+
+        One question sends a dozen requests at once: counted each, one slow moment would refuse the next question.
+
+        Raises CircuitOpen.
+        """
         breaker = await self._breakers.get_breaker(self.instance.name or self.instance.where)
         try:
             await breaker.__aenter__()
         except OpenedState:
             raise CircuitOpen(
-                "{where} failed {times} times in a row; it is left alone for {seconds:g} s",
+                "{where} failed for {times} questions in a row; it is left alone for {seconds:g} s",
                 where=self.instance.where,
                 times=FAILURES_TO_OPEN,
                 seconds=OPEN_SECONDS,
@@ -150,15 +169,26 @@ class HwaClient:
             yield
         except HwaError as error:
             failure = error if error.counts_for_breaker else None
-            await breaker.__aexit__(type(failure) if failure else None, failure, None)
+            # The question that tries out a half-open circuit decides, whatever it has failed before.
+            if failure is None or breaker.context.state == HALF_OPENED or self._is_first_failure_of(question):
+                await breaker.__aexit__(type(failure) if failure else None, failure, None)
             raise
         # Not in a finally: a cancelled request is no evidence about the instance and must not change the circuit.
         await breaker.__aexit__(None, None, None)
+
+    def _is_first_failure_of(self, question: str) -> bool:
+        if question in self._failed_questions:
+            return False
+        self._failed_questions[question] = None
+        while len(self._failed_questions) > MAX_COUNTED_QUESTIONS:
+            del self._failed_questions[next(iter(self._failed_questions))]
+        return True
 
     async def send(
         self,
         endpoint: Endpoint,
         deadline: Deadline,
+        question: str,
         *,
         object_id: str | None = None,
         params: Mapping[str, str | int] | None = None,
@@ -175,7 +205,7 @@ class HwaClient:
         # Before the clock starts: loading certificates may take as long as the connect timeout, and a cancelled TLS
         # handshake leaks its socket.
         client = self._connected(what)
-        async with self._breaker():
+        async with self._breaker(question):
             for attempt in range(1, MAX_ATTEMPTS + 1):
                 seconds = deadline.remaining()
                 if seconds <= 0:
@@ -185,7 +215,8 @@ class HwaClient:
                         return await self._read(
                             client,
                             url,
-                            what,
+                            endpoint,
+                            deadline,
                             params=params,
                             headers=headers,
                             seconds=seconds,
@@ -206,7 +237,8 @@ class HwaClient:
         self,
         client: httpx2.AsyncClient,
         url: str,
-        what: str,
+        endpoint: Endpoint,
+        deadline: Deadline,
         *,
         params: Mapping[str, str | int] | None,
         headers: Mapping[str, str] | None,
@@ -214,20 +246,45 @@ class HwaClient:
         max_bytes: int,
         may_cut: bool,
     ) -> tuple[bytes, bool]:
+        what = f"GET {endpoint.value}"
         # Connecting ends by httpx's own timeout, which closes the socket; a cancelled handshake leaks it.
         timeout = httpx2.Timeout(seconds, connect=min(0.9 * seconds, MAX_CONNECT_SECONDS), pool=0.9 * seconds)
+        has_begun = False
         try:
             async with client.stream(
                 "GET", url, params=dict(params or {}), headers=dict(headers or {}), timeout=timeout
             ) as response:
+                has_begun = True
                 if response.status_code != HTTPStatus.OK:
-                    raise error_for_status(response.status_code, what)
+                    raise await self._refusal(response, endpoint, what)
                 body, is_cut = await read_body(response, max_bytes)
         except httpx2.HTTPError as error:
-            raise error_for_transport(error, what, seconds, connect_seconds=timeout.connect) from None
+            failure = error_for_transport(error, what, seconds, connect_seconds=timeout.connect)
+            if isinstance(failure, ConnectionCut) and not has_begun and await self._wants_tls(deadline.remaining()):
+                failure = plain_to_tls(what)
+            raise failure from None
         if is_cut and not may_cut:
             raise AnswerTooLarge("{what}: more than {limit} bytes", what=what, limit=max_bytes)
         return body, is_cut
+
+    async def _refusal(self, response: httpx2.Response, endpoint: Endpoint, what: str) -> HwaError:
+        """The error for a status other than 200; the beginning of a 400 tells whether the port wants TLS."""
+        if response.status_code == HTTPStatus.BAD_REQUEST and self._is_plain:
+            body, _ = await read_body(response, MAX_ERROR_BYTES)
+            if wants_tls(body):
+                return plain_to_tls(what)
+        return error_for_status(response.status_code, what, names_object="{id}" in endpoint.value)
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.instance.base_url.startswith("http://")
+
+    async def _wants_tls(self, seconds: float) -> bool:
+        """Whether the port of a URL without TLS speaks TLS: such servers cut a plain request without a word."""
+        if not self._is_plain or self.instance.proxy() is not None:
+            return False
+        url = httpx2.URL(self.instance.base_url)
+        return await speaks_tls(url.host, url.port or HTTP_PORT, min(seconds, MAX_HANDSHAKE_SECONDS))
 
 
 @dataclass(slots=True)
@@ -236,6 +293,7 @@ class HwaSession:
 
     client: HwaClient
     deadline: Deadline
+    question: str
     asked: list[str] = field(default_factory=list)
     _sending: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -347,7 +405,7 @@ class HwaSession:
             raise RuntimeError("a session is used from a task")
         self._sending.add(task)
         try:
-            return await self.client.send(endpoint, self.deadline, **options)
+            return await self.client.send(endpoint, self.deadline, self.question, **options)
         finally:
             self._sending.discard(task)
 

@@ -4,6 +4,9 @@ The vendor documents no error body, so errors are told apart by status code and 
 docstring is the default message, in the catalogues by that text.
 """
 
+import asyncio
+import re
+import ssl
 from http import HTTPStatus
 
 import httpx2
@@ -45,6 +48,10 @@ class NotFound(HwaError):
     """The server does not know this object (404)."""
 
     reason = "not_found"
+
+
+class UnknownPath(NotFound):
+    """The server does not know this path (404): TWS_BASE_URL must end where /twsd/api/v2 begins."""
 
 
 class TooManyRequests(HwaError):
@@ -108,6 +115,14 @@ class TlsFailed(HwaError):
     reason = "tls"
 
 
+class TlsToPlain(TlsFailed):
+    """The port does not speak TLS: TWS_BASE_URL must begin with http://, or name the port of HTTPS."""
+
+
+class PlainToTls(TlsFailed):
+    """The port speaks TLS only: TWS_BASE_URL must begin with https://."""
+
+
 class BadAnswer(HwaError):
     """The answer is not what the API describes, for example a login page instead of JSON."""
 
@@ -138,9 +153,19 @@ _BY_STATUS: dict[int, type[HwaError]] = {
 }
 
 
-def error_for_status(status: int, what: str) -> HwaError:
-    """The error for a status other than 200. ``what`` names the request, without its values."""
+_WANTS_TLS = re.compile(rb"https|tls|ssl", re.IGNORECASE)
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
+"""OpenSSL's reasons for an answer to its handshake that is no TLS."""
+
+
+def error_for_status(status: int, what: str, *, names_object: bool = True) -> HwaError:
+    """The error for a status other than 200. ``what`` names the request, without its values.
+
+    A search or a list, which names no object, is unknown only where the base URL is wrong.
+    """
     kind = _BY_STATUS.get(status) or (ServerFailed if status >= HTTPStatus.INTERNAL_SERVER_ERROR else UnexpectedStatus)
+    if kind is NotFound and not names_object:
+        kind = UnknownPath
     return kind(Message("{what}: HTTP {status}. {meaning}", what=what, status=status, meaning=kind().message))
 
 
@@ -156,6 +181,32 @@ def timed_out(what: str, seconds: float, *, connect_seconds: float | None = None
         return kind(text.with_facts(what=what, seconds=connect_seconds))
     text = Message("{what}: no answer within {seconds:.1f} s") if seconds > 0 else Message("{what}: no time left")
     return kind(text.with_facts(what=what, seconds=seconds))
+
+
+def wants_tls(body: bytes) -> bool:
+    """Whether the body of a 400 says that the port speaks TLS: servers word it differently, and all name it."""
+    return _WANTS_TLS.search(body) is not None
+
+
+def plain_to_tls(what: str) -> PlainToTls:
+    """The error for a plain request to a port that speaks TLS."""
+    return PlainToTls("{what}: {meaning}", what=what, meaning=PlainToTls().message)
+
+
+async def speaks_tls(host: str, port: int, seconds: float) -> bool:
+    """Whether a TLS server listens there, found out by a handshake alone. Whom it is, is not checked."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except ssl.SSLError as error:
+        # A TLS server that refuses this client is one all the same.
+        return error.reason not in _NOT_TLS
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 def error_for_transport(
@@ -174,9 +225,7 @@ def error_for_transport(
             what, seconds, connect_seconds=connect_seconds if isinstance(error, httpx2.ConnectTimeout) else None
         )
     if detail := tls_failure(error):
-        return TlsFailed(
-            "{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle", what=what, detail=detail
-        )
+        return _tls_error(what, detail)
     if isinstance(error, httpx2.DecodingError):
         return BadAnswer("{what}: the answer cannot be decoded", what=what)
     if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
@@ -184,3 +233,11 @@ def error_for_transport(
         texts = (cause.strerror for cause in causes(error) if isinstance(cause, OSError) and cause.strerror)
         return Unreachable("{what}: no connection ({detail})", what=what, detail=next(texts, type(error).__name__))
     return ConnectionCut("{what}: the connection was cut ({detail})", what=what, detail=type(error).__name__)
+
+
+def _tls_error(what: str, detail: str) -> TlsFailed:
+    if detail in _NOT_TLS:
+        return TlsToPlain("{what}: {meaning}", what=what, meaning=TlsToPlain().message)
+    return TlsFailed(
+        "{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle", what=what, detail=detail
+    )

@@ -56,7 +56,8 @@ class TwsStatusSource:
         ``workers.sources.tws_status.errors``.
         """
         instance = self.instances.get(request.tws_instance_id)
-        session = self._client(instance).within(Deadline.after(call_limit_seconds(request.limit_seconds)))
+        deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
+        session = self._client(instance).within(deadline, question=request.run_id)
         language = request.routing.language
         lookup = Lookup(language)
         try:
