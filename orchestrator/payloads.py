@@ -78,6 +78,7 @@ class WorkstationFacts(Facts):
     """State of a workstation. Unlinked: no linked state among its ``active_states``."""
 
     name: str
+    folder: str = ""
     type: str = ""
     linked: bool | None = None
     online: bool | None = None
@@ -94,9 +95,12 @@ class JobFacts(Facts):
     id: str = ""
     name: str = ""
     folder: str = ""
+    """Folder of the job stream."""
     workstation: str = ""
+    workstation_folder: str = ""
     job_stream: str = ""
     job_stream_workstation: str = ""
+    job_stream_workstation_folder: str = ""
     job_stream_status: str = ""
     status: str = ""
     substatus: str = ""

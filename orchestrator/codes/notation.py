@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from orchestrator.errors import InvalidValue
+from orchestrator.payloads import JobFacts
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
 """A name, as a regular expression."""
@@ -89,12 +90,30 @@ def bare_name(name: str) -> str:
     return re.split(r"[.#/]", name)[-1]
 
 
-def qualified_stream(workstation: str, stream: str) -> str:
-    """``WS#STREAM``, or what is known of it."""
-    return f"{workstation}#{stream}" if workstation and stream else stream
+def in_folder(folder: str, name: str) -> str:
+    """``/folder/NAME``; an object in the root folder has its name alone, as conman writes it."""
+    path = folder.strip("/")
+    return f"/{path}/{name}" if path and name else name
 
 
-def qualified_job(workstation: str, stream: str, job: str) -> str:
-    """``WS#STREAM.JOB``, or what is known of it."""
-    qualifier = qualified_stream(workstation, stream)
-    return f"{qualifier}.{job}" if qualifier else job
+def qualified_stream(workstation: str, stream: str, *, folder: str = "") -> str:
+    """``WS#[/folder/]STREAM``, or what is known of it; a ``workstation`` may bring its own folder."""
+    named = in_folder(folder, stream)
+    return f"{workstation}#{named}" if workstation and stream else named
+
+
+def whole_name(job: JobFacts) -> str:
+    """``[/folder/]WS#[/folder/]STREAM.JOB``, as conman selects a job, as far as known."""
+    qualifier = stream_of(job)
+    return f"{qualifier}.{job.name}" if qualifier else job.name
+
+
+def stream_of(job: JobFacts) -> str:
+    """``[/folder/]WS#[/folder/]STREAM`` of a job, as far as known."""
+    station = in_folder(job.job_stream_workstation_folder, job.job_stream_workstation) or station_of(job)
+    return qualified_stream(station, job.job_stream, folder=job.folder)
+
+
+def station_of(job: JobFacts) -> str:
+    """``[/folder/]WS``, where a job runs."""
+    return in_folder(job.workstation_folder, job.workstation)

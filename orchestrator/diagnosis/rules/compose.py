@@ -25,7 +25,7 @@ from orchestrator.codes.states import CANCELLED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
-from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified
+from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qualified_station
 from orchestrator.diagnosis.rules.state import state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported
 from orchestrator.i18n.message import Message, Text, join
@@ -300,7 +300,7 @@ def _names(group: Group) -> dict[str, str]:
         "job": qualified(job, alone) if alone else "",
         "job_name": bare_name(alone),
         "user_name": job.logon_user if job else "",
-        "workstation": _station(group),
+        "workstation": qualified_station(group.scene, _station(group)),
         "predecessor_job": group.top.facts.get("predecessor_job", ""),
     }
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Literal
 
 from orchestrator.diagnosis.draft import ActionDraft
-from orchestrator.diagnosis.rules.scene import Scene, qualified
+from orchestrator.diagnosis.rules.scene import Scene, qualified, qualified_station, qualified_stream
 from orchestrator.i18n.languages import words_of
 from orchestrator.i18n.message import Message
 from orchestrator.models import Entities
@@ -52,9 +52,11 @@ def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> 
             names = [qualified(scene.job, scene.name) for scene in scenes if scene.name]
             commands = [change.command.format(job=name) for name in names]
         elif "{workstation}" in change.command:
-            commands = [change.command.format(workstation=name) for name in entities.workstations]
+            names = [qualified_station(scenes[0], name) for name in entities.workstations]
+            commands = [change.command.format(workstation=name) for name in names]
         else:
-            commands = [change.command.format(stream=name) for name in entities.job_streams]
+            names = [qualified_stream(scenes[0], name) for name in entities.job_streams]
+            commands = [change.command.format(stream=name) for name in names]
         if commands:
             return tuple(ActionDraft(_REQUESTED, change.risk, command, mutates=True) for command in commands)
     return ()

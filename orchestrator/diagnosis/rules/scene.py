@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from orchestrator.codes.catalogue import Platform
-from orchestrator.codes.notation import bare_name, qualified_job
+from orchestrator.codes.notation import bare_name, in_folder, station_of, stream_of, whole_name
 from orchestrator.codes.patterns import find_abends, find_message_ids, is_abend
 from orchestrator.codes.states import FAILED
 from orchestrator.codes.steps import step_of
@@ -285,6 +285,25 @@ def plain_words(text: str) -> str:
 
 def qualified(job: JobFacts | None, name: str) -> str:
     """The job as conman selects it: ``WS#STREAM.JOB`` when the plan says so, else as it was named."""
-    if job is None or not (job.job_stream and job.name):
-        return name
-    return qualified_job(job.job_stream_workstation or job.workstation, job.job_stream, job.name)
+    return whole_name(job) if job is not None and job.job_stream and job.name else name
+
+
+def qualified_station(scene: Scene, name: str) -> str:
+    """A workstation as conman selects it: with its folder when the plan knows one."""
+    key = bare_name(name).casefold()
+    for station in scene.tws.workstations if scene.tws else ():
+        if bare_name(station.name).casefold() == key:
+            return in_folder(station.folder, station.name)
+    jobs = (item for item in _jobs_of(scene) if item.workstation and item.workstation.casefold() == key)
+    return next(map(station_of, jobs), name)
+
+
+def qualified_stream(scene: Scene, name: str) -> str:
+    """A job stream as conman selects it: ``WS#STREAM`` with folders when one of its jobs is known, else as named."""
+    key = bare_name(name).casefold()
+    jobs = (item for item in _jobs_of(scene) if item.job_stream.casefold() == key)
+    return next(map(stream_of, jobs), name)
+
+
+def _jobs_of(scene: Scene) -> tuple[JobFacts, ...]:
+    return (*((scene.job,) if scene.job else ()), *(scene.tws.problem_jobs if scene.tws else ()))

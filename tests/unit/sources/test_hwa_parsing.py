@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.codes.notation import whole_name
 from orchestrator.payloads import TwsPayload
 from workers.sources.tws_status.parsing import (
     parse_dependency,
@@ -15,7 +16,6 @@ from workers.sources.tws_status.parsing import (
     parse_run,
     parse_workstation,
     seconds,
-    whole_name,
 )
 
 JOB: dict[str, Any] = {
@@ -65,7 +65,7 @@ def test_a_whole_job_gives_its_facts() -> None:
     assert (job.workstation, job.job_stream_workstation, whole_name(job)) == (
         "WS1",
         "MASTER",
-        "/FIN/MASTER#JS1.JOB_A",
+        "MASTER#/FIN/JS1.JOB_A",
     )
     assert (job.logon_user, job.task, job.estimated_seconds) == ("batch, outro", "/opt/a.sh", 3723.0)
     assert [run.run_id for run in job.runs] == ["r2", "r1"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from workers.lab.simulator.faults import Fault, FaultBox
 from workers.lab.simulator.http import LocalServer
@@ -21,6 +21,8 @@ from workers.lab.simulator.oql_match import BadOql, compile_oql
 from workers.lab.simulator.plan import Json, Plan
 
 PREFIX = "/twsd/api/v2"
+_PATH = ":path"
+"""Key of a request's path among its parameters, for the links to other pages."""
 _JOB_FIELDS = frozenset(
     {
         "id",
@@ -70,6 +72,7 @@ class _State:
     password: str
     token: str | None
     header: tuple[str, str] | None
+    max_results: int | None = None
     faults: FaultBox = field(default_factory=FaultBox)
     received: list[Received] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -90,8 +93,10 @@ class HwaSimulator(LocalServer):
         header: tuple[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         faults: Sequence[Fault] = (),
+        max_results: int | None = None,
     ) -> None:
-        self._state = _State(plan, user, password or secrets.token_urlsafe(18), token, header)
+        """``max_results``: the most results on a page, whatever limit a client sends."""
+        self._state = _State(plan, user, password or secrets.token_urlsafe(18), token, header, max_results)
         for fault in faults:
             self._state.faults.add(fault)
         super().__init__(_handler(self._state, self), host=host, port=port, tls=tls)
@@ -150,6 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not _is_authorized(self.state, self.headers):
             self._send(Reply(401))
             return
+        limit = self.state.max_results
+        if limit is not None:
+            query["limit"] = (str(min(limit, int(query.get("limit", (str(limit),))[0]))),)
         self._send(answer(self.state.plan, parts.path, query), cut=fault is not None and fault.broken == "cut")
 
     def _refuse(self) -> None:
@@ -221,7 +229,7 @@ def answer(plan: Plan, path: str, query: Query) -> Reply:
     for pattern, reply in _ROUTES:
         match = pattern.fullmatch(inside)
         if match is not None:
-            return reply(plan, unquote(match["id"]) if "id" in match.groupdict() else "", query)
+            return reply(plan, unquote(match["id"]) if "id" in match.groupdict() else "", {**query, _PATH: (path,)})
     return Reply(404)
 
 
@@ -237,7 +245,13 @@ def _search(items: Sequence[Json], fields: frozenset[str], query: Query) -> Repl
     except ValueError:
         return Reply(400)
     results = [item for item in items if matches(item)]
-    return Reply.of({"count": len(results), "results": results[offset : offset + limit]})
+    body: Json = {"count": len(results), "results": results[offset : offset + limit]}
+    for name, start in (("next", offset + limit), ("previous", offset - limit)):
+        if limit and (start < len(results) if name == "next" else offset > 0):
+            kept = {key: value[0] for key, value in query.items() if key != _PATH}
+            page = urlencode({**kept, "limit": limit, "offset": max(0, start)})
+            body[name] = f"{query[_PATH][0]}?{page}"
+    return Reply.of(body)
 
 
 def _number(query: Query, name: str, default: int) -> int:

@@ -81,15 +81,23 @@ class Plan:
     _last_job_number: int = FIRST_JOB_NUMBER - _JOB_NUMBER_STEP
 
     def add_workstation(
-        self, name: str, *, kind: str = "FTA", os: str = "LINUX", linked: bool = True, limit: int = 20, fence: int = 0
+        self,
+        name: str,
+        *,
+        folder: str = "/",
+        kind: str = "FTA",
+        os: str = "LINUX",
+        linked: bool = True,
+        limit: int = 20,
+        fence: int = 0,
     ) -> None:
         """Add a workstation; an unlinked one lacks ``LINKED`` among its active states."""
         self.workstations.append(
             {
-                "id": object_id("ws", name),
-                "folder": "/",
+                "id": object_id("ws", _reference(folder, name)),
+                "folder": folder,
                 "name": name,
-                "key": f"/{name}",
+                "key": f"{folder.rstrip('/')}/{name}",
                 "activeStates": list(LINKED_STATES) if linked else ["JOBMAN_UP"],
                 "activeFlags": ["AUTO_LINK", "FULL_STATUS"],
                 "type": kind,
@@ -108,19 +116,26 @@ class Plan:
         )
 
     def add_stream(
-        self, name: str, workstation: str, *, status: str = "EXEC", scheduled: datetime | None = None
+        self,
+        name: str,
+        workstation: str,
+        *,
+        folder: str = "/",
+        status: str = "EXEC",
+        scheduled: datetime | None = None,
     ) -> None:
         """Add a job stream; its statistics are computed from the jobs when it is served."""
         at = scheduled or self.now - timedelta(hours=2)
+        station = self._station(workstation)
         self.streams.append(
             {
                 "flowNodeType": "JOBSTREAM",
-                "id": object_id("js", workstation, name),
-                "folder": "/",
+                "id": object_id("js", station, _reference(folder, name)),
+                "folder": folder,
                 "name": name,
                 "originalJobStreamName": name,
-                "workstation": workstation,
-                "workstationId": object_id("ws", workstation),
+                "workstation": station,
+                "workstationId": object_id("ws", station),
                 "key": f"{workstation};{name}",
                 "schedTime": instant(at),
                 "timeZone": "America/Sao_Paulo",
@@ -138,6 +153,7 @@ class Plan:
         workstation: str,
         *,
         stream_workstation: str | None = None,
+        folder: str = "/",
         status: str,
         substatus: str | None = None,
         runs: Sequence[Run] = (),
@@ -149,9 +165,13 @@ class Plan:
         scheduled: datetime | None = None,
         description: str = "",
     ) -> str:
-        """Add a job with its runs, newest last; returns its id."""
-        owner = stream_workstation or workstation
-        job_id = object_id("job", owner, stream, name)
+        """Add a job with its runs, newest last, to a job stream of ``folder``; returns its id.
+
+        Workstations are named without their folders.
+        """
+        station, owner = self._station(workstation), self._station(stream_workstation or workstation)
+        stream_id = object_id("js", owner, _reference(folder, stream))
+        job_id = object_id("job", owner, _reference(folder, stream), name)
         composite: Json = {"status": status, "error": status in ("ABEND", "FAIL"), "canceled": False}
         if substatus:
             composite["substatus"] = substatus
@@ -159,11 +179,11 @@ class Plan:
             {
                 "flowNodeType": "JOB",
                 "id": job_id,
-                "folder": "/",
+                "folder": folder,
                 "name": name,
-                "workstation": workstation,
-                "workstationId": object_id("ws", workstation),
-                "jobStreamId": object_id("js", owner, stream),
+                "workstation": station,
+                "workstationId": object_id("ws", station),
+                "jobStreamId": stream_id,
                 "jobStreamName": stream,
                 "jobStreamWorkstation": owner,
                 "jobStreamWorkstationId": object_id("ws", owner),
@@ -224,6 +244,11 @@ class Plan:
             self.logs[run_id] = run.log
         return document
 
+    def _station(self, name: str) -> str:
+        """A reference to a workstation of the plan: its name, behind its folder when that is not the root."""
+        folders = (item["folder"] for item in self.workstations if item["name"] == name)
+        return _reference(next(folders, "/"), name)
+
     def add_issue(self, job_id: str, kind: str, message: str) -> None:
         """Add a reason why a job does not start."""
         issues = self.issues.setdefault(job_id, [])
@@ -244,6 +269,7 @@ class Plan:
                 "jobId": predecessor_id,
                 "jobName": other["name"],
                 "jobStreamName": other["jobStreamName"],
+                "jobStreamFolder": other["folder"],
                 "jobStreamWorkstation": other["jobStreamWorkstation"],
                 "predecessorStatus": status,
                 "statusConditions": list(conditions),
@@ -287,6 +313,10 @@ class Plan:
         """The jobs that depend on this one, or on its job stream."""
         keys = {("jobId", job["id"]), ("jobStreamId", job["jobStreamId"])}
         return [other for other in self.jobs if any(keys & set(_targets(item)) for item in other["dependencies"])]
+
+
+def _reference(folder: str, name: str) -> str:
+    return name if folder == "/" else f"{folder.rstrip('/')}/{name}"
 
 
 def _targets(dependency: Json) -> list[tuple[str, str]]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.codes.notation import whole_name
 from orchestrator.codes.patterns import find_codes
 from orchestrator.i18n.message import Message
 from orchestrator.models import Evidence
 from orchestrator.payloads import JobFacts, LogWindow, RelatedFacts, RunFacts, TwsPayload, WorkstationFacts
-from workers.sources.tws_status.parsing import whole_name
 
 MAX_ITEMS = 40
 MAX_BYTES = 48 * 1024

@@ -235,18 +235,15 @@ async def _issues(session: HwaSession, job: JobFacts) -> tuple[JsonObject, ...]:
 async def _stream_status(session: HwaSession, job: JobFacts) -> str:
     if not job.job_stream:
         return ""
-    statuses = await stream_statuses(session, job.job_stream, job.job_stream_workstation)
+    statuses = await stream_statuses(session, job.job_stream, job.job_stream_workstation, job.folder)
     return next(filter(None, statuses), "")
 
 
-async def stream_statuses(session: HwaSession, stream: str, workstation: str) -> list[str]:
-    """Statuses of the job streams of that name, on the workstation when one is given. Raises HwaError."""
+async def stream_statuses(session: HwaSession, stream: str, workstation: str, folder: str = "") -> list[str]:
+    """Statuses of the job streams of that name, on the workstation and in the folder when given. Raises HwaError."""
     page = await session.search_job_streams(Oql.equals("name", stream), limit=PAGE)
-    return [
-        parse_job_stream(item).status
-        for item in page.results
-        if not workstation or text(item.get("workstation"), 900).rpartition("/")[2] in ("", workstation)
-    ]
+    named = JobRef(workstation=workstation, folder=folder.strip("/") or folder)
+    return [parse_job_stream(item).status for item in page.results if named.matches(item)]
 
 
 async def gather_workstations(session: HwaSession, names: Iterable[str], lookup: Lookup) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.codes.control import blank_controls
-from orchestrator.codes.notation import qualified_job, qualified_stream
+from orchestrator.codes.notation import in_folder, qualified_stream, whole_name
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
@@ -107,8 +107,10 @@ def parse_job(job: Json) -> JobFacts:
         name=text(job.get("name")),
         folder=text(job.get("folder"), 800),
         workstation=_key_name(job.get("workstation")),
+        workstation_folder=_key_folder(job.get("workstation")),
         job_stream=text(job.get("jobStreamName")),
         job_stream_workstation=_key_name(job.get("jobStreamWorkstation")),
+        job_stream_workstation_folder=_key_folder(job.get("jobStreamWorkstation")),
         status=text(status.get("status")) or (last.status if last else "") or text(job.get("lastRunCommonStatus")),
         substatus=text(status.get("substatus")) or (last.substatus if last else ""),
         return_code=last.return_code if last else None,
@@ -128,7 +130,9 @@ def parse_job_stream(stream: Json, language: Language = Language.EN) -> RelatedF
     """A JobStreamInPlanV2 as a related object, its detail in ``language``."""
     status = mapping(stream.get("compositeStatus"))
     return RelatedFacts(
-        name=qualified_stream(_key_name(stream.get("workstation")), text(stream.get("name"))),
+        name=qualified_stream(
+            _key(stream.get("workstation")), text(stream.get("name")), folder=text(stream.get("folder"), 800)
+        ),
         kind="job_stream",
         status=text(status.get("status")) or text(stream.get("commonStatus")),
         substatus=text(status.get("substatus")),
@@ -179,19 +183,26 @@ def _subject(kind: str, item: Json) -> _Subject:
 
 
 def _job_subject(item: Json) -> _Subject:
-    stream = qualified_stream(_key_name(item.get("jobStreamWorkstation")), text(item.get("jobStreamName")))
+    stream = _stream_of(item)
     job = text(item.get("jobName"))
     return _Subject(f"{stream}.{job}" if stream and job else job or text(item.get("jobId")))
 
 
 def _stream_subject(item: Json) -> _Subject:
-    workstation = _key_name(item.get("jobStreamWorkstation"))
-    return _Subject(qualified_stream(workstation, text(item.get("jobStreamName"))), "job_stream")
+    return _Subject(_stream_of(item), "job_stream")
+
+
+def _stream_of(item: Json) -> str:
+    return qualified_stream(
+        _key(item.get("jobStreamWorkstation")),
+        text(item.get("jobStreamName")),
+        folder=text(item.get("jobStreamFolder"), 800),
+    )
 
 
 def _file_subject(item: Json) -> _Subject:
     file = mapping(item.get("file"))
-    qualifier, where = text(file.get("qualifier")), _key_name(file.get("workstation"))
+    qualifier, where = text(file.get("qualifier")), _key(file.get("workstation"))
     detail = join(
         (qualifier and Message("qualifier {name}", name=qualifier), where and Message("on {name}", name=where))
     )
@@ -241,6 +252,7 @@ def parse_workstation(item: Json) -> WorkstationFacts:
     active = set(states or ())
     return WorkstationFacts(
         name=text(item.get("name")),
+        folder=text(item.get("folder"), 800),
         type=text(item.get("type")),
         linked=None if states is None else bool(active & _LINKED),
         online=None if states is None else "ONLINE" in active,
@@ -257,20 +269,24 @@ def parse_issue(item: Json) -> IssueFacts:
     return IssueFacts(id=text(item.get("id")), message=text(item.get("issueMessage")), type=text(item.get("issueType")))
 
 
-def whole_name(job: JobFacts) -> str:
-    """``[/folder/]WS#STREAM.JOB``, as far as known."""
-    full = qualified_job(job.job_stream_workstation or job.workstation, job.job_stream, job.name)
-    folder = job.folder.strip("/")
-    return f"/{folder}/{full}" if folder else full
-
-
 def _newest_first(run: RunFacts) -> tuple[str, int]:
     return (run.started_at or "", run.job_number or 0)
+
+
+def _key(value: object) -> str:
+    """A key such as ``/FOLDER/NAME``; one in the root folder as its name."""
+    return in_folder(_key_folder(value), _key_name(value))
 
 
 def _key_name(value: object) -> str:
     """The name of a key such as ``/FOLDER/NAME``."""
     return text(value, 900).rpartition("/")[2]
+
+
+def _key_folder(value: object) -> str:
+    """The folder of a key such as ``/FOLDER/NAME``; empty for the root folder."""
+    folder = text(value, 900).rpartition("/")[0].strip("/")
+    return f"/{folder}" if folder else ""
 
 
 def _values(*lists: object) -> Iterable[object]:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from orchestrator.codes.notation import in_folder
 from orchestrator.codes.states import JOB_PROBLEMS, NO_PROBLEMS, PROBLEMS, STREAM_PROBLEMS
 from orchestrator.i18n.message import Message
-from orchestrator.payloads import JobFacts
+from orchestrator.payloads import JobFacts, WorkstationFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery
 from workers.sources.tws_status.lookup import (
@@ -48,10 +49,14 @@ async def workstation_problems(session: HwaSession, names: Iterable[str], lookup
     stations = lookup.first(tuple(dict.fromkeys(names)), MAX_LOOKED_INTO, cut)
     jobs_by_station, _ = await asyncio.gather(
         asyncio.gather(
-            *(search_tolerantly(session, Oql.equals("workstation", name), _on(name), lookup) for name in stations)
+            *(_jobs_on(session, name, _on(name), lookup) for name in stations),
         ),
         gather_workstations(session, stations, lookup),
     )
+    for index, name in enumerate(stations):
+        if not jobs_by_station[index] and (whole := _in_its_folder(lookup, name)) != name:
+            ask = partial(_jobs_on, session, whole, _on(name), lookup)
+            jobs_by_station[index] = await lookup.part(Message("jobs on {name}", name=name), ask, NO_JOBS)
     lookup.notes += [
         Message("workstation {name}: not in the plan", name=name) for name in stations if not _knows(lookup, name)
     ]
@@ -116,7 +121,7 @@ async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
         *(
             lookup.part(
                 Message("jobs on {name}", name=facts.name),
-                partial(_jobs_blocked_on, session, facts.name, lookup),
+                partial(_jobs_blocked_on, session, facts, lookup),
                 NO_JOBS,
             )
             for facts in idle
@@ -160,7 +165,8 @@ def _rank(status: str) -> int:
 
 async def _stream_status(session: HwaSession, ref: JobRef, lookup: Lookup) -> str:
     """The stream's worst status in the plan; empty if it is not in the plan."""
-    statuses = [status or "UNKNOWN" for status in await stream_statuses(session, ref.stream, ref.workstation)]
+    found = await stream_statuses(session, ref.stream, ref.workstation, ref.folder)
+    statuses = [status or "UNKNOWN" for status in found]
     if len(statuses) > 1:
         lookup.notes.append(Message("job stream {name}: {count} in the plan", name=ref.stream, count=len(statuses)))
     return min(statuses, key=_rank, default="")
@@ -214,9 +220,21 @@ def _on(workstation: str) -> Callable[[JobFacts], bool]:
     return lambda job: job.workstation.upper() == workstation.upper() and job.status not in NO_PROBLEMS
 
 
-async def _jobs_blocked_on(session: HwaSession, workstation: str, lookup: Lookup) -> list[JsonObject]:
+async def _jobs_blocked_on(session: HwaSession, station: WorkstationFacts, lookup: Lookup) -> list[JsonObject]:
     """Jobs that do not start because of the workstation."""
-    return await search_tolerantly(session, Oql.equals("workstation", workstation), _blocked_on(workstation), lookup)
+    return await _jobs_on(session, in_folder(station.folder, station.name), _blocked_on(station.name), lookup)
+
+
+async def _jobs_on(
+    session: HwaSession, workstation: str, keep: Callable[[JobFacts], bool], lookup: Lookup
+) -> list[JsonObject]:
+    return await search_tolerantly(session, Oql.equals("workstation", workstation), keep, lookup)
+
+
+def _in_its_folder(lookup: Lookup, name: str) -> str:
+    """A workstation as the plan refers to it: behind its folder when that is not the root."""
+    stations = (item for item in lookup.workstations.values() if item.name.upper() == name.upper())
+    return next((in_folder(item.folder, item.name) for item in stations), name)
 
 
 def _blocked_on(workstation: str) -> Callable[[JobFacts], bool]:

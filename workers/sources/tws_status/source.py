@@ -7,6 +7,7 @@ from typing import Self
 
 from purgatory import AsyncCircuitBreakerFactory
 
+from orchestrator.codes.notation import whole_name
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
@@ -20,7 +21,7 @@ from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
 from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_blocker, find_jobs, gather_job
 from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
-from workers.sources.tws_status.parsing import parse_job, text, whole_name
+from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
 
 MAX_CANDIDATES = 20
