@@ -6,7 +6,7 @@ Guide 10.2.5); z/OS message ids are a component prefix, a number and a type.
 """
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 
 SYSTEM_ABEND = r"S(?=[0-9A-F]{0,2}[0-9])[0-9A-F]{3}"
 USER_ABEND = r"U\d{4}"
@@ -125,12 +125,20 @@ def find_abends(text: str) -> tuple[str, ...]:
     A code without a letter inside (``S806``, ``U4038``) counts only behind a word that announces it, such as ABEND.
     ``S000`` and ``U0000`` are left out: they are how a log writes "no such code" beside the real one.
     """
-    matches = [
-        (match.start(), f"S{match[1]}")
-        for match in _SYSTEM.finditer(text)
-        if _UNMISTAKABLE.fullmatch(match[1]) or _is_announced(text, match.start())
-    ]
-    matches += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text) if _is_announced(text, match.start())]
+    return _abends(
+        text,
+        lambda match: _UNMISTAKABLE.fullmatch(match[1]) is not None or _is_announced(text, match.start()),
+    )
+
+
+def find_abend_words(text: str) -> tuple[str, ...]:
+    """Every word that is spelt as an abend code is, whatever stands before it: for what must not be asserted."""
+    return _abends(text, lambda _match: True)
+
+
+def _abends(text: str, counts: Callable[[re.Match[str]], bool]) -> tuple[str, ...]:
+    matches = [(match.start(), f"S{match[1]}") for match in _SYSTEM.finditer(text) if counts(match)]
+    matches += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text) if counts(match)]
     for match in _AFTER_ABEND.finditer(text):
         code = match["code"].upper()
         matches.append((match.start("code"), code if len(code) > 3 else f"S{code}"))

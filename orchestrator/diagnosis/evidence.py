@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.codes.patterns import find_abends, find_message_ids, find_return_codes
+from orchestrator.codes.patterns import find_abend_words, find_message_ids, find_return_codes
 from orchestrator.diagnosis.commands import check_action, mark_commands, propose_commands
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis
@@ -202,8 +202,8 @@ def _searchable(item: Evidence) -> str:
 def _holds(cited: str, text: str, allowed: frozenset[str] | set[str] = frozenset()) -> bool:
     """Whether the codes quoted in ``text`` occur in ``cited``, in whatever notation a log has for them."""
     upper = cited.upper()
-    in_cited = {*find_abends(cited), *allowed}
-    if any(code not in in_cited and code not in upper for code in find_abends(text)):
+    in_cited = {*find_abend_words(cited), *allowed}
+    if any(code not in in_cited and code not in upper for code in find_abend_words(text)):
         return False
     if any(code.upper() not in upper and code.upper() not in allowed for code in find_message_ids(text)):
         return False

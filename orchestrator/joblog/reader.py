@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice, pairwise
 
 from orchestrator.codes.catalogue import Platform
 from orchestrator.codes.error_words import reports_error, reports_failure
@@ -17,15 +18,17 @@ from orchestrator.joblog.symptoms import Certainty, Role, Symptom, facts_of, sym
 
 CLUSTER_LINES = 20
 """Errors no further apart than this are one failure, whose first line is its cause."""
+LAST_LINES = 3
+"""Lines quoted of a log that reports no error."""
 MAX_SIGHTINGS_PER_SYMPTOM = 200
 
 _PLATFORM_SIGNS = (
     (
         Platform.ZOS,
         re.compile(
-            r"\bJ E S ?[23] |\$HASP\d{3}|\bIEF\d{3}I\b|\bIEFC\d{3}I\b|\bIDC\d{4}I\b|\bIGD\d{3,5}I\b|\bCEE\d{4}[SCW]\b"
-            r"|\bIGZ\d{3,4}[SWC]\b|\bDSN[A-Z]\d{3,4}I\b|\bICE\d{3}[AI]\b|\bWER\d{3}[ABI]\b|\bEZA\d{4}I\b|\bIEC\d{3}I\b"
-            r"|\bICH\d{3,5}I\b|\bDFS\d{3,4}[AI]\b|\bIKJ\d{5}I\b|\bIEB\d{3}I\b|^ ?//'|^ ?//[A-Z@#$][A-Z0-9@#$]{0,7} +(?:JOB|EXEC|DD)\b",
+            r"\bJ E S ?[23] |\$HASP\d{3}|^ ?//'|^ ?//[A-Z@#$][A-Z0-9@#$]{0,7} +(?:JOB|EXEC|DD)\b|\bJVMJZBL\d{4}"
+            r"|\b(?:IE[ABCEFW]|IEFC|IDC|IGD|IGZ|CEE|DSN[A-Z]|ICE|WER|EZ[ABYZ]|ICH|IRR|DFS|DFH[A-Z]{2}|IKJ|ARC|ADR|BPX[A-Z]?"
+            r"|FSUM|FOTS|CSV|IRX|IBM|EQQ[A-Z]|SVTM|SCPA|CSQ[A-Z]|HASP)\d{3,5}[A-Z]?\b",
             re.MULTILINE,
         ),
     ),
@@ -33,7 +36,7 @@ _PLATFORM_SIGNS = (
         Platform.WINDOWS,
         re.compile(
             r"(?i)\b[A-Z]:\\|\\\\[\w.-]{2,}\\\w|robocopy|powershell|cscript|\.(?:exe|bat|cmd|ps1|vbs)\b|CategoryInfo"
-            r"|is not recognized as an internal|reconhecido como um comando|reconoce como un comando|\bMsg \d+, Level \d+"
+            r"|is not recognized as an internal|reconhecido como um comando|reconoce como un comando|\bMsg \d+, Level"
         ),
     ),
     (
@@ -97,18 +100,21 @@ class Reading:
         return tuple(item for item in self.sightings if item.weight > 0)
 
     @cached_property
-    def telling(self) -> tuple[int, ...]:
-        """Indexes of the lines to quote, best first: those of causes, else the ones that look most like an error."""
+    def errors(self) -> tuple[int, ...]:
+        """Indexes of the lines that report an error, best first: those of causes, then by their form."""
         best = dict.fromkeys(item.first for item in self.causes)
-        scored = sorted(
-            ((score, index) for index in range(len(self.lines)) if (score := self.score(index))), reverse=True
-        )
+        scored = sorted(((self.score(index), index) for index in range(len(self.lines))), reverse=True)
+        scored = [(score, index) for score, index in scored if score]
         if scored:
             top = [index for score, index in scored if score == scored[0][0]]
             best |= dict.fromkeys([_first_of_last_cluster(top), *(index for _, index in scored)])
-        if not best:
-            best |= dict.fromkeys(index for index in reversed(range(len(self.lines))) if self.is_meaningful(index))
         return tuple(best)
+
+    @cached_property
+    def telling(self) -> tuple[int, ...]:
+        """Indexes of the lines to quote, best first: ``errors``, else the last lines that mean anything."""
+        last = (index for index in reversed(range(len(self.lines))) if self.is_meaningful(index))
+        return self.errors or tuple(islice(last, LAST_LINES))
 
     def is_meaningful(self, index: int) -> bool:
         """Whether the line is neither routine nor decoration."""
@@ -123,15 +129,14 @@ class Reading:
         level = level_of(line)
         if level in _QUIET_LEVELS or _RETRY.search(line):
             return 1 if reports_failure(line) else 0
-        if _CAUSED_BY.match(line):
-            return 5
-        if self.return_code and self.return_code in find_return_codes(line):
-            return 4
-        if _EXCEPTION.match(line) or _SEVERE_ID.search(line):
-            return 4
-        if level in _LOUD_LEVELS:
-            return 3
-        return 2 if reports_error(line) else 0
+        forms = (
+            (5, _CAUSED_BY.match(line) is not None),
+            (4, bool(self.return_code and self.return_code in find_return_codes(line))),
+            (4, (_EXCEPTION.match(line) or _SEVERE_ID.search(line)) is not None),
+            (3, level in _LOUD_LEVELS),
+            (2, reports_error(line)),
+        )
+        return next((score for score, holds in forms if holds), 0)
 
 
 def read_log(lines: Sequence[str], *, return_code: int | None = None, platform: Platform | None = None) -> Reading:
@@ -183,6 +188,8 @@ def _sightings(lines: Sequence[str], text: str, platform: Platform | None, retur
         if symptom.return_codes and return_code not in symptom.return_codes:
             continue
         if not any(hint in low for hint in symptom.hints):
+            continue
+        if symptom.needs and not any(word in low for word in symptom.needs):
             continue
         matches = []
         for match in symptom.pattern.finditer(text):
@@ -253,7 +260,7 @@ def _roots(lines: Sequence[str]) -> dict[int, int]:
 def _first_of_last_cluster(indexes: Sequence[int]) -> int:
     ordered = sorted(indexes)
     first = ordered[0]
-    for before, index in zip(ordered, ordered[1:], strict=False):
+    for before, index in pairwise(ordered):
         if index - before > CLUSTER_LINES:
             first = index
     return first

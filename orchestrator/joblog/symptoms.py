@@ -56,6 +56,8 @@ class Symptom(Model):
     """The message id, else a short name: ``IGD17101I``, ``curl 60``, ``no space left``."""
     hints: tuple[str, ...] = Field(min_length=1)
     """Literals in lower case, one of which every matching log contains: the pattern is not tried without."""
+    needs: tuple[str, ...] = ()
+    """Literals in lower case, one of which every matching log contains as well."""
     match: str
     """Regular expression, searched in the whole log, case-sensitive, ``^`` and ``$`` at each line."""
     role: Role = Role.CAUSE

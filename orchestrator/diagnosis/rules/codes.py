@@ -47,29 +47,9 @@ def known_symptoms(scene: Scene) -> Iterator[Verdict]:
             verdict = _from_symptom(scene, reading, item)
             if len(rivals) > 1:
                 verdict.confidence -= RIVALS
+            if _is_tolerated(scene, reading.raw[item.first]):
+                verdict.confidence = min(verdict.confidence, EARLIER_STEP)
             yield verdict
-
-
-def unexplained(scene: Scene) -> Iterator[Verdict]:
-    """A failed job whose log shows an error that the catalogue does not know: the lines, at low confidence."""
-    job = scene.job
-    if job is None or job.status in (*SUCCEEDED, *RUNNING) or not scene.log_lines:
-        return
-    lines = scene.telling_lines[:2]
-    if scene.reading.causes or not lines or not scene.failed_by_itself:
-        return
-    verdict = Verdict(
-        Category.APPLICATION_ERROR,
-        0.4,
-        supports=state_ids(scene),
-        facts={"rc": "" if scene.return_code is None else str(scene.return_code)},
-        finding=Message(
-            "the job log shows `{line}`, a message that the catalogue does not know.", line=clean_line(lines[0])
-        ),
-    )
-    for line in lines:
-        add_line(scene, verdict, line)
-    yield verdict
 
 
 def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
@@ -90,7 +70,7 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
     for line in reading.raw[item.first : min(item.last, item.first + 1) + 1]:
         add_line(scene, verdict, line)
     if (count := max(item.count, scene.repeats_of(reading.raw[item.first]))) > REPEATED:
-        verdict.note = Message("The line stands {count} times in the log.", count=count)
+        verdict.note = Message("The log repeats this line ({count} x).", count=count)
     if item.weight > 0:
         # What the error's form shows beside the known message: often the program's own words on it.
         for line in scene.telling_lines[:2]:

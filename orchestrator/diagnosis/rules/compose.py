@@ -10,6 +10,7 @@ from orchestrator.codes.catalogue import (
     AdviceSet,
     Category,
     Entry,
+    Platform,
     advice_of,
     category_texts,
     find_code,
@@ -21,13 +22,13 @@ from orchestrator.codes.catalogue import (
 from orchestrator.codes.control import one_line
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_program_codes, is_abend
-from orchestrator.codes.states import CANCELLED, RUNNING, SUCCEEDED
+from orchestrator.codes.states import ABENDED, CANCELLED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
 from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qualified_station
 from orchestrator.diagnosis.rules.state import state_sentence
-from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported
+from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Intent, Routing
 
@@ -208,7 +209,7 @@ def _states_in(question: str) -> list[Entry]:
 def _summary(group: Group) -> Text:
     """The group's cause as a sentence, hedged when it rests on little, and whom it holds."""
     top, cause = group.top, _cause(group)
-    if top.confidence < LIKELY_BELOW and top.category is not Category.UNKNOWN:
+    if top.confidence < LIKELY_BELOW and top.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR):
         cause = Message("On little evidence, most likely: {text!l}", text=cause)
     names = list({bare_name(name): name for name in (*_successors(group), *group.waiting)}.values())
     waits: Text | str = ""
@@ -238,7 +239,7 @@ def _failed_because(group: Group) -> Text:
         sentence = Message("{subject} failed{at_step}{rc}: {finding}")
     return sentence.with_facts(
         subject=facts["subject"],
-        rc=f" (RC {code})" if code else "",
+        rc=f" (RC {code})" if code and not group.scene.has_abend else "",
         at_step=facts["at_step"],
         finding=group.top.finding,
     )
@@ -250,7 +251,7 @@ def _cause_of(group: Group) -> Text | str:
 
 def _root_cause(group: Group) -> Text | str:
     if group.because is not None:
-        return join((_cause(group.because), _root_cause(group.because)))
+        return join(dict.fromkeys((_cause(group.because), _root_cause(group.because))))
     entry = group.top.entry
     if group.top.finding:
         return _cause(group)
@@ -356,7 +357,11 @@ def _state_claims(group: Group) -> Iterable[ClaimDraft]:
     if code is not None and job.return_code is None:
         ids += scene.cite("tws_status", str(code), kinds=("run",), limit=1)
     substatus = f", {job.substatus}" if job.substatus else ""
-    yield ClaimDraft(state_sentence(job.name or scene.name, job.status, code, substatus), tuple(ids))
+    sentence = state_sentence(job.name or scene.name, job.status, code, substatus)
+    if job.status in ABENDED and scene.platform is Platform.ZOS and not scene.has_abend:
+        # There an abend is something else than the state of this name.
+        sentence = Message("TWS shows {job} as ended in error{rc}.", job=job.name, rc=with_code(code))
+    yield ClaimDraft(sentence, tuple(ids))
     for issue in job.issues[:2]:
         cited = scene.cite_line("tws_status", issue.message)
         if cited and not is_planted(issue.message):

@@ -18,7 +18,7 @@ from orchestrator.codes.catalogue import (
     find_substate,
 )
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_message_ids, find_program_codes, is_abend
+from orchestrator.codes.patterns import find_message_ids, find_program_codes
 from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
@@ -28,7 +28,6 @@ from orchestrator.diagnosis.rules.codes import (
     known_symptoms,
     program_code,
     state_ids,
-    unexplained,
 )
 from orchestrator.diagnosis.rules.history import accepted_before, remembered
 from orchestrator.diagnosis.rules.plan import (
@@ -57,6 +56,11 @@ _SAID_BY_THE_STATE = frozenset({Category.CANCELLED, Category.USER_INTERVENTION, 
 _SAID_BY_OTHER_RULES = frozenset(
     {Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED, Category.UNKNOWN}
 )
+
+SIGNAL = 0.75
+"""Confidence of a return code that names a signal or a system's own error."""
+UNEXPLAINED = 0.4
+"""Confidence that a job failed by an error of its own, of which no more is known."""
 
 RISING_RATIO = 1.3
 """Newest elapsed time over the median of the earlier ones from which it counts as rising."""
@@ -100,25 +104,46 @@ def failed_launch(scene: Scene) -> Iterator[Verdict]:
 def return_code(scene: Scene) -> Iterator[Verdict]:
     """A return code outside the success condition; a signal or NTSTATUS is more exact than 1 or 8."""
     job, code = scene.job, scene.return_code
-    if job is None or code in (None, 0) or job.status in _NOT_FAILED:
-        return
-    entry = find_return_code(code, scene.platform)
-    # A mere convention (8 is an error) explains a code, and gives no category.
-    category = entry.category if entry and entry.category is not Category.UNKNOWN else Category.APPLICATION_ERROR
-    if any(map(is_abend, scene.log_codes)):
+    if job is None or code in (None, 0) or job.status in _NOT_FAILED or scene.has_abend:
         # On z/OS the abend is the cause, and the return code a consequence.
         return
-    verdict = Verdict(
-        category,
-        0.5 if category is Category.APPLICATION_ERROR else 0.75,
-        supports=state_ids(scene),
-        facts={"rc": str(code)},
-        entry=entry,
-        finding=Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning) if entry else "",
-    )
+    entry = find_return_code(code, scene.platform)
+    explained = entry is not None and entry.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR)
+    if entry is not None and explained:
+        finding: Text | str = Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning)
+        yield _from_log(scene, Verdict(entry.category, SIGNAL, entry=entry, finding=finding))
+        return
+    # What a program or a convention calls an error gives no cause: the program's own words come before it.
+    verdict = Verdict(Category.APPLICATION_ERROR, UNEXPLAINED, entry=entry, finding=unknown_message(scene))
+    if entry is not None and not verdict.finding:
+        verdict.finding = Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning)
+    yield _from_log(scene, verdict)
+
+
+def failed_without_code(scene: Scene) -> Iterator[Verdict]:
+    """A failed job without a return code whose log shows an error that the catalogue does not know."""
+    job = scene.job
+    if job is None or job.status not in FAILED or scene.return_code not in (None, 0) or scene.has_abend:
+        return
+    if finding := unknown_message(scene):
+        yield _from_log(scene, Verdict(Category.APPLICATION_ERROR, UNEXPLAINED, finding=finding))
+
+
+def unknown_message(scene: Scene) -> Text | str:
+    """The line of the log that looks most like the error, when no known message explains it; empty without one."""
+    if scene.reading.causes or not scene.telling_lines:
+        return ""
+    line = clean_line(scene.telling_lines[0])
+    return Message("the job log shows `{line}`, a message that the catalogue does not know.", line=line)
+
+
+def _from_log(scene: Scene, verdict: Verdict) -> Verdict:
+    """Base a verdict on the job's state and on the lines of its log that look most like the error."""
+    verdict.supports = state_ids(scene)
+    verdict.facts["rc"] = "" if scene.return_code is None else str(scene.return_code)
     for line in scene.telling_lines[:2]:
         add_line(scene, verdict, line)
-    yield verdict
+    return verdict
 
 
 def success_condition(scene: Scene) -> Iterator[Verdict]:
@@ -283,7 +308,7 @@ RULES: tuple[Rule, ...] = (
     issue_message,
     failed_launch,
     return_code,
-    unexplained,
+    failed_without_code,
     success_condition,
     not_starting,
     substate,

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from orchestrator.codes.catalogue import Platform
 from orchestrator.codes.notation import bare_name, in_folder, station_of, stream_of, whole_name
 from orchestrator.codes.patterns import find_abends, find_message_ids, is_abend
-from orchestrator.codes.states import FAILED
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.joblog.reader import Reading, platform_of, read_log
@@ -115,9 +114,9 @@ class Scene:
         return [raw[index] for index in self.reading.telling if not is_planted(raw[index])]
 
     @property
-    def failed_by_itself(self) -> bool:
-        """Whether the job ended in a failure, and no abend or known return code explains it."""
-        return self.job is not None and self.job.status in FAILED and not any(map(is_abend, self.log_codes))
+    def has_abend(self) -> bool:
+        """Whether the job log reports an abend."""
+        return any(map(is_abend, self.log_codes))
 
     @property
     def issue_lines(self) -> list[str]:

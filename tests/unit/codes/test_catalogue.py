@@ -289,7 +289,7 @@ def test_the_longest_family_of_a_message_explains_it(message: str, key: str | No
 
 def test_keys_are_spelt_as_codes_are() -> None:
     """Every system abend of the catalogue is one by the definition: S, three hex digits, one of them decimal."""
-    assert all(re.fullmatch(r"S(?=.*\d)[0-9A-F]{3}", code) for code in known_abends())
+    assert all(re.fullmatch(r"S(?=.*\d)[0-9A-F]{3}", code) for code in known_abends() if code[0] == "S")
 
 
 def test_a_change_must_state_its_risk() -> None:

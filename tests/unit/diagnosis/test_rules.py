@@ -41,7 +41,7 @@ from orchestrator.payloads import (
         (job_facts("ABEND", return_code=5), Category.APPLICATION_ERROR),
         (job_facts("ABEND", return_code=1, job_log=job_log("cp: No space left on device")), Category.DISK_FULL),
         (
-            job_facts("ABEND", return_code=1, job_log=job_log("java.lang.OutOfMemoryError: heap")),
+            job_facts("ABEND", return_code=1, job_log=job_log("java.lang.OutOfMemoryError: Java heap space")),
             Category.OUT_OF_MEMORY,
         ),
         (job_facts("ABEND", return_code=1, job_log=job_log("open /x: Permission denied")), Category.PERMISSION_DENIED),

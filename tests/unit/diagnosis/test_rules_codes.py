@@ -43,14 +43,14 @@ def test_a_code_that_an_earlier_step_survived_is_no_cause(tolerated: tuple[str, 
 @pytest.mark.parametrize(
     ("lines", "category"),
     [
-        (("DSNT408I SQLCODE = -911, ERROR: ROLLED BACK", "IEF450I B S1 - ABEND=S000 U4038"), "database_error"),
+        (("DSNT408I SQLCODE = -911, ERROR: ROLLED BACK", "IEF450I B S1 - ABEND=S000 U4038"), "database_lock"),
         (("SQLCODE: 0000000922-",), "security_violation"),
         (("OPEN CLIENTES FILE STATUS 39",), "dataset_open_error"),
         (
             ("CEE3207S The system detected a data exception (System Completion Code=0C7).", "ABEND=S000 U4038"),
             "data_exception",
         ),
-        (("FILE STATUS 97", "SQLCODE = +100"), "application_error"),
+        (("FILE STATUS 97",), "application_error"),
     ],
 )
 def test_what_the_program_met_says_more_than_how_it_ended(lines: tuple[str, ...], category: str) -> None:

@@ -104,7 +104,7 @@ def test_a_stream_that_the_user_calls_a_job_is_explained_as_a_stream() -> None:
 
     assert diagnosis.category == "predecessor_failed"
     assert "O job stream DIARIO não avança porque o predecessor JOB_A falhou (RC 5)" in diagnosis.summary
-    assert "JOB_A terminou com código de retorno 5" in diagnosis.root_cause
+    assert diagnosis.root_cause.count("JOB_A falhou (RC 5): mensagem de erro do programa") == 1
 
 
 def test_a_named_job_that_waits_for_another_named_one_adds_no_second_cause() -> None:
@@ -145,7 +145,7 @@ def test_a_job_found_by_its_name_and_in_its_stream_is_told_once() -> None:
         tws(CAUSE, asked="JOB_A"), found_otherwise("DIARIO", CAUSE), message="Os jobs JOB_A e DIARIO falharam"
     ).summary
 
-    assert "O job JOB_A terminou" in summary
+    assert summary.count("O job JOB_A falhou (RC 5)") == 1
     assert "grupo" not in summary
 
 
@@ -179,7 +179,7 @@ def test_a_waiting_job_is_explained_by_why_the_failed_one_failed() -> None:
 
     assert diagnosis.category == "predecessor_failed"
     assert "JOB_A falhou (RC 5)" in diagnosis.summary
-    assert "JOB_A terminou com código de retorno 5" in diagnosis.root_cause
+    assert diagnosis.root_cause.count("JOB_A falhou (RC 5): mensagem de erro do programa") == 1
     assert any("ERROR conta 41207" in claim.text for claim in diagnosis.claims)
     assert "waiting_predecessor" not in [item.category for item in diagnosis.hypotheses]
 

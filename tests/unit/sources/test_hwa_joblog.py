@@ -44,11 +44,16 @@ def read(session: FakeSession) -> JobLogFacts:
 
 
 def numbered(count: int, **at: str) -> list[str]:
-    """Lines of no interest, with other text at some (``line_7="..."``)."""
-    lines = [f"linha {number} sem novidade" for number in range(1, count + 1)]
+    """Lines of no interest, no two alike, with other text at some (``line_7="..."``)."""
+    lines = [plain(number) for number in range(1, count + 1)]
     for name, text in at.items():
         lines[int(name.removeprefix("line_")) - 1] = text
     return lines
+
+
+def plain(number: int) -> str:
+    """A line of no interest that differs in more than its number from the next."""
+    return f"linha {number} sem novidade {'abcdefghij'[number % 10]}"
 
 
 def shown(facts: JobLogFacts) -> dict[int, str]:
@@ -68,7 +73,7 @@ def test_the_end_is_found_whatever_the_length(count: int, past_end: type[HwaErro
     lines = shown(facts)
     if count:
         assert {1, min(count, HEAD_LINES), max(1, count - TAIL_LINES + 1), count} <= set(lines)
-    assert all(text == f"linha {number} sem novidade" for number, text in lines.items())
+    assert all(text == plain(number) for number, text in lines.items())
     assert len(session.pages) <= MAX_PAGES
     assert all(last - first < PAGE_LINES for first, last in session.pages)
 
@@ -89,7 +94,7 @@ def test_lines_around_an_abend_are_a_window() -> None:
     [
         "ERROR conta divergente",
         "java.lang.NullPointerException: x",
-        "Traceback (most recent call last):",
+        "ValueError: invalid literal for int()",
         "ORA-01555: snapshot too old",
         "AWSBHT001E nao iniciou",
         "sh: line 3: /opt/x: No such file or directory",

@@ -218,7 +218,7 @@ def _windows(reading: _Reading, repeats: Mapping[int, int]) -> tuple[LogWindow, 
 def _telling(reading: _Reading, numbers: Sequence[int]) -> Iterator[int]:
     """The numbers of the lines that tell most about the failure, then of those that report a growth."""
     read = read_log([reading.lines[number] for number in numbers])
-    yield from (numbers[index] for index in read.telling)
+    yield from (numbers[index] for index in read.errors)
     # Growth of a volume often explains why a dataset or a limit was too small.
     yield from (number for number in numbers if growth_line([reading.lines[number]]))
 

@@ -1,0 +1,110 @@
+"""The catalogue of symptoms: every entry can be read, matched and acted on."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from importlib.resources import files
+from string import Formatter
+
+import pytest
+
+from orchestrator.i18n.languages import Language
+from orchestrator.i18n.localized import Localized
+from orchestrator.joblog.reader import read_log
+from orchestrator.joblog.symptoms import Role, Symptom, SymptomsFile, SymptomText, facts_of, symptoms
+
+DATA = files("orchestrator.joblog") / "data"
+ALL = pytest.mark.parametrize("symptom", symptoms(), ids=lambda symptom: symptom.key)
+SPEED_CHARACTERS = 20_000
+
+
+def texts(symptom: Symptom) -> Iterator[Localized]:
+    yield from (symptom.name, symptom.meaning, *symptom.prevention)
+    yield from (item.text for item in (*symptom.checks, *symptom.fixes))
+
+
+def fields(words: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(words) if name}
+
+
+def test_the_published_schema_is_the_one_that_is_checked() -> None:
+    """The JSON schema beside the data files is that of the model which reads them."""
+    assert json.loads((DATA / "symptoms.schema.json").read_text("utf-8")) == SymptomsFile.model_json_schema()
+
+
+def test_no_key_stands_in_two_families() -> None:
+    """A key names one symptom."""
+    keys = [symptom.key for symptom in symptoms()]
+    assert sorted(key for key in set(keys) if keys.count(key) > 1) == []
+
+
+@ALL
+def test_the_example_is_recognised(symptom: Symptom) -> None:
+    """The example holds a hint and matches, and every fact of the sentences is in it or in a clause of its own."""
+    match = symptom.pattern.search(symptom.example)
+    assert match is not None
+    assert any(hint in symptom.example.lower() for hint in symptom.hints)
+    assert not symptom.needs or any(word in symptom.example.lower() for word in symptom.needs)
+    assert all(hint == hint.lower() and len(hint) >= 3 for hint in symptom.hints)
+    facts = facts_of(match)
+    for words in (*symptom.name.root.values(), *symptom.meaning.root.values()):
+        assert fields(words) <= set(symptom.pattern.groupindex)
+        assert fields(re.sub(r"\[\[.*?\]\]", "", words)) <= set(facts)
+
+
+@ALL
+def test_every_text_stands_in_three_languages(symptom: Symptom) -> None:
+    """Names, meanings and advice are in Portuguese, Spanish and English; a cause has checks and fixes."""
+    for text in texts(symptom):
+        assert {language.value for language in Language} <= text.root.keys()
+    if symptom.role is Role.CAUSE:
+        assert symptom.checks
+        assert symptom.fixes
+
+
+@ALL
+def test_a_pattern_takes_no_longer_than_the_log_is_long(symptom: Symptom) -> None:
+    """No pattern backtracks over a long line, nor over many lines like the beginning of its example."""
+    pattern = symptom.pattern
+    head = symptom.example[: max(8, len(symptom.example) // 2)]
+    for text in (head * (SPEED_CHARACTERS // len(head)), " " * SPEED_CHARACTERS, "A1 " * (SPEED_CHARACTERS // 3)):
+        began = time.thread_time()
+        for _ in zip(range(200), pattern.finditer(text), strict=False):
+            """Only the time counts."""
+        assert time.thread_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"dataset": "PRD.X"}, "The dataset PRD.X exists."),
+        ({"dataset": "PRD.X", "step": "S1"}, "The dataset PRD.X exists (step S1)."),
+        ({}, "The dataset ? exists."),
+    ],
+)
+def test_a_clause_whose_fact_is_missing_is_left_out(facts: dict[str, str], expected: str) -> None:
+    """``[[ ... ]]`` is shown only with all of its facts."""
+    template = Localized({"en": "The dataset {dataset} exists[[ (step {step})]]."})
+    assert SymptomText(template, facts).in_language(Language.EN) == expected
+
+
+def test_braces_in_a_log_are_no_fields() -> None:
+    """A fact that holds braces is shown as it is."""
+    template = Localized({"en": "The key {key} is wrong."})
+    assert SymptomText(template, {"key": "{x}"}).in_language(Language.EN) == "The key {x} is wrong."
+
+
+def test_the_example_of_a_cause_is_read_as_that_cause() -> None:
+    """Read as a log, an example leads to its own symptom, or to one that says the same of it."""
+    lost = []
+    for symptom in symptoms():
+        if symptom.role is not Role.CAUSE:
+            continue
+        code = symptom.return_codes[0] if symptom.return_codes else None
+        platform = symptom.platforms[0] if symptom.platforms else None
+        reading = read_log(symptom.example.splitlines(), return_code=code, platform=platform)
+        causes = {item.symptom.key for item in reading.causes}
+        if symptom.key not in causes:
+            lost.append((symptom.key, sorted(causes)))
+    assert lost == []
