@@ -51,6 +51,8 @@ class JobLogFacts(Facts):
     repeats: dict[int, int] = {}
     """Lines that repeat in sequence: the number of the first, and how many there are."""
     note: str = ""
+    stopped: str = ""
+    """Reason of the error that ended the reading early; else empty."""
 
 
 class RelatedFacts(Facts):
@@ -117,6 +119,8 @@ class JobFacts(Facts):
     predecessors: tuple[RelatedFacts, ...] = ()
     successors: tuple[RelatedFacts, ...] = ()
     job_log: JobLogFacts | None = None
+    job_log_error: str = ""
+    """Reason why the job log could not be read to its end; empty when it was, or when there is none."""
 
 
 class TwsPayload(Facts):
@@ -133,6 +137,8 @@ class TwsPayload(Facts):
     problems_asked: str = ""
     notes: tuple[str, ...] = ()
     """What could not be read and why, one line each, in the language of the question."""
+    unread: tuple[str, ...] = ()
+    """The same of requests that failed beside the search, with the object; without job logs (``job_log_error``)."""
 
 
 class Passage(Facts):

@@ -108,6 +108,14 @@ _MEDIUM_WORDS = re.compile(
     r"|(?:un|des)(?:link|vincul)(?:ar|e)?\s+(?:a|the|la|o|el)\s+\w+)\b",
     _I,
 )
+_RERUN_COMMAND = re.compile(r"\bconman(?:\.exe)?(?:\s+-\w+\s+\S+){0,4}\s+[\"']?(?:rr|rerun|sbd|sbj|sbs|submit)\b", _I)
+_RERUN_WORDS = re.compile(
+    r"\b(?:re-?(?:run|start|submit|launch)|re-?execu[tç]|re-?rod(?:ar|e)|re-?inici|re-?submet|re-?somet|re-?proces"
+    r"|re-?lan[czç]"
+    r"|(?:rod(?:ar|e)|execut(?:ar|e)|ejecut(?:ar|e)|run)\b[^.;]{0,40}\b(?:de novo|novamente|outra vez|otra vez|de nuevo"
+    r"|again)|volver\s+a\s+ejecutar)",
+    _I,
+)
 # A command in a sentence: between back-ticks, or from a program's name to where the sentence goes on without it.
 _GOES_ON = r"(?:e|y|and|para|to|then|depois|antes|despu[eé]s|after|before|agora|now|ahora|no|na|en|em|on|in)\b"
 _COMMAND_IN_PROSE = re.compile(
@@ -157,6 +165,14 @@ def check_action(action: Action) -> Action:
     if (mutates, risk) == (action.mutates, action.risk):
         return action
     return action.model_copy(update={"mutates": mutates, "risk": risk})
+
+
+def is_rerun(action: Action) -> bool:
+    """Whether a step runs a job once more, by its command or in words."""
+    text = f"{action.text}\n{action.command or ''}"
+    if _RERUN_COMMAND.search(text):
+        return True
+    return (action.mutates or check_action(action).mutates) and _RERUN_WORDS.search(text) is not None
 
 
 def proposal(risk: Risk) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import fakeredis
 import pytest
 
 from orchestrator.aggregate import aggregate, number_evidence
+from orchestrator.codes.states import FAILED
 from orchestrator.config import ParallelConfig
+from orchestrator.diagnosis.commands import is_rerun
 from orchestrator.diagnosis.evidence import check_diagnosis
 from orchestrator.diagnosis.render import render_markdown
 from orchestrator.diagnosis.rules.diagnose import diagnose
@@ -29,6 +32,7 @@ from orchestrator.models import (
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.router import route
 from orchestrator.sources import BUILTIN_SOURCES, load_source
+from workers.lab.simulator.faults import Fault
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.metrics import AppMetricsServer
 from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, get_scenario
@@ -60,9 +64,13 @@ class Answer:
         self.scenario = scenario
 
 
-def ask(number: int, monkeypatch: pytest.MonkeyPatch, cache: Path) -> tuple[Scenario, TroubleshootRequest, list[Any]]:
+def ask(
+    number: int, monkeypatch: pytest.MonkeyPatch, cache: Path, *faults: Fault
+) -> tuple[Scenario, TroubleshootRequest, list[Any]]:
     """Fetch a scenario from all four sources, each as a worker would."""
     scenario = get_scenario(number)
+    if faults:
+        scenario = replace(scenario, faults=faults)
     request = TroubleshootRequest(message=scenario.question, job_name=scenario.job_name, config=ParallelConfig())
     redis = fakeredis.FakeServer()
 
@@ -213,6 +221,39 @@ def test_the_decisive_line_of_the_job_log_is_quoted(fetched: dict[int, Any]) -> 
     assert all(identifier.startswith("tws_status:") for identifier in quoted.evidence_ids)
     assert "STEP030" in answer.diagnosis.summary
     assert "2 vezes antes" in answer.text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("/joblog", status=500), Fault("/joblog", status=403), Fault("/joblog", latency_seconds=60)],
+    ids=["500", "403", "silent"],
+)
+@pytest.mark.parametrize("number", [1, 2, 6])
+def test_no_rerun_is_proposed_while_the_log_is_unread(
+    number: int, fault: Fault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of a failed job whose log could not be read, the answer says so, how to read it, and proposes no rerun."""
+    answer = Answer(*ask(number, monkeypatch, tmp_path, fault))
+    job = answer.scenario.job_name or ""
+
+    assert answer.envelopes[0].data["job"]["status"] in FAILED
+    assert not [action for action in answer.diagnosis.actions if is_rerun(action)]
+    assert "conman rr" not in answer.text
+    assert any(job in gap and "job log" in gap for gap in answer.diagnosis.missing_evidence)
+    assert any((action.command or "").endswith(";stdlist") for action in answer.diagnosis.actions)
+
+
+def test_what_failed_beside_the_search_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neighbours and issues that could not be read are missing evidence, each with its reason; the rest is answered."""
+    faults = (Fault("/predecessors", status=500), Fault("/successors", status=403), Fault("/issues", status=500))
+    answer = Answer(*ask(1, monkeypatch, tmp_path, *faults))
+
+    assert answer.diagnosis.category == answer.scenario.category
+    (gap,) = [text for text in answer.diagnosis.missing_evidence if "TWS" in text]
+    assert "(server_error)" in gap
+    assert "(forbidden)" in gap
+    assert gap.count("BATCH001") == 3
+    assert any(is_rerun(action) for action in answer.diagnosis.actions)
 
 
 def test_the_red_herring_is_named_and_not_followed(fetched: dict[int, Any]) -> None:

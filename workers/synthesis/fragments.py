@@ -13,7 +13,7 @@ from orchestrator.diagnosis.evidence import ClaimChecker
 from orchestrator.diagnosis.markdown import inert, inert_block
 from orchestrator.diagnosis.render import CAUSE, EVIDENCE, STEPS, render_action
 from orchestrator.i18n.languages import Language
-from orchestrator.models import Evidence
+from orchestrator.models import Action, Evidence
 from orchestrator.redaction.redact import redact
 from workers.synthesis.answer import AnswerAction, AnswerClaim, readable
 from workers.synthesis.language import is_written_in
@@ -36,13 +36,17 @@ class FragmentRenderer:
         *,
         question_codes: Iterable[str] = (),
         obeys: Callable[[str], bool] = lambda _text: False,
+        forbids: Callable[[Action], bool] = lambda _action: False,
         personal: bool = False,
     ) -> None:
-        """``obeys`` recognises text that repeats an instruction planted in the evidence."""
+        """``obeys`` recognises text that repeats an instruction planted in the evidence, ``forbids`` a step that may
+        not be proposed.
+        """
         self._checker = ClaimChecker(evidence)
         self._language = language
         self._allowed = {code.upper() for code in question_codes}
         self._obeys = obeys
+        self._forbids = forbids
         self._personal = personal
         self._under = ""
 
@@ -96,7 +100,7 @@ class FragmentRenderer:
         except ValidationError:
             return ""
         action = check_action(written.to_action())
-        if not action.text or self._obeys(f"{action.text}\n{action.command or ''}"):
+        if not action.text or self._forbids(action) or self._obeys(f"{action.text}\n{action.command or ''}"):
             return ""
         shown = action.model_copy(update={"text": self._checker.clean(action.text)})
         return f"- {render_action(shown, self._language)}\n"

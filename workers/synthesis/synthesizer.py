@@ -13,6 +13,7 @@ from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
+from orchestrator.diagnosis.reruns import ReadLogs
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CAP
 from orchestrator.models import Diagnosis, Evidence
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
@@ -208,6 +209,7 @@ class LlmSynthesizer:
             case_language(job.case),
             question_codes=_question_codes(job.case),
             obeys=PlantedSteps(job.prompt.evidence).obeyed_by,
+            forbids=ReadLogs.of(job.case.envelopes).forbid,
             personal=self._redact_personal,
         )
 
@@ -229,7 +231,7 @@ class LlmSynthesizer:
             raise AnswerUnusable("invalid", "no claim cites existing evidence that holds the codes it quotes")
         for name in report.unsupported_fields:
             checked = checked.model_copy(update={name: getattr(draft, name)})
-        return checked, report
+        return ReadLogs.of(case.envelopes).without_reruns(checked), report
 
     def _metadata(self, job: _Job) -> dict[str, Any]:
         prompt_tokens = sum(attempt.prompt_tokens for attempt in job.attempts)

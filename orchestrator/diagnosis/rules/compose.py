@@ -22,7 +22,7 @@ from orchestrator.codes.catalogue import (
 from orchestrator.codes.control import one_line
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_program_codes, is_abend
-from orchestrator.codes.states import ABENDED, CANCELLED, RUNNING, SUCCEEDED
+from orchestrator.codes.states import ABENDED, CANCELLED, FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
@@ -387,6 +387,9 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
     checks: dict[Text | str, ActionDraft] = {}
     fixes: dict[Text | str, ActionDraft] = {}
     for group in groups:
+        for scene in (group.scene, *((group.because.scene,) if group.because else ())):
+            if (reading := _read_the_log(scene)) is not None:
+                checks[reading.command or ""] = reading
         if len(groups) > 1 and group.top.category in _BENIGN:
             continue
         advice, names = _advice(group.top), _names(group)
@@ -398,6 +401,15 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
                 actions.setdefault(action.command or action.text, action)
     first = list(checks.values())[: max(3, MAX_ACTIONS - len(fixes))]
     return (*first, *list(fixes.values())[: MAX_ACTIONS - min(3, len(first))])
+
+
+def _read_the_log(scene: Scene) -> ActionDraft | None:
+    """Of a failed job whose log could not be read, the command that shows it."""
+    job = scene.job
+    if job is None or job.status not in FAILED or not job.job_log_error:
+        return None
+    text = Message("Read the job log of {job}, which could not be read for this answer.", job=job.name)
+    return ActionDraft(text, command=f"conman sj {qualified(job, job.name)};stdlist")
 
 
 def _advice(verdict: Verdict) -> AdviceSet:

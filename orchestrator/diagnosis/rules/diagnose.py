@@ -13,6 +13,7 @@ from orchestrator.codes.notation import bare_name
 from orchestrator.codes.states import FAILED
 from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.injection import find_planted
+from orchestrator.diagnosis.reruns import ReadLogs
 from orchestrator.diagnosis.rules.compose import (
     Group,
     compose,
@@ -73,7 +74,8 @@ def diagnose(
     jobs = _jobs_of(request, plan, aggregated, routing.entities)
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     scenes = build_scenes(envelopes, jobs, request.message, routing.entities, asks_state=reduce is Reduce.STATUS)
-    return _draft(request, plan, envelopes, scenes, routing).written(routing.language)
+    draft = _draft(request, plan, envelopes, scenes, routing)
+    return ReadLogs.of(envelopes).without_reruns(draft.written(routing.language))
 
 
 def _draft(

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.codes.states import ABENDED
+from orchestrator.codes.states import ABENDED, FAILED
 from orchestrator.diagnosis.rules.history import STALE_DAYS
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Plan, SourceEnvelope, SourceFailure, SourceOutcome
 from orchestrator.outcomes import REASONS
 
+MAX_UNREAD = 8
 _LOSSES = {
     "tws_status": Message("the job's current state, its dependencies and its job log are missing"),
     "rag_search": Message("the runbooks are missing"),
@@ -58,8 +59,17 @@ def _missing(source: str, reason: Text) -> Text:
 
 def _gaps(scene: Scene) -> Iterator[Text]:
     job, log = scene.job, scene.log
-    if job is not None and job.status in ABENDED and not scene.log_lines:
+    problems = scene.tws.problem_jobs if scene.tws else ()
+    for failed in (item for item in (job, *problems) if item and item.status in FAILED and item.job_log_error):
+        yield Message(
+            "The job log of {job} could not be read ({reason}): before it is, no rerun is proposed.",
+            job=failed.name,
+            reason=failed.job_log_error,
+        )
+    if job is not None and job.status in ABENDED and not scene.log_lines and not job.job_log_error:
         yield Message("The failed run's job log could not be obtained.")
+    if scene.tws and scene.tws.unread:
+        yield Message("TWS did not give everything: {parts}.", parts=", ".join(scene.tws.unread[:MAX_UNREAD]))
     if "tws_status" not in scene.answered and log and log.newest_age_days and log.newest_age_days >= STALE_DAYS:
         yield Message(
             "There is no recent job log: the cached one is {count} day old.",

@@ -74,19 +74,20 @@ async def read_job_log(session: HwaSession, run_id: str, language: Language = La
     ``language``. Raises HwaError when the first page cannot be read.
     """
     reading = _Reading()
-    problem = None
+    problem, stopped = None, ""
     reading.take(await session.job_log(run_id, from_line=1, to_line=PAGE_LINES), 0)
     try:
         await _find_end(session, run_id, reading)
         await _read_backwards(session, run_id, reading)
     except HwaError as error:
+        stopped = error.reason
         problem = Message(
             "stopped after {count} line: {reason}",
             plural="stopped after {count} lines: {reason}",
             count=len(reading.lines),
             reason=error.reason,
         )
-    return _facts(run_id, reading, problem, language)
+    return _facts(run_id, reading, problem, stopped, language)
 
 
 async def _page(session: HwaSession, run_id: str, reading: _Reading, index: int, first: int | None = None) -> int:
@@ -164,7 +165,7 @@ async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -
         index -= 1
 
 
-def _facts(run_id: str, reading: _Reading, problem: Message | None, language: Language) -> JobLogFacts:
+def _facts(run_id: str, reading: _Reading, problem: Message | None, stopped: str, language: Language) -> JobLogFacts:
     repeats = _repeats(reading)
     windows = _windows(reading, repeats)
     note = problem or _what_is_missing(reading, shown=sum(len(window.lines) for window in windows))
@@ -177,6 +178,7 @@ def _facts(run_id: str, reading: _Reading, problem: Message | None, language: La
         step=failed_step(text),
         repeats=repeats,
         note=note.in_language(language) if note else "",
+        stopped=stopped,
     )
 
 

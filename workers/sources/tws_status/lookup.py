@@ -64,6 +64,8 @@ class Lookup:
     """Predecessors already read, by job id."""
     notes: list[Message] = field(default_factory=list)
     """What could not be read, and why."""
+    unread: list[Message] = field(default_factory=list)
+    """Requests that failed beside the search, and why: what the answer lacks without being wrong."""
     cuts: list[Message] = field(default_factory=list)
     """What was left out because of its number."""
 
@@ -77,12 +79,17 @@ class Lookup:
         if count > 0:
             self.cuts.append(cut.with_facts(count=count))
 
-    async def part(self, name: Text | str, ask: Callable[[], Awaitable[T]], default: T) -> T:
-        """The result of ``ask``; when it raises SourceError, ``default`` and a note naming the part."""
+    async def part(self, name: Text | str, ask: Callable[[], Awaitable[T]], default: T, *, of: str = "") -> T:
+        """The result of ``ask``; when it raises SourceError, ``default``, and a note of the part and whose it is."""
         try:
             return await ask()
         except SourceError as error:  # also for an id that cannot be used in a query
             self.notes.append(Message("{part}: {reason}", part=name, reason=error.reason))
+            self.unread.append(
+                Message("{part} of {name} ({reason})", part=name, name=of, reason=error.reason)
+                if of
+                else Message("{part} ({reason})", part=name, reason=error.reason)
+            )
             return default
 
 
@@ -135,15 +142,16 @@ async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> 
     if not summary.id:
         lookup.notes.append(Message("{name}: the server gave no id, so no details", name=summary.name))
         return summary
-    (detail, before, after), (issues, stream_status, log, _) = await asyncio.gather(
+    name = summary.name
+    (detail, before, after), (issues, stream_status, (log, log_error), _) = await asyncio.gather(
         asyncio.gather(
-            lookup.part(Message("job details"), partial(session.job, summary.id), match),
-            lookup.part(Message("predecessors"), partial(session.predecessors, summary.id), Page()),
-            lookup.part(Message("successors"), partial(session.successors, summary.id), Page()),
+            lookup.part(Message("job details"), partial(session.job, summary.id), match, of=name),
+            lookup.part(Message("predecessors"), partial(session.predecessors, summary.id), Page(), of=name),
+            lookup.part(Message("successors"), partial(session.successors, summary.id), Page(), of=name),
         ),
         asyncio.gather(
-            lookup.part(Message("issues"), partial(_issues, session, summary), NO_OBJECTS),
-            lookup.part(Message("job stream"), partial(_stream_status, session, summary), ""),
+            lookup.part(Message("issues"), partial(_issues, session, summary), NO_OBJECTS, of=name),
+            lookup.part(Message("job stream"), partial(_stream_status, session, summary), "", of=name),
             _log_of_failed_run(session, match, lookup),
             gather_workstations(session, (summary.workstation,), lookup),
         ),
@@ -167,6 +175,7 @@ async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> 
             "issues": tuple(map(parse_issue, lookup.first(issues, MAX_ISSUES, cut))),
             "job_stream_status": stream_status,
             "job_log": log,
+            "job_log_error": log_error,
         }
     )
 
@@ -181,7 +190,8 @@ async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> Js
     for _ in range(MAX_HOPS):
         page = lookup.predecessors.get(job_id)
         if page is None:
-            page = await lookup.part(Message("predecessors"), partial(session.predecessors, job_id), Page())
+            ask = partial(session.predecessors, job_id)
+            page = await lookup.part(Message("predecessors"), ask, Page(), of=job.name)
         waiting = []
         for node in page.results:
             status = parse_job(node).status
@@ -198,17 +208,20 @@ async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> Js
     return None
 
 
-async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Lookup) -> JobLogFacts | None:
+async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Lookup) -> tuple[JobLogFacts | None, str]:
+    """The job log, and the reason why it, or its end, could not be read."""
     run_id = pick_run(job)
     if run_id is None:
-        return None
+        return None, ""
     try:
-        return await read_job_log(session, run_id, lookup.language)
+        log = await read_job_log(session, run_id, lookup.language)
     except NotFound:
         lookup.notes.append(Message("job log: there is none for this run"))
+        return None, ""
     except SourceError as error:  # also for an id that cannot be used in a path
         lookup.notes.append(Message("{part}: {reason}", part=Message("job log"), reason=error.reason))
-    return None
+        return None, error.reason
+    return log, log.stopped if log.total_lines is None else ""
 
 
 def pick_run(job: JsonObject) -> str | None:

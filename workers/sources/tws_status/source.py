@@ -19,7 +19,7 @@ from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, Hw
 from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
-from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_blocker, find_jobs, gather_job
+from workers.sources.tws_status.lookup import Lookup, find_blocker, find_jobs, gather_job
 from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
@@ -77,6 +77,7 @@ class TwsStatusSource:
             problem_count=lookup.problem_count,
             problems_asked=write(problems_asked, language),
             notes=tuple(dict.fromkeys(write(note, language) for note in lookup.notes)),
+            unread=tuple(dict.fromkeys(write(part, language) for part in lookup.unread)),
         )
         budget = EvidenceBudget()
         evidence = build_evidence(payload, budget, job=request.job, where=instance.where)
@@ -110,8 +111,12 @@ class TwsStatusSource:
         """Version of the engine, queried once per instance: it does not change while a worker lives."""
         name = session.client.instance.name
         if name not in self._engines and not session.deadline.has_passed:
-            info = await lookup.part(Message("engine"), session.engine_info, NO_OBJECT)
-            if info:
+            try:
+                info = await session.engine_info()
+            except SourceError as error:
+                # A note, and not among what is unread: no answer needs the version.
+                lookup.notes.append(Message("{part}: {reason}", part=Message("engine"), reason=error.reason))
+            else:
                 self._engines[name] = text(info.get("displayVersion")) or text(info.get("fullVersion"))
         return self._engines.get(name, "")
 
@@ -156,6 +161,7 @@ class TwsStatusSource:
                 except SourceError as error:
                     # Not fatal: that the job is not in the plan is an answer already.
                     lookup.notes.append(Message("{part}: {reason}", part=what, reason=error.reason))
+                    lookup.unread.append(Message("{part} ({reason})", part=what, reason=error.reason))
                     return ""
                 if other.streams or other.workstations:
                     lookup.problems, lookup.problem_count = other.problems, other.problem_count
@@ -166,6 +172,7 @@ class TwsStatusSource:
                         else Message("{name} is a workstation, not a job", name=word)
                     )
                     lookup.notes += [kind, *other.notes]
+                    lookup.unread += other.unread
                     lookup.cuts += other.cuts
                     return problems_asked
         return ""

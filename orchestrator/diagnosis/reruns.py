@@ -1,0 +1,51 @@
+"""No rerun of a failed job whose log could not be read: nobody knows yet what a second run would do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from orchestrator.codes.notation import bare_name
+from orchestrator.codes.states import FAILED
+from orchestrator.diagnosis.commands import is_rerun
+from orchestrator.models import Action, Diagnosis, SourceEnvelope
+from orchestrator.payloads import TwsPayload
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLogs:
+    """Which failed jobs of a run have a log that was read, and which have one that could not be."""
+
+    read: frozenset[str] = field(default_factory=frozenset)
+    unread: frozenset[str] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(cls, envelopes: Sequence[SourceEnvelope]) -> "ReadLogs":
+        """By the data of ``tws_status``; of a source of another shape nothing is known."""
+        read: set[str] = set()
+        unread: set[str] = set()
+        for envelope in envelopes:
+            if envelope.source != "tws_status":
+                continue
+            if not envelope.success and envelope.job is not None:
+                unread.add(bare_name(envelope.job).upper())
+            try:
+                payload = TwsPayload.model_validate(envelope.data)
+            except ValidationError:
+                continue
+            for job in (payload.job, *payload.problem_jobs):
+                if job is not None and job.status in FAILED:
+                    (unread if job.job_log_error else read if job.job_log else set()).add(bare_name(job.name).upper())
+        return cls(frozenset(read), frozenset(unread))
+
+    def forbid(self, action: Action) -> bool:
+        """Whether a step is a rerun that may not be proposed: one that names no job whose log was read."""
+        if not self.unread or not is_rerun(action):
+            return False
+        text = f"{action.text}\n{action.command or ''}".upper()
+        return any(name in text for name in self.unread) or not any(name in text for name in self.read)
+
+    def without_reruns(self, diagnosis: Diagnosis) -> Diagnosis:
+        """The diagnosis without the steps that may not be proposed."""
+        actions = tuple(action for action in diagnosis.actions if not self.forbid(action))
+        return diagnosis if actions == diagnosis.actions else diagnosis.model_copy(update={"actions": actions})
