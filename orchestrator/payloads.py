@@ -14,7 +14,10 @@ class Facts(BaseModel):
 
 
 class RunFacts(Facts):
-    """A run of a job (``jobruns[]``). Times are ISO 8601 as the server sent them."""
+    """A run of a job (``jobruns[]``). Times are ISO 8601 as the server sent them.
+
+    ``elapsed_seconds`` of a run that has not ended is the time since its start, by the server's clock.
+    """
 
     run_id: str = ""
     job_number: int | None = None
@@ -110,6 +113,9 @@ class JobFacts(Facts):
     success_condition: str = ""
     priority: int | None = None
     scheduled_at: str | None = None
+    start_at: str | None = None
+    """The time before which it does not start (``timeRestrictions.startTime``)."""
+    is_late: bool = False
     logon_user: str = ""
     task: str = ""
     recovery_option: str = ""
@@ -128,6 +134,8 @@ class TwsPayload(Facts):
 
     instance: str = ""
     engine: str = ""
+    time_zone: str = ""
+    """Time zone of the engine."""
     job: JobFacts | None = None
     candidates: tuple[str, ...] = ()
     """Other jobs of the same name, fully qualified."""

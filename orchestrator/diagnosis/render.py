@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from orchestrator.codes.catalogue import Category, category_texts
 from orchestrator.codes.control import visible
+from orchestrator.codes.local_time import shown_time
 from orchestrator.diagnosis.commands import proposal
 from orchestrator.diagnosis.markdown import code, inert, inert_block
 from orchestrator.diagnosis.rules.gaps import why
@@ -255,7 +256,7 @@ def _gaps(diagnosis: Diagnosis, language: Language) -> Sequence[str]:
 
 def _claim(claim: Claim, known: dict[str, Evidence]) -> str:
     cited = [known[item] for item in claim.evidence_ids if item in known]
-    places = dict.fromkeys(" ".join(part for part in (item.where, item.when or "") if part) for item in cited[:1])
+    places = dict.fromkeys(" ".join(part for part in (item.where, shown_time(item.when)) if part) for item in cited[:1])
     place = "; ".join(part for part in places if part)
     return f"{render_claim(claim)} ({place})" if place else render_claim(claim)
 

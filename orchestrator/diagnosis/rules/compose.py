@@ -27,7 +27,7 @@ from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
 from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qualified_station
-from orchestrator.diagnosis.rules.state import state_sentence
+from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Intent, Routing
@@ -232,7 +232,7 @@ def _cause(group: Group) -> Text | str:
 def _failed_because(group: Group) -> Text:
     job, facts, code = group.scene.job, _facts(group), group.scene.return_code
     if job is not None and job.status in RUNNING:
-        sentence = Message("{subject} still runs{at_step}: {finding}")
+        sentence = Message("{subject} still runs{lasting}{at_step}: {finding}")
     elif group.top.category is Category.WARNINGS_ONLY:
         sentence = Message("{subject} ended{at_step}{rc}: {finding}")
     else:
@@ -241,6 +241,7 @@ def _failed_because(group: Group) -> Text:
         subject=facts["subject"],
         rc=f" (RC {code})" if code and not group.scene.has_abend else "",
         at_step=facts["at_step"],
+        lasting=running_for(job) if job else "",
         finding=group.top.finding,
     )
 

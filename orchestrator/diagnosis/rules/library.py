@@ -40,7 +40,7 @@ from orchestrator.diagnosis.rules.plan import (
     why_idle,
 )
 from orchestrator.diagnosis.rules.scene import Scene, clean_line, qualified
-from orchestrator.diagnosis.rules.state import state_sentence
+from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, reported
 from orchestrator.i18n.message import Message, Text
 from orchestrator.payloads import JobFacts, RelatedFacts
@@ -226,7 +226,7 @@ def substate(scene: Scene) -> Iterator[Verdict]:
             "detail": clean_line(detail),
             "priority": "" if job.priority is None else str(job.priority),
         },
-        aside=_running_for(scene),
+        aside=running_for(job),
         entry=entry,
         workstation=job.workstation,
     )
@@ -341,19 +341,6 @@ def _from_question(scene: Scene, entry: Entry, code: str) -> Verdict:
 
 def _below_fence(job: JobFacts, fence: int | None) -> bool:
     return bool(fence) and job.priority is not None and job.priority <= (fence or 0)
-
-
-def _running_for(scene: Scene) -> Text | str:
-    """How long a job has been running, when that is more than its estimate."""
-    job = scene.job
-    elapsed = job.runs[0].elapsed_seconds if job and job.runs else None
-    if job is None or not elapsed or not job.estimated_seconds or elapsed <= job.estimated_seconds:
-        return ""
-    return Message(
-        " for {elapsed} min, against an estimate of {estimated} min",
-        elapsed=round(elapsed / 60),
-        estimated=round(job.estimated_seconds / 60),
-    )
 
 
 def _status_of(item: RelatedFacts) -> str:

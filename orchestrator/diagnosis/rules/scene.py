@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from orchestrator.codes.catalogue import Platform
+from orchestrator.codes.local_time import parse_moment
 from orchestrator.codes.notation import bare_name, in_folder, station_of, stream_of, whole_name
 from orchestrator.codes.patterns import find_abends, find_message_ids, is_abend
 from orchestrator.codes.steps import step_of
@@ -156,15 +156,15 @@ class Scene:
         job = self.job
         if job is None:
             return False
-        at = _moment(item.at)
+        at = parse_moment(item.at)
         if not job.runs:
-            return at is not None and at == _moment(job.scheduled_at)
+            return at is not None and at == parse_moment(job.scheduled_at)
         present = {job.runs[0].run_id, job.job_log.run_id if job.job_log else ""} - {""}
         for run in job.runs:
             if (run.run_id not in present and run is not job.runs[0]) or (item.run_id and item.run_id != run.run_id):
                 continue
-            end = _moment(run.ended_at) or _moment(run.started_at)
-            start = _moment(run.started_at) or end
+            end = parse_moment(run.ended_at) or parse_moment(run.started_at)
+            start = parse_moment(run.started_at) or end
             if at is None or start is None or end is None:
                 if item.run_id:
                     return True
@@ -261,15 +261,6 @@ def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]
     except ValidationError:
         # A site may replace a source by one of its own with another shape; its evidence still counts.
         return None
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A time of a server or a cache; without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _searchable(item: Evidence) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.codes.local_time import shown_time
 from orchestrator.codes.notation import bare_name
+from orchestrator.codes.states import RUNNING
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.verdict import with_code
 from orchestrator.i18n.message import Message, Text, join
@@ -17,6 +19,21 @@ def state_sentence(job: str, status: str, return_code: int | None, substatus: st
         status=status,
         rc=with_code(return_code),
         substatus=substatus,
+    )
+
+
+def running_for(job: JobFacts) -> Text | str:
+    """How long a running job has been running, and its estimate once that is passed; without either, nothing."""
+    elapsed = job.runs[0].elapsed_seconds if job.runs and job.status in RUNNING else None
+    if not elapsed:
+        return ""
+    minutes = round(elapsed / 60)
+    if not job.estimated_seconds or elapsed <= job.estimated_seconds:
+        return Message(" for {elapsed} min", elapsed=minutes)
+    return Message(
+        " for {elapsed} min, against an estimate of {estimated} min",
+        elapsed=minutes,
+        estimated=round(job.estimated_seconds / 60),
     )
 
 
@@ -36,7 +53,7 @@ def _states(scene: Scene) -> Iterator[Text]:
     if tws is None:
         return
     if tws.job is not None:
-        yield Message("State of job {name} in TWS: {state}.", name=tws.job.name, state=_state(tws.job))
+        yield Message("State of job {name} in TWS: {state}.", name=tws.job.name, state=_state(tws.job, tws.time_zone))
         return
     streams = {bare_name(job.job_stream): job.job_stream_status for job in tws.problem_jobs if job.job_stream_status}
     for stream in scene.entities.job_streams:
@@ -47,16 +64,20 @@ def _states(scene: Scene) -> Iterator[Text]:
             yield Message("State of workstation {name} in TWS: {state}.", name=station.name, state=_station(station))
 
 
-def _state(job: JobFacts) -> Text:
+def _state(job: JobFacts, zone: str) -> Text:
     run = job.runs[0] if job.runs else None
     code = job.return_code if job.return_code is not None or run is None else run.return_code
     when: Text | str = ""
+    lasting = running_for(job)
     if run is not None and run.ended_at:
-        when = Message("ended at {at}", at=run.ended_at)
+        when = Message("ended at {at}", at=shown_time(run.ended_at, zone))
     elif run is not None and run.started_at:
-        when = Message("started at {at}", at=run.started_at)
+        at = shown_time(run.started_at, zone)
+        when = Message("started at {at}", at=at)
+        if lasting:
+            when = Message("started at {at}, running{lasting}", at=at, lasting=lasting)
     elif job.scheduled_at:
-        when = Message("scheduled for {at}", at=job.scheduled_at)
+        when = Message("scheduled for {at}", at=shown_time(job.scheduled_at, zone))
     return join((job.status or "?", job.substatus, "" if code is None else f"RC {code}", when), ", ")
 
 

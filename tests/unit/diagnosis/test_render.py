@@ -101,7 +101,7 @@ def test_the_sections_stand_in_order_in_the_users_language(language: Language) -
 def test_a_claim_cites_its_evidence_and_where_it_stands() -> None:
     """Ids follow the claim in brackets, then place and time of the first item."""
     assert (
-        "- O job log registra: “ABEND=S0C7” [tws_status:3] [log_cache:1] (hwa:31116 run 7 2026-11-24T05:00:00Z)"
+        "- O job log registra: “ABEND=S0C7” [tws_status:3] [log_cache:1] (hwa:31116 run 7 2026-11-24 05:00 (UTC))"
         in markdown()
     )
     assert render_claim(DIAGNOSIS.claims[0]).endswith("[tws_status:3] [log_cache:1]")

@@ -39,17 +39,17 @@ def found_otherwise(asked: str, *problems: JobFacts, stations: tuple[Workstation
         (
             "Qual o status do job BATCH001?",
             job_facts("EXEC", runs=(RunFacts(status="EXEC", started_at="2026-11-24T07:01:40Z"),)),
-            "Estado do job BATCH001 no TWS: EXEC, iniciado em 2026-11-24T07:01:40Z.",
+            "Estado do job BATCH001 no TWS: EXEC, iniciado em 2026-11-24 07:01 (UTC).",
         ),
         (
             "What is the status of job BATCH001?",
             job_facts("SUCC", return_code=0, runs=(RunFacts(status="SUCC", ended_at="2026-11-24T07:12:40Z"),)),
-            "State of job BATCH001 in TWS: SUCC, RC 0, ended at 2026-11-24T07:12:40Z.",
+            "State of job BATCH001 in TWS: SUCC, RC 0, ended at 2026-11-24 07:12 (UTC).",
         ),
         (
             "¿Cuál es el estado del job BATCH001?",
             job_facts("HOLD", substatus="HOLD_WAITING_FOR_TIME", scheduled_at="2026-11-24T22:00:00Z"),
-            "Estado del job BATCH001 en TWS: HOLD, HOLD_WAITING_FOR_TIME, programado para 2026-11-24T22:00:00Z.",
+            "Estado del job BATCH001 en TWS: HOLD, HOLD_WAITING_FOR_TIME, programado para 2026-11-24 22:00 (UTC).",
         ),
     ],
 )

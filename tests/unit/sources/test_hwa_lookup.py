@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from workers.sources.tws_status.problems import plan_problems
 from workers.sources.tws_status.transport import UnsafeId
 
 Json = dict[str, Any]
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def job(name: str, status: str, *, stream: str = "JS", at: str = "06:00", runs: int = 0, **more: Any) -> Json:
@@ -53,6 +55,10 @@ class FakePlan:
         self.queries: list[str] = []
         self._fields = fields
         self._answers = answers
+
+    def server_now(self) -> datetime:
+        """The present time of the plan."""
+        return NOW
 
     async def search_jobs(self, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
         found = self.jobs

@@ -8,8 +8,10 @@ import re
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
@@ -97,6 +99,7 @@ class HwaSimulator(LocalServer):
     ) -> None:
         """``max_results``: the most results on a page, whatever limit a client sends."""
         self._state = _State(plan, user, password or secrets.token_urlsafe(18), token, header, max_results)
+        self._began = time.monotonic()
         for fault in faults:
             self._state.faults.add(fault)
         super().__init__(_handler(self._state, self), host=host, port=port, tls=tls)
@@ -116,6 +119,10 @@ class HwaSimulator(LocalServer):
         """All requests so far, including refused ones."""
         with self._state.lock:
             return tuple(self._state.received)
+
+    def now(self) -> datetime:
+        """The present time of the plan."""
+        return self._state.plan.now + timedelta(seconds=time.monotonic() - self._began)
 
     def fail(self, fault: Fault) -> None:
         """Activate a fault."""
@@ -143,6 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     state: _State
     simulator: HwaSimulator
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The plan's time, which goes on from the start of the server."""
+        return super().date_time_string(timestamp or self.simulator.now().timestamp())
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -94,6 +96,7 @@ class HwaClient:
         )
         self._client: httpx2.AsyncClient | None = None
         self._context: ssl.SSLContext | None = None
+        self._server_is_ahead = timedelta()
         self._failed_questions: dict[str, None] = {}
 
     def within(self, deadline: Deadline, *, question: str | None = None) -> "HwaSession":
@@ -146,6 +149,18 @@ class HwaClient:
                 follow_redirects=False,
             )
         return self._client
+
+    def server_now(self) -> datetime:
+        """The present time by the server's clock, as far as its answers tell it, else by this machine's."""
+        return datetime.now(UTC) + self._server_is_ahead
+
+    def _note_time(self, date: str | None) -> None:
+        try:
+            moment = parsedate_to_datetime(date) if date else None
+        except ValueError:
+            return
+        if moment is not None and moment.tzinfo is not None:
+            self._server_is_ahead = moment - datetime.now(UTC)
 
     @asynccontextmanager
     async def _breaker(self, question: str) -> AsyncIterator[None]:
@@ -255,6 +270,7 @@ class HwaClient:
                 "GET", url, params=dict(params or {}), headers=dict(headers or {}), timeout=timeout
             ) as response:
                 has_begun = True
+                self._note_time(response.headers.get("date"))
                 if response.status_code != HTTPStatus.OK:
                     raise await self._refusal(response, endpoint, what)
                 body, is_cut = await read_body(response, max_bytes)
@@ -301,6 +317,10 @@ class HwaSession:
         """Cancel the requests still in flight; used when one of several concurrent requests has failed the question."""
         for task in self._sending:
             task.cancel()
+
+    def server_now(self) -> datetime:
+        """The present time by the server's clock."""
+        return self.client.server_now()
 
     async def engine_info(self) -> JsonObject:
         """Version and time zone of the engine. Raises HwaError."""

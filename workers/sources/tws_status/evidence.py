@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.codes.local_time import in_zone
 from orchestrator.codes.notation import whole_name
 from orchestrator.codes.patterns import find_codes
 from orchestrator.i18n.message import Message
@@ -77,18 +78,26 @@ def build_evidence(payload: TwsPayload, budget: EvidenceBudget, *, job: str | No
     ``job`` is the job of the question; ``where`` is the host that was queried.
     """
     if payload.job is not None:
-        _add_job(payload.job, budget, question_job=job or payload.job.name, where=where)
+        _add_job(payload.job, budget, question_job=job or payload.job.name, where=where, zone=payload.time_zone)
     for problem in payload.problem_jobs:
-        _add_job(problem, budget, question_job=job or problem.name, where=where, kind="problem_job")
+        owner = job or problem.name
+        _add_job(problem, budget, question_job=owner, where=where, zone=payload.time_zone, kind="problem_job")
     for station in payload.workstations:
         budget.add("workstation", f"Workstation {station.name}", _workstation(station), where=where, job=job)
     return tuple(budget.evidence)
 
 
-def _add_job(job: JobFacts, budget: EvidenceBudget, *, question_job: str, where: str, kind: str = "job") -> None:
+def _add_job(
+    job: JobFacts, budget: EvidenceBudget, *, question_job: str, where: str, zone: str, kind: str = "job"
+) -> None:
     name = whole_name(job)
     budget.add(
-        kind, f"{job.name}: {job.status}", _job(job), where=f"{where} {name}", when=job.scheduled_at, job=question_job
+        kind,
+        f"{job.name}: {job.status}",
+        _job(job, zone),
+        where=f"{where} {name}",
+        when=_time(_event_of(job), zone),
+        job=question_job,
     )
     log = job.job_log
     if log is not None:
@@ -110,9 +119,9 @@ def _add_job(job: JobFacts, budget: EvidenceBudget, *, question_job: str, where:
         budget.add(
             "run",
             f"Run {run.job_number or run.run_id} of {job.name}",
-            _run(run),
+            _run(run, zone),
             where=f"{where} {name}",
-            when=run.ended_at or run.started_at,
+            when=_time(run.ended_at or run.started_at, zone),
             job=question_job,
         )
     for label, related in (("predecessor", job.predecessors), ("successor", job.successors)):
@@ -131,7 +140,17 @@ def _facts(*pairs: tuple[str, object]) -> str:
     return "; ".join(f"{name} {value}" for name, value in pairs if value not in (None, "", ()))
 
 
-def _job(job: JobFacts) -> str:
+def _time(value: str | None, zone: str) -> str | None:
+    return in_zone(value, zone) or None
+
+
+def _event_of(job: JobFacts) -> str | None:
+    """When the job came into the state that it shows, as far as known."""
+    run = job.runs[0] if job.runs else None
+    return (run and (run.ended_at or run.started_at)) or job.start_at or job.scheduled_at
+
+
+def _job(job: JobFacts, zone: str) -> str:
     return _facts(
         ("job", whole_name(job)),
         ("status", job.status),
@@ -142,7 +161,9 @@ def _job(job: JobFacts) -> str:
         ("on workstation", job.workstation),
         ("job stream status", job.job_stream_status),
         ("priority", job.priority),
-        ("scheduled", job.scheduled_at),
+        ("scheduled", _time(job.scheduled_at, zone)),
+        ("not before", _time(job.start_at, zone)),
+        ("late", "yes" if job.is_late else ""),
         ("logon user", job.logon_user),
         ("task", job.task),
         ("recovery option", job.recovery_option),
@@ -150,14 +171,14 @@ def _job(job: JobFacts) -> str:
     )
 
 
-def _run(run: RunFacts) -> str:
+def _run(run: RunFacts, zone: str) -> str:
     return _facts(
         ("status", run.status),
         ("substatus", run.substatus),
         ("RC =", run.return_code),
         ("on", run.workstation),
-        ("started", run.started_at),
-        ("ended", run.ended_at),
+        ("started", _time(run.started_at, zone)),
+        ("ended", _time(run.ended_at, zone)),
         ("elapsed", _duration(run.elapsed_seconds)),
     )
 

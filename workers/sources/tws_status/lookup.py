@@ -28,6 +28,7 @@ from workers.sources.tws_status.parsing import (
     parse_job,
     parse_job_stream,
     parse_workstation,
+    running_until,
     text,
 )
 
@@ -158,7 +159,7 @@ async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> 
     )
     lookup.predecessors[summary.id] = before
     whole = {**match, **{name: value for name, value in detail.items() if value is not None}}
-    facts = parse_job(whole)
+    facts = running_until(parse_job(whole), session.server_now())
     cut = Message("{count} more run of {name}", plural="{count} more runs of {name}", name=summary.name)
     lookup.left_out(len(items(whole.get("jobruns"))) - MAX_RUNS, cut)
     cut = Message("{count} more predecessor of {name}", plural="{count} more predecessors of {name}", name=summary.name)

@@ -6,13 +6,15 @@ Nothing here raises: missing fields and values of the wrong type are ignored, un
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.codes.control import blank_controls
+from orchestrator.codes.local_time import seconds_between
 from orchestrator.codes.notation import in_folder, qualified_stream, whole_name
+from orchestrator.codes.states import RUNNING
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
@@ -81,6 +83,7 @@ def parse_run(run: Json) -> RunFacts:
     """An item of ``jobruns[]``."""
     status, times = mapping(run.get("compositeStatus")), mapping(run.get("timeInfo"))
     code = number(run.get("returnCode"))
+    started_at, ended_at = text(times.get("actualStartTime")) or None, text(times.get("actualEndTime")) or None
     return RunFacts(
         run_id=text(run.get("id")),
         job_number=number(run.get("jobNumber")),
@@ -88,9 +91,9 @@ def parse_run(run: Json) -> RunFacts:
         substatus=text(status.get("substatus")),
         return_code=code,
         error="error" if status.get("error") is True else "",
-        started_at=text(times.get("actualStartTime")) or None,
-        ended_at=text(times.get("actualEndTime")) or None,
-        elapsed_seconds=seconds(times.get("elapsedTime")),
+        started_at=started_at,
+        ended_at=ended_at,
+        elapsed_seconds=seconds(times.get("elapsedTime")) or seconds_between(started_at, ended_at),
         workstation=text(run.get("actualWorkstation")),
     )
 
@@ -100,7 +103,7 @@ def parse_job(job: Json) -> JobFacts:
     runs = tuple(sorted((parse_run(run) for run in items(job.get("jobruns"))), key=_newest_first, reverse=True))
     last = runs[0] if runs else None
     status = mapping(job.get("lastRunCompositeStatus"))
-    definition = mapping(job.get("jobDefinition"))
+    definition, restrictions = mapping(job.get("jobDefinition")), mapping(job.get("timeRestrictions"))
     logins = definition.get("userLogins")
     return JobFacts(
         id=text(job.get("id")),
@@ -117,10 +120,12 @@ def parse_job(job: Json) -> JobFacts:
         success_condition=_success_condition(items(job.get("jobruns"))),
         priority=number(job.get("priority")),
         scheduled_at=text(job.get("schedTime")) or None,
+        start_at=text(restrictions.get("startTime")) or None,
+        is_late=mapping(job.get("jobStatusFlags")).get("jobLate") is True,
         logon_user=", ".join(text(login) for login in logins if text(login)) if isinstance(logins, list) else "",
         task=_task(mapping(definition.get("task"))),
         recovery_option=text(definition.get("recoveryOption")),
-        estimated_seconds=seconds(definition.get("estimatedDuration")),
+        estimated_seconds=seconds(definition.get("estimatedDuration")) or _estimate(items(job.get("jobruns"))),
         runs=runs[:MAX_RUNS],
         predecessors=tuple(parse_dependency(item) for item in items(job.get("dependencies"))),
     )
@@ -301,6 +306,21 @@ def _success_condition(runs: tuple[Json, ...]) -> str:
             if condition.get("isSuccCondition") is True or condition.get("succCondition") is True:
                 return text(condition.get("mappingExpression"))
     return ""
+
+
+def _estimate(runs: tuple[Json, ...]) -> float | None:
+    """The estimate that the newest run brings, for a search gives no definitions."""
+    estimates = (seconds(mapping(run.get("timeInfo")).get("estimatedDuration")) for run in reversed(runs))
+    return next(filter(None, estimates), None)
+
+
+def running_until(job: JobFacts, now: datetime) -> JobFacts:
+    """The job with the time that its running run has taken until ``now``, where the server does not say it."""
+    run = job.runs[0] if job.runs else None
+    if run is None or run.ended_at or run.elapsed_seconds or job.status not in RUNNING:
+        return job
+    lasting = run.model_copy(update={"elapsed_seconds": seconds_between(run.started_at, now)})
+    return job.model_copy(update={"runs": (lasting, *job.runs[1:])})
 
 
 def _task(task: Json) -> str:

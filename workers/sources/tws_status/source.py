@@ -15,11 +15,11 @@ from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
-from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession
+from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession, JsonObject
 from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
-from workers.sources.tws_status.lookup import Lookup, find_blocker, find_jobs, gather_job
+from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_blocker, find_jobs, gather_job
 from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
@@ -37,7 +37,7 @@ class TwsStatusSource:
         self.instances = instances
         self._breakers = AsyncCircuitBreakerFactory(default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS)
         self._clients: dict[str, HwaClient] = {}
-        self._engines: dict[str, str] = {}
+        self._engines: dict[str, JsonObject] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
@@ -69,7 +69,8 @@ class TwsStatusSource:
         engine = await self._engine(session, lookup)
         payload = TwsPayload(
             instance=instance.name,
-            engine=engine,
+            engine=text(engine.get("displayVersion")) or text(engine.get("fullVersion")),
+            time_zone=text(engine.get("timezone")),
             job=lookup.job,
             candidates=tuple(f"{whole_name(job)} ({job.status})" for job in lookup.candidates),
             workstations=tuple(lookup.workstations.values()),
@@ -107,8 +108,8 @@ class TwsStatusSource:
             self._loop, self._clients = loop, {}
         return self._clients.setdefault(instance.name, HwaClient(instance, self._breakers))
 
-    async def _engine(self, session: HwaSession, lookup: Lookup) -> str:
-        """Version of the engine, queried once per instance: it does not change while a worker lives."""
+    async def _engine(self, session: HwaSession, lookup: Lookup) -> JsonObject:
+        """Version and time zone of the engine, queried once per instance: it does not change while a worker lives."""
         name = session.client.instance.name
         if name not in self._engines and not session.deadline.has_passed:
             try:
@@ -117,8 +118,8 @@ class TwsStatusSource:
                 # A note, and not among what is unread: no answer needs the version.
                 lookup.notes.append(Message("{part}: {reason}", part=Message("engine"), reason=error.reason))
             else:
-                self._engines[name] = text(info.get("displayVersion")) or text(info.get("fullVersion"))
-        return self._engines.get(name, "")
+                self._engines[name] = info
+        return self._engines.get(name, NO_OBJECT)
 
     async def _ask(self, session: HwaSession, request: SourceRequest, lookup: Lookup) -> Message | str:
         entities = request.routing.entities
