@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice, pairwise
 
-from orchestrator.codes.catalogue import Platform
+from orchestrator.codes.catalogue import Category, Platform
 from orchestrator.codes.error_words import reports_error, reports_failure
 from orchestrator.codes.patterns import find_return_codes
 from orchestrator.joblog.lines import bare
@@ -218,7 +218,8 @@ def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
     for item in found:
         weight = _CERTAINTIES[item.symptom.certainty] if item.symptom.role is Role.CAUSE else 0.0
         line = lines[item.first]
-        if weight and (level_of(line) in _QUIET_LEVELS or _RETRY.search(line)):
+        quiet = level_of(line) in _QUIET_LEVELS and item.symptom.category is not Category.WARNINGS_ONLY
+        if weight and (quiet or _RETRY.search(line)):
             weight -= 0.3
         root = roots.get(item.first)
         if weight and root is not None and root != item.first:

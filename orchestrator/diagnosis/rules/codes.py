@@ -13,7 +13,7 @@ from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.i18n.message import Message, Text
 from orchestrator.joblog.reader import Reading, Sighting, read_log
-from orchestrator.joblog.symptoms import symptom_keys
+from orchestrator.joblog.symptoms import Symptom, symptom_keys
 
 REPEATED = 20
 """Times from which on a line is said to repeat."""
@@ -60,7 +60,7 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
         item.weight,
         supports=state_ids(scene),
         facts={
-            "code": symptom.key if find_codes(symptom.key) or find_program_codes(symptom.key) else "",
+            "code": _code_of(scene, symptom),
             "rc": "" if scene.return_code is None else str(scene.return_code),
             "step": step or scene.step,
         },
@@ -77,6 +77,15 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
             if line not in reading.raw[item.first : item.last + 1]:
                 add_line(scene, verdict, line)
     return verdict
+
+
+def _code_of(scene: Scene, symptom: Symptom) -> str:
+    """The code by which history and knowledge know the cause: the abend of the same kind, else the message's own id."""
+    for code in filter(is_abend, scene.log_codes):
+        entry = find_abend(code)
+        if entry is not None and entry.key == code and entry.category is symptom.category:
+            return code
+    return symptom.key if find_codes(symptom.key) or find_program_codes(symptom.key) else ""
 
 
 def abend_code(scene: Scene) -> Iterator[Verdict]:

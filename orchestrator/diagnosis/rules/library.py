@@ -62,6 +62,9 @@ SIGNAL = 0.75
 UNEXPLAINED = 0.4
 """Confidence that a job failed by an error of its own, of which no more is known."""
 
+BESIDE_A_MESSAGE = 0.2
+"""The same beside a message of the log that may explain it."""
+
 RISING_RATIO = 1.3
 """Newest elapsed time over the median of the earlier ones from which it counts as rising."""
 
@@ -115,7 +118,9 @@ def return_code(scene: Scene) -> Iterator[Verdict]:
         return
     # What a program or a convention calls an error gives no cause: the program's own words come before it.
     verdict = Verdict(Category.APPLICATION_ERROR, UNEXPLAINED, entry=entry, finding=unknown_message(scene))
-    if entry is not None and not verdict.finding:
+    if scene.reading.causes:
+        verdict.entry, verdict.confidence = None, BESIDE_A_MESSAGE
+    elif entry is not None and not verdict.finding:
         verdict.finding = Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning)
     yield _from_log(scene, verdict)
 

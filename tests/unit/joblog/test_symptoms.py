@@ -9,6 +9,7 @@ from string import Formatter
 
 import pytest
 
+from orchestrator.diagnosis.commands import risk_of
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
 from orchestrator.joblog.reader import read_log
@@ -58,6 +59,9 @@ def test_every_text_stands_in_three_languages(symptom: Symptom) -> None:
     """Names, meanings and advice are in Portuguese, Spanish and English; a cause has checks and fixes."""
     for text in texts(symptom):
         assert {language.value for language in Language} <= text.root.keys()
+    for item in (*symptom.checks, *symptom.fixes):
+        for words in item.text.root.values():
+            assert item.mutates or risk_of(words, item.command) == "none", words
     if symptom.role is Role.CAUSE:
         assert symptom.checks
         assert symptom.fixes

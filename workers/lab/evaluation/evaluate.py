@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator.i18n.message import Message
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.synthesis import Synthesizer
+from workers.lab.evaluation.cases import CaseScore, LogCase, scenario_of, score_case
 from workers.lab.evaluation.report import EvaluationReport
 from workers.lab.evaluation.runs import ask, counterparts, scenario_request
 from workers.lab.evaluation.scoring import Score, score
@@ -16,9 +17,10 @@ async def evaluate(
     environ: Mapping[str, str],
     *,
     synthesizer: Synthesizer | None = None,
+    cases: Sequence[LogCase] = (),
     say: Callable[[Message], None] = lambda _line: None,
 ) -> EvaluationReport:
-    """Score the rules, and ``synthesizer`` if given, on every scenario and variant.
+    """Score the rules, and ``synthesizer`` if given, on every scenario and variant; the rules alone on ``cases``.
 
     ``environ`` must name an embedded Redis: its database is flushed.
     """
@@ -33,7 +35,26 @@ async def evaluate(
             deterministic += await _scores(scenario, variables, None, say)
             if synthesizer is not None:
                 llm += await _scores(scenario, variables, synthesizer, say)
-    return EvaluationReport(tuple(deterministic), tuple(llm))
+    scored = [await _ask(index, case, environ, say) for index, case in enumerate(cases)]
+    return EvaluationReport(tuple(deterministic), tuple(llm), tuple(scored))
+
+
+async def _ask(index: int, case: LogCase, environ: Mapping[str, str], say: Callable[[Message], None]) -> CaseScore:
+    scenario = scenario_of(case, index)
+    with counterparts(scenario, environ) as variables:
+        if index == 0:
+            await ask(scenario, variables)  # as above: the first run loads libraries
+        item = score_case(case, await ask(scenario, variables))
+    if not (item.right and item.quoted) or item.misleading:
+        say(
+            Message(
+                "{job}: not as expected ({cause}): {summary}",
+                job=case.id,
+                cause=case.right_cause,
+                summary=item.answer.diagnosis.summary,
+            )
+        )
+    return item
 
 
 async def _scores(

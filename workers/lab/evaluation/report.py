@@ -8,6 +8,8 @@ from typing import Any
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
 from orchestrator.models import AnswerMode
+from workers.lab.evaluation import cases
+from workers.lab.evaluation.cases import CaseScore
 from workers.lab.evaluation.scoring import Score
 
 VARIANTS_TO_PASS = 0.9
@@ -20,13 +22,15 @@ class EvaluationReport:
 
     deterministic: tuple[Score, ...]
     llm: tuple[Score, ...] = ()
+    cases: tuple[CaseScore, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether the rules pass: every scenario, and ``VARIANTS_TO_PASS`` of the variants."""
+        """Whether the rules pass: every scenario, ``VARIANTS_TO_PASS`` of the variants, the figures of the cases."""
         scenarios, variants = _split(self.deterministic)
         enough = not variants or _passed(variants) >= VARIANTS_TO_PASS * len(variants)
-        return bool(self.deterministic) and _passed(scenarios) == len(scenarios) and enough
+        some = bool(self.deterministic or self.cases)
+        return some and _passed(scenarios) == len(scenarios) and enough and cases.reached(self.cases)
 
     def as_json(self) -> dict[str, Any]:
         """The whole report, with problems in English."""
@@ -36,6 +40,7 @@ class EvaluationReport:
             "llm": _summary(self.llm) | _llm_summary(self.llm) if self.llm else None,
             "runs": [_run(item, "deterministic") for item in self.deterministic]
             + [_run(item, "llm") for item in self.llm],
+            "cases": cases.as_json(self.cases) if self.cases else None,
         }
 
     def table(self, language: Language) -> list[str]:
@@ -50,6 +55,9 @@ class EvaluationReport:
             lines += [title, f"  {'run':<14} {'':<4} {category:<22} {'conf':>5} {'ms':>7}  {problems}"]
             lines += [f"  {_line(item, language)}" for item in scores]
             lines += [f"  {line.in_language(language)}" for line in _totals(scores)]
+        if self.cases:
+            lines.append(Message("job logs").in_language(language))
+            lines += [f"  {line.in_language(language)}" for line in cases.lines(self.cases)]
         lines.append("PASS" if self.passed else "FAIL")
         return lines
 
