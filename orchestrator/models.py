@@ -270,6 +270,8 @@ class Entities(Contract):
     return_codes: tuple[int, ...] = ()
     message_ids: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    """Words that may name a job, job stream or workstation; the plan decides."""
 
     @property
     def codes(self) -> tuple[str, ...]:

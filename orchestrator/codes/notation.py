@@ -1,7 +1,8 @@
 """Names of jobs, job streams, workstations and folders in TWS notation.
 
 ``[folder/]WS#[folder/]STREAM[(hhmm date)][,(id)].JOB``. A name is a letter, then letters, digits, ``_`` and ``-``, at
-most 40 characters in all (User's Guide 10.2.5). Wildcards and quotes never pass, so a name may be used in a query.
+most 40 characters in all (User's Guide 10.2.5). A job of z/OS has at most 8 characters, with ``$``, ``#`` and ``@``
+among them (MVS JCL Reference, "JOB statement: name field"), so ``PAY#D010`` has two readings; ``readings`` has both.
 """
 
 import re
@@ -13,6 +14,8 @@ from orchestrator.payloads import JobFacts
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
 """A name, as a regular expression."""
+ZOS_NAME = r"[A-Za-z$#@][A-Za-z0-9$#@]{0,7}"
+"""The name of a job of z/OS, as a regular expression."""
 FOLDER = rf"/?(?:{NAME}/)*"
 """A folder's path with its last slash, as a regular expression; it may be empty."""
 SCHEDULE = r"(?:\((?P<time>[0-9A-Za-z /:-]{1,32})\))?(?:,\((?P<stream_id>[A-Za-z0-9_-]{1,32})\))?"
@@ -21,7 +24,7 @@ SCHEDULE = r"(?:\((?P<time>[0-9A-Za-z /:-]{1,32})\))?(?:,\((?P<stream_id>[A-Za-z
 _MAX_CHARACTERS = 900
 _STREAM = rf"(?:{FOLDER}(?P<workstation>{NAME})\#)?(?P<folder>{FOLDER})(?P<stream>{NAME}){SCHEDULE}"
 _JOB_STREAM = re.compile(_STREAM)
-_JOB = re.compile(rf"(?:{_STREAM}\.|{FOLDER}(?P<only_workstation>{NAME})\#)?(?P<job>{NAME})")
+_JOB = re.compile(rf"(?:{_STREAM}\.|{FOLDER}(?P<only_workstation>{NAME})\#)?(?P<job>{NAME}|{ZOS_NAME})")
 _WORKSTATION = re.compile(rf"{FOLDER}(?P<workstation>{NAME})")
 
 
@@ -44,10 +47,17 @@ class JobName:
         if match is None or len(name.strip()) > _MAX_CHARACTERS:
             raise InvalidValue(
                 "{name!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
-                "with letters, digits, '_' and '-', starting with a letter, at most 40 characters",
+                "with letters, digits, '_' and '-', starting with a letter, at most 40 characters, "
+                "or as z/OS names a job, with '$', '#' and '@', at most 8",
                 name=name.strip()[:80],
             )
         return cls._of(match.groupdict(default=""))
+
+    @classmethod
+    def readings(cls, name: str) -> tuple[Self, ...]:
+        """Each way to read a job's name: ``PAY#D010`` is of z/OS, or ``D010`` on ``PAY``. Raises InvalidValue."""
+        first = cls.of_job(name)
+        return (cls(job=name.strip()), first) if is_zos_name(name) and first.job != name.strip() else (first,)
 
     @classmethod
     def of_stream(cls, name: str) -> Self:
@@ -85,9 +95,15 @@ def parse_workstation_name(name: str) -> str:
     return match["workstation"]
 
 
+def is_zos_name(name: str) -> bool:
+    """Whether ``name`` can be that of a job of z/OS and holds one of its national characters."""
+    return re.fullmatch(ZOS_NAME, name.strip()) is not None and re.search("[$#@]", name) is not None
+
+
 def bare_name(name: str) -> str:
     """The last part of any name: the job of ``WS#STREAM.JOB``, the workstation of ``/FOLDER/WS``."""
-    return re.split(r"[.#/]", name)[-1]
+    tail = re.split(r"[./]", name)[-1]
+    return tail if "." in name or is_zos_name(tail) else tail.rpartition("#")[2]
 
 
 def in_folder(folder: str, name: str) -> str:

@@ -1,9 +1,9 @@
 """What a message is about: jobs, streams, workstations, folders, codes and times, verbatim.
 
 Each step takes what it recognises out of the text before the next one looks, from the most certain (qualified
-notation, codes) to the least (a bare identifier). Names are as the User's Guide 10.2.5 allows: a letter, then
-letters, digits, ``_`` and ``-``. The words that announce a name or tell a time are data: ``[names]`` and ``[times]`` of
-each language's ``language.toml``, all languages together, because a question may mix them.
+notation, codes) to the least (a bare identifier). What only may be a name is a candidate: the plan decides. Names are
+those of ``codes.notation``. The words that announce a name or tell a time are data: ``[names]`` and ``[times]`` of each
+language's ``language.toml``, all languages together, because a question may mix them.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 
-from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, check_job_name
+from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, ZOS_NAME, check_job_name, is_zos_name
 from orchestrator.codes.patterns import (
     SYSTEM_ABEND,
     USER_ABEND,
@@ -23,20 +23,36 @@ from orchestrator.codes.patterns import (
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.models import Entities
+from orchestrator.routing.vocabulary import is_known, is_stop_word, plain
+
+MAX_CANDIDATES = 12
+"""Words of one question that are looked up in the plan: the first ones."""
 
 _NAME = rf"{NAME}(?![A-Za-z0-9_-])"
 _NOT_AFTER = r"(?<![A-Za-z0-9_@/.#$-])"
+_FREE = r"(?<![\w@/.#$\\=&%-])"
+_END = r"(?![\w@#$\\/(=%-])(?!\.\w)"
+"""Borders of a word that stands alone, and is no part of a path, an address or an assignment."""
 
 # [folder/]WS#[folder/]JS[(hhmm date),(id)][.JOB]
 _QUALIFIED = re.compile(
     rf"{_NOT_AFTER}(?P<folder1>{FOLDER})(?P<workstation>{_NAME})#(?P<folder2>{FOLDER})(?P<stream>{_NAME}){SCHEDULE}"
-    rf"(?:\.(?P<job>{_NAME}))?"
+    rf"(?:\.(?P<job>{ZOS_NAME}(?![\w$#@-])|{_NAME}))?"
 )
+# Of z/OS, with "$", "#" or "@" in it; no amount (R$500), no language (C#), no one spoken to (@maria).
+_ZOS = re.compile(
+    rf"{_FREE}(?![A-Z]{{0,2}}\$\d+(?![A-Za-z#@]))(?=[a-z0-9]*[A-Z$#@]|[a-z]*#\d)(?P<name>{ZOS_NAME}){_END}"
+)
+# Variables, messages of JES2, people and topics.
+_NOT_ZOS = re.compile(r"\$(?:HOME|PATH|USER|PWD|SHELL|LANG|HOST\w*|TMP\w*|TEMP|HASP\d+)|[@#][A-Z]?[a-z]+|#\d+|.{1,2}")
+_SLASHED = re.compile(rf"{_FREE}{NAME}(?:/{NAME})+{_END}")
+_IDENTIFIER = re.compile(rf"{_FREE}[A-Za-z][A-Za-z0-9_-]{{2,39}}{_END}")
 
+_SHORTEST_CAPITALS = 5
+"""Letters of a word in capitals without a digit, from which it is a name rather than an abbreviation."""
 _CUE_CHARACTERS = 40
 """How far before a name the word for its kind is looked for: a pasted list of the plan holds hundreds of names."""
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_BARE = re.compile(r"(?<![A-Za-z0-9_@/.#$\\=&%-])[A-Z][A-Z0-9_-]{2,39}(?![A-Za-z0-9_@#$\\/(=%-])(?!\.[A-Za-z0-9])")
+_WORD = re.compile(rf"{ZOS_NAME}(?![\w$#@-])|[A-Za-z][A-Za-z0-9_-]*(?!\w)")
 # IEC030I B37-04,module,job,step,ddname[-n],device,volume,dataset (z/OS MVS System Messages, IEC).
 _IEC_LIST = re.compile(
     r"\bIEC\d{3}I\s+[0-9A-F]{3}-[0-9A-F]{1,4}(?P<list>,[A-Z0-9]{1,8},(?P<job>[A-Z][A-Z0-9]{0,7}),[A-Z0-9]{0,8}"
@@ -52,11 +68,15 @@ _NOT_JOBS = (
     r"|WIN(?:DOWS)?-?(?:\d{1,2}|20\d\d)|SLES\d+"
     # A code with its reason code, and what JES calls a job.
     r"|(?:ABEND)?[SU]?[0-9A-F]{3,4}-[0-9A-F]{1,4}|ABEND\w*"
-    r"|K8S|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
+    r"|K8S|[YAMDHS]{4,}|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
     r"|N[1-3]|Q[1-4]|V\d+R?\d*"
-    r"|TWS\d*|HWA\d*|IWS\d*|TWSZ?\w*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|SOC[0-9A-F]|[BDE]37"
+    r"|TWS[DZ]?\d*|HWA\d*|IWS\d*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|SOC[0-9A-F]|[BDE]37"
     rf"|{SYSTEM_ABEND}|{USER_ABEND}"
     r"|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
+    r"|(?:PYTHON|JAVA|JDK|JRE|ORACLE|POSTGRES|MYSQL|WINDOWS|REDIS|ORA|SAS|SAP|S3|EC2|BASE|X|I|AMD|ARM|INT|UTF|MP|"
+    r"H|T|D|RC|EXIT|ERR|FP|MAXCC|DD|SYSUT|SYSIN|SORTWK|SORTIN|SORTOUT|SORTOF)\d+\w{0,2}|LOG4J\d?|\w+(?:EXCEPTION|ERROR)"
+    r"|(?:EZ[A-Z]|ICE|WER|DFS|DFH[A-Z]{2}|DSN[A-Z]|CSQ[A-Z]|IEB|IEH|IKJ|IGZ|CEE|ADR|ARC|BPX[A-Z]|IST|IXC|EEW[A-Z]?)\d{3,5}[A-Z]"
+    r"|TBL?_\w+|VW_\w+|\w+_(?:HOME|SID|PATH)|(?:EXIT|RETURN|ERROR|STATUS|COND|COMPLETION)_CODE"
     r"|RESYNC_\w+|LLM_\w+|REDIS_\w+|NT_\w+|MAX_\w+|MAX-CC|X-\w+|Z-OS|E-MAIL|T-\d+|D-\d+|D\+\d+"
 )
 
@@ -71,6 +91,11 @@ def _cue(kind: str, name: str = "") -> re.Pattern[str]:
 @cache
 def _job_cue() -> re.Pattern[str]:
     return re.compile(rf"\b{words_of('names', 'jobs')}\s+$", re.IGNORECASE)
+
+
+@cache
+def _stream_cue() -> re.Pattern[str]:
+    return re.compile(rf"\b{words_of('names', 'streams')}\s+$", re.IGNORECASE)
 
 
 @cache
@@ -102,9 +127,14 @@ def _list_separator() -> re.Pattern[str]:
 def _subject() -> re.Pattern[str]:
     """What did what only jobs do: a word in capitals need not hold a digit, and one with a digit or "_" no capitals."""
     return re.compile(
-        r"(?<![A-Za-z0-9_@/.#$\\=&%-])(?P<name>[A-Z][A-Z-]{4,39}|(?=[a-z-]*[0-9_])[a-z][a-z0-9_-]{3,39})"
+        rf"{_FREE}(?P<name>[A-Z][A-Z-]{{4,39}}|(?=[a-z-]*[0-9_])[a-z][a-z0-9_-]{{3,39}})"
         rf"(?=\s+{words_of('names', 'verbs')}\b)"
     )
+
+
+@cache
+def _does() -> re.Pattern[str]:
+    return re.compile(rf"[\"'`”»]?\s+{words_of('names', 'verbs')}(?!\w)", re.IGNORECASE)
 
 
 @cache
@@ -156,6 +186,7 @@ def extract_entities(message: str) -> Entities:
     matches.return_codes = list(find_chat_return_codes(text.rest))
     _take_times(text, matches)
     _take_other_words(text)
+    _take_zos(text, matches)
     _take_named_before(text, matches)
     text.rest = _cued(text, "streams", matches.streams)
     text.rest = _cued(text, "workstations", matches.workstations)
@@ -167,6 +198,7 @@ def extract_entities(message: str) -> Entities:
     text.rest = _cued(text, "jobs", matches.jobs, allow_dotted=True)
     _take_subjects(text, matches)
     _take_bare(text, matches)
+    _take_candidates(text, matches)
     return matches.entities()
 
 
@@ -188,6 +220,7 @@ class _Matches:
         self.workstations: list[tuple[int, str]] = []
         self.folders: list[tuple[int, str]] = []
         self.times: list[tuple[int, str]] = []
+        self.candidates: list[tuple[int, str]] = []
         self.abends: list[str] = []
         self.message_ids: list[str] = []
         self.return_codes: list[int] = []
@@ -199,6 +232,7 @@ class _Matches:
             workstations=_in_order(self.workstations),
             folders=_in_order(self.folders),
             times=_in_order(self.times),
+            candidates=_in_order(self.candidates)[:MAX_CANDIDATES],
             abend_codes=tuple(self.abends),
             return_codes=tuple(self.return_codes),
             message_ids=tuple(self.message_ids),
@@ -222,6 +256,16 @@ def _take_qualified(text: _Text, matches: _Matches) -> None:
     for match in _QUALIFIED.finditer(text.rest):
         start = match.start()
         cue = _job_cue().search(text.rest, max(0, start - _CUE_CHARACTERS), start)
+        whole = match[0]
+        if (
+            not match["job"]
+            and is_zos_name(whole)
+            and not _stream_cue().search(text.rest, max(0, start - _CUE_CHARACTERS), start)
+        ):
+            # Eight characters at most: a job of z/OS, or a job stream; the plan knows.
+            matches.jobs.append((start, whole))
+            text.blank(start, match.end())
+            continue
         matches.workstations.append((start, match["workstation"]))
         for folder in (match["folder1"], match["folder2"]):
             if folder.strip("/"):
@@ -280,7 +324,8 @@ def _names_from(rest: str, position: int, *, quoted: bool, shouted: bool, dotted
         if dotted and rest[end : end + 1] == "." and (tail := _WORD.match(rest, end + 1)):
             name = f"{name}.{tail[0]}"
             end = tail.end()
-        if not _is_name(name, quoted=quoted, shouted=shouted) or _is_part_of_a_path(rest, end):
+        unknown = dotted and _may_be_a_name(name) and _does().match(rest, end) is not None
+        if not (unknown or _is_name(name, quoted=quoted, shouted=shouted)) or _is_part_of_a_path(rest, end):
             return
         yield position, name
         separator = _list_separator().match(rest, end)
@@ -308,6 +353,11 @@ def _is_name(word: str, *, quoted: bool, shouted: bool) -> bool:
     return quoted or (word.isupper() and len(word) > 1 and not shouted)
 
 
+def _may_be_a_name(word: str) -> bool:
+    """Whether a word behind one for a job, and before what jobs do, is its name: "the job payroll failed"."""
+    return len(word) > 2 and word.isascii() and not is_known(plain(word)) and not _is_no_job(word.upper())
+
+
 def _is_no_job(word: str) -> bool:
     return is_state(word) or _not_jobs().match(word) is not None
 
@@ -315,7 +365,11 @@ def _is_no_job(word: str) -> bool:
 def _cued_folders(text: _Text, matches: _Matches) -> str:
     for match in _cue("folders", rf"(?P<path>/?{_NAME}(?:/{_NAME})*/?)").finditer(text.rest):
         path = match["path"]
-        if path.startswith("/") or _is_name(path, quoted=False, shouted=text.is_shouted):
+        if (
+            path.startswith("/")
+            or (path.isupper() and len(path) > 1 and not text.is_shouted)
+            or _is_name(path, quoted=False, shouted=text.is_shouted)
+        ):
             matches.folders.append((match.start("path"), path.rstrip("/")))
             text.blank(match.start("path"), match.end("path"))
     # Folders of the plan are written in capitals; a path in lower case is one of a file system.
@@ -335,14 +389,64 @@ def _take_subjects(text: _Text, matches: _Matches) -> None:
             text.blank(match.start(), match.end())
 
 
+def _take_zos(text: _Text, matches: _Matches) -> None:
+    for match in _ZOS.finditer(text.rest):
+        name = match["name"]
+        if is_zos_name(name) and not _NOT_ZOS.fullmatch(name):
+            matches.jobs.append((match.start(), name))
+            text.blank(match.start(), match.end())
+
+
 def _take_bare(text: _Text, matches: _Matches) -> None:
-    """Identifiers in capitals that hold a digit or an underscore, wherever they stand."""
-    for match in _BARE.finditer(text.rest):
+    """Identifiers that no sentence holds, wherever they stand; alone, or joined by ``/``."""
+    for match in _SLASHED.finditer(text.rest):
+        names = match[0].split("/")
+        if all(re.search("[0-9_]", name) and not _is_no_job(name.upper()) for name in names):
+            matches.jobs += [(match.start() + number, name) for number, name in enumerate(names)]
+            text.blank(match.start(), match.end())
+    for match in _IDENTIFIER.finditer(text.rest):
         word = match[0].rstrip("-")
-        if not re.search(r"[0-9_]", word) or _is_no_job(word) or find_message_ids(word):
+        if not _is_identifier(word) and (text.is_shouted or not _stands_out(match)):
+            continue
+        if word.upper() in _plain_words() or _is_no_job(word.upper()) or find_message_ids(word):
             continue
         try:
             check_job_name(word)
         except ValueError:
             continue
         matches.jobs.append((match.start(), word))
+        text.blank(match.start(), match.start() + len(word))
+
+
+def _stands_out(match: re.Match[str]) -> bool:
+    """Whether the word is in capitals, and neither its neighbours nor a pasted line are."""
+    word, text = match[0], match.string
+    if not word.isupper() or len(word) < _SHORTEST_CAPITALS or is_known(plain(word)):
+        return False
+    return not re.search(
+        r"[A-Z0-9]{2}[^\sa-z]*\s+$", text[max(0, match.start() - 20) : match.start()]
+    ) and not re.match(r"\s*[=:]|\s+[^\sa-zà-ÿ]*[A-Z0-9]{2}", text[match.end() :])
+
+
+def _is_identifier(word: str) -> bool:
+    """With an underscore; with digits; in camel case; or of three words and more that hyphens join."""
+    if "_" in word:
+        return True
+    if re.search("[0-9]", word):
+        return word.isupper() or (len(word) >= 5 and not re.fullmatch(r"[a-z]{1,2}\d", word))
+    if re.fullmatch(r"[a-z]{2,}(?:[A-Z][a-z]+)+[A-Z]*|(?:[A-Z][a-z]{2,}){2,}", word):
+        return True
+    parts = word.split("-")
+    return len(parts) > 2 and not all(is_known(plain(part)) for part in parts)
+
+
+def _take_candidates(text: _Text, matches: _Matches) -> None:
+    """Words that may be a name: in quotes, unknown to every language, or doing what only jobs do."""
+    for match in _IDENTIFIER.finditer(text.rest):
+        word = match[0].rstrip("-")
+        if word.upper() in _plain_words() or _is_no_job(word.upper()) or find_message_ids(word):
+            continue
+        quoted = text.rest[match.start() - 1 : match.start()] in tuple("\"'`“«")
+        acts = not is_stop_word(plain(word)) and _does().match(text.rest, match.end())
+        if quoted or acts or not all(is_known(plain(part)) for part in word.split("-")):
+            matches.candidates.append((match.start(), word))

@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib import resources
 
 from orchestrator.codes.states import is_state
+from orchestrator.i18n.languages import Language, language_facts
 from orchestrator.models import Entities
 
 HEAD_WORDS, TAIL_WORDS = 120, 40
@@ -74,6 +75,29 @@ def plain(text: str) -> str:
     """Lower case without accents; a letter that is drawn out (``bom diaaa``) stands twice at most."""
     decomposed = unicodedata.normalize("NFKD", text.lower())
     return _REPEATED.sub(r"\1\1", "".join(char for char in decomposed if not unicodedata.combining(char)))
+
+
+@lru_cache(maxsize=1)
+def _stop_words() -> frozenset[str]:
+    return frozenset(plain(word) for language in Language for word in language_facts(language).get("stop_words", ()))
+
+
+@lru_cache(maxsize=1)
+def _learnt_words() -> frozenset[str]:
+    """The words of the examples that the router learnt from."""
+    model = json.loads(resources.files(__package__).joinpath("data/intent_model.json").read_text(encoding="utf-8"))
+    return frozenset(name[2:] for name in model["weights"] if name.startswith("w:"))
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether ``word``, plain, is one that no sentence is about, in any language."""
+    return word in _stop_words()
+
+
+def is_known(word: str) -> bool:
+    """Whether ``word``, plain, is one of sentences rather than a name."""
+    known = vocabulary()
+    return is_stop_word(word) or word in _learnt_words() or word in known.abbreviations or bool(known.families(word))
 
 
 def words_of(message: str, entities: Entities) -> list[str]:

@@ -64,6 +64,90 @@ def test_entities_are_found_precisely(kind: str) -> None:
     assert recall >= 0.95
 
 
+NAMES = json.loads((Path(__file__).parents[2] / "data" / "names.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_jobs_are_found_by_the_names_that_operators_write(held_out: bool) -> None:
+    """Recall and precision of jobs are at least 0.9 on questions that were not looked at, and on those that were."""
+    rows = [row for row in NAMES if row.get("held_out", False) is held_out]
+    pairs = [(set(row["jobs"]), set(route(row["text"]).entities.jobs)) for row in rows]
+    right = sum(len(wanted & found) for wanted, found in pairs)
+    precision = right / sum(len(found) for _, found in pairs)
+    recall = right / sum(len(wanted) for wanted, _ in pairs)
+    print(f"{held_out=}: n={len(rows)} precision={precision:.3f} recall={recall:.3f}")  # noqa: T201
+
+    assert precision >= 0.9
+    assert recall >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        ("o fechto_diario ja acabou?", ("fechto_diario",)),
+        ("O job HIST#99 deu pau outra vez", ("HIST#99",)),
+        ("restarta ai o lqd0115 a partir do passo 40", ("lqd0115",)),
+        ("PAY#D010 abendou", ("PAY#D010",)),
+        ("job PAY#D010", ("PAY#D010",)),
+        ("prtf010/prtf020 cairam", ("prtf010", "prtf020")),
+        ("@BILL01 and $ADM", ("@BILL01", "$ADM")),
+        ("o sincEstoque e a carga-dw-clientes", ("sincEstoque", "carga-dw-clientes")),
+        ("ZOS1#FATDIA.PAY#D010 caiu", ("ZOS1#FATDIA.PAY#D010",)),
+    ],
+)
+def test_a_name_needs_no_word_for_its_kind(text: str, jobs: tuple[str, ...]) -> None:
+    """Names in small letters, of z/OS and in camel case are found where they stand."""
+    assert route(text).entities.jobs == jobs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "R$500 e US$100, #1234 no C# do @joao",
+        "job stream PAY#D010",
+        "python3, log4j2, v10, FP05 e jdk17",
+        "o arquivo /dados/in/clientes_01.csv e a tabela TB_CLIENTES",
+        "NullPointerException no WebSphere",
+        "passo-a-passo do dia-a-dia",
+        "FTP: EZA1735I e ICE043A no IDCAMS",
+    ],
+)
+def test_what_only_looks_like_a_name_is_none(text: str) -> None:
+    """Amounts, tickets, people, products, files and messages are no jobs."""
+    assert route(text).entities.jobs == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "candidate"),
+    [("por que carga não rodou", "carga"), ("did archive run?", "archive"), ("jobs do stream Sfinal", "Sfinal")],
+)
+def test_a_word_that_may_be_a_name_is_left_to_the_plan(text: str, candidate: str) -> None:
+    """A word that no language knows, or that does what jobs do, is a candidate and no job."""
+    entities = route(text).entities
+    assert entities.jobs == ()
+    assert candidate in entities.candidates
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("caiu agora há pouco", ("agora há pouco",)),
+        ("desde meia-noite", ("meia-noite",)),
+        ("na segunda passada e na sexta", ("segunda passada", "sexta")),
+        ("na segunda vez", ()),
+        ("rodou às 22:00", ("22:00",)),
+        ("rodou às 3", ("às 3",)),
+        ("desde las 3", ("las 3",)),
+        ("las 3 cadenas", ()),
+        ("since last friday at noon", ("last friday", "noon")),
+        ("this morning", ("this morning",)),
+    ],
+)
+def test_times_in_words_are_found(text: str, times: tuple[str, ...]) -> None:
+    """A part of the day, a weekday and an hour in words are times; an ordinal is none."""
+    assert route(text).entities.times == times
+
+
 def test_intents_and_languages_are_told_apart() -> None:
     """Intent and language are right for at least 95 % of the labelled set."""
     routed = [(row, route(row["text"])) for row in UTTERANCES]
