@@ -14,8 +14,8 @@ from orchestrator.payloads import JobFacts
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
 """A name, as a regular expression."""
-ZOS_NAME = r"[A-Za-z$#@][A-Za-z0-9$#@]{0,7}"
-"""The name of a job of z/OS, as a regular expression."""
+ZOS_NAME = r"[A-Za-z$#@](?:[A-Za-z0-9$@]|#(?!#)){0,6}[A-Za-z0-9]"
+"""The name of a job of z/OS, as a regular expression. One that ends in "#", or holds two, is a notation cut short."""
 FOLDER = rf"/?(?:{NAME}/)*"
 """A folder's path with its last slash, as a regular expression; it may be empty."""
 SCHEDULE = r"(?:\((?P<time>[0-9A-Za-z /:-]{1,32})\))?(?:,\((?P<stream_id>[A-Za-z0-9_-]{1,32})\))?"
@@ -24,7 +24,7 @@ SCHEDULE = r"(?:\((?P<time>[0-9A-Za-z /:-]{1,32})\))?(?:,\((?P<stream_id>[A-Za-z
 _MAX_CHARACTERS = 900
 _STREAM = rf"(?:{FOLDER}(?P<workstation>{NAME})\#)?(?P<folder>{FOLDER})(?P<stream>{NAME}){SCHEDULE}"
 _JOB_STREAM = re.compile(_STREAM)
-_JOB = re.compile(rf"(?:{_STREAM}\.|{FOLDER}(?P<only_workstation>{NAME})\#)?(?P<job>{NAME}|{ZOS_NAME})")
+_JOB = re.compile(rf"(?:{_STREAM}\.|{FOLDER}(?P<only_workstation>{NAME})\#(?!\#))?(?P<job>{NAME}|{ZOS_NAME})")
 _WORKSTATION = re.compile(rf"{FOLDER}(?P<workstation>{NAME})")
 
 

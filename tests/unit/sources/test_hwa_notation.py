@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.codes.notation import check_job_name
+from orchestrator.codes.notation import JobName, bare_name, check_job_name
 from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.oql import UnsafeValue
 
@@ -24,11 +24,26 @@ from workers.sources.tws_status.oql import UnsafeValue
             JobRef(job="JOB", stream="JS", workstation="WS", time="0600 11/24/26", stream_id="0AAAAB"),
         ),
         ("  JOB_A  ", JobRef(job="JOB_A")),
+        ("HIST#99", JobRef(job="HIST#99")),
+        ("$BKP$01", JobRef(job="$BKP$01")),
+        ("ZOS1#FATDIA.ACT@SALD", JobRef(job="ACT@SALD", stream="FATDIA", workstation="ZOS1")),
     ],
 )
 def test_a_job_is_taken_apart(name: str, expected: JobRef) -> None:
     """Folder, workstation, stream, time and id are found in every combination."""
     assert parse_job_name(name) == expected
+
+
+def test_a_job_of_zos_and_one_on_a_workstation_are_both_read() -> None:
+    """``PAY#D010`` may be either; a longer name, or one with a job stream, has one reading."""
+    assert JobName.readings("PAY#D010") == (JobName(job="PAY#D010"), JobName(job="D010", workstation="PAY"))
+    assert JobName.readings("ZOS1#BATCH001") == (JobName(job="BATCH001", workstation="ZOS1"),)
+    assert [bare_name(name) for name in ("PAY#D010", "ZOS1#FATDIA.PAY#D010", "ZOS1#BATCH001", "/F/WS1")] == [
+        "PAY#D010",
+        "PAY#D010",
+        "BATCH001",
+        "WS1",
+    ]
 
 
 @pytest.mark.parametrize("name", ["X' OR name LIKE '@", "@", "", "../x", "1JOB", "A.B.C", "WS#", "A" * 41, "J OB"])
