@@ -94,7 +94,9 @@ def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
         with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
             metadata = json_safe(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
             failure = {**metadata, "failed": utf8_safe(error.reason)}
-            _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, error.reason)
+            status = failure.get("status")
+            suffix = f" status={status}" if isinstance(status, int) else ""
+            _LOGGER.warning("synthesis_failed run_id=%s reason=%s%s", run_id, error.reason, suffix)
             return failure
     log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}
@@ -109,6 +111,17 @@ def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:
     return next((synthesizer for synthesizer in synthesizers if synthesizer is not None), None)
 
 
+class _NotLoaded:
+    """In place of a synthesizer that is configured and cannot be made, so that answers tell it from none at all."""
+
+    async def synthesize(self, _case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:  # noqa: ARG002  # the protocol's
+        raise SynthesisFailed("not_loaded", "the synthesizer could not be made from its settings")
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
 def try_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:
-    """``load_synthesizer``, or None when it cannot be made: the rules answer then."""
-    return made_or(None, load_synthesizer, environ, event="synthesizer_not_loaded")
+    """``load_synthesizer``; when it cannot be made, one that always fails: the rules answer, and say so."""
+    not_loaded: Synthesizer | None = _NotLoaded()
+    return made_or(not_loaded, load_synthesizer, environ, event="synthesizer_not_loaded")

@@ -77,6 +77,7 @@ def _compact(report: Report) -> str:
         aggregated=report.aggregated_data,
         evidence=report.evidence,
         mode=report.mode,
+        llm=report.metadata.get("llm"),
     )
 
 

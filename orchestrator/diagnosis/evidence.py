@@ -67,7 +67,8 @@ def check_diagnosis(
     """Return ``diagnosis`` without the statements that its evidence does not support, and the counts of them.
 
     ``confidence_cap`` bounds every confidence when a required source is missing. ``question_codes`` may stand in the
-    summary and the root cause although no evidence holds them: the user wrote them. Commands in prose that would
+    summary and the root cause although no evidence holds them: the user wrote them. The confidence falls with the
+    claims that are dropped. Commands in prose that would
     change something are marked as proposals there, in ``language``, and listed as actions.
     """
 
@@ -127,7 +128,17 @@ def check_diagnosis(
         confidence_capped=diagnosis.confidence > cap,
         unsupported_fields=unsupported,
     )
-    return checked, report
+    return lower_confidence(checked, kept=len(claims), written=len(diagnosis.claims)), report
+
+
+def lower_confidence(diagnosis: Diagnosis, *, kept: int, written: int) -> Diagnosis:
+    """The diagnosis with the share of its confidence that its kept claims are of those written.
+
+    A model that was wrong about what it read is no surer than that of what it concluded.
+    """
+    if kept >= written:
+        return diagnosis
+    return diagnosis.model_copy(update={"confidence": round(diagnosis.confidence * max(kept, 1) / written, 2)})
 
 
 class ClaimChecker:

@@ -1,16 +1,18 @@
 """The answer as text: Markdown for the app, compact lines for a terminal, and the answers for when things fail."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orchestrator.codes.catalogue import Category, category_texts
 from orchestrator.codes.control import visible
 from orchestrator.codes.local_time import shown_time
 from orchestrator.diagnosis.commands import proposal
 from orchestrator.diagnosis.markdown import code, inert, inert_block
+from orchestrator.diagnosis.model_failure import why_not_the_model
 from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Message
+from orchestrator.i18n.message import Message, Text
 from orchestrator.models import (
     Action,
     AggregatedData,
@@ -48,8 +50,11 @@ def render_markdown(
     aggregated: AggregatedData,
     evidence: Sequence[Evidence],
     mode: AnswerMode,
+    llm: Mapping[str, Any] | None = None,
 ) -> str:
     """The answer in Markdown: diagnosis, evidence, steps, prevention, what was missing, and the performance note.
+
+    ``llm`` is the report's metadata of that name; a failure of the model is told from none being configured.
 
     What sources, users and models wrote is shown as text: no HTML, link or image of theirs becomes active.
     """
@@ -66,7 +71,7 @@ def render_markdown(
         ]
     blocks += [
         _section(language, SUSPICIOUS, _inert(diagnosis.suspicious), bullet="- ", level=3),
-        f"---\n*{performance_note(language, aggregated)}{_mode(language, mode)}*",
+        f"---\n*{performance_note(language, aggregated)}{_mode(language, mode, llm)}*",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -78,6 +83,7 @@ def render_text(
     aggregated: AggregatedData,
     evidence: Sequence[Evidence],
     mode: AnswerMode,
+    llm: Mapping[str, Any] | None = None,
 ) -> str:
     """The same answer in compact plain lines for a terminal."""
     lines = [f"{DIAGNOSIS.in_language(language).upper()}: {diagnosis.summary}"]
@@ -99,7 +105,7 @@ def render_text(
         lines.append(heading.in_language(language).upper())
         marks = [f"{number}." for number in range(1, len(items) + 1)] if heading is STEPS else ["-"] * len(items)
         lines += [f"  {mark} {item}" for mark, item in zip(marks, items, strict=True)]
-    lines.append(f"({performance_note(language, aggregated)}{_mode(language, mode)})")
+    lines.append(f"({performance_note(language, aggregated)}{_mode(language, mode, llm)})")
     return visible("\n".join(lines)) + "\n"
 
 
@@ -308,8 +314,11 @@ def _section(
     return f"{'#' * level} {heading.in_language(language)}\n\n" + "\n".join(lines)
 
 
-def _mode(language: Language, mode: AnswerMode) -> str:
-    return f" {_MODES[mode].in_language(language)}" if mode in _MODES else ""
+def _mode(language: Language, mode: AnswerMode, llm: Mapping[str, Any] | None) -> str:
+    sentence: Text | None = _MODES.get(mode)
+    if mode is AnswerMode.DETERMINISTIC:
+        sentence = why_not_the_model(llm) or sentence
+    return f" {sentence.in_language(language)}" if sentence else ""
 
 
 def _with_job(failure: SourceFailure) -> str:

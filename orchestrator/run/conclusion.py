@@ -4,8 +4,9 @@ Each step has a fallback: no aggregate -> raw data; too few sources -> an error 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from orchestrator.aggregate import aggregate, all_evidence, failures, number_evidence
 from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
@@ -87,10 +88,10 @@ class Conclusion:
             draft=self.draft,
         )
 
-    def render(self, diagnosis: Diagnosis, mode: AnswerMode) -> str:
-        """The answer as Markdown in the user's language."""
+    def render(self, diagnosis: Diagnosis, mode: AnswerMode, llm: Mapping[str, Any] | None = None) -> str:
+        """The answer as Markdown in the user's language; ``llm`` says how the model fared."""
         return render_markdown(
-            diagnosis, language=self.language, aggregated=self.aggregated, evidence=self.evidence, mode=mode
+            diagnosis, language=self.language, aggregated=self.aggregated, evidence=self.evidence, mode=mode, llm=llm
         )
 
 

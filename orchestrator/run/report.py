@@ -49,7 +49,10 @@ def make_report(
     """The report to commit in the name of ``by``; with ``refined``, the model's diagnosis is the answer."""
     record, plan, envelopes = conclusion.record, conclusion.plan, conclusion.envelopes
     mode = conclusion.mode if refined is None else AnswerMode.LLM
-    response = conclusion.response if refined is None else conclusion.render(refined, mode)
+    response = conclusion.response
+    diagnosis = refined or conclusion.draft
+    if diagnosis is not None and (refined or llm):
+        response = conclusion.render(diagnosis, mode, llm)
     metadata: dict[str, Any] = {
         "mode": mode.value,
         "pipeline": plan.pipeline if plan else None,
@@ -72,7 +75,7 @@ def make_report(
         outcome=conclusion.outcome,
         mode=mode,
         response=_with_damage(response, conclusion.language, record.damage),
-        diagnosis=refined or conclusion.draft,
+        diagnosis=diagnosis,
         routing=plan.routing if plan else None,
         evidence=conclusion.evidence,
         total_latency_ms=round(total_latency_ms, 1),

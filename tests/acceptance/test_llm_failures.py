@@ -98,7 +98,7 @@ def test_a_model_refines_the_answer_while_it_writes(llm_fleet: Fleet, model: Mod
     [
         (Reply(status=401), "unauthorized"),
         (Reply(status=429), "rate_limited"),
-        (Reply(status=400), "refused"),
+        (Reply(status=400), "bad_request"),
         (Reply("", refusal="no"), "refused"),
         (Reply(status=500), "no_answer"),
         (Reply(GOOD, cut_after_chars=80), "connection"),
@@ -115,7 +115,9 @@ def test_a_model_that_fails_leaves_the_rules_answer(llm_fleet: Fleet, model: Mod
     assert (report.outcome, report.mode) == (RunOutcome.COMPLETE, AnswerMode.DETERMINISTIC)
     assert report.metadata["llm"]["failed"] == reason
     draft = next(event for event in events if event.type is EventType.DRAFT)
-    assert report.response == draft.data["text"]
+    assert report.response.splitlines()[:-1] == draft.data["text"].splitlines()[:-1]
+    assert "há um modelo de linguagem configurado, mas" in report.response
+    assert "sem modelo de linguagem" not in report.response
     assert "sk-scripted-key" not in llm_fleet.logs()
 
 

@@ -170,12 +170,12 @@ def test_a_missing_required_source_caps_confidence() -> None:
         (Reply(status=401), "unauthorized"),
         (Reply(status=403), "unauthorized"),
         (Reply(status=429), "rate_limited"),
-        (Reply(status=400), "refused"),
-        (Reply(status=404), "refused"),
+        (Reply(status=400), "bad_request"),
+        (Reply(status=404), "not_found"),
         (Reply(status=500), "no_answer"),
         (Reply(status=503), "no_answer"),
         (Reply("", refusal="I cannot"), "refused"),
-        (Reply("{", finish_reason="content_filter"), "refused"),
+        (Reply("{", finish_reason="content_filter"), "content_filter"),
         (Reply(""), "empty"),
         (Reply("   \n"), "empty"),
         (Reply("Não sei dizer."), "bad_json"),
@@ -199,6 +199,86 @@ def test_every_failure_has_its_reason(reply: Reply, reason: str) -> None:
     assert error.metadata["reason"] == reason
     assert error.metadata["attempts"][-1]["reason"] == reason
     assert "scripted" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "reason"),
+    [
+        (400, "This model's maximum context length is 8192 tokens", "context_window"),
+        (400, "the prompt is too long: 210000 tokens > 200000 maximum", "context_window"),
+        (400, "The response was filtered: triggers our content management policy", "content_filter"),
+        (400, "unknown field", "bad_request"),
+        (402, "pay first", "quota"),
+        (404, "The model does not exist", "not_found"),
+        (413, "Request Entity Too Large", "context_window"),
+        (418, "teapot", "rejected"),
+        (429, "You exceeded your current quota", "quota"),
+        (503, "busy", "no_answer"),
+    ],
+)
+def test_a_refused_request_is_told_by_its_cause(status: int, text: str, reason: str) -> None:
+    """The status and what the error names give the reason; the status stands in the metadata, the text nowhere."""
+    with FakeOpenAIServer(Reply(status=status, error_text=text)) as server:
+        error = failure(server)
+    assert (error.reason, error.metadata["status"], error.metadata["attempts"][-1]["status"]) == (
+        reason,
+        status,
+        status,
+    )
+    assert text not in f"{error} {error.metadata}"
+
+
+@pytest.mark.parametrize("raw_type", ["application/json", "application/json; charset=utf-8"])
+def test_a_server_that_does_not_stream_is_read(raw_type: str) -> None:
+    """One JSON completion in place of the stream that was requested is the answer, with its token counts."""
+    completion = {
+        "id": "x",
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": answer()}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+    }
+    raw = json.dumps(completion, indent=2).encode()
+    with FakeOpenAIServer(Reply(raw=raw, raw_type=raw_type, chunk_chars=100)) as server:
+        synthesis = ask(server)
+        assert len(server.requests) == 1
+    assert synthesis.diagnosis.summary.startswith("O job BATCH001 terminou com ABEND S0C7")
+    assert (synthesis.metadata["prompt_tokens"], synthesis.metadata["completion_tokens"]) == (11, 7)
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (b'{"choices": [{"message": {"content": null, "refusal": "no"}}]}', "refused"),
+        (b'{"choices": [{"message": {"content": "{"}, "finish_reason": "content_filter"}]}', "content_filter"),
+        (b'{"error": {"code": "context_length_exceeded", "message": "hunter2x"}}', "context_window"),
+        (b'{"choices": []}', "no_answer"),
+        (b"[]", "bad_json"),
+        (b"{", "bad_json"),
+        (b"", "no_answer"),
+    ],
+)
+def test_a_server_that_does_not_stream_fails_by_the_same_reasons(document: bytes, reason: str) -> None:
+    """A refusal, an error or nothing in one JSON document is named as in a stream."""
+    with FakeOpenAIServer(Reply(raw=document, raw_type="application/json")) as server:
+        error = failure(server)
+    assert error.reason == reason
+    assert "hunter2x" not in str(error)
+
+
+def test_a_stream_under_the_name_of_json_is_read() -> None:
+    """A proxy that calls events JSON is read to their end."""
+    with FakeOpenAIServer(Reply(raw=WHOLE + END + b"data: [DONE]\n\n", raw_type="application/json")) as server:
+        assert ask(server).diagnosis.claims
+
+
+def test_the_confidence_falls_with_the_claims_that_are_dropped() -> None:
+    """Of three claims one stands: a third of the model's confidence is left."""
+    wrong = [{"text": f"inventado {number}", "evidence_ids": ["metrics:99"]} for number in range(2)]
+    claims = [{"text": "STEP030 terminou com S0C7", "evidence_ids": ["tws_status:1"]}, *wrong]
+    with FakeOpenAIServer(Reply(answer(confidence=0.9, claims=claims))) as server:
+        synthesis = ask(server)
+    assert synthesis.metadata["check"]["claims_dropped"] == 2
+    assert synthesis.diagnosis.confidence == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(

@@ -5,30 +5,67 @@ is imported at the first call, and its client is created inside the loop that us
 """
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.deadline import Deadline
 from workers.config import LlmSettings
 
 if TYPE_CHECKING:
+    import openai
     from openai import AsyncOpenAI
 
 DEFAULT_ENDPOINT = "https://api.openai.com/v1"
 MAX_ANSWER_CHARS = 64_000
+MAX_BODY_BYTES = 1024 * 1024
+_BY_STATUS = {
+    400: "bad_request",
+    401: "unauthorized",
+    402: "quota",
+    403: "unauthorized",
+    404: "not_found",
+    405: "not_found",
+    407: "unauthorized",
+    408: "timeout",
+    410: "not_found",
+    413: "context_window",
+    422: "bad_request",
+    429: "rate_limited",
+}
+_BY_TEXT = (
+    (
+        "context_window",
+        re.compile(
+            r"context[_ ]?(?:length|window|size)|max(?:imum)? context|(?:prompt|input) (?:is )?too long"
+            r"|too many (?:input )?tokens|reduce the length"
+            r"|exceeds? the (?:model'?s )?(?:maximum|available|limit)[^.\"]{0,40}token",
+            re.IGNORECASE,
+        ),
+    ),
+    ("content_filter", re.compile(r"content[_ -]?(?:filter|policy|management)|ResponsibleAIPolicy", re.IGNORECASE)),
+    ("quota", re.compile(r"insufficient_quota|quota[_ ]exceeded|exceeded your current quota", re.IGNORECASE)),
+)
+"""Reasons that servers name in an error's code or text, in their different words."""
 _TAIL_SECONDS = 0.5
 """Time for the usage figures and the end of the stream after the finish reason."""
 
 
 class LlmFailed(Exception):
-    """A call without a usable text. ``reason``: no_answer, refused, unauthorized, rate_limited, timeout, connection."""
+    """A call without a usable text. ``reason`` is one of the table "failed" in docs/answers.md.
 
-    def __init__(self, reason: str, message: str) -> None:
+    ``status`` is the HTTP status, when the server's answer had one that tells something.
+    """
+
+    def __init__(self, reason: str, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +116,9 @@ class OpenAIClient:
         import openai  # noqa: PLC0415  # imported above
 
         try:
-            chunks = await self._open(model, messages, deadline, first_within)
-            async with chunks, aclosing(_read(chunks, deadline, first_within)) as deltas:
+            opened = await self._open(model, messages, deadline, first_within)
+            chunks = _whole(opened.response) if _is_json(opened.response) else opened
+            async with opened, aclosing(_read(chunks, deadline, first_within)) as deltas:
                 async for delta in deltas:
                     yield delta
         except TimeoutError:
@@ -122,9 +160,10 @@ class OpenAIClient:
             if model not in self._plain_models:
                 try:
                     return await create(**required, **self._optional(), timeout=limit)
-                except (openai.BadRequestError, openai.UnprocessableEntityError):
+                except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                     # Not every server or model accepts these; the next call shows whether they were the reason.
-                    pass
+                    if _reason_in_body(error) is not None:
+                        raise
             opened = await create(**required, timeout=limit)
             self._plain_models.add(model)
             return opened
@@ -136,6 +175,46 @@ class OpenAIClient:
             "max_tokens": self._settings.max_answer_tokens,
             "temperature": 0.1,
         }
+
+
+def _is_json(response: Any) -> bool:
+    """Whether a server answers with one document although a stream was requested: some proxies cannot stream."""
+    kind = str(response.headers.get("content-type", ""))
+    return kind.partition(";")[0].strip().lower() == "application/json"
+
+
+async def _whole(response: Any) -> AsyncGenerator[Any, None]:
+    """The chunks of a response that is no stream of events: its one document, or a stream under a wrong name."""
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise LlmFailed("invalid", f"the answer is longer than {MAX_BODY_BYTES} bytes")
+    text = body.decode("utf-8", "replace").strip()
+    if text.startswith("data:"):
+        events = (line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:"))
+        for event in events:
+            if event != "[DONE]":
+                yield _chunk(json.loads(event))
+    elif text:
+        yield _chunk(json.loads(text))
+
+
+def _chunk(document: Any) -> Any:
+    """A completion, or a chunk of one, as an object with the attributes that ``_read`` uses. Raises LlmFailed."""
+    if not isinstance(document, dict):
+        raise LlmFailed("bad_json", "the server's answer is no JSON object")
+    if document.get("error"):
+        raise _failure_in_body(document["error"])
+    choices = []
+    for choice in document.get("choices") or []:
+        message = choice.get("message")
+        delta = message if isinstance(message, dict) else choice.get("delta") or {}
+        finish = choice.get("finish_reason") or ("stop" if message else None)
+        said = SimpleNamespace(content=delta.get("content"), refusal=delta.get("refusal"))
+        choices.append(SimpleNamespace(delta=said, finish_reason=finish))
+    usage = document.get("usage")
+    return SimpleNamespace(choices=choices, usage=SimpleNamespace(**usage) if isinstance(usage, dict) else None)
 
 
 async def _read(
@@ -176,7 +255,7 @@ def _choice(chunk: Any) -> tuple[str, str | None]:
         return "", None
     choice = chunk.choices[0]
     if choice.finish_reason == "content_filter":
-        raise LlmFailed("refused", "the server's content filter stopped the answer")
+        raise LlmFailed("content_filter", "the server's content filter stopped the answer")
     if choice.delta is None:
         return "", choice.finish_reason
     if getattr(choice.delta, "refusal", None):
@@ -208,12 +287,24 @@ def _failure(error: Exception) -> LlmFailed:
     if isinstance(error, openai.APIConnectionError):
         return LlmFailed("connection", "the connection to the model failed or was cut")
     if isinstance(error, openai.APIStatusError):
-        reason = {
-            401: "unauthorized",
-            403: "unauthorized",
-            407: "unauthorized",
-            408: "timeout",
-            429: "rate_limited",
-        }.get(error.status_code, "refused" if error.status_code < 500 else "no_answer")
-        return LlmFailed(reason, f"the model's server answered with status {error.status_code}")
+        status = error.status_code
+        named = None if _BY_STATUS.get(status) == "unauthorized" else _reason_in_body(error)
+        reason = named or _BY_STATUS.get(status) or ("rejected" if status < 500 else "no_answer")
+        return LlmFailed(reason, f"the model's server answered with status {status}", status=status)
+    if isinstance(error, openai.APIError) and (named := _reason_in_body(error)):
+        return LlmFailed(named, "the model's server reported an error within its answer")
     return LlmFailed("no_answer", f"the model's server reported an error ({type(error).__name__})")
+
+
+def _failure_in_body(error: object) -> LlmFailed:
+    """The failure of a response with status 200 that holds an error."""
+    return LlmFailed(_reason_of_text(json.dumps(error)) or "no_answer", "the model's server reported an error")
+
+
+def _reason_in_body(error: "openai.APIError") -> str | None:
+    """The reason that the body of an error names: its status says only that the request was refused."""
+    return _reason_of_text(f"{error.code or ''} {error.type or ''} {json.dumps(error.body, default=str)}")
+
+
+def _reason_of_text(text: str) -> str | None:
+    return next((reason for reason, pattern in _BY_TEXT if pattern.search(text)), None)

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.codes.patterns import find_codes
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis
+from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis, lower_confidence
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
 from orchestrator.diagnosis.reruns import ReadLogs
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CAP
@@ -35,7 +35,9 @@ QUIET_SECONDS = 0.5
 PRIMARY_SHARE = 0.5
 """Share of the time within which the primary model must start its answer if there is a fallback."""
 
-_WORTH_A_FALLBACK = frozenset({"no_answer", "refused", "rate_limited", "timeout", "bad_json", "empty", "invalid"})
+_SAME_FOR_EVERY_MODEL = frozenset({"unauthorized", "connection"})
+"""Reasons that the fallback model, of the same server and key, would fail for as well."""
+_REFUSALS = frozenset({"refused", "content_filter"})
 
 
 def create_synthesizer(environ: Mapping[str, str]) -> "LlmSynthesizer | None":
@@ -57,6 +59,8 @@ class _Attempt:
     model: str
     repair: bool = False
     reason: str = "ok"
+    status: int | None = None
+    """HTTP status of a refusal."""
     latency_ms: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -104,8 +108,8 @@ class LlmSynthesizer:
     async def synthesize(self, case: Case, *, timeout_seconds: float, emit: Callable[[str], None]) -> Synthesis:
         """The checked diagnosis; emits its statements while the model writes them.
 
-        ``timeout_seconds`` bounds everything. Raises SynthesisFailed with reason no_answer, refused, unauthorized,
-        rate_limited, timeout, connection, bad_json, empty or invalid, and whatever ``emit`` raises.
+        ``timeout_seconds`` bounds everything. Raises SynthesisFailed with a reason of ``LlmFailed`` or of
+        ``AnswerUnusable``, and whatever ``emit`` raises.
         """
         configured = self._settings.timeout_seconds
         limit = max(timeout_seconds - SETTLE_SECONDS, timeout_seconds / 2)
@@ -134,11 +138,14 @@ class LlmSynthesizer:
                 # A server that broke off may have lost one model's backend; an unreachable one has no other model
                 # either.
                 broke_off = error.reason == "connection" and job.attempts[-1].text
-                if error.reason not in _WORTH_A_FALLBACK and not broke_off:
+                if error.reason in _SAME_FOR_EVERY_MODEL and not broke_off:
                     break
             else:
                 return Synthesis(diagnosis, self._metadata(job) | {"check": report.as_metadata()})
-        raise SynthesisFailed(failure.reason, str(failure), self._metadata(job) | {"reason": failure.reason})
+        metadata = self._metadata(job) | {"reason": failure.reason}
+        if failure.status is not None:
+            metadata["status"] = failure.status
+        raise SynthesisFailed(failure.reason, str(failure), metadata)
 
     async def close(self) -> None:
         """Release the client."""
@@ -155,7 +162,7 @@ class LlmSynthesizer:
                 await self._read(job, attempt, messages, first_within)
                 return self._checked(job, parse_answer(attempt.text, personal=self._redact_personal))
             except LlmFailed as error:
-                attempt.reason = error.reason
+                attempt.reason, attempt.status = error.reason, error.status
                 raise
             except AnswerUnusable as error:
                 attempt.reason = error.reason
@@ -200,7 +207,7 @@ class LlmSynthesizer:
                 raise
         except LlmFailed as error:
             # A complete answer counts, whatever the server does afterwards.
-            if error.reason == "refused" or not scanner.holds_answer:
+            if error.reason in _REFUSALS or not scanner.holds_answer:
                 raise
 
     def _renderer(self, job: _Job) -> FragmentRenderer:
@@ -221,12 +228,14 @@ class LlmSynthesizer:
             raise AnswerUnusable("invalid", f"it is not written in {language_name(language)}")
         if job.must_name and not job.is_named_in(answer.prose):
             raise AnswerUnusable("invalid", f"it says nothing of {', '.join(job.must_name)}, which the evidence shows")
-        diagnosis = _without_obedience(to_diagnosis(answer, draft), job)
+        written = to_diagnosis(answer, draft)
+        diagnosis = _without_obedience(written, job)
         # The rules limit the confidence when evidence is missing or stale; that applies to the model too.
         cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None
         checked, report = check_diagnosis(
             diagnosis, prompt.evidence, confidence_cap=cap, question_codes=_question_codes(case), language=language
         )
+        checked = lower_confidence(checked, kept=len(diagnosis.claims), written=len(written.claims))
         if not checked.claims:
             raise AnswerUnusable("invalid", "no claim cites existing evidence that holds the codes it quotes")
         for name in report.unsupported_fields:
@@ -245,6 +254,7 @@ class LlmSynthesizer:
                     "model": attempt.model,
                     "repair": attempt.repair,
                     "reason": attempt.reason,
+                    "status": attempt.status,
                     "latency_ms": round(attempt.latency_ms, 1),
                 }
                 for attempt in job.attempts

@@ -117,5 +117,5 @@ def test_a_synthesizer_that_cannot_be_made_costs_only_the_refinement(
         raise ConfigurationError("LLM_ENDPOINT must start with http:// or https://")
 
     monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", broken)
-    assert asyncio.run(fallback._refine(CASE, Deadline.after(5))) == (None, None)
+    assert asyncio.run(fallback._refine(CASE, Deadline.after(5))) == (None, {"failed": "not_loaded"})
     assert [text for text in caplog.messages if text.startswith("synthesizer_not_loaded reason=configuration")]

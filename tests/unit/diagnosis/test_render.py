@@ -301,3 +301,27 @@ def test_a_models_first_alternative_is_shown() -> None:
         diagnosis, language=Language.PT_BR, aggregated=AggregatedData(), evidence=(), mode=AnswerMode.LLM
     )
     assert "Disco cheio (confiança 20%)" in text
+
+
+@pytest.mark.parametrize(
+    ("llm", "said"),
+    [
+        (None, "without a language model"),
+        ({"failed": "timeout"}, "a language model is configured, but it did not answer in time."),
+        ({"failed": "not_found", "status": 404}, "does not know the address or the model (HTTP 404)."),
+        ({"failed": "RuntimeError"}, "it failed (RuntimeError)."),
+        ({"skipped": "no_time_left"}, "no time was left to ask it."),
+    ],
+)
+def test_a_model_that_failed_is_told_from_none(llm: dict[str, object] | None, said: str) -> None:
+    """The last sentence says whether no model is configured or why the configured one did not write the answer."""
+    for render in (render_markdown, render_text):
+        text = render(
+            Diagnosis(summary="x"),
+            language=Language.EN,
+            aggregated=AGGREGATED,
+            evidence=EVIDENCE,
+            mode=AnswerMode.DETERMINISTIC,
+            llm=llm,
+        )
+        assert said in text

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
+from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.models import AggregatedData, Diagnosis, TroubleshootRequest
 from orchestrator.sources import SourceSpec, load_source
+from orchestrator.synthesis import Case
 from orchestrator.testing import StubSource
 from workers.runtime import readiness
 from workers.runtime.process import WorkerProcess
@@ -43,7 +46,7 @@ def test_a_wrong_setting_stops_a_worker_that_writes_answers(name: str) -> None:
 def test_a_synthesizer_that_cannot_be_made_costs_no_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A process whose model or memory cannot be made finishes runs without, and says so."""
+    """A process whose model or memory cannot be made finishes runs without, and says so, in their answers too."""
 
     def broken(_environ: object) -> None:
         raise RuntimeError("a site's own")
@@ -51,11 +54,18 @@ def test_a_synthesizer_that_cannot_be_made_costs_no_answer(
     monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", broken)
     monkeypatch.setattr("orchestrator.after_commit.load_after_commit", broken)
     process = WorkerProcess(Celery(set_as_current=False), {}, native_limits=False)
-    assert process.refiner is None
+    assert process.refiner is not None
+    case = Case("run-00000001", TroubleshootRequest(message="x"), None, (), AggregatedData(), Diagnosis(summary="x"))
+    synthesis, llm = process.refiner.refine(case, Deadline.after(5))
+    assert (synthesis, llm) == (None, {"failed": "not_loaded"})
     assert process.after_commit == ()
     process.close()
     said = [text.splitlines()[0] for text in caplog.messages]
-    assert said == ["synthesizer_not_loaded reason=unexpected", "after_commit_not_loaded reason=unexpected"]
+    assert said == [
+        "synthesizer_not_loaded reason=unexpected",
+        "synthesis_failed run_id=run-00000001 reason=not_loaded",
+        "after_commit_not_loaded reason=unexpected",
+    ]
 
 
 def test_a_model_that_does_not_close_does_not_keep_the_rest_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,13 +126,14 @@ async def ask(
             synthesis = await synthesizer.synthesize(case, timeout_seconds=LLM_SECONDS, emit=lambda _fragment: None)
             diagnosis, mode, llm = synthesis.diagnosis, AnswerMode.LLM, synthesis.metadata
         except SynthesisFailed as error:
-            llm = {**error.metadata, "reason": error.reason}
+            llm = {**error.metadata, "reason": error.reason, "failed": error.reason}
     text = render_markdown(
         diagnosis,
         language=plan.routing.language,
         aggregated=aggregated,
         evidence=[item for envelope in envelopes for item in envelope.evidence],
         mode=mode,
+        llm=llm,
     )
     latency_ms = round((time.monotonic() - began) * 1_000, 1)
     return Answer(scenario, failed_source, plan, envelopes, diagnosis, text, mode, latency_ms, llm)
