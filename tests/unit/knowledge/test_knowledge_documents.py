@@ -12,6 +12,7 @@ from workers.knowledge.reading.chunking import cut_sections, is_listing
 from workers.knowledge.reading.documents import Chunk, Section, UnreadableDocument
 from workers.knowledge.reading.html import read_html
 from workers.knowledge.reading.markdown import read_markdown
+from workers.knowledge.reading.outline import is_part
 from workers.knowledge.reading.readers import folder_language, read_document, twin_key
 
 
@@ -320,3 +321,84 @@ def test_a_passage_keeps_to_its_room_and_says_what_was_cut() -> None:
     assert region.first <= 4 <= region.last
     assert len(region.text) <= PASSAGE_CHARACTERS + 100
     assert region.cut_characters > 5_000
+
+
+MANUAL = """# Troubleshooting
+## The plan cannot be created - AWSJPL017E
+AWSJPL017E The production plan cannot be created.
+## Cause and solution:
+A scratch of the plan did not end. Run it again.
+## Note:
+The archived plan is kept.
+## The database is locked - AWSJPL018E
+## Causa e solução
+Unlock it.
+## Index
+## A
+agents
+audit files
+authorization 12
+"""
+
+
+@pytest.mark.parametrize("markup", ["markdown", "html"])
+def test_flat_headings_of_a_manual_put_the_remedy_below_its_message(markup: str) -> None:
+    """The next "Cause and solution" belongs to its message; a note is text; the letters of an index are left out."""
+    lines = MANUAL.splitlines()
+    html = "".join(
+        f"<h{line.count('#')}>{line.strip('# ')}</h{line.count('#')}>" if line.startswith("#") else f"<p>{line}</p>"
+        for line in lines
+    )
+    sections = read_markdown(MANUAL) if markup == "markdown" else read_html(html)
+    plan, locked = "The plan cannot be created - AWSJPL017E", "The database is locked - AWSJPL018E"
+    chunks = cut_sections(sections)
+    assert [chunk.headings[1:] for chunk in chunks] == [
+        (plan,),
+        (plan, "Cause and solution:"),
+        (locked, "Causa e solução"),
+    ]
+    assert "archived plan is kept" in chunks[1].text
+
+
+@pytest.mark.parametrize(
+    ("heading", "expected"),
+    [
+        ("Cause", True), ("Cause and solution:", True), ("System action", True), ("**Operator response**", True),
+        ("Explicação", True), ("Resposta do operador", True), ("Causa y solución", True), ("About this task", True),
+        ("System", False), ("Causes of a late plan", False), ("Solution Manager jobs", False), ("and", False),
+        ("", False),
+    ],
+)  # fmt: skip
+def test_the_parts_of_an_entry_are_known_by_their_headings(heading: str, expected: bool) -> None:
+    """Alone or joined, in each language; words beside them make another heading of it."""
+    assert is_part(heading) is expected
+
+
+def test_messages_that_are_listed_as_text_are_sections() -> None:
+    """Each has its own remedy; a log that is quoted is no list of messages."""
+    text = (
+        "Planner messages\n\nAWSJPL001E The plan was not created.\nExplanation\nSee message.\n"
+        "Operator response: free some space.\n\nAWSJPL004E The workstation is not the master.\n"
+        "System action: none.\n"
+    )
+    document = read_document("messages.txt", text.encode())
+    assert [section.headings for section in document.sections] == [
+        (),
+        ("AWSJPL001E The plan was not created.",),
+        ("AWSJPL004E The workstation is not the master.",),
+    ]
+    assert "free some space" in document.sections[1].text
+    quoted = "# Page\n\nThe log shows\n\nIEF450I JOB ABENDED\nIEC030I B37-04\n\nand ends.\n"
+    assert len(read_document("page.md", quoted.encode()).sections) == 1
+
+
+def test_the_next_section_of_a_manual_is_another_topic() -> None:
+    """The sections of a page belong together, those of a manual only as parts of one entry."""
+    chunks = [
+        Chunk(0, ("Manual", "Slow plan"), "one"),
+        Chunk(1, ("Manual", "Slow plan", "Solution"), "two"),
+        Chunk(2, ("Manual", "Full disk"), "three"),
+    ]
+    assert grow(chunks, 0, is_manual=True).text.endswith("two")
+    assert grow(chunks, 1, is_manual=True).first == 0
+    assert grow(chunks, 0).last == 2

@@ -105,6 +105,8 @@ class PostgresSearch:
         self._rows: dict[Key, _Row] = {}
         self._near: dict[Key, float] = {}
         self._matched: list[Key] = []
+        self._coded: dict[Key, float] = {}
+        self._concepts: dict[Key, list[QueryConcept]] = {}
         self._matched_total = 0
         self._weights: dict[QueryConcept, float] = {}
 
@@ -155,10 +157,10 @@ class PostgresSearch:
             row.analyse()
         self._weigh()
         coded = {key: self._code_score(self._rows[key]) for key in self._matched}
-        coded = {key: score for key, score in coded.items() if score}
-        scores = self._lexical(coded)
+        self._coded = {key: score for key, score in coded.items() if score}
+        scores = self._lexical(self._coded)
         if self._near:
-            scores = fuse_rankings(without_tail(scores), self._near, coded)
+            scores = fuse_rankings(without_tail(scores), self._near, self._coded)
         return {key: scores[key] for key in best_first(scores)[:WINDOWS]}
 
     def _assemble(self, scores: Mapping[Key, float], limit: int) -> tuple[tuple[Hit, ...], int]:
@@ -167,6 +169,8 @@ class PostgresSearch:
             scores,
             self._window,
             Judge(self._query, lambda concept: self._weights[concept]),
+            coded={key for key in self._rows if key in self._coded or self._state_score(self._rows[key])},
+            matched=self._concepts,
             nearest=self._near,
             limit=limit,
         )
@@ -207,6 +211,8 @@ class PostgresSearch:
             for concept, weight in self._weights.items():
                 own = sum(tokens[stem] for stem in concept.own)
                 others = max((min(tokens[stem] for stem in phrase) for phrase in concept.others), default=0)
+                if own or others:
+                    self._concepts.setdefault(key, []).append(concept)
                 score += weight * 2.2 * max(own / (own + damping), SYNONYM_FACTOR * others / (others + damping))
             if score:
                 scores[key] = score

@@ -1,24 +1,25 @@
 """Builds the passages of a search result from scored chunks, for every database."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from orchestrator.codes.patterns import find_codes_to_look_up
 from workers.knowledge.base import Hit
-from workers.knowledge.ranking.analysis import index_tokens
-from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_states, name_token
-from workers.knowledge.ranking.passage import grow
-from workers.knowledge.ranking.query import KnowledgeQuery
+from workers.knowledge.ranking.passage import Region, grow
+from workers.knowledge.ranking.query import KnowledgeQuery, QueryConcept
 from workers.knowledge.ranking.ranking import CODED_TAIL_RATIO, TAIL_RATIO, Judge, best_first
 from workers.knowledge.reading.documents import Chunk
 
 Key = TypeVar("Key", bound=Hashable)
 
 CONSIDERED = 80
-"""Number of best chunks whose passages are built and judged."""
+"""Most best chunks whose passages are built and judged."""
+_CONSIDERED_PER_PASSAGE = 4
 _SAME_LANGUAGE_FACTOR = 1.15
 _NEIGHBOUR_FACTOR = 0.15
+_MANUAL_CHUNKS = 16
+"""A document of more chunks is a manual: its sections are about different topics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Window(Generic[Key]):
     chunks: Sequence[Chunk]
     position: int
     """Index of the chunk that was scored."""
+    size: int = 0
+    """Chunks of the whole document; 0 when that is not known."""
 
 
 @dataclass(slots=True)
@@ -41,8 +44,8 @@ class _Candidate(Generic[Key]):
     """A passage under consideration."""
 
     window: Window[Key]
-    keys: frozenset[Key]
-    hit: Hit
+    keys: Sequence[Key]
+    region: Region
     score: float
     has_code: bool = False
 
@@ -53,29 +56,39 @@ def assemble(
     window_of: Callable[[Key], Window[Key] | None],
     judge: Judge,
     *,
+    coded: Collection[Key],
+    matched: Mapping[Key, Collection[QueryConcept]],
     nearest: Collection[Key] = (),
     limit: int,
 ) -> tuple[tuple[Hit, ...], int]:
     """The best passages, at most ``limit``, and their number before the limit.
 
-    With ``nearest``, the chunks that are relevant by their vector, the scores are fused; those lie close together, so
-    the cut-off relative to the best score applies to other scores only.
+    ``coded`` are the chunks that name a code, name or state of the question; ``matched`` are the concepts of each
+    chunk. With ``nearest``, the chunks that are relevant by their vector, the scores are fused; those lie close
+    together, so the cut-off relative to the best score applies to other scores only.
     """
-    candidates = _passages(query, scores, window_of)
-    relevant = [candidate for candidate in candidates if _is_relevant(candidate, judge, nearest)]
+    relevant = []
+    for candidate in _passages(query, scores, window_of, min(CONSIDERED, _CONSIDERED_PER_PASSAGE * limit)):
+        candidate.has_code = any(key in coded for key in candidate.keys)
+        concepts = {concept for key in candidate.keys for concept in matched.get(key, ())}
+        if candidate.has_code or any(key in nearest for key in candidate.keys) or judge.is_relevant(concepts):
+            relevant.append(candidate)
     if not nearest:
         relevant = _without_tail(relevant)
     distinct = _without_translations(query, relevant)
-    return tuple(replace(item.hit, score=round(item.score, 4)) for item in distinct[:limit]), len(distinct)
+    return tuple(map(_hit, distinct[:limit])), len(distinct)
 
 
 def _passages(
-    query: KnowledgeQuery, scores: Mapping[Key, float], window_of: Callable[[Key], Window[Key] | None]
+    query: KnowledgeQuery,
+    scores: Mapping[Key, float],
+    window_of: Callable[[Key], Window[Key] | None],
+    considered: int,
 ) -> list[_Candidate[Key]]:
     """The passages of the best chunks, best first; each further chunk of a passage raises its score a little."""
     homes: dict[Key, _Candidate[Key]] = {}
     candidates: list[_Candidate[Key]] = []
-    for key in best_first(scores)[:CONSIDERED]:
+    for key in best_first(scores)[:considered]:
         home = homes.get(key)
         if home is not None:
             home.score += _NEIGHBOUR_FACTOR * scores[key]
@@ -84,7 +97,8 @@ def _passages(
         # The window may be that of a translation that is among the candidates already.
         if window is None or window.keys[window.position] in homes:
             continue
-        candidate = _candidate(window, scores[key])
+        region = grow(window.chunks, window.position, is_manual=window.size > _MANUAL_CHUNKS)
+        candidate = _Candidate(window, window.keys[region.first : region.last + 1], region, scores[key])
         candidates.append(candidate)
         for member in candidate.keys:
             homes.setdefault(member, candidate)
@@ -94,31 +108,20 @@ def _passages(
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
-def _candidate(window: Window[Key], score: float) -> _Candidate[Key]:
+def _hit(candidate: _Candidate[Key]) -> Hit:
+    window, region = candidate.window, candidate.region
     chunk = window.chunks[window.position]
-    region = grow(window.chunks, window.position)
     headings = " \n".join((window.title, *chunk.headings))
-    hit = Hit(
+    return Hit(
         document=window.document,
         title=window.title,
         section=chunk.section or window.title,
         text=region.text,
-        score=score,
+        score=round(candidate.score, 4),
         codes=tuple(dict.fromkeys((*find_codes_to_look_up(headings), *find_codes_to_look_up(region.text)))),
         language=window.language,
         cut_characters=region.cut_characters,
     )
-    return _Candidate(window, frozenset(window.keys[region.first : region.last + 1]), hit, score)
-
-
-def _is_relevant(candidate: _Candidate[Key], judge: Judge, nearest: Collection[Key]) -> bool:
-    text = f"{candidate.hit.title}\n{candidate.hit.section}\n{candidate.hit.text}"
-    codes = {*find_code_tokens(text), *map(name_token, find_names(text))}
-    codes |= {*find_states(f"{candidate.hit.title}\n{candidate.hit.section}")}
-    candidate.has_code = judge.has_code(codes)
-    if any(key in nearest for key in candidate.keys):
-        return True
-    return judge.is_relevant(set(index_tokens(text, candidate.hit.language)), codes)
 
 
 def _without_tail(candidates: Sequence[_Candidate[Key]]) -> list[_Candidate[Key]]:
@@ -139,9 +142,9 @@ def _without_translations(query: KnowledgeQuery, candidates: Sequence[_Candidate
     for candidate in candidates:
         twin = candidate.window.twin
         place = next((index for index, other in enumerate(distinct) if twin and other.window.twin == twin), None)
-        if place is None or distinct[place].hit.document == candidate.hit.document:
+        if place is None or distinct[place].window.document == candidate.window.document:
             distinct.append(candidate)
-        elif candidate.hit.language == query.language != distinct[place].hit.language:
+        elif candidate.window.language == query.language != distinct[place].window.language:
             candidate.score = distinct[place].score
             distinct[place] = candidate
     return distinct

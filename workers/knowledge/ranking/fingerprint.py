@@ -11,7 +11,7 @@ from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_s
 from workers.knowledge.reading.chunking import cut_sections
 from workers.knowledge.reading.readers import read_document
 
-PDF_VERSION = 1
+PDF_VERSION = 2
 """Raise it when the reading of PDF files changes: there is no sample of one."""
 
 _CODES = """
@@ -37,6 +37,8 @@ _DOCUMENTS = {
     "<b>bold</b> text.</p><ul><li>a<li>b</ul><h2>Table</h2><table><tr><th>Code<td>S322</tr></table><pre> a\n  b"
     f"</pre><footer>f</footer><p>{_LONG}</p></body></html>",
     "c.txt": f"Chapter 1 ........ 3\nChapter 2 ........ 5\nA  12\nB  14\nC  15\n\n{_LONG}\n\n{'x' * 3_000}\n",
+    "manual.md": "# M\n\n## AWSJPL017E\n\n## Cause and solution:\n\nText\n\n## Note\n\nMore.\n\n## A\n\na 1\nb 2\nc 3",
+    "messages.txt": "AWSJPL001E x\nExplanation\nText.\nAWSJPL002E y\nSystem action: none.\n",
     "d.log": "Index\n\nabend, 12, 14-16\nagent, 3\nbatch, 5\ncode, 7\nday, 9\n",
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.codes.patterns import find_codes_to_look_up
 from workers.knowledge.reading.documents import Chunk
+from workers.knowledge.reading.outline import is_part
 
 PASSAGE_CHARACTERS = 2_400
 """Longest passage; five of them fit into a model's prompt beside the other evidence."""
@@ -23,13 +24,15 @@ class Region:
     cut_characters: int = 0
 
 
-def _is_other_topic(candidate: Chunk, hit: Chunk) -> bool:
+def _is_other_topic(candidate: Chunk, hit: Chunk, *, is_manual: bool) -> bool:
     """Whether ``candidate`` is about another topic than ``hit``."""
     depth = max(1, len(hit.headings) - 1)
     if candidate.headings[:depth] != hit.headings[:depth]:
         return True
     if candidate.headings[: len(hit.headings)] == hit.headings:
         return False
+    if is_manual and not is_part(candidate.headings[-1]) and not is_part(hit.headings[-1]):
+        return True
     # A sibling headed by another code is the next message of a list, not the remedy of this one.
     own = set(find_codes_to_look_up(" ".join(hit.headings)))
     theirs = set(find_codes_to_look_up(" ".join(candidate.headings[depth:])))
@@ -47,20 +50,21 @@ def _render(chunks: Sequence[Chunk], hit: Chunk) -> str:
     return "\n".join(parts)
 
 
-def grow(chunks: Sequence[Chunk], position: int, *, size: int = PASSAGE_CHARACTERS) -> Region:
+def grow(chunks: Sequence[Chunk], position: int, *, size: int = PASSAGE_CHARACTERS, is_manual: bool = False) -> Region:
     """The region around ``chunks[position]`` of at most ``size`` characters.
 
-    It grows forward first, since the remedy follows the symptom, then backward.
+    It grows forward first, since the remedy follows the symptom, then backward. The sections of a page are about one
+    topic; in a manual (``is_manual``) the next section on the same level is another topic.
     """
     hit = chunks[position]
     first = last = position
     length = len(hit.text)
-    while last + 1 < len(chunks) and not _is_other_topic(chunks[last + 1], hit):
+    while last + 1 < len(chunks) and not _is_other_topic(chunks[last + 1], hit, is_manual=is_manual):
         if length + len(chunks[last + 1].text) > size:
             break
         last += 1
         length += len(chunks[last].text)
-    while first > 0 and not _is_other_topic(chunks[first - 1], hit):
+    while first > 0 and not _is_other_topic(chunks[first - 1], hit, is_manual=is_manual):
         if length + len(chunks[first - 1].text) > size:
             break
         first -= 1

@@ -74,20 +74,12 @@ class Judge:
     """Decides whether a passage is relevant to the question."""
 
     def __init__(self, query: KnowledgeQuery, weigh: Callable[[QueryConcept], float]) -> None:
-        self._codes = frozenset((*query.codes, *query.name_tokens, *query.states))
         self._weights: Mapping[QueryConcept, float] = {concept: weigh(concept) for concept in query.concepts}
         self._total = sum(self._weights.values())
 
-    def has_code(self, codes: AbstractSet[str]) -> bool:
-        """Whether the passage names a code or an identifier of the question, or is headed by its state."""
-        return bool(self._codes & codes)
-
-    def is_relevant(self, tokens: AbstractSet[str], codes: AbstractSet[str]) -> bool:
-        """Whether the passage with these tokens and codes, title and headings included, is relevant."""
-        if self.has_code(codes):
-            return True
-        matched = [concept for concept in self._weights if concept.is_in(tokens)]
-        if len(matched) == 1 and len(self._weights) > 1 and not matched[0].is_domain:
+    def is_relevant(self, matched: AbstractSet[QueryConcept]) -> bool:
+        """Whether a passage with these concepts, and without a code of the question, is relevant."""
+        if len(matched) == 1 and len(self._weights) > 1 and not next(iter(matched)).is_domain:
             return False  # a single plain word in common, however rare, is chance
         weight = sum(self._weights[concept] for concept in matched)
         if len(matched) >= 2 and weight >= NEARLY_ALL * self._total:

@@ -17,12 +17,27 @@ _LISTING_LINE = re.compile(
 )
 _MAX_LISTING_LINE = 300
 _LISTING_SHARE = 0.6
+_MIN_INDEX_LINES = 3
+_MAX_INDEX_LINE = 80
+_INDEX_NUMBERS = 0.15
 
 
 def is_listing(section: Section) -> bool:
-    """Whether this is a table of contents, a list of figures or an index."""
-    heading = fold(section.headings[-1]).strip(" .:") if section.headings else ""
-    return heading in folded_entries("listing_headings") or _is_listing_text(section.text)
+    """Whether this is a table of contents, a list of figures or an index, or the part of an index under one letter."""
+    headings = [fold(heading).strip(" .:") for heading in section.headings]
+    if not folded_entries("listing_headings").isdisjoint((*headings[1:], *headings[-1:])):
+        return True
+    if headings and len(headings[-1]) == 1 and _is_index_text(section.text):
+        return True
+    return _is_listing_text(section.text)
+
+
+def _is_index_text(text: str) -> bool:
+    """Whether a text under a letter lists terms: short lines, or many page numbers."""
+    words, lines = text.split(), text.splitlines()
+    numbers = sum(word.strip(",.-").isdigit() for word in words)
+    short = len(lines) >= _MIN_INDEX_LINES and max(map(len, lines)) <= _MAX_INDEX_LINE
+    return short or numbers >= _INDEX_NUMBERS * len(words)
 
 
 def _is_listing_text(text: str) -> bool:

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from workers.knowledge.reading.documents import Section
+from workers.knowledge.reading.outline import Outline, is_note
 
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _SKIPPED = frozenset(("script", "style", "nav", "header", "footer", "aside", "template", "noscript", "svg", "form"))
@@ -23,7 +24,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.sections: list[Section] = []
-        self._path: list[tuple[int, str]] = []
+        self._outline = Outline()
         self._text: list[str] = []
         self._heading: list[str] | None = None
         self._level = 0
@@ -39,7 +40,6 @@ class _Reader(HTMLParser):
             self._in_title = True
         elif tag in _HEADINGS:
             self._unclosed_heading()
-            self._close_section()
             self._heading, self._level = [], _HEADINGS[tag]
         elif tag == "pre":
             self._pre += 1
@@ -60,9 +60,11 @@ class _Reader(HTMLParser):
         elif tag in _HEADINGS and self._heading is not None:
             heading = " ".join("".join(self._heading).split())
             self._heading = None
-            if heading:
-                self._path = [entry for entry in self._path if entry[0] < self._level]
-                self._path.append((self._level, heading))
+            if is_note(heading):
+                self._text.append(f"\n\n{heading}\n\n")
+            elif heading:
+                self._close_section()
+                self._outline.enter(self._level, heading)
         elif tag == "pre":
             self._pre = max(0, self._pre - 1)
             self._text.append("\n\n")
@@ -85,6 +87,7 @@ class _Reader(HTMLParser):
     def _unclosed_heading(self) -> None:
         """Treat a heading that was never closed as text: it has swallowed some."""
         if self._heading is not None:
+            self._close_section()
             self._text.append("".join(self._heading))
             self._heading = None
 
@@ -96,7 +99,7 @@ class _Reader(HTMLParser):
         self._text = []
         if text:
             title = " ".join(self._title.split())
-            headings = tuple(heading for _, heading in self._path) or ((title,) if title else ())
+            headings = self._outline.headings or ((title,) if title else ())
             self.sections.append(Section(headings, text))
 
     def finish(self) -> tuple[Section, ...]:

@@ -3,6 +3,7 @@
 import re
 
 from workers.knowledge.reading.documents import Section
+from workers.knowledge.reading.outline import Outline, is_note
 
 _ATX = re.compile(r" {0,3}(#{1,6})\s+(.*)")
 _SETEXT = re.compile(r" {0,3}(=+|-+)")
@@ -29,14 +30,14 @@ def read_markdown(text: str) -> tuple[Section, ...]:
     """Split ``text`` at its headings; the text of each section stays unchanged."""
     text = _FRONT_MATTER.sub("", text.replace("\r\n", "\n"))
     sections: list[Section] = []
-    path: list[tuple[int, str]] = []
+    outline = Outline()
     body: list[str] = []
     fence = ""
 
     def close() -> None:
         content = "\n".join(body).strip()
         if content:
-            sections.append(Section(tuple(name for _, name in path), content))
+            sections.append(Section(outline.headings, content))
         body.clear()
 
     for line in text.split("\n"):
@@ -54,9 +55,11 @@ def read_markdown(text: str) -> tuple[Section, ...]:
         if level:
             if _SETEXT.fullmatch(line.rstrip()):
                 body.pop()
+            if is_note(name := plain(heading)):
+                body += ["", name]
+                continue
             close()
-            path = [entry for entry in path if entry[0] < level]
-            path.append((level, plain(heading)))
+            outline.enter(level, name)
         else:
             body.append(line)
     close()

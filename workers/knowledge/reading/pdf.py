@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.deadline import Deadline
 from workers.knowledge.reading.documents import Section, UnreadableDocument
+from workers.knowledge.reading.outline import Outline, is_note
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -109,12 +110,16 @@ def _sections(pages: list[str], entries: list[_Entry], title: str) -> Iterator[S
     if not entries:
         yield from _pages(pages, root)
         return
-    cuts = [(entry.page, _find(pages[entry.page], entry.title), entry) for entry in entries if entry.page < len(pages)]
+    cuts = [
+        (entry.page, _find(pages[entry.page], entry.title), entry)
+        for entry in entries
+        if entry.page < len(pages) and not is_note(entry.title)
+    ]
     cuts.sort(key=lambda cut: (cut[0], cut[1]))
     yield from _pages(pages[: cuts[0][0]] if cuts else pages, root)
-    path: list[_Entry] = []
+    outline = Outline()
     for index, (page, start, entry) in enumerate(cuts):
-        path = [parent for parent in path if parent.level < entry.level] + [entry]
+        outline.enter(entry.level, entry.title)
         end_page, end, _ = cuts[index + 1] if index + 1 < len(cuts) else (len(pages) - 1, len(pages[-1]), entry)
         if end_page == page:
             text = pages[page][start:end]
@@ -122,7 +127,7 @@ def _sections(pages: list[str], entries: list[_Entry], title: str) -> Iterator[S
             text = "\n".join((pages[page][start:], *pages[page + 1 : end_page], pages[end_page][:end]))
         text = _without_title(text, entry.title).strip()
         if text:
-            yield Section((*root, *(parent.title for parent in path)), text)
+            yield Section((*root, *outline.headings), text)
 
 
 def _pages(pages: list[str], root: tuple[str, ...]) -> Iterator[Section]:

@@ -9,6 +9,7 @@ from workers.knowledge.ranking.analysis import by_language, guess_language
 from workers.knowledge.reading.documents import Document, Section
 from workers.knowledge.reading.html import read_html
 from workers.knowledge.reading.markdown import read_markdown
+from workers.knowledge.reading.messages import split_messages
 from workers.knowledge.reading.pdf import read_pdf
 
 
@@ -70,7 +71,7 @@ def twin_key(path: str) -> str:
 def read_document(path: str, content: bytes) -> Document:
     """Read one file. Raises UnreadableDocument when its content does not fit its extension."""
     name = PurePosixPath(path)
-    sections = READERS[name.suffix.lower()](content)
+    sections = tuple(split_messages(READERS[name.suffix.lower()](content)))
     title = next((section.headings[0] for section in sections if section.headings), name.stem)
     language = folder_language(path) or guess_language("\n".join(section.text for section in sections)[:8_000])
     return Document(title=title, language=language, sections=sections)

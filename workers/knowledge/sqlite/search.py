@@ -1,13 +1,24 @@
 """One search in an index file: full text in weighted parts, fused with the nearest vectors."""
 
 import json
+import math
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from workers.knowledge.base import SearchResult
 from workers.knowledge.ranking.assemble import Window, assemble
 from workers.knowledge.ranking.query import KnowledgeQuery, QueryConcept
-from workers.knowledge.ranking.ranking import SYNONYM_FACTOR, Judge, fuse_rankings, inverse_frequency, without_tail
+from workers.knowledge.ranking.ranking import (
+    SYNONYM_FACTOR,
+    Judge,
+    best_first,
+    fuse_rankings,
+    inverse_frequency,
+    without_tail,
+)
 from workers.knowledge.reading.documents import Chunk
 
 BACKEND = "sqlite-fts5"
@@ -17,17 +28,34 @@ CANDIDATES = 400
 # bm25 weights of title, section, body, topic, codes. FTS5 saturates a term's weight, so the parts of a query
 # are multiplied as well.
 _TEXT_COLUMNS = "title section body"
+_COLUMN_WEIGHTS = (5, 3, 1)
 _TEXT_WEIGHTS = "5.0, 3.0, 1.0, 0.0, 0.0"
 _CODE_WEIGHTS = "0.0, 0.0, 0.0, 10.0, 2.0"
 _CODES_FACTOR = 4.0
 _NAMES_FACTOR = 2.0
 _STATES_FACTOR = 1.0
+_BEFORE, _AFTER = 4, 8
+"""Chunks fetched before and after a hit: more than fit into its passage, unless they are of one line."""
+ROWS = 1_000
+"""Passages that the words of a question may bring to be scored; commoner words only rank those of the rarer ones."""
+RANKED_BY_COMMON_WORDS = 30
 
 
 def _any_of(phrases: Iterable[tuple[str, ...]], columns: str) -> str:
     """An FTS5 expression for any of ``phrases``; tokens hold letters and digits only and are quoted anyway."""
     quoted = " OR ".join(f'"{" ".join(phrase)}"' for phrase in phrases)
     return f"{{{columns}}} : ({quoted})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A row of the table, and the number of its chunks."""
+
+    shown: str
+    title: str
+    language: str
+    twin: str
+    size: int
 
 
 class SqliteSearch:
@@ -41,8 +69,10 @@ class SqliteSearch:
         self._query = query
         self._nearest = dict(nearest)
         self._coded: dict[int, float] = {}
-        self._documents: dict[int, tuple[str, str, str, str]] = {}
-        self._chunks: dict[int, tuple[list[int], list[Chunk]]] = {}
+        self._matched: dict[int, list[QueryConcept]] = {}
+        self._documents: dict[int, _Document] = {}
+        (self._passages,) = db.execute("SELECT count(*) FROM chunk").fetchone()
+        self._rows_with = self._count_rows()
 
     def run(self, limit: int) -> SearchResult:
         """The relevant passages, at most ``limit``."""
@@ -53,7 +83,9 @@ class SqliteSearch:
             self._query,
             scores,
             self._window,
-            Judge(self._query, self._concept_weight()),
+            Judge(self._query, self._weight),
+            coded=self._coded,
+            matched=self._matched,
             nearest=self._nearest,
             limit=limit,
         )
@@ -62,7 +94,6 @@ class SqliteSearch:
     def _score_chunks(self) -> dict[int, float]:
         """Chunk id to score: BM25 of each part of the query times the part's factor."""
         query = self._query
-        scores: dict[int, float] = {}
         for tokens, columns, factor in (
             (query.codes, "topic codes", _CODES_FACTOR),
             (query.name_tokens, "topic codes", _NAMES_FACTOR),
@@ -70,15 +101,42 @@ class SqliteSearch:
         ):
             for chunk_id, score in self._match([(token,) for token in tokens], columns, _CODE_WEIGHTS).items():
                 self._coded[chunk_id] = self._coded.get(chunk_id, 0.0) + factor * score
-        scores.update(self._coded)
-        for concept in query.concepts:
-            own = self._match([(stem,) for stem in concept.own], _TEXT_COLUMNS, _TEXT_WEIGHTS)
-            others = self._match(concept.others, _TEXT_COLUMNS, _TEXT_WEIGHTS)
-            # The larger of the two, not the sum: a page does not gain by repeating itself in synonyms.
-            for chunk_id in own.keys() | others.keys():
-                score = max(own.get(chunk_id, 0.0), SYNONYM_FACTOR * others.get(chunk_id, 0.0))
-                scores[chunk_id] = scores.get(chunk_id, 0.0) + score
+        scores = dict(self._coded)
+        rows = 0
+        common: list[QueryConcept] = []
+        for concept in sorted(query.concepts, key=self._rows_of):
+            rows += self._rows_of(concept)
+            if rows > ROWS and scores:
+                common.append(concept)
+            else:
+                self._add(concept, scores, self._bm25(concept))
+        if common:
+            texts = self._texts(best_first(scores)[:RANKED_BY_COMMON_WORDS])
+            for concept in common:
+                self._add(concept, scores, texts.bm25(concept, self._idf(concept)))
         return scores
+
+    def _add(self, concept: QueryConcept, scores: dict[int, float], more: Mapping[int, float]) -> None:
+        for chunk_id, score in more.items():
+            scores[chunk_id] = scores.get(chunk_id, 0.0) + score
+            self._matched.setdefault(chunk_id, []).append(concept)
+
+    def _bm25(self, concept: QueryConcept) -> dict[int, float]:
+        own = self._match([(stem,) for stem in concept.own], _TEXT_COLUMNS, _TEXT_WEIGHTS)
+        others = self._match(concept.others, _TEXT_COLUMNS, _TEXT_WEIGHTS)
+        # The larger of the two, not the sum: a page does not gain by repeating itself in synonyms.
+        return {
+            chunk_id: max(own.get(chunk_id, 0.0), SYNONYM_FACTOR * others.get(chunk_id, 0.0))
+            for chunk_id in own.keys() | others.keys()
+        }
+
+    def _texts(self, chunk_ids: Sequence[int]) -> "_Texts":
+        marks = ", ".join("?" * len(chunk_ids))
+        rows = self._db.execute(
+            f"SELECT rowid, title, section, body FROM passage WHERE rowid IN ({marks})",  # noqa: S608  # marks
+            chunk_ids,
+        )
+        return _Texts(rows)
 
     def _match(self, phrases: Collection[tuple[str, ...]], columns: str, weights: str) -> dict[int, float]:
         """Chunk id to BM25 of the best chunks with any of ``phrases``."""
@@ -93,55 +151,110 @@ class SqliteSearch:
         return dict(rows.fetchall())
 
     def _window(self, chunk_id: int) -> Window[int] | None:
-        row = self._db.execute("SELECT document_id FROM chunk WHERE id = ?", (chunk_id,)).fetchone()
+        row = self._db.execute("SELECT document_id, ordinal FROM chunk WHERE id = ?", (chunk_id,)).fetchone()
         if row is None:
             return None
-        position = self._document_chunks(row[0])[0].index(chunk_id)
         document_id = self._translation(row[0])
-        shown, title, language, twin = self._document(document_id)
-        ids, chunks = self._document_chunks(document_id)
+        document = self._document(document_id)
         # Translations are cut at nearly the same places, and a passage includes the neighbours.
-        return Window(shown, title, language, twin, ids, chunks, min(position, len(ids) - 1))
+        ordinal = min(row[1], document.size - 1)
+        rows = self._db.execute(
+            "SELECT id, ordinal, headings, text FROM chunk WHERE document_id = ? AND ordinal BETWEEN ? AND ?"
+            " ORDER BY ordinal",
+            (document_id, ordinal - _BEFORE, ordinal + _AFTER),
+        ).fetchall()
+        chunks = [Chunk(number, _headings(headings), text) for _, number, headings, text in rows]
+        position = next(index for index, chunk in enumerate(chunks) if chunk.ordinal == ordinal)
+        return Window(
+            document.shown,
+            document.title,
+            document.language,
+            document.twin,
+            [row[0] for row in rows],
+            chunks,
+            position,
+            document.size,
+        )
 
     def _translation(self, document_id: int) -> int:
         """Id of the page's translation into the question's language; the page itself without one."""
-        _, _, language, twin = self._document(document_id)
-        if not twin or language == self._query.language:
+        document = self._document(document_id)
+        if not document.twin or document.language == self._query.language:
             return document_id
         row = self._db.execute(
-            "SELECT id FROM document WHERE twin = ? AND language = ? AND id IN (SELECT document_id FROM chunk)",
-            (twin, self._query.language),
+            "SELECT id FROM document WHERE twin = ? AND language = ?"
+            " AND EXISTS (SELECT 1 FROM chunk WHERE document_id = document.id)",
+            (document.twin, self._query.language),
         ).fetchone()
         return document_id if row is None else int(row[0])
 
-    def _document(self, document_id: int) -> tuple[str, str, str, str]:
+    def _document(self, document_id: int) -> _Document:
         if document_id not in self._documents:
-            self._documents[document_id] = self._db.execute(
-                "SELECT shown, title, language, twin FROM document WHERE id = ?", (document_id,)
+            row = self._db.execute(
+                "SELECT shown, title, language, twin,"
+                " (SELECT max(ordinal) + 1 FROM chunk WHERE document_id = document.id) FROM document WHERE id = ?",
+                (document_id,),
             ).fetchone()
+            self._documents[document_id] = _Document(*row)
         return self._documents[document_id]
 
-    def _document_chunks(self, document_id: int) -> tuple[list[int], list[Chunk]]:
-        if document_id not in self._chunks:
-            rows = self._db.execute(
-                "SELECT id, ordinal, headings, text FROM chunk WHERE document_id = ? ORDER BY ordinal", (document_id,)
-            ).fetchall()
-            chunks = [Chunk(ordinal, tuple(json.loads(headings)), text) for _, ordinal, headings, text in rows]
-            self._chunks[document_id] = ([row[0] for row in rows], chunks)
-        return self._chunks[document_id]
-
-    def _concept_weight(self) -> Callable[[QueryConcept], float]:
-        """Function for the weight of a concept, by how many chunks hold its words (fts5vocab counts rows per term)."""
+    def _count_rows(self) -> dict[str, int]:
+        """For each stem of the question the number of passages that hold it (fts5vocab counts rows per term)."""
+        stems = {stem for concept in self._query.concepts for stem in (*concept.own, *_first_stems(concept))}
         self._db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, passage, row)")
-        (passages,) = self._db.execute("SELECT count(*) FROM chunk").fetchone()
+        marks = ", ".join("?" * len(stems))
+        rows = self._db.execute(
+            f"SELECT term, doc FROM temp.vocabulary WHERE term IN ({marks})",  # noqa: S608  # marks
+            tuple(stems),
+        )
+        return dict(rows.fetchall())
 
-        def weigh(concept: QueryConcept) -> float:
-            stems = concept.single_stems
-            marks = ", ".join("?" * len(stems))
-            (count,) = self._db.execute(
-                f"SELECT coalesce(max(doc), 0) FROM temp.vocabulary WHERE term IN ({marks})",  # noqa: S608  # marks
-                stems,
-            ).fetchone()
-            return inverse_frequency(passages, count)
+    def _rows_of(self, concept: QueryConcept) -> int:
+        """Most passages that a match for the concept has to read."""
+        return sum(self._rows_with.get(stem, 0) for stem in (*concept.own, *_first_stems(concept)))
 
-        return weigh
+    def _weight(self, concept: QueryConcept) -> float:
+        """Weight of a concept, by how many chunks hold its words."""
+        count = max((self._rows_with.get(stem, 0) for stem in concept.single_stems), default=0)
+        return inverse_frequency(self._passages, count)
+
+    def _idf(self, concept: QueryConcept) -> float:
+        """The factor of FTS5's bm25 for the concept's commonest stem."""
+        count = max((self._rows_with.get(stem, 0) for stem in concept.single_stems), default=0)
+        return max(0.0, math.log((self._passages - count + 0.5) / (count + 0.5)))
+
+
+class _Texts:
+    """The tokens of some chunks, counted; those of titles and headings weigh more."""
+
+    def __init__(self, rows: Iterable[tuple[int, str, str, str]]) -> None:
+        self._tokens: dict[int, Counter[str]] = {}
+        self._lengths: dict[int, int] = {}
+        for chunk_id, *columns in rows:
+            split = [column.split() for column in columns]
+            self._lengths[chunk_id] = sum(map(len, split))
+            self._tokens[chunk_id] = Counter(
+                token for tokens, weight in zip(split, _COLUMN_WEIGHTS, strict=True) for token in tokens * weight
+            )
+        self._mean = sum(self._lengths.values()) / max(1, len(self._lengths))
+
+    def bm25(self, concept: QueryConcept, idf: float) -> dict[int, float]:
+        """Chunk id to BM25, as FTS5 computes it for all chunks: k1 = 1.2, b = 0.75."""
+        scores = {}
+        for chunk_id, tokens in self._tokens.items():
+            own = sum(tokens[stem] for stem in concept.own)
+            others = max((min(tokens[stem] for stem in phrase) for phrase in concept.others), default=0)
+            if own or others:
+                damping = 1.2 * (0.25 + 0.75 * self._lengths[chunk_id] / max(self._mean, 1.0))
+                best = max(own / (own + damping), SYNONYM_FACTOR * others / (others + damping))
+                scores[chunk_id] = idf * 2.2 * best
+        return scores
+
+
+@lru_cache(maxsize=20_000)
+def _headings(stored: str) -> tuple[str, ...]:
+    return tuple(json.loads(stored))
+
+
+def _first_stems(concept: QueryConcept) -> Iterable[str]:
+    return (phrase[0] for phrase in concept.others)
