@@ -136,11 +136,19 @@ class TwsPayload(Facts):
     engine: str = ""
     time_zone: str = ""
     """Time zone of the engine."""
+    asked_at: str = ""
+    """When the plan was read, by the server's clock."""
     job: JobFacts | None = None
     candidates: tuple[str, ...] = ()
     """Other jobs of the same name, fully qualified."""
     workstations: tuple[WorkstationFacts, ...] = ()
     problem_jobs: tuple[JobFacts, ...] = ()
+    """Beside a waiting ``job``: the one upstream that holds it."""
+    between: tuple[str, ...] = ()
+    """Names of the jobs between ``job`` and the one that holds it, from ``job`` on.
+
+    For a job stream: of its waiting job, and of those between it and the first of ``problem_jobs``.
+    """
     problem_count: int | None = None
     problems_asked: str = ""
     notes: tuple[str, ...] = ()

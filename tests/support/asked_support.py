@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests_support import fetch_once
@@ -10,11 +11,13 @@ from tests_support import fetch_once
 from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.diagnosis.evidence import check_diagnosis
 from orchestrator.diagnosis.rules.diagnose import diagnose
+from orchestrator.i18n.message import write
 from orchestrator.models import Diagnosis, Routing, SourceEnvelope, SourceRequest, TroubleshootRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.router import route
 from orchestrator.sources import FetchResult
+from workers.lab.simulator.faults import Fault
 from workers.lab.simulator.hwa import HwaSimulator, Received
 from workers.lab.simulator.plan import Plan
 from workers.sources.tws_status.source import SPEC
@@ -39,7 +42,13 @@ class Asked:
 
 
 def ask_plan(
-    plan: Plan, message: str, *, max_results: int | None = None, limit_seconds: float = 20, job: str | None = None
+    plan: Plan,
+    message: str,
+    *,
+    max_results: int | None = None,
+    limit_seconds: float = 20,
+    job: str | None = None,
+    faults: Sequence[Fault] = (),
 ) -> Asked:
     """Ask ``message`` about ``plan``; ``max_results``: the most results that the server gives at once."""
     request = TroubleshootRequest(message=message, job_name=job)
@@ -54,7 +63,7 @@ def ask_plan(
         routing=routing,
         limit_seconds=limit_seconds,
     )
-    with HwaSimulator(plan, max_results=max_results) as simulator:
+    with HwaSimulator(plan, max_results=max_results, faults=faults) as simulator:
         result = asyncio.run(fetch_once(SPEC.create(simulator.environ()), source_request))
         requests = simulator.requests
     envelope = SourceEnvelope(
@@ -66,7 +75,7 @@ def ask_plan(
         evidence=result.evidence,
         finding=str(result.finding),
         latency_ms=100,
-        truncated=None if result.truncated is None else str(result.truncated),
+        truncated=None if result.truncated is None else write(result.truncated, routing.language),
     )
     envelopes = number_evidence([envelope])
     diagnosis = diagnose(request, run, envelopes, aggregate(envelopes, run.jobs))

@@ -100,7 +100,8 @@ def compose(
     elif len(groups) > 1:
         sentences.append(more_problems(groups[1:]))
     root_causes = tuple(dict.fromkeys(text for group in causes if (text := _root_cause(group))))
-    advice = (_advice(group.top) for group in causes)
+    helped = [group.because if group.because and _is_kept_waiting(group) else group for group in causes]
+    advice = (_advice(group.top) for group in helped)
     return DiagnosisDraft(
         summary=join((*preface, *sentences)),
         root_cause=join(root_causes) if root_causes or several else _cause_of(lead),
@@ -109,7 +110,7 @@ def compose(
         confidence=min(group.top.confidence for group in shown),
         claims=_claims(shown),
         hypotheses=tuple(_hypotheses(groups)),
-        actions=(*requested, *_actions(causes))[:MAX_ACTIONS],
+        actions=(*requested, *_actions(helped))[:MAX_ACTIONS],
         prevention=tuple(dict.fromkeys(text for item in advice for text in item.prevention))[:MAX_PREVENTION],
         missing_evidence=missing,
         suspicious=suspicious,
@@ -220,7 +221,13 @@ def _summary(group: Group) -> Text:
             count=len(names),
             names=_listed(names),
         )
-    return join((cause, top.note, waits))
+    because = _cause(group.because) if _is_kept_waiting(group) and group.because else ""
+    return join((cause, because, top.note, waits))
+
+
+def _is_kept_waiting(group: Group) -> bool:
+    """Whether the job upstream that this one waits for has not failed: what to do is what helps that one."""
+    return group.because is not None and group.top.category is Category.WAITING_PREDECESSOR
 
 
 def _cause(group: Group) -> Text | str:

@@ -60,6 +60,7 @@ MAX_QUESTION_CHARACTERS = 200
 
 _NOTHING_EXECUTED = Message("Nothing was executed: this assistant only reads; the actions below are proposals.")
 _STATION_CAUSES = (Category.AGENT_UNLINKED, Category.JOB_LIMIT_ZERO)
+_HELD = (Category.PREDECESSOR_FAILED, Category.WAITING_PREDECESSOR)
 _NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.NO_PROBLEM)
 
 
@@ -180,10 +181,10 @@ def _groups(scene: Scene, cap: float) -> list[Group]:
 
 
 def _with_its_blocker(group: Group, cap: float) -> Group:
-    """A job that waits for a failed one is explained by why that one failed."""
+    """A job that waits for another one is explained by why that one failed, or has not ended."""
     scene, top = group.scene, group.top
-    blocker = next(iter(scene.tws.problem_jobs), None) if scene.tws and scene.job else None
-    if blocker is None or top.category is not Category.PREDECESSOR_FAILED:
+    blocker = scene.holder
+    if blocker is None or top.category not in _HELD:
         return group
     inner = Group(focus_on(scene, blocker), _ranked(focus_on(scene, blocker), cap), [blocker.name])
     top.claims += [claim for claim in inner.top.claims if claim.evidence_ids]
@@ -191,13 +192,14 @@ def _with_its_blocker(group: Group, cap: float) -> Group:
 
 
 def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> list[Group]:
-    """Jobs that only wait for a job which failed itself are its consequence, and join its group."""
-    failed = {job.name: job for job in problems if job.status in FAILED}
-    causes = {job: group for group in groups for job in group.jobs if job in failed}
+    """Jobs that only wait for a job which failed itself, or holds them, are its consequence, and join its group."""
+    holding = {job.name for job in problems if job.status in FAILED}
+    holding |= {holder.name for group in groups if (holder := group.scene.holder) is not None}
+    causes = {job: group for group in groups for job in group.jobs if job in holding}
     causing: list[Group] = []
     for group in groups:
         cause = causes.get(bare_name(group.top.facts.get("predecessor", "")))
-        if group.top.category is Category.PREDECESSOR_FAILED and cause is not None and cause is not group:
+        if group.top.category in _HELD and cause is not None and cause is not group:
             cause.waiting += [job for job in group.jobs if job not in cause.waiting]
             cause.top.supports += [item for item in group.top.supports if item not in cause.top.supports]
         else:
@@ -208,9 +210,11 @@ def _without_consequences(groups: list[Group], problems: Sequence[JobFacts]) -> 
 def _as_verdict_from_the_stream(group: Group) -> Group:
     """Asked why a stream does not advance, the answer is the job that holds it; why that one failed comes second."""
     cause, job = group.top, group.scene.job
-    if job is None or not group.waiting or not group.scene.entities.job_streams:
+    if job is None or job.status not in FAILED or not group.waiting or not group.scene.entities.job_streams:
         return group
     code = group.scene.return_code
+    asked = [bare_name(name) for name in group.scene.entities.job_streams]
+    stream = job.job_stream if job.job_stream in asked else asked[0]
     holds = Message(
         "{job} holds {count} job of the stream: {names}.",
         plural="{job} holds {count} jobs of the stream: {names}.",
@@ -223,13 +227,13 @@ def _as_verdict_from_the_stream(group: Group) -> Group:
         round(max(cause.confidence, min(0.9, cause.confidence + 0.3)), 2),
         supports=list(cause.supports),
         facts={
-            "stream": job.job_stream,
+            "stream": stream,
             "predecessor": job.name,
             "predecessor_job": qualified(job, job.name),
             "predecessor_rc": "" if code is None else str(code),
         },
         claims=[*cause.claims, ClaimDraft(holds, tuple(cause.supports[:3]))],
-        job=bare_name(job.job_stream) or job.name,
+        job=stream,
         workstation=job.workstation,
     )
     return Group(group.scene, [verdict], group.jobs, group.waiting, because=group)

@@ -17,6 +17,7 @@ from orchestrator.codes.catalogue import (
     find_state,
     find_substate,
 )
+from orchestrator.codes.local_time import parse_moment, shown_time
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_message_ids, find_program_codes
 from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
@@ -228,7 +229,7 @@ def substate(scene: Scene) -> Iterator[Verdict]:
         sure,
         supports=state_ids(scene),
         facts={
-            "detail": clean_line(detail),
+            "detail": clean_line(detail) or (_start_of(scene) if entry.category is Category.WAITING_TIME else ""),
             "priority": "" if job.priority is None else str(job.priority),
         },
         aside=running_for(job),
@@ -247,10 +248,11 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Verdict]:
         ids = scene.cite("tws_status", item.name, kinds=("predecessor",)) or scene.cite("tws_status", item.name)
         text = Message("Unsatisfied dependency: {name}{status}.", name=item.name, status=_status_of(item))
         claim = ClaimDraft(text, tuple(ids))
-        failed = item.status in FAILED or item.status == "STUCK"
+        failed = item.status in FAILED or (item.status == "STUCK" and scene.holder is None)
         category = kinds.get(item.kind) or (Category.PREDECESSOR_FAILED if failed else Category.WAITING_PREDECESSOR)
         # A predecessor that is READY waits in its turn for a workstation that may start nothing.
-        idle = why_idle(scene, item.name.partition("#")[0]) if item.status == "READY" and "#" in item.name else None
+        is_ready = item.status == "READY" and "#" in item.name and scene.holder is None
+        idle = why_idle(scene, item.name.partition("#")[0]) if is_ready else None
         yield Verdict(
             category,
             {Category.WAITING_PREDECESSOR: 0.78, Category.PREDECESSOR_FAILED: 0.93}.get(category, 0.94),
@@ -261,6 +263,48 @@ def unsatisfied_dependencies(scene: Scene) -> Iterator[Verdict]:
         )
 
 
+def before_its_time(scene: Scene) -> Iterator[Verdict]:
+    """A job in HOLD whose start time has not come, by the server's clock."""
+    job, tws = scene.job, scene.tws
+    if job is None or tws is None or job.status != "HOLD":
+        return
+    start, now = parse_moment(job.start_at), parse_moment(tws.asked_at)
+    if start is not None and now is not None and start > now:
+        yield Verdict(Category.WAITING_TIME, 0.75, supports=state_ids(scene), facts={"detail": _start_of(scene)})
+
+
+def _start_of(scene: Scene) -> str:
+    job = scene.job
+    start = job.start_at or job.scheduled_at if job else None
+    return shown_time(start, scene.tws.time_zone if scene.tws else "")
+
+
+def held_upstream(scene: Scene) -> Iterator[Verdict]:
+    """A waiting job, and the one upstream that holds it; why that one does not end is its own verdict."""
+    job, holder = scene.job, scene.holder
+    if job is None or holder is None or scene.tws is None or job.status in _SETTLED:
+        return
+    ids = scene.cite("tws_status", holder.name, kinds=("problem_job",), limit=1)
+    has_failed = holder.status in FAILED
+    name = qualified(holder, holder.name)
+    between = ", ".join(name for name in scene.tws.between if name != job.name)
+    yield Verdict(
+        Category.PREDECESSOR_FAILED if has_failed else Category.WAITING_PREDECESSOR,
+        0.9,
+        supports=[*state_ids(scene), *ids],
+        facts={
+            "predecessor": holder.name,
+            "predecessor_job": name,
+            "predecessor_rc": "" if holder.return_code is None else str(holder.return_code),
+        },
+        claims=[ClaimDraft(state_sentence(holder.name, holder.status, holder.return_code), tuple(ids))],
+        sentence=""
+        if has_failed
+        else Message("Job {job} waits for {holder}, which has not ended.", job=job.name, holder=name),
+        note=Message("Between them wait: {names}.", names=between) if between else "",
+    )
+
+
 def held_by_a_failed_job(scene: Scene) -> Iterator[Verdict]:
     """A waiting job of the plan's problems that another problem job, which failed, names as its successor."""
     job = scene.job
@@ -269,9 +313,7 @@ def held_by_a_failed_job(scene: Scene) -> Iterator[Verdict]:
     for problem in scene.tws.problem_jobs:
         holds = any(bare_name(item.name) == job.name for item in problem.successors)
         names_it = any(problem.name in issue.message for issue in job.issues)
-        # Beside a job that was asked about there is only the failed one at the beginning of what it waits for.
-        found_for_it = scene.tws.job is job
-        if problem.status in FAILED and problem.name != job.name and (holds or names_it or found_for_it):
+        if problem.status in FAILED and problem.name != job.name and (holds or names_it):
             code = "" if problem.return_code is None else str(problem.return_code)
             facts = {
                 "predecessor": problem.name,
@@ -284,9 +326,6 @@ def held_by_a_failed_job(scene: Scene) -> Iterator[Verdict]:
                 0.9,
                 supports=[*state_ids(scene), *ids],
                 facts=facts,
-                claims=[ClaimDraft(state_sentence(problem.name, problem.status, problem.return_code), tuple(ids))]
-                if found_for_it
-                else [],
             )
 
 
@@ -317,7 +356,9 @@ RULES: tuple[Rule, ...] = (
     success_condition,
     not_starting,
     substate,
+    before_its_time,
     unsatisfied_dependencies,
+    held_upstream,
     held_by_a_failed_job,
     not_in_plan,
     idle_workstation,
@@ -356,4 +397,5 @@ def _status_of(item: RelatedFacts) -> str:
 
 def _predecessor_facts(item: RelatedFacts) -> dict[str, str]:
     rc = "" if item.return_code is None else str(item.return_code)
-    return {"predecessor": item.name, "predecessor_job": item.name, "predecessor_rc": rc}
+    job = item.name if item.kind == "job" else ""
+    return {"predecessor": item.name, "predecessor_job": job, "predecessor_rc": rc}

@@ -72,6 +72,16 @@ class Scene:
         return next((station for station in stations if bare_name(station.name).casefold() == key), None)
 
     @property
+    def holder(self) -> JobFacts | None:
+        """The job upstream that keeps this one from starting, when the source found one."""
+        if self.tws is None or self.job is None:
+            return None
+        is_asked = self.tws.job is self.job
+        is_held = self.tws.job is None and self.job.name in self.tws.between
+        first = next(iter(self.tws.problem_jobs), None)
+        return first if (is_asked or is_held) and first is not self.job else None
+
+    @property
     def return_code(self) -> int | None:
         """The job's return code, or that of its newest run."""
         if self.job is None:

@@ -10,13 +10,11 @@ import pytest
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
-from orchestrator.payloads import JobFacts, RelatedFacts
+from orchestrator.payloads import JobFacts
 from workers.sources.tws_status.client import Page
 from workers.sources.tws_status.errors import BadQuery, Forbidden
 from workers.sources.tws_status.lookup import (
-    MAX_HOPS,
     Lookup,
-    find_blocker,
     find_jobs,
     gather_job,
     gather_workstations,
@@ -257,43 +255,6 @@ def test_what_a_job_waits_for_is_told_in_the_language_of_the_question() -> None:
         "qualificador -s %p em WS1",
         "2 jobs",
     ]
-
-
-def _chain(links: dict[str, list[Json]]) -> FakePlan:
-    """A plan where the predecessors of each job id are given."""
-    plan = FakePlan([])
-
-    async def predecessors(job_id: str) -> Page:
-        plan.queries.append(job_id)
-        return Page(tuple(links.get(job_id, ())))
-
-    plan.predecessors = predecessors  # type: ignore[attr-defined]
-    return plan
-
-
-def _blocker(plan: FakePlan, status: str = "HOLD") -> Json | None:
-    waiting = RelatedFacts(name="X", satisfied=False)
-    asked = JobFacts(id="a", name="A", status=status, predecessors=(waiting,))
-    return asyncio.run(find_blocker(plan, asked, Lookup()))  # type: ignore[arg-type]
-
-
-def test_a_chain_of_waiting_jobs_leads_to_the_failed_one() -> None:
-    """Several jobs back, the one that failed is found."""
-    b, c, d = job("B", "HOLD", id="b"), job("C", "READY", id="c"), job("D", "ABEND", id="d")
-    found = _blocker(_chain({"a": [b], "b": [c], "c": [job("S", "SUCC"), d]}))
-    assert found is not None
-    assert found["name"] == "D"
-
-
-def test_a_chain_ends_somewhere() -> None:
-    """A circle, a long chain, a job that runs and a job that does not wait lead to nothing, in a few requests."""
-    circle = _chain({"a": [job("B", "HOLD", id="b")], "b": [job("A", "HOLD", id="a")]})
-    assert _blocker(circle) is None
-    endless = _chain({chr(number): [job("N", "HOLD", id=chr(number + 1))] for number in range(97, 120)})
-    assert _blocker(endless) is None
-    assert len(endless.queries) <= MAX_HOPS
-    assert _blocker(_chain({"a": [job("B", "EXEC", id="b")]})) is None
-    assert _blocker(_chain({"a": [job("B", "ABEND", id="b")]}), "ABEND") is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Lookups in the plan that take several requests: find a job, gather its details, find what blocks it.
+"""Lookups in the plan that take several requests: find a job, gather its details.
 
 A detail that cannot be read becomes a note; only failure of the lookup itself raises.
 """
@@ -36,7 +36,6 @@ PAGE = 100
 MAX_PAGES = 5
 WIDE_PAGE = 500
 MAX_RELATED = 25
-MAX_HOPS = 4
 MAX_ISSUES = 10
 MAX_WORKSTATIONS = 10
 MAX_RESOURCES = 5
@@ -63,6 +62,8 @@ class Lookup:
     """Status of the requested job streams that are in the plan, by name."""
     predecessors: dict[str, Page] = field(default_factory=dict)
     """Predecessors already read, by job id."""
+    between: tuple[str, ...] = ()
+    """The jobs between the job and the one that holds it, from the job on."""
     notes: list[Message] = field(default_factory=list)
     """What could not be read, and why."""
     unread: list[Message] = field(default_factory=list)
@@ -179,34 +180,6 @@ async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> 
             "job_log_error": log_error,
         }
     )
-
-
-async def find_blocker(session: HwaSession, job: JobFacts, lookup: Lookup) -> JsonObject | None:
-    """The failed job at the root of what a waiting job waits for, at most MAX_HOPS jobs upstream."""
-    if job.status not in NOT_LAUNCHED or not any(
-        item.kind == "job" and item.satisfied is not True for item in job.predecessors
-    ):
-        return None
-    job_id, visited = job.id, {job.id}
-    for _ in range(MAX_HOPS):
-        page = lookup.predecessors.get(job_id)
-        if page is None:
-            ask = partial(session.predecessors, job_id)
-            page = await lookup.part(Message("predecessors"), ask, Page(), of=job.name)
-        waiting = []
-        for node in page.results:
-            status = parse_job(node).status
-            if text(node.get("flowNodeType")) == "JOBSTREAM" or text(node.get("id")) in visited:
-                continue
-            if status in PROBLEMS:
-                return node
-            if status in NOT_LAUNCHED:
-                waiting.append(text(node.get("id")))
-        if not waiting or not waiting[0]:
-            return None
-        job_id = waiting[0]
-        visited.add(job_id)
-    return None
 
 
 async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Lookup) -> tuple[JobLogFacts | None, str]:

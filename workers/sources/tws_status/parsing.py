@@ -147,10 +147,15 @@ def parse_job_stream(stream: Json, language: Language = Language.EN) -> RelatedF
 
 def parse_flow_node(node: Json, language: Language = Language.EN) -> RelatedFacts:
     """An item of ``predecessors`` or ``successors``: a job stream if ``flowNodeType`` is JOBSTREAM, else a job."""
-    if text(node.get("flowNodeType")) == "JOBSTREAM":
+    if is_job_stream(node):
         return parse_job_stream(node, language)
     job = parse_job(node)
     return RelatedFacts(name=whole_name(job), status=job.status, substatus=job.substatus, return_code=job.return_code)
+
+
+def is_job_stream(node: Json) -> bool:
+    """Whether an item of ``predecessors`` or ``successors`` is a job stream."""
+    return text(node.get("flowNodeType")) == "JOBSTREAM"
 
 
 def parse_dependency(item: Json, language: Language = Language.EN) -> RelatedFacts:

@@ -77,7 +77,7 @@ async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: L
         if not status:
             lookup.notes.append(Message("job stream {name}: not in the plan", name=ref.stream))
             continue
-        jobs += await _jobs_of_stream(session, ref.stream, lookup, ref)
+        jobs += await jobs_of_stream(session, ref.stream, lookup, ref)
     lookup.streams = {ref.stream: status for ref, status in zip(streams, statuses, strict=True) if status}
     await _keep(session, jobs, lookup, lookup.streams)
     await gather_workstations(session, (job.workstation for job in lookup.problems), lookup)
@@ -115,7 +115,7 @@ async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
     idle = lookup.first(shown, MAX_LOOKED_INTO, cut)
     waiting = await asyncio.gather(
         *(
-            lookup.part(Message("jobs of {name}", name=name), partial(_jobs_of_stream, session, name, lookup), NO_JOBS)
+            lookup.part(Message("jobs of {name}", name=name), partial(jobs_of_stream, session, name, lookup), NO_JOBS)
             for name in stuck
         ),
         *(
@@ -187,7 +187,7 @@ async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
     return {name: status for name, status in stuck.items() if name}
 
 
-async def _jobs_of_stream(
+async def jobs_of_stream(
     session: HwaSession, stream: str, lookup: Lookup, ref: JobRef | None = None
 ) -> list[JsonObject]:
     """The stream's jobs that did not end well.

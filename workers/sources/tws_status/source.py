@@ -8,6 +8,7 @@ from typing import Self
 from purgatory import AsyncCircuitBreakerFactory
 
 from orchestrator.codes.notation import whole_name
+from orchestrator.codes.states import PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
@@ -15,11 +16,12 @@ from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
+from workers.sources.tws_status.chain import find_holder
 from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession, JsonObject
 from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
-from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_blocker, find_jobs, gather_job
+from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, gather_job
 from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
@@ -51,7 +53,7 @@ class TwsStatusSource:
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """Look up the request's job, else the objects of its question, else the failed and stuck jobs of the plan.
 
-        For a waiting job, the failed job at the root of its wait is looked up as well and put into ``problem_jobs``.
+        For a waiting job, the job at the root of its wait is looked up as well and put into ``problem_jobs``.
 
         Raises SourceError: ``not_configured``, ``unknown_instance``, ``invalid_value`` and the reasons of
         ``workers.sources.tws_status.errors``.
@@ -71,10 +73,12 @@ class TwsStatusSource:
             instance=instance.name,
             engine=text(engine.get("displayVersion")) or text(engine.get("fullVersion")),
             time_zone=text(engine.get("timezone")),
+            asked_at=session.server_now().isoformat(timespec="seconds"),
             job=lookup.job,
             candidates=tuple(f"{whole_name(job)} ({job.status})" for job in lookup.candidates),
             workstations=tuple(lookup.workstations.values()),
             problem_jobs=tuple(lookup.problems),
+            between=lookup.between,
             problem_count=lookup.problem_count,
             problems_asked=write(problems_asked, language),
             notes=tuple(dict.fromkeys(write(note, language) for note in lookup.notes)),
@@ -131,15 +135,22 @@ class TwsStatusSource:
             lookup.job = await gather_job(session, matches[0], lookup)
             cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
             lookup.candidates = [parse_job(job) for job in lookup.first(matches[1:], MAX_CANDIDATES, cut)]
-            blocker = await find_blocker(session, lookup.job, lookup)
-            if blocker is None:
+            holder = await find_holder(session, lookup.job, lookup)
+            if holder is None:
                 return ""
-            lookup.problems = [await gather_job(session, blocker, lookup)]
-            return Message("the failed job that {name} waits for", name=lookup.job.name)
+            lookup.problems, lookup.between = [await gather_job(session, holder.job, lookup)], holder.between
+            return Message("the job that {name} waits for", name=lookup.job.name)
         if entities.job_streams:
-            return await stream_problems(
-                session, [parse_job_stream_name(stream) for stream in entities.job_streams], lookup
-            )
+            refs = [parse_job_stream_name(stream) for stream in entities.job_streams]
+            problems_asked = await stream_problems(session, refs, lookup)
+            if lookup.problems and not any(job.status in PROBLEMS for job in lookup.problems):
+                # Nothing in the stream failed: what it waits for may lie in another one.
+                waiting = lookup.problems[0]
+                holder = await find_holder(session, waiting, lookup)
+                if holder is not None and text(holder.job.get("id")) not in {job.id for job in lookup.problems}:
+                    lookup.problems.insert(0, await gather_job(session, holder.job, lookup))
+                    lookup.between = (waiting.name, *holder.between)
+            return problems_asked
         if entities.workstations:
             return await workstation_problems(
                 session, [parse_workstation_name(station) for station in entities.workstations], lookup
