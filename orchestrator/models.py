@@ -288,6 +288,10 @@ class Routing(Contract):
     """Words of the question that decided the intent, strongest first."""
     language: ReadLanguage
     entities: Entities = Entities()
+    follows: RunId | None = None
+    """Run of the same session that the question goes on from; the entities are then that run's."""
+    is_off_topic: bool = False
+    """Whether the question is about nothing of the scheduler."""
 
 
 class PlannedSource(Contract):

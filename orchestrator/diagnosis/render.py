@@ -71,7 +71,7 @@ def render_markdown(
         ]
     blocks += [
         _section(language, SUSPICIOUS, _inert(diagnosis.suspicious), bullet="- ", level=3),
-        f"---\n*{performance_note(language, aggregated)}{_mode(language, mode, llm)}*",
+        f"---\n*{_footer(language, aggregated, mode, llm)}*",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -105,7 +105,7 @@ def render_text(
         lines.append(heading.in_language(language).upper())
         marks = [f"{number}." for number in range(1, len(items) + 1)] if heading is STEPS else ["-"] * len(items)
         lines += [f"  {mark} {item}" for mark, item in zip(marks, items, strict=True)]
-    lines.append(f"({performance_note(language, aggregated)}{_mode(language, mode, llm)})")
+    lines.append(f"({_footer(language, aggregated, mode, llm)})")
     return visible("\n".join(lines)) + "\n"
 
 
@@ -164,9 +164,11 @@ def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope]) -> st
 
 
 def performance_note(language: Language, aggregated: AggregatedData) -> str:
-    """The sources queried, and the parallel time against querying them one by one."""
+    """The sources queried, and the parallel time against querying them one by one; empty when none was."""
     failed = tuple(dict.fromkeys(failure.source for failure in aggregated.sources_failed))
     names = tuple(dict.fromkeys((*aggregated.sources_available, *failed)))
+    if not names:
+        return ""
     silent = Message("; no answer: {names}", names=", ".join(failed)) if failed else ""
     if not aggregated.sources_available:
         return Message("No source answered{silent}.", silent=silent).in_language(language)
@@ -314,11 +316,13 @@ def _section(
     return f"{'#' * level} {heading.in_language(language)}\n\n" + "\n".join(lines)
 
 
-def _mode(language: Language, mode: AnswerMode, llm: Mapping[str, Any] | None) -> str:
+def _footer(language: Language, aggregated: AggregatedData, mode: AnswerMode, llm: Mapping[str, Any] | None) -> str:
+    """The sources queried, and the origin of the answer."""
     sentence: Text | None = _MODES.get(mode)
     if mode is AnswerMode.DETERMINISTIC:
         sentence = why_not_the_model(llm) or sentence
-    return f" {sentence.in_language(language)}" if sentence else ""
+    parts = (performance_note(language, aggregated), sentence.in_language(language) if sentence else "")
+    return " ".join(filter(None, parts))
 
 
 def _with_job(failure: SourceFailure) -> str:

@@ -1,16 +1,21 @@
 """The plan of a run: routing, pipeline and the sources that can be asked here."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.errors import TroubleshootError
 from orchestrator.i18n.message import Message
-from orchestrator.models import Plan, TroubleshootRequest
+from orchestrator.models import Intent, Plan, TroubleshootRequest
+from orchestrator.routing.follow_up import Reference, Subject, follow, reference_of
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.router import route
 from orchestrator.sources import BUILTIN_SOURCES, load_source, source_names
 
 _LOGGER = logging.getLogger(__name__)
+_OF_ITSELF = (Intent.GENERAL, Intent.QUERY)
+"""Kinds of question that, naming nothing, are about no job: small talk, and how something works."""
+WHICH_ONE = "which_one"
+"""Name of the pipeline of a run whose answer is the question which job is meant."""
 REFUSED = "refused"
 """Name of the pipeline of a run that asks nobody."""
 
@@ -37,14 +42,35 @@ def per_job_sources(*, all_builtin: bool = False) -> dict[str, bool]:
     return sources
 
 
-def plan_request(request: TroubleshootRequest, per_job: Mapping[str, bool]) -> Plan:
-    """Route the message and plan which sources are asked; pure.
+def no_session() -> tuple[Subject, ...]:
+    """The subjects of a question that belongs to no session."""
+    return ()
 
-    Raises InvalidRequest when no source is left to ask.
+
+def plan_request(
+    request: TroubleshootRequest,
+    per_job: Mapping[str, bool],
+    session: Callable[[], Sequence[Subject]] = no_session,
+) -> Plan:
+    """Route the message and plan which sources are asked.
+
+    ``session`` gives what the earlier questions of the session were about, the latest first; it is called for a
+    question that names nothing itself. Where it is not known what such a question means, the plan asks nobody, and its
+    reason asks the user. Raises InvalidRequest when no source is left to ask, and what ``session`` raises.
     """
     routing = route(request.message, jobs=request.named_jobs, language=request.language)
+    reference = reference_of(request.message, routing.entities)
+    if reference is Reference.NOTHING:
+        routing = routing.model_copy(update={"is_off_topic": True})
     if request.intent is not None:
         routing = routing.model_copy(update={"intent": request.intent, "confidence": 1.0})
+    is_open = reference is Reference.BACK or (reference is Reference.OPEN and routing.intent not in _OF_ITSELF)
+    meant = follow(routing, reference, session()) if is_open else None
+    if isinstance(meant, Message):
+        question = meant.in_language(routing.language)
+        return Plan(pipeline=WHICH_ONE, routing=routing, sources=(), reason=question)
+    if meant is not None:
+        routing = meant if request.intent is None else meant.model_copy(update={"intent": request.intent})
     plan = plan_run(request, routing, per_job)
     config = request.config
     notes = [

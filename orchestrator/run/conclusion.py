@@ -27,7 +27,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.routing.plan import plan_request
+from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.run.envelopes import missing_envelope
 from orchestrator.sources import source_names
 from orchestrator.store.reading import read_fields
@@ -77,7 +77,7 @@ class Conclusion:
     @property
     def case(self) -> Case | None:
         """What a synthesizer gets, or None when there is nothing to refine."""
-        if self.draft is None:
+        if self.draft is None or not self.envelopes:
             return None
         return Case(
             run_id=self.record.run_id,
@@ -110,6 +110,10 @@ def conclude(record: RunRecord) -> Conclusion:
 
 def _conclude(record: RunRecord) -> Conclusion:
     plan = record.plan or _plan_for_reporting(record)
+    if plan is not None and plan.pipeline == WHICH_ONE:
+        draft, mode = Diagnosis(summary=plan.reason), AnswerMode.DETERMINISTIC
+        asking = Conclusion(record=record, plan=plan, response="", outcome=RunOutcome.COMPLETE, mode=mode, draft=draft)
+        return replace(asking, response=asking.render(draft, mode))
     if plan is not None and not plan.sources:
         return Conclusion(record=record, plan=plan, response=plan.reason, failure=plan.reason)
     language = answer_language(plan, record)

@@ -1,10 +1,17 @@
 """From an accepted run to its stored plan, for the ``troubleshoot.run`` task and for the in-process fallback."""
 
-from orchestrator.errors import ConfigurationError, InvalidRequest
-from orchestrator.models import Plan
+from functools import partial
+
+from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, SchemaMismatch
+from orchestrator.models import Plan, TroubleshootRequest
+from orchestrator.routing.follow_up import Subject, subjects_of
 from orchestrator.routing.plan import per_job_sources, plan_request, refused_plan
+from orchestrator.routing.router import entities_of
 from orchestrator.store.records import Dispatch
 from orchestrator.store.runs import RunStore
+
+MAX_EARLIER_RUNS = 5
+"""Runs of a session in which the subject of a question that names none is looked for."""
 
 
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
@@ -15,7 +22,35 @@ def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     Raises RunRefused when the lease was lost meanwhile, WorkersNotInstalled, StoreUnreachable.
     """
     try:
-        plan = dispatch.plan or plan_request(dispatch.request, per_job_sources())
+        plan = dispatch.plan or plan_request(
+            dispatch.request, per_job_sources(), partial(session_subjects, store, run_id, dispatch.request)
+        )
     except (InvalidRequest, ConfigurationError) as error:
         plan = refused_plan(dispatch.request, error)
     return store.put_plan(run_id, dispatch.token, plan)
+
+
+def session_subjects(store: RunStore, run_id: str, request: TroubleshootRequest) -> list[Subject]:
+    """What the runs of the same user and session before this one were about, the latest first.
+
+    Runs that have expired, that cannot be read or that asked another TWS instance are left out.
+
+    Raises StoreUnreachable.
+    """
+    subjects: list[Subject] = []
+    for earlier in store.session_runs(run_id, request)[:MAX_EARLIER_RUNS]:
+        try:
+            record = store.read(earlier)
+        except (RunNotFound, SchemaMismatch):
+            continue
+        if record.request.tws_instance_id != request.tws_instance_id:
+            continue
+        diagnosis = record.report.diagnosis if record.report else None
+        answered = tuple(dict.fromkeys(item.job for item in diagnosis.hypotheses if item.job)) if diagnosis else ()
+        if record.plan is not None:
+            entities, jobs = record.plan.routing.entities, record.plan.jobs
+        else:
+            # Not yet dispatched, but submitted before: its job is what the user has in mind.
+            entities, jobs = entities_of(record.request.message, record.request.named_jobs), record.request.named_jobs
+        subjects += subjects_of(earlier, entities, jobs, answered)
+    return subjects

@@ -1,5 +1,7 @@
 """Names of the Redis keys, all below one prefix."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 
@@ -27,6 +29,11 @@ class Keys:
     def idempotency(self, key: str) -> str:
         """String: id of the run that was submitted with an idempotency key."""
         return f"{self.prefix}idempotency:{key}"
+
+    def session(self, user_id: str | None, session_id: str) -> str:
+        """List: the last runs of a user's session, oldest first. A digest, so that no two pairs share a key."""
+        pair = json.dumps([user_id, session_id]).encode()
+        return f"{self.prefix}session:{hashlib.sha256(pair).hexdigest()[:32]}"
 
     @property
     def wakeups(self) -> str:

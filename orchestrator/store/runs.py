@@ -49,6 +49,8 @@ COMMIT_MARGIN_MS = 200
 NUDGE_MS = 500
 """Milliseconds after the last envelope for the chord to call its body, before the watcher does."""
 MAX_EVENTS = 2_000
+MAX_SESSION_RUNS = 20
+"""Runs of a session that are remembered."""
 OVERLOAD_FLOOR = 64
 """Runs are always accepted while fewer are open: two workers' worth of the default concurrency."""
 
@@ -98,6 +100,7 @@ class RunStore:
                 keys.instances,
                 keys.idempotency(idempotency_key or run_id),
                 keys.busy,
+                keys.session(request.user_id, request.session_id or run_id),
             ],
             [
                 run_id,
@@ -115,6 +118,7 @@ class RunStore:
                 _dumps(accepted),
                 MAX_EVENTS,
                 int(idempotency_key is not None),
+                MAX_SESSION_RUNS if request.session_id else 0,
             ],
         )
         if status == "overloaded":
@@ -135,6 +139,15 @@ class RunStore:
                 known=value,
             )
         return Opened(run_id=value, is_new=status == "accepted")
+
+    def session_runs(self, run_id: str, request: TroubleshootRequest) -> list[str]:
+        """Ids of the runs that the same user submitted in the same session before this one, the latest first."""
+        if not request.session_id:
+            return []
+        with store_errors():
+            found: list[Any] = self._client.lrange(self.keys.session(request.user_id, request.session_id), 0, -1)
+        earlier = [str(item) for item in (found[: found.index(run_id)] if run_id in found else found)]
+        return earlier[::-1]
 
     def claim_dispatch(self, run_id: str, token: str) -> Dispatch | None:
         """Take the dispatch lease; None when the run is closed, dispatched or leased by another dispatcher.

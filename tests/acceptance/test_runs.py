@@ -104,6 +104,29 @@ def ready(fleet: Fleet) -> None:
         process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
 
 
+def test_a_follow_up_is_about_the_job_of_its_session(running_fleet: Fleet) -> None:
+    """ "What do I do now?" after a run asks the sources for that run's job; of another user it asks which job."""
+
+    def follow_up(message: str, user: str) -> Report:
+        request = TroubleshootRequest(message=message, user_id=user, session_id="chat-7", config=CONFIG)
+        with running_fleet.client() as client:
+            return client.result(client.submit(request))
+
+    first, _ = result(running_fleet, ask(running_fleet, {}, user_id="ana", session_id="chat-7"))
+    report = follow_up("e o que eu faço agora?", "ana")
+    assert {envelope.job for envelope in report.parallel_results} - {None} == {"BATCH001"}
+    assert report.routing is not None
+    assert report.routing.follows == first.run_id
+    assert report.mode is AnswerMode.DETERMINISTIC
+    asking = follow_up("e o que eu faço agora?", "bia")
+    assert (asking.outcome, asking.parallel_results) == (RunOutcome.COMPLETE, ())
+    assert "De qual job se trata?" in asking.response
+    nothing = follow_up("1+1?", "ana")
+    assert nothing.outcome is RunOutcome.COMPLETE
+    assert nothing.diagnosis is not None
+    assert (nothing.diagnosis.claims, nothing.diagnosis.actions) == ((), ())
+
+
 def test_all_four_sources_answer(running_fleet: Fleet) -> None:
     """With all sources fine the chord's body commits a complete answer that lacks nothing."""
     run_id = ask(running_fleet, {})

@@ -177,7 +177,7 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
             actions=tuple(_action(item, {}) for item in (*advice.checks, *advice.fixes))[:MAX_ACTIONS],
             prevention=advice.prevention,
         )
-    if routing.intent is Intent.GENERAL:
+    if routing.intent is Intent.GENERAL or routing.is_off_topic:
         return DiagnosisDraft(_HELP, confidence=0.5)
     if claims:
         title = plain_words(passages[0].title)

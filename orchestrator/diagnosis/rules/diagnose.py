@@ -95,7 +95,7 @@ def _draft(
         reduce is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups)
     ):
         draft = compose_knowledge(scenes, routing)
-        if draft is not None and routing.intent is Intent.GENERAL and not draft.claims:
+        if draft is not None and (routing.intent is Intent.GENERAL or routing.is_off_topic) and not draft.claims:
             return replace(draft, suspicious=suspicious)
         if draft is not None:
             return replace(

@@ -1,7 +1,7 @@
 -- Opens a run: hash, wake-ups, idempotency key and the event "accepted", or nothing at all.
--- KEYS run events wakeups index open completed expired instances idempotency busy
+-- KEYS run events wakeups index open completed expired instances idempotency busy session
 -- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
---      accepted_data event_limit idempotent(0|1)
+--      accepted_data event_limit idempotent(0|1) session_runs(0: no session)
 local run_id, nonce = ARGV[1], ARGV[2]
 local total, fanin, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local now = now_ms()
@@ -61,4 +61,11 @@ redis.call('EXPIRE', KEYS[4], ttl)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
 redis.call('ZADD', KEYS[5], now + total, run_id)
 if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
+local session_runs = tonumber(ARGV[16])
+if session_runs > 0 then
+  if redis.call('TYPE', KEYS[11])['ok'] ~= 'list' then redis.call('DEL', KEYS[11]) end
+  redis.call('RPUSH', KEYS[11], run_id)
+  redis.call('LTRIM', KEYS[11], -session_runs, -1)
+  redis.call('EXPIRE', KEYS[11], ttl)
+end
 return { 'accepted', run_id }

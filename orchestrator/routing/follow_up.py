@@ -1,0 +1,164 @@
+"""Whether a question goes on from an earlier one of its session, asks about the whole plan, or about nothing of TWS.
+
+What is recognised stands in ``[topics]`` and ``[follow_ups]`` of each ``language.toml``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from orchestrator.codes.states import is_state
+from orchestrator.i18n.languages import words_of as listed
+from orchestrator.i18n.message import Message
+from orchestrator.models import Entities, Intent, Routing
+from orchestrator.routing.vocabulary import MARKS, plain, vocabulary, words_of
+
+MAX_PHRASE_CHARACTERS = 160
+"""Longer questions say what they are about."""
+
+SURE = 0.8
+NOTHING_BEFORE = Message(
+    "Which job do you mean? This question goes on from an earlier one, and none of this session is known. Name the "
+    "job, for example “Why did BATCH001 fail?”."
+)
+_TOPIC_FAMILIES = frozenset({"failure", "late", "ended", "running", "dependency", "complaint", "state", "event"})
+"""Families of words that a question about the scheduler may hold without naming anything of it."""
+_LOOSE_FAMILIES = _TOPIC_FAMILIES | {"cause", "when", "who", "condition", "change", "again", "already_or_still"}
+"""The same beside a word such as "it", which makes them words about a job."""
+_PUNCTUATION = ".,:;?!¿¡\"'()"
+_WORD = re.compile(r"[a-z0-9#$@_+/'-]+")
+_NAME_LIKE = re.compile(r"(?=[^\s]*[A-Za-z])(?=[^\s]*[\d_#$@])[A-Za-z0-9_#$@./-]{3,}")
+
+
+class Reference(StrEnum):
+    """What a question refers to."""
+
+    NAMED = "named"
+    """It names what it is about."""
+    BACK = "back"
+    """It goes on from an earlier question: "why?", "what do I do now?"."""
+    OPEN = "open"
+    """It is about the scheduler and names nothing: in a session its job, else the plan."""
+    PLAN = "plan"
+    """It is about the whole plan: "which jobs have failed?"."""
+    NOTHING = "nothing"
+    """It is about nothing of the scheduler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an earlier question of the session, ``run_id``, was about."""
+
+    run_id: str
+    entities: Entities
+
+    @property
+    def name(self) -> str:
+        """Its name for a sentence."""
+        named = (*self.entities.jobs, *self.entities.job_streams, *self.entities.workstations)
+        return next(iter(named), "")
+
+
+def reference_of(message: str, entities: Entities) -> Reference:
+    """What ``message`` refers to, by what it names and by its words."""
+    if _names_something(entities):
+        return Reference.NAMED
+    texts = _texts(message, entities)
+    families = {family for word in words_of(message, entities) for family in vocabulary().families(word)}
+    names_state = any(is_state(word.strip(_PUNCTUATION)) for word in message.split())
+    is_topic = names_state or bool(families & _TOPIC_FAMILIES) or _is_topic(message, texts)
+    if _is_phrase(message, texts) or (
+        not names_state and (is_topic or families & _LOOSE_FAMILIES) and _finds("pronouns", texts)
+    ):
+        return Reference.BACK
+    if entities.candidates:
+        return Reference.NAMED
+    if not is_topic:
+        return Reference.NOTHING
+    return Reference.PLAN if _finds("wide", texts) else Reference.OPEN
+
+
+def distinct(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
+    """The subjects, each once, the latest first; ``JOB`` and ``WS#STREAM.JOB`` are one, by its whole name."""
+    found: dict[str, Subject] = {}
+    for subject in subjects:
+        key = subject.name.upper()
+        same = next((other for other in found if _is_same(key, other)), None)
+        if same is None:
+            found[key] = subject
+        elif len(key) > len(same):
+            found = {key if other == same else other: subject if other == same else found[other] for other in found}
+    return tuple(found.values())
+
+
+def follow(routing: Routing, reference: Reference, subjects: Sequence[Subject]) -> Routing | Message | None:
+    """The routing of a question that goes on from the only subject of its session.
+
+    A question to the user when it is not known which subject is meant; None for a question that stands for itself.
+    """
+    known = distinct(subjects)
+    if reference not in (Reference.BACK, Reference.OPEN) or (reference is Reference.OPEN and not known):
+        return None
+    if not known:
+        return NOTHING_BEFORE
+    if len(known) > 1:
+        return Message("Which one do you mean: {names}?", names=", ".join(subject.name for subject in known))
+    (subject,) = known
+    goes_on = routing.model_copy(update={"entities": subject.entities, "follows": subject.run_id})
+    if routing.intent in (Intent.STATUS, Intent.ACTION) and routing.confidence >= SURE:
+        return goes_on
+    return goes_on.model_copy(update={"intent": Intent.TROUBLESHOOT, "confidence": SURE})
+
+
+def subjects_of(run_id: str, entities: Entities, jobs: Sequence[str], answered: Sequence[str]) -> tuple[Subject, ...]:
+    """What a run was about: each of its ``jobs``, else its stream or workstation, else the jobs that were ``answered``
+    to a question about the plan.
+    """
+    if jobs or entities.jobs:
+        names: Sequence[str] = tuple(jobs) or entities.jobs
+    elif entities.job_streams or entities.workstations:
+        return (Subject(run_id, entities),)
+    else:
+        names = answered
+    return tuple(Subject(run_id, entities.model_copy(update={"jobs": (name,), "candidates": ()})) for name in names)
+
+
+def _is_same(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return short == long or long.endswith(f".{short}")
+
+
+def _names_something(entities: Entities) -> bool:
+    return any(value for name, value in entities.model_dump().items() if name not in ("times", "candidates"))
+
+
+def _texts(message: str, entities: Entities) -> tuple[str, str]:
+    """The message in plain words, as written and with its abbreviations written out."""
+    spelled_out = " ".join(word for word in words_of(message, entities) if word not in MARKS)
+    return " ".join(_WORD.findall(plain(message))), spelled_out
+
+
+def _is_topic(message: str, texts: Sequence[str]) -> bool:
+    return any(_NAME_LIKE.fullmatch(word.strip(_PUNCTUATION)) for word in message.split()) or any(
+        _words("topics", "words").search(text) for text in texts
+    )
+
+
+def _is_phrase(message: str, texts: Sequence[str]) -> bool:
+    return len(message) <= MAX_PHRASE_CHARACTERS and any(_phrase().fullmatch(text) for text in texts)
+
+
+def _finds(key: str, texts: Sequence[str]) -> bool:
+    return any(_words("follow_ups", key).search(text) for text in texts)
+
+
+@cache
+def _words(table: str, key: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\S){listed(table, key)}(?!\S)")
+
+
+@cache
+def _phrase() -> re.Pattern[str]:
+    return re.compile(rf"(?:{listed('follow_ups', 'leads')} )*{listed('follow_ups', 'phrases')}")

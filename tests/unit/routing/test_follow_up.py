@@ -1,0 +1,118 @@
+"""Questions that go on from an earlier one, and questions about nothing of the scheduler."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.diagnosis.rules.diagnose import diagnose
+from orchestrator.i18n.languages import Language
+from orchestrator.models import (
+    AggregatedData,
+    Entities,
+    Intent,
+    SourceEnvelope,
+    SourceOutcome,
+    TroubleshootRequest,
+)
+from orchestrator.payloads import JobFacts, TwsPayload
+from orchestrator.routing.follow_up import Reference, Subject, distinct, reference_of, subjects_of
+from orchestrator.routing.plan import WHICH_ONE, plan_request
+from orchestrator.routing.router import route
+
+PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}
+DATA = json.loads((Path(__file__).parents[2] / "data" / "follow_ups.json").read_text(encoding="utf-8"))
+RUN = "run-00000001"
+
+
+def about(*jobs: str, run_id: str = RUN, **entities: object) -> list[Subject]:
+    return list(subjects_of(run_id, Entities.model_validate({"jobs": jobs, **entities}), jobs, ()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "question"), [(kind, question) for kind in ("back", "plan", "nothing") for question in DATA[kind]]
+)
+def test_what_a_question_refers_to(kind: str, question: str) -> None:
+    """By its words alone a question goes on from another, is about the plan, or about nothing of the scheduler."""
+    found = reference_of(question, route(question).entities)
+    # Without a word that names or asks of the plan, the plan is what an open question means.
+    assert found.value == kind or (kind == "plan" and found is Reference.OPEN)
+
+
+@pytest.mark.parametrize(
+    "question", ["por que o BATCH001 falhou?", "e o BATCH002?", "o que é S0C7?", "RC 12?", "e a stream DIARIO#FECH?"]
+)
+def test_a_question_that_names_something_stands_for_itself(question: str) -> None:
+    """A name or a code is what the question is about, whatever the session holds."""
+    assert reference_of(question, route(question).entities) is Reference.NAMED
+
+
+@pytest.mark.parametrize("question", DATA["back"])
+def test_a_follow_up_is_about_the_sessions_job(question: str) -> None:
+    """In a session about one job the sources are asked for it, with the codes that the user named before."""
+    request = TroubleshootRequest(message=question, session_id="s")
+    plan = plan_request(request, PER_JOB, lambda: about("BATCH001", abend_codes=("S0C7",)))
+    assert plan.jobs == ("BATCH001",)
+    assert plan.routing.follows == RUN
+    assert plan.routing.entities.abend_codes == ("S0C7",)
+    assert plan.routing.intent in (Intent.TROUBLESHOOT, Intent.STATUS, Intent.ACTION)
+
+
+@pytest.mark.parametrize("question", DATA["back"])
+def test_a_follow_up_of_nothing_asks_which_job(question: str) -> None:
+    """Without a session, or in one about several jobs, nobody is asked and the answer asks which job is meant."""
+    request = TroubleshootRequest(message=question, session_id="s", language=Language.EN)
+    alone = plan_request(request, PER_JOB)
+    assert (alone.pipeline, alone.sources) == (WHICH_ONE, ())
+    assert "Which job" in alone.reason
+    several = plan_request(request, PER_JOB, lambda: [*about("BATCH001"), *about("FECH001")])
+    assert (several.pipeline, several.sources) == (WHICH_ONE, ())
+    assert several.reason == "Which one do you mean: BATCH001, FECH001?"
+
+
+@pytest.mark.parametrize("question", DATA["plan"])
+def test_a_question_about_the_plan_stays_one_in_a_session(question: str) -> None:
+    """A session about a job does not narrow a question about the whole plan."""
+    if reference_of(question, route(question).entities) is Reference.OPEN:
+        pytest.skip("open to either")
+    plan = plan_request(TroubleshootRequest(message=question, session_id="s"), PER_JOB, lambda: about("BATCH001"))
+    assert plan.jobs == ()
+    assert plan.routing.follows is None
+
+
+@pytest.mark.parametrize("question", DATA["nothing"])
+@pytest.mark.parametrize("intent", [None, Intent.TROUBLESHOOT])
+def test_a_question_about_nothing_diagnoses_nothing(question: str, intent: Intent | None) -> None:
+    """Whatever fails in the plan or was asked before, a sum or a joke gets no diagnosis and no command."""
+    request = TroubleshootRequest(message=question, session_id="s", intent=intent)
+    plan = plan_request(request, PER_JOB, lambda: about("BATCH001"))
+    failed = JobFacts(name="FECH777", status="ABEND", return_code=12)
+    data = TwsPayload(problem_jobs=(failed,), problem_count=1).model_dump(mode="json")
+    envelope = SourceEnvelope(source="tws_status", outcome=SourceOutcome.OK, success=True, data=data)
+    diagnosis = diagnose(request, plan, [envelope], AggregatedData())
+    assert plan.jobs == ()
+    assert "FECH777" not in diagnosis.summary
+    assert (diagnosis.claims, diagnosis.actions) == ((), ())
+
+
+def test_a_subject_of_a_stream_or_workstation_is_followed_too() -> None:
+    """After a question about a stream the follow-up is about that stream."""
+    stream = subjects_of(RUN, Entities(job_streams=("DIARIO",)), (), ())
+    plan = plan_request(TroubleshootRequest(message="por que?", session_id="s"), PER_JOB, lambda: stream)
+    assert plan.routing.entities.job_streams == ("DIARIO",)
+
+
+def test_the_job_that_answered_a_question_about_the_plan_is_followed() -> None:
+    """ "What failed?" names no job, its answer does: one is the subject, of several it is asked which."""
+    one = subjects_of(RUN, Entities(), (), ("FECH001",))
+    assert [subject.name for subject in one] == ["FECH001"]
+    assert len(subjects_of(RUN, Entities(), (), ("FECH001", "BATCH001"))) == 2
+
+
+def test_one_job_in_two_notations_is_one_subject() -> None:
+    """A job and its whole name are the same; the same name on two workstations is not."""
+    whole = distinct([*about("BATCH001"), *about("ZOS1#DIARIO.BATCH001"), *about("batch001")])
+    assert [subject.name for subject in whole] == ["ZOS1#DIARIO.BATCH001"]
+    assert len(distinct([*about("ZOS1#DIARIO.BATCH001"), *about("ZOS2#DIARIO.BATCH001")])) == 2
