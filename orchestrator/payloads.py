@@ -141,6 +141,13 @@ class TwsPayload(Facts):
     job: JobFacts | None = None
     candidates: tuple[str, ...] = ()
     """Other jobs of the same name, fully qualified."""
+    unknown: tuple[str, ...] = ()
+    """What the question names, or may name, and the plan does not have."""
+    nearest: tuple[str, ...] = ()
+    """Names of the plan that are most like those."""
+    named_stream: str = ""
+    named_workstation: str = ""
+    """The job stream or workstation that a word of the question turned out to name."""
     workstations: tuple[WorkstationFacts, ...] = ()
     problem_jobs: tuple[JobFacts, ...] = ()
     """Beside a waiting ``job``: the one upstream that holds it."""

@@ -171,6 +171,16 @@ def _times() -> re.Pattern[str]:
     )
 
 
+@cache
+def _about_the_plan() -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){words_of('names', 'plan')}(?![\w-])", re.IGNORECASE)
+
+
+def asks_about_the_plan(message: str) -> bool:
+    """Whether the question is about several objects or the plan as a whole: "which jobs failed", "anything late?"."""
+    return _about_the_plan().search(message) is not None
+
+
 def extract_entities(message: str) -> Entities:
     """Everything the message names, each kind in order of appearance and without repeats.
 

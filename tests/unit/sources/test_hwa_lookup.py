@@ -21,7 +21,7 @@ from workers.sources.tws_status.lookup import (
     pick_run,
     search_tolerantly,
 )
-from workers.sources.tws_status.notation import parse_job_name
+from workers.sources.tws_status.notation import job_readings
 from workers.sources.tws_status.oql import Oql
 from workers.sources.tws_status.problems import plan_problems
 from workers.sources.tws_status.transport import UnsafeId
@@ -84,7 +84,7 @@ def texts(messages: Iterable[Message]) -> list[str]:
 
 def find(plan: FakePlan, name: str) -> list[Json]:
     """Find the jobs of a name."""
-    return asyncio.run(find_jobs(plan, parse_job_name(name), Lookup()))  # type: ignore[arg-type]
+    return asyncio.run(find_jobs(plan, job_readings(name), Lookup()))  # type: ignore[arg-type]
 
 
 def gather(plan: FakePlan, found: Json) -> tuple[JobFacts, Lookup]:
@@ -184,7 +184,7 @@ def test_a_run_id_that_cannot_be_used_costs_only_the_log(run_id: str) -> None:
     assert texts(lookup.notes) == ["job log: invalid_value"]
 
 
-@pytest.mark.parametrize("workstation", ["X' OR name LIKE '@", "WS@", "/FOLDER/$X"])
+@pytest.mark.parametrize("workstation", ["X' OR name LIKE '@", "WS@", "/FOLDER/X?"])
 def test_a_workstation_that_cannot_be_asked_for_costs_only_its_state(workstation: str) -> None:
     """A name that the server gave and no query can hold is noted, and the rest is answered."""
     facts, lookup = gather(FakePlan([], issues=()), job("A", "ABEND", workstation=workstation))
@@ -302,7 +302,7 @@ def test_more_jobs_of_a_name_than_are_looked_at_are_counted() -> None:
     """Past the last page that is read, the rest of that name is said."""
     lookup = Lookup()
     plan = FakePlan([job("A", "SUCC", stream=f"JS{number}") for number in range(620)])
-    assert len(asyncio.run(find_jobs(plan, parse_job_name("A"), lookup))) == 500  # type: ignore[arg-type]
+    assert len(asyncio.run(find_jobs(plan, job_readings("A"), lookup))) == 500  # type: ignore[arg-type]
     assert texts(lookup.cuts) == ["120 more jobs named A were not looked at"]
 
 

@@ -18,6 +18,11 @@ def describe(payload: TwsPayload, request: SourceRequest) -> Text:
         parts = [*_job(payload.job), *_stations(payload.workstations)]
         if payload.problem_jobs:
             parts.append(Message("at its root: {what}", what=join(_job(payload.problem_jobs[0]), "; ")))
+    elif name is None and payload.unknown:
+        parts = [
+            Message("{name} is not in the current plan", name=", ".join(payload.unknown)),
+            *_problems(payload, is_named=True),
+        ]
     elif name is None:
         parts = _problems(payload, is_named=bool(entities.workstations or entities.job_streams))
     elif payload.problems_asked:

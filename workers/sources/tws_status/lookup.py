@@ -13,6 +13,7 @@ from orchestrator.codes.states import NO_PROBLEMS, NOT_LAUNCHED, PROBLEMS
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, write
+from orchestrator.models import Entities
 from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, WorkstationFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery, NotFound
@@ -41,6 +42,7 @@ MAX_WORKSTATIONS = 10
 MAX_RESOURCES = 5
 
 QUERY_REFUSED = Message("the server refused a query; only the first {limit} jobs were looked at", limit=WIDE_PAGE)
+NO_ENTITIES = Entities()
 NO_OBJECT: JsonObject = {}
 NO_OBJECTS: tuple[JsonObject, ...] = ()
 
@@ -58,6 +60,13 @@ class Lookup:
     problem_count: int | None = None
     workstations: dict[str, WorkstationFacts] = field(default_factory=dict)
     candidates: list[JobFacts] = field(default_factory=list)
+    unknown: tuple[str, ...] = ()
+    """What the question names, or may name, and the plan does not have."""
+    nearest: tuple[str, ...] = ()
+    """Names of the plan that are most like those."""
+    named_stream: str = ""
+    named_workstation: str = ""
+    """The job stream or workstation that a word of the question turned out to name."""
     streams: dict[str, str] = field(default_factory=dict)
     """Status of the requested job streams that are in the plan, by name."""
     predecessors: dict[str, Page] = field(default_factory=dict)
@@ -95,17 +104,23 @@ class Lookup:
             return default
 
 
-async def find_jobs(session: HwaSession, ref: JobRef, lookup: Lookup) -> list[JsonObject]:
+async def find_jobs(
+    session: HwaSession, refs: Iterable[JobRef], lookup: Lookup, question: Entities = NO_ENTITIES
+) -> list[JsonObject]:
     """Jobs of the current plan that the name can mean, the most likely first. Raises HwaError.
 
-    Only the job's name is queried and the rest compared here: the vendor's documents disagree on the field names for
-    job streams.
+    ``refs`` are the readings of one name; the first that the plan knows counts. Only the job's name is queried and the
+    rest compared here: the vendor's documents disagree on the field names for job streams. Jobs of the name that are
+    in another job stream or workstation than it says become ``lookup.candidates``.
     """
-    names = dict.fromkeys((ref.job, ref.job.upper()))
-    for name in names:
-        jobs = [job for job in await _all_by_name(session, name, lookup) if ref.matches(job)]
-        if jobs:
-            return sorted(jobs, key=lambda job: _likelihood(ref, job), reverse=True)
+    for ref in refs:
+        for name in dict.fromkeys((ref.job, ref.job.upper(), ref.job.lower())):
+            named = [job for job in await _all_by_name(session, name, lookup) if ref.is_named(job)]
+            jobs = [job for job in named if ref.matches(job)]
+            if jobs:
+                lookup.candidates = []
+                return sorted(jobs, key=lambda job: _likelihood(ref, job, question), reverse=True)
+            lookup.candidates = lookup.candidates or [parse_job(job) for job in named]
     return []
 
 
@@ -114,12 +129,12 @@ async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[J
     field_name = "name"
     for _ in range(MAX_PAGES):
         try:
-            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE, offset=len(jobs))
+            page = await session.search_jobs(Oql.named(field_name, name), limit=PAGE, offset=len(jobs))
         except BadQuery:
             if jobs or field_name != "name":
                 raise
             field_name = "key.name"  # as the vendor documents it; servers know either name
-            page = await session.search_jobs(Oql.equals(field_name, name), limit=PAGE)
+            page = await session.search_jobs(Oql.named(field_name, name), limit=PAGE)
         jobs += page.results
         if len(page.results) < PAGE:
             return jobs
@@ -132,10 +147,10 @@ async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[J
     return jobs
 
 
-def _likelihood(ref: JobRef, job: JsonObject) -> tuple[bool, int, str]:
+def _likelihood(ref: JobRef, job: JsonObject, question: Entities) -> tuple[bool, int, int, str]:
     status = parse_job(job).status
     rank = 2 if status in PROBLEMS else 0 if status in NO_PROBLEMS else 1
-    return ref.prefers(job), rank, text(job.get("schedTime"))
+    return ref.prefers(job), ref.agrees(job, question), rank, text(job.get("schedTime"))
 
 
 async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> JobFacts:

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.codes import notation
 from orchestrator.codes.notation import JobName
 from orchestrator.errors import InvalidValue
+from orchestrator.models import Entities
 from workers.sources.tws_status.oql import UnsafeValue
 from workers.sources.tws_status.parsing import text
 
@@ -29,6 +30,20 @@ class JobRef(JobName):
         )
         return all(not name or not values or _has(name, values) for name, values in checks)
 
+    def is_named(self, job: Mapping[str, Any]) -> bool:
+        """Whether a job has the name; a query by a wildcard finds others too."""
+        return not self.job or _has(self.job, {text(job.get("name")) or self.job})
+
+    def agrees(self, job: Mapping[str, Any], question: Entities) -> int:
+        """How many of the job streams, workstations and folders that the question names are the job's."""
+        own = (
+            (question.job_streams, text(job.get("jobStreamName"))),
+            (question.workstations, _tail(job.get("workstation"))),
+            (question.workstations, _tail(job.get("jobStreamWorkstation"))),
+            (question.folders, text(job.get("folder"), 800)),
+        )
+        return sum(bool(value) and _has(value.strip("/"), {name.strip("/") for name in names}) for names, value in own)
+
     def prefers(self, job: Mapping[str, Any]) -> bool:
         """Whether the job's stream has the named id or scheduled time."""
         if self.stream_id and text(job.get("jobStreamId")) == self.stream_id:
@@ -41,6 +56,12 @@ def parse_job_name(name: str) -> JobRef:
     """Parse a job name in TWS notation. Raises UnsafeValue."""
     with _unsafe():
         return JobRef.of_job(name)
+
+
+def job_readings(name: str) -> tuple[JobRef, ...]:
+    """Every way to read a job's name, see ``JobName.readings``. Raises UnsafeValue."""
+    with _unsafe():
+        return JobRef.readings(name)
 
 
 def parse_job_stream_name(name: str) -> JobRef:

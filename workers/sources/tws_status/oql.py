@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.codes.notation import is_zos_name
 from orchestrator.errors import SourceError
 
 _FIELD = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
-_VALUE = re.compile(r"/?[A-Za-z0-9_][A-Za-z0-9_;:. /-]{0,799}|/")
+_VALUE = re.compile(r"/?[A-Za-z0-9_$#][A-Za-z0-9_$#;:. /-]{0,799}|/")
 """Names, folder paths and ids. Quotes, parentheses and the wildcards ``@`` and ``?`` are not among them."""
 
 
@@ -25,7 +26,8 @@ def check_value(value: str) -> str:
     if not _VALUE.fullmatch(value):
         shown = value if len(value) <= 80 else value[:80] + "…"
         raise UnsafeValue(
-            "{value!r} cannot be used in a TWS query: letters, digits, '_', '-', '.', ';', ':', '/' and spaces only",
+            "{value!r} cannot be used in a TWS query: "
+            "letters, digits, spaces, '_', '-', '$', '#', '.', ';', ':' and '/' only",
             value=shown,
         )
     return value
@@ -41,6 +43,21 @@ class Oql:
     def equals(cls, field: str, value: str) -> "Oql":
         """``field = 'value'``. Raises UnsafeValue."""
         return Oql(f"{_field(field)} = '{check_value(value)}'")
+
+    @classmethod
+    def named(cls, field: str, name: str) -> "Oql":
+        """``field = 'name'``; in the name of a job of z/OS ``@`` is a letter, and a wildcard here: the query finds it
+        and others. Raises UnsafeValue."""
+        if "@" not in name:
+            return cls.equals(field, name)
+        if not is_zos_name(name):
+            check_value(name)
+        return Oql(f"{_field(field)} LIKE '{name}'")
+
+    @classmethod
+    def begins_with(cls, field: str, prefix: str) -> "Oql":
+        """``field LIKE 'prefix@'``. Raises UnsafeValue."""
+        return Oql(f"{_field(field)} LIKE '{check_value(prefix)}@'")
 
     @classmethod
     def any_of(cls, field: str, values: Iterable[str]) -> "Oql":

@@ -1,19 +1,20 @@
 """The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Self
 
 from purgatory import AsyncCircuitBreakerFactory
 
-from orchestrator.codes.notation import whole_name
+from orchestrator.codes.notation import bare_name, is_zos_name, whole_name
 from orchestrator.codes.states import PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
+from orchestrator.routing.entities import asks_about_the_plan
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
 from workers.sources.tws_status.chain import find_holder
@@ -22,7 +23,8 @@ from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
 from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, gather_job
-from workers.sources.tws_status.notation import JobRef, parse_job_name, parse_job_stream_name, parse_workstation_name
+from workers.sources.tws_status.names import MAX_UNKNOWN, Kind, Named, find_named, nearest_names
+from workers.sources.tws_status.notation import JobRef, job_readings, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
 
@@ -76,6 +78,10 @@ class TwsStatusSource:
             asked_at=session.server_now().isoformat(timespec="seconds"),
             job=lookup.job,
             candidates=tuple(f"{whole_name(job)} ({job.status})" for job in lookup.candidates),
+            unknown=lookup.unknown,
+            nearest=lookup.nearest,
+            named_stream=lookup.named_stream,
+            named_workstation=lookup.named_workstation,
             workstations=tuple(lookup.workstations.values()),
             problem_jobs=tuple(lookup.problems),
             between=lookup.between,
@@ -128,10 +134,18 @@ class TwsStatusSource:
     async def _ask(self, session: HwaSession, request: SourceRequest, lookup: Lookup) -> Message | str:
         entities = request.routing.entities
         name = request.job or next(iter(entities.jobs), None)
-        if name is not None:
-            matches = await find_jobs(session, parse_job_name(name), lookup)
+        named = Named("job", name) if name else None
+        if named is None and entities.candidates and not (entities.job_streams or entities.workstations):
+            named = await find_named(session, entities.candidates)
+            if named is None and not asks_about_the_plan(request.message):
+                await self._note_unknown(session, entities.candidates, ("job", "stream"), lookup)
+        if named is not None and named.kind == "job":
+            matches = await find_jobs(session, job_readings(named.name), lookup, entities)
             if not matches:
-                return await self._ask_otherwise(session, name, lookup)
+                problems_asked = await self._ask_otherwise(session, named.name, lookup)
+                if not problems_asked:
+                    await self._note_unknown(session, (named.name,), ("job", "stream"), lookup)
+                return problems_asked
             lookup.job = await gather_job(session, matches[0], lookup)
             cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
             lookup.candidates = [parse_job(job) for job in lookup.first(matches[1:], MAX_CANDIDATES, cut)]
@@ -140,8 +154,12 @@ class TwsStatusSource:
                 return ""
             lookup.problems, lookup.between = [await gather_job(session, holder.job, lookup)], holder.between
             return Message("the job that {name} waits for", name=lookup.job.name)
-        if entities.job_streams:
-            refs = [parse_job_stream_name(stream) for stream in entities.job_streams]
+        streams, stations = entities.job_streams, entities.workstations
+        if named is not None:
+            streams, stations = ((named.name,), ()) if named.kind == "stream" else ((), (named.name,))
+            lookup.named_stream, lookup.named_workstation = "".join(streams), "".join(stations)
+        if streams:
+            refs = [parse_job_stream_name(stream) for stream in streams]
             problems_asked = await stream_problems(session, refs, lookup)
             if lookup.problems and not any(job.status in PROBLEMS for job in lookup.problems):
                 # Nothing in the stream failed: what it waits for may lie in another one.
@@ -150,21 +168,39 @@ class TwsStatusSource:
                 if holder is not None and text(holder.job.get("id")) not in {job.id for job in lookup.problems}:
                     lookup.problems.insert(0, await gather_job(session, holder.job, lookup))
                     lookup.between = (waiting.name, *holder.between)
+            unknown = [ref.stream for ref in refs if ref.stream not in lookup.streams]
+            await self._note_unknown(session, unknown, ("stream",), lookup)
             return problems_asked
-        if entities.workstations:
-            return await workstation_problems(
-                session, [parse_workstation_name(station) for station in entities.workstations], lookup
-            )
+        if stations:
+            problems_asked = await workstation_problems(session, list(map(parse_workstation_name, stations)), lookup)
+            known = {station.casefold() for station in lookup.workstations}
+            unknown = [name for name in stations if bare_name(name).casefold() not in known]
+            await self._note_unknown(session, unknown, ("workstation",), lookup)
+            return problems_asked
         return await plan_problems(session, lookup)
+
+    async def _note_unknown(
+        self, session: HwaSession, names: Sequence[str], kinds: tuple[Kind, ...], lookup: Lookup
+    ) -> None:
+        """Note which names the plan does not have, and its names that are like them."""
+        if names:
+            lookup.unknown = tuple(names)
+            part = Message("names like {names}", names=", ".join(names[:MAX_UNKNOWN]))
+            lookup.nearest = await lookup.part(part, partial(nearest_names, session, names, kinds), ())
 
     async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup) -> Message | str:
         """Try a bare job name as a job stream and as a workstation: users call those jobs too."""
-        ref = parse_job_name(name)
-        if ref != JobRef(job=ref.job) or len(ref.job) > MAX_STREAM_NAME:
+        ref = job_readings(name)[-1]
+        if ref != JobRef(job=ref.job, workstation=ref.workstation) or len(ref.job) > MAX_STREAM_NAME:
+            return ""
+        if ref.workstation and not is_zos_name(name):
             return ""
         for word in dict.fromkeys((ref.job, ref.job.upper())):
             for what, ask in (
-                (Message("job stream {name}", name=word), partial(stream_problems, session, [JobRef(stream=word)])),
+                (
+                    Message("job stream {name}", name=word),
+                    partial(stream_problems, session, [JobRef(stream=word, workstation=ref.workstation)]),
+                ),
                 (Message("workstation {name}", name=word), partial(workstation_problems, session, [word])),
             ):
                 other = Lookup(lookup.language)
