@@ -196,6 +196,9 @@ class HistoryFacts(Facts):
     age_days: float | None = None
     run_id: str = ""
     """Id of the run in TWS, if known: distinguishes the current run from earlier ones."""
+    job: str = ""
+    job_stream: str = ""
+    """The job and its stream, where the record names them: what is on record of one job is not said of another."""
 
 
 class LogPayload(Facts):

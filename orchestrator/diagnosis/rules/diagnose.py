@@ -30,6 +30,7 @@ from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
 from orchestrator.diagnosis.rules.scene import Scene, build_scenes, clean_line, focus_on, qualified
 from orchestrator.diagnosis.rules.state import states_of
+from orchestrator.diagnosis.rules.subject import is_elsewhere, not_understood, what_is_meant
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, Verdict
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
@@ -88,6 +89,18 @@ def _draft(
 ) -> DiagnosisDraft:
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
+    if reduce is not Reduce.KNOWLEDGE:
+        unclear = not_understood(scenes, routing.intent)
+        if unclear is not None:
+            is_new = routing.intent is Intent.ACTION and routing.entities.job_streams
+            return replace(
+                unclear,
+                # A job stream that is not in the plan may be submitted.
+                actions=requested_changes(request.message, scenes, routing.entities) if is_new else (),
+                confidence=min(unclear.confidence, cap),
+                missing_evidence=missing_evidence(plan, envelopes, scenes),
+                suspicious=find_planted([item for envelope in envelopes for item in envelope.evidence]),
+            )
     groups = [group for scene in scenes for group in _groups(scene, cap)]
     missing = missing_evidence(plan, envelopes, scenes)
     suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence])
@@ -105,20 +118,29 @@ def _draft(
                 missing_evidence=missing,
                 suspicious=suspicious,
             )
-    return compose(
+    lacks_all = all(group.top.category is Category.JOB_NOT_FOUND for group in groups)
+    draft = compose(
         groups,
         scenes,
         missing=missing,
         suspicious=suspicious,
         # Someone who asks for an action must read first that none was taken; then, as for a status, the state.
         preface=(
-            *((_NOTHING_EXECUTED,) if routing.intent is Intent.ACTION else ()),
+            *what_is_meant(scenes, routing.entities),
+            *((_NOTHING_EXECUTED,) if routing.intent is Intent.ACTION and not lacks_all else ()),
             *(states_of(scenes) if reduce is Reduce.STATUS else ()),
         ),
         requested=requested_changes(request.message, scenes, routing.entities)
         if routing.intent is Intent.ACTION
         else (),
     )
+    if routing.intent is Intent.ACTION and lacks_all:
+        # That the plan does not have the job comes first.
+        draft = replace(draft, summary=join((draft.summary, _NOTHING_EXECUTED)))
+    if any(is_elsewhere(scene, routing.entities) for scene in scenes):
+        # The job that is meant may be another: what changes one is not proposed.
+        return replace(draft, actions=tuple(action for action in draft.actions if not action.mutates))
+    return draft
 
 
 def confidence_cap(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: Sequence[Scene]) -> float:

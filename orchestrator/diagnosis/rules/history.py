@@ -18,7 +18,8 @@ STALE_DAYS = 2.0
 
 def remembered(scene: Scene) -> Iterator[Verdict]:
     """Without TWS, the newest cached record with a known code: a hint, no more."""
-    if scene.job is not None or scene.log is None:
+    if scene.job is not None or scene.log is None or not scene.question_job:
+        # Records of all jobs explain no one's failure.
         return
     old = (scene.log.newest_age_days or 0.0) >= STALE_DAYS
     for item in (*scene.log.recent_errors, *scene.log.history):
@@ -34,7 +35,7 @@ def remembered(scene: Scene) -> Iterator[Verdict]:
 
 def accepted_before(scene: Scene) -> Iterator[Verdict]:
     """Without TWS: runs of the past with the return code that the user names, and which were successes."""
-    if scene.job is not None or scene.log is None:
+    if scene.job is not None or scene.log is None or not scene.question_job:
         return
     for code in scene.entities.return_codes:
         same = [item for item in scene.log.history if item.return_code == code]

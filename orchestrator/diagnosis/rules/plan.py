@@ -7,6 +7,7 @@ from orchestrator.codes.catalogue import Category
 from orchestrator.codes.notation import bare_name
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.scene import Scene
+from orchestrator.diagnosis.rules.subject import NOT_IN_PLAN, instead
 from orchestrator.diagnosis.rules.verdict import Verdict
 from orchestrator.i18n.message import Message, Text, join
 
@@ -16,7 +17,7 @@ MAX_IDLE_STATIONS = 3
 def not_in_plan(scene: Scene) -> Iterator[Verdict]:
     """TWS answered and does not know the job."""
     if scene.question_job and scene.job is None and scene.tws is not None and "tws_status" in scene.answered:
-        yield Verdict(Category.JOB_NOT_FOUND, 0.8)
+        yield Verdict(Category.JOB_NOT_FOUND, NOT_IN_PLAN, note=instead(scene.tws))
 
 
 def idle_workstation(scene: Scene) -> Iterator[Verdict]:

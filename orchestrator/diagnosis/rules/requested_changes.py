@@ -49,7 +49,10 @@ def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> 
         if not _words_for(change.kind).search(message):
             continue
         if "{job}" in change.command:
-            names = [qualified(scene.job, scene.name) for scene in scenes if scene.name]
+            # What the plan does not have gets no command; without the answer of TWS, nobody knows.
+            names = [
+                qualified(scene.job, scene.name) for scene in scenes if scene.name and (scene.job or not scene.tws)
+            ]
             commands = [change.command.format(job=name) for name in names]
         elif "{workstation}" in change.command:
             names = [qualified_station(scenes[0], name) for name in entities.workstations]

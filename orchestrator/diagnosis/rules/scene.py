@@ -30,6 +30,8 @@ MAX_LINE_CHARACTERS = 240
 PRESENT_RUN_SECONDS = 60.0
 """How far a record's time may lie outside a run and still be that run's: writers round, and write a little later."""
 
+_RECORDS = ("recent_error", "history")
+"""Kinds of evidence of the log cache that are one record each."""
 _Payload = TypeVar("_Payload", bound=Facts)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])([^<>]{0,200})>")
@@ -222,7 +224,50 @@ def focus_on(scene: Scene, job: JobFacts) -> Scene:
     """The scene of one of the plan's problem jobs: its own evidence, and what belongs to no other job."""
     others = {problem.name for problem in (scene.tws.problem_jobs if scene.tws else ())} - {job.name}
     evidence = tuple(item for item in scene.evidence if item.job not in others or item.source != "tws_status")
-    return replace(scene, evidence=evidence, job=job)
+    return _with_own_history(replace(scene, evidence=evidence, job=job))
+
+
+def _with_own_history(scene: Scene) -> Scene:
+    """The scene with what the log cache has of its job alone: a record of another job, or stream, is not its past."""
+    job, log = scene.job, scene.log
+    if job is None or log is None:
+        return scene
+
+    def is_own(item: HistoryFacts) -> bool:
+        if item.job_stream and job.job_stream and not _same(item.job_stream, job.job_stream):
+            return False
+        if scene.question_job and _same(scene.question_job, job.name) and not item.job:
+            return True
+        return _same(item.job, job.name) if item.job else _mentions(item.text, job.name)
+
+    foreign = [item for item in scene.remembered if not is_own(item)]
+    if not foreign:
+        return scene
+    own = [item for item in scene.remembered if is_own(item)]
+    texts = {(item.at, item.text) for item in foreign}
+    return replace(
+        scene,
+        log=LogPayload(
+            recent_errors=tuple(filter(is_own, log.recent_errors)),
+            history=tuple(filter(is_own, log.history)),
+            newest_age_days=min((item.age_days for item in own if item.age_days is not None), default=None),
+            corrupt_keys=log.corrupt_keys,
+        ),
+        # What was concluded from all records together falls away with them.
+        evidence=tuple(
+            item
+            for item in scene.evidence
+            if item.source != "log_cache" or (item.kind in _RECORDS and (item.when, item.text) not in texts)
+        ),
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    return bare_name(one).casefold() == bare_name(other).casefold()
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE) is not None
 
 
 def clean_line(line: str) -> str:
@@ -235,7 +280,7 @@ def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, question: str, 
     mine = [envelope for envelope in envelopes if envelope.job in (job, None) or job is None]
     good = {envelope.source: envelope for envelope in mine if envelope.success}
     tws = _payload(good, "tws_status", TwsPayload)
-    return Scene(
+    scene = Scene(
         question_job=job,
         question=question,
         entities=entities,
@@ -246,11 +291,16 @@ def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, question: str, 
         job=tws.job if tws else None,
         answered=frozenset(good),
     )
+    return _with_own_history(scene)
 
 
 def _with_the_kind_in_the_plan(scene: Scene) -> Scene:
     """A name that the plan has as a job stream or a workstation, and not as a job, becomes one of these."""
     tws, name = scene.tws, (scene.question_job or "").casefold()
+    if tws is not None and (tws.named_stream or tws.named_workstation):
+        found = {"job_streams": tws.named_stream, "workstations": tws.named_workstation}
+        named = {kind: (word,) for kind, word in found.items() if word}
+        return replace(scene, entities=scene.entities.model_copy(update=named))
     if not name or tws is None or tws.job is not None or not tws.problems_asked:
         return scene
     station = next((item.name for item in tws.workstations if bare_name(item.name).casefold() == name), None)

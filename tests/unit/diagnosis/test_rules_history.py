@@ -83,3 +83,36 @@ def test_a_job_that_never_ran_is_known_by_its_schedule() -> None:
     known = HistoryFacts(at="2026-11-24T05:00:00Z", status="FAIL", codes=("AWSBDW009E",))
 
     assert told(ask(tws(job), remember(known))) == []
+
+
+def test_what_is_on_record_of_one_job_is_not_said_of_another() -> None:
+    """Asked about all jobs, the cache has records of all; a job's past is its own, and so is that of its stream."""
+    own = HistoryFacts(at="2026-11-20T03:00:00Z", codes=("S0C7",), text="BATCH001 S0C7", job="BATCH001")
+    others = [
+        HistoryFacts(at="2026-11-21T03:00:00Z", codes=("S0C7",), text="FATUR9 ABEND S0C7", job="FATUR9"),
+        HistoryFacts(at="2026-11-22T03:00:00Z", codes=("S0C7",), text="FATUR9 S0C7 after BATCH0012"),
+        HistoryFacts(at="2026-11-23T03:00:00Z", codes=("S0C7",), text="S0C7", job="BATCH001", job_stream="OUTRO"),
+    ]
+    failed_job = job_facts("ABEND", job_log=job_log(S0C7, step="STEP030"))
+
+    def claims(*records: HistoryFacts) -> str:
+        log = answered("log_cache", LogPayload(history=records, same_code={"S0C7": len(records)}))
+        evidence = tuple(
+            Evidence(
+                id=f"log_cache:{number}",
+                source="log_cache",
+                kind="history",
+                title="S0C7",
+                text=record.text,
+                when=record.at,
+                job=record.job or None,
+                codes=record.codes,
+            )
+            for number, record in enumerate(records, start=1)
+        )
+        log = log.model_copy(update={"evidence": evidence})
+        diagnosis = ask(tws(problems=(failed_job,), asked=None), log, message="quais jobs falharam?")
+        return " ".join(claim.text for claim in diagnosis.claims)
+
+    assert "neste job" not in claims(*others)
+    assert "já ocorreu 1 vez antes neste job" in claims(own, *others)

@@ -159,12 +159,14 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         text=shown,
         age_days=None if at is None else age_days(at, now),
         run_id=_string(_first(record, ("run_id", "runId"))),
+        job=_string(_first(record, ("job", "job_name", "jobName"))),
+        job_stream=_string(_first(record, ("job_stream", "jobStream", "jobStreamName", "stream"))),
     )
     return Entry(
         facts=facts,
         at=at,
-        job=_string(_first(record, ("job", "job_name", "jobName"))),
-        job_stream=_string(_first(record, ("job_stream", "jobStream", "jobStreamName", "stream"))),
+        job=facts.job,
+        job_stream=facts.job_stream,
         workstation=_string(_first(record, ("workstation", "ws"))),
         run_id=facts.run_id,
         cut_characters=len(text) - len(shown),

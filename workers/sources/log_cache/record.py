@@ -71,6 +71,8 @@ class LogRecord(BaseModel):
             text=self.text,
             age_days=None if moment is None else age_days(moment, now),
             run_id=self.run_id,
+            job=self.job,
+            job_stream=self.job_stream,
         )
         return Entry(
             facts=facts,

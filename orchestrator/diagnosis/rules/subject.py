@@ -1,0 +1,144 @@
+"""What the question is about, where the answer must say so: a name that the plan lacks, one of several jobs or runs."""
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.codes.catalogue import Category
+from orchestrator.codes.local_time import shown_time
+from orchestrator.codes.notation import bare_name
+from orchestrator.codes.states import FAILED, SUCCEEDED
+from orchestrator.diagnosis.draft import DiagnosisDraft
+from orchestrator.diagnosis.rules.scene import Scene, qualified
+from orchestrator.i18n.message import Message, Text, join
+from orchestrator.models import Entities, Intent
+from orchestrator.payloads import JobFacts, TwsPayload
+from orchestrator.routing.entities import asks_about_the_plan
+
+NOT_IN_PLAN, NOT_NAMED = 0.8, 0.3
+"""Confidence that what the question names is not in the plan, and of an answer to a question that names nothing."""
+MAX_NAMES = 5
+MAX_CANDIDATES = 3
+_SAY_WHICH = Message("Say which one is meant.")
+
+
+def not_understood(scenes: Sequence[Scene], intent: Intent) -> DiagnosisDraft | None:
+    """The answer to a question whose subject is not known: what the plan has instead, and no step on another object.
+
+    None when the subject is known, when TWS did not answer, or when the question is about the plan as a whole.
+    """
+    scene = scenes[0] if len(scenes) == 1 else None
+    tws = scene.tws if scene else None
+    if scene is None or tws is None or scene.question_job or scene.job is not None or intent is Intent.GENERAL:
+        return None
+    if tws.named_stream or tws.named_workstation:
+        return None
+    entities = scene.entities
+    named = entities.job_streams or entities.workstations
+    if named and not (tws.unknown and not tws.problem_jobs and not tws.workstations):
+        return None
+    if not named and (entities.folders or entities.codes or asks_about_the_plan(scene.question)):
+        return None
+    words = tws.unknown if named else tws.unknown[:MAX_CANDIDATES]
+    lead = (
+        Message("The plan has no job, job stream or workstation named {names}.", names=_listed(words))
+        if words
+        else Message("The question names no job, job stream or workstation of the plan.")
+    )
+    return DiagnosisDraft(
+        join((lead, nearest(tws), "" if named else _problems(tws), _SAY_WHICH)),
+        category=(Category.JOB_NOT_FOUND if words else Category.UNKNOWN).value,
+        confidence=NOT_IN_PLAN if named else NOT_NAMED,
+    )
+
+
+def nearest(tws: TwsPayload) -> Text | str:
+    """The names of the plan that are most like one that it does not have."""
+    return Message("The nearest names in the plan: {names}.", names=_listed(tws.nearest)) if tws.nearest else ""
+
+
+def instead(tws: TwsPayload) -> Text | str:
+    """What the plan has in place of a job that it does not have: the name elsewhere, else names that are like it."""
+    if tws.candidates:
+        return Message("The plan has this name elsewhere: {names}.", names=_listed(tws.candidates))
+    return nearest(tws)
+
+
+def what_is_meant(scenes: Sequence[Scene], entities: Entities) -> tuple[Text, ...]:
+    """What must be said before the answer: which job, stream and run it is about where the question leaves it open."""
+    return tuple(dict.fromkeys(text for scene in scenes for text in _meant(scene, entities, alone=len(scenes) == 1)))
+
+
+def is_elsewhere(scene: Scene, entities: Entities) -> bool:
+    """Whether the question names another job stream or workstation than the job's, and none that it depends on."""
+    if len(entities.jobs) > 1:
+        return False
+    return scene.job is not None and any(_elsewhere(scene.job, entities))
+
+
+def _meant(scene: Scene, entities: Entities, *, alone: bool) -> Iterator[Text]:
+    job, tws = scene.job, scene.tws
+    if job is None or tws is None or tws.job is not job:
+        for name in tws.unknown if tws and not scene.question_job and tws.problem_jobs else ():
+            if name in (*entities.job_streams, *entities.workstations):
+                yield Message("{name} is not in the current plan.", name=name)
+        return
+    name = qualified(job, job.name)
+    for other in _elsewhere(job, entities) if alone else ():
+        yield Message("Job {job} is not in {other}: the plan has it as {name}.", job=job.name, other=other, name=name)
+    when = Message(", scheduled for {at}", at=shown_time(job.scheduled_at, tws.time_zone)) if job.scheduled_at else ""
+    if tws.candidates:
+        yield Message(
+            "The plan has {count} jobs named {job}; this answer is about {name}{when}.",
+            count=len(tws.candidates) + 1,
+            job=job.name,
+            name=name,
+            when=when,
+        )
+    newest = job.runs[0] if job.runs else None
+    failed = next((run for run in job.runs[1:] if run.status in FAILED), None)
+    if newest is not None and failed is not None and newest.status in SUCCEEDED:
+        yield Message(
+            "{job} ran {count} times: the run of {failed} ended in {status}, the newest, of {at}, ended well.",
+            job=job.name,
+            count=len(job.runs),
+            failed=shown_time(failed.started_at or failed.ended_at, tws.time_zone) or "?",
+            status=failed.status,
+            at=shown_time(newest.started_at or newest.ended_at, tws.time_zone) or "?",
+        )
+
+
+def _elsewhere(job: JobFacts, entities: Entities) -> Iterator[str]:
+    """The job streams and workstations of the question that are not the job's, nor of what it waits for or holds."""
+    related = {part for item in (*job.predecessors, *job.successors) for part in _parts(item.name)}
+    streams = {job.job_stream.casefold(), *related}
+    stations = {bare_name(name).casefold() for name in (job.workstation, job.job_stream_workstation) if name}.union(
+        run.workstation.casefold() for run in job.runs if run.workstation
+    )
+    if job.job_stream:
+        yield from (name for name in entities.job_streams if bare_name(name).casefold() not in streams)
+    if stations:
+        yield from (name for name in entities.workstations if bare_name(name).casefold() not in stations | related)
+
+
+def _parts(name: str) -> Iterator[str]:
+    yield from (part.casefold() for part in name.replace("#", "/").replace(".", "/").split("/") if part)
+
+
+def _problems(tws: TwsPayload) -> Text | str:
+    names = [qualified(job, job.name) for job in tws.problem_jobs]
+    count = max(tws.problem_count or 0, len(names))
+    return (
+        Message(
+            "In the plan {count} job has failed or does not start: {names}.",
+            plural="In the plan {count} jobs have failed or do not start: {names}.",
+            count=count,
+            names=_listed(names, count),
+        )
+        if names
+        else ""
+    )
+
+
+def _listed(names: Sequence[str], count: int = 0) -> str:
+    shown = ", ".join(names[:MAX_NAMES])
+    rest = max(count, len(names)) - len(names[:MAX_NAMES])
+    return f"{shown}, +{rest}" if rest > 0 else shown

@@ -1,0 +1,154 @@
+"""Whatever a question calls a job, the plan decides; what it does not have is said, and nothing else is diagnosed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from asked_support import Asked, ask_plan
+
+from workers.lab.simulator.plan import Plan, Run
+from workers.lab.simulator.scenarios.mainframe import s0c7_log
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+STARTED = NOW - timedelta(minutes=40)
+
+
+def some_plan() -> Plan:
+    """BATCH001 failed on ZOS1; everything else runs or ended well."""
+    plan = Plan(NOW)
+    plan.add_workstation("ZOS1", kind="X-AGENT", os="ZOS")
+    plan.add_workstation("LNX01")
+    for stream, station, status in (
+        ("FATDIA", "ZOS1", "STUCK"),
+        ("CONTAB", "ZOS1", "SUCC"),
+        ("FECHTO", "LNX01", "SUCC"),
+    ):
+        plan.add_stream(stream, station, status=status)
+    failed = Run(STARTED, timedelta(minutes=11), "ABEND", 12, s0c7_log(STARTED, 41873))
+    plan.add_job("BATCH001", "FATDIA", "ZOS1", status="ABEND", runs=[failed])
+    for name, stream, station in (
+        ("PAY#D010", "FATDIA", "ZOS1"),
+        ("ACT@SALD", "FATDIA", "ZOS1"),
+        ("ACTXSALD", "FATDIA", "ZOS1"),
+        ("HIST#90", "FATDIA", "ZOS1"),
+        ("LQD0116", "CONTAB", "ZOS1"),
+        ("fechto_diaria", "FECHTO", "LNX01"),
+        ("CARGA", "FECHTO", "LNX01"),
+    ):
+        plan.add_job(name, stream, station, status="SUCC", runs=[Run(STARTED, timedelta(minutes=3), "SUCC", 0)])
+    return plan
+
+
+def ask(message: str) -> Asked:
+    """Ask about that plan."""
+    return ask_plan(some_plan(), message)
+
+
+@pytest.mark.parametrize(
+    ("message", "name", "nearest"),
+    [
+        ("o fechto_diario ja acabou?", "fechto_diario", "fechto_diaria"),
+        ("O job HIST#99 deu pau outra vez", "HIST#99", "HIST#90"),
+        ("restarta ai o lqd0115 a partir do passo 40", "lqd0115", "LQD0116"),
+        ("a malha FATDIO travou?", "FATDIO", "FATDIA"),
+        ("a workstation LNX02 caiu?", "LNX02", "LNX01"),
+        ("ZOS1#CONTAB.BATCH001 caiu?", "ZOS1#CONTAB.BATCH001", "ZOS1#FATDIA.BATCH001 (ABEND)"),
+    ],
+)
+def test_what_the_plan_does_not_have_is_said_first_with_the_nearest_names(
+    message: str, name: str, nearest: str
+) -> None:
+    """No other object is diagnosed in its place, and no command changes one."""
+    asked = ask(message)
+    assert name in asked.diagnosis.summary.split(". ")[0]
+    assert nearest in asked.diagnosis.summary
+    assert asked.diagnosis.category == "job_not_found"
+    assert "S0C7" not in asked.diagnosis.summary
+    assert not [action for action in asked.diagnosis.actions if action.mutates and action.command]
+    assert not any("BATCH001" in command for command in asked.commands if "sj" not in command)
+
+
+@pytest.mark.parametrize("message", ["por que o job falhou?", "reroda o trambolho", "caiu com rc 12", "1+1?"])
+def test_a_question_without_a_subject_diagnoses_nothing(message: str) -> None:
+    """The plan's problems are named, so that one can be chosen; none is diagnosed, and no command proposed."""
+    asked = ask(message)
+    assert asked.diagnosis.confidence <= 0.3
+    assert "ZOS1#FATDIA.BATCH001" in asked.diagnosis.summary
+    assert "S0C7" not in asked.diagnosis.summary
+    assert asked.diagnosis.actions == ()
+
+
+def test_a_question_about_the_plan_is_answered_with_its_problems() -> None:
+    """It has a subject: all jobs."""
+    assert "S0C7" in ask("quais jobs falharam?").diagnosis.summary
+
+
+@pytest.mark.parametrize(
+    ("message", "job"),
+    [
+        ("por que carga não rodou", "CARGA"),
+        ("o PAY#D010 terminou?", "PAY#D010"),
+        ("pay#d010 ja acabou?", "PAY#D010"),
+        ("o ACT@SALD terminou?", "ACT@SALD"),
+        ("e o lqd0116?", "LQD0116"),
+        ("JOB FECHTO_DIARIA TERMINOU?", "fechto_diaria"),
+    ],
+)
+def test_a_name_is_the_jobs_that_the_plan_has(message: str, job: str) -> None:
+    """In small letters, without the word job, of z/OS; "@", a wildcard of queries, finds no other job."""
+    asked = ask(message)
+    assert asked.payload.job is not None
+    assert asked.payload.job.name == job
+    assert asked.payload.candidates == ()
+
+
+def test_a_word_that_names_a_stream_is_that_stream() -> None:
+    """Neither the word for its kind nor capitals are needed."""
+    asked = ask("e o fechto, terminou?")
+    assert asked.payload.named_stream == "FECHTO"
+    assert "FECHTO" in asked.diagnosis.summary
+
+
+def test_a_stream_of_two_readings_is_found() -> None:
+    """WS#STREAM of eight characters at most reads like a job of z/OS; the plan has it as a job stream."""
+    plan = some_plan()
+    plan.add_workstation("MDM")
+    plan.add_stream("FAT1", "MDM", status="STUCK")
+    plan.add_job("FATJOB", "FAT1", "MDM", status="ABEND", runs=[Run(STARTED, timedelta(minutes=1), "ABEND", 8)])
+    asked = ask_plan(plan, "por que MDM#FAT1 travou?")
+    assert [job.name for job in asked.payload.problem_jobs] == ["FATJOB"]
+
+
+def test_a_wrong_stream_of_a_right_job_is_corrected() -> None:
+    """What the plan has instead comes first; a command that changes the job waits for the user's word."""
+    asked = ask("O job BATCH001 do stream CONTAB caiu")
+    assert asked.diagnosis.summary.startswith("O job BATCH001 não está em CONTAB: no plano ele é ZOS1#FATDIA.BATCH001.")
+    assert not [action for action in asked.diagnosis.actions if action.mutates]
+
+
+def test_the_stream_of_the_question_chooses_among_jobs_of_one_name() -> None:
+    """Without one the failed job is meant, and the answer says so with its stream and time."""
+    plan = some_plan()
+    plan.add_job("BATCH001", "CONTAB", "ZOS1", status="SUCC", runs=[Run(STARTED, timedelta(minutes=3), "SUCC", 0)])
+    chosen = ask_plan(plan, "o job BATCH001 da malha CONTAB terminou?")
+    assert chosen.payload.job is not None
+    assert chosen.payload.job.job_stream == "CONTAB"
+    open_question = ask_plan(plan, "por que o job BATCH001 falhou?")
+    assert open_question.diagnosis.summary.startswith(
+        "O plano tem 2 jobs de nome BATCH001; esta resposta é sobre ZOS1#FATDIA.BATCH001, agendado para "
+        "2026-11-24 07:00 (America/Sao_Paulo)."
+    )
+
+
+def test_a_rerun_that_ended_well_is_told_from_the_failed_run() -> None:
+    """Both runs are named with their times, and no rerun is proposed."""
+    plan = some_plan()
+    again = STARTED + timedelta(minutes=20)
+    runs = [Run(STARTED, timedelta(minutes=3), "ABEND", 8, ["ORA-01017"]), Run(again, timedelta(minutes=3), "SUCC", 0)]
+    plan.add_job("RERUN01", "FECHTO", "LNX01", status="SUCC", runs=runs)
+    asked = ask_plan(plan, "por que o job RERUN01 falhou?")
+    assert asked.diagnosis.summary.startswith(
+        "RERUN01 executou 2 vezes: a execução de 2026-11-24 08:20 (America/Sao_Paulo) terminou em ABEND; "
+        "a mais recente, de 2026-11-24 08:40 (America/Sao_Paulo), terminou bem."
+    )
+    assert asked.diagnosis.category == "completed"
+    assert not any(" rr " in command for command in asked.commands)
