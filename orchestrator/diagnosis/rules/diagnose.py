@@ -89,7 +89,7 @@ def _draft(
 ) -> DiagnosisDraft:
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
-    if reduce is not Reduce.KNOWLEDGE:
+    if reduce is not Reduce.KNOWLEDGE and not routing.is_off_topic:
         unclear = not_understood(scenes, routing.intent)
         if unclear is not None:
             is_new = routing.intent is Intent.ACTION and routing.entities.job_streams
