@@ -21,6 +21,17 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 
+# A report that something is not as it must be, as programs of the house word it.
+_REFUSAL = re.compile(
+    r"(?i)\b(?:n[aã]o|no|not|sem|sin|without)\s{1,3}(?:\w{1,20}\s{1,3}){0,2}\w*(?:[ai]d[oa]s?|ed|confere|existe|bate|match"
+    r"|found|valid|open|active|available|running|possible|enough|ativ[oa]|dispon[ií]vel|suficientes?|poss[ií]vel|chave|saldo"
+    r"|registros?)\b"
+    r"|\b(?:em aberto|ausentes?|falta(?:n|ndo)?|missing|pendentes?|pendientes?|diferen[cç]a|already|mismatch)\b"
+    r"|\b(?:rejeit|rechaz|reject|diverg|descuadr|inv[aá]lid|bloquead|duplicad|exced|negad|denegad|vencid|expirad|inconsist"
+    r"|recusad|esgotad)"
+    r"|\bj[aá] (?:foi )?\w{1,20}d[oa]\b|\bya (?:fue|est[aá]) \w"
+)
+
 
 def reports_error(line: str) -> bool:
     """Whether ``line`` speaks of an error of any kind; "0 errors" does not."""
@@ -30,3 +41,8 @@ def reports_error(line: str) -> bool:
 def reports_failure(line: str) -> bool:
     """Whether ``line`` reports, as programs do before they end, that something failed: less than ``reports_error``."""
     return _FAILURE.search(line) is not None and _DENIED.search(line) is None
+
+
+def reports_refusal(line: str) -> bool:
+    """Whether ``line`` reports, as programs of the house word it, that something is not as it must be."""
+    return _REFUSAL.search(line) is not None and _DENIED.search(line) is None

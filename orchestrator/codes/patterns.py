@@ -131,6 +131,11 @@ def find_abends(text: str) -> tuple[str, ...]:
     )
 
 
+def find_reported_abends(text: str) -> tuple[str, ...]:
+    """The abends that a job log reports: every code behind a word that announces it, S0C7 as well."""
+    return _abends(text, lambda match: _is_announced(text, match.start()))
+
+
 def find_abend_words(text: str) -> tuple[str, ...]:
     """Every word that is spelt as an abend code is, whatever stands before it: for what must not be asserted."""
     return _abends(text, lambda _match: True)

@@ -8,16 +8,20 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice, pairwise
+from itertools import pairwise
 
 from orchestrator.codes.catalogue import Category, Platform
-from orchestrator.codes.error_words import reports_error, reports_failure
+from orchestrator.codes.error_words import reports_error, reports_failure, reports_refusal
 from orchestrator.codes.patterns import find_return_codes
 from orchestrator.joblog.lines import bare
 from orchestrator.joblog.symptoms import Certainty, Role, Symptom, facts_of, symptoms
 
 CLUSTER_LINES = 20
 """Errors no further apart than this are one failure, whose first line is its cause."""
+LEAST_WEIGHT = 0.25
+"""Sightings of less are consequences, or were tolerated."""
+AN_ENDING = 1
+"""Score of a line that says no more than that the program ends, or that was tolerated."""
 LAST_LINES = 3
 """Lines quoted of a log that reports no error."""
 MAX_SIGHTINGS_PER_SYMPTOM = 200
@@ -47,13 +51,35 @@ _PLATFORM_SIGNS = (
         ),
     ),
 )
-_LEVEL = re.compile(r"\b(FATAL|SEVERE|CRITICAL|ERROR|ERRO|WARN(?:ING)?|INFO|DEBUG|TRACE|NOTE)\b[:\]|]?")
-_QUIET_LEVELS = frozenset({"WARN", "WARNING", "INFO", "DEBUG", "TRACE", "NOTE"})
-_LOUD_LEVELS = frozenset({"FATAL", "SEVERE", "CRITICAL", "ERROR", "ERRO"})
+_LEVEL = re.compile(
+    r"\b(FATAL|SEVERE|CRITICAL|ERROR|ERRO|FALHA|WARN(?:ING)?|AVISO|ADVERT[EÊ]NCIA|INFO|DEBUG|TRACE|NOTE)\b[:\]|]?"
+)
+_QUIET_LEVELS = frozenset({"WARN", "WARNING", "AVISO", "ADVERTENCIA", "ADVERTÊNCIA", "INFO", "DEBUG", "TRACE", "NOTE"})
+_LOUD_LEVELS = frozenset({"FATAL", "SEVERE", "CRITICAL", "ERROR", "ERRO", "FALHA"})
 _CAUSED_BY = re.compile(r"^\s*(?:Caused by|Causado por|Nested exception is):?\s", re.IGNORECASE)
 _EXCEPTION = re.compile(r"^(?:[a-z_][\w$]*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning|Failure)(?::|$)")
 _FRAME = re.compile(r"^\s+(?:at |File \"|\.\.\. \d+ more|in <module>)|^Traceback ")
-_RETRY = re.compile(r"(?i)\bretry|\bretrying|tentativa \d|reintent|attempt \d+ of|will be retried|tentando novamente")
+_RETRY = re.compile(
+    r"(?i)\bretry|\bretrying|tentativa \d|reintent|intento \d|attempt \d|will be retried|tentando novamente"
+)
+_WENT_WELL = re.compile(
+    r"(?i)\b(?:ok|sucesso|success(?:ful(?:ly)?)?|conclu[ií]d[oa]|completed|[eé]xito|conectado|connected|recuperad[oa]|100%"
+    r"|recovered|HTTP/\S{1,9} 2\d\d)(?!\w)"
+)
+# What the writer of the line itself went on after.
+_TOLERATED = re.compile(
+    r"(?i)\b(?:seguindo sem|prosseguindo|continuando|ignorad[oa]s?|ignorando|opcional|optional|skipp(?:ed|ing)|ignored"
+    r"|ignoring|continuing|non-?fatal|n[aã]o fatal|omitiendo|se omite|se contin[uú]a)\b"
+)
+_COUNT = re.compile(
+    r"(?i)(?:[:=]|\b(?:registros|records|linhas|l[ií]neas|lines|filas)\b[^:\d]{0,40})\s{0,9}\d{1,9}\s*$"
+)
+_ENDING = re.compile(
+    r"(?i)\b(?:fim|fin|end|ended|t[eé]rmino|terminou|termin[oó]|terminad[oa]|terminating|sa[ií]da|salida|exit|exited|exiting"
+    r"|encerr\w{1,6}|finaliz\w{1,6}|interromp\w{1,4}|interrump\w{1,4}|abort\w{0,5}|return|retorno|c[oó]digo|finished)\b"
+)
+_ENDING_WORDS = 4
+"""Most words, apart from names and numbers, of a line that only says that the program ends."""
 _SEVERE_ID = re.compile(
     r"\b[A-Z]{2,6}[A-Z0-9]{0,3}-?\d{3,5}[ESUTCA]\b|\bORA-\d{5}\b|\bSQL\d{4,5}[NC]\b|\b[A-Z]{2,4}-\d{3,5}\b"
 )
@@ -97,24 +123,23 @@ class Reading:
     @cached_property
     def causes(self) -> tuple[Sighting, ...]:
         """Sightings that may explain the failure, best first."""
-        return tuple(item for item in self.sightings if item.weight > 0)
+        return tuple(item for item in self.sightings if item.weight >= LEAST_WEIGHT)
 
     @cached_property
     def errors(self) -> tuple[int, ...]:
-        """Indexes of the lines that report an error, best first: those of causes, then by their form."""
+        """Indexes of the lines that report an error, best first: causes, then by their form, the last first."""
         best = dict.fromkeys(item.first for item in self.causes)
         scored = sorted(((self.score(index), index) for index in range(len(self.lines))), reverse=True)
-        scored = [(score, index) for score, index in scored if score]
-        if scored:
-            top = [index for score, index in scored if score == scored[0][0]]
-            best |= dict.fromkeys([_first_of_last_cluster(top), *(index for _, index in scored)])
-        return tuple(best)
+        return tuple(best | dict.fromkeys(index for score, index in scored if score))
 
     @cached_property
     def telling(self) -> tuple[int, ...]:
         """Indexes of the lines to quote, best first: ``errors``, else the last lines that mean anything."""
-        last = (index for index in reversed(range(len(self.lines))) if self.is_meaningful(index))
-        return self.errors or tuple(islice(last, LAST_LINES))
+        last = [index for index in reversed(range(len(self.lines))) if self.is_meaningful(index)]
+        if not last or any(self.score(index) > AN_ENDING for index in self.errors):
+            return self.errors
+        # A stable sort: what only says that the program ends comes after what stands before it.
+        return tuple(sorted(last[: LAST_LINES + 1], key=lambda index: is_ending(self.lines[index])))[:LAST_LINES]
 
     def is_meaningful(self, index: int) -> bool:
         """Whether the line is neither routine nor decoration."""
@@ -127,14 +152,16 @@ class Reading:
         if not self.is_meaningful(index) or _FRAME.match(line):
             return 0
         level = level_of(line)
-        if level in _QUIET_LEVELS or _RETRY.search(line):
-            return 1 if reports_failure(line) else 0
+        if level in _QUIET_LEVELS or _RETRY.search(line) or _TOLERATED.search(line) or _COUNT.search(line):
+            return AN_ENDING if reports_failure(line) else 0
+        ending = is_ending(line)
         forms = (
             (5, _CAUSED_BY.match(line) is not None),
-            (4, bool(self.return_code and self.return_code in find_return_codes(line))),
+            (4, not ending and bool(self.return_code and self.return_code in find_return_codes(line))),
             (4, (_EXCEPTION.match(line) or _SEVERE_ID.search(line)) is not None),
             (3, level in _LOUD_LEVELS),
-            (2, reports_error(line)),
+            (AN_ENDING, ending),
+            (2, reports_error(line) or reports_refusal(line)),
         )
         return next((score for score, holds in forms if holds), 0)
 
@@ -154,6 +181,12 @@ def platform_of(text: str) -> Platform | None:
         return Platform.ZOS
     best = max(votes, key=lambda platform: votes[platform])
     return best if votes[best] else None
+
+
+def is_ending(line: str) -> bool:
+    """Whether the line says only that the program ends: the reason stands before it."""
+    words = [word for word in line.split() if word[0].isalpha() and not any(map(str.isdigit, word)) and word[-1] != ":"]
+    return len(words) <= _ENDING_WORDS and _ENDING.search(line) is not None
 
 
 def level_of(line: str) -> str:
@@ -218,9 +251,7 @@ def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
     for item in found:
         weight = _CERTAINTIES[item.symptom.certainty] if item.symptom.role is Role.CAUSE else 0.0
         line = lines[item.first]
-        quiet = level_of(line) in _QUIET_LEVELS and item.symptom.category is not Category.WARNINGS_ONLY
-        if weight and (quiet or _RETRY.search(line)):
-            weight -= 0.3
+        weight -= _doubt(lines, item, line) if weight else 0.0
         root = roots.get(item.first)
         if weight and root is not None and root != item.first:
             weight -= 0.4
@@ -238,6 +269,22 @@ def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
     top = [item for item in ordered if item.weight == ordered[0].weight]
     lead = _first_of_last_cluster([item.first for item in top])
     return sorted(ordered, key=lambda item: (-item.weight, item.first != lead, item.first))
+
+
+def _doubt(lines: Sequence[str], item: Sighting, line: str) -> float:
+    """What is taken off a sighting that its own line, or a later try, shows as harmless."""
+    if item.symptom.category is Category.WARNINGS_ONLY:
+        return 0.0
+    around = lines[max(0, item.first - 2) : item.last + 3]
+    if any(map(_RETRY.search, around)):
+        later = lines[item.last + 1 : item.last + 1 + CLUSTER_LINES]
+        return 0.9 if any(_WENT_WELL.search(text) and not reports_failure(text) for text in later) else 0.1
+    if _TOLERATED.search(line):
+        # Messages of programs have such words as well ("rest of the line ignored").
+        return 0.3 if item.symptom.certainty is Certainty.CERTAIN else 0.7
+    if is_ending(line) and item.symptom.certainty is Certainty.HINT:
+        return 0.4
+    return 0.3 if level_of(line) in _QUIET_LEVELS else 0.0
 
 
 def _roots(lines: Sequence[str]) -> dict[int, int]:

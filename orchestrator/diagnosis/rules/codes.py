@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
-from orchestrator.codes.patterns import find_codes, find_message_ids, find_program_codes, is_abend
+from orchestrator.codes.patterns import find_codes, find_message_ids, find_program_codes, find_reported_abends, is_abend
 from orchestrator.codes.states import RUNNING, SUCCEEDED
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.draft import ClaimDraft
@@ -12,11 +12,16 @@ from orchestrator.diagnosis.rules.log_lines import decisive_line, full_dataset, 
 from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.i18n.message import Message, Text
-from orchestrator.joblog.reader import Reading, Sighting, read_log
+from orchestrator.joblog.reader import CLUSTER_LINES, Reading, Sighting, read_log
 from orchestrator.joblog.symptoms import Symptom, symptom_keys
 
 REPEATED = 20
 """Times from which on a line is said to repeat."""
+
+BESIDE_ITS_OWN_WORDS = 0.3
+"""Confidence of a mere hint beside a line in which the program names the return code of the run."""
+EXPLAINED = 0.7
+"""Confidence of an abend code beside a message that says what led to it."""
 
 EARLIER_STEP = 0.45
 """A code of a step that the job went on after: it was tolerated, and is at most a hint."""
@@ -49,6 +54,8 @@ def known_symptoms(scene: Scene) -> Iterator[Verdict]:
                 verdict.confidence -= RIVALS
             if _is_tolerated(scene, reading.raw[item.first]):
                 verdict.confidence = min(verdict.confidence, EARLIER_STEP)
+            if item.weight < EARLIER_STEP + 0.01 and scene.own_message not in ("", reading.raw[item.first]):
+                verdict.confidence = min(verdict.confidence, BESIDE_ITS_OWN_WORDS)
             yield verdict
 
 
@@ -73,10 +80,22 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
         verdict.note = Message("The log repeats this line ({count} x).", count=count)
     if item.weight > 0:
         # What the error's form shows beside the known message: often the program's own words on it.
-        for line in scene.telling_lines[:2]:
+        for line in scene.telling_lines[:3]:
             if line not in reading.raw[item.first : item.last + 1]:
                 add_line(scene, verdict, line)
     return verdict
+
+
+def _is_explained(scene: Scene, code: str) -> bool:
+    """Whether a message just before an abend, or one that names it, says more than the code does."""
+    lines = scene.reading.lines
+    ends = [index for index, line in enumerate(lines) if code in find_reported_abends(line)]
+    return any(
+        item.weight >= EXPLAINED
+        and any(0 <= end - item.first <= CLUSTER_LINES for end in ends)
+        and not _is_tolerated(scene, scene.reading.raw[item.first])
+        for item in scene.reading.causes
+    )
 
 
 def _code_of(scene: Scene, symptom: Symptom) -> str:
@@ -109,7 +128,10 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
             continue
         # U4038 only means that Language Environment gave up; the code beside it is the cause.
         alone = code.startswith("S") or (len(abends) == 1 and not says_why and entry.key == code)
-        verdict = _from_log(scene, entry, 0.92 if alone else 0.6, code=code)
+        sure = 0.92 if alone else 0.6
+        if _is_explained(scene, code):
+            sure = EXPLAINED
+        verdict = _from_log(scene, entry, sure, code=code)
         verdict.note = _other_abends(scene, code, abends)
         yield verdict
     for message, entry in messages:
@@ -167,6 +189,9 @@ def _from_log(scene: Scene, entry: Entry, sure: float, *, code: str) -> Verdict:
     )
     if line:
         add_line(scene, verdict, line)
+    for telling in scene.telling_lines[:2]:
+        if telling != line:
+            add_line(scene, verdict, telling)
     verdict.supports += [item for item in state_ids(scene) if item not in verdict.supports]
     if entry.category is Category.DATASET_SPACE:
         verdict.facts["dataset"] = full_dataset(scene.log_lines)
@@ -215,7 +240,7 @@ def _program_lines(scene: Scene) -> list[tuple[str, str]]:
     for line in scene.log_lines:
         for code in find_program_codes(line) if not is_planted(line) else ():
             entry = find_program_code(code)
-            if entry is not None and entry.category is not Category.UNKNOWN:
+            if entry is not None and entry.category is not Category.UNKNOWN and code not in symptom_keys():
                 lines.setdefault(code, line)
     return list(lines.items())
 

@@ -43,7 +43,7 @@ from orchestrator.diagnosis.rules.plan import (
 from orchestrator.diagnosis.rules.scene import Scene, clean_line, qualified
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, reported
-from orchestrator.i18n.message import Message, Text
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.payloads import JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Verdict]]
@@ -63,6 +63,8 @@ SIGNAL = 0.75
 UNEXPLAINED = 0.4
 """Confidence that a job failed by an error of its own, of which no more is known."""
 
+HINT = 0.5
+"""Weight below which a message only hints at a cause."""
 BESIDE_A_MESSAGE = 0.2
 """The same beside a message of the log that may explain it."""
 
@@ -119,7 +121,7 @@ def return_code(scene: Scene) -> Iterator[Verdict]:
         return
     # What a program or a convention calls an error gives no cause: the program's own words come before it.
     verdict = Verdict(Category.APPLICATION_ERROR, UNEXPLAINED, entry=entry, finding=unknown_message(scene))
-    if scene.reading.causes:
+    if scene.reading.causes and not verdict.finding:
         verdict.entry, verdict.confidence = None, BESIDE_A_MESSAGE
     elif entry is not None and not verdict.finding:
         verdict.finding = Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning)
@@ -137,17 +139,21 @@ def failed_without_code(scene: Scene) -> Iterator[Verdict]:
 
 def unknown_message(scene: Scene) -> Text | str:
     """The line of the log that looks most like the error, when no known message explains it; empty without one."""
-    if scene.reading.causes or not scene.telling_lines:
+    explained = any(item.weight >= HINT for item in scene.reading.causes) or (
+        scene.reading.causes and not scene.own_message
+    )
+    if explained or not scene.telling_lines:
         return ""
-    line = clean_line(scene.telling_lines[0])
-    return Message("the job log shows `{line}`, a message that the catalogue does not know.", line=line)
+    shown = [line for line in scene.log_lines if line in scene.telling_lines[:2]]
+    lines = join((f"`{clean_line(line)}`" for line in dict.fromkeys(shown)), "; ")
+    return Message("the job log shows {lines}, which the catalogue does not know.", lines=lines)
 
 
 def _from_log(scene: Scene, verdict: Verdict) -> Verdict:
     """Base a verdict on the job's state and on the lines of its log that look most like the error."""
     verdict.supports = state_ids(scene)
     verdict.facts["rc"] = "" if scene.return_code is None else str(scene.return_code)
-    for line in scene.telling_lines[:2]:
+    for line in scene.telling_lines[:3]:
         add_line(scene, verdict, line)
     return verdict
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.codes.catalogue import Platform
 from orchestrator.codes.local_time import parse_moment
 from orchestrator.codes.notation import bare_name, in_folder, station_of, stream_of, whole_name
-from orchestrator.codes.patterns import find_abends, find_message_ids, is_abend
+from orchestrator.codes.patterns import find_message_ids, find_reported_abends, find_return_codes, is_abend
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.joblog.reader import Reading, platform_of, read_log
@@ -26,6 +26,9 @@ from orchestrator.payloads import (
 )
 
 MAX_LINE_CHARACTERS = 240
+
+OWN_SCORE = 4
+"""Least score by form of a line in which the program names the return code."""
 
 PRESENT_RUN_SECONDS = 60.0
 """How far a record's time may lie outside a run and still be that run's: writers round, and write a little later."""
@@ -126,6 +129,14 @@ class Scene:
         return [raw[index] for index in self.reading.telling if not is_planted(raw[index])]
 
     @property
+    def own_message(self) -> str:
+        """The line in which the program itself names the return code of the run; empty for none."""
+        reading = self.reading
+        best = max(range(len(reading.lines)), key=reading.score, default=None)
+        names_it = best is not None and reading.return_code in find_return_codes(reading.lines[best])
+        return reading.raw[best] if best is not None and names_it and reading.score(best) >= OWN_SCORE else ""
+
+    @property
     def has_abend(self) -> bool:
         """Whether the job log reports an abend."""
         return any(map(is_abend, self.log_codes))
@@ -142,7 +153,7 @@ class Scene:
         """Abends and message ids of the job log."""
         log = self.job.job_log if self.job else None
         text = "\n".join(self.log_lines)
-        codes = (*find_abends(text), *find_message_ids(text), *(log.codes if log else ()))
+        codes = (*find_reported_abends(text), *find_message_ids(text), *(log.codes if log else ()))
         return tuple(dict.fromkeys(codes))
 
     @property

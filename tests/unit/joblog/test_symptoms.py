@@ -110,7 +110,7 @@ def test_the_example_of_a_cause_is_read_as_that_cause() -> None:
         code = symptom.return_codes[0] if symptom.return_codes else None
         platform = symptom.platforms[0] if symptom.platforms else None
         reading = read_log(symptom.example.splitlines(), return_code=code, platform=platform)
-        causes = {item.symptom.key for item in reading.causes}
-        if symptom.key not in causes:
-            lost.append((symptom.key, sorted(causes)))
+        weights = {item.symptom.key: item.weight for item in reading.sightings}
+        if not weights.get(symptom.key):
+            lost.append((symptom.key, weights))
     assert lost == []

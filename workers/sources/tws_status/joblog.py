@@ -7,7 +7,7 @@ log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.codes.patterns import by_severity, find_abends, find_codes
+from orchestrator.codes.patterns import by_severity, find_message_ids, find_reported_abends
 from orchestrator.codes.steps import failed_step
 from orchestrator.diagnosis.rules.log_lines import growth_line
 from orchestrator.i18n.languages import Language
@@ -158,7 +158,7 @@ async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -
         await _complete(session, run_id, reading, index)
         near_end = (reading.total - first) >= PAGE_LINES
         has_abend = has_abend or any(
-            find_abends(reading.lines.get(number, "")) for number in range(first, first + PAGE_LINES)
+            find_reported_abends(reading.lines.get(number, "")) for number in range(first, first + PAGE_LINES)
         )
         if near_end and has_abend:
             return
@@ -174,7 +174,7 @@ def _facts(run_id: str, reading: _Reading, problem: Message | None, stopped: str
         run_id=run_id,
         total_lines=reading.total,
         windows=windows,
-        codes=by_severity(find_codes(text))[:MAX_CODES],
+        codes=by_severity((*find_reported_abends(text), *find_message_ids(text)))[:MAX_CODES],
         step=failed_step(text),
         repeats=repeats,
         note=note.in_language(language) if note else "",
