@@ -244,6 +244,16 @@ def test_tls_that_is_not_trusted_and_tls_that_is_not_verified(doctor: Doctor, tm
     assert "TWS_VERIFY" in found["false"]["fix"]
 
 
+def test_a_url_of_the_wrong_scheme_is_named(doctor: Doctor) -> None:
+    """https to a port of plain HTTP names the URL, not the certificates."""
+    with HwaSimulator(get_scenario(1).plan) as server:
+        environ = server.environ() | {"TWS_BASE_URL": server.base_url.replace("http://", "https://")}
+        found = doctor("tws", **environ)[1]["tws:default"]
+    assert (found["status"], found["reason"]) == ("error", "tls")
+    assert "TWS_BASE_URL" in found["fix"]
+    assert "TWS_VERIFY" not in f"{found['found']} {found['fix']}"
+
+
 # knowledge and embeddings
 
 

@@ -228,7 +228,7 @@ def test_a_refused_request_is_told_by_its_cause(status: int, text: str, reason: 
     assert text not in f"{error} {error.metadata}"
 
 
-@pytest.mark.parametrize("raw_type", ["application/json", "application/json; charset=utf-8"])
+@pytest.mark.parametrize("raw_type", ["application/json", "application/json; charset=utf-8", "text/event-stream"])
 def test_a_server_that_does_not_stream_is_read(raw_type: str) -> None:
     """One JSON completion in place of the stream that was requested is the answer, with its token counts."""
     completion = {

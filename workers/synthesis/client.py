@@ -117,8 +117,11 @@ class OpenAIClient:
 
         try:
             opened = await self._open(model, messages, deadline, first_within)
-            chunks = _whole(opened.response) if _is_json(opened.response) else opened
-            async with opened, aclosing(_read(chunks, deadline, first_within)) as deltas:
+            async with (
+                opened,
+                aclosing(_chunks(opened)) as chunks,
+                aclosing(_read(chunks, deadline, first_within)) as deltas,
+            ):
                 async for delta in deltas:
                     yield delta
         except TimeoutError:
@@ -177,10 +180,30 @@ class OpenAIClient:
         }
 
 
-def _is_json(response: Any) -> bool:
-    """Whether a server answers with one document although a stream was requested: some proxies cannot stream."""
-    kind = str(response.headers.get("content-type", ""))
-    return kind.partition(";")[0].strip().lower() == "application/json"
+async def _chunks(opened: Any) -> AsyncGenerator[Any, None]:
+    """The chunks of a response; of a server or proxy that does not stream, its one document as a chunk.
+
+    Such a document is known by its content type, or by what it begins with where it is called a stream of events.
+    """
+    response = opened.response
+    if str(response.headers.get("content-type", "")).partition(";")[0].strip().lower().endswith("json"):
+        async for chunk in _whole(response):
+            yield chunk
+        return
+    body, pieces, is_stream = bytearray(), response.aiter_bytes, False
+
+    async def recorded() -> AsyncGenerator[bytes, None]:
+        async for piece in pieces():
+            if not is_stream and len(body) < MAX_BODY_BYTES:
+                body.extend(piece)
+            yield piece
+
+    response.aiter_bytes = recorded
+    async for chunk in opened:
+        is_stream = True
+        yield chunk
+    if not is_stream and body.lstrip().startswith(b"{"):
+        yield _chunk(json.loads(body))
 
 
 async def _whole(response: Any) -> AsyncGenerator[Any, None]:

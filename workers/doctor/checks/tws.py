@@ -14,7 +14,7 @@ from orchestrator.store.keys import Keys
 from workers.config import TwsSettings
 from workers.doctor.check import Check, CheckContext, CheckResult, Status, Verdict
 from workers.sources.tws_status.client import HwaClient, HwaSession
-from workers.sources.tws_status.errors import HwaError, NotFound
+from workers.sources.tws_status.errors import HwaError, NotFound, PlainToTls, TlsToPlain
 from workers.sources.tws_status.instances import TwsInstance, load_instances
 from workers.sources.tws_status.parsing import text as text_of
 
@@ -155,6 +155,8 @@ def _refused(
         found, fix = Message("{where} refused the sign-in (HTTP 401), tried {how}"), _UNAUTHORIZED[kind]
     else:
         found, fix = _FAILURES.get(error.reason, _OTHER)
+        if isinstance(error, PlainToTls | TlsToPlain):
+            fix = Message("Correct the scheme (http, https) or the port in {base_url}.")
     # The second sentence of such an error is advice, which the remedy gives with this instance's variables.
     detail = context.scrub.text(error.message, first_sentence=True)
     variables = {name.lower(): variable(name) for name in ("USER", "PASSWORD", "TOKEN", "VERIFY", "BASE_URL")}
