@@ -45,6 +45,9 @@ _ZOS = re.compile(
 )
 # Variables, messages of JES2, people and topics.
 _NOT_ZOS = re.compile(r"\$(?:HOME|PATH|USER|PWD|SHELL|LANG|HOST\w*|TMP\w*|TEMP|HASP\d+)|[@#][A-Z]?[a-z]+|#\d+|.{1,2}")
+_CODE_BEHIND = re.compile(rf"-(?:{SYSTEM_ABEND}|{USER_ABEND}|RC-?\d+)$")
+# Of two parts, so that a data set is none.
+_DOTTED = re.compile(rf"{_FREE}[A-Z][A-Z0-9_-]{{2,15}}\.[A-Z][A-Z0-9_-]{{3,39}}{_END}")
 _SLASHED = re.compile(rf"{_FREE}{NAME}(?:/{NAME})+{_END}")
 _IDENTIFIER = re.compile(rf"{_FREE}[A-Za-z][A-Za-z0-9_-]{{2,39}}{_END}")
 
@@ -73,7 +76,7 @@ _NOT_JOBS = (
     r"|TWS[DZ]?\d*|HWA\d*|IWS\d*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|SOC[0-9A-F]|[BDE]37"
     rf"|{SYSTEM_ABEND}|{USER_ABEND}"
     r"|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"
-    r"|(?:PYTHON|JAVA|JDK|JRE|ORACLE|POSTGRES|MYSQL|WINDOWS|REDIS|ORA|SAS|SAP|S3|EC2|BASE|X|I|AMD|ARM|INT|UTF|MP|"
+    r"|(?:PYTHON|JAVA|JDK|JRE|ORACLE|POSTGRES|MYSQL|WINDOWS|REDIS|ORA|SAS|SAP|S3|EC2|BASE|AMD|ARM|INT|UTF|MP|"
     r"H|T|D|RC|EXIT|ERR|FP|MAXCC|DD|SYSUT|SYSIN|SORTWK|SORTIN|SORTOUT|SORTOF)\d+\w{0,2}|LOG4J\d?|\w+(?:EXCEPTION|ERROR)"
     r"|(?:EZ[A-Z]|ICE|WER|DFS|DFH[A-Z]{2}|DSN[A-Z]|CSQ[A-Z]|IEB|IEH|IKJ|IGZ|CEE|ADR|ARC|BPX[A-Z]|IST|IXC|EEW[A-Z]?)\d{3,5}[A-Z]"
     r"|TBL?_\w+|VW_\w+|\w+_(?:HOME|SID|PATH)|(?:EXIT|RETURN|ERROR|STATUS|COND|COMPLETION)_CODE"
@@ -135,6 +138,13 @@ def _subject() -> re.Pattern[str]:
 @cache
 def _does() -> re.Pattern[str]:
     return re.compile(rf"[\"'`”»]?\s+{words_of('names', 'verbs')}(?!\w)", re.IGNORECASE)
+
+
+@cache
+def _before_a_word() -> re.Pattern[str]:
+    """What stands before a name that is also a word: "rodou o fechamento?", "o job da folha"."""
+    verbs, jobs, article = words_of("names", "verbs"), words_of("names", "jobs"), words_of("names", "articles")
+    return re.compile(rf"(?<![\w-])(?:{verbs}|{jobs})\s+{article}\s+$", re.IGNORECASE)
 
 
 @cache
@@ -410,12 +420,13 @@ def _take_zos(text: _Text, matches: _Matches) -> None:
 def _take_bare(text: _Text, matches: _Matches) -> None:
     """Identifiers that no sentence holds, wherever they stand; alone, or joined by ``/``."""
     for match in _SLASHED.finditer(text.rest):
-        names = match[0].split("/")
-        if all(re.search("[0-9_]", name) and not _is_no_job(name.upper()) for name in names):
+        parts = match[0].split("/")
+        names = [part for part in parts if not _is_no_job(part.upper())]
+        if names and all(re.search("[0-9_]", part) for part in parts):
             matches.jobs += [(match.start() + number, name) for number, name in enumerate(names)]
             text.blank(match.start(), match.end())
     for match in _IDENTIFIER.finditer(text.rest):
-        word = match[0].rstrip("-")
+        word = _CODE_BEHIND.sub("", match[0].rstrip("-"))
         if not _is_identifier(word) and (text.is_shouted or not _stands_out(match)):
             continue
         if word.upper() in _plain_words() or _is_no_job(word.upper()) or find_message_ids(word):
@@ -451,12 +462,16 @@ def _is_identifier(word: str) -> bool:
 
 
 def _take_candidates(text: _Text, matches: _Matches) -> None:
-    """Words that may be a name: in quotes, unknown to every language, or doing what only jobs do."""
+    """Words that may be a name: unknown to every language, in quotes, or doing what only jobs do."""
+    matches.candidates += [(match.start(), match[0]) for match in _DOTTED.finditer(text.rest)]
     for match in _IDENTIFIER.finditer(text.rest):
         word = match[0].rstrip("-")
         if word.upper() in _plain_words() or _is_no_job(word.upper()) or find_message_ids(word):
             continue
         quoted = text.rest[match.start() - 1 : match.start()] in tuple("\"'`“«")
-        acts = not is_stop_word(plain(word)) and _does().match(text.rest, match.end())
-        if quoted or acts or not all(is_known(plain(part)) for part in word.split("-")):
+        is_subject = not is_stop_word(plain(word)) and (
+            _does().match(text.rest, match.end())
+            or _before_a_word().search(text.rest, max(0, match.start() - _CUE_CHARACTERS), match.start())
+        )
+        if quoted or is_subject or not all(is_known(plain(part)) for part in word.split("-")):
             matches.candidates.append((match.start(), word))

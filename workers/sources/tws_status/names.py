@@ -46,7 +46,8 @@ async def find_named(session: HwaSession, words: Sequence[str], kinds: Sequence[
     for word in words:
         for kind, names in known.items():
             if bare_name(word).casefold() in names:
-                return Named(kind, names[bare_name(word).casefold()])
+                # A qualified name says more than the job's own.
+                return Named(kind, word if "." in word and kind == "job" else names[bare_name(word).casefold()])
     return None
 
 
