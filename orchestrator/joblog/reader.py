@@ -279,12 +279,13 @@ def _doubt(lines: Sequence[str], item: Sighting, line: str) -> float:
     if any(map(_RETRY.search, around)):
         later = lines[item.last + 1 : item.last + 1 + CLUSTER_LINES]
         return 0.9 if any(_WENT_WELL.search(text) and not reports_failure(text) for text in later) else 0.1
+    doubt = 0.3 if level_of(line) in _QUIET_LEVELS else 0.0
     if _TOLERATED.search(line):
         # Messages of programs have such words as well ("rest of the line ignored").
-        return 0.3 if item.symptom.certainty is Certainty.CERTAIN else 0.7
+        return doubt + (0.4 if item.symptom.certainty is Certainty.CERTAIN else 0.7)
     if is_ending(line) and item.symptom.certainty is Certainty.HINT:
         return 0.4
-    return 0.3 if level_of(line) in _QUIET_LEVELS else 0.0
+    return doubt
 
 
 def _roots(lines: Sequence[str]) -> dict[int, int]:

@@ -1,0 +1,92 @@
+"""Job logs of known cause, asked as an operator asks: the cause, the line that tells it, and nothing that misleads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import InvalidRequest
+from workers.lab.evaluation.cases import (
+    CaseScore,
+    by_platform,
+    calibration,
+    figures,
+    reached,
+    read_cases,
+    scenario_of,
+    score_case,
+    shipped_cases,
+)
+from workers.lab.evaluation.runs import ask, counterparts
+from workers.lab.simulator.counterparts import scenario_environ
+from workers.standalone.system import system
+
+CASES = shipped_cases()
+GIVEN = {case.id for case in read_cases(Path(__file__).parents[1] / "data" / "joblogs.json")}
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, CaseScore]:
+    """The score of every case, by its job's name."""
+
+    async def run_all(environ: dict[str, str]) -> dict[str, CaseScore]:
+        scored = {}
+        for index, case in enumerate(CASES):
+            scenario = scenario_of(case, index)
+            with counterparts(scenario, environ) as variables:
+                if not scored:
+                    await ask(scenario, variables)  # the first run loads libraries
+                scored[case.id] = score_case(case, await ask(scenario, variables))
+        return scored
+
+    with system(scenario_environ(os.environ), redis_url=None, say=lambda _line: None) as parts:
+        return asyncio.run(run_all(parts.environ | {"XDG_CACHE_HOME": str(parts.directory / "cache")}))
+
+
+@pytest.mark.parametrize("job", sorted(GIVEN))
+def test_the_answer_gives_the_cause_and_quotes_its_line(scores: dict[str, CaseScore], job: str) -> None:
+    """The cause is right, the telling line stands in the answer, and no word that would mislead."""
+    score = scores[job]
+    assert score.right, score.answer.diagnosis.summary
+    assert score.quoted, score.answer.text
+    assert score.misleading == ()
+
+
+def test_the_figures_of_all_cases_are_reached(scores: dict[str, CaseScore]) -> None:
+    """Right causes, quoted lines, misleading answers and right ones among the sure are as asked, on every platform."""
+    scored = list(scores.values())
+    assert reached(scored), by_platform(scored)
+    for counts in by_platform(scored).values():
+        assert counts["right"] >= 0.85 * counts["cases"]
+        assert counts["misleading"] == 0
+
+
+def test_a_sure_answer_is_more_often_right_than_an_unsure_one(scores: dict[str, CaseScore]) -> None:
+    """Confidence orders the answers."""
+    scored = list(scores.values())
+    counts, unsure = figures(scored), [item for item in scored if not item.sure]
+    assert counts["sure_right"] / counts["sure"] >= sum(item.right for item in unsure) / len(unsure)
+    assert sum(row["answers"] for row in calibration(scored).values()) == len(scored)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("{}", "valid tuple"),
+        ('[{"id": "A"}]', "0.system"),
+        ("[", "JSON"),
+        (json.dumps([{"id": "A", "system": "vms"}]), "0.system"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path: Path, text: str, named: str) -> None:
+    """The error names the file and the field."""
+    path = tmp_path / "cases.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidRequest) as caught:
+        read_cases(path)
+    assert str(path) in str(caught.value)
+    assert named in str(caught.value)

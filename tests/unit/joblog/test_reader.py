@@ -1,0 +1,135 @@
+"""The reader of job logs: platforms, prefixes, what is routine, retried, tolerated or only a consequence."""
+
+import pytest
+
+from orchestrator.codes.catalogue import Category, Platform
+from orchestrator.joblog.lines import bare, folded
+from orchestrator.joblog.reader import Reading, is_ending, platform_of, read_log
+
+JES = " 02.16.44 JOB07731  "
+
+
+def lead(*lines: str, code: int | None = 1) -> str:
+    """The line that tells most."""
+    reading = read_log(lines, return_code=code)
+    return reading.raw[reading.telling[0]] if reading.telling else ""
+
+
+def cause(*lines: str, code: int | None = 1) -> Category | None:
+    """The category of the first cause."""
+    causes = read_log(lines, return_code=code).causes
+    return causes[0].symptom.category if causes else None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"{JES}IEF450I A S1 - ABEND=S0C7 U0000", "IEF450I A S1 - ABEND=S0C7 U0000"),
+        ("0IDC3013I DUPLICATE DATA SET NAME", "IDC3013I DUPLICATE DATA SET NAME"),
+        ("1IDCAMS  SYSTEM SERVICES", "IDCAMS  SYSTEM SERVICES"),
+        (" IEF236I ALLOC. FOR A S1", " IEF236I ALLOC. FOR A S1"),
+        ("   at com.x.Y(Z.java:1)", "   at com.x.Y(Z.java:1)"),
+    ],
+)
+def test_what_jes_writes_in_front_is_taken_off(line: str, expected: str) -> None:
+    """Time, job number and carriage control go, indentation stays."""
+    assert bare(line) == expected
+
+
+def test_lines_that_differ_in_numbers_only_are_one() -> None:
+    """A loop is seen as one line and its count."""
+    lines = ["begin", *(f"retry {number} of 9" for number in range(9)), "end"]
+    assert [(run.first, run.count) for run in folded(lines)] == [(0, 1), (1, 9), (10, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "platform"),
+    [
+        (f"{JES}$HASP373 A STARTED", Platform.ZOS),
+        ("IEFC630I UNIDENTIFIED KEYWORD X", Platform.ZOS),
+        ("/opt/x/run.sh: line 3: y: command not found", Platform.UNIX),
+        (r"C:\x\run.bat", Platform.WINDOWS),
+        ("fim", None),
+    ],
+)
+def test_the_platform_is_that_of_its_forms(text: str, platform: Platform | None) -> None:
+    """A log shows by its forms where it was written."""
+    assert platform_of(text) is platform
+
+
+def test_for_java_the_last_cause_is_the_cause() -> None:
+    """The chain of ``Caused by`` is read to its end."""
+    lines = (
+        "org.springframework.beans.factory.BeanCreationException: Error creating bean 'ds'",
+        "\tat a.B.c(B.java:1)",
+        "Caused by: org.springframework.jdbc.CannotGetJdbcConnectionException: no connection",
+        "\t... 20 more",
+        "Caused by: java.net.UnknownHostException: dbprd",
+        "\t... 30 more",
+    )
+    assert lead(*lines) == lines[4]
+
+
+def test_an_error_that_a_later_try_got_over_is_none() -> None:
+    """What was retried and passed counts for nothing; what failed each time is the cause."""
+    tries = ("tentativa 1: curl: (28) Operation timed out after 30001 milliseconds with 0 bytes received",) * 2
+    passed = (*tries, "tentativa 3: HTTP/2 200 - download ok", "registro 118: banco inválido")
+    assert lead(*passed) == passed[3]
+    assert cause(*tries) is Category.NETWORK_ERROR
+
+
+def test_what_the_program_went_on_after_is_no_cause() -> None:
+    """A message whose own line says that it was tolerated is a hint at most."""
+    lines = (
+        "AVISO: HTTP 503 na consulta opcional, seguindo sem ele",
+        "Arquivo rejeitado: linha 118 sem chave de acesso",
+    )
+    assert lead(*lines) == lines[1]
+
+
+@pytest.mark.parametrize("line", ["fin con codigo 3", "exit 1", "LIQP081 999 - FIM ANORMAL", "[conc] saída 9"])
+def test_a_line_that_only_says_the_end_comes_after_what_stands_before_it(line: str) -> None:
+    """The reason stands before the line in which the program says that it ends."""
+    assert is_ending(line)
+    assert lead("Caixa 12 em aberto - operador 00441", line, code=4).startswith("Caixa 12")
+
+
+def test_the_line_with_the_return_code_of_the_run_tells_more() -> None:
+    """A program of the house names its own code."""
+    lines = ("PGM8: PROCESSANDO FILIAL U2001", "PGM8: SALDO NAO CONFERE - RC 8", "PGM8: 3 AVISOS - RC 4")
+    assert lead(*lines, code=8) == lines[1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "IEF403I A - STARTED - TIME=02.14.03",
+        "ICH70001I BATCH01  LAST ACCESS AT 01:58:11 ON FRIDAY, NOVEMBER 27, 2026",
+        "Traceback (most recent call last):",
+        "IEC161I 056-084,A,S1,DD1,,,PRD.X,",
+    ],
+)
+def test_routine_is_not_quoted(line: str) -> None:
+    """What looks like an error and is none is never the telling line."""
+    error = "PGM: PARAMETRO INVALIDO - ENCERRANDO COM RC 12"
+    assert lead(line, error, code=12) == error
+
+
+def test_a_log_without_any_error_shows_its_last_lines() -> None:
+    """When nothing reports an error, the last lines that mean anything are quoted."""
+    reading = read_log(["inicio", "lendo a.dat", "gravando b.dat", "====="], return_code=1)
+    assert reading.errors == ()
+    assert [reading.raw[index] for index in reading.telling] == ["gravando b.dat", "lendo a.dat", "inicio"]
+
+
+def test_codes_of_another_platform_say_nothing() -> None:
+    """A message of z/OS in a log of Unix is not read as one."""
+    reading = read_log(["/opt/lote/run.sh: line 3: x: command not found"], return_code=127)
+    assert reading.platform is Platform.UNIX
+    assert all(Platform.ZOS not in item.symptom.platforms for item in reading.sightings)
+
+
+def test_an_empty_log_is_read() -> None:
+    """Nothing is nothing."""
+    reading: Reading = read_log([])
+    assert (reading.causes, reading.telling, reading.platform) == ((), (), None)
