@@ -21,11 +21,13 @@ def aggregate(envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = ()) -
 
     With one job or none, a source's field is its data. With several ``jobs``, it is a mapping of job to data; a source
     that is asked once per run keeps its data itself. Latencies in milliseconds are over the envelopes received: the
-    largest (the time of the parallel run) and the sum (the time of asking one source after the other).
+    largest (the time of the parallel run) and the sum (the time of asking one source after the other, in which none
+    waits for another's clue).
     """
     jobs = jobs or tuple(dict.fromkeys(envelope.job for envelope in envelopes if envelope.job is not None))
-    received = [envelope.latency_ms for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED]
-    parallel, sequential = max(received, default=0.0), sum(received)
+    received = [envelope for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED]
+    parallel = max((envelope.latency_ms for envelope in received), default=0.0)
+    sequential = sum(envelope.latency_ms - envelope.waited_ms for envelope in received)
     return AggregatedData(
         **data_fields(envelopes, jobs),
         jobs=jobs,

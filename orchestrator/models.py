@@ -8,11 +8,20 @@ unknown value is read as the one that the type of its field names here. Only mod
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from orchestrator.codes.notation import check_job_name
 from orchestrator.config import STORED, InputModel, ParallelConfig
@@ -324,8 +333,63 @@ class Plan(Contract):
         return tuple(dict.fromkeys(planned.job for planned in self.sources if planned.job is not None))
 
 
+class Clue(Contract):
+    """What one source has learnt about a failure, for the other sources of the same run; contains no secret."""
+
+    source: SourceName
+    job: str | None = None
+    codes: tuple[str, ...] = ()
+    """Message ids and abend codes of the error, not all that occur in a log."""
+    lines: tuple[str, ...] = ()
+    """The lines that tell most, best first."""
+    return_code: int | None = None
+    platform: str = ""
+    workstation: str = ""
+    started_at: str | None = None
+    ended_at: str | None = None
+    """Times of the run in question, ISO 8601."""
+
+
+class ClueBoard(Protocol):
+    """Clues of a run's sources, for one of them: post what you know, wait for what others know."""
+
+    @property
+    def waited_seconds(self) -> float:
+        """Time spent in ``wait``, which is no time of the source itself."""
+        ...
+
+    async def post(self, clue: Clue) -> None:
+        """Give a clue to the other sources; a later one replaces it. Never raises: a clue is a help, no result."""
+        ...
+
+    async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
+        """The clues of ``sources``, once each has given one or has ended; those that are there after ``seconds``.
+
+        A source that is not planned, or that no worker has taken yet, is not waited for. Never raises.
+        """
+        ...
+
+
+class NoClues:
+    """The board of a source that is asked by itself."""
+
+    waited_seconds = 0.0
+
+    async def post(self, clue: Clue) -> None:
+        """See ClueBoard."""
+
+    async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:  # noqa: ARG002  # ClueBoard
+        """See ClueBoard."""
+        return ()
+
+
+NO_CLUES: ClueBoard = NoClues()
+
+
 class SourceRequest(Contract):
     """The request to one source; contains no secret."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     run_id: str
     source: SourceName
@@ -335,6 +399,8 @@ class SourceRequest(Contract):
     tws_instance_id: str | None = None
     limit_seconds: float
     result_limit: int = 5
+    clues: SkipValidation[ClueBoard] = Field(default=NO_CLUES, exclude=True, repr=False)
+    """What the other sources of the run have found by now."""
 
 
 class Evidence(Contract):
@@ -366,6 +432,8 @@ class SourceEnvelope(Contract):
     error: str | None = None
     reason: str | None = None
     latency_ms: float = 0.0
+    waited_ms: float = 0.0
+    """Part of ``latency_ms`` spent waiting for the clues of other sources."""
     asked: tuple[str, ...] = ()
     where: str = ""
     truncated: str | None = None

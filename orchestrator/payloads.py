@@ -240,3 +240,5 @@ class MetricsPayload(Facts):
     series: tuple[SeriesFacts, ...] = ()
     missing: tuple[str, ...] = ()
     """Requested series without data."""
+    at: str | None = None
+    """Time of the values, ISO 8601, when they are those of the end of the failed run; None for the newest values."""

@@ -16,6 +16,8 @@ from orchestrator.models import Evidence, SourceOutcome, SourceRequest
 
 SOURCES_GROUP = "resync_troubleshoot.sources"
 BUILTIN_SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
+JOB_LOG_SOURCE = "tws_status"
+"""The built-in source that reads the job log and gives clues (``SourceRequest.clues``) to the others."""
 
 
 @dataclass(frozen=True, slots=True)

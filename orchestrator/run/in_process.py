@@ -13,6 +13,7 @@ from typing import Self
 from orchestrator.deadline import Deadline
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
 from orchestrator.plugins import close_all
+from orchestrator.run.clues import LocalClues
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
@@ -56,18 +57,27 @@ async def ask_all(
     ``begin`` returns None for a source that another worker has; ``put`` stores each envelope as soon as it is made.
     """
 
+    clues = LocalClues(plan, sources.redact_personal)
+
     async def ask(planned: PlannedSource) -> SourceEnvelope | None:
         start = await begin(planned)
         if start is None:
+            await clues.end(planned)
             return None
         call = SourceCall(
-            run_id=run_id, planned=planned, start=start, worker=WORKER, redact_personal=sources.redact_personal
+            run_id=run_id,
+            planned=planned,
+            start=start,
+            worker=WORKER,
+            redact_personal=sources.redact_personal,
+            clues=clues.board_of(planned),
         )
         fetch = asyncio.ensure_future(_fetch(call, sources))
         try:
             # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
             await asyncio.wait({fetch}, timeout=max(call.limit_seconds, 0.0))
             envelope = call.envelope(lambda: fetched(fetch))
+            await clues.end(planned)
             if put is not None:
                 await put(envelope)
             if not fetch.done():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
-from orchestrator.models import PlannedSource, SourceEnvelope, SourceRequest
+from orchestrator.models import NO_CLUES, ClueBoard, PlannedSource, SourceEnvelope, SourceRequest
 from orchestrator.run.envelopes import error_envelope, fit_to_store, result_envelope, timeout_envelope
 from orchestrator.sources import FetchResult
 from orchestrator.store.records import SourceStart
@@ -37,6 +37,8 @@ class SourceCall:
     """Mask e-mail addresses and CPF/CNPJ numbers as well as secrets."""
     limit_signals: tuple[type[Exception], ...] = ()
     """Exceptions other than ``LimitReached`` that mean the limit was reached, wherever they are raised."""
+    clues: ClueBoard = NO_CLUES
+    """What the other sources of the run have found."""
     _began: float = field(default_factory=time.monotonic)
 
     @property
@@ -66,13 +68,17 @@ class SourceCall:
             tws_instance_id=request.tws_instance_id,
             limit_seconds=self.limit_seconds,
             result_limit=request.config.rag_result_limit,
+            clues=self.clues,
         )
 
     def envelope(self, fetch: Callable[[], FetchResult]) -> SourceEnvelope:
         """The redacted envelope of what ``fetch`` returns or raises, with the call's start and latency."""
         envelope = self._envelope(fetch)
         latency_ms = round((time.monotonic() - self._began) * 1000, 1)
-        return envelope.model_copy(update={"latency_ms": latency_ms, "started_at_ms": self.start.now_ms})
+        waited_ms = min(round(self.clues.waited_seconds * 1000, 1), latency_ms)
+        return envelope.model_copy(
+            update={"latency_ms": latency_ms, "waited_ms": waited_ms, "started_at_ms": self.start.now_ms}
+        )
 
     def _envelope(self, fetch: Callable[[], FetchResult]) -> SourceEnvelope:
         planned, language = self.planned, self.start.plan.routing.language

@@ -15,7 +15,9 @@ class Keys:
     prefix: str
 
     def run(self, run_id: str) -> str:
-        """Hash: state, request, plan, claims ``s:<source>``, envelopes ``e:<source>``, late ones ``l:<source>``."""
+        """Hash: state, request, plan; of each source its claim ``s:<source>``, clue ``c:``, envelope ``e:``, or late
+        envelope ``l:``.
+        """
         return f"{self.prefix}run:{run_id}"
 
     def events(self, run_id: str) -> str:

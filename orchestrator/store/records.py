@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
 from orchestrator.models import (
+    Clue,
     Contract,
     Plan,
     Report,
@@ -116,6 +117,23 @@ class Summary(Contract):
     message: str = ""
     jobs: tuple[str, ...] = ()
     tws_instance_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What some sources of a run have told the others by now."""
+
+    given: tuple[Clue, ...]
+    pending: frozenset[str]
+    """Keys of the sources that have neither given a clue nor ended."""
+    started: frozenset[str]
+
+
+def read_clue(run_id: str, text: str) -> Clue | None:
+    """A stored clue; None when it cannot be read."""
+    with suppress(SchemaMismatch):
+        return read_stored(Clue, text, run_id=run_id, part="clue")[0]
+    return None
 
 
 def read_summary(run_id: str, text: str) -> Summary:

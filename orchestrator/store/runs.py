@@ -16,6 +16,7 @@ from orchestrator.errors import Conflict, Overloaded, RunDamaged, RunNotFound, R
 from orchestrator.i18n.message import Message
 from orchestrator.models import (
     SCHEMA_VERSION,
+    Clue,
     EventType,
     Plan,
     Report,
@@ -29,12 +30,14 @@ from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
 from orchestrator.store.reading import PLAN, read_deadline
 from orchestrator.store.records import (
+    Clues,
     Dispatch,
     Opened,
     RunRecord,
     SourceStart,
     Summary,
     Wakeup,
+    read_clue,
     read_envelopes,
     read_plan,
     read_request,
@@ -259,6 +262,34 @@ class RunStore:
             ],
         )
         return str(reply[0])
+
+    def put_clue(self, run_id: str, key: str, claim: str, clue: Clue) -> str:
+        """Give a clue of a source to the other sources of the run.
+
+        Returns ``ok``, ``duplicate`` when another claim has the source, or ``late`` after the answers were frozen.
+
+        Raises RunNotFound.
+        """
+        reply = self._run("clue", run_id, [self.keys.run(run_id)], [key, claim, clue.model_dump_json()])
+        return str(reply[0])
+
+    def read_clues(self, run_id: str, keys: Sequence[str]) -> Clues:
+        """The clues that the sources of these keys have given by now, and which of them may still give one."""
+        names = ["state", "frozen", *(f"{kind}:{key}" for kind in "sec" for key in keys)]
+        with store_errors():
+            values = self._client.hmget(self.keys.run(run_id), names)
+        fields: dict[str, str] = {name: str(value) for name, value in zip(names, values, strict=True) if value}
+        is_open = not read_enum(fields.get("state", RunState.DONE), RunState.DISPATCHED).is_closed
+        clues = (read_clue(run_id, fields[name]) for key in keys if (name := f"c:{key}") in fields)
+        return Clues(
+            given=tuple(clue for clue in clues if clue is not None),
+            pending=frozenset(
+                key
+                for key in keys
+                if is_open and "frozen" not in fields and fields.keys().isdisjoint((f"c:{key}", f"e:{key}"))
+            ),
+            started=frozenset(key for key in keys if f"s:{key}" in fields),
+        )
 
     def lease(self, run_id: str, token: str, *, by: str) -> RunRecord | str:
         """Take the finish lease and freeze the answers; a refusal is ``held``, ``incomplete`` or ``closed``.

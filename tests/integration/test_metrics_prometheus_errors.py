@@ -8,8 +8,9 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests_support import fetch_once
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.i18n.languages import Language
-from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
+from orchestrator.models import Clue, Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload
 from orchestrator.sources import FetchResult
 from workers.lab.simulator.http import QuietServer
@@ -345,3 +346,28 @@ def test_a_redirect_is_not_followed_with_the_token(api: Api) -> None:
         with pytest.raises(SourceError, match="302"):
             fetch(api, RESYNC_METRICS_TOKEN="planted-token")
         assert elsewhere.paths == []
+
+
+@pytest.mark.parametrize(("days_ago", "is_asked"), [(2, True), (0, False)])
+def test_the_values_of_the_time_at_which_the_run_ended_are_asked_for(api: Api, days_ago: int, is_asked: bool) -> None:
+    """When tws_status tells it in time; the newest values still show a run that has just ended."""
+    end = (datetime.now(UTC) - timedelta(days=days_ago)).replace(microsecond=0)
+
+    class Board:
+        waited_seconds = 0.0
+
+        async def post(self, clue: Clue) -> None:
+            raise AssertionError(clue)
+
+        async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
+            assert seconds > 0
+            return tuple(Clue(source=name, ended_at=end.isoformat()) for name in sources)
+
+    async def go() -> FetchResult:
+        source = MetricsSource.from_env({"RESYNC_PROMETHEUS_URL": api.url})
+        return await fetch_once(source, request_for().model_copy(update={"clues": Board()}))
+
+    result = asyncio.run(go())
+    assert any(f"time={end.timestamp():.3f}" in path for path in api.paths) is is_asked
+    assert result.data["at"] == (end.isoformat() if is_asked else None)
+    assert (end.isoformat() in str(result.finding)) is is_asked

@@ -18,6 +18,7 @@ from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, RunRefu
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
+    Clue,
     Event,
     EventType,
     Intent,
@@ -268,6 +269,28 @@ def test_a_source_starts_once(bench: Bench) -> None:
     assert bench.store.begin_source(RUN, "metrics", "c2", source="metrics", job=None, worker="w2") == "duplicate"
     assert bench.store.put_envelope(RUN, "c2", an_envelope("metrics")) == "duplicate"
     assert [event.type for event in bench.all_events()].count(EventType.SOURCE_STARTED) == 1
+
+
+def test_a_clue_is_there_until_the_answers_are_frozen(bench: Bench) -> None:
+    """Who has claimed the source may give one, and another after it; it is no part of the record of the run."""
+    bench.open()
+    bench.dispatch()
+    clue, later = (Clue(source="tws_status", codes=(code,)) for code in ("S0C7", "ORA-12541"))
+    bench.store.begin_source(RUN, "tws_status", "c1", source="tws_status", job=None, worker="w1")
+    assert bench.store.read_clues(RUN, ["tws_status"]).pending == {"tws_status"}
+    assert bench.store.put_clue(RUN, "tws_status", "c2", clue) == "duplicate"
+    assert bench.store.put_clue(RUN, "tws_status", "c1", clue) == "ok"
+    assert bench.store.put_clue(RUN, "tws_status", "c1", later) == "ok"
+    clues = bench.store.read_clues(RUN, ["tws_status", "metrics"])
+    assert clues.given == (later,)
+    assert clues.pending == {"metrics"}
+    assert clues.started == {"tws_status"}
+    bench.plant(**{"c:metrics": "damaged"})
+    assert bench.store.read_clues(RUN, ["metrics"]).given == ()
+    bench.plant(frozen=1)
+    assert bench.store.put_clue(RUN, "tws_status", "c1", clue) == "late"
+    assert bench.store.read_clues(RUN, ["log_cache"]).pending == frozenset()
+    assert not bench.store.read(RUN).damage
 
 
 def test_the_first_envelope_of_a_key_wins(bench: Bench) -> None:

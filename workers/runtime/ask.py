@@ -11,6 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.models import PlannedSource, source_key
+from orchestrator.run.clues import StoredClues
 from orchestrator.run.envelopes import error_envelope
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
@@ -57,6 +58,7 @@ class SourceRunner:
             soft_limit_seconds=soft_limit_seconds,
             redact_personal=self.redact_personal,
             limit_signals=(SoftTimeLimitExceeded,),
+            clues=StoredClues(self.store, run_id, start.plan, key, claim, redact_personal=self.redact_personal),
         )
         envelope = call.envelope(lambda: self._fetch(call))
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,15 @@ import pytest
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import write
-from orchestrator.models import Entities, Intent, Routing, SourceOutcome, SourceRequest
+from orchestrator.models import Clue, Entities, Intent, Routing, SourceOutcome, SourceRequest
 from orchestrator.payloads import RagPayload
 from orchestrator.sources import FetchResult, call_limit_seconds
-from workers.knowledge.base import Hit, KnowledgeStats, SearchResult
+from workers.knowledge.base import Hit, KnowledgeError, KnowledgeStats, SearchResult
 from workers.knowledge.ranking.query import KnowledgeQuery
-from workers.sources.rag_search.source import SPEC, RagSearch, query_of
+from workers.knowledge.sqlite.base import SqliteKnowledgeBase
+from workers.knowledge.sqlite.folder import index_folder
+from workers.knowledge.sqlite.index import KnowledgeIndex
+from workers.sources.rag_search.source import SPEC, RagSearch, query_of, query_of_clues
 
 
 class FakeKnowledge:
@@ -136,7 +141,7 @@ def test_the_store_gets_less_time_than_the_source() -> None:
     """The store's own timeout is shorter than the source's limit, so that its precise error arrives."""
     fake = FakeKnowledge()
     asyncio.run(RagSearch(fake).fetch(make_request("S0C7")))
-    assert fake.asked[0][2] == call_limit_seconds(30)
+    assert call_limit_seconds(30) - 1 < fake.asked[0][2] <= call_limit_seconds(30)
 
 
 def test_a_missing_index_is_refused_by_its_variable() -> None:
@@ -148,3 +153,94 @@ def test_a_missing_index_is_refused_by_its_variable() -> None:
 def test_rag_search_is_asked_once_per_run() -> None:
     """One search serves all jobs of a question."""
     assert SPEC.per_job is False
+
+
+@dataclass
+class Board:
+    """Gives these clues at once, and notes for how long it was asked to wait."""
+
+    clues: tuple[Clue, ...]
+    waited_seconds: float = 0.0
+    asked_seconds: list[float] = field(default_factory=list)
+
+    async def post(self, clue: Clue) -> None:
+        raise AssertionError(clue)
+
+    async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
+        assert sources == ("tws_status",)
+        self.asked_seconds.append(seconds)
+        return self.clues
+
+
+LISTENER = Clue(
+    source="tws_status", codes=("ORA-12541",), lines=("ORA-12541: TNS:no listener",), return_code=1, platform="unix"
+)
+
+
+def with_clues(request: SourceRequest, *clues: Clue) -> SourceRequest:
+    return request.model_copy(update={"clues": Board(clues)})
+
+
+def test_what_the_job_log_shows_is_searched_for(tmp_path: Path) -> None:
+    """The page about the log's code comes first, although the question does not name it."""
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "ora-12541.md").write_text("# ORA-12541\n\nListener parado: lsnrctl start.\n", encoding="utf-8")
+    for number in range(6):
+        (pages / f"carga{number}.md").write_text(f"# Carga {number} falhou\n\nO job de carga {number} falhou.\n")
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_folder(index, pages)
+    request = make_request("o job de carga falhou")
+
+    async def run(*requests: SourceRequest) -> list[FetchResult]:
+        source = RagSearch(SqliteKnowledgeBase(path))
+        try:
+            return [await source.fetch(request) for request in requests]
+        finally:
+            await source.close()
+
+    without, with_log = asyncio.run(run(request, with_clues(request, LISTENER)))
+    assert all("ora-12541" not in item.where for item in without.evidence)
+    assert with_log.evidence[0].where.startswith("pages/ora-12541.md")
+    assert len(with_log.evidence) == 5
+    assert any("carga" in item.where for item in with_log.evidence)
+    assert len(with_log.asked) == 2
+    assert "ORA-12541" in with_log.asked[1]
+
+
+def test_a_second_search_that_fails_costs_no_answer() -> None:
+    """The passages about the question are kept, and the report says what was not searched for."""
+
+    class Once(FakeKnowledge):
+        async def search(self, query: KnowledgeQuery, *, limit: int, timeout_seconds: float) -> SearchResult:
+            if self.asked:
+                raise KnowledgeError("gone", reason="knowledge_timeout")
+            return await super().search(query, limit=limit, timeout_seconds=timeout_seconds)
+
+    result = asyncio.run(RagSearch(Once(make_hit(1))).fetch(with_clues(make_request("S0C7"), LISTENER)))
+    assert len(result.evidence) == 1
+    assert any("knowledge_timeout" in text for text in result.asked)
+
+
+def test_time_is_kept_for_the_second_search() -> None:
+    """The wait for a job log ends early enough to search once more."""
+    request = with_clues(make_request("S0C7"), LISTENER)
+    fake = FakeKnowledge(make_hit(1))
+    asyncio.run(RagSearch(fake).fetch(request))
+    assert isinstance(request.clues, Board)
+    assert len(fake.asked) == 2
+    assert fake.asked[1][2] - request.clues.asked_seconds[0] >= 0.25
+
+
+@pytest.mark.parametrize(
+    ("clue", "tokens"),
+    [
+        (Clue(source="tws_status", lines=("fim",), return_code=137), ("rc137",)),
+        (Clue(source="tws_status", lines=("fim",), return_code=8), ()),
+        (LISTENER, ("ora12541",)),
+    ],
+)
+def test_only_a_telling_return_code_is_searched_for(clue: Clue, tokens: tuple[str, ...]) -> None:
+    """8 means something else in every program; 137 is a signal in each shell."""
+    assert query_of_clues([clue], "pt-BR").codes == tokens

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from orchestrator.deadline import Deadline
@@ -69,15 +70,19 @@ class PrometheusClient:
     def __init__(self, http: MetricsHttp) -> None:
         self._http = http
 
-    async def instant(self, queries: Sequence[str], *, timeout_seconds: float) -> list[Answer]:
-        """The current values of each query, in order; a query without an answer in time is ``is_late``.
+    async def instant(
+        self, queries: Sequence[str], *, timeout_seconds: float, at: datetime | None = None
+    ) -> list[Answer]:
+        """The values of each query ``at`` that time, else now, in order; one without an answer in time is ``is_late``.
 
         Raises SourceError when the server cannot be queried, or answers nothing in time.
         """
 
+        time = {"time": f"{at.timestamp():.3f}"} if at is not None else {}
+
         async def ask(query: str) -> Answer:
             try:
-                result = await self._ask("/api/v1/query", {"query": query}, timeout_seconds)
+                result = await self._ask("/api/v1/query", {"query": query, **time}, timeout_seconds)
             except SourceError as error:
                 if error.reason == "timeout":
                     return Answer(is_late=True)

@@ -1,15 +1,17 @@
 """The ``metrics`` source: load and health figures, from the Prometheus HTTP API or an exposition text."""
 
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join
-from orchestrator.models import SourceOutcome, SourceRequest
+from orchestrator.models import Clue, SourceOutcome, SourceRequest
 from orchestrator.payloads import MetricsPayload, SeriesFacts
-from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
+from orchestrator.sources import JOB_LOG_SOURCE, FetchResult, SourceSpec, call_limit_seconds
 from workers.config import MetricsSettings
 from workers.sources.metrics.evidence import build_evidence, describe, facts_of
 from workers.sources.metrics.exposition import MAX_BODY_BYTES, NotExposition, parse_exposition
@@ -20,6 +22,10 @@ from workers.sources.metrics.series import DEFAULT_SERIES, Series
 
 _API_SHARE = 0.6
 """Share of the time for the HTTP API, when there is a text endpoint to fall back to."""
+_RECENT_SECONDS = 900.0
+"""The newest values still show the time of a run that ended so long ago."""
+_MIN_HISTORY_SECONDS, _RESERVED_HISTORIES = 0.3, 3.0
+"""Time that is kept for the values of the run's end: at least this, and so many times what the newest ones took."""
 _INSTANT_SHARE = 0.6
 """Share of the API's time for current values; ranges get the rest."""
 
@@ -54,7 +60,7 @@ class MetricsSource:
         if self._api is not None and self._api_http is not None:
             share = _API_SHARE if self._text is not None else 1.0
             try:
-                return await self._fetch_api(
+                return await self._fetch_history(
                     self._api, self._api_http.shown_url, request, Deadline.after(deadline.remaining() * share)
                 )
             except SourceError as error:
@@ -80,15 +86,36 @@ class MetricsSource:
             if http is not None:
                 await http.close()
 
-    async def _fetch_api(
+    async def _fetch_history(
         self, api: PrometheusClient, where: str, request: SourceRequest, deadline: Deadline
+    ) -> FetchResult:
+        """The newest values, or those of the time at which the run in question ended, once that is known."""
+        began = time.monotonic()
+        result = await self._fetch_api(api, where, request, deadline)
+        reserve = max(_MIN_HISTORY_SECONDS, _RESERVED_HISTORIES * (time.monotonic() - began))
+        clues = await request.clues.wait((JOB_LOG_SOURCE,), seconds=max(0.0, deadline.remaining() - reserve))
+        end = _end_of_run(clues)
+        if end is None or (datetime.now(UTC) - end).total_seconds() < _RECENT_SECONDS:
+            return result
+        try:
+            return await self._fetch_api(api, where, request, deadline, at=end)
+        except SourceError:
+            return result
+
+    async def _fetch_api(
+        self,
+        api: PrometheusClient,
+        where: str,
+        request: SourceRequest,
+        deadline: Deadline,
+        at: datetime | None = None,
     ) -> FetchResult:
         workstations = request.routing.entities.workstations
         language = request.routing.language
         queries = self._queries.select(request.routing.intent, has_workstation=bool(workstations))
         texts = [query.expand(workstations, label=self._queries.workstation_label) for query in queries]
         try:
-            answers = await api.instant(texts, timeout_seconds=deadline.remaining() * _INSTANT_SHARE)
+            answers = await api.instant(texts, timeout_seconds=deadline.remaining() * _INSTANT_SHARE, at=at)
         except SourceError as error:
             raise error.of(where, texts) from None
         problems = [
@@ -127,15 +154,20 @@ class MetricsSource:
             backend="prometheus",
             series=tuple(facts for _, facts in measured),
             missing=tuple(query.series.name for query, sample in zip(queries, worst, strict=True) if sample is None),
+            at=at.isoformat(timespec="seconds") if at else None,
         )
         seconds = self._queries.range_seconds
-        at = datetime.fromtimestamp(available[0][2].at, UTC) if available else None
+        of_values = datetime.fromtimestamp(available[0][2].at, UTC) if available else None
+        values, finding = "newest values", describe(payload)
+        if payload.at is not None:
+            values = f"values at {payload.at}"
+            finding = Message("when the run ended, at {at}: {finding}", at=payload.at, finding=finding)
         return FetchResult(
             outcome=SourceOutcome.OK if measured else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
-            evidence=build_evidence(measured, language, where=where, at=at, range_seconds=seconds),
-            finding=describe(payload),
-            asked=(*texts, f"newest values, the last {seconds} s, and the same {seconds} s a day before"),
+            evidence=build_evidence(measured, language, where=where, at=of_values, range_seconds=seconds),
+            finding=finding,
+            asked=(*texts, f"{values}, the last {seconds} s, and the same {seconds} s a day before"),
             where=where,
             truncated=join(problems, "; ") if problems else None,
         )
@@ -179,6 +211,17 @@ class MetricsSource:
             where=http.shown_url,
             truncated=join(cuts, "; ") if cuts else None,
         )
+
+
+def _end_of_run(clues: Iterable[Clue]) -> datetime | None:
+    """The time at which the newest of the runs in question ended; one without a zone is in UTC."""
+    ends = []
+    for clue in clues:
+        with suppress(ValueError):
+            if clue.ended_at:
+                end = datetime.fromisoformat(clue.ended_at)
+                ends.append(end if end.tzinfo else end.replace(tzinfo=UTC))
+    return max(ends, default=None)
 
 
 def _worst(query: Query, answer: Answer) -> Sample | None:

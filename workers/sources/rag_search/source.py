@@ -1,19 +1,28 @@
 """The ``rag_search`` source: passages of the knowledge base about the question, its codes and its job."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 
+from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Joined, Message, join
-from orchestrator.models import Evidence, SourceOutcome, SourceRequest
+from orchestrator.models import Clue, Evidence, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
-from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
+from orchestrator.sources import JOB_LOG_SOURCE, FetchResult, SourceSpec, call_limit_seconds
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase, SearchResult
 from workers.knowledge.open import open_knowledge_base
+from workers.knowledge.ranking.codes import find_code_tokens, find_names, name_token
 from workers.knowledge.ranking.query import KnowledgeQuery, build_query
 from workers.knowledge.sqlite.shipped import shipped_index
 
 NAME = "rag_search"
+_MIN_SEARCH_SECONDS, _RESERVED_SEARCHES = 0.3, 3.0
+"""Time that is kept for the second search: at least this, and so many times what the first one took."""
+_TELLING_RETURN_CODES = frozenset((126, 127, *range(129, 166)))
+"""Return codes with one meaning in every shell; the others depend on the program."""
 MAX_RESULT_CHARACTERS = 60_000
 """Characters of all passages of one answer; an envelope holds 256 KiB and each passage twice."""
 
@@ -31,6 +40,17 @@ def query_of(request: SourceRequest) -> KnowledgeQuery:
     )
 
 
+def query_of_clues(clues: Iterable[Clue], language: str) -> KnowledgeQuery:
+    """The query for what the job logs show: their codes and telling lines."""
+    given = tuple(clues)
+    return build_query(
+        "\n".join(dict.fromkeys(line for clue in given for line in clue.lines)),
+        codes=dict.fromkeys(code for clue in given for code in clue.codes),
+        return_codes=[code for clue in given if (code := clue.return_code) in _TELLING_RETURN_CODES and code],
+        language=language,
+    )
+
+
 class RagSearch:
     """Searches one knowledge base."""
 
@@ -38,18 +58,53 @@ class RagSearch:
         self._knowledge = knowledge
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
-        """See ``Source.fetch``. Raises KnowledgeError."""
+        """See ``Source.fetch``. Raises KnowledgeError.
+
+        Searches for the question, then, when tws_status has read a job log in time, for what it shows.
+        """
         query = query_of(request)
-        timeout = call_limit_seconds(request.limit_seconds)
+        deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
+        began = time.monotonic()
+        result = await self._search(request, query, deadline)
+        reserve = max(_MIN_SEARCH_SECONDS, _RESERVED_SEARCHES * (time.monotonic() - began))
+        clues = await request.clues.wait((JOB_LOG_SOURCE,), seconds=max(0.0, deadline.remaining() - reserve))
+        of_log = query_of_clues(clues, request.routing.language.value)
+        if of_log.is_empty:
+            return _fetch_result(request, (query,), result)
         try:
-            result = await self._knowledge.search(query, limit=request.result_limit, timeout_seconds=timeout)
+            found = await self._search(request, of_log, deadline)
         except SourceError as error:
-            raise error.of(error.where, [f"{_describe(query)} (limit {request.result_limit})"]) from None
-        return _fetch_result(request, query, result)
+            found = SearchResult(
+                notes=(Message("not searched for what the job log shows: {reason}", reason=error.reason),)
+            )
+        return _fetch_result(request, (query, of_log), _merged(result, found, of_log, request.result_limit))
 
     async def close(self) -> None:
         """Close the knowledge base."""
         await self._knowledge.close()
+
+    async def _search(self, request: SourceRequest, query: KnowledgeQuery, deadline: Deadline) -> SearchResult:
+        try:
+            return await self._knowledge.search(query, limit=request.result_limit, timeout_seconds=deadline.remaining())
+        except SourceError as error:
+            raise error.of(error.where, [f"{_describe(query)} (limit {request.result_limit})"]) from None
+
+
+def _merged(asked: SearchResult, of_log: SearchResult, query: KnowledgeQuery, limit: int) -> SearchResult:
+    """First the passages about a code of the log, then in turn those about the question and about the log's words."""
+    exact = [hit for hit in of_log.hits if not frozenset(query.codes).isdisjoint(_code_tokens(hit))]
+    others = [hit for hit in of_log.hits if hit not in exact]
+    in_turn = [hit for pair in zip_longest(asked.hits, others) for hit in pair if hit is not None]
+    hits = {(hit.document, hit.section): hit for hit in reversed((*exact, *in_turn))}
+    common = {(hit.document, hit.section) for hit in asked.hits} & {(hit.document, hit.section) for hit in of_log.hits}
+    return replace(
+        asked,
+        hits=tuple(reversed(hits.values()))[:limit],
+        total_found=asked.total_found + of_log.total_found - len(common),
+        backend=asked.backend or of_log.backend,
+        where=asked.where or of_log.where,
+        notes=tuple(dict.fromkeys((*asked.notes, *of_log.notes))),
+    )
 
 
 def _describe(query: KnowledgeQuery) -> str:
@@ -57,16 +112,22 @@ def _describe(query: KnowledgeQuery) -> str:
     return " ".join((*(token.upper() for token in (*query.codes, *query.names)), query.text))[:500]
 
 
-def _fetch_result(request: SourceRequest, query: KnowledgeQuery, result: SearchResult) -> FetchResult:
+def _code_tokens(hit: Hit) -> tuple[str, ...]:
+    text = f"{hit.title}\n{hit.section}\n{hit.text}"
+    return (*find_code_tokens(text), *map(name_token, find_names(text)))
+
+
+def _fetch_result(request: SourceRequest, queries: Sequence[KnowledgeQuery], result: SearchResult) -> FetchResult:
     hits, dropped = _within_budget(result.hits)
     passages = tuple(
         Passage(document=hit.document, section=hit.section, text=hit.text, score=hit.score, codes=hit.codes)
         for hit in hits
     )
     payload = RagPayload(
-        query=_describe(query), backend=result.backend, passages=passages, total_found=result.total_found
+        query=_describe(queries[0]), backend=result.backend, passages=passages, total_found=result.total_found
     )
-    asked = (f"{result.backend}: {payload.query} (limit {request.result_limit})", *map(str, result.notes))
+    texts = (f"{result.backend}: {_describe(query)} (limit {request.result_limit})" for query in queries)
+    asked = (*texts, *map(str, result.notes))
     if not hits:
         return FetchResult(
             outcome=SourceOutcome.NO_DATA,

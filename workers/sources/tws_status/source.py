@@ -8,7 +8,7 @@ from typing import Self
 from purgatory import AsyncCircuitBreakerFactory
 
 from orchestrator.codes.notation import bare_name, is_zos_name, whole_name
-from orchestrator.codes.states import PROBLEMS
+from orchestrator.codes.states import FAILED, PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
@@ -19,6 +19,7 @@ from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
 from workers.sources.tws_status.chain import find_holder
 from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession, JsonObject
+from workers.sources.tws_status.clues import clue_of
 from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
@@ -70,6 +71,8 @@ class TwsStatusSource:
         except SourceError as error:
             session.end()
             raise error.of(instance.where, _asked(session.asked)) from None
+        if lookup.job is None or lookup.job.status not in FAILED:
+            await _share(request, lookup)
         engine = await self._engine(session, lookup)
         payload = TwsPayload(
             instance=instance.name,
@@ -147,6 +150,8 @@ class TwsStatusSource:
                     await self._note_unknown(session, (named.name,), ("job", "stream"), lookup)
                 return problems_asked
             lookup.job = await gather_job(session, matches[0], lookup)
+            if lookup.job.status in FAILED:  # before other jobs are asked about
+                await _share(request, lookup)
             cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
             lookup.candidates = [parse_job(job) for job in lookup.first(matches[1:], MAX_CANDIDATES, cut)]
             holder = await find_holder(session, lookup.job, lookup)
@@ -224,6 +229,13 @@ class TwsStatusSource:
                     lookup.cuts += other.cuts
                     return problems_asked
         return ""
+
+
+async def _share(request: SourceRequest, lookup: Lookup) -> None:
+    """Give the other sources what is known by now of the failed job: of the one that holds it, when it only waits."""
+    jobs = [*lookup.problems, *((lookup.job,) if lookup.job else ())]
+    if (clue := clue_of(request.source, request.job, jobs)) is not None:
+        await request.clues.post(clue)
 
 
 def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:

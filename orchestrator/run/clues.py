@@ -1,0 +1,145 @@
+"""Clues between the sources of one run: in the run's hash when they are workers, in memory when they are in process.
+
+A source waits by reading a few fields of the hash again and again, with growing pauses: a blocking read would take a
+connection for each run.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from orchestrator.errors import TroubleshootError
+from orchestrator.json_safe import utf8_safe
+from orchestrator.models import Clue, Plan, PlannedSource
+from orchestrator.redaction.redact import redact
+from orchestrator.store.records import Clues
+from orchestrator.store.runs import RunStore
+
+_LOGGER = logging.getLogger(__name__)
+START_SECONDS = 0.25
+"""How long a source is waited for that no worker has taken: it may be queued behind the one that waits."""
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.04, 0.2
+PAUSE_SHARE = 0.125
+"""Pause between two reads, as a share of the time waited."""
+MAX_CODES, MAX_LINES, MAX_CHARACTERS = 12, 5, 300
+
+
+def masked_clue(clue: Clue, *, personal: bool) -> Clue:
+    """The clue without secrets, in bounded size."""
+
+    def masked(texts: Collection[str], limit: int) -> tuple[str, ...]:
+        return tuple(redact(utf8_safe(text), personal=personal)[:MAX_CHARACTERS] for text in list(texts)[:limit])
+
+    return clue.model_copy(update={"codes": masked(clue.codes, MAX_CODES), "lines": masked(clue.lines, MAX_LINES)})
+
+
+@dataclass(slots=True)
+class StoredClues:
+    """The clues of a run in the store, for one of its sources. See ClueBoard."""
+
+    store: RunStore
+    run_id: str
+    plan: Plan
+    own_key: str
+    claim: str
+    redact_personal: bool = False
+    waited_seconds: float = 0.0
+
+    async def post(self, clue: Clue) -> None:
+        """See ClueBoard."""
+        safe = masked_clue(clue, personal=self.redact_personal)
+        try:
+            await asyncio.to_thread(self.store.put_clue, self.run_id, self.own_key, self.claim, safe)
+        except TroubleshootError as error:
+            _LOGGER.warning("clue_dropped run_id=%s source=%s reason=%s", self.run_id, self.own_key, error.reason)
+
+    async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
+        """See ClueBoard."""
+        keys = _keys(self.plan, sources, self.own_key)
+        if not keys:
+            return ()
+        began = time.monotonic()
+        try:
+            while True:
+                clues = await asyncio.to_thread(self.store.read_clues, self.run_id, keys)
+                waited = time.monotonic() - began
+                expected = clues.pending if waited < START_SECONDS else clues.pending & clues.started
+                if not expected or waited >= seconds:
+                    return clues.given
+                pause = min(max(waited * PAUSE_SHARE, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+                await asyncio.sleep(min(pause, seconds - waited))
+        except TroubleshootError as error:
+            _LOGGER.warning("clues_unread run_id=%s source=%s reason=%s", self.run_id, self.own_key, error.reason)
+            return ()
+        finally:
+            self.waited_seconds += time.monotonic() - began
+
+
+@dataclass(slots=True)
+class LocalClues:
+    """The clues of the sources that one process asks for a run."""
+
+    plan: Plan
+    redact_personal: bool = False
+    _given: dict[str, Clue] = field(default_factory=dict)
+    _ended: set[str] = field(default_factory=set)
+    _change: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def board_of(self, planned: PlannedSource) -> "LocalBoard":
+        """The board for one source."""
+        return LocalBoard(self, planned.key)
+
+    async def put(self, key: str, clue: Clue) -> None:
+        """Take a source's clue."""
+        async with self._change:
+            self._given[key] = masked_clue(clue, personal=self.redact_personal)
+            self._change.notify_all()
+
+    async def end(self, planned: PlannedSource) -> None:
+        """A source has answered, or is asked elsewhere: no further clue comes from it."""
+        async with self._change:
+            self._ended.add(planned.key)
+            self._change.notify_all()
+
+    async def wait(self, keys: Collection[str]) -> None:
+        """Wait until each of the sources has given a clue or has ended."""
+        async with self._change:
+            await self._change.wait_for(lambda: self.read(keys).pending == frozenset())
+
+    def read(self, keys: Collection[str]) -> Clues:
+        """The state of the sources of these keys."""
+        given = tuple(self._given[key] for key in keys if key in self._given)
+        pending = frozenset(key for key in keys if key not in self._given and key not in self._ended)
+        return Clues(given, pending, frozenset(keys))
+
+
+@dataclass(slots=True)
+class LocalBoard:
+    """The clues of a run in this process, for one of its sources. See ClueBoard."""
+
+    clues: LocalClues
+    own_key: str
+    waited_seconds: float = 0.0
+
+    async def post(self, clue: Clue) -> None:
+        """See ClueBoard."""
+        await self.clues.put(self.own_key, clue)
+
+    async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
+        """See ClueBoard."""
+        keys = _keys(self.clues.plan, sources, self.own_key)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.clues.wait(keys)
+        except TimeoutError:
+            pass
+        finally:
+            self.waited_seconds += time.monotonic() - began
+        return self.clues.read(keys).given
+
+
+def _keys(plan: Plan, sources: Collection[str], own_key: str) -> list[str]:
+    return [planned.key for planned in plan.sources if planned.source in sources and planned.key != own_key]
