@@ -244,6 +244,10 @@ class Advised(Protocol):
     """Whatever brings advice of its own."""
 
     @property
+    def key(self) -> str:
+        """The code that it is about, or its name."""
+
+    @property
     def checks(self) -> tuple[Advice, ...]:
         """What to look at."""
 

@@ -1,32 +1,30 @@
 """Support for a verdict from history, knowledge base and metrics."""
 
 from orchestrator.codes.catalogue import Category
+from orchestrator.codes.patterns import find_codes_to_look_up
 from orchestrator.diagnosis.draft import ClaimDraft
+from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.library import RISING_RATIO, elapsed_ratio
 from orchestrator.diagnosis.rules.scene import Scene, plain_words
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
+from orchestrator.diagnosis.runbooks import (
+    is_of_another_platform,
+    is_withdrawn,
+    names_cause,
+    names_code,
+    names_return_code,
+    steps_of,
+)
 from orchestrator.i18n.message import Message, Text
+from orchestrator.models import Evidence
 from orchestrator.payloads import SeriesFacts
-
-_PASSAGE_WORDS = {
-    Category.JOB_LIMIT_ZERO: ("limit 0", "limite 0", "limit"),
-    Category.JOB_LIMIT_REACHED: ("limit",),
-    Category.AGENT_UNLINKED: ("unlinked", "link"),
-    Category.FENCE_PRIORITY: ("fence",),
-    Category.WAITING_FILE: ("openfile", "arquivo", "file"),
-    Category.PREDECESSOR_FAILED: ("stuck", "predecess"),
-    Category.SUCCESS_CONDITION_MET: ("success condition", "condição de sucesso", "condición de éxito"),
-    Category.OUT_OF_MEMORY: ("137", "oom"),
-    Category.LOGON_USER_UNKNOWN: ("logon",),
-}
-"""What a passage of the knowledge base must hold to be about a cause that has no code."""
 
 
 def corroborate(scene: Scene, verdict: Verdict) -> None:
     """Add the claims of the other sources that support a verdict or contradict it."""
     code = verdict.facts.get("code") or (verdict.entry.key if verdict.entry else "")
     _from_history(scene, verdict, code)
-    _from_knowledge(scene, verdict, code)
+    _from_knowledge(scene, verdict)
     ratio = elapsed_ratio(scene)
     if verdict.category in (Category.OUT_OF_MEMORY, Category.CPU_TIME_LIMIT) and ratio and ratio >= RISING_RATIO:
         ids = scene.cite("log_cache", kinds=("history",)) or scene.cite("tws_status", kinds=("run",))
@@ -81,14 +79,53 @@ def _from_history(scene: Scene, verdict: Verdict, code: str) -> None:
     verdict.add_claim(before, ids[:3], 0.03)
 
 
-def _from_knowledge(scene: Scene, verdict: Verdict, code: str) -> None:
+def _from_knowledge(scene: Scene, verdict: Verdict) -> None:
+    """A runbook about the same code or cause on the same platform, and its steps."""
+    passages = [item for item in scene.evidence if item.source == "rag_search" and not is_planted(item.text)]
+    about = [item for item in passages if _is_about(scene, verdict, item)]
+    if not about:
+        return
+    title = plain_words(about[0].title)
+    verdict.add_claim(Message("The knowledge base covers this case in “{title}”.", title=title), [about[0].id], 0.02)
+    pages = {_page(item) for item in about}
+    for item in (*about, *(item for item in passages if _page(item) in pages)):
+        if steps := steps_of(item.text):
+            for number, step in enumerate(steps, start=1):
+                said = Message("Step {number} of the runbook: “{text}”", number=number, text=plain_words(step))
+                verdict.add_claim(said, [item.id])
+            return
+
+
+def _page(item: Evidence) -> str:
+    return item.where.partition("#")[0]
+
+
+def _is_about(scene: Scene, verdict: Verdict, item: Evidence) -> bool:
+    if is_withdrawn(item.title, item.text) or is_of_another_platform(item.title, item.text, scene.platform):
+        return False
+    if any(names_code(code, item.title, item.text) for code in _codes(scene, verdict)):
+        return True
     substatus = scene.job.substatus if scene.job else ""
-    words = filter(None, (code, substatus, *_PASSAGE_WORDS.get(verdict.category, ())))
-    ids = next((passages for word in words if (passages := scene.cite("rag_search", word, limit=1))), [])
-    title = next((item.title for item in scene.evidence if item.id in ids), "")
-    if ids:
-        covered = Message("The knowledge base covers this case in “{title}”.", title=plain_words(title))
-        verdict.add_claim(covered, ids, 0.02)
+    if substatus and names_code(substatus, f"{item.title}\n{item.text}", ""):
+        return True
+    if names_cause(verdict.category, item.title):
+        return True
+    code = scene.return_code
+    is_cause = code is not None and str(code) in (verdict.facts.get("rc"), verdict.entry.key if verdict.entry else "")
+    return is_cause and names_return_code(code or 0, item.title, item.text, scene.platform)
+
+
+def _codes(scene: Scene, verdict: Verdict) -> tuple[str, ...]:
+    """The codes of a verdict: its own, and those of the lines that it was read from. A bare number is none."""
+    own = [verdict.facts.get("code", ""), *(item.key for item in (verdict.advice, verdict.entry) if item is not None)]
+    lines = [
+        line
+        for sighting in scene.reading.causes
+        if sighting.symptom is verdict.advice
+        for line in scene.reading.raw[sighting.first : sighting.last + 1]
+    ]
+    codes = (*own, *find_codes_to_look_up("\n".join(lines)))
+    return tuple(dict.fromkeys(code for code in codes if any(map(str.isdigit, code)) and not code.isdigit()))
 
 
 def metric_ids(scene: Scene, series: SeriesFacts) -> list[str]:

@@ -71,8 +71,7 @@ class TwsStatusSource:
         except SourceError as error:
             session.end()
             raise error.of(instance.where, _asked(session.asked)) from None
-        if lookup.job is None or lookup.job.status not in FAILED:
-            await _share(request, lookup)
+        await _share(request, lookup)
         engine = await self._engine(session, lookup)
         payload = TwsPayload(
             instance=instance.name,
@@ -150,8 +149,7 @@ class TwsStatusSource:
                     await self._note_unknown(session, (named.name,), ("job", "stream"), lookup)
                 return problems_asked
             lookup.job = await gather_job(session, matches[0], lookup)
-            if lookup.job.status in FAILED:  # before other jobs are asked about
-                await _share(request, lookup)
+            await _share(request, lookup, FAILED)  # before other jobs are asked about
             cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
             lookup.candidates = [parse_job(job) for job in lookup.first(matches[1:], MAX_CANDIDATES, cut)]
             holder = await find_holder(session, lookup.job, lookup)
@@ -231,8 +229,13 @@ class TwsStatusSource:
         return ""
 
 
-async def _share(request: SourceRequest, lookup: Lookup) -> None:
-    """Give the other sources what is known by now of the failed job: of the one that holds it, when it only waits."""
+async def _share(request: SourceRequest, lookup: Lookup, states: Container[str] | None = None) -> None:
+    """Give the other sources what is known by now of the failed job: of the one that holds it, when it only waits.
+
+    With ``states``, only when the job is in one of them.
+    """
+    if states is not None and (lookup.job is None or lookup.job.status not in states):
+        return
     jobs = [*lookup.problems, *((lookup.job,) if lookup.job else ())]
     if (clue := clue_of(request.source, request.job, jobs)) is not None:
         await request.clues.post(clue)
