@@ -36,7 +36,7 @@ def _notices() -> tuple[re.Pattern[str], re.Pattern[str]]:
         re.compile(
             # A heading, a line or a field of its own; "obsolete files are removed" is no notice.
             rf"(?:^|\n)[^\w\n]{{0,8}}(?:(?:status|state|situa[cç][aã]o|estado)\W{{1,5}})?{words}"
-            r"(?=\W*(?:\n|$)|\s*[:;,.!()–—]|\s+(?:since|by|on|in|desde|em|por|pel[oa]|el|a partir)\b)"
+            r"(?=\W*(?:\n|$)|\s*[:;,.!()–—]|[\s*_]+(?:since|by|on|in|desde|em|por|pel[oa]|el|a partir)\b)"
             rf"|\b{page}\s+(?:\w+\s+)?{words}\b",
             re.IGNORECASE,
         ),

@@ -1,7 +1,7 @@
 """The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from typing import Self
 
