@@ -52,7 +52,7 @@ def _telling_lines(job: JobFacts) -> tuple[str, ...]:
     reading = read_log(_log_lines(job), return_code=job.return_code)
     # Lines that have neither a known cause nor the form of an error are the last ones of a log, whatever they say.
     causes = {item.first for item in reading.causes}
-    telling = [reading.lines[index] for index in reading.telling if index in causes or reading.score(index)]
+    telling = [reading.lines[index] for index in reading.telling if index in causes or reading.score(index) > 1]
     issues = [issue.message for issue in job.issues]
     return tuple(line[:MAX_LINE] for line in (*telling[:TELLING_LINES], *issues[:2], job.substatus) if line)
 
