@@ -300,7 +300,7 @@ class Routing(Contract):
     follows: RunId | None = None
     """Run of the same session that the question goes on from; the entities are then that run's."""
     is_off_topic: bool = False
-    """Whether the question is about nothing of the scheduler."""
+    """Whether the question is about nothing of the scheduler, unless one of ``entities.candidates`` is in the plan."""
 
 
 class PlannedSource(Contract):

@@ -13,7 +13,7 @@ from orchestrator.codes.states import is_state
 from orchestrator.i18n.languages import words_of as listed
 from orchestrator.i18n.message import Message
 from orchestrator.models import Entities, Intent, Routing
-from orchestrator.routing.vocabulary import MARKS, plain, vocabulary, words_of
+from orchestrator.routing.vocabulary import MARKS, is_stop_word, plain, vocabulary, words_of
 
 MAX_PHRASE_CHARACTERS = 160
 """Longer questions say what they are about."""
@@ -37,6 +37,8 @@ class Reference(StrEnum):
 
     NAMED = "named"
     """It names what it is about."""
+    MAYBE = "maybe"
+    """It holds words that may be names, and nothing else of the scheduler: the plan knows."""
     BACK = "back"
     """It goes on from an earlier question: "why?", "what do I do now?"."""
     OPEN = "open"
@@ -69,15 +71,18 @@ def reference_of(message: str, entities: Entities) -> Reference:
     families = {family for word in words_of(message, entities) for family in vocabulary().families(word)}
     names_state = any(is_state(word.strip(_PUNCTUATION)) for word in message.split())
     is_topic = names_state or bool(families & _TOPIC_FAMILIES) or _is_topic(message, texts)
+    is_wide = _finds("wide", texts)
     if _is_phrase(message, texts) or (
         not names_state and (is_topic or families & _LOOSE_FAMILIES) and _finds("pronouns", texts)
     ):
         return Reference.BACK
+    if not (is_wide or names_state) and any(map(_says_no_more, texts)):
+        return Reference.BACK
     if entities.candidates:
-        return Reference.NAMED
+        return Reference.NAMED if is_topic else Reference.MAYBE
     if not is_topic:
         return Reference.NOTHING
-    return Reference.PLAN if _finds("wide", texts) else Reference.OPEN
+    return Reference.PLAN if is_wide else Reference.OPEN
 
 
 def distinct(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
@@ -148,6 +153,14 @@ def _is_topic(message: str, texts: Sequence[str]) -> bool:
 
 def _is_phrase(message: str, texts: Sequence[str]) -> bool:
     return len(message) <= MAX_PHRASE_CHARACTERS and any(_phrase().fullmatch(text) for text in texts)
+
+
+def _says_no_more(text: str) -> bool:
+    """Whether a sentence holds only words that are said of something else, and at least one that tells."""
+    words = text.split() if len(text) <= MAX_PHRASE_CHARACTERS else []
+    telling = [word for word in words if _words("follow_ups", "words").fullmatch(word)]
+    rest = (word for word in words if word not in telling and not is_stop_word(word))
+    return bool(telling) and all(_words("follow_ups", "fillers").fullmatch(word) for word in rest)
 
 
 def _finds(key: str, texts: Sequence[str]) -> bool:

@@ -106,7 +106,7 @@ def pipeline_for(routing: Routing) -> Pipeline:
 
     A knowledge question about a named job also needs the job's state and history.
     """
-    if routing.is_off_topic:
+    if routing.is_off_topic and not routing.entities.candidates:
         return GENERAL
     pipeline = PIPELINES.get(routing.intent, EVERYTHING)
     if routing.confidence < CERTAIN_ENOUGH and pipeline is not TROUBLESHOOT:

@@ -60,7 +60,7 @@ def plan_request(
     """
     routing = route(request.message, jobs=request.named_jobs, language=request.language)
     reference = reference_of(request.message, routing.entities)
-    if reference is Reference.NOTHING:
+    if reference in (Reference.NOTHING, Reference.MAYBE):
         routing = routing.model_copy(update={"is_off_topic": True})
     if request.intent is not None:
         routing = routing.model_copy(update={"intent": request.intent, "confidence": 1.0})

@@ -177,7 +177,7 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
             actions=tuple(_action(item, {}) for item in (*advice.checks, *advice.fixes))[:MAX_ACTIONS],
             prevention=advice.prevention,
         )
-    if routing.intent is Intent.GENERAL or routing.is_off_topic:
+    if routing.intent is Intent.GENERAL or (routing.is_off_topic and not routing.entities.candidates):
         return DiagnosisDraft(_HELP, confidence=0.5)
     if claims:
         title = plain_words(passages[0].title)
@@ -187,6 +187,11 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
         return None
     no_answer = Message("The knowledge base has no answer to this question.")
     return DiagnosisDraft(join((no_answer, _HELP)), confidence=0.1)
+
+
+def compose_nothing() -> DiagnosisDraft:
+    """The answer to a question about nothing of the scheduler: what can be asked."""
+    return DiagnosisDraft(_HELP, confidence=0.5)
 
 
 def explained(code: str, entry: Entry) -> Text:

@@ -18,6 +18,7 @@ from orchestrator.diagnosis.rules.compose import (
     Group,
     compose,
     compose_knowledge,
+    compose_nothing,
     explained,
     more_problems,
     usual_causes,
@@ -89,7 +90,7 @@ def _draft(
 ) -> DiagnosisDraft:
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
-    if reduce is not Reduce.KNOWLEDGE and not routing.is_off_topic:
+    if reduce is not Reduce.KNOWLEDGE:
         unclear = not_understood(scenes, routing.intent)
         if unclear is not None:
             is_new = routing.intent is Intent.ACTION and routing.entities.job_streams
@@ -101,6 +102,8 @@ def _draft(
                 missing_evidence=missing_evidence(plan, envelopes, scenes),
                 suspicious=find_planted([item for envelope in envelopes for item in envelope.evidence]),
             )
+    if routing.is_off_topic and reduce is not Reduce.KNOWLEDGE and not any(map(_is_found, scenes)):
+        return compose_nothing()
     groups = [group for scene in scenes for group in _groups(scene, cap)]
     missing = missing_evidence(plan, envelopes, scenes)
     suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence])
@@ -141,6 +144,12 @@ def _draft(
         # The job that is meant may be another: what changes one is not proposed.
         return replace(draft, actions=tuple(action for action in draft.actions if not action.mutates))
     return draft
+
+
+def _is_found(scene: Scene) -> bool:
+    """Whether the plan has what the question names, or what it may name."""
+    tws = scene.tws
+    return bool(scene.question_job or scene.job or (tws and (tws.named_stream or tws.named_workstation)))
 
 
 def confidence_cap(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: Sequence[Scene]) -> float:
