@@ -535,6 +535,8 @@ class Diagnosis(Contract):
     prevention: tuple[str, ...] = ()
     missing_evidence: tuple[str, ...] = ()
     suspicious: tuple[str, ...] = ()
+    asks_back: bool = False
+    """Whether it is not known what the question is about: the answer asks, and a model writes no other."""
 
 
 class Report(Contract):

@@ -55,6 +55,7 @@ class DiagnosisDraft:
     prevention: tuple[Text, ...] = ()
     missing_evidence: tuple[Text, ...] = ()
     suspicious: tuple[Text, ...] = ()
+    asks_back: bool = False
 
     def written(self, language: Language) -> Diagnosis:
         """The diagnosis in ``language``, as it goes on the wire."""
@@ -84,4 +85,5 @@ class DiagnosisDraft:
             prevention=tuple(write(text, language) for text in self.prevention),
             missing_evidence=tuple(write(text, language) for text in self.missing_evidence),
             suspicious=tuple(write(text, language) for text in self.suspicious),
+            asks_back=self.asks_back,
         )

@@ -72,7 +72,7 @@ _NOT_JOBS = (
     # A code with its reason code, and what JES calls a job.
     r"|(?:ABEND)?[SU]?[0-9A-F]{3,4}-[0-9A-F]{1,4}|ABEND\w*"
     r"|K8S|[YAMDHS]{4,}|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
-    r"|N[1-3]|Q[1-4]|V\d+R?\d*"
+    r"|N[1-3]|Q[1-4]|V\d+(?:R\d+\w*)?"
     r"|TWS[DZ]?\d*|HWA\d*|IWS\d*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|SOC[0-9A-F]|[BDE]37"
     rf"|{SYSTEM_ABEND}|{USER_ABEND}"
     r"|WAITING_\w+|FULLY_\w+|JOBMAN_\w+|WRITER_\w+|[A-Z]+-ONLY"

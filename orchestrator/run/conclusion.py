@@ -77,7 +77,7 @@ class Conclusion:
     @property
     def case(self) -> Case | None:
         """What a synthesizer gets, or None when there is nothing to refine."""
-        if self.draft is None or not self.envelopes:
+        if self.draft is None or self.draft.asks_back or not self.envelopes:
             return None
         return Case(
             run_id=self.record.run_id,

@@ -75,6 +75,7 @@ def test_a_question_without_a_subject_diagnoses_nothing(message: str) -> None:
     assert "ZOS1#FATDIA.BATCH001" in asked.diagnosis.summary
     assert "S0C7" not in asked.diagnosis.summary
     assert asked.diagnosis.actions == ()
+    assert asked.diagnosis.asks_back
 
 
 def test_a_question_about_the_plan_is_answered_with_its_problems() -> None:

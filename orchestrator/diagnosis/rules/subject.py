@@ -47,6 +47,7 @@ def not_understood(scenes: Sequence[Scene], intent: Intent) -> DiagnosisDraft | 
         join((lead, nearest(tws), "" if named else _problems(tws), _SAY_WHICH)),
         category=(Category.JOB_NOT_FOUND if words else Category.UNKNOWN).value,
         confidence=NOT_IN_PLAN if named else NOT_NAMED,
+        asks_back=True,
     )
 
 
