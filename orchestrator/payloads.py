@@ -4,6 +4,9 @@ Every field has a default and unknown fields are ignored, so that other versions
 REST API v2 (JobInPlanV2, jobruns[], WorkstationInPlan).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -129,6 +132,45 @@ class JobFacts(Facts):
     """Reason why the job log could not be read to its end; empty when it was, or when there is none."""
 
 
+class ListedGroup(Facts):
+    """Objects of a list that are alike: of one job stream, in one state, with one return code."""
+
+    stream: str = ""
+    """Job stream, for a list of jobs in some state."""
+    status: str = ""
+    return_code: int | None = None
+    count: int = 0
+    names: tuple[str, ...] = ()
+    """The first of them."""
+
+
+class ListingFacts(Facts):
+    """The answer to a question for a list of the plan, or for a number."""
+
+    listed: str = "jobs"
+    """``jobs``, ``streams`` or ``workstations``."""
+    states: tuple[str, ...] = ()
+    """What it is limited to: states in words (``failed``, ``running``, ``unlinked``, ...) or as TWS writes them."""
+    where: tuple[str, ...] = ()
+    """The folders, job streams and workstations that it is limited to."""
+    is_count: bool = False
+    """Whether the number is asked for."""
+    count: int = 0
+    unread: int = 0
+    """Results that were not read: of these, more may belong to the list."""
+    groups: tuple[ListedGroup, ...] = ()
+    by_stream: dict[str, int] = {}
+    by_code: dict[str, int] = {}
+    is_complete: bool = True
+    """Everything was read and is named."""
+
+
+def is_cut_list(data: Mapping[str, Any]) -> bool:
+    """Whether a source's ``data`` is a list of which something was not read or not named."""
+    listing = data.get("listing")
+    return isinstance(listing, dict) and listing.get("is_complete") is False
+
+
 class TwsPayload(Facts):
     """``data`` of ``tws_status``: the ``job`` asked about, or without one the ``problem_jobs`` of the plan."""
 
@@ -156,6 +198,7 @@ class TwsPayload(Facts):
 
     For a job stream: of its waiting job, and of those between it and the first of ``problem_jobs``.
     """
+    listing: ListingFacts | None = None
     problem_count: int | None = None
     problems_asked: str = ""
     notes: tuple[str, ...] = ()

@@ -82,6 +82,7 @@ class Category(StrEnum):
     COMPLETED = "completed"
     JOB_NOT_FOUND = "job_not_found"
     NO_PROBLEM = "no_problem"
+    PLAN_LIST = "plan_list"
     UNKNOWN = "unknown"
 
 

@@ -27,6 +27,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.payloads import is_cut_list
 from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.run.envelopes import missing_envelope
 from orchestrator.sources import source_names
@@ -160,7 +161,8 @@ def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutco
     if len(answered) < min_required or not answered:
         silent = all(envelope.outcome in _NO_ANSWER for envelope in envelopes if not envelope.success)
         return RunOutcome.TIMED_OUT if silent and not answered else RunOutcome.FAILED
-    return RunOutcome.COMPLETE if all(envelope.success for envelope in envelopes) else RunOutcome.PARTIAL
+    is_whole = all(envelope.success and not is_cut_list(envelope.data) for envelope in envelopes)
+    return RunOutcome.COMPLETE if is_whole else RunOutcome.PARTIAL
 
 
 def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> tuple[SourceEnvelope, ...]:

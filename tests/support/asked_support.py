@@ -49,8 +49,9 @@ def ask_plan(
     limit_seconds: float = 20,
     job: str | None = None,
     faults: Sequence[Fault] = (),
+    ignores_offset: bool = False,
 ) -> Asked:
-    """Ask ``message`` about ``plan``; ``max_results``: the most results that the server gives at once."""
+    """Ask ``message`` about ``plan``; ``max_results``, ``ignores_offset``: as of the simulator."""
     request = TroubleshootRequest(message=message, job_name=job)
     routing = route(message, jobs=request.named_jobs)
     run = plan_run(request, routing, PER_JOB)
@@ -63,7 +64,7 @@ def ask_plan(
         routing=routing,
         limit_seconds=limit_seconds,
     )
-    with HwaSimulator(plan, max_results=max_results, faults=faults) as simulator:
+    with HwaSimulator(plan, max_results=max_results, faults=faults, ignores_offset=ignores_offset) as simulator:
         result = asyncio.run(fetch_once(SPEC.create(simulator.environ()), source_request))
         requests = simulator.requests
     envelope = SourceEnvelope(

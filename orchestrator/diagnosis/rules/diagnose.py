@@ -27,6 +27,7 @@ from orchestrator.diagnosis.rules.corroborate import concern, corroborate, metri
 from orchestrator.diagnosis.rules.gaps import missing_evidence
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules.library import RULES
+from orchestrator.diagnosis.rules.listing import compose_listing, listed
 from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
 from orchestrator.diagnosis.rules.scene import Scene, build_scenes, clean_line, focus_on, qualified
@@ -77,7 +78,7 @@ def diagnose(
     jobs = _jobs_of(request, plan, aggregated, routing.entities)
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     scenes = build_scenes(envelopes, jobs, request.message, routing.entities, asks_state=reduce is Reduce.STATUS)
-    draft = _draft(request, plan, envelopes, scenes, routing)
+    draft = _only_listed(plan, envelopes, scenes) or _draft(request, plan, envelopes, scenes, routing)
     return ReadLogs.of(envelopes).without_reruns(draft.written(routing.language))
 
 
@@ -121,6 +122,7 @@ def _draft(
                 missing_evidence=missing,
                 suspicious=suspicious,
             )
+    lists = tuple(listed(scene.tws.listing) for scene in scenes if scene.tws and scene.tws.listing)
     lacks_all = all(group.top.category is Category.JOB_NOT_FOUND for group in groups)
     draft = compose(
         groups,
@@ -131,7 +133,8 @@ def _draft(
         preface=(
             *what_is_meant(scenes, routing.entities),
             *((_NOTHING_EXECUTED,) if routing.intent is Intent.ACTION and not lacks_all else ()),
-            *(states_of(scenes) if reduce is Reduce.STATUS else ()),
+            *lists,
+            *(states_of(scenes) if reduce is Reduce.STATUS and not lists else ()),
         ),
         requested=requested_changes(request.message, scenes, routing.entities)
         if routing.intent is Intent.ACTION
@@ -144,6 +147,17 @@ def _draft(
         # The job that is meant may be another: what changes one is not proposed.
         return replace(draft, actions=tuple(action for action in draft.actions if not action.mutates))
     return draft
+
+
+def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: list[Scene]) -> DiagnosisDraft | None:
+    """The answer to a question for a list, when none of its jobs was looked into."""
+    for scene in scenes:
+        if scene.tws is not None and scene.tws.listing is not None and not scene.tws.problem_jobs:
+            missing = missing_evidence(plan, envelopes, scenes)
+            draft = compose_listing(scene, scene.tws.listing, missing, confidence_cap(plan, envelopes, scenes))
+            planted = find_planted([item for envelope in envelopes for item in envelope.evidence])
+            return replace(draft, suspicious=planted)
+    return None
 
 
 def _is_found(scene: Scene) -> bool:

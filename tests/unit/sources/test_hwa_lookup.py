@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
@@ -50,6 +51,7 @@ class FakePlan:
 
     def __init__(self, jobs: list[Json], *, fields: tuple[str, ...] = ("name", "id"), **answers: Any) -> None:
         self.jobs = jobs
+        self.deadline = Deadline.after(60)
         self.queries: list[str] = []
         self._fields = fields
         self._answers = answers
@@ -146,7 +148,7 @@ def test_a_refused_query_falls_back_to_a_bounded_look() -> None:
     query = Oql.equals("workstation", "WS")
     found = asyncio.run(search_tolerantly(plan, query, lambda item: item.status == "ABEND", lookup))  # type: ignore[arg-type]
     assert [item["name"] for item in found] == ["A"]
-    assert texts(lookup.notes) == ["the server refused a query; only the first 500 jobs were looked at"]
+    assert texts(lookup.notes) == ["the server refused a query; only the first 2 jobs were looked at"]
 
 
 def test_jobs_beyond_the_look_are_counted() -> None:

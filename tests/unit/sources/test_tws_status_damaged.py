@@ -114,6 +114,6 @@ def test_more_than_was_asked_for_is_not_looked_at(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(httpx2, "AsyncHTTPTransport", Boundless)
     result = fetch("A", Entities())
     assert result.truncated is not None
-    assert "2500 more jobs named A" in str(result.truncated)
-    assert "479 more jobs of that name" in str(result.truncated)
+    assert "2900 more jobs named A" in str(result.truncated)
+    assert "79 more jobs of that name" in str(result.truncated)
     assert len(result.data["candidates"]) == 20

@@ -75,6 +75,7 @@ class _State:
     token: str | None
     header: tuple[str, str] | None
     max_results: int | None = None
+    ignores_offset: bool = False
     faults: FaultBox = field(default_factory=FaultBox)
     received: list[Received] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,9 +97,12 @@ class HwaSimulator(LocalServer):
         tls: ssl.SSLContext | None = None,
         faults: Sequence[Fault] = (),
         max_results: int | None = None,
+        ignores_offset: bool = False,
     ) -> None:
         """``max_results``: the most results on a page, whatever limit a client sends."""
-        self._state = _State(plan, user, password or secrets.token_urlsafe(18), token, header, max_results)
+        self._state = _State(
+            plan, user, password or secrets.token_urlsafe(18), token, header, max_results, ignores_offset
+        )
         self._began = time.monotonic()
         for fault in faults:
             self._state.faults.add(fault)
@@ -166,6 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not _is_authorized(self.state, self.headers):
             self._send(Reply(401))
             return
+        if self.state.ignores_offset:
+            query.pop("offset", None)
         limit = self.state.max_results
         if limit is not None:
             query["limit"] = (str(min(limit, int(query.get("limit", (str(limit),))[0]))),)

@@ -55,7 +55,8 @@ MAX_COUNTED_QUESTIONS = 256
 MAX_ERROR_BYTES = 2_048
 MAX_HANDSHAKE_SECONDS = 0.5
 HTTP_PORT = 80
-_LIST_SCOPE = {"scope": "WHOLE_NO_JOB_DEFINITIONS"}
+_COUNTED = {"Include-Count": "true"}
+_LIST_SCOPE = {"scope": "WHOLE_NO_JOB_DEFINITIONS", **_COUNTED}
 _PLAN = {"plan_id": "current"}
 
 JsonObject = dict[str, Any]
@@ -67,6 +68,8 @@ class Page:
 
     results: tuple[JsonObject, ...] = ()
     count: int | None = None
+    has_next: bool = False
+    """Whether the server names a next page."""
 
     @property
     def left_out(self) -> int:
@@ -330,13 +333,13 @@ class HwaSession:
         """Jobs of the current plan, without their definitions and dependencies. Raises HwaError."""
         return await self._page(Endpoint.JOBS, query, limit=limit, offset=offset, headers=_LIST_SCOPE)
 
-    async def search_job_streams(self, query: Oql | None, *, limit: int) -> Page:
+    async def search_job_streams(self, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
         """Job streams in the current plan. Raises HwaError."""
-        return await self._page(Endpoint.JOB_STREAMS, query, limit=limit, headers=_LIST_SCOPE)
+        return await self._page(Endpoint.JOB_STREAMS, query, limit=limit, offset=offset, headers=_LIST_SCOPE)
 
-    async def search_workstations(self, query: Oql | None, *, limit: int) -> Page:
+    async def search_workstations(self, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
         """Workstations in the plan. Raises HwaError."""
-        return await self._page(Endpoint.WORKSTATIONS, query, limit=limit)
+        return await self._page(Endpoint.WORKSTATIONS, query, limit=limit, offset=offset, headers=_COUNTED)
 
     async def search_resources(self, query: Oql | None, *, limit: int) -> Page:
         """Resources in the plan. Raises HwaError."""
@@ -439,7 +442,8 @@ def _page(body: JsonObject, limit: int) -> Page:
     """The first ``limit`` results; a server that sends more must not block the event loop."""
     results, count = _objects(body.get("results")), body.get("count")
     total = count if isinstance(count, int) and count >= 0 else None
-    return Page(results[:limit], max(total or 0, len(results)) if len(results) > limit else total)
+    has_next = bool(body.get("next"))
+    return Page(results[:limit], max(total or 0, len(results)) if len(results) > limit else total, has_next)
 
 
 def _objects(value: object) -> tuple[JsonObject, ...]:

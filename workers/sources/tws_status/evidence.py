@@ -8,7 +8,15 @@ from orchestrator.codes.notation import whole_name
 from orchestrator.codes.patterns import find_codes
 from orchestrator.i18n.message import Message
 from orchestrator.models import Evidence
-from orchestrator.payloads import JobFacts, LogWindow, RelatedFacts, RunFacts, TwsPayload, WorkstationFacts
+from orchestrator.payloads import (
+    JobFacts,
+    ListingFacts,
+    LogWindow,
+    RelatedFacts,
+    RunFacts,
+    TwsPayload,
+    WorkstationFacts,
+)
 
 MAX_ITEMS = 40
 MAX_BYTES = 48 * 1024
@@ -79,6 +87,8 @@ def build_evidence(payload: TwsPayload, budget: EvidenceBudget, *, job: str | No
     """
     if payload.job is not None:
         _add_job(payload.job, budget, question_job=job or payload.job.name, where=where, zone=payload.time_zone)
+    if payload.listing is not None:
+        _add_listing(payload.listing, budget, where=where)
     for problem in payload.problem_jobs:
         owner = job or problem.name
         _add_job(problem, budget, question_job=owner, where=where, zone=payload.time_zone, kind="problem_job")
@@ -134,6 +144,27 @@ def _add_job(
                 where=where,
                 job=question_job,
             )
+
+
+def _add_listing(listing: ListingFacts, budget: EvidenceBudget, *, where: str) -> None:
+    limits = " ".join((*listing.states, *listing.where))
+    text = _facts(
+        (listing.listed, limits or "all"),
+        ("count", listing.count),
+        ("not read", listing.unread or ""),
+        ("by state", "; ".join(f"{name}: {count}" for name, count in listing.by_code.items())),
+        ("by job stream", "; ".join(f"{name}: {count}" for name, count in listing.by_stream.items())),
+    )
+    budget.add("list", f"{listing.count} {listing.listed}", text, where=where)
+    for group in listing.groups:
+        text = _facts(
+            ("job stream", group.stream),
+            ("status", group.status),
+            ("RC =", group.return_code),
+            ("count", group.count),
+            ("names", ", ".join(group.names)),
+        )
+        budget.add("list", f"{group.count} {group.status}", text, where=where)
 
 
 def _facts(*pairs: tuple[str, object]) -> str:

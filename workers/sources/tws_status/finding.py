@@ -4,6 +4,7 @@ from collections import Counter
 
 from orchestrator.codes.patterns import is_abend
 from orchestrator.codes.states import FAILED
+from orchestrator.diagnosis.rules.listing import counted
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import SourceRequest
 from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, WorkstationFacts
@@ -14,7 +15,9 @@ def describe(payload: TwsPayload, request: SourceRequest) -> Text:
     entities = request.routing.entities
     name = request.job or next(iter(entities.jobs), None)
     parts: list[Text | str]
-    if payload.job is not None:
+    if payload.listing is not None:
+        parts = [counted(payload.listing)]
+    elif payload.job is not None:
         parts = [*_job(payload.job), *_stations(payload.workstations)]
         if payload.problem_jobs:
             parts.append(Message("at its root: {what}", what=join(_job(payload.problem_jobs[0]), "; ")))

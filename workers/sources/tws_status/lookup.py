@@ -14,12 +14,13 @@ from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, write
 from orchestrator.models import Entities
-from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, WorkstationFacts
+from orchestrator.payloads import JobFacts, JobLogFacts, ListingFacts, RelatedFacts, WorkstationFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery, NotFound
 from workers.sources.tws_status.joblog import read_job_log
 from workers.sources.tws_status.notation import JobRef
 from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.paging import all_pages
 from workers.sources.tws_status.parsing import (
     MAX_RUNS,
     items,
@@ -34,14 +35,13 @@ from workers.sources.tws_status.parsing import (
 )
 
 PAGE = 100
-MAX_PAGES = 5
-WIDE_PAGE = 500
+MAX_OF_A_NAME = 500
 MAX_RELATED = 25
 MAX_ISSUES = 10
 MAX_WORKSTATIONS = 10
 MAX_RESOURCES = 5
 
-QUERY_REFUSED = Message("the server refused a query; only the first {limit} jobs were looked at", limit=WIDE_PAGE)
+QUERY_REFUSED = Message("the server refused a query; only the first {limit} jobs were looked at")
 NO_ENTITIES = Entities()
 NO_OBJECT: JsonObject = {}
 NO_OBJECTS: tuple[JsonObject, ...] = ()
@@ -71,6 +71,9 @@ class Lookup:
     """Status of the requested job streams that are in the plan, by name."""
     predecessors: dict[str, Page] = field(default_factory=dict)
     """Predecessors already read, by job id."""
+    listing: ListingFacts | None = None
+    listed: list[JsonObject] = field(default_factory=list)
+    """The jobs of the list."""
     between: tuple[str, ...] = ()
     """The jobs between the job and the one that holds it, from the job on."""
     notes: list[Message] = field(default_factory=list)
@@ -125,26 +128,22 @@ async def find_jobs(
 
 
 async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[JsonObject]:
-    jobs: list[JsonObject] = []
-    field_name = "name"
-    for _ in range(MAX_PAGES):
-        try:
-            page = await session.search_jobs(Oql.named(field_name, name), limit=PAGE, offset=len(jobs))
-        except BadQuery:
-            if jobs or field_name != "name":
-                raise
-            field_name = "key.name"  # as the vendor documents it; servers know either name
-            page = await session.search_jobs(Oql.named(field_name, name), limit=PAGE)
-        jobs += page.results
-        if len(page.results) < PAGE:
-            return jobs
+    def search(field_name: str) -> Callable[[int, int], Awaitable[Page]]:
+        query = Oql.named(field_name, name)
+        return lambda limit, offset: session.search_jobs(query, limit=limit, offset=offset)
+
+    try:
+        page = await all_pages(session, search("name"), lookup.notes, most=MAX_OF_A_NAME, limit=PAGE)
+    except BadQuery:
+        # As the vendor documents it; servers know either name.
+        page = await all_pages(session, search("key.name"), lookup.notes, most=MAX_OF_A_NAME, limit=PAGE)
     cut = Message(
         "{count} more job named {name} was not looked at",
         plural="{count} more jobs named {name} were not looked at",
         name=name,
     )
-    lookup.left_out((page.count or 0) - len(jobs), cut)
-    return jobs
+    lookup.left_out(page.left_out, cut)
+    return list(page.results)
 
 
 def _likelihood(ref: JobRef, job: JsonObject, question: Entities) -> tuple[bool, int, int, str]:
@@ -317,6 +316,22 @@ async def _holders(session: HwaSession, name: str, language: Language) -> str:
     return write(Message("held by {names}", names=", ".join(holders[:10])), language) if holders else ""
 
 
+async def jobs_of_query(session: HwaSession, query: Oql | None, lookup: Lookup) -> Page:
+    """All jobs of a query, page by page; if the server refuses the query, of the plan. Raises HwaError."""
+
+    def search(query: Oql | None) -> Callable[[int, int], Awaitable[Page]]:
+        return lambda limit, offset: session.search_jobs(query, limit=limit, offset=offset)
+
+    try:
+        return await all_pages(session, search(query), lookup.notes)
+    except BadQuery:
+        if query is None:
+            raise
+        page = await all_pages(session, search(None), lookup.notes)
+        lookup.notes.append(QUERY_REFUSED.with_facts(limit=len(page.results)))
+        return page
+
+
 async def search_tolerantly(
     session: HwaSession, query: Oql, keep: Callable[[JobFacts], bool], lookup: Lookup
 ) -> list[JsonObject]:
@@ -324,11 +339,7 @@ async def search_tolerantly(
 
     Raises HwaError.
     """
-    try:
-        page = await session.search_jobs(query, limit=WIDE_PAGE)
-    except BadQuery:
-        page = await session.search_jobs(None, limit=WIDE_PAGE)
-        lookup.notes.append(QUERY_REFUSED)
+    page = await jobs_of_query(session, query, lookup)
     cut = Message(
         "{count} more job matches and was not looked at", plural="{count} more jobs match and were not looked at"
     )

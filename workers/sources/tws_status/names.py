@@ -9,8 +9,9 @@ from typing import Literal
 from orchestrator.codes.notation import bare_name
 from workers.sources.tws_status.client import HwaSession, Page
 from workers.sources.tws_status.errors import BadQuery
-from workers.sources.tws_status.lookup import PAGE, WIDE_PAGE
+from workers.sources.tws_status.lookup import PAGE
 from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.paging import WIDE_PAGE
 from workers.sources.tws_status.parsing import text
 
 MAX_NEAREST = 5

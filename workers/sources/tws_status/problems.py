@@ -1,7 +1,7 @@
 """Problem jobs of a workstation, a job stream or the whole plan: those that failed or do not start."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from orchestrator.codes.notation import in_folder
@@ -12,7 +12,6 @@ from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery
 from workers.sources.tws_status.lookup import (
     QUERY_REFUSED,
-    WIDE_PAGE,
     Lookup,
     gather_job,
     gather_workstations,
@@ -21,6 +20,7 @@ from workers.sources.tws_status.lookup import (
 )
 from workers.sources.tws_status.notation import JobRef
 from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.paging import all_pages
 from workers.sources.tws_status.parsing import parse_job, parse_job_stream, parse_workstation, text
 
 MAX_PROBLEMS = 20
@@ -90,7 +90,7 @@ async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
     jobs, streams, stations = await asyncio.gather(
         search_tolerantly(session, failed, lambda job: job.status in PROBLEMS, lookup),
         lookup.part(Message("job streams"), partial(_stuck_streams, session, lookup), NO_STREAMS),
-        lookup.part(Message("workstations"), partial(session.search_workstations, None, limit=WIDE_PAGE), Page()),
+        lookup.part(Message("workstations"), partial(all_workstations, session, lookup), Page()),
     )
     ids = {text(job.get("id")) for job in jobs}
     bad = [
@@ -172,11 +172,29 @@ async def _stream_status(session: HwaSession, ref: JobRef, lookup: Lookup) -> st
     return min(statuses, key=_rank, default="")
 
 
+async def all_workstations(session: HwaSession, lookup: Lookup) -> Page:
+    """The workstations of the plan. Raises HwaError."""
+
+    def search(limit: int, offset: int) -> Awaitable[Page]:
+        return session.search_workstations(None, limit=limit, offset=offset)
+
+    return await all_pages(session, search, lookup.notes)
+
+
+async def streams_of_query(session: HwaSession, query: Oql | None, lookup: Lookup) -> Page:
+    """The job streams of a query, or of the plan. Raises HwaError."""
+
+    def search(limit: int, offset: int) -> Awaitable[Page]:
+        return session.search_job_streams(query, limit=limit, offset=offset)
+
+    return await all_pages(session, search, lookup.notes)
+
+
 async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
     try:
-        page = await session.search_job_streams(Oql.any_of("compositeStatus.status", STREAM_PROBLEMS), limit=100)
+        page = await streams_of_query(session, Oql.any_of("compositeStatus.status", STREAM_PROBLEMS), lookup)
     except BadQuery:
-        page = await session.search_job_streams(None, limit=WIDE_PAGE)
+        page = await streams_of_query(session, None, lookup)
     cut = Message("{count} more job stream was not looked at", plural="{count} more job streams were not looked at")
     lookup.left_out(page.left_out, cut)
     stuck = {}
@@ -190,30 +208,38 @@ async def _stuck_streams(session: HwaSession, lookup: Lookup) -> dict[str, str]:
 async def jobs_of_stream(
     session: HwaSession, stream: str, lookup: Lookup, ref: JobRef | None = None
 ) -> list[JsonObject]:
-    """The stream's jobs that did not end well.
-
-    Servers differ in the field name of the stream; when all are refused, the first jobs of the plan are filtered.
-    """
+    """The stream's jobs that did not end well."""
     named = ref or JobRef(stream=stream)
+    page = await every_job_of_stream(session, named, lookup)
+    cut = Message(
+        "{count} more job of {name} was not looked at",
+        plural="{count} more jobs of {name} were not looked at",
+        name=stream,
+    )
+    lookup.left_out(page.left_out, cut)
+    return [job for job in page.results if named.matches(job) and parse_job(job).status not in NO_PROBLEMS]
+
+
+async def every_job_of_stream(session: HwaSession, ref: JobRef, lookup: Lookup) -> Page:
+    """The jobs of all streams of that name. Raises HwaError.
+
+    Servers differ in the field name of the stream; when all are refused, the jobs of the plan are filtered.
+    """
     for field_name in ("jobStreamName", "jobstreamName"):
+        query = Oql.equals(field_name, ref.stream)
         try:
-            page = await session.search_jobs(Oql.equals(field_name, stream), limit=WIDE_PAGE)
+            page = await all_pages(session, partial(_search, session, query), lookup.notes)
         except BadQuery:
             continue
-        cut = Message(
-            "{count} more job of {name} was not looked at",
-            plural="{count} more jobs of {name} were not looked at",
-            name=stream,
-        )
-        lookup.left_out(page.left_out, cut)
-        return [job for job in page.results if named.matches(job) and parse_job(job).status not in NO_PROBLEMS]
-    page = await session.search_jobs(None, limit=WIDE_PAGE)
-    lookup.notes.append(QUERY_REFUSED)
-    return [
-        job
-        for job in page.results
-        if text(job.get("jobStreamName")) == stream and named.matches(job) and parse_job(job).status not in NO_PROBLEMS
-    ]
+        return page
+    page = await all_pages(session, partial(_search, session, None), lookup.notes)
+    lookup.notes.append(QUERY_REFUSED.with_facts(limit=len(page.results)))
+    named = [job for job in page.results if text(job.get("jobStreamName")) == ref.stream]
+    return Page(tuple(named), len(named) + page.left_out)
+
+
+async def _search(session: HwaSession, query: Oql | None, limit: int, offset: int) -> Page:
+    return await session.search_jobs(query, limit=limit, offset=offset)
 
 
 def _on(workstation: str) -> Callable[[JobFacts], bool]:

@@ -12,9 +12,10 @@ from orchestrator.codes.states import FAILED, PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
-from orchestrator.models import SourceOutcome, SourceRequest
+from orchestrator.models import Entities, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.routing.entities import asks_about_the_plan
+from orchestrator.routing.listing import Listing, listing_of
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
 from workers.sources.tws_status.chain import find_holder
@@ -23,6 +24,7 @@ from workers.sources.tws_status.clues import clue_of
 from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
+from workers.sources.tws_status.listing import list_plan
 from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, gather_job
 from workers.sources.tws_status.names import MAX_UNKNOWN, Kind, Named, find_named, nearest_names
 from workers.sources.tws_status.notation import JobRef, job_readings, parse_job_stream_name, parse_workstation_name
@@ -30,6 +32,8 @@ from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
 
 MAX_CANDIDATES = 20
+MAX_EXPLAINED = 2
+"""Jobs of a list that are read in detail, when there are no more."""
 MAX_ASKED = 40
 MAX_STREAM_NAME = 16
 """Characters of the name of a job stream or workstation (User's Guide 10.2.5)."""
@@ -58,6 +62,8 @@ class TwsStatusSource:
 
         For a waiting job, the job at the root of its wait is looked up as well and put into ``problem_jobs``.
 
+        For a question for a list, everything that matches is counted and grouped (``listing``).
+
         Raises SourceError: ``not_configured``, ``unknown_instance``, ``invalid_value`` and the reasons of
         ``workers.sources.tws_status.errors``.
         """
@@ -66,8 +72,12 @@ class TwsStatusSource:
         session = self._client(instance).within(deadline, question=request.run_id)
         language = request.routing.language
         lookup = Lookup(language)
+        listing = listing_of(request.message, request.routing.entities) if request.job is None else None
         try:
-            problems_asked = await self._ask(session, request, lookup)
+            if listing is not None:
+                problems_asked = await _list(session, listing, request.routing.entities, lookup)
+            else:
+                problems_asked = await self._ask(session, request, lookup)
         except SourceError as error:
             session.end()
             raise error.of(instance.where, _asked(session.asked)) from None
@@ -87,6 +97,7 @@ class TwsStatusSource:
             workstations=tuple(lookup.workstations.values()),
             problem_jobs=tuple(lookup.problems),
             between=lookup.between,
+            listing=lookup.listing,
             problem_count=lookup.problem_count,
             problems_asked=write(problems_asked, language),
             notes=tuple(dict.fromkeys(write(note, language) for note in lookup.notes)),
@@ -97,8 +108,9 @@ class TwsStatusSource:
         more = (payload.problem_count or 0) - len(payload.problem_jobs)
         lookup.left_out(more, Message("{count} more problem job", plural="{count} more problem jobs"))
         cuts = dict.fromkeys((*budget.cuts, *lookup.cuts))
+        has_data = lookup.job or lookup.problems or lookup.workstations or lookup.listing
         return FetchResult(
-            outcome=SourceOutcome.OK if lookup.job or lookup.problems or lookup.workstations else SourceOutcome.NO_DATA,
+            outcome=SourceOutcome.OK if has_data else SourceOutcome.NO_DATA,
             data=payload.model_dump(mode="json"),
             evidence=evidence,
             finding=describe(payload, request),
@@ -239,6 +251,16 @@ async def _share(request: SourceRequest, lookup: Lookup, states: Container[str] 
     jobs = [*lookup.problems, *((lookup.job,) if lookup.job else ())]
     if (clue := clue_of(request.source, request.job, jobs)) is not None:
         await request.clues.post(clue)
+
+
+async def _list(session: HwaSession, listing: Listing, entities: Entities, lookup: Lookup) -> Message | str:
+    lookup.listing = await list_plan(session, listing, entities, lookup)
+    failed = [job for job in lookup.listed if parse_job(job).status in PROBLEMS]
+    if listing.is_count or not failed or len(lookup.listed) > MAX_EXPLAINED:
+        return ""
+    # Few enough to say why as well.
+    lookup.problems = list(await asyncio.gather(*(gather_job(session, job, lookup) for job in failed)))
+    return Message("the jobs of the list")
 
 
 def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,157 @@
+"""Questions for a list of the plan, or for a number: "quais jobs estão em abend?", "workstations offline". Pure.
+
+The words are data: ``[lists]`` of each language's ``language.toml``, all languages together.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from orchestrator.codes.states import find_states
+from orchestrator.i18n.languages import words_of
+from orchestrator.models import Entities
+
+
+class Listed(StrEnum):
+    """What a list is of."""
+
+    JOBS = "jobs"
+    STREAMS = "streams"
+    WORKSTATIONS = "workstations"
+
+
+STATES = (
+    "abended",
+    "failed",
+    "running",
+    "blocked",
+    "waiting",
+    "unfinished",
+    "late",
+    "succeeded",
+    "cancelled",
+    "linked",
+    "unlinked",
+)
+"""The states in words that a list may be limited to; each is a list of words in ``[lists]``."""
+_OVERRULES = {"unfinished": ("succeeded", "running", "failed"), "late": ("running",), "unlinked": ("linked",)}
+"""Words in which others stand: "have not finished", "running late", "not linked"."""
+_GAP = r"(?:[^\W\d]+\s+){0,3}?"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list, and the states that it is limited to: one of ``STATES``, or as TWS writes it. None of them: all."""
+
+    listed: Listed
+    states: tuple[str, ...] = ()
+    is_count: bool = False
+
+
+def listing_of(message: str, entities: Entities) -> Listing | None:
+    """The list that the message asks for; None for any other question, and where a job or a code is named."""
+    if entities.jobs or entities.codes or len(message) > MAX_CHARACTERS or _never().search(message):
+        return None
+    states = _states(message)
+    is_count = _word("count").search(message) is not None
+    for listed in Listed:
+        if listed is Listed.WORKSTATIONS and entities.workstations:
+            continue
+        if listed is Listed.STREAMS and entities.job_streams:
+            continue
+        if _asks(message, listed, entities, has_state=bool(states), is_count=is_count):
+            return Listing(listed, _of_jobs(states) if listed is Listed.JOBS else states, is_count)
+    if entities.folders and _word("status").search(message):
+        return Listing(Listed.JOBS, _of_jobs(states), is_count)
+    if states and _without_a_noun().search(message):
+        return Listing(Listed.JOBS, _of_jobs(states), is_count)
+    return None
+
+
+def _of_jobs(states: tuple[str, ...]) -> tuple[str, ...]:
+    """A job that is down has failed."""
+    named = ("failed" if name == "unlinked" else name for name in states if name != "linked")
+    return tuple(dict.fromkeys(named))
+
+
+MAX_CHARACTERS = 200
+"""A longer message tells a story, or brings a log."""
+
+
+def _asks(message: str, listed: Listed, entities: Entities, *, has_state: bool, is_count: bool) -> bool:
+    several, one = _asked(listed)
+    is_limited = has_state or bool(entities.folders or entities.job_streams or entities.workstations)
+    if _status_of(listed).search(message):
+        return True
+    if (match := several.search(message)) is not None:
+        is_shown = match["show"] is not None
+        return has_state or (is_limited and is_shown) or is_count or (is_shown and listed is not Listed.JOBS)
+    if has_state and one.search(message):
+        # In a stream, the one that is meant is better explained than listed.
+        return not entities.job_streams
+    return has_state and _first(listed).match(message) is not None
+
+
+def _states(message: str) -> tuple[str, ...]:
+    named = {name for name in STATES if _word(name).search(message)}
+    for name, others in _OVERRULES.items():
+        if name in named:
+            named -= set(others)
+    written = list(find_states(message)) if message.upper() != message else []
+    written += [state for match in _in_state().finditer(message) for state in find_states(match[1].upper())]
+    if "abended" in named:
+        named -= {"failed"}
+    said_in_words = {"ABEND"} if "abended" in named else {"ERROR"} if "failed" in named else set()
+    written = [state for state in written if state not in said_in_words]
+    return (*(name for name in STATES if name in named), *dict.fromkeys(written))
+
+
+@cache
+def _word(key: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){words_of('lists', key)}(?![\w-])", re.IGNORECASE)
+
+
+def _never() -> re.Pattern[str]:
+    return _word("never")
+
+
+@cache
+def _in_state() -> re.Pattern[str]:
+    """A state as TWS writes it, in small letters after a word that says so."""
+    return re.compile(rf"(?<![\w-]){words_of('lists', 'in')}\s+([a-z]{{4,10}})(?![\w-])", re.IGNORECASE)
+
+
+@cache
+def _asked(listed: Listed) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What is asked for in the plural, and in the singular ("qual job ...?", "algum job ...?")."""
+    which, count, show, some = (words_of("lists", key) for key in ("which", "count", "show", "any"))
+    nouns, noun = words_of("lists", listed), words_of("lists", "job") if listed is Listed.JOBS else "(?!)"
+    begin, end = r"(?<![\w-])", r"(?![\w-])"
+    return (
+        re.compile(rf"{begin}(?:{which}|{count}|(?P<show>{show})|{some})\s+{_GAP}{nouns}{end}", re.IGNORECASE),
+        re.compile(rf"{begin}(?:{which}|{some})\s+{noun}{end}", re.IGNORECASE),
+    )
+
+
+@cache
+def _status_of(listed: Listed) -> re.Pattern[str]:
+    status, of, nouns = (words_of("lists", key) for key in ("status", "of", listed))
+    return re.compile(rf"(?<![\w-]){status}\s+(?:{of}\s+)?{_GAP}{nouns}(?![\w-])", re.IGNORECASE)
+
+
+@cache
+def _first(listed: Listed) -> re.Pattern[str]:
+    """A message that begins with what is listed: "jobs bloqueados na pasta PIX"."""
+    return re.compile(rf"\W*{words_of('lists', listed)}(?![\w-])", re.IGNORECASE)
+
+
+@cache
+def _without_a_noun() -> re.Pattern[str]:
+    """ "quantos falharam", "list everything that abended"."""
+    count, show = words_of("lists", "count"), words_of("lists", "show")
+    states = "|".join(words_of("lists", name) for name in STATES)
+    begin, end = r"(?<![\w-])", r"(?![\w-])"
+    return re.compile(
+        rf"{begin}{count}\s+{_GAP}(?:{states}){end}|^\W*{show}\s+(?:\S+\s+){{0,3}}?(?:{states}){end}", re.IGNORECASE
+    )

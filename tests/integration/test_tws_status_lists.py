@@ -1,0 +1,227 @@
+"""Questions for a list of the plan: counted over every page of the server, grouped, and cut only where it is said."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from asked_support import Asked, ask_plan
+
+from orchestrator.models import SourceOutcome
+from orchestrator.payloads import is_cut_list
+from workers.lab.simulator.faults import Fault
+from workers.lab.simulator.plan import Plan, Run
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+SERVER_CAP = 25
+"""Results at once, whatever limit a client sends."""
+
+
+def big_plan(total: int = 400, failed: int = 37) -> Plan:
+    """Jobs in twenty streams of which some are in ABEND, most of these in two streams."""
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    for number in range(20):
+        plan.add_stream(f"JS{number:02d}", "SRV1", folder="/PRD/PIX" if number < 5 else "/PRD/FAT")
+    for number in range(total):
+        is_failed = number < failed
+        stream = number % 2 if is_failed else number % 20
+        code = 12 if number % 3 else 8
+        run = Run(
+            NOW - timedelta(minutes=60),
+            timedelta(minutes=3),
+            "ABEND" if is_failed else "SUCC",
+            code if is_failed else 0,
+        )
+        plan.add_job(
+            f"JOB{number:04d}",
+            f"JS{stream:02d}",
+            "SRV1",
+            folder="/PRD/PIX" if stream < 5 else "/PRD/FAT",
+            status="ABEND" if is_failed else "SUCC",
+            runs=[run],
+        )
+    return plan
+
+
+def mixed_plan() -> Plan:
+    """A job in each of several states, in two folders, on two workstations."""
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    plan.add_workstation("SRV2", linked=False)
+    plan.add_workstation("SRV3", limit=0)
+    plan.add_stream("NOITE", "SRV1", folder="/PRD/PIX", status="STUCK")
+    plan.add_stream("DIA", "SRV2", folder="/PRD/FAT")
+    started = NOW - timedelta(minutes=30)
+    for folder, stream, station in (("/PRD/PIX", "NOITE", "SRV1"), ("/PRD/FAT", "DIA", "SRV2")):
+        where = {"stream": stream, "workstation": station, "folder": folder}
+        runs = {"ABEND": 8, "FAIL": None, "SUCC": 0, "EXEC": None}
+        for status, code in runs.items():
+            run = Run(started, None if status == "EXEC" else timedelta(minutes=2), status, code)
+            plan.add_job(f"{stream}_{status}", **where, status=status, runs=[run])
+        plan.add_job(f"{stream}_HOLD", **where, status="HOLD", substatus="HOLD_WAITING_FOR_FILE")
+        plan.add_job(f"{stream}_TIME", **where, status="HOLD", substatus="HOLD_WAITING_FOR_TIME")
+        plan.add_job(f"{stream}_READY", **where, status="READY", substatus="READY_WAITING_FOR_LIMIT")
+    return plan
+
+
+def names(asked: Asked) -> list[str]:
+    """The names in the list."""
+    assert asked.payload.listing is not None
+    return sorted(name.rpartition(".")[2] for group in asked.payload.listing.groups for name in group.names)
+
+
+@pytest.mark.parametrize("cap", [None, SERVER_CAP, 10])
+def test_every_failed_job_is_counted_whatever_the_server_gives_at_once(cap: int | None) -> None:
+    """37 are 37, by stream and return code, with the names of all."""
+    asked = ask_plan(big_plan(), "quais jobs estão em abend?", max_results=cap)
+    listing = asked.payload.listing
+    assert listing is not None
+    assert (listing.count, listing.is_complete) == (37, True)
+    assert listing.by_stream == {"SRV1#/PRD/PIX/JS00": 19, "SRV1#/PRD/PIX/JS01": 18}
+    assert listing.by_code == {"ABEND RC 12": 24, "ABEND RC 8": 13}
+    assert names(asked) == [f"JOB{number:04d}" for number in range(37)]
+    assert asked.diagnosis.category == "plan_list"
+    assert asked.diagnosis.summary.startswith("37 jobs em ABEND no plano atual.")
+    assert "SRV1#/PRD/PIX/JS00: 19" in asked.diagnosis.summary
+    assert "ABEND RC 12: 24" in asked.diagnosis.summary
+    assert any("JOB0036" in claim.text for claim in asked.diagnosis.claims)
+    assert asked.diagnosis.actions == ()
+    assert asked.result.truncated is None
+    assert not is_cut_list(asked.result.data)
+
+
+def test_a_number_is_answered_with_a_number() -> None:
+    """ "quantos falharam" wants no names first."""
+    asked = ask_plan(big_plan(), "quantos jobs falharam?", max_results=SERVER_CAP)
+    assert asked.diagnosis.summary.startswith("37 jobs com falha no plano atual.")
+
+
+def test_what_is_not_named_is_said_with_the_way_to_see_it() -> None:
+    """With more than an answer can name the numbers stay exact, and nothing calls the list complete."""
+    asked = ask_plan(big_plan(total=320, failed=300), "quais jobs estão em abend?", max_results=SERVER_CAP)
+    listing = asked.payload.listing
+    assert listing is not None
+    assert (listing.count, sum(listing.by_stream.values()), listing.unread) == (300, 300, 0)
+    assert not listing.is_complete
+    assert is_cut_list(asked.result.data)
+    assert "contados e não nomeados" in " ".join(asked.diagnosis.missing_evidence)
+    assert asked.commands == ["conman sj @#@.@+state=abend,abenp"]
+
+
+def test_a_list_that_the_time_does_not_allow_to_read_says_so() -> None:
+    """A slow server that gives 25 at once: what was read is counted, and what was not is said."""
+    plan = big_plan(total=400, failed=400)
+    asked = ask_plan(
+        plan,
+        "quais jobs estão em abend?",
+        max_results=SERVER_CAP,
+        faults=[Fault("/plan/job", latency_seconds=0.5)],
+        limit_seconds=3,
+    )
+    listing = asked.payload.listing
+    assert listing is not None
+    assert 0 < listing.count < 400
+    assert listing.count + listing.unread == 400
+    assert "Pelo menos" in asked.diagnosis.summary
+    assert asked.diagnosis.confidence <= 0.7
+    assert is_cut_list(asked.result.data)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("jobs bloqueados na pasta PIX", ["NOITE_HOLD", "NOITE_READY"]),
+        ("jobs em HOLD da pasta /PRD/FAT", ["DIA_HOLD", "DIA_TIME"]),
+        ("quais jobs estão rodando", ["DIA_EXEC", "NOITE_EXEC"]),
+        ("quais jobs estão rodando na workstation SRV2?", ["DIA_EXEC"]),
+        ("¿qué jobs están en READY?", ["DIA_READY", "NOITE_READY"]),
+        ("list failed jobs in /PRD/FAT", ["DIA_ABEND", "DIA_FAIL"]),
+        ("há jobs com erro na malha NOITE?", ["NOITE_ABEND", "NOITE_FAIL"]),
+        ("which jobs have not run yet on agent SRV1?", ["NOITE_EXEC", "NOITE_HOLD", "NOITE_READY", "NOITE_TIME"]),
+        ("quantos jobs já terminaram na malha DIA?", ["DIA_SUCC"]),
+        ("jobs bloqueados na pasta OUTRA", []),
+    ],
+)
+@pytest.mark.parametrize("cap", [None, 3])
+def test_a_list_is_limited_by_state_folder_stream_and_workstation(
+    question: str, expected: list[str], cap: int | None
+) -> None:
+    """The same on a server that gives three at once."""
+    asked = ask_plan(mixed_plan(), question, max_results=cap)
+    assert asked.payload.listing is not None
+    assert (names(asked), asked.payload.listing.count) == (expected, len(expected))
+    assert str(len(expected)) in asked.diagnosis.summary
+    assert asked.result.outcome is SourceOutcome.OK
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("workstations offline", ["SRV2"]),
+        ("Workstations online", ["SRV1", "SRV3"]),
+        ("Status das workstations", ["SRV1", "SRV2", "SRV3"]),
+        ("quantos streams estão em STUCK?", ["SRV1#/PRD/PIX/NOITE"]),
+    ],
+)
+def test_workstations_and_streams_are_listed_as_well(question: str, expected: list[str]) -> None:
+    """By their state, with a server that gives one at once."""
+    asked = ask_plan(mixed_plan(), question, max_results=1)
+    listing = asked.payload.listing
+    assert listing is not None
+    assert sorted(name for group in listing.groups for name in group.names) == expected
+    assert listing.count == len(expected)
+
+
+def test_the_state_of_all_jobs_is_told_by_state() -> None:
+    """ "Qual o status dos jobs?" names nothing: the numbers of each state are the answer."""
+    asked = ask_plan(mixed_plan(), "Qual o status dos jobs?", max_results=3)
+    assert asked.payload.listing is not None
+    assert asked.payload.listing.by_code["HOLD"] == 4
+    assert asked.diagnosis.summary.startswith("14 jobs no plano atual.")
+
+
+def test_late_jobs_are_those_that_the_plan_marks() -> None:
+    """The plan's own flag, and not an estimate."""
+    plan = mixed_plan()
+    for job in plan.jobs:
+        job["jobStatusFlags"] = {"jobLate": job["name"] == "DIA_EXEC"}
+    assert names(ask_plan(plan, "quais jobs estão atrasados?")) == ["DIA_EXEC"]
+
+
+def test_one_or_two_failed_jobs_are_explained_too() -> None:
+    """The number first, and then why."""
+    log = ["ModuleNotFoundError: No module named 'pandas'"]
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    plan.add_stream("JS1", "SRV1")
+    run = Run(NOW - timedelta(minutes=30), timedelta(minutes=2), "ABEND", 1, log)
+    plan.add_job("CARGA", "JS1", "SRV1", status="ABEND", runs=[run], task="/opt/a.py")
+    asked = ask_plan(plan, "qual job esta em abend?")
+    assert asked.diagnosis.summary.startswith("1 job em ABEND no plano atual.")
+    assert "pandas" in asked.diagnosis.summary
+
+
+def test_jobs_of_one_name_are_found_behind_the_first_page() -> None:
+    """The stream is what tells them apart, and the server gives 25 at once."""
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    for number in range(60):
+        plan.add_stream(f"JS{number}", "SRV1")
+        plan.add_job("CARGA", f"JS{number}", "SRV1", status="SUCC", scheduled=NOW)
+    asked = ask_plan(plan, "status do job SRV1#JS59.CARGA", max_results=SERVER_CAP)
+    assert asked.payload.job is not None
+    assert asked.payload.job.job_stream == "JS59"
+
+
+def test_the_failed_jobs_of_the_plan_are_all_counted() -> None:
+    """Without a list, too: the number of problems is that of the plan, not of a page."""
+    asked = ask_plan(big_plan(), "o que está acontecendo no plano?", max_results=SERVER_CAP)
+    assert asked.payload.problem_count == 37
+
+
+def test_a_server_that_ignores_the_offset_ends() -> None:
+    """It gives the same page again; what it counts beyond is said to be unread."""
+    asked = ask_plan(big_plan(), "quais jobs estão em abend?", max_results=SERVER_CAP, ignores_offset=True)
+    listing = asked.payload.listing
+    assert listing is not None
+    assert (listing.count, listing.unread) == (25, 12)
+    assert not listing.is_complete

@@ -1,0 +1,77 @@
+"""Which questions ask for a list of the plan, and what the list is limited to."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.routing.listing import Listed, listing_of
+from orchestrator.routing.router import route
+
+UTTERANCES = json.loads((Path(__file__).parents[2] / "data/utterances.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("question", "listed", "states", "is_count"),
+    [
+        ("quais jobs estão em abend?", "jobs", ("abended",), False),
+        ("qual job esta em abend?", "jobs", ("abended",), False),
+        ("quantos falharam?", "jobs", ("failed",), True),
+        ("quantos jobs falharam hoje na pasta BATCH", "jobs", ("failed",), True),
+        ("jobs bloqueados na folder PIX", "jobs", ("blocked",), False),
+        ("quais jobs estão rodando", "jobs", ("running",), False),
+        ("quais os jobs que ainda nao acabaram?", "jobs", ("unfinished",), False),
+        ("Qual o status dos jobs?", "jobs", (), False),
+        ("status geral da pasta /PROD/RH", "jobs", (), False),
+        ("tem algum job parado?", "jobs", ("blocked",), False),
+        ("quantos jobs ainda estão em hold?", "jobs", ("HOLD",), True),
+        ("workstations offline", "workstations", ("unlinked",), False),
+        ("quais agentes estão sem link?", "workstations", ("unlinked",), False),
+        ("quais streams estão atrasados agora", "streams", ("late",), False),
+        ("list everything that abended overnight", "jobs", ("abended",), False),
+        ("how many are still pending?", "jobs", ("waiting",), True),
+        ("any jobs running late right now?", "jobs", ("late",), False),
+        ("show jobs in FENCE", "jobs", ("FENCE",), False),
+        ("¿cuántos trabajos fallaron?", "jobs", ("failed",), True),
+        ("¿hay algún job caído?", "jobs", ("failed",), False),
+        ("muestra el estado de los nodos", "workstations", (), False),
+    ],
+)
+def test_a_list_is_recognised_with_its_limits(
+    question: str, listed: str, states: tuple[str, ...], is_count: bool
+) -> None:
+    """In three languages, with and without a verb."""
+    listing = listing_of(question, route(question).entities)
+    assert listing is not None
+    assert (listing.listed, listing.states, listing.is_count) == (Listed(listed), states, is_count)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Por que os jobs falharam?",
+        "Como recuperar um job em ABEND com dependência que bloqueia o plano?",
+        "o que fazer quando jobs ficam em HOLD?",
+        "qual a diferença entre HOLD e READY?",
+        "há um limite de jobs por workstation?",
+        "can a job run on two workstations at once?",
+        "max number of jobs a workstation can run",
+        "which state means waiting for a file",
+        "por que o job ta em ready e nao sobe",
+        "status do job BATCH001",
+        "quais jobs deram S0C7?",
+        "a estação FTA_RJ2 perdeu o link e 15 jobs estão esperando",
+        "o schedule CARGA_DW ficou stuck, qual job travou?",
+        "Bom dia",
+        "",
+    ],
+)
+def test_another_question_is_no_list(question: str) -> None:
+    """Why, how, what is the limit; a job or a code that is named; a report of what happened."""
+    assert listing_of(question, route(question).entities) is None
+
+
+def test_no_request_for_an_action_is_taken_for_a_list() -> None:
+    """Over all the labelled questions, those of the router's training and those held out from it."""
+    listed = {row["intent"] for row in UTTERANCES if listing_of(row["text"], route(row["text"]).entities) is not None}
+    assert listed <= {"status", "troubleshoot", "query"}
