@@ -181,7 +181,8 @@ def search(context: CliContext, question: str, limit: int, path: Path | None, as
 def _hit_text(context: CliContext, number: int, hit: Hit) -> str:
     indented = "\n".join(f"    {line}" if line else "" for line in hit.text.splitlines())
     score = context.write(Message("score {score:g}", score=hit.score))
-    return f"{number}. {hit.title}\n    {hit.where}  {score}\n\n{indented}\n"
+    withdrawn = f" ({context.write(Message('revoked or replaced'))})" if hit.withdrawn else ""
+    return f"{number}. {hit.title}{withdrawn}\n    {hit.where}  {score}\n\n{indented}\n"
 
 
 @command.command(short_help="Print its location and size.")

@@ -28,6 +28,8 @@ class Hit:
     language: str = ""
     cut_characters: int = 0
     """Characters of the section that do not fit into ``text``."""
+    withdrawn: bool = False
+    """Whether the page is revoked, obsolete, or older than its successor: it supports nothing."""
 
     @property
     def where(self) -> str:

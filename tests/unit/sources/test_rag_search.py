@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -244,3 +244,14 @@ def test_time_is_kept_for_the_second_search() -> None:
 def test_only_a_telling_return_code_is_searched_for(clue: Clue, tokens: tuple[str, ...]) -> None:
     """8 means something else in every program; 137 is a signal in each shell."""
     assert query_of_clues([clue], "pt-BR").codes == tokens
+
+
+def test_a_page_that_no_longer_holds_is_no_evidence() -> None:
+    """It is left out, and the answer says so."""
+    hits = (make_hit(1), replace(make_hit(2), withdrawn=True))
+    result = asyncio.run(RagSearch(FakeKnowledge(*hits)).fetch(make_request("S0C7")))
+    assert [item.where for item in result.evidence] == ["manual/1.md#Solução"]
+    assert write(result.truncated, Language.EN).startswith("1 passage of a page that is revoked or replaced")
+    alone = asyncio.run(RagSearch(FakeKnowledge(hits[1])).fetch(make_request("S0C7")))
+    assert alone.outcome is SourceOutcome.NO_DATA
+    assert alone.truncated is not None

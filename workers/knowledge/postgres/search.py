@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.diagnosis.runbooks import is_withdrawn
 from orchestrator.i18n.message import Message
 from workers.knowledge.base import Hit, SearchResult
 from workers.knowledge.postgres import sql
@@ -243,4 +244,14 @@ class PostgresSearch:
             Chunk(number, self._rows[document_id, number].headings, self._rows[document_id, number].content)
             for _, number in keys
         ]
-        return Window(shown, title or shown, row.language, twin_key(name), keys, chunks, chunk_id - first)
+        status = _text(row.metadata, ("status", "state"))
+        return Window(
+            shown,
+            title or shown,
+            row.language,
+            twin_key(name),
+            keys,
+            chunks,
+            chunk_id - first,
+            withdrawn=is_withdrawn(title, f"status: {status}\n{chunks[0].text}"),
+        )

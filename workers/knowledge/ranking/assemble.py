@@ -18,6 +18,7 @@ CONSIDERED = 80
 _CONSIDERED_PER_PASSAGE = 4
 _SAME_LANGUAGE_FACTOR = 1.15
 _NEIGHBOUR_FACTOR = 0.15
+_WITHDRAWN_FACTOR = 0.4
 _MANUAL_CHUNKS = 16
 """A document of more chunks is a manual: its sections are about different topics."""
 
@@ -37,6 +38,8 @@ class Window(Generic[Key]):
     """Index of the chunk that was scored."""
     size: int = 0
     """Chunks of the whole document; 0 when that is not known."""
+    withdrawn: bool = False
+    """Whether the page no longer holds."""
 
 
 @dataclass(slots=True)
@@ -105,6 +108,8 @@ def _passages(
     for candidate in candidates:
         if candidate.window.language == query.language:
             candidate.score *= _SAME_LANGUAGE_FACTOR
+        if candidate.window.withdrawn:
+            candidate.score *= _WITHDRAWN_FACTOR
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
@@ -121,6 +126,7 @@ def _hit(candidate: _Candidate[Key]) -> Hit:
         codes=tuple(dict.fromkeys((*find_codes_to_look_up(headings), *find_codes_to_look_up(region.text)))),
         language=window.language,
         cut_characters=region.cut_characters,
+        withdrawn=window.withdrawn,
     )
 
 

@@ -31,7 +31,8 @@ Los trabajos no arrancan; la contraseña venció, están atascados, señal, ¿cu
 """
 _LONG = " ".join(f"sentence {number} about calendars and run cycles." for number in range(120))
 _DOCUMENTS = {
-    "pt/a.md": "---\ntitle: x\n---\n# Título **forte** – `S0C7` [elo](x.md)\n\nTexto.\n\nSub\n---\n\n- um\n- dois\n\n"
+    "pt/a.md": "---\ntitle: x\nstatus: obsoleto\nversion: 1.2\nreplaces: b.md\n---\n"
+    "# Título **forte** – `S0C7` [elo](x.md)\n\nTexto.\n\nSub\n---\n\n- um\n- dois\n\n"
     f"```\n# no heading\n```\n\n### Fundo ###\n\n{_LONG}\n\n{_LONG}\n\n## Conteúdo\n\n- [a](a)\n- [b](b)\n",
     "b.html": "<html><head><title>T</title><style>x</style></head><body><nav>menu</nav><h1>One &amp; two</h1><p>Some "
     "<b>bold</b> text.</p><ul><li>a<li>b</ul><h2>Table</h2><table><tr><th>Code<td>S322</tr></table><pre> a\n  b"
@@ -69,7 +70,10 @@ def reading_fingerprint() -> str:
     return _hash(
         (
             PDF_VERSION,
-            [(document.title, document.language, cut_sections(document.sections)) for document in documents],
+            [
+                (document.title, document.language, cut_sections(document.sections), document.standing)
+                for document in documents
+            ],
             [guess_language(line) for line in _WORDS.splitlines()],
         )
     )

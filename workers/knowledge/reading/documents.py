@@ -22,12 +22,29 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a page still holds, and which others it brings to an end."""
+
+    withdrawn: bool = False
+    """It says of itself that it is revoked, obsolete or replaced."""
+    topic: str = ""
+    """Its title without version and date: equal for all editions of one page."""
+    edition: str = ""
+    """Version or date, sortable among its kind, which is the first letter; empty without one."""
+    names: tuple[str, ...] = ()
+    """What others call it: title and file name."""
+    replaces: tuple[str, ...] = ()
+    """Names of the pages that it says it replaces."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """The content of a file."""
 
     title: str
     language: str
     sections: tuple[Section, ...]
+    standing: Standing = Standing()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ _ATX = re.compile(r" {0,3}(#{1,6})\s+(.*)")
 _SETEXT = re.compile(r" {0,3}(=+|-+)")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _MAX_HEADING = 1_000
-_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _INLINE = (
     (re.compile(r"!?\[([^\]]*)\]\([^)]*\)"), r"\1"),
     (re.compile(r"(\*\*|__)(.+?)\1"), r"\2"),
@@ -28,7 +28,7 @@ def plain(heading: str) -> str:
 
 def read_markdown(text: str) -> tuple[Section, ...]:
     """Split ``text`` at its headings; the text of each section stays unchanged."""
-    text = _FRONT_MATTER.sub("", text.replace("\r\n", "\n"))
+    text = FRONT_MATTER.sub("", text.replace("\r\n", "\n"))
     sections: list[Section] = []
     outline = Outline()
     body: list[str] = []

@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 from workers.knowledge.ranking.analysis import by_language, guess_language
 from workers.knowledge.reading.documents import Document, Section
 from workers.knowledge.reading.html import read_html
-from workers.knowledge.reading.markdown import read_markdown
+from workers.knowledge.reading.markdown import FRONT_MATTER, read_markdown
 from workers.knowledge.reading.messages import split_messages
 from workers.knowledge.reading.pdf import read_pdf
+from workers.knowledge.reading.standing import find_standing
 
 
 def read_text(text: str) -> tuple[Section, ...]:
@@ -74,4 +75,6 @@ def read_document(path: str, content: bytes) -> Document:
     sections = tuple(split_messages(READERS[name.suffix.lower()](content)))
     title = next((section.headings[0] for section in sections if section.headings), name.stem)
     language = folder_language(path) or guess_language("\n".join(section.text for section in sections)[:8_000])
-    return Document(title=title, language=language, sections=sections)
+    front_matter = FRONT_MATTER.match(_text(content)) if name.suffix.lower() in (".md", ".markdown") else None
+    head = "\n".join((front_matter[0] if front_matter else "", *(section.text for section in sections[:2])))
+    return Document(title, language, sections, find_standing(path, title, head))

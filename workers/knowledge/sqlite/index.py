@@ -14,7 +14,7 @@ from workers.knowledge.ranking.analysis import index_tokens
 from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_states, name_token
 from workers.knowledge.ranking.fingerprint import analysis_fingerprint, reading_fingerprint
 from workers.knowledge.reading.chunking import cut_sections
-from workers.knowledge.reading.documents import Chunk, Document
+from workers.knowledge.reading.documents import Chunk, Document, Standing
 
 SCHEMA_VERSION = 2
 
@@ -46,6 +46,20 @@ CREATE TABLE IF NOT EXISTS embedding (
     model TEXT NOT NULL,
     vector BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS standing (
+    document_id INTEGER PRIMARY KEY REFERENCES document (id) ON DELETE CASCADE,
+    withdrawn INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    edition TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS standing_topic ON standing (topic, edition);
+CREATE TABLE IF NOT EXISTS page_name (
+    document_id INTEGER NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    is_replaced INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS page_name_document ON page_name (document_id);
+CREATE INDEX IF NOT EXISTS page_name_name ON page_name (name, is_replaced);
 CREATE VIRTUAL TABLE IF NOT EXISTS passage USING fts5(
     title, section, body, topic, codes, tokenize = 'unicode61 remove_diacritics 2'
 );
@@ -188,11 +202,21 @@ class KnowledgeIndex:
                  int(time.time())),
             )  # fmt: skip
             document_id = int(cursor.lastrowid or 0)
+            self._put_standing(document_id, document.standing)
             last = self._last_chunk()
             for chunk_id, chunk in enumerate(chunks, start=last + 1):
                 self._put_chunk(chunk_id, document_id, document, chunk)
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('last_chunk', ?)", (str(last + len(chunks)),))
         return len(chunks)
+
+    def _put_standing(self, document_id: int, standing: Standing) -> None:
+        self._db.execute(
+            "INSERT INTO standing VALUES (?, ?, ?, ?)",
+            (document_id, standing.withdrawn, standing.topic, standing.edition),
+        )
+        names = [(document_id, name, 0) for name in standing.names]
+        names += [(document_id, name, 1) for name in standing.replaces]
+        self._db.executemany("INSERT INTO page_name VALUES (?, ?, ?)", names)
 
     def _last_chunk(self) -> int:
         """The highest id ever used: ids are not reused, since another process may be embedding the former text."""

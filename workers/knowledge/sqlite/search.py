@@ -40,6 +40,25 @@ ROWS = 1_000
 """Passages that the words of a question may bring to be scored; commoner words only rank those of the rarer ones."""
 RANKED_BY_COMMON_WORDS = 30
 
+# A page is withdrawn when it says so, when a newer edition of it is there, or when another says that it replaces it.
+_DOCUMENT = """
+SELECT shown, title, language, twin, (SELECT max(ordinal) + 1 FROM chunk WHERE document_id = document.id),
+    coalesce(own.withdrawn, 0)
+    OR EXISTS (
+        SELECT 1 FROM standing AS newer JOIN document AS other ON other.id = newer.document_id
+        WHERE newer.topic = own.topic AND own.edition <> '' AND newer.edition > own.edition
+        AND substr(newer.edition, 1, 1) = substr(own.edition, 1, 1)
+        AND NOT newer.withdrawn AND other.root = document.root AND other.language = document.language
+    )
+    OR EXISTS (
+        SELECT 1 FROM page_name AS own_name JOIN page_name AS replaced ON replaced.name = own_name.name
+        JOIN document AS other ON other.id = replaced.document_id
+        WHERE own_name.document_id = document.id AND NOT own_name.is_replaced AND replaced.is_replaced
+        AND replaced.document_id <> document.id AND other.root = document.root
+    )
+FROM document LEFT JOIN standing AS own ON own.document_id = document.id WHERE document.id = ?
+"""
+
 
 def _any_of(phrases: Iterable[tuple[str, ...]], columns: str) -> str:
     """An FTS5 expression for any of ``phrases``; tokens hold letters and digits only and are quoted anyway."""
@@ -49,13 +68,14 @@ def _any_of(phrases: Iterable[tuple[str, ...]], columns: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A row of the table, and the number of its chunks."""
+    """A row of the table, the number of its chunks, and whether it no longer holds."""
 
     shown: str
     title: str
     language: str
     twin: str
     size: int
+    withdrawn: bool
 
 
 class SqliteSearch:
@@ -174,6 +194,7 @@ class SqliteSearch:
             chunks,
             position,
             document.size,
+            bool(document.withdrawn),
         )
 
     def _translation(self, document_id: int) -> int:
@@ -190,11 +211,7 @@ class SqliteSearch:
 
     def _document(self, document_id: int) -> _Document:
         if document_id not in self._documents:
-            row = self._db.execute(
-                "SELECT shown, title, language, twin,"
-                " (SELECT max(ordinal) + 1 FROM chunk WHERE document_id = document.id) FROM document WHERE id = ?",
-                (document_id,),
-            ).fetchone()
+            row = self._db.execute(_DOCUMENT, (document_id,)).fetchone()
             self._documents[document_id] = _Document(*row)
         return self._documents[document_id]
 

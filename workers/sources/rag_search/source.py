@@ -118,7 +118,9 @@ def _code_tokens(hit: Hit) -> tuple[str, ...]:
 
 
 def _fetch_result(request: SourceRequest, queries: Sequence[KnowledgeQuery], result: SearchResult) -> FetchResult:
-    hits, dropped = _within_budget(result.hits)
+    holding = tuple(hit for hit in result.hits if not hit.withdrawn)
+    withdrawn = len(result.hits) - len(holding)
+    hits, dropped = _within_budget(holding)
     passages = tuple(
         Passage(document=hit.document, section=hit.section, text=hit.text, score=hit.score, codes=hit.codes)
         for hit in hits
@@ -135,6 +137,7 @@ def _fetch_result(request: SourceRequest, queries: Sequence[KnowledgeQuery], res
             finding=Message("nothing in the knowledge base about this"),
             asked=asked,
             where=result.where or result.backend,
+            truncated=_truncated(hits, 0, withdrawn, withdrawn),
         )
     finding = Message(
         "{shown} of {count} passage; best: {best}",
@@ -149,7 +152,7 @@ def _fetch_result(request: SourceRequest, queries: Sequence[KnowledgeQuery], res
         finding=finding,
         asked=asked,
         where=result.where or result.backend,
-        truncated=_truncated(hits, dropped, result.total_found),
+        truncated=_truncated(hits, dropped, withdrawn, result.total_found),
     )
 
 
@@ -177,10 +180,18 @@ def _evidence(number: int, hit: Hit) -> Evidence:
     )
 
 
-def _truncated(hits: tuple[Hit, ...], dropped: int, total: int) -> Joined | None:
+def _truncated(hits: tuple[Hit, ...], dropped: int, withdrawn: int, total: int) -> Joined | None:
     """What was cut, or None."""
     cuts = []
-    if total > len(hits):
+    if withdrawn:
+        cuts.append(
+            Message(
+                "{count} passage of a page that is revoked or replaced left out",
+                plural="{count} passages of pages that are revoked or replaced left out",
+                count=withdrawn,
+            )
+        )
+    if total - withdrawn > len(hits):
         cuts.append(
             Message("{shown} of {count} passage", plural="{shown} of {count} passages", shown=len(hits), count=total)
         )
