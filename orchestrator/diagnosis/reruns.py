@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -45,7 +46,21 @@ class ReadLogs:
         text = f"{action.text}\n{action.command or ''}".upper()
         return any(name in text for name in self.unread) or not any(name in text for name in self.read)
 
-    def without_reruns(self, diagnosis: Diagnosis) -> Diagnosis:
-        """The diagnosis without the steps that may not be proposed."""
+    def without_reruns(self, diagnosis: Diagnosis, draft: Diagnosis | None = None) -> Diagnosis:
+        """The diagnosis without the steps that may not be proposed, also in sentences: of a model, where ``draft`` is
+        the rules' answer, whose summary and cause then stand.
+        """
+        if not self.unread:
+            return diagnosis
         actions = tuple(action for action in diagnosis.actions if not self.forbid(action))
-        return diagnosis if actions == diagnosis.actions else diagnosis.model_copy(update={"actions": actions})
+        changes: dict[str, Any] = {"actions": actions}
+        if draft is not None:
+            changes["claims"] = tuple(claim for claim in diagnosis.claims if not self._proposes(claim.text))
+            changes["prevention"] = tuple(text for text in diagnosis.prevention if not self._proposes(text))
+            for name in ("summary", "root_cause"):
+                if self._proposes(getattr(diagnosis, name)):
+                    changes[name] = getattr(draft, name)
+        return diagnosis.model_copy(update=changes)
+
+    def _proposes(self, text: str) -> bool:
+        return self.forbid(Action(text=text))

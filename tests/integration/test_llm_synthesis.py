@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.payloads import JobFacts, TwsPayload
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed, load_synthesizer
 from workers.synthesis.synthesizer import create_synthesizer
 
@@ -269,6 +271,20 @@ def test_a_stream_under_the_name_of_json_is_read() -> None:
     """A proxy that calls events JSON is read to their end."""
     with FakeOpenAIServer(Reply(raw=WHOLE + END + b"data: [DONE]\n\n", raw_type="application/json")) as server:
         assert ask(server).diagnosis.claims
+
+
+def test_a_model_proposes_no_rerun_of_a_job_whose_log_is_unread() -> None:
+    """Neither in the diagnosis nor in what is shown while the model writes."""
+    case = make_case()
+    unread = TwsPayload(job=JobFacts(name="BATCH001", status="ABEND", job_log_error="timeout"))
+    first = case.envelopes[0].model_copy(update={"data": unread.model_dump(mode="json")})
+    shown: list[str] = []
+    asking = answer(summary="O job BATCH001 terminou com ABEND S0C7; rode conman rr BATCH001.")
+    with FakeOpenAIServer(Reply(asking)) as server:
+        synthesis = ask(server, replace(case, envelopes=(first, *case.envelopes[1:])), emit=shown.append)
+    assert synthesis.diagnosis.summary == DRAFT.summary
+    assert [action.text for action in synthesis.diagnosis.actions] == ["Abrir o job log no STEP030"]
+    assert "rerun" not in "".join(shown)
 
 
 def test_the_confidence_falls_with_the_claims_that_are_dropped() -> None:

@@ -240,7 +240,7 @@ class LlmSynthesizer:
             raise AnswerUnusable("invalid", "no claim cites existing evidence that holds the codes it quotes")
         for name in report.unsupported_fields:
             checked = checked.model_copy(update={name: getattr(draft, name)})
-        return ReadLogs.of(case.envelopes).without_reruns(checked), report
+        return ReadLogs.of(case.envelopes).without_reruns(checked, draft), report
 
     def _metadata(self, job: _Job) -> dict[str, Any]:
         prompt_tokens = sum(attempt.prompt_tokens for attempt in job.attempts)
