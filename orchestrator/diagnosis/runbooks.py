@@ -13,6 +13,7 @@ from orchestrator.joblog.reader import platform_of
 HEAD_CHARACTERS = 1_500
 """Where a page says that it no longer holds."""
 MAX_STEPS = 4
+"""Most steps of a runbook in an answer."""
 MAX_STEP_CHARACTERS = 400
 _NOT_IN_A_NAME = r"(?<![\w#@$-])", r"(?![\w#@$-])"
 _ITEM = re.compile(r"^\s{0,8}(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")
@@ -36,7 +37,7 @@ def _notices() -> tuple[re.Pattern[str], re.Pattern[str]]:
         re.compile(
             # A heading, a line or a field of its own; "obsolete files are removed" is no notice.
             rf"(?:^|\n)[^\w\n]{{0,8}}(?:(?:status|state|situa[cç][aã]o|estado)\W{{1,5}})?{words}"
-            r"(?=\W*(?:\n|$)|\s*[:;,.!()–—]|[\s*_]+(?:since|by|on|in|desde|em|por|pel[oa]|el|a partir)\b)"
+            r"(?=\W*(?:\n|$)|[\s*_]*[:;,.!()–—]|[\s*_]+(?:since|by|on|in|desde|em|por|pel[oa]|el|a partir)\b)"
             rf"|\b{page}\s+(?:\w+\s+)?{words}\b",
             re.IGNORECASE,
         ),
@@ -51,7 +52,12 @@ def names_code(code: str, title: str, text: str) -> bool:
         return True
     if find_codes_to_look_up(title):
         return False
-    return re.search(rf"^[\s>*|#•`\"“\d.)-]{{0,12}}{word}", text, re.IGNORECASE | re.MULTILINE) is not None
+    # "- ORA-12541: start the listener", not "S0C7 is answered within 15 minutes".
+    entry = (
+        rf"^[ \t>]{{0,8}}(?:[*|#•\d.)–-]{{1,4}}[\s`\"“*]{{0,6}}{word}"
+        rf"|[`\"“*]{{0,3}}{word}[`\"”*]{{0,3}}\s*(?:[:|–—-]|$))"
+    )
+    return re.search(entry, text, re.IGNORECASE | re.MULTILINE) is not None
 
 
 def names_return_code(code: int, title: str, text: str, platform: Platform | None) -> bool:
@@ -122,4 +128,4 @@ def _items(lines: Iterable[str], item: re.Pattern[str]) -> Iterable[str]:
 
 def _clean(steps: Iterable[str]) -> tuple[str, ...]:
     cleaned = (" ".join(step.split()) for step in steps)
-    return tuple(step[:MAX_STEP_CHARACTERS] for step in cleaned if step and not is_planted(step))[:MAX_STEPS]
+    return tuple(step[:MAX_STEP_CHARACTERS] for step in cleaned if step and not is_planted(step))

@@ -1,13 +1,14 @@
 """Support for a verdict from history, knowledge base and metrics."""
 
-from orchestrator.codes.catalogue import Category
-from orchestrator.codes.patterns import find_codes_to_look_up
+from orchestrator.codes.catalogue import Category, find_return_code
+from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.library import RISING_RATIO, elapsed_ratio
 from orchestrator.diagnosis.rules.scene import Scene, plain_words
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.diagnosis.runbooks import (
+    MAX_STEPS,
     is_of_another_platform,
     is_withdrawn,
     names_cause,
@@ -89,11 +90,20 @@ def _from_knowledge(scene: Scene, verdict: Verdict) -> None:
     verdict.add_claim(Message("The knowledge base covers this case in “{title}”.", title=title), [about[0].id], 0.02)
     pages = {_page(item) for item in about}
     for item in (*about, *(item for item in passages if _page(item) in pages)):
-        if steps := steps_of(item.text):
+        if steps := [step for step in steps_of(item.text) if not _is_of_another_code(scene, verdict, step)][:MAX_STEPS]:
             for number, step in enumerate(steps, start=1):
                 said = Message("Step {number} of the runbook: “{text}”", number=number, text=plain_words(step))
                 verdict.add_claim(said, [item.id])
             return
+
+
+def _is_of_another_code(scene: Scene, verdict: Verdict, step: str) -> bool:
+    """Whether a step begins with codes of which none is that of the case: "RC 127: ..." in a page on 126 and 127."""
+    label = step.partition(":")[0]
+    codes, numbers = find_codes_to_look_up(label), find_return_codes(label)
+    if not codes and not numbers:
+        return False
+    return scene.return_code not in numbers and not set(_codes(scene, verdict)) & set(codes)
 
 
 def _page(item: Evidence) -> str:
@@ -111,8 +121,11 @@ def _is_about(scene: Scene, verdict: Verdict, item: Evidence) -> bool:
     if names_cause(verdict.category, item.title):
         return True
     code = scene.return_code
-    is_cause = code is not None and str(code) in (verdict.facts.get("rc"), verdict.entry.key if verdict.entry else "")
-    return is_cause and names_return_code(code or 0, item.title, item.text, scene.platform)
+    known = find_return_code(code, scene.platform) if code is not None else None
+    # A message may say otherwise than the return code usually does: 126 is not always a missing permission.
+    if code is None or known is None or known.category is not verdict.category:
+        return False
+    return names_return_code(code, item.title, item.text, scene.platform)
 
 
 def _codes(scene: Scene, verdict: Verdict) -> tuple[str, ...]:

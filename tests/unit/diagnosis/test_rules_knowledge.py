@@ -1,0 +1,66 @@
+"""When a runbook supports a diagnosis, and what of it appears in the answer."""
+
+from __future__ import annotations
+
+import pytest
+from rules_support import S0C7, ask, job_facts, job_log, tws
+
+from orchestrator.models import Diagnosis, Evidence, SourceEnvelope, SourceOutcome
+
+PAGE = (
+    "O campo não é numérico.\nSolução:\n1. Corrija o arquivo de entrada.\n2. RC 127: use o caminho absoluto.\n"
+    "3. Reexecute do passo que falhou.\nPrevenção:\n- Valide a entrada."
+)
+
+
+def passage(title: str, text: str = PAGE, where: str = "kb/page.md#Solução") -> SourceEnvelope:
+    item = Evidence(id="rag_search:1", source="rag_search", kind="runbook", title=title, text=text, where=where)
+    return SourceEnvelope(source="rag_search", outcome=SourceOutcome.OK, success=True, evidence=(item,))
+
+
+def of_the_runbook(diagnosis: Diagnosis) -> list[str]:
+    return [claim.text for claim in diagnosis.claims if claim.evidence_ids == ("rag_search:1",)]
+
+
+def test_the_steps_of_the_runbook_are_cited() -> None:
+    """Those of its remedy, without the one for another code."""
+    job = job_facts("ABEND", job_log=job_log(S0C7, step="STEP030"))
+    alone, supported = ask(tws(job)), ask(tws(job), passage("S0C7 – exceção de dados"))
+    assert of_the_runbook(supported) == [
+        "A base de conhecimento trata deste caso em “S0C7 – exceção de dados”.",
+        "Passo 1 do runbook: “Corrija o arquivo de entrada.”",
+        "Passo 2 do runbook: “Reexecute do passo que falhou.”",
+    ]
+    assert supported.confidence > alone.confidence
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("S0C4 – proteção", "Compare com S0C7."),
+        ("Plantão", "S0C7 tem SLA de 15 minutos."),
+        ("S0C7 (revogado)", PAGE),
+        ("S0C7 – exceção de dados", "**OBSOLETO**: veja a página nova.\n" + PAGE),
+        ("Loja 0C7", PAGE),
+    ],
+)
+def test_a_mention_or_a_revoked_page_supports_nothing(title: str, text: str) -> None:
+    """Neither a claim nor confidence comes of it."""
+    job = job_facts("ABEND", job_log=job_log(S0C7))
+    alone, beside = ask(tws(job)), ask(tws(job), passage(title, text))
+    assert of_the_runbook(beside) == []
+    assert beside.confidence == alone.confidence
+
+
+@pytest.mark.parametrize(
+    ("line", "covered"),
+    [
+        ("/opt/lote/bin/calc: cannot execute binary file: Exec format error", False),
+        ("sh: /opt/lote/run.sh: Permission denied", True),
+    ],
+)
+def test_a_page_about_a_return_code_is_about_its_usual_cause(line: str, covered: bool) -> None:
+    """126 is mostly a missing permission; where the log says otherwise, the page is about another case."""
+    job = job_facts("ABEND", return_code=126, job_log=job_log(line), task="/opt/lote/run.sh")
+    diagnosis = ask(tws(job), passage("Códigos de retorno 126 e 127 – comando não executável", "chmod +x"))
+    assert bool(of_the_runbook(diagnosis)) is covered
