@@ -47,6 +47,7 @@ class Listing:
     listed: Listed
     states: tuple[str, ...] = ()
     is_count: bool = False
+    """Numbers are asked for ("quantos", "status dos jobs"): names are only examples."""
 
 
 def listing_of(message: str, entities: Entities) -> Listing | None:
@@ -60,10 +61,14 @@ def listing_of(message: str, entities: Entities) -> Listing | None:
             continue
         if listed is Listed.STREAMS and entities.job_streams:
             continue
+        if _status_of(listed).search(message):
+            return Listing(
+                listed, _of_jobs(states) if listed is Listed.JOBS else states, listed is Listed.JOBS or is_count
+            )
         if _asks(message, listed, entities, has_state=bool(states), is_count=is_count):
             return Listing(listed, _of_jobs(states) if listed is Listed.JOBS else states, is_count)
     if entities.folders and _word("status").search(message):
-        return Listing(Listed.JOBS, _of_jobs(states), is_count)
+        return Listing(Listed.JOBS, _of_jobs(states), is_count=True)
     if states and _without_a_noun().search(message):
         return Listing(Listed.JOBS, _of_jobs(states), is_count)
     return None
@@ -82,8 +87,6 @@ MAX_CHARACTERS = 200
 def _asks(message: str, listed: Listed, entities: Entities, *, has_state: bool, is_count: bool) -> bool:
     several, one = _asked(listed)
     is_limited = has_state or bool(entities.folders or entities.job_streams or entities.workstations)
-    if _status_of(listed).search(message):
-        return True
     if (match := several.search(message)) is not None:
         is_shown = match["show"] is not None
         return has_state or (is_limited and is_shown) or is_count or (is_shown and listed is not Listed.JOBS)

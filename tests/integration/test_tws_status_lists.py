@@ -179,6 +179,22 @@ def test_the_state_of_all_jobs_is_told_by_state() -> None:
     assert asked.diagnosis.summary.startswith("14 jobs no plano atual.")
 
 
+def test_of_a_plan_that_was_not_read_to_its_end_the_number_is_right() -> None:
+    """What the server counts are the jobs of the plan; the states are those of the jobs that were read."""
+    asked = ask_plan(
+        big_plan(),
+        "Qual o status dos jobs?",
+        max_results=SERVER_CAP,
+        faults=[Fault("/plan/job", latency_seconds=0.5)],
+        limit_seconds=3,
+    )
+    assert asked.payload.listing is not None
+    read = asked.payload.listing.count
+    assert 0 < read < 400
+    assert asked.diagnosis.summary.startswith(f"400 jobs no plano atual. {read} deles foram lidos.")
+    assert sum(asked.payload.listing.by_code.values()) == read
+
+
 def test_late_jobs_are_those_that_the_plan_marks() -> None:
     """The plan's own flag, and not an estimate."""
     plan = mixed_plan()

@@ -72,11 +72,17 @@ def counted(listing: ListingFacts) -> Text:
             Message("of {names}", names=", ".join(listing.where)) if listing.where else "",
         )
     )
+    # What was not read belongs to a list that is limited to nothing.
+    is_whole = not listing.states and not listing.where
     number = _COUNTED.get(listing.listed, _COUNTED["jobs"]).with_facts(
-        count=listing.count, limits=Message(" {limits}", limits=limits) if limits else ""
+        count=listing.count + (listing.unread if is_whole else 0),
+        limits=Message(" {limits}", limits=limits) if limits else "",
     )
     if not listing.unread:
         return number
+    if is_whole:
+        read = Message("{count} of them was read.", plural="{count} of them were read.", count=listing.count)
+        return join((number, read))
     at_least = Message(
         "At least that many: {count} more was not read.",
         plural="At least that many: {count} more were not read.",

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -67,6 +68,13 @@ _BEFORE = {EventType.ACCEPTED, EventType.ROUTED, EventType.SOURCE_STARTED, Event
 
 @pytest.fixture
 def run() -> Iterator[Ready]:
+    with answered_run() as ready:
+        yield ready
+
+
+@contextmanager
+def answered_run(**data: Any) -> Iterator[Ready]:
+    """A run whose sources have answered; ``data`` is part of each envelope's."""
     client = fakeredis.FakeRedis(decode_responses=True)
     store = RunStore(client, Settings.from_env({}))
     store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"), nonce=new_token())
@@ -82,7 +90,7 @@ def run() -> Iterator[Ready]:
             job=item.job,
             outcome=SourceOutcome.OK,
             success=True,
-            data={"seen": item.source},
+            data={"seen": item.source, **data},
             finding=f"{item.source} respondeu",
             latency_ms=100,
         )
@@ -132,6 +140,15 @@ def refined_by(
         return asyncio.run_coroutine_threadsafe(work, loop)
 
     return Refiner(synthesizer, submit), synthesizer
+
+
+@pytest.mark.parametrize(("is_complete", "outcome"), [(True, RunOutcome.COMPLETE), (False, RunOutcome.PARTIAL)])
+def test_a_list_that_was_cut_is_not_complete(is_complete: bool, outcome: RunOutcome) -> None:
+    """Every source has answered, and yet something of the list is missing in the answer."""
+    with answered_run(listing={"listed": "jobs", "count": 300, "is_complete": is_complete}) as ready:
+        report = Finisher(ready.store, by="test").finish(RUN)
+    assert report is not None
+    assert report.outcome is outcome
 
 
 def test_without_a_model_the_rules_answer(run: Ready) -> None:
