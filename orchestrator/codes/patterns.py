@@ -240,6 +240,11 @@ def find_codes_to_look_up(text: str) -> tuple[str, ...]:
     return _unique(code for _, code in sorted(matches))
 
 
+def find_reported_codes(text: str) -> tuple[str, ...]:
+    """Of a line of a job log: the abends that it reports, then its message ids."""
+    return (*find_reported_abends(text), *find_message_ids(text))
+
+
 def find_codes(text: str) -> tuple[str, ...]:
     """Abend codes, then message ids: the codes of ``Evidence.codes`` and ``JobLogFacts.codes``."""
     return (*find_abends(text), *find_message_ids(text))

@@ -105,7 +105,7 @@ class SymptomText:
 
         words = _CLAUSE.sub(clause, self.template.in_language(language))
         names = {name for _, name, _, _ in Formatter().parse(words) if name}
-        return words.format_map({name: self.facts.get(name, "?") for name in names})
+        return words.format_map({name: self.facts.get(name, "…") for name in names})
 
 
 class SymptomsFile(Model):
@@ -121,6 +121,17 @@ class SymptomsFile(Model):
         if repeated := {key for key in keys if keys.count(key) > 1}:
             raise ValueError(f"keys stand twice: {sorted(repeated)}")
         return self
+
+
+@cache
+def _by_key() -> Mapping[str, Symptom]:
+    return {symptom.key: symptom for symptom in symptoms()}
+
+
+def find_symptom(code: str) -> Symptom | None:
+    """The symptom of a message id or another code: the one of that key, else the first of its sub-codes."""
+    exact = _by_key().get(code)
+    return exact or next((symptom for key, symptom in _by_key().items() if key.startswith(f"{code} ")), None)
 
 
 @cache

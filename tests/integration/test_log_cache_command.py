@@ -91,7 +91,7 @@ def test_what_is_remembered_is_shown_without_secrets(
 
 def test_a_log_cannot_drive_the_terminal_or_the_clock(logs: Callable[..., Outcome]) -> None:
     """Escape sequences are not shown, and twenty thousand lines of blanks are read in seconds."""
-    text = "ERROR \x1b]0;title\x07\x1b[2J S0C7\n" + ("ERROR return code" + " " * 380 + "\n") * 20_000
+    text = "ERROR \x1b]0;title\x07\x1b[2J ABEND=S0C7\n" + ("ERROR return code" + " " * 380 + "\n") * 20_000
     began = time.process_time()
     assert logs("ingest", "-", "--job", "LOAD02", stdin=text).code == 0
     shown = logs("show", "LOAD02").out

@@ -30,6 +30,7 @@ from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qu
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
 from orchestrator.i18n.message import Message, Text, join
+from orchestrator.joblog.symptoms import Role, Symptom, find_symptom
 from orchestrator.models import Intent, Routing
 
 LIKELY_BELOW = 0.5
@@ -153,9 +154,19 @@ def _is_consequence(group: Group, shown: Sequence[Group]) -> bool:
 def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDraft | None:
     """The answer to a question about how something works: the catalogue, then the knowledge base's passages."""
     scene = scenes[0]
-    matches = [(code, entry) for code in routing.entities.codes if (entry := find_code(code)) is not None]
+    messages = [
+        (code, symptom)
+        for code in (*routing.entities.message_ids, *find_program_codes(scene.question))
+        if (symptom := find_symptom(code)) is not None and symptom.role is Role.CAUSE
+    ]
+    known = {code for code, _ in messages}
+    matches = [
+        (code, entry) for code in routing.entities.codes if code not in known and (entry := find_code(code)) is not None
+    ]
     matches += [
-        (code, entry) for code in find_program_codes(scene.question) if (entry := find_program_code(code)) is not None
+        (code, entry)
+        for code in find_program_codes(scene.question)
+        if code not in known and (entry := find_program_code(code)) is not None
     ]
     matches += [(entry.key, entry) for entry in _states_in(scene.question)]
     matches += [
@@ -166,12 +177,15 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
         ClaimDraft(f"“{plain_words(item.title)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,))
         for item in passages[:3]
     )
-    if matches:
-        advice = advice_of(matches[0][1].category, matches[0][1])
+    if matches or messages:
+        first: Symptom | Entry = messages[0][1] if messages else matches[0][1]
+        advice = advice_of(first.category, first)
+        said = [in_general(code, symptom) for code, symptom in messages]
+        said += [explained(code, entry) for code, entry in matches]
         return DiagnosisDraft(
-            summary=join(explained(code, entry) for code, entry in matches),
-            root_cause=usual_causes(*(entry for _, entry in matches)),
-            category=matches[0][1].category.value,
+            summary=join(said),
+            root_cause=usual_causes(*(entry for _, entry in matches)) if matches else "",
+            category=first.category.value,
             confidence=0.7,
             claims=claims,
             actions=tuple(_action(item, {}) for item in (*advice.checks, *advice.fixes))[:MAX_ACTIONS],
@@ -192,6 +206,11 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
 def compose_nothing() -> DiagnosisDraft:
     """The answer to a question about nothing of the scheduler: what can be asked."""
     return DiagnosisDraft(_HELP, confidence=0.5)
+
+
+def in_general(code: str, symptom: Symptom) -> Text:
+    """What a message means, without the facts of a log."""
+    return Message("{code}: {name!l}. {meaning}", code=code, name=symptom.name, meaning=symptom.told({}))
 
 
 def explained(code: str, entry: Entry) -> Text:

@@ -86,7 +86,7 @@ def test_a_pattern_takes_no_longer_than_the_log_is_long(symptom: Symptom) -> Non
     [
         ({"dataset": "PRD.X"}, "The dataset PRD.X exists."),
         ({"dataset": "PRD.X", "step": "S1"}, "The dataset PRD.X exists (step S1)."),
-        ({}, "The dataset ? exists."),
+        ({}, "The dataset … exists."),
     ],
 )
 def test_a_clause_whose_fact_is_missing_is_left_out(facts: dict[str, str], expected: str) -> None:

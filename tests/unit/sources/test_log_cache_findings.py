@@ -123,7 +123,7 @@ def test_what_is_no_text_is_refused(content: bytes) -> None:
 
 def test_a_log_in_an_older_encoding_is_text() -> None:
     """Letters with accents that are no UTF-8 are few, and the rest of the log tells enough."""
-    log = "A execução não terminou: exceção S0C7, código inválido\n".encode("latin-1") * 300
+    log = "A execução não terminou: abend S0C7, código inválido\n".encode("latin-1") * 300
     records = ingest(log.decode("utf-8", "replace").splitlines(), job="J1")
     assert {record.kind for record in records} == {"run", "finding"}
 

@@ -9,14 +9,19 @@ from datetime import UTC, datetime
 from orchestrator.codes.control import blank_controls
 from orchestrator.codes.error_words import reports_failure
 from orchestrator.codes.notation import JobName
-from orchestrator.codes.patterns import by_severity, find_codes, find_return_codes, is_abend, is_severe
+from orchestrator.codes.patterns import by_severity, find_reported_codes, find_return_codes, is_abend, is_severe
 from orchestrator.codes.steps import ZOS_NAME, failed_step, last_step
 from orchestrator.errors import InvalidValue
+from orchestrator.joblog.reader import read_log
 from workers.sources.log_cache.entries import find_time, format_time, searchable
 from workers.sources.log_cache.record import MAX_CODES, LogRecord, outcome_text, run_key, windows_text
 
 MAX_LINE = 400
 _AROUND = 3
+_CAUSE_WEIGHT = 4
+SURE = 0.7
+MAX_CAUSES = 3
+"""Known causes whose windows come first."""
 _MAX_WINDOWS = 40
 _TAIL = 10
 # Frame that the agent writes around a job's own output (HWA job log: "= JOB : ...", "= Exit Status : ...").
@@ -88,7 +93,7 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
         if not summary.job and (match := _ZOS_JOB.search(line)):
             summary.job = match[1]
         return_codes += find_return_codes(searchable(line))
-        line_codes = find_codes(line)
+        line_codes = find_reported_codes(line)
         codes.update(dict.fromkeys(line_codes if len(codes) < 200 else ()))
         weight = _weight(line, line_codes)
         _collect(windows, before, line, summary.lines, weight)
@@ -98,6 +103,7 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     summary.return_code = frame_code if frame_code is not None else worst
     summary.codes = by_severity(codes)[:MAX_CODES]
     summary.has_errors = any(window.weight >= 2 for window in windows)
+    _weigh_by_messages(windows, summary.return_code)
     ranked = sorted(windows, key=lambda window: (-window.weight, -window.first))
     texts = ["\n".join(window.lines) for window in ranked]
     summary.step = next((step for text in texts if (step := failed_step(text) or last_step(text))), "")
@@ -172,6 +178,15 @@ def _collect(windows: list[_Window], before: Iterable[str], line: str, number: i
     windows.append(_Window(number - len(context), [*context, line], weight, _AROUND))
     if len(windows) > _MAX_WINDOWS:
         windows.remove(min(windows[:-1], key=lambda window: (window.weight, window.first)))
+
+
+def _weigh_by_messages(windows: Iterable[_Window], return_code: int | None) -> None:
+    """The windows with a message that is known to be a cause weigh most."""
+    lines = [(window, line) for window in windows for line in window.lines]
+    reading = read_log([line for _, line in lines], return_code=return_code)
+    for item in reading.causes[:MAX_CAUSES]:
+        if item.weight >= SURE:
+            lines[item.first][0].weight = _CAUSE_WEIGHT
 
 
 def _weight(line: str, codes: tuple[str, ...]) -> int:

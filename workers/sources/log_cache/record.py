@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import by_severity, find_abends, find_codes
+from orchestrator.codes.patterns import by_severity, find_codes, find_reported_abends
 from orchestrator.codes.states import ENDED, RUNNING
 from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.errors import InvalidValue
@@ -258,7 +258,7 @@ def _log_records(job: JobFacts, log: JobLogFacts, name: str) -> list[LogRecord]:
     order = {"match": 0, "tail": 1, "head": 2}
     windows = sorted(log.windows, key=lambda window: (order.get(window.kind, 3), -window.from_line))
     # Windows with an abend first, wherever they are.
-    windows.sort(key=lambda window: not find_abends("\n".join(window.lines)))
+    windows.sort(key=lambda window: not find_reported_abends("\n".join(window.lines)))
     text = windows_text((window.from_line, window.to_line, window.lines) for window in windows)
     codes = by_severity(log.codes)[:MAX_CODES]
     if not text or not (codes or log.step or any(window.kind == "match" for window in log.windows)):

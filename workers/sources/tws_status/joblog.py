@@ -7,7 +7,7 @@ log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.codes.patterns import by_severity, find_message_ids, find_reported_abends
+from orchestrator.codes.patterns import by_severity, find_reported_abends, find_reported_codes
 from orchestrator.codes.steps import failed_step
 from orchestrator.diagnosis.rules.log_lines import growth_line
 from orchestrator.i18n.languages import Language
@@ -174,7 +174,7 @@ def _facts(run_id: str, reading: _Reading, problem: Message | None, stopped: str
         run_id=run_id,
         total_lines=reading.total,
         windows=windows,
-        codes=by_severity((*find_reported_abends(text), *find_message_ids(text)))[:MAX_CODES],
+        codes=by_severity(find_reported_codes(text))[:MAX_CODES],
         step=failed_step(text),
         repeats=repeats,
         note=note.in_language(language) if note else "",
