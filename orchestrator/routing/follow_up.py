@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from orchestrator.codes.patterns import find_program_codes
 from orchestrator.codes.states import is_state
 from orchestrator.i18n.languages import words_of as listed
 from orchestrator.i18n.message import Message
+from orchestrator.joblog.reader import read_log
 from orchestrator.models import Entities, Intent, Routing
 from orchestrator.routing.vocabulary import MARKS, is_stop_word, plain, vocabulary, words_of
 
@@ -25,7 +27,9 @@ NOTHING_BEFORE = Message(
 )
 _TOPIC_FAMILIES = frozenset({"failure", "late", "ended", "running", "dependency", "complaint", "state", "event"})
 """Families of words that a question about the scheduler may hold without naming anything of it."""
-_LOOSE_FAMILIES = _TOPIC_FAMILIES | {"cause", "when", "who", "condition", "change", "again", "already_or_still"}
+_LOOSE_FAMILIES = _TOPIC_FAMILIES | {
+    *("cause", "when", "who", "condition", "change", "again", "already_or_still", "meaning", "request"),
+}
 """The same beside a word such as "it", which makes them words about a job."""
 _PUNCTUATION = ".,:;?!¿¡\"'()"
 _WORD = re.compile(r"[a-z0-9#$@_+/'-]+")
@@ -65,7 +69,7 @@ class Subject:
 
 def reference_of(message: str, entities: Entities) -> Reference:
     """What ``message`` refers to, by what it names and by its words."""
-    if _names_something(entities):
+    if _names_something(entities) or find_program_codes(message):
         return Reference.NAMED
     texts = _texts(message, entities)
     families = {family for word in words_of(message, entities) for family in vocabulary().families(word)}
@@ -78,6 +82,8 @@ def reference_of(message: str, entities: Entities) -> Reference:
         return Reference.BACK
     if not (is_wide or names_state) and any(map(_says_no_more, texts)):
         return Reference.BACK
+    # A line of a log that somebody pasted is known by the catalogue of symptoms.
+    is_topic = is_topic or bool(read_log(message.splitlines()).causes)
     if entities.candidates:
         return Reference.NAMED if is_topic else Reference.MAYBE
     if not is_topic:

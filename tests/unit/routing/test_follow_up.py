@@ -27,7 +27,7 @@ DATA = json.loads((Path(__file__).parents[2] / "data" / "follow_ups.json").read_
 RUN = "run-00000001"
 NOT_YET = {
     ("back", "dá pra continuar do passo que parou?"),
-    ("back", "preciso avisar alguém?"),
+    ("back", "anything else I should check?"),
     ("back", "what should be done?"),
     ("back", "ok and then?"),
 }
@@ -57,11 +57,28 @@ def test_most_follow_ups_are_recognised() -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["por que o BATCH001 falhou?", "e o BATCH002?", "o que é S0C7?", "RC 12?", "e a stream DIARIO#FECH?"]
+    "question",
+    [
+        "SQLCODE -803",
+        "por que o BATCH001 falhou?",
+        "e o BATCH002?",
+        "o que é S0C7?",
+        "RC 12?",
+        "e a stream DIARIO#FECH?",
+    ],
 )
 def test_a_question_that_names_something_stands_for_itself(question: str) -> None:
     """A name or a code is what the question is about, whatever the session holds."""
     assert reference_of(question, route(question).entities) is Reference.NAMED
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["No space left on device", "java.lang.OutOfMemoryError: Java heap space", "ssh: connect: Connection refused"],
+)
+def test_a_pasted_line_is_about_the_scheduler(line: str) -> None:
+    """A line of a log without a code is known by the catalogue of symptoms."""
+    assert reference_of(line, route(line).entities) not in (Reference.NOTHING, Reference.MAYBE)
 
 
 @pytest.mark.parametrize("question", BACK)
