@@ -140,6 +140,15 @@ def test_the_stream_of_the_question_chooses_among_jobs_of_one_name() -> None:
     )
 
 
+def test_two_instances_of_a_stream_are_told_apart_by_their_times() -> None:
+    """Their jobs have one name in every notation without a time."""
+    plan = some_plan()
+    later = NOW + timedelta(hours=3)
+    plan.add_job("BATCH001", "FATDIA", "ZOS1", status="HOLD", scheduled=later)
+    asked = ask_plan(plan, "por que o job BATCH001 falhou?")
+    assert asked.payload.candidates == ("ZOS1#FATDIA.BATCH001 (HOLD, 2026-11-24 12:00 (America/Sao_Paulo))",)
+
+
 def test_a_rerun_that_ended_well_is_told_from_the_failed_run() -> None:
     """Both runs are named with their times, and no rerun is proposed."""
     plan = some_plan()

@@ -92,7 +92,7 @@ def _draft(
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
     if reduce is not Reduce.KNOWLEDGE:
-        unclear = not_understood(scenes, routing.intent)
+        unclear = not_understood(scenes)
         if unclear is not None:
             is_new = routing.intent is Intent.ACTION and routing.entities.job_streams
             return replace(
@@ -191,7 +191,7 @@ def _jobs_of(
 
 def _has_no_problem(scenes: Sequence[Scene], groups: Sequence[Group]) -> bool:
     """Whether TWS shows nothing wrong with the jobs in question, so that the question is one of knowledge."""
-    if any(scene.question_job for scene in scenes):
+    if any(scene.question_job or scene.job for scene in scenes):
         return all(group.top.category in _NOTHING_WRONG for group in groups)
     return True
 

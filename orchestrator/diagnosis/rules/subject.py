@@ -9,7 +9,7 @@ from orchestrator.codes.states import FAILED, SUCCEEDED
 from orchestrator.diagnosis.draft import DiagnosisDraft
 from orchestrator.diagnosis.rules.scene import Scene, qualified
 from orchestrator.i18n.message import Message, Text, join
-from orchestrator.models import Entities, Intent
+from orchestrator.models import Entities
 from orchestrator.payloads import JobFacts, TwsPayload
 from orchestrator.routing.entities import asks_about_the_plan
 
@@ -20,14 +20,14 @@ MAX_CANDIDATES = 3
 _SAY_WHICH = Message("Say which one is meant.")
 
 
-def not_understood(scenes: Sequence[Scene], intent: Intent) -> DiagnosisDraft | None:
+def not_understood(scenes: Sequence[Scene]) -> DiagnosisDraft | None:
     """The answer to a question whose subject is not known: what the plan has instead, and no step on another object.
 
     None when the subject is known, when TWS did not answer, or when the question is about the plan as a whole.
     """
     scene = scenes[0] if len(scenes) == 1 else None
     tws = scene.tws if scene else None
-    if scene is None or tws is None or scene.question_job or scene.job is not None or intent is Intent.GENERAL:
+    if scene is None or tws is None or scene.question_job or scene.job is not None:
         return None
     if tws.named_stream or tws.named_workstation:
         return None
