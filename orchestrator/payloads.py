@@ -107,6 +107,8 @@ class JobFacts(Facts):
     workstation: str = ""
     workstation_folder: str = ""
     job_stream: str = ""
+    job_stream_instance: str = ""
+    """``(hhmm mm/dd/yy)``, where the plan has the job stream more than once."""
     job_stream_workstation: str = ""
     job_stream_workstation_folder: str = ""
     job_stream_status: str = ""
@@ -119,6 +121,8 @@ class JobFacts(Facts):
     start_at: str | None = None
     """The time before which it does not start (``timeRestrictions.startTime``)."""
     is_late: bool = False
+    time_zone: str = ""
+    """Time zone of the job stream."""
     logon_user: str = ""
     task: str = ""
     recovery_option: str = ""

@@ -120,7 +120,13 @@ class Advice(Model):
         needed = re.findall(r"\{(\w+)\}", self.command or "")
         if self.command is None or not all(names.get(name) for name in needed):
             return None
-        return self.command.format_map(names)
+        return quoted(self.command.format_map(names))
+
+
+def quoted(command: str) -> str:
+    """A command of conman, in quotes where a shell would read its parentheses: ``WS#JS(0600 11/24/26).JOB``."""
+    program, _, rest = command.partition(" ")
+    return f'{program} "{rest}"' if program == "conman" and "(" in rest else command
 
 
 class Phase(StrEnum):

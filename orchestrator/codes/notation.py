@@ -6,9 +6,11 @@ among them (MVS JCL Reference, "JOB statement: name field"), so ``PAY#D010`` has
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from orchestrator.codes.local_time import in_zone, parse_moment
 from orchestrator.errors import InvalidValue
 from orchestrator.payloads import JobFacts
 
@@ -119,9 +121,28 @@ def qualified_stream(workstation: str, stream: str, *, folder: str = "") -> str:
 
 
 def whole_name(job: JobFacts) -> str:
-    """``[/folder/]WS#[/folder/]STREAM.JOB``, as conman selects a job, as far as known."""
-    qualifier = stream_of(job)
+    """``[/folder/]WS#[/folder/]STREAM[(hhmm date)].JOB``, as conman selects a job, as far as known."""
+    qualifier = f"{stream_of(job)}{job.job_stream_instance}" if job.job_stream else ""
     return f"{qualifier}.{job.name}" if qualifier else job.name
+
+
+def with_instances(jobs: Sequence[JobFacts], zone: str) -> tuple[JobFacts, ...]:
+    """The jobs, each with the scheduled time of its job stream where another one has the same whole name.
+
+    The time is in the zone of the job stream, else in ``zone``, written as job logs write it.
+    """
+    ids: dict[str, set[str]] = {}
+    for job in jobs:
+        ids.setdefault(whole_name(job), set()).add(job.id)
+    return tuple(
+        job.model_copy(update={"job_stream_instance": _instance(job, zone)}) if len(ids[whole_name(job)]) > 1 else job
+        for job in jobs
+    )
+
+
+def _instance(job: JobFacts, zone: str) -> str:
+    moment = parse_moment(in_zone(job.scheduled_at, job.time_zone or zone))
+    return f"({moment:%H%M %m/%d/%y})" if moment else ""
 
 
 def stream_of(job: JobFacts) -> str:

@@ -65,3 +65,19 @@ def test_a_requested_change_names_the_folders() -> None:
     """The operator's own command is written down for the job of the plan, not for a name."""
     asked = ask_plan(plan_in_folders(), "Rerun do job BATCH001")
     assert asked.commands[0] == "conman rr ZOS1#/PRD/FAT/FATDIA.BATCH001"
+
+
+def test_of_two_instances_of_a_stream_the_command_names_the_one_that_failed() -> None:
+    """The plan has yesterday's and today's FATDIA: a command without its time would act on both."""
+    plan = Plan(NOW)
+    plan.add_workstation("ZOS1", kind="X-AGENT", os="ZOS")
+    for hours, status, code in ((30, "ABEND", 12), (6, "SUCC", 0)):
+        at = NOW - timedelta(hours=hours)
+        plan.add_stream("FATDIA", "ZOS1", scheduled=at)
+        log = s0c7_log(at, 41873) if code else None
+        run = Run(at, timedelta(minutes=11), status, code, log)
+        plan.add_job("BATCH001", "FATDIA", "ZOS1", status=status, runs=[run], scheduled=at)
+        plan.jobs[-1]["id"] = f"{plan.jobs[-1]['id']}-{hours}"
+    asked = ask_plan(plan, "Por que o job BATCH001 falhou?")
+    assert 'conman "rr ZOS1#FATDIA(0300 11/23/26).BATCH001"' in asked.commands
+    assert asked.payload.candidates == ("ZOS1#FATDIA(0300 11/24/26).BATCH001 (SUCC)",)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from orchestrator.codes.catalogue import quoted
 from orchestrator.diagnosis.draft import ActionDraft
 from orchestrator.diagnosis.rules.scene import Scene, qualified, qualified_station, qualified_stream
 from orchestrator.i18n.languages import words_of
@@ -61,7 +62,7 @@ def requested_changes(message: str, scenes: list[Scene], entities: Entities) -> 
             names = [qualified_stream(scenes[0], name) for name in entities.job_streams]
             commands = [change.command.format(stream=name) for name in names]
         if commands:
-            return tuple(ActionDraft(_REQUESTED, change.risk, command, mutates=True) for command in commands)
+            return tuple(ActionDraft(_REQUESTED, change.risk, quoted(command), mutates=True) for command in commands)
     return ()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from orchestrator.codes.notation import with_instances
 from orchestrator.codes.states import NO_PROBLEMS, NOT_LAUNCHED, PROBLEMS
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
@@ -92,6 +93,14 @@ class Lookup:
         """Note that ``count`` items were left out, if any; ``cut`` is a plural message."""
         if count > 0:
             self.cuts.append(cut.with_facts(count=count))
+
+    def tell_instances(self, zone: str) -> None:
+        """Tell jobs of one whole name apart by the scheduled times of their job streams."""
+        job = () if self.job is None else (self.job,)
+        known = with_instances((*job, *self.problems, *self.candidates), zone)
+        self.job = known[0] if job else None
+        self.problems = list(known[len(job) : len(job) + len(self.problems)])
+        self.candidates = list(known[len(job) + len(self.problems) :])
 
     async def part(self, name: Text | str, ask: Callable[[], Awaitable[T]], default: T, *, of: str = "") -> T:
         """The result of ``ask``; when it raises SourceError, ``default``, and a note of the part and whose it is."""

@@ -120,6 +120,7 @@ def parse_job(job: Json) -> JobFacts:
         success_condition=_success_condition(items(job.get("jobruns"))),
         priority=number(job.get("priority")),
         scheduled_at=text(job.get("schedTime")) or None,
+        time_zone=text(job.get("timeZone")),
         start_at=text(restrictions.get("startTime")) or None,
         is_late=mapping(job.get("jobStatusFlags")).get("jobLate") is True,
         logon_user=", ".join(text(login) for login in logins if text(login)) if isinstance(logins, list) else "",

@@ -86,6 +86,7 @@ class TwsStatusSource:
         await _share(request, lookup)
         engine = await self._engine(session, lookup)
         zone = text(engine.get("timezone"))
+        lookup.tell_instances(zone)
         payload = TwsPayload(
             instance=instance.name,
             engine=text(engine.get("displayVersion")) or text(engine.get("fullVersion")),
