@@ -1,21 +1,19 @@
 """The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from typing import Self
 
 from purgatory import AsyncCircuitBreakerFactory
 
-from orchestrator.codes.local_time import shown_time
 from orchestrator.codes.notation import bare_name, is_zos_name, whole_name
 from orchestrator.codes.states import FAILED, PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import Entities, SourceOutcome, SourceRequest
-from orchestrator.payloads import JobFacts, TwsPayload
+from orchestrator.payloads import TwsPayload
 from orchestrator.routing.entities import asks_about_the_plan
 from orchestrator.routing.listing import Listing, listing_of
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
@@ -93,7 +91,7 @@ class TwsStatusSource:
             time_zone=zone,
             asked_at=session.server_now().isoformat(timespec="seconds"),
             job=lookup.job,
-            candidates=_others(lookup.job, lookup.candidates, zone),
+            candidates=tuple(f"{whole_name(job)} ({job.status})" for job in lookup.candidates),
             unknown=lookup.unknown,
             nearest=lookup.nearest,
             named_stream=lookup.named_stream,
@@ -270,17 +268,6 @@ async def _list(session: HwaSession, listing: Listing, entities: Entities, looku
 def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the configured instances, sorted. Raises ConfigurationError naming the variable."""
     return load_instances(TwsSettings.from_env(environ)).names
-
-
-def _others(job: JobFacts | None, others: Sequence[JobFacts], zone: str) -> tuple[str, ...]:
-    """Jobs of one name, qualified, with their states; with their times where several instances of a stream have it."""
-    names = Counter(whole_name(item) for item in (*((job,) if job else ()), *others))
-    return tuple(
-        f"{name} ({', '.join(filter(None, (item.status, shown_time(item.scheduled_at, zone))))})"
-        if names[name := whole_name(item)] > 1
-        else f"{name} ({item.status})"
-        for item in others
-    )
 
 
 def _asked(asked: list[str]) -> tuple[str, ...]:
