@@ -36,6 +36,9 @@ from orchestrator.models import Intent, Routing
 LIKELY_BELOW = 0.5
 """Below this confidence the summary is marked as resting on little evidence."""
 
+WORTH_A_WORD = 0.25
+"""Least confidence of an alternative that has no cause."""
+
 MAX_CLAIMS = 12
 MAX_ACTIONS = 8
 MAX_PREVENTION = 4
@@ -402,7 +405,8 @@ def _state_claims(group: Group) -> Iterable[ClaimDraft]:
 
 def _hypotheses(groups: Sequence[Group]) -> Iterable[HypothesisDraft]:
     for group in groups:
-        others = [one for one in group.ranked[1:] if one.category not in _LESS_EXACT.get(group.top.category, ())]
+        less_exact = _LESS_EXACT.get(group.top.category, ())
+        others = [one for one in group.ranked[1:] if one.category not in less_exact and not _says_nothing(one)]
         for verdict in (group.top, *others[:MAX_ALTERNATIVES]):
             yield HypothesisDraft(
                 category=verdict.category.value,
@@ -412,6 +416,11 @@ def _hypotheses(groups: Sequence[Group]) -> Iterable[HypothesisDraft]:
                 contradicts=tuple(dict.fromkeys(verdict.contradicts)),
                 job=verdict.job,
             )
+
+
+def _says_nothing(verdict: Verdict) -> bool:
+    """Whether a verdict only repeats that the job failed, beside one that says why."""
+    return verdict.category is Category.APPLICATION_ERROR and verdict.confidence < WORTH_A_WORD
 
 
 def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:

@@ -134,13 +134,20 @@ def test_the_abend_outweighs_the_return_code_and_the_wrapper() -> None:
 
 def test_hypotheses_are_ranked_with_what_speaks_for_and_against() -> None:
     """The leading hypothesis has its support; a weaker one is contradicted by what proves the leader."""
-    job = job_facts("ABEND", return_code=1, job_log=job_log("cp: No space left on device"))
+    job = job_facts("ABEND", return_code=143, job_log=job_log("cp: No space left on device"))
     diagnosis = ask(tws(job))
     first, second = diagnosis.hypotheses[:2]
 
-    assert (first.category, second.category) == ("disk_full", "application_error")
+    assert (first.category, second.category) == ("disk_full", "terminated")
     assert first.confidence > second.confidence
     assert "tws_status:2" in first.supports
+
+
+def test_that_the_job_failed_is_no_other_hypothesis() -> None:
+    """Beside a cause, a mere return code 1 says nothing."""
+    job = job_facts("ABEND", return_code=1, job_log=job_log("cp: No space left on device"))
+
+    assert [item.category for item in ask(tws(job)).hypotheses] == ["disk_full"]
 
 
 def test_a_vaguer_word_for_the_same_cause_is_no_alternative() -> None:
