@@ -53,9 +53,10 @@ class ReadLogs:
         if not self.unread:
             return diagnosis
         actions = tuple(action for action in diagnosis.actions if not self.forbid(action))
-        changes: dict[str, Any] = {"actions": actions}
+        # Claims too: a runbook's steps are quoted there.
+        claims = tuple(claim for claim in diagnosis.claims if not self._proposes(claim.text))
+        changes: dict[str, Any] = {"actions": actions, "claims": claims}
         if draft is not None:
-            changes["claims"] = tuple(claim for claim in diagnosis.claims if not self._proposes(claim.text))
             changes["prevention"] = tuple(text for text in diagnosis.prevention if not self._proposes(text))
             for name in ("summary", "root_cause"):
                 if self._proposes(getattr(diagnosis, name)):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from orchestrator.codes.catalogue import Category, find_state
 from orchestrator.codes.notation import bare_name
+from orchestrator.codes.patterns import find_program_codes
 from orchestrator.codes.states import FAILED
 from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.injection import find_planted
@@ -198,11 +199,12 @@ def _has_no_problem(scenes: Sequence[Scene], groups: Sequence[Group]) -> bool:
 
 def _asks_about_a_code_alone(entities: Entities, scenes: Sequence[Scene]) -> bool:
     """Whether a code is all that is named and the plan does not show it: its problems are then no answer."""
-    if not entities.codes or any(scene.question_job or scene.job for scene in scenes):
+    codes = (*entities.codes, *(code for scene in scenes for code in find_program_codes(scene.question)))
+    if not codes or any(scene.question_job or scene.job for scene in scenes):
         return False
     if entities.job_streams or entities.workstations:
         return False
-    return not any(scene.cite("tws_status", code) for scene in scenes for code in entities.codes)
+    return not any(scene.cite("tws_status", code) for scene in scenes for code in codes)
 
 
 def _groups(scene: Scene, cap: float) -> list[Group]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.codes.catalogue import Category
 from orchestrator.codes.local_time import shown_time
 from orchestrator.codes.notation import bare_name
+from orchestrator.codes.patterns import find_program_codes
 from orchestrator.codes.states import FAILED, SUCCEEDED
 from orchestrator.diagnosis.draft import DiagnosisDraft
 from orchestrator.diagnosis.rules.scene import Scene, qualified
@@ -35,7 +36,8 @@ def not_understood(scenes: Sequence[Scene]) -> DiagnosisDraft | None:
     named = entities.job_streams or entities.workstations
     if named and not (tws.unknown and not tws.problem_jobs and not tws.workstations):
         return None
-    if not named and (entities.folders or entities.codes or asks_about_the_plan(scene.question)):
+    has_code = entities.codes or find_program_codes(scene.question)
+    if not named and (entities.folders or has_code or asks_about_the_plan(scene.question)):
         return None
     words = tws.unknown if named else tws.unknown[:MAX_CANDIDATES]
     lead = (

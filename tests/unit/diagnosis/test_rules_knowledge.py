@@ -64,3 +64,20 @@ def test_a_page_about_a_return_code_is_about_its_usual_cause(line: str, covered:
     job = job_facts("ABEND", return_code=126, job_log=job_log(line), task="/opt/lote/run.sh")
     diagnosis = ask(tws(job), passage("Códigos de retorno 126 e 127 – comando não executável", "chmod +x"))
     assert bool(of_the_runbook(diagnosis)) is covered
+
+
+def test_a_runbooks_rerun_is_not_quoted_while_the_log_is_unread() -> None:
+    """Its other steps are; that one waits until somebody has read the log."""
+    job = job_facts("ABEND", job_log=job_log(S0C7, step="STEP030"), job_log_error="timeout")
+    found = of_the_runbook(ask(tws(job), passage("S0C7 – exceção de dados")))
+    assert "Passo 1 do runbook: “Corrija o arquivo de entrada.”" in found
+    assert not [text for text in found if "Reexecute" in text]
+
+
+def test_a_code_of_a_program_alone_is_explained() -> None:
+    """SQLCODE -803 names no job: it is explained, whatever has failed in the plan, and no step changes a job of it."""
+    failed = job_facts("ABEND", "FECH777", return_code=12)
+    diagnosis = ask(tws(problems=(failed,), asked=None), message="SQLCODE -803")
+    assert diagnosis.summary.startswith("SQLCODE -803: ")
+    assert "FECH777" not in diagnosis.summary
+    assert not [action for action in diagnosis.actions if "FECH777" in (action.command or "")]
