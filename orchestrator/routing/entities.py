@@ -344,7 +344,10 @@ def _names_from(rest: str, position: int, *, quoted: bool, shouted: bool, dotted
         if dotted and rest[end : end + 1] == "." and (tail := _WORD.match(rest, end + 1)):
             name = f"{name}.{tail[0]}"
             end = tail.end()
-        unknown = dotted and _may_be_a_name(name) and _does().match(rest, end) is not None
+        # Behind a word for its kind a name needs a capital, or to do what only jobs do.
+        unknown = _may_be_a_name(name) and (
+            (dotted and _does().match(rest, end) is not None) or re.search("[a-z][A-Z]|^[A-Z][a-z]", name) is not None
+        )
         if not (unknown or _is_name(name, quoted=quoted, shouted=shouted)) or _is_part_of_a_path(rest, end):
             return
         yield position, name

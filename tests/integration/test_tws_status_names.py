@@ -109,6 +109,17 @@ def test_a_word_that_names_a_stream_is_that_stream() -> None:
     assert "FECHTO" in asked.diagnosis.summary
 
 
+def test_a_list_of_what_the_plan_does_not_have_says_so() -> None:
+    """None of its jobs failed because it has none; and a word may name what a list is of."""
+    asked = ask("quais jobs do stream FATDIO falharam?")
+    assert "FATDIO" in asked.diagnosis.summary.split(". ")[0]
+    assert "FATDIA" in asked.diagnosis.summary
+    assert asked.diagnosis.category == "job_not_found"
+    of_stream = ask("quais jobs da fatdia falharam?").payload.listing
+    assert of_stream is not None
+    assert of_stream.where == ("FATDIA",)
+
+
 def test_a_stream_of_two_readings_is_found() -> None:
     """WS#STREAM of eight characters at most reads like a job of z/OS; the plan has it as a job stream."""
     plan = some_plan()

@@ -156,6 +156,8 @@ def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes:
         if scene.tws is not None and scene.tws.listing is not None and not scene.tws.problem_jobs:
             missing = missing_evidence(plan, envelopes, scenes)
             draft = compose_listing(scene, scene.tws.listing, missing, confidence_cap(plan, envelopes, scenes))
+            if scene.tws.unknown and (unclear := not_understood(scenes)) is not None:
+                draft = replace(unclear, missing_evidence=missing)
             planted = find_planted([item for envelope in envelopes for item in envelope.evidence])
             return replace(draft, suspicious=planted)
     return None

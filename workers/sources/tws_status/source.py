@@ -154,13 +154,13 @@ class TwsStatusSource:
         if named is None and entities.candidates and not (entities.job_streams or entities.workstations):
             named = await find_named(session, entities.candidates)
             if named is None and not asks_about_the_plan(request.message):
-                await self._note_unknown(session, entities.candidates, ("job", "stream"), lookup)
+                await _note_unknown(session, entities.candidates, ("job", "stream"), lookup)
         if named is not None and named.kind == "job":
             matches = await find_jobs(session, job_readings(named.name), lookup, entities)
             if not matches:
                 problems_asked = await self._ask_otherwise(session, named.name, lookup)
                 if not problems_asked:
-                    await self._note_unknown(session, (named.name,), ("job", "stream"), lookup)
+                    await _note_unknown(session, (named.name,), ("job", "stream"), lookup)
                 return problems_asked
             lookup.job = await gather_job(session, matches[0], lookup)
             await _share(request, lookup, FAILED)  # before other jobs are asked about
@@ -186,24 +186,15 @@ class TwsStatusSource:
                     lookup.problems.insert(0, await gather_job(session, holder.job, lookup))
                     lookup.between = (waiting.name, *holder.between)
             unknown = [ref.stream for ref in refs if ref.stream not in lookup.streams]
-            await self._note_unknown(session, unknown, ("stream",), lookup)
+            await _note_unknown(session, unknown, ("stream",), lookup)
             return problems_asked
         if stations:
             problems_asked = await workstation_problems(session, list(map(parse_workstation_name, stations)), lookup)
             known = {station.casefold() for station in lookup.workstations}
             unknown = [name for name in stations if bare_name(name).casefold() not in known]
-            await self._note_unknown(session, unknown, ("workstation",), lookup)
+            await _note_unknown(session, unknown, ("workstation",), lookup)
             return problems_asked
         return await plan_problems(session, lookup)
-
-    async def _note_unknown(
-        self, session: HwaSession, names: Sequence[str], kinds: tuple[Kind, ...], lookup: Lookup
-    ) -> None:
-        """Note which names the plan does not have, and its names that are like them."""
-        if names:
-            lookup.unknown = tuple(names)
-            part = Message("names like {names}", names=", ".join(names[:MAX_UNKNOWN]))
-            lookup.nearest = await lookup.part(part, partial(nearest_names, session, names, kinds), ())
 
     async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup) -> Message | str:
         """Try a bare job name as a job stream and as a workstation: users call those jobs too."""
@@ -255,8 +246,35 @@ async def _share(request: SourceRequest, lookup: Lookup, states: Container[str] 
         await request.clues.post(clue)
 
 
+async def _note_unknown(session: HwaSession, names: Sequence[str], kinds: tuple[Kind, ...], lookup: Lookup) -> None:
+    """Note which names the plan does not have, and its names that are like them."""
+    if names:
+        lookup.unknown = tuple(names)
+        part = Message("names like {names}", names=", ".join(names[:MAX_UNKNOWN]))
+        lookup.nearest = await lookup.part(part, partial(nearest_names, session, names, kinds), ())
+
+
+async def _note_missing(session: HwaSession, entities: Entities, lookup: Lookup) -> None:
+    """Note the job stream or workstation of an empty list when the plan has neither."""
+    kinds: tuple[tuple[tuple[str, ...], Kind], ...] = (
+        (entities.job_streams, "stream"),
+        (entities.workstations, "workstation"),
+    )
+    for names, kind in kinds:
+        if names and await find_named(session, names, (kind,)) is None:
+            await _note_unknown(session, names, (kind,), lookup)
+            return
+
+
 async def _list(session: HwaSession, listing: Listing, entities: Entities, lookup: Lookup) -> Message | str:
+    if entities.candidates and not (entities.job_streams or entities.workstations or entities.folders):
+        named = await find_named(session, entities.candidates, ("stream", "workstation"))
+        if named is not None:
+            kind = "job_streams" if named.kind == "stream" else "workstations"
+            entities = entities.model_copy(update={kind: (named.name,)})
     lookup.listing = await list_plan(session, listing, entities, lookup)
+    if not lookup.listed:
+        await _note_missing(session, entities, lookup)
     failed = [job for job in lookup.listed if parse_job(job).status in PROBLEMS]
     if listing.is_count or not failed or len(lookup.listed) > MAX_EXPLAINED:
         return ""
