@@ -261,7 +261,8 @@ def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
     best: dict[str, Sighting] = {}
     for item in weighed:
         other = best.get(item.symptom.key)
-        if other is None or (item.weight, item.first) > (other.weight, other.first):
+        # Of equal ones that which names more (the dataset that is waited for), then the last.
+        if other is None or _telling_of(item) > _telling_of(other):
             best[item.symptom.key] = item
     ordered = sorted(best.values(), key=lambda item: (-item.weight, item.first))
     if not ordered:
@@ -269,6 +270,10 @@ def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
     top = [item for item in ordered if item.weight == ordered[0].weight]
     lead = _first_of_last_cluster([item.first for item in top])
     return sorted(ordered, key=lambda item: (-item.weight, item.first != lead, item.first))
+
+
+def _telling_of(item: Sighting) -> tuple[float, int, int]:
+    return item.weight, len(item.facts), item.first
 
 
 def _doubt(lines: Sequence[str], item: Sighting, line: str) -> float:

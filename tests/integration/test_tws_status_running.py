@@ -49,7 +49,7 @@ def test_a_running_jobs_log_is_read_for_what_it_waits_for() -> None:
     asked = ask_plan(running_plan(63, log=WAITING_LOG), "Por que o job CARGA01 não termina?")
     assert asked.diagnosis.category == "dataset_in_use"
     assert "há 63 min, contra 25 min estimados" in asked.diagnosis.summary
-    assert any("IEF099I" in claim.text for claim in asked.diagnosis.claims)
+    assert any("PRD.FAT.MOVTO.VSAM" in claim.text for claim in asked.diagnosis.claims)
     assert not any(action.command and " rr " in action.command for action in asked.diagnosis.actions)
 
 
