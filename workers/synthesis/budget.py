@@ -1,15 +1,16 @@
 """The token budget of a prompt: fair shares, and excerpts of long texts."""
 
+import re
 from collections.abc import Iterable, Sequence
 
-from orchestrator.codes.error_words import reports_error
-from orchestrator.codes.patterns import find_message_ids, is_severe
+from orchestrator.joblog.reader import read_log
 
 CHARS_PER_TOKEN = 3
 """Lower than for English prose (about four): Portuguese and job logs need more tokens per character."""
 MAX_LINE_CHARS = 400
 _AROUND_MATCH = 2
 _GAP = "[...]"
+_NUMBER = re.compile(r"^ {0,7}\d{1,7}  ")
 
 
 def estimate_tokens(text: str) -> int:
@@ -72,14 +73,11 @@ def _short(line: str) -> str:
     return line if len(line) <= MAX_LINE_CHARS else f"{line[:MAX_LINE_CHARS]}[+{len(line) - MAX_LINE_CHARS} chars]"
 
 
-def _is_trouble(line: str) -> bool:
-    return reports_error(line) or any(map(is_severe, find_message_ids(line)))
-
-
 def _by_weight(lines: Sequence[str], codes: Sequence[str]) -> Iterable[int]:
     """Line numbers, the most important first, each once."""
     with_code = [index for index, line in enumerate(lines) if any(code in line for code in codes)]
-    with_trouble = [index for index, line in enumerate(lines) if _is_trouble(line)]
+    # The excerpt of a job log has line numbers in front.
+    with_trouble = read_log([_NUMBER.sub("", line) for line in lines]).errors
     around = [
         index + step
         for index in (*with_code, *with_trouble)

@@ -223,3 +223,19 @@ def test_each_line_is_read_in_its_own_encoding() -> None:
     assert log_page(body, 1, 9).lines == ("ação", "não há", "a\x00ÿ", "última")
     assert log_page(body[:-5], 1, 9, is_cut=True).lines == ("ação", "não há", "a\x00ÿ")
     assert log_page("ação".encode()[:-2], 1, 9, is_cut=True).lines == ("aç",)
+
+
+def test_a_short_log_is_shown_whole() -> None:
+    """A log that fits is not cut into windows."""
+    lines = [plain(number) for number in range(1, MAX_LINES + 1)]
+    facts = read(FakeSession(lines))
+    assert list(shown(facts).values()) == lines
+    assert facts.note == ""
+
+
+def test_lines_that_repeat_are_folded() -> None:
+    """Of 26,000 equal lines the first two and the last are shown, with their number; what differs stays."""
+    loop = [f"Waiting for lock of TB_MOVTO, try {number}" for number in range(26_000)]
+    facts = read(FakeSession(["begin", *loop[:5_000], "ORA-00060: deadlock detected while waiting for resource"]))
+    assert facts.repeats == {2: 5_000}
+    assert set(shown(facts)) == {1, 2, 3, 5_001, 5_002}

@@ -102,3 +102,22 @@ def test_nothing_cut_is_nothing_said() -> None:
     budget = EvidenceBudget()
     _build(TwsPayload(job=JOB), budget)
     assert budget.cuts == ()
+
+
+def test_a_long_window_is_as_many_items_as_hold_it_whole() -> None:
+    """No line of a log that was read is lost because it stands at the end of a long window."""
+    lines = tuple(f"linha {number} {'x' * 120}" for number in range(100))
+    log = JobLogFacts(run_id="r1", total_lines=100, windows=(LogWindow(from_line=1, to_line=100, lines=lines),))
+    items = [item for item in _build(TwsPayload(job=JobFacts(name="B", job_log=log))) if item.kind == "job_log"]
+    assert len(items) > 1
+    text = "\n".join(item.text for item in items)
+    assert all(line in text for line in lines)
+    assert f"{100:>7}  {lines[99]}" in text
+
+
+def test_a_line_that_repeats_says_how_often() -> None:
+    """Of folded lines the first has their number beside it."""
+    window = LogWindow(from_line=7, to_line=8, lines=("Waiting for lock", "end"))
+    log = JobLogFacts(run_id="r1", total_lines=26_008, windows=(window,), repeats={7: 26_000})
+    items = _build(TwsPayload(job=JobFacts(name="B", job_log=log)))
+    assert any("Waiting for lock  [26000 x]" in item.text for item in items)

@@ -1,6 +1,6 @@
 """The payload of ``tws_status`` as evidence items, within a budget of items and bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.codes.local_time import in_zone
@@ -21,6 +21,8 @@ from orchestrator.payloads import (
 MAX_ITEMS = 40
 MAX_BYTES = 48 * 1024
 MAX_ITEM_CHARS = 6_000
+LINE_FRAME = 24
+"""Characters around a line: its number, its end, how often it stands there."""
 MAX_RUNS = 5
 MAX_RELATED = 12
 
@@ -112,7 +114,8 @@ def _add_job(
     log = job.job_log
     if log is not None:
         # Windows around errors first: head and tail matter less when there is no room.
-        for window in sorted(log.windows, key=lambda window: window.kind != "match"):
+        pieces = [piece for window in log.windows for piece in _pieces(window)]
+        for window in sorted(pieces, key=lambda window: window.kind != "match"):
             budget.add(
                 "job_log",
                 f"Job log of {job.name}, lines {window.from_line}-{window.to_line}",
@@ -238,6 +241,24 @@ def _workstation(station: WorkstationFacts) -> str:
         ("fence", station.fence),
         ("active states", ", ".join(station.active_states) or ("none" if station.linked is False else "")),
     )
+
+
+def _pieces(window: LogWindow) -> Iterator[LogWindow]:
+    """The window, in as many parts as items of evidence need to hold it whole."""
+    first, size = 0, 0
+    for index, line in enumerate(window.lines):
+        length = len(line) + LINE_FRAME
+        if index > first and size + length > MAX_ITEM_CHARS:
+            yield _part(window, first, index)
+            first, size = index, 0
+        size += length
+    yield _part(window, first, len(window.lines))
+
+
+def _part(window: LogWindow, start: int, end: int) -> LogWindow:
+    from_line = window.from_line + start
+    changes = {"from_line": from_line, "to_line": from_line + end - start - 1, "lines": window.lines[start:end]}
+    return window.model_copy(update=changes)
 
 
 def _window(window: LogWindow, repeats: Mapping[int, int]) -> str:
