@@ -49,6 +49,8 @@ _CODE_BEHIND = re.compile(rf"-(?:{SYSTEM_ABEND}|{USER_ABEND}|RC-?\d+)$")
 # Of two parts, so that a data set is none.
 _DOTTED = re.compile(rf"{_FREE}[A-Z][A-Z0-9_-]{{2,15}}\.[A-Z][A-Z0-9_-]{{3,39}}{_END}")
 _SLASHED = re.compile(rf"{_FREE}{NAME}(?:/{NAME})+{_END}")
+_KEY = re.compile(r"\"[a-z][a-z0-9_]{0,39}\"(?=\s?:)")
+"""A key of pasted JSON, which names a field and no job."""
 _IDENTIFIER = re.compile(rf"{_FREE}[A-Za-z][A-Za-z0-9_-]{{2,39}}{_END}")
 
 _SHORTEST_CAPITALS = 5
@@ -199,6 +201,8 @@ def extract_entities(message: str) -> Entities:
     """
     text = _Text(message)
     matches = _Matches()
+    for match in _KEY.finditer(text.rest):
+        text.blank(match.start(), match.end())
     _take_log_forms(text, matches)
     _take_qualified(text, matches)
     matches.message_ids = list(find_message_ids(text.rest))

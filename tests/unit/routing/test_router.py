@@ -360,3 +360,11 @@ def test_routing_takes_time_by_a_messages_length_and_not_by_its_square(part: str
     route((part * 40_000)[:39_999] + "-")
 
     assert time.thread_time() - started < 2.0
+
+
+def test_a_key_of_pasted_json_is_no_job() -> None:
+    """What stands in quotes before a colon, in small letters, names a field."""
+    found = route('BATCH001 falhou: {"elapsed_seconds": 3, "job_name": "FECH001"}').entities.jobs
+    assert "elapsed_seconds" not in found
+    assert "job_name" not in found
+    assert "BATCH001" in found
