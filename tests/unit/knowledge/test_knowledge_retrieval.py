@@ -137,3 +137,52 @@ def test_every_runbook_is_asked_for_and_has_its_twin() -> None:
     assert pages["pt"] == pages["en"]
     for items in (QUESTIONS, HELD_OUT):
         assert {page for item in items for page in item["pages"]} == pages["pt"]
+
+
+MANUAL: list[dict[str, Any]] = json.loads((FOLDER / "manual.json").read_text(encoding="utf-8"))["entries"]
+
+
+def flat_manual() -> str:
+    """The manual as converters write it: all headings on one level, notes and an index among them."""
+    lines = ["# Troubleshooting guide", ""]
+    for number, entry in enumerate(MANUAL):
+        lines += [f"## {entry['heading']}", entry["text"], f"## {entry['part']}", entry["remedy"]]
+        if number % 5 == 2:
+            lines += ["## Note:", "Save the log files before you start a job or a workstation again."]
+    lines += ["## Index", "## A", "agents, 12", "abend, 15", "## J", "job log, 45", "jobs in READY, 31"]
+    return "\n\n".join(lines)
+
+
+def test_the_remedy_of_a_flat_manual_is_found(tmp_path: Path) -> None:
+    """At least 40 of 60 questions find it among five passages, beside the shipped runbooks; no index, no bare note."""
+    folder = tmp_path / "manual"
+    folder.mkdir()
+    (folder / "guide.md").write_text(flat_manual(), encoding="utf-8")
+    path = tmp_path / "kb.sqlite3"
+    with KnowledgeIndex(path) as index:
+        index_runbooks(index)
+        index_folder(index, folder)
+    questions = [(entry, item) for entry in MANUAL for item in entry["questions"]]
+
+    async def run() -> list[int | None]:
+        base = SqliteKnowledgeBase(path)
+        ranks: list[int | None] = []
+        try:
+            for entry, item in questions:
+                result = await base.search(build_query(item["question"]), limit=5, timeout_seconds=10)
+                assert not any(hit.section.split(" / ")[-1] in ("Note:", "Index", "A", "J") for hit in result.hits)
+                texts = [" ".join(hit.text.split()) for hit in result.hits]
+                ranks.append(
+                    next((place for place, text in enumerate(texts, start=1) if entry["remedy"] in text), None)
+                )
+        finally:
+            await base.close()
+        return ranks
+
+    ranks = asyncio.run(run())
+    held_out = [rank for (_, item), rank in zip(questions, ranks, strict=True) if item["held_out"]]
+    for title, places in (("all", ranks), ("held out", held_out)):
+        found = sum(place is not None for place in places)
+        sys.stdout.write(f"\nflat manual, {title}: {found} of {len(places)} at 5, {places.count(1)} at 1\n")
+    assert sum(rank is not None for rank in ranks) >= 42
+    assert sum(rank is not None for rank in held_out) >= 18

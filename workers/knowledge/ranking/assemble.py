@@ -15,7 +15,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 CONSIDERED = 80
 """Most best chunks whose passages are built and judged."""
-_CONSIDERED_PER_PASSAGE = 4
+_CONSIDERED_PER_PASSAGE = 3
 _SAME_LANGUAGE_FACTOR = 1.15
 _NEIGHBOUR_FACTOR = 0.15
 _WITHDRAWN_FACTOR = 0.4

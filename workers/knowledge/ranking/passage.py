@@ -5,6 +5,7 @@ A manual names the message in one section and the remedy in the next, so the mat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from orchestrator.codes.patterns import find_codes_to_look_up
 from workers.knowledge.reading.documents import Chunk
@@ -34,9 +35,12 @@ def _is_other_topic(candidate: Chunk, hit: Chunk, *, is_manual: bool) -> bool:
     if is_manual and not is_part(candidate.headings[-1]) and not is_part(hit.headings[-1]):
         return True
     # A sibling headed by another code is the next message of a list, not the remedy of this one.
-    own = set(find_codes_to_look_up(" ".join(hit.headings)))
-    theirs = set(find_codes_to_look_up(" ".join(candidate.headings[depth:])))
-    return bool(theirs - own) and bool(theirs)
+    return bool(_codes_in(candidate.headings[depth:]) - _codes_in(hit.headings))
+
+
+@lru_cache(maxsize=20_000)
+def _codes_in(headings: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(find_codes_to_look_up(" ".join(headings)))
 
 
 def _render(chunks: Sequence[Chunk], hit: Chunk) -> str:

@@ -22,7 +22,7 @@ TAIL_RATIO = 0.12
 """A passage below this share of the best score has no more than a common word in common with the question."""
 CODED_TAIL_RATIO = 0.3
 """The same for passages without the question's code when the best one has it."""
-MIN_COVERAGE = 0.34
+MIN_COVERAGE = 0.25
 """Share of the question's weight that a passage without its code must reach."""
 MIN_WEIGHT = 3.0
 """Least weight of a passage without the question's code: one common word is no answer."""

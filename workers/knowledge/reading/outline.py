@@ -53,12 +53,18 @@ class Outline:
     """The headings from the document's first level down to the present line."""
 
     _path: list[tuple[int, str, bool]] = field(default_factory=list)
+    _own_level: set[int] = field(default_factory=set)
+    """Levels on which parts stand by themselves: those of a page whose title is the entry."""
 
     def enter(self, level: int, heading: str) -> None:
         """Go on below ``heading``; a part stays below the heading of its level that is none."""
         part = is_part(heading)
+        self._own_level = {own for own in self._own_level if own <= level}
+        if part and not any(entry[0] == level and not entry[2] for entry in self._path):
+            self._own_level.add(level)
+        nests = part and level not in self._own_level
         self._path = [
-            entry for entry in self._path if entry[0] < level or (part and entry[0] == level and not entry[2])
+            entry for entry in self._path if entry[0] < level or (nests and entry[0] == level and not entry[2])
         ]
         self._path.append((level, heading, part))
 

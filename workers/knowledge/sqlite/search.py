@@ -4,9 +4,10 @@ import json
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from workers.knowledge.base import SearchResult
 from workers.knowledge.ranking.assemble import Window, assemble
@@ -23,7 +24,7 @@ from workers.knowledge.reading.documents import Chunk
 
 BACKEND = "sqlite-fts5"
 HYBRID = "sqlite-fts5+vectors"
-CANDIDATES = 400
+CANDIDATES = 200
 """Best chunks of each part of a query."""
 # bm25 weights of title, section, body, topic, codes. FTS5 saturates a term's weight, so the parts of a query
 # are multiplied as well.
@@ -36,9 +37,9 @@ _NAMES_FACTOR = 2.0
 _STATES_FACTOR = 1.0
 _BEFORE, _AFTER = 4, 8
 """Chunks fetched before and after a hit: more than fit into its passage, unless they are of one line."""
-ROWS = 1_000
+ROWS = 800
 """Passages that the words of a question may bring to be scored; commoner words only rank those of the rarer ones."""
-RANKED_BY_COMMON_WORDS = 30
+RANKED_BY_COMMON_WORDS = 24
 
 # A page is withdrawn when it says so, when a newer edition of it is there, or when another says that it replaces it.
 _DOCUMENT = """
@@ -122,32 +123,49 @@ class SqliteSearch:
             for chunk_id, score in self._match([(token,) for token in tokens], columns, _CODE_WEIGHTS).items():
                 self._coded[chunk_id] = self._coded.get(chunk_id, 0.0) + factor * score
         scores = dict(self._coded)
-        rows = 0
-        common: list[QueryConcept] = []
-        for concept in sorted(query.concepts, key=self._rows_of):
-            rows += self._rows_of(concept)
-            if rows > ROWS and scores:
-                common.append(concept)
-            else:
-                self._add(concept, scores, self._bm25(concept))
-        if common:
-            texts = self._texts(best_first(scores)[:RANKED_BY_COMMON_WORDS])
-            for concept in common:
-                self._add(concept, scores, texts.bm25(concept, self._idf(concept)))
+        found, partial = self._find_concepts()
+        for ranked in found.values():
+            for chunk_id, score in ranked.items():
+                scores[chunk_id] = scores.get(chunk_id, 0.0) + score
+        # A word of half the passages finds nothing by itself and takes longest: it ranks what others have found.
+        texts = self._texts(best_first(scores)[:RANKED_BY_COMMON_WORDS] if partial else ())
+        for concept in partial:
+            for chunk_id, score in texts.bm25(concept, self._idf(concept)).items():
+                scores[chunk_id] += max(0.0, score - found[concept].get(chunk_id, 0.0))
+                found[concept].setdefault(chunk_id, score)
+        for concept, ranked in found.items():
+            for chunk_id in ranked:
+                self._matched.setdefault(chunk_id, []).append(concept)
         return scores
 
-    def _add(self, concept: QueryConcept, scores: dict[int, float], more: Mapping[int, float]) -> None:
-        for chunk_id, score in more.items():
-            scores[chunk_id] = scores.get(chunk_id, 0.0) + score
-            self._matched.setdefault(chunk_id, []).append(concept)
+    def _find_concepts(self) -> tuple[dict[QueryConcept, dict[int, float]], list[QueryConcept]]:
+        """For each concept, the rarest first, the chunks by its words and their scores; and the concepts of which
+        some words are too common for that.
+        """
+        found: dict[QueryConcept, dict[int, float]] = {}
+        left, partial = ROWS, []
+        for concept in sorted(self._query.concepts, key=self._weight, reverse=True):
+            own = self._rare([(stem,) for stem in concept.own], left)
+            others = self._rare(concept.others, left)
+            left -= self._rows_of((*own, *others))
+            found[concept] = self._bm25(own, others)
+            if len(own) + len(others) < len(concept.own) + len(concept.others):
+                partial.append(concept)
+        if partial and not self._coded and not any(found.values()):
+            found[partial[0]] = self._bm25([(stem,) for stem in partial[0].own], ())
+        return found, partial
 
-    def _bm25(self, concept: QueryConcept) -> dict[int, float]:
-        own = self._match([(stem,) for stem in concept.own], _TEXT_COLUMNS, _TEXT_WEIGHTS)
-        others = self._match(concept.others, _TEXT_COLUMNS, _TEXT_WEIGHTS)
+    def _rare(self, phrases: Iterable[tuple[str, ...]], rows: int) -> list[tuple[str, ...]]:
+        """Those of ``phrases`` that bring no more than so many passages."""
+        return [phrase for phrase in phrases if self._rows_of((phrase,)) <= rows]
+
+    def _bm25(self, own: Collection[tuple[str, ...]], others: Collection[tuple[str, ...]]) -> dict[int, float]:
+        ranked = self._match(own, _TEXT_COLUMNS, _TEXT_WEIGHTS)
+        by_synonyms = self._match(others, _TEXT_COLUMNS, _TEXT_WEIGHTS)
         # The larger of the two, not the sum: a page does not gain by repeating itself in synonyms.
         return {
-            chunk_id: max(own.get(chunk_id, 0.0), SYNONYM_FACTOR * others.get(chunk_id, 0.0))
-            for chunk_id in own.keys() | others.keys()
+            chunk_id: max(ranked.get(chunk_id, 0.0), SYNONYM_FACTOR * by_synonyms.get(chunk_id, 0.0))
+            for chunk_id in ranked.keys() | by_synonyms.keys()
         }
 
     def _texts(self, chunk_ids: Sequence[int]) -> "_Texts":
@@ -217,7 +235,7 @@ class SqliteSearch:
 
     def _count_rows(self) -> dict[str, int]:
         """For each stem of the question the number of passages that hold it (fts5vocab counts rows per term)."""
-        stems = {stem for concept in self._query.concepts for stem in (*concept.own, *_first_stems(concept))}
+        stems = {stem for concept in self._query.concepts for stem in (*concept.own, *chain(*concept.others))}
         self._db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, passage, row)")
         marks = ", ".join("?" * len(stems))
         rows = self._db.execute(
@@ -226,9 +244,9 @@ class SqliteSearch:
         )
         return dict(rows.fetchall())
 
-    def _rows_of(self, concept: QueryConcept) -> int:
-        """Most passages that a match for the concept has to read."""
-        return sum(self._rows_with.get(stem, 0) for stem in (*concept.own, *_first_stems(concept)))
+    def _rows_of(self, phrases: Iterable[tuple[str, ...]]) -> int:
+        """Most passages that a match for these phrases has to read: those of the commonest word of each."""
+        return sum(max(self._rows_with.get(stem, 0) for stem in phrase) for phrase in phrases)
 
     def _weight(self, concept: QueryConcept) -> float:
         """Weight of a concept, by how many chunks hold its words."""
@@ -271,7 +289,3 @@ class _Texts:
 @lru_cache(maxsize=20_000)
 def _headings(stored: str) -> tuple[str, ...]:
     return tuple(json.loads(stored))
-
-
-def _first_stems(concept: QueryConcept) -> Iterable[str]:
-    return (phrase[0] for phrase in concept.others)
