@@ -35,7 +35,7 @@ async def all_pages(
     slowest = time.monotonic() - began
     results = list(page.results)
     seen = {_id(item) for item in results}
-    size, total, more = len(results), page.count, _has_more(page, len(results), limit)
+    size, total, more = len(results), page.count, _has_more(page, len(results))
     while more and size and len(results) < most:
         if session.deadline.remaining() < max(LEAST_SECONDS, REST * slowest):
             break
@@ -53,13 +53,14 @@ async def all_pages(
         results += new.values()
         total = pages[-1].count if pages[-1].count is not None else total
         # Nothing new comes from a server that ignores the offset.
-        more = bool(new) and _has_more(pages[-1], len(results), limit)
+        more = bool(new) and _has_more(pages[-1], len(results))
     left = max(total or 0, len(results)) if not more else max(total or 0, len(results) + 1)
     return Page(tuple(results[:most]), left, more)
 
 
-def _has_more(page: Page, read: int, limit: int) -> bool:
-    return page.has_next or (page.count or 0) > read or (page.count is None and len(page.results) >= limit)
+def _has_more(page: Page, read: int) -> bool:
+    # A server that neither counts nor names a next page may have cut: only an empty page tells that it is the last.
+    return page.has_next or (page.count or 0) > read or (page.count is None and bool(page.results))
 
 
 def _id(item: JsonObject) -> str:
