@@ -37,6 +37,8 @@ STATES = (
 """The states in words that a list may be limited to; each is a list of words in ``[lists]``."""
 _OVERRULES = {"unfinished": ("succeeded", "running", "failed"), "late": ("running",), "unlinked": ("linked",)}
 """Words in which others stand: "have not finished", "running late", "not linked"."""
+_ONE = {Listed.JOBS: "job", Listed.STREAMS: "stream", Listed.WORKSTATIONS: "workstation"}
+"""Key of the words for one of them."""
 _GAP = r"(?:[^\W\d]+\s+){0,3}?"
 
 
@@ -129,7 +131,7 @@ def _in_state() -> re.Pattern[str]:
 def _asked(listed: Listed) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What is asked for in the plural, and in the singular ("qual job ...?", "algum job ...?")."""
     which, count, show, some = (words_of("lists", key) for key in ("which", "count", "show", "any"))
-    nouns, noun = words_of("lists", listed), words_of("lists", "job") if listed is Listed.JOBS else "(?!)"
+    nouns, noun = words_of("lists", listed), words_of("lists", _ONE[listed])
     begin, end = r"(?<![\w-])", r"(?![\w-])"
     return (
         re.compile(rf"{begin}(?:{which}|{count}|(?P<show>{show})|{some})\s+{_GAP}{nouns}{end}", re.IGNORECASE),
@@ -151,10 +153,12 @@ def _first(listed: Listed) -> re.Pattern[str]:
 
 @cache
 def _without_a_noun() -> re.Pattern[str]:
-    """ "quantos falharam", "list everything that abended"."""
-    count, show = words_of("lists", "count"), words_of("lists", "show")
-    states = "|".join(words_of("lists", name) for name in STATES)
+    """What is asked for without a noun: "quantos falharam", "list everything that abended", "o que está em abend?"."""
+    count, show, some, things = (words_of("lists", key) for key in ("count", "show", "any", "things"))
+    states = f"(?:{'|'.join(words_of('lists', name) for name in STATES)})"
     begin, end = r"(?<![\w-])", r"(?![\w-])"
     return re.compile(
-        rf"{begin}{count}\s+{_GAP}(?:{states}){end}|^\W*{show}\s+(?:\S+\s+){{0,3}}?(?:{states}){end}", re.IGNORECASE
+        rf"{begin}{count}\s+{_GAP}{states}{end}|^\W*{show}\s+(?:\S+\s+){{0,3}}?{states}{end}"
+        rf"|^\W*(?:{some}\s+)?{things}\s+(?:[^\W\d]+\s+){{0,2}}?{states}{end}|^\W*{some}\s+{states}{end}",
+        re.IGNORECASE,
     )
