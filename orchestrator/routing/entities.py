@@ -7,7 +7,7 @@ language's ``language.toml``, all languages together, because a question may mix
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -143,6 +143,14 @@ def _does() -> re.Pattern[str]:
 
 
 @cache
+def _in_a_place() -> re.Pattern[str]:
+    jobs, place = words_of("names", "jobs"), words_of("names", "prepositions")
+    return re.compile(
+        rf"(?:(?<![\w$#@-])(?P<name>[\w$#@-]+)|(?<![\w-])(?P<jobs>{jobs}(?<=s))\b[^.;?!]*)\s+{place}\s+$", re.IGNORECASE
+    )
+
+
+@cache
 def _before_a_word() -> re.Pattern[str]:
     """What stands before a name that is also a word: "rodou o fechamento?", "o job da folha"."""
     verbs, jobs, article = words_of("names", "verbs"), words_of("names", "jobs"), words_of("names", "articles")
@@ -230,6 +238,7 @@ class _Text:
     """The message; what has been recognised is blanked, so that offsets and word borders stay."""
 
     def __init__(self, message: str) -> None:
+        self.message = message
         self.rest = message
         self.is_shouted = message.upper() == message
 
@@ -442,8 +451,16 @@ def _take_bare(text: _Text, matches: _Matches) -> None:
             check_job_name(word)
         except ValueError:
             continue
-        matches.jobs.append((match.start(), word))
+        is_place = _is_place(text.message, match.start(), {name for _, name in matches.jobs})
+        (matches.workstations if is_place else matches.jobs).append((match.start(), word))
         text.blank(match.start(), match.start() + len(word))
+
+
+def _is_place(message: str, start: int, jobs: Collection[str]) -> bool:
+    """Whether a name says where a job is, or several are: "BATCH001 na LNX01", "os jobs parados no LNX01"."""
+    before = message[max(0, start - _CUE_CHARACTERS) : start]
+    match = _in_a_place().search(before)
+    return match is not None and (match["name"] in jobs or match["jobs"] is not None)
 
 
 def _stands_out(match: re.Match[str]) -> bool:

@@ -137,6 +137,27 @@ def test_a_wrong_stream_of_a_right_job_is_corrected() -> None:
     assert not [action for action in asked.diagnosis.actions if action.mutates]
 
 
+@pytest.mark.parametrize(
+    ("message", "stream"),
+    [("quais jobs ainda nao acabaram no FAT_2?", "FAT_2"), ("a workstation FAT_2 travou?", "FAT_2")],
+)
+def test_a_stream_that_is_called_a_workstation_is_the_stream(message: str, stream: str) -> None:
+    """The plan knows what its names are."""
+    plan = some_plan()
+    plan.add_stream("FAT_2", "LNX01", status="STUCK")
+    plan.add_job("FAT_JOB", "FAT_2", "LNX01", status="ABEND", runs=[Run(STARTED, timedelta(minutes=1), "ABEND", 8)])
+    asked = ask_plan(plan, message)
+    assert asked.payload.named_stream == stream
+    assert asked.diagnosis.category != "job_not_found"
+
+
+def test_a_job_on_another_workstation_is_corrected() -> None:
+    """A name behind "na" says where the job is, and is no second job."""
+    asked = ask("o job BATCH001 na LNX01 caiu")
+    assert asked.routing.entities.jobs == ("BATCH001",)
+    assert asked.diagnosis.summary.startswith("O job BATCH001 não está em LNX01: no plano ele é ZOS1#FATDIA.BATCH001.")
+
+
 def test_the_stream_of_the_question_chooses_among_jobs_of_one_name() -> None:
     """Without one the failed job is meant, and the answer says so with its stream and time."""
     plan = some_plan()
@@ -149,15 +170,6 @@ def test_the_stream_of_the_question_chooses_among_jobs_of_one_name() -> None:
         "O plano tem 2 jobs de nome BATCH001; esta resposta é sobre ZOS1#FATDIA.BATCH001, agendado para "
         "2026-11-24 07:00 (America/Sao_Paulo)."
     )
-
-
-def test_two_instances_of_a_stream_are_told_apart_by_their_times() -> None:
-    """Their jobs have one name in every notation without a time."""
-    plan = some_plan()
-    later = NOW + timedelta(hours=3)
-    plan.add_job("BATCH001", "FATDIA", "ZOS1", status="HOLD", scheduled=later)
-    asked = ask_plan(plan, "por que o job BATCH001 falhou?")
-    assert asked.payload.candidates == ("ZOS1#FATDIA.BATCH001 (HOLD, 2026-11-24 12:00 (America/Sao_Paulo))",)
 
 
 def test_a_rerun_that_ended_well_is_told_from_the_failed_run() -> None:

@@ -46,7 +46,7 @@ def not_understood(scenes: Sequence[Scene]) -> DiagnosisDraft | None:
         else Message("The question names no job, job stream or workstation of the plan.")
     )
     return DiagnosisDraft(
-        join((lead, nearest(tws), "" if named else _problems(tws), _SAY_WHICH)),
+        join((lead, instead(tws), "" if named else _problems(tws), _SAY_WHICH)),
         category=(Category.JOB_NOT_FOUND if words else Category.UNKNOWN).value,
         confidence=NOT_IN_PLAN if named else NOT_NAMED,
         asks_back=True,
@@ -119,7 +119,9 @@ def _elsewhere(job: JobFacts, entities: Entities) -> Iterator[str]:
     if job.job_stream:
         yield from (name for name in entities.job_streams if bare_name(name).casefold() not in streams)
     if stations:
-        yield from (name for name in entities.workstations if bare_name(name).casefold() not in stations | related)
+        # "na X" may be either.
+        others = stations | streams
+        yield from (name for name in entities.workstations if bare_name(name).casefold() not in others)
 
 
 def _parts(name: str) -> Iterator[str]:

@@ -62,7 +62,8 @@ async def nearest_names(session: HwaSession, unknown: Sequence[str], kinds: Iter
     prefixes = dict.fromkeys(
         prefix
         for name in names
-        for prefix in (name[:_PREFIX_CHARACTERS].upper(), name[:_PREFIX_CHARACTERS])
+        for start in (name[:_PREFIX_CHARACTERS],)
+        for prefix in (start.upper(), start, start.lower())
         if prefix.isalnum()
     )
     pages = await asyncio.gather(*(_by_prefix(search, prefix) for search in searches for prefix in prefixes))

@@ -7,7 +7,7 @@ from typing import Self
 
 from purgatory import AsyncCircuitBreakerFactory
 
-from orchestrator.codes.notation import bare_name, is_zos_name, whole_name
+from orchestrator.codes.notation import is_zos_name, whole_name
 from orchestrator.codes.states import FAILED, PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
@@ -149,12 +149,7 @@ class TwsStatusSource:
 
     async def _ask(self, session: HwaSession, request: SourceRequest, lookup: Lookup) -> Message | str:
         entities = request.routing.entities
-        name = request.job or next(iter(entities.jobs), None)
-        named = Named("job", name) if name else None
-        if named is None and entities.candidates and not (entities.job_streams or entities.workstations):
-            named = await find_named(session, entities.candidates)
-            if named is None and not asks_about_the_plan(request.message):
-                await _note_unknown(session, entities.candidates, ("job", "stream"), lookup)
+        named = await _named(session, request, lookup)
         if named is not None and named.kind == "job":
             matches = await find_jobs(session, job_readings(named.name), lookup, entities)
             if not matches:
@@ -171,10 +166,11 @@ class TwsStatusSource:
                 return ""
             lookup.problems, lookup.between = [await gather_job(session, holder.job, lookup)], holder.between
             return Message("the job that {name} waits for", name=lookup.job.name)
-        streams, stations = entities.job_streams, entities.workstations
         if named is not None:
-            streams, stations = ((named.name,), ()) if named.kind == "stream" else ((), (named.name,))
-            lookup.named_stream, lookup.named_workstation = "".join(streams), "".join(stations)
+            entities = _about(entities, named, lookup)
+        elif entities.workstations and not entities.job_streams:
+            entities = await _in_the_plan(session, entities, lookup)
+        streams, stations = entities.job_streams, entities.workstations
         if streams:
             refs = [parse_job_stream_name(stream) for stream in streams]
             problems_asked = await stream_problems(session, refs, lookup)
@@ -189,11 +185,7 @@ class TwsStatusSource:
             await _note_unknown(session, unknown, ("stream",), lookup)
             return problems_asked
         if stations:
-            problems_asked = await workstation_problems(session, list(map(parse_workstation_name, stations)), lookup)
-            known = {station.casefold() for station in lookup.workstations}
-            unknown = [name for name in stations if bare_name(name).casefold() not in known]
-            await _note_unknown(session, unknown, ("workstation",), lookup)
-            return problems_asked
+            return await workstation_problems(session, list(map(parse_workstation_name, stations)), lookup)
         return await plan_problems(session, lookup)
 
     async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup) -> Message | str:
@@ -246,6 +238,19 @@ async def _share(request: SourceRequest, lookup: Lookup, states: Container[str] 
         await request.clues.post(clue)
 
 
+async def _named(session: HwaSession, request: SourceRequest, lookup: Lookup) -> Named | None:
+    """The job that the question names, or what one of the words that may be a name is. Raises HwaError."""
+    entities = request.routing.entities
+    if name := request.job or next(iter(entities.jobs), None):
+        return Named("job", name)
+    if not entities.candidates or entities.job_streams or entities.workstations:
+        return None
+    named = await find_named(session, entities.candidates)
+    if named is None and not asks_about_the_plan(request.message):
+        await _note_unknown(session, entities.candidates, ("job", "stream"), lookup)
+    return named
+
+
 async def _note_unknown(session: HwaSession, names: Sequence[str], kinds: tuple[Kind, ...], lookup: Lookup) -> None:
     """Note which names the plan does not have, and its names that are like them."""
     if names:
@@ -254,27 +259,40 @@ async def _note_unknown(session: HwaSession, names: Sequence[str], kinds: tuple[
         lookup.nearest = await lookup.part(part, partial(nearest_names, session, names, kinds), ())
 
 
-async def _note_missing(session: HwaSession, entities: Entities, lookup: Lookup) -> None:
-    """Note the job stream or workstation of an empty list when the plan has neither."""
-    kinds: tuple[tuple[tuple[str, ...], Kind], ...] = (
-        (entities.job_streams, "stream"),
-        (entities.workstations, "workstation"),
-    )
-    for names, kind in kinds:
-        if names and await find_named(session, names, (kind,)) is None:
-            await _note_unknown(session, names, (kind,), lookup)
-            return
+async def _in_the_plan(session: HwaSession, entities: Entities, lookup: Lookup) -> Entities:
+    """What a question is about, with a name that the plan has as another kind as that kind.
+
+    A job stream or a workstation that the plan does not have is noted. Raises HwaError.
+    """
+    for names, kind in ((entities.job_streams, "stream"), (entities.workstations, "workstation")):
+        if not names:
+            continue
+        named = await find_named(session, names, ("stream", "workstation"))
+        if named is None:
+            await _note_unknown(session, names, ("stream", "workstation"), lookup)
+        elif named.kind != kind:
+            return _about(entities, named, lookup)
+    return entities
+
+
+def _about(entities: Entities, named: Named, lookup: Lookup) -> Entities:
+    """The entities of a question that turned out to be about a job stream or a workstation."""
+    if named.kind == "stream":
+        lookup.named_stream = named.name
+        return entities.model_copy(update={"job_streams": (named.name,), "workstations": ()})
+    lookup.named_workstation = named.name
+    return entities.model_copy(update={"job_streams": (), "workstations": (named.name,)})
 
 
 async def _list(session: HwaSession, listing: Listing, entities: Entities, lookup: Lookup) -> Message | str:
     if entities.candidates and not (entities.job_streams or entities.workstations or entities.folders):
         named = await find_named(session, entities.candidates, ("stream", "workstation"))
-        if named is not None:
-            kind = "job_streams" if named.kind == "stream" else "workstations"
-            entities = entities.model_copy(update={kind: (named.name,)})
+        entities = _about(entities, named, lookup) if named else entities
     lookup.listing = await list_plan(session, listing, entities, lookup)
     if not lookup.listed:
-        await _note_missing(session, entities, lookup)
+        known = await _in_the_plan(session, entities, lookup)
+        if known is not entities:
+            lookup.listing = await list_plan(session, listing, known, lookup)
     failed = [job for job in lookup.listed if parse_job(job).status in PROBLEMS]
     if listing.is_count or not failed or len(lookup.listed) > MAX_EXPLAINED:
         return ""
