@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
     from orchestrator.graph import parallel_troubleshoot as parallel_troubleshoot
     from orchestrator.i18n.languages import Language as Language
     from orchestrator.i18n.message import Message as Message
+    from orchestrator.models import Clue as Clue
     from orchestrator.models import Event as Event
     from orchestrator.models import EventType as EventType
     from orchestrator.models import Evidence as Evidence
@@ -72,7 +73,7 @@ _HOMES = {
     "i18n.languages": ("Language",),
     "i18n.message": ("Message",),
     "models": (
-        *("Event", "EventType", "Evidence", "Intent", "Report", "RunOutcome", "RunSnapshot", "RunState"),
+        *("Clue", "Event", "EventType", "Evidence", "Intent", "Report", "RunOutcome", "RunSnapshot", "RunState"),
         *("RunSummary", "SourceOutcome", "SourceRequest", "TroubleshootRequest"),
     ),
     "sources": ("FetchResult", "Source", "SourceSpec", "call_limit_seconds"),
