@@ -66,6 +66,7 @@ def test_a_list_is_recognised_with_its_limits(
         "quais jobs deram S0C7?",
         "a estação FTA_RJ2 perdeu o link e 15 jobs estão esperando",
         "o schedule CARGA_DW ficou stuck, qual job travou?",
+        "como faço para listar jobs em hold?",
         "o que é ABEND?",
         "what is STUCK?",
         "todo parado desde las 5:00",
