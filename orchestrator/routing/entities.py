@@ -192,6 +192,18 @@ def _times() -> re.Pattern[str]:
 
 
 @cache
+def _limit() -> re.Pattern[str]:
+    kinds = "|".join(words_of("names", kind) for kind in ("jobs", "streams", "workstations"))
+    article = words_of("names", "articles")
+    return re.compile(rf"(?<![\w-])(?:{kinds})\s+(?:{article}\s+)?(?P<name>{NAME})(?![\w-])", re.IGNORECASE)
+
+
+def limits_of(message: str, candidates: Collection[str]) -> tuple[str, ...]:
+    """Those of the candidates that limit a list: "quais jobs da folha falharam?", "jobs do stream final"."""
+    return tuple(dict.fromkeys(match["name"] for match in _limit().finditer(message) if match["name"] in candidates))
+
+
+@cache
 def _about_the_plan() -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){words_of('names', 'plan')}(?![\w-])", re.IGNORECASE)
 

@@ -115,6 +115,9 @@ def test_a_list_of_what_the_plan_does_not_have_says_so() -> None:
     assert "FATDIO" in asked.diagnosis.summary.split(". ")[0]
     assert "FATDIA" in asked.diagnosis.summary
     assert asked.diagnosis.category == "job_not_found"
+    of_all = ask("quais jobs da folhinha falharam?")
+    assert of_all.diagnosis.summary.startswith("folhinha não está no plano atual.")
+    assert not [action for action in of_all.diagnosis.actions if action.mutates]
     of_stream = ask("quais jobs da fatdia falharam?").payload.listing
     assert of_stream is not None
     assert of_stream.where == ("FATDIA",)

@@ -33,7 +33,7 @@ from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
 from orchestrator.diagnosis.rules.scene import Scene, build_scenes, clean_line, focus_on, qualified
 from orchestrator.diagnosis.rules.state import states_of
-from orchestrator.diagnosis.rules.subject import is_elsewhere, not_understood, what_is_meant
+from orchestrator.diagnosis.rules.subject import is_elsewhere, lacks_a_limit, not_understood, what_is_meant
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, Verdict
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
@@ -144,7 +144,7 @@ def _draft(
     if routing.intent is Intent.ACTION and lacks_all:
         # That the plan does not have the job comes first.
         draft = replace(draft, summary=join((draft.summary, _NOTHING_EXECUTED)))
-    if any(is_elsewhere(scene, routing.entities) for scene in scenes):
+    if any(is_elsewhere(scene, routing.entities) or lacks_a_limit(scene) for scene in scenes):
         # The job that is meant may be another: what changes one is not proposed.
         return replace(draft, actions=tuple(action for action in draft.actions if not action.mutates))
     return draft
@@ -158,6 +158,8 @@ def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes:
             draft = compose_listing(scene, scene.tws.listing, missing, confidence_cap(plan, envelopes, scenes))
             if scene.tws.unknown and (unclear := not_understood(scenes)) is not None:
                 draft = replace(unclear, missing_evidence=missing)
+            else:
+                draft = replace(draft, summary=join((*what_is_meant(scenes, scene.entities), draft.summary)))
             planted = find_planted([item for envelope in envelopes for item in envelope.evidence])
             return replace(draft, suspicious=planted)
     return None

@@ -77,12 +77,18 @@ def is_elsewhere(scene: Scene, entities: Entities) -> bool:
     return scene.job is not None and any(_elsewhere(scene.job, entities))
 
 
+def lacks_a_limit(scene: Scene) -> bool:
+    """Whether the answer is about more than was asked: what limits the question is not in the plan."""
+    tws = scene.tws
+    return tws is not None and not scene.question_job and bool(tws.unknown and (tws.problem_jobs or tws.listing))
+
+
 def _meant(scene: Scene, entities: Entities, *, alone: bool) -> Iterator[Text]:
     job, tws = scene.job, scene.tws
     if job is None or tws is None or tws.job is not job:
-        for name in tws.unknown if tws and not scene.question_job and tws.problem_jobs else ():
-            if name in (*entities.job_streams, *entities.workstations):
-                yield Message("{name} is not in the current plan.", name=name)
+        if tws is not None and lacks_a_limit(scene):
+            yield from (Message("{name} is not in the current plan.", name=name) for name in tws.unknown)
+            yield from filter(None, (nearest(tws),))
         return
     name = qualified(job, job.name)
     for other in _elsewhere(job, entities) if alone else ():

@@ -14,7 +14,7 @@ from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import Entities, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
-from orchestrator.routing.entities import asks_about_the_plan
+from orchestrator.routing.entities import asks_about_the_plan, limits_of
 from orchestrator.routing.listing import Listing, listing_of
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
@@ -75,7 +75,7 @@ class TwsStatusSource:
         listing = listing_of(request.message, request.routing.entities) if request.job is None else None
         try:
             if listing is not None:
-                problems_asked = await _list(session, listing, request.routing.entities, lookup)
+                problems_asked = await _list(session, listing, request, lookup)
             else:
                 problems_asked = await self._ask(session, request, lookup)
         except SourceError as error:
@@ -284,10 +284,15 @@ def _about(entities: Entities, named: Named, lookup: Lookup) -> Entities:
     return entities.model_copy(update={"job_streams": (), "workstations": (named.name,)})
 
 
-async def _list(session: HwaSession, listing: Listing, entities: Entities, lookup: Lookup) -> Message | str:
+async def _list(session: HwaSession, listing: Listing, request: SourceRequest, lookup: Lookup) -> Message | str:
+    entities = request.routing.entities
     if entities.candidates and not (entities.job_streams or entities.workstations or entities.folders):
         named = await find_named(session, entities.candidates, ("stream", "workstation"))
-        entities = _about(entities, named, lookup) if named else entities
+        if named is not None:
+            entities = _about(entities, named, lookup)
+        else:
+            limits = limits_of(request.message, entities.candidates)
+            await _note_unknown(session, limits, ("stream", "workstation"), lookup)
     lookup.listing = await list_plan(session, listing, entities, lookup)
     if not lookup.listed:
         known = await _in_the_plan(session, entities, lookup)
