@@ -35,7 +35,7 @@ _CODE_WEIGHTS = "0.0, 0.0, 0.0, 10.0, 2.0"
 _CODES_FACTOR = 4.0
 _NAMES_FACTOR = 2.0
 _STATES_FACTOR = 1.0
-_BEFORE, _AFTER = 4, 8
+_BEFORE, _AFTER = 3, 5
 """Chunks fetched before and after a hit: more than fit into its passage, unless they are of one line."""
 ROWS = 800
 """Passages that the words of a question may bring to be scored; commoner words only rank those of the rarer ones."""
