@@ -102,6 +102,14 @@ def test_a_name_is_the_jobs_that_the_plan_has(message: str, job: str) -> None:
     assert asked.payload.candidates == ()
 
 
+@pytest.mark.parametrize("name", ["BATCH-001", "batch_001", "Batch_0_01"])
+def test_another_spelling_of_a_name_is_that_job(name: str) -> None:
+    """Hyphens and underscores are easily mistaken; the answer says how the plan writes it."""
+    asked = ask(f"por que o job {name} falhou?")
+    assert asked.diagnosis.summary.startswith(f"O plano tem {name} como ZOS1#FATDIA.BATCH001.")
+    assert "S0C7" in asked.diagnosis.summary
+
+
 def test_a_word_that_names_a_stream_is_that_stream() -> None:
     """Neither the word for its kind nor capitals are needed."""
     asked = ask("e o fechto, terminou?")

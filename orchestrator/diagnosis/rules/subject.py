@@ -91,6 +91,8 @@ def _meant(scene: Scene, entities: Entities, *, alone: bool) -> Iterator[Text]:
             yield from filter(None, (nearest(tws),))
         return
     name = qualified(job, job.name)
+    if scene.question_job and not scene.question_job.casefold().endswith(job.name.casefold()):
+        yield Message("The plan has {asked} as {name}.", asked=scene.question_job, name=name)
     for other in _elsewhere(job, entities) if alone else ():
         yield Message("Job {job} is not in {other}: the plan has it as {name}.", job=job.name, other=other, name=name)
     when = Message(", scheduled for {at}", at=shown_time(job.scheduled_at, tws.time_zone)) if job.scheduled_at else ""

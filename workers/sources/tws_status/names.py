@@ -104,5 +104,10 @@ def _alike(names: Sequence[str], pages: Iterable[Page]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known[match] for matches in best for match in matches))[:MAX_NEAREST]
 
 
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two names differ by ``-``, ``_`` and capitals alone."""
+    return _folded(one) == _folded(bare_name(other))
+
+
 def _folded(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "")

@@ -26,7 +26,7 @@ from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
 from workers.sources.tws_status.listing import list_plan
 from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, gather_job
-from workers.sources.tws_status.names import MAX_UNKNOWN, Kind, Named, find_named, nearest_names
+from workers.sources.tws_status.names import MAX_UNKNOWN, Kind, Named, find_named, is_same_name, nearest_names
 from workers.sources.tws_status.notation import JobRef, job_readings, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
@@ -151,21 +151,7 @@ class TwsStatusSource:
         entities = request.routing.entities
         named = await _named(session, request, lookup)
         if named is not None and named.kind == "job":
-            matches = await find_jobs(session, job_readings(named.name), lookup, entities)
-            if not matches:
-                problems_asked = await self._ask_otherwise(session, named.name, lookup)
-                if not problems_asked:
-                    await _note_unknown(session, (named.name,), ("job", "stream"), lookup)
-                return problems_asked
-            lookup.job = await gather_job(session, matches[0], lookup)
-            await _share(request, lookup, FAILED)  # before other jobs are asked about
-            cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
-            lookup.candidates = [parse_job(job) for job in lookup.first(matches[1:], MAX_CANDIDATES, cut)]
-            holder = await find_holder(session, lookup.job, lookup)
-            if holder is None:
-                return ""
-            lookup.problems, lookup.between = [await gather_job(session, holder.job, lookup)], holder.between
-            return Message("the job that {name} waits for", name=lookup.job.name)
+            return await self._ask_job(session, request, named.name, lookup)
         if named is not None:
             entities = _about(entities, named, lookup)
         elif entities.workstations and not entities.job_streams:
@@ -187,6 +173,27 @@ class TwsStatusSource:
         if stations:
             return await workstation_problems(session, list(map(parse_workstation_name, stations)), lookup)
         return await plan_problems(session, lookup)
+
+    async def _ask_job(self, session: HwaSession, request: SourceRequest, name: str, lookup: Lookup) -> Message | str:
+        """Look up one job and what it waits for; what has its name elsewhere, or is like it, when it is not there."""
+        matches = await find_jobs(session, job_readings(name), lookup, request.routing.entities)
+        if not matches:
+            problems_asked = await self._ask_otherwise(session, name, lookup)
+            if problems_asked:
+                return problems_asked
+            await _note_unknown(session, (name,), ("job", "stream"), lookup)
+            matches = await _spelled_otherwise(session, name, lookup)
+        if not matches:
+            return ""
+        lookup.job = await gather_job(session, matches[0], lookup)
+        await _share(request, lookup, FAILED)  # before other jobs are asked about
+        cut = Message("{count} more job of that name", plural="{count} more jobs of that name")
+        lookup.candidates = [parse_job(job) for job in lookup.first(matches[1:], MAX_CANDIDATES, cut)]
+        holder = await find_holder(session, lookup.job, lookup)
+        if holder is None:
+            return ""
+        lookup.problems, lookup.between = [await gather_job(session, holder.job, lookup)], holder.between
+        return Message("the job that {name} waits for", name=lookup.job.name)
 
     async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup) -> Message | str:
         """Try a bare job name as a job stream and as a workstation: users call those jobs too."""
@@ -257,6 +264,17 @@ async def _note_unknown(session: HwaSession, names: Sequence[str], kinds: tuple[
         lookup.unknown = tuple(names)
         part = Message("names like {names}", names=", ".join(names[:MAX_UNKNOWN]))
         lookup.nearest = await lookup.part(part, partial(nearest_names, session, names, kinds), ())
+
+
+async def _spelled_otherwise(session: HwaSession, name: str, lookup: Lookup) -> list[JsonObject]:
+    """The jobs whose name differs from the unknown one by ``-``, ``_`` and capitals alone. Raises HwaError."""
+    same = [other for other in lookup.nearest if is_same_name(other, name)]
+    if len(same) != 1 or "." in name or lookup.candidates:
+        return []
+    matches = await find_jobs(session, job_readings(same[0]), lookup)
+    if matches:
+        lookup.unknown = lookup.nearest = ()
+    return matches
 
 
 async def _in_the_plan(session: HwaSession, entities: Entities, lookup: Lookup) -> Entities:
