@@ -9,6 +9,11 @@ _JES = re.compile(r"^[ 01+-]?\s?\d\d\.\d\d\.\d\d\s+(?:JOB|STC|TSU)\d{5}\s{1,2}|^
 # Carriage control directly before a message or a title of a listing.
 _CARRIAGE = re.compile(r"^[01+-](?=\s{2,}|[A-Z]{2,4}\d{2,5}|\*{2}|[A-Z]{3,} )")
 _MOVING = re.compile(r"\d+")
+# A result of naught: "COND CODE 0000" says something else than "COND CODE 0012", "try 0" nothing else than "try 12".
+_NAUGHT = re.compile(
+    r"(?i)(?<![\d:.,])(?:(?<==)|(?<== )|(?<=code )|(?<=rc )|(?<=status )|(?<=retorno ))0+(?![\d:.,/-]\d|\d)"
+    r"|\b0+(?= (?:err|fail|reject|rejeit|rechaz|falh|fall))"
+)
 
 
 def bare(line: str) -> str:
@@ -17,9 +22,14 @@ def bare(line: str) -> str:
     return _CARRIAGE.sub("", text)
 
 
+def shape_of(line: str) -> str:
+    """The line without its numbers, except results of naught."""
+    return _MOVING.sub("#", _NAUGHT.sub("~", line))
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Consecutive lines that differ in numbers only."""
+    """Consecutive lines of one shape."""
 
     first: int
     """Index of the first of them."""
@@ -27,10 +37,10 @@ class Folded:
 
 
 def folded(lines: Iterable[str]) -> Iterator[Folded]:
-    """Runs of equal lines; times, counters and addresses in them may differ."""
+    """Runs of lines of one shape; times, counters and addresses in them may differ."""
     first, count, shape = 0, 0, None
     for index, line in enumerate(lines):
-        now = _MOVING.sub("#", line)
+        now = shape_of(line)
         if count and now == shape:
             count += 1
             continue

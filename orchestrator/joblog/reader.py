@@ -4,16 +4,16 @@ Used wherever a log is read: by the source that chooses its windows, the log cac
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from orchestrator.codes.catalogue import Category, Platform
 from orchestrator.codes.error_words import reports_error, reports_failure, reports_refusal
 from orchestrator.codes.patterns import find_return_codes
 from orchestrator.joblog.lines import bare
+from orchestrator.joblog.places import Places
 from orchestrator.joblog.symptoms import Certainty, Role, Symptom, facts_of, symptoms
 
 CLUSTER_LINES = 20
@@ -24,7 +24,6 @@ AN_ENDING = 1
 """Score of a line that says no more than that the program ends, or that was tolerated."""
 LAST_LINES = 3
 """Lines quoted of a log that reports no error."""
-MAX_SIGHTINGS_PER_SYMPTOM = 200
 
 _PLATFORM_SIGNS = (
     (
@@ -119,6 +118,8 @@ class Reading:
     routine: frozenset[int]
     """Indexes of lines that are no errors whatever their words."""
     return_code: int | None
+    kept: tuple[int, ...]
+    """Indexes of the lines that were looked at: of a long log not all that differ in numbers only."""
 
     @cached_property
     def causes(self) -> tuple[Sighting, ...]:
@@ -129,17 +130,17 @@ class Reading:
     def errors(self) -> tuple[int, ...]:
         """Indexes of the lines that report an error, best first: causes, then by their form, the last first."""
         best = dict.fromkeys(item.first for item in self.causes)
-        scored = sorted(((self.score(index), index) for index in range(len(self.lines))), reverse=True)
+        scored = sorted(((self.score(index), index) for index in self.kept), reverse=True)
         return tuple(best | dict.fromkeys(index for score, index in scored if score))
 
     @cached_property
     def telling(self) -> tuple[int, ...]:
         """Indexes of the lines to quote, best first: ``errors``, else the last lines that mean anything."""
-        last = [index for index in reversed(range(len(self.lines))) if self.is_meaningful(index)]
+        last = list(islice(filter(self.is_meaningful, reversed(range(len(self.lines)))), LAST_LINES + 1))
         if not last or any(self.score(index) > AN_ENDING for index in self.errors):
             return self.errors
         # A stable sort: what only says that the program ends comes after what stands before it.
-        return tuple(sorted(last[: LAST_LINES + 1], key=lambda index: is_ending(self.lines[index])))[:LAST_LINES]
+        return tuple(sorted(last, key=lambda index: is_ending(self.lines[index])))[:LAST_LINES]
 
     def is_meaningful(self, index: int) -> bool:
         """Whether the line is neither routine nor decoration."""
@@ -198,40 +199,30 @@ def level_of(line: str) -> str:
 @lru_cache(maxsize=64)
 def _read(raw: tuple[str, ...], return_code: int | None, platform: Platform | None) -> Reading:
     lines = tuple(map(bare, raw))
-    text = "\n".join(lines)
-    seen = platform_of(text) or platform
-    sightings = _sightings(lines, text, seen, return_code)
+    places = Places(lines)
+    seen = platform_of(places.text) or platform
+    sightings = _sightings(places, seen, return_code)
     routine = frozenset(
         index for item in sightings if item.symptom.role is Role.ROUTINE for index in range(item.first, item.last + 1)
     )
     found = [item for item in sightings if item.symptom.role is not Role.ROUTINE and item.first not in routine]
     weighed = _weighed(lines, found)
-    return Reading(lines, raw, seen, tuple(weighed), routine, return_code)
+    return Reading(lines, raw, seen, tuple(weighed), routine, return_code, places.kept)
 
 
-def _sightings(lines: Sequence[str], text: str, platform: Platform | None, return_code: int | None) -> list[Sighting]:
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line) + 1)
-    low = text.lower()
+def _sightings(places: Places, platform: Platform | None, return_code: int | None) -> list[Sighting]:
     found = []
     for symptom in symptoms():
         if symptom.platforms and platform is not None and platform not in symptom.platforms:
             continue
         if symptom.return_codes and return_code not in symptom.return_codes:
             continue
-        if not any(hint in low for hint in symptom.hints):
+        if not places.holds_one_of(symptom.hints) or (symptom.needs and not places.holds_one_of(symptom.needs)):
             continue
-        if symptom.needs and not any(word in low for word in symptom.needs):
-            continue
-        matches = []
-        for match in symptom.pattern.finditer(text):
-            matches.append(match)
-            if len(matches) >= MAX_SIGHTINGS_PER_SYMPTOM:
-                break
-        for match in matches if symptom.role is Role.ROUTINE else matches[-1:] and _distinct(matches):
-            first = bisect_right(starts, match.start()) - 1
-            last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
+        matches = list(places.matches(symptom.pattern, symptom.hints))
+        for match in matches if symptom.role is Role.ROUTINE else _distinct(matches):
+            first = places.line_at(match.start())
+            last = places.line_at(max(match.start(), match.end() - 1))
             found.append(Sighting(symptom, first, last, facts_of(match), len(matches)))
     return found
 

@@ -1,9 +1,14 @@
 """The reader of job logs: platforms, prefixes, what is routine, retried, tolerated or only a consequence."""
 
+import re
+import time
+from collections.abc import Callable
+
 import pytest
 
 from orchestrator.codes.catalogue import Category, Platform
 from orchestrator.joblog.lines import bare, folded
+from orchestrator.joblog.places import Places, stays_on_its_line
 from orchestrator.joblog.reader import Reading, is_ending, platform_of, read_log
 
 JES = " 02.16.44 JOB07731  "
@@ -133,3 +138,65 @@ def test_an_empty_log_is_read() -> None:
     """Nothing is nothing."""
     reading: Reading = read_log([])
     assert (reading.causes, reading.telling, reading.platform) == ((), (), None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "IEF142I PAY STEP{number:03d} - STEP WAS EXECUTED - COND CODE {rc:04d}",
+        "loja {number}: rc={rc}",
+        "{rc} rejeitados",
+    ],
+)
+def test_a_result_other_than_naught_is_not_folded_away(line: str) -> None:
+    """Among equal lines with a result of 0, the one with another result stays a line of its own."""
+    lines = [line.format(number=number, rc=12 if number == 20 else 0) for number in range(40)]
+    assert [(run.first, run.count) for run in folded(lines)] == [(0, 20), (20, 1), (21, 19)]
+
+
+_NAMES = ("ANA", "SOUZA", "RUA", "LOJA", "PEDIDO", "failed", "BRASIL")
+_KINDS: dict[str, Callable[[int], str]] = {
+    "numbers": lambda at: f"2026-11-28 03:00:00 INFO record {at} of /dados/in/a.txt",
+    "errors": lambda at: f"ERROR: could not open file {at}: failed, not found, denied",
+    "one character": lambda _at: "1" * 300,
+    "control characters": lambda _at: "\x00" * 300,
+    "colons": lambda _at: "a:b: " * 60,
+    "names": lambda at: " ".join(_NAMES[(at * 7 + n * n) % len(_NAMES)] for n in range(40)),
+}
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_long_log_takes_little_cpu_time(kind: str) -> None:
+    """8,000 lines are read in a part of the seconds that a source has."""
+    read_log(["warm"])
+    lines = [_KINDS[kind](at)[:300] for at in range(8_000)]
+    began = time.process_time()
+    _ = read_log(lines, return_code=1).telling
+    assert time.process_time() - began < 3.0
+
+
+def test_the_cause_in_a_long_log_of_equal_lines_is_found() -> None:
+    """One line in the middle of thousands that repeat, and the last of many errors of one kind."""
+    lines = [f"INFO record {number}" for number in range(9_000)]
+    lines[4_321] = "ORA-01653: unable to extend table APP.MOVTO by 128 in tablespace TS_DADOS"
+    assert read_log(lines, return_code=1).causes[0].symptom.key == "ORA-01653"
+    many = [f"ORA-00001: unique constraint (APP.PK_{number}) violated" for number in range(700)]
+    facts = read_log([*many, "ORA-00001: unique constraint (APP.LAST) violated"], return_code=1).causes[0]
+    assert facts.symptom.key == "ORA-00001"
+
+
+def test_most_patterns_stay_on_their_line() -> None:
+    """A pattern that cannot take a line's end is tried on single lines; what may is given the lines around."""
+    assert stays_on_its_line(re.compile(r"ORA-(\d{5})[^\n]{0,20} x$"))
+    for pattern in (r"a\nb", r"a\s{1,3}b", r"a[^b]c", r"(?s)a.b"):
+        assert not stays_on_its_line(re.compile(pattern))
+
+
+def test_a_pattern_sees_the_lines_around_its_hint() -> None:
+    """A match may begin above the line with the hint and end below it."""
+    lines = [*("x" for _ in range(50)), "begin 1", "hint", "end", *("x" for _ in range(50))]
+    places = Places(lines)
+    (match,) = places.matches(re.compile(r"begin \d\nhint\nend"), ("hint",))
+    assert places.line_at(match.start()) == 50
+    assert list(places.matches(re.compile(r"x\n"), ("absent",))) == []

@@ -1,0 +1,123 @@
+"""Places of a log where a symptom may stand, so that its pattern is tried there and not on every line.
+
+Without this a log of 8,000 lines costs up to 20 s of CPU time, more than a source has.
+"""
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from orchestrator.joblog.lines import shape_of
+
+SHORT_LOG = 600
+"""Lines up to which each is looked at; of a longer log, lines that differ in numbers only are not all."""
+OF_ONE_SHAPE = 4
+"""First and last lines of one shape that are looked at in a long log, each."""
+MOST_CHARACTERS = 800_000
+"""Of what is looked at in a long log: a quarter from its beginning, the rest from its end."""
+MOST_LINES = 400
+"""Lines with a hint that a pattern is tried on: the first and the last half of them."""
+AROUND = 12
+"""Lines before and after a hint that a pattern over several lines may take."""
+
+_GRAM = 4
+# What may take a line's end: a pattern without it stays on its line.
+_NOT_A_LINE_END = re.compile(r"\[\^[^\]]*\\n[^\]]*\]")
+_LINE_END = re.compile(r"\\n|\\s|\\W|\\D|\[\^|\(\?[a-z]*s")
+
+
+def stays_on_its_line(pattern: re.Pattern[str]) -> bool:
+    """Whether no match of ``pattern`` spans lines; False where that is not plain."""
+    return _LINE_END.search(_NOT_A_LINE_END.sub("", pattern.pattern)) is None
+
+
+class Places:
+    """A log and where in it words stand."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.text = "\n".join(lines)
+        self._count = len(lines)
+        self._starts = _starts(lines)
+        self.kept = tuple(_within(MOST_CHARACTERS, lines, _kept(lines)))
+        """Numbers of the lines that are looked at."""
+        low = [lines[number].lower() for number in self.kept]
+        self._low = "\n".join(low)
+        self._low_starts = _starts(low)
+        self._grams = {self._low[at : at + _GRAM] for at in range(len(self._low) - _GRAM + 1)}
+        self._lines_of: dict[str, list[int]] = {}
+
+    def line_at(self, position: int) -> int:
+        """The number of the line that holds a position of ``text``."""
+        return bisect_right(self._starts, position) - 1
+
+    def holds_one_of(self, words: Sequence[str]) -> bool:
+        """Whether one of ``words``, in lower case, stands in the log."""
+        return any(self._may_hold(word) and word in self._low for word in words)
+
+    def matches(self, pattern: re.Pattern[str], hints: Sequence[str]) -> Iterator[re.Match[str]]:
+        """Matches of ``pattern`` on or around the lines that hold one of ``hints``."""
+        numbers = sorted({number for hint in hints for number in self._lines_with(hint)})
+        if len(numbers) > MOST_LINES:
+            numbers = [*numbers[: MOST_LINES // 2], *numbers[-MOST_LINES // 2 :]]
+        for first, last in self._regions(numbers, 0 if stays_on_its_line(pattern) else AROUND):
+            yield from pattern.finditer(self.text, self._starts[first], self._starts[last + 1] - 1)
+
+    def _regions(self, numbers: Sequence[int], around: int) -> Iterator[tuple[int, int]]:
+        first = last = -1
+        for number in numbers:
+            if first >= 0 and number - around > last + 1:
+                yield first, last
+                first = -1
+            first = max(0, number - around) if first < 0 else first
+            last = min(self._count - 1, number + around)
+        if first >= 0:
+            yield first, last
+
+    def _lines_with(self, word: str) -> list[int]:
+        known = self._lines_of.get(word)
+        if known is None:
+            known = self._lines_of[word] = list(self._find(word)) if self._may_hold(word) else []
+        return known
+
+    def _find(self, word: str) -> Iterator[int]:
+        at = self._low.find(word)
+        while at >= 0:
+            index = bisect_right(self._low_starts, at) - 1
+            yield self.kept[index]
+            at = self._low.find(word, self._low_starts[index + 1])
+
+    def _may_hold(self, word: str) -> bool:
+        return all(word[at : at + _GRAM] in self._grams for at in range(len(word) - _GRAM + 1))
+
+
+def _starts(lines: Sequence[str]) -> list[int]:
+    """Where each line begins in the text of all, and where a next one would."""
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    return starts
+
+
+def _kept(lines: Sequence[str]) -> list[int]:
+    """The lines to look at: all of a short log, else the first and the last ones of each shape."""
+    if len(lines) <= SHORT_LOG:
+        return list(range(len(lines)))
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for number, line in enumerate(lines):
+        alike[shape_of(line)].append(number)
+    shown = (
+        numbers if len(numbers) <= 2 * OF_ONE_SHAPE else [*numbers[:OF_ONE_SHAPE], *numbers[-OF_ONE_SHAPE:]]
+        for numbers in alike.values()
+    )
+    return sorted(number for numbers in shown for number in numbers)
+
+
+def _within(characters: int, lines: Sequence[str], numbers: Sequence[int]) -> Iterator[int]:
+    """Those of ``numbers`` whose lines are within the limit, most of them from the end."""
+    total = sum(len(lines[number]) for number in numbers)
+    left, cut = 0, total - characters
+    for number in numbers:
+        left += len(lines[number])
+        if cut <= 0 or not characters / 4 < left <= characters / 4 + cut:
+            yield number
