@@ -59,12 +59,20 @@ _CUE_CHARACTERS = 40
 """How far before a name the word for its kind is looked for: a pasted list of the plan holds hundreds of names."""
 _WORD = re.compile(rf"{ZOS_NAME}(?![\w$#@-])|[A-Za-z][A-Za-z0-9_-]*(?!\w)")
 # IEC030I B37-04,module,job,step,ddname[-n],device,volume,dataset (z/OS MVS System Messages, IEC).
+# Those of VSAM begin with the job: IEC070I rc(sfi)-code,job,step,ddname,...
 _IEC_LIST = re.compile(
-    r"\bIEC\d{3}I\s+[0-9A-F]{3}-[0-9A-F]{1,4}(?P<list>,[A-Z0-9]{1,8},(?P<job>[A-Z][A-Z0-9]{0,7}),[A-Z0-9]{0,8}"
+    r"\bIEC(?:(?P<vsam>070|161|251)|\d{3})I\s+[0-9A-F]{3}(?:\([^)\s]*\))?-[0-9A-F]{1,4}"
+    r"(?P<list>(?(vsam)|,[A-Z0-9]{1,8}),(?P<job>[A-Z][A-Z0-9]{0,7}),[A-Z0-9]{0,8}"
     r"(?:,[A-Za-z0-9#@$.()+-]*)*)"
 )
 # The number that JES gives a job, beside a message.
 _JES_NUMBER = re.compile(r"\b(?:JOB|STC|TSU)\d{5}(?=\s+[-+*]?\$?[A-Z]{3,4}\d)")
+# The messages about a job that begin with its name (z/OS MVS System Messages, IEF; JES2 Messages, HASP).
+_JOB_MESSAGE = re.compile(
+    rf"(?:\bIEF(?:403|404|450|451|452|453)I|\$HASP(?:165|373|395))[ \t]+(?P<job>{ZOS_NAME})(?![\w$#@])"
+)
+_PASTED_LINES = 6
+"""Lines of a message from which those in its middle are taken for a pasted log."""
 # Upper-case words with digits that name products, standards and tickets, not jobs.
 _NOT_JOBS = (
     r"(?:INC|CHG|REQ|RITM|TASK|PRB|SR|CS|TT|CRQ|WO)-?\d+|ORA-\d+|SQL\w*\d+\w?"
@@ -73,7 +81,7 @@ _NOT_JOBS = (
     r"|WIN(?:DOWS)?-?(?:\d{1,2}|20\d\d)|SLES\d+"
     # A code with its reason code, and what JES calls a job.
     r"|(?:ABEND)?[SU]?[0-9A-F]{3,4}-[0-9A-F]{1,4}|ABEND\w*"
-    r"|K8S|[YAMDHS]{4,}|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
+    r"|(?:JOB|STC|TSU)\d{5}|[A-Z]{3,5}\d{3,5}I|K8S|[YAMDHS]{4,}|[A-Z]?RC-?\d+|CC-?\d+|COVID-?\d+|LTO\d|G\d{4}V\d{2}|D\d{6}|T\d{6}|P[1-5]|S[1-5]|SEV-?\d|L[1-3]"
     r"|N[1-3]|Q[1-4]|V\d+(?:R\d+\w*)?"
     r"|TWS[DZ]?\d*|HWA\d*|IWS\d*|RFC\d+|CVE-.*|E\d{3,}|HTTP_\w+|ERR_\w+|SIG\w+|STATUS_\w+|SOC[0-9A-F]|[BDE]37"
     rf"|{SYSTEM_ABEND}|{USER_ABEND}"
@@ -229,6 +237,7 @@ def extract_entities(message: str) -> Entities:
     matches.abends = list(find_abends(text.rest))
     matches.return_codes = list(find_chat_return_codes(text.rest))
     _take_times(text, matches)
+    _blank_pasted_lines(text)
     _take_other_words(text)
     _take_zos(text, matches)
     _take_named_before(text, matches)
@@ -295,6 +304,16 @@ def _take_log_forms(text: _Text, matches: _Matches) -> None:
         text.blank(match.start("list"), match.end())
     for match in _JES_NUMBER.finditer(text.rest):
         text.blank(match.start(), match.end())
+    for match in _JOB_MESSAGE.finditer(text.rest):
+        matches.jobs.append((match.start("job"), match["job"]))
+        text.blank(match.start("job"), match.end("job"))
+
+
+def _blank_pasted_lines(text: _Text) -> None:
+    """In a pasted log nearly every word could be a name: the question is what stands before or behind it."""
+    lines = list(re.finditer(r"[^\n]*\S[^\n]*", text.rest))
+    if len(lines) >= _PASTED_LINES:
+        text.blank(lines[1].start(), lines[-2].end())
 
 
 def _take_qualified(text: _Text, matches: _Matches) -> None:

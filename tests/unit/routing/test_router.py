@@ -118,6 +118,39 @@ def test_what_only_looks_like_a_name_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "jobs"),
+    [
+        (
+            (
+                "deu isso no job FATN0210:",
+                "09.12.01 JOB07731  IRR010I  USERID BATCH01  IS ASSIGNED TO THIS JOB.",
+                "09.12.01 JOB07731  IEF403I FATN0210 - STARTED - TIME=09.12.01",
+                "09.12.03 JOB07731  IEC161I 052(015,RACF0000)-084,FATN0210,STEP010,CADCLI,,,PRD.CAD.KSDS,",
+                "09.12.03 JOB07731  $HASP395 FATN0210 ENDED - RC=0012",
+                "------ JES2 JOB STATISTICS ------",
+                "o que faço?",
+            ),
+            ("FATN0210",),
+        ),
+        (
+            (
+                "carga_clientes caiu:",
+                "Traceback (most recent call last):",
+                '  File "load_data.py", line 12, in load_data',
+                "    raise_on_error(max_rows)",
+                "ValueError: bad_value in YarnAllocator",
+                "exit_code 1",
+            ),
+            ("carga_clientes",),
+        ),
+    ],
+)
+def test_a_pasted_log_names_no_jobs_but_by_its_messages(lines: tuple[str, ...], jobs: tuple[str, ...]) -> None:
+    """In a log nearly every word could be a name; the question around it, or a message about a job, tells which."""
+    assert route("\n".join(lines)).entities.jobs == jobs
+
+
+@pytest.mark.parametrize(
     ("text", "candidate"),
     [("por que carga não rodou", "carga"), ("did archive run?", "archive")],
 )
