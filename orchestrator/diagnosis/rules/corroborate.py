@@ -11,6 +11,7 @@ from orchestrator.diagnosis.runbooks import (
     MAX_STEPS,
     is_of_another_platform,
     is_withdrawn,
+    names_another_cause,
     names_cause,
     names_code,
     names_return_code,
@@ -98,8 +99,10 @@ def _from_knowledge(scene: Scene, verdict: Verdict) -> None:
 
 
 def _is_of_another_code(scene: Scene, verdict: Verdict, step: str) -> bool:
-    """Whether a step begins with codes of which none is that of the case: "RC 127: ..." in a page on 126 and 127."""
+    """Whether a step begins with the code or the cause of another case: "RC 127: ...", "Fence: ..."."""
     label = step.partition(":")[0]
+    if label != step and not names_cause(verdict.category, label) and names_another_cause(verdict.category, label):
+        return True
     codes, numbers = find_codes_to_look_up(label), find_return_codes(label)
     if not codes and not numbers:
         return False
