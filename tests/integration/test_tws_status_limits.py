@@ -26,7 +26,7 @@ def _fetch(plan: Plan, *, job: str | None = None, entities: Entities | None = No
         run_id="run-00000001",
         source="tws_status",
         job=job,
-        message="o que falhou?",
+        message="por que o plano não anda?",
         routing=Routing(
             intent=Intent.TROUBLESHOOT, confidence=1, language=Language.PT_BR, entities=entities or Entities()
         ),
