@@ -47,6 +47,7 @@ class Category(StrEnum):
     DATABASE_LOCK = "database_lock"
     DUPLICATE_KEY = "duplicate_key"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    SERVICE_UNAVAILABLE = "service_unavailable"
     LOGIN_REFUSED = "login_refused"
     NETWORK_ERROR = "network_error"
     CERTIFICATE_ERROR = "certificate_error"
