@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from orchestrator.joblog.lines import shape_of
 
@@ -22,6 +23,9 @@ AROUND = 12
 """Lines before and after a hint that a pattern over several lines may take."""
 
 _GRAM = 4
+_FAR = re.compile(r"\[\\s\\S\]\{\d*,(\d{4,})\}")
+_MANY_LINES = re.compile(r"\\n\)\{\d*,(\d{2,})\}")
+_LINE_CHARACTERS = 140
 # What may take a line's end: a pattern without it stays on its line.
 _NOT_A_LINE_END = re.compile(r"\[\^[^\]]*\\n[^\]]*\]")
 _LINE_END = re.compile(r"\\n|\\s|\\W|\\D|\[\^|\(\?[a-z]*s")
@@ -30,6 +34,14 @@ _LINE_END = re.compile(r"\\n|\\s|\\W|\\D|\[\^|\(\?[a-z]*s")
 def stays_on_its_line(pattern: re.Pattern[str]) -> bool:
     """Whether no match of ``pattern`` spans lines; False where that is not plain."""
     return _LINE_END.search(_NOT_A_LINE_END.sub("", pattern.pattern)) is None
+
+
+@cache
+def reach_of(pattern: re.Pattern[str]) -> int:
+    """Characters beyond the lines around a hint that a pattern looks at, such as for a step's end far below."""
+    characters = [int(bound) for bound in _FAR.findall(pattern.pattern)]
+    lines = [int(bound) * _LINE_CHARACTERS for bound in _MANY_LINES.findall(pattern.pattern)]
+    return max((*characters, *lines), default=0)
 
 
 class Places:
@@ -60,8 +72,18 @@ class Places:
         numbers = sorted({number for hint in hints for number in self._lines_with(hint)})
         if len(numbers) > MOST_LINES:
             numbers = [*numbers[: MOST_LINES // 2], *numbers[-MOST_LINES // 2 :]]
+        reach, last_start = reach_of(pattern), -1
         for first, last in self._regions(numbers, 0 if stays_on_its_line(pattern) else AROUND):
-            yield from pattern.finditer(self.text, self._starts[first], self._starts[last + 1] - 1)
+            start, end = self._starts[first], self._starts[last + 1] - 1
+            for match in pattern.finditer(self.text, self._line_start(start - reach), end + reach):
+                if match.start() > end:
+                    break
+                if match.end() >= start and match.start() > last_start:
+                    last_start = match.start()
+                    yield match
+
+    def _line_start(self, position: int) -> int:
+        return self._starts[self.line_at(max(0, position))]
 
     def _regions(self, numbers: Sequence[int], around: int) -> Iterator[tuple[int, int]]:
         first = last = -1

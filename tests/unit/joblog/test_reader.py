@@ -200,3 +200,21 @@ def test_a_pattern_sees_the_lines_around_its_hint() -> None:
     (match,) = places.matches(re.compile(r"begin \d\nhint\nend"), ("hint",))
     assert places.line_at(match.start()) == 50
     assert list(places.matches(re.compile(r"x\n"), ("absent",))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("IEF863I DSN = PRD.FAT.MESTRE FATDIA", "IEF403I FATDIA - STARTED - TIME=02.20.00"),
+        ("IEF233A M 0A80,V01234,,FATDIA,STEP010", "IEF404I FATDIA - ENDED - TIME=02.20.00"),
+        (
+            "IDC3012I ENTRY PRD.FAT.TEMP NOT FOUND",
+            "IDC0002I IDCAMS PROCESSING COMPLETE. MAXIMUM CONDITION CODE WAS 0",
+        ),
+    ],
+)
+def test_what_shows_far_below_that_a_line_was_harmless_is_seen(before: str, after: str) -> None:
+    """A wait, a mount or a missing entry that the job got over is no cause, however many lines lie between."""
+    between = [f" DISPLAY OF RECORD {chr(65 + number)}" for number in range(22)]
+    assert not read_log([before, *between, after], return_code=1).causes
+    assert read_log([before, *between], return_code=1).causes
