@@ -13,7 +13,7 @@ from orchestrator.diagnosis.commands import risk_of
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
 from orchestrator.joblog.reader import read_log
-from orchestrator.joblog.symptoms import Role, Symptom, SymptomsFile, SymptomText, facts_of, symptoms
+from orchestrator.joblog.symptoms import Certainty, Role, Symptom, SymptomsFile, SymptomText, facts_of, symptoms
 
 DATA = files("orchestrator.joblog") / "data"
 FAMILIES = {
@@ -144,3 +144,52 @@ def test_the_example_of_a_cause_is_read_as_that_cause() -> None:
         if not weights.get(symptom.key):
             lost.append((symptom.key, weights))
     assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("MySQL 1062", "System error 1062 has occurred."),
+        ("MySQL 1114", "LoadLibrary failed with error 1114: a DLL could not be initialised"),
+        ("MySQL 1406", "Error 1406: Could not write value to key"),
+        ("7zip wrong password", "Wrong password attempts: 0"),
+        ("7zip cannot open archive", "Data Error rate: 0.00%"),
+        ("openssl failure", "ImportError: bad magic number in 'lote': b'x'"),
+        ("TLS handshake", 'Get "htp://api/x": unsupported protocol scheme "htp"'),
+        ("flock busy", 'ERROR:  could not obtain lock on row in relation "movto"'),
+        ("net service could not be started", "El servicio de facturacion finalizo correctamente"),
+        ("Connection timed out", "connect timeout=10 retries=3"),
+        ("script: file missing", "O arquivo /tmp/ctl.txt não existe, criando"),
+        ("script: empty file", "Nenhum arquivo vazio encontrado"),
+        ("SAP no authorization", "You are not authorized to perform this operation"),
+        ("Informix -908/-951/-329", "Attempt to connect to database server (PRD1) failed over to PRD2"),
+        ("no tty", "gpg: decryption failed: Inappropriate ioctl for device"),
+    ],
+)
+def test_lines_of_another_program_or_of_no_failure_are_not_taken(key: str, line: str) -> None:
+    """A number that several programs use, or a word of a setting or a count, is not one program's failure."""
+    assert key not in {item.symptom.key for item in read_log([line], return_code=1).sightings}
+
+
+def test_what_scripts_go_on_after_yields_to_what_ends_them() -> None:
+    """The removal of a file that is gone stands in logs of jobs that end well: another error is the cause."""
+    lines = (
+        "cp: cannot stat '/dados/in/mov.txt': No such file or directory",
+        "rm: cannot remove 'x.lck': No such file or directory",
+    )
+    assert next(item.first for item in read_log(lines, return_code=1).causes) == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "requests.exceptions.HTTPError: 403 Client Error: Forbidden for url: https://api.example/v1",
+        "requests.exceptions.HTTPError: 503 Server Error: Service Unavailable for url: https://api.example/v1",
+        "java.net.BindException: Address already in use",
+        "FAILED: SemanticException [Error 10001]: Line 1:14 Table not found 'stg_movto'",
+    ],
+)
+def test_one_line_has_one_category(line: str) -> None:
+    """Families that know the same message say the same of it; what knows no more than its words counts less."""
+    known = [item for item in read_log([line], return_code=1).causes if item.symptom.certainty is not Certainty.HINT]
+    assert len({item.symptom.category for item in known}) == 1
