@@ -218,3 +218,35 @@ def test_what_shows_far_below_that_a_line_was_harmless_is_seen(before: str, afte
     between = [f" DISPLAY OF RECORD {chr(65 + number)}" for number in range(22)]
     assert not read_log([before, *between, after], return_code=1).causes
     assert read_log([before, *between], return_code=1).causes
+
+
+ICH408I = (
+    "ICH408I USER(PRDEST  ) GROUP(LOTEPRD ) NAME(LOTE)",
+    "  PRD.EST.CUSTO CL(DATASET ) VOL(PRD077)",
+    "  INSUFFICIENT ACCESS AUTHORITY",
+    "  ACCESS INTENT(UPDATE )  ACCESS ALLOWED(READ   )",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "certainty"),
+    [
+        ((*ICH408I, "IEC150I 913-38,IFG0194E,A,S1,CUSTO,9A21,PRD077,PRD.EST.CUSTO"), "ICH408I dataset", "certain"),
+        ((*ICH408I, "IEF404I A - ENDED - TIME=02.20.00"), "ICH408I dataset alone", "likely"),
+        ((">>> RETR PRD.A", "550 PRD.A: No such file or directory."), "FTP GET 550", "likely"),
+        ((">>> RETR PRD.A", "550 PRD.A used exclusively by someone else."), "FTP GET refused", "likely"),
+        (("MQOPEN ended with reason code 2035",), "MQRC 2035", "certain"),
+        (("CKPT0099 REASON CODE 2035",), None, ""),
+        (
+            ("DSNU1122I DSNUGBAC UNABLE TO DRAIN DBFAT.TSNOTA.", "  RETRY 1 OF 3 WILL BE ATTEMPTED IN 60 SECONDS"),
+            None,
+            "",
+        ),
+        (("IEC161I 018-301,A,S1,CAD,,,PRD.CAD.KSDS",), None, ""),
+    ],
+)
+def test_a_line_proves_what_it_says_and_no_more(lines: tuple[str, ...], key: str | None, certainty: str) -> None:
+    """Messages that also stand in jobs that end well, are tried again or look like another product's say less."""
+    causes = read_log(lines, return_code=12).causes
+    assert (causes[0].symptom.key if causes else None) == key
+    assert not causes or causes[0].symptom.certainty.value == certainty
