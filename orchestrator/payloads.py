@@ -49,6 +49,7 @@ class JobLogFacts(Facts):
 
     run_id: str = ""
     total_lines: int | None = None
+    read_lines: int | None = None
     windows: tuple[LogWindow, ...] = ()
     codes: tuple[str, ...] = ()
     """Abend codes and message ids found in the windows."""

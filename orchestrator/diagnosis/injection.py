@@ -24,6 +24,8 @@ _PLANTED = re.compile(
     r"|tus instrucciones|prompt d[eo] sistema|api key|chave d[ae] api)\b"
     r"|\b(?:assistant|assistente|asistente|LLM|chatbot)\b\s*[,:][^\n]{0,80}?"
     r"\b(?:execut[ea]|run|rode|responda|answer|say|diga|ejecut[ea]|ignor[ea]|cancel[ea]?)\b"
+    r"|\b(?:assistant|assistente|asistente|LLM|chatbot)\b[^\n.]{0,20}\b(?:must|should|has to|deve|debe)\b"
+    r"|\b(?:analista|analyst|operador|operator)\s?[:,][^\n.]{0,40}?\b(?:say|diga|conclua|conclude|concluya)\b"
     r"|\b(?:AI|IA|modelo)\b\s*[,:]\s*"
     r"(?:execute|run|rode|responda|answer|say|diga|ejecuta|ignore)\b",
     re.IGNORECASE | re.MULTILINE,

@@ -8,6 +8,7 @@ a fact may itself be a message.
     Message("{count} job waits", plural="{count} jobs wait", count=3)
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from string import Formatter
@@ -120,9 +121,18 @@ def fill(template: str, facts: Mapping[str, object], language: Language, english
     return english
 
 
+_NAMES = re.compile(
+    r"(?:Adabas|Ansible|Azure|Docker|Elasticsearch|Google|Hive|Impala|Informatica|Informix|Java|Kafka|Kerberos|Kubernetes|Natural|Node\.js"
+    r"|Oracle|Pentaho|Perl|Python|Redis|Ruby|Snowflake|Spark|Spring|Sqoop|Sybase|Symphony|Talend|Teradata|Terraform|Windows|Workload)(?!\w)"
+)
+"""Names of products that look like words."""
+
+
 def small_initial(text: str) -> str:
-    """``text`` with a small first letter, unless its first word is a name in capitals (``TWS``, ``S0C7``)."""
-    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2].isspace() else text
+    """``text`` with a small first letter, unless its first word is a name (``TWS``, ``S0C7``, ``MySQL``, ``Java``)."""
+    word = text.split(maxsplit=1)[0] if text.strip() else ""
+    is_name = _NAMES.match(text) is not None or any(letter.isupper() or letter.isdigit() for letter in word[1:])
+    return text if is_name or not (text[1:2].islower() or text[1:2].isspace()) else text[:1].lower() + text[1:]
 
 
 class _Writer(Formatter):

@@ -22,6 +22,8 @@ LEAST_WEIGHT = 0.25
 """Sightings of less are consequences, or were tolerated."""
 AN_ENDING = 1
 """Score of a line that says no more than that the program ends, or that was tolerated."""
+UNCAUGHT = 0.04
+"""Added to an exception that ended the program: decides between messages of one weight."""
 LAST_LINES = 3
 """Lines quoted of a log that reports no error."""
 
@@ -58,6 +60,9 @@ _LOUD_LEVELS = frozenset({"FATAL", "SEVERE", "CRITICAL", "ERROR", "ERRO", "FALHA
 _CAUSED_BY = re.compile(r"^\s*(?:Caused by|Causado por|Nested exception is):?\s", re.IGNORECASE)
 _EXCEPTION = re.compile(r"^(?:[a-z_][\w$]*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning|Failure)(?::|$)")
 _FRAME = re.compile(r"^\s+(?:at |File \"|\.\.\. \d+ more|in <module>)|^Traceback ")
+# Of a traceback of Python: its frame, and below it a line of the program and a mark of where in it.
+_PYTHON_FRAME = re.compile(r"^\s+File \"")
+_FRAME_LINES = 3
 _RETRY = re.compile(
     r"(?i)\bretry|\bretrying|tentativa \d|reintent|intento \d|attempt \d|will be retried|tentando novamente"
 )
@@ -68,7 +73,12 @@ _WENT_WELL = re.compile(
 # What the writer of the line itself went on after.
 _TOLERATED = re.compile(
     r"(?i)\b(?:seguindo sem|prosseguindo|continuando|ignorad[oa]s?|ignorando|opcional|optional|skipp(?:ed|ing)|ignored"
-    r"|ignoring|continuing|non-?fatal|n[aã]o fatal|omitiendo|se omite|se contin[uú]a)\b"
+    r"|ignoring|falling back|fallback|continuing|non-?fatal|n[aã]o fatal|omitiendo|se omite|se contin[uú]a)\b"
+)
+# What goes wrong while a program that has already given up lets go of its resources.
+_LETTING_GO = re.compile(
+    r"(?i)\b(?:shutdown hook|clean-?up|health ?check"
+    r"|(?:could not|cannot|unable to|failed to|error|while|erro ao|error al) (?:clos(?:e|ing)|fechar|cerrar))\b"
 )
 _COUNT = re.compile(
     r"(?i)(?:[:=]|\b(?:registros|records|linhas|l[ií]neas|lines|filas)\b[^:\d]{0,40})\s{0,9}\d{1,9}\s*$"
@@ -243,6 +253,9 @@ def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
         weight = _CERTAINTIES[item.symptom.certainty] if item.symptom.role is Role.CAUSE else 0.0
         line = lines[item.first]
         weight -= _doubt(lines, item, line) if weight else 0.0
+        if weight and any(map(_PYTHON_FRAME.match, lines[max(0, item.first - _FRAME_LINES) : item.first])):
+            # What a program did not catch ended it; what it printed before may be something that it went on after.
+            weight = min(weight + UNCAUGHT, _CERTAINTIES[Certainty.CERTAIN])
         root = roots.get(item.first)
         if weight and root is not None and root != item.first:
             weight -= 0.4
@@ -278,7 +291,9 @@ def _doubt(lines: Sequence[str], item: Sighting, line: str) -> float:
     doubt = 0.3 if level_of(line) in _QUIET_LEVELS else 0.0
     if _TOLERATED.search(line):
         # Messages of programs have such words as well ("rest of the line ignored").
-        return doubt + (0.4 if item.symptom.certainty is Certainty.CERTAIN else 0.7)
+        return doubt + (0.44 if item.symptom.certainty is Certainty.CERTAIN else 0.7)
+    if _LETTING_GO.search(line):
+        return doubt + 0.44
     if is_ending(line) and item.symptom.certainty is Certainty.HINT:
         return 0.4
     return doubt

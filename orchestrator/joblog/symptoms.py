@@ -25,6 +25,8 @@ _CLAUSE = re.compile(r"\[\[(.*?)\]\]")
 
 FACT_CHARACTERS = 120
 """Longest fact that a sentence may take from a log."""
+LONG_FACT = 50
+"""Length from which on a fact may have been cut by its pattern."""
 
 
 class Role(StrEnum):
@@ -105,7 +107,7 @@ class SymptomText:
 
         words = _CLAUSE.sub(clause, self.template.in_language(language))
         names = {name for _, name, _, _ in Formatter().parse(words) if name}
-        return words.format_map({name: self.facts.get(name, "…") for name in names})
+        return words.format_map({name: self.facts.get(name, "…") for name in names}).replace("….", "…")
 
 
 class SymptomsFile(Model):
@@ -155,8 +157,15 @@ def symptoms() -> tuple[Symptom, ...]:
 
 
 def facts_of(match: re.Match[str]) -> Mapping[str, str]:
-    """The named groups that took part, on one line and of bounded length."""
-    found = {name: " ".join(value.split()) for name, value in match.groupdict().items() if value}
-    return {
-        name: value if len(value) <= FACT_CHARACTERS else f"{value[:FACT_CHARACTERS]}…" for name, value in found.items()
-    }
+    """The named groups that took part, on one line and of bounded length; an ellipsis marks where one was cut."""
+    return {name: _fact(match, name) for name, value in match.groupdict().items() if value and value.strip()}
+
+
+def _fact(match: re.Match[str], name: str) -> str:
+    value = " ".join(match[name].split())
+    if len(value) > FACT_CHARACTERS:
+        return f"{value[:FACT_CHARACTERS]}…"
+    # A pattern bounds what it takes: a long fact that ends inside a word is only its beginning.
+    end = match.end(name)
+    is_cut = len(value) >= LONG_FACT and match.string[end - 1 : end + 1].isalnum() and end < len(match.string)
+    return f"{value}…" if is_cut else value

@@ -10,7 +10,7 @@ from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.log_lines import decisive_line, full_dataset, growth_line, is_of_an_earlier_step
 from orchestrator.diagnosis.rules.scene import Scene, clean_line
-from orchestrator.diagnosis.rules.verdict import Verdict, at_step
+from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported
 from orchestrator.i18n.message import Message, Text
 from orchestrator.joblog.reader import CLUSTER_LINES, Reading, Sighting, read_log
 from orchestrator.joblog.symptoms import Symptom, symptom_keys
@@ -76,7 +76,10 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
     )
     for line in reading.raw[item.first : min(item.last, item.first + 1) + 1]:
         add_line(scene, verdict, line)
-    if (count := max(item.count, scene.repeats_of(reading.raw[item.first]))) > REPEATED:
+    if reading.raw[item.first] not in scene.log_lines:
+        return verdict
+    seen = item.count if scene.has_whole_log else 1
+    if (count := max(seen, scene.repeats_of(reading.raw[item.first]))) > REPEATED:
         verdict.note = Message("The log repeats this line ({count} x).", count=count)
     if item.weight > 0:
         # What the error's form shows beside the known message: often the program's own words on it.
@@ -161,10 +164,11 @@ def program_code(scene: Scene) -> Iterator[Verdict]:
 
 
 def add_line(scene: Scene, verdict: Verdict, line: str) -> None:
-    """Base a verdict on a line of the job log, and claim it."""
+    """Base a verdict on a line of the job log, or on what the plan reports, and claim it."""
     ids = scene.cite_line("tws_status", line)
     verdict.supports = [*ids, *(item for item in verdict.supports if item not in ids)]
-    quotation = Message("The job log says: `{line}`", line=clean_line(line))
+    is_logged = line in scene.log_lines
+    quotation = Message("The job log says: `{line}`", line=clean_line(line)) if is_logged else reported(line)
     verdict.claims.append(ClaimDraft(quotation, tuple(ids)))
 
 

@@ -434,7 +434,9 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
         if len(groups) > 1 and group.top.category in _BENIGN:
             continue
         advice, names = _advice(group.top), _names(group)
-        likely = group.top.confidence >= LIKELY_BELOW
+        # What runs, or ended well, is neither rerun nor changed on the strength of its log.
+        job = group.scene.job
+        likely = group.top.confidence >= LIKELY_BELOW and (job is None or job.status not in (*RUNNING, *SUCCEEDED))
         for items, actions in ((advice.checks[:3], checks), (advice.fixes[:3] if likely else (), fixes)):
             for item in items:
                 action = _action(item, names)

@@ -66,6 +66,14 @@ def _gaps(scene: Scene) -> Iterator[Text]:
             job=failed.name,
             reason=failed.job_log_error,
         )
+    read = job.job_log if job is not None and job.status in FAILED and not scene.has_abend else None
+    if job is not None and read and read.total_lines and (read.read_lines or read.total_lines) < read.total_lines:
+        yield Message(
+            "Of the {total} lines of the job log of {job}, {count} were read: the cause may stand among the others.",
+            total=read.total_lines,
+            job=job.name,
+            count=read.read_lines,
+        )
     if job is not None and job.status in ABENDED and not scene.log_lines and not job.job_log_error:
         yield Message("The failed run's job log could not be obtained.")
     if scene.tws and scene.tws.unread:

@@ -102,6 +102,8 @@ def failed_launch(scene: Scene) -> Iterator[Verdict]:
             Category.LAUNCH_FAILURE, 0.6, supports=state_ids(scene), facts={"user": user}, entry=find_state("FAIL")
         )
         # Where there is a log all the same (a JCL error), it says why.
+        if not any(item.weight >= HINT for item in scene.reading.causes):
+            verdict.finding = _shown_lines(scene)
         for line in scene.telling_lines[:1]:
             add_line(scene, verdict, line)
         yield verdict
@@ -116,7 +118,7 @@ def return_code(scene: Scene) -> Iterator[Verdict]:
     entry = find_return_code(code, scene.platform)
     explained = entry is not None and entry.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR)
     if entry is not None and explained:
-        finding: Text | str = Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning)
+        finding: Text | str = Message("{name!l}. {meaning}", name=entry.name, meaning=entry.meaning)
         yield _from_log(scene, Verdict(entry.category, SIGNAL, entry=entry, finding=finding))
         return
     # What a program or a convention calls an error gives no cause: the program's own words come before it.
@@ -124,7 +126,7 @@ def return_code(scene: Scene) -> Iterator[Verdict]:
     if scene.reading.causes and not verdict.finding:
         verdict.entry, verdict.confidence = None, BESIDE_A_MESSAGE
     elif entry is not None and not verdict.finding:
-        verdict.finding = Message("{name}. {meaning}", name=entry.name, meaning=entry.meaning)
+        verdict.finding = Message("{name!l}. {meaning}", name=entry.name, meaning=entry.meaning)
     yield _from_log(scene, verdict)
 
 
@@ -142,7 +144,11 @@ def unknown_message(scene: Scene) -> Text | str:
     explained = any(item.weight >= HINT for item in scene.reading.causes) or (
         scene.reading.causes and not scene.own_message
     )
-    if explained or not scene.telling_lines:
+    return "" if explained else _shown_lines(scene)
+
+
+def _shown_lines(scene: Scene) -> Text | str:
+    if not scene.telling_lines:
         return ""
     shown = [line for line in scene.log_lines if line in scene.telling_lines[:2]]
     lines = join((f"`{clean_line(line)}`" for line in dict.fromkeys(shown)), "; ")

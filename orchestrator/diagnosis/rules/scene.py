@@ -123,6 +123,12 @@ class Scene:
         return max((count for number, count in log.repeats.items() if numbered.get(number) == line), default=1)
 
     @property
+    def has_whole_log(self) -> bool:
+        """Whether the lines at hand are the whole job log, so that they can be counted."""
+        log = self.job.job_log if self.job else None
+        return log is not None and log.total_lines == len(self.log_lines)
+
+    @property
     def telling_lines(self) -> list[str]:
         """The lines of the job log that look most like the error, best first."""
         raw = self.reading.raw

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rules_support import S0C7, ask, job_facts, job_log, tws
 
-from orchestrator.payloads import WorkstationFacts
+from orchestrator.payloads import IssueFacts, JobLogFacts, LogWindow, WorkstationFacts
 
 
 def test_two_abends_are_told_each_with_its_own_step() -> None:
@@ -112,3 +112,65 @@ def test_the_log_of_a_job_that_was_not_launched_is_quoted() -> None:
     diagnosis = ask(tws(job_facts("FAIL", job_log=job_log(line))))
 
     assert any(line in claim.text for claim in diagnosis.claims)
+
+
+@pytest.mark.parametrize("status", ["EXEC", "SUCC"])
+def test_what_runs_or_ended_well_is_not_rerun(status: str) -> None:
+    """The log of a job that has not failed proposes no change, whatever errors it holds."""
+    log = job_log("ERROR: ORA-00054: resource busy and acquire with NOWAIT specified", "FATAL: gave up")
+    diagnosis = ask(tws(job_facts(status, return_code=None, job_log=log)))
+
+    assert not any(action.mutates for action in diagnosis.actions)
+
+
+def test_what_the_plan_reports_is_not_told_of_the_log() -> None:
+    """A message among the plan's issues is quoted once, and as the plan's."""
+    text = "AWSBHT001E The job has failed: user not found"
+    diagnosis = ask(tws(job_facts("FAIL", issues=(IssueFacts(type="ERROR", message=text),))))
+
+    quoting = [claim.text for claim in diagnosis.claims if text in claim.text]
+    assert quoting == [f"O TWS informa: `{text}`"]
+
+
+def test_a_job_in_fail_with_a_log_is_told_by_its_log() -> None:
+    """No answer says that there is hardly ever a log while it quotes one."""
+    diagnosis = ask(tws(job_facts("FAIL", job_log=job_log("ERRO 17: calendario nao encontrado"))))
+
+    assert diagnosis.category == "launch_failure"
+    assert "ERRO 17: calendario nao encontrado" in diagnosis.summary
+    assert "quase nunca há job log" not in diagnosis.summary
+
+
+def test_lines_are_counted_only_when_all_were_read() -> None:
+    """Of windows of a log nobody knows how often a line stands in it, unless the source counted."""
+    line = "ORA-12541: TNS:no listener"
+    lines = tuple(text for _ in range(30) for text in (line, "sleep"))
+    for total, count in ((60, "(30 x)"), (6_000, "")):
+        log = JobLogFacts(total_lines=total, windows=(LogWindow(from_line=1, to_line=60, lines=lines),))
+        summary = ask(tws(job_facts("ABEND", return_code=1, job_log=log))).summary
+        assert ("repete esta linha" in summary) == bool(count)
+        assert count in summary
+
+
+def test_a_log_that_was_read_in_part_is_said() -> None:
+    """The lines that were not read may hold the cause."""
+    window = LogWindow(from_line=1, to_line=1, lines=("INFO record 1",))
+    log = JobLogFacts(total_lines=100_000, read_lines=8_000, windows=(window,))
+    missing = ask(tws(job_facts("ABEND", return_code=1, job_log=log))).missing_evidence
+    assert "Das 100000 linhas do job log de BATCH001, 8000 foram lidas: a causa pode estar entre as outras." in missing
+
+
+def test_a_long_fact_that_was_cut_shows_it() -> None:
+    """A sentence does not end in half a word as if the program had written it so."""
+    line = "ERROR: " + "the extraordinarily complicated validation " * 6
+    diagnosis = ask(tws(job_facts("ABEND", return_code=1, job_log=job_log(line))))
+    assert "…" in diagnosis.summary
+    assert "…." not in diagnosis.summary
+
+
+def test_names_of_products_keep_their_capital() -> None:
+    """A cause after a colon begins with a small letter, a name does not."""
+    line = 'Exception in thread "main" java.lang.OutOfMemoryError: Java heap space'
+    summary = ask(tws(job_facts("ABEND", return_code=1, job_log=job_log(line)))).summary
+    assert summary.startswith("O job BATCH001 falhou (RC 1): Java sem memória")
+    assert ": erro geral." in ask(tws(job_facts("ABEND", return_code=1))).summary

@@ -186,6 +186,37 @@ def test_the_cause_in_a_long_log_of_equal_lines_is_found() -> None:
     assert facts.symptom.key == "ORA-00001"
 
 
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        (
+            [
+                "Permission denied (publickey) for the backup host, falling back to password",
+                "assert total failed: got 9",
+            ],
+            "",
+        ),
+        (["ERRO 7: agencia 55 inexistente", "shutdown hook: java.net.SocketException: Connection reset"], ""),
+        (["could not close connection: ORA-03114: not connected to ORACLE"], ""),
+        (
+            [
+                "rm: cannot remove '/tmp/x': No such file or directory",
+                "Traceback (most recent call last):",
+                '  File "x.py", line 3, in <module>',
+                "    load()",
+                "KeyError: 'CPF'",
+            ],
+            "python KeyError",
+        ),
+    ],
+)
+def test_what_the_program_went_on_after_is_not_the_cause(lines: list[str], cause: str) -> None:
+    """A fallback, an error while letting go, a failed removal before an exception: at most a hint."""
+    reading = read_log(lines, return_code=1)
+    sure = [item.symptom.key for item in reading.causes if item.weight >= 0.5]
+    assert sure[:1] == ([cause] if cause else [])
+
+
 def test_most_patterns_stay_on_their_line() -> None:
     """A pattern that cannot take a line's end is tried on single lines; what may is given the lines around."""
     assert stays_on_its_line(re.compile(r"ORA-(\d{5})[^\n]{0,20} x$"))

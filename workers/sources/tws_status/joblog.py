@@ -173,6 +173,7 @@ def _facts(run_id: str, reading: _Reading, problem: Message | None, stopped: str
     return JobLogFacts(
         run_id=run_id,
         total_lines=reading.total,
+        read_lines=len(reading.lines),
         windows=windows,
         codes=by_severity(find_reported_codes(text))[:MAX_CODES],
         step=failed_step(text),
