@@ -48,6 +48,8 @@ _MESSAGE = re.compile(
     r"|(?:IEFC|IE[ACEFW]|ADR|ARC|BPX|CEE|CSV|DFH[A-Z]{0,2}|DFS|DSN[A-Z]?|EDC|ERB|ICE|ICH|IDC|IGD|IGZ|IKJ|IOS|WER)\d{3,5}[AEDISUWC])\b"
 )
 
+_DATABASE = re.compile(r"\b(?:(?:ORA|PLS|TNS|RMAN|KUP|LRM)-\d{5}|SQL\d{4,5}[NCW])\b", re.IGNORECASE)
+
 _SEVERE = re.compile(r"\w+[ECSU]|(?:ICE|WER)\d+A")
 
 # In a document or a search a code stands in lists and headings (S106/S806), without its S (B37-04), or with the usual
@@ -163,6 +165,11 @@ def is_abend(code: str) -> bool:
 def find_message_ids(text: str) -> tuple[str, ...]:
     """Message ids (``AWSBHT001E``, ``EQQE037I``, ``IEC030I``) in order of appearance, without repeats."""
     return _unique(match[0] for match in _MESSAGE.finditer(text))
+
+
+def find_database_codes(text: str) -> tuple[str, ...]:
+    """Error codes of Oracle and Db2 LUW (``ORA-12541``, ``SQL0964C``), in capitals, in order of appearance."""
+    return _unique(match[0].upper() for match in _DATABASE.finditer(text))
 
 
 def is_severe(message_id: str) -> bool:

@@ -17,6 +17,7 @@ from orchestrator.codes.patterns import (
     USER_ABEND,
     find_abends,
     find_chat_return_codes,
+    find_database_codes,
     find_message_ids,
     is_abend,
 )
@@ -233,7 +234,7 @@ def extract_entities(message: str) -> Entities:
         text.blank(match.start(), match.end())
     _take_log_forms(text, matches)
     _take_qualified(text, matches)
-    matches.message_ids = list(find_message_ids(text.rest))
+    matches.message_ids = [*find_message_ids(text.rest), *find_database_codes(text.rest)]
     matches.abends = list(find_abends(text.rest))
     matches.return_codes = list(find_chat_return_codes(text.rest))
     _take_times(text, matches)

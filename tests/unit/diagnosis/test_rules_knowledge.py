@@ -81,3 +81,19 @@ def test_a_code_of_a_program_alone_is_explained() -> None:
     assert diagnosis.summary.startswith("SQLCODE -803: ")
     assert "FECH777" not in diagnosis.summary
     assert not [action for action in diagnosis.actions if "FECH777" in (action.command or "")]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("o que é ORA-01017?", "ORA-01017"),
+        ("ora-12541 o que faço?", "ORA-12541"),
+        ("deu SQL0964C", "SQL0964C"),
+    ],
+)
+def test_a_code_of_a_database_alone_is_explained(message: str, code: str) -> None:
+    """From the catalogue of messages, before what else has failed in the plan is named."""
+    failed = job_facts("ABEND", "FECH777", return_code=12)
+    diagnosis = ask(tws(problems=(failed,), asked=None), message=message)
+    assert diagnosis.summary.startswith(f"{code}: ")
+    assert not [action for action in diagnosis.actions if "FECH777" in (action.command or "")]
