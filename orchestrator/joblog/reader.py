@@ -64,10 +64,12 @@ _FRAME = re.compile(r"^\s+(?:at |File \"|\.\.\. \d+ more|in <module>)|^Traceback
 _PYTHON_FRAME = re.compile(r"^\s+File \"")
 _FRAME_LINES = 3
 _RETRY = re.compile(
-    r"(?i)\bretry|\bretrying|tentativa \d|reintent|intento \d|attempt \d|will be retried|tentando novamente"
+    r"(?i)\bretry|\bretrying|tentativa \d|reintent|intento \d|attempt \d|will be retried"
+    r"|tentando (?:novamente|outr[oa]|host|servidor|secund)|probando otr[oa]|intentando (?:de nuevo|otr[oa]|con)"
+    r"|trying (?:again|next|another|alternate|secondary|host)"
 )
 _WENT_WELL = re.compile(
-    r"(?i)\b(?:ok|sucesso|success(?:ful(?:ly)?)?|conclu[ií]d[oa]|completed|[eé]xito|conectado|connected|recuperad[oa]|100%"
+    r"(?i)\b(?:ok|sucesso|success(?:ful(?:ly)?)?|conclu[ií]d[oa]|completed|[eé]xito|conectado|connected|recuperad[oa]|estabelecid[oa]|established|100%"
     r"|recovered|HTTP/\S{1,9} 2\d\d)(?!\w)"
 )
 # What the writer of the line itself went on after.
@@ -79,6 +81,13 @@ _TOLERATED = re.compile(
 _LETTING_GO = re.compile(
     r"(?i)\b(?:shutdown hook|clean-?up|health ?check"
     r"|(?:could not|cannot|unable to|failed to|error|while|erro ao|error al) (?:clos(?:e|ing)|fechar|cerrar))\b"
+)
+# Words of another place than this run: a comment, a command as the shell shows it, SQL, what another run met.
+_TALK = re.compile(
+    r"(?i)^(?:##\s|#\s?echo\s|\+{1,3} (?!CategoryInfo|FullyQ)[\w./]|\s*(?:--\s|rem\s|select\s.{0,200}\s(?:from|where)\s"
+    r"|insert into\s|delete from\s|update\s.{1,80}\sset\s))"
+    r"|\((?:ok|expected|esperad[oa]|normal)\)"
+    r"|\b(?:job|execu[cç][aã]o|ejecuci[oó]n|rodada) anterior\b|\b(?:previous|last) (?:run|execution|job)\b"
 )
 _COUNT = re.compile(
     r"(?i)(?:[:=]|\b(?:registros|records|linhas|l[ií]neas|lines|filas)\b[^:\d]{0,40})\s{0,9}\d{1,9}\s*$"
@@ -137,6 +146,12 @@ class Reading:
         return tuple(item for item in self.sightings if item.weight >= LEAST_WEIGHT)
 
     @cached_property
+    def _dismissed(self) -> frozenset[int]:
+        """Indexes of known errors that the program went on after."""
+        items = (item for item in self.sightings if item.symptom.role is Role.CAUSE and item.weight < LEAST_WEIGHT)
+        return frozenset(item.first for item in items) - {item.first for item in self.causes}
+
+    @cached_property
     def errors(self) -> tuple[int, ...]:
         """Indexes of the lines that report an error, best first: causes, then by their form, the last first."""
         best = dict.fromkeys(item.first for item in self.causes)
@@ -160,10 +175,16 @@ class Reading:
     def score(self, index: int) -> int:
         """How much the line looks like the error, from its form alone: 0 for none, to 5."""
         line = self.lines[index]
-        if not self.is_meaningful(index) or _FRAME.match(line):
+        if not self.is_meaningful(index) or index in self._dismissed or _FRAME.match(line):
             return 0
         level = level_of(line)
-        if level in _QUIET_LEVELS or _RETRY.search(line) or _TOLERATED.search(line) or _COUNT.search(line):
+        if (
+            level in _QUIET_LEVELS
+            or _RETRY.search(line)
+            or _TOLERATED.search(line)
+            or _TALK.search(line)
+            or _COUNT.search(line)
+        ):
             return AN_ENDING if reports_failure(line) else 0
         ending = is_ending(line)
         forms = (
@@ -285,15 +306,17 @@ def _doubt(lines: Sequence[str], item: Sighting, line: str) -> float:
     if item.symptom.category is Category.WARNINGS_ONLY:
         return 0.0
     around = lines[max(0, item.first - 2) : item.last + 3]
+    doubt = 0.7 if _TALK.search(line) else 0.44 if _LETTING_GO.search(line) else 0.0
     if any(map(_RETRY.search, around)):
         later = lines[item.last + 1 : item.last + 1 + CLUSTER_LINES]
-        return 0.9 if any(_WENT_WELL.search(text) and not reports_failure(text) for text in later) else 0.1
-    doubt = 0.3 if level_of(line) in _QUIET_LEVELS else 0.0
+        went_well = any(_WENT_WELL.search(text) and not reports_failure(text) for text in later)
+        return doubt + (0.9 if went_well else 0.1)
+    if level_of(line) in _QUIET_LEVELS:
+        # A program that logs levels writes what ends it at a loud one.
+        doubt += 0.5 if any(level_of(text) in _LOUD_LEVELS for text in lines[item.last + 1 :]) else 0.3
     if _TOLERATED.search(line):
         # Messages of programs have such words as well ("rest of the line ignored").
         return doubt + (0.44 if item.symptom.certainty is Certainty.CERTAIN else 0.7)
-    if _LETTING_GO.search(line):
-        return doubt + 0.44
     if is_ending(line) and item.symptom.certainty is Certainty.HINT:
         return 0.4
     return doubt

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
 from orchestrator.codes.patterns import find_codes, find_message_ids, find_program_codes, find_reported_abends, is_abend
-from orchestrator.codes.states import RUNNING, SUCCEEDED
+from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
@@ -39,7 +39,9 @@ def known_symptoms(scene: Scene) -> Iterator[Verdict]:
     job = scene.job
     if job is None or job.status in SUCCEEDED:
         return
-    for source_lines in (scene.log_lines, scene.issue_lines):
+    # The log of a job that waits, or was cancelled, is of an earlier run: why it does not run stands elsewhere.
+    log_lines = scene.log_lines if job.status in (*FAILED, *RUNNING) else []
+    for source_lines in (log_lines, scene.issue_lines):
         reading = read_log(source_lines, return_code=scene.return_code, platform=scene.reading.platform)
         causes = [
             item
@@ -112,7 +114,7 @@ def _code_of(scene: Scene, symptom: Symptom) -> str:
 
 def abend_code(scene: Scene) -> Iterator[Verdict]:
     """An abend code in the job log of a job that failed."""
-    if scene.job is None or scene.job.status in (*SUCCEEDED, *RUNNING):
+    if scene.job is None or scene.job.status not in FAILED:
         return
     abends = tuple(filter(is_abend, scene.log_codes))
     messages = [
@@ -238,7 +240,7 @@ def _other_abends(scene: Scene, code: str, abends: tuple[str, ...]) -> Text | st
 
 def _program_lines(scene: Scene) -> list[tuple[str, str]]:
     """Each known SQLCODE and file status of a failed job's log, with its first line."""
-    if scene.job is None or scene.job.status in (*SUCCEEDED, *RUNNING):
+    if scene.job is None or scene.job.status not in FAILED:
         return []
     lines: dict[str, str] = {}
     for line in scene.log_lines:

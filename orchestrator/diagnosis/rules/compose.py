@@ -114,7 +114,7 @@ def compose(
         confidence=min(group.top.confidence for group in shown),
         claims=_claims(shown),
         hypotheses=tuple(_hypotheses(groups)),
-        actions=(*requested, *_actions(helped))[:MAX_ACTIONS],
+        actions=_each_once((*requested, *_actions(helped)))[:MAX_ACTIONS],
         prevention=tuple(dict.fromkeys(text for item in advice for text in item.prevention))[:MAX_PREVENTION],
         missing_evidence=missing,
         suspicious=suspicious,
@@ -269,10 +269,13 @@ def _failed_because(group: Group) -> Text:
         sentence = Message("{subject} still runs{lasting}{at_step}: {finding}")
     elif group.top.category is Category.WARNINGS_ONLY:
         sentence = Message("{subject} ended{at_step}{rc}: {finding}")
+    elif job is not None and job.status and job.status not in FAILED:
+        sentence = Message("{subject} is in {status}: {finding}")
     else:
         sentence = Message("{subject} failed{at_step}{rc}: {finding}")
     return sentence.with_facts(
         subject=facts["subject"],
+        status=job.status if job else "",
         rc=f" (RC {code})" if code and not group.scene.has_abend else "",
         at_step=facts["at_step"],
         lasting=running_for(job) if job else "",
@@ -444,6 +447,14 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
                 actions.setdefault(action.command or action.text, action)
     first = list(checks.values())[: max(3, MAX_ACTIONS - len(fixes))]
     return (*first, *list(fixes.values())[: MAX_ACTIONS - min(3, len(first))])
+
+
+def _each_once(actions: Iterable[ActionDraft]) -> tuple[ActionDraft, ...]:
+    """A command that was asked for is not proposed again."""
+    once: dict[Text | str, ActionDraft] = {}
+    for action in actions:
+        once.setdefault(action.command or action.text, action)
+    return tuple(once.values())
 
 
 def _read_the_log(scene: Scene) -> ActionDraft | None:

@@ -48,7 +48,7 @@ from orchestrator.payloads import JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Verdict]]
 
-_NOT_FAILED = frozenset((*SUCCEEDED, *RUNNING))
+
 _SETTLED = frozenset((*FAILED, *SUCCEEDED, *RUNNING))
 """States of a job that waits for nothing."""
 _SAID_BY_THE_STATE = frozenset({Category.CANCELLED, Category.USER_INTERVENTION, Category.CONDITION_NOT_MET})
@@ -112,7 +112,7 @@ def failed_launch(scene: Scene) -> Iterator[Verdict]:
 def return_code(scene: Scene) -> Iterator[Verdict]:
     """A return code outside the success condition; a signal or NTSTATUS is more exact than 1 or 8."""
     job, code = scene.job, scene.return_code
-    if job is None or code in (None, 0) or job.status in _NOT_FAILED or scene.has_abend:
+    if job is None or code in (None, 0) or job.status not in FAILED or scene.has_abend:
         # On z/OS the abend is the cause, and the return code a consequence.
         return
     entry = find_return_code(code, scene.platform)
@@ -235,7 +235,8 @@ def substate(scene: Scene) -> Iterator[Verdict]:
     if job.status in RUNNING:
         sure = 0.75
     if entry.category is Category.JOB_LIMIT_REACHED:
-        sure = 0.6
+        # READY alone does not say what is awaited.
+        sure = 0.6 if job.substatus else 0.45
     yield Verdict(
         entry.category,
         sure,

@@ -69,7 +69,7 @@ def _state(job: JobFacts, zone: str) -> Text:
     code = job.return_code if job.return_code is not None or run is None else run.return_code
     when: Text | str = ""
     lasting = running_for(job)
-    if run is not None and run.ended_at:
+    if run is not None and run.ended_at and job.status not in RUNNING:
         when = Message("ended at {at}", at=shown_time(run.ended_at, zone))
     elif run is not None and run.started_at:
         at = shown_time(run.started_at, zone)

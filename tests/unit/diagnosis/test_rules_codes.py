@@ -123,6 +123,31 @@ def test_what_runs_or_ended_well_is_not_rerun(status: str) -> None:
     assert not any(action.mutates for action in diagnosis.actions)
 
 
+@pytest.mark.parametrize("status", ["HOLD", "READY", "SUSP", "CANCL", "PEND", "STUCK", "EXTRN"])
+def test_the_log_of_an_earlier_run_explains_no_job_that_waits(status: str) -> None:
+    """A job that has not failed is not said to have failed, whatever its last log and return code hold."""
+    log = job_log("ORA-12541: TNS:no listener", "IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000", "exit 8")
+    diagnosis = ask(tws(job_facts(status, return_code=8, job_log=log)))
+
+    assert "falhou" not in diagnosis.summary.replace("o predecessor falhou", "")
+    assert not {item.category for item in diagnosis.hypotheses} & {"database_unavailable", "data_exception"}
+
+
+def test_what_the_plan_reports_of_a_waiting_job_is_told_with_its_state() -> None:
+    """A known message among the issues of a job that waits is told as such, not as a failure."""
+    text = "AWSBHT001E The job has failed: user not found"
+    summary = ask(tws(job_facts("READY", issues=(IssueFacts(type="ERROR", message=text),)))).summary
+    assert "O job BATCH001 está em READY: " in summary
+
+
+def test_a_command_that_was_asked_for_is_proposed_once() -> None:
+    """The requested rerun and the one of the advice are one step."""
+    log = job_log("ORA-00001: unique constraint (A.B) violated")
+    diagnosis = ask(tws(job_facts("ABEND", return_code=1, job_log=log)), message="Reexecute o job BATCH001 agora")
+    commands = [action.command for action in diagnosis.actions if action.command]
+    assert len(commands) == len(set(commands))
+
+
 def test_what_the_plan_reports_is_not_told_of_the_log() -> None:
     """A message among the plan's issues is quoted once, and as the plan's."""
     text = "AWSBHT001E The job has failed: user not found"

@@ -217,6 +217,36 @@ def test_what_the_program_went_on_after_is_not_the_cause(lines: list[str], cause
     assert sure[:1] == ([cause] if cause else [])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "## if No space left on device, call the operators",
+        "+ trap 'echo No space left on device' EXIT",
+        "select 'ORA-00942: table or view does not exist' from dual;",
+        "o job anterior terminou com ORA-01555, ver o procedimento",
+        "Deleting /tmp/x: No such file or directory (ok)",
+    ],
+)
+def test_talk_of_an_error_is_no_error(line: str) -> None:
+    """Comments, traced commands, SQL and what another run met are neither causes nor quoted before the error."""
+    reading = read_log([line, "linha 33: campo DATA invalido"], return_code=1)
+    assert all(item.weight < 0.25 for item in reading.sightings if item.first == 0)
+    assert reading.telling[0] == 1
+
+
+def test_an_error_that_was_got_over_is_not_quoted() -> None:
+    """Another host answered: what follows is the error; a warning counts less beside an error at its level."""
+    lines = [
+        "ORA-12541: TNS:no listener",
+        "Tentando host secundario",
+        "Conexao estabelecida",
+        "Layout invalido: 19 colunas",
+    ]
+    assert read_log(lines, return_code=1).telling[0] == 3
+    lines = ["WARN java.net.UnknownHostException: graylog.local", "ERROR Conta 123 sem saldo"]
+    assert read_log(lines, return_code=1).errors[0] == 1
+
+
 def test_most_patterns_stay_on_their_line() -> None:
     """A pattern that cannot take a line's end is tried on single lines; what may is given the lines around."""
     assert stays_on_its_line(re.compile(r"ORA-(\d{5})[^\n]{0,20} x$"))
