@@ -154,9 +154,11 @@ def _does() -> re.Pattern[str]:
 @cache
 def _in_a_place() -> re.Pattern[str]:
     jobs, place = words_of("names", "jobs"), words_of("names", "prepositions")
-    return re.compile(
-        rf"(?:(?<![\w$#@-])(?P<name>[\w$#@-]+)|(?<![\w-])(?P<jobs>{jobs}(?<=s))\b[^.;?!]*)\s+{place}\s+$", re.IGNORECASE
+    which, show, of = (words_of("lists", key) for key in ("which", "show", "of"))
+    several = (
+        rf"(?<![\w-])(?P<jobs>{jobs}(?<=s)\b[^.;?!]*\s+{place}|(?:{which}|{show})\s+(?:\w+\s+)?{jobs}(?<=s)\s+{of})"
     )
+    return re.compile(rf"(?:(?<![\w$#@-])(?P<name>[\w$#@-]+)\s+{place}|{several})\s+$", re.IGNORECASE)
 
 
 @cache
@@ -489,7 +491,7 @@ def _take_bare(text: _Text, matches: _Matches) -> None:
 
 
 def _is_place(message: str, start: int, jobs: Collection[str]) -> bool:
-    """Whether a name says where a job is, or several are: "BATCH001 na LNX01", "os jobs parados no LNX01"."""
+    """Whether a name says where a job is, or several are: "BATCH001 na LNX01", "lista os jobs da LNX01"."""
     before = message[max(0, start - _CUE_CHARACTERS) : start]
     match = _in_a_place().search(before)
     return match is not None and (match["name"] in jobs or match["jobs"] is not None)

@@ -138,6 +138,8 @@ def test_a_list_that_the_time_does_not_allow_to_read_says_so() -> None:
         ("há jobs com erro na malha NOITE?", ["NOITE_ABEND", "NOITE_FAIL"]),
         ("which jobs have not run yet on agent SRV1?", ["NOITE_EXEC", "NOITE_HOLD", "NOITE_READY", "NOITE_TIME"]),
         ("quantos jobs já terminaram na malha DIA?", ["DIA_SUCC"]),
+        ("quais jobs da SRV1 estão em hold?", ["NOITE_HOLD", "NOITE_TIME"]),
+        ("lista os jobs da NOITE que falharam", ["NOITE_ABEND", "NOITE_FAIL"]),
         ("jobs bloqueados na pasta OUTRA", []),
     ],
 )

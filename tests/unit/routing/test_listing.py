@@ -38,6 +38,9 @@ UTTERANCES = json.loads((Path(__file__).parents[2] / "data/utterances.json").rea
         ("o que está em abend?", "jobs", ("abended",), False),
         ("what failed last night?", "jobs", ("failed",), False),
         ("qtos jobs em hold na pasta /PRD/CRM", "jobs", ("HOLD",), True),
+        ("lista os jobs da ZOS1", "jobs", (), False),
+        ("quais jobs da ZOS1 estão parados?", "jobs", ("blocked",), False),
+        ("show the jobs of LNX01", "jobs", (), False),
         ("muestra el estado de los nodos", "workstations", (), False),
     ],
 )
