@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,43 @@ def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path: Path, text: str, n
         read_cases(path)
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"accept": ["("]},
+        {"reject": ["["]},
+        {"accept": []},
+        {"telling_line": ""},
+        {"must_not_say": [""]},
+        {"id": "two words"},
+        {"system": "vms"},
+        {"unknown": 1},
+    ],
+)
+def test_a_case_that_cannot_be_scored_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    """A broken pattern, an empty line that every answer quotes, a name that no job has: named before anything runs."""
+    case = {
+        "id": "X1",
+        "system": "unix",
+        "status": "ABEND",
+        "right_cause": "x",
+        "telling_line": "ORA",
+        "accept": ["ora"],
+    }
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps([case]), encoding="utf-8-sig")
+    assert len(read_cases(path)) == 1
+    path.write_text(json.dumps([case | change]), encoding="utf-8")
+    with pytest.raises(InvalidRequest, match=next(iter(change))):
+        read_cases(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"not json", b"\xff\xfe\x00"])
+def test_a_file_without_cases_is_refused(tmp_path: Path, content: bytes) -> None:
+    """What is no list of cases, or an empty one, passes no evaluation."""
+    path = tmp_path / "cases.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidRequest, match=re.escape(str(path))):
+        read_cases(path)

@@ -24,6 +24,7 @@ from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import (
+    EXPLAINED,
     abend_code,
     add_line,
     known_symptoms,
@@ -119,7 +120,9 @@ def return_code(scene: Scene) -> Iterator[Verdict]:
     explained = entry is not None and entry.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR)
     if entry is not None and explained:
         finding: Text | str = Message("{name!l}. {meaning}", name=entry.name, meaning=entry.meaning)
-        yield _from_log(scene, Verdict(entry.category, SIGNAL, entry=entry, finding=finding))
+        # A message that says what led to the signal is more exact than its number.
+        sure = EXPLAINED if any(item.weight > EXPLAINED for item in scene.reading.causes) else SIGNAL
+        yield _from_log(scene, Verdict(entry.category, sure, entry=entry, finding=finding))
         return
     # What a program or a convention calls an error gives no cause: the program's own words come before it.
     verdict = Verdict(Category.APPLICATION_ERROR, UNEXPLAINED, entry=entry, finding=unknown_message(scene))

@@ -140,6 +140,13 @@ def test_what_the_plan_reports_of_a_waiting_job_is_told_with_its_state() -> None
     assert "O job BATCH001 está em READY: " in summary
 
 
+def test_a_message_says_more_than_the_number_of_a_signal() -> None:
+    """YARN ended the container for its memory: that it did so with SIGTERM is no second cause."""
+    line = "ERROR Container killed by YARN for exceeding memory limits. 9.1 GB of 9 GB physical memory used."
+    diagnosis = ask(tws(job_facts("ABEND", return_code=143, job_log=job_log(line))))
+    assert diagnosis.category == "out_of_memory"
+
+
 def test_a_command_that_was_asked_for_is_proposed_once() -> None:
     """The requested rerun and the one of the advice are one step."""
     log = job_log("ORA-00001: unique constraint (A.B) violated")

@@ -5,15 +5,16 @@ than the rules' authors, those of ``joblogs_own.json`` afterwards, from the vend
 before they were looked at. ``eval --cases FILE`` scores others.
 """
 
+import codecs
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
@@ -36,12 +37,23 @@ _STATIONS = {"zos": "ZOS1", "unix": "SRVUNX1", "win": "SRVWIN1"}
 _TASKS = {"zos": "//'PRD.JCL({job})'", "unix": "/opt/lote/{job}.sh", "win": r"C:\lote\{job}.bat"}
 
 
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
 class LogCase(BaseModel):
     """A failed job as TWS shows it, and what is right to say about it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
+    id: str = Field(pattern=r"^[A-Za-z@#$][\w@#$-]{0,39}$")
     """The job's name."""
     system: Literal["zos", "unix", "win"]
     status: str
@@ -55,12 +67,12 @@ class LogCase(BaseModel):
     """In place of "Por que o job ID falhou?"."""
     right_cause: str
     """In words, for people."""
-    telling_line: str
+    telling_line: str = Field(min_length=1)
     """A piece of the line that the answer must quote."""
-    must_not_say: tuple[str, ...] = ()
-    accept: tuple[str, ...] = Field(min_length=1)
+    must_not_say: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    accept: tuple[Pattern, ...] = Field(min_length=1)
     """Regular expressions, one of which is found in a right answer's summary or cause, in lower case."""
-    reject: tuple[str, ...] = ()
+    reject: tuple[Pattern, ...] = ()
     """Regular expressions that show a wrong cause there."""
     note: str = ""
 
@@ -90,7 +102,7 @@ def shipped_cases() -> tuple[LogCase, ...]:
 
 def read_cases(path: Path) -> tuple[LogCase, ...]:
     """The cases of a file. Raises InvalidRequest, naming what is wrong with it; OSError."""
-    return _read(path.read_text(encoding="utf-8"), str(path))
+    return _read(path.read_bytes().removeprefix(codecs.BOM_UTF8), str(path))
 
 
 def scenario_of(case: LogCase, index: int, now: datetime | None = None) -> Scenario:
@@ -208,11 +220,11 @@ def _any(patterns: Iterable[str], text: str) -> bool:
     return any(re.search(pattern, text) for pattern in patterns)
 
 
-def _read(text: str, name: str) -> tuple[LogCase, ...]:
+def _read(text: str | bytes, name: str) -> tuple[LogCase, ...]:
     try:
         return _CASES.validate_json(text)
     except ValidationError as error:
         raise InvalidRequest("{name}: {problem}", name=name, problem=describe(error)) from error
 
 
-_CASES: TypeAdapter[tuple[LogCase, ...]] = TypeAdapter(tuple[LogCase, ...])
+_CASES: TypeAdapter[tuple[LogCase, ...]] = TypeAdapter(Annotated[tuple[LogCase, ...], Field(min_length=1)])
