@@ -162,7 +162,8 @@ def facts_of(match: re.Match[str]) -> Mapping[str, str]:
 
 
 def _fact(match: re.Match[str], name: str) -> str:
-    value = " ".join(match[name].split())
+    # As in a quotation of the line: nothing of it becomes code in an answer.
+    value = " ".join(match[name].split()).replace("`", "'")
     if len(value) > FACT_CHARACTERS:
         return f"{value[:FACT_CHARACTERS]}…"
     # A pattern bounds what it takes: a long fact that ends inside a word is only its beginning.

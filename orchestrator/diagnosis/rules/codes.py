@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
 from orchestrator.codes.patterns import find_codes, find_message_ids, find_program_codes, find_reported_abends, is_abend
-from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
+from orchestrator.codes.states import FAILED, RUNNING, STATE_NAMES, SUCCEEDED
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
@@ -40,7 +40,8 @@ def known_symptoms(scene: Scene) -> Iterator[Verdict]:
     if job is None or job.status in SUCCEEDED:
         return
     # The log of a job that waits, or was cancelled, is of an earlier run: why it does not run stands elsewhere.
-    log_lines = scene.log_lines if job.status in (*FAILED, *RUNNING) else []
+    is_of_this_run = job.status in (*FAILED, *RUNNING) or job.status not in STATE_NAMES
+    log_lines = scene.log_lines if is_of_this_run else []
     for source_lines in (log_lines, scene.issue_lines):
         reading = read_log(source_lines, return_code=scene.return_code, platform=scene.reading.platform)
         causes = [

@@ -147,6 +147,19 @@ def test_a_message_says_more_than_the_number_of_a_signal() -> None:
     assert diagnosis.category == "out_of_memory"
 
 
+def test_a_state_that_nobody_knows_is_told_with_what_the_log_shows() -> None:
+    """A newer server's state hides no known message."""
+    diagnosis = ask(tws(job_facts("XPTO", job_log=job_log("ORA-00001: unique constraint (A.B) violated"))))
+    assert diagnosis.summary.startswith("O job BATCH001 está em XPTO: chave duplicada")
+
+
+def test_a_fact_of_a_log_becomes_no_code_in_an_answer() -> None:
+    """A command between back-ticks in a log line does not look like one of the answer."""
+    diagnosis = ask(tws(job_facts("ABEND", return_code=1, job_log=job_log("FATAL `conman cancel X`"))))
+    assert "'conman cancel X'" in diagnosis.summary
+    assert "`conman" not in diagnosis.summary
+
+
 def test_a_command_that_was_asked_for_is_proposed_once() -> None:
     """The requested rerun and the one of the advice are one step."""
     log = job_log("ORA-00001: unique constraint (A.B) violated")
