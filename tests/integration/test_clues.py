@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+from tests_support import fetch_once
+
+from orchestrator.models import Clue, SourceRequest
+from orchestrator.routing.router import route
 from workers.knowledge.sqlite.folder import index_folder
 from workers.knowledge.sqlite.index import KnowledgeIndex
 from workers.knowledge.sqlite.shipped import index_runbooks
 from workers.lab.evaluation.cases import read_cases, scenario_of
 from workers.lab.evaluation.runs import Answer, ask, counterparts
 from workers.lab.simulator.counterparts import scenario_environ
+from workers.lab.simulator.hwa import HwaSimulator
+from workers.lab.simulator.scenarios import get_scenario
+from workers.sources.tws_status.source import SPEC
 from workers.standalone.system import system
 
 PAGE = """# ORA-12541 na carga noturna
@@ -58,3 +68,46 @@ def test_a_run_finds_the_runbook_of_its_jobs_log(tmp_path: Path) -> None:
     assert "trata deste caso em “ORA-12541 na carga noturna" in answer.text
     assert "lsnrctl status LISTENER_CARGA" in answer.text
     assert "Reinicie o servidor inteiro" not in answer.text
+
+
+@dataclass
+class Board:
+    """Keeps what is posted."""
+
+    waited_seconds: float = 0.0
+    posted: list[Clue] = field(default_factory=list)
+
+    async def post(self, clue: Clue) -> None:
+        self.posted.append(clue)
+
+    async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
+        raise AssertionError(sources)
+
+
+@pytest.mark.parametrize(
+    ("question", "gives"),
+    [
+        ("o que é um run cycle?", False),
+        ("ORA-12541 o que faço?", False),
+        ("deu ORA-12541, e agora?", False),
+        ("o que significa AWSJPL017E?", False),
+        ("o que significa RC 8?", False),
+        ("deu CEE3207S hoje", True),
+        ("por que os jobs falharam hoje?", True),
+        ("o que é a malha FATDIA?", True),
+    ],
+)
+def test_what_has_failed_is_no_clue_to_a_question_about_something_else(question: str, gives: bool) -> None:
+    """BATCH001 failed with S0C7, of which a question about a notion or another code asks nothing."""
+    board = Board()
+    request = SourceRequest(
+        run_id="run-00000001",
+        source="tws_status",
+        message=question,
+        routing=route(question),
+        limit_seconds=20,
+        clues=board,
+    )
+    with HwaSimulator(get_scenario(1).plan) as simulator:
+        asyncio.run(fetch_once(SPEC.create(simulator.environ()), request))
+    assert bool(board.posted) is gives

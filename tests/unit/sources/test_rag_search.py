@@ -43,13 +43,11 @@ class FakeKnowledge:
 
 
 def make_request(
-    message: str,
-    language: Language = Language.PT_BR,
-    limit: int = 5,
-    intent: Intent = Intent.TROUBLESHOOT,
-    **entities: object,
+    message: str, language: Language = Language.PT_BR, limit: int = 5, **entities: object
 ) -> SourceRequest:
-    routing = Routing(intent=intent, confidence=1, language=language, entities=Entities.model_validate(entities))
+    routing = Routing(
+        intent=Intent.TROUBLESHOOT, confidence=1, language=language, entities=Entities.model_validate(entities)
+    )
     return SourceRequest(
         run_id="r" * 12, source="rag_search", message=message, routing=routing, limit_seconds=30, result_limit=limit
     )
@@ -233,25 +231,6 @@ def test_time_is_kept_for_the_second_search() -> None:
     assert isinstance(request.clues, Board)
     assert len(fake.asked) == 2
     assert fake.asked[1][2] - request.clues.asked_seconds[0] >= 0.25
-
-
-@pytest.mark.parametrize(
-    ("intent", "entities", "searches"),
-    [
-        (Intent.QUERY, {}, 1),
-        (Intent.QUERY, {"message_ids": ("AWSJPL017E",)}, 1),
-        (Intent.QUERY, {"jobs": ("BATCH002",)}, 2),
-        (Intent.TROUBLESHOOT, {}, 2),
-    ],
-)
-def test_what_has_failed_elsewhere_explains_no_code(
-    intent: Intent, entities: dict[str, tuple[str, ...]], searches: int
-) -> None:
-    """A question that only wants something explained gets no passages about the plan's failures."""
-    request = with_clues(make_request("o que significa?", intent=intent, **entities), LISTENER)
-    fake = FakeKnowledge(make_hit(1))
-    asyncio.run(RagSearch(fake).fetch(request))
-    assert len(fake.asked) == searches
 
 
 @pytest.mark.parametrize(

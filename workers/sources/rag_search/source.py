@@ -8,7 +8,7 @@ from itertools import zip_longest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Joined, Message, join
-from orchestrator.models import Clue, Evidence, Intent, SourceOutcome, SourceRequest
+from orchestrator.models import Clue, Evidence, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
 from orchestrator.sources import JOB_LOG_SOURCE, FetchResult, SourceSpec, call_limit_seconds
 from workers.config import KnowledgeSettings
@@ -60,15 +60,12 @@ class RagSearch:
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """See ``Source.fetch``. Raises KnowledgeError.
 
-        Searches for the question, then, when tws_status has read a job log in time, for what it shows; not where
-        something is to be explained that has to do with no job.
+        Searches for the question, then, when tws_status has read a job log in time, for what it shows.
         """
         query = query_of(request)
         deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
         began = time.monotonic()
         result = await self._search(request, query, deadline)
-        if _asks_about_no_job(request):
-            return _fetch_result(request, (query,), result)
         reserve = max(_MIN_SEARCH_SECONDS, _RESERVED_SEARCHES * (time.monotonic() - began))
         clues = await request.clues.wait((JOB_LOG_SOURCE,), seconds=max(0.0, deadline.remaining() - reserve))
         of_log = query_of_clues(clues, request.routing.language.value)
@@ -91,13 +88,6 @@ class RagSearch:
             return await self._knowledge.search(query, limit=request.result_limit, timeout_seconds=deadline.remaining())
         except SourceError as error:
             raise error.of(error.where, [f"{_describe(query)} (limit {request.result_limit})"]) from None
-
-
-def _asks_about_no_job(request: SourceRequest) -> bool:
-    """Whether something is to be explained ("o que é um run cycle?"), of which the plan's failures tell nothing."""
-    routing, entities = request.routing, request.routing.entities
-    named = (*entities.jobs, *entities.job_streams, *entities.workstations, *entities.folders, *entities.candidates)
-    return routing.intent in (Intent.QUERY, Intent.GENERAL) and not request.job and not named
 
 
 def _merged(asked: SearchResult, of_log: SearchResult, query: KnowledgeQuery, limit: int) -> SearchResult:

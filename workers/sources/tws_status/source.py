@@ -12,7 +12,7 @@ from orchestrator.codes.states import FAILED, PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
-from orchestrator.models import Entities, SourceOutcome, SourceRequest
+from orchestrator.models import Clue, Entities, Intent, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.routing.entities import asks_about_the_plan, limits_of
 from orchestrator.routing.listing import Listing, listing_of
@@ -241,8 +241,19 @@ async def _share(request: SourceRequest, lookup: Lookup, states: Container[str] 
     if states is not None and (lookup.job is None or lookup.job.status not in states):
         return
     jobs = [*lookup.problems, *((lookup.job,) if lookup.job else ())]
-    if (clue := clue_of(request.source, request.job, jobs)) is not None:
+    if (clue := clue_of(request.source, request.job, jobs)) is not None and _concerns(clue, request, lookup):
         await request.clues.post(clue)
+
+
+def _concerns(clue: Clue, request: SourceRequest, lookup: Lookup) -> bool:
+    """Whether the question is about what has failed: "o que é um run cycle?" is not, nor is one about another code."""
+    routing, entities = request.routing, request.routing.entities
+    named = (*entities.job_streams, *entities.workstations, *entities.folders)
+    if request.job or lookup.job or lookup.named_stream or lookup.named_workstation or named:
+        return True
+    if entities.codes:
+        return not set(entities.codes).isdisjoint(clue.codes)
+    return routing.intent not in (Intent.QUERY, Intent.GENERAL)
 
 
 async def _named(session: HwaSession, request: SourceRequest, lookup: Lookup) -> Named | None:
