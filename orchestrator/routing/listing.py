@@ -104,7 +104,9 @@ def _states(message: str) -> tuple[str, ...]:
         if name in named:
             named -= set(others)
     written = list(find_states(message)) if message.upper() != message else []
-    written += [state for match in _in_state().finditer(message) for state in find_states(match[1].upper())]
+    in_state = (match[1] for match in _in_state().finditer(message))
+    unsaid = [word for word in in_state if not any(_word(name).search(word) for name in named)]
+    written += [state for word in unsaid for state in find_states(word.upper())]
     if "abended" in named:
         named -= {"failed"}
     said_in_words = {"ABEND"} if "abended" in named else {"ERROR"} if "failed" in named else set()
