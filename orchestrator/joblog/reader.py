@@ -55,6 +55,7 @@ _PLATFORM_SIGNS = (
 _LEVEL = re.compile(
     r"\b(FATAL|SEVERE|CRITICAL|ERROR|ERRO|FALHA|WARN(?:ING)?|AVISO|ADVERT[EÊ]NCIA|INFO|DEBUG|TRACE|NOTE)\b[:\]|]?"
 )
+_WARNING = re.compile(r"\s*([Ww]arning|[Aa]viso|[Aa]dvertencia):")
 _QUIET_LEVELS = frozenset({"WARN", "WARNING", "AVISO", "ADVERTENCIA", "ADVERTÊNCIA", "INFO", "DEBUG", "TRACE", "NOTE"})
 _LOUD_LEVELS = frozenset({"FATAL", "SEVERE", "CRITICAL", "ERROR", "ERRO", "FALHA"})
 _CAUSED_BY = re.compile(r"^\s*(?:Caused by|Causado por|Nested exception is):?\s", re.IGNORECASE)
@@ -65,11 +66,12 @@ _PYTHON_FRAME = re.compile(r"^\s+File \"")
 _FRAME_LINES = 3
 _RETRY = re.compile(
     r"(?i)\bretry|\bretrying|tentativa \d|reintent|intento \d|attempt \d|will be retried"
+    r"|(?:2nd|second|segund[ao]) (?:attempt|tentativa|intento)"
     r"|tentando (?:novamente|outr[oa]|host|servidor|secund)|probando otr[oa]|intentando (?:de nuevo|otr[oa]|con)"
     r"|trying (?:again|next|another|alternate|secondary|host)"
 )
 _WENT_WELL = re.compile(
-    r"(?i)\b(?:ok|sucesso|success(?:ful(?:ly)?)?|conclu[ií]d[oa]|completed|[eé]xito|conectado|connected|recuperad[oa]|estabelecid[oa]|established|100%"
+    r"(?i)\b(?:ok|sucesso|success(?:ful(?:ly)?)?|conclu[ií]d[oa]|completed|[eé]xito|conectado|connected|recuperad[oa]|estabelecid[oa]|established|obtid[oa]|acquired|100%"
     r"|recovered|HTTP/\S{1,9} 2\d\d)(?!\w)"
 )
 # What the writer of the line itself went on after.
@@ -223,8 +225,8 @@ def is_ending(line: str) -> bool:
 
 def level_of(line: str) -> str:
     """The level that a logging library wrote near the beginning of the line; empty for none."""
-    match = _LEVEL.search(line, 0, 70)
-    return match[1] if match else ""
+    match = _LEVEL.search(line, 0, 70) or _WARNING.match(line)
+    return match[1].upper() if match else ""
 
 
 @lru_cache(maxsize=64)

@@ -125,6 +125,7 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
         and entry.key == message
         and entry.category not in (Category.APPLICATION_ERROR, Category.UNKNOWN)
         and message not in symptom_keys()
+        and not _is_routine(scene, decisive_line(scene.log_lines, message))
     ]
     says_why = bool(messages or scene.reading.causes or _program_lines(scene))
     for code in abends:
@@ -137,13 +138,18 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
         sure = 0.92 if alone else 0.6
         if _is_explained(scene, code):
             sure = EXPLAINED
+        line = decisive_line(scene.log_lines, code)
+        if line and len(abends) > 1 and _is_tolerated(scene, line):
+            sure = EARLIER_STEP
         verdict = _from_log(scene, entry, sure, code=code)
         verdict.note = _other_abends(scene, code, abends)
         yield verdict
     for message, entry in messages:
         line = decisive_line(scene.log_lines, message)
         sure = 0.85 if not abends else 0.8
-        yield _from_log(scene, entry, EARLIER_STEP if line and _is_tolerated(scene, line) else sure, code=message)
+        verdict = _from_log(scene, entry, EARLIER_STEP if line and _is_tolerated(scene, line) else sure, code=message)
+        verdict.finding = Message("{name!l}. {meaning}", name=entry.name, meaning=entry.meaning)
+        yield verdict
 
 
 def program_code(scene: Scene) -> Iterator[Verdict]:
@@ -250,6 +256,12 @@ def _program_lines(scene: Scene) -> list[tuple[str, str]]:
             if entry is not None and entry.category is not Category.UNKNOWN and code not in symptom_keys():
                 lines.setdefault(code, line)
     return list(lines.items())
+
+
+def _is_routine(scene: Scene, line: str | None) -> bool:
+    """Whether a line is one of a message that reports no failure, such as an access that was allowed all the same."""
+    raw = scene.reading.raw
+    return line in raw and raw.index(line) in scene.reading.routine
 
 
 def _is_tolerated(scene: Scene, line: str) -> bool:

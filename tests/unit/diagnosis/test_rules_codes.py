@@ -160,6 +160,30 @@ def test_a_fact_of_a_log_becomes_no_code_in_an_answer() -> None:
     assert "`conman" not in diagnosis.summary
 
 
+def test_an_access_that_was_allowed_all_the_same_is_no_cause() -> None:
+    """A message that its own text shows to be a warning counts neither as symptom nor by its id."""
+    lines = (
+        "ICH408I USER(X) GROUP(Y) NAME(Z)",
+        "  A.B CL(DATASET ) VOL(V1)",
+        "  WARNING: INSUFFICIENT AUTHORITY - TEMPORARY ACCESS ALLOWED",
+        "PGM1 E TOTAL DIFERE",
+    )
+    diagnosis = ask(tws(job_facts("ABEND", return_code=8, job_log=job_log(*lines))))
+    assert diagnosis.category != "security_violation"
+    assert "ICH408I" not in diagnosis.summary
+
+
+def test_an_abend_code_of_a_step_that_ended_by_itself_does_not_lead() -> None:
+    """Of two codes the one of the step that abended is the cause."""
+    lines = (
+        "IEC141I 013-18,IGG0191B,BATCH001,STEP1,SYSLIB",
+        "IEF142I BATCH001 STEP1 - STEP WAS EXECUTED - COND CODE 0000",
+        "IEF450I BATCH001 STEP2 - ABEND=S0CB U0000",
+    )
+    diagnosis = ask(tws(job_facts("ABEND", job_log=job_log(*lines, step="STEP2"))))
+    assert diagnosis.summary.startswith("O job BATCH001 terminou em S0CB no passo STEP2")
+
+
 def test_a_command_that_was_asked_for_is_proposed_once() -> None:
     """The requested rerun and the one of the advice are one step."""
     log = job_log("ORA-00001: unique constraint (A.B) violated")

@@ -243,6 +243,8 @@ def test_an_error_that_was_got_over_is_not_quoted() -> None:
         "Layout invalido: 19 colunas",
     ]
     assert read_log(lines, return_code=1).telling[0] == 3
+    lines = ["ORA-00054: resource busy (tentativa 1)", "lock obtido", "ORA-01400: cannot insert NULL into (A.B)"]
+    assert read_log(lines, return_code=1).causes[0].symptom.key == "ORA-01400"
     lines = ["WARN java.net.UnknownHostException: graylog.local", "ERROR Conta 123 sem saldo"]
     assert read_log(lines, return_code=1).errors[0] == 1
 
