@@ -31,6 +31,7 @@ _LOOSE_FAMILIES = _TOPIC_FAMILIES | {
     *("cause", "when", "who", "condition", "change", "again", "already_or_still", "meaning", "request"),
 }
 """The same beside a word such as "it", which makes them words about a job."""
+_LOG_LINE_WORDS = 2
 _PUNCTUATION = ".,:;?!¿¡\"'()"
 _WORD = re.compile(r"[a-z0-9#$@_+/'-]+")
 _NAME_LIKE = re.compile(r"(?=[^\s]*[A-Za-z])(?=[^\s]*[\d_#$@])[A-Za-z0-9_#$@./-]{3,}")
@@ -82,8 +83,7 @@ def reference_of(message: str, entities: Entities) -> Reference:
         return Reference.BACK
     if not (is_wide or names_state) and any(map(_says_no_more, texts)):
         return Reference.BACK
-    # A line of a log that somebody pasted is known by the catalogue of symptoms.
-    is_topic = is_topic or bool(read_log(message.splitlines()).causes)
+    is_topic = is_topic or _holds_log(message)
     if entities.candidates:
         return Reference.NAMED if is_topic else Reference.MAYBE
     if not is_topic:
@@ -155,6 +155,16 @@ def _is_topic(message: str, texts: Sequence[str]) -> bool:
     return any(_NAME_LIKE.fullmatch(word.strip(_PUNCTUATION)) for word in message.split()) or any(
         _words("topics", "words").search(text) for text in texts
     )
+
+
+def _holds_log(message: str) -> bool:
+    """Whether somebody pasted a line of a log that the catalogue of symptoms knows.
+
+    Shorter lines are not looked up: the catalogue takes a tenth of a second to load, which a process that has read no
+    log would spend at a run's deadline.
+    """
+    lines = [line for line in message.splitlines() if len(line.split()) >= _LOG_LINE_WORDS]
+    return bool(lines) and bool(read_log(lines).causes)
 
 
 def _is_phrase(message: str, texts: Sequence[str]) -> bool:
