@@ -79,6 +79,7 @@ class Category(StrEnum):
     USER_INTERVENTION = "user_intervention"
     CONDITION_NOT_MET = "condition_not_met"
     SUCCESS_CONDITION_MET = "success_condition_met"
+    LAUNCHING = "launching"
     RUNNING = "running"
     COMPLETED = "completed"
     JOB_NOT_FOUND = "job_not_found"

@@ -25,6 +25,8 @@ STALLED = _in(Phase.STALLED)
 """It cannot go on by itself, without having failed."""
 SUCCEEDED = _in(Phase.SUCCEEDED)
 CANCELLED = _in(Phase.CANCELLED)
+EXECUTING = _in(Phase.RUNNING)
+"""The program runs: there is a job log that grows."""
 RUNNING = _in(Phase.LAUNCHING, Phase.RUNNING)
 """Running, or handed to the agent to be launched."""
 NOT_LAUNCHED = _in(Phase.WAITING, Phase.LAUNCHING)

@@ -108,6 +108,18 @@ _ROUTINE = re.compile(
     r"\b(?:IEF(?:236|237|142|272|285|373|374|375|376|403|404|677|695|699|201|202)I|ICH70001I|IRR010I|IEF453I)\b|\$HASP\d{3}"
     r"|J E S ?[23]|JES2 JOB STATISTICS|^-{2,}|^={2,}|^\+{2,}|^READY\b|^ ?//|^\s*(?:exit|set|echo|cd)\b|^\s*\d+ //"
     r"|^Traceback |^\s+at |^\s+File \"|^\s*\.\.\. \d+ more|COMPLETION CODE +- +SYSTEM=|STMT NO\. MESSAGE|^= [A-Z]"
+    # Dumps and statistics: PSW and registers, the module that was active, what a step used.
+    r"|\bIEF03[23]I\b|IEA995I SYMPTOM DUMP|END OF SYMPTOM DUMP|\bPSW AT (?:TIME OF ERROR|ENTRY TO ABEND)\b"
+    r"|\bDATA AT PSW\b|\bACTIVE (?:LOAD )?MODULE\b|^\s*(?:\d{3,5}\s+)?TIME=\d\d[.:]\d\d[.:]\d\d\b|--TIMINGS|^-JOBNAME\b"
+    r"|^\s*(?:CPU|SRB|VIRT|EXT): +\d|\b(?:AR/GR|GPR?|GR|AR|FPR|REGS?) ?\d{1,2}(?:-\d{1,2})?\s*[:=]"
+    r"|(?:\b[0-9A-F]{8}\b[ :/_-]+){2}[0-9A-F]{8}\b|^\s*(?:\d{3,5}\s+)?\d{1,2}: [0-9A-F]{8}\b"
+)
+_ADVICE = re.compile(
+    r"(?i)^[^\w\n]*(?:[\w./-]{1,40}: )?(?:please|por favor,?|favor|you (?:can|should|may|must)|try|tente|intente)?\s?"
+    r"(?:(?:(?:re-?)?run|rode|rodar|execute|executar|ejecute|ejecutar)\s+['\"`./-]?\w"
+    r"|(?:use|check|see|consult|contact|refer to|verify)\s+"
+    r"(?:the|that|your|if|whether|also|its|all|man|log|https?:|['\"`./-])"
+    r"|(?:utilize|verifique|verificar|consulte|contate|contacte|veja|revise|vea|pruebe)\s+\S)"
 )
 
 
@@ -167,7 +179,7 @@ class Reading:
         if not last or any(self.score(index) > AN_ENDING for index in self.errors):
             return self.errors
         # A stable sort: what only says that the program ends comes after what stands before it.
-        return tuple(sorted(last, key=lambda index: is_ending(self.lines[index])))[:LAST_LINES]
+        return tuple(sorted(last, key=lambda i: is_ending(self.lines[i]) or only_advises(self.lines[i])))[:LAST_LINES]
 
     def is_meaningful(self, index: int) -> bool:
         """Whether the line is neither routine nor decoration."""
@@ -188,6 +200,8 @@ class Reading:
             or _COUNT.search(line)
         ):
             return AN_ENDING if reports_failure(line) else 0
+        if only_advises(line):
+            return AN_ENDING
         ending = is_ending(line)
         forms = (
             (5, _CAUSED_BY.match(line) is not None),
@@ -221,6 +235,11 @@ def is_ending(line: str) -> bool:
     """Whether the line says only that the program ends: the reason stands before it."""
     words = [word for word in line.split() if word[0].isalpha() and not any(map(str.isdigit, word)) and word[-1] != ":"]
     return len(words) <= _ENDING_WORDS and _ENDING.search(line) is not None
+
+
+def only_advises(line: str) -> bool:
+    """Whether the line says only what to do: "Run fsck manually". The error stands elsewhere."""
+    return _ADVICE.match(line) is not None and not reports_failure(line)
 
 
 def level_of(line: str) -> str:

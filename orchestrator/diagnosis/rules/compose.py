@@ -22,7 +22,7 @@ from orchestrator.codes.catalogue import (
 from orchestrator.codes.control import one_line
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_program_codes, is_abend
-from orchestrator.codes.states import ABENDED, CANCELLED, FAILED, RUNNING, SUCCEEDED
+from orchestrator.codes.states import ABENDED, CANCELLED, EXECUTING, FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
@@ -48,6 +48,7 @@ _BENIGN = frozenset(
     {
         Category.COMPLETED,
         Category.RUNNING,
+        Category.LAUNCHING,
         Category.SUCCESS_CONDITION_MET,
         Category.NO_PROBLEM,
         Category.UNKNOWN,
@@ -237,11 +238,13 @@ def _states_in(question: str) -> list[Entry]:
 def _summary(group: Group) -> Text:
     """The group's cause as a sentence, hedged when it rests on little, and whom it holds."""
     top, cause = group.top, _cause(group)
-    if top.confidence < LIKELY_BELOW and top.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR):
+    # A sentence of its own states what was read.
+    is_inferred = not top.sentence and top.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR)
+    if top.confidence < LIKELY_BELOW and is_inferred:
         cause = Message("On little evidence, most likely: {text!l}", text=cause)
     names = list({bare_name(name): name for name in (*_successors(group), *group.waiting)}.values())
     waits: Text | str = ""
-    if names and top.category not in (Category.COMPLETED, Category.SUCCESS_CONDITION_MET, Category.RUNNING):
+    if names and top.category not in _BENIGN - {Category.UNKNOWN}:
         waits = Message(
             "It holds {count} successor: {names}.",
             plural="It holds {count} successors: {names}.",
@@ -260,12 +263,14 @@ def _is_kept_waiting(group: Group) -> bool:
 def _cause(group: Group) -> Text | str:
     if group.top.finding:
         return _failed_because(group)
+    if isinstance(group.top.sentence, Message):
+        return group.top.sentence.with_facts(subject=_subject(group))
     return group.top.sentence or category_texts(group.top.category).cause.with_facts(_facts(group))
 
 
 def _failed_because(group: Group) -> Text:
     job, facts, code = group.scene.job, _facts(group), group.scene.return_code
-    if job is not None and job.status in RUNNING:
+    if job is not None and job.status in EXECUTING:
         sentence = Message("{subject} still runs{lasting}{at_step}: {finding}")
     elif group.top.category is Category.WARNINGS_ONLY:
         sentence = Message("{subject} ended{at_step}{rc}: {finding}")

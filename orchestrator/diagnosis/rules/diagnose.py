@@ -65,7 +65,7 @@ MAX_QUESTION_CHARACTERS = 200
 _NOTHING_EXECUTED = Message("Nothing was executed: this assistant only reads; the actions below are proposals.")
 _STATION_CAUSES = (Category.AGENT_UNLINKED, Category.JOB_LIMIT_ZERO)
 _HELD = (Category.PREDECESSOR_FAILED, Category.WAITING_PREDECESSOR)
-_NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.NO_PROBLEM)
+_NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.LAUNCHING, Category.NO_PROBLEM)
 
 
 def diagnose(

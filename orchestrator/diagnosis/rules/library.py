@@ -19,7 +19,7 @@ from orchestrator.codes.catalogue import (
 )
 from orchestrator.codes.local_time import parse_moment, shown_time
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_message_ids, find_program_codes
+from orchestrator.codes.patterns import find_codes_to_look_up, find_message_ids, find_program_codes
 from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
@@ -45,6 +45,7 @@ from orchestrator.diagnosis.rules.scene import Scene, clean_line, qualified
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, reported
 from orchestrator.i18n.message import Message, Text, join
+from orchestrator.joblog.symptoms import find_symptom
 from orchestrator.payloads import JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Verdict]]
@@ -55,9 +56,11 @@ _SETTLED = frozenset((*FAILED, *SUCCEEDED, *RUNNING))
 _SAID_BY_THE_STATE = frozenset({Category.CANCELLED, Category.USER_INTERVENTION, Category.CONDITION_NOT_MET})
 """Causes that a state names outright (CANCL, PEND, SUPPR); HOLD and READY only mean that something is awaited."""
 
-_SAID_BY_OTHER_RULES = frozenset(
-    {Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED, Category.UNKNOWN}
+_NAMED_BY_THEIR_CATEGORY = frozenset(
+    {"ABEND", "FAIL", "EXEC", "STARTED", "SUCC", "COMPLT", "FENCE", "CANCL", "SUPPR", "STUCK"}
 )
+"""States that the sentence of their category is about; it would say too much of the others, or name another one."""
+_SAID_BY_OTHER_RULES = frozenset({Category.APPLICATION_ERROR, Category.LAUNCH_FAILURE, Category.COMPLETED})
 
 SIGNAL = 0.75
 """Confidence of a return code that names a signal or a system's own error."""
@@ -155,7 +158,15 @@ def _shown_lines(scene: Scene) -> Text | str:
         return ""
     shown = [line for line in scene.log_lines if line in scene.telling_lines[:2]]
     lines = join((f"`{clean_line(line)}`" for line in dict.fromkeys(shown)), "; ")
+    if any(map(_is_in_the_catalogue, find_codes_to_look_up("\n".join(shown)))):
+        # Of a known message in a form that no symptom has: only its meaning in this case is not known.
+        return Message("the job log shows {lines}.", lines=lines)
     return Message("the job log shows {lines}, which the catalogue does not know.", lines=lines)
+
+
+def _is_in_the_catalogue(code: str) -> bool:
+    entry = find_message(code)
+    return find_symptom(code) is not None or (entry is not None and entry.key == code)
 
 
 def _from_log(scene: Scene, verdict: Verdict) -> Verdict:
@@ -180,7 +191,9 @@ def success_condition(scene: Scene) -> Iterator[Verdict]:
         aside: Text | str = ""
         if before in FAILED:
             aside = Message(", after its previous run ended in {status}", status=before)
-        yield Verdict(Category.COMPLETED, 0.85, supports=ids, entry=entry, aside=aside)
+        sentence = _by_the_state_alone(job)
+        sure = 0.5 if sentence else 0.85
+        yield Verdict(Category.COMPLETED, sure, supports=ids, entry=entry, aside=aside, sentence=sentence)
         return
     condition = job.success_condition
     verdict = Verdict(
@@ -215,9 +228,12 @@ def not_starting(scene: Scene) -> Iterator[Verdict]:
     if job.priority == 0 or job.status == "FENCE" or (station and _below_fence(job, station.fence)):
         fence = station.fence if station and station.fence is not None else 0
         text = Message(
-            "Priority {priority}; fence of workstation {name}: {fence}.", priority=job.priority, name=name, fence=fence
+            "Priority {priority}; fence of workstation {name}: {fence}.",
+            priority="?" if job.priority is None else job.priority,
+            name=name,
+            fence=fence if station else "?",
         )
-        facts = {"priority": str(job.priority)}
+        facts = {"priority": "" if job.priority is None else str(job.priority)}
         claim = ClaimDraft(text, tuple(base[-1:]))
         yield Verdict(Category.FENCE_PRIORITY, 0.9, supports=base, claims=[claim], workstation=name, facts=facts)
 
@@ -232,9 +248,11 @@ def substate(scene: Scene) -> Iterator[Verdict]:
     if entry is None:
         entry = find_state(job.status)
         sure = 0.75 if entry is not None and entry.category in _SAID_BY_THE_STATE else 0.4
-    if entry is None or entry.category in _SAID_BY_OTHER_RULES:
-        return
     detail = next((issue.message for issue in job.issues if not is_planted(issue.message)), "")
+    sentence = _by_the_state_alone(job, detail) if entry is find_state(job.status) else ""
+    says_nothing = entry is not None and entry.category is Category.UNKNOWN and not sentence
+    if entry is None or says_nothing or entry.category in _SAID_BY_OTHER_RULES:
+        return
     if job.status in RUNNING:
         sure = 0.75
     if entry.category is Category.JOB_LIMIT_REACHED:
@@ -251,7 +269,17 @@ def substate(scene: Scene) -> Iterator[Verdict]:
         aside=running_for(job),
         entry=entry,
         workstation=job.workstation,
+        sentence=sentence,
     )
+
+
+def _by_the_state_alone(job: JobFacts, issue: str = "") -> Text | str:
+    """What the state itself says, where the sentence of its category would say more, or name another state."""
+    entry = find_state(job.status)
+    if entry is None or entry.key in _NAMED_BY_THEIR_CATEGORY:
+        return ""
+    meaning = join((entry.meaning, reported(issue) if issue else ""))
+    return Message("{subject} is in {status}: {meaning!l}", subject="", status=job.status, meaning=meaning)
 
 
 def unsatisfied_dependencies(scene: Scene) -> Iterator[Verdict]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.codes.catalogue import Category
-from orchestrator.codes.states import ABENDED, FAILED, RUNNING
+from orchestrator.codes.states import ABENDED, EXECUTING, FAILED, RUNNING
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, with_code
@@ -68,7 +68,7 @@ def counted(listing: ListingFacts) -> Text:
     """How many there are; of a list that was not read to its end, how many at least."""
     limits = join(
         (
-            *(_IN_WORDS.get(state) or Message("in {state}", state=state) for state in listing.states),
+            *(_limit(state, listing) for state in listing.states),
             Message("of {names}", names=", ".join(listing.where)) if listing.where else "",
         )
     )
@@ -89,6 +89,12 @@ def counted(listing: ListingFacts) -> Text:
         count=listing.unread,
     )
     return join((number, at_least))
+
+
+def _limit(state: str, listing: ListingFacts) -> Text:
+    if state == "running" and any(name.split(" ")[0] not in EXECUTING for name in listing.by_code):
+        return Message("running or being launched", context="list")
+    return _IN_WORDS.get(state) or Message("in {state}", state=state)
 
 
 def claims_of(scene: Scene, listing: ListingFacts) -> tuple[ClaimDraft, ...]:

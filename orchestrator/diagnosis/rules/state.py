@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.codes.local_time import shown_time
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.states import RUNNING
+from orchestrator.codes.states import EXECUTING, RUNNING
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.verdict import with_code
 from orchestrator.i18n.message import Message, Text, join
@@ -24,7 +24,7 @@ def state_sentence(job: str, status: str, return_code: int | None, substatus: st
 
 def running_for(job: JobFacts) -> Text | str:
     """How long a running job has been running, and its estimate once that is passed; without either, nothing."""
-    elapsed = job.runs[0].elapsed_seconds if job.runs and job.status in RUNNING else None
+    elapsed = job.runs[0].elapsed_seconds if job.runs and job.status in EXECUTING else None
     if not elapsed:
         return ""
     minutes = round(elapsed / 60)

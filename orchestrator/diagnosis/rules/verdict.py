@@ -33,7 +33,7 @@ class Verdict:
     note: Text | str = ""
     """A sentence after the category's."""
     sentence: Text | str = ""
-    """Replaces the category's sentence, which speaks of a job."""
+    """Replaces the category's sentence, which speaks of a job; it may name its ``{subject}``, as that one does."""
     finding: Text | str = ""
     """What happened, as a clause: replaces the category's sentence after the job and its state."""
 

@@ -181,7 +181,7 @@ def test_an_abend_code_of_a_step_that_ended_by_itself_does_not_lead() -> None:
         "IEF450I BATCH001 STEP2 - ABEND=S0CB U0000",
     )
     diagnosis = ask(tws(job_facts("ABEND", job_log=job_log(*lines, step="STEP2"))))
-    assert diagnosis.summary.startswith("O job BATCH001 terminou em S0CB no passo STEP2")
+    assert diagnosis.summary.startswith("O job BATCH001 terminou em ABEND S0CB no passo STEP2")
 
 
 def test_a_command_that_was_asked_for_is_proposed_once() -> None:
@@ -243,3 +243,24 @@ def test_names_of_products_keep_their_capital() -> None:
     summary = ask(tws(job_facts("ABEND", return_code=1, job_log=job_log(line)))).summary
     assert summary.startswith("O job BATCH001 falhou (RC 1): Java sem memória")
     assert ": erro geral." in ask(tws(job_facts("ABEND", return_code=1))).summary
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ("IGD17101I DATA SET ALLOCATION REQUEST FAILED", True),
+        ("XYZ99901E the house program says no", False),
+    ],
+)
+def test_a_known_id_is_not_said_to_be_unknown(line: str, known: bool) -> None:
+    """That the catalogue lacks a message is said of ids that it lacks, not of a known one in another form."""
+    summary = ask(tws(job_facts("ABEND", return_code=1, job_log=job_log(line)))).summary
+    assert line in summary
+    assert ("que o catálogo não conhece" in summary) is not known
+
+
+def test_every_abend_is_told_in_one_form() -> None:
+    """ "terminou em ABEND S0C4" as "terminou em ABEND SB37": a code never stands alone in one of them."""
+    for code in ("S0C4", "S0CB", "S806", "S322", "S522", "S722", "S878", "S913", "SB37", "S0C7"):
+        log = job_log(f"IEF450I BATCH001 S1 - ABEND={code} U0000 REASON=00000000")
+        assert f"terminou em ABEND {code} no passo S1" in ask(tws(job_facts("ABEND", job_log=log))).summary

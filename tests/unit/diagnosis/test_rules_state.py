@@ -209,3 +209,36 @@ def test_only_the_series_of_the_link_speak_for_an_unlinked_agent(series: str, ex
 
     assert diagnosis.category == "agent_unlinked"
     assert any(series in claim.text for claim in diagnosis.claims) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("INTRO", "está em INTRO: o lançamento foi pedido ao agente."),
+        ("WAIT", "está em WAIT: o pedido de lançamento foi feito e espera o agente."),
+        ("WAITD", "está em WAITD: o lançamento foi solicitado e o agente o adiou."),
+        ("READY", "está em READY: as dependências estão satisfeitas; falta a workstation aceitar o lançamento."),
+        ("HOLD", "está em HOLD: o job espera dependências: predecessor, horário, arquivo, recurso ou prompt."),
+        ("SCHED", "está em SCHED: o horário agendado do job ainda não chegou."),
+        ("ADD", "está em ADD: o job está sendo incluído no plano e ainda não foi agendado."),
+        ("BOUND", "está em BOUND: o job sombra foi associado a um job do plano remoto"),
+        ("DONE", "está em DONE: o job terminou; o agente não sabe como."),
+        ("CANCLP", "está em CANCLP: o cancelamento espera as dependências."),
+        ("SUSP", "está em SUSP: o job está bloqueado."),
+        ("EXEC", "está em execução."),
+        ("SUPPR", "foi suprimido (SUPPR)"),
+    ],
+)
+def test_a_state_without_a_substate_is_told_by_its_own_meaning(status: str, said: str) -> None:
+    """No state is told as another one, and none as more than it says."""
+    diagnosis = ask(tws(job_facts(status)), message="Por que o job BATCH001 não anda?")
+
+    assert diagnosis.summary.startswith(f"O job BATCH001 {said}")
+    assert ("em execução" in diagnosis.summary) is (status == "EXEC")
+
+
+def test_a_missing_priority_is_not_told() -> None:
+    """A job below the fence whose priority TWS did not give has no priority "None"."""
+    diagnosis = ask(tws(job_facts("FENCE"), stations=(WorkstationFacts(name="SRV01", limit=10, linked=True, fence=5),)))
+
+    assert "None" not in diagnosis.summary + " ".join(claim.text for claim in diagnosis.claims)

@@ -313,3 +313,50 @@ def test_a_line_proves_what_it_says_and_no_more(lines: tuple[str, ...], key: str
     causes = read_log(lines, return_code=12).causes
     assert (causes[0].symptom.key if causes else None) == key
     assert not causes or causes[0].symptom.certainty.value == certainty
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  704              PSW AT TIME OF ERROR  078D1000   A6C013F2  ILC 6  INTC 07",
+        "PSW AT ENTRY TO ABEND  078D1000  A6C013F2",
+        "  704                AR/GR 0: 00000000/26C01A20   1: 00000000/26C02040",
+        "  704                      2: 00000000/00000010   3: 00000000/26C00F48",
+        "  704                DATA AT PSW  26C013EC - FA54D0B8  D1C0960F  D0BC47F0",
+        "  704              END OF SYMPTOM DUMP",
+        "  704              TIME=16.43.10  SEQ=00417  CPU=0000  ASID=0061",
+        "GPR 0-3  00000001 26C02040 00000010 26C00F48",
+        f"{JES}IEF142I A STEP1 - STEP WAS EXECUTED - COND CODE 0004",
+        f"{JES}IEF373I STEP/STEP1   /START 2026332.1710",
+        "IEF032I STEP/STEP1   /STOP  2026332.1710",
+        "        CPU:     0 HR  00 MIN  18.40 SEC    SRB:     0 HR  00 MIN  00.11 SEC",
+    ],
+)
+def test_dumps_and_statistics_are_never_quoted(line: str) -> None:
+    """What a dump or the end of a step prints takes no line of evidence, also where nothing else is an error."""
+    for lines in ((line, "PGM1 - SALDO NAO CONFERE"), ("PGM1 - SALDO NAO CONFERE", line)):
+        reading = read_log(lines, return_code=8)
+        assert [reading.raw[index] for index in reading.telling] == ["PGM1 - SALDO NAO CONFERE"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Run fsck manually",
+        "Please check the log for errors",
+        "backup.sh: verifique se o erro persiste",
+        "You may consult the administrator",
+    ],
+)
+def test_what_only_advises_stands_below_the_error(line: str) -> None:
+    """A line that says what to do is quoted after the one that says what happened, in whatever order they stand."""
+    for lines in (("saldo nao confere", line), (line, "saldo nao confere")):
+        assert lead(*lines) == "saldo nao confere"
+
+
+@pytest.mark.parametrize(
+    "line", ["Run-time error 2", "check constraint A failed", "UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY."]
+)
+def test_an_error_with_a_word_of_advice_stays_one(line: str) -> None:
+    """Words of advice do not make a line that reports the failure less."""
+    assert lead(line, "next line") == line
