@@ -24,7 +24,7 @@ from orchestrator.codes.patterns import (
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.models import Entities
-from orchestrator.routing.vocabulary import is_known, is_stop_word, plain
+from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, plain_text
 
 MAX_CANDIDATES = 12
 """Words of one question that are looked up in the plan: the first ones."""
@@ -216,12 +216,12 @@ def limits_of(message: str, candidates: Collection[str]) -> tuple[str, ...]:
 
 @cache
 def _about_the_plan() -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-]){words_of('names', 'plan')}(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-]){words_of('topics', 'plan')}(?![\w-])")
 
 
 def asks_about_the_plan(message: str) -> bool:
     """Whether the question is about several objects or the plan as a whole: "which jobs failed", "anything late?"."""
-    return _about_the_plan().search(message) is not None
+    return _about_the_plan().search(plain_text(message)) is not None
 
 
 def extract_entities(message: str) -> Entities:

@@ -15,7 +15,9 @@ from orchestrator.i18n.languages import words_of as listed
 from orchestrator.i18n.message import Message
 from orchestrator.joblog.reader import read_log
 from orchestrator.models import Entities, Intent, Routing
-from orchestrator.routing.vocabulary import MARKS, is_stop_word, plain, vocabulary, words_of
+from orchestrator.routing.entities import asks_about_the_plan
+from orchestrator.routing.listing import listing_of
+from orchestrator.routing.vocabulary import MARKS, is_stop_word, plain_text, vocabulary, words_of
 
 MAX_PHRASE_CHARACTERS = 160
 """Longer questions say what they are about."""
@@ -33,7 +35,6 @@ _LOOSE_FAMILIES = _TOPIC_FAMILIES | {
 """The same beside a word such as "it", which makes them words about a job."""
 _LOG_LINE_WORDS = 2
 _PUNCTUATION = ".,:;?!¿¡\"'()"
-_WORD = re.compile(r"[a-z0-9#$@_+/'-]+")
 _NAME_LIKE = re.compile(r"(?=[^\s]*[A-Za-z])(?=[^\s]*[\d_#$@])[A-Za-z0-9_#$@./-]{3,}")
 
 
@@ -74,9 +75,9 @@ def reference_of(message: str, entities: Entities) -> Reference:
         return Reference.NAMED
     texts = _texts(message, entities)
     families = {family for word in words_of(message, entities) for family in vocabulary().families(word)}
-    names_state = any(is_state(word.strip(_PUNCTUATION)) for word in message.split())
+    names_state = any(_is_state(word.strip(_PUNCTUATION)) for word in message.split())
     is_topic = names_state or bool(families & _TOPIC_FAMILIES) or _is_topic(message, texts)
-    is_wide = _finds("wide", texts)
+    is_wide = asks_about_the_plan(message) or listing_of(message, entities) is not None
     if _is_phrase(message, texts) or (
         not names_state and (is_topic or families & _LOOSE_FAMILIES) and _finds("pronouns", texts)
     ):
@@ -141,6 +142,11 @@ def _is_same(one: str, other: str) -> bool:
     return short == long or long.endswith(f".{short}")
 
 
+def _is_state(word: str) -> bool:
+    """Whether a word is a state of TWS; one of talk, as "done", is one in capitals alone."""
+    return is_state(word) and (word.isupper() or not _is_talk(word.lower()))
+
+
 def _names_something(entities: Entities) -> bool:
     return any(value for name, value in entities.model_dump().items() if name not in ("times", "candidates"))
 
@@ -148,7 +154,7 @@ def _names_something(entities: Entities) -> bool:
 def _texts(message: str, entities: Entities) -> tuple[str, str]:
     """The message in plain words, as written and with its abbreviations written out."""
     spelled_out = " ".join(word for word in words_of(message, entities) if word not in MARKS)
-    return " ".join(_WORD.findall(plain(message))), spelled_out
+    return plain_text(message), spelled_out
 
 
 def _is_topic(message: str, texts: Sequence[str]) -> bool:
@@ -177,6 +183,10 @@ def _says_no_more(text: str) -> bool:
     telling = [word for word in words if _words("follow_ups", "words").fullmatch(word)]
     rest = (word for word in words if word not in telling and not is_stop_word(word))
     return bool(telling) and all(_words("follow_ups", "fillers").fullmatch(word) for word in rest)
+
+
+def _is_talk(word: str) -> bool:
+    return any(_words("follow_ups", key).fullmatch(word) for key in ("words", "fillers"))
 
 
 def _finds(key: str, texts: Sequence[str]) -> bool:

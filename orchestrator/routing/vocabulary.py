@@ -33,6 +33,7 @@ MARKS = frozenset("?!")
 
 _CHUNK = re.compile(r"[?!]|[^\s?!,;()\[\]{}\"“”«»¿¡]+")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_PLAIN_WORD = re.compile(r"[a-z0-9#$@_+/'-]+")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 # An abend code as written in a chat, its reason code included.
 _CODE = re.compile(r"(?i)(?:abend)?[su]?(?:[0-9a-f]{3}|\d{4}|oc[0-9a-f])(?:-[0-9a-f]{1,4})?")
@@ -75,6 +76,11 @@ def plain(text: str) -> str:
     """Lower case without accents; a letter that is drawn out (``bom diaaa``) stands twice at most."""
     decomposed = unicodedata.normalize("NFKD", text.lower())
     return _REPEATED.sub(r"\1\1", "".join(char for char in decomposed if not unicodedata.combining(char)))
+
+
+def plain_text(text: str) -> str:
+    """The plain words of ``text`` in order, without punctuation."""
+    return " ".join(_PLAIN_WORD.findall(plain(text)))
 
 
 @lru_cache(maxsize=1)

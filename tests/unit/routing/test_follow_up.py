@@ -25,14 +25,7 @@ from orchestrator.routing.router import route
 PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}
 DATA = json.loads((Path(__file__).parents[2] / "data" / "follow_ups.json").read_text(encoding="utf-8"))
 RUN = "run-00000001"
-NOT_YET = {
-    ("back", "dá pra continuar do passo que parou?"),
-    ("back", "anything else I should check?"),
-    ("back", "what should be done?"),
-    ("back", "ok and then?"),
-}
-"""Where a word is read as a name, or the intent is another one."""
-BACK = [question for question in DATA["back"] if ("back", question) not in NOT_YET]
+BACK = DATA["back"]
 OF_THE_PLAN = [
     question
     for question in DATA["plan"]
@@ -54,12 +47,28 @@ def test_what_a_question_refers_to(kind: str, question: str) -> None:
     # Without a word that names or asks of the plan, the plan is what an open question means; what may be a name is
     # looked up before a question is about nothing.
     also = {"plan": Reference.OPEN, "nothing": Reference.MAYBE}.get(kind)
-    assert found.value == kind or found is also or (kind, question) in NOT_YET
+    assert found.value == kind or found is also
 
 
-def test_most_follow_ups_are_recognised() -> None:
-    """The ones that are not yet are few, and none of them is about the scheduler's plan or a name."""
-    assert len(NOT_YET) <= 0.03 * len(DATA["back"])
+def _goes_on(question: str) -> bool:
+    """Whether a question is about the session's job."""
+    request = TroubleshootRequest(message=question, session_id="s")
+    return plan_request(request, PER_JOB, lambda: about("BATCH001")).routing.follows is not None
+
+
+@pytest.mark.parametrize("question", DATA["others"])
+def test_a_question_about_something_else_is_no_follow_up(question: str) -> None:
+    """A name, the plan as a whole, how something works and small talk leave the session's job aside."""
+    assert not _goes_on(question)
+
+
+def test_follow_ups_that_nobody_looked_at_are_recognised() -> None:
+    """Of sixty phrasings that the words were not chosen by at least 85 % go on, of thirty other questions at most two."""
+    back = sum(map(_goes_on, DATA["held_out"]["back"]))
+    others = sum(map(_goes_on, DATA["held_out"]["others"]))
+    print(f"{back} of {len(DATA['held_out']['back'])}, {others} of {len(DATA['held_out']['others'])} others")  # noqa: T201
+    assert back >= 0.85 * len(DATA["held_out"]["back"])
+    assert others <= 2
 
 
 @pytest.mark.parametrize(
