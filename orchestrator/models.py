@@ -299,6 +299,8 @@ class Routing(Contract):
     entities: Entities = Entities()
     follows: RunId | None = None
     """Run of the same session that the question goes on from; the entities are then that run's."""
+    other_subjects: tuple[str, ...] = ()
+    """What earlier runs of the session were about, beside the one that the question goes on from."""
     is_off_topic: bool = False
     """Whether the question is about nothing of the scheduler, unless one of ``entities.candidates`` is in the plan."""
 

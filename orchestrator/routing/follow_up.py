@@ -106,19 +106,27 @@ def distinct(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
 
 
 def follow(routing: Routing, reference: Reference, subjects: Sequence[Subject]) -> Routing | Message | None:
-    """The routing of a question that goes on from the only subject of its session.
+    """The routing of a question that goes on from what the session was about last.
 
-    A question to the user when it is not known which subject is meant; None for a question that stands for itself.
+    A question to the user when it is not known which subject is meant: there is none, or the last run was about
+    several. None for a question that stands for itself.
     """
     known = distinct(subjects)
     if reference not in (Reference.BACK, Reference.OPEN) or (reference is Reference.OPEN and not known):
         return None
     if not known:
         return NOTHING_BEFORE
-    if len(known) > 1:
+    last = subjects[0].run_id
+    subject, *others = known
+    if len(distinct([item for item in subjects if item.run_id == last])) > 1:
         return Message("Which one do you mean: {names}?", names=", ".join(subject.name for subject in known))
-    (subject,) = known
-    goes_on = routing.model_copy(update={"entities": subject.entities, "follows": subject.run_id})
+    goes_on = routing.model_copy(
+        update={
+            "entities": subject.entities,
+            "follows": subject.run_id,
+            "other_subjects": tuple(other.name for other in others),
+        }
+    )
     if routing.intent in (Intent.STATUS, Intent.ACTION) and routing.confidence >= SURE:
         return goes_on
     return goes_on.model_copy(update={"intent": Intent.TROUBLESHOOT, "confidence": SURE})

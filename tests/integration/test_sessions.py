@@ -90,13 +90,24 @@ def test_ids_that_look_alike_when_joined_are_not_one_session(chat: Chat) -> None
     assert chat.ask("por que?", user="a", session="b:c").pipeline == WHICH_ONE
 
 
-def test_of_several_jobs_it_is_asked_which(chat: Chat) -> None:
-    """A session about two jobs gets the question which one is meant, and the answer to it is then that one's."""
+def test_a_follow_up_is_about_the_job_of_the_last_run(chat: Chat) -> None:
+    """Of two jobs, one after the other, the last is meant, for the next follow-up too."""
     chat.ask("Job BATCH001 falhou")
-    chat.ask("Job FECH001 falhou")
+    second = chat.submit("Job FECH001 falhou")
+    chat.plan(second)
+    plan = chat.ask("por que?")
+    assert (plan.jobs, plan.routing.follows, plan.routing.other_subjects) == (("FECH001",), second, ("BATCH001",))
+    assert chat.ask("e agora?").jobs == ("FECH001",)
+    assert chat.ask("e o BATCH001?").routing.other_subjects == ()
+    assert chat.ask("por que?").jobs == ("BATCH001",)
+
+
+def test_of_several_jobs_of_the_last_run_it_is_asked_which(chat: Chat) -> None:
+    """After a question about two jobs at once it is asked which is meant, and the answer to it is then that one's."""
+    chat.ask("Job BATCH001 falhou e FECH001 também")
     plan = chat.ask("por que?")
     assert plan.pipeline == WHICH_ONE
-    assert plan.reason == "De qual deles se trata: FECH001, BATCH001?"
+    assert plan.reason == "De qual deles se trata: BATCH001, FECH001?"
     assert chat.ask("FECH001").jobs == ("FECH001",)
 
 
@@ -104,7 +115,7 @@ def test_a_run_that_is_not_yet_planned_counts(chat: Chat) -> None:
     """A question right after another is not answered about an older job."""
     chat.ask("Job BATCH001 falhou")
     chat.submit("Job FECH001 falhou")
-    assert chat.ask("por que?").pipeline == WHICH_ONE
+    assert chat.ask("por que?").jobs == ("FECH001",)
 
 
 def test_the_question_back_is_a_complete_answer(chat: Chat) -> None:

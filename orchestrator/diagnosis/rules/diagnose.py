@@ -33,7 +33,13 @@ from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
 from orchestrator.diagnosis.rules.scene import Scene, build_scenes, clean_line, focus_on, qualified
 from orchestrator.diagnosis.rules.state import states_of
-from orchestrator.diagnosis.rules.subject import is_elsewhere, lacks_a_limit, not_understood, what_is_meant
+from orchestrator.diagnosis.rules.subject import (
+    is_elsewhere,
+    lacks_a_limit,
+    not_understood,
+    what_is_meant,
+    which_subject,
+)
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, Verdict
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
@@ -132,6 +138,7 @@ def _draft(
         suspicious=suspicious,
         # Someone who asks for an action must read first that none was taken; then, as for a status, the state.
         preface=(
+            *which_subject(routing),
             *what_is_meant(scenes, routing.entities),
             *((_NOTHING_EXECUTED,) if routing.intent is Intent.ACTION and not lacks_all else ()),
             *lists,

@@ -10,7 +10,7 @@ from orchestrator.codes.states import FAILED, SUCCEEDED
 from orchestrator.diagnosis.draft import DiagnosisDraft
 from orchestrator.diagnosis.rules.scene import Scene, qualified
 from orchestrator.i18n.message import Message, Text, join
-from orchestrator.models import Entities
+from orchestrator.models import Entities, Routing
 from orchestrator.payloads import JobFacts, TwsPayload
 from orchestrator.routing.entities import asks_about_the_plan
 
@@ -68,6 +68,16 @@ def instead(tws: TwsPayload) -> Text | str:
 def what_is_meant(scenes: Sequence[Scene], entities: Entities) -> tuple[Text, ...]:
     """What must be said before the answer: which job, stream and run it is about where the question leaves it open."""
     return tuple(dict.fromkeys(text for scene in scenes for text in _meant(scene, entities, alone=len(scenes) == 1)))
+
+
+def which_subject(routing: Routing) -> tuple[Text, ...]:
+    """What a follow-up was taken to be about, where the session has known other subjects."""
+    entities = routing.entities
+    name = next(iter((*entities.jobs, *entities.job_streams, *entities.workstations)), "")
+    if not routing.other_subjects:
+        return ()
+    others = ", ".join(routing.other_subjects)
+    return (Message("This is about {name}; for {others}, ask by name.", name=name, others=others),)
 
 
 def is_elsewhere(scene: Scene, entities: Entities) -> bool:

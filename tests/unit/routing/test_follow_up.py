@@ -63,7 +63,7 @@ def test_a_question_about_something_else_is_no_follow_up(question: str) -> None:
 
 
 def test_follow_ups_that_nobody_looked_at_are_recognised() -> None:
-    """Of sixty phrasings that the words were not chosen by at least 85 % go on, of thirty other questions at most two."""
+    """At least 85 % of sixty phrasings go on from the session, and at most two of thirty other questions."""
     back = sum(map(_goes_on, DATA["held_out"]["back"]))
     others = sum(map(_goes_on, DATA["held_out"]["others"]))
     print(f"{back} of {len(DATA['held_out']['back'])}, {others} of {len(DATA['held_out']['others'])} others")  # noqa: T201
@@ -140,6 +140,19 @@ def test_a_question_about_nothing_diagnoses_nothing(question: str, intent: Inten
     assert plan.jobs == ()
     assert diagnosis.category in ("unknown", "job_not_found")
     assert (diagnosis.claims, diagnosis.actions) == ((), ())
+
+
+def test_the_answer_says_which_job_it_is_about() -> None:
+    """After runs about one job and then another, the answer about the last says so and how to ask about the other."""
+    subjects = [*about("FECH001", run_id="run-00000002"), *about("BATCH001")]
+    plan = plan_request(TroubleshootRequest(message="por que?", session_id="s"), PER_JOB, lambda: subjects)
+    assert plan.jobs == ("FECH001",)
+    failed = JobFacts(name="FECH001", status="ABEND", return_code=12)
+    data = TwsPayload(job=failed).model_dump(mode="json")
+    envelope = SourceEnvelope(source="tws_status", job="FECH001", outcome=SourceOutcome.OK, success=True, data=data)
+    request = TroubleshootRequest(message="por que?", session_id="s")
+    diagnosis = diagnose(request, plan, [envelope], AggregatedData())
+    assert diagnosis.summary.startswith("A resposta é sobre FECH001; sobre BATCH001, pergunte pelo nome.")
 
 
 def test_a_subject_of_a_stream_or_workstation_is_followed_too() -> None:
