@@ -32,13 +32,15 @@ _MESSAGES = {
     "string_too_long": Message(
         "String should have at most {count} character", plural="String should have at most {count} characters"
     ),
+    "too_short": Message("must have at least {count} item", plural="must have at least {count} items"),
     "too_long": Message(
-        "{field_type} should have at most {count} item after validation, not {actual_length}",
-        plural="{field_type} should have at most {count} items after validation, not {actual_length}",
+        "must have at most {count} item, not {actual_length}",
+        plural="must have at most {count} items, not {actual_length}",
     ),
     "dict_type": Message("must be a valid dictionary"),
-    "list_type": Message("must be a valid list"),
-    "tuple_type": Message("must be a valid tuple"),
+    "list_type": Message("must be a list"),
+    "tuple_type": Message("must be a list"),
+    "json_invalid": Message("Invalid JSON: {error}"),
 }
 """By the error's type; the facts are those of its ``ctx``. Any other type keeps pydantic's own English."""
 _CHOICES = Message("must be {choices} or {last}")
@@ -47,8 +49,14 @@ _QUOTED = re.compile(r"'[^']*'")
 
 def describe(error: ValidationError) -> Message:
     """One message for all wrong fields: name and problem of each. Values are left out, they may be secrets."""
-    items = error.errors(include_url=False, include_input=False)
+    errors = error.errors(include_url=False, include_input=False)
+    # pydantic counts valid items only: a list with a wrong one would be too short as well.
+    items = [item for item in errors if item["type"] != "too_short" or not _has_wrong_items(item["loc"], errors)]
     return all_of([about(".".join(map(str, item["loc"])), problem_of(item)) for item in items])
+
+
+def _has_wrong_items(place: tuple[int | str, ...], errors: Sequence[Mapping[str, Any]]) -> bool:
+    return any(len(item["loc"]) > len(place) and item["loc"][: len(place)] == place for item in errors)
 
 
 def about(field: str, problem: Message) -> Message:

@@ -152,8 +152,17 @@ def symptoms() -> tuple[Symptom, ...]:
     """Every symptom of every family."""
     folder = files(__package__).joinpath("data")
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".json") and "schema" not in item.name)
-    loaded = [SymptomsFile.model_validate(json.loads(folder.joinpath(name).read_text("utf-8"))) for name in names]
-    return tuple(symptom for file in loaded for symptom in file.symptoms)
+    return tuple(
+        symptom for name in names for symptom in _read(name, folder.joinpath(name).read_text("utf-8")).symptoms
+    )
+
+
+def _read(name: str, text: str) -> SymptomsFile:
+    try:
+        return SymptomsFile.model_validate(json.loads(text))
+    except ValueError as error:
+        error.add_note(f"in orchestrator/joblog/data/{name}")
+        raise
 
 
 def facts_of(match: re.Match[str]) -> Mapping[str, str]:

@@ -77,7 +77,8 @@ def test_a_sure_answer_is_more_often_right_than_an_unsure_one(scores: dict[str, 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("{}", "valid tuple"),
+        ("{}", "must be a list"),
+        ("[]", "at least 1 item"),
         ('[{"id": "A"}]', "0.system"),
         ("[", "JSON"),
         (json.dumps([{"id": "A", "system": "vms"}]), "0.system"),
@@ -122,6 +123,31 @@ def test_a_case_that_cannot_be_scored_is_refused(tmp_path: Path, change: dict[st
     path.write_text(json.dumps([case | change]), encoding="utf-8")
     with pytest.raises(InvalidRequest, match=next(iter(change))):
         read_cases(path)
+
+
+def test_a_list_with_a_wrong_case_is_not_called_too_short(tmp_path: Path) -> None:
+    """Only what is wrong is named."""
+    path = tmp_path / "cases.json"
+    path.write_text('[{"id": "A1", "system": "unix", "status": "ABEND", "right_cause": "x", "accept": ["("]}]')
+    with pytest.raises(InvalidRequest) as caught:
+        read_cases(path)
+    assert "accept.0: no regular expression" in str(caught.value)
+    assert "telling_line" in str(caught.value)
+    assert "at least" not in str(caught.value)
+
+
+def test_what_is_wrong_with_an_answer_is_said(scores: dict[str, CaseScore]) -> None:
+    """The cause that was expected, the line that is not quoted or not in the case at all, the words that mislead."""
+    score = next(item for item in scores.values() if item.right and item.quoted and item.case.log)
+    case, answer = score.case, score.answer
+    assert score.problems == ()
+    elsewhere = case.model_copy(update={"telling_line": "ZZZ9999E", "accept": ("zzz",), "must_not_say": ("job",)})
+    said = [str(problem) for problem in score_case(elsewhere, answer).problems]
+    assert [text.partition(" ")[0] for text in said] == ["expected", "not", "says"]
+    assert case.right_cause in said[0]
+    assert "not in the case's log" in said[1]
+    unquoted = case.model_copy(update={"log": (*(case.log or ()), "ZZZ9999E"), "telling_line": "ZZZ9999E"})
+    assert [str(problem) for problem in score_case(unquoted, answer).problems] == ["not quoted: ZZZ9999E"]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"not json", b"\xff\xfe\x00"])

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from orchestrator.errors import InvalidRequest
+from orchestrator.errors import InvalidRequest, InvalidValue
 from orchestrator.i18n.message import Message
 from orchestrator.validation import describe
 from workers.lab.evaluation.runs import Answer
@@ -41,7 +41,7 @@ def _compiles(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
+        raise InvalidValue("no regular expression: {problem}", problem=str(error)) from error
     return pattern
 
 
@@ -88,6 +88,28 @@ class CaseScore:
     misleading: tuple[str, ...]
 
     @property
+    def problems(self) -> tuple[Message, ...]:
+        """What is wrong with the answer; nothing when it is as expected."""
+        shown = "\n".join([*(self.case.log or ()), *(text for _, text in self.case.issues)])
+        line = self.case.telling_line
+        found: list[Message] = []
+        if not self.right:
+            found.append(
+                Message(
+                    "expected the cause “{cause}”, not “{summary}”",
+                    cause=self.case.right_cause,
+                    summary=self.answer.diagnosis.summary,
+                )
+            )
+        if not self.quoted and line in shown:
+            found.append(Message("not quoted: {line}", line=line))
+        elif not self.quoted:
+            found.append(Message("not quoted, and not in the case's log or issues: {line}", line=line))
+        if self.misleading:
+            found.append(Message("says what misleads: {words}", words=", ".join(self.misleading)))
+        return tuple(found)
+
+    @property
     def sure(self) -> bool:
         """Whether the answer claims to be right."""
         return self.answer.diagnosis.confidence >= SURE
@@ -130,12 +152,12 @@ def scenario_of(case: LogCase, index: int, now: datetime | None = None) -> Scena
 
 def score_case(case: LogCase, answer: Answer) -> CaseScore:
     """Compare an answer with the case's right values."""
-    cause = " ".join(f"{answer.diagnosis.summary} {answer.diagnosis.root_cause}".split()).lower()
+    cause = _in_one_line(f"{answer.diagnosis.summary} {answer.diagnosis.root_cause}").lower()
     return CaseScore(
         case=case,
         answer=answer,
         right=_any(case.accept, cause) and not _any(case.reject, cause),
-        quoted=case.telling_line in answer.text,
+        quoted=_in_one_line(case.telling_line) in _in_one_line(answer.text),
         misleading=tuple(words for words in case.must_not_say if words in answer.text),
     )
 
@@ -214,6 +236,11 @@ def as_json(scores: Sequence[CaseScore]) -> dict[str, Any]:
             for item in scores
         ],
     }
+
+
+def _in_one_line(text: str) -> str:
+    """Without the blanks that an answer folds when it quotes a line."""
+    return " ".join(text.split())
 
 
 def _any(patterns: Iterable[str], text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.i18n.message import Message
+from orchestrator.i18n.message import Message, join
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.synthesis import Synthesizer
 from workers.lab.evaluation.cases import CaseScore, LogCase, scenario_of, score_case
@@ -45,15 +45,8 @@ async def _ask(index: int, case: LogCase, environ: Mapping[str, str], say: Calla
         if index == 0:
             await ask(scenario, variables)  # as above: the first run loads libraries
         item = score_case(case, await ask(scenario, variables))
-    if not (item.right and item.quoted) or item.misleading:
-        say(
-            Message(
-                "{job}: not as expected ({cause}): {summary}",
-                job=case.id,
-                cause=case.right_cause,
-                summary=item.answer.diagnosis.summary,
-            )
-        )
+    if item.problems:
+        say(Message("{job}: {problems}", job=case.id, problems=join(item.problems, "; ")))
     return item
 
 
