@@ -24,6 +24,7 @@ from orchestrator.codes.patterns import (
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.models import Entities
+from orchestrator.routing.listing import STATES as LISTED_STATES
 from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, plain_text
 
 MAX_CANDIDATES = 12
@@ -49,6 +50,11 @@ _NOT_ZOS = re.compile(r"\$(?:HOME|PATH|USER|PWD|SHELL|LANG|HOST\w*|TMP\w*|TEMP|H
 _CODE_BEHIND = re.compile(rf"-(?:{SYSTEM_ABEND}|{USER_ABEND}|RC-?\d+)$")
 # Of two parts, so that a data set is none.
 _DOTTED = re.compile(rf"{_FREE}[A-Z][A-Z0-9_-]{{2,15}}\.[A-Z][A-Z0-9_-]{{3,39}}{_END}")
+# [/folder/]STREAM.JOB in its folder; without a word for a job before it, what ends like a file may be one.
+_IN_A_FOLDER = re.compile(
+    rf"{_NOT_AFTER}/(?:[A-Z][A-Z0-9_-]*/)+[A-Z][A-Z0-9_-]*\.(?:[A-Z][A-Z0-9_-]*|{ZOS_NAME})(?![\w/.$#@-])"
+)
+_FILE_ENDING = re.compile(r"\.[A-Z]{1,4}$")
 _SLASHED = re.compile(rf"{_FREE}{NAME}(?:/{NAME})+{_END}")
 _KEY = re.compile(r"\"[a-z][a-z0-9_]{0,39}\"(?=\s?:)")
 """A key of pasted JSON, which names a field and no job."""
@@ -154,11 +160,17 @@ def _does() -> re.Pattern[str]:
 @cache
 def _in_a_place() -> re.Pattern[str]:
     jobs, place = words_of("names", "jobs"), words_of("names", "prepositions")
-    which, show, of = (words_of("lists", key) for key in ("which", "show", "of"))
+    of = words_of("names", "of_a_job")
+    which, show, of_several = (words_of("lists", key) for key in ("which", "show", "of"))
     several = (
-        rf"(?<![\w-])(?P<jobs>{jobs}(?<=s)\b[^.;?!]*\s+{place}|(?:{which}|{show})\s+(?:\w+\s+)?{jobs}(?<=s)\s+{of})"
+        rf"(?<![\w-])(?P<jobs>{jobs}(?<=s)\b[^.;?!]*\s+{place}"
+        rf"|(?:{which}|{show})\s+(?:\w+\s+)?{jobs}(?<=s)\s+{of_several})"
     )
-    return re.compile(rf"(?:(?<![\w$#@-])(?P<name>[\w$#@-]+)\s+{place}|{several})\s+$", re.IGNORECASE)
+    did, there = words_of("names", "verbs"), words_of("names", "there")
+    of_a_job = rf"\s+(?:(?:{did}|{there})\s+)?{place}\s+|\s+(?:{there}\s+)?{of}\s+|\s*(?P<inside>\()"
+    return re.compile(
+        rf"(?:(?<![\w$#@-])(?P<name>[\w$#@-]+)[\"'`”»]?(?:{of_a_job})|{several}\s+)[\"'`“«]?$", re.IGNORECASE
+    )
 
 
 @cache
@@ -211,7 +223,14 @@ def _limit() -> re.Pattern[str]:
 
 def limits_of(message: str, candidates: Collection[str]) -> tuple[str, ...]:
     """Those of the candidates that limit a list: "quais jobs da folha falharam?", "jobs do stream final"."""
-    return tuple(dict.fromkeys(match["name"] for match in _limit().finditer(message) if match["name"] in candidates))
+    names = (match["name"] for match in _limit().finditer(message) if match["name"] in candidates)
+    return tuple(dict.fromkeys(name for name in names if not _list_states().fullmatch(name)))
+
+
+@cache
+def _list_states() -> re.Pattern[str]:
+    """Words for a state that a list is limited to: "how many jobs succeeded?"."""
+    return re.compile("|".join(words_of("lists", state) for state in LISTED_STATES), re.IGNORECASE)
 
 
 @cache
@@ -236,6 +255,7 @@ def extract_entities(message: str) -> Entities:
         text.blank(match.start(), match.end())
     _take_log_forms(text, matches)
     _take_qualified(text, matches)
+    _take_in_a_folder(text, matches)
     matches.message_ids = [*find_message_ids(text.rest), *find_database_codes(text.rest)]
     matches.abends = list(find_abends(text.rest))
     matches.return_codes = list(find_chat_return_codes(text.rest))
@@ -343,6 +363,16 @@ def _take_qualified(text: _Text, matches: _Matches) -> None:
         if match["job"] or not cue:
             matches.streams.append((start, match["stream"]))
         text.blank(start, match.end())
+
+
+def _take_in_a_folder(text: _Text, matches: _Matches) -> None:
+    """A job with its folder and without its workstation: "/PRD/FAT/FATDIA.BATCH001"."""
+    for match in _IN_A_FOLDER.finditer(text.rest):
+        if _job_cue().search(text.rest, max(0, match.start() - _CUE_CHARACTERS), match.start()):
+            matches.jobs.append((match.start(), match[0]))
+        elif not _FILE_ENDING.search(match[0]):
+            matches.candidates.append((match.start(), match[0]))
+        text.blank(match.start(), match.end())
 
 
 def _take_times(text: _Text, matches: _Matches) -> None:
@@ -454,9 +484,11 @@ def _cued_folders(text: _Text, matches: _Matches) -> str:
 def _take_subjects(text: _Text, matches: _Matches) -> None:
     for match in _subject().finditer(text.rest) if not text.is_shouted else ():
         name = match["name"].upper()
-        if name not in _plain_words() and not _is_no_job(name):
-            matches.jobs.append((match.start(), match["name"].rstrip("-")))
-            text.blank(match.start(), match.end())
+        if name in _plain_words() or _is_no_job(name):
+            continue
+        is_place = _is_place(text.message, match.start(), match.end(), matches)
+        (matches.workstations if is_place else matches.jobs).append((match.start(), match["name"].rstrip("-")))
+        text.blank(match.start(), match.end())
 
 
 def _take_zos(text: _Text, matches: _Matches) -> None:
@@ -485,16 +517,24 @@ def _take_bare(text: _Text, matches: _Matches) -> None:
             check_job_name(word)
         except ValueError:
             continue
-        is_place = _is_place(text.message, match.start(), {name for _, name in matches.jobs})
+        is_place = _is_place(text.message, match.start(), match.start() + len(word), matches)
         (matches.workstations if is_place else matches.jobs).append((match.start(), word))
         text.blank(match.start(), match.start() + len(word))
 
 
-def _is_place(message: str, start: int, jobs: Collection[str]) -> bool:
+def _is_place(message: str, start: int, end: int, matches: _Matches) -> bool:
     """Whether a name says where a job is, or several are: "BATCH001 na LNX01", "lista os jobs da LNX01"."""
     before = message[max(0, start - _CUE_CHARACTERS) : start]
     match = _in_a_place().search(before)
-    return match is not None and (match["name"] in jobs or match["jobs"] is not None)
+    if match is None or (match["inside"] and not message.startswith(")", end)):
+        return False
+    name = match["name"]
+    return match["jobs"] is not None or name in {job for _, job in matches.jobs} or _may_be_a_job(name)
+
+
+def _may_be_a_job(word: str) -> bool:
+    plain = word.upper() in _plain_words() or _is_no_job(word.upper())
+    return _is_identifier(word) and not plain and not find_message_ids(word)
 
 
 def _stands_out(match: re.Match[str]) -> bool:
@@ -533,3 +573,26 @@ def _take_candidates(text: _Text, matches: _Matches) -> None:
         )
         if quoted or is_subject or not all(is_known(plain(part)) for part in word.split("-")):
             matches.candidates.append((match.start(), word))
+    _take_listed(text.message, matches)
+
+
+def _take_listed(message: str, matches: _Matches) -> None:
+    """What may be a name and stands in a list with a job is one too: "batch001, extracao e carga caíram"."""
+    names = sorted(matches.jobs + matches.candidates)
+    jobs = set(matches.jobs)
+    lists: list[list[tuple[int, str]]] = [names[:1]]
+    for name in names[1:]:
+        start, before = lists[-1][-1]
+        if _list_separator().fullmatch(message, start + len(before), name[0]):
+            lists[-1].append(name)
+        else:
+            lists.append([name])
+    for listed in lists:
+        # With a comma alone a word may be an appeal: "BATCH001, socorro".
+        if len(listed) > 1 and jobs.intersection(listed) and _is_conjoined(message, *listed[-2:]):
+            matches.candidates = [name for name in matches.candidates if name not in listed]
+            matches.jobs += [name for name in listed if name not in jobs]
+
+
+def _is_conjoined(message: str, one: tuple[int, str], other: tuple[int, str]) -> bool:
+    return re.search(r"\w", message[one[0] + len(one[1]) : other[0]]) is not None

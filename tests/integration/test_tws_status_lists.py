@@ -243,3 +243,21 @@ def test_a_server_that_ignores_the_offset_ends() -> None:
     assert listing is not None
     assert (listing.count, listing.unread) == (25, 12)
     assert not listing.is_complete
+
+
+@pytest.mark.parametrize(
+    ("question", "limited"),
+    [
+        ("quais jobs falharam desde ontem?", "“ontem”"),
+        ("qué jobs fallaron desde las 3?", "“las 3”"),
+        ("which jobs failed today?", ""),
+        ("jobs em abend agora", ""),
+    ],
+)
+def test_a_time_that_limits_no_list_is_said(question: str, limited: str) -> None:
+    """The plan has states: who asks for yesterday's failures is told that these are the present ones."""
+    diagnosis = ask_plan(big_plan(), question).diagnosis
+    assert diagnosis.summary.startswith("37 ")
+    assert ("“" in diagnosis.summary) is bool(limited)
+    assert limited in diagnosis.summary
+    assert (diagnosis.confidence > 0.7) is not bool(limited)

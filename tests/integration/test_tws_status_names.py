@@ -196,3 +196,61 @@ def test_a_rerun_that_ended_well_is_told_from_the_failed_run() -> None:
     )
     assert asked.diagnosis.category == "completed"
     assert not any(" rr " in command for command in asked.commands)
+
+
+def two_places() -> Plan:
+    """FECHA_LOJA failed in LOJASUL and ended well in LOJANORTE; CARGA failed as well."""
+    plan = Plan(NOW)
+    for station, stream, status in (("SRVUNX1", "LOJASUL", "ABEND"), ("SRVUNX2", "LOJANORTE", "SUCC")):
+        plan.add_workstation(station)
+        plan.add_stream(stream, station)
+        run = Run(STARTED, timedelta(minutes=3), status, 0 if status == "SUCC" else 1, ["fim"])
+        plan.add_job("FECHA_LOJA", stream, station, status=status, runs=[run])
+    failed = Run(STARTED, timedelta(minutes=3), "ABEND", 1, ["bash: x: command not found"])
+    plan.add_job("CARGA", "LOJANORTE", "SRVUNX2", status="ABEND", runs=[failed])
+    return plan
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "fecha_loja da LOJANORTE terminou?",
+        "fecha_loja na srvunx2 caiu",
+        "FECHA_LOJA caiu na SRVUNX2",
+        "FECHA_LOJA (SRVUNX2) caiu",
+        "o FECHA_LOJA lá da LOJANORTE falhou?",
+        "job FECHA_LOJA stream LOJANORTE ws SRVUNX2",
+        "did FECHA_LOJA in LOJANORTE finish?",
+        "FECHA_LOJA from SRVUNX2 failed",
+        "el job FECHA_LOJA de LOJANORTE falló",
+    ],
+)
+def test_where_a_job_is_said_to_be_chooses_among_its_namesakes(question: str) -> None:
+    """Neither the job of the same name elsewhere nor another one of the same place is answered about."""
+    asked = ask_plan(two_places(), question)
+    assert asked.payload.job is not None
+    assert asked.payload.job.job_stream == "LOJANORTE"
+    assert asked.diagnosis.category == "completed"
+    assert asked.commands == []
+
+
+@pytest.mark.parametrize("question", ["job /PRD/FAT/FATDIA.BATCH001 abendou", "/PRD/FAT/FATDIA.BATCH001 falhou"])
+def test_a_job_with_its_folder_and_no_workstation_is_found(question: str) -> None:
+    """As the web console shows it."""
+    plan = Plan(NOW)
+    plan.add_workstation("ZOS1")
+    plan.add_stream("FATDIA", "ZOS1", folder="/PRD/FAT")
+    failed = Run(STARTED, timedelta(minutes=11), "ABEND", 12, s0c7_log(STARTED, 41873))
+    plan.add_job("BATCH001", "FATDIA", "ZOS1", folder="/PRD/FAT", status="ABEND", runs=[failed])
+    assert ask_plan(plan, question).diagnosis.category == "data_exception"
+
+
+def test_two_failed_runs_are_told_apart() -> None:
+    """The newest is answered about, and that there are others is said."""
+    plan = two_places()
+    old = Run(STARTED - timedelta(hours=3), timedelta(minutes=3), "ABEND", 137, ["Killed"])
+    new = Run(STARTED, timedelta(minutes=3), "ABEND", 127, ["bash: x: command not found"])
+    plan.add_job("DUAS_VEZES", "LOJASUL", "SRVUNX1", status="ABEND", runs=[old, new])
+    diagnosis = ask_plan(plan, "por que DUAS_VEZES falhou?").diagnosis
+    assert diagnosis.category == "command_not_found"
+    assert diagnosis.summary.startswith("DUAS_VEZES executou 2 vezes; esta resposta é sobre a execução mais recente")

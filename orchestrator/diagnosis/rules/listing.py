@@ -1,12 +1,15 @@
 """The answer to a question for a list of the plan, or for a number."""
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from orchestrator.codes.catalogue import Category
 from orchestrator.codes.states import ABENDED, EXECUTING, FAILED, RUNNING
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, with_code
+from orchestrator.i18n.languages import words_of
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.payloads import ListedGroup, ListingFacts
 
@@ -43,13 +46,28 @@ _CONMAN_STATES = {"abended": ABENDED, "failed": FAILED, "running": RUNNING}
 
 def compose_listing(scene: Scene, listing: ListingFacts, missing: tuple[Text, ...], cap: float) -> DiagnosisDraft:
     """The number first, then where and in which states they are, then their names."""
+    times = tuple(time for time in scene.entities.times if not _present().fullmatch(time))
     return DiagnosisDraft(
-        summary=listed(listing),
+        summary=join((listed(listing), _not_limited_to(times))),
         category=Category.PLAN_LIST.value,
-        confidence=min(cap, CUT_CAP if listing.unread else MOST_CONFIDENT),
+        confidence=min(cap, CUT_CAP if listing.unread or times else MOST_CONFIDENT),
         claims=claims_of(scene, listing),
         actions=() if listing.is_complete else (_whole_list(listing),),
         missing_evidence=missing,
+    )
+
+
+@cache
+def _present() -> re.Pattern[str]:
+    return re.compile(words_of("times", "present"), re.IGNORECASE)
+
+
+def _not_limited_to(times: Sequence[str]) -> Text | str:
+    """That a time in the question limits nothing: the plan has states, and no history of them."""
+    if not times:
+        return ""
+    return Message(
+        "This is the state of the whole current plan: the list is not limited by “{times}”.", times=", ".join(times)
     )
 
 

@@ -1,6 +1,7 @@
 """What the question is about, where the answer must say so: a name that the plan lacks, one of several jobs or runs."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from orchestrator.codes.catalogue import Category
 from orchestrator.codes.local_time import shown_time
@@ -116,15 +117,22 @@ def _meant(scene: Scene, entities: Entities, *, alone: bool) -> Iterator[Text]:
         )
     newest = job.runs[0] if job.runs else None
     failed = next((run for run in job.runs[1:] if run.status in FAILED), None)
-    if newest is not None and failed is not None and newest.status in SUCCEEDED:
+    if newest is None or failed is None:
+        return
+    facts: dict[str, Any] = {
+        "job": job.name,
+        "count": len(job.runs),
+        "failed": shown_time(failed.started_at or failed.ended_at, tws.time_zone) or "?",
+        "at": shown_time(newest.started_at or newest.ended_at, tws.time_zone) or "?",
+    }
+    if newest.status in SUCCEEDED:
         yield Message(
             "{job} ran {count} times: the run of {failed} ended in {status}, the newest, of {at}, ended well.",
-            job=job.name,
-            count=len(job.runs),
-            failed=shown_time(failed.started_at or failed.ended_at, tws.time_zone) or "?",
+            **facts,
             status=failed.status,
-            at=shown_time(newest.started_at or newest.ended_at, tws.time_zone) or "?",
         )
+    elif newest.status in FAILED:
+        yield Message("{job} ran {count} times; this answer is about the newest run, of {at}.", **facts)
 
 
 def _elsewhere(job: JobFacts, entities: Entities) -> Iterator[str]:

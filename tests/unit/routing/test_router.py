@@ -401,3 +401,28 @@ def test_a_key_of_pasted_json_is_no_job() -> None:
     assert "elapsed_seconds" not in found
     assert "job_name" not in found
     assert "BATCH001" in found
+
+
+@pytest.mark.parametrize(
+    ("question", "jobs"),
+    [
+        ("o batch001 e o extracao cairam", ("batch001", "extracao")),
+        ("batch001, extracao e conciliacao cairam", ("batch001", "extracao", "conciliacao")),
+        ("conciliacao e batch001 cairam", ("conciliacao", "batch001")),
+        ("BATCH001, socorro!", ("BATCH001",)),
+        ("BATCH001 falhou e reiniciou", ("BATCH001",)),
+        ("BATCH001 depende do BATCH002", ("BATCH001", "BATCH002")),
+        ("BATCH001 waiting on BATCH002", ("BATCH001", "BATCH002")),
+    ],
+)
+def test_what_stands_in_a_list_with_a_job_is_a_job(question: str, jobs: tuple[str, ...]) -> None:
+    """A name that looks like a word is not passed over beside one that does not."""
+    assert route(question).entities.jobs == jobs
+
+
+@pytest.mark.parametrize(
+    "question", ["batch002 ta esperando quem", "quem ta segurando o consolida", "esperando o que?"]
+)
+def test_words_that_spanish_has_too_do_not_make_a_question_spanish(question: str) -> None:
+    """ "Esperando" is Portuguese as well."""
+    assert detect_language(question) is Language.PT_BR

@@ -35,9 +35,13 @@ class JobRef(JobName):
         return not self.job or _has(self.job, {text(job.get("name")) or self.job})
 
     def agrees(self, job: Mapping[str, Any], question: Entities) -> int:
-        """How many of the job streams, workstations and folders that the question names are the job's."""
+        """How many of the job streams, workstations and folders that the question names are the job's.
+
+        "BATCH001 na FATDIA" may name either a workstation or a job stream.
+        """
         own = (
             (question.job_streams, text(job.get("jobStreamName"))),
+            (question.workstations, text(job.get("jobStreamName"))),
             (question.workstations, _tail(job.get("workstation"))),
             (question.workstations, _tail(job.get("jobStreamWorkstation"))),
             (question.folders, text(job.get("folder"), 800)),
