@@ -4,6 +4,7 @@ Every field has a default and unknown fields are ignored, so that other versions
 REST API v2 (JobInPlanV2, jobruns[], WorkstationInPlan).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -263,6 +264,16 @@ class LogPayload(Facts):
     corrupt_keys: tuple[str, ...] = ()
 
 
+HOST_LABELS = ("workstation", "instance", "host", "hostname", "node")
+"""Labels that name a host, the surest first."""
+
+
+def host_of(labels: Mapping[str, str]) -> str:
+    """The host that the labels of a metric name, without domain and port."""
+    value = next((labels[name] for name in HOST_LABELS if name in labels), "")
+    return re.split(r"[.:]", value, maxsplit=1)[0]
+
+
 class SeriesFacts(Facts):
     """A metric: its current value, and a summary of a short range if there is one."""
 
@@ -279,6 +290,12 @@ class SeriesFacts(Facts):
     """Mean over that of the day before."""
     concern: str = ""
     """Why the value is a concern, in the language of the question; else empty."""
+
+    @property
+    def host(self) -> str:
+        """The host that the value is of, as its labels name it; empty for a value of no host."""
+        of_a_host = self.name.startswith("host_") or HOST_LABELS[0] in self.labels
+        return host_of(self.labels) if of_a_host else ""
 
 
 class MetricsPayload(Facts):

@@ -7,7 +7,7 @@ from functools import cache
 from orchestrator.codes.catalogue import Category, Platform
 from orchestrator.codes.patterns import find_codes_to_look_up
 from orchestrator.diagnosis.injection import is_planted
-from orchestrator.i18n.languages import Language, language_facts, words_of
+from orchestrator.i18n.languages import words_of
 from orchestrator.joblog.reader import platform_of
 
 HEAD_CHARACTERS = 1_500
@@ -73,17 +73,18 @@ def names_return_code(code: int, title: str, text: str, platform: Platform | Non
 
 def names_cause(category: Category, title: str) -> bool:
     """Whether the title names a cause that has no code."""
-    return re.search(rf"(?<!\w){words_of('causes', category.value)}(?!\w)", title, re.IGNORECASE) is not None
+    return _names(category, title, ("causes",))
 
 
-def names_another_cause(category: Category, title: str) -> bool:
-    """Whether the title names a cause without a code that is not this one."""
-    return any(names_cause(other, title) for other in Category if other is not category and _has_words(other))
+def is_for_another_cause(category: Category, label: str) -> bool:
+    """Whether a step that begins with ``label`` is for a cause without a code that is not this one: "Fence: ..."."""
+    tables = ("causes", "step_labels")
+    return not _names(category, label, tables) and any(_names(other, label, tables) for other in Category)
 
 
-@cache
-def _has_words(category: Category) -> bool:
-    return any(language_facts(language).get("causes", {}).get(category.value) for language in Language)
+def _names(category: Category, text: str, tables: Iterable[str]) -> bool:
+    words = "|".join(words_of(table, category.value) for table in tables)
+    return re.search(rf"(?<!\w)(?:{words})(?!\w)", text, re.IGNORECASE) is not None
 
 
 def is_of_another_platform(title: str, text: str, platform: Platform | None) -> bool:

@@ -1,6 +1,7 @@
 """Support for a verdict from history, knowledge base and metrics."""
 
 from orchestrator.codes.catalogue import Category, find_return_code
+from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
@@ -9,9 +10,9 @@ from orchestrator.diagnosis.rules.scene import Scene, plain_words
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.diagnosis.runbooks import (
     MAX_STEPS,
+    is_for_another_cause,
     is_of_another_platform,
     is_withdrawn,
-    names_another_cause,
     names_cause,
     names_code,
     names_return_code,
@@ -34,9 +35,7 @@ def corroborate(scene: Scene, verdict: Verdict) -> None:
             "Elapsed time is rising: the last run took {ratio:.1f} times the median of the earlier ones.", ratio=ratio
         )
         verdict.add_claim(rising, ids, 0.04)
-    for series in scene.metrics.series if scene.metrics else ():
-        if not series.concern:
-            continue
+    for series in concerns(scene):
         ids = metric_ids(scene, series)
         if verdict.category in (Category.SUCCESS_CONDITION_MET, Category.COMPLETED):
             red_herring = Message(
@@ -101,7 +100,7 @@ def _from_knowledge(scene: Scene, verdict: Verdict) -> None:
 def _is_of_another_code(scene: Scene, verdict: Verdict, step: str) -> bool:
     """Whether a step begins with the code or the cause of another case: "RC 127: ...", "Fence: ..."."""
     label = step.partition(":")[0]
-    if label != step and not names_cause(verdict.category, label) and names_another_cause(verdict.category, label):
+    if label != step and is_for_another_cause(verdict.category, label):
         return True
     codes, numbers = find_codes_to_look_up(label), find_return_codes(label)
     if not codes and not numbers:
@@ -154,8 +153,20 @@ def concern(series: SeriesFacts) -> Text:
     return Message("A metric stands out: {text}.", text=_with_concern(series))
 
 
+def concerns(scene: Scene) -> tuple[SeriesFacts, ...]:
+    """The metrics that stand out, without those of a host on which the job does not run."""
+    job = scene.job
+    names = (job.workstation, *(run.workstation for run in job.runs)) if job else ()
+    stations = {bare_name(name).casefold() for name in names if name}
+    return tuple(
+        series
+        for series in (scene.metrics.series if scene.metrics else ())
+        if series.concern and not (series.host and stations and series.host.casefold() not in stations)
+    )
+
+
 def _with_concern(series: SeriesFacts) -> str:
-    return f"{series.name} ({series.concern})"
+    return f"{' '.join(filter(None, (series.name, series.host)))} ({series.concern})"
 
 
 def _concerns(category: Category, text: str) -> bool:

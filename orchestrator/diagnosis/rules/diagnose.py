@@ -24,7 +24,7 @@ from orchestrator.diagnosis.rules.compose import (
     more_problems,
     usual_causes,
 )
-from orchestrator.diagnosis.rules.corroborate import concern, corroborate, metric_ids
+from orchestrator.diagnosis.rules.corroborate import concern, concerns, corroborate, metric_ids
 from orchestrator.diagnosis.rules.gaps import missing_evidence
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules.library import RULES
@@ -356,9 +356,8 @@ def _unknown(scene: Scene) -> Verdict:
             count=round(scene.log.newest_age_days),
         )
         verdict.add_claim(stale, scene.cite("log_cache", limit=1))
-    for series in scene.metrics.series if scene.metrics else ():
-        if series.concern:
-            verdict.add_claim(concern(series), metric_ids(scene, series))
+    for series in concerns(scene):
+        verdict.add_claim(concern(series), metric_ids(scene, series))
     return verdict
 
 

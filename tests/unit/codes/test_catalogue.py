@@ -220,7 +220,8 @@ def test_an_unlisted_user_abend_is_the_applications_own() -> None:
         (-1073741819, Category.PROGRAM_ERROR),
         (1326, Category.LOGON_USER_UNKNOWN),
         (124, Category.TERMINATED),
-        (77, Category.PERMISSION_DENIED),
+        # Of a convention that few programs follow.
+        (77, Category.APPLICATION_ERROR),
         (8, Category.UNKNOWN),
         (16, Category.UNKNOWN),
         (-1073741676, Category.ARITHMETIC_ERROR),

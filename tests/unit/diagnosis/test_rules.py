@@ -208,6 +208,27 @@ def test_a_high_metric_is_no_cause_of_a_job_that_did_not_fail() -> None:
     assert not [action for action in diagnosis.actions if action.mutates]
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({"workstation": "SRV01"}, True),
+        ({"instance": "srv01.exemplo.local:9100"}, True),
+        ({"workstation": "SRV02"}, False),
+        ({"instance": "srv02.exemplo.local:9100"}, False),
+        ({}, True),
+    ],
+)
+def test_a_figure_of_another_host_is_not_told_of_the_job(labels: dict[str, str], told: bool) -> None:
+    """The memory of SRV02 is no word about a job on SRV01; without a label it may be this one's."""
+    series = SeriesFacts(name="host_memory", value=0.97, labels=labels, concern="memória em 97%")
+    envelope = answered("metrics", MetricsPayload(series=(series,)), "host_memory memória em 97%")
+    job = job_facts("ABEND", return_code=137)
+    diagnosis = ask(tws(job), envelope)
+
+    assert any("host_memory" in claim.text for claim in diagnosis.claims) is told
+    assert (diagnosis.confidence > ask(tws(job)).confidence) is told
+
+
 def test_a_missing_required_source_caps_the_confidence() -> None:
     """Without tws_status a code in the question alone stays at low confidence and no change is proposed."""
     diagnosis = ask(failed("tws_status", job="BATCH001"), message="Job BATCH001 falhou com ABEND S0C7")

@@ -97,3 +97,14 @@ def test_a_code_of_a_database_alone_is_explained(message: str, code: str) -> Non
     diagnosis = ask(tws(problems=(failed,), asked=None), message=message)
     assert diagnosis.summary.startswith(f"{code}: ")
     assert not [action for action in diagnosis.actions if "FECH777" in (action.command or "")]
+
+
+def test_steps_for_another_wait_are_left_out() -> None:
+    """A page about every wait is quoted with the steps of this one alone."""
+    page = (
+        "Subestados:\n- HOLD_WAITING_FOR_TIME: a hora não chegou.\nSolução:\n1. Predecessor: resolva-o.\n"
+        "2. Arquivo: peça-o.\n3. Prompt: responda.\n4. Prioridade 0: volte-a.\n5. Horário: altere o da instância.\n"
+    )
+    job = job_facts("HOLD", substatus="HOLD_WAITING_FOR_TIME")
+    steps = of_the_runbook(ask(tws(job), passage("HOLD – job aguardando dependências", page)))[1:]
+    assert steps == ["Passo 1 do runbook: “Horário: altere o da instância.”"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from orchestrator.payloads import host_of
 from workers.sources.metrics.series import Series
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -18,7 +19,6 @@ MAX_LINE = 8_192
 MAX_SAMPLES = 5_000
 """Samples read of the requested names."""
 _NAME = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?=[{\s])")
-_HOST_LABELS = ("workstation", "instance", "host", "hostname", "node")
 # Read-only images and memory file systems are full or empty by design.
 _PSEUDO_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "squashfs", "overlay", "devtmpfs", "iso9660", "proc", "sysfs"})
 
@@ -49,7 +49,7 @@ class ExpositionText:
         """The worst value of the series, of the named workstations if labels name them; None if there is none."""
         readings = self._readings(series)
         hosts = {name.lower() for name in workstations}
-        named = [reading for reading in readings if _host(reading.labels) in hosts]
+        named = [reading for reading in readings if host_of(reading.labels).lower() in hosts]
         worst = max if series.bad == "high" else min
         return worst(named or readings, key=lambda reading: reading.value, default=None)
 
@@ -116,11 +116,6 @@ def _scaled(series: Series, reading: Reading) -> Reading:
     # A ratio above 1 must be in per cent, whatever its name.
     is_percent = series.unit == "ratio" and (reading.metric.endswith("_percent") or reading.value > 1)
     return Reading(reading.value / 100, reading.labels, reading.metric) if is_percent else reading
-
-
-def _host(labels: dict[str, str]) -> str:
-    value = next((labels[name] for name in _HOST_LABELS if name in labels), "")
-    return re.split(r"[.:]", value, maxsplit=1)[0].lower()
 
 
 def _key(labels: dict[str, str]) -> frozenset[tuple[str, str]]:
