@@ -1,6 +1,7 @@
-"""The catalogue of codes and states, and the vocabulary of categories: data files with a schema, read once.
+"""Tables of codes and states, and the vocabulary of categories: data files with a schema, read once.
 
-The vendor's manuals hold none of the z/OS codes, so the project ships its own. A text is an object of language tag to
+The vendor's manuals hold none of the z/OS codes, so the project ships its own. What messages mean is known by the
+symptoms of ``orchestrator.joblog``, whose ``find_code`` looks up both. A text is an object of language tag to
 text (``orchestrator.i18n.localized``).
 """
 
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orchestrator.i18n.localized import Localized
+from orchestrator.i18n.message import Text
 
 
 class Category(StrEnum):
@@ -146,44 +148,59 @@ class Phase(StrEnum):
 
 
 class Entry(Model):
-    """What is known of one code or state."""
+    """What is known of one code, state or message."""
 
     key: str
     aliases: tuple[str, ...] = ()
-    """Other spellings of the key: job streams have some of their own."""
-    phase: Phase | None = None
-    """Of a state; no other entry has one."""
+    """Other codes that it explains, or other spellings of the key."""
     category: Category
     name: Localized
     meaning: Localized
-    causes: tuple[Localized, ...] = Field(min_length=1)
+    causes: tuple[Localized, ...] = ()
+    """Usual causes, for whom nothing shows which one it was."""
     checks: tuple[Advice, ...] = ()
     fixes: tuple[Advice, ...] = ()
     prevention: tuple[Localized, ...] = ()
     """An entry without its own takes its category's: see ``advice_of``."""
 
+    @property
+    def explains_failure(self) -> bool:
+        """Whether a job may have failed by it."""
+        return self.category is not Category.UNKNOWN
+
+    @property
+    def in_general(self) -> Text:
+        """The meaning without the facts of a log."""
+        return self.meaning
+
+
+class TableEntry(Entry):
+    """An entry of a table of codes or states."""
+
+    phase: Phase | None = None
+    """Of a state; no other entry has one."""
+    causes: tuple[Localized, ...] = Field(min_length=1)
+
 
 class Kind(StrEnum):
-    """Families of entries; each is one data file of that name."""
+    """Tables; each is one data file of that name."""
 
     SYSTEM_ABEND = "system_abends"
     USER_ABEND = "user_abends"
     UNIX_RETURN_CODE = "return_codes_unix"
     WINDOWS_RETURN_CODE = "return_codes_windows"
     ZOS_RETURN_CODE = "return_codes_zos"
-    SQL_CODE = "sql_codes"
-    FILE_STATUS = "file_statuses"
     JOB_STATE = "job_states"
     JOB_SUBSTATE = "job_substates"
-    MESSAGE = "messages"
+    MESSAGE_FAMILY = "message_families"
 
 
 class CatalogueFile(Model):
-    """A data file of entries."""
+    """A table."""
 
     schema_version: Literal[1]
     kind: Kind
-    entries: tuple[Entry, ...]
+    entries: tuple[TableEntry, ...]
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> Self:
@@ -224,8 +241,8 @@ def _read(name: str) -> str:
 
 
 @cache
-def entries(kind: Kind) -> dict[str, Entry]:
-    """The entries of one family by key and alias."""
+def entries(kind: Kind) -> dict[str, TableEntry]:
+    """The entries of one table by key and alias."""
     file = CatalogueFile.model_validate(json.loads(_read(kind.value)))
     return {key: entry for entry in file.entries for key in (entry.key, *entry.aliases)}
 
@@ -249,28 +266,8 @@ class AdviceSet:
     prevention: tuple[Localized, ...]
 
 
-class Advised(Protocol):
-    """Whatever brings advice of its own."""
-
-    @property
-    def key(self) -> str:
-        """The code that it is about, or its name."""
-
-    @property
-    def checks(self) -> tuple[Advice, ...]:
-        """What to look at."""
-
-    @property
-    def fixes(self) -> tuple[Advice, ...]:
-        """What to propose."""
-
-    @property
-    def prevention(self) -> tuple[Localized, ...]:
-        """How to keep it from happening again."""
-
-
-def advice_of(category: Category, own: Advised | None = None) -> AdviceSet:
-    """The advice of a category, with that of one of its entries or symptoms in place of it where that has its own."""
+def advice_of(category: Category, own: Entry | None = None) -> AdviceSet:
+    """The advice of a category, with that of one of its entries in place of it where that has its own."""
     general = category_texts(category)
     if own is None:
         return AdviceSet(general.checks, general.fixes, general.prevention)
@@ -279,7 +276,7 @@ def advice_of(category: Category, own: Advised | None = None) -> AdviceSet:
 
 @cache
 def known_abends() -> frozenset[str]:
-    """The abend codes that the catalogue explains."""
+    """The abend codes of the tables."""
     return frozenset((*entries(Kind.SYSTEM_ABEND), *entries(Kind.USER_ABEND)))
 
 
@@ -301,11 +298,6 @@ def find_return_code(code: int, platform: Platform | None = None) -> Entry | Non
     return next((entry for kind in listed if (entry := entries(kind).get(str(code)))), None)
 
 
-def find_program_code(code: str) -> Entry | None:
-    """The entry of ``SQLCODE -911`` or ``FILE STATUS 35``."""
-    return entries(Kind.SQL_CODE).get(code) or entries(Kind.FILE_STATUS).get(code)
-
-
 def find_state(status: str) -> Entry | None:
     """The entry of a job or job stream state."""
     return entries(Kind.JOB_STATE).get(status.upper())
@@ -314,16 +306,3 @@ def find_state(status: str) -> Entry | None:
 def find_substate(substatus: str) -> Entry | None:
     """The entry of a substate such as ``READY_WAITING_FOR_LIMIT``."""
     return entries(Kind.JOB_SUBSTATE).get(substatus.upper())
-
-
-def find_message(message_id: str) -> Entry | None:
-    """The entry of a message id: the id itself or the longest family (``AWSBHT``, ``EQQ``) it begins with."""
-    known = entries(Kind.MESSAGE)
-    return next(
-        (known[message_id[:size]] for size in range(len(message_id), 2, -1) if message_id[:size] in known), None
-    )
-
-
-def find_code(code: str) -> Entry | None:
-    """The entry of an abend code or a message id."""
-    return find_abend(code) if len(code) <= 5 else find_message(code)

@@ -17,7 +17,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from orchestrator.codes.catalogue import Advice, Category, Model, Platform
+from orchestrator.codes.catalogue import Entry, Model, Platform
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
 
@@ -51,11 +51,14 @@ class Certainty(StrEnum):
     """Several causes are possible, or the words are general."""
 
 
-class Symptom(Model):
-    """One message, or one family of messages with one meaning."""
+class Symptom(Entry):
+    """One message, or one family of messages with one meaning.
 
-    key: str
-    """The message id, else a short name: ``IGD17101I``, ``curl 60``, ``no space left``."""
+    ``key`` is the message id, else a short name: ``IGD17101I``, ``curl 60``, ``no space left``. ``meaning`` is one or
+    two sentences on what happened, with the facts as ``{name}``; ``[[ ... {name} ...]]`` is left out when a fact in it
+    is missing.
+    """
+
     hints: tuple[str, ...] = Field(min_length=1)
     """Literals in lower case, one of which every matching log contains: the pattern is not tried without."""
     needs: tuple[str, ...] = ()
@@ -68,18 +71,20 @@ class Symptom(Model):
     """Where the message occurs; empty for all."""
     return_codes: tuple[int, ...] = ()
     """The run's return codes for which this holds; empty for all."""
-    category: Category
-    name: Localized
-    meaning: Localized
-    """One or two sentences on what happened, with the facts as ``{name}``; ``[[ ... {name} ...]]`` is left out when a
-    fact in it is missing."""
-    checks: tuple[Advice, ...] = ()
-    fixes: tuple[Advice, ...] = ()
-    prevention: tuple[Localized, ...] = ()
     source: str = Field(min_length=5)
     """The document that states it."""
     example: str
     """Log lines in the program's own format that match."""
+
+    @property
+    def explains_failure(self) -> bool:
+        """Whether a job may have failed by it."""
+        return self.role is not Role.ROUTINE and super().explains_failure
+
+    @property
+    def in_general(self) -> "SymptomText":
+        """The meaning without the facts of a log."""
+        return self.told({})
 
     def told(self, facts: Mapping[str, str]) -> "SymptomText":
         """The meaning with its facts."""
@@ -119,27 +124,10 @@ class SymptomsFile(Model):
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> Self:
-        keys = [symptom.key for symptom in self.symptoms]
+        keys = [key for symptom in self.symptoms for key in (symptom.key, *symptom.aliases)]
         if repeated := {key for key in keys if keys.count(key) > 1}:
             raise ValueError(f"keys stand twice: {sorted(repeated)}")
         return self
-
-
-@cache
-def _by_key() -> Mapping[str, Symptom]:
-    return {symptom.key: symptom for symptom in symptoms()}
-
-
-def find_symptom(code: str) -> Symptom | None:
-    """The symptom of a message id or another code: the one of that key, else the first of its sub-codes."""
-    exact = _by_key().get(code)
-    return exact or next((symptom for key, symptom in _by_key().items() if key.startswith(f"{code} ")), None)
-
-
-@cache
-def symptom_keys() -> frozenset[str]:
-    """The keys of every symptom."""
-    return frozenset(symptom.key for symptom in symptoms())
 
 
 @cache

@@ -1,9 +1,9 @@
-"""The rules on codes in the log of a job that failed: abends, message ids, SQLCODEs and file statuses."""
+"""The rules on what the log of a job says: known messages, and abend codes."""
 
 from collections.abc import Iterator
 
-from orchestrator.codes.catalogue import Category, Entry, find_abend, find_message, find_program_code
-from orchestrator.codes.patterns import find_codes, find_message_ids, find_program_codes, find_reported_abends, is_abend
+from orchestrator.codes.catalogue import Category, Entry, find_abend
+from orchestrator.codes.patterns import find_codes, find_program_codes, find_reported_abends, is_abend
 from orchestrator.codes.states import FAILED, RUNNING, STATE_NAMES, SUCCEEDED
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.draft import ClaimDraft
@@ -12,8 +12,9 @@ from orchestrator.diagnosis.rules.log_lines import decisive_line, full_dataset, 
 from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported
 from orchestrator.i18n.message import Message, Text
+from orchestrator.joblog.codes import find_code
 from orchestrator.joblog.reader import CLUSTER_LINES, Reading, Sighting, read_log
-from orchestrator.joblog.symptoms import Symptom, symptom_keys
+from orchestrator.joblog.symptoms import Symptom
 
 REPEATED = 20
 """Times from which on a line is said to repeat."""
@@ -74,7 +75,7 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
             "rc": "" if scene.return_code is None else str(scene.return_code),
             "step": step or scene.step,
         },
-        advice=symptom,
+        entry=symptom,
         finding=Message("{name!l}. {meaning}", name=symptom.name, meaning=symptom.told(item.facts)),
     )
     for index in range(item.first, min(item.last, item.first + 1) + 1):
@@ -119,23 +120,24 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
     if scene.job is None or scene.job.status not in FAILED:
         return
     abends = tuple(filter(is_abend, scene.log_codes))
-    messages = [
-        (message, entry)
-        for message in find_message_ids(" ".join(scene.log_codes))
-        if (entry := find_message(message)) is not None
-        and entry.key == message
-        and entry.category not in (Category.APPLICATION_ERROR, Category.UNKNOWN)
-        and message not in symptom_keys()
-        and not _is_routine(scene, decisive_line(scene.log_lines, message))
-    ]
-    says_why = bool(messages or scene.reading.causes or _program_lines(scene))
+    told = {
+        code
+        for item in scene.reading.causes
+        if item.weight >= EXPLAINED
+        for code in (item.symptom.key, *item.symptom.aliases)
+    }
     for code in abends:
-        entry = find_abend(code)
+        if code in told:
+            continue
+        listed = find_abend(code)
+        entry = listed or find_code(code)
         if entry is None:
             yield _unlisted(scene, code)
             continue
         # U4038 only means that Language Environment gave up; the code beside it is the cause.
-        alone = code.startswith("S") or (len(abends) == 1 and not says_why and entry.key == code)
+        alone = (code.startswith("S") and listed is not None) or (
+            len(abends) == 1 and not scene.reading.causes and entry.key == code
+        )
         sure = 0.92 if alone else 0.6
         if _is_explained(scene, code):
             sure = EXPLAINED
@@ -144,32 +146,6 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
             sure = EARLIER_STEP
         verdict = _from_log(scene, entry, sure, code=code)
         verdict.note = _other_abends(scene, code, abends)
-        yield verdict
-    for message, entry in messages:
-        line = decisive_line(scene.log_lines, message)
-        sure = 0.85 if not abends else 0.8
-        verdict = _from_log(scene, entry, EARLIER_STEP if line and _is_tolerated(scene, line) else sure, code=message)
-        verdict.finding = Message("{name!l}. {meaning}", name=entry.name, meaning=entry.meaning)
-        yield verdict
-
-
-def program_code(scene: Scene) -> Iterator[Verdict]:
-    """An SQLCODE or a file status in the log of a job that failed: what its program met before it gave up."""
-    # Beside a system abend it is mostly a consequence.
-    system = any(code.startswith("S") for code in scene.log_codes if is_abend(code))
-    for code, line in _program_lines(scene):
-        entry = find_program_code(code)
-        if entry is None:
-            continue
-        sure = EARLIER_STEP if _is_tolerated(scene, line) else 0.6 if system else 0.87
-        verdict = Verdict(
-            entry.category,
-            sure,
-            supports=state_ids(scene),
-            facts={"code": code, "rc": str(scene.return_code or code), "step": step_of(line) or scene.step},
-            entry=entry,
-        )
-        add_line(scene, verdict, line)
         yield verdict
 
 
@@ -244,25 +220,6 @@ def _other_abends(scene: Scene, code: str, abends: tuple[str, ...]) -> Text | st
             step = step_of(line)
             others.append(f"{other} ({step})" if step else other)
     return Message("The job log also holds: {codes}.", codes=", ".join(others)) if others else ""
-
-
-def _program_lines(scene: Scene) -> list[tuple[str, str]]:
-    """Each known SQLCODE and file status of a failed job's log, with its first line."""
-    if scene.job is None or scene.job.status not in FAILED:
-        return []
-    lines: dict[str, str] = {}
-    for line in scene.log_lines:
-        for code in find_program_codes(line) if not is_planted(line) else ():
-            entry = find_program_code(code)
-            if entry is not None and entry.category is not Category.UNKNOWN and code not in symptom_keys():
-                lines.setdefault(code, line)
-    return list(lines.items())
-
-
-def _is_routine(scene: Scene, line: str | None) -> bool:
-    """Whether a line is one of a message that reports no failure, such as an access that was allowed all the same."""
-    raw = scene.reading.raw
-    return line in raw and raw.index(line) in scene.reading.routine
 
 
 def _is_tolerated(scene: Scene, line: str) -> bool:

@@ -13,8 +13,6 @@ from orchestrator.codes.catalogue import (
     Platform,
     advice_of,
     category_texts,
-    find_code,
-    find_program_code,
     find_return_code,
     find_state,
     find_substate,
@@ -30,7 +28,7 @@ from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qu
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
 from orchestrator.i18n.message import Message, Text, join
-from orchestrator.joblog.symptoms import Role, Symptom, find_symptom
+from orchestrator.joblog.codes import find_code
 from orchestrator.models import Intent, Routing
 
 LIKELY_BELOW = 0.5
@@ -158,20 +156,8 @@ def _is_consequence(group: Group, shown: Sequence[Group]) -> bool:
 def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDraft | None:
     """The answer to a question about how something works: the catalogue, then the knowledge base's passages."""
     scene = scenes[0]
-    messages = [
-        (code, symptom)
-        for code in (*routing.entities.message_ids, *find_program_codes(scene.question))
-        if (symptom := find_symptom(code)) is not None and symptom.role is Role.CAUSE
-    ]
-    known = {code for code, _ in messages}
-    matches = [
-        (code, entry) for code in routing.entities.codes if code not in known and (entry := find_code(code)) is not None
-    ]
-    matches += [
-        (code, entry)
-        for code in find_program_codes(scene.question)
-        if code not in known and (entry := find_program_code(code)) is not None
-    ]
+    codes = (*routing.entities.codes, *find_program_codes(scene.question))
+    matches = [(code, entry) for code in codes if (entry := find_code(code)) is not None]
     matches += [(entry.key, entry) for entry in _states_in(scene.question)]
     matches += [
         (f"RC {code}", entry) for code in routing.entities.return_codes if (entry := find_return_code(code)) is not None
@@ -181,14 +167,12 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
         ClaimDraft(f"“{plain_words(item.title)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,))
         for item in passages[:3]
     )
-    if matches or messages:
-        first: Symptom | Entry = messages[0][1] if messages else matches[0][1]
+    if matches:
+        first = matches[0][1]
         advice = advice_of(first.category, first)
-        said = [in_general(code, symptom) for code, symptom in messages]
-        said += [explained(code, entry) for code, entry in matches]
         return DiagnosisDraft(
-            summary=join(said),
-            root_cause=usual_causes(*(entry for _, entry in matches)) if matches else "",
+            summary=join(explained(code, entry) for code, entry in matches),
+            root_cause=usual_causes(*(entry for _, entry in matches)),
             category=first.category.value,
             confidence=0.7,
             claims=claims,
@@ -212,20 +196,15 @@ def compose_nothing() -> DiagnosisDraft:
     return DiagnosisDraft(_HELP, confidence=0.5)
 
 
-def in_general(code: str, symptom: Symptom) -> Text:
-    """What a message means, without the facts of a log."""
-    return Message("{code}: {name!l}. {meaning}", code=code, name=symptom.name, meaning=symptom.told({}))
-
-
 def explained(code: str, entry: Entry) -> Text:
     """A code or state with its name and meaning."""
-    return Message("{code}: {name}. {meaning}", code=code, name=entry.name, meaning=entry.meaning)
+    return Message("{code}: {name}. {meaning}", code=code, name=entry.name, meaning=entry.in_general)
 
 
-def usual_causes(*entries: Entry) -> Text:
-    """The causes that the catalogue lists for these entries."""
+def usual_causes(*entries: Entry) -> Text | str:
+    """The causes that the catalogue lists for these entries; empty for none."""
     causes = join((cause for entry in entries for cause in entry.causes), "; ", small=True)
-    return Message("Usual causes: {causes}.", causes=causes)
+    return Message("Usual causes: {causes}.", causes=causes) if causes else ""
 
 
 def _states_in(question: str) -> list[Entry]:
@@ -472,7 +451,7 @@ def _read_the_log(scene: Scene) -> ActionDraft | None:
 
 
 def _advice(verdict: Verdict) -> AdviceSet:
-    return advice_of(verdict.category, verdict.advice or verdict.entry)
+    return advice_of(verdict.category, verdict.entry)
 
 
 def _action(item: Advice, names: dict[str, str]) -> ActionDraft:

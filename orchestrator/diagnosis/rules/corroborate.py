@@ -132,11 +132,11 @@ def _is_about(scene: Scene, verdict: Verdict, item: Evidence) -> bool:
 
 def _codes(scene: Scene, verdict: Verdict) -> tuple[str, ...]:
     """The codes of a verdict: its own, and those of the lines that it was read from. A bare number is none."""
-    own = [verdict.facts.get("code", ""), *(item.key for item in (verdict.advice, verdict.entry) if item is not None)]
+    own = [verdict.facts.get("code", ""), verdict.entry.key if verdict.entry else ""]
     lines = [
         line
         for sighting in scene.reading.causes
-        if sighting.symptom is verdict.advice
+        if sighting.symptom is verdict.entry
         for line in scene.reading.raw[sighting.first : sighting.last + 1]
     ]
     codes = (*own, *find_codes_to_look_up("\n".join(lines)))

@@ -383,7 +383,6 @@ def _merged(one: Verdict, other: Verdict) -> Verdict:
     lead.facts = {**{key: value for key, value in second.facts.items() if value}, **_filled(lead.facts)}
     lead.entry = lead.entry or second.entry
     lead.finding = lead.finding or second.finding
-    lead.advice = lead.advice or (None if lead.entry else second.advice)
     lead.workstation = lead.workstation or second.workstation
     lead.note = lead.note or second.note
     lead.aside = lead.aside or second.aside

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from orchestrator.codes.catalogue import Category, Entry, find_code, find_program_code, find_return_code
+from orchestrator.codes.catalogue import Category, Entry, find_return_code
 from orchestrator.codes.patterns import find_abends, find_message_ids, find_program_codes
 from orchestrator.codes.states import SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
@@ -10,6 +10,7 @@ from orchestrator.diagnosis.rules.log_lines import decisive_line
 from orchestrator.diagnosis.rules.scene import Scene, clean_line
 from orchestrator.diagnosis.rules.verdict import Verdict
 from orchestrator.i18n.message import Message, Text
+from orchestrator.joblog.codes import find_code
 from orchestrator.payloads import HistoryFacts
 
 STALE_DAYS = 2.0
@@ -23,14 +24,17 @@ def remembered(scene: Scene) -> Iterator[Verdict]:
         return
     old = (scene.log.newest_age_days or 0.0) >= STALE_DAYS
     for item in (*scene.log.recent_errors, *scene.log.history):
-        codes = [*item.codes, *find_abends(item.text), *find_message_ids(item.text)]
-        entries = [*map(find_code, codes), *map(find_program_code, find_program_codes(item.text))]
-        entry = next((known for known in entries if known and known.category is not Category.UNKNOWN), None)
-        if entry is None and item.return_code and item.status not in SUCCEEDED:
-            entry = find_return_code(item.return_code)
-        if entry is not None and entry.category is not Category.UNKNOWN:
-            yield _from_cache(scene, item, entry, 0.25 if old else 0.35)
+        if known := next(_known_codes(item), None):
+            yield _from_cache(scene, item, *known, 0.25 if old else 0.35)
             return
+
+
+def _known_codes(item: HistoryFacts) -> Iterator[tuple[str, Entry]]:
+    codes = (*item.codes, *find_abends(item.text), *find_message_ids(item.text), *find_program_codes(item.text))
+    failed_with = item.return_code if item.status not in SUCCEEDED else None
+    known = [(code, find_code(code)) for code in codes]
+    known.append((str(failed_with), find_return_code(failed_with) if failed_with else None))
+    yield from ((code, entry) for code, entry in known if entry is not None and entry.explains_failure)
 
 
 def accepted_before(scene: Scene) -> Iterator[Verdict]:
@@ -60,10 +64,10 @@ def age_of(scene: Scene, item: HistoryFacts) -> Text:
     return Message("{count} day old", plural="{count} days old", count=round(newest))
 
 
-def _from_cache(scene: Scene, item: HistoryFacts, entry: Entry, sure: float) -> Verdict:
-    line = decisive_line(item.text.splitlines(), entry.key)
-    ids = (scene.cite_line("log_cache", line) if line else []) or scene.cite("log_cache", entry.key, limit=1)
-    facts = {"code": entry.key, "rc": str(item.return_code or "?"), "step": item.step}
+def _from_cache(scene: Scene, item: HistoryFacts, code: str, entry: Entry, sure: float) -> Verdict:
+    line = decisive_line(item.text.splitlines(), code)
+    ids = (scene.cite_line("log_cache", line) if line else []) or scene.cite("log_cache", code, limit=1)
+    facts = {"code": code, "rc": str(item.return_code or "?"), "step": item.step}
     verdict = Verdict(entry.category, sure, supports=ids, facts=facts, entry=entry)
     if line and ids:
         text = Message("The cached log ({age}) says: `{line}`", age=age_of(scene, item), line=clean_line(line))

@@ -10,16 +10,13 @@ from statistics import median
 from orchestrator.codes.catalogue import (
     Category,
     Entry,
-    find_code,
-    find_message,
-    find_program_code,
     find_return_code,
     find_state,
     find_substate,
 )
 from orchestrator.codes.local_time import parse_moment, shown_time
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_codes_to_look_up, find_message_ids, find_program_codes
+from orchestrator.codes.patterns import find_codes_to_look_up, find_program_codes
 from orchestrator.codes.states import FAILED, RUNNING, SUCCEEDED
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.injection import is_planted
@@ -28,7 +25,6 @@ from orchestrator.diagnosis.rules.codes import (
     abend_code,
     add_line,
     known_symptoms,
-    program_code,
     state_ids,
 )
 from orchestrator.diagnosis.rules.history import accepted_before, remembered
@@ -45,7 +41,8 @@ from orchestrator.diagnosis.rules.scene import Scene, clean_line, qualified
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, reported
 from orchestrator.i18n.message import Message, Text, join
-from orchestrator.joblog.symptoms import find_symptom
+from orchestrator.joblog.codes import find_code
+from orchestrator.joblog.symptoms import Symptom
 from orchestrator.payloads import JobFacts, RelatedFacts
 
 Rule = Callable[[Scene], Iterator[Verdict]]
@@ -74,28 +71,6 @@ BESIDE_A_MESSAGE = 0.2
 
 RISING_RATIO = 1.3
 """Newest elapsed time over the median of the earlier ones from which it counts as rising."""
-
-
-def issue_message(scene: Scene) -> Iterator[Verdict]:
-    """A message id in the plan's issues or in the log of a job in FAIL names the reason."""
-    if scene.job is None:
-        return
-    texts = [issue.message for issue in scene.job.issues] + [run.error for run in scene.job.runs[:1]]
-    for text in texts:
-        for message in find_message_ids(text) if not is_planted(text) else ():
-            entry = find_message(message)
-            if entry is None or entry.category is Category.UNKNOWN:
-                continue
-            exact = entry.key == message and entry.category is not Category.LAUNCH_FAILURE
-            cited = scene.cite_line("tws_status", text) or scene.cite("tws_status", message)
-            yield Verdict(
-                entry.category,
-                0.93 if exact else 0.55,
-                supports=cited,
-                facts={"code": message, "user": scene.job.logon_user},
-                entry=entry,
-                claims=[ClaimDraft(reported(text), tuple(cited))],
-            )
 
 
 def failed_launch(scene: Scene) -> Iterator[Verdict]:
@@ -165,8 +140,8 @@ def _shown_lines(scene: Scene) -> Text | str:
 
 
 def _is_in_the_catalogue(code: str) -> bool:
-    entry = find_message(code)
-    return find_symptom(code) is not None or (entry is not None and entry.key == code)
+    entry = find_code(code)
+    return isinstance(entry, Symptom) or (entry is not None and entry.key == code)
 
 
 def _from_log(scene: Scene, verdict: Verdict) -> Verdict:
@@ -375,25 +350,18 @@ def held_by_a_failed_job(scene: Scene) -> Iterator[Verdict]:
 
 def code_of_the_question(scene: Scene) -> Iterator[Verdict]:
     """The user names a code and nothing else confirms it."""
-    for code in scene.entities.codes:
-        entry = find_code(code)
-        if entry is not None and entry.category is not Category.UNKNOWN and code not in scene.log_codes:
+    codes = (*scene.entities.codes, *find_program_codes(scene.question))
+    known = [(code, find_code(code)) for code in codes if code not in scene.log_codes]
+    numbers = (number for number in scene.entities.return_codes if number and number != scene.return_code)
+    known += [(str(number), find_return_code(number)) for number in numbers]
+    for code, entry in known:
+        if entry is not None and entry.explains_failure:
             yield _from_question(scene, entry, code)
-    for code in find_program_codes(scene.question):
-        entry = find_program_code(code)
-        if entry is not None and entry.category is not Category.UNKNOWN:
-            yield _from_question(scene, entry, code)
-    for number in scene.entities.return_codes:
-        entry = find_return_code(number)
-        if number and entry is not None and entry.category is not Category.UNKNOWN and number != scene.return_code:
-            yield _from_question(scene, entry, str(number))
 
 
 RULES: tuple[Rule, ...] = (
     known_symptoms,
     abend_code,
-    program_code,
-    issue_message,
     failed_launch,
     return_code,
     failed_without_code,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.codes.catalogue import Advised, Category, Entry
+from orchestrator.codes.catalogue import Category, Entry
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.scene import clean_line
 from orchestrator.i18n.message import Message, Text
@@ -25,8 +25,7 @@ class Verdict:
     aside: Text | str = ""
     """A clause of the category's sentence, where its template has ``{aside}``."""
     entry: Entry | None = None
-    advice: Advised | None = None
-    """What brings the advice, where that is not the entry."""
+    """What is known of its code or message; brings the advice."""
     claims: list[ClaimDraft] = field(default_factory=list)
     job: str | None = None
     workstation: str = ""

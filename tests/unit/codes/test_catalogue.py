@@ -21,9 +21,6 @@ from orchestrator.codes.catalogue import (
     category_texts,
     entries,
     find_abend,
-    find_code,
-    find_message,
-    find_program_code,
     find_return_code,
     find_state,
     find_substate,
@@ -160,45 +157,6 @@ def test_states_and_substates_of_the_api_are_all_explained() -> None:
     assert find_state("SOMETHING_NEW") is None
 
 
-@pytest.mark.parametrize(
-    ("code", "category"),
-    [
-        ("S0C7", Category.DATA_EXCEPTION),
-        ("S0C4", Category.PROGRAM_ERROR),
-        ("S0CB", Category.ARITHMETIC_ERROR),
-        ("S013", Category.DATASET_OPEN_ERROR),
-        ("S806", Category.MODULE_NOT_FOUND),
-        ("S122", Category.CANCELLED),
-        ("S322", Category.CPU_TIME_LIMIT),
-        ("S522", Category.WAIT_TIMEOUT),
-        ("S722", Category.OUTPUT_LIMIT),
-        ("S878", Category.STORAGE_SHORTAGE),
-        ("S913", Category.SECURITY_VIOLATION),
-        ("SB37", Category.DATASET_SPACE),
-        ("SD37", Category.DATASET_SPACE),
-        ("SE37", Category.DATASET_SPACE),
-        ("U4038", Category.APPLICATION_ABEND),
-        ("AWSBDW009E", Category.LOGON_USER_UNKNOWN),
-        ("CEE3207S", Category.DATA_EXCEPTION),
-        ("S04E", Category.DATABASE_ERROR),
-        ("S047", Category.PROGRAM_ERROR),
-        ("S213", Category.DATASET_OPEN_ERROR),
-        ("S813", Category.DATASET_OPEN_ERROR),
-        ("U0777", Category.DATABASE_ERROR),
-        ("U4036", Category.PROGRAM_ERROR),
-        ("ICH408I", Category.SECURITY_VIOLATION),
-        ("IEF212I", Category.DATASET_OPEN_ERROR),
-        ("DSNT376I", Category.DATABASE_ERROR),
-    ],
-)
-def test_common_codes_are_explained(code: str, category: Category) -> None:
-    """The codes that operators meet most lead to their category."""
-    entry = find_code(code)
-
-    assert entry is not None
-    assert entry.category is category
-
-
 def test_an_unlisted_user_abend_is_the_applications_own() -> None:
     """A user abend that nobody listed is explained as one; an unlisted system abend is not made up."""
     entry = find_abend("U1234")
@@ -236,26 +194,6 @@ def test_common_return_codes_are_explained(code: int, category: Category) -> Non
     assert entry.category is category
 
 
-@pytest.mark.parametrize(
-    ("code", "category"),
-    [
-        ("SQLCODE -805", Category.DATABASE_ERROR),
-        ("SQLCODE -911", Category.DATABASE_ERROR),
-        ("SQLCODE -922", Category.SECURITY_VIOLATION),
-        ("FILE STATUS 35", Category.DATASET_OPEN_ERROR),
-        ("FILE STATUS 34", Category.DATASET_SPACE),
-        ("FILE STATUS 97", Category.UNKNOWN),
-    ],
-)
-def test_codes_that_programs_display_are_explained(code: str, category: Category) -> None:
-    """SQLCODEs of Db2 and COBOL file statuses lead to their category; one that tells of success leads to none."""
-    entry = find_program_code(code)
-
-    assert entry is not None
-    assert entry.category is category
-    assert find_program_code("SQLCODE -100") is None
-
-
 def test_no_return_code_stands_in_two_lists() -> None:
     """Which system's list is asked first does not matter: a code is in one of them."""
     kinds = (Kind.UNIX_RETURN_CODE, Kind.WINDOWS_RETURN_CODE, Kind.ZOS_RETURN_CODE)
@@ -269,23 +207,6 @@ def test_windows_codes_are_the_signed_form_of_what_they_are_named_for() -> None:
     for key, entry in entries(Kind.WINDOWS_RETURN_CODE).items():
         for text in re.findall(r"0x[0-9A-F]{8}", f"{entry.name.english} {entry.meaning.english}"):
             assert int(text, 16) - 2**32 == int(key)
-
-
-@pytest.mark.parametrize(
-    ("message", "key"),
-    [
-        ("AWSBHT001E", "AWSBHT001E"),
-        ("AWSBHT999W", "AWSBHT"),
-        ("AWSZZZ001E", "AWS"),
-        ("EQQE037I", "EQQE"),
-        ("XYZ1", None),
-    ],
-)
-def test_the_longest_family_of_a_message_explains_it(message: str, key: str | None) -> None:
-    """An id is explained by itself, else by its component, else by its product."""
-    entry = find_message(message)
-
-    assert (entry.key if entry else None) == key
 
 
 def test_keys_are_spelt_as_codes_are() -> None:
