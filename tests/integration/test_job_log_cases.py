@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from workers.lab.simulator.counterparts import scenario_environ
 from workers.standalone.system import system
 
 CASES = shipped_cases()
-GIVEN = {case.id for case in read_cases(Path(__file__).parents[1] / "data" / "joblogs.json")}
+GIVEN = {case.id for case in read_cases(Path(str(files("workers.lab.evaluation") / "joblogs.json")))}
 
 
 @pytest.fixture(scope="module")

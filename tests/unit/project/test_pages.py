@@ -60,6 +60,8 @@ def tree() -> tuple[set[str], set[str]]:
     modules: set[str] = set()
     path: list[str] = []
     for line in block.splitlines():
+        if line.startswith(" " * 10):  # continues the line before
+            continue
         depth = (len(line) - len(line.lstrip())) // 2
         for name in re.split(r"\s{2,}", line.strip())[0].split():
             if name.endswith("/"):

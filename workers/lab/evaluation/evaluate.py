@@ -1,10 +1,12 @@
 """Runs every scenario and its variants, one after the other, and scores the answers."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.i18n.message import Message, join
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.synthesis import Synthesizer
+from workers.knowledge.sqlite.shipped import shipped_index
 from workers.lab.evaluation.cases import CaseScore, LogCase, scenario_of, score_case
 from workers.lab.evaluation.report import EvaluationReport
 from workers.lab.evaluation.runs import ask, counterparts, scenario_request
@@ -24,6 +26,8 @@ async def evaluate(
 
     ``environ`` must name an embedded Redis: its database is flushed.
     """
+    # Built before the first question: on a busy machine this takes longer than a source's limit.
+    await asyncio.to_thread(shipped_index, environ)
     deterministic: list[Score] = []
     llm: list[Score] = []
     for scenario in scenarios:
