@@ -28,7 +28,7 @@ CONCURRENCY = 4
 
 
 @click.command("demo")
-@click.option("--scenario", type=int, default=1, show_default=True, metavar="N", help="Which case, 1 to 10.")
+@click.option("--scenario", type=int, default=1, show_default=True, metavar="N", help="Which scenario, 1 to 10.")
 @click.option("--list", "list_scenarios", is_flag=True, help="List the scenarios.")
 @click.option("--flower", is_flag=True, help="Run Flower as well, on a free port.")
 @click.option("--keep", is_flag=True, help="Keep everything running after the answer, until Ctrl-C.")

@@ -22,13 +22,13 @@ from workers.standalone.system import system
 
 @click.command("eval")
 @click.option("--llm", is_flag=True, help="Ask the configured model as well (LLM_MODEL, LLM_ENDPOINT, LLM_API_KEY).")
-@click.option("--scenario", "numbers", type=int, multiple=True, metavar="N", help="Only this one; may be repeated.")
+@click.option("--scenario", "numbers", type=int, multiple=True, metavar="N", help="This scenario alone; repeatable.")
 @click.option(
     "--cases",
     "cases_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Score the job logs of this file in place of the shipped ones.",
+    help="Score the job logs of this file, a JSON list, in place of the shipped ones.",
 )
 @json_option
 @pass_context
