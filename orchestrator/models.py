@@ -418,6 +418,8 @@ class Evidence(Contract):
     job: str | None = None
     codes: tuple[str, ...] = ()
     score: float | None = None
+    language: str = ""
+    """Of a page, by its code: ``pt``; empty when unknown."""
 
 
 class SourceEnvelope(Contract):

@@ -58,16 +58,17 @@ def render_markdown(
 
     What sources, users and models wrote is shown as text: no HTML, link or image of theirs becomes active.
     """
+    cited = evidence_lines(diagnosis, evidence, zone_of(aggregated))
     blocks = [f"## {DIAGNOSIS.in_language(language)}", inert_block(diagnosis.summary)]
     if not _is_talk(diagnosis):
         blocks += [
             _cause_line(diagnosis, language, bold=True),
             _category_line(diagnosis, language),
-            _section(language, EVIDENCE, _inert(evidence_lines(diagnosis, evidence, language)), bullet="- "),
+            _section(language, EVIDENCE, _inert(cited), bullet="- "),
             _section(language, ALTERNATIVES, _inert(_alternatives(diagnosis, language)), bullet="- ", level=3),
             _section(language, STEPS, _steps(diagnosis, language, markdown=True), number=True),
             _section(language, PREVENTION, _inert(diagnosis.prevention), bullet="- "),
-            _section(language, MISSING, _inert(_gaps(diagnosis, language)), bullet="- "),
+            _section(language, MISSING, _inert(diagnosis.missing_evidence), bullet="- "),
         ]
     blocks += [
         _section(language, SUSPICIOUS, _inert(diagnosis.suspicious), bullet="- ", level=3),
@@ -92,12 +93,13 @@ def render_text(
         lines.append(f"  {_category_line(diagnosis, language).replace('*', '').replace('`', '')}")
         if cause := _cause_line(diagnosis, language, bold=False):
             lines.append(f"  {cause}")
+        cited = evidence_lines(diagnosis, evidence, zone_of(aggregated))
         parts = [
-            (EVIDENCE, [line.replace("`", '"') for line in evidence_lines(diagnosis, evidence, language)]),
+            (EVIDENCE, [line.replace("`", '"') for line in cited]),
             (ALTERNATIVES, _alternatives(diagnosis, language)),
             (STEPS, _steps(diagnosis, language, markdown=False)),
             (PREVENTION, diagnosis.prevention),
-            (MISSING, _gaps(diagnosis, language)),
+            (MISSING, diagnosis.missing_evidence),
         ]
     for heading, items in (*parts, (SUSPICIOUS, diagnosis.suspicious)):
         if not items:
@@ -193,12 +195,27 @@ def category_title(category: str, language: Language) -> str:
         return category
 
 
-def evidence_lines(diagnosis: Diagnosis, evidence: Sequence[Evidence], language: Language) -> list[str]:
-    """The claims with their ids, each followed by where and when the cited items come from."""
+def evidence_lines(diagnosis: Diagnosis, evidence: Sequence[Evidence], zone: str = "") -> list[str]:
+    """The claims with their ids; where and when the first item of each comes from follows its first mention.
+
+    Times are told in ``zone``, that of the TWS instance, else with the offset that they bring.
+    """
     known = {item.id: item for item in evidence}
-    if not diagnosis.claims:
-        return [Message("No evidence could be cited.").in_language(language)]
-    return [_claim(claim, known) for claim in diagnosis.claims]
+    told: set[str] = set()
+    lines = []
+    for claim in diagnosis.claims:
+        cited = next((known[item] for item in claim.evidence_ids if item in known), None)
+        place = _place(cited, zone) if cited is not None and cited.id not in told else ""
+        told |= {cited.id} if cited is not None else set()
+        lines.append(f"{render_claim(claim)} ({place})" if place else render_claim(claim))
+    return lines
+
+
+def zone_of(aggregated: AggregatedData) -> str:
+    """The time zone of the TWS instance; empty when TWS did not tell it."""
+    data = aggregated.tws_status or {}
+    payloads = (data, *(item for item in data.values() if isinstance(item, dict)))
+    return next((zone for item in payloads if isinstance(zone := item.get("time_zone"), str) and zone), "")
 
 
 def render_claim(claim: Claim) -> str:
@@ -252,21 +269,15 @@ def _inert(items: Sequence[str]) -> list[str]:
 
 
 def _steps(diagnosis: Diagnosis, language: Language, *, markdown: bool) -> list[str]:
-    if not diagnosis.actions:
-        return [Message("No steps are proposed.").in_language(language)]
     return [render_action(action, language, markdown=markdown) for action in diagnosis.actions]
 
 
-def _gaps(diagnosis: Diagnosis, language: Language) -> Sequence[str]:
-    nothing = Message("Nothing: every source queried has answered.")
-    return diagnosis.missing_evidence or (nothing.in_language(language),)
-
-
-def _claim(claim: Claim, known: dict[str, Evidence]) -> str:
-    cited = [known[item] for item in claim.evidence_ids if item in known]
-    places = dict.fromkeys(" ".join(part for part in (item.where, shown_time(item.when)) if part) for item in cited[:1])
-    place = "; ".join(part for part in places if part)
-    return f"{render_claim(claim)} ({place})" if place else render_claim(claim)
+def _place(item: Evidence, zone: str) -> str:
+    where = item.where
+    if item.kind == "runbook":
+        # A passage holds more than the section that was found: a claim names the one that it is from.
+        where = where.partition("#")[0] or where
+    return " ".join(filter(None, (where, shown_time(item.when, zone))))
 
 
 def _cause_line(diagnosis: Diagnosis, language: Language, *, bold: bool) -> str:

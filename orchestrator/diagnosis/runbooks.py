@@ -110,6 +110,12 @@ def steps_of(text: str) -> tuple[str, ...]:
     return _clean(items or ([same_line] if same_line else " ".join(section).split(". ")[:MAX_STEPS]))
 
 
+def section_of_steps(text: str) -> str:
+    """The heading of the remedy in a passage; empty when it has none of its own."""
+    line = next(filter(_is_remedy, text.split("\n")), "")
+    return line.partition(":")[0].strip(_MARKS)
+
+
 def _is_remedy(line: str) -> bool:
     return re.fullmatch(words_of("runbooks", "remedy"), line.partition(":")[0].strip(_MARKS), re.IGNORECASE) is not None
 

@@ -108,6 +108,15 @@ def words_of(table: str, key: str) -> str:
 
 
 @cache
+def distance(code: str, reader: str) -> int:
+    """How far a text is from its reader, by codes such as ``pt``: 0 in the same language, 1 in a near one, 2 else."""
+    if code == reader:
+        return 0
+    facts = (language_facts(language) for language in Language if language.value.partition("-")[0] == reader)
+    return 1 if any(code in item.get("near", ()) for item in facts) else 2
+
+
+@cache
 def decimal_mark(language: Language) -> str:
     """The decimal separator of numbers, ``.`` or ``,``."""
     return str(language_facts(language).get("decimal_mark", "."))

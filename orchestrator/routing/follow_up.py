@@ -55,6 +55,18 @@ class Reference(StrEnum):
     """It is about nothing of the scheduler."""
 
 
+class Focus(StrEnum):
+    """What a question that goes on from an earlier one wants to know."""
+
+    ALL = "all"
+    CAUSE = "cause"
+    """Why, and what shows it."""
+    STEPS = "steps"
+    """What to do, or to look at, next."""
+    STATE = "state"
+    """How it stands now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What an earlier question of the session, ``run_id``, was about."""
@@ -92,6 +104,14 @@ def reference_of(message: str, entities: Entities) -> Reference:
     return Reference.PLAN if is_wide else Reference.OPEN
 
 
+def focus_of(message: str) -> Focus:
+    """What a follow-up asks for, by its words; everything where they do not say, or say both."""
+    texts = _texts(message, Entities())
+    if _finds("next", texts):
+        return Focus.ALL if _finds("why", texts) else Focus.STEPS
+    return Focus.CAUSE if _finds("why", texts) or _finds("evidence", texts) else Focus.ALL
+
+
 def distinct(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
     """The subjects, each once, the latest first; ``JOB`` and ``WS#STREAM.JOB`` are one, by its whole name."""
     found: dict[str, Subject] = {}
@@ -105,8 +125,10 @@ def distinct(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
     return tuple(found.values())
 
 
-def follow(routing: Routing, reference: Reference, subjects: Sequence[Subject]) -> Routing | Message | None:
-    """The routing of a question that goes on from what the session was about last.
+def follow(
+    routing: Routing, reference: Reference, subjects: Sequence[Subject], focus: Focus = Focus.ALL
+) -> Routing | Message | None:
+    """The routing of a question that goes on from what the session was about last, and asks for ``focus``.
 
     A question to the user when it is not known which subject is meant: there is none, or the last run was about
     several. None for a question that stands for itself.
@@ -127,7 +149,9 @@ def follow(routing: Routing, reference: Reference, subjects: Sequence[Subject]) 
             "other_subjects": tuple(other.name for other in others),
         }
     )
-    if routing.intent in (Intent.STATUS, Intent.ACTION) and routing.confidence >= SURE:
+    # "And now?" has a word of a question for the state.
+    kept = (Intent.ACTION,) if focus in (Focus.CAUSE, Focus.STEPS) else (Intent.STATUS, Intent.ACTION)
+    if routing.intent in kept and routing.confidence >= SURE:
         return goes_on
     return goes_on.model_copy(update={"intent": Intent.TROUBLESHOOT, "confidence": SURE})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator.errors import TroubleshootError
 from orchestrator.i18n.message import Message
 from orchestrator.models import Intent, Plan, TroubleshootRequest
-from orchestrator.routing.follow_up import Reference, Subject, follow, reference_of
+from orchestrator.routing.follow_up import Reference, Subject, focus_of, follow, reference_of
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.router import route
 from orchestrator.sources import BUILTIN_SOURCES, load_source, source_names
@@ -65,7 +65,7 @@ def plan_request(
     if request.intent is not None:
         routing = routing.model_copy(update={"intent": request.intent, "confidence": 1.0})
     is_open = reference is Reference.BACK or (reference is Reference.OPEN and routing.intent not in _OF_ITSELF)
-    meant = follow(routing, reference, session()) if is_open else None
+    meant = follow(routing, reference, session(), focus_of(request.message)) if is_open else None
     if isinstance(meant, Message):
         question = meant.in_language(routing.language)
         return Plan(pipeline=WHICH_ONE, routing=routing, sources=(), reason=question)

@@ -26,6 +26,8 @@ Rules
 - State only what the evidence shows. Every claim cites the ids of the evidence that carries it, such as \
 "tws_status:1"; codes you quote must stand in that evidence. Claims without valid ids are deleted.
 - The draft was derived by rules from the same evidence: keep what is right, correct what is not, say what matters.
+- Answer what the question asks, and no more: for a cause leave out the steps, for what to do next leave out what led \
+to it.
 - A return code within the job's success condition is no failure. Old evidence is weaker than fresh. \
 A log_cache item of the run that tws_status shows is that very run, not an earlier one.
 - When a source is missing, say so under "missing_evidence" and lower your confidence.

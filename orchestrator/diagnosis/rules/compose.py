@@ -24,12 +24,14 @@ from orchestrator.codes.states import ABENDED, CANCELLED, EXECUTING, FAILED, RUN
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
+from orchestrator.diagnosis.rules.corroborate import page_title
 from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qualified_station
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
+from orchestrator.diagnosis.runbooks import names_code, names_return_code
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.joblog.codes import find_code
-from orchestrator.models import Intent, Routing
+from orchestrator.models import Entities, Evidence, Intent, Routing
 
 LIKELY_BELOW = 0.5
 """Below this confidence the summary is marked as resting on little evidence."""
@@ -38,6 +40,8 @@ WORTH_A_WORD = 0.25
 """Least confidence of an alternative that has no cause."""
 
 MAX_CLAIMS = 12
+MAX_PASSAGES = 3
+"""Passages told of a question about how something works, one of each page."""
 MAX_ACTIONS = 8
 MAX_PREVENTION = 4
 MAX_ALTERNATIVES = 3
@@ -162,17 +166,21 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
     matches += [
         (f"RC {code}", entry) for code in routing.entities.return_codes if (entry := find_return_code(code)) is not None
     ]
-    passages = [item for item in scene.evidence if item.source == "rag_search" and not is_planted(item.text)]
+    passages = scene.passages
+    if known := [code for code, _ in matches]:
+        passages = [item for item in passages if _is_about(item, known, routing.entities.return_codes)]
+    pages: dict[str, Evidence] = {}
+    for item in passages:
+        pages.setdefault(item.where.partition("#")[0], item)
     claims = tuple(
-        ClaimDraft(f"“{plain_words(item.title)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,))
-        for item in passages[:3]
+        ClaimDraft(f"“{page_title(item)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,))
+        for item in list(pages.values())[:MAX_PASSAGES]
     )
     if matches:
-        first = matches[0][1]
+        first, causes = matches[0][1], usual_causes(*(entry for _, entry in matches))
         advice = advice_of(first.category, first)
         return DiagnosisDraft(
-            summary=join(explained(code, entry) for code, entry in matches),
-            root_cause=usual_causes(*(entry for _, entry in matches)),
+            summary=join((*(explained(code, entry) for code, entry in matches), causes)),
             category=first.category.value,
             confidence=0.7,
             claims=claims,
@@ -189,6 +197,39 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
         return None
     no_answer = Message("The knowledge base has no answer to this question.")
     return DiagnosisDraft(join((no_answer, _HELP)), confidence=0.1)
+
+
+def failed_with(groups: Sequence[Group], entities: Entities) -> DiagnosisDraft | None:
+    """Of a question about a code: the jobs of the plan that failed with it, and the lines that show it; else None."""
+    mine = [group for group in groups if _shows_one_of(group, entities)]
+    names = [job for group in mine for job in group.jobs]
+    if not names:
+        return None
+    sentence = Message(
+        "In the plan {count} job failed with this code: {names}.",
+        plural="In the plan {count} jobs failed with this code: {names}.",
+        count=len(names),
+        names=_listed(names),
+    )
+    # The state, and of an abend or a message the line that shows it.
+    shown = 2 if entities.codes else 1
+    return DiagnosisDraft(sentence, claims=tuple(claim for group in mine for claim in _claims([group])[:shown]))
+
+
+def _shows_one_of(group: Group, entities: Entities) -> bool:
+    scene = group.scene
+    if scene.job is None or scene.job.status not in FAILED:
+        return False
+    codes = {*scene.log_codes, group.top.facts.get("code", "")}
+    if scene.return_code:
+        codes.add(str(scene.return_code))
+    return not codes.isdisjoint((*entities.codes, *map(str, entities.return_codes)))
+
+
+def _is_about(item: Evidence, codes: Iterable[str], return_codes: Iterable[int]) -> bool:
+    return any(names_code(code, item.title, item.text) for code in codes) or any(
+        names_return_code(code, item.title, item.text, None) for code in return_codes
+    )
 
 
 def compose_nothing() -> DiagnosisDraft:

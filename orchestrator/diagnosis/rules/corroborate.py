@@ -4,7 +4,6 @@ from orchestrator.codes.catalogue import Category, find_return_code
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes
 from orchestrator.diagnosis.draft import ClaimDraft
-from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.library import RISING_RATIO, elapsed_ratio
 from orchestrator.diagnosis.rules.scene import Scene, plain_words
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
@@ -16,11 +15,18 @@ from orchestrator.diagnosis.runbooks import (
     names_cause,
     names_code,
     names_return_code,
+    section_of_steps,
     steps_of,
 )
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Evidence
 from orchestrator.payloads import SeriesFacts
+
+_LANGUAGES = {
+    "en": Message(" (in English)"),
+    "pt": Message(" (in Portuguese)"),
+    "es": Message(" (in Spanish)"),
+}
 
 
 def corroborate(scene: Scene, verdict: Verdict) -> None:
@@ -82,17 +88,27 @@ def _from_history(scene: Scene, verdict: Verdict, code: str) -> None:
 
 def _from_knowledge(scene: Scene, verdict: Verdict) -> None:
     """A runbook about the same code or cause on the same platform, and its steps."""
-    passages = [item for item in scene.evidence if item.source == "rag_search" and not is_planted(item.text)]
+    passages = scene.passages
     about = [item for item in passages if _is_about(scene, verdict, item)]
     if not about:
         return
-    title = plain_words(about[0].title)
-    verdict.add_claim(Message("The knowledge base covers this case in “{title}”.", title=title), [about[0].id], 0.02)
+    covers = Message(
+        "The knowledge base covers this case in “{title}”{language}.",
+        title=page_title(about[0]),
+        language=in_another_language(scene, about[0]),
+    )
+    verdict.add_claim(covers, [about[0].id], 0.02)
     pages = {_page(item) for item in about}
     for item in (*about, *(item for item in passages if _page(item) in pages)):
         if steps := [step for step in steps_of(item.text) if not _is_of_another_code(scene, verdict, step)][:MAX_STEPS]:
+            section = section_of_steps(item.text) or item.where.partition("#")[2]
             for number, step in enumerate(steps, start=1):
-                said = Message("Step {number} of the runbook: “{text}”", number=number, text=plain_words(step))
+                said = Message(
+                    "Step {number} of the runbook, section “{section}”: “{text}”",
+                    section=plain_words(section or page_title(item)),
+                    number=number,
+                    text=plain_words(step),
+                )
                 verdict.add_claim(said, [item.id])
             return
 
@@ -106,6 +122,18 @@ def _is_of_another_code(scene: Scene, verdict: Verdict, step: str) -> bool:
     if not codes and not numbers:
         return False
     return scene.return_code not in numbers and not set(_codes(scene, verdict)) & set(codes)
+
+
+def page_title(item: Evidence) -> str:
+    """The title of a passage's page, without the section that was found: a passage holds more than that one."""
+    section = item.where.partition("#")[2]
+    return plain_words(item.title.removesuffix(f" – {section}") if section else item.title)
+
+
+def in_another_language(scene: Scene, item: Evidence) -> Text | str:
+    """The language of a page that is not the question's; empty for the same, and where it is not known."""
+    name = _LANGUAGES.get(item.language)
+    return "" if name is None or not scene.language or item.language == scene.language else name
 
 
 def _page(item: Evidence) -> str:

@@ -21,10 +21,12 @@ from orchestrator.diagnosis.rules.compose import (
     compose_knowledge,
     compose_nothing,
     explained,
+    failed_with,
     more_problems,
     usual_causes,
 )
 from orchestrator.diagnosis.rules.corroborate import concern, concerns, corroborate, metric_ids
+from orchestrator.diagnosis.rules.focus import focus_in, narrowed
 from orchestrator.diagnosis.rules.gaps import missing_evidence
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules.library import RULES
@@ -48,6 +50,7 @@ from orchestrator.models import (
     Entities,
     Intent,
     Plan,
+    PlannedSource,
     Routing,
     SourceEnvelope,
     TroubleshootRequest,
@@ -84,7 +87,14 @@ def diagnose(
     routing = plan.routing if plan else route(request.message, jobs=request.named_jobs, language=request.language)
     jobs = _jobs_of(request, plan, aggregated, routing.entities)
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
-    scenes = build_scenes(envelopes, jobs, request.message, routing.entities, asks_state=reduce is Reduce.STATUS)
+    scenes = build_scenes(
+        envelopes,
+        jobs,
+        request.message,
+        routing.entities,
+        asks_state=reduce is Reduce.STATUS,
+        language=routing.language.value,
+    )
     draft = _only_listed(plan, envelopes, scenes) or _draft(request, plan, envelopes, scenes, routing)
     return ReadLogs.of(envelopes).without_reruns(draft.written(routing.language))
 
@@ -122,9 +132,13 @@ def _draft(
         if draft is not None and (routing.intent is Intent.GENERAL or routing.is_off_topic) and not draft.claims:
             return replace(draft, suspicious=suspicious)
         if draft is not None:
+            # What a code means is not answered by what else is wrong; that a job failed with it today is worth a word.
+            today = failed_with(groups, routing.entities)
+            more = more_problems(groups) if routing.entities.codes and reduce is not Reduce.KNOWLEDGE else ""
             return replace(
                 draft,
-                summary=join((draft.summary, more_problems(groups) if routing.entities.codes else "")),
+                summary=join((draft.summary, today.summary if today else more)),
+                claims=(*(today.claims if today else ()), *draft.claims),
                 confidence=draft.confidence if reduce is Reduce.KNOWLEDGE else min(draft.confidence, cap),
                 missing_evidence=missing,
                 suspicious=suspicious,
@@ -151,6 +165,7 @@ def _draft(
     if routing.intent is Intent.ACTION and lacks_all:
         # That the plan does not have the job comes first.
         draft = replace(draft, summary=join((draft.summary, _NOTHING_EXECUTED)))
+    draft = narrowed(draft, groups, scenes, focus_in(request.message, routing))
     if any(is_elsewhere(scene, routing.entities) or lacks_a_limit(scene) for scene in scenes):
         # The job that is meant may be another: what changes one is not proposed.
         return replace(draft, actions=tuple(action for action in draft.actions if not action.mutates))
@@ -161,7 +176,9 @@ def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes:
     """The answer to a question for a list, when none of its jobs was looked into."""
     for scene in scenes:
         if scene.tws is not None and scene.tws.listing is not None and not scene.tws.problem_jobs:
-            missing = missing_evidence(plan, envelopes, scenes)
+            # A list says nothing that another source could add to, or that its silence could hide.
+            asked = plan and plan.model_copy(update={"sources": tuple(filter(_is_of_tws, plan.sources))})
+            missing = missing_evidence(asked, tuple(filter(_is_of_tws, envelopes)), scenes)
             draft = compose_listing(scene, scene.tws.listing, missing, confidence_cap(plan, envelopes, scenes))
             if scene.tws.unknown and (unclear := not_understood(scenes)) is not None:
                 draft = replace(unclear, missing_evidence=missing)
@@ -170,6 +187,10 @@ def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes:
             planted = find_planted([item for envelope in envelopes for item in envelope.evidence])
             return replace(draft, suspicious=planted)
     return None
+
+
+def _is_of_tws(asked: PlannedSource | SourceEnvelope) -> bool:
+    return asked.source == "tws_status"
 
 
 def _is_found(scene: Scene) -> bool:

@@ -73,6 +73,9 @@ def _not_limited_to(times: Sequence[str]) -> Text | str:
 
 def listed(listing: ListingFacts) -> Text:
     """The number, and how it divides."""
+    if listing.count == 1:
+        # Its name, state and job stream stand below.
+        return counted(listing)
     return join(
         (
             counted(listing),

@@ -13,6 +13,7 @@ from orchestrator.codes.notation import bare_name, in_folder, station_of, stream
 from orchestrator.codes.patterns import find_message_ids, find_reported_abends, find_return_codes, is_abend
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.injection import is_planted
+from orchestrator.i18n.languages import distance
 from orchestrator.joblog.reader import Reading, platform_of, read_log
 from orchestrator.models import Entities, Evidence, SourceEnvelope
 from orchestrator.payloads import (
@@ -61,11 +62,19 @@ class Scene:
     """Sources that answered, with data or without."""
     asks_state: bool = False
     """Whether the question is first of all for the state."""
+    language: str = ""
+    """The question's language by its code: ``pt``."""
 
     @property
     def name(self) -> str:
         """The job's name for a sentence, or an empty string."""
         return self.question_job or (self.job.name if self.job else "")
+
+    @property
+    def passages(self) -> list[Evidence]:
+        """The passages of the knowledge base, those in the question's language first, then the nearest to it."""
+        passages = [item for item in self.evidence if item.source == "rag_search" and not is_planted(item.text)]
+        return sorted(passages, key=lambda item: distance(item.language, self.language) if item.language else 0)
 
     @property
     def workstation(self) -> WorkstationFacts | None:
@@ -231,10 +240,14 @@ def build_scenes(
     entities: Entities,
     *,
     asks_state: bool = False,
+    language: str = "",
 ) -> list[Scene]:
     """One scene per named job, or one for the whole question."""
     scenes = [_scene(envelopes, job, question, entities) for job in (jobs or (None,))]
-    return [replace(_with_the_kind_in_the_plan(scene), asks_state=asks_state) for scene in scenes]
+    return [
+        replace(_with_the_kind_in_the_plan(scene), asks_state=asks_state, language=language.partition("-")[0])
+        for scene in scenes
+    ]
 
 
 def focus_on(scene: Scene, job: JobFacts) -> Scene:

@@ -154,18 +154,60 @@ def test_who_wrote_the_answer_is_said() -> None:
     assert "modelo de linguagem e verificada" in markdown(mode=AnswerMode.LLM)
 
 
-def test_nothing_missing_is_said_too() -> None:
-    """With every source answered the section says so instead of vanishing."""
-    assert "todas as fontes consultadas responderam" in markdown(DIAGNOSIS.model_copy(update={"missing_evidence": ()}))
+def test_no_heading_stands_above_nothing() -> None:
+    """A section without items is left out, in Markdown and in plain lines."""
+    bare = Diagnosis(summary="Nada.", missing_evidence=("metrics",))
+    plain = render_text(
+        bare, language=Language.PT_BR, aggregated=AGGREGATED, evidence=(), mode=AnswerMode.DETERMINISTIC
+    )
+
+    for text in (markdown(bare), plain):
+        assert [title for title in SECTIONS[Language.PT_BR] if title.casefold() in text.casefold()] == [
+            "Diagnóstico",
+            "O que faltou",
+        ]
+        assert "{" not in text
 
 
-def test_an_answer_without_steps_still_has_its_sections() -> None:
-    """A diagnosis that only lists what is missing is a whole answer, with nothing left to fill in."""
-    text = markdown(Diagnosis(summary="Nada.", missing_evidence=("metrics",)))
+def test_times_are_told_in_the_zone_of_the_instance() -> None:
+    """The time beside a claim is the event's, in the zone of the TWS that was asked, with its name."""
+    here = AGGREGATED.model_copy(update={"tws_status": {"time_zone": "America/Sao_Paulo"}})
+    several = AGGREGATED.model_copy(update={"tws_status": {"A": {"time_zone": "America/Sao_Paulo"}, "B": {}}})
+    for aggregated in (here, several):
+        text = render_markdown(
+            DIAGNOSIS,
+            language=Language.PT_BR,
+            aggregated=aggregated,
+            evidence=EVIDENCE,
+            mode=AnswerMode.DETERMINISTIC,
+        )
+        assert "(hwa:31116 run 7 2026-11-24 02:00 (America/Sao_Paulo))" in text
 
-    assert all(f"## {title}" in text for title in ("Diagnóstico", "Evidências", "Passos", "O que faltou"))
-    assert "Nenhum passo é proposto." in text
-    assert "{" not in text
+
+def test_the_place_of_evidence_is_told_once() -> None:
+    """Claims from one item of evidence repeat its id, and not where it comes from."""
+    again = Claim(text="Outra linha", evidence_ids=("tws_status:3",))
+    text = markdown(DIAGNOSIS.model_copy(update={"claims": (*DIAGNOSIS.claims, again)}))
+
+    assert text.count("hwa:31116 run 7") == 1
+    assert "- Outra linha [tws_status:3]\n" in text
+
+
+def test_a_passage_is_cited_by_its_document() -> None:
+    """The section by which a passage was found is not the one that a step is from: the claim names that."""
+    page = Evidence(
+        id="rag_search:1", source="rag_search", kind="runbook", title="S0C7 – Sintomas", text="", where="a.md#Sintomas"
+    )
+    claim = Claim(text="Passo 1 do runbook, seção “Solução”: “x”", evidence_ids=("rag_search:1",))
+    text = render_markdown(
+        Diagnosis(summary="Nada.", claims=(claim,)),
+        language=Language.PT_BR,
+        aggregated=AGGREGATED,
+        evidence=(page,),
+        mode=AnswerMode.DETERMINISTIC,
+    )
+
+    assert "[rag_search:1] (a.md)\n" in text
 
 
 def test_an_answer_to_a_greeting_is_a_sentence() -> None:

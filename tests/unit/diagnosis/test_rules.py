@@ -423,7 +423,7 @@ def test_a_question_about_a_code_is_answered_from_the_catalogue() -> None:
 
     assert diagnosis.category == "data_exception"
     assert "S0C7" in diagnosis.summary
-    assert "Causas usuais" in diagnosis.root_cause
+    assert "Causas usuais" in diagnosis.summary
     assert diagnosis.claims[0].evidence_ids == ("rag_search:1",)
     assert "http://evil" not in diagnosis.claims[0].text
     assert "<b>" not in diagnosis.claims[0].text

@@ -28,8 +28,8 @@ def test_the_steps_of_the_runbook_are_cited() -> None:
     alone, supported = ask(tws(job)), ask(tws(job), passage("S0C7 – exceção de dados"))
     assert of_the_runbook(supported) == [
         "A base de conhecimento trata deste caso em “S0C7 – exceção de dados”.",
-        "Passo 1 do runbook: “Corrija o arquivo de entrada.”",
-        "Passo 2 do runbook: “Reexecute do passo que falhou.”",
+        "Passo 1 do runbook, seção “Solução”: “Corrija o arquivo de entrada.”",
+        "Passo 2 do runbook, seção “Solução”: “Reexecute do passo que falhou.”",
     ]
     assert supported.confidence > alone.confidence
 
@@ -70,7 +70,7 @@ def test_a_runbooks_rerun_is_not_quoted_while_the_log_is_unread() -> None:
     """Its other steps are; that one waits until somebody has read the log."""
     job = job_facts("ABEND", job_log=job_log(S0C7, step="STEP030"), job_log_error="timeout")
     found = of_the_runbook(ask(tws(job), passage("S0C7 – exceção de dados")))
-    assert "Passo 1 do runbook: “Corrija o arquivo de entrada.”" in found
+    assert "Passo 1 do runbook, seção “Solução”: “Corrija o arquivo de entrada.”" in found
     assert not [text for text in found if "Reexecute" in text]
 
 
@@ -107,4 +107,4 @@ def test_steps_for_another_wait_are_left_out() -> None:
     )
     job = job_facts("HOLD", substatus="HOLD_WAITING_FOR_TIME")
     steps = of_the_runbook(ask(tws(job), passage("HOLD – job aguardando dependências", page)))[1:]
-    assert steps == ["Passo 1 do runbook: “Horário: altere o da instância.”"]
+    assert steps == ["Passo 1 do runbook, seção “Solução”: “Horário: altere o da instância.”"]

@@ -18,7 +18,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.payloads import JobFacts, TwsPayload
-from orchestrator.routing.follow_up import Reference, Subject, distinct, reference_of, subjects_of
+from orchestrator.routing.follow_up import Focus, Reference, Subject, distinct, focus_of, reference_of, subjects_of
 from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.routing.router import route
 
@@ -174,3 +174,37 @@ def test_one_job_in_two_notations_is_one_subject() -> None:
     whole = distinct([*about("BATCH001"), *about("ZOS1#DIARIO.BATCH001"), *about("batch001")])
     assert [subject.name for subject in whole] == ["ZOS1#DIARIO.BATCH001"]
     assert len(distinct([*about("ZOS1#DIARIO.BATCH001"), *about("ZOS2#DIARIO.BATCH001")])) == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "focus"),
+    [
+        ("por que?", Focus.CAUSE),
+        ("tem certeza?", Focus.CAUSE),
+        ("me mostra o log", Focus.CAUSE),
+        ("e agora?", Focus.STEPS),
+        ("o que eu faço?", Focus.STEPS),
+        ("já posso rodar?", Focus.STEPS),
+        ("por que caiu e como resolvo?", Focus.ALL),
+        ("ele já rodou?", Focus.ALL),
+        ("e agora, já terminou?", Focus.ALL),
+        ("why?", Focus.CAUSE),
+        ("which step failed?", Focus.ALL),
+        ("what now?", Focus.STEPS),
+        ("how can this be fixed?", Focus.STEPS),
+        ("¿por qué falló?", Focus.CAUSE),
+        ("¿y ahora?", Focus.STEPS),
+        ("¿cómo lo arreglo?", Focus.STEPS),
+    ],
+)
+def test_what_a_follow_up_asks_for(question: str, focus: Focus) -> None:
+    """The cause, what to do, or, where its words do not say, everything."""
+    assert focus_of(question) is focus
+
+
+def test_and_now_is_no_question_for_the_state() -> None:
+    """ "E agora?" asks what to do: the sources of a diagnosis are asked, the runbooks among them."""
+    request = TroubleshootRequest(message="e agora?", session_id="s")
+    plan = plan_request(request, PER_JOB, lambda: about("BATCH001"))
+    assert plan.routing.intent is Intent.TROUBLESHOOT
+    assert "rag_search" in {planned.source for planned in plan.sources}

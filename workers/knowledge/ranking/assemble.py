@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from orchestrator.codes.patterns import find_codes_to_look_up
+from orchestrator.i18n.languages import distance
 from workers.knowledge.base import Hit
 from workers.knowledge.ranking.passage import Region, grow
 from workers.knowledge.ranking.query import KnowledgeQuery, QueryConcept
@@ -142,15 +143,19 @@ def _without_tail(candidates: Sequence[_Candidate[Key]]) -> list[_Candidate[Key]
     ]
 
 
+def _distance(candidate: _Candidate[Key], query: KnowledgeQuery) -> int:
+    return distance(candidate.window.language, query.language)
+
+
 def _without_translations(query: KnowledgeQuery, candidates: Sequence[_Candidate[Key]]) -> list[_Candidate[Key]]:
-    """Of the translations of one page, only the one in the question's language, at the place of the better one."""
+    """Of the translations of one page, only that nearest to the question's language, at the place of the better one."""
     distinct: list[_Candidate[Key]] = []
     for candidate in candidates:
         twin = candidate.window.twin
         place = next((index for index, other in enumerate(distinct) if twin and other.window.twin == twin), None)
         if place is None or distinct[place].window.document == candidate.window.document:
             distinct.append(candidate)
-        elif candidate.window.language == query.language != distinct[place].window.language:
+        elif _distance(candidate, query) < _distance(distinct[place], query):
             candidate.score = distinct[place].score
             distinct[place] = candidate
     return distinct

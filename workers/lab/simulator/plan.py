@@ -3,13 +3,16 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 Json = dict[str, Any]
 
 FIRST_JOB_NUMBER = 51_237
 _JOB_NUMBER_STEP = 37
+TIME_ZONE = "America/Sao_Paulo"
+"""The engine's and every workstation's."""
+_ZONE = timezone(timedelta(hours=-3), "-03")
 LINKED_STATES = ("LINKED", "FULLY_LINKED", "JOBMAN_UP", "WRITER_UP", "RUNNING", "ONLINE")
 _NAMESPACE = uuid.UUID("5f3a8c2e-1d47-4b6a-9e0c-7b2d4f6a8c10")
 
@@ -31,7 +34,12 @@ def object_id(*names: str) -> str:
 
 def instant(at: datetime) -> str:
     """RFC 3339 in UTC."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local(at: datetime) -> datetime:
+    """The time as the programs of the simulated plan log it: in the engine's zone."""
+    return at.astimezone(_ZONE)
 
 
 def duration(value: timedelta) -> str:
@@ -75,7 +83,7 @@ class Plan:
             "fullVersion": "10.2.5.00",
             "licenseType": "perJob",
             "locale": "pt_BR",
-            "timezone": "America/Sao_Paulo",
+            "timezone": TIME_ZONE,
         }
     )
     _last_job_number: int = FIRST_JOB_NUMBER - _JOB_NUMBER_STEP
@@ -102,7 +110,7 @@ class Plan:
                 "activeFlags": ["AUTO_LINK", "FULL_STATUS"],
                 "type": kind,
                 "os": os,
-                "timeZone": "America/Sao_Paulo",
+                "timeZone": TIME_ZONE,
                 "nodeName": f"{name.lower()}.exemplo.local",
                 "tcpPort": 31111,
                 "domainName": "MASTERDM",
@@ -138,7 +146,7 @@ class Plan:
                 "workstationId": object_id("ws", station),
                 "key": f"{workstation};{name}",
                 "schedTime": instant(at),
-                "timeZone": "America/Sao_Paulo",
+                "timeZone": TIME_ZONE,
                 "compositeStatus": {"status": status, "error": status in ("STUCK", "ABEND")},
                 "commonStatus": COMMON_STATUS.get(status, "WAITING"),
                 "priority": 10,
@@ -193,7 +201,7 @@ class Plan:
                 "priority": priority,
                 "jobruns": [self._run(job_id, name, workstation, run, composite) for run in runs],
                 "schedTime": instant(scheduled or self.now - timedelta(hours=2)),
-                "timeZone": "America/Sao_Paulo",
+                "timeZone": TIME_ZONE,
                 "jobStatusFlags": {"jobLate": status in ("HOLD", "READY")},
                 "dependencies": [],
                 "jobDefinition": {

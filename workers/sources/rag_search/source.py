@@ -177,6 +177,7 @@ def _evidence(number: int, hit: Hit) -> Evidence:
         where=hit.where,
         codes=hit.codes[:50],
         score=hit.score,
+        language=hit.language,
     )
 
 

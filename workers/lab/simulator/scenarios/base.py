@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from workers.lab.simulator.faults import Fault
-from workers.lab.simulator.plan import FIRST_JOB_NUMBER, Plan, Run, instant
+from workers.lab.simulator.plan import FIRST_JOB_NUMBER, Plan, Run, instant, local
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -178,8 +178,9 @@ def unix_log(
 ) -> list[str]:
     """A job log of a fault-tolerant agent: header, the script's output, footer."""
     rule = "=" * 63
+    started = local(started)
     ended = started + elapsed
-    clock = "%a %m/%d/%y %H:%M:%S UTC"
+    clock = "%a %m/%d/%y %H:%M:%S %Z"
     return [
         rule,
         f"= JOB       : {workstation}#{stream}[({started:%H%M %m/%d/%y}),({stream[:8]}AB)].{job}",

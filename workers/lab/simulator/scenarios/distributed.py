@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from workers.lab.simulator.faults import Fault
-from workers.lab.simulator.plan import Run
+from workers.lab.simulator.plan import Run, local
 from workers.lab.simulator.scenarios.base import (
     DAY,
     MINUTE,
@@ -21,7 +21,7 @@ from workers.lab.simulator.scenarios.base import (
 def scenario_5(now: datetime) -> Scenario:
     """A stream is STUCK: JOB_A ended with RC 5 and holds three successors."""
     plan = new_plan(now, "FECHAMENTO", "SRVFIN01")
-    started = now - 42 * MINUTE
+    started = local(now - 42 * MINUTE)
     body = [
         f"{started:%H:%M:%S} fecha_a: inicio do fechamento contabil",
         f"{started:%H:%M:%S} fecha_a: lendo lancamentos de /dados/fin/lancamentos.dat",
@@ -53,7 +53,7 @@ def scenario_5(now: datetime) -> Scenario:
 def scenario_6(now: datetime) -> Scenario:
     """RC 137: the kernel killed the process; each run took longer than the one before."""
     plan = new_plan(now, "DWDIARIO", "SRVDW01")
-    started, elapsed = now - 75 * MINUTE, timedelta(minutes=58, seconds=41)
+    started, elapsed = local(now - 75 * MINUTE), timedelta(minutes=58, seconds=41)
     ended = started + elapsed
     body = [
         f"{started:%Y-%m-%d %H:%M:%S} INFO  consolida - lendo 31 particoes de fato_vendas",
@@ -91,7 +91,7 @@ def scenario_6(now: datetime) -> Scenario:
 def scenario_9(now: datetime) -> Scenario:
     """A red herring: RC 4 is a success by the job's own condition; the app's error rate has nothing to do with it."""
     plan = new_plan(now, "CONTABIL", "SRVFIN02", status="SUCC")
-    started = now - 31 * MINUTE
+    started = local(now - 31 * MINUTE)
     body = [
         f"{started:%H:%M:%S} concilia: 18422 lancamentos conciliados",
         f"{started:%H:%M:%S} concilia: 3 lancamentos com aviso, ver /dados/fin/avisos.txt",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from workers.lab.simulator.plan import Run
+from workers.lab.simulator.plan import Run, local
 from workers.lab.simulator.scenarios.base import (
     DAY,
     MINUTE,
@@ -93,7 +93,7 @@ def s0c7_log(started: datetime, number: int) -> list[str]:
 def scenario_1(now: datetime) -> Scenario:
     """S0C7 in STEP030 of BATCH001, twice before this month in the same step."""
     plan = new_plan(now, "FATDIA", "ZOS1", kind="X-AGENT", os="ZOS", limit=50)
-    started = now - 34 * MINUTE
+    started = local(now - 34 * MINUTE)
     extract = plan.add_job(
         "EXTRAI01",
         "FATDIA",
@@ -179,7 +179,7 @@ def sb37_log(started: datetime, number: int) -> list[str]:
 def scenario_8(now: datetime) -> Scenario:
     """SB37 on the output of STEP020; the volume is 40 % up."""
     plan = new_plan(now, "COBDIA", "ZOS1", kind="X-AGENT", os="ZOS", limit=50)
-    started = now - 55 * MINUTE
+    started = local(now - 55 * MINUTE)
     batch = plan.add_job(
         "BATCH090",
         "COBDIA",

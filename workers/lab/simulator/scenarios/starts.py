@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from workers.lab.simulator.plan import Plan, Run
+from workers.lab.simulator.plan import Plan, Run, instant, local
 from workers.lab.simulator.scenarios.base import (
     MINUTE,
     Scenario,
@@ -17,7 +17,7 @@ from workers.lab.simulator.scenarios.base import (
 def scenario_2(now: datetime) -> Scenario:
     """FAIL before launch: the agent does not know the logon user."""
     plan = new_plan(now, "CADASTRO", "SRVAPP02")
-    started = now - 18 * MINUTE
+    started = local(now - 18 * MINUTE)
     log = [
         "=" * 63,
         f"= JOB       : SRVAPP02#CADASTRO[({started:%H%M %m/%d/%y}),(CADASTROAB)].CARGA_CLI",
@@ -149,7 +149,7 @@ def scenario_7(now: datetime) -> Scenario:
             user="lojas",
         )
     errors = [
-        f"{now - 47 * MINUTE:%Y-%m-%dT%H:%M:%SZ} AGT07: conexão com o agente perdida, nova tentativa em 600 s",
+        f"{instant(now - 47 * MINUTE)} AGT07: conexão com o agente perdida, nova tentativa em 600 s",
     ]
     return Scenario(
         number=7,

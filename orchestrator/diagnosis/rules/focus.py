@@ -1,0 +1,69 @@
+"""What of a diagnosis answers a question that goes on from an earlier one: the rest was said then."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from orchestrator.codes.catalogue import Entry, category_texts, find_abend
+from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
+from orchestrator.diagnosis.rules.compose import Group, usual_causes
+from orchestrator.diagnosis.rules.scene import Scene
+from orchestrator.diagnosis.rules.state import state_sentence, states_of
+from orchestrator.i18n.message import Message, Text, join
+from orchestrator.models import Intent, Routing
+from orchestrator.routing.follow_up import Focus, focus_of
+
+
+def focus_in(message: str, routing: Routing) -> Focus:
+    """What ``message`` asks for; everything unless it goes on from an earlier question, or wants something changed."""
+    if routing.follows is None or routing.intent is Intent.ACTION:
+        return Focus.ALL
+    focus = focus_of(message)
+    return Focus.STATE if focus is Focus.ALL and routing.intent is Intent.STATUS else focus
+
+
+def narrowed(draft: DiagnosisDraft, groups: Sequence[Group], scenes: Sequence[Scene], focus: Focus) -> DiagnosisDraft:
+    """The part of ``draft`` that ``focus`` asks for."""
+    shown = groups if len(scenes) > 1 else groups[:1]
+    from_pages = tuple(claim for claim in draft.claims if _is_of_a_page(claim))
+    if focus is Focus.CAUSE:
+        # Of the others the root cause has them.
+        found = (_entry(group) for group in shown if group.top.finding)
+        entries = {entry.key: entry for entry in found if entry is not None}
+        return replace(
+            draft,
+            summary=join((draft.summary, usual_causes(*entries.values()) if entries else "")),
+            claims=tuple(claim for claim in draft.claims if claim not in from_pages),
+            actions=(),
+            prevention=(),
+        )
+    if focus is Focus.STEPS:
+        summary = join(_in_short(group) for group in shown)
+        none = "" if draft.actions or from_pages else Message("No step is proposed.")
+        return replace(draft, summary=join((summary, none)), root_cause="", claims=from_pages, prevention=())
+    if focus is Focus.STATE:
+        states = states_of(scenes)
+        return replace(
+            draft,
+            summary=join(states) if states else draft.summary,
+            root_cause="",
+            claims=tuple(claim for claim in draft.claims if claim not in from_pages)[:1],
+            actions=(),
+            prevention=(),
+        )
+    return draft
+
+
+def _is_of_a_page(claim: ClaimDraft) -> bool:
+    return any(item.startswith("rag_search:") for item in claim.evidence_ids)
+
+
+def _entry(group: Group) -> Entry | None:
+    """The code of which the catalogue lists the usual causes."""
+    return group.top.entry or find_abend(group.top.facts.get("code", "") or "?")
+
+
+def _in_short(group: Group) -> Text:
+    """The job's state and the title of its cause: what the steps are for."""
+    job, title = group.scene.job, category_texts(group.top.category).title
+    state = state_sentence(job.name, job.status, group.scene.return_code) if job is not None and job.status else ""
+    return join((state, Message("{title}: what to do.", title=title)))

@@ -1,0 +1,121 @@
+"""Answers to what was asked: follow-ups, questions for what a code means, pages in other languages."""
+
+from __future__ import annotations
+
+import pytest
+from rules_support import PER_JOB, S0C7, ask, job_facts, job_log, tws
+
+from orchestrator.aggregate import aggregate
+from orchestrator.diagnosis.rules.diagnose import diagnose
+from orchestrator.models import Diagnosis, Entities, Evidence, SourceEnvelope, SourceOutcome, TroubleshootRequest
+from orchestrator.routing.follow_up import subjects_of
+from orchestrator.routing.plan import plan_request
+
+JOB = job_facts("ABEND", return_code=12, job_log=job_log(S0C7, step="STEP030"))
+PAGE = "O campo não é numérico.\nSolução:\n1. Corrija o arquivo de entrada.\n2. Reexecute do passo que falhou."
+FIX = "The field is not numeric.\nFix:\n1. Correct the input file.\n2. Rerun from the step that failed."
+
+
+def pages(*texts: tuple[str, str, str]) -> SourceEnvelope:
+    """What rag_search answers: title, text and language of each passage."""
+    evidence = tuple(
+        Evidence(
+            id=f"rag_search:{number}",
+            source="rag_search",
+            kind="runbook",
+            title=title,
+            text=text,
+            where=f"{language}/{number}.md#Solução",
+            language=language,
+        )
+        for number, (title, text, language) in enumerate(texts, start=1)
+    )
+    return SourceEnvelope(source="rag_search", outcome=SourceOutcome.OK, success=True, evidence=evidence)
+
+
+def follow_up(message: str) -> Diagnosis:
+    """The answer to a question that goes on from one about BATCH001."""
+    subjects = subjects_of("run-00000001", Entities(jobs=("BATCH001",)), ("BATCH001",), ())
+    request = TroubleshootRequest(message=message)
+    plan = plan_request(request, PER_JOB, lambda: subjects)
+    envelopes = (tws(JOB), pages(("S0C7 – exceção de dados", PAGE, "pt")))
+    return diagnose(request, plan, envelopes, aggregate(envelopes, plan.jobs))
+
+
+@pytest.mark.parametrize("message", ["por que?", "why?", "¿por qué?"])
+def test_why_is_answered_with_the_cause_and_what_shows_it(message: str) -> None:
+    """The cause, the lines that show it and its usual causes: no steps, which were not asked for."""
+    diagnosis = follow_up(message)
+    assert "S0C7" in diagnosis.summary
+    assert f"{diagnosis.summary} {diagnosis.root_cause}".count("copybook") == 1
+    assert any(S0C7 in claim.text for claim in diagnosis.claims)
+    assert not any("rag_search:1" in claim.evidence_ids for claim in diagnosis.claims)
+    assert (diagnosis.actions, diagnosis.prevention) == ((), ())
+
+
+@pytest.mark.parametrize("message", ["e agora?", "what now?", "¿y ahora?"])
+def test_what_now_is_answered_with_the_steps(message: str) -> None:
+    """The state in a few words, then the checks and fixes, and the runbook's steps: not the diagnosis again."""
+    diagnosis = follow_up(message)
+    assert "BATCH001" in diagnosis.summary
+    assert len(diagnosis.summary) < 150
+    assert diagnosis.root_cause == ""
+    assert [claim.evidence_ids for claim in diagnosis.claims] == [("rag_search:1",)] * 3
+    assert any(action.command for action in diagnosis.actions)
+
+
+def test_a_question_for_the_state_is_answered_with_it_alone() -> None:
+    """ "Já terminou?" after a diagnosis does not bring the diagnosis again."""
+    diagnosis = follow_up("já terminou?")
+    assert diagnosis.summary == "Estado do job BATCH001 no TWS: ABEND, RC 12."
+    assert diagnosis.actions == ()
+
+
+def test_what_a_code_means_is_not_answered_with_other_problems() -> None:
+    """Of the plan it is said only which jobs failed with that very code."""
+    other = job_facts("ABEND", "FECH777", return_code=8, job_log=job_log("IEF450I FECH777 S1 - ABEND=SB37 U0000"))
+    failed = ask(tws(problems=(JOB, other), asked=None), message="o que é S0C7?")
+    assert "No plano, 1 job falhou com este código: BATCH001." in failed.summary
+    assert "FECH777" not in failed.summary
+    assert any(S0C7 in claim.text for claim in failed.claims)
+
+    unrelated = ask(tws(problems=(other,), asked=None), message="o que é S0C7?")
+    assert "plano" not in unrelated.summary
+    assert "FECH777" not in unrelated.summary
+
+
+@pytest.mark.parametrize(
+    ("message", "chosen", "said"),
+    [
+        ("Por que o job BATCH001 falhou?", "Corrija o arquivo de entrada.", "“S0C7 – exceção de dados”."),
+        ("Why did job BATCH001 fail?", "Correct the input file.", "“S0C7 – data exception”."),
+        (
+            "¿Por qué falló el job BATCH001?",
+            "Corrija o arquivo de entrada.",
+            "“S0C7 – exceção de dados” (en portugués).",
+        ),
+    ],
+)
+def test_a_page_in_the_questions_language_goes_first(message: str, chosen: str, said: str) -> None:
+    """Of pages about one code that nearest to the question's language is quoted, and another language is named."""
+    found = pages(("S0C7 – data exception", FIX, "en"), ("S0C7 – exceção de dados", PAGE, "pt"))
+    if "Why" in message:
+        found = pages(("S0C7 – exceção de dados", PAGE, "pt"), ("S0C7 – data exception", FIX, "en"))
+    texts = [claim.text for claim in ask(tws(JOB), found, message=message).claims]
+    assert any(chosen in text for text in texts)
+    assert any(text.endswith(said) for text in texts)
+
+
+def test_only_steps_of_the_same_cause_are_quoted() -> None:
+    """What to do for lack of memory is no step of a job that was asked to stop, and the reverse."""
+    steps = (
+        "Solução:\n1. Falta de memória: aumente o limite.\n2. Encerrado por cancelamento, parada ou tempo limite: "
+        "confirme com quem o fez.\n3. Antes de reexecutar, verifique o que já foi gravado."
+    )
+    page = pages(("Códigos de retorno 137 e 143 – processo morto por sinal", steps, "pt"))
+    for code, word, other in ((143, "Encerrado por", "memória"), (137, "Falta de memória", "Encerrado por")):
+        job = job_facts("ABEND", return_code=code, task="/opt/lote/run.sh")
+        quoted = [claim.text for claim in ask(tws(job), page).claims if "seção" in claim.text]
+        assert any(word in text for text in quoted)
+        assert not any(other in text for text in quoted)
+        assert "Antes de reexecutar" in quoted[-1]
