@@ -138,11 +138,15 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 @cache
 def symptoms() -> tuple[Symptom, ...]:
     """Every symptom of every family."""
+    return tuple(symptom for file in families().values() for symptom in file.symptoms)
+
+
+@cache
+def families() -> Mapping[str, SymptomsFile]:
+    """The data files, by name. Raises ValueError, with the name in its notes, for one that is wrong."""
     folder = files(__package__).joinpath("data")
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".json") and "schema" not in item.name)
-    return tuple(
-        symptom for name in names for symptom in _read(name, folder.joinpath(name).read_text("utf-8")).symptoms
-    )
+    return {name: _read(name, folder.joinpath(name).read_text("utf-8")) for name in names}
 
 
 def _read(name: str, text: str) -> SymptomsFile:

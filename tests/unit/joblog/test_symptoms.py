@@ -13,14 +13,19 @@ from orchestrator.diagnosis.commands import risk_of
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
 from orchestrator.joblog.reader import read_log
-from orchestrator.joblog.symptoms import Certainty, Role, Symptom, SymptomsFile, SymptomText, facts_of, symptoms
+from orchestrator.joblog.symptoms import (
+    Certainty,
+    Role,
+    Symptom,
+    SymptomsFile,
+    SymptomText,
+    facts_of,
+    families,
+    symptoms,
+)
 
 DATA = files("orchestrator.joblog") / "data"
-FAMILIES = {
-    path.name: SymptomsFile.model_validate_json(path.read_text("utf-8"))
-    for path in sorted(DATA.iterdir(), key=lambda item: item.name)
-    if path.name.endswith(".json") and "schema" not in path.name
-}
+FAMILIES = families()
 ALL = pytest.mark.parametrize("family", FAMILIES)
 SPEED_CHARACTERS = 20_000
 
