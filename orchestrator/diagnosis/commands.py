@@ -239,7 +239,7 @@ _VERBS = (
     # conman, composer, planman and optman (User's Guide 10.2.5)
     r"conman(?:\s+-\w+\s+\S+){0,4}\s+"
     r"[\"']?(?:s[ajcsdpruw]|ss|show\w*|disp(?:lay)?|df|dj|ds|list\w*|version|v|status|stat|help|info"
-    r"|checkhealth\w*)(?![\w])"
+    r"|checkhealth\w*)(?![\w-])"
     r"|composer(?:\s+-\w+\s+\S+){0,4}\s+[\"']?(?:disp(?:lay)?|di|list|l|print|pr|extract|ext|validate|val|version"
     r"|help)(?!\w)"
     r"|planman(?:\s+-\w+\s+\S+){0,4}\s+(?:showinfo|checksync)\b|optman\s+(?:ls|show)\b|rep(?:1|2|3|4a|4b|7|8|11"

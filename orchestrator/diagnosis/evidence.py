@@ -1,6 +1,7 @@
 """Evidence ids, and the one place where an answer's claims are checked against the evidence.
 
-Nothing a model writes is taken on trust: a claim stands only on ids that exist and on codes that its cited text holds.
+Nothing a model writes is taken on trust: a claim stands only on ids that exist and on codes that its cited text holds,
+and neither a sentence nor a command may name an object of TWS that the run knows nothing of.
 """
 
 import re
@@ -8,15 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_abend_words, find_message_ids, find_return_codes
-from orchestrator.diagnosis.commands import check_action, mark_commands, propose_commands
+from orchestrator.diagnosis.commands import check_action, is_mutating_command, mark_commands, propose_commands
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.models import Claim, Diagnosis, Evidence, Hypothesis
+from orchestrator.routing.entities import extract_entities
 
 NO_CLAIM_CONFIDENCE = 0.3
 """Most that an answer may claim for itself when none of its claims stood."""
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,31}:\d{1,6}")
+_CONMAN_OBJECT = re.compile(r"\bconman\s+[\"']?(?:-\w+\s+\S+\s+)*[a-z]+\s+(?P<object>[^\s;\"'`]+)", re.IGNORECASE)
+_OBJECT_NAME = re.compile(r"(?<![<{])[A-Za-z$][A-Za-z0-9_$-]*(?![>}])")
+_NOT_A_NAME = re.compile(r"[A-Za-z]+-\d{1,2}")
+"""A format such as COMP-3."""
 _CITATION = re.compile(r"\s?\[\s*([a-z][a-z0-9_]{0,31}:\d{1,6}(?:\s*[,;]\s*[a-z][a-z0-9_]{0,31}:\d{1,6})*)\s*\]")
 
 
@@ -28,17 +35,21 @@ class CheckReport:
     dropped_no_evidence: int = 0
     dropped_unknown_id: int = 0
     dropped_unknown_code: int = 0
+    dropped_unknown_name: int = 0
     hypotheses_dropped: int = 0
     ids_removed: int = 0
     actions_marked: int = 0
+    actions_dropped: int = 0
     confidence_capped: bool = False
     unsupported_fields: tuple[str, ...] = ()
-    """``summary`` or ``root_cause`` when it quotes a code that no evidence holds; the caller chooses what to show."""
+    """``summary`` or ``root_cause`` with a code or a name that no evidence holds; the caller chooses what to show."""
 
     @property
     def claims_dropped(self) -> int:
         """Claims taken out, for whatever reason."""
-        return self.dropped_no_evidence + self.dropped_unknown_id + self.dropped_unknown_code
+        return (
+            self.dropped_no_evidence + self.dropped_unknown_id + self.dropped_unknown_code + self.dropped_unknown_name
+        )
 
     def as_metadata(self) -> dict[str, Any]:
         """The counts that are worth a place in a report."""
@@ -48,9 +59,11 @@ class CheckReport:
             "dropped_no_evidence": self.dropped_no_evidence,
             "dropped_unknown_id": self.dropped_unknown_id,
             "dropped_unknown_code": self.dropped_unknown_code,
+            "dropped_unknown_name": self.dropped_unknown_name,
             "hypotheses_dropped": self.hypotheses_dropped,
             "ids_removed": self.ids_removed,
             "actions_marked": self.actions_marked,
+            "actions_dropped": self.actions_dropped,
             "confidence_capped": self.confidence_capped,
             "unsupported_fields": list(self.unsupported_fields),
         }
@@ -62,17 +75,19 @@ def check_diagnosis(
     *,
     confidence_cap: float | None = None,
     question_codes: Iterable[str] = (),
+    known: str | None = None,
     language: Language = DEFAULT_LANGUAGE,
 ) -> tuple[Diagnosis, CheckReport]:
     """Return ``diagnosis`` without the statements that its evidence does not support, and the counts of them.
 
     ``confidence_cap`` bounds every confidence when a required source is missing. ``question_codes`` may stand in the
     summary and the root cause although no evidence holds them: the user wrote them. The confidence falls with the
-    claims that are dropped. Commands in prose that would
+    claims that are dropped. With ``known``, the text that may name objects of TWS besides the evidence, what names any
+    other is dropped as well. Commands in prose that would
     change something are marked as proposals there, in ``language``, and listed as actions.
     """
 
-    checker = ClaimChecker(evidence)
+    checker = ClaimChecker(evidence, known)
     # A quoted line is shown with single spaces.
     quoted = " ".join(checker.all_text.split())
 
@@ -88,17 +103,17 @@ def check_diagnosis(
     if diagnosis.claims and not claims:
         cap = min(cap, NO_CLAIM_CONFIDENCE)
     texts = {"summary": diagnosis.summary, "root_cause": diagnosis.root_cause}
-    unsupported = tuple(name for name, text in texts.items() if not checker.holds_codes(text, allowed))
-    actions = [check_action(action) for action in diagnosis.actions]
-    marked = sum(new != old for new, old in zip(actions, diagnosis.actions, strict=True))
+    unsupported = tuple(name for name, text in texts.items() if not checker.holds(text, allowed))
+    proposed = [action for action in diagnosis.actions if checker.knows_objects(action.command or "")]
+    actions = [check_action(action) for action in proposed]
+    marked = sum(new != old for new, old in zip(actions, proposed, strict=True))
     prose = (
-        diagnosis.summary,
-        diagnosis.root_cause,
+        *(text for name, text in texts.items() if name not in unsupported),
         *(claim.text for claim in claims),
         *diagnosis.prevention,
         *diagnosis.missing_evidence,
     )
-    actions += propose_commands(prose, actions, quoted)
+    actions += [action for action in propose_commands(prose, actions, quoted) if checker.knows_objects(action.text)]
     checked = diagnosis.model_copy(
         update={
             "summary": shown(diagnosis.summary),
@@ -122,9 +137,11 @@ def check_diagnosis(
         dropped_no_evidence=checker.no_evidence,
         dropped_unknown_id=checker.unknown_id,
         dropped_unknown_code=checker.unknown_code,
+        dropped_unknown_name=checker.unknown_name,
         hypotheses_dropped=len(diagnosis.hypotheses) - len(hypotheses),
         ids_removed=checker.ids_removed,
         actions_marked=marked,
+        actions_dropped=len(diagnosis.actions) - len(proposed),
         confidence_capped=diagnosis.confidence > cap,
         unsupported_fields=unsupported,
     )
@@ -144,10 +161,12 @@ def lower_confidence(diagnosis: Diagnosis, *, kept: int, written: int) -> Diagno
 class ClaimChecker:
     """Checks claims one by one, as a streamed answer brings them, and counts what it refuses."""
 
-    def __init__(self, evidence: Sequence[Evidence]) -> None:
+    def __init__(self, evidence: Sequence[Evidence], known: str | None = None) -> None:
+        """``known`` is the text besides the evidence that names objects of TWS; without it, names are not checked."""
         self._text = {item.id: _searchable(item) for item in evidence}
         self.all_text = "\n".join(self._text.values())
-        self.no_evidence = self.unknown_id = self.unknown_code = self.ids_removed = 0
+        self._names = None if known is None else f"{self.all_text}\n{known}".upper()
+        self.no_evidence = self.unknown_id = self.unknown_code = self.unknown_name = self.ids_removed = 0
 
     def check(self, claim: Claim) -> Claim | None:
         """The claim with its ids in their plain form, or None when it does not check out."""
@@ -162,6 +181,9 @@ class ClaimChecker:
         if not _holds("\n".join(self._text[item] for item in ids), text):
             self.unknown_code += 1
             return None
+        if not self.knows_names(text):
+            self.unknown_name += 1
+            return None
         # The ids are shown by the renderer; in the sentence they would stand twice.
         return Claim(text=_CITATION.sub("", text).strip(), evidence_ids=ids)
 
@@ -169,16 +191,39 @@ class ClaimChecker:
         """The hypothesis with unknown ids taken out.
 
         None when nothing that it named as support exists, or when its title names a code that neither the evidence
-        nor ``allowed`` holds.
+        nor ``allowed`` holds, or an object that is not known.
         """
         supports, contradicts = self._known(hypothesis.supports), self._known(hypothesis.contradicts)
-        if (hypothesis.supports and not supports) or not self.holds_codes(hypothesis.title, allowed):
+        if (hypothesis.supports and not supports) or not self.holds(hypothesis.title, allowed):
             return None
         return hypothesis.model_copy(update={"supports": supports, "contradicts": contradicts})
 
-    def holds_codes(self, text: str, allowed: set[str]) -> bool:
-        """Whether every code in ``text`` is in some evidence or in ``allowed`` (upper case)."""
-        return _holds(self.all_text, text, allowed)
+    def holds(self, text: str, allowed: set[str]) -> bool:
+        """Whether every code in ``text`` is in evidence or in ``allowed`` (upper case), and every name is known."""
+        return _holds(self.all_text, text, allowed) and self.knows_names(text) and self.knows_objects(text)
+
+    def knows_names(self, text: str) -> bool:
+        """Whether every job, job stream and workstation that ``text`` names is known."""
+        if self._names is None:
+            return True
+        named = extract_entities(text)
+        names = map(bare_name, (*named.jobs, *named.job_streams, *named.workstations))
+        return all(self._knows(name) for name in names if not _NOT_A_NAME.fullmatch(name))
+
+    def knows_objects(self, text: str) -> bool:
+        """Whether the objects of conman's commands in ``text`` are known: one to be changed, under its whole name."""
+        for match in _CONMAN_OBJECT.finditer(text) if self._names is not None else ():
+            written = match["object"].partition("+")[0]
+            if not all(map(self._knows, _OBJECT_NAME.findall(written))):
+                return False
+            is_one = "#" in written and not re.search("[@?<{(]", written)
+            if is_one and is_mutating_command(match[0]) and not self._knows(written):
+                return False
+        return True
+
+    def _knows(self, name: str) -> bool:
+        word = re.escape(name.upper())
+        return self._names is None or re.search(rf"(?<![A-Z0-9_$-]){word}(?![A-Z0-9_$-])", self._names) is not None
 
     def clean(self, text: str) -> str:
         """``text`` without citations of evidence that does not exist."""

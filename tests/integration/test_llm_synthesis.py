@@ -377,6 +377,35 @@ def test_an_answer_in_another_language_is_asked_for_again() -> None:
         assert failure(server).reason == "invalid"
 
 
+def test_a_conclusion_in_another_language_does_not_hide_behind_claims() -> None:
+    """An English summary above Portuguese claims and steps is asked for again as well."""
+    english = answer(
+        summary="The job failed because the input file held an invalid decimal value, and it could not go on.",
+        root_cause="Bad data in the input file of the step was read by the program.",
+    )
+    with FakeOpenAIServer([Reply(english), Reply(answer())]) as server:
+        assert ask(server).diagnosis.summary.startswith("O job BATCH001")
+
+
+def test_invented_objects_are_neither_named_nor_changed() -> None:
+    """A job, a stream or a workstation that nothing in the run names is a model's invention."""
+    invented = answer(
+        summary="O job BATCH777 falhou com S0C7; o job PGTO999 também.",
+        claims=[
+            {"text": "STEP030 terminou com S0C7", "evidence_ids": ["tws_status:1"]},
+            {"text": "O job ZZZ888 também abendou", "evidence_ids": ["tws_status:1"]},
+        ],
+        actions=[{"text": "Reexecutar", "command": "conman rr ZOS1#FATDIA.BATCH777"}],
+    )
+    shown: list[str] = []
+    with FakeOpenAIServer(Reply(invented)) as server:
+        synthesis = ask(server, emit=shown.append)
+    assert synthesis.diagnosis.summary == DRAFT.summary
+    assert [claim.text for claim in synthesis.diagnosis.claims] == ["STEP030 terminou com S0C7"]
+    assert synthesis.diagnosis.actions == ()
+    assert "BATCH777" not in "".join(shown)
+
+
 def test_bad_json_twice_is_a_failure() -> None:
     """There is one repair, not two."""
     with FakeOpenAIServer([Reply("nada"), Reply("nada"), Reply(answer())]) as server:

@@ -35,14 +35,15 @@ class FragmentRenderer:
         language: Language,
         *,
         question_codes: Iterable[str] = (),
+        known: str | None = None,
         obeys: Callable[[str], bool] = lambda _text: False,
         forbids: Callable[[Action], bool] = lambda _action: False,
         personal: bool = False,
     ) -> None:
-        """``obeys`` recognises text that repeats an instruction planted in the evidence, ``forbids`` a step that may
-        not be proposed.
+        """``known`` is the text that names objects besides the evidence, ``obeys`` recognises text that repeats an
+        instruction planted in the evidence, ``forbids`` a step that may not be proposed.
         """
-        self._checker = ClaimChecker(evidence)
+        self._checker = ClaimChecker(evidence, known)
         self._language = language
         self._allowed = {code.upper() for code in question_codes}
         self._obeys = obeys
@@ -78,7 +79,7 @@ class FragmentRenderer:
         return f"{lead}**{title}:** " if key == "root_cause" else f"{lead}**{title}**\n"
 
     def _sentence(self, value: object) -> str:
-        if not isinstance(value, str) or not self._checker.holds_codes(value, self._allowed):
+        if not isinstance(value, str) or not self._checker.holds(value, self._allowed):
             return ""
         if is_mutating_command(value) or self._obeys(value):
             return ""
@@ -100,7 +101,9 @@ class FragmentRenderer:
         except ValidationError:
             return ""
         action = check_action(written.to_action())
-        if not action.text or self._forbids(action) or self._obeys(f"{action.text}\n{action.command or ''}"):
+        if not action.text or self._forbids(action) or not self._checker.knows_objects(action.command or ""):
+            return ""
+        if self._obeys(f"{action.text}\n{action.command or ''}"):
             return ""
         shown = action.model_copy(update={"text": self._checker.clean(action.text)})
         return f"- {render_action(shown, self._language)}\n"

@@ -215,6 +215,7 @@ class LlmSynthesizer:
             job.prompt.evidence,
             case_language(job.case),
             question_codes=_question_codes(job.case),
+            known=_known(job.case),
             obeys=PlantedSteps(job.prompt.evidence).obeyed_by,
             forbids=ReadLogs.of(job.case.envelopes).forbid,
             personal=self._redact_personal,
@@ -224,7 +225,9 @@ class LlmSynthesizer:
         """The diagnosis after all checks. Raises AnswerUnusable when no claim passes."""
         case, prompt, draft = job.case, job.prompt, job.case.draft
         language = case_language(case)
-        if not is_written_in(answer.prose, language):
+        # Claims repeat the evidence: the conclusion is judged by itself as well.
+        conclusion = f"{answer.summary}\n{answer.root_cause}"
+        if not (is_written_in(answer.prose, language) and is_written_in(conclusion, language)):
             raise AnswerUnusable("invalid", f"it is not written in {language_name(language)}")
         if job.must_name and not job.is_named_in(answer.prose):
             raise AnswerUnusable("invalid", f"it says nothing of {', '.join(job.must_name)}, which the evidence shows")
@@ -233,7 +236,12 @@ class LlmSynthesizer:
         # The rules limit the confidence when evidence is missing or stale; that applies to the model too.
         cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None
         checked, report = check_diagnosis(
-            diagnosis, prompt.evidence, confidence_cap=cap, question_codes=_question_codes(case), language=language
+            diagnosis,
+            prompt.evidence,
+            confidence_cap=cap,
+            question_codes=_question_codes(case),
+            known=_known(case),
+            language=language,
         )
         checked = lower_confidence(checked, kept=len(diagnosis.claims), written=len(written.claims))
         if not checked.claims:
@@ -287,6 +295,14 @@ def _question_codes(case: Case) -> tuple[str, ...]:
         return ()
     entities = case.plan.routing.entities
     return (*entities.codes, *(str(code) for code in entities.return_codes))
+
+
+def _known(case: Case) -> str:
+    """Where an object of TWS may be named besides the evidence: question, draft and plan of the run."""
+    evidence = (item for envelope in case.envelopes for item in envelope.evidence)
+    texts = (f"{item.title}\n{item.text}\n{item.where}" for item in evidence)
+    jobs = case.plan.jobs if case.plan is not None else ()
+    return "\n".join((case.request.message, case.draft.model_dump_json(), *jobs, *texts))
 
 
 def _required_is_missing(case: Case) -> bool:

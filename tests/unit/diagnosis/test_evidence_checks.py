@@ -340,3 +340,52 @@ def test_a_command_of_the_evidence_is_a_quotation_unless_asked_for(text: str, *,
     )
     assert ("proposal" in checked.summary) is is_marked
     assert bool(checked.actions) is is_marked
+
+
+KNOWN = "o batch001 caiu\nconman rr ZOS1#/PRD/FAT/FATDIA.BATCH001"
+
+
+@pytest.mark.parametrize(
+    ("text", "stands"),
+    [
+        ("O job BATCH001 terminou em S0C7.", True),
+        ("O job batch001 do stream FATDIA na ZOS1 terminou em S0C7.", True),
+        ("Um campo COMP-3 não é numérico.", True),
+        ("O passo STEP099 leu o arquivo.", True),
+        ("O job ZZZ888 também abendou.", False),
+        ("BATCH777 falhou com S0C7.", False),
+        ("A workstation SRV09 está parada.", False),
+    ],
+)
+def test_no_sentence_of_a_model_names_an_object_that_the_run_does_not_know(text: str, stands: bool) -> None:
+    """An invented job is dropped as a claim and counted, and refused in the summary; without ``known`` it is not."""
+    claims = (Claim(text=text, evidence_ids=("tws_status:1",)), Claim(text="S0C7", evidence_ids=("tws_status:1",)))
+    diagnosis = Diagnosis(summary=text, claims=claims, confidence=0.9)
+    checked, report = check_diagnosis(diagnosis, EVIDENCE, known=KNOWN)
+    assert (len(checked.claims), report.dropped_unknown_name) == ((2, 0) if stands else (1, 1))
+    assert report.unsupported_fields == (() if stands else ("summary",))
+    assert checked.confidence == (0.9 if stands else 0.45)
+    assert check_diagnosis(diagnosis, EVIDENCE)[1].claims_kept == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "stands"),
+    [
+        ("conman rr ZOS1#/PRD/FAT/FATDIA.BATCH001", True),
+        ("conman sj ZOS1#/PRD/FAT/FATDIA.@", True),
+        ("conman sj @#@.@+state=abend", True),
+        ("conman lc ZOS1;<limit>", True),
+        ("df -hP", True),
+        ("conman rr ZOS1#FATDIA.BATCH001", False),
+        ("conman rr ZOS1#FATDIA.BATCH777", False),
+        ('conman "cj SRV9#X.OUTRO"', False),
+        ("conman sc SRV9", False),
+    ],
+)
+def test_no_command_of_a_model_is_on_an_object_that_the_run_does_not_know(command: str, stands: bool) -> None:
+    """A step on another object is dropped, and a change to one that is not under its whole name."""
+    diagnosis = Diagnosis(summary=f"Execute `{command}`.", actions=(Action(text="Fazer", command=command),))
+    checked, report = check_diagnosis(diagnosis, EVIDENCE, known=KNOWN)
+    assert [action.command for action in checked.actions] == ([command] if stands else [])
+    assert report.actions_dropped == (0 if stands else 1)
+    assert report.unsupported_fields == (() if stands else ("summary",))
