@@ -13,6 +13,14 @@ from orchestrator.models import Action, Diagnosis, SourceEnvelope
 from orchestrator.payloads import TwsPayload
 
 
+def not_looked_at(payload: TwsPayload) -> tuple[str, ...]:
+    """The failed predecessors whose log nobody read, because a request failed on the way to them."""
+    jobs = [job for job in (payload.job, *payload.problem_jobs) if job is not None]
+    known = {bare_name(job.name).upper() for job in jobs}
+    failed = (item.name for job in jobs for item in job.predecessors if item.status in FAILED and item.kind == "job")
+    return tuple(dict.fromkeys(name for name in failed if payload.unread and bare_name(name).upper() not in known))
+
+
 @dataclass(frozen=True, slots=True)
 class ReadLogs:
     """Which failed jobs of a run have a log that was read, and which have one that could not be."""
@@ -37,6 +45,7 @@ class ReadLogs:
             for job in (payload.job, *payload.problem_jobs):
                 if job is not None and job.status in FAILED:
                     (unread if job.job_log_error else read if job.job_log else set()).add(bare_name(job.name).upper())
+            unread.update(bare_name(name).upper() for name in not_looked_at(payload))
         return cls(frozenset(read), frozenset(unread))
 
     def forbid(self, action: Action) -> bool:

@@ -180,3 +180,18 @@ def test_a_job_that_waits_for_no_other_has_no_holder() -> None:
     final = plan.add_job("FINAL", "JS1", "SRV1", status="HOLD", substatus="HOLD_WAITING_FOR_FILE")
     plan.depends_on_file(final, "/a", "SRV1", qualifier="-f %p", exists=False)
     assert ask(plan).payload.problem_jobs == ()
+
+
+def test_no_rerun_of_a_predecessor_whose_log_was_not_reached() -> None:
+    """The predecessors' request fails, so that only the dependency shows that J0 failed: its log comes first."""
+    run = Run(NOW - timedelta(minutes=30), timedelta(minutes=3), "ABEND", 1, ["ORA-12541: TNS:no listener"])
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    plan.add_stream("JS0", "SRV1")
+    first = plan.add_job("J0", "JS0", "SRV1", status="ABEND", runs=[run])
+    last = plan.add_job("FINAL", "JS0", "SRV1", status="HOLD", substatus="HOLD_WAITING_FOR_PREDECESSOR")
+    plan.depends_on_job(last, first)
+    asked = ask(plan, faults=[Fault(path="/predecessors", status=500)])
+    assert asked.diagnosis.category == "predecessor_failed"
+    assert not any(" rr " in command for command in asked.commands)
+    assert any("J0 não foi lido" in text for text in asked.diagnosis.missing_evidence)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from orchestrator.codes.states import ABENDED, FAILED
+from orchestrator.diagnosis.reruns import not_looked_at
 from orchestrator.diagnosis.rules.history import STALE_DAYS
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.i18n.message import Message, Text, join
@@ -66,6 +67,8 @@ def _gaps(scene: Scene) -> Iterator[Text]:
             job=failed.name,
             reason=failed.job_log_error,
         )
+    for name in not_looked_at(scene.tws) if scene.tws else ():
+        yield Message("The job log of {job} was not read: before it is, no rerun is proposed.", job=name)
     read = job.job_log if job is not None and job.status in FAILED and not scene.has_abend else None
     if job is not None and read and read.total_lines and (read.read_lines or read.total_lines) < read.total_lines:
         yield Message(

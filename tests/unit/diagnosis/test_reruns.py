@@ -7,7 +7,7 @@ import pytest
 from orchestrator.diagnosis.commands import is_rerun
 from orchestrator.diagnosis.reruns import ReadLogs
 from orchestrator.models import Action, Diagnosis, SourceEnvelope, SourceOutcome
-from orchestrator.payloads import JobFacts, JobLogFacts, TwsPayload
+from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, TwsPayload
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,15 @@ def test_without_tws_the_job_asked_about_is_unread() -> None:
     """When TWS did not answer at all, the log of the job in question was not read either."""
     diagnosis = Diagnosis(summary="x", actions=(Action(text="do", command="conman rr BATCH001"),))
     assert commands(ReadLogs.of([envelope(job="BATCH001", success=False)]).without_reruns(diagnosis)) == []
+
+
+@pytest.mark.parametrize(("unread", "withheld"), [(("predecessors of CONSOLIDA (server_error)",), True), ((), False)])
+def test_a_failed_predecessor_that_was_not_reached_is_not_rerun(unread: tuple[str, ...], withheld: bool) -> None:
+    """The list of dependencies shows that it failed; its log was never asked for, because a request failed."""
+    waiting = JobFacts(
+        name="CONSOLIDA", status="HOLD", predecessors=(RelatedFacts(name="WS#S.EXTRACAO", status="ABEND"),)
+    )
+    data = TwsPayload(job=waiting, unread=unread).model_dump(mode="json")
+    found = SourceEnvelope(source="tws_status", outcome=SourceOutcome.OK, success=True, data=data)
+    diagnosis = Diagnosis(summary="x", actions=(Action(text="do", command="conman rr WS#S.EXTRACAO"),))
+    assert bool(ReadLogs.of([found]).without_reruns(diagnosis).actions) is not withheld
