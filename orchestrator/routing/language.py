@@ -11,6 +11,10 @@ from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language, language_fac
 MAX_HITS = 3
 """Times that one cue of a language counts: a pasted log must not outvote the question around it."""
 
+OPENING_VOTES = 2
+"""Sum of weights from which the first words of a message decide."""
+_END_OF_OPENING = re.compile(r"[?!:]\s|\n|\s[-–—]\s|[\"“«`]")
+
 
 @dataclass(frozen=True, slots=True)
 class Cue:
@@ -27,14 +31,27 @@ def language_cues() -> dict[Language, tuple[Cue, ...]]:
 
 
 def detect_language(message: str) -> Language:
-    """The language of the question; the default language, which most users write, without cues."""
+    """The language of the question; the default language, which most users write, without cues.
+
+    What stands before a pasted line ("o CARGA1 caiu: ORA-12541: TNS:no listener") decides, if it says enough.
+    """
+    message = message.strip()
+    if (end := _END_OF_OPENING.search(message)) is not None:
+        votes = _votes(message[: end.start() + 1])
+        best = max(votes, key=lambda language: votes[language])
+        if votes[best] >= OPENING_VOTES and list(votes.values()).count(votes[best]) == 1:
+            return best
+    votes = _votes(message)
+    best = max(votes, key=lambda language: votes[language])
+    return best if votes[best] > votes[DEFAULT_LANGUAGE] else DEFAULT_LANGUAGE
+
+
+def _votes(message: str) -> dict[Language, float]:
     text = _words_of_tws().sub(" ", message)
-    votes = {
+    return {
         language: sum(cue.weight * min(MAX_HITS, len(cue.pattern.findall(text))) for cue in cues)
         for language, cues in language_cues().items()
     }
-    best = max(votes, key=lambda language: votes[language])
-    return best if votes[best] > votes[DEFAULT_LANGUAGE] else DEFAULT_LANGUAGE
 
 
 @cache

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.codes.notation import check_job_name
 from orchestrator.i18n.languages import Language
+from orchestrator.joblog.symptoms import symptoms
 from orchestrator.models import Entities, Intent
 from orchestrator.routing.intent import fingerprint, shipped_model
 from orchestrator.routing.language import detect_language
@@ -418,6 +419,24 @@ def test_a_key_of_pasted_json_is_no_job() -> None:
 def test_what_stands_in_a_list_with_a_job_is_a_job(question: str, jobs: tuple[str, ...]) -> None:
     """A name that looks like a word is not passed over beside one that does not."""
     assert route(question).entities.jobs == jobs
+
+
+PASTED = [symptom.example.splitlines()[0] for symptom in symptoms()[::20]]
+
+
+@pytest.mark.parametrize(
+    ("opening", "language"),
+    [
+        ("por que o job CARGA1 parou? {}", Language.PT_BR),
+        ("o CARGA1 caiu: {}", Language.PT_BR),
+        ("por que o CARGA1 parou?\n{}", Language.PT_BR),
+        ("why did job CARGA1 stop? {}", Language.EN),
+        ("el CARGA1 se cayó: {}", Language.ES),
+    ],
+)
+def test_a_pasted_line_does_not_outvote_the_words_before_it(opening: str, language: Language) -> None:
+    """The answer is in the language of who asks, not of the program that wrote the line."""
+    assert [line for line in PASTED if detect_language(opening.format(line)) is not language] == []
 
 
 @pytest.mark.parametrize(
