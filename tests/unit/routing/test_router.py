@@ -445,3 +445,50 @@ def test_a_pasted_line_does_not_outvote_the_words_before_it(opening: str, langua
 def test_words_that_spanish_has_too_do_not_make_a_question_spanish(question: str) -> None:
     """ "Esperando" is Portuguese as well."""
     assert detect_language(question) is Language.PT_BR
+
+
+CHANGES = (
+    "normalize o limite da estação LX_SP3 pra 12",
+    "volte o limite da AGT07 ao valor de antes",
+    "estabeleça limite 25 na workstation UNX44",
+    "passe a prioridade do CRED050 pra 99",
+    "desce a fence da LNX05 para 10",
+    "acerta o limite da CPU do SRV09, tem que ser 40",
+    "eleva o limit cpu da WIN07 pra 8",
+    "regula a prioridade do job RH0022 em 60",
+    "mete limite 3 na AIX09",
+    "desativa o fence na ZOS2",
+    "crank up the limit on LX_SP3 to 12",
+    "restore AGT07's limit to 25",
+    "assign priority 60 to job RH0022",
+    "adjust the fence on LNX05 to 10",
+    "drop the limit of WIN07 to 1",
+    "make the limit of UNX44 40 please",
+    "fija el límite de LX_SP3 en 12",
+    "ajusta la prioridad del job RH0022 a 60",
+    "regresa el límite de AGT07 a 25",
+    "establece fence 10 en LNX05",
+)
+"""Changes of a limit, a fence or a priority that the model did not learn from; only counted, never looked at."""
+
+
+def test_a_change_of_a_property_is_an_action() -> None:
+    """Three of four new phrasings that set a limit, a fence or a priority are read as a request to act."""
+    found = [route(text).intent is Intent.ACTION for text in CHANGES]
+    assert sum(found) >= 0.75 * len(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("Destrave o limite da CPU MDM para 10 no conman.", Intent.ACTION),
+        ("unblock the limit of MDM, make it 10", Intent.ACTION),
+        ("restablece el límite de MDM en 10", Intent.ACTION),
+        ("qual o limite da LNX01?", Intent.QUERY),
+        ("quem mudou o limite da ZOS1 para 0?", Intent.QUERY),
+        ("o limite da MDM caiu para 0, por que?", Intent.TROUBLESHOOT),
+    ],
+)
+def test_a_property_is_changed_asked_for_or_found_wrong(text: str, intent: Intent) -> None:
+    """The verb and the person tell a change from a question about the present value."""
+    assert route(text).intent is intent
