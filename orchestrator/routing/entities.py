@@ -161,15 +161,18 @@ def _does() -> re.Pattern[str]:
 def _in_a_place() -> re.Pattern[str]:
     jobs, place = words_of("names", "jobs"), words_of("names", "prepositions")
     of = words_of("names", "of_a_job")
-    which, show, of_several = (words_of("lists", key) for key in ("which", "show", "of"))
+    which, show, of_several, things, runs = (
+        words_of("lists", key) for key in ("which", "show", "of", "things", "runs")
+    )
     several = (
         rf"(?<![\w-])(?P<jobs>{jobs}(?<=s)\b[^.;?!]*\s+{place}"
-        rf"|(?:{which}|{show})\s+(?:\w+\s+)?{jobs}(?<=s)\s+{of_several})"
+        rf"|(?:{which}|{show})\s+(?:\w+\s+)?{jobs}(?<=s)\s+{of_several}"
+        rf"|{jobs}(?<=s)\s+{of_several}|{things}\s+(?:\w+\s+)?{runs}\s+{place})"
     )
     did, there = words_of("names", "verbs"), words_of("names", "there")
     of_a_job = rf"\s+(?:(?:{did}|{there})\s+)?{place}\s+|\s+(?:{there}\s+)?{of}\s+|\s*(?P<inside>\()"
     return re.compile(
-        rf"(?:(?<![\w$#@-])(?P<name>[\w$#@-]+)[\"'`”»]?(?:{of_a_job})|{several}\s+)[\"'`“«]?$", re.IGNORECASE
+        rf"(?:{several}\s+|(?<![\w$#@-])(?P<name>[\w$#@-]+)[\"'`”»]?(?:{of_a_job}))[\"'`“«]?$", re.IGNORECASE
     )
 
 
@@ -523,9 +526,8 @@ def _take_bare(text: _Text, matches: _Matches) -> None:
 
 
 def _is_place(message: str, start: int, end: int, matches: _Matches) -> bool:
-    """Whether a name says where a job is, or several are: "BATCH001 na LNX01", "lista os jobs da LNX01"."""
-    before = message[max(0, start - _CUE_CHARACTERS) : start]
-    match = _in_a_place().search(before)
+    """Whether a name says where a job is, or several are: "BATCH001 na LNX01", "o que roda na LNX01"."""
+    match = _in_a_place().search(message, max(0, start - _CUE_CHARACTERS), start)
     if match is None or (match["inside"] and not message.startswith(")", end)):
         return False
     name = match["name"]

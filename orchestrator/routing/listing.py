@@ -67,7 +67,9 @@ def listing_of(message: str, entities: Entities) -> Listing | None:
             return Listing(
                 listed, _of_jobs(states) if listed is Listed.JOBS else states, listed is Listed.JOBS or is_count
             )
-        if _asks(message, listed, entities, has_state=bool(states), is_count=is_count):
+        if _asks(message, listed, entities, has_state=bool(states), is_count=is_count) or _is_of_a_place(
+            message, listed, entities
+        ):
             return Listing(listed, _of_jobs(states) if listed is Listed.JOBS else states, is_count)
     if entities.folders and _word("status").search(message):
         return Listing(Listed.JOBS, _of_jobs(states), is_count=True)
@@ -96,6 +98,20 @@ def _asks(message: str, listed: Listed, entities: Entities, *, has_state: bool, 
         # In a stream, the one that is meant is better explained than listed.
         return not entities.job_streams
     return has_state and _first(listed).match(message) is not None
+
+
+def _is_of_a_place(message: str, listed: Listed, entities: Entities) -> bool:
+    """Whether it is asked what a place has, and nothing more of it: "quais jobs tem na ZOS1?", "jobs da FATDIA"."""
+    named = (*entities.job_streams, *entities.workstations, *entities.folders, *entities.candidates, *entities.times)
+    match = _in_place(listed).match(message)
+    if match is None and listed is Listed.JOBS:
+        match = _runs_in_place().match(message)
+    if match is None or not named:
+        return False
+    rest = match["rest"]
+    for name in sorted(named, key=len, reverse=True):
+        rest = rest.replace(name, " ")
+    return all(_place_word().fullmatch(word) for word in re.findall(r"[\w-]+", rest))
 
 
 def _states(message: str) -> tuple[str, ...]:
@@ -145,6 +161,32 @@ def _asked(listed: Listed) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def _status_of(listed: Listed) -> re.Pattern[str]:
     status, of, nouns = (words_of("lists", key) for key in ("status", "of", listed))
     return re.compile(rf"(?<![\w-]){status}\s+(?:{of}\s+)?{_GAP}{nouns}(?![\w-])", re.IGNORECASE)
+
+
+@cache
+def _in_place(listed: Listed) -> re.Pattern[str]:
+    """What is listed, and where it is."""
+    words = (words_of("lists", key) for key in ("which", "show", "any", "are", "of", listed))
+    which, show, some, are, of, nouns = words
+    place = rf"(?:{of}|{words_of('names', 'prepositions')})"
+    return re.compile(
+        rf"\W*(?:(?:{which}|{show}|{some})\s+{_GAP})?{nouns}(?:\s+{are}){{0,3}}\s+{place}\s+(?P<rest>.+)",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _runs_in_place() -> re.Pattern[str]:
+    things, are, runs = (words_of("lists", key) for key in ("things", "are", "runs"))
+    place = words_of("names", "prepositions")
+    return re.compile(rf"\W*{things}\s+(?:{are}\s+)?{runs}\s+{place}\s+(?P<rest>.+)", re.IGNORECASE)
+
+
+@cache
+def _place_word() -> re.Pattern[str]:
+    """Words that may stand beside the name of a place."""
+    kinds = (words_of("names", key) for key in ("streams", "workstations", "folders", "articles", "conjunctions"))
+    return re.compile(rf"(?:{'|'.join(kinds)}|{words_of('lists', 'of')})", re.IGNORECASE)
 
 
 @cache
