@@ -6,7 +6,7 @@ among them (MVS JCL Reference, "JOB statement: name field"), so ``PAY#D010`` has
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -112,6 +112,12 @@ def in_folder(folder: str, name: str) -> str:
     """``/folder/NAME``; an object in the root folder has its name alone, as conman writes it."""
     path = folder.strip("/")
     return f"/{path}/{name}" if path and name else name
+
+
+def lies_in(folder: str, folders: Iterable[str]) -> bool:
+    """Whether ``folder`` is, or lies in, one of those, named whole or by one of its parts: ``PIX`` for ``/PRD/PIX``."""
+    path = f"/{folder.strip('/')}/".casefold()
+    return any(f"/{name.strip('/')}/".casefold() in path for name in folders)
 
 
 def qualified_stream(workstation: str, stream: str, *, folder: str = "") -> str:

@@ -477,7 +477,7 @@ def _cued_folders(text: _Text, matches: _Matches) -> str:
             text.blank(match.start("path"), match.end("path"))
     # Folders of the plan are written in capitals; a path in lower case is one of a file system.
     for match in re.finditer(
-        r"(?<![A-Za-z0-9_@/.#$\\:-])/[A-Z][A-Z0-9_-]*(?:/[A-Z][A-Z0-9_-]*)*/?(?![A-Za-z0-9_.*?/-])", text.rest
+        r"(?<![A-Za-z0-9_@/.#$\\:-])/[A-Z][A-Z0-9_-]*(?:/[A-Z][A-Z0-9_-]*)*/?(?![A-Za-z0-9_*/-]|[.?][\w*])", text.rest
     ):
         matches.folders.append((match.start(), match[0].rstrip("/")))
         text.blank(match.start(), match.end())
@@ -573,7 +573,10 @@ def _take_candidates(text: _Text, matches: _Matches) -> None:
             _does().match(text.rest, match.end())
             or _before_a_word().search(text.rest, max(0, match.start() - _CUE_CHARACTERS), match.start())
         )
-        if quoted or is_subject or not all(is_known(plain(part)) for part in word.split("-")):
+        is_place = (
+            word.isupper() and not text.is_shouted and _is_place(text.message, match.start(), match.end(), matches)
+        )
+        if quoted or is_subject or is_place or not all(is_known(plain(part)) for part in word.split("-")):
             matches.candidates.append((match.start(), word))
     _take_listed(text.message, matches)
 

@@ -63,6 +63,9 @@ def mixed_plan() -> Plan:
     return plan
 
 
+ALL = ("ABEND", "EXEC", "FAIL", "HOLD", "READY", "SUCC", "TIME")
+
+
 def names(asked: Asked) -> list[str]:
     """The names in the list."""
     assert asked.payload.listing is not None
@@ -140,7 +143,14 @@ def test_a_list_that_the_time_does_not_allow_to_read_says_so() -> None:
         ("quantos jobs já terminaram na malha DIA?", ["DIA_SUCC"]),
         ("quais jobs da SRV1 estão em hold?", ["NOITE_HOLD", "NOITE_TIME"]),
         ("lista os jobs da NOITE que falharam", ["NOITE_ABEND", "NOITE_FAIL"]),
-        ("jobs bloqueados na pasta OUTRA", []),
+        ("lista os jobs da NOITE em erro", ["NOITE_ABEND", "NOITE_FAIL"]),
+        ("quais jobs tem na SRV2?", [f"DIA_{state}" for state in ALL]),
+        ("quais jobs tem na DIA?", [f"DIA_{state}" for state in ALL]),
+        ("lista os jobs da DIA", [f"DIA_{state}" for state in ALL]),
+        ("what runs on SRV1?", [f"NOITE_{state}" for state in ALL]),
+        ("jobs of stream DIA", [f"DIA_{state}" for state in ALL]),
+        ("¿qué jobs hay en SRV2?", [f"DIA_{state}" for state in ALL]),
+        ("jobs waiting on SRV2", ["DIA_HOLD", "DIA_READY", "DIA_TIME"]),
     ],
 )
 @pytest.mark.parametrize("cap", [None, 3])
@@ -153,6 +163,34 @@ def test_a_list_is_limited_by_state_folder_stream_and_workstation(
     assert (names(asked), asked.payload.listing.count) == (expected, len(expected))
     assert str(len(expected)) in asked.diagnosis.summary
     assert asked.result.outcome is SourceOutcome.OK
+
+
+@pytest.mark.parametrize(
+    ("question", "lacks", "near"),
+    [
+        ("jobs bloqueados na pasta /PRD/XXX/", "/PRD/XXX", ("/PRD/FAT", "/PRD/PIX")),
+        ("o que está em abend em /PRD/PIXX?", "/PRD/PIXX", ("/PRD/PIX",)),
+        ("quantos jobs falharam na pasta PUX?", "PUX", ("/PRD/PIX",)),
+        ("por que a pasta /DEV/ZZZ está parada?", "/DEV/ZZZ", ("/PRD/FAT", "/PRD/PIX")),
+        ("which workstations in folder /DEV are offline?", "/DEV", ("/PRD/FAT", "/PRD/PIX")),
+    ],
+)
+def test_a_folder_that_the_plan_lacks_is_said_first(question: str, lacks: str, near: tuple[str, ...]) -> None:
+    """With the folders that are nearest, and without anything of another folder."""
+    asked = ask_plan(mixed_plan(), question)
+    assert (asked.payload.unknown, asked.payload.nearest) == ((lacks,), near)
+    lead = "The plan has no folder" if question.startswith("which") else "O plano não tem a pasta"
+    assert asked.diagnosis.summary.startswith(f"{lead} {lacks}.")
+    assert all(folder in asked.diagnosis.summary for folder in near)
+    assert asked.commands == []
+
+
+def test_a_question_about_a_folder_is_answered_about_it_alone() -> None:
+    """The problems of other folders are not its own."""
+    asked = ask_plan(mixed_plan(), "o que aconteceu na pasta PIX?")
+    assert {job.folder for job in asked.payload.problem_jobs} == {"/PRD/PIX"}
+    assert asked.payload.problem_count == 6
+    assert "SRV2" not in [station.name for station in asked.payload.workstations]
 
 
 @pytest.mark.parametrize(

@@ -34,18 +34,19 @@ def not_understood(scenes: Sequence[Scene]) -> DiagnosisDraft | None:
     if tws.named_stream or tws.named_workstation:
         return None
     entities = scene.entities
-    named = entities.job_streams or entities.workstations
+    named = entities.job_streams or entities.workstations or entities.folders
     if named and not (tws.unknown and not tws.problem_jobs and not tws.workstations):
         return None
     has_code = entities.codes or find_program_codes(scene.question)
-    if not named and (entities.folders or has_code or asks_about_the_plan(scene.question)):
+    if not named and (has_code or asks_about_the_plan(scene.question)):
         return None
     words = tws.unknown if named else tws.unknown[:MAX_CANDIDATES]
-    lead = (
-        Message("The plan has no job, job stream or workstation named {names}.", names=_listed(words))
-        if words
-        else Message("The question names no job, job stream or workstation of the plan.")
-    )
+    if words and not set(words).isdisjoint(entities.folders):
+        lead = Message("The plan has no folder {names}.", names=_listed(words))
+    elif words:
+        lead = Message("The plan has no job, job stream or workstation named {names}.", names=_listed(words))
+    else:
+        lead = Message("The question names no job, job stream or workstation of the plan.")
     return DiagnosisDraft(
         join((lead, instead(tws), "" if named else _problems(tws), _SAY_WHICH)),
         category=(Category.JOB_NOT_FOUND if words else Category.UNKNOWN).value,

@@ -15,7 +15,7 @@ def describe(payload: TwsPayload, request: SourceRequest) -> Text:
     entities = request.routing.entities
     name = request.job or next(iter(entities.jobs), None)
     parts: list[Text | str]
-    if payload.listing is not None:
+    if payload.listing is not None and (payload.listing.count or not payload.unknown):
         parts = [counted(payload.listing)]
     elif payload.job is not None:
         parts = [*_job(payload.job), *_stations(payload.workstations)]

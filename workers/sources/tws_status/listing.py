@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from orchestrator.codes.notation import in_folder, stream_of
+from orchestrator.codes.notation import in_folder, lies_in, stream_of
 from orchestrator.codes.states import (
     ABENDED,
     CANCELLED,
@@ -88,7 +88,7 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
             is_of(job, listing.states)
             and (not streams or any(ref.matches(item) for ref in streams))
             and (not stations or any(JobRef(workstation=name).matches(item) for name in stations))
-            and _in_folders(job, entities.folders)
+            and _is_in(job.folder, entities)
         ):
             if job.id not in matches:
                 lookup.listed.append(item)
@@ -127,7 +127,7 @@ async def _streams(session: HwaSession, listing: Listing, entities: Entities, lo
         on = text(item.get("workstation"), 900).rpartition("/")[2]
         if (
             is_of(job, listing.states)
-            and _in_folders(job, entities.folders)
+            and _is_in(job.folder, entities)
             and (not entities.workstations or on.upper() in {name.upper() for name in entities.workstations})
         ):
             names["", stream.status, None].append(stream.name)
@@ -148,7 +148,7 @@ async def _workstations(session: HwaSession, listing: Listing, entities: Entitie
         station = parse_workstation(item)
         state = _state_of(station)
         wanted = not listing.states or state in listing.states or (state == "limit 0" and "linked" in listing.states)
-        if station.name and wanted and _in_folders(JobFacts(folder=station.folder), entities.folders):
+        if station.name and wanted and _is_in(station.folder, entities):
             names["", state, None].append(in_folder(station.folder, station.name))
             total += 1
     return _facts(listing, entities.folders, names, [page], lookup, total=total)
@@ -162,11 +162,8 @@ def _state_of(station: WorkstationFacts) -> str:
     return "limit 0" if station.limit == 0 else "linked"
 
 
-def _in_folders(job: JobFacts, folders: Iterable[str]) -> bool:
-    """Whether a job lies in one of the folders, named whole or by one of its parts: ``PIX`` is ``/PRD/PIX``, too."""
-    path = f"/{job.folder.strip('/')}/".upper()
-    wanted = [f"/{folder.strip('/')}/".upper() for folder in folders]
-    return not wanted or any(folder in path for folder in wanted)
+def _is_in(folder: str, entities: Entities) -> bool:
+    return not entities.folders or lies_in(folder, entities.folders)
 
 
 def _facts(

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from orchestrator.codes.notation import bare_name
+from orchestrator.codes.notation import bare_name, lies_in
 from workers.sources.tws_status.client import HwaSession, Page
 from workers.sources.tws_status.errors import BadQuery
-from workers.sources.tws_status.lookup import PAGE
+from workers.sources.tws_status.lookup import PAGE, Lookup
 from workers.sources.tws_status.oql import Oql
 from workers.sources.tws_status.paging import WIDE_PAGE
 from workers.sources.tws_status.parsing import text
+from workers.sources.tws_status.problems import all_workstations, streams_of_query
 
 MAX_NEAREST = 5
 MAX_UNKNOWN = 3
@@ -31,6 +32,14 @@ class Named:
 
     kind: Kind
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownFolders:
+    """Folders that the plan does not have, and those of the plan that are nearest to them."""
+
+    names: tuple[str, ...] = ()
+    nearest: tuple[str, ...] = ()
 
 
 async def find_named(session: HwaSession, words: Sequence[str], kinds: Sequence[Kind] | None = None) -> Named | None:
@@ -69,6 +78,34 @@ async def nearest_names(session: HwaSession, unknown: Sequence[str], kinds: Iter
     pages = await asyncio.gather(*(_by_prefix(search, prefix) for search in searches for prefix in prefixes))
     nearest = _alike(names, pages)
     return nearest or _alike(names, [await session.search_jobs(None, limit=WIDE_PAGE)])
+
+
+async def unknown_folders(session: HwaSession, named: Sequence[str], lookup: Lookup) -> UnknownFolders:
+    """The named folders in which no job stream and no workstation of the plan lies, and the folders nearest to them.
+
+    Nearest are those of a like name, else those beside it. Nothing of a plan that was not read to its end. Raises
+    HwaError.
+    """
+    pages = await asyncio.gather(streams_of_query(session, None, lookup), all_workstations(session, lookup))
+    known = sorted({text(item.get("folder"), 800) or "/" for page in pages for item in page.results})
+    unknown = tuple(name for name in named if not any(lies_in(folder, (name,)) for folder in known))
+    if not unknown or any(page.left_out for page in pages):
+        return UnknownFolders()
+    nearest = dict.fromkeys(folder for name in unknown for folder in _near_folders(name, known))
+    return UnknownFolders(unknown, tuple(nearest)[:MAX_NEAREST])
+
+
+def _near_folders(name: str, known: Sequence[str]) -> Sequence[str]:
+    parts = [part for part in name.split("/") if part]
+    like = [
+        folder
+        for folder in known
+        if parts and get_close_matches(parts[-1].casefold(), folder.casefold().split("/"), 1, _LIKENESS)
+    ]
+    # From its parent upwards, the first folder that has anything.
+    parents = ("/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1))
+    beside = next(filter(None, ([item for item in known if lies_in(item, (parent,))] for parent in parents)), ())
+    return like or beside or [folder for folder in known if folder != "/"]
 
 
 def _searches(session: HwaSession) -> dict[Kind, _Search]:

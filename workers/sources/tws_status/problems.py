@@ -1,10 +1,10 @@
 """Problem jobs of a workstation, a job stream or the whole plan: those that failed or do not start."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
-from orchestrator.codes.notation import in_folder
+from orchestrator.codes.notation import in_folder, lies_in
 from orchestrator.codes.states import JOB_PROBLEMS, NO_PROBLEMS, PROBLEMS, STREAM_PROBLEMS
 from orchestrator.i18n.message import Message
 from orchestrator.payloads import JobFacts, WorkstationFacts
@@ -84,8 +84,11 @@ async def stream_problems(session: HwaSession, refs: Iterable[JobRef], lookup: L
     return Message("jobs of {names} that have not ended well", names=", ".join(ref.stream for ref in streams))
 
 
-async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
-    """Read the failed and stuck jobs of the plan; returns a description of the query. Raises HwaError."""
+async def plan_problems(session: HwaSession, lookup: Lookup, folders: Sequence[str] = ()) -> Message:
+    """Read the failed and stuck jobs of the plan, or of ``folders``; returns a description of the query.
+
+    Raises HwaError.
+    """
     failed = Oql.any_of("jobruns.compositeStatus.status", JOB_PROBLEMS)
     jobs, streams, stations = await asyncio.gather(
         search_tolerantly(session, failed, lambda job: job.status in PROBLEMS, lookup),
@@ -132,7 +135,13 @@ async def plan_problems(session: HwaSession, lookup: Lookup) -> Message:
             if text(job.get("id")) not in ids:
                 ids.add(text(job.get("id")))
                 jobs.append(job)
+    if folders:
+        jobs = [job for job in jobs if lies_in(parse_job(job).folder, folders)]
+        stations_of = {parse_job(job).workstation for job in jobs}
+        lookup.workstations = {name: facts for name, facts in lookup.workstations.items() if name in stations_of}
     await _keep(session, jobs, lookup, streams)
+    if folders:
+        return Message("failed and stuck jobs in {folders}", folders=", ".join(folders))
     return Message("failed and stuck jobs of the current plan")
 
 

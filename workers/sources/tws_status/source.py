@@ -26,7 +26,16 @@ from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
 from workers.sources.tws_status.listing import list_plan
 from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, gather_job
-from workers.sources.tws_status.names import MAX_UNKNOWN, Kind, Named, find_named, is_same_name, nearest_names
+from workers.sources.tws_status.names import (
+    MAX_UNKNOWN,
+    Kind,
+    Named,
+    UnknownFolders,
+    find_named,
+    is_same_name,
+    nearest_names,
+    unknown_folders,
+)
 from workers.sources.tws_status.notation import JobRef, job_readings, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
@@ -172,7 +181,9 @@ class TwsStatusSource:
             return problems_asked
         if stations:
             return await workstation_problems(session, list(map(parse_workstation_name, stations)), lookup)
-        return await plan_problems(session, lookup)
+        if entities.folders and await _lacks_folders(session, entities, lookup):
+            return ""
+        return await plan_problems(session, lookup, entities.folders)
 
     async def _ask_job(self, session: HwaSession, request: SourceRequest, name: str, lookup: Lookup) -> Message | str:
         """Look up one job and what it waits for; what has its name elsewhere, or is like it, when it is not there."""
@@ -277,6 +288,17 @@ async def _note_unknown(session: HwaSession, names: Sequence[str], kinds: tuple[
         lookup.nearest = await lookup.part(part, partial(nearest_names, session, names, kinds), ())
 
 
+async def _lacks_folders(session: HwaSession, entities: Entities, lookup: Lookup) -> bool:
+    """Whether the plan lacks a folder that the question names, which is then noted."""
+    if not entities.folders:
+        return False
+    part = Message("folders like {names}", names=", ".join(entities.folders[:MAX_UNKNOWN]))
+    find = partial(unknown_folders, session, entities.folders, lookup)
+    lacking = await lookup.part(part, find, UnknownFolders())
+    lookup.unknown, lookup.nearest = lacking.names, lacking.nearest
+    return bool(lookup.unknown)
+
+
 async def _spelled_otherwise(session: HwaSession, name: str, lookup: Lookup) -> list[JsonObject]:
     """The jobs whose name differs from the unknown one by ``-``, ``_`` and capitals alone. Raises HwaError."""
     same = [other for other in lookup.nearest if is_same_name(other, name)]
@@ -323,6 +345,8 @@ async def _list(session: HwaSession, listing: Listing, request: SourceRequest, l
             limits = limits_of(request.message, entities.candidates)
             await _note_unknown(session, limits, ("stream", "workstation"), lookup)
     lookup.listing = await list_plan(session, listing, entities, lookup)
+    if not lookup.listing.count and await _lacks_folders(session, entities, lookup):
+        return ""
     if not lookup.listed:
         known = await _in_the_plan(session, entities, lookup)
         if known is not entities:
