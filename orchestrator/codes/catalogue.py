@@ -261,9 +261,9 @@ def category_texts(category: Category) -> CategoryTexts:
 class AdviceSet:
     """What to check, what to propose, how to keep it from happening again."""
 
-    checks: tuple[Advice, ...]
-    fixes: tuple[Advice, ...]
-    prevention: tuple[Localized, ...]
+    checks: tuple[Advice, ...] = ()
+    fixes: tuple[Advice, ...] = ()
+    prevention: tuple[Localized, ...] = ()
 
 
 def advice_of(category: Category, own: Entry | None = None) -> AdviceSet:

@@ -37,6 +37,8 @@ MISSING = Message("What was missing")
 ALTERNATIVES = Message("Other hypotheses")
 SUSPICIOUS = Message("Suspicious content")
 CAUSE = Message("Cause")
+_NO_CAUSE = (Category.UNKNOWN.value, Category.PLAN_LIST.value)
+"""Categories of answers that look for no cause: a list, how something works."""
 _MODES = {
     AnswerMode.LLM: Message("Answer written by a language model and checked against the evidence."),
     AnswerMode.DETERMINISTIC: Message("Answer of the rules, without a language model."),
@@ -90,7 +92,8 @@ def render_text(
     lines = [f"{DIAGNOSIS.in_language(language).upper()}: {diagnosis.summary}"]
     parts: list[tuple[Message, Sequence[str]]] = []
     if not _is_talk(diagnosis):
-        lines.append(f"  {_category_line(diagnosis, language).replace('*', '').replace('`', '')}")
+        if category := _category_line(diagnosis, language):
+            lines.append(f"  {category.replace('*', '').replace('`', '')}")
         if cause := _cause_line(diagnosis, language, bold=False):
             lines.append(f"  {cause}")
         cited = evidence_lines(diagnosis, evidence, zone_of(aggregated))
@@ -255,6 +258,8 @@ def _is_talk(diagnosis: Diagnosis) -> bool:
 
 
 def _category_line(diagnosis: Diagnosis, language: Language) -> str:
+    if not diagnosis.hypotheses and diagnosis.category in _NO_CAUSE:
+        return ""
     confidence = _confidence(diagnosis.confidence).in_language(language)
     title = category_title(diagnosis.category, language)
     return f"**{Message('Category').in_language(language)}:** {title} (`{diagnosis.category}`, {confidence})"

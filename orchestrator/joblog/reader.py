@@ -98,6 +98,7 @@ _ENDING = re.compile(
     r"(?i)\b(?:fim|fin|end|ended|t[eé]rmino|terminou|termin[oó]|terminad[oa]|terminating|sa[ií]da|salida|exit|exited|exiting"
     r"|encerr\w{1,6}|finaliz\w{1,6}|interromp\w{1,4}|interrump\w{1,4}|abort\w{0,5}|return|retorno|c[oó]digo|finished)\b"
 )
+_PATH = re.compile(r"\S*[/\\]\S*")
 _ENDING_WORDS = 4
 """Most words, apart from names and numbers, of a line that only says that the program ends."""
 _SEVERE_ID = re.compile(
@@ -234,7 +235,8 @@ def platform_of(text: str) -> Platform | None:
 def is_ending(line: str) -> bool:
     """Whether the line says only that the program ends: the reason stands before it."""
     words = [word for word in line.split() if word[0].isalpha() and not any(map(str.isdigit, word)) and word[-1] != ":"]
-    return len(words) <= _ENDING_WORDS and _ENDING.search(line) is not None
+    # "fin" is a word, and a directory.
+    return len(words) <= _ENDING_WORDS and _ENDING.search(_PATH.sub(" ", line)) is not None
 
 
 def only_advises(line: str) -> bool:

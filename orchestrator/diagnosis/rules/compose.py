@@ -20,11 +20,11 @@ from orchestrator.codes.catalogue import (
 from orchestrator.codes.control import one_line
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_program_codes, is_abend
-from orchestrator.codes.states import ABENDED, CANCELLED, EXECUTING, FAILED, RUNNING, SUCCEEDED
+from orchestrator.codes.states import ABENDED, CANCELLED, EXECUTING, FAILED, RUNNING, SUCCEEDED, is_state
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
-from orchestrator.diagnosis.rules.corroborate import page_title
+from orchestrator.diagnosis.rules.corroborate import page_title, steps_in
 from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qualified_station
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
@@ -40,6 +40,8 @@ WORTH_A_WORD = 0.25
 """Least confidence of an alternative that has no cause."""
 
 MAX_CLAIMS = 12
+RELATED = 0.5
+"""Share of the best passage's score from which on another one is told as well."""
 MAX_PASSAGES = 3
 """Passages told of a question about how something works, one of each page."""
 MAX_ACTIONS = 8
@@ -172,13 +174,20 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
     pages: dict[str, Evidence] = {}
     for item in passages:
         pages.setdefault(item.where.partition("#")[0], item)
+    best = max((item.score or 0.0 for item in pages.values()), default=0.0)
+    told = [item for item in pages.values() if (item.score or 0.0) >= RELATED * best][:MAX_PASSAGES]
     claims = tuple(
-        ClaimDraft(f"“{page_title(item)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,))
-        for item in list(pages.values())[:MAX_PASSAGES]
+        claim
+        for item in told
+        for claim in (
+            ClaimDraft(f"“{page_title(item)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,)),
+            *(steps_in(item) if not matches and item is told[0] else ()),
+        )
     )
     if matches:
         first, causes = matches[0][1], usual_causes(*(entry for _, entry in matches))
-        advice = advice_of(first.category, first)
+        # What a state means is told of no job in it.
+        advice = AdviceSet() if is_state(first.key) else advice_of(first.category, first)
         return DiagnosisDraft(
             summary=join((*(explained(code, entry) for code, entry in matches), causes)),
             category=first.category.value,
@@ -190,7 +199,7 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
     if routing.intent is Intent.GENERAL or (routing.is_off_topic and not routing.entities.candidates):
         return DiagnosisDraft(_HELP, confidence=0.5)
     if claims:
-        title = plain_words(passages[0].title)
+        title = page_title(told[0])
         closest = Message("From the knowledge base, the closest passage is “{title}”.", title=title)
         return DiagnosisDraft(closest, confidence=0.5, claims=claims)
     if any(scene.job is not None for scene in scenes):
@@ -462,12 +471,17 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
         if len(groups) > 1 and group.top.category in _BENIGN:
             continue
         advice, names = _advice(group.top), _names(group)
+        looking, looked_at = advice.checks, names
+        if group.because is not None and group.top.category is Category.PREDECESSOR_FAILED:
+            # That the predecessor must be diagnosed is done: what is left to check is its cause.
+            looking, looked_at = _advice(group.because.top).checks, _names(group.because)
         # What runs, or ended well, is neither rerun nor changed on the strength of its log.
         job = group.scene.job
         likely = group.top.confidence >= LIKELY_BELOW and (job is None or job.status not in (*RUNNING, *SUCCEEDED))
-        for items, actions in ((advice.checks[:3], checks), (advice.fixes[:3] if likely else (), fixes)):
-            for item in items:
-                action = _action(item, names)
+        fixing = advice.fixes if likely else ()
+        for items, known, actions in ((looking, looked_at, checks), (fixing, names, fixes)):
+            for item in items[:3]:
+                action = _action(item, known)
                 # Two jobs may lead to one and the same command: it is proposed once.
                 actions.setdefault(action.command or action.text, action)
     first = list(checks.values())[: max(3, MAX_ACTIONS - len(fixes))]

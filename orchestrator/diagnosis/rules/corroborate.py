@@ -1,5 +1,7 @@
 """Support for a verdict from history, knowledge base and metrics."""
 
+from collections.abc import Sequence
+
 from orchestrator.codes.catalogue import Category, find_return_code
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes
@@ -101,16 +103,26 @@ def _from_knowledge(scene: Scene, verdict: Verdict) -> None:
     pages = {_page(item) for item in about}
     for item in (*about, *(item for item in passages if _page(item) in pages)):
         if steps := [step for step in steps_of(item.text) if not _is_of_another_code(scene, verdict, step)][:MAX_STEPS]:
-            section = section_of_steps(item.text) or item.where.partition("#")[2]
-            for number, step in enumerate(steps, start=1):
-                said = Message(
-                    "Step {number} of the runbook, section “{section}”: “{text}”",
-                    section=plain_words(section or page_title(item)),
-                    number=number,
-                    text=plain_words(step),
-                )
-                verdict.add_claim(said, [item.id])
+            verdict.claims += _quoted(item, steps)
+            verdict.supports += [item.id] if item.id not in verdict.supports else []
             return
+
+
+def steps_in(item: Evidence) -> tuple[ClaimDraft, ...]:
+    """The steps that a passage lists, as claims."""
+    return _quoted(item, steps_of(item.text)[:MAX_STEPS])
+
+
+def _quoted(item: Evidence, steps: Sequence[str]) -> tuple[ClaimDraft, ...]:
+    section = plain_words(section_of_steps(item.text) or item.where.partition("#")[2])
+    if section in ("", page_title(item)):
+        sentence = Message("Step {number} of the runbook: “{text}”")
+    else:
+        sentence = Message("Step {number} of the runbook, section “{section}”: “{text}”")
+    return tuple(
+        ClaimDraft(sentence.with_facts(number=number, section=section, text=plain_words(step)), (item.id,))
+        for number, step in enumerate(steps, start=1)
+    )
 
 
 def _is_of_another_code(scene: Scene, verdict: Verdict, step: str) -> bool:

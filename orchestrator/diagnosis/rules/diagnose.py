@@ -391,7 +391,9 @@ def _from_the_question(scene: Scene) -> Text | str:
         question=clean_line(scene.question)[:MAX_QUESTION_CHARACTERS],
     )
     if state is None:
-        # Who asks for the state has not said it.
+        # Who asks for the state has not said it, and a follow-up says nothing of the job.
+        if bare_name(scene.question_job or "").casefold() not in scene.question.casefold():
+            return Message("The present state in TWS could not be read.")
         return "" if scene.asks_state else quotation
     return join((quotation, explained(state.key, state), usual_causes(state)))
 

@@ -66,4 +66,4 @@ def _in_short(group: Group) -> Text:
     """The job's state and the title of its cause: what the steps are for."""
     job, title = group.scene.job, category_texts(group.top.category).title
     state = state_sentence(job.name, job.status, group.scene.return_code) if job is not None and job.status else ""
-    return join((state, Message("{title}: what to do.", title=title)))
+    return join((state, Message("{title}.", title=title)))

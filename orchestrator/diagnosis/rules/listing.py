@@ -76,11 +76,14 @@ def listed(listing: ListingFacts) -> Text:
     if listing.count == 1:
         # Its name, state and job stream stand below.
         return counted(listing)
+    said = set(listing.states) if len(listing.by_code) == 1 else set()
     return join(
         (
             counted(listing),
-            Message("By state: {numbers}.", numbers=_numbers(listing.by_code)) if listing.by_code else "",
-            Message("By job stream: {numbers}.", numbers=_numbers(listing.by_stream)) if listing.by_stream else "",
+            Message("By state: {numbers}.", numbers=_numbers(listing.by_code)) if set(listing.by_code) - said else "",
+            Message("By job stream: {numbers}.", numbers=_numbers(listing.by_stream))
+            if len(listing.by_stream) > 1
+            else "",
         )
     )
 

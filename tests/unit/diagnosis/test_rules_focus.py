@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from rules_support import PER_JOB, S0C7, ask, job_facts, job_log, tws
+from rules_support import PER_JOB, S0C7, ask, failed, job_facts, job_log, tws
 
 from orchestrator.aggregate import aggregate
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.models import Diagnosis, Entities, Evidence, SourceEnvelope, SourceOutcome, TroubleshootRequest
+from orchestrator.payloads import RelatedFacts
 from orchestrator.routing.follow_up import subjects_of
 from orchestrator.routing.plan import plan_request
 
@@ -74,10 +75,10 @@ def test_a_question_for_the_state_is_answered_with_it_alone() -> None:
 def test_what_a_code_means_is_not_answered_with_other_problems() -> None:
     """Of the plan it is said only which jobs failed with that very code."""
     other = job_facts("ABEND", "FECH777", return_code=8, job_log=job_log("IEF450I FECH777 S1 - ABEND=SB37 U0000"))
-    failed = ask(tws(problems=(JOB, other), asked=None), message="o que é S0C7?")
-    assert "No plano, 1 job falhou com este código: BATCH001." in failed.summary
-    assert "FECH777" not in failed.summary
-    assert any(S0C7 in claim.text for claim in failed.claims)
+    shown = ask(tws(problems=(JOB, other), asked=None), message="o que é S0C7?")
+    assert "No plano, 1 job falhou com este código: BATCH001." in shown.summary
+    assert "FECH777" not in shown.summary
+    assert any(S0C7 in claim.text for claim in shown.claims)
 
     unrelated = ask(tws(problems=(other,), asked=None), message="o que é S0C7?")
     assert "plano" not in unrelated.summary
@@ -119,3 +120,42 @@ def test_only_steps_of_the_same_cause_are_quoted() -> None:
         assert any(word in text for text in quoted)
         assert not any(other in text for text in quoted)
         assert "Antes de reexecutar" in quoted[-1]
+
+
+def test_what_to_check_of_a_failed_predecessor_is_its_cause() -> None:
+    """That the predecessor must be diagnosed is no step of an answer that has diagnosed it."""
+    cause = job_facts("ABEND", "JOB_A", return_code=12, job_log=job_log(S0C7.replace("BATCH001", "JOB_A")))
+    held = job_facts("HOLD", predecessors=(RelatedFacts(name="SRV01#DIARIO.JOB_A", status="ABEND", satisfied=False),))
+    diagnosis = ask(tws(held, problems=(cause,)), message="Por que o job BATCH001 não anda?")
+    assert diagnosis.category == "predecessor_failed"
+    assert "Diagnosticar o predecessor" not in " ".join(action.text for action in diagnosis.actions)
+    assert "conman rr SRV01#DIARIO.JOB_A" in [action.command for action in diagnosis.actions]
+
+
+def test_how_something_is_done_is_answered_with_the_steps_of_the_page() -> None:
+    """Of the closest page its steps are quoted, and the answer names no category of a cause."""
+    found = pages(("Restart de um passo", "Antes de tudo, o log.\n1. Confira os datasets.\n2. Use RESTART=.", "pt"))
+    diagnosis = ask(tws(asked=None), found, message="como faço o restart de um passo?")
+    assert [claim.text for claim in diagnosis.claims[1:]] == [
+        "Passo 1 do runbook, seção “Solução”: “Confira os datasets.”",
+        "Passo 2 do runbook, seção “Solução”: “Use RESTART=.”",
+    ]
+    assert diagnosis.hypotheses == ()
+
+
+def test_what_a_state_means_proposes_nothing() -> None:
+    """A definition of a state has its meaning and causes: there is no job to treat."""
+    diagnosis = ask(tws(asked=None), message="o que é HOLD?")
+    assert diagnosis.summary.startswith("HOLD: Retido.")
+    assert (diagnosis.actions, diagnosis.prevention) == ((), ())
+
+
+def test_a_follow_up_is_not_quoted_as_what_is_known() -> None:
+    """Without TWS a question such as "por que?" says nothing of the job."""
+    subjects = subjects_of("run-00000001", Entities(jobs=("BATCH001",)), ("BATCH001",), ())
+    request = TroubleshootRequest(message="por que?")
+    envelopes = (failed("tws_status", job="BATCH001"),)
+    plan = plan_request(request, PER_JOB, lambda: subjects)
+    summary = diagnose(request, plan, envelopes, aggregate(envelopes, plan.jobs)).summary
+    assert "“por que?”" not in summary
+    assert "O estado atual no TWS não pôde ser lido." in summary

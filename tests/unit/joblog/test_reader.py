@@ -360,3 +360,9 @@ def test_what_only_advises_stands_below_the_error(line: str) -> None:
 def test_an_error_with_a_word_of_advice_stays_one(line: str) -> None:
     """Words of advice do not make a line that reports the failure less."""
     assert lead(line, "next line") == line
+
+
+def test_a_directory_is_no_word_of_an_ending() -> None:
+    """ "fin" in a path does not make a line one that says that the program ends."""
+    assert not is_ending("lendo lancamentos de /dados/fin/lancamentos.dat")
+    assert is_ending("fim do programa /dados/fin/x")
