@@ -23,6 +23,7 @@ from orchestrator.codes.patterns import (
 )
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
+from orchestrator.joblog.reader import read_log
 from orchestrator.models import Entities
 from orchestrator.routing.listing import STATES as LISTED_STATES
 from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, plain_text
@@ -78,6 +79,7 @@ _JES_NUMBER = re.compile(r"\b(?:JOB|STC|TSU)\d{5}(?=\s+[-+*]?\$?[A-Z]{3,4}\d)")
 _JOB_MESSAGE = re.compile(
     rf"(?:\bIEF(?:403|404|450|451|452|453)I|\$HASP(?:165|373|395))[ \t]+(?P<job>{ZOS_NAME})(?![\w$#@])"
 )
+_END_OF_OPENING = re.compile(r"[?!:]\s|\n|\s[-–—]\s")
 _PASTED_LINES = 6
 """Lines of a message from which those in its middle are taken for a pasted log."""
 # Upper-case words with digits that name products, standards and tickets, not jobs.
@@ -276,7 +278,9 @@ def extract_entities(message: str) -> Entities:
     text.rest = _cued_folders(text, matches)
     text.rest = _cued(text, "jobs", matches.jobs, allow_dotted=True)
     _take_subjects(text, matches)
+    named = len(matches.jobs)
     _take_bare(text, matches)
+    _drop_pasted(text.message, matches, named)
     _take_candidates(text, matches)
     return matches.entities()
 
@@ -523,6 +527,36 @@ def _take_bare(text: _Text, matches: _Matches) -> None:
         is_place = _is_place(text.message, match.start(), match.start() + len(word), matches)
         (matches.workstations if is_place else matches.jobs).append((match.start(), word))
         text.blank(match.start(), match.start() + len(word))
+
+
+def _drop_pasted(message: str, matches: _Matches, named: int) -> None:
+    """Leave out bare names in what a known program wrote, behind a job that the question names.
+
+    In "o CARGA1 caiu: ORA-01653: ... in tablespace FAT_DADOS" there is one job. ``named`` jobs were found by other
+    words than the bare name, and stay.
+    """
+    first = min(matches.jobs, default=None)
+    if first is None or len(matches.jobs) < 2 or (opening := _END_OF_OPENING.search(message, first[0])) is None:
+        return
+    pasted = [
+        range(line.start(), line.end())
+        for line in re.finditer(r"[^\n]+", message[opening.end() :])
+        if read_log([line[0]]).causes
+    ]
+    spans = [range(opening.end() + span.start, opening.end() + span.stop) for span in pasted]
+    kept = [
+        (start, name)
+        for start, name in matches.jobs[named:]
+        if not any(start in span for span in spans) or _joins_names(message, start)
+    ]
+    matches.jobs[named:] = kept
+
+
+def _joins_names(message: str, start: int) -> bool:
+    """Whether a word of who asks stands before a name: "e o", "no"."""
+    before = message[max(0, start - _CUE_CHARACTERS) : start]
+    words = [words_of("names", kind) for kind in ("articles", "conjunctions")]
+    return re.search(rf"\b(?:{'|'.join(words)})\s+$", before, re.IGNORECASE) is not None
 
 
 def _is_place(message: str, start: int, end: int, matches: _Matches) -> bool:

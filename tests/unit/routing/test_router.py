@@ -440,6 +440,27 @@ def test_a_pasted_line_does_not_outvote_the_words_before_it(opening: str, langua
 
 
 @pytest.mark.parametrize(
+    ("question", "jobs"),
+    [
+        (
+            "por que o job CARGA1 parou? ORA-01653: unable to extend table FAT.M by 8 in tablespace FAT_DADOS",
+            ("CARGA1",),
+        ),
+        ("o CARGA1 caiu: ORA-01536: space quota exceeded for tablespace 'FAT_DADOS'", ("CARGA1",)),
+        ("o CARGA1 caiu\nERROR 1040 (HY000): Too many connections", ("CARGA1",)),
+        ("por que o BATCH001 parou? e o BATCH002?", ("BATCH001", "BATCH002")),
+        ("o BATCH001 caiu: ORA-12541: TNS:no listener, e o CARGA_B também", ("BATCH001", "CARGA_B")),
+        ("BATCH001 falhou: Permission denied e o job BATCH002 também", ("BATCH001", "BATCH002")),
+        ("BATCH001: abend S0C7\nBATCH002: abend S322", ("BATCH001", "BATCH002")),
+        ("$HASP165 CADCLI05 ENDED AT NODE1 - JCL ERROR", ("CADCLI05",)),
+    ],
+)
+def test_names_in_a_pasted_message_are_no_jobs(question: str, jobs: tuple[str, ...]) -> None:
+    """Behind a named job, a tablespace or a key in a line that a program wrote is not asked about."""
+    assert route(question).entities.jobs == jobs
+
+
+@pytest.mark.parametrize(
     "question", ["batch002 ta esperando quem", "quem ta segurando o consolida", "esperando o que?"]
 )
 def test_words_that_spanish_has_too_do_not_make_a_question_spanish(question: str) -> None:
