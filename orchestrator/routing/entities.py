@@ -595,12 +595,27 @@ def _is_identifier(word: str) -> bool:
     return len(parts) > 2 and not all(is_known(plain(part)) for part in parts)
 
 
+def _is_called_a_job(rest: str, start: int, word: str) -> bool:
+    """Whether a word for a job stands right before what is no code, state, step or ticket by its form alone."""
+    return (
+        re.fullmatch(r"[A-Z]{3,}[A-Z0-9_]*\d[A-Z0-9_]*", word) is not None
+        and not is_abend(word)
+        and not find_chat_return_codes(word)
+        and _job_cue().search(rest, max(0, start - _CUE_CHARACTERS), start) is not None
+    )
+
+
 def _take_candidates(text: _Text, matches: _Matches) -> None:
     """Words that may be a name: unknown to every language, in quotes, or doing what only jobs do."""
     matches.candidates += [(match.start(), match[0]) for match in _DOTTED.finditer(text.rest)]
     for match in _IDENTIFIER.finditer(text.rest):
         word = match[0].rstrip("-")
-        if word.upper() in _plain_words() or _is_no_job(word.upper()) or find_message_ids(word):
+        if word.upper() in _plain_words() or find_message_ids(word):
+            continue
+        if _is_no_job(word.upper()):
+            # A job may be called like a product with a number ("o job ORA12899"): the plan knows.
+            if _is_called_a_job(text.rest, match.start(), word):
+                matches.candidates.append((match.start(), word))
             continue
         quoted = text.rest[match.start() - 1 : match.start()] in tuple("\"'`“«")
         is_subject = not is_stop_word(plain(word)) and (

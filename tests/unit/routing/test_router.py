@@ -153,10 +153,14 @@ def test_a_pasted_log_names_no_jobs_but_by_its_messages(lines: tuple[str, ...], 
 
 @pytest.mark.parametrize(
     ("text", "candidate"),
-    [("por que carga não rodou", "carga"), ("did archive run?", "archive")],
+    [
+        ("por que carga não rodou", "carga"),
+        ("did archive run?", "archive"),
+        ("Por que o job ORA12899 falhou?", "ORA12899"),
+    ],
 )
 def test_a_word_that_may_be_a_name_is_left_to_the_plan(text: str, candidate: str) -> None:
-    """A word that no language knows, or that does what jobs do, is a candidate and no job."""
+    """A word that no language knows, that does what jobs do or is called a job is a candidate and no job."""
     entities = route(text).entities
     assert entities.jobs == ()
     assert candidate in entities.candidates
