@@ -24,6 +24,10 @@ AN_ENDING = 1
 """Score of a line that says no more than that the program ends, or that was tolerated."""
 UNCAUGHT = 0.04
 """Added to an exception that ended the program: decides between messages of one weight."""
+ANOTHER_STEP = 0.7
+"""Taken off a message of a step that is not the one that abended."""
+CARRIES, CARRIES_THE_UNKNOWN = 0.4, 0.55
+"""Taken off an exception that only carries its root, a known or an unknown one."""
 LAST_LINES = 3
 """Lines quoted of a log that reports no error."""
 
@@ -64,6 +68,8 @@ _FRAME = re.compile(r"^\s+(?:at |File \"|\.\.\. \d+ more|in <module>)|^Traceback
 # Of a traceback of Python: its frame, and below it a line of the program and a mark of where in it.
 _PYTHON_FRAME = re.compile(r"^\s+File \"")
 _FRAME_LINES = 3
+# The steps that a job of z/OS ended in, the procedure's step before the one that calls it (IEF450I).
+_ABENDED = re.compile(r"\bIEF450I\s+\S+\s+(?P<steps>\S+(?:\s+[^\s-]\S*)?)\s+-\s+ABEND")
 _RETRY = re.compile(
     r"(?i)\bretry|\bretrying|tentativa \d|reintent|intento \d|attempt \d|will be retried"
     r"|(?:2nd|second|segund[ao]) (?:attempt|tentativa|intento)"
@@ -86,11 +92,14 @@ _LETTING_GO = re.compile(
 )
 # Words of another place than this run: a comment, a command as the shell shows it, SQL, what another run met.
 _TALK = re.compile(
-    r"(?i)^(?:##\s|#\s?echo\s|\+{1,3} (?!CategoryInfo|FullyQ)[\w./]|\s*(?:--\s|rem\s|select\s.{0,200}\s(?:from|where)\s"
+    r"(?i)^(?:##\s|#\s?echo\s|[A-Z]:\\[^<>|\n]{0,200}>|\+{1,3} (?!CategoryInfo|FullyQ)[\w./]"
+    r"|\s*(?:--\s|rem\s|select\s.{0,200}\s(?:from|where)\s"
     r"|insert into\s|delete from\s|update\s.{1,80}\sset\s))"
     r"|\((?:ok|expected|esperad[oa]|normal)\)"
     r"|\b(?:job|execu[cç][aã]o|ejecuci[oó]n|rodada) anterior\b|\b(?:previous|last) (?:run|execution|job)\b"
 )
+# The prompt of cmd and the command behind it: the error is what the command writes below.
+_PROMPT = re.compile(r"^[A-Za-z]:\\[^<>|\n]{0,200}>")
 _COUNT = re.compile(
     r"(?i)(?:[:=]|\b(?:registros|records|linhas|l[ií]neas|lines|filas)\b[^:\d]{0,40})\s{0,9}\d{1,9}\s*$"
 )
@@ -111,6 +120,7 @@ _ROUTINE = re.compile(
     r"|^Traceback |^\s+at |^\s+File \"|^\s*\.\.\. \d+ more|COMPLETION CODE +- +SYSTEM=|STMT NO\. MESSAGE|^= [A-Z]"
     # Dumps and statistics: PSW and registers, the module that was active, what a step used.
     r"|\bIEF03[23]I\b|IEA995I SYMPTOM DUMP|END OF SYMPTOM DUMP|\bPSW AT (?:TIME OF ERROR|ENTRY TO ABEND)\b"
+    r"|\bMINUTES EXECUTION TIME$"
     r"|\bDATA AT PSW\b|\bACTIVE (?:LOAD )?MODULE\b|^\s*(?:\d{3,5}\s+)?TIME=\d\d[.:]\d\d[.:]\d\d\b|--TIMINGS|^-JOBNAME\b"
     r"|^\s*(?:CPU|SRB|VIRT|EXT): +\d|\b(?:AR/GR|GPR?|GR|AR|FPR|REGS?) ?\d{1,2}(?:-\d{1,2})?\s*[:=]"
     r"|(?:\b[0-9A-F]{8}\b[ :/_-]+){2}[0-9A-F]{8}\b|^\s*(?:\d{3,5}\s+)?\d{1,2}: [0-9A-F]{8}\b"
@@ -190,7 +200,7 @@ class Reading:
     def score(self, index: int) -> int:
         """How much the line looks like the error, from its form alone: 0 for none, to 5."""
         line = self.lines[index]
-        if not self.is_meaningful(index) or index in self._dismissed or _FRAME.match(line):
+        if not self.is_meaningful(index) or index in self._dismissed or _FRAME.match(line) or _PROMPT.match(line):
             return 0
         level = level_of(line)
         if (
@@ -292,6 +302,8 @@ _CERTAINTIES = {Certainty.CERTAIN: 0.9, Certainty.LIKELY: 0.75, Certainty.HINT: 
 def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
     """Each sighting with its weight, best first: what only follows, is retried or logged as harmless counts less."""
     roots = _roots(lines)
+    known = {item.first for item in found}
+    abended = {step for line in lines if (match := _ABENDED.search(line)) for step in match["steps"].split()}
     weighed = []
     for item in found:
         weight = _CERTAINTIES[item.symptom.certainty] if item.symptom.role is Role.CAUSE else 0.0
@@ -300,9 +312,14 @@ def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
         if weight and any(map(_PYTHON_FRAME.match, lines[max(0, item.first - _FRAME_LINES) : item.first])):
             # What a program did not catch ended it; what it printed before may be something that it went on after.
             weight = min(weight + UNCAUGHT, _CERTAINTIES[Certainty.CERTAIN])
+        if weight and abended and item.facts.get("step", "") not in {"", *abended}:
+            # The job went on to other steps after it.
+            weight -= ANOTHER_STEP
         root = roots.get(item.first)
-        if weight and root is not None and root != item.first:
-            weight -= 0.4
+        if weight and root is not None and not _repeats(line, lines[root]):
+            # A root that nobody knows is told as it stands, rather than what only carries it.
+            is_unknown = root not in known and item.symptom.certainty is not Certainty.CERTAIN
+            weight -= CARRIES_THE_UNKNOWN if is_unknown else CARRIES
         weighed.append(
             Sighting(item.symptom, item.first, item.last, item.facts, item.count, round(max(weight, 0.0), 2))
         )
@@ -361,6 +378,11 @@ def _roots(lines: Sequence[str]) -> dict[int, int]:
                 roots |= dict.fromkeys(block, causes[-1])
             block = []
     return roots
+
+
+def _repeats(line: str, root: str) -> bool:
+    """Whether an exception's message is that of its root, as Java makes it from the cause."""
+    return _CAUSED_BY.sub("", root).strip() in line
 
 
 def _first_of_last_cluster(indexes: Sequence[int]) -> int:

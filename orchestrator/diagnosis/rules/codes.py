@@ -119,7 +119,12 @@ def abend_code(scene: Scene) -> Iterator[Verdict]:
     """An abend code in the job log of a job that failed."""
     if scene.job is None or scene.job.status not in FAILED:
         return
-    abends = tuple(filter(is_abend, scene.log_codes))
+    # A sort goes on after B37 of one of its work datasets: a code that stands in routine lines alone is none.
+    abends = tuple(
+        code
+        for code in filter(is_abend, scene.log_codes)
+        if not _is_routine(scene, decisive_line(scene.log_lines, code))
+    )
     told = {
         code
         for item in scene.reading.causes
@@ -220,6 +225,12 @@ def _other_abends(scene: Scene, code: str, abends: tuple[str, ...]) -> Text | st
             step = step_of(line)
             others.append(f"{other} ({step})" if step else other)
     return Message("The job log also holds: {codes}.", codes=", ".join(others)) if others else ""
+
+
+def _is_routine(scene: Scene, line: str | None) -> bool:
+    """Whether a line is one of a message that reports no failure."""
+    raw = scene.reading.raw
+    return line in raw and raw.index(line) in scene.reading.routine
 
 
 def _is_tolerated(scene: Scene, line: str) -> bool:

@@ -184,6 +184,18 @@ def test_an_abend_code_of_a_step_that_ended_by_itself_does_not_lead() -> None:
     assert diagnosis.summary.startswith("O job BATCH001 terminou em ABEND S0CB no passo STEP2")
 
 
+def test_a_sort_work_dataset_that_filled_up_is_no_abend() -> None:
+    """The sort goes on after B37 of a work dataset: its own message leads, with its own advice."""
+    lines = (
+        "IEC030I B37-04,IFG0554A,BATCH001,STEP1,SORTWK01,A5AA,WORK11,SYS26332.T024108.RA000.BATCH001.R01",
+        "ICE046A 0 SORT CAPACITY EXCEEDED - RECORD COUNT: 181202233",
+    )
+    diagnosis = ask(tws(job_facts("ABEND", return_code=16, job_log=job_log(*lines))))
+    assert "DFSORT" in diagnosis.summary
+    assert "ABEND SB37" not in diagnosis.summary
+    assert any("SORTWK" in action.text for action in diagnosis.actions)
+
+
 def test_a_command_that_was_asked_for_is_proposed_once() -> None:
     """The requested rerun and the one of the advice are one step."""
     log = job_log("ORA-00001: unique constraint (A.B) violated")

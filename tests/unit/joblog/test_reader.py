@@ -75,6 +75,43 @@ def test_for_java_the_last_cause_is_the_cause() -> None:
     assert lead(*lines) == lines[4]
 
 
+def test_a_root_that_nobody_knows_is_told_rather_than_what_carries_it() -> None:
+    """An exception known for its general words does not lead before its own unknown cause."""
+    lines = (
+        'Exception in thread "main" java.lang.IllegalStateException: falha na geracao',
+        "\tat a.B.c(B.java:1)",
+        "Caused by: com.corp.files.LayoutVersionException: versao 7 do layout",
+        "\t... 3 more",
+    )
+    assert cause(*lines) is None
+    assert lead(*lines) == lines[2]
+
+
+def test_an_exception_that_repeats_its_cause_is_as_sure_as_it() -> None:
+    """Java makes the message of a wrapper from the cause: both say the same."""
+    path = "sun.security.provider.certpath.SunCertPathBuilderException: unable to find valid certification path"
+    lines = (
+        f"Caused by: javax.net.ssl.SSLHandshakeException: PKIX path building failed: {path}",
+        "\tat a.B.c(B.java:1)",
+        f"Caused by: {path}",
+    )
+    assert read_log(lines, return_code=1).causes[0].weight == 0.9
+
+
+def test_a_message_of_another_step_than_the_one_that_abended_is_no_cause() -> None:
+    """The job went on after it."""
+    lines = (
+        "IEC070I 203-204,JOB1,STEP005,INDICE,,,PRD.AUX.KSDS,",
+        "-STEP005              04    123    210    .01    .00     .1",
+        "IEC030I B37-04,IFG0554A,JOB1,STEP010,SAIDA,A52C,PRDW07,PRD.MOVTO",
+    )
+    end = "IEF450I JOB1 STEP010 - ABEND=SB37 U0000 REASON=00000004"
+    reading = read_log((*lines, end))
+    assert [item.symptom.key for item in reading.causes] == ["IEC030I B37-04"]
+    procedure = read_log((lines[0], "IEF450I JOB1 STEP005 SORTEIA - ABEND=S0C7 U0000"))
+    assert procedure.causes[0].symptom.key.startswith("IEC070I")
+
+
 def test_an_error_that_a_later_try_got_over_is_none() -> None:
     """What was retried and passed counts for nothing; what failed each time is the cause."""
     tries = ("tentativa 1: curl: (28) Operation timed out after 30001 milliseconds with 0 bytes received",) * 2
@@ -208,6 +245,69 @@ def test_the_cause_in_a_long_log_of_equal_lines_is_found() -> None:
             ],
             "python KeyError",
         ),
+        (
+            [
+                "2026/11/28 02:15:09 ERROR 64 (0x00000040) Copying File D:\\exp\\a.csv",
+                "The specified network name is no longer available.",
+                "",
+                "Waiting 10 seconds... Retrying...",
+                "\t    New File  \t\t  12173\ta.csv",
+                "2026/11/28 02:17:12 ERROR 112 (0x00000070) Copying File D:\\exp\\b.csv",
+                "There is not enough space on the disk.",
+                "ERROR: RETRY LIMIT EXCEEDED.",
+            ],
+            "robocopy ERROR 112",
+        ),
+        (
+            [
+                "sftp> -rm OLD.TXT",
+                "Couldn't delete file: No such file or directory",
+                "sftp> put NEW.TXT",
+                'remote open("/in/NEW.TXT"): Permission denied',
+            ],
+            "sftp/scp remote denied",
+        ),
+        (["sftp> rm OLD.TXT", "Couldn't delete file: No such file or directory"], "sftp/scp remote missing"),
+        (
+            [
+                "DROP TABLE TMP_X",
+                "           *",
+                "ERROR at line 1:",
+                "ORA-00942: table or view does not exist",
+                "",
+                "Table created.",
+                "ORA-30036: unable to extend segment by 8 in undo tablespace 'UNDOTBS1'",
+            ],
+            "ORA-30036",
+        ),
+        (["DROP TABLE TMP_X", "  *", "ERROR at line 1:", "ORA-00942: table or view does not exist"], "ORA-00942"),
+        (
+            [
+                "db2 drop table TMP_A",
+                'SQL0204N  "LOTE.TMP_A" is an undefined name.  SQLSTATE=42704',
+                'SQL0668N  Operation not allowed for reason code "3" on table "DW.F".  SQLSTATE=57016',
+            ],
+            "SQL0668N rc 3",
+        ),
+        (
+            [
+                "0IDC3012I ENTRY PRD.CAD.AIX NOT FOUND",
+                " IDC0551I ** ENTRY PRD.CAD.AIX NOT DELETED",
+                "0  SET MAXCC = 0",
+                "0IDC3302I ACTION ERROR ON PRD.CAD",
+                " IDC3308I ** DUPLICATE RECORD, RECORD FOLLOWS",
+            ],
+            "IDC3308I",
+        ),
+        (
+            [
+                'fatal: [srv1]: FAILED! => {"changed": false, "msg": "path /tmp/x is absent"}',
+                "...ignoring",
+                'fatal: [srv2]: UNREACHABLE! => {"changed": false, "msg": "Failed to connect to the host via ssh"}',
+            ],
+            "ansible unreachable",
+        ),
+        (["ORA-20001: Erro na carga: ORA-12899: value too large for column"], "ORA-12899"),
     ],
 )
 def test_what_the_program_went_on_after_is_not_the_cause(lines: list[str], cause: str) -> None:
@@ -225,6 +325,7 @@ def test_what_the_program_went_on_after_is_not_the_cause(lines: list[str], cause
         "select 'ORA-00942: table or view does not exist' from dual;",
         "o job anterior terminou com ORA-01555, ver o procedimento",
         "Deleting /tmp/x: No such file or directory (ok)",
+        r"C:\lote>if errorlevel 1 goto erro",
     ],
 )
 def test_talk_of_an_error_is_no_error(line: str) -> None:
@@ -306,6 +407,17 @@ ICH408I = (
             "",
         ),
         (("IEC161I 018-301,A,S1,CAD,,,PRD.CAD.KSDS",), None, ""),
+        (("ICE218A F 22 BYTE VARIABLE RECORD IS SHORTER THAN 30 BYTE MINIMUM FOR FIELDS",), "ICE218A", "certain"),
+        (("IEC030I B37-04,IFG0554A,A,S1,SORTWK02,A5AB,WORK12,SYS1.T1.R1",), None, ""),
+        (
+            (
+                "CPF4128  Escape  40",
+                "  Message . . . . :   Not able to allocate objects needed for file A in library B",
+            ),
+            "CPF4128",
+            "likely",
+        ),
+        (("CPF2103  Information  00", "  Message . . . . :   Library A already exists in library list."), None, ""),
     ],
 )
 def test_a_line_proves_what_it_says_and_no_more(lines: tuple[str, ...], key: str | None, certainty: str) -> None:
