@@ -209,6 +209,20 @@ def test_what_the_job_log_shows_is_searched_for(tmp_path: Path) -> None:
     assert "ORA-12541" in with_log.asked[1]
 
 
+def test_a_page_that_both_searches_find_keeps_its_place() -> None:
+    """The best page about the log's code stays first when the question finds it as well."""
+
+    class InTurn(FakeKnowledge):
+        async def search(self, query: KnowledgeQuery, *, limit: int, timeout_seconds: float) -> SearchResult:
+            hits = (make_hit(9), make_hit(1)) if not self.asked else (make_hit(1, "S0C7"), make_hit(2, "S0C7"))
+            self.asked.append((query, limit, timeout_seconds))
+            return SearchResult(hits, len(hits), "fake")
+
+    clue = Clue(source="tws_status", codes=("S0C7",), lines=("ABEND=S0C7",))
+    result = asyncio.run(RagSearch(InTurn()).fetch(with_clues(make_request("S0C7"), clue)))
+    assert [item.where.partition("#")[0] for item in result.evidence] == [f"manual/{n}.md" for n in (1, 2, 9)]
+
+
 def test_a_second_search_that_fails_costs_no_answer() -> None:
     """The passages about the question are kept, and the report says what was not searched for."""
 

@@ -95,11 +95,13 @@ def _merged(asked: SearchResult, of_log: SearchResult, query: KnowledgeQuery, li
     exact = [hit for hit in of_log.hits if not frozenset(query.codes).isdisjoint(_code_tokens(hit))]
     others = [hit for hit in of_log.hits if hit not in exact]
     in_turn = [hit for pair in zip_longest(asked.hits, others) for hit in pair if hit is not None]
-    hits = {(hit.document, hit.section): hit for hit in reversed((*exact, *in_turn))}
+    hits: dict[tuple[str, str], Hit] = {}
+    for hit in (*exact, *in_turn):
+        hits.setdefault((hit.document, hit.section), hit)
     common = {(hit.document, hit.section) for hit in asked.hits} & {(hit.document, hit.section) for hit in of_log.hits}
     return replace(
         asked,
-        hits=tuple(reversed(hits.values()))[:limit],
+        hits=tuple(hits.values())[:limit],
         total_found=asked.total_found + of_log.total_found - len(common),
         backend=asked.backend or of_log.backend,
         where=asked.where or of_log.where,
