@@ -179,6 +179,13 @@ def _in_a_place() -> re.Pattern[str]:
 
 
 @cache
+def _has_an_object() -> re.Pattern[str]:
+    """What follows a verb that is no name: "cancela BATCH001 e segue o stream"."""
+    kinds = "|".join(words_of("names", key) for key in ("jobs", "streams", "workstations", "folders", "others"))
+    return re.compile(rf"\s+{words_of('names', 'articles')}\s+(?:{kinds})(?![\w-])", re.IGNORECASE)
+
+
+@cache
 def _before_a_word() -> re.Pattern[str]:
     """What stands before a name that is also a word: "rodou o fechamento?", "o job da folha"."""
     verbs, jobs, article = words_of("names", "verbs"), words_of("names", "jobs"), words_of("names", "articles")
@@ -632,7 +639,8 @@ def _take_candidates(text: _Text, matches: _Matches) -> None:
 
 def _take_listed(message: str, matches: _Matches) -> None:
     """What may be a name and stands in a list with a job is one too: "batch001, extracao e carga caíram"."""
-    names = sorted(matches.jobs + matches.candidates)
+    verbs = [name for name in matches.candidates if _has_an_object().match(message, name[0] + len(name[1]))]
+    names = sorted({*matches.jobs, *matches.candidates}.difference(verbs))
     jobs = set(matches.jobs)
     lists: list[list[tuple[int, str]]] = [names[:1]]
     for name in names[1:]:

@@ -63,6 +63,26 @@ def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FetchResult]:
     return run
 
 
+def test_a_word_that_may_name_a_job_gets_that_jobs_history(fetch: Callable[..., FetchResult]) -> None:
+    """Of a question without a certain name the first word that has records is the job, in capitals too."""
+    keys = {
+        "resync:job:history:EXTRACAO": [{"timestamp": 1_763_000_000, "status": "SUCC", "rc": 0, "duration": 61.5}],
+        "resync:errors:recent:global": ["a tabela sumiu", {"job": "OTHER", "message": "no"}],
+    }
+    request = request_for(None)
+    entities = Entities(candidates=("tabela", "extracao"))
+    request = request.model_copy(update={"routing": request.routing.model_copy(update={"entities": entities})})
+    result = fetch(request, keys)
+    payload = LogPayload.model_validate(result.data)
+    assert [facts.job for facts in payload.history] == ["extracao"]
+    assert payload.recent_errors == ()
+    assert "GET resync:job:history:extracao" in result.asked
+    # Without records of any of the words, the newest of all jobs are read as before.
+    del keys["resync:job:history:EXTRACAO"]
+    payload = LogPayload.model_validate(fetch(request, keys).data)
+    assert len(payload.recent_errors) == 2
+
+
 def test_every_shape_of_the_apps_keys_is_read(fetch: Callable[..., FetchResult]) -> None:
     """A list of strings, a list of objects and one object are all served, newest first."""
     result = fetch(

@@ -7,7 +7,7 @@ is reported, and the others are still served.
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from redis.asyncio import Redis
@@ -52,6 +52,20 @@ def asked_keys(job: str | None) -> list[str]:
     return [*own, ERRORS_KEY.format(job=GLOBAL)]
 
 
+def keys_of(job: str) -> list[str]:
+    """The app's own keys of a job, in all the spellings that are read."""
+    return [key.format(job=name) for name in job_names(job) for key in (ERRORS_KEY, HISTORY_KEY)]
+
+
+async def first_with_keys(redis: Redis, keys: Sequence[Sequence[str]]) -> int | None:
+    """Which is the first group of keys of which one exists; one round trip. Raises redis.RedisError."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for group in keys:
+            pipe.exists(*group)
+        counts = await pipe.execute()
+    return next((index for index, count in enumerate(counts) if count), None)
+
+
 async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> AppEntries:
     """Read the app's keys of ``job``, and of the global errors those that mention it; one round trip.
 
@@ -80,7 +94,7 @@ async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> A
         except UnreadableEntries:
             result.corrupt_keys.append(key)
             continue
-        entries = parsed.entries
+        entries = parsed.entries if key == shared else [_of_job(entry, job) for entry in parsed.entries]
         result.unread += parsed.unread
         if key == shared and job is not None:
             entries = [entry for entry in entries if _mentions(entry, job)]
@@ -101,6 +115,13 @@ async def _values(redis: Redis, keys: Sequence[str]) -> list[bytes | Exception |
         if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
             raise answer
     return [answer or None for answer in answers]
+
+
+def _of_job(entry: Entry, job: str | None) -> Entry:
+    """An entry of a job's own key, which need not name it."""
+    if entry.facts.job or job is None:
+        return entry
+    return replace(entry, facts=entry.facts.model_copy(update={"job": bare_name(job)}))
 
 
 def _mentions(entry: Entry, job: str) -> bool:

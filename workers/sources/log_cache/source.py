@@ -15,11 +15,11 @@ from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import LogCacheSettings, TwsSettings
-from workers.sources.log_cache.app_keys import AppEntries, asked_keys, read_app_entries
+from workers.sources.log_cache.app_keys import AppEntries, asked_keys, first_with_keys, keys_of, read_app_entries
 from workers.sources.log_cache.connection import connect, describe_url, source_error
 from workers.sources.log_cache.evidence import build_evidence, describe
 from workers.sources.log_cache.history import build_history
-from workers.sources.log_cache.own_cache import OwnEntries, read_own_entries
+from workers.sources.log_cache.own_cache import OwnEntries, cache_key, read_own_entries
 
 _CALL_SECONDS = 1.0
 """Socket timeout of one read or connect; the request's limit bounds the whole fetch."""
@@ -44,6 +44,8 @@ class LogCacheSource:
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """Read the job's recent errors and history within the request's limit.
 
+        Of a question without a job, those of the first of its ``candidates`` that has any.
+
         Raises SourceError: ``unreachable``, ``unauthorized``, ``timeout``, ``refused``, or ``bad_format`` when keys
         exist and none is readable.
         """
@@ -56,16 +58,16 @@ class LogCacheSource:
     async def _fetch(self, request: SourceRequest) -> FetchResult:
         now, deadline = datetime.now(UTC), Deadline.after(call_limit_seconds(request.limit_seconds))
         redis = self._redis()
+        instance = request.tws_instance_id or self._default_instance
+        prefix = self._settings.key_prefix
         try:
             async with time_limit(lambda _: deadline.remaining()):
+                if request.job is None and (words := request.routing.entities.candidates):
+                    keys = [[*keys_of(word), f"{cache_key(prefix, instance, word)}:values"] for word in words]
+                    known = await first_with_keys(redis, keys)
+                    request = request if known is None else request.model_copy(update={"job": words[known]})
                 app = await read_app_entries(redis, request.job, now=now)
-                own = await read_own_entries(
-                    redis,
-                    key_prefix=self._settings.key_prefix,
-                    instance=request.tws_instance_id or self._default_instance,
-                    job=request.job,
-                    now=now,
-                )
+                own = await read_own_entries(redis, key_prefix=prefix, instance=instance, job=request.job, now=now)
         except (TimeoutError, RedisError) as error:
             raise source_error(error) from None
         return self._result(request, app, own)
