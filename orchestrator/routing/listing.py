@@ -120,14 +120,18 @@ def _states(message: str) -> tuple[str, ...]:
         if name in named:
             named -= set(others)
     written = list(find_states(message)) if message.upper() != message else []
-    in_state = (match[1] for match in _in_state().finditer(message))
-    unsaid = [word for word in in_state if not any(_word(name).search(word) for name in named)]
+    unsaid = [word for word in words_for_a_state(message) if not any(_word(name).search(word) for name in named)]
     written += [state for word in unsaid for state in find_states(word.upper())]
     if "abended" in named:
         named -= {"failed"}
     said_in_words = {"ABEND"} if "abended" in named else {"ERROR"} if "failed" in named else set()
     written = [state for state in written if state not in said_in_words]
     return (*(name for name in STATES if name in named), *dict.fromkeys(written))
+
+
+def words_for_a_state(message: str) -> tuple[str, ...]:
+    """Words in small letters that stand where a state of TWS may: "em hold", "is ready"."""
+    return tuple(match[1] for match in _in_state().finditer(message))
 
 
 @cache

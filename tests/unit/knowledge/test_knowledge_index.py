@@ -474,6 +474,23 @@ def test_the_shipped_index_is_built_once_and_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize(
+    ("question", "page"),
+    [
+        ("como faço para liberar um job em hold?", "state-hold"),
+        ("como liberar um job em hold?", "state-hold"),
+        ("how do I release a job on hold?", "state-hold"),
+        ("¿cómo libero un job en hold?", "state-hold"),
+        ("como destravo um job em ready?", "state-ready-limit"),
+        ("o que fazer quando o fluxo fica em stuck?", "state-stuck"),
+    ],
+)
+def test_a_how_to_question_finds_the_page_of_its_state(tmp_path: Path, question: str, page: str) -> None:
+    """The words of asking count for nothing: no page about commands or about what stands still comes first."""
+    found = search(shipped_index(environment(tmp_path)), question)
+    assert Path(found.hits[0].document).stem == page
+
+
 def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
     """A broken file in the cache is replaced."""
     path = shipped_index(environment(tmp_path))

@@ -103,6 +103,19 @@ def test_the_glossary_adds_the_other_languages_words() -> None:
     assert all(concept.is_domain for concept in query.concepts)
 
 
+def test_a_stop_word_is_no_form_of_a_word_of_the_glossary() -> None:
+    """ "como" is not "comando", nor "para" "parado", though a light stem of each is the same."""
+    query = build_query("como faço para liberar um job em hold?")
+    assert {concept.own for concept in query.concepts} == {("fac", "faco"), ("liber", "liberar"), ("job",), ("hold",)}
+
+
+@pytest.mark.parametrize("question", ["um job em hold", "the job is hold", "job em HOLD", "un job en hold"])
+def test_a_state_may_stand_in_small_letters_where_a_question_has_one(question: str) -> None:
+    """Behind "em", "is" or "en" it is the state; elsewhere it is a word."""
+    assert build_query(question).states == ("statehold",)
+    assert build_query("please hold the line").states == ()
+
+
 def test_the_glossary_is_consistent() -> None:
     """Every concept of the shipped glossary is known in Portuguese and in English."""
     concepts = load_glossary().concepts

@@ -33,7 +33,7 @@ class Glossary:
 
     def find(self, text_words: Sequence[str]) -> list[tuple[int, int, Concept]]:
         """``(start, length, concept)`` of each phrase in the folded words of a text, in order."""
-        forms = [frozenset(stems(word)) for word in text_words]
+        forms = [_forms(word) for word in text_words]
         matches: dict[tuple[int, int, str], Concept] = {}
         for start, form in enumerate(forms):
             for stem in form:
@@ -42,6 +42,11 @@ class Glossary:
                     if len(window) == len(phrase) and all(a & b for a, b in zip(window, phrase, strict=True)):
                         matches[start, len(phrase), concept.name] = concept
         return [(start, length, concept) for (start, length, _), concept in matches.items()]
+
+
+def _forms(word: str) -> frozenset[str]:
+    """The stems by which a word is found in a phrase; "como", a stop word, is no form of "comando"."""
+    return frozenset({word} if word in stop_words() else stems(word))
 
 
 def parse_glossary(text: str) -> Glossary:
@@ -61,7 +66,7 @@ def parse_glossary(text: str) -> Glossary:
                 entry_words = words(entry)
                 if not entry_words:
                     raise ValueError(f"concept {name!r} has an empty phrase under {language}")
-                phrases.append(tuple(frozenset(stems(word)) for word in entry_words))
+                phrases.append(tuple(map(_forms, entry_words)))
                 searched.append(tuple(stem(word) for word in entry_words if word not in ignored))
         concepts.append(Concept(name, tuple(dict.fromkeys(phrases)), tuple(filter(None, dict.fromkeys(searched)))))
     return Glossary(concepts)

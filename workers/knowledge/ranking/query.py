@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
+from orchestrator.routing.listing import words_for_a_state
 from workers.knowledge.ranking.analysis import guess_language, stems, stop_words, words
 from workers.knowledge.ranking.codes import find_code_tokens, find_names, find_states, name_token, return_code_token
 from workers.knowledge.ranking.glossary import Glossary, load_glossary
@@ -123,7 +124,8 @@ def build_query(
         concepts=tuple(_concepts(text_words, glossary or load_glossary())),
         codes=code_tokens,
         names=all_names,
-        states=find_states(clean),
+        # In a question a state may stand in small letters: "um job em hold".
+        states=find_states(" ".join((clean, *(word.upper() for word in words_for_a_state(clean))))),
         language=(language or guess_language(clean, "")).split("-")[0],
     )
 
