@@ -214,12 +214,24 @@ def failed_with(groups: Sequence[Group], entities: Entities) -> DiagnosisDraft |
     names = [job for group in mine for job in group.jobs]
     if not names:
         return None
-    sentence = Message(
+    sentence: Text = Message(
         "In the plan {count} job failed with this code: {names}.",
         plural="In the plan {count} jobs failed with this code: {names}.",
         count=len(names),
         names=_listed(names),
     )
+    # A code stands in a log, and of a long list only the first logs are read.
+    jobs = {
+        (job.id, job.name): job for group in groups for job in (group.scene.tws.problem_jobs if group.scene.tws else ())
+    }
+    unread = sum(job.status in FAILED and job.job_log is None for job in jobs.values())
+    if unread and entities.codes:
+        rest = Message(
+            "The job log of {count} other failed job was not read.",
+            plural="The job logs of {count} other failed jobs were not read.",
+            count=unread,
+        )
+        sentence = join((sentence, rest))
     # The state, and of an abend or a message the line that shows it.
     shown = 2 if entities.codes else 1
     return DiagnosisDraft(sentence, claims=tuple(claim for group in mine for claim in _claims([group])[:shown]))
@@ -229,7 +241,10 @@ def _shows_one_of(group: Group, entities: Entities) -> bool:
     scene = group.scene
     if scene.job is None or scene.job.status not in FAILED:
         return False
-    codes = {*scene.log_codes, group.top.facts.get("code", "")}
+    codes = set(scene.log_codes)
+    # The verdict's own code may come from the question.
+    if (code := group.top.facts.get("code", "")) and any(code in line for line in scene.issue_lines):
+        codes.add(code)
     if scene.return_code:
         codes.add(str(scene.return_code))
     return not codes.isdisjoint((*entities.codes, *map(str, entities.return_codes)))

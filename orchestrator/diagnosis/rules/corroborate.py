@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.codes.catalogue import Category, find_return_code
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_codes_to_look_up, find_return_codes
+from orchestrator.codes.patterns import find_codes_to_look_up, find_database_codes, find_return_codes
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.library import RISING_RATIO, elapsed_ratio
 from orchestrator.diagnosis.rules.scene import Scene, plain_words
@@ -29,6 +29,10 @@ _LANGUAGES = {
     "pt": Message(" (in Portuguese)"),
     "es": Message(" (in Spanish)"),
 }
+
+
+SHIPPED = "runbooks/"
+"""Where the shipped runbooks stand in a knowledge base."""
 
 
 def corroborate(scene: Scene, verdict: Verdict) -> None:
@@ -90,7 +94,8 @@ def _from_history(scene: Scene, verdict: Verdict, code: str) -> None:
 
 def _from_knowledge(scene: Scene, verdict: Verdict) -> None:
     """A runbook about the same code or cause on the same platform, and its steps."""
-    passages = scene.passages
+    # A page of the site says more than a shipped one of the same case.
+    passages = sorted(scene.passages, key=lambda item: item.where.startswith(SHIPPED))
     about = [item for item in passages if _is_about(scene, verdict, item)]
     if not about:
         return
@@ -137,9 +142,13 @@ def _is_of_another_code(scene: Scene, verdict: Verdict, step: str) -> bool:
 
 
 def page_title(item: Evidence) -> str:
-    """The title of a passage's page, without the section that was found: a passage holds more than that one."""
+    """The title of a passage's page, without the section that was found: a passage holds more than that one.
+
+    The section of a manual that is named by a message stays: the manual is about many.
+    """
     section = item.where.partition("#")[2]
-    return plain_words(item.title.removesuffix(f" – {section}") if section else item.title)
+    is_part = section and not (find_codes_to_look_up(section) or find_database_codes(section))
+    return plain_words(item.title.removesuffix(f" – {section}") if is_part else item.title)
 
 
 def in_another_language(scene: Scene, item: Evidence) -> Text | str:

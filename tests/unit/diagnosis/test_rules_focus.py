@@ -80,6 +80,14 @@ def test_what_a_code_means_is_not_answered_with_other_problems() -> None:
     assert "FECH777" not in shown.summary
     assert any(S0C7 in claim.text for claim in shown.claims)
 
+    assert "não foi lido" not in failed.summary
+
+    # Of a long list only the first logs are read; the question's code is not that of a job without a log.
+    no_log = job_facts("ABEND", "PAY001")
+    partly = ask(tws(problems=(JOB, other, no_log), asked=None), message="o que é S0C7?")
+    assert "1 job falhou com este código: BATCH001. O job log de mais 1 job com falha não foi lido." in partly.summary
+    assert "este código" not in ask(tws(problems=(no_log,), asked=None), message="o que é S0C7?").summary
+
     unrelated = ask(tws(problems=(other,), asked=None), message="o que é S0C7?")
     assert "plano" not in unrelated.summary
     assert "FECH777" not in unrelated.summary

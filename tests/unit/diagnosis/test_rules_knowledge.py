@@ -108,3 +108,24 @@ def test_steps_for_another_wait_are_left_out() -> None:
     job = job_facts("HOLD", substatus="HOLD_WAITING_FOR_TIME")
     steps = of_the_runbook(ask(tws(job), passage("HOLD – job aguardando dependências", page)))[1:]
     assert steps == ["Passo 1 do runbook, seção “Solução”: “Horário: altere o da instância.”"]
+
+
+def test_the_sites_own_page_is_quoted_before_a_shipped_one() -> None:
+    """Its steps are this site's, whatever the order of the search."""
+    job = job_facts("ABEND", job_log=job_log(S0C7))
+    shipped = passage("S0C7 – exceção de dados", where="runbooks/pt/abend-s0c7.md#Solução").evidence[0]
+    own = passage("S0C7 no FATCALC", "Solução:\n1. Rode o VALIDA01.\n2. Abra um chamado.", "kb/fat.md").evidence[0]
+    items = (shipped, own.model_copy(update={"id": "rag_search:2"}))
+    found = SourceEnvelope(source="rag_search", outcome=SourceOutcome.OK, success=True, evidence=items)
+    quoted = [claim.text for claim in ask(tws(job), found).claims if "rag_search:2" in claim.evidence_ids]
+    assert quoted[0] == "A base de conhecimento trata deste caso em “S0C7 no FATCALC”."
+    assert any("Rode o VALIDA01." in text for text in quoted)
+
+
+def test_a_section_of_a_manual_is_named_by_its_message() -> None:
+    """The manual is about many messages; its title alone would not say which."""
+    job = job_facts(
+        "ABEND", job_log=job_log("ORA-01653: unable to extend table A.B by 8 in tablespace C"), return_code=1
+    )
+    page = passage("Manual de mensagens – ORA-01653", "Solução:\n1. Peça espaço.", "kb/msg.md#ORA-01653")
+    assert any("“Manual de mensagens – ORA-01653”" in text for text in of_the_runbook(ask(tws(job), page)))

@@ -32,6 +32,23 @@ def test_a_clue_is_the_error_of_the_log_and_not_its_routine() -> None:
     assert clue.ended_at == "2026-11-24T01:05:00Z"
 
 
+def test_the_abend_is_a_clue_beside_the_message_that_explains_it() -> None:
+    """A page about S0C7 is found, not only one about CEE3207S."""
+    clue = clue_of(
+        "tws_status",
+        "CARGA01",
+        [
+            a_job(
+                "ABEND",
+                " 14.07.34 JOB07312  CEE3207S The system detected a data exception (System Completion Code=0C7).",
+                " 14.07.35 JOB07312  IEF450I CARGA01 STEP020 - ABEND=S0C7 U0000 REASON=00000000",
+            )
+        ],
+    )
+    assert clue is not None
+    assert {"CEE3207S", "S0C7"} <= set(clue.codes)
+
+
 def test_a_job_that_was_never_launched_tells_its_issue() -> None:
     """There is no log to read."""
     issue = IssueFacts(message="AWSBDW057E The job was not launched: user not found")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from orchestrator.codes.patterns import find_codes_to_look_up
+from orchestrator.codes.patterns import find_codes_to_look_up, find_reported_abends
 from orchestrator.codes.states import FAILED, SUCCEEDED
 from orchestrator.joblog.reader import read_log
 from orchestrator.models import Clue
@@ -29,7 +29,7 @@ def clue_of(name: str, asked: str | None, jobs: Iterable[JobFacts]) -> Clue | No
         return Clue(
             source=name,
             job=asked,
-            codes=_codes("\n".join(lines)),
+            codes=tuple(dict.fromkeys((*_codes("\n".join(lines)), *_abends(job)))),
             lines=lines,
             return_code=return_code,
             platform=_platform(job),
@@ -42,6 +42,11 @@ def clue_of(name: str, asked: str | None, jobs: Iterable[JobFacts]) -> Clue | No
 
 def _codes(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*find_codes_to_look_up(text), *_DATABASE_CODE.findall(text))))
+
+
+def _abends(job: JobFacts) -> tuple[str, ...]:
+    """The abends that the log reports, which a message beside them may tell more of: CEE3207S of S0C7."""
+    return find_reported_abends("\n".join(_log_lines(job)))
 
 
 def _log_lines(job: JobFacts) -> list[str]:
