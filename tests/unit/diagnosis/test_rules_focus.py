@@ -79,8 +79,7 @@ def test_what_a_code_means_is_not_answered_with_other_problems() -> None:
     assert "No plano, 1 job falhou com este código: BATCH001." in shown.summary
     assert "FECH777" not in shown.summary
     assert any(S0C7 in claim.text for claim in shown.claims)
-
-    assert "não foi lido" not in failed.summary
+    assert "não foi lido" not in shown.summary
 
     # Of a long list only the first logs are read; the question's code is not that of a job without a log.
     no_log = job_facts("ABEND", "PAY001")
