@@ -6,7 +6,7 @@ Guide 10.2.5); z/OS message ids are a component prefix, a number and a type.
 """
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 
 SYSTEM_ABEND = r"S(?=[0-9A-F]{0,2}[0-9])[0-9A-F]{3}"
 USER_ABEND = r"U\d{4}"
@@ -146,11 +146,15 @@ def find_abend_words(text: str) -> tuple[str, ...]:
 def _abends(text: str, counts: Callable[[re.Match[str]], bool]) -> tuple[str, ...]:
     matches = [(match.start(), f"S{match[1]}") for match in _SYSTEM.finditer(text) if counts(match)]
     matches += [(match.start(), f"U{match[1]}") for match in _USER.finditer(text) if counts(match)]
-    for match in _AFTER_ABEND.finditer(text):
-        code = match["code"].upper()
-        matches.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
+    matches += _after_the_word(text)
     matches += [(match.start(), f"S{match[1] or match[2]}") for match in _COMPLETION.finditer(text)]
     return _unique(code for _, code in sorted(matches) if code not in ("S000", "U0000"))
+
+
+def _after_the_word(text: str) -> Iterator[tuple[int, str]]:
+    for match in _AFTER_ABEND.finditer(text):
+        code = match["code"].upper()
+        yield match.start("code"), code if len(code) > 3 else f"S{code}"
 
 
 def _is_announced(text: str, position: int) -> bool:
@@ -218,12 +222,18 @@ def find_chat_abends(text: str, known: Container[str]) -> tuple[str, ...]:
 
     Behind the word for a place ("loja S101") stands none.
     """
-    codes = []
-    for match in _IN_CHAT.finditer(text):
-        if not _PLACE.search(text, max(0, match.start() - _PLACE_CHARACTERS), match.start()):
-            part = match["system"] or match["space"] or match["digits"]
-            codes.append(match["user"] or f"S{part or '0C' + match['slip']}")
-    return _unique(code.upper() for code in codes if code.upper() in known)
+    codes = (
+        _spelt_out(match).upper()
+        for match in _IN_CHAT.finditer(text)
+        if not _PLACE.search(text, max(0, match.start() - _PLACE_CHARACTERS), match.start())
+    )
+    return _unique(code for code in codes if code in known)
+
+
+def _spelt_out(match: re.Match[str]) -> str:
+    """The abend of a match in which its S may be missing, or its digit 0 be a letter."""
+    part = match["system"] or match["space"] or match["digits"] or f"0C{match['slip']}"
+    return match["user"] or f"S{part}"
 
 
 def find_program_codes(text: str) -> tuple[str, ...]:
@@ -238,12 +248,8 @@ def find_program_codes(text: str) -> tuple[str, ...]:
 def find_codes_to_look_up(text: str) -> tuple[str, ...]:
     """Abends and message ids of a document or a search, in order: also ``S106/S806``, ``B37-04`` and ``SOC7``."""
     matches = [(match.start(), match[0]) for match in _MESSAGE.finditer(text)]
-    for match in _LOOKED_UP.finditer(text):
-        part = match["system"] or match["space"] or match["digits"] or (f"0C{match['slip']}" if match["slip"] else "")
-        matches.append((match.start(), f"S{part}" if part else match["user"]))
-    for match in _AFTER_ABEND.finditer(text):
-        code = match["code"].upper()
-        matches.append((match.start("code"), code if len(code) > 3 else f"S{code}"))
+    matches += ((match.start(), _spelt_out(match)) for match in _LOOKED_UP.finditer(text))
+    matches += _after_the_word(text)
     return _unique(code for _, code in sorted(matches))
 
 
