@@ -5,7 +5,6 @@ symptoms of ``orchestrator.joblog``, whose ``find_code`` looks up both. A text i
 text (``orchestrator.i18n.localized``).
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -236,20 +235,20 @@ class CategoriesFile(Model):
     categories: dict[Category, CategoryTexts]
 
 
-def _read(name: str) -> str:
-    return (files("orchestrator.codes") / "data" / f"{name}.json").read_text(encoding="utf-8")
+def _read(name: str) -> bytes:
+    return (files("orchestrator.codes") / "data" / f"{name}.json").read_bytes()
 
 
 @cache
 def entries(kind: Kind) -> dict[str, TableEntry]:
     """The entries of one table by key and alias."""
-    file = CatalogueFile.model_validate(json.loads(_read(kind.value)))
+    file = CatalogueFile.model_validate_json(_read(kind.value))
     return {key: entry for entry in file.entries for key in (entry.key, *entry.aliases)}
 
 
 @cache
 def _categories() -> dict[Category, CategoryTexts]:
-    return CategoriesFile.model_validate(json.loads(_read("categories"))).categories
+    return CategoriesFile.model_validate_json(_read("categories")).categories
 
 
 def category_texts(category: Category) -> CategoryTexts:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from orchestrator.joblog.lines import shape_of
+from orchestrator.joblog.symptoms import PART, Symptom, candidates
 
 SHORT_LOG = 600
 """Lines up to which each is looked at; of a longer log, lines that differ in numbers only are not all."""
@@ -22,7 +23,6 @@ MOST_LINES = 400
 AROUND = 12
 """Lines before and after a hint that a pattern over several lines may take."""
 
-_GRAM = 4
 _FAR = re.compile(r"\[\\s\\S\]\{\d*,(\d{4,})\}")
 _MANY_LINES = re.compile(r"\\n\)\{\d*,(\d{2,})\}")
 _LINE_CHARACTERS = 140
@@ -51,20 +51,25 @@ class Places:
         self.text = "\n".join(lines)
         self._count = len(lines)
         self._starts = _starts(lines)
-        self.kept = tuple(_within(MOST_CHARACTERS, lines, _kept(lines)))
+        self.examined = tuple(_within(MOST_CHARACTERS, lines, _examined(lines)))
         """Numbers of the lines that are looked at."""
-        low = [lines[number].lower() for number in self.kept]
+        low = [lines[number].lower() for number in self.examined]
         self._low = "\n".join(low)
         self._low_starts = _starts(low)
-        self._grams = {self._low[at : at + _GRAM] for at in range(len(self._low) - _GRAM + 1)}
+        self._parts = {self._low[at : at + PART] for at in range(len(self._low) - PART + 1)}
         self._lines_of: dict[str, list[int]] = {}
 
     def line_at(self, position: int) -> int:
         """The number of the line that holds a position of ``text``."""
         return bisect_right(self._starts, position) - 1
 
-    def holds_one_of(self, words: Sequence[str]) -> bool:
-        """Whether one of ``words``, in lower case, stands in the log."""
+    def candidates(self) -> Iterator[Symptom]:
+        """The symptoms of which the log holds a hint, and one of the words that they need."""
+        for symptom in candidates(self._parts):
+            if self._holds_one_of(symptom.hints) and (not symptom.needs or self._holds_one_of(symptom.needs)):
+                yield symptom
+
+    def _holds_one_of(self, words: Sequence[str]) -> bool:
         return any(self._may_hold(word) and word in self._low for word in words)
 
     def matches(self, pattern: re.Pattern[str], hints: Sequence[str]) -> Iterator[re.Match[str]]:
@@ -106,11 +111,11 @@ class Places:
         at = self._low.find(word)
         while at >= 0:
             index = bisect_right(self._low_starts, at) - 1
-            yield self.kept[index]
+            yield self.examined[index]
             at = self._low.find(word, self._low_starts[index + 1])
 
     def _may_hold(self, word: str) -> bool:
-        return all(word[at : at + _GRAM] in self._grams for at in range(len(word) - _GRAM + 1))
+        return all(word[at : at + PART] in self._parts for at in range(len(word) - PART + 1))
 
 
 def _starts(lines: Sequence[str]) -> list[int]:
@@ -121,7 +126,7 @@ def _starts(lines: Sequence[str]) -> list[int]:
     return starts
 
 
-def _kept(lines: Sequence[str]) -> list[int]:
+def _examined(lines: Sequence[str]) -> list[int]:
     """The lines to look at: all of a short log, else the first and the last ones of each shape."""
     if len(lines) <= SHORT_LOG:
         return list(range(len(lines)))

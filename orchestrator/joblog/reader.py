@@ -4,17 +4,17 @@ Used wherever a log is read: by the source that chooses its windows, the log cac
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 
 from orchestrator.codes.catalogue import Category, Platform
 from orchestrator.codes.error_words import reports_error, reports_failure, reports_refusal
 from orchestrator.codes.patterns import find_return_codes
 from orchestrator.joblog.lines import bare
 from orchestrator.joblog.places import Places
-from orchestrator.joblog.symptoms import Certainty, Role, Symptom, facts_of, symptoms
+from orchestrator.joblog.symptoms import Certainty, Role, Symptom, facts_of
 
 CLUSTER_LINES = 20
 """Errors no further apart than this are one failure, whose first line is its cause."""
@@ -162,7 +162,7 @@ class Reading:
     routine: frozenset[int]
     """Indexes of lines that are no errors whatever their words."""
     return_code: int | None
-    kept: tuple[int, ...]
+    examined: tuple[int, ...]
     """Indexes of the lines that were looked at: of a long log not all that differ in numbers only."""
 
     @cached_property
@@ -180,7 +180,7 @@ class Reading:
     def errors(self) -> tuple[int, ...]:
         """Indexes of the lines that report an error, best first: causes, then by their form, the last first."""
         best = dict.fromkeys(item.first for item in self.causes)
-        scored = sorted(((self.score(index), index) for index in self.kept), reverse=True)
+        scored = sorted(((self.score(index), index) for index in self.examined), reverse=True)
         return tuple(best | dict.fromkeys(index for score, index in scored if score))
 
     @cached_property
@@ -264,85 +264,82 @@ def level_of(line: str) -> str:
 def _read(raw: tuple[str, ...], return_code: int | None, platform: Platform | None) -> Reading:
     lines = tuple(map(bare, raw))
     places = Places(lines)
-    seen = platform_of(places.text) or platform
-    sightings = _sightings(places, seen, return_code)
+    shown = platform_of(places.text) or platform
+    sightings = list(_sightings(places, shown, return_code))
     routine = frozenset(
         index for item in sightings if item.symptom.role is Role.ROUTINE for index in range(item.first, item.last + 1)
     )
-    found = [item for item in sightings if item.symptom.role is not Role.ROUTINE and item.first not in routine]
-    weighed = _weighed(lines, found)
-    return Reading(lines, raw, seen, tuple(weighed), routine, return_code, places.kept)
+    errors = [item for item in sightings if item.symptom.role is not Role.ROUTINE and item.first not in routine]
+    return Reading(lines, raw, shown, tuple(_ranked(_weighed(lines, errors))), routine, return_code, places.examined)
 
 
-def _sightings(places: Places, platform: Platform | None, return_code: int | None) -> list[Sighting]:
-    found = []
-    for symptom in symptoms():
+def _sightings(places: Places, platform: Platform | None, return_code: int | None) -> Iterator[Sighting]:
+    for symptom in places.candidates():
         if symptom.platforms and platform is not None and platform not in symptom.platforms:
             continue
         if symptom.return_codes and return_code not in symptom.return_codes:
             continue
-        if not places.holds_one_of(symptom.hints) or (symptom.needs and not places.holds_one_of(symptom.needs)):
-            continue
         matches = list(places.matches(symptom.pattern, symptom.hints))
-        for match in matches if symptom.role is Role.ROUTINE else _distinct(matches):
+        # Of many errors the first and the last count.
+        few = len(matches) < 3 or symptom.role is Role.ROUTINE
+        for match in matches if few else (matches[0], matches[-1]):
             first = places.line_at(match.start())
             last = places.line_at(max(match.start(), match.end() - 1))
-            found.append(Sighting(symptom, first, last, facts_of(match), len(matches)))
-    return found
-
-
-def _distinct(matches: Sequence[re.Match[str]]) -> list[re.Match[str]]:
-    """The first and the last of many."""
-    return list(matches) if len(matches) < 3 else [matches[0], matches[-1]]
+            yield Sighting(symptom, first, last, facts_of(match), len(matches))
 
 
 _CERTAINTIES = {Certainty.CERTAIN: 0.9, Certainty.LIKELY: 0.75, Certainty.HINT: 0.45}
 
 
-def _weighed(lines: Sequence[str], found: Sequence[Sighting]) -> list[Sighting]:
-    """Each sighting with its weight, best first: what only follows, is retried or logged as harmless counts less."""
+def _weighed(lines: Sequence[str], sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Each symptom once, where it weighs most: what only follows, is retried or logged as harmless counts less."""
     roots = _roots(lines)
-    known = {item.first for item in found}
+    known = {item.first for item in sightings}
     abended = {step for line in lines if (match := _ABENDED.search(line)) for step in match["steps"].split()}
-    weighed = []
-    for item in found:
-        weight = _CERTAINTIES[item.symptom.certainty] if item.symptom.role is Role.CAUSE else 0.0
-        line = lines[item.first]
-        weight -= _doubt(lines, item, line) if weight else 0.0
-        if weight and any(map(_PYTHON_FRAME.match, lines[max(0, item.first - _FRAME_LINES) : item.first])):
-            # What a program did not catch ended it; what it printed before may be something that it went on after.
-            weight = min(weight + UNCAUGHT, _CERTAINTIES[Certainty.CERTAIN])
+    best: dict[str, Sighting] = {}
+    for item in sightings:
+        weight = _weight_of(lines, item)
         if weight and abended and item.facts.get("step", "") not in {"", *abended}:
             # The job went on to other steps after it.
             weight -= ANOTHER_STEP
         root = roots.get(item.first)
-        if weight and root is not None and not _repeats(line, lines[root]):
+        if weight and root is not None and not _repeats(lines[item.first], lines[root]):
             # A root that nobody knows is told as it stands, rather than what only carries it.
             is_unknown = root not in known and item.symptom.certainty is not Certainty.CERTAIN
             weight -= CARRIES_THE_UNKNOWN if is_unknown else CARRIES
-        weighed.append(
-            Sighting(item.symptom, item.first, item.last, item.facts, item.count, round(max(weight, 0.0), 2))
-        )
-    best: dict[str, Sighting] = {}
-    for item in weighed:
+        weighed = replace(item, weight=round(max(weight, 0.0), 2))
         other = best.get(item.symptom.key)
-        # Of equal ones that which names more (the dataset that is waited for), then the last.
-        if other is None or _telling_of(item) > _telling_of(other):
-            best[item.symptom.key] = item
-    ordered = sorted(best.values(), key=lambda item: (-item.weight, item.first))
-    if not ordered:
-        return []
-    top = [item for item in ordered if item.weight == ordered[0].weight]
-    lead = _first_of_last_cluster([item.first for item in top])
-    return sorted(ordered, key=lambda item: (-item.weight, item.first != lead, item.first))
+        if other is None or _telling_of(weighed) > _telling_of(other):
+            best[item.symptom.key] = weighed
+    return list(best.values())
 
 
 def _telling_of(item: Sighting) -> tuple[float, int, int]:
+    """Of two of one weight that which names more (the dataset that is waited for) leads, then the last."""
     return item.weight, len(item.facts), item.first
 
 
-def _doubt(lines: Sequence[str], item: Sighting, line: str) -> float:
+def _ranked(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """By weight; of the heaviest ones the first of the last failure leads."""
+    most = max((item.weight for item in sightings), default=0.0)
+    lead = _first_of_last_cluster([item.first for item in sightings if item.weight == most])
+    return sorted(sightings, key=lambda item: (-item.weight, item.first != lead, item.first))
+
+
+def _weight_of(lines: Sequence[str], item: Sighting) -> float:
+    """The weight by what stands on and around its lines."""
+    if item.symptom.role is not Role.CAUSE:
+        return 0.0
+    weight = _CERTAINTIES[item.symptom.certainty] - _doubt(lines, item)
+    if any(map(_PYTHON_FRAME.match, lines[max(0, item.first - _FRAME_LINES) : item.first])):
+        # What a program did not catch ended it; what it printed before may be something that it went on after.
+        return min(weight + UNCAUGHT, _CERTAINTIES[Certainty.CERTAIN])
+    return weight
+
+
+def _doubt(lines: Sequence[str], item: Sighting) -> float:
     """What is taken off a sighting that its own line, or a later try, shows as harmless."""
+    line = lines[item.first]
     if item.symptom.category is Category.WARNINGS_ONLY:
         return 0.0
     around = lines[max(0, item.first - 2) : item.last + 3]
@@ -363,20 +360,14 @@ def _doubt(lines: Sequence[str], item: Sighting, line: str) -> float:
 
 
 def _roots(lines: Sequence[str]) -> dict[int, int]:
-    """For each line of a stack trace the line of its root: the last ``Caused by``, or the exception of Python."""
+    """For each line of a stack trace that names causes, with the line above it, that of the last ``Caused by``."""
     roots: dict[int, int] = {}
-    block: list[int] = []
-    for index, line in enumerate([*lines, ""]):
-        inside = index < len(lines) and bool(_FRAME.match(line) or _CAUSED_BY.match(line))
-        if inside:
-            if not block and index:
-                block.append(index - 1)
-            block.append(index)
-        elif block:
-            causes = [number for number in block if _CAUSED_BY.match(lines[number])]
-            if causes:
-                roots |= dict.fromkeys(block, causes[-1])
-            block = []
+    inside = [index for index, line in enumerate(lines) if _FRAME.match(line) or _CAUSED_BY.match(line)]
+    for _, numbered in groupby(enumerate(inside), key=lambda pair: pair[1] - pair[0]):
+        block = [index for _, index in numbered]
+        causes = [index for index in block if _CAUSED_BY.match(lines[index])]
+        if causes:
+            roots |= dict.fromkeys((max(block[0] - 1, 0), *block), causes[-1])
     return roots
 
 
@@ -387,8 +378,5 @@ def _repeats(line: str, root: str) -> bool:
 
 def _first_of_last_cluster(indexes: Sequence[int]) -> int:
     ordered = sorted(indexes)
-    first = ordered[0]
-    for before, index in pairwise(ordered):
-        if index - before > CLUSTER_LINES:
-            first = index
-    return first
+    starts = (index for before, index in pairwise(ordered) if index - before > CLUSTER_LINES)
+    return max(starts, default=min(ordered, default=0))

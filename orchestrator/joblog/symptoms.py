@@ -5,9 +5,9 @@ text of the log; its named groups are the facts of its sentences. Each cites its
 the tests match.
 """
 
-import json
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -146,15 +146,35 @@ def families() -> Mapping[str, SymptomsFile]:
     """The data files, by name. Raises ValueError, with the name in its notes, for one that is wrong."""
     folder = files(__package__).joinpath("data")
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".json") and "schema" not in item.name)
-    return {name: _read(name, folder.joinpath(name).read_text("utf-8")) for name in names}
+    return {name: _read(name, folder.joinpath(name).read_bytes()) for name in names}
 
 
-def _read(name: str, text: str) -> SymptomsFile:
+def _read(name: str, text: bytes) -> SymptomsFile:
     try:
-        return SymptomsFile.model_validate(json.loads(text))
+        return SymptomsFile.model_validate_json(text)
     except ValueError as error:
         error.add_note(f"in orchestrator/joblog/data/{name}")
         raise
+
+
+PART = 4
+"""Characters at the beginning of a hint by which ``candidates`` finds its symptom; a shorter hint may be anywhere."""
+
+
+@cache
+def _by_hint() -> Mapping[str, Sequence[int]]:
+    numbers: defaultdict[str, list[int]] = defaultdict(list)
+    for number, symptom in enumerate(symptoms()):
+        for hint in symptom.hints:
+            numbers[hint[:PART] if len(hint) >= PART else ""].append(number)
+    return numbers
+
+
+def candidates(parts: Set[str]) -> Iterator[Symptom]:
+    """The symptoms that may be in a text, by the runs of ``PART`` characters in it, in order."""
+    numbers = _by_hint()
+    possible = {number for part in numbers.keys() & (parts | {""}) for number in numbers[part]}
+    return (symptoms()[number] for number in sorted(possible))
 
 
 def facts_of(match: re.Match[str]) -> Mapping[str, str]:

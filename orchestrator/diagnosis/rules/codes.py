@@ -42,9 +42,10 @@ def known_symptoms(scene: Scene) -> Iterator[Verdict]:
         return
     # The log of a job that waits, or was cancelled, is of an earlier run: why it does not run stands elsewhere.
     is_of_this_run = job.status in (*FAILED, *RUNNING) or job.status not in STATE_NAMES
-    log_lines = scene.log_lines if is_of_this_run else []
-    for source_lines in (log_lines, scene.issue_lines):
-        reading = read_log(source_lines, return_code=scene.return_code, platform=scene.reading.platform)
+    readings = [scene.reading] if is_of_this_run else []
+    if scene.issue_lines:
+        readings.append(read_log(scene.issue_lines, return_code=scene.return_code, platform=scene.reading.platform))
+    for reading in readings:
         causes = [
             item
             for item in reading.causes

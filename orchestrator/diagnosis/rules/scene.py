@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -44,7 +45,7 @@ _NO_MARKUP = str.maketrans({"*": None, "|": " "})
 _LINE_NUMBER = re.compile(r"^\s*\d+\s{2}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene:
     """Everything known about one job, or about the question when no job is named."""
 
@@ -85,7 +86,7 @@ class Scene:
         key = bare_name(self.job.workstation).casefold()
         return next((station for station in stations if bare_name(station.name).casefold() == key), None)
 
-    @property
+    @cached_property
     def holder(self) -> JobFacts | None:
         """The job upstream that keeps this one from starting, when the source found one."""
         if self.tws is None or self.job is None:
@@ -104,7 +105,7 @@ class Scene:
             return self.job.return_code
         return self.job.runs[0].return_code
 
-    @property
+    @cached_property
     def log_lines(self) -> list[str]:
         """The lines of the job log that were read, each once, in order."""
         log = self.job.job_log if self.job else None
@@ -113,12 +114,12 @@ class Scene:
         numbered = {w.from_line + i: line for w in log.windows for i, line in enumerate(w.lines)}
         return [numbered[number] for number in sorted(numbered)]
 
-    @property
+    @cached_property
     def reading(self) -> Reading:
         """The job log, read."""
         return read_log(self.log_lines, return_code=self.return_code)
 
-    @property
+    @cached_property
     def platform(self) -> Platform | None:
         """What the job runs on, by its log, else by what it executes."""
         return self.reading.platform or (platform_of(self.job.task) if self.job else None)
@@ -137,13 +138,13 @@ class Scene:
         log = self.job.job_log if self.job else None
         return log is not None and log.total_lines == len(self.log_lines)
 
-    @property
+    @cached_property
     def telling_lines(self) -> list[str]:
         """The lines of the job log that look most like the error, best first."""
         raw = self.reading.raw
         return [raw[index] for index in self.reading.telling if not is_planted(raw[index])]
 
-    @property
+    @cached_property
     def own_message(self) -> str:
         """The line in which the program itself names the return code of the run; empty for none."""
         reading = self.reading
@@ -151,19 +152,19 @@ class Scene:
         names_it = best is not None and reading.return_code in find_return_codes(reading.lines[best])
         return reading.raw[best] if best is not None and names_it and reading.score(best) >= OWN_SCORE else ""
 
-    @property
+    @cached_property
     def has_abend(self) -> bool:
         """Whether the job log reports an abend."""
         return any(map(is_abend, self.log_codes))
 
-    @property
+    @cached_property
     def issue_lines(self) -> list[str]:
         """What the plan says of the job: its issues, and the error of its newest run."""
         if self.job is None:
             return []
         return [issue.message for issue in self.job.issues] + [run.error for run in self.job.runs[:1] if run.error]
 
-    @property
+    @cached_property
     def log_codes(self) -> tuple[str, ...]:
         """Abends and message ids of the job log."""
         log = self.job.job_log if self.job else None
