@@ -22,12 +22,16 @@ LEAST_WEIGHT = 0.25
 """Sightings of less are consequences, or were tolerated."""
 AN_ENDING = 1
 """Score of a line that says no more than that the program ends, or that was tolerated."""
+EXPLAINED = 0.5
+"""Weight above which a cause tells more than the last lines of a log without an error."""
 UNCAUGHT = 0.04
 """Added to an exception that ended the program: decides between messages of one weight."""
 ANOTHER_STEP = 0.7
 """Taken off a message of a step that is not the one that abended."""
 CARRIES, CARRIES_THE_UNKNOWN = 0.4, 0.55
 """Taken off an exception that only carries its root, a known or an unknown one."""
+SHOWN_LINES = 2
+"""Most lines quoted of one message, beside the first of a longer one."""
 LAST_LINES = 3
 """Lines quoted of a log that reports no error."""
 
@@ -113,11 +117,14 @@ _ENDING_WORDS = 4
 _SEVERE_ID = re.compile(
     r"\b[A-Z]{2,6}[A-Z0-9]{0,3}-?\d{3,5}[ESUTCA]\b|\bORA-\d{5}\b|\bSQL\d{4,5}[NC]\b|\b[A-Z]{2,4}-\d{3,5}\b"
 )
-_SEPARATOR = re.compile(r"^[\W_]*$")
+_NUMBER = re.compile(r"\d")
+_SEPARATOR = re.compile(r"^[\W\d_]*$")
 _ROUTINE = re.compile(
     r"\b(?:IEF(?:236|237|142|272|285|373|374|375|376|403|404|677|695|699|201|202)I|ICH70001I|IRR010I|IEF453I)\b|\$HASP\d{3}"
     r"|J E S ?[23]|JES2 JOB STATISTICS|^-{2,}|^={2,}|^\+{2,}|^READY\b|^ ?//|^\s*(?:exit|set|echo|cd)\b|^\s*\d+ //"
     r"|^Traceback |^\s+at |^\s+File \"|^\s*\.\.\. \d+ more|COMPLETION CODE +- +SYSTEM=|STMT NO\. MESSAGE|^= [A-Z]"
+    # A level and a time, of which the message stands below.
+    r"|^\W*(?i:error|warning|erro|aviso|advertencia)\W+\d{2,4}[-/]\d\d[-/]\d{2,4}[\d\W]*$"
     # Dumps and statistics: PSW and registers, the module that was active, what a step used.
     r"|\bIEF03[23]I\b|IEA995I SYMPTOM DUMP|END OF SYMPTOM DUMP|\bPSW AT (?:TIME OF ERROR|ENTRY TO ABEND)\b"
     r"|\bMINUTES EXECUTION TIME$"
@@ -187,10 +194,21 @@ class Reading:
     def telling(self) -> tuple[int, ...]:
         """Indexes of the lines to quote, best first: ``errors``, else the last lines that mean anything."""
         last = list(islice(filter(self.is_meaningful, reversed(range(len(self.lines)))), LAST_LINES + 1))
-        if not last or any(self.score(index) > AN_ENDING for index in self.errors):
+        is_explained = any(item.weight > EXPLAINED for item in self.causes)
+        if not last or is_explained or any(self.score(index) > AN_ENDING for index in self.errors):
             return self.errors
         # A stable sort: what only says that the program ends comes after what stands before it.
         return tuple(sorted(last, key=lambda i: is_ending(self.lines[i]) or only_advises(self.lines[i])))[:LAST_LINES]
+
+    def shown_of(self, item: Sighting) -> tuple[int, ...]:
+        """Indexes of the lines to quote of a sighting: both of two; of more the first and those that tell most."""
+        inside = range(item.first, item.last + 1)
+        if len(inside) <= SHOWN_LINES:
+            return tuple(index for index in inside if index == item.first or self.is_meaningful(index))
+        words = (*item.facts.values(), *filter(_NUMBER.search, item.symptom.key.split()))
+        tells = {index: self.score(index) + sum(word in self.lines[index] for word in words) for index in inside}
+        best = sorted(filter(tells.get, inside[1:]), key=lambda index: -tells[index])
+        return tuple(sorted((item.first, *best[:SHOWN_LINES])))
 
     def is_meaningful(self, index: int) -> bool:
         """Whether the line is neither routine nor decoration."""

@@ -28,6 +28,9 @@ NAMED = {
 }
 """Placeholder of each kind of name: the model must not learn the names of its examples."""
 
+OPENING_WORDS = 3
+"""Words at the beginning of a question among which one for a time makes it a question for the time."""
+
 STATE = "<state>"
 MARKS = frozenset("?!")
 
@@ -164,3 +167,9 @@ def _spelled_out(text: str) -> list[str]:
     known = vocabulary().abbreviations
     words = (word.replace("'", "")[:_MAX_WORD] for word in _WORD.findall(text))
     return [long for word in words for long in known.get(word, (word,))]
+
+
+def asks_when(message: str) -> bool:
+    """Whether a question begins with a word for a time: "a que horas ...?", "quando ...?", "when ...?"."""
+    first = plain(message).split()[:OPENING_WORDS]
+    return any("when" in vocabulary().families(word.strip("¿¡?!.,")) for word in first)

@@ -79,9 +79,8 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
         entry=symptom,
         finding=Message("{name!l}. {meaning}", name=symptom.name, meaning=symptom.told(item.facts)),
     )
-    for index in range(item.first, min(item.last, item.first + 1) + 1):
-        if index == item.first or reading.is_meaningful(index):
-            add_line(scene, verdict, reading.raw[index])
+    for index in reading.shown_of(item):
+        add_line(scene, verdict, reading.raw[index])
     if reading.raw[item.first] not in scene.log_lines:
         return verdict
     seen = item.count if scene.has_whole_log else 1

@@ -99,9 +99,9 @@ def compose(
     """One diagnosis of all groups; the first leads unless the question named several jobs."""
     several = len(scenes) > 1
     shown = groups if several else groups[:1]
-    lead = max(shown, key=lambda group: (group.top.category not in _BENIGN, group.top.confidence))
     merged = _merge_alike(shown) if several else list(shown)
     causes = [group for group in merged if not _is_consequence(group, shown)]
+    lead = max(causes or shown, key=lambda group: (group.top.category not in _BENIGN, group.top.confidence))
     sentences: list[Text | str] = [_summary(group) for group in merged]
     if several:
         count = len(scenes)
@@ -432,7 +432,13 @@ def _claims(groups: Sequence[Group]) -> tuple[ClaimDraft, ...]:
         for claim in turn:
             if claim is not None and claim.evidence_ids:
                 claims.setdefault(claim.text, claim)
-    return tuple(claims.values())[:MAX_CLAIMS]
+    # What is known of the job stands before what a page says of such cases.
+    return tuple(sorted(claims.values(), key=is_of_a_page))[:MAX_CLAIMS]
+
+
+def is_of_a_page(claim: ClaimDraft) -> bool:
+    """Whether a claim is from the knowledge base."""
+    return any(item.startswith("rag_search:") for item in claim.evidence_ids)
 
 
 def _state_claims(group: Group) -> Iterable[ClaimDraft]:

@@ -58,6 +58,7 @@ from orchestrator.models import (
 from orchestrator.payloads import JobFacts
 from orchestrator.routing.pipelines import Reduce, reduce_of
 from orchestrator.routing.router import route
+from orchestrator.routing.vocabulary import asks_when
 
 REQUIRED_MISSING_CAP = 0.4
 """Most confidence that an answer may have without the answer of TWS."""
@@ -156,7 +157,7 @@ def _draft(
             *what_is_meant(scenes, routing.entities),
             *((_NOTHING_EXECUTED,) if routing.intent is Intent.ACTION and not lacks_all else ()),
             *lists,
-            *(states_of(scenes) if reduce is Reduce.STATUS and not lists else ()),
+            *(states_of(scenes) if (reduce is Reduce.STATUS or asks_when(request.message)) and not lists else ()),
         ),
         requested=requested_changes(request.message, scenes, routing.entities)
         if routing.intent is Intent.ACTION

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.codes.catalogue import Entry, category_texts, find_abend
-from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
-from orchestrator.diagnosis.rules.compose import Group, usual_causes
+from orchestrator.diagnosis.draft import DiagnosisDraft
+from orchestrator.diagnosis.rules.compose import Group, is_of_a_page, usual_causes
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.state import state_sentence, states_of
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Intent, Routing
 from orchestrator.routing.follow_up import Focus, focus_of
+from orchestrator.routing.vocabulary import asks_when
 
 
 def focus_in(message: str, routing: Routing) -> Focus:
@@ -18,13 +19,14 @@ def focus_in(message: str, routing: Routing) -> Focus:
     if routing.follows is None or routing.intent is Intent.ACTION:
         return Focus.ALL
     focus = focus_of(message)
-    return Focus.STATE if focus is Focus.ALL and routing.intent is Intent.STATUS else focus
+    asks_state = routing.intent is Intent.STATUS or asks_when(message)
+    return Focus.STATE if focus is Focus.ALL and asks_state else focus
 
 
 def narrowed(draft: DiagnosisDraft, groups: Sequence[Group], scenes: Sequence[Scene], focus: Focus) -> DiagnosisDraft:
     """The part of ``draft`` that ``focus`` asks for."""
     shown = groups if len(scenes) > 1 else groups[:1]
-    from_pages = tuple(claim for claim in draft.claims if _is_of_a_page(claim))
+    from_pages = tuple(claim for claim in draft.claims if is_of_a_page(claim))
     if focus is Focus.CAUSE:
         # Of the others the root cause has them.
         found = (_entry(group) for group in shown if group.top.finding)
@@ -51,10 +53,6 @@ def narrowed(draft: DiagnosisDraft, groups: Sequence[Group], scenes: Sequence[Sc
             prevention=(),
         )
     return draft
-
-
-def _is_of_a_page(claim: ClaimDraft) -> bool:
-    return any(item.startswith("rag_search:") for item in claim.evidence_ids)
 
 
 def _entry(group: Group) -> Entry | None:

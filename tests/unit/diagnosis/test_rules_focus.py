@@ -8,7 +8,7 @@ from rules_support import PER_JOB, S0C7, ask, failed, job_facts, job_log, tws
 from orchestrator.aggregate import aggregate
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.models import Diagnosis, Entities, Evidence, SourceEnvelope, SourceOutcome, TroubleshootRequest
-from orchestrator.payloads import RelatedFacts
+from orchestrator.payloads import RelatedFacts, RunFacts
 from orchestrator.routing.follow_up import subjects_of
 from orchestrator.routing.plan import plan_request
 
@@ -166,3 +166,42 @@ def test_a_follow_up_is_not_quoted_as_what_is_known() -> None:
     summary = diagnose(request, plan, envelopes, aggregate(envelopes, plan.jobs)).summary
     assert "“por que?”" not in summary
     assert "O estado atual no TWS não pôde ser lido." in summary
+
+
+@pytest.mark.parametrize(
+    "message", ["a que horas falhou o BATCH001?", "when did job BATCH001 fail?", "¿cuándo falló el job BATCH001?"]
+)
+def test_a_question_for_the_time_is_answered_with_it_first(message: str) -> None:
+    """The state and its time open the answer; the cause comes second."""
+    run = RunFacts(status="ABEND", return_code=12, ended_at="2026-11-24T07:12:40Z")
+    summary = ask(tws(JOB.model_copy(update={"runs": (run,)})), message=message).summary
+    assert "2026-11-24 07:12 (UTC)" in summary.split(". ")[0] + "."
+    assert "S0C7" in summary
+
+
+def test_what_is_known_of_the_job_stands_before_the_page() -> None:
+    """The log of the predecessor that failed is not pushed out by the steps of a runbook."""
+    cause = job_facts("ABEND", "JOB_A", return_code=12, job_log=job_log(S0C7.replace("BATCH001", "JOB_A")))
+    held = job_facts("HOLD", predecessors=(RelatedFacts(name="SRV01#DIARIO.JOB_A", status="ABEND", satisfied=False),))
+    page = pages(("STUCK – predecessor com falha", PAGE, "pt"))
+    claims = ask(tws(held, problems=(cause,)), page, message="Por que o job BATCH001 não anda?").claims
+    sources = [claim.evidence_ids[0].partition(":")[0] for claim in claims]
+    assert "rag_search" in sources
+    assert sources == sorted(sources, key=lambda name: name == "rag_search")
+
+
+def test_of_several_jobs_the_cause_leads_and_not_what_waits_for_it() -> None:
+    """The category of an answer about a failed job and one that waits for it is the failed one's."""
+    envelopes = []
+    held = RelatedFacts(name="SRV01#DIARIO.JOB_A", status="ABEND", satisfied=False)
+    failed_job = job_facts("ABEND", "JOB_A", return_code=5, job_log=job_log("fecha_a: ERROR conta 41207"))
+    for job in (failed_job, job_facts("HOLD", "JOB_B", predecessors=(held,))):
+        problems = (failed_job,) if job.name == "JOB_B" else ()
+        envelopes.append(tws(job, problems=problems, asked=job.name))
+    evidence = tuple(
+        item.model_copy(update={"id": f"tws_status:{number}"})
+        for number, item in enumerate(envelopes[1].evidence, start=len(envelopes[0].evidence) + 1)
+    )
+    envelopes[1] = envelopes[1].model_copy(update={"evidence": evidence})
+    diagnosis = ask(*envelopes, message="Por que JOB_A e JOB_B não rodaram?", jobs=("JOB_A", "JOB_B"))
+    assert diagnosis.category == "application_error"

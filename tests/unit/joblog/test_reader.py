@@ -442,6 +442,7 @@ def test_a_line_proves_what_it_says_and_no_more(lines: tuple[str, ...], key: str
         f"{JES}IEF373I STEP/STEP1   /START 2026332.1710",
         "IEF032I STEP/STEP1   /STOP  2026332.1710",
         "        CPU:     0 HR  00 MIN  18.40 SEC    SRB:     0 HR  00 MIN  00.11 SEC",
+        "Error: 2026-11-27 02:14:22.31",
     ],
 )
 def test_dumps_and_statistics_are_never_quoted(line: str) -> None:
@@ -478,3 +479,25 @@ def test_a_directory_is_no_word_of_an_ending() -> None:
     """ "fin" in a path does not make a line one that says that the program ends."""
     assert not is_ending("lendo lancamentos de /dados/fin/lancamentos.dat")
     assert is_ending("fim do programa /dados/fin/x")
+
+
+def test_a_known_cause_is_quoted_before_the_last_lines() -> None:
+    """Where the form of no line is an error's, a known message tells more than the end of the log, a digit nothing."""
+    reading = read_log((f"{JES}IEE301I A CANCEL COMMAND ACCEPTED", "0 ", "PGM1 TOTAL 12 REGISTROS"), return_code=-1)
+    assert reading.telling[0] == 0
+    assert 1 not in reading.telling
+
+
+def test_of_a_long_message_the_lines_with_its_facts_are_quoted() -> None:
+    """Not only its first two, which may be the head of a table."""
+    reading = read_log(
+        (
+            "   ROBOCOPY     ::     Robust File Copy for Windows",
+            "               Total    Copied   Skipped  Mismatch    FAILED    Extras",
+            "    Dirs :         4         1         3         0         0         0",
+            "   Files :       120        12       108         0         0         2",
+        ),
+        return_code=3,
+    )
+    shown = [reading.raw[index] for index in reading.shown_of(reading.causes[0])]
+    assert "   Files :       120        12       108         0         0         2" in shown
