@@ -317,7 +317,8 @@ def _weighed(lines: Sequence[str], sightings: Sequence[Sighting]) -> list[Sighti
     best: dict[str, Sighting] = {}
     for item in sightings:
         weight = _weight_of(lines, item)
-        if weight and abended and item.facts.get("step", "") not in {"", *abended}:
+        step = item.facts.get("step", "")
+        if weight and abended and step and abended.isdisjoint({step, *re.split(r"[\s,()]+", lines[item.first])}):
             # The job went on to other steps after it.
             weight -= ANOTHER_STEP
         root = roots.get(item.first)

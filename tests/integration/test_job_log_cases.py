@@ -27,6 +27,9 @@ from workers.lab.evaluation.runs import ask, counterparts
 from workers.lab.simulator.counterparts import scenario_environ
 from workers.standalone.system import system
 
+pytestmark = pytest.mark.timeout(600)
+"""All cases are asked for the first test: a minute, several on a busy machine."""
+
 CASES = shipped_cases()
 GIVEN = {case.id for case in read_cases(Path(str(files("workers.lab.evaluation") / "joblogs.json")))}
 

@@ -112,6 +112,15 @@ def test_a_message_of_another_step_than_the_one_that_abended_is_no_cause() -> No
     assert procedure.causes[0].symptom.key.startswith("IEC070I")
 
 
+def test_a_message_that_names_the_abended_step_at_another_place_is_of_that_step() -> None:
+    """Without the module in it, the fields of an IEC message stand one place further left."""
+    lines = (
+        "IEC020I 001-4,TITD061,PASSO1,ENTRADA,8123,PRD077,PRD.TIT.RETORNO.CNAB400",
+        "IEF450I TITD061 PASSO1 - ABEND=S001 U0000 REASON=00000004",
+    )
+    assert read_log(lines, return_code=None).causes[0].symptom.key == "IEC020I"
+
+
 def test_an_error_that_a_later_try_got_over_is_none() -> None:
     """What was retried and passed counts for nothing; what failed each time is the cause."""
     tries = ("tentativa 1: curl: (28) Operation timed out after 30001 milliseconds with 0 bytes received",) * 2
