@@ -55,6 +55,7 @@ _DOTTED = re.compile(rf"{_FREE}[A-Z][A-Z0-9_-]{{2,15}}\.[A-Z][A-Z0-9_-]{{3,39}}{
 _IN_A_FOLDER = re.compile(
     rf"{_NOT_AFTER}/(?:[A-Z][A-Z0-9_-]*/)+[A-Z][A-Z0-9_-]*\.(?:[A-Z][A-Z0-9_-]*|{ZOS_NAME})(?![\w/.$#@-])"
 )
+_PATH = r"(?P<path>/(?:[A-Z][A-Z0-9_-]*/)+[A-Z][A-Z0-9_-]*)(?![\w/.$#@-])"
 _FILE_ENDING = re.compile(r"\.[A-Z]{1,4}$")
 _SLASHED = re.compile(rf"{_FREE}{NAME}(?:/{NAME})+{_END}")
 _KEY = re.compile(r"\"[a-z][a-z0-9_]{0,39}\"(?=\s?:)")
@@ -163,13 +164,13 @@ def _does() -> re.Pattern[str]:
 def _in_a_place() -> re.Pattern[str]:
     jobs, place = words_of("names", "jobs"), words_of("names", "prepositions")
     of = words_of("names", "of_a_job")
-    which, show, of_several, things, runs = (
-        words_of("lists", key) for key in ("which", "show", "of", "things", "runs")
+    which, show, of_several, things, runs, running = (
+        words_of("lists", key) for key in ("which", "show", "of", "things", "runs", "running")
     )
     several = (
         rf"(?<![\w-])(?P<jobs>{jobs}(?<=s)\b[^.;?!]*\s+{place}"
         rf"|(?:{which}|{show})\s+(?:\w+\s+)?{jobs}(?<=s)\s+{of_several}"
-        rf"|{jobs}(?<=s)\s+{of_several}|{things}\s+(?:\w+\s+)?{runs}\s+{place})"
+        rf"|{jobs}(?<=s)\s+{of_several}|{things}\s+(?:\w+\s+)?(?:{runs}|{running})\s+{place})"
     )
     did, there = words_of("names", "verbs"), words_of("names", "there")
     of_a_job = rf"\s+(?:(?:{did}|{there})\s+)?{place}\s+|\s+(?:{there}\s+)?{of}\s+|\s*(?P<inside>\()"
@@ -380,7 +381,10 @@ def _take_qualified(text: _Text, matches: _Matches) -> None:
 
 
 def _take_in_a_folder(text: _Text, matches: _Matches) -> None:
-    """A job with its folder and without its workstation: "/PRD/FAT/FATDIA.BATCH001"."""
+    """A job or a job stream with its folder and without its workstation: "/PRD/FAT/FATDIA.BATCH001"."""
+    for match in _cue("streams", rf"(?-i:{_PATH})").finditer(text.rest):
+        matches.streams.append((match.start("path"), match["path"]))
+        text.blank(match.start("path"), match.end("path"))
     for match in _IN_A_FOLDER.finditer(text.rest):
         if _job_cue().search(text.rest, max(0, match.start() - _CUE_CHARACTERS), match.start()):
             matches.jobs.append((match.start(), match[0]))

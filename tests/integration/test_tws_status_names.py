@@ -254,3 +254,27 @@ def test_two_failed_runs_are_told_apart() -> None:
     diagnosis = ask_plan(plan, "por que DUAS_VEZES falhou?").diagnosis
     assert diagnosis.category == "command_not_found"
     assert diagnosis.summary.startswith("DUAS_VEZES executou 2 vezes; esta resposta é sobre a execução mais recente")
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [("BATCH001 deu ORA-12541?", True), ("BATCH001 deu S0C4?", True), ("BATCH001 deu S0C7?", False)],
+)
+def test_a_code_that_the_log_does_not_show_is_said_to_be_missing(question: str, said: bool) -> None:
+    """Who believes in another error is told that it is not there, before the one that is."""
+    diagnosis = ask_plan(some_plan(), question).diagnosis
+    assert diagnosis.category == "data_exception"
+    assert diagnosis.summary.startswith("O job log de BATCH001 não mostra") is said
+
+
+@pytest.mark.parametrize("question", ["status do stream /PRD/FAT/FATDIA", "o stream /PRD/FAT/FATDIA travou"])
+def test_a_job_stream_is_found_by_its_folder(question: str) -> None:
+    """The path behind a word for a job stream is that of the stream, not of a folder."""
+    plan = Plan(NOW)
+    plan.add_workstation("ZOS1")
+    plan.add_stream("FATDIA", "ZOS1", folder="/PRD/FAT", status="STUCK")
+    failed = Run(STARTED, timedelta(minutes=11), "ABEND", 12, s0c7_log(STARTED, 41873))
+    plan.add_job("BATCH001", "FATDIA", "ZOS1", folder="/PRD/FAT", status="ABEND", runs=[failed])
+    asked = ask_plan(plan, question)
+    assert [job.name for job in asked.payload.problem_jobs] == ["BATCH001"]
+    assert "não tem" not in asked.diagnosis.summary

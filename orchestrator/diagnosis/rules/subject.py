@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.codes.catalogue import Category
 from orchestrator.codes.local_time import shown_time
 from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_program_codes
+from orchestrator.codes.patterns import find_program_codes, is_abend
 from orchestrator.codes.states import FAILED, SUCCEEDED
 from orchestrator.diagnosis.draft import DiagnosisDraft
 from orchestrator.diagnosis.rules.scene import Scene, qualified
@@ -116,6 +116,8 @@ def _meant(scene: Scene, entities: Entities, *, alone: bool) -> Iterator[Text]:
             name=name,
             when=when,
         )
+    if alone and (codes := not_shown(scene, entities)):
+        yield Message("The job log of {job} does not show {codes}.", job=job.name, codes=", ".join(codes))
     newest = job.runs[0] if job.runs else None
     failed = next((run for run in job.runs[1:] if run.status in FAILED), None)
     if newest is None or failed is None:
@@ -134,6 +136,16 @@ def _meant(scene: Scene, entities: Entities, *, alone: bool) -> Iterator[Text]:
         )
     elif newest.status in FAILED:
         yield Message("{job} ran {count} times; this answer is about the newest run, of {at}.", **facts)
+
+
+def not_shown(scene: Scene, entities: Entities) -> tuple[str, ...]:
+    """The codes of the question that the failed job's log does not show, where it was read to its end."""
+    log = scene.job.job_log if scene.job is not None and scene.job.status in FAILED else None
+    if log is None or log.total_lines is None or (log.read_lines or log.total_lines) < log.total_lines:
+        return ()
+    text = "\n".join((*scene.log_lines, *scene.issue_lines, *scene.log_codes)).upper()
+    # The system writes S0C7 as "COMPLETION CODE=0C7" too.
+    return tuple(code for code in entities.codes if code not in text and not (is_abend(code) and code[1:] in text))
 
 
 def _elsewhere(job: JobFacts, entities: Entities) -> Iterator[str]:

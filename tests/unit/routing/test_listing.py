@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.routing.listing import Listed, listing_of
+from orchestrator.routing.listing import Listed, Listing, listing_of
 from orchestrator.routing.router import route
 
 UTTERANCES = json.loads((Path(__file__).parents[2] / "data/utterances.json").read_text(encoding="utf-8"))
@@ -92,3 +92,14 @@ def test_no_request_for_an_action_is_taken_for_a_list() -> None:
     """Over all the labelled questions, those of the router's training and those held out from it."""
     listed = {row["intent"] for row in UTTERANCES if listing_of(row["text"], route(row["text"]).entities) is not None}
     assert listed <= {"status", "troubleshoot", "query"}
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["o que tá rodando na SRVUNX1?", "what is running on SRVUNX1?", "qué está corriendo en SRVUNX1?"],
+)
+def test_what_runs_on_a_workstation_is_a_list(question: str) -> None:
+    """The name is where, not the job that is asked about."""
+    entities = route(question).entities
+    assert entities.workstations == ("SRVUNX1",)
+    assert listing_of(question, entities) == Listing(Listed.JOBS, ("running",))
