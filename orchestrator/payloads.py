@@ -161,6 +161,8 @@ class ListingFacts(Facts):
     """The folders, job streams and workstations that it is limited to."""
     is_count: bool = False
     """Whether the number is asked for."""
+    resource: str = ""
+    """The resource that the jobs wait for."""
     count: int = 0
     unread: int = 0
     """Results that were not read: of these, more may belong to the list."""

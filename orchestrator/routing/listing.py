@@ -50,6 +50,8 @@ class Listing:
     states: tuple[str, ...] = ()
     is_count: bool = False
     """Numbers are asked for ("quantos", "status dos jobs"): names are only examples."""
+    resource: str = ""
+    """Name of the resource that the jobs wait for."""
 
 
 def listing_of(message: str, entities: Entities) -> Listing | None:
@@ -58,6 +60,8 @@ def listing_of(message: str, entities: Entities) -> Listing | None:
         return None
     states = _states(message)
     is_count = _word("count").search(message) is not None
+    if (match := _waits_for_a_resource().search(message)) is not None:
+        return Listing(Listed.JOBS, ("waiting",), is_count, match["resource"])
     for listed in Listed:
         if listed is Listed.WORKSTATIONS and entities.workstations:
             continue
@@ -71,10 +75,9 @@ def listing_of(message: str, entities: Entities) -> Listing | None:
             message, listed, entities
         ):
             return Listing(listed, _of_jobs(states) if listed is Listed.JOBS else states, is_count)
-    if entities.folders and _word("status").search(message):
-        return Listing(Listed.JOBS, _of_jobs(states), is_count=True)
-    if states and _without_a_noun().search(message):
-        return Listing(Listed.JOBS, _of_jobs(states), is_count)
+    is_status = bool(entities.folders) and _word("status").search(message) is not None
+    if is_status or (states and _without_a_noun().search(message)):
+        return Listing(Listed.JOBS, _of_jobs(states), is_count or is_status)
     return None
 
 
@@ -184,6 +187,20 @@ def _runs_in_place() -> re.Pattern[str]:
     things, are, runs = (words_of("lists", key) for key in ("things", "are", "runs"))
     place = words_of("names", "prepositions")
     return re.compile(rf"\W*{things}\s+(?:{are}\s+)?{runs}\s+{place}\s+(?P<rest>.+)", re.IGNORECASE)
+
+
+@cache
+def _waits_for_a_resource() -> re.Pattern[str]:
+    """ "Jobs esperando o recurso FITAS", "who waits for resource TAPES?"."""
+    jobs, who, waits, resources = (
+        words_of(*key) for key in (("lists", "jobs"), ("lists", "who"), ("lists", "waits"), ("names", "resources"))
+    )
+    between = r"\s+(?:[^\W\d]+\s+){0,2}?"
+    return re.compile(
+        rf"(?<![\w-])(?:{jobs}|{who}){between}{waits}{between}{resources}\s+[\"'`“«]?"
+        r"(?P<resource>(?-i:[A-Z][A-Z0-9_$#@-]+|[A-Za-z]\w*[0-9_]\w*))",
+        re.IGNORECASE,
+    )
 
 
 @cache

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from asked_support import Asked, ask_plan
+from plan_support import add_resource, depends_on_resource
 
 from orchestrator.models import SourceOutcome
 from orchestrator.payloads import is_cut_list
@@ -163,6 +164,39 @@ def test_a_list_is_limited_by_state_folder_stream_and_workstation(
     assert (names(asked), asked.payload.listing.count) == (expected, len(expected))
     assert str(len(expected)) in asked.diagnosis.summary
     assert asked.result.outcome is SourceOutcome.OK
+
+
+def plan_with_resources() -> Plan:
+    """Two jobs that wait for FITAS, one for DISCOS, and one for its time."""
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    plan.add_stream("NOITE", "SRV1")
+    for name, resource in (("PEDE1", "FITAS"), ("PEDE2", "FITAS"), ("OUTRO", "DISCOS")):
+        job = plan.add_job(name, "NOITE", "SRV1", status="READY", substatus="READY_WAITING_FOR_RESOURCES")
+        depends_on_resource(plan, job, resource, "SRV1", required=1, free=0)
+    plan.add_job("HORA", "NOITE", "SRV1", status="HOLD", substatus="HOLD_WAITING_FOR_TIME")
+    for resource in ("FITAS", "DISCOS", "LIVRE"):
+        add_resource(plan, resource, "SRV1", quantity=1, held_by=[])
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("question", "expected", "said"),
+    [
+        ("jobs esperando o recurso FITAS", ["PEDE1", "PEDE2"], "2 jobs em espera pelo recurso FITAS no plano atual."),
+        ("quem espera pelo recurso FITAS?", ["PEDE1", "PEDE2"], "2 jobs em espera pelo recurso FITAS no plano atual."),
+        ("which jobs are waiting for resource DISCOS?", ["OUTRO"], "1 job waiting for resource DISCOS"),
+        ("¿qué jobs esperan el recurso LIVRE?", [], "0 jobs en espera por el recurso LIVRE"),
+        ("quantos jobs aguardam o recurso NENHUM?", [], "O plano não tem o recurso NENHUM."),
+    ],
+)
+def test_jobs_that_wait_for_a_resource_are_those_that_depend_on_it(
+    question: str, expected: list[str], said: str
+) -> None:
+    """By their dependencies, which a list of jobs does not hold; other waiting jobs are none of them."""
+    asked = ask_plan(plan_with_resources(), question)
+    assert names(asked) == expected
+    assert asked.diagnosis.summary.startswith(said)
 
 
 @pytest.mark.parametrize(

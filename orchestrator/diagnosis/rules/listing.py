@@ -93,6 +93,7 @@ def counted(listing: ListingFacts) -> Text:
     limits = join(
         (
             *(_limit(state, listing) for state in listing.states),
+            Message("for resource {name}", name=listing.resource) if listing.resource else "",
             Message("of {names}", names=", ".join(listing.where)) if listing.where else "",
         )
     )

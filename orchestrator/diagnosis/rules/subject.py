@@ -34,7 +34,8 @@ def not_understood(scenes: Sequence[Scene]) -> DiagnosisDraft | None:
     if tws.named_stream or tws.named_workstation:
         return None
     entities = scene.entities
-    named = entities.job_streams or entities.workstations or entities.folders
+    resource = tws.listing.resource if tws.listing else ""
+    named = entities.job_streams or entities.workstations or entities.folders or resource
     if named and not (tws.unknown and not tws.problem_jobs and not tws.workstations):
         return None
     has_code = entities.codes or find_program_codes(scene.question)
@@ -43,6 +44,8 @@ def not_understood(scenes: Sequence[Scene]) -> DiagnosisDraft | None:
     words = tws.unknown if named else tws.unknown[:MAX_CANDIDATES]
     if words and not set(words).isdisjoint(entities.folders):
         lead = Message("The plan has no folder {names}.", names=_listed(words))
+    elif resource and resource in words:
+        lead = Message("The plan has no resource {names}.", names=_listed(words))
     elif words:
         lead = Message("The plan has no job, job stream or workstation named {names}.", names=_listed(words))
     else:

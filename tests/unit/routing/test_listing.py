@@ -59,7 +59,40 @@ def test_a_list_is_recognised_with_its_limits(
 @pytest.mark.parametrize(
     "question",
     [
+        "lista os jobs da FATDIA",
+        "quais jobs tem na ZOS1?",
+        "que jobs tem na fatdia",
+        "o que roda na ZOS1?",
+        "what runs on LNX01?",
+        "what jobs run on LNX01?",
+        "which jobs are in stream FATDIA?",
+        "¿qué jobs hay en ZOS1?",
+        "trabajos de la cadena FATDIA",
+        "jobs da ZOS1",
+        "jobs na LNX01",
+        "quais os jobs da malha FATDIA?",
+        "quais jobs temos na ZOS1 hoje?",
+        "quais jobs estão na pasta /PRD/FAT?",
+    ],
+)
+def test_what_a_place_has_is_a_list_of_all_its_jobs(question: str) -> None:
+    """Without a state; of a job stream, workstation or folder, or of a word that may be the name of one."""
+    entities = route(question).entities
+    assert listing_of(question, entities) == Listing(Listed.JOBS)
+    assert entities.jobs == ()
+    assert entities.job_streams or entities.workstations or entities.folders or entities.candidates
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
         "Por que os jobs falharam?",
+        "quais jobs da FATDIA usam DB2?",
+        "o que aconteceu na FATDIA?",
+        "o job BATCH001 roda na ZOS1?",
+        "quando rodam os jobs da FATDIA?",
+        "o job está esperando o recurso FITAS, o que faço?",
+        "por que os jobs esperam o recurso FITAS?",
         "Como recuperar um job em ABEND com dependência que bloqueia o plano?",
         "o que fazer quando jobs ficam em HOLD?",
         "qual a diferença entre HOLD e READY?",

@@ -1,8 +1,10 @@
 """The answer to a question for a list of the plan: everything that matches, counted, and grouped by stream and code."""
 
 import asyncio
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 
 from orchestrator.codes.notation import in_folder, lies_in, stream_of
 from orchestrator.codes.states import (
@@ -18,18 +20,27 @@ from orchestrator.codes.states import (
 )
 from orchestrator.i18n.message import Message
 from orchestrator.models import Entities
-from orchestrator.payloads import JobFacts, ListedGroup, ListingFacts, WorkstationFacts
+from orchestrator.payloads import JobFacts, ListedGroup, ListingFacts, RelatedFacts, WorkstationFacts
 from orchestrator.routing.listing import Listed, Listing
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
-from workers.sources.tws_status.lookup import Lookup, jobs_of_query
+from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, jobs_of_query
 from workers.sources.tws_status.notation import JobRef, parse_job_stream_name, parse_workstation_name
 from workers.sources.tws_status.oql import Oql
-from workers.sources.tws_status.parsing import parse_job, parse_job_stream, parse_workstation, text
+from workers.sources.tws_status.parsing import (
+    items,
+    parse_dependency,
+    parse_job,
+    parse_job_stream,
+    parse_workstation,
+    text,
+)
 from workers.sources.tws_status.problems import all_workstations, every_job_of_stream, streams_of_query
 
 MAX_GROUPS = 12
 MAX_NAMES = 15
 """Names of one group."""
+MAX_NEEDS = 25
+"""Jobs whose dependencies are read, to see which resource they wait for."""
 
 _STATES: dict[str, tuple[str, ...]] = {
     "abended": ABENDED,
@@ -82,7 +93,10 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
         pages = [await jobs_of_query(session, _query(listing.states), lookup)]
     matches: dict[str, JobFacts] = {}
     lookup.listed = []
-    for item in (item for page in pages for item in page.results):
+    results = [item for page in pages for item in page.results]
+    if listing.resource:
+        results = await _that_need(session, listing.resource, results, lookup)
+    for item in results:
         job = parse_job(item)
         if (
             is_of(job, listing.states)
@@ -102,6 +116,44 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
     }
     where = [*entities.folders, *entities.job_streams, *entities.workstations]
     return _facts(listing, where, names, pages, lookup, total=len(matches))
+
+
+async def _that_need(
+    session: HwaSession, resource: str, jobs: Sequence[JsonObject], lookup: Lookup
+) -> list[JsonObject]:
+    """Those of the jobs that wait for the resource, by their dependencies; a list of jobs does not hold these.
+
+    A resource that the plan does not have is noted. Raises HwaError.
+    """
+    waiting = [item for item in jobs if "RESOURCE" in parse_job(item).substatus]
+    cut = Message(
+        "{count} more job that waits for a resource was not looked at",
+        plural="{count} more jobs that wait for a resource were not looked at",
+    )
+    asked = lookup.first(waiting, MAX_NEEDS, cut)
+    part = Message("job details")
+    details = await asyncio.gather(
+        *(
+            lookup.part(part, partial(session.job, parse_job(item).id), NO_OBJECT, of=parse_job(item).name)
+            for item in asked
+        )
+    )
+    found = [
+        item for item, detail in zip(asked, details, strict=True) if any(_is_for(resource, it) for it in _open(detail))
+    ]
+    if not found:
+        known = await session.search_resources(Oql.any_of("name", {resource, resource.upper()}), limit=1)
+        lookup.unknown = () if known.results else (resource,)
+    return found
+
+
+def _open(detail: JsonObject) -> list[RelatedFacts]:
+    dependencies = map(parse_dependency, items(detail.get("dependencies")))
+    return [item for item in dependencies if item.kind == "resource" and item.satisfied is not True]
+
+
+def _is_for(resource: str, dependency: RelatedFacts) -> bool:
+    return re.split("[#/]", dependency.name)[-1].casefold() == resource.casefold()
 
 
 def _query(states: tuple[str, ...]) -> Oql | None:
@@ -200,6 +252,7 @@ def _facts(
         states=listing.states,
         where=tuple(dict.fromkeys(where)),
         is_count=listing.is_count,
+        resource=listing.resource,
         count=total,
         unread=unread,
         groups=tuple(groups),
