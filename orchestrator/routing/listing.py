@@ -40,6 +40,7 @@ _OVERRULES = {"unfinished": ("succeeded", "running", "failed"), "late": ("runnin
 _ONE = {Listed.JOBS: "job", Listed.STREAMS: "stream", Listed.WORKSTATIONS: "workstation"}
 """Key of the words for one of them."""
 _GAP = r"(?:[^\W\d]+\s+){0,3}?"
+_BETWEEN = r"\s+(?:[^\W\d]+\s+){0,2}?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,11 @@ def _states(message: str) -> tuple[str, ...]:
     return (*(name for name in STATES if name in named), *dict.fromkeys(written))
 
 
+def asks_who_waits(message: str) -> bool:
+    """Whether it is asked which jobs wait for what is named: "quem espera pelo SRV2?"."""
+    return len(message) <= MAX_CHARACTERS and not _never().search(message) and _who_waits().search(message) is not None
+
+
 def words_for_a_state(message: str) -> tuple[str, ...]:
     """Words in small letters that stand where a state of TWS may: "em hold", "is ready"."""
     return tuple(match[1] for match in _in_state().finditer(message))
@@ -190,14 +196,16 @@ def _runs_in_place() -> re.Pattern[str]:
 
 
 @cache
+def _who_waits() -> re.Pattern[str]:
+    jobs, who, waits = (words_of("lists", key) for key in ("jobs", "who", "waits"))
+    return re.compile(rf"(?<![\w-])(?:{jobs}|{who}){_BETWEEN}{waits}", re.IGNORECASE)
+
+
+@cache
 def _waits_for_a_resource() -> re.Pattern[str]:
     """ "Jobs esperando o recurso FITAS", "who waits for resource TAPES?"."""
-    jobs, who, waits, resources = (
-        words_of(*key) for key in (("lists", "jobs"), ("lists", "who"), ("lists", "waits"), ("names", "resources"))
-    )
-    between = r"\s+(?:[^\W\d]+\s+){0,2}?"
     return re.compile(
-        rf"(?<![\w-])(?:{jobs}|{who}){between}{waits}{between}{resources}\s+[\"'`“«]?"
+        rf"{_who_waits().pattern}{_BETWEEN}{words_of('names', 'resources')}\s+[\"'`“«]?"
         r"(?P<resource>(?-i:[A-Z][A-Z0-9_$#@-]+|[A-Za-z]\w*[0-9_]\w*))",
         re.IGNORECASE,
     )

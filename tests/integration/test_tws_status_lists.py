@@ -152,6 +152,8 @@ def test_a_list_that_the_time_does_not_allow_to_read_says_so() -> None:
         ("jobs of stream DIA", [f"DIA_{state}" for state in ALL]),
         ("¿qué jobs hay en SRV2?", [f"DIA_{state}" for state in ALL]),
         ("jobs waiting on SRV2", ["DIA_HOLD", "DIA_READY", "DIA_TIME"]),
+        ("quem espera pelo SRV2?", ["DIA_HOLD", "DIA_READY", "DIA_TIME"]),
+        ("who is waiting for SRV2?", ["DIA_HOLD", "DIA_READY", "DIA_TIME"]),
     ],
 )
 @pytest.mark.parametrize("cap", [None, 3])

@@ -15,7 +15,7 @@ from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import Clue, Entities, Intent, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.routing.entities import asks_about_the_plan, limits_of
-from orchestrator.routing.listing import Listing, listing_of
+from orchestrator.routing.listing import Listed, Listing, asks_who_waits, listing_of
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
 from workers.sources.tws_status.chain import find_holder
@@ -189,7 +189,7 @@ class TwsStatusSource:
         """Look up one job and what it waits for; what has its name elsewhere, or is like it, when it is not there."""
         matches = await find_jobs(session, job_readings(name), lookup, request.routing.entities)
         if not matches:
-            problems_asked = await self._ask_otherwise(session, name, lookup)
+            problems_asked = await self._ask_otherwise(session, name, lookup, request.message)
             if problems_asked:
                 return problems_asked
             await _note_unknown(session, (name,), ("job", "stream"), lookup)
@@ -206,7 +206,7 @@ class TwsStatusSource:
         lookup.problems, lookup.between = [await gather_job(session, holder.job, lookup)], holder.between
         return Message("the job that {name} waits for", name=lookup.job.name)
 
-    async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup) -> Message | str:
+    async def _ask_otherwise(self, session: HwaSession, name: str, lookup: Lookup, message: str) -> Message | str:
         """Try a bare job name as a job stream and as a workstation: users call those jobs too."""
         ref = job_readings(name)[-1]
         if ref != JobRef(job=ref.job, workstation=ref.workstation) or len(ref.job) > MAX_STREAM_NAME:
@@ -229,6 +229,11 @@ class TwsStatusSource:
                     lookup.notes.append(Message("{part}: {reason}", part=what, reason=error.reason))
                     lookup.unread.append(Message("{part} ({reason})", part=what, reason=error.reason))
                     return ""
+                if other.workstations and not other.streams and asks_who_waits(message):
+                    on_it = Entities(workstations=(word,))
+                    lookup.workstations, lookup.named_workstation = other.workstations, word
+                    lookup.listing = await list_plan(session, Listing(Listed.JOBS, ("waiting",)), on_it, lookup)
+                    return problems_asked
                 if other.streams or other.workstations:
                     lookup.problems, lookup.problem_count = other.problems, other.problem_count
                     lookup.workstations = other.workstations
