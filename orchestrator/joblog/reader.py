@@ -206,8 +206,9 @@ class Reading:
         if len(inside) <= SHOWN_LINES:
             return tuple(index for index in inside if index == item.first or self.is_meaningful(index))
         words = (*item.facts.values(), *filter(_NUMBER.search, item.symptom.key.split()))
-        tells = {index: self.score(index) + sum(word in self.lines[index] for word in words) for index in inside}
-        best = sorted(filter(tells.get, inside[1:]), key=lambda index: -tells[index])
+        shown = [index for index in inside[1:] if self.is_meaningful(index)]
+        tells = {index: self.score(index) + sum(word in self.lines[index] for word in words) for index in shown}
+        best = sorted(filter(tells.get, shown), key=lambda index: -tells[index])
         return tuple(sorted((item.first, *best[:SHOWN_LINES])))
 
     def is_meaningful(self, index: int) -> bool:

@@ -510,3 +510,17 @@ def test_of_a_long_message_the_lines_with_its_facts_are_quoted() -> None:
     )
     shown = [reading.raw[index] for index in reading.shown_of(reading.causes[0])]
     assert "   Files :       120        12       108         0         0         2" in shown
+
+
+def test_of_a_symptom_dump_its_code_is_quoted_alone() -> None:
+    """PSW, registers and the module's address are routine also inside a message that is known."""
+    dump = (
+        "SYSTEM COMPLETION CODE=0C7  REASON CODE=00000000",
+        " TIME=16.43.10  SEQ=00417  CPU=0000  ASID=0061",
+        " PSW AT TIME OF ERROR  078D1000   A6C013F2  ILC 6  INTC 07",
+        "   ACTIVE LOAD MODULE           ADDRESS=26C00F48  OFFSET=000004AA",
+        "   NAME=PGFAT030",
+    )
+    reading = read_log(dump, return_code=12)
+    shown = {index for item in reading.sightings for index in reading.shown_of(item)}
+    assert not shown & {1, 2, 3}
