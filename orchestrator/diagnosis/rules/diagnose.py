@@ -109,41 +109,27 @@ def _draft(
 ) -> DiagnosisDraft:
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
-    if reduce is not Reduce.KNOWLEDGE:
-        unclear = not_understood(scenes)
-        if unclear is not None:
-            is_new = routing.intent is Intent.ACTION and routing.entities.job_streams
-            return replace(
-                unclear,
-                # A job stream that is not in the plan may be submitted.
-                actions=requested_changes(request.message, scenes, routing.entities) if is_new else (),
-                confidence=min(unclear.confidence, cap),
-                missing_evidence=missing_evidence(plan, envelopes, scenes),
-                suspicious=find_planted([item for envelope in envelopes for item in envelope.evidence]),
-            )
+    missing = missing_evidence(plan, envelopes, scenes)
+    suspicious = _planted_in(envelopes)
+    requested = requested_changes(request.message, scenes, routing.entities) if routing.intent is Intent.ACTION else ()
+    if reduce is not Reduce.KNOWLEDGE and (unclear := not_understood(scenes)) is not None:
+        return replace(
+            unclear,
+            # A job stream that is not in the plan may be submitted.
+            actions=requested if routing.entities.job_streams else (),
+            confidence=min(unclear.confidence, cap),
+            missing_evidence=missing,
+            suspicious=suspicious,
+        )
     if routing.is_off_topic and reduce is not Reduce.KNOWLEDGE and not any(map(_is_found, scenes)):
         return compose_nothing()
     groups = [group for scene in scenes for group in _groups(scene, cap)]
-    missing = missing_evidence(plan, envelopes, scenes)
-    suspicious = find_planted([item for envelope in envelopes for item in envelope.evidence])
     if _asks_about_a_code_alone(routing.entities, scenes) or (
         reduce is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups)
     ):
-        draft = compose_knowledge(scenes, routing)
-        if draft is not None and (routing.intent is Intent.GENERAL or routing.is_off_topic) and not draft.claims:
-            return replace(draft, suspicious=suspicious)
+        draft = _knowledge(scenes, groups, routing, missing, cap if reduce is not Reduce.KNOWLEDGE else None)
         if draft is not None:
-            # What a code means is not answered by what else is wrong; that a job failed with it today is worth a word.
-            today = failed_with(groups, routing.entities)
-            more = more_problems(groups) if routing.entities.codes and reduce is not Reduce.KNOWLEDGE else ""
-            return replace(
-                draft,
-                summary=join((draft.summary, today.summary if today else more)),
-                claims=(*(today.claims if today else ()), *draft.claims),
-                confidence=draft.confidence if reduce is Reduce.KNOWLEDGE else min(draft.confidence, cap),
-                missing_evidence=missing,
-                suspicious=suspicious,
-            )
+            return replace(draft, suspicious=suspicious)
     lists = tuple(listed(scene.tws.listing) for scene in scenes if scene.tws and scene.tws.listing)
     lacks_all = all(group.top.category is Category.JOB_NOT_FOUND for group in groups)
     draft = compose(
@@ -159,9 +145,7 @@ def _draft(
             *lists,
             *(states_of(scenes) if (reduce is Reduce.STATUS or asks_when(request.message)) and not lists else ()),
         ),
-        requested=requested_changes(request.message, scenes, routing.entities)
-        if routing.intent is Intent.ACTION
-        else (),
+        requested=requested,
     )
     if routing.intent is Intent.ACTION and lacks_all:
         # That the plan does not have the job comes first.
@@ -171,6 +155,29 @@ def _draft(
         # The job that is meant may be another: what changes one is not proposed.
         return replace(draft, actions=tuple(action for action in draft.actions if not action.mutates))
     return draft
+
+
+def _knowledge(
+    scenes: list[Scene], groups: Sequence[Group], routing: Routing, missing: tuple[Text, ...], cap: float | None
+) -> DiagnosisDraft | None:
+    """The answer to a question about how something works; with ``cap`` it is also about the plan."""
+    draft = compose_knowledge(scenes, routing)
+    if draft is None or ((routing.intent is Intent.GENERAL or routing.is_off_topic) and not draft.claims):
+        return draft
+    # What a code means is not answered by what else is wrong; that a job failed with it today is worth a word.
+    today = failed_with(groups, routing.entities)
+    more = more_problems(groups) if routing.entities.codes and cap is not None else ""
+    return replace(
+        draft,
+        summary=join((draft.summary, today.summary if today else more)),
+        claims=(*(today.claims if today else ()), *draft.claims),
+        confidence=draft.confidence if cap is None else min(draft.confidence, cap),
+        missing_evidence=missing,
+    )
+
+
+def _planted_in(envelopes: Sequence[SourceEnvelope]) -> tuple[Text, ...]:
+    return find_planted([item for envelope in envelopes for item in envelope.evidence])
 
 
 def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: list[Scene]) -> DiagnosisDraft | None:
@@ -185,8 +192,7 @@ def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes:
                 draft = replace(unclear, missing_evidence=missing)
             else:
                 draft = replace(draft, summary=join((*what_is_meant(scenes, scene.entities), draft.summary)))
-            planted = find_planted([item for envelope in envelopes for item in envelope.evidence])
-            return replace(draft, suspicious=planted)
+            return replace(draft, suspicious=_planted_in(envelopes))
     return None
 
 
