@@ -198,3 +198,11 @@ def test_one_line_has_one_category(line: str) -> None:
     """Families that know the same message say the same of it; what knows no more than its words counts less."""
     known = [item for item in read_log([line], return_code=1).causes if item.symptom.certainty is not Certainty.HINT]
     assert len({item.symptom.category for item in known}) == 1
+
+
+@pytest.mark.parametrize("module", ["", "IGG019AQ,"])
+def test_an_io_error_names_its_step_and_dd_with_or_without_the_module(module: str) -> None:
+    """IEC020I has job, step and DD behind its code; some systems write the module before them."""
+    line = f"IEC020I 001-4,{module}CTBD010,PASSO1,ENTRADA,8123,PRD077,PRD.CTB.RETORNO"
+    (item,) = read_log([line]).causes
+    assert (item.facts["step"], item.facts["dd"], item.facts["dataset"]) == ("PASSO1", "ENTRADA", "PRD.CTB.RETORNO")
