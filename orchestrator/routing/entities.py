@@ -180,6 +180,11 @@ def _in_a_place() -> re.Pattern[str]:
 
 
 @cache
+def _conjunction() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){words_of('names', 'conjunctions')}(?!\w)|[&/]", re.IGNORECASE)
+
+
+@cache
 def _has_an_object() -> re.Pattern[str]:
     """What follows a verb that is no name: "cancela BATCH001 e segue o stream"."""
     kinds = "|".join(words_of("names", key) for key in ("jobs", "streams", "workstations", "folders", "others"))
@@ -661,4 +666,6 @@ def _take_listed(message: str, matches: _Matches) -> None:
 
 
 def _is_conjoined(message: str, one: tuple[int, str], other: tuple[int, str]) -> bool:
-    return re.search(r"\w", message[one[0] + len(one[1]) : other[0]]) is not None
+    between = message[one[0] + len(one[1]) : other[0]]
+    # Spanish "o" is an article in Portuguese: "galera, o BATCH001 caiu", "roda primeiro o BATCH001".
+    return any(word.casefold() != "o" for word in _conjunction().findall(between))
