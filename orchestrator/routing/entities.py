@@ -242,7 +242,9 @@ def _limit() -> re.Pattern[str]:
 def limits_of(message: str, candidates: Collection[str]) -> tuple[str, ...]:
     """Those of the candidates that limit a list: "quais jobs da folha falharam?", "jobs do stream final"."""
     names = (match["name"] for match in _limit().finditer(message) if match["name"] in candidates)
-    return tuple(dict.fromkeys(name for name in names if not _list_states().fullmatch(name)))
+    return tuple(
+        dict.fromkeys(name for name in names if not (_list_states().fullmatch(name) or asks_about_the_plan(name)))
+    )
 
 
 @cache

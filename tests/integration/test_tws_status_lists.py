@@ -335,3 +335,13 @@ def test_a_time_that_limits_no_list_is_said(question: str, limited: str) -> None
     assert ("“" in diagnosis.summary) is bool(limited)
     assert limited in diagnosis.summary
     assert (diagnosis.confidence > 0.7) is not bool(limited)
+
+
+@pytest.mark.parametrize(
+    "question", ["quantos jobs no plano?", "quantos jobs na produção?", "how many jobs succeeded?"]
+)
+def test_a_word_for_the_plan_or_a_state_limits_no_list(question: str) -> None:
+    """Nobody is told that "plano" is not in the plan."""
+    asked = ask_plan(big_plan(), question)
+    assert asked.diagnosis.summary.startswith(("400 ", "363 "))
+    assert asked.payload.unknown == ()
