@@ -4,7 +4,7 @@ Used wherever a log is read: by the source that chooses its windows, the log cac
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import groupby, islice, pairwise
@@ -26,8 +26,10 @@ EXPLAINED = 0.5
 """Weight above which a cause tells more than the last lines of a log without an error."""
 UNCAUGHT = 0.04
 """Added to an exception that ended the program: decides between messages of one weight."""
-ANOTHER_STEP = 0.7
-"""Taken off a message of a step that is not the one that abended."""
+SURVIVED = 0.7
+"""Taken off a message of a step or a call that is not the one that failed."""
+WORST_OF_A_GOOD_STEP = 4
+"""Highest condition code of a step that is taken to have gone well beside one with a higher code."""
 CARRIES, CARRIES_THE_UNKNOWN = 0.4, 0.55
 """Taken off an exception that only carries its root, a known or an unknown one."""
 SHOWN_LINES = 2
@@ -63,6 +65,7 @@ _PLATFORM_SIGNS = (
 _LEVEL = re.compile(
     r"\b(FATAL|SEVERE|CRITICAL|ERROR|ERRO|FALHA|WARN(?:ING)?|AVISO|ADVERT[EÊ]NCIA|INFO|DEBUG|TRACE|NOTE)\b[:\]|]?"
 )
+_WARNINGS = frozenset({"WARN", "WARNING", "AVISO", "ADVERTENCIA", "ADVERTÊNCIA"})
 _WARNING = re.compile(r"\s*([Ww]arning|[Aa]viso|[Aa]dvertencia):")
 _QUIET_LEVELS = frozenset({"WARN", "WARNING", "AVISO", "ADVERTENCIA", "ADVERTÊNCIA", "INFO", "DEBUG", "TRACE", "NOTE"})
 _LOUD_LEVELS = frozenset({"FATAL", "SEVERE", "CRITICAL", "ERROR", "ERRO", "FALHA"})
@@ -74,6 +77,13 @@ _PYTHON_FRAME = re.compile(r"^\s+File \"")
 _FRAME_LINES = 3
 # The steps that a job of z/OS ended in, the procedure's step before the one that calls it (IEF450I).
 _ABENDED = re.compile(r"\bIEF450I\s+\S+\s+(?P<steps>\S+(?:\s+[^\s-]\S*)?)\s+-\s+ABEND")
+# How a step ended: the system's message, or the table that many installations print (IEFACTRT).
+_STEP_RESULT = re.compile(
+    r"\bIEF142I\s+\S+\s+(?P<steps>\S+(?:\s+[^\s-]\S*)?)\s+-\s+STEP WAS EXECUTED - COND CODE (?P<code>\d{4})"
+    r"|^-?(?P<step>[A-Z$#@][A-Z0-9$#@]{0,7})\s+(?:[A-Z$#@][A-Z0-9$#@]{0,7}\s+)?(?P<result>\d{2,4})(?:\s+[\d.,]+){3,}\s*$"
+)
+# Messages with the exit code of the program that writes them.
+_OWN_CODE = re.compile(r"\bcurl: \((?P<curl>\d{1,3})\)|^rsync error: .{0,200}\(code (?P<rsync>\d{1,3})\)")
 _RETRY = re.compile(
     r"(?i)\bretry|\bretrying|tentativa \d|reintent|intento \d|attempt \d|will be retried"
     r"|(?:2nd|second|segund[ao]) (?:attempt|tentativa|intento)"
@@ -289,7 +299,9 @@ def _read(raw: tuple[str, ...], return_code: int | None, platform: Platform | No
         index for item in sightings if item.symptom.role is Role.ROUTINE for index in range(item.first, item.last + 1)
     )
     errors = [item for item in sightings if item.symptom.role is not Role.ROUTINE and item.first not in routine]
-    return Reading(lines, raw, shown, tuple(_ranked(_weighed(lines, errors))), routine, return_code, places.examined)
+    return Reading(
+        lines, raw, shown, tuple(_ranked(_weighed(lines, errors, return_code))), routine, return_code, places.examined
+    )
 
 
 def _sightings(places: Places, platform: Platform | None, return_code: int | None) -> Iterator[Sighting]:
@@ -310,18 +322,22 @@ def _sightings(places: Places, platform: Platform | None, return_code: int | Non
 _CERTAINTIES = {Certainty.CERTAIN: 0.9, Certainty.LIKELY: 0.75, Certainty.HINT: 0.45}
 
 
-def _weighed(lines: Sequence[str], sightings: Sequence[Sighting]) -> list[Sighting]:
+def _weighed(lines: Sequence[str], sightings: Sequence[Sighting], return_code: int | None) -> list[Sighting]:
     """Each symptom once, where it weighs most: what only follows, is retried or logged as harmless counts less."""
     roots = _roots(lines)
     known = {item.first for item in sightings}
     abended = {step for line in lines if (match := _ABENDED.search(line)) for step in match["steps"].split()}
+    ended_well = frozenset() if abended else _steps_that_ended_well(lines)
+    codes = {item.first: code for item in sightings if (code := _own_code(lines[item.first])) is not None}
+    other_calls = {first for first, code in codes.items() if return_code in codes.values() and code != return_code}
     best: dict[str, Sighting] = {}
     for item in sightings:
         weight = _weight_of(lines, item)
-        step = item.facts.get("step", "")
-        if weight and abended and step and abended.isdisjoint({step, *re.split(r"[\s,()]+", lines[item.first])}):
-            # The job went on to other steps after it.
-            weight -= ANOTHER_STEP
+        if weight and (
+            _is_of_another_step(lines[item.first], item.facts, abended, ended_well) or item.first in other_calls
+        ):
+            # The job went on to other steps or calls after it.
+            weight -= SURVIVED
         root = roots.get(item.first)
         if weight and root is not None and not _repeats(lines[item.first], lines[root]):
             # A root that nobody knows is told as it stands, rather than what only carries it.
@@ -332,6 +348,31 @@ def _weighed(lines: Sequence[str], sightings: Sequence[Sighting]) -> list[Sighti
         if other is None or _telling_of(weighed) > _telling_of(other):
             best[item.symptom.key] = weighed
     return list(best.values())
+
+
+def _is_of_another_step(line: str, facts: Mapping[str, str], abended: Set[str], ended_well: Set[str]) -> bool:
+    """Whether a message names a step that did not fail."""
+    step = facts.get("step", "")
+    if not step or not abended:
+        return step in ended_well
+    # Fields of a message may be missing, so that another one is taken for the step.
+    return abended.isdisjoint({step, *re.split(r"[\s,()]+", line)})
+
+
+def _steps_that_ended_well(lines: Sequence[str]) -> frozenset[str]:
+    """The steps with a low condition code where another one has a higher code."""
+    results: dict[str, int] = {}
+    for match in filter(None, map(_STEP_RESULT.search, lines)):
+        code = int(match["code"] or match["result"])
+        results |= dict.fromkeys((match["steps"] or match["step"]).split(), code)
+    if max(results.values(), default=0) <= WORST_OF_A_GOOD_STEP:
+        return frozenset()
+    return frozenset(step for step, code in results.items() if code <= WORST_OF_A_GOOD_STEP)
+
+
+def _own_code(line: str) -> int | None:
+    match = _OWN_CODE.search(line)
+    return int(match["curl"] or match["rsync"]) if match else None
 
 
 def _telling_of(item: Sighting) -> tuple[float, int, int]:
@@ -368,6 +409,8 @@ def _doubt(lines: Sequence[str], item: Sighting) -> float:
         later = lines[item.last + 1 : item.last + 1 + CLUSTER_LINES]
         went_well = any(_WENT_WELL.search(text) and not reports_failure(text) for text in later)
         return doubt + (0.9 if went_well else 0.1)
+    if _is_logged_as_a_warning(lines, item.first):
+        return doubt + (0.7 if any(level_of(text) in _LOUD_LEVELS for text in lines[item.last + 1 :]) else 0.3)
     if level_of(line) in _QUIET_LEVELS:
         # A program that logs levels writes what ends it at a loud one.
         doubt += 0.5 if any(level_of(text) in _LOUD_LEVELS for text in lines[item.last + 1 :]) else 0.3
@@ -377,6 +420,29 @@ def _doubt(lines: Sequence[str], item: Sighting) -> float:
     if is_ending(line) and item.symptom.certainty is Certainty.HINT:
         return 0.4
     return doubt
+
+
+def _is_in_a_trace(line: str) -> bool:
+    return not level_of(line) and bool(
+        line[:1].isspace() or _FRAME.match(line) or _CAUSED_BY.match(line) or _EXCEPTION.match(line)
+    )
+
+
+def _is_logged_as_a_warning(lines: Sequence[str], index: int) -> bool:
+    """Whether an exception belongs to the trace below a warning, and the program logs on: it was caught."""
+    if not _is_in_a_trace(lines[index]):
+        return False
+    first = last = index
+    while first and _is_in_a_trace(lines[first - 1]):
+        first -= 1
+    while last + 1 < len(lines) and _is_in_a_trace(lines[last + 1]):
+        last += 1
+    return (
+        first > 0
+        and level_of(lines[first - 1]) in _WARNINGS
+        and any(map(_FRAME.match, lines[first : last + 1]))
+        and any(map(level_of, lines[last + 1 :]))
+    )
 
 
 def _roots(lines: Sequence[str]) -> dict[int, int]:

@@ -121,6 +121,36 @@ def test_a_message_that_names_the_abended_step_at_another_place_is_of_that_step(
     assert read_log(lines, return_code=None).causes[0].symptom.key == "IEC020I"
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        (
+            "-STEP005              04    123    210    .01    .00     .1",
+            "-STEP010              12     88     20    .01",
+        ),
+        (
+            "IEF142I JOB1 STEP005 - STEP WAS EXECUTED - COND CODE 0004",
+            "IEF142I JOB1 STEP010 - STEP WAS EXECUTED - COND CODE 0012",
+        ),
+    ],
+)
+def test_a_message_of_a_step_that_ended_better_than_another_is_no_cause(ends: tuple[str, str]) -> None:
+    """Without an abend the step with the highest condition code failed."""
+    message = "IEC070I 104-204,JOB1,STEP005,ARQ,,,PRD.X.KSDS,"
+    assert not read_log((message, *ends), return_code=12).causes
+    assert read_log((message, ends[0]), return_code=4).causes
+
+
+def test_of_several_calls_the_one_with_the_code_of_the_run_failed() -> None:
+    """A call of curl or rsync that ended with another code was got over."""
+    lines = (
+        "curl: (7) Failed to connect to api1 port 443: Connection refused",
+        "curl: (22) The requested URL returned error: 413 Request Entity Too Large",
+    )
+    assert "(22)" in lead(*lines, code=22)
+    assert "(7)" in lead(*lines, code=7)
+
+
 def test_an_error_that_a_later_try_got_over_is_none() -> None:
     """What was retried and passed counts for nothing; what failed each time is the cause."""
     tries = ("tentativa 1: curl: (28) Operation timed out after 30001 milliseconds with 0 bytes received",) * 2
@@ -317,6 +347,42 @@ def test_the_cause_in_a_long_log_of_equal_lines_is_found() -> None:
             "ansible unreachable",
         ),
         (["ORA-20001: Erro na carga: ORA-12899: value too large for column"], "ORA-12899"),
+        (
+            [
+                "sftp> mkdir /in/d",
+                "Couldn't create directory: Failure",
+                "sftp> put a.txt /in/d/a.txt",
+                "md5 do destino difere",
+            ],
+            "",
+        ),
+        (
+            [
+                "Remove-Item : Cannot find path 'D:\\tmp\\x' because it does not exist.",
+                "Import-Csv : Could not find file 'D:\\in\\base.csv'.",
+            ],
+            "ps could not find file",
+        ),
+        (
+            [
+                "02:14:01 WARN  [main] b.c.Cfg - falha ao ler cfg remoto",
+                "java.net.SocketTimeoutException: connect timed out",
+                "\tat b.c.Cfg.load(Cfg.java:31)",
+                "02:14:02 INFO  [main] b.c.Cfg - usando cfg local",
+                "02:14:40 ERROR [main] b.c.Main - Parametro DATA_REF nao informado",
+            ],
+            "",
+        ),
+        (
+            [
+                "2026-11-28 02:14:05 WARNING 12 linhas duplicadas",
+                "Traceback (most recent call last):",
+                '  File "x.py", line 3, in <module>',
+                "    load()",
+                "KeyError: 'CPF'",
+            ],
+            "python KeyError",
+        ),
     ],
 )
 def test_what_the_program_went_on_after_is_not_the_cause(lines: list[str], cause: str) -> None:
