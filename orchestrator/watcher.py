@@ -30,6 +30,7 @@ from orchestrator.errors import (
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, check_page
 from orchestrator.logs import configure_log, configure_performance_log, log_error
 from orchestrator.models import RunState
+from orchestrator.run.conclusion import warm_up
 from orchestrator.run.finisher import Finisher
 from orchestrator.store.connection import connect
 from orchestrator.store.presence import Presence
@@ -235,6 +236,7 @@ def _watch() -> None:
         )
         if health is not None:
             stack.callback(health.close)
+        warm_up()
         _LOGGER.info("watcher_started name=%s", name)
         watcher.run(stop)
     _LOGGER.info("watcher_stopped name=%s", name)

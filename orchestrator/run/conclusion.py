@@ -14,6 +14,7 @@ from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Message
+from orchestrator.joblog.symptoms import symptoms
 from orchestrator.logs import log_error
 from orchestrator.models import (
     AggregatedData,
@@ -94,6 +95,12 @@ class Conclusion:
         return render_markdown(
             diagnosis, language=self.language, aggregated=self.aggregated, evidence=self.evidence, mode=mode, llm=llm
         )
+
+
+def warm_up() -> None:
+    """Load the catalogues and words that a first answer needs: no run at its deadline should wait for them."""
+    plan_request(TroubleshootRequest(message="Why did BATCH001 fail?"), dict.fromkeys(source_names(), False))
+    symptoms()
 
 
 def conclude(record: RunRecord) -> Conclusion:
