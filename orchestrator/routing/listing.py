@@ -4,7 +4,7 @@ The words are data: ``[lists]`` of each language's ``language.toml``, all langua
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
@@ -53,10 +53,21 @@ class Listing:
     """Numbers are asked for ("quantos", "status dos jobs"): names are only examples."""
     resource: str = ""
     """Name of the resource that the jobs wait for."""
+    asks_why: bool = False
+    """Whether the reason is asked for as well ("quais jobs estão em HOLD e por quê?")."""
 
 
 def listing_of(message: str, entities: Entities) -> Listing | None:
     """The list that the message asks for; None for any other question, and where a job or a code is named."""
+    if (why := _and_why().search(message)) is not None:
+        listing = _listing_of(message[: why.start()], entities)
+        return listing and replace(listing, asks_why=True)
+    if len(message) <= MAX_CHARACTERS and (whole := _whole_list().fullmatch(message)) is not None:
+        return Listing(next(listed for listed in Listed if whole[listed]))
+    return _listing_of(message, entities)
+
+
+def _listing_of(message: str, entities: Entities) -> Listing | None:
     if entities.jobs or entities.codes or len(message) > MAX_CHARACTERS or _never().search(message):
         return None
     states = _states(message)
@@ -167,6 +178,26 @@ def _asked(listed: Listed) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return (
         re.compile(rf"{begin}(?:{which}|{count}|(?P<show>{show})|{some})\s+{_GAP}{nouns}{end}", re.IGNORECASE),
         re.compile(rf"{begin}(?:{which}|{some})\s+{noun}{end}", re.IGNORECASE),
+    )
+
+
+@cache
+def _and_why() -> re.Pattern[str]:
+    """The end of a question for a list and for the reasons."""
+    return re.compile(rf"[\s,;?]+{words_of('lists', 'and_why')}\W*$", re.IGNORECASE)
+
+
+@cache
+def _whole_list() -> re.Pattern[str]:
+    """A list that is limited to nothing: "lista todos os jobs do plano", "quais jobs existem?"."""
+    words = (words_of("lists", key) for key in ("leads", "which", "show", "of", "all", "whole", "are"))
+    leads, which, show, of, every, whole, are = words
+    nouns = "|".join(f"(?P<{listed}>{words_of('lists', listed)})" for listed in Listed)
+    asked = rf"(?:{leads}\s+)*(?:{which}(?:\s+{are})?|{show}(?:\s+{of})?)\s+(?:{leads}\s+)?(?:{every}\s+)?"
+    return re.compile(
+        rf"\W*(?:{asked}|{every}\s+)(?:{words_of('names', 'articles')}\s+)?(?:{nouns})"
+        rf"(?:\s+{are}){{0,2}}(?:\s+{whole}){{0,2}}\W*",
+        re.IGNORECASE,
     )
 
 

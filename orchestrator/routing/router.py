@@ -18,16 +18,18 @@ BARE_CODE_CONFIDENCE = 0.8
 BARE_JOB_CONFIDENCE = 0.4
 """A job's name and nothing else ("BATCH001?") asks how it is; too uncertain to narrow the sources."""
 
+_AROUND_A_NAME = " \t\r\n?!.,;:…\"'`“”«»¿¡"
+
 
 def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None = None) -> Routing:
     """Classify ``message``. Jobs that the caller named come first; a given ``language`` is taken as it is."""
     entities = entities_of(message, jobs)
-    guess = guess_intent(message, entities)
+    guess = None if _is_bare_name(message, entities) else guess_intent(message, entities)
     if guess is not None:
         intent, confidence, because = guess.intent, round(guess.probability, 2), guess.because
     elif entities.codes or any(code != 0 for code in entities.return_codes):
         intent, confidence, because = Intent.TROUBLESHOOT, BARE_CODE_CONFIDENCE, ()
-    elif entities.jobs:
+    elif entities.jobs or _is_bare_name(message, entities):
         intent, confidence, because = Intent.STATUS, BARE_JOB_CONFIDENCE, ()
     else:
         intent, confidence, because = Intent.UNKNOWN, 0.0, ()
@@ -38,6 +40,11 @@ def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None
         language=language or detect_language(message),
         entities=entities,
     )
+
+
+def _is_bare_name(message: str, entities: Entities) -> bool:
+    """Whether the message is one word that may be a name, of which the model would judge the letters."""
+    return message.strip(_AROUND_A_NAME) in entities.candidates
 
 
 def entities_of(message: str, jobs: tuple[str, ...] = ()) -> Entities:

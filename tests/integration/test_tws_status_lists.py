@@ -345,3 +345,46 @@ def test_a_word_for_the_plan_or_a_state_limits_no_list(question: str) -> None:
     asked = ask_plan(big_plan(), question)
     assert asked.diagnosis.summary.startswith(("400 ", "363 "))
     assert asked.payload.unknown == ()
+
+
+def waiting_plan(jobs: int) -> Plan:
+    """A failed job, jobs that wait for it, and one that waits for its time."""
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    plan.add_stream("NOITE", "SRV1")
+    run = Run(NOW - timedelta(minutes=30), timedelta(minutes=2), "ABEND", 8)
+    failed = plan.add_job("CARGA1", "NOITE", "SRV1", status="ABEND", runs=[run])
+    for number in range(jobs):
+        waiting = plan.add_job(
+            f"ESPERA{number}", "NOITE", "SRV1", status="HOLD", substatus="HOLD_WAITING_FOR_PREDECESSOR"
+        )
+        plan.depends_on_job(waiting, failed)
+    plan.add_job("TARDE1", "NOITE", "SRV1", status="HOLD", substatus="HOLD_WAITING_FOR_TIME")
+    return plan
+
+
+def test_a_list_with_the_reasons_explains_each_of_its_jobs() -> None:
+    """The number comes first, then why each group of them waits: by its predecessor, by its time."""
+    summary = ask_plan(waiting_plan(2), "quais jobs estão em HOLD e por quê?").diagnosis.summary
+    assert summary.startswith("3 jobs em HOLD no plano atual.")
+    assert "ESPERA0, ESPERA1" in summary
+    assert "CARGA1 falhou" in summary
+    assert "TARDE1" in summary
+    assert "outros problemas" not in summary
+
+
+def test_of_a_long_list_the_answer_says_that_the_reasons_are_left_out() -> None:
+    """All are named, and one may be asked about."""
+    asked = ask_plan(waiting_plan(20), "which jobs are in HOLD and why?")
+    assert asked.diagnosis.category == "plan_list"
+    assert asked.diagnosis.summary.endswith("they are not looked up for a list of this length.")
+
+
+@pytest.mark.parametrize("question", ["lista todos os jobs", "me mostra todos os jobs", "list all jobs"])
+def test_all_the_jobs_are_listed_by_state(question: str) -> None:
+    """Whatever has failed, a question for the jobs is answered with the jobs."""
+    asked = ask_plan(waiting_plan(2), question)
+    assert asked.diagnosis.category == "plan_list"
+    assert asked.payload.listing is not None
+    assert asked.payload.listing.count == 4
+    assert "HOLD: 3" in asked.diagnosis.summary

@@ -278,3 +278,18 @@ def test_a_job_stream_is_found_by_its_folder(question: str) -> None:
     asked = ask_plan(plan, question)
     assert [job.name for job in asked.payload.problem_jobs] == ["BATCH001"]
     assert "não tem" not in asked.diagnosis.summary
+
+
+@pytest.mark.parametrize(("message", "category"), [("FECHTO", "no_problem"), ("actxsald", "completed")])
+def test_a_bare_name_is_looked_up_in_the_plan(message: str, category: str) -> None:
+    """A message of one word that may be a name is about what the plan has by that name."""
+    asked = ask(message)
+    assert asked.payload.named_stream == message or asked.payload.job is not None
+    assert asked.diagnosis.category == category
+
+
+def test_a_bare_name_that_the_plan_lacks_is_said_to_be_missing() -> None:
+    """With the nearest names, and not with what can be asked in general."""
+    diagnosis = ask("FECHTU").diagnosis
+    assert diagnosis.summary.startswith("O plano não tem job, job stream nem workstation de nome FECHTU.")
+    assert "FECHTO" in diagnosis.summary

@@ -95,18 +95,19 @@ def compose(
     suspicious: tuple[Text, ...],
     preface: tuple[Text, ...] = (),
     requested: tuple[ActionDraft, ...] = (),
+    is_listed: bool = False,
 ) -> DiagnosisDraft:
-    """One diagnosis of all groups; the first leads unless the question named several jobs."""
-    several = len(scenes) > 1
+    """One diagnosis of all groups; the first leads unless the question named several jobs, or asked for a list."""
+    several = len(scenes) > 1 or is_listed
     shown = groups if several else groups[:1]
     merged = _merge_alike(shown) if several else list(shown)
     causes = [group for group in merged if not _is_consequence(group, shown)]
     lead = max(causes or shown, key=lambda group: (group.top.category not in _BENIGN, group.top.confidence))
     sentences: list[Text | str] = [_summary(group) for group in merged]
-    if several:
+    if len(scenes) > 1:
         count = len(scenes)
         sentences.insert(0, Message("{count} job examined.", plural="{count} jobs examined.", count=count))
-    elif len(groups) > 1:
+    elif len(groups) > len(shown):
         sentences.append(more_problems(groups[1:]))
     root_causes = tuple(dict.fromkeys(text for group in causes if (text := _root_cause(group))))
     helped = [group.because if group.because and _is_kept_waiting(group) else group for group in causes]

@@ -56,6 +56,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.payloads import JobFacts
+from orchestrator.routing.listing import listing_of
 from orchestrator.routing.pipelines import Reduce, reduce_of
 from orchestrator.routing.router import route
 from orchestrator.routing.vocabulary import asks_when
@@ -146,6 +147,7 @@ def _draft(
             *(states_of(scenes) if (reduce is Reduce.STATUS or asks_when(request.message)) and not lists else ()),
         ),
         requested=requested,
+        is_listed=bool(lists),
     )
     if routing.intent is Intent.ACTION and lacks_all:
         # That the plan does not have the job comes first.
@@ -191,9 +193,19 @@ def _only_listed(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes:
             if scene.tws.unknown and (unclear := not_understood(scenes)) is not None:
                 draft = replace(unclear, missing_evidence=missing)
             else:
-                draft = replace(draft, summary=join((*what_is_meant(scenes, scene.entities), draft.summary)))
+                preface = what_is_meant(scenes, scene.entities)
+                draft = replace(draft, summary=join((*preface, draft.summary, _why_is_left_out(scene))))
             return replace(draft, suspicious=_planted_in(envelopes))
     return None
+
+
+def _why_is_left_out(scene: Scene) -> Text | str:
+    """That a list is too long for the reasons that were asked for."""
+    listing = listing_of(scene.question, scene.entities)
+    is_long = scene.tws is not None and scene.tws.listing is not None and scene.tws.listing.count > 1
+    if listing is None or not listing.asks_why or not is_long:
+        return ""
+    return Message("For the reasons, name one of the jobs: they are not looked up for a list of this length.")
 
 
 def _is_of_tws(asked: PlannedSource | SourceEnvelope) -> bool:

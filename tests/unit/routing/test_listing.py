@@ -59,6 +59,41 @@ def test_a_list_is_recognised_with_its_limits(
 @pytest.mark.parametrize(
     "question",
     [
+        "lista todos os jobs",
+        "me mostra todos os jobs",
+        "mostra os jobs",
+        "listar jobs",
+        "lista de jobs",
+        "todos os jobs",
+        "quais jobs existem no plano?",
+        "quais são os jobs de hoje?",
+        "list all jobs",
+        "show me all the jobs in the plan",
+        "muéstrame todos los trabajos",
+    ],
+)
+def test_a_list_limited_to_nothing_is_one_of_all_the_jobs(question: str) -> None:
+    """Asked for by a verb, or by the word for all of them."""
+    assert listing_of(question, route(question).entities) == Listing(Listed.JOBS)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "quais jobs estão em HOLD e por quê?",
+        "quais jobs estão em hold, por que?",
+        "which jobs are in HOLD and why?",
+        "¿qué trabajos están en HOLD y por qué?",
+    ],
+)
+def test_a_list_may_be_asked_for_with_the_reasons(question: str) -> None:
+    """The reasons at the end of a question for a list make it no other question."""
+    assert listing_of(question, route(question).entities) == Listing(Listed.JOBS, ("HOLD",), asks_why=True)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
         "lista os jobs da FATDIA",
         "quais jobs tem na ZOS1?",
         "que jobs tem na fatdia",

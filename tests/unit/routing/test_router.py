@@ -355,9 +355,10 @@ def test_a_state_is_a_word_of_no_language(text: str, language: Language) -> None
     assert detect_language(text) is language
 
 
-def test_a_bare_job_name_asks_how_it_is_without_certainty() -> None:
-    """A job's name and nothing else is taken for a question of status, too uncertain to narrow the sources."""
-    routing = route("FATUR020")
+@pytest.mark.parametrize("text", ["FATUR020", "FECHDIA", "extracao", "extracao?", "“FECHDIA”"])
+def test_a_bare_job_name_asks_how_it_is_without_certainty(text: str) -> None:
+    """A name and nothing else is taken for a question of status, too uncertain to narrow the sources."""
+    routing = route(text)
 
     assert routing.intent is Intent.STATUS
     assert routing.confidence < 0.5

@@ -8,7 +8,7 @@ from typing import Self
 from purgatory import AsyncCircuitBreakerFactory
 
 from orchestrator.codes.notation import is_zos_name, whole_name
-from orchestrator.codes.states import FAILED, PROBLEMS
+from orchestrator.codes.states import FAILED, NOT_LAUNCHED, PROBLEMS
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
@@ -43,6 +43,8 @@ from workers.sources.tws_status.problems import plan_problems, stream_problems, 
 MAX_CANDIDATES = 20
 MAX_EXPLAINED = 2
 """Jobs of a list that are read in detail, when there are no more."""
+MAX_ASKED_WHY = 8
+"""The same of a list that is asked for with the reasons."""
 MAX_ASKED = 40
 MAX_STREAM_NAME = 16
 """Characters of the name of a job stream or workstation (User's Guide 10.2.5)."""
@@ -356,11 +358,14 @@ async def _list(session: HwaSession, listing: Listing, request: SourceRequest, l
         known = await _in_the_plan(session, entities, lookup)
         if known is not entities:
             lookup.listing = await list_plan(session, listing, known, lookup)
-    failed = [job for job in lookup.listed if parse_job(job).status in PROBLEMS]
-    if listing.is_count or not failed or len(lookup.listed) > MAX_EXPLAINED:
+    if listing.is_count or len(lookup.listed) > (MAX_ASKED_WHY if listing.asks_why else MAX_EXPLAINED):
+        return ""
+    states = (*PROBLEMS, *NOT_LAUNCHED) if listing.asks_why else PROBLEMS
+    explained = [job for job in lookup.listed if parse_job(job).status in states]
+    if not explained:
         return ""
     # Few enough to say why as well.
-    lookup.problems = list(await asyncio.gather(*(gather_job(session, job, lookup) for job in failed)))
+    lookup.problems = list(await asyncio.gather(*(gather_job(session, job, lookup) for job in explained)))
     return Message("the jobs of the list")
 
 
