@@ -16,6 +16,7 @@ from orchestrator.i18n.message import Message
 from orchestrator.joblog.reader import read_log
 from orchestrator.models import Entities, Intent, Routing
 from orchestrator.routing.entities import asks_about_the_plan
+from orchestrator.routing.facts import fact_of
 from orchestrator.routing.listing import listing_of
 from orchestrator.routing.vocabulary import MARKS, is_stop_word, plain_text, vocabulary, words_of
 
@@ -90,8 +91,11 @@ def reference_of(message: str, entities: Entities) -> Reference:
     names_state = any(_is_state(word.strip(_PUNCTUATION)) for word in message.split())
     is_topic = names_state or bool(families & _TOPIC_FAMILIES) or _is_topic(message, texts)
     is_wide = asks_about_the_plan(message) or listing_of(message, entities) is not None
-    if _is_phrase(message, texts) or (
-        not names_state and (is_topic or families & _LOOSE_FAMILIES) and _finds("pronouns", texts)
+    asks_a_fact = not entities.candidates and fact_of(message, entities) is not None
+    if (
+        asks_a_fact
+        or _is_phrase(message, texts)
+        or (not names_state and (is_topic or families & _LOOSE_FAMILIES) and _finds("pronouns", texts))
     ):
         return Reference.BACK
     if not (is_wide or names_state) and any(map(_says_no_more, texts)):

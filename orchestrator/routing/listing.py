@@ -68,7 +68,8 @@ def listing_of(message: str, entities: Entities) -> Listing | None:
 
 
 def _listing_of(message: str, entities: Entities) -> Listing | None:
-    if entities.jobs or entities.codes or len(message) > MAX_CHARACTERS or _never().search(message):
+    is_another = _never().search(message) is not None or _word("when").search(message) is not None
+    if entities.jobs or entities.codes or len(message) > MAX_CHARACTERS or is_another:
         return None
     states = _states(message)
     is_count = _word("count").search(message) is not None
@@ -147,6 +148,11 @@ def _states(message: str) -> tuple[str, ...]:
 def asks_who_waits(message: str) -> bool:
     """Whether it is asked which jobs wait for what is named: "quem espera pelo SRV2?"."""
     return len(message) <= MAX_CHARACTERS and not _never().search(message) and _who_waits().search(message) is not None
+
+
+def asks_how_or_why(message: str) -> bool:
+    """Whether a message holds words of a question for a reason or a way, which no list and no single fact answers."""
+    return _never().search(message) is not None
 
 
 def words_for_a_state(message: str) -> tuple[str, ...]:

@@ -282,7 +282,7 @@ def _states_in(question: str) -> list[Entry]:
 
 def _summary(group: Group) -> Text:
     """The group's cause as a sentence, hedged when it rests on little, and whom it holds."""
-    top, cause = group.top, _cause(group)
+    top, cause = group.top, cause_sentence(group)
     # A sentence of its own states what was read.
     is_inferred = not top.sentence and top.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR)
     if top.confidence < LIKELY_BELOW and is_inferred:
@@ -296,7 +296,7 @@ def _summary(group: Group) -> Text:
             count=len(names),
             names=_listed(names),
         )
-    because = _cause(group.because) if _is_kept_waiting(group) and group.because else ""
+    because = cause_sentence(group.because) if _is_kept_waiting(group) and group.because else ""
     return join((cause, because, top.note, waits))
 
 
@@ -305,7 +305,8 @@ def _is_kept_waiting(group: Group) -> bool:
     return group.because is not None and group.top.category is Category.WAITING_PREDECESSOR
 
 
-def _cause(group: Group) -> Text | str:
+def cause_sentence(group: Group) -> Text | str:
+    """What happened to the group's jobs, in one sentence."""
     if group.top.finding:
         return _failed_because(group)
     if isinstance(group.top.sentence, Message):
@@ -334,15 +335,15 @@ def _failed_because(group: Group) -> Text:
 
 
 def _cause_of(group: Group) -> Text | str:
-    return "" if group.top.category in (Category.UNKNOWN, Category.NO_PROBLEM) else _cause(group)
+    return "" if group.top.category in (Category.UNKNOWN, Category.NO_PROBLEM) else cause_sentence(group)
 
 
 def _root_cause(group: Group) -> Text | str:
     if group.because is not None:
-        return join(dict.fromkeys((_cause(group.because), _root_cause(group.because))))
+        return join(dict.fromkeys((cause_sentence(group.because), _root_cause(group.because))))
     entry = group.top.entry
     if group.top.finding:
-        return _cause(group)
+        return cause_sentence(group)
     if entry is None or group.top.category in _BENIGN:
         return ""
     key = group.top.facts.get("code", entry.key) if entry.key == "U????" else entry.key

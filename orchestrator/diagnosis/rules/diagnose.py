@@ -26,7 +26,7 @@ from orchestrator.diagnosis.rules.compose import (
     usual_causes,
 )
 from orchestrator.diagnosis.rules.corroborate import concern, concerns, corroborate, metric_ids
-from orchestrator.diagnosis.rules.focus import focus_in, narrowed
+from orchestrator.diagnosis.rules.focus import focus_in, narrowed, of_one_fact
 from orchestrator.diagnosis.rules.gaps import missing_evidence
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules.library import RULES
@@ -56,9 +56,10 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.payloads import JobFacts
+from orchestrator.routing.facts import Fact, fact_of
 from orchestrator.routing.listing import listing_of
 from orchestrator.routing.pipelines import Reduce, reduce_of
-from orchestrator.routing.router import route
+from orchestrator.routing.router import entities_of, route
 from orchestrator.routing.vocabulary import asks_when
 
 REQUIRED_MISSING_CAP = 0.4
@@ -125,6 +126,9 @@ def _draft(
     if routing.is_off_topic and reduce is not Reduce.KNOWLEDGE and not any(map(_is_found, scenes)):
         return compose_nothing()
     groups = [group for scene in scenes for group in _groups(scene, cap)]
+    about = (*which_subject(routing), *what_is_meant(scenes, routing.entities))
+    if (fact := _fact_asked(request.message, routing, scenes)) is not None:
+        return of_one_fact(compose(groups, scenes, missing=missing, suspicious=suspicious), groups, fact, about)
     if _asks_about_a_code_alone(routing.entities, scenes) or (
         reduce is Reduce.KNOWLEDGE and _has_no_problem(scenes, groups)
     ):
@@ -140,8 +144,7 @@ def _draft(
         suspicious=suspicious,
         # Someone who asks for an action must read first that none was taken; then, as for a status, the state.
         preface=(
-            *which_subject(routing),
-            *what_is_meant(scenes, routing.entities),
+            *about,
             *((_NOTHING_EXECUTED,) if routing.intent is Intent.ACTION and not lacks_all else ()),
             *lists,
             *(states_of(scenes) if (reduce is Reduce.STATUS or asks_when(request.message)) and not lists else ()),
@@ -157,6 +160,13 @@ def _draft(
         # The job that is meant may be another: what changes one is not proposed.
         return replace(draft, actions=tuple(action for action in draft.actions if not action.mutates))
     return draft
+
+
+def _fact_asked(message: str, routing: Routing, scenes: Sequence[Scene]) -> Fact | None:
+    """The one fact that is asked of jobs which the plan has."""
+    if routing.intent is Intent.ACTION or not all(scene.job is not None for scene in scenes):
+        return None
+    return fact_of(message, entities_of(message))
 
 
 def _knowledge(

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from orchestrator.codes.catalogue import Entry, category_texts, find_abend
 from orchestrator.diagnosis.draft import DiagnosisDraft
-from orchestrator.diagnosis.rules.compose import Group, is_of_a_page, usual_causes
+from orchestrator.diagnosis.rules.compose import Group, cause_sentence, is_of_a_page, usual_causes
+from orchestrator.diagnosis.rules.facts import answered, claims_of_related
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.state import state_sentence, states_of
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Intent, Routing
+from orchestrator.routing.facts import Fact
 from orchestrator.routing.follow_up import Focus, focus_of
 from orchestrator.routing.vocabulary import asks_when
 
@@ -53,6 +55,20 @@ def narrowed(draft: DiagnosisDraft, groups: Sequence[Group], scenes: Sequence[Sc
             prevention=(),
         )
     return draft
+
+
+def of_one_fact(draft: DiagnosisDraft, groups: Sequence[Group], fact: Fact, before: Sequence[Text]) -> DiagnosisDraft:
+    """The answer to a question for one fact of each job, behind ``before``; what happened to it in one sentence."""
+    known = [(group.scene, group.scene.job) for group in groups if group.scene.job is not None]
+    sentences = dict.fromkeys(answered(scene, job, fact) for scene, job in known)
+    return replace(
+        draft,
+        summary=join((*before, *sentences, *map(cause_sentence, groups))),
+        root_cause="",
+        claims=(*draft.claims[: len(known)], *(claim for pair in known for claim in claims_of_related(*pair, fact))),
+        actions=(),
+        prevention=(),
+    )
 
 
 def _entry(group: Group) -> Entry | None:
