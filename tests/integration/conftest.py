@@ -6,7 +6,27 @@ import gc
 import warnings
 from collections.abc import Iterator
 
+import fakeredis
 import pytest
+import redis
+
+from orchestrator.config import Settings
+from orchestrator.store.connection import DECODING, connect
+
+Store = tuple[redis.Redis, Settings]
+
+
+@pytest.fixture(params=["fakeredis", "redis-server"])
+def either_redis(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A client of a store of its own, and the settings that go with it."""
+    if request.param == "fakeredis":
+        settings = Settings.from_env({})
+        client: redis.Redis = fakeredis.FakeRedis(**DECODING)
+    else:
+        settings = Settings.from_env({"REDIS_URL": request.getfixturevalue("redis_url")})
+        client = connect(settings)
+    yield client, settings
+    client.close()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+from asked_support import envelope_of
 
 from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.codes.states import FAILED
@@ -127,17 +128,7 @@ async def _fetch(
         )
     finally:
         await source.close()
-    return SourceEnvelope(
-        source=planned.source,
-        job=planned.job,
-        outcome=result.outcome,
-        success=True,
-        data=result.data,
-        evidence=result.evidence,
-        finding=str(result.finding),
-        latency_ms=100,
-        truncated=None if result.truncated is None else str(result.truncated),
-    )
+    return envelope_of(planned, result, routing.language)
 
 
 @pytest.fixture(scope="module")

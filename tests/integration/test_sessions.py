@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
-import fakeredis
 import pytest
 import redis
 
@@ -16,7 +14,6 @@ from orchestrator.routing.plan import WHICH_ONE
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.finisher import Finisher
-from orchestrator.store.connection import DECODING, connect
 from orchestrator.store.runs import MAX_SESSION_RUNS, RunStore, new_token
 
 
@@ -45,17 +42,9 @@ class Chat:
         return self.plan(self.submit(message, **fields))
 
 
-@pytest.fixture(params=["fakeredis", "redis-server"])
-def chat(request: pytest.FixtureRequest) -> Iterator[Chat]:
-    """A store of its own."""
-    if request.param == "fakeredis":
-        settings = Settings.from_env({})
-        client: redis.Redis = fakeredis.FakeRedis(**DECODING)
-    else:
-        settings = Settings.from_env({"REDIS_URL": request.getfixturevalue("redis_url")})
-        client = connect(settings)
-    yield Chat(client, settings)
-    client.close()
+@pytest.fixture
+def chat(either_redis: tuple[redis.Redis, Settings]) -> Chat:
+    return Chat(*either_redis)
 
 
 @pytest.mark.parametrize("question", ["e o que eu faço agora?", "por que?", "y ahora qué hago?", "what now?"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import fakeredis
 import pytest
 import redis
 
@@ -32,7 +31,6 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.store.connection import connect
 from orchestrator.store.events import EventReader, check_event_id
 from orchestrator.store.presence import Presence
 from orchestrator.store.records import RunRecord, snapshot
@@ -109,19 +107,13 @@ def a_report(outcome: RunOutcome = RunOutcome.COMPLETE, by: str = "test") -> Rep
     return Report(run_id=RUN, outcome=outcome, mode=AnswerMode.DETERMINISTIC, response="resposta", committed_by=by)
 
 
-@pytest.fixture(params=["fakeredis", "redis-server"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    if request.param == "fakeredis":
-        settings = Settings.from_env({})
-        client: redis.Redis = fakeredis.FakeRedis(decode_responses=True)
-    else:
-        settings = Settings.from_env({"REDIS_URL": request.getfixturevalue("redis_url")})
-        client = connect(settings)
+@pytest.fixture
+def bench(either_redis: tuple[redis.Redis, Settings]) -> Bench:
+    client, settings = either_redis
     store = RunStore(client, settings)
-    yield Bench(
+    return Bench(
         client, store, EventReader(client, store.keys), RunList(client, store.keys), Presence(client, store.keys)
     )
-    client.close()
 
 
 def test_open_writes_run_event_and_wakeups_at_once(bench: Bench) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import fakeredis
 import pytest
 import redis
 from stored_support import (
@@ -46,7 +45,7 @@ from orchestrator.models import (
 )
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report
-from orchestrator.store.connection import DECODING, connect
+from orchestrator.store.connection import connect
 from orchestrator.store.events import EventReader
 from orchestrator.store.presence import Presence
 from orchestrator.store.run_list import RunList
@@ -96,18 +95,12 @@ class NoPublisher:
     publish_synthesis = publish_run
 
 
-@pytest.fixture(params=["fakeredis", "redis-server"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    if request.param == "fakeredis":
-        settings = Settings.from_env({})
-        client: redis.Redis = fakeredis.FakeRedis(**DECODING)
-    else:
-        settings = Settings.from_env({"REDIS_URL": request.getfixturevalue("redis_url")})
-        client = connect(settings)
+@pytest.fixture
+def bench(either_redis: tuple[redis.Redis, Settings]) -> Bench:
+    client, settings = either_redis
     store = RunStore(client, settings)
     watcher = Watcher(store, NoPublisher(), name="w")  # type: ignore[arg-type]
-    yield Bench(client, store, Planter(client, store.keys), watcher)
-    client.close()
+    return Bench(client, store, Planter(client, store.keys), watcher)
 
 
 @pytest.fixture(params=VERSIONS.values(), ids=VERSIONS)

@@ -11,8 +11,9 @@ from tests_support import fetch_once
 from orchestrator.aggregate import aggregate, number_evidence
 from orchestrator.diagnosis.evidence import check_diagnosis
 from orchestrator.diagnosis.rules.diagnose import diagnose
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import write
-from orchestrator.models import Diagnosis, Routing, SourceEnvelope, SourceRequest, TroubleshootRequest
+from orchestrator.models import Diagnosis, PlannedSource, Routing, SourceEnvelope, SourceRequest, TroubleshootRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.router import route
@@ -41,6 +42,21 @@ class Asked:
         return [action.command for action in self.diagnosis.actions if action.command]
 
 
+def envelope_of(planned: PlannedSource, result: FetchResult, language: Language) -> SourceEnvelope:
+    """The envelope of a source that answered."""
+    return SourceEnvelope(
+        source=planned.source,
+        job=planned.job,
+        outcome=result.outcome,
+        success=True,
+        data=result.data,
+        evidence=result.evidence,
+        finding=str(result.finding),
+        latency_ms=100,
+        truncated=None if result.truncated is None else write(result.truncated, language),
+    )
+
+
 def ask_plan(
     plan: Plan,
     message: str,
@@ -67,18 +83,7 @@ def ask_plan(
     with HwaSimulator(plan, max_results=max_results, faults=faults, ignores_offset=ignores_offset) as simulator:
         result = asyncio.run(fetch_once(SPEC.create(simulator.environ()), source_request))
         requests = simulator.requests
-    envelope = SourceEnvelope(
-        source="tws_status",
-        job=planned.job,
-        outcome=result.outcome,
-        success=True,
-        data=result.data,
-        evidence=result.evidence,
-        finding=str(result.finding),
-        latency_ms=100,
-        truncated=None if result.truncated is None else write(result.truncated, routing.language),
-    )
-    envelopes = number_evidence([envelope])
+    envelopes = number_evidence([envelope_of(planned, result, routing.language)])
     diagnosis = diagnose(request, run, envelopes, aggregate(envelopes, run.jobs))
     evidence = envelopes[0].evidence
     _, report = check_diagnosis(diagnosis, evidence, question_codes=routing.entities.codes)
