@@ -23,7 +23,7 @@ from orchestrator.codes.patterns import (
 )
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
-from orchestrator.joblog.reader import read_log
+from orchestrator.joblog.reader import EXPLAINED, Sighting, read_log
 from orchestrator.models import Entities
 from orchestrator.routing.listing import STATES as LISTED_STATES
 from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, plain_text
@@ -81,6 +81,7 @@ _JOB_MESSAGE = re.compile(
     rf"(?:\bIEF(?:403|404|450|451|452|453)I|\$HASP(?:165|373|395))[ \t]+(?P<job>{ZOS_NAME})(?![\w$#@])"
 )
 _END_OF_OPENING = re.compile(r"[?!:]\s|\n|\s[-–—]\s")
+_LOG_LINE_WORDS = 2
 _PASTED_LINES = 6
 """Lines of a message from which those in its middle are taken for a pasted log."""
 # Upper-case words with digits that name products, standards and tickets, not jobs.
@@ -297,6 +298,7 @@ def extract_entities(message: str) -> Entities:
     _take_bare(text, matches)
     _drop_pasted(text.message, matches, named)
     _take_candidates(text, matches)
+    _drop_pasted_words(text.message, matches)
     return matches.entities()
 
 
@@ -568,6 +570,33 @@ def _drop_pasted(message: str, matches: _Matches, named: int) -> None:
         if not any(start in span for span in spans) or _joins_names(message, start)
     ]
     matches.jobs[named:] = kept
+
+
+def _drop_pasted_words(message: str, matches: _Matches) -> None:
+    """Leave out what may be a name in what a known program wrote, behind words of who asks or the program's name."""
+    pasted: list[range] = []
+    for line in re.finditer(r"[^\n]+", message) if matches.candidates else ():
+        opening = _END_OF_OPENING.search(line[0])
+        if opening is not None and is_known_line(line[0][opening.end() :]):
+            pasted.append(range(line.start() + opening.end(), line.end()))
+    matches.candidates = [item for item in matches.candidates if not any(item[0] in span for span in pasted)]
+
+
+def is_known_line(line: str) -> bool:
+    """Whether the catalogue of symptoms knows what a program wrote; a single word is not looked up."""
+    return len(line.split()) >= _LOG_LINE_WORDS and bool(known_causes(line))
+
+
+def pasted_part(line: str) -> str:
+    """A line without the words of who asks before what a program wrote."""
+    opening = _END_OF_OPENING.search(line)
+    is_asked = opening is not None and len(line[: opening.start()].split()) >= _LOG_LINE_WORDS
+    return line[opening.end() :] if opening and is_asked and is_known_line(line[opening.end() :]) else line
+
+
+def known_causes(text: str) -> tuple[Sighting, ...]:
+    """What the catalogue of symptoms surely knows of a pasted text, the most telling first."""
+    return tuple(item for item in read_log(text.splitlines()).causes if item.weight > EXPLAINED)
 
 
 def _joins_names(message: str, start: int) -> bool:

@@ -13,9 +13,8 @@ from orchestrator.codes.patterns import find_program_codes
 from orchestrator.codes.states import is_state
 from orchestrator.i18n.languages import words_of as listed
 from orchestrator.i18n.message import Message
-from orchestrator.joblog.reader import read_log
 from orchestrator.models import Entities, Intent, Routing
-from orchestrator.routing.entities import asks_about_the_plan
+from orchestrator.routing.entities import asks_about_the_plan, is_known_line
 from orchestrator.routing.facts import fact_of
 from orchestrator.routing.listing import listing_of
 from orchestrator.routing.vocabulary import MARKS, is_stop_word, plain_text, vocabulary, words_of
@@ -34,7 +33,6 @@ _LOOSE_FAMILIES = _TOPIC_FAMILIES | {
     *("cause", "when", "who", "condition", "change", "again", "already_or_still", "meaning", "request"),
 }
 """The same beside a word such as "it", which makes them words about a job."""
-_LOG_LINE_WORDS = 2
 _PUNCTUATION = ".,:;?!¿¡\"'()"
 _NAME_LIKE = re.compile(r"(?=[^\s]*[A-Za-z])(?=[^\s]*[\d_#$@])[A-Za-z0-9_#$@./-]{3,}")
 
@@ -84,7 +82,8 @@ class Subject:
 
 def reference_of(message: str, entities: Entities) -> Reference:
     """What ``message`` refers to, by what it names and by its words."""
-    if _names_something(entities) or find_program_codes(message):
+    is_pasted = ": " in message and not entities.candidates and _holds_log(message)
+    if _names_something(entities) or find_program_codes(message) or is_pasted:
         return Reference.NAMED
     texts = _texts(message, entities)
     families = {family for word in words_of(message, entities) for family in vocabulary().families(word)}
@@ -205,8 +204,7 @@ def _holds_log(message: str) -> bool:
     Shorter lines are not looked up: the catalogue takes a tenth of a second to load, which a process that has read no
     log would spend at a run's deadline.
     """
-    lines = [line for line in message.splitlines() if len(line.split()) >= _LOG_LINE_WORDS]
-    return bool(lines) and bool(read_log(lines).causes)
+    return any(map(is_known_line, message.splitlines()))
 
 
 def _is_phrase(message: str, texts: Sequence[str]) -> bool:

@@ -293,3 +293,30 @@ def test_a_bare_name_that_the_plan_lacks_is_said_to_be_missing() -> None:
     diagnosis = ask("FECHTU").diagnosis
     assert diagnosis.summary.startswith("O plano não tem job, job stream nem workstation de nome FECHTU.")
     assert "FECHTO" in diagnosis.summary
+
+
+@pytest.mark.parametrize(
+    ("message", "category"),
+    [
+        ("curl: (6) Could not resolve host: x.example", "network_error"),
+        ("bash: foo: command not found", "command_not_found"),
+        ("o que significa isso? bash: foo: command not found", "command_not_found"),
+        ("o que é isso: No space left on device", "disk_full"),
+        ("No space left on device", "disk_full"),
+        ("Permission denied", "permission_denied"),
+    ],
+)
+def test_a_pasted_line_is_explained_by_the_catalogue(message: str, category: str) -> None:
+    """No word of it is taken for a name, and no job of the plan for its cause."""
+    diagnosis = ask(message).diagnosis
+    assert diagnosis.category == category
+    assert message.rsplit("? ", 1)[-1].rsplit(" isso: ", 1)[-1] in diagnosis.summary
+    assert "BATCH001" not in diagnosis.summary
+
+
+@pytest.mark.parametrize(
+    "message", ["o extracao caiu: bash: foo: command not found", "extracao: curl: (6) Could not resolve host"]
+)
+def test_a_name_before_a_pasted_line_is_what_it_is_about(message: str) -> None:
+    """What stands before the line is looked up as ever."""
+    assert ask(message).routing.entities.candidates == ("extracao",)

@@ -25,13 +25,15 @@ from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
 from orchestrator.diagnosis.rules.corroborate import page_title, steps_in
-from orchestrator.diagnosis.rules.scene import Scene, plain_words, qualified, qualified_station
+from orchestrator.diagnosis.rules.scene import Scene, clean_line, plain_words, qualified, qualified_station
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
 from orchestrator.diagnosis.runbooks import names_code, names_return_code
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.joblog.codes import find_code
+from orchestrator.joblog.reader import Sighting
 from orchestrator.models import Entities, Evidence, Intent, Routing
+from orchestrator.routing.entities import pasted_part
 
 LIKELY_BELOW = 0.5
 """Below this confidence the summary is marked as resting on little evidence."""
@@ -169,6 +171,10 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
     matches += [
         (f"RC {code}", entry) for code in routing.entities.return_codes if (entry := find_return_code(code)) is not None
     ]
+    texts = [explained(code, entry) for code, entry in matches]
+    if not matches and (pasted := scene.pasted) is not None:
+        matches = [(pasted.symptom.key, pasted.symptom)]
+        texts = [_explained_line(scene.question, pasted)]
     passages = scene.passages
     if known := [code for code, _ in matches]:
         passages = [item for item in passages if _is_about(item, known, routing.entities.return_codes)]
@@ -190,7 +196,7 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
         # What a state means is told of no job in it.
         advice = AdviceSet() if is_state(first.key) else advice_of(first.category, first)
         return DiagnosisDraft(
-            summary=join((*(explained(code, entry) for code, entry in matches), causes)),
+            summary=join((*texts, causes)),
             category=first.category.value,
             confidence=0.7,
             claims=claims,
@@ -265,6 +271,12 @@ def compose_nothing() -> DiagnosisDraft:
 def explained(code: str, entry: Entry) -> Text:
     """A code or state with its name and meaning."""
     return Message("{code}: {name}. {meaning}", code=code, name=entry.name, meaning=entry.in_general)
+
+
+def _explained_line(question: str, pasted: Sighting) -> Text:
+    """A pasted line with what it means."""
+    symptom, line = pasted.symptom, clean_line(pasted_part(question.splitlines()[pasted.first]))
+    return Message("`{line}`: {name!l}. {meaning}", line=line, name=symptom.name, meaning=symptom.told(pasted.facts))
 
 
 def usual_causes(*entries: Entry) -> Text | str:

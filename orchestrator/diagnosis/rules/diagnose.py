@@ -260,6 +260,8 @@ def _has_no_problem(scenes: Sequence[Scene], groups: Sequence[Group]) -> bool:
 
 def _asks_about_a_code_alone(entities: Entities, scenes: Sequence[Scene]) -> bool:
     """Whether a code is all that is named and the plan does not show it: its problems are then no answer."""
+    if any(scene.pasted for scene in scenes):
+        return True
     codes = (*entities.codes, *(code for scene in scenes for code in find_program_codes(scene.question)))
     if not codes or any(scene.question_job or scene.job for scene in scenes):
         return False

@@ -15,7 +15,7 @@ from orchestrator.codes.patterns import find_message_ids, find_reported_abends, 
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.i18n.languages import distance
-from orchestrator.joblog.reader import Reading, platform_of, read_log
+from orchestrator.joblog.reader import Reading, Sighting, platform_of, read_log
 from orchestrator.models import Entities, Evidence, SourceEnvelope
 from orchestrator.payloads import (
     Facts,
@@ -26,8 +26,12 @@ from orchestrator.payloads import (
     TwsPayload,
     WorkstationFacts,
 )
+from orchestrator.routing.entities import asks_about_the_plan, known_causes
 
 MAX_LINE_CHARACTERS = 240
+
+MOSTLY = 0.75
+"""Share of a message that a known line takes, from which on the message is that line."""
 
 OWN_SCORE = 4
 """Least score by form of a line in which the program names the return code."""
@@ -70,6 +74,19 @@ class Scene:
     def name(self) -> str:
         """The job's name for a sentence, or an empty string."""
         return self.question_job or (self.job.name if self.job else "")
+
+    @cached_property
+    def pasted(self) -> Sighting | None:
+        """What the catalogue of symptoms knows of a line of a log in a question that names nothing of the plan."""
+        named = self.question_job or self.job or self.entities.job_streams or self.entities.workstations
+        if named or self.entities.codes or asks_about_the_plan(self.question):
+            return None
+        pasted = next(iter(known_causes(self.question)), None)
+        if pasted is None or not self.entities.candidates:
+            return pasted
+        # Words that may be names are none where the message is hardly more than the line.
+        match = pasted.symptom.pattern.search(self.question)
+        return pasted if match is not None and len(match[0]) >= MOSTLY * len(self.question) else None
 
     @property
     def passages(self) -> list[Evidence]:

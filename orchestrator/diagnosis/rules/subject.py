@@ -38,7 +38,7 @@ def not_understood(scenes: Sequence[Scene]) -> DiagnosisDraft | None:
     named = entities.job_streams or entities.workstations or entities.folders or resource
     if named and not (tws.unknown and not tws.problem_jobs and not tws.workstations):
         return None
-    has_code = entities.codes or find_program_codes(scene.question)
+    has_code = entities.codes or find_program_codes(scene.question) or scene.pasted
     if not named and (has_code or asks_about_the_plan(scene.question)):
         return None
     words = tws.unknown if named else tws.unknown[:MAX_CANDIDATES]
