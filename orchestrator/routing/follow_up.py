@@ -86,18 +86,16 @@ def reference_of(message: str, entities: Entities) -> Reference:
     if _names_something(entities) or find_program_codes(message) or is_pasted:
         return Reference.NAMED
     texts = _texts(message, entities)
+    if any(_words("follow_ups", "talk").fullmatch(text) for text in texts):
+        return Reference.NOTHING
     families = {family for word in words_of(message, entities) for family in vocabulary().families(word)}
     names_state = any(_is_state(word.strip(_PUNCTUATION)) for word in message.split())
     is_topic = names_state or bool(families & _TOPIC_FAMILIES) or _is_topic(message, texts)
     is_wide = asks_about_the_plan(message) or listing_of(message, entities) is not None
     asks_a_fact = not entities.candidates and fact_of(message, entities) is not None
-    if (
-        asks_a_fact
-        or _is_phrase(message, texts)
-        or (not names_state and (is_topic or families & _LOOSE_FAMILIES) and _finds("pronouns", texts))
-    ):
-        return Reference.BACK
-    if not (is_wide or names_state) and any(map(_says_no_more, texts)):
+    is_loose = not names_state and bool(is_topic or families & _LOOSE_FAMILIES)
+    says_no_more = not (is_wide or names_state) and any(map(_says_no_more, texts))
+    if asks_a_fact or _is_phrase(message, texts) or (is_loose and _finds("pronouns", texts)) or says_no_more:
         return Reference.BACK
     is_topic = is_topic or _holds_log(message)
     if entities.candidates:

@@ -142,6 +142,26 @@ def test_a_question_about_nothing_diagnoses_nothing(question: str, intent: Inten
     assert (diagnosis.claims, diagnosis.actions) == ((), ())
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["o que aconteceu hoje?", "o que houve nesta madrugada?", "what happened today?", "¿qué pasó anoche?"],
+)
+def test_what_happened_in_a_day_is_about_the_plan(question: str) -> None:
+    """A day is one of the whole plan; what happened to the session's job is asked without it."""
+    assert not _goes_on(question)
+    assert _goes_on("o que aconteceu?")
+
+
+@pytest.mark.parametrize(
+    "message", ["what can you do?", "ok, te aviso", "valeu", "o que você faz?", "depois te falo", "i'll let you know"]
+)
+def test_small_talk_goes_on_from_nothing(message: str) -> None:
+    """Thanks, a promise and a question about who answers get no diagnosis of the session's job."""
+    assert not _goes_on(message)
+    assert reference_of(message, route(message).entities) is Reference.NOTHING
+    assert _goes_on("aviso quem?")
+
+
 def test_the_answer_says_which_job_it_is_about() -> None:
     """After runs about one job and then another, the answer about the last says so and how to ask about the other."""
     subjects = [*about("FECH001", run_id="run-00000002"), *about("BATCH001")]
