@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Facts(BaseModel):
@@ -177,6 +177,16 @@ def is_cut_list(data: Mapping[str, Any]) -> bool:
     """Whether a source's ``data`` is a list of which something was not read or not named."""
     listing = data.get("listing")
     return isinstance(listing, dict) and listing.get("is_complete") is False
+
+
+def listed_jobs(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The jobs that a list in a source's ``data`` names, by their whole names."""
+    try:
+        listing = ListingFacts.model_validate(data.get("listing") or {"listed": ""})
+    except ValidationError:  # of another version
+        return ()
+    groups = listing.groups if listing.listed == "jobs" else ()
+    return tuple(f"{group.stream}.{name}" if group.stream else name for group in groups for name in group.names)
 
 
 class TwsPayload(Facts):

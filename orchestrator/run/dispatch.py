@@ -4,6 +4,7 @@ from functools import partial
 
 from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, SchemaMismatch
 from orchestrator.models import Plan, TroubleshootRequest
+from orchestrator.payloads import listed_jobs
 from orchestrator.routing.follow_up import Subject, subjects_of
 from orchestrator.routing.plan import per_job_sources, plan_request, refused_plan
 from orchestrator.routing.router import entities_of
@@ -12,6 +13,9 @@ from orchestrator.store.runs import RunStore
 
 MAX_EARLIER_RUNS = 5
 """Runs of a session in which the subject of a question that names none is looked for."""
+
+MAX_LISTED = 5
+"""Jobs of a list among which is asked which one is meant."""
 
 
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
@@ -47,6 +51,9 @@ def session_subjects(store: RunStore, run_id: str, request: TroubleshootRequest)
             continue
         diagnosis = record.report.diagnosis if record.report else None
         answered = tuple(dict.fromkeys(item.job for item in diagnosis.hypotheses if item.job)) if diagnosis else ()
+        if record.report is not None and not answered:
+            # After a list, "why?" is about one of its jobs.
+            answered = listed_jobs(record.report.aggregated_data.tws_status or {})[:MAX_LISTED]
         if record.plan is not None:
             entities, jobs = record.plan.routing.entities, record.plan.jobs
         else:

@@ -13,11 +13,12 @@ from orchestrator.models import (
     AggregatedData,
     Entities,
     Intent,
+    Plan,
     SourceEnvelope,
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.payloads import JobFacts, TwsPayload
+from orchestrator.payloads import JobFacts, ListedGroup, ListingFacts, TwsPayload, listed_jobs
 from orchestrator.routing.follow_up import Focus, Reference, Subject, distinct, focus_of, reference_of, subjects_of
 from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.routing.router import route
@@ -142,6 +143,12 @@ def test_a_question_about_nothing_diagnoses_nothing(question: str, intent: Inten
     assert (diagnosis.claims, diagnosis.actions) == ((), ())
 
 
+@pytest.mark.parametrize("question", ["o primeiro", "e o segundo?", "o último da lista", "the first one"])
+def test_one_of_a_list_by_its_place_goes_on_from_it(question: str) -> None:
+    """Which one that is must be asked: a list has no order that is told."""
+    assert reference_of(question, route(question).entities) is Reference.BACK
+
+
 @pytest.mark.parametrize(
     "question",
     ["o que aconteceu hoje?", "o que houve nesta madrugada?", "what happened today?", "¿qué pasó anoche?"],
@@ -160,6 +167,20 @@ def test_small_talk_goes_on_from_nothing(message: str) -> None:
     assert not _goes_on(message)
     assert reference_of(message, route(message).entities) is Reference.NOTHING
     assert _goes_on("aviso quem?")
+
+
+def test_after_a_list_it_is_asked_which_of_its_jobs_is_meant() -> None:
+    """The only one of a list is taken."""
+
+    def reason(*names: str) -> Plan:
+        data = TwsPayload(listing=ListingFacts(groups=(ListedGroup(stream="SRV1#NOITE", names=names),)))
+        jobs = listed_jobs(data.model_dump(mode="json"))
+        request = TroubleshootRequest(message="por que?", session_id="s")
+        return plan_request(request, PER_JOB, lambda: list(subjects_of(RUN, Entities(), (), jobs)))
+
+    assert reason("CARGA1", "CARGA2").reason == "De qual deles se trata: SRV1#NOITE.CARGA1, SRV1#NOITE.CARGA2?"
+    assert reason("CARGA1").jobs == ("SRV1#NOITE.CARGA1",)
+    assert listed_jobs({}) == listed_jobs({"listing": {"groups": 1}}) == ()
 
 
 def test_the_answer_says_which_job_it_is_about() -> None:
