@@ -19,11 +19,10 @@ from workers.lab.evaluation.cases import (
     figures,
     reached,
     read_cases,
-    scenario_of,
     score_case,
     shipped_cases,
 )
-from workers.lab.evaluation.runs import ask, counterparts
+from workers.lab.evaluation.evaluate import evaluate
 from workers.lab.simulator.counterparts import scenario_environ
 from workers.standalone.system import system
 
@@ -38,18 +37,10 @@ GIVEN = {case.id for case in read_cases(Path(str(files("workers.lab.evaluation")
 def scores() -> dict[str, CaseScore]:
     """The score of every case, by its job's name."""
 
-    async def run_all(environ: dict[str, str]) -> dict[str, CaseScore]:
-        scored = {}
-        for index, case in enumerate(CASES):
-            scenario = scenario_of(case, index)
-            with counterparts(scenario, environ) as variables:
-                if not scored:
-                    await ask(scenario, variables)  # the first run loads libraries
-                scored[case.id] = score_case(case, await ask(scenario, variables))
-        return scored
-
     with system(scenario_environ(os.environ), redis_url=None, say=lambda _line: None) as parts:
-        return asyncio.run(run_all(parts.environ | {"XDG_CACHE_HOME": str(parts.directory / "cache")}))
+        environ = parts.environ | {"XDG_CACHE_HOME": str(parts.directory / "cache")}
+        report = asyncio.run(evaluate((), environ, cases=CASES))
+    return {item.case.id: item for item in report.cases}
 
 
 @pytest.mark.parametrize("job", sorted(GIVEN))

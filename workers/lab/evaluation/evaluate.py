@@ -9,7 +9,7 @@ from orchestrator.synthesis import Synthesizer
 from workers.knowledge.sqlite.shipped import shipped_index
 from workers.lab.evaluation.cases import CaseScore, LogCase, scenario_of, score_case
 from workers.lab.evaluation.report import EvaluationReport
-from workers.lab.evaluation.runs import ask, counterparts, scenario_request
+from workers.lab.evaluation.runs import PATIENT, ask, counterparts, scenario_request
 from workers.lab.evaluation.scoring import Score, score
 from workers.lab.simulator.scenarios import Scenario
 
@@ -46,9 +46,7 @@ async def evaluate(
 async def _ask(index: int, case: LogCase, environ: Mapping[str, str], say: Callable[[Message], None]) -> CaseScore:
     scenario = scenario_of(case, index)
     with counterparts(scenario, environ) as variables:
-        if index == 0:
-            await ask(scenario, variables)  # as above: the first run loads libraries
-        item = score_case(case, await ask(scenario, variables))
+        item = score_case(case, await ask(scenario, variables, config=PATIENT))
     if item.problems:
         say(Message("{job}: {problems}", job=case.id, problems=join(item.problems, "; ")))
     return item

@@ -31,6 +31,8 @@ from workers.lab.simulator.scenarios import Scenario
 
 NODE_SECONDS = 2.0
 TOTAL_SECONDS = 8.0
+PATIENT = ParallelConfig(node_timeout_seconds=20, total_timeout_seconds=60)
+"""Limits of a run whose words alone are scored: a busy machine must not change them."""
 LLM_SECONDS = 60.0
 """Limit for the model, whose latency is reported but not scored."""
 
@@ -95,9 +97,9 @@ def counterparts(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[dic
         yield {**environ, **variables}
 
 
-def scenario_request(scenario: Scenario) -> TroubleshootRequest:
-    """The scenario's question, with the limits of the evaluation."""
-    config = ParallelConfig(node_timeout_seconds=NODE_SECONDS, total_timeout_seconds=TOTAL_SECONDS)
+def scenario_request(scenario: Scenario, config: ParallelConfig | None = None) -> TroubleshootRequest:
+    """The scenario's question, with the limits of the evaluation unless ``config`` has others."""
+    config = config or ParallelConfig(node_timeout_seconds=NODE_SECONDS, total_timeout_seconds=TOTAL_SECONDS)
     return TroubleshootRequest(message=scenario.question, job_name=scenario.job_name, config=config)
 
 
@@ -107,10 +109,11 @@ async def ask(
     *,
     failed_source: str | None = None,
     synthesizer: Synthesizer | None = None,
+    config: ParallelConfig | None = None,
 ) -> Answer:
     """Route, plan, ask the sources, aggregate, diagnose, refine and render: a run without queues."""
     began = time.monotonic()
-    request = scenario_request(scenario)
+    request = scenario_request(scenario, config)
     plan = plan_request(request, per_job_sources())
     run_id = f"eval-{scenario.number:02d}-{failed_source or 'complete'}"
     async with _Sources(environ, failed_source) as sources:
