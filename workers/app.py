@@ -18,7 +18,13 @@ from orchestrator.errors import TroubleshootError, WorkersNotInstalled, end_proc
 from orchestrator.health import HealthServer, HealthSettings
 from orchestrator.logs import configure_log, configure_performance_log
 from workers.runtime.process import close_process, loop_lag_seconds, mark_prefork_child
-from workers.runtime.readiness import announce_instances, broker_answers, check_sources, check_synthesis
+from workers.runtime.readiness import (
+    announce_instances,
+    broker_answers,
+    check_sources,
+    check_synthesis,
+    load_catalogues,
+)
 from workers.tasks import register_tasks
 
 try:
@@ -44,6 +50,7 @@ def _check_configuration(sender: Any, **_: Any) -> None:
     try:
         check_sources(queues, os.environ)
         check_synthesis(queues, os.environ)
+        load_catalogues(queues)
         _serve_health()
     except TroubleshootError as error:
         end_process(error, os.environ)

@@ -98,7 +98,7 @@ class Conclusion:
 
 
 def warm_up() -> None:
-    """Load the catalogues and words that a first answer needs: no run at its deadline should wait for them."""
+    """Load the catalogues and words that a first answer needs: no run should wait for them."""
     plan_request(TroubleshootRequest(message="Why did BATCH001 fail?"), dict.fromkeys(source_names(), False))
     symptoms()
 

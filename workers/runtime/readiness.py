@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterable, Mapping
 
 from orchestrator.after_commit import load_after_commit
-from orchestrator.broker.app import SYNTHESIS_QUEUE
+from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
+from orchestrator.run.conclusion import warm_up
 from orchestrator.sources import load_source, source_names
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
@@ -44,6 +45,12 @@ def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
     if SYNTHESIS_QUEUE in queues:
         load_synthesizer(environ)
         load_after_commit(environ)
+
+
+def load_catalogues(queues: Iterable[str]) -> None:
+    """Load at the start of a worker that plans or answers what its first run would otherwise wait for."""
+    if {ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE} & set(queues):
+        warm_up()
 
 
 def announce_instances(queues: Iterable[str], settings: Settings, environ: Mapping[str, str]) -> None:
