@@ -62,6 +62,12 @@ class JobLogFacts(Facts):
     stopped: str = ""
     """Reason of the error that ended the reading early; else empty."""
 
+    @property
+    def numbered(self) -> dict[int, str]:
+        """The lines that were read by their numbers, each once, in order."""
+        lines = {window.from_line + i: line for window in self.windows for i, line in enumerate(window.lines)}
+        return dict(sorted(lines.items()))
+
 
 class RelatedFacts(Facts):
     """A predecessor or successor; ``kind`` is ``job``, ``job_stream``, ``file``, ``resource``, ``prompt``, ..."""
@@ -136,6 +142,13 @@ class JobFacts(Facts):
     job_log: JobLogFacts | None = None
     job_log_error: str = ""
     """Reason why the job log could not be read to its end; empty when it was, or when there is none."""
+
+    @property
+    def newest_return_code(self) -> int | None:
+        """The job's return code, or that of its newest run."""
+        if self.return_code is not None or not self.runs:
+            return self.return_code
+        return self.runs[0].return_code
 
 
 class ListedGroup(Facts):

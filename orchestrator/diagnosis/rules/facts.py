@@ -82,7 +82,7 @@ def _state(item: RelatedFacts) -> Text | str:
 
 def _given(job: JobFacts, fact: Fact) -> Text | None:
     run = job.runs[0] if job.runs else None
-    code = job.return_code if job.return_code is not None or run is None else run.return_code
+    code = job.newest_return_code
     if fact is Fact.SCRIPT and job.task:
         return Message("{job} runs `{task}`.", job=job.name, task=clean_line(job.task))
     if fact is Fact.USER and job.logon_user:

@@ -116,20 +116,13 @@ class Scene:
     @property
     def return_code(self) -> int | None:
         """The job's return code, or that of its newest run."""
-        if self.job is None:
-            return None
-        if self.job.return_code is not None or not self.job.runs:
-            return self.job.return_code
-        return self.job.runs[0].return_code
+        return self.job.newest_return_code if self.job else None
 
     @cached_property
     def log_lines(self) -> list[str]:
         """The lines of the job log that were read, each once, in order."""
         log = self.job.job_log if self.job else None
-        if log is None:
-            return []
-        numbered = {w.from_line + i: line for w in log.windows for i, line in enumerate(w.lines)}
-        return [numbered[number] for number in sorted(numbered)]
+        return list(log.numbered.values()) if log else []
 
     @cached_property
     def reading(self) -> Reading:
@@ -146,7 +139,7 @@ class Scene:
         log = self.job.job_log if self.job else None
         if log is None or not log.repeats:
             return 1
-        numbered = {window.from_line + index: text for window in log.windows for index, text in enumerate(window.lines)}
+        numbered = log.numbered
         return max((count for number, count in log.repeats.items() if numbered.get(number) == line), default=1)
 
     @property

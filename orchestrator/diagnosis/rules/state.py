@@ -66,7 +66,7 @@ def _states(scene: Scene) -> Iterator[Text]:
 
 def _state(job: JobFacts, zone: str) -> Text:
     run = job.runs[0] if job.runs else None
-    code = job.return_code if job.return_code is not None or run is None else run.return_code
+    code = job.newest_return_code
     when: Text | str = ""
     lasting = running_for(job)
     if run is not None and run.ended_at and job.status not in RUNNING:

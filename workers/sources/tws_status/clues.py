@@ -25,13 +25,12 @@ def clue_of(name: str, asked: str | None, jobs: Iterable[JobFacts]) -> Clue | No
         run = job.runs[0] if job.runs else None
         if job.status in SUCCEEDED or not (lines or job.status in FAILED):
             continue
-        return_code = job.return_code if job.return_code is not None or run is None else run.return_code
         return Clue(
             source=name,
             job=asked,
             codes=tuple(dict.fromkeys((*_codes("\n".join(lines)), *_abends(job)))),
             lines=lines,
-            return_code=return_code,
+            return_code=job.newest_return_code,
             platform=_platform(job),
             workstation=job.workstation,
             started_at=run.started_at if run else None,
@@ -50,7 +49,7 @@ def _abends(job: JobFacts) -> tuple[str, ...]:
 
 
 def _log_lines(job: JobFacts) -> list[str]:
-    return [line for window in job.job_log.windows for line in window.lines] if job.job_log else []
+    return list(job.job_log.numbered.values()) if job.job_log else []
 
 
 def _telling_lines(job: JobFacts) -> tuple[str, ...]:
