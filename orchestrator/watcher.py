@@ -32,6 +32,7 @@ from orchestrator.logs import configure_log, configure_performance_log, log_erro
 from orchestrator.models import RunState
 from orchestrator.run.conclusion import warm_up
 from orchestrator.run.finisher import Finisher
+from orchestrator.run.refine import COMMIT_RESERVE_SECONDS
 from orchestrator.store.connection import connect
 from orchestrator.store.presence import Presence
 from orchestrator.store.records import Wakeup
@@ -42,6 +43,8 @@ POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 3.0
 MAX_REPUBLISH = 2
 """Times that a run is published again: two lost messages are bad luck, three mean that no worker runs."""
+MODEL_MS = int(2 * COMMIT_RESERVE_SECONDS * 1000)
+"""Milliseconds to the deadline with which a finisher does not ask a model: nothing is gained by waiting for one."""
 MAX_FAILURES = 5
 """Failures after which a wake-up is given up; with pauses that double from 1 s on, within half a minute."""
 UNREAD_GRACE_SECONDS = 1.0
@@ -130,7 +133,7 @@ class Watcher:
                 case "dispatch":
                     return self._check_dispatch(wakeup.run_id)
                 case "fanin" | "lease":
-                    return self._check_synthesis(wakeup.run_id)
+                    return self._check_synthesis(wakeup)
                 case "total":
                     self._finisher.finish_at_deadline(wakeup.run_id)
             # Any other kind belongs to a newer version, whose watchers act on it.
@@ -187,17 +190,16 @@ class Watcher:
         self._publisher.publish_run(run_id)
         return False
 
-    def _check_synthesis(self, run_id: str) -> bool:
-        state, remaining_ms = self._store.state(run_id)
-        if state.is_closed:
-            return True
-        if state is RunState.ACCEPTED or remaining_ms <= 0:
-            return False  # no source was asked; the total deadline finishes the run
-        first = self._store.count(run_id, "nudged") == 1
-        if first or self._store.queue_length(SYNTHESIS_QUEUE) == 0:
+    def _check_synthesis(self, wakeup: Wakeup) -> bool:
+        run_id = wakeup.run_id
+        asks_for = self._store.check_synthesis(wakeup, model_ms=MODEL_MS)
+        if asks_for == "publish" or (asks_for == "busy" and self._store.queue_length(SYNTHESIS_QUEUE) == 0):
             _LOGGER.info("synthesis_requested run_id=%s by=%s", run_id, self._name)
             self._publisher.publish_synthesis(run_id)
-        return False
+        elif asks_for == "finish":
+            _LOGGER.warning("synthesis_not_started run_id=%s by=%s", run_id, self._name)
+            return self._finisher.finish(run_id, in_place_of_worker=True) is not None
+        return asks_for == "closed"
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
                 publish_chord(self.app, run_id, build_chord(self.app, run_id, plan))
             store.mark_dispatched(run_id, token)
             if not plan.sources:
-                current_process(self.app).finisher(self.request.hostname).finish(run_id)
+                current_process(self.app).finisher(self.request.hostname, serves_queue=False).finish(run_id)
                 return "refused"
         except (RunDamaged, RunNotFound, RunRefused, SchemaMismatch, StoreUnreachable) as error:
             # The dispatch lease has a wake-up, by which the watcher publishes the run again.

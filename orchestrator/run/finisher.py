@@ -6,6 +6,7 @@ reads the run in Redis, never the chord's arguments.
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.after_commit import AfterCommit, run_after_commit
 from orchestrator.aggregate import performance_event
@@ -23,6 +24,8 @@ from orchestrator.store.runs import NewEvent, RunStore, new_token
 _LOGGER = logging.getLogger(__name__)
 RENEW_SECONDS = 0.5
 """Seconds after which a lease is renewed, well before it expires."""
+NO_WORKER = {"skipped": "no_worker"}
+"""Metadata ``llm`` of an answer that no worker of the synthesis queue has written, whether or not it has a model."""
 _STALE_TRIES = 5
 """Times that a run is read again because an envelope came in between reading and commit."""
 
@@ -30,31 +33,42 @@ _STALE_TRIES = 5
 class Finisher:
     """Finishes runs in the name of ``by``, with a model where there is a ``refiner``.
 
-    ``after_commit`` are the hooks to call with each report that this finisher commits.
+    ``after_commit`` are the hooks to call with each report that this finisher commits. ``serves_queue`` marks the
+    finisher of a worker of the synthesis queue: its leases are signs of life.
     """
 
     def __init__(
-        self, store: RunStore, *, by: str, refiner: Refiner | None = None, after_commit: Sequence[AfterCommit] = ()
+        self,
+        store: RunStore,
+        *,
+        by: str,
+        refiner: Refiner | None = None,
+        after_commit: Sequence[AfterCommit] = (),
+        serves_queue: bool = False,
     ) -> None:
         self._store = store
+        self._serves_queue = serves_queue
         self._after_commit = after_commit
         self._by = by
         self._refiner = refiner
 
-    def finish(self, run_id: str) -> Report | None:
+    def finish(self, run_id: str, *, in_place_of_worker: bool = False) -> Report | None:
         """Finish a run under its lease: None when another finisher has it, when it is closed, or before the fan-in.
+
+        ``in_place_of_worker``: no worker has taken the run for synthesis, which the answer says.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         token = new_token()
-        record = self._store.lease(run_id, token, by=self._by)
+        record = self._store.lease(run_id, token, by=self._by, serves_queue=self._serves_queue)
         if not isinstance(record, RunRecord):
             _LOGGER.info("finish_skipped run_id=%s reason=%s by=%s", run_id, record, self._by)
             return None
         deadline = Deadline.after(record.remaining_seconds)
         conclusion = conclude(record)
         try:
-            report, events = self._answer(conclusion, _Lease(self._store, run_id, token), deadline)
+            lease = _Lease(self._store, run_id, token, self._serves_queue)
+            report, events = self._answer(conclusion, lease, deadline, dict(NO_WORKER) if in_place_of_worker else None)
         except LeaseLost:
             _LOGGER.warning("finish_lease_lost run_id=%s by=%s", run_id, self._by)
             return None
@@ -88,7 +102,8 @@ class Finisher:
             deadline = Deadline.after(record.remaining_seconds)
             conclusion = conclude(record)
             elapsed_ms = deadline.elapsed_ms(record.total_seconds)
-            report = make_report(conclusion, by=self._by, total_latency_ms=elapsed_ms)
+            llm = dict(NO_WORKER) if record.attempt == 0 and conclusion.case else None
+            report = make_report(conclusion, by=self._by, total_latency_ms=elapsed_ms, llm=llm)
             status = self._store.commit(
                 report, token=new_token(), seen_received=record.received, stored=record.envelopes
             )
@@ -106,13 +121,15 @@ class Finisher:
         report = last_resort_report(run_id, by=self._by, reason=reason)
         return self._store.commit(report, token=new_token(), seen_received=None) == "ok"
 
-    def _answer(self, conclusion: Conclusion, lease: "_Lease", deadline: Deadline) -> tuple[Report, Sequence[NewEvent]]:
-        """The report, and the events that its commit has still to write.
+    def _answer(
+        self, conclusion: Conclusion, lease: "_Lease", deadline: Deadline, llm: dict[str, Any] | None
+    ) -> tuple[Report, Sequence[NewEvent]]:
+        """The report, and the events that its commit has still to write; ``llm`` says why no model is asked.
 
         Raises LeaseLost.
         """
         events: Sequence[NewEvent] = _draft_events(conclusion)
-        synthesis, llm = None, None
+        synthesis = None
         if conclusion.case is not None and self._refiner is not None:
             # Readers get the draft while the model writes; without a model it comes with the answer, one call less.
             lease.emit(*events)
@@ -140,8 +157,9 @@ class Finisher:
 class _Lease:
     """The lease of one run; every write under it raises LeaseLost once another finisher has the run."""
 
-    def __init__(self, store: RunStore, run_id: str, token: str) -> None:
+    def __init__(self, store: RunStore, run_id: str, token: str, serves_queue: bool) -> None:
         self._store = store
+        self._serves_queue = serves_queue
         self._run_id = run_id
         self._token = token
         self._renewal = Deadline.after(RENEW_SECONDS)
@@ -150,7 +168,7 @@ class _Lease:
 
     def emit(self, *events: NewEvent) -> None:
         """Append events to the run, which renews the lease as well."""
-        if not self._store.emit(self._run_id, self._token, *events):
+        if not self._store.emit(self._run_id, self._token, *events, serves_queue=self._serves_queue):
             raise LeaseLost
         self._renewal = Deadline.after(RENEW_SECONDS)
 
@@ -161,7 +179,7 @@ class _Lease:
             self.emit((EventType.TOKEN, {"text": utf8_safe(self._fragments)}))
             self._fragments, self._pause = "", Deadline.after(TOKEN_INTERVAL_SECONDS)
         elif self._renewal.has_passed:
-            if not self._store.renew(self._run_id, self._token):
+            if not self._store.renew(self._run_id, self._token, serves_queue=self._serves_queue):
                 raise LeaseLost
             self._renewal = Deadline.after(RENEW_SECONDS)
 

@@ -78,6 +78,11 @@ class Keys:
         return f"{self.prefix}watchers"
 
     @property
+    def synthesis(self) -> str:
+        """String that expires: a worker of the synthesis queue took or renewed a lease within the last second."""
+        return f"{self.prefix}synthesis"
+
+    @property
     def broker_prefix(self) -> str:
         """Prefix of all keys of Celery and kombu, so that no queue has the name of an app's key."""
         return f"{self.prefix}mq:"

@@ -51,6 +51,8 @@ COMMIT_MARGIN_MS = 200
 """Milliseconds before the deadline at which the watcher commits, so that the report is stored at the deadline."""
 NUDGE_MS = 500
 """Milliseconds after the last envelope for the chord to call its body, before the watcher does."""
+BODY_MS = 1_000
+"""Milliseconds for a called body to start, before the watcher finishes the run itself."""
 MAX_EVENTS = 2_000
 MAX_SESSION_RUNS = 20
 """Runs of a session that are remembered."""
@@ -291,8 +293,10 @@ class RunStore:
             started=frozenset(key for key in keys if f"s:{key}" in fields),
         )
 
-    def lease(self, run_id: str, token: str, *, by: str) -> RunRecord | str:
+    def lease(self, run_id: str, token: str, *, by: str, serves_queue: bool = False) -> RunRecord | str:
         """Take the finish lease and freeze the answers; a refusal is ``held``, ``incomplete`` or ``closed``.
+
+        ``serves_queue`` tells the watchers that the synthesis queue has a worker.
 
         Raises RunNotFound, SchemaMismatch.
         """
@@ -300,21 +304,24 @@ class RunStore:
         reply = self._run(
             "lease",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups],
-            [run_id, token, FINISH_LEASE_MS, _dumps({"by": by})],
+            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.synthesis],
+            [run_id, token, FINISH_LEASE_MS, _dumps({"by": by}), int(serves_queue)],
         )
         if reply[0] != "ok":
             return str(reply[0])
         flat = reply[2]
         return to_record(run_id, int(reply[1]), dict(zip(flat[::2], flat[1::2], strict=True)))
 
-    def renew(self, run_id: str, token: str) -> bool:
-        """Renew the finish lease; False when it was lost and nothing more may be written."""
-        return self._fenced(run_id, token, ())
+    def renew(self, run_id: str, token: str, *, serves_queue: bool = False) -> bool:
+        """Renew the finish lease; False when it was lost and nothing more may be written.
 
-    def emit(self, run_id: str, token: str, *events: NewEvent) -> bool:
+        ``serves_queue``: see ``lease``.
+        """
+        return self._fenced(run_id, token, (), serves_queue=serves_queue)
+
+    def emit(self, run_id: str, token: str, *events: NewEvent, serves_queue: bool = False) -> bool:
         """Append events under the finish lease and renew it; False when the lease was lost."""
-        return self._fenced(run_id, token, events)
+        return self._fenced(run_id, token, events, serves_queue=serves_queue)
 
     def commit(
         self,
@@ -397,6 +404,19 @@ class RunStore:
         wakeups = [Wakeup(member) for member in due]
         return wakeups, (max(0, next_ms) / 1000 if next_ms != -1 else None)
 
+    def check_synthesis(self, wakeup: Wakeup, *, model_ms: int) -> str:
+        """What a due wake-up of kind ``fanin`` or ``lease`` asks for; it is made due again at the right time.
+
+        ``closed`` or ``wait``: nothing; ``publish``: trigger a finisher; ``finish``: none has started in time;
+        ``busy``: workers of the synthesis queue are at work on other runs, and there is more time than the ``model_ms``
+        below which no model is asked.
+
+        Raises RunNotFound.
+        """
+        keys, run_id = self.keys, wakeup.run_id
+        arguments: list[str | int] = [run_id, wakeup.kind, NUDGE_MS, BODY_MS, model_ms]
+        return str(self._run("check_synthesis", run_id, [keys.run(run_id), keys.wakeups, keys.synthesis], arguments)[0])
+
     def disarm(self, wakeup: Wakeup) -> None:
         """Remove a wake-up whose work is done."""
         with store_errors():
@@ -459,13 +479,13 @@ class RunStore:
         with store_errors():
             return int(self._client.llen(f"{self.keys.broker_prefix}{queue}"))
 
-    def _fenced(self, run_id: str, token: str, events: Sequence[NewEvent]) -> bool:
+    def _fenced(self, run_id: str, token: str, events: Sequence[NewEvent], *, serves_queue: bool) -> bool:
         keys = self.keys
         reply = self._run(
             "fenced",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups],
-            [run_id, token, FINISH_LEASE_MS, *_event_arguments(events)],
+            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.synthesis],
+            [run_id, token, FINISH_LEASE_MS, int(serves_queue), *_event_arguments(events)],
         )
         return bool(reply[0] == "ok")
 

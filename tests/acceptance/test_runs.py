@@ -374,14 +374,43 @@ def test_the_synthesis_killed_during_synthesis(fleet: Fleet) -> None:
     run_id = ask(fleet, {"synthesis": {"sleep_seconds": 60}}, config)
     with fleet.client() as client:
         assert any(event.type is EventType.TOKEN for event in client.stream(run_id))
+    # Another one is there: nobody waits longer than a second for one that would have to start.
+    fleet.worker("synthesis")
     victim.kill(signal.SIGKILL)
-    fleet.worker("synthesis", ready=False)
     report, events = result(fleet, run_id)
     assert_ended_well(fleet, run_id, events)
     assert_answer(report, by="synthesis")
     assert report.attempt == 2
     assert [event.attempt for event in events if event.type is EventType.SYNTHESIS_STARTED] == [1, 2]
     assert events[-1].attempt == 2
+
+
+def test_a_synthesis_queue_without_a_worker_costs_a_second(fleet: Fleet) -> None:
+    """With every source in and nobody to call the model, the watcher answers by the rules, and says so."""
+    fleet.worker("orchestrator", *BUILTIN_SOURCES, ready=False)
+    fleet.watcher(ready=False)
+    ready(fleet)
+    run_id = ask(fleet, {})
+    report, events = result(fleet, run_id)
+    assert_ended_well(fleet, run_id, events)
+    assert_answer(report, by="watcher")
+    answered_ms = max(event.at_ms for event in events if event.type is EventType.SOURCE_FINISHED)
+    assert events[-1].at_ms - answered_ms < stretched(1_400)
+    assert report.metadata["llm"] == {"skipped": "no_worker"}
+    assert "nenhum worker da fila `synthesis`" in report.response
+
+
+def test_a_synthesis_worker_that_is_busy_is_waited_for(fleet: Fleet) -> None:
+    """A run whose answer is queued behind another's gets the model all the same, seconds later."""
+    fleet.worker("synthesis", concurrency=1, ready=False, RESYNC_STUB_SYNTHESIZER="1")
+    fleet.worker("orchestrator", *BUILTIN_SOURCES, ready=False)
+    fleet.watcher(ready=False)
+    ready(fleet)
+    run_ids = [ask(fleet, {"synthesis": {"sleep_seconds": 2.5}}) for _ in range(2)]
+    for run_id in run_ids:
+        report, events = result(fleet, run_id)
+        assert_ended_well(fleet, run_id, events)
+        assert (report.mode, report.committed_by.partition(":")[0]) == (AnswerMode.LLM, "synthesis")
 
 
 def test_a_synthesis_that_hangs_is_answered_from_the_rules(fleet: Fleet) -> None:

@@ -33,7 +33,7 @@ from orchestrator.models import (
 )
 from orchestrator.store.events import EventReader, check_event_id
 from orchestrator.store.presence import Presence
-from orchestrator.store.records import RunRecord, snapshot
+from orchestrator.store.records import RunRecord, Wakeup, snapshot
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import MAX_EVENTS, OVERLOAD_FLOOR, RunStore, new_token
 
@@ -576,6 +576,7 @@ STEPS: dict[str, Callable[[Bench], object]] = {
     "begin_source": lambda b: b.store.begin_source("run-ffffffff", "m", "c", source="m", job=None, worker="w"),
     "put_envelope": lambda b: b.store.put_envelope("run-ffffffff", "c", an_envelope("m")),
     "lease": lambda b: b.store.lease("run-ffffffff", "t", by="x"),
+    "check_synthesis": lambda b: b.store.check_synthesis(Wakeup("run-ffffffff|fanin"), model_ms=1),
     "renew": lambda b: b.store.renew("run-ffffffff", "t"),
     "count": lambda b: b.store.count("run-ffffffff", "nudged"),
 }

@@ -73,9 +73,15 @@ class WorkerProcess:
             native_limits=self._native_limits,
         )
 
-    def finisher(self, worker: str) -> Finisher:
-        """The object behind the synthesis task."""
-        return Finisher(self.store, by=f"synthesis:{worker}", refiner=self.refiner, after_commit=self.after_commit)
+    def finisher(self, worker: str, *, serves_queue: bool = True) -> Finisher:
+        """The object behind the synthesis task, whose worker ``serves_queue``."""
+        return Finisher(
+            self.store,
+            by=f"synthesis:{worker}",
+            refiner=self.refiner,
+            after_commit=self.after_commit,
+            serves_queue=serves_queue,
+        )
 
     def close(self) -> None:
         """Stop the loop and close the connections."""

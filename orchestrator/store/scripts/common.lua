@@ -69,3 +69,8 @@ end
 local function announce_end(run, ending, kind)
   append(run, ending, 'type', kind)
 end
+
+-- Sign of life of the workers of a queue; it expires when they are silent for twice the time between two renewals.
+local function serve(key)
+  redis.call('SET', key, 1, 'PX', 1000)
+end

@@ -1,6 +1,7 @@
 -- Takes the finish lease, freezes the answers and returns the whole run.
--- KEYS run events wakeups
--- ARGV run_id token lease_ms started_data
+-- KEYS run events wakeups synthesis
+-- ARGV run_id token lease_ms started_data serves_queue(0|1)
+if ARGV[5] == '1' then serve(KEYS[4]) end
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return { 'not_found' } end
 if is_closed(state) then return { 'closed', state } end

@@ -15,7 +15,19 @@ import pytest
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
-from orchestrator.models import RunOutcome, RunState, TroubleshootRequest
+from orchestrator.i18n.languages import Language
+from orchestrator.models import (
+    Intent,
+    Plan,
+    PlannedSource,
+    Routing,
+    RunOutcome,
+    RunState,
+    SourceEnvelope,
+    SourceOutcome,
+    TroubleshootRequest,
+)
+from orchestrator.store.connection import to_ms
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.watcher import MAX_REPUBLISH, Watcher
 
@@ -55,6 +67,14 @@ class Scene:
 
     def waiting(self, queue: str) -> None:
         self.client.rpush(f"{self.store.keys.broker_prefix}{queue}", "message")
+
+    def now_ms(self) -> int:
+        return to_ms(self.client.time())
+
+    def due_in_ms(self, kind: str) -> float:
+        due = self.client.zscore(self.store.keys.wakeups, f"{RUN}|{kind}")
+        assert isinstance(due, float)
+        return due - self.now_ms()
 
     def armed(self) -> set[str]:
         return {member.rsplit("|", 1)[1] for member in self.client.zrange(self.store.keys.wakeups, 0, -1)}
@@ -102,15 +122,75 @@ def test_a_broker_that_is_away_costs_no_wakeup(scene: Scene) -> None:
     assert "dispatch" in scene.armed()
 
 
+def answered(scene: Scene, *, received: int = 1) -> None:
+    """The run as it is when ``received`` of its one source has answered."""
+    plan = Plan(
+        pipeline="troubleshoot",
+        routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
+        sources=(PlannedSource(source="metrics", limit_seconds=5),),
+        reason="test",
+    )
+    fields = {"state": "dispatched", "plan": plan.model_dump_json(), "expected": 1, "received": received}
+    if received:
+        envelope = SourceEnvelope(source="metrics", outcome=SourceOutcome.OK, success=True, finding="CPU at 97 %")
+        fields["e:metrics"] = envelope.model_dump_json()
+    scene.client.hset(scene.store.keys.run(RUN), mapping=fields)
+
+
 def test_the_fan_in_asks_for_the_synthesis(scene: Scene) -> None:
-    """At the fan-in a dispatched run gets its synthesis requested, again only if its queue is empty."""
-    scene.client.hset(scene.store.keys.run(RUN), "state", "dispatched")
+    """At the fan-in a dispatched run gets its synthesis requested once, and a second for it to start."""
+    answered(scene, received=0)
     scene.due("fanin")
     scene.watcher.step()
+    assert scene.publisher.syntheses == [RUN]
+    assert 900 < scene.due_in_ms("fanin") <= 1_000
+
+
+def test_a_body_that_has_not_started_a_second_after_the_last_source_is_not_waited_for(scene: Scene) -> None:
+    """With every source in and no synthesis worker at work, the watcher finishes the run, and the answer says so."""
+    answered(scene)
+    scene.due("fanin")
+    scene.watcher.step()
+    assert scene.publisher.syntheses == [RUN]
+    # The wake-up came half a second after the last source.
+    assert 400 < scene.due_in_ms("fanin") <= 500
+    scene.waiting(SYNTHESIS_QUEUE)
+    scene.due("fanin")
+    scene.watcher.step()
+    report = scene.store.read(RUN).report
+    assert report is not None
+    assert (report.outcome, report.committed_by) == (RunOutcome.COMPLETE, "watcher:w")
+    assert report.metadata["llm"] == {"skipped": "no_worker"}
+    assert "no worker of the queue `synthesis` took the run on in time" in report.response
+    assert scene.armed() == set()
+
+
+@pytest.mark.parametrize(("left_ms", "waits"), [(5_000, True), (900, False)])
+def test_a_run_behind_others_waits_while_a_model_has_time(scene: Scene, left_ms: int, waits: bool) -> None:
+    """A synthesis worker that is at work on another run is not robbed, unless no time is left to ask its model."""
+    answered(scene)
+    scene.due("fanin")
+    scene.watcher.step()
+    other = "run-00000002"
+    scene.store.open(other, TroubleshootRequest(message="x"), nonce=new_token())
+    scene.client.hset(scene.store.keys.run(other), mapping={"plan": "{}", "state": "dispatched"})
+    scene.store.lease(other, "t", by="synthesis:w", serves_queue=True)
+    scene.client.hset(scene.store.keys.run(RUN), "deadline_ms", scene.now_ms() + left_ms)
     scene.waiting(SYNTHESIS_QUEUE)
     scene.due("fanin")
     scene.watcher.step()
     assert scene.publisher.syntheses == [RUN]
+    assert scene.store.read(RUN).state is (RunState.DISPATCHED if waits else RunState.DONE)
+
+
+def test_a_body_that_was_lost_is_called_again_while_other_runs_are_at_work(scene: Scene) -> None:
+    """With an empty queue and a busy worker, the run's message is gone: it is published again."""
+    answered(scene)
+    scene.client.set(scene.store.keys.synthesis, 1)
+    for _ in range(2):
+        scene.due("fanin")
+        scene.watcher.step()
+    assert scene.publisher.syntheses == [RUN, RUN]
 
 
 def test_a_run_that_was_never_dispatched_is_left_to_the_total_deadline(scene: Scene) -> None:
@@ -121,11 +201,19 @@ def test_a_run_that_was_never_dispatched_is_left_to_the_total_deadline(scene: Sc
 
 
 def test_an_expired_lease_asks_for_another_finisher(scene: Scene) -> None:
-    """The wake-up of a lease that ran out requests the synthesis anew."""
-    scene.client.hset(scene.store.keys.run(RUN), "state", "dispatched")
+    """The wake-up of a lease that ran out requests the synthesis anew; a second later the watcher finishes the run."""
+    answered(scene)
+    scene.store.lease(RUN, "t", by="synthesis:w", serves_queue=True)
+    scene.client.hset(scene.store.keys.run(RUN), "lease_until", scene.now_ms() - 1)
+    scene.client.delete(scene.store.keys.synthesis)
     scene.due("lease")
     scene.watcher.step()
     assert scene.publisher.syntheses == [RUN]
+    assert 900 < scene.due_in_ms("lease") <= 1_000
+    scene.due("lease")
+    scene.watcher.step()
+    record = scene.store.read(RUN)
+    assert (record.state, record.attempt, record.committed_by) == (RunState.DONE, 2, "watcher:w")
 
 
 def test_the_total_deadline_commits(scene: Scene) -> None:

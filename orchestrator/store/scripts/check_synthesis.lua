@@ -1,0 +1,24 @@
+-- What a due wake-up of kind fanin or lease asks for, and when the wake-up is due again.
+-- KEYS run wakeups synthesis
+-- ARGV run_id kind nudge_ms body_ms model_ms
+local fields = redis.call('HMGET', KEYS[1], 'state', 'deadline_ms', 'received', 'expected', 'nudged_' .. ARGV[2])
+if not fields[1] then return { 'not_found' } end
+if is_closed(fields[1]) then return { 'closed' } end
+local now = now_ms()
+local left = deadline(fields[2], now) - now
+-- No source was asked, or the total deadline finishes the run.
+if fields[1] == 'accepted' or left <= 0 then return { 'wait' } end
+local member, body_ms, model_ms = ARGV[1] .. '|' .. ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+if not fields[5] then
+  redis.call('HSET', KEYS[1], 'nudged_' .. ARGV[2], 1)
+  -- Once every source is in, the chord has called its body, which had nudge_ms to start.
+  local was_called = ARGV[2] == 'fanin' and number(fields[3]) >= number(fields[4])
+  redis.call('ZADD', KEYS[2], 'XX', now + body_ms - (was_called and tonumber(ARGV[3]) or 0), member)
+  return { 'publish' }
+end
+if redis.call('EXISTS', KEYS[3]) == 1 and left > model_ms then
+  redis.call('ZADD', KEYS[2], 'XX', now + math.min(body_ms, left - model_ms), member)
+  return { 'busy' }
+end
+redis.call('ZADD', KEYS[2], 'XX', now + body_ms, member)
+return { 'finish' }
