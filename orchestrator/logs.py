@@ -6,8 +6,10 @@ import sys
 import traceback
 from typing import Any
 
-from orchestrator.redaction.redact import redact
+from orchestrator.redaction.redact import redact_start
 
+MAX_CHARACTERS = 50_000
+"""Longest record of a log: an error may quote megabytes, and to mask a character takes its time."""
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -21,7 +23,7 @@ class MaskingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The masked line of ``record``."""
-        return redact(super().format(record), personal=self._personal)
+        return redact_start(super().format(record), MAX_CHARACTERS, personal=self._personal)[0]
 
 
 def configure_log(level: str | int, *, personal: bool = False) -> None:
@@ -36,7 +38,7 @@ def log_error(logger: logging.Logger, event: str, *values: object, error: BaseEx
 
     For code that may run in an app's process, whose formatter does not mask. ``values`` fill the ``%s`` of ``event``.
     """
-    text = redact("".join(traceback.format_exception(error)).rstrip())
+    text, _ = redact_start("".join(traceback.format_exception(error)).rstrip(), MAX_CHARACTERS)
     # The event stays in the template, by which log collectors group.
     logger.error(f"{event}\n%s", *values, text, stacklevel=2)
 

@@ -29,6 +29,9 @@ _RUN_WORDS: dict[str, Message] = {
     RunOutcome.TIMED_OUT: Message("timed out"),
     RunOutcome.CANCELLED: Message("cancelled"),
 }
+NO_TIME_LEFT = "no_time_left"
+"""Reason of a source that timed out before it was asked."""
+_NO_TIME = Message("was not queried: its worker took the request when no time was left")
 _ERRORS = {
     SourceOutcome.TIMEOUT: Message("did not answer within its limit of {limit:g} s"),
     SourceOutcome.NOT_STARTED: Message("was not queried: no worker took the queue {queue} in time"),
@@ -43,6 +46,8 @@ REASONS = {
     SourceOutcome.NO_DATA: Message("answered with no data"),
 }
 """Why an answer has to do without a source."""
+NO_TIME = Message("no time was left to query it")
+"""The same for one that timed out by ``NO_TIME_LEFT``."""
 
 
 def source_word(state: str) -> Text | str:
@@ -56,5 +61,7 @@ def run_word(state: str) -> Text | str:
 
 
 def error_of(outcome: SourceOutcome, planned: PlannedSource, *, limit_seconds: float) -> Message:
-    """The error of a source that timed out, was not started or was lost."""
+    """The error of a source that timed out, was not started or was lost; ``limit_seconds`` is the time that it had."""
+    if outcome is SourceOutcome.TIMEOUT and limit_seconds <= 0:
+        return _NO_TIME
     return _ERRORS[outcome].with_facts(queue=planned.source, limit=limit_seconds)

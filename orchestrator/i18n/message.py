@@ -9,12 +9,25 @@ a fact may itself be a message.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Protocol, runtime_checkable
 
 from orchestrator.i18n.languages import Language, decimal_mark, translations
+
+MAX_CHARACTERS = 1_000_000
+"""Characters of a text, with those of each text inside it; far more than any answer has."""
+_CHARACTERS_OF_A_TEXT = 100
+"""What an empty text counts for: the time that it takes."""
+TOO_LONG = "[...]"
+_LEFT: ContextVar[list[int] | None] = ContextVar("characters_left", default=None)
+"""The characters that the text which is being written may still have."""
+
+
+class _TooLong(Exception):
+    """The text has more than ``MAX_CHARACTERS``."""
 
 
 @runtime_checkable
@@ -59,7 +72,9 @@ class Message:
             # The empty key is a catalogue's header.
             template = catalogue.gettext(self.key) if self.key else ""
         # A text without facts is taken as it is: it may be somebody else's and hold braces.
-        return fill(template, self.facts, language, english) if self.facts else template
+        if not self.facts:
+            return template
+        return _limited(lambda: fill(template, self.facts, language, english), english)
 
     def with_facts(self, /, **facts: Any) -> "Message":
         """The same sentence with these facts, of any names, beside or in the place of its own."""
@@ -86,8 +101,12 @@ class Joined:
 
     def in_language(self, language: Language) -> str:
         """The parts in ``language``."""
-        texts = (text for part in self.parts if (text := write(part, language)))
-        return self.separator.join(map(small_initial, texts) if self.small else texts)
+
+        def joined() -> str:
+            texts = (text for part in self.parts if (text := write(part, language)))
+            return self.separator.join(map(small_initial, texts) if self.small else texts)
+
+        return _limited(joined, TOO_LONG)
 
     def __bool__(self) -> bool:
         return any(self.parts)
@@ -107,6 +126,28 @@ def write(text: Text | str, language: Language) -> str:
     return text if isinstance(text, str) else text.in_language(language)
 
 
+def _limited(make: Callable[[], str], instead: str) -> str:
+    """What ``make`` returns; ``instead`` where it and the texts inside it have too many characters, or are too deep.
+
+    Texts within texts come from sites and from the store: one that has itself as two of its facts' facts doubles with
+    each level.
+    """
+    outer = _LEFT.get()
+    if outer is not None:
+        text = make()
+        outer[0] -= len(text) + _CHARACTERS_OF_A_TEXT
+        if outer[0] < 0:
+            raise _TooLong
+        return text
+    token = _LEFT.set([MAX_CHARACTERS])
+    try:
+        return make()
+    except (_TooLong, RecursionError):
+        return instead
+    finally:
+        _LEFT.reset(token)
+
+
 def fill(template: str, facts: Mapping[str, object], language: Language, english: str) -> str:
     """``template`` with its ``{fields}`` replaced by ``facts``, written as ``language`` writes them.
 
@@ -116,7 +157,7 @@ def fill(template: str, facts: Mapping[str, object], language: Language, english
     for tried in (template, english):
         try:
             return _Writer(language).vformat(tried, (), facts)
-        except (LookupError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             continue
     return english
 
@@ -135,15 +176,24 @@ def small_initial(text: str) -> str:
     return text if is_name or not (text[1:2].islower() or text[1:2].isspace()) else text[:1].lower() + text[1:]
 
 
+_LONG_NUMBER = re.compile(r"[0-9]{4}")
+
+
 class _Writer(Formatter):
     """``str.format`` with two differences: a fact that is a text is written in the language, and so is a number.
 
     ``{fact!l}`` begins with a small letter, ``{fact!u}`` with a capital, for a sentence inside another. A fact that its
     format does not suit, such as None for ``{seconds:g}``, is written without it.
+
+    A template may be somebody else's, read from the store: it has no access to the attributes and items of its facts,
+    and no width or precision of four digits.
     """
 
     def __init__(self, language: Language) -> None:
         self._language = language
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:  # noqa: ARG002  # Formatter's
+        return kwargs[field_name], field_name
 
     def convert_field(self, value: Any, conversion: str | None) -> Any:
         if conversion in ("l", "u"):
@@ -153,6 +203,8 @@ class _Writer(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         is_float = isinstance(value, float)
+        if _LONG_NUMBER.search(format_spec):
+            raise ValueError(format_spec)
         try:
             text = format(value, format_spec or ("g" if is_float else ""))
         except (TypeError, ValueError):

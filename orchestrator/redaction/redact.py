@@ -13,11 +13,15 @@ from itertools import pairwise
 from typing import Any
 
 from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND
+from orchestrator.json_safe import utf8_safe
 from orchestrator.redaction import commands, patterns
 
 MARK = "[REDACTED]"
 """Replacement for a secret."""
 
+CUT_MARGIN = 2_048
+"""Characters that are read beyond a cut: more than a secret and the words that betray it have, unless they are in lines
+that betray themselves, such as those of a private key."""
 _MAX_PASSES = 4
 _Sub = Callable[[re.Match[str]], str]
 
@@ -53,6 +57,19 @@ def _pass(text: str) -> str:
     text = _key_values(_next_lines(text))
     text = _commands(text)
     return patterns.LONG_RUN.sub(_random_run, text)
+
+
+def redact_start(text: str, characters: int, *, personal: bool = False) -> tuple[str, bool]:
+    """At most ``characters`` of the start of ``text``, with its secrets replaced, and whether there was more.
+
+    For texts of any length: what is cut off is not read. A secret that is cut in the middle may not be recognised, so
+    the end of what was read is cut off as well. Surrogates are replaced, as by ``utf8_safe``.
+    """
+    end = characters + CUT_MARGIN
+    masked = redact(utf8_safe(text[:end]), personal=personal)
+    if len(text) > end:
+        return masked[:-CUT_MARGIN][:characters], True
+    return masked[:characters], len(masked) > characters
 
 
 def redact_data(value: Any, *, personal: bool = False) -> Any:

@@ -1,20 +1,34 @@
 """Envelopes of the sources: made from a result, an error or a timeout; redacted, and cut to the store's limits."""
 
+import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
 from traceback import TracebackException
 from typing import Any
 
+from pydantic import ValidationError
+
+from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
-from orchestrator.json_safe import json_safe, utf8_safe
+from orchestrator.json_safe import TooLarge, json_safe, utf8_safe
 from orchestrator.logs import log_error
-from orchestrator.models import MAX_EVIDENCE_CHARACTERS, MessageData, PlannedSource, SourceEnvelope, SourceOutcome
-from orchestrator.outcomes import error_of
-from orchestrator.redaction.redact import redact, redact_data
+from orchestrator.models import (
+    MAX_EVIDENCE_CHARACTERS,
+    Evidence,
+    MessageData,
+    PlannedSource,
+    SourceEnvelope,
+    SourceOutcome,
+)
+from orchestrator.outcomes import NO_TIME_LEFT, error_of
+from orchestrator.redaction.redact import redact, redact_data, redact_start
 from orchestrator.sources import FetchResult
+from orchestrator.validation import describe
 
 _LOGGER = logging.getLogger(__name__)
 MAX_ENVELOPE_BYTES = 256 * 1024
@@ -22,8 +36,15 @@ MAX_TEXT_CHARACTERS = 2_000
 """Longest error, finding or other text; evidence texts have a limit of their own."""
 MAX_MESSAGE_BYTES = 4_096
 """Longest error, or all cuts together, as key and facts; a longer one is stored in the question's language alone."""
+MAX_REASON_CHARACTERS = 100
+MAX_QUERIES = 1_000
+MAX_EVIDENCE_ITEMS = 2_000
+"""More do not fit into an envelope, however short they are."""
 _NOTE_BYTES = 1_024
 """Room for the messages about what was cut."""
+_OWN_OUTCOMES = (SourceOutcome.OK, SourceOutcome.NO_DATA, SourceOutcome.TIMEOUT, SourceOutcome.ERROR)
+"""Outcomes that a source may return; the others are what became of one that did not."""
+_LEFT_OUT = {"data": Message("data left out"), "asked": Message("what was queried left out")}
 
 
 def result_envelope(
@@ -33,33 +54,42 @@ def result_envelope(
     worker: str,
     language: Language = Language.EN,
     personal: bool = False,
+    until: Deadline | None = None,
 ) -> SourceEnvelope:
-    """The envelope of a source that returned. Secrets are masked here, before anything is stored or streamed.
+    """The envelope of a source that returned, cut to the store's limit and validated as a whole.
 
-    Finding and cuts are written in ``language``. Values that JSON or UTF-8 cannot hold are replaced. ``personal`` masks
-    e-mail addresses and CPF/CNPJ numbers as well.
+    Secrets are masked here, before anything is stored or streamed. What will not fit is cut off first: masking reads
+    each character. Finding and cuts are written in ``language``. Values that JSON or UTF-8 cannot hold are replaced.
+    ``personal`` masks e-mail addresses and CPF/CNPJ numbers as well. Evidence that is not masked by ``until`` is left
+    out: a log in which every line has a password takes seconds.
+
+    Raises TypeError, ValueError and whatever objects of the source raise, for values that the fields do not allow.
     """
-    masked = _mask(personal)
-    cuts = _parts(result.truncated) if result.truncated else ()
-    return SourceEnvelope(
+    if not isinstance(result, FetchResult):
+        raise TypeError(f"the source returned {type(result).__name__} in place of a FetchResult")
+    outcome = SourceOutcome(result.outcome)
+    if outcome not in _OWN_OUTCOMES:
+        raise ValueError(f"the source returned the outcome {outcome}")
+    cuts = _Cuts()
+    texts = _Texts(personal, cuts)
+    asked, room = _asked(result.asked, texts, cuts)
+    data, room = _data(result.data, room, cuts, personal=personal)
+    truncated = None if result.truncated is None else texts(write(result.truncated, language), "truncated")
+    envelope = SourceEnvelope(
         source=planned.source,
         job=planned.job,
-        outcome=result.outcome,
-        success=result.outcome.is_success,
-        data=redact_data(json_safe(result.data), personal=personal),
-        evidence=tuple(
-            item.model_copy(
-                update={"text": masked(item.text), "title": masked(item.title), "where": masked(item.where)}
-            )
-            for item in result.evidence
-        ),
-        finding=masked(write(result.finding, language)),
-        asked=tuple(masked(text) for text in result.asked),
-        where=masked(result.where),
-        truncated=None if result.truncated is None else masked(write(result.truncated, language)),
-        cuts=_all_masked(cuts, masked),
+        outcome=outcome,
+        success=outcome.is_success,
+        data=data,
+        evidence=_evidence(result.evidence, room, texts, cuts, until),
+        finding=texts(write(result.finding, language), "finding"),
+        asked=asked,
+        where=texts(result.where, "where"),
+        truncated=truncated,
+        cuts=() if truncated is None or "truncated" in cuts.fields else _cut_messages(result.truncated, texts.masked),
         worker=worker,
     )
+    return _fitted(envelope, cuts, language)
 
 
 def timeout_envelope(
@@ -67,8 +97,8 @@ def timeout_envelope(
 ) -> SourceEnvelope:
     """The envelope of a source that was stopped at its limit, or had no time left to start."""
     limit = max(0.0, round(limit_seconds, 2))
-    reason = "soft_time_limit" if limit > 0 else "no_time_left"
     text = error_of(SourceOutcome.TIMEOUT, planned, limit_seconds=limit)
+    reason = "soft_time_limit" if limit > 0 else NO_TIME_LEFT
     return _failed(planned, SourceOutcome.TIMEOUT, reason, text, language=language, worker=worker)
 
 
@@ -85,35 +115,112 @@ def error_envelope(
 
     The error is written in ``language`` and masked as in ``result_envelope``.
     """
-    masked = _mask(personal)
+    cuts = _Cuts()
+    texts = _Texts(personal, cuts)
     if isinstance(error, TroubleshootError):
         with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
             outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
             message = getattr(error, "message", None)  # none of ours in a class that does not call super().__init__
             text = message if isinstance(message, Message) else str(error)
-            failed = _failed(planned, outcome, error.reason, text, language=language, worker=worker, masked=masked)
+            failed = _failed(planned, outcome, error.reason, text, language=language, worker=worker, texts=texts)
             if not isinstance(error, SourceError):
                 return failed
-            requests = {"asked": tuple(map(masked, error.asked)), "where": masked(error.where)}
-            return fit_to_store(failed.model_copy(update=requests), language=language)
+            asked, _ = _asked(error.asked, texts, cuts)
+            requests = {"asked": asked, "where": texts(error.where, "where")}
+            return _fitted(failed.model_copy(update=requests), cuts, language)
     log_error(_LOGGER, "source_failed run_id=%s source=%s", run_id, planned.key, error=error)
     reason = "counterpart_timeout" if isinstance(error, TimeoutError) else "unexpected"
-    # Not str(error), which may itself raise.
-    text = f"{type(error).__name__}: {TracebackException(type(error), error, None)}"
-    return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, masked=masked)
+    # Not str(error), which may itself raise; pydantic's is many lines, with values.
+    detail = describe(error) if isinstance(error, ValidationError) else TracebackException(type(error), error, None)
+    text = f"{type(error).__name__}: {detail}"
+    return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, texts=texts)
 
 
-def _mask(personal: bool) -> Callable[[str], str]:
-    return lambda text: redact(utf8_safe(text), personal=personal)
+@dataclass(slots=True)
+class _Cuts:
+    """What was cut of a result before it was masked."""
+
+    fields: dict[str, None] = field(default_factory=dict)
+    """Names of the texts that were too long."""
+    evidence_count: int | None = None
+    """Evidence items of the source, where some were left out."""
+    long_evidence: int = 0
+    left_out: list[Message] = field(default_factory=list)
 
 
-def _parts(text: Text | str) -> tuple[Text | str, ...]:
-    return text.parts if isinstance(text, Joined) else (text,)
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Cuts and masks texts, and notes which were too long."""
+
+    personal: bool
+    cuts: _Cuts
+
+    def masked(self, text: str) -> str:
+        """The whole text, which is short, masked."""
+        return redact(utf8_safe(text), personal=self.personal)
+
+    def __call__(self, text: str, name: str) -> str:
+        """At most ``MAX_TEXT_CHARACTERS`` of a text, masked; ``name`` is that of its field."""
+        short, is_cut = self.start(text, MAX_TEXT_CHARACTERS)
+        if is_cut:
+            self.cuts.fields[name] = None
+        return short
+
+    def start(self, text: str, characters: int) -> tuple[str, bool]:
+        """The start of a text, masked, and whether there was more."""
+        return redact_start(text, characters, personal=self.personal)
 
 
-def _all_masked(texts: Iterable[Text | str], masked: Callable[[str], str]) -> tuple[MessageData, ...]:
-    """The texts as masked messages; none when one of them cannot be stored as a message."""
-    messages = [_masked_message(text, masked) for text in texts]
+def _asked(asked: Iterable[str], texts: _Texts, cuts: _Cuts) -> tuple[tuple[str, ...], int]:
+    """What was queried, and the characters that are left for the rest of the envelope."""
+    queries = tuple(islice(asked, MAX_QUERIES + 1))
+    room = MAX_ENVELOPE_BYTES - sum(min(len(query), MAX_TEXT_CHARACTERS) for query in queries)
+    if len(queries) > MAX_QUERIES or room < 0:
+        cuts.left_out.append(_LEFT_OUT["asked"])
+        return (), MAX_ENVELOPE_BYTES
+    return tuple(texts(query, "asked") for query in queries), room
+
+
+def _data(data: Any, room: int, cuts: _Cuts, *, personal: bool) -> tuple[Any, int]:
+    """The data, masked, and the characters that are left; none where they have more than ``room``."""
+    try:
+        safe = json_safe(data, max_characters=room)
+    except TooLarge:
+        cuts.left_out.insert(0, _LEFT_OUT["data"])
+        return {}, room
+    return redact_data(safe, personal=personal), room - len(json.dumps(safe, ensure_ascii=False))
+
+
+def _evidence(
+    evidence: Iterable[Evidence], room: int, texts: _Texts, cuts: _Cuts, until: Deadline | None
+) -> tuple[Evidence, ...]:
+    """The evidence items that fit into ``room`` characters, masked by ``until`` and validated."""
+    items: list[Evidence] = []
+    given = evidence if isinstance(evidence, Sized) else tuple(islice(evidence, MAX_EVIDENCE_ITEMS + 1))
+    for item in given:
+        if not isinstance(item, Evidence):
+            raise TypeError(f"the source returned {type(item).__name__} in place of an Evidence")
+        fields = dict(vars(item))
+        for name in ("title", "where"):
+            if isinstance(fields.get(name), str):
+                fields[name] = texts(fields[name], f"evidence.{name}")
+        if isinstance(fields.get("text"), str):
+            fields["text"], is_long = texts.start(fields["text"], MAX_EVIDENCE_CHARACTERS)
+            cuts.long_evidence += is_long
+        room -= sum(len(value) for value in fields.values() if isinstance(value, str))
+        if room < 0 or len(items) == MAX_EVIDENCE_ITEMS or (items and until is not None and until.has_passed):
+            cuts.evidence_count = len(given)
+            break
+        items.append(Evidence.model_validate(fields))
+    return tuple(items)
+
+
+def _cut_messages(truncated: Text | str | None, masked: Callable[[str], str]) -> tuple[MessageData, ...]:
+    """The parts of a cut as masked messages; none when one of them cannot be stored as a message."""
+    if not _is_short(truncated):
+        return ()
+    parts = truncated.parts if isinstance(truncated, Joined) else (truncated,)
+    messages = [_masked_message(part, masked) for part in parts if part is not None]
     safe = tuple(message for message in messages if message is not None)
     size = sum(len(message.model_dump_json()) for message in safe)
     return safe if len(safe) == len(messages) and size <= MAX_MESSAGE_BYTES else ()
@@ -124,9 +231,22 @@ def _masked_message(text: Text | str, masked: Callable[[str], str]) -> MessageDa
 
     None when masking the whole sentence gives another text: a secret may be recognised only by the words around it.
     """
-    message = MessageData.of(text).mapped(masked)
-    is_safe = message.in_language(Language.EN) == masked(write(text, Language.EN))
-    return message if is_safe and len(message.model_dump_json()) <= MAX_MESSAGE_BYTES else None
+    if not _is_short(text):
+        return None
+    with suppress(RecursionError):
+        message = MessageData.of(text).mapped(masked)
+        is_safe = message.in_language(Language.EN) == masked(write(text, Language.EN))
+        return message if is_safe and len(message.model_dump_json()) <= MAX_MESSAGE_BYTES else None
+    return None
+
+
+def _is_short(text: Text | str | None) -> bool:
+    """Whether a text with all its facts is short enough to be masked and stored as a message."""
+    try:
+        json_safe(text, max_characters=MAX_MESSAGE_BYTES)
+    except TooLarge:
+        return False
+    return True
 
 
 def _failed(
@@ -137,94 +257,63 @@ def _failed(
     *,
     language: Language,
     worker: str,
-    masked: Callable[[str], str] = str,
+    texts: _Texts | None = None,
 ) -> SourceEnvelope:
+    written = write(text, language)
+    texts = texts or _Texts(personal=False, cuts=_Cuts())
     return SourceEnvelope(
         source=planned.source,
         job=planned.job,
         outcome=outcome,
         success=False,
-        error=masked(write(text, language))[:MAX_TEXT_CHARACTERS],
-        error_message=None if isinstance(text, str) else _masked_message(text, masked),
-        reason=reason,
+        error=texts.start(written, MAX_TEXT_CHARACTERS)[0],
+        error_message=None if isinstance(text, str) else _masked_message(text, texts.masked),
+        reason=reason[:MAX_REASON_CHARACTERS],
         worker=worker,
     )
 
 
-def fit_to_store(
-    envelope: SourceEnvelope, limit_bytes: int = MAX_ENVELOPE_BYTES, *, language: Language = Language.EN
-) -> SourceEnvelope:
-    """The envelope cut to ``limit_bytes`` of JSON and validated as a whole; ``truncated`` names the cuts.
+def _fitted(envelope: SourceEnvelope, cuts: _Cuts, language: Language) -> SourceEnvelope:
+    """The envelope cut to ``MAX_ENVELOPE_BYTES`` of JSON and validated as a whole; ``truncated`` names all ``cuts``.
 
-    Cut first are texts that are too long, for a mask may be longer than its secret; then the last evidence items, the
-    data and ``asked``. The cuts are written in ``language``.
-
-    Raises ValidationError for objects of a source with values that their fields do not allow.
+    Left out are the last evidence items, then the data, then what was queried.
     """
-    return SourceEnvelope.model_validate(_cut(envelope, limit_bytes, language).model_dump(warnings=False))
-
-
-def _cut(envelope: SourceEnvelope, limit_bytes: int, language: Language) -> SourceEnvelope:
-    envelope = _with_short_texts(envelope, language)
-    size = len(envelope.model_dump_json().encode())
-    if size <= limit_bytes - _NOTE_BYTES:
-        return envelope
-    limit = limit_bytes - _NOTE_BYTES
-    evidence = list(envelope.evidence)
+    size, limit = len(envelope.model_dump_json().encode()), MAX_ENVELOPE_BYTES - _NOTE_BYTES
+    evidence, left_out = list(envelope.evidence), list(cuts.left_out)
+    count = len(evidence) if cuts.evidence_count is None else cuts.evidence_count
     while evidence and size > limit:
         size -= len(evidence.pop().model_dump_json().encode())
-    cuts = [
-        Message(
-            "envelope cut to {limit} KiB: {kept} of {count} evidence items kept",
-            limit=limit_bytes // 1024,
-            kept=len(evidence),
-            count=len(envelope.evidence),
-        )
-    ]
     update: dict[str, Any] = {"evidence": tuple(evidence)}
-    for field, empty, cut in (
-        ("data", {}, Message("data left out")),
-        ("asked", (), Message("what was queried left out")),
-    ):
-        if size > limit and getattr(envelope, field):
-            size -= len(envelope.model_dump_json(include={field}).encode())
-            update[field] = empty
-            cuts.append(cut)
-    return envelope.model_copy(update=update | _with_cuts(envelope, cuts, language))
-
-
-def _with_short_texts(envelope: SourceEnvelope, language: Language) -> SourceEnvelope:
-    update: dict[str, Any] = {}
-    fields = []
-    for field in ("finding", "where", "truncated"):
-        text = getattr(envelope, field) or ""
-        if len(text) > MAX_TEXT_CHARACTERS:
-            update[field] = text[:MAX_TEXT_CHARACTERS]
-            fields.append(field)
-    if any(len(text) > MAX_TEXT_CHARACTERS for text in envelope.asked):
-        update["asked"] = tuple(text[:MAX_TEXT_CHARACTERS] for text in envelope.asked)
-        fields.append("asked")
-    cuts = []
-    if fields:
-        cut = Message("{fields} cut to {limit} characters", fields=", ".join(fields), limit=MAX_TEXT_CHARACTERS)
-        cuts.append(cut)
-    long = sum(len(item.text) > MAX_EVIDENCE_CHARACTERS for item in envelope.evidence)
-    if long:
-        update["evidence"] = tuple(
-            item.model_copy(update={"text": item.text[:MAX_EVIDENCE_CHARACTERS]}) for item in envelope.evidence
-        )
-        cuts.append(
+    for name, empty in (("data", {}), ("asked", ())):
+        if size > limit and getattr(envelope, name):
+            size -= len(envelope.model_dump_json(include={name}).encode())
+            update[name] = empty
+            left_out.append(_LEFT_OUT[name])
+    messages = []
+    if cuts.fields:
+        fields = ", ".join(cuts.fields)
+        messages.append(Message("{fields} cut to {limit} characters", fields=fields, limit=MAX_TEXT_CHARACTERS))
+    if cuts.long_evidence:
+        messages.append(
             Message(
                 "{long} of {count} evidence texts cut to {limit} characters",
-                long=long,
-                count=len(envelope.evidence),
+                long=cuts.long_evidence,
+                count=count,
                 limit=MAX_EVIDENCE_CHARACTERS,
             )
         )
-    if not cuts:
-        return envelope
-    short = envelope.model_copy(update=update | ({"cuts": ()} if "truncated" in update else {}))
-    return short.model_copy(update=_with_cuts(short, cuts, language))
+    if left_out or len(evidence) < count:
+        messages.append(
+            Message(
+                "envelope cut to {limit} KiB: {kept} of {count} evidence items kept",
+                limit=MAX_ENVELOPE_BYTES // 1024,
+                kept=len(evidence),
+                count=count,
+            )
+        )
+    if messages:
+        update |= _with_cuts(envelope, (*messages, *left_out), language)
+    return SourceEnvelope.model_validate(envelope.model_copy(update=update).model_dump(warnings=False))
 
 
 def _with_cuts(envelope: SourceEnvelope, more: Sequence[Message], language: Language) -> dict[str, Any]:
@@ -248,5 +337,8 @@ def missing_envelope(planned: PlannedSource, *, language: Language, running_seco
     else:
         is_lost = running_seconds >= planned.limit_seconds + LOST_GRACE_SECONDS
         outcome = SourceOutcome.LOST if is_lost else SourceOutcome.TIMEOUT
-    text = error_of(outcome, planned, limit_seconds=planned.limit_seconds)
-    return _failed(planned, outcome, outcome.value, text, language=language, worker="")
+    # Answers may be frozen, at the fan-in, before a source that started late is at its own limit.
+    limit = round(min(planned.limit_seconds, running_seconds or 0.0), 2)
+    text = error_of(outcome, planned, limit_seconds=limit)
+    reason = NO_TIME_LEFT if outcome is SourceOutcome.TIMEOUT and limit <= 0 else outcome.value
+    return _failed(planned, outcome, reason, text, language=language, worker="")

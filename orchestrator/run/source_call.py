@@ -6,8 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
+from orchestrator.deadline import Deadline
 from orchestrator.models import NO_CLUES, ClueBoard, PlannedSource, SourceEnvelope, SourceRequest
-from orchestrator.run.envelopes import error_envelope, fit_to_store, result_envelope, timeout_envelope
+from orchestrator.run.envelopes import error_envelope, result_envelope, timeout_envelope
 from orchestrator.sources import FetchResult
 from orchestrator.store.records import SourceStart
 
@@ -85,11 +86,14 @@ class SourceCall:
         limit_errors: tuple[type[Exception], ...] = (LimitReached, *self.limit_signals)
         try:
             # Within the border: what a source returned may be as wrong as what it raises.
-            result = fetch()
-            envelope = result_envelope(
-                planned, result, worker=self.worker, language=language, personal=self.redact_personal
+            return result_envelope(
+                planned,
+                fetch(),
+                worker=self.worker,
+                language=language,
+                personal=self.redact_personal,
+                until=Deadline(self._began + self.start.remaining_seconds - FAN_IN_MARGIN_SECONDS),
             )
-            return fit_to_store(envelope, language=language)
         except limit_errors:
             return timeout_envelope(planned, limit_seconds=self.limit_seconds, language=language, worker=self.worker)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve

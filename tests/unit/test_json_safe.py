@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field
 
 from orchestrator.errors import SourceError
-from orchestrator.json_safe import MAX_DEPTH, TOO_DEEP, json_safe, utf8_safe
+from orchestrator.json_safe import MAX_DEPTH, TOO_DEEP, TooLarge, json_safe, utf8_safe
 from orchestrator.models import PlannedSource, SourceEnvelope
-from orchestrator.run.envelopes import error_envelope, fit_to_store, result_envelope
+from orchestrator.run.envelopes import error_envelope, result_envelope
 from orchestrator.sources import FetchResult
 
 PLANNED = PlannedSource(source="metrics", limit_seconds=1)
@@ -61,6 +66,55 @@ def test_nesting_is_cut_where_readers_would_give_up() -> None:
     assert text.count("{") == MAX_DEPTH
 
 
+class Endless(Mapping[str, int]):
+    """A mapping whose keys never end."""
+
+    def __getitem__(self, key: str) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, count())
+
+    def __len__(self) -> int:
+        return 1
+
+
+def doubled(depth: int) -> list[Any]:
+    """A list that holds itself twice, at each level."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Endless(), (number for number in count()), doubled(38), range(10**9), "x" * 10_001, {"a": b"x" * 10_001}],
+    ids=["endless mapping", "endless generator", "doubled", "range", "text", "bytes"],
+)
+def test_breadth_is_bounded(value: object) -> None:
+    """What has more characters than it may have is refused, after no more work than those take."""
+    began = time.thread_time()
+    with pytest.raises(TooLarge):
+        json_safe(value, max_characters=10_000)
+    assert time.thread_time() - began < 1
+
+
+def test_objects_with_fields_are_mappings() -> None:
+    """Models and dataclasses are written field by field, without the fields that a model excludes."""
+
+    class Model(BaseModel):
+        name: str
+        hidden: str = Field(default="x", exclude=True)
+
+    @dataclass
+    class Pair:
+        left: Model
+        right: Any
+
+    assert json_safe(Pair(Model(name="a"), (1,))) == {"left": {"name": "a"}, "right": [1]}
+
+
 def test_text_without_surrogates_stays_as_it_is() -> None:
     """Accents and emoji are no reason to change a text."""
     assert utf8_safe("não é 😀") == "não é 😀"
@@ -74,7 +128,7 @@ def test_text_without_surrogates_stays_as_it_is() -> None:
 def test_an_envelope_of_anything_reads_back(value: object) -> None:
     """Whatever a source returns, its envelope can be written and is read again by the next process."""
     result = FetchResult(data={"it": value}, finding="x \ud800", asked=("\ud800",), where="\ud800", truncated="\ud800")
-    stored = fit_to_store(result_envelope(PLANNED, result, worker="w")).model_dump_json()
+    stored = result_envelope(PLANNED, result, worker="w").model_dump_json()
     assert SourceEnvelope.model_validate_json(stored).finding == "x \ufffd"
 
 

@@ -10,8 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, reduce
 from gettext import NullTranslations
 from pathlib import Path
 from string import Formatter
@@ -26,7 +27,7 @@ from orchestrator.errors import InvalidRequest, OutOfConnections, RunNotFound
 from orchestrator.i18n import languages
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
-from orchestrator.i18n.message import Message
+from orchestrator.i18n.message import Message, Text, join
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPLETE = ("es", "pt-BR")
@@ -173,6 +174,48 @@ def test_what_others_said_is_left_alone() -> None:
 def test_a_sentence_with_unfit_facts_is_written_all_the_same(message: Message, text: str) -> None:
     """A fact of another type, of any name, or a missing one costs the reader that fact at most."""
     assert message.in_language(Language.PT_BR) == text
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{name:>999999999}",
+        "{number:.999999999f}",
+        "{name:>{width}}",
+        "{name.__class__}",
+        "{name[0]}",
+        "{message.in_language.__globals__}",
+        "{number:c}",
+    ],
+)
+def test_an_absurd_template_is_written_as_it_is(template: str) -> None:
+    """A template from the store costs no memory, and reads nothing but its facts."""
+    facts = {"name": "x", "number": 10**30, "width": 10**9, "message": Message("a")}
+    assert Message(template).with_facts(**facts).in_language(Language.PT_BR) == template
+
+
+def nested(template: str, depth: int) -> Message:
+    message = Message("x")
+    for _ in range(depth):
+        message = Message(template, x=message)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (nested("{x}{x}", 60), "{x}{x}"),
+        (nested("{x}", 3_000), "{x}"),
+        (reduce(lambda text, _: join((text, text)), range(60), join(("x",))), "[...]"),
+        (nested("{x}{x}", 6), "x" * 64),
+    ],
+    ids=["doubled", "deep", "joined", "in bounds"],
+)
+def test_texts_within_texts_are_bounded(text: Text, written: str) -> None:
+    """A text that doubles with each level ends as its template, in a moment."""
+    began = time.thread_time()
+    assert text.in_language(Language.EN) == written
+    assert time.thread_time() - began < 2
 
 
 def test_a_translation_with_other_facts_gives_way_to_english(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import datetime
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
-from orchestrator.models import Evidence, MessageData, PlannedSource, SourceEnvelope
+from orchestrator.models import Evidence, MessageData, PlannedSource, SourceEnvelope, SourceOutcome
+from orchestrator.outcomes import NO_TIME
 from orchestrator.run.envelopes import (
     MAX_ENVELOPE_BYTES,
     MAX_TEXT_CHARACTERS,
     error_envelope,
-    fit_to_store,
+    missing_envelope,
     result_envelope,
+    timeout_envelope,
 )
 from orchestrator.sources import FetchResult
 
@@ -25,7 +32,7 @@ LARGE = 300_000
 
 
 def stored(result: FetchResult) -> SourceEnvelope:
-    text = fit_to_store(result_envelope(PLANNED, result, worker="w")).model_dump_json()
+    text = result_envelope(PLANNED, result, worker="w").model_dump_json()
     assert len(text.encode()) <= MAX_ENVELOPE_BYTES
     return SourceEnvelope.model_validate_json(text)
 
@@ -84,6 +91,101 @@ def test_an_error_that_asked_too_much_is_cut_as_well() -> None:
     assert envelope.where == "host"
 
 
+LINE = "password=hunter2secret uma linha do log com detalhes\n"
+HUGE = LINE * (20_000_000 // len(LINE))
+"""A log of 20 MB; to mask it whole takes two minutes."""
+
+
+def lines_of(text: str) -> Evidence:
+    """Evidence that was not validated when it was made."""
+    return Evidence.model_construct(id="metrics:1", source="metrics", kind="log", title="t", text=text)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (FetchResult(data={"log": HUGE}), "data left out"),
+        (FetchResult(data={"log": [LINE] * 300_000}), "data left out"),
+        (FetchResult(evidence=(lines_of(HUGE),)), "1 of 1 evidence texts cut to 16000 characters"),
+        (FetchResult(evidence=(evidence("x"),) * 200_000), "of 200000 evidence items kept"),
+        (FetchResult(finding=HUGE), "finding cut to 2000 characters"),
+        (FetchResult(truncated=HUGE), "truncated cut to 2000 characters"),
+        (FetchResult(where=HUGE), "where cut to 2000 characters"),
+        (FetchResult(asked=(HUGE,)), "asked cut to 2000 characters"),
+        (FetchResult(asked=("q",) * 1_000_000), "what was queried left out"),
+    ],
+    ids=["data", "data of lines", "evidence", "items", "finding", "truncated", "where", "query", "queries"],
+)
+def test_megabytes_are_cut_before_they_are_masked(result: FetchResult, said: str) -> None:
+    """A source that returns 20 MB has answered, with a cut, in a moment, and no secret of it is stored."""
+    began = time.thread_time()
+    envelope = stored(result)
+    assert time.thread_time() - began < 2
+    assert (envelope.outcome, envelope.success) == (SourceOutcome.OK, True)
+    assert said in (envelope.truncated or "")
+    assert "hunter2" not in envelope.model_dump_json()
+
+
+@pytest.mark.parametrize("error", [ValueError(HUGE), SourceError("{log}", log=HUGE), SourceError("x").of("w", [HUGE])])
+def test_an_error_of_megabytes_is_cut_before_it_is_masked(error: Exception) -> None:
+    """The envelope of a source that failed comes as soon, and so does its line in the log."""
+    began = time.thread_time()
+    envelope = error_envelope("run-00000001", PLANNED, error, worker="w")
+    assert time.thread_time() - began < 2
+    assert len(envelope.error or "") <= MAX_TEXT_CHARACTERS
+    assert "hunter2" not in envelope.model_dump_json()
+
+
+@pytest.mark.parametrize("place", [1_990, 1_998, 2_010])
+def test_no_half_of_a_secret_is_left_by_a_cut(place: int) -> None:
+    """Masking reads on behind a cut: a secret is recognised by what follows it, too."""
+    text = "x" * place + " https://ana:Senha2026@tws.example/ " + "y" * 9_000
+    assert "Senha" not in stored(FetchResult(finding=text)).finding
+    for length in (4_030, 4_047, 4_048, 4_060):  # the cut of what is read
+        cut = "x " * 10 + "password=" + "s" * (length - 3_000) + " " * 2_000
+        assert "sss" not in stored(FetchResult(finding=cut + text)).finding
+
+
+def test_evidence_that_is_not_masked_in_time_is_left_out() -> None:
+    """What there was time for is kept, and the count says so."""
+    items = tuple(evidence(LINE * 300, number) for number in range(5))
+    envelope = result_envelope(PLANNED, FetchResult(evidence=items), worker="w", until=Deadline.after(-1))
+    assert (len(envelope.evidence), envelope.success) == (1, True)
+    assert "1 of 5 evidence items kept" in (envelope.truncated or "")
+
+
+WRONG: dict[str, Any] = {
+    "no fields": {"evidence": (Evidence.model_construct(id="x"),)},
+    "wrong types": {"evidence": (Evidence.model_construct(id=1, source=None, kind=[], title=b"", text={}),)},
+    "wrong codes": {"evidence": (evidence("x").model_copy(update={"codes": 5, "score": "high"}),)},
+    "foreign items": {"evidence": ({"id": "x"},)},
+    "no evidence": {"evidence": None},
+    "data": {"data": [1]},
+    "finding": {"finding": 5},
+    "asked": {"asked": (1,)},
+    "outcome": {"outcome": "superb"},
+    "an outcome that is not its own": {"outcome": SourceOutcome.LOST},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_result_with_wrong_values_is_refused_whole(name: str) -> None:
+    """What a field does not allow, however deep, is an error before anything is stored."""
+    with pytest.raises((TypeError, ValueError, AttributeError)):
+        result_envelope(PLANNED, FetchResult(**WRONG[name]), worker="w")
+
+
+def test_an_invalid_result_is_told_by_its_fields() -> None:
+    """The error names what is wrong in one line, without the values."""
+    with pytest.raises(ValidationError) as raised:
+        result_envelope(PLANNED, FetchResult(**WRONG["wrong codes"]), worker="w")
+    envelope = error_envelope("run-00000001", PLANNED, raised.value, worker="w")
+    assert envelope.error == (
+        "ValidationError: codes: must be a valid tuple; score: must be a valid number, unable to parse string as a "
+        "number"
+    )
+
+
 class OwnInit(SourceError):
     """A site's error that does not call our constructor."""
 
@@ -140,3 +242,29 @@ def test_a_stored_message_may_have_facts_of_any_name() -> None:
     stored_message = MessageData(key="{plural} {context} {key}", facts={"plural": "a", "context": "b", "key": "c"})
     assert stored_message.in_language(Language.PT_BR) == "a b c"
     assert MessageData(key="").in_language(Language.ES) == ""
+
+
+@pytest.mark.parametrize(("limit", "words"), [(0.0, "no time was left"), (-1.0, "no time was left"), (0.3, "0.3 s")])
+def test_a_source_without_a_chance_is_told_as_such(limit: float, words: str) -> None:
+    """Nobody reads of a limit of 0 s."""
+    envelope = timeout_envelope(PLANNED, limit_seconds=limit, language=Language.EN, worker="w")
+    assert words in (envelope.error or "")
+    assert (why(envelope) == NO_TIME) == (limit <= 0)
+
+
+@pytest.mark.parametrize(
+    ("running", "outcome", "words"),
+    [
+        (None, SourceOutcome.NOT_STARTED, "no worker took the queue"),
+        (0.0, SourceOutcome.TIMEOUT, "no time was left"),
+        (0.3, SourceOutcome.TIMEOUT, "did not answer within its limit of 0.3 s"),
+        (5.2, SourceOutcome.TIMEOUT, "did not answer within its limit of 5 s"),
+        (5.6, SourceOutcome.LOST, "was started and never reported"),
+    ],
+)
+def test_a_missing_source_is_told_by_the_time_that_it_had(
+    running: float | None, outcome: SourceOutcome, words: str
+) -> None:
+    """The limit of a source that started late is what was left of the time."""
+    envelope = missing_envelope(PLANNED, language=Language.EN, running_seconds=running)
+    assert (envelope.outcome, words in (envelope.error or "")) == (outcome, True)

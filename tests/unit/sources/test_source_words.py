@@ -14,7 +14,7 @@ from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import MessageData, PlannedSource, SourceEnvelope
-from orchestrator.run.envelopes import error_envelope, fit_to_store, result_envelope
+from orchestrator.run.envelopes import error_envelope, result_envelope
 from orchestrator.sources import FetchResult
 from workers.config import TwsSettings
 from workers.sources.log_cache.connection import source_error
@@ -148,9 +148,7 @@ def test_what_an_envelope_itself_leaves_out_is_told_in_the_questions_language() 
     result = FetchResult(finding="x" * 3_000, truncated="a site's own words")
     envelope = result_envelope(PLANNED, result, worker="w", language=Language.PT_BR)
 
-    assert fit_to_store(envelope, language=Language.PT_BR).truncated == (
-        "a site's own words; finding cortado em 2000 caracteres"
-    )
+    assert envelope.truncated == "a site's own words; finding cortado em 2000 caracteres"
 
 
 @pytest.mark.parametrize(
