@@ -57,14 +57,15 @@ class AsyncTroubleshootClient:
 
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         """See ``TroubleshootClient.result``."""
-        follower = await self._follower(run_id, timeout_seconds=timeout_seconds, only_the_end=True)
-        events = [event async for event in follower.events(START)]
-        return follower.report or self._sync.report_without_end(run_id, events, follower.waiting, timeout_seconds)
+        follower = await self.follower(run_id, timeout_seconds=timeout_seconds, only_the_end=True)
+        async for _ in follower.events(START):
+            """There are none."""
+        return follower.report or self._sync.report_without_end(follower.copy, follower.waiting, timeout_seconds)
 
     async def stream(self, run_id: str, *, after: str = START) -> AsyncIterator[Event]:
         """See ``TroubleshootClient.stream``."""
         start = check_event_id(after)
-        follower = await self._follower(run_id)
+        follower = await self.follower(run_id)
         async for event in follower.events(start):
             yield event
 
@@ -94,9 +95,18 @@ class AsyncTroubleshootClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _follower(
-        self, run_id: str, *, timeout_seconds: float | None = None, only_the_end: bool = False
+    async def follower(
+        self,
+        run_id: str,
+        *,
+        timeout_seconds: float | None = None,
+        only_the_end: bool = False,
+        keeps_copy: bool = False,
     ) -> AsyncFollower:
+        """A reader of the run; see ``AsyncFollower``.
+
+        Raises RunNotFound, StoreUnreachable for a run that was not submitted here.
+        """
         deadline = self._sync.known_deadline(run_id) or await self.call(self._sync.deadline_of, run_id)
         return AsyncFollower(
             run_id=run_id,
@@ -104,6 +114,7 @@ class AsyncTroubleshootClient:
             end=lambda is_closed: self._end(run_id, is_closed=is_closed),
             waiting=self._sync.waiting_for(run_id, timeout_seconds=timeout_seconds, deadline=deadline),
             only_the_end=only_the_end,
+            keeps_copy=keeps_copy,
         )
 
     async def _end(self, run_id: str, *, is_closed: bool) -> RunEnd:

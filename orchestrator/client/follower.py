@@ -14,10 +14,11 @@ from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Event, Report
 from orchestrator.store.connection import BLOCK_MS
 from orchestrator.store.events import AsyncEventReader, EventReader, Page
+from orchestrator.store.run_copy import RunCopy
 
 _LOGGER = logging.getLogger(__name__)
 END_BLOCK_MS = 250
-"""Longest blocking read of a reader that waits for the end alone: how often it reads the events meanwhile."""
+"""Longest blocking read of a reader whose copy of the run is to be read next."""
 _LAG_SECONDS = 0.05
 """An event loop that runs this late may hold an answer of the store that it has not looked at yet."""
 _Round = Generator[Any, Any, tuple[Page, bool]]
@@ -42,11 +43,19 @@ class _Following:
     """Finishes the run at its deadline, or reads the report of one that is known to be closed; returns a ``RunEnd``."""
     waiting: Waiting
     only_the_end: bool = False
-    """Wake up for the end alone and read the report. The events before it are read every quarter of a second, so that
-    a report can be made of them when the store goes away."""
+    """Yield no events, wake up for the end alone and read the report; the copy is kept every quarter of a second."""
+    keeps_copy: bool = False
+    """Read the copy too, whenever a quarter of a second brings no further event."""
     report: Report | None = None
     """The report of a run whose end this reader has seen; with ``only_the_end`` it is set whenever it has."""
+    copy: RunCopy = field(init=False)
+    """What was read of the run, for a report when the store goes away."""
     _closed: bool | None = None
+    _has_news: bool = False
+    """Whether events have come since the copy was read."""
+
+    def __post_init__(self) -> None:
+        self.copy = RunCopy(self.run_id)
 
     def _round(self, after: str) -> _Round:
         """Read once, blocking: the next page of events, and whether there is nothing more to read."""
@@ -56,7 +65,8 @@ class _Following:
         self.waiting.pulse.beat()
         if page.last_id != after:
             self._closed = self._closed or page.is_last
-            return page, page.is_last and not self.only_the_end
+            self._has_news = self.keeps_copy
+            return page, page.is_last
         if self._closed and not self.only_the_end:
             # Closed before the event that this reader resumed after.
             return page, True
@@ -66,19 +76,19 @@ class _Following:
             self.report = end.report
             self.waiting.take_deadline(end.remaining_seconds)
             self._closed = end.report is not None
+        elif self.only_the_end or self._has_news:
+            self._closed, self._has_news = (yield self.reader.read_copy(self.copy)), False
         else:
             self._closed = yield self.reader.is_closed(self.run_id)
         return page, self.only_the_end and self.report is not None
 
     def _read(self, after: str) -> Generator[Any, Any, Page]:
-        deadline, block_ms = self.waiting.deadline, 0
+        deadline = self.waiting.deadline
         if self.only_the_end:
             if not self._closed:
                 self._closed = yield self.reader.wait_end(self.run_id, block_ms=block_until(deadline, END_BLOCK_MS))
-            if self._closed or deadline.has_passed:
-                return Page([], after)
-        elif not self._closed:
-            block_ms = block_until(deadline, BLOCK_MS)
+            return Page([], after)
+        block_ms = 0 if self._closed else block_until(deadline, END_BLOCK_MS if self._has_news else BLOCK_MS)
         page: Page = yield self.reader.read(self.run_id, after, block_ms=block_ms)
         return page
 
@@ -115,7 +125,7 @@ class Follower(_Following):
                 if isinstance(item, Exception):
                     raise item
                 yield item
-                if item.type.is_terminal and not self.only_the_end:
+                if item.type.is_terminal:
                     return
         finally:
             self._stop.set()

@@ -6,7 +6,7 @@ No call waits longer than a run's deadline plus grace, whether Redis, workers an
 import logging
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Self
 
@@ -34,12 +34,13 @@ from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report, unreachable_report
 from orchestrator.store.connection import connect, connect_reader
 from orchestrator.store.events import START, EventReader, check_event_id
-from orchestrator.store.records import snapshot
+from orchestrator.store.records import RunRecord, snapshot
+from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
 
 _LOGGER = logging.getLogger(__name__)
-MAX_KNOWN_DEADLINES = 1_000
+MAX_KNOWN_RUNS = 1_000
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 200
 
 
@@ -63,8 +64,8 @@ class TroubleshootClient:
         self._publisher = Publisher(_broker_app(self._settings))
         self._pulse = Pulse()
         self._single_flight = SingleFlight(self._store, Finisher(self._store, by="client"), self._pulse)
-        self._deadlines: dict[str, tuple[Deadline, float]] = {}
-        self._deadlines_lock = threading.Lock()
+        self._submitted: dict[str, tuple[Deadline, TroubleshootRequest]] = {}
+        self._submitted_lock = threading.Lock()
 
     @property
     def settings(self) -> Settings:
@@ -93,7 +94,7 @@ class TroubleshootClient:
         deadline = Deadline.after(request.config.total_timeout_seconds)
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
         if opened.is_new:
-            self._remember(run_id, deadline, request.config.total_timeout_seconds)
+            self._remember(run_id, deadline, safe)
             try:
                 self._publisher.publish_run(opened.run_id)
             except StoreUnreachable as error:
@@ -108,17 +109,18 @@ class TroubleshootClient:
         """Wait for the end of the run and return its report; a run that nobody finished by its deadline is finished
         here.
 
-        When Redis is gone, returns by the deadline plus 250 ms (within a second after the deadline) a report of the
-        events read so far, with ``committed`` False and ``reason`` ``store_unreachable``. ``timeout_seconds`` limits
-        the wait of this caller.
+        When Redis is gone, returns by the deadline plus 250 ms (within a second after the deadline) the answer of the
+        rules to what was read so far, with ``committed`` False and ``reason`` ``store_unreachable``.
+        ``timeout_seconds`` limits the wait of this caller.
 
         Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on), StoreUnreachable
         for a run that was not submitted here, whose deadline only the store knows, SchemaMismatch.
         """
         waiting = self.waiting_for(run_id, timeout_seconds=timeout_seconds)
         follower = self._follower(run_id, waiting, only_the_end=True)
-        events = list(follower.events(START))
-        return follower.report or self.report_without_end(run_id, events, waiting, timeout_seconds)
+        for _ in follower.events(START):
+            """There are none."""
+        return follower.report or self.report_without_end(follower.copy, waiting, timeout_seconds)
 
     def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
         """Events of the run after the event id ``after``, as they come, up to the terminal one.
@@ -163,12 +165,12 @@ class TroubleshootClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _remember(self, run_id: str, deadline: Deadline, total_seconds: float) -> None:
-        """Keep the deadline on this process's clock: it holds even when Redis is gone before the first read."""
-        with self._deadlines_lock:
-            while len(self._deadlines) >= MAX_KNOWN_DEADLINES:
-                del self._deadlines[next(iter(self._deadlines))]
-            self._deadlines[run_id] = deadline, total_seconds
+    def _remember(self, run_id: str, deadline: Deadline, request: TroubleshootRequest) -> None:
+        """Keep what a report needs when Redis is gone before the first read: the deadline by this process's clock."""
+        with self._submitted_lock:
+            while len(self._submitted) >= MAX_KNOWN_RUNS:
+                del self._submitted[next(iter(self._submitted))]
+            self._submitted[run_id] = deadline, request
 
     def _follower(self, run_id: str, waiting: Waiting, *, only_the_end: bool = False) -> Follower:
         return Follower(
@@ -181,7 +183,7 @@ class TroubleshootClient:
 
     def known_deadline(self, run_id: str) -> Deadline | None:
         """The deadline of a run that this client submitted, on this process's clock; None for any other run."""
-        submitted = self._deadlines.get(run_id)
+        submitted = self._submitted.get(run_id)
         return None if submitted is None else submitted[0]
 
     def deadline_of(self, run_id: str) -> Deadline:
@@ -205,18 +207,19 @@ class TroubleshootClient:
         """See ``SingleFlight.end``."""
         return self._single_flight.end(run_id, is_closed=is_closed)
 
-    def report_without_end(
-        self, run_id: str, events: Sequence[Event], waiting: Waiting, timeout_seconds: float | None
-    ) -> Report:
-        """The report, made of ``events``, of a run whose store went away before its end.
+    def report_without_end(self, copy: RunCopy, waiting: Waiting, timeout_seconds: float | None = None) -> Report:
+        """The report, made of what was read, of a run whose store went away before its end.
 
         Raises TimeoutError when the caller's ``timeout_seconds`` were over first.
         """
         if timeout_seconds is not None and waiting.is_out_of_patience:
-            raise TimeoutError(f"run {run_id} was not finished within {timeout_seconds:g} s; it goes on")
-        submitted = self._deadlines.get(run_id)
-        elapsed_ms = 0.0 if submitted is None else submitted[0].elapsed_ms(submitted[1])
-        return unreachable_report(run_id, events, elapsed_ms=elapsed_ms)
+            raise TimeoutError(f"run {copy.run_id} was not finished within {timeout_seconds:g} s; it goes on")
+        record, submitted = copy.record(), self._submitted.get(copy.run_id)
+        if record is None:
+            request = TroubleshootRequest(message="?") if submitted is None else submitted[1]
+            record = RunRecord.unstored(copy.run_id, request)
+        deadline = waiting.deadline if submitted is None else submitted[0]
+        return unreachable_report(record, elapsed_ms=deadline.elapsed_ms(record.total_seconds))
 
     def list(self, *, limit: int = 20) -> list[RunSummary]:
         """Summaries of the newest ``limit`` runs, newest first.

@@ -117,7 +117,7 @@ def conclude(record: RunRecord) -> Conclusion:
 
 
 def _conclude(record: RunRecord) -> Conclusion:
-    plan = record.plan or _plan_for_reporting(record)
+    plan = record.plan or plan_for_reporting(record)
     if plan is not None and plan.pipeline == WHICH_ONE:
         draft, mode = Diagnosis(summary=plan.reason), AnswerMode.DETERMINISTIC
         asking = Conclusion(record=record, plan=plan, response="", outcome=RunOutcome.COMPLETE, mode=mode, draft=draft)
@@ -186,7 +186,7 @@ def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> 
     return tuple(envelopes)
 
 
-def _plan_for_reporting(record: RunRecord) -> Plan | None:
+def plan_for_reporting(record: RunRecord) -> Plan | None:
     """The plan of a run that has none, so that its answer names the sources that were not asked.
 
     Where the stored plan cannot be read, sources that have started or answered are known by their fields.

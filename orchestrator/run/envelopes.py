@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import SourceError, TroubleshootError
+from orchestrator.errors import SourceError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.json_safe import TooLarge, json_safe, utf8_safe
@@ -40,6 +40,7 @@ MAX_REASON_CHARACTERS = 100
 MAX_QUERIES = 1_000
 MAX_EVIDENCE_ITEMS = 2_000
 """More do not fit into an envelope, however short they are."""
+_UNREAD = Message("Redis stopped answering before this source's answer was read")
 _NOTE_BYTES = 1_024
 """Room for the messages about what was cut."""
 _OWN_OUTCOMES = (SourceOutcome.OK, SourceOutcome.NO_DATA, SourceOutcome.TIMEOUT, SourceOutcome.ERROR)
@@ -342,3 +343,9 @@ def missing_envelope(planned: PlannedSource, *, language: Language, running_seco
     text = error_of(outcome, planned, limit_seconds=limit)
     reason = NO_TIME_LEFT if outcome is SourceOutcome.TIMEOUT and limit <= 0 else outcome.value
     return _failed(planned, outcome, reason, text, language=language, worker="")
+
+
+def unread_envelope(planned: PlannedSource, *, language: Language, why: Text | None = None) -> SourceEnvelope:
+    """The stand-in for an envelope that was not read before the store went away; ``why`` it was not asked again."""
+    text = join((_UNREAD, why), "; ") if why else _UNREAD
+    return _failed(planned, SourceOutcome.LOST, StoreUnreachable.reason, text, language=language, worker="")

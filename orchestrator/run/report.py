@@ -1,10 +1,11 @@
 """The report of a run: committed, of a closed or cancelled run, or made by a client whose store went away."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.aggregate import aggregate, failures
-from orchestrator.errors import RunDamaged, SchemaMismatch
+from orchestrator.errors import RunDamaged, SchemaMismatch, StoreUnreachable
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
@@ -12,23 +13,20 @@ from orchestrator.models import (
     AggregatedData,
     AnswerMode,
     Diagnosis,
-    Event,
-    EventType,
-    PlannedSource,
     Report,
     RunOutcome,
     RunState,
     SourceEnvelope,
     SourceFailure,
-    SourceOutcome,
-    read_enum,
 )
-from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude
-from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage, read_fields
+from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude, plan_for_reporting
+from orchestrator.run.envelopes import unread_envelope
+from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import RunRecord
 
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
 _CANCELLED = Message("The run was cancelled.")
+_NOT_STORED = Message("Redis stopped answering during the run; this answer was not stored.")
 _UNREACHABLE = Message(
     "Redis stopped answering during the run; this answer was not stored and may be incomplete. Ask again when the "
     "service is back."
@@ -150,49 +148,28 @@ def cancelled_report(record: RunRecord) -> Report:
     )
 
 
-def unreachable_report(run_id: str, events: Sequence[Event], *, elapsed_ms: float = 0.0) -> Report:
-    """The report of a client whose store is gone: the last draft and the finished sources of the ``events`` it read.
+def unreachable_report(record: RunRecord, *, elapsed_ms: float = 0.0, not_asked: Text | None = None) -> Report:
+    """The answer of the rules for a caller whose store is gone: to what it has read of the run.
 
-    ``elapsed_ms`` is the time since the run was submitted, 0 where this process did not submit it.
+    ``elapsed_ms`` is the time since the run was submitted. ``not_asked`` says why the sources that are missing were not
+    asked by the caller itself.
     """
-    language, draft = DEFAULT_LANGUAGE, ""
-    finished: dict[str, SourceEnvelope] = {}
-    planned: dict[str, PlannedSource] = {}
-    for event in events:
-        match event.type:
-            case EventType.ROUTED:
-                language = read_enum(str(event.data.get("language")), language)
-                planned = {item.key: item for item in _planned(event)}
-            case EventType.DRAFT:
-                draft = str(event.data.get("text", ""))
-            case EventType.SOURCE_FINISHED:
-                envelope, _ = read_fields(SourceEnvelope, dict(event.data), part=event.type)
-                if envelope is not None:
-                    finished[envelope.key] = envelope
-            case _:
-                pass
-    envelopes = tuple(finished.values())
-    missing = (
-        SourceFailure(
-            source=item.source, job=item.job, error="store_unreachable", outcome=SourceOutcome.LOST, reason="lost"
-        )
-        for key, item in planned.items()
-        if key not in finished
-    )
-    is_partial = bool(draft) and any(envelope.success for envelope in envelopes)
-    return _report(
-        run_id,
-        envelopes,
-        aggregate(envelopes),
-        queried={item.source for item in planned.values()},
-        missing=missing,
-        outcome=RunOutcome.PARTIAL if is_partial else RunOutcome.TIMED_OUT,
-        mode=AnswerMode.DETERMINISTIC if draft else AnswerMode.ERROR,
-        response="\n\n".join(part for part in (draft, _UNREACHABLE.in_language(language)) if part),
-        total_latency_ms=elapsed_ms,
-        committed=False,
-        committed_by="client",
-        reason="store_unreachable",
+    plan = record.plan or plan_for_reporting(record)
+    language = answer_language(plan, record)
+    envelopes = {
+        planned.key: record.envelopes.get(planned.key) or unread_envelope(planned, language=language, why=not_asked)
+        for planned in (plan.sources if plan else ())
+    }
+    conclusion = conclude(replace(record, plan=plan, envelopes=envelopes))
+    report = make_report(conclusion, by="client", total_latency_ms=elapsed_ms)
+    notes = (_NOT_STORED,) if report.outcome is RunOutcome.COMPLETE else (_UNREACHABLE, not_asked)
+    sentences = (note.in_language(language) for note in notes if note is not None)
+    return report.model_copy(
+        update={
+            "committed": False,
+            "reason": StoreUnreachable.reason,
+            "response": f"{report.response.rstrip()}\n\n{' '.join(sentences)}\n",
+        }
     )
 
 
@@ -232,14 +209,6 @@ def _report(
 def _open_ms(record: RunRecord) -> float:
     """Milliseconds from the submit to the end of a closed run."""
     return 0.0 if record.closed_ms is None else float(record.closed_ms - record.created_ms)
-
-
-def _planned(event: Event) -> Iterator[PlannedSource]:
-    items = event.data.get("sources")
-    for item in items if isinstance(items, list) else ():
-        planned = read_fields(PlannedSource, dict(item), part=event.type)[0] if isinstance(item, dict) else None
-        if planned is not None:
-            yield planned
 
 
 def _with_damage(response: str, language: Language, damage: Sequence[Damage]) -> str:

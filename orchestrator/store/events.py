@@ -12,7 +12,9 @@ from orchestrator.errors import InvalidRequest, RunNotFound
 from orchestrator.models import Event, EventType, RunState, read_enum
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.keys import Keys
+from orchestrator.store.lua import Scripts, script_source
 from orchestrator.store.reading import read_number
+from orchestrator.store.run_copy import RunCopy
 
 START = "0"
 """Event id before the first event."""
@@ -99,6 +101,7 @@ class EventReader:
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
+        self._scripts = Scripts(client)
         self._keys = keys
 
     def is_closed(self, run_id: str) -> bool:
@@ -118,6 +121,13 @@ class EventReader:
         with store_errors():
             return bool(self._client.xread({self._keys.ending(run_id): START}, block=min(block_ms, BLOCK_MS)))
 
+    def read_copy(self, copy: RunCopy) -> bool:
+        """Read into ``copy`` what it does not have yet of its run; whether the run has ended.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        return copy.take(self._scripts.run("copy", [self._keys.run(copy.run_id)], copy.known))
+
     def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
         """The events after ``after``, for which it waits up to ``block_ms`` (at most ``BLOCK_MS``); 0 does not wait.
 
@@ -133,6 +143,7 @@ class AsyncEventReader:
 
     def __init__(self, client: redis.asyncio.Redis, keys: Keys) -> None:
         self._client = client
+        self._copy_script = client.register_script(script_source("copy"))
         self._keys = keys
 
     async def is_closed(self, run_id: str) -> bool:
@@ -145,6 +156,12 @@ class AsyncEventReader:
         """See ``EventReader.wait_end``."""
         with store_errors():
             return bool(await self._client.xread({self._keys.ending(run_id): START}, block=min(block_ms, BLOCK_MS)))
+
+    async def read_copy(self, copy: RunCopy) -> bool:
+        """See ``EventReader.read_copy``."""
+        with store_errors():
+            reply = await self._copy_script(keys=[self._keys.run(copy.run_id)], args=copy.known)
+        return copy.take(reply)
 
     async def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
         """See ``EventReader.read``."""

@@ -1,5 +1,6 @@
 """The Lua scripts, read from the package at first use; each is one atomic transition of a run."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -23,7 +24,7 @@ class Scripts:
         self._client = client
         self._scripts: dict[str, Any] = {}
 
-    def run(self, name: str, keys: list[str], args: list[str | int]) -> list[Any]:
+    def run(self, name: str, keys: list[str], args: Sequence[str | int]) -> list[Any]:
         """Run the script ``name`` and return its reply.
 
         Raises StoreUnreachable.

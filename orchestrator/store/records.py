@@ -1,9 +1,10 @@
 """Records that the store returns, parsed from Redis; each is the state at one moment."""
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
 from orchestrator.models import (
@@ -91,6 +92,28 @@ class RunRecord:
     def remaining_seconds(self) -> float:
         """Seconds to the deadline at the time of reading; negative after it."""
         return (self.deadline_ms - self.now_ms) / 1000
+
+    @classmethod
+    def unstored(cls, run_id: str, request: TroubleshootRequest, plan: Plan | None = None) -> Self:
+        """A run as its caller knows it without the store; it begins now."""
+        now_ms = time.time_ns() // 1_000_000
+        return cls(
+            run_id=run_id,
+            now_ms=now_ms,
+            state=RunState.DISPATCHED,
+            request=request,
+            plan=plan,
+            envelopes={},
+            started_ms={},
+            late=frozenset(),
+            received=0,
+            created_ms=now_ms,
+            deadline_ms=now_ms + int(request.config.total_timeout_seconds * 1000),
+            fan_in_ms=now_ms + int(request.config.fan_in_seconds * 1000),
+            attempt=1,
+            report=None,
+            outcome=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

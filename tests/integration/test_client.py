@@ -20,8 +20,10 @@ from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, StoreUnreachable
-from orchestrator.models import EventType, RunOutcome, RunState, TroubleshootRequest
+from orchestrator.models import EventType, Report, RunOutcome, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.store.presence import Presence
+from orchestrator.store.runs import RunStore
 
 APP_READS = {
     *("parallel_execution", "sources_queried", "sources_successful"),
@@ -145,11 +147,11 @@ def test_threads_that_share_a_client_may_submit_more_than_it_remembers(
     client: TroubleshootClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forgetting old deadlines does not disturb other threads' submits."""
-    monkeypatch.setattr("orchestrator.client.sync.MAX_KNOWN_DEADLINES", 2)
+    monkeypatch.setattr("orchestrator.client.sync.MAX_KNOWN_RUNS", 2)
     with ThreadPoolExecutor(8) as threads:
         run_ids = list(threads.map(lambda _: client.submit(TroubleshootRequest(message="x")), range(40)))
     assert len(set(run_ids)) == 40
-    assert len(client._deadlines) == 2
+    assert len(client._submitted) == 2
 
 
 @pytest.mark.usefixtures("patient_readers")
@@ -263,6 +265,54 @@ def test_redis_gone_in_mid_run_never_hangs_the_client(own_redis: RedisServer, ho
     assert "Redis" in report.response
     assert set(report.metadata) >= APP_READS
     assert 1_500 <= report.total_latency_ms <= 1_500 + stretched(250)
+
+
+@pytest.mark.parametrize("api", ["sync", "aio"])
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_what_was_read_is_answered_when_redis_goes(own_redis: RedisServer, how: str, api: str) -> None:
+    """The sources that had answered before Redis died are in the answer with their data, and the others are named."""
+    config = ParallelConfig(node_timeout_seconds=1.5, total_timeout_seconds=2.5)
+    settings = Settings.from_env({"REDIS_URL": own_redis.url})
+    request = TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", config=config)
+
+    def work(store: RunStore, run_id: str) -> None:
+        dispatch = store.claim_dispatch(run_id, "d")
+        assert dispatch is not None
+        plan = plan_dispatch(store, run_id, dispatch)
+        store.mark_dispatched(run_id, "d")
+        for planned in plan.sources:
+            if planned.source != "metrics":
+                job = planned.job
+                store.begin_source(run_id, planned.key, "c", source=planned.source, job=job, worker="w")
+                answer = {"source": planned.source, "job": job, "outcome": "ok", "success": True, "data": {"a": 1}}
+                store.put_envelope(run_id, "c", SourceEnvelope.model_validate(answer))
+        threading.Timer(0.6, own_redis.kill if how == "killed" else own_redis.freeze).start()
+
+    async def ask() -> Report:
+        client = AsyncTroubleshootClient(settings)
+        run_id = await client.submit(request)
+        work(client.sync.store, run_id)
+        report = await client.result(run_id)
+        own_redis.thaw()
+        await client.close()
+        return report
+
+    began = time.monotonic()
+    if api == "aio":
+        report = asyncio.run(ask())
+    else:
+        with TroubleshootClient(settings) as client:
+            run_id = client.submit(request)
+            work(client.store, run_id)
+            report = client.result(run_id)
+            own_redis.thaw()
+    assert time.monotonic() - began <= 2.5 + stretched(0.5)
+    assert (report.committed, report.reason, report.outcome) == (False, "store_unreachable", RunOutcome.PARTIAL)
+    assert report.aggregated_data.log_data is not None
+    assert {item.source for item in report.parallel_results if item.data} == {"tws_status", "rag_search", "log_cache"}
+    assert [(item.source, item.reason) for item in report.errors] == [("metrics", "store_unreachable")]
+    assert "Redis" in report.response
+    assert report.response.startswith("## Diagnóstico")
 
 
 def test_redis_gone_never_hangs_the_async_client(own_redis: RedisServer) -> None:

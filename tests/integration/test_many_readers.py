@@ -106,7 +106,7 @@ def test_a_clock_that_is_ahead_of_the_stores_does_not_cost_the_answer(settings: 
     """A submit that took long puts the reader's deadline before the run's: it waits for the run's own then."""
 
     def hurry(client: TroubleshootClient, run_id: str) -> None:
-        client._deadlines[run_id] = Deadline.after(0.05), 0.0
+        client._submitted[run_id] = Deadline.after(0.05), client._submitted[run_id][1]
 
     long = ParallelConfig(node_timeout_seconds=0.3, total_timeout_seconds=1.2)
     reports = on_both(settings, QUESTION.model_copy(update={"config": long}), hurry)

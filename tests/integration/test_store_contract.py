@@ -6,7 +6,8 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 import redis
@@ -34,6 +35,7 @@ from orchestrator.models import (
 from orchestrator.store.events import EventReader, check_event_id
 from orchestrator.store.presence import Presence
 from orchestrator.store.records import RunRecord, Wakeup, snapshot
+from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import MAX_EVENTS, OVERLOAD_FLOOR, RunStore, new_token
 
@@ -318,6 +320,43 @@ def test_a_lease_before_the_fan_in_needs_all_sources(bench: Bench) -> None:
     assert bench.store.lease(RUN, "f1", by="body") == "incomplete"
     bench.plant(fanin_ms=bench.now_ms() - 1)
     assert isinstance(bench.store.lease(RUN, "f1", by="body"), RunRecord)
+
+
+def test_a_copy_is_read_step_by_step(bench: Bench) -> None:
+    """A client reads each part of a run once; what it has is what the store had, envelopes and claims included."""
+    bench.open()
+    copy = RunCopy(RUN)
+    assert copy.record() is None
+    assert not bench.events.read_copy(copy)
+    bench.dispatch()
+    bench.answer("metrics")
+    assert not bench.events.read_copy(copy)
+    bench.answer("log_cache", SourceOutcome.NO_DATA)
+    bench.store.begin_source(RUN, "tws_status", "c", source="tws_status", job=None, worker="w")
+    assert not bench.events.read_copy(copy)
+    assert {"request", "plan", "e:metrics", "e:log_cache"} <= set(copy.known)
+    record, stored = copy.record(), bench.store.read(RUN)
+    assert record is not None
+    assert replace(record, now_ms=0) == replace(stored, now_ms=0)
+    bench.store.cancel(RUN, by="ana")
+    assert bench.events.read_copy(copy)
+    bench.client.delete(bench.store.keys.run(RUN))
+    with pytest.raises(RunNotFound):
+        bench.events.read_copy(copy)
+    assert copy.record() is not None
+
+
+def test_a_copy_of_large_answers_comes_in_parts(bench: Bench) -> None:
+    """One read is bounded in size, whatever the sources have found; the next one brings the rest."""
+    bench.open()
+    keys = [f"metrics|JOB{number}" for number in range(20)]
+    bench.plant(**{f"e:{key}": "x" * 256_000 for key in keys})
+    copy, sizes = RunCopy(RUN), [0]
+    while len(copy.known) < 22:
+        bench.events.read_copy(copy)
+        sizes.append(len(copy.known))
+        assert sizes[-1] > sizes[-2]
+    assert max(after - before for before, after in pairwise(sizes)) <= 12
 
 
 def test_a_lease_freezes_the_partials(bench: Bench) -> None:

@@ -709,6 +709,7 @@ def test_clients_follow_a_run_of_a_newer_version(settings: Settings, planter: Pl
     assert asyncio.run(follow()) == (events, events[5:], report)
 
 
+@pytest.mark.usefixtures("patient_readers")
 def test_clients_wait_out_a_run_with_unknown_events_at_its_end(settings: Settings, planter: Planter) -> None:
     """Unknown events behind the last known one neither end a wait nor make it spin; the deadline ends the run."""
     planter.plant(DONE, VERSIONS["tomorrow"])
@@ -727,6 +728,7 @@ def test_clients_wait_out_a_run_with_unknown_events_at_its_end(settings: Setting
         assert client.result(DONE).committed_by == "client"
 
 
+@pytest.mark.usefixtures("patient_readers")
 def test_clients_answer_a_damaged_run(settings: Settings, planter: Planter) -> None:
     """Waiting clients finish it at its deadline; ``get`` and ``list`` work."""
     planter.plant(DONE)

@@ -14,6 +14,7 @@ from orchestrator.client.follower import AsyncFollower
 from orchestrator.client.waiting import Pulse, Waiting
 from orchestrator.deadline import Deadline
 from orchestrator.store.events import START, Page
+from orchestrator.store.run_copy import RunCopy
 
 PATIENCE_SECONDS = 0.2
 
@@ -40,6 +41,9 @@ class OpenRun:
                     raise
             else:
                 return False
+
+    async def read_copy(self, copy: RunCopy) -> bool:
+        return False
 
     async def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
         return Page([], after)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import Message
 from orchestrator.models import (
-    Event,
-    EventType,
+    AnswerMode,
+    Evidence,
     Intent,
     Plan,
     PlannedSource,
@@ -79,38 +82,44 @@ def test_a_cancelled_run_tells_what_came_in_and_what_did_not() -> None:
     assert report.metadata == FIGURES
 
 
-def test_a_run_whose_store_is_gone_tells_what_was_streamed() -> None:
-    """From the events alone: who answered, who did not, how long it took."""
-    routed = {"language": "en", "sources": [{"key": item.key, **item.model_dump(mode="json")} for item in PLAN.sources]}
-    stream = [(EventType.ROUTED, routed)]
-    fields = {"source", "job", "outcome", "success", "latency_ms", "finding", "error", "reason"}
-    stream += [(EventType.SOURCE_FINISHED, item.model_dump(mode="json", include=fields)) for item in ANSWERED]
-    events = [Event(id=f"{n}-0", run_id=RUN, type=kind, at_ms=n, data=data) for n, (kind, data) in enumerate(stream)]
-    report = unreachable_report(RUN, events, elapsed_ms=4_010.0)
+def a_copy(*answered: SourceEnvelope, plan: Plan | None = PLAN) -> RunRecord:
+    """What a client has read of an open run."""
+    record = RunRecord.unstored(RUN, TroubleshootRequest(message="Job BATCH001 falhou"), plan)
+    return replace(record, envelopes={item.key: item for item in answered})
+
+
+def test_a_run_whose_store_is_gone_tells_what_was_read() -> None:
+    """The answer of the rules to what was read: data, who answered, who did not and why, how long it took."""
+    evidence = Evidence(id="tws_status:1", source="tws_status", kind="job", title="job", text="BATCH001 ABEND S0C7")
+    read = ANSWERED[0].model_copy(update={"data": {"job": {"name": "BATCH001"}}, "evidence": (evidence,)})
+    report = unreachable_report(a_copy(read, ANSWERED[1]), elapsed_ms=4_010.0)
     assert (report.committed, report.reason, report.total_latency_ms) == (False, "store_unreachable", 4_010)
+    assert (report.outcome, report.mode) == (RunOutcome.PARTIAL, AnswerMode.DETERMINISTIC)
     assert [(failure.source, failure.reason) for failure in report.errors] == [
         ("log_cache", "broken"),
-        ("metrics", "lost"),
+        ("metrics", "store_unreachable"),
     ]
     assert report.aggregated_data.sources_available == ("tws_status",)
-    assert report.metadata == FIGURES
+    assert report.aggregated_data.tws_status == {"job": {"name": "BATCH001"}}
+    assert [item.text for item in report.evidence] == ["BATCH001 ABEND S0C7"]
+    assert report.metadata.items() >= FIGURES.items()
+    assert "Redis stopped answering during the run; this answer was not stored and may be incomplete" in report.response
+    assert report.response.startswith("## Diagnosis")
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"language": "tlh", "sources": [{"source": "NO NAME"}, "x", {"key": "metrics"}]},
-        {"language": 7, "sources": {"metrics": 1}},
-        {},
-    ],
-    ids=str,
-)
-def test_events_of_another_version_are_told_as_far_as_they_can_be_read(data: dict[str, object]) -> None:
-    """What a newer version streamed, or what was damaged, costs its own line and no more."""
-    kinds = (EventType.ROUTED, EventType.SOURCE_FINISHED, EventType.DRAFT)
-    events = [Event(id=f"{n}-0", run_id=RUN, type=kind, at_ms=n, data=data) for n, kind in enumerate(kinds)]
-    known = ANSWERED[0].model_dump(mode="json", include={"source", "outcome", "success"}) | {"newer": {}}
-    events.append(Event(id="9-0", run_id=RUN, type=EventType.SOURCE_FINISHED, at_ms=9, data=known))
-    report = unreachable_report(RUN, events)
-    assert report.aggregated_data.sources_available == ("tws_status",)
-    assert "O Redis parou de responder" in report.response
+def test_an_answer_to_all_sources_is_complete_though_it_was_not_stored() -> None:
+    """With every source read before the store went away nothing is missing, and the answer does not say so."""
+    report = unreachable_report(a_copy(*(envelope(item.source, SourceOutcome.OK, 1) for item in PLAN.sources)))
+    assert (report.outcome, report.committed, report.errors) == (RunOutcome.COMPLETE, False, ())
+    assert report.response.rstrip().endswith("this answer was not stored.")
+
+
+@pytest.mark.parametrize("plan", [PLAN, None])
+def test_a_run_of_which_nothing_was_read_names_its_sources(plan: Plan | None) -> None:
+    """Without an answer, and even before the run was planned, the sources are named as not read."""
+    report = unreachable_report(a_copy(plan=plan), not_asked=Message("the worker code is not installed here"))
+    assert (report.outcome, report.mode) == (RunOutcome.TIMED_OUT, AnswerMode.ERROR)
+    assert {failure.reason for failure in report.errors} == {"store_unreachable"}
+    assert {failure.source for failure in report.errors} >= {item.source for item in PLAN.sources}
+    assert all("not installed" in failure.error or "instal" in failure.error for failure in report.errors)
+    assert "Redis" in report.response

@@ -1,0 +1,44 @@
+"""A client's copy of a run, read step by step and kept for when the store goes away."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.errors import RunNotFound, SchemaMismatch
+from orchestrator.models import RunState
+from orchestrator.store.records import RunRecord, to_record
+
+_WRITTEN_ONCE = ("request", "summary", "plan")
+
+
+@dataclass(slots=True)
+class RunCopy:
+    """The fields of a run's hash as far as they were read; the report is not among them."""
+
+    run_id: str
+    _now_ms: int = 0
+    _fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> list[str]:
+        """Names of the fields that need not be read again."""
+        return [name for name in self._fields if name in _WRITTEN_ONCE or name.startswith("e:")]
+
+    def take(self, reply: Any) -> bool:
+        """Take the reply of ``copy.lua``; whether the run was closed.
+
+        Raises RunNotFound.
+        """
+        if reply[0] == "not_found":
+            raise RunNotFound.of(self.run_id)
+        _, self._now_ms, flat = reply
+        # Replaced, not changed: the reader may be another thread than the one that waits for it.
+        self._fields = {**self._fields, **dict(zip(flat[::2], flat[1::2], strict=True))}
+        return self._fields.get("state") in (RunState.DONE, RunState.CANCELLED)
+
+    def record(self) -> RunRecord | None:
+        """The run as it was when it was last read; None when it never was, or by another schema."""
+        with suppress(RunNotFound, SchemaMismatch):
+            return to_record(self.run_id, self._now_ms, self._fields)
+        return None
