@@ -109,6 +109,14 @@ class RunNotFound(TroubleshootError):
         """The error that names the run."""
         return cls("run {run_id!r} is not stored: it never existed or has expired", run_id=run_id)
 
+    @classmethod
+    def forgotten(cls, run_id: str) -> Self:
+        """The error for a run that this process submitted and whose time to live has not passed."""
+        return cls(
+            "run {run_id!r} was accepted and is no longer stored: Redis lost its data, or was emptied; ask again",
+            run_id=run_id,
+        )
+
 
 class SchemaMismatch(TroubleshootError):
     """A part of the run was written by a version whose schema this process cannot read."""

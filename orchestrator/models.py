@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     SkipValidation,
     StringConstraints,
     ValidationInfo,
@@ -310,7 +311,7 @@ class PlannedSource(Contract):
 
     source: SourceName
     job: str | None = None
-    limit_seconds: float = Field(gt=0)
+    limit_seconds: FiniteFloat = Field(gt=0)
     required: bool = False
 
     @property
@@ -435,8 +436,8 @@ class SourceEnvelope(Contract):
     finding: str = ""
     error: str | None = None
     reason: str | None = None
-    latency_ms: float = 0.0
-    waited_ms: float = 0.0
+    latency_ms: FiniteFloat = 0.0
+    waited_ms: FiniteFloat = 0.0
     """Part of ``latency_ms`` spent waiting for the clues of other sources."""
     asked: tuple[str, ...] = ()
     where: str = ""

@@ -16,6 +16,10 @@ from orchestrator.plugins import installed, made_or
 
 _LOGGER = logging.getLogger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"
+MAX_SYNTHESIS_CHARACTERS = 100_000
+"""Longest diagnosis of a synthesizer, and the longest text that it may stream; answers have some thousands."""
+MAX_METADATA_CHARACTERS = 20_000
+MAX_REASON_CHARACTERS = 100
 SYNTHESIZER_CLOSE_FAILED = "synthesizer_close_failed"
 
 
@@ -75,7 +79,7 @@ def synthesis_of(
     """The result of a synthesizer's call, and its metadata as JSON types.
 
     Raises SynthesisFailed when the call has not ended or returned no synthesis, ValidationError for a diagnosis with
-    values that its fields do not allow, and whatever the call raised.
+    values that its fields do not allow, TooLarge for one that is too long, and whatever the call raised.
     """
     if not future.done():
         raise SynthesisFailed("timeout", "the synthesizer was stopped at its limit")
@@ -84,22 +88,32 @@ def synthesis_of(
     result: object = future.result()
     if not isinstance(result, Synthesis) or not isinstance(result.diagnosis, Diagnosis):
         raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
-    checked = Diagnosis.model_validate(result.diagnosis.model_dump(warnings=False))
-    return replace(result, diagnosis=checked), json_safe(dict(result.metadata))
+    # Not model_dump: a diagnosis that was not validated when it was made may hold anything, without an end.
+    fields = json_safe(result.diagnosis, max_characters=MAX_SYNTHESIS_CHARACTERS)
+    return replace(result, diagnosis=Diagnosis.model_validate(fields)), _metadata(result.metadata)
 
 
 def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
     """Log why a draft was not refined, and return the report's metadata about it."""
     if isinstance(error, (SynthesisFailed, TroubleshootError)):
         with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
-            metadata = json_safe(dict(error.metadata)) if isinstance(error, SynthesisFailed) else {}
-            failure = {**metadata, "failed": utf8_safe(error.reason)}
+            metadata = _metadata(error.metadata) if isinstance(error, SynthesisFailed) else {}
+            failure = {**metadata, "failed": utf8_safe(error.reason)[:MAX_REASON_CHARACTERS]}
             status = failure.get("status")
             suffix = f" status={status}" if isinstance(status, int) else ""
             _LOGGER.warning("synthesis_failed run_id=%s reason=%s%s", run_id, error.reason, suffix)
             return failure
     log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}
+
+
+def _metadata(metadata: object) -> dict[str, Any]:
+    """Metadata of a synthesizer as JSON types; none that cannot be written or is too large: the answer is not its."""
+    try:
+        return dict(json_safe(metadata, max_characters=MAX_METADATA_CHARACTERS))
+    except Exception as error:  # noqa: BLE001  # border: a site's synthesizer may return anything
+        _LOGGER.warning("synthesis_metadata_left_out error=%s", type(error).__name__)
+        return {}
 
 
 def load_synthesizer(environ: Mapping[str, str]) -> Synthesizer | None:

@@ -158,13 +158,14 @@ class Watcher:
         return self._close_unread(wakeup.run_id, error.reason)
 
     def _back_off(self, wakeup: Wakeup) -> bool:
-        """Postpone a wake-up that failed, ever longer; True when it is given up, and its run closed unread."""
+        """Close the run of a failed deadline unread; postpone another wake-up that failed, ever longer.
+
+        True when the run is closed, or the wake-up is given up: a run that is open has its deadline still to come.
+        """
         try:
-            failures = self._store.count(wakeup.run_id, f"failed_{wakeup.kind}")
-            if failures < MAX_FAILURES:
-                self._store.postpone(wakeup, 2.0 ** (failures - 1))
-                return False
-            return wakeup.kind != "total" or self._close_unread(wakeup.run_id, "watcher_failed")
+            if wakeup.kind == "total" and self._try_to_close(wakeup.run_id):
+                return True
+            return self._postpone(wakeup)
         except RunNotFound:
             return True
         except StoreUnreachable:
@@ -172,6 +173,24 @@ class Watcher:
         except Exception as error:  # noqa: BLE001  # border: this run cannot be helped
             log_error(_LOGGER, "watcher_gave_up run_id=%s kind=%s", wakeup.run_id, wakeup.kind, error=error)
             return True
+
+    def _postpone(self, wakeup: Wakeup) -> bool:
+        """Postpone a wake-up that failed, ever longer; True when it has failed too often."""
+        failures = self._store.count(wakeup.run_id, f"failed_{wakeup.kind}")
+        if failures >= MAX_FAILURES:
+            _LOGGER.error("watcher_gave_up run_id=%s kind=%s", wakeup.run_id, wakeup.kind)
+            return True
+        self._store.postpone(wakeup, 2.0 ** (failures - 1))
+        return False
+
+    def _try_to_close(self, run_id: str) -> bool:
+        try:
+            return self._close_unread(run_id, "watcher_failed")
+        except TroubleshootError:
+            raise
+        except Exception as error:  # noqa: BLE001  # border: its wake-up is postponed
+            log_error(_LOGGER, "watcher_cannot_close run_id=%s", run_id, error=error)
+            return False
 
     def _close_unread(self, run_id: str, reason: str) -> bool:
         if self._finisher.close_unread(run_id, reason=reason):

@@ -89,7 +89,12 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
         limits = self.request.timelimit or (None, None)
         try:
             return process.source_runner(self.request.hostname).ask(
-                run_id, self.source_name, job, claim=self.request.id, soft_limit_seconds=limits[1]
+                # Not the id of the message: one that is delivered twice would ask the source twice.
+                run_id,
+                self.source_name,
+                job,
+                claim=new_token(),
+                soft_limit_seconds=limits[1],
             )
         except (RunDamaged, RunNotFound, StoreUnreachable) as error:
             _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)

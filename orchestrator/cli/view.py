@@ -16,13 +16,14 @@ from orchestrator.models import Event, MessageData, RunOutcome, source_key
 from orchestrator.outcomes import PLANNED, RUNNING
 
 _T = TypeVar("_T")
+LARGEST_NUMBER = 1e15
 NOTHING_SEEN = "0"
 """The event id before the first one."""
 
 
 def number(value: object) -> float | None:
-    """A number in an event's data, or None where another version of us wrote something else."""
-    return float(value) if isinstance(value, int | float) else None
+    """A number in an event's data, or None where another version of us, or damage, wrote something else."""
+    return float(value) if isinstance(value, int | float) and abs(value) <= LARGEST_NUMBER else None
 
 
 def items(value: object, kind: type[_T]) -> list[_T]:

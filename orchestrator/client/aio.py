@@ -58,16 +58,18 @@ class AsyncTroubleshootClient:
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         """See ``TroubleshootClient.result``."""
         follower = await self.follower(run_id, timeout_seconds=timeout_seconds, only_the_end=True)
-        async for _ in follower.events(START):
-            """There are none."""
+        with self._sync.own_run(run_id):
+            async for _ in follower.events(START):
+                """There are none."""
         return follower.report or self._sync.report_without_end(follower.copy, follower.waiting, timeout_seconds)
 
     async def stream(self, run_id: str, *, after: str = START) -> AsyncIterator[Event]:
         """See ``TroubleshootClient.stream``."""
         start = check_event_id(after)
         follower = await self.follower(run_id)
-        async for event in follower.events(start):
-            yield event
+        with self._sync.own_run(run_id):
+            async for event in follower.events(start):
+                yield event
 
     async def get(self, run_id: str) -> RunSnapshot:
         """See ``TroubleshootClient.get``."""

@@ -13,12 +13,13 @@ from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import masked_request
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import RunNotFound, RunRefused
+from orchestrator.errors import RunDamaged, RunNotFound, RunRefused, SchemaMismatch
 from orchestrator.logs import log_performance
 from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope, TroubleshootRequest
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
+from orchestrator.run.envelopes import unreadable_envelope
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.in_process import WORKER, LocalSources, ask_all, begin_without_store
 from orchestrator.run.refine import local_refiner
@@ -48,19 +49,27 @@ async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
         await client.call(store.mark_dispatched, run_id, token)
     except (RunRefused, RunNotFound):
         return
+    except (RunDamaged, SchemaMismatch) as error:
+        # As on a worker: the run is left to processes that can read it, and to its deadline.
+        _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
+        return
     _LOGGER.warning("run_taken_over run_id=%s reason=no_worker", run_id)
     claims = {planned.key: new_token() for planned in plan.sources}
 
     async def begin(planned: PlannedSource) -> SourceStart | None:
-        start = await client.call(
-            store.begin_source,
-            run_id,
-            planned.key,
-            claims[planned.key],
-            source=planned.source,
-            job=planned.job,
-            worker=WORKER,
-        )
+        try:
+            start = await client.call(
+                store.begin_source,
+                run_id,
+                planned.key,
+                claims[planned.key],
+                source=planned.source,
+                job=planned.job,
+                worker=WORKER,
+            )
+        except (RunDamaged, SchemaMismatch) as error:
+            await put(unreadable_envelope(run_id, planned.source, planned.job, error, WORKER))
+            return None
         return None if isinstance(start, str) else start
 
     async def put(envelope: SourceEnvelope) -> None:

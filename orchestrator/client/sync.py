@@ -7,6 +7,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Self
 
@@ -19,7 +20,7 @@ from orchestrator.client.single_flight import RunEnd, SingleFlight
 from orchestrator.client.waiting import Pulse, Waiting
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InvalidRequest, StoreUnreachable
+from orchestrator.errors import InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import (
     MAX_MESSAGE_CHARACTERS,
     Event,
@@ -118,8 +119,9 @@ class TroubleshootClient:
         """
         waiting = self.waiting_for(run_id, timeout_seconds=timeout_seconds)
         follower = self._follower(run_id, waiting, only_the_end=True)
-        for _ in follower.events(START):
-            """There are none."""
+        with self.own_run(run_id):
+            for _ in follower.events(START):
+                """There are none."""
         return follower.report or self.report_without_end(follower.copy, waiting, timeout_seconds)
 
     def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
@@ -132,17 +134,18 @@ class TroubleshootClient:
         ``result`` does.
         """
         start = check_event_id(after)
-        return self._follower(run_id, self.waiting_for(run_id)).events(start)
+        return self._events(run_id, self._follower(run_id, self.waiting_for(run_id)), start)
 
     def get(self, run_id: str) -> RunSnapshot:
         """The present state of the run; an open run past its deadline is finished first.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
-        record = self._store.read(run_id)
-        if not record.state.is_closed and record.remaining_seconds <= 0:
-            self.end(run_id, is_closed=False)
+        with self.own_run(run_id):
             record = self._store.read(run_id)
+            if not record.state.is_closed and record.remaining_seconds <= 0:
+                self.end(run_id, is_closed=False)
+                record = self._store.read(run_id)
         return snapshot(record, stored_report(record) if record.state is RunState.DONE else None)
 
     def cancel(self, run_id: str, *, by: str = "client") -> RunSummary:
@@ -150,8 +153,9 @@ class TroubleshootClient:
 
         Raises RunNotFound, StoreUnreachable.
         """
-        self._store.cancel(run_id, by=by)
-        return self._runs.summary(run_id)
+        with self.own_run(run_id):
+            self._store.cancel(run_id, by=by)
+            return self._runs.summary(run_id)
 
     def close(self) -> None:
         """Close every connection."""
@@ -180,6 +184,25 @@ class TroubleshootClient:
             waiting=waiting,
             only_the_end=only_the_end,
         )
+
+    def _events(self, run_id: str, follower: Follower, start: str) -> Iterator[Event]:
+        with self.own_run(run_id):
+            yield from follower.events(start)
+
+    @contextmanager
+    def own_run(self, run_id: str) -> Iterator[None]:
+        """Raise RunNotFound as what it is for a run that was submitted here: its store has lost it."""
+        try:
+            yield
+        except RunNotFound:
+            submitted = self._submitted.get(run_id)
+            if submitted is None:
+                raise
+            deadline, request = submitted
+            age_ms = deadline.elapsed_ms(request.config.total_timeout_seconds)
+            if age_ms >= self._settings.run_ttl_seconds * 1000:
+                raise
+            raise RunNotFound.forgotten(run_id) from None
 
     def known_deadline(self, run_id: str) -> Deadline | None:
         """The deadline of a run that this client submitted, on this process's clock; None for any other run."""

@@ -7,13 +7,13 @@ connection for each run.
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from orchestrator.errors import TroubleshootError
-from orchestrator.json_safe import utf8_safe
 from orchestrator.models import Clue, Plan, PlannedSource
-from orchestrator.redaction.redact import redact
+from orchestrator.redaction.redact import redact_start
 from orchestrator.store.records import Clues
 from orchestrator.store.runs import RunStore
 
@@ -24,15 +24,25 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.04, 0.2
 PAUSE_SHARE = 0.125
 """Pause between two reads, as a share of the time waited."""
 MAX_CODES, MAX_LINES, MAX_CHARACTERS = 12, 5, 300
+_INVALID = (TypeError, ValueError, AttributeError)
 
 
 def masked_clue(clue: Clue, *, personal: bool) -> Clue:
-    """The clue without secrets, in bounded size."""
+    """The clue without secrets, in bounded size and validated as a whole.
 
-    def masked(texts: Collection[str], limit: int) -> tuple[str, ...]:
-        return tuple(redact(utf8_safe(text), personal=personal)[:MAX_CHARACTERS] for text in list(texts)[:limit])
+    Raises TypeError, ValueError, AttributeError for values that its fields do not allow.
+    """
 
-    return clue.model_copy(update={"codes": masked(clue.codes, MAX_CODES), "lines": masked(clue.lines, MAX_LINES)})
+    def masked(texts: Iterable[str], limit: int) -> tuple[str, ...]:
+        return tuple(redact_start(text, MAX_CHARACTERS, personal=personal)[0] for text in islice(texts, limit))
+
+    short = {
+        name: getattr(clue, name)[:MAX_CHARACTERS]
+        for name in ("platform", "workstation", "started_at", "ended_at")
+        if getattr(clue, name) is not None
+    }
+    lists = {"codes": masked(clue.codes, MAX_CODES), "lines": masked(clue.lines, MAX_LINES)}
+    return Clue.model_validate({**vars(clue), **short, **lists})
 
 
 @dataclass(slots=True)
@@ -49,11 +59,13 @@ class StoredClues:
 
     async def post(self, clue: Clue) -> None:
         """See ClueBoard."""
-        safe = masked_clue(clue, personal=self.redact_personal)
         try:
+            safe = masked_clue(clue, personal=self.redact_personal)
             await asyncio.to_thread(self.store.put_clue, self.run_id, self.own_key, self.claim, safe)
         except TroubleshootError as error:
             _LOGGER.warning("clue_dropped run_id=%s source=%s reason=%s", self.run_id, self.own_key, error.reason)
+        except _INVALID as error:
+            _log_invalid(self.own_key, error)
 
     async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
         """See ClueBoard."""
@@ -92,9 +104,10 @@ class LocalClues:
         return LocalBoard(self, planned.key)
 
     async def put(self, key: str, clue: Clue) -> None:
-        """Take a source's clue."""
+        """Take a source's clue. Raises as ``masked_clue`` does."""
+        safe = masked_clue(clue, personal=self.redact_personal)
         async with self._change:
-            self._given[key] = masked_clue(clue, personal=self.redact_personal)
+            self._given[key] = safe
             self._change.notify_all()
 
     async def end(self, planned: PlannedSource) -> None:
@@ -125,7 +138,10 @@ class LocalBoard:
 
     async def post(self, clue: Clue) -> None:
         """See ClueBoard."""
-        await self.clues.put(self.own_key, clue)
+        try:
+            await self.clues.put(self.own_key, clue)
+        except _INVALID as error:
+            _log_invalid(self.own_key, error)
 
     async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
         """See ClueBoard."""
@@ -139,6 +155,10 @@ class LocalBoard:
         finally:
             self.waited_seconds += time.monotonic() - began
         return self.clues.read(keys).given
+
+
+def _log_invalid(key: str, error: Exception) -> None:
+    _LOGGER.warning("clue_dropped source=%s reason=invalid error=%s", key, type(error).__name__)
 
 
 def _keys(plan: Plan, sources: Collection[str], own_key: str) -> list[str]:

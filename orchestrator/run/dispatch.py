@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, SchemaMismatch
+from orchestrator.errors import ConfigurationError, InvalidRequest, RunDamaged, RunNotFound, SchemaMismatch
 from orchestrator.models import Plan, TroubleshootRequest
 from orchestrator.payloads import listed_jobs
 from orchestrator.routing.follow_up import Subject, subjects_of
@@ -45,7 +45,7 @@ def session_subjects(store: RunStore, run_id: str, request: TroubleshootRequest)
     for earlier in store.session_runs(run_id, request)[:MAX_EARLIER_RUNS]:
         try:
             record = store.read(earlier)
-        except (RunNotFound, SchemaMismatch):
+        except (RunDamaged, RunNotFound, SchemaMismatch):
             continue
         if record.request.tws_instance_id != request.tws_instance_id:
             continue

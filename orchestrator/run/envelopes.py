@@ -24,6 +24,7 @@ from orchestrator.models import (
     PlannedSource,
     SourceEnvelope,
     SourceOutcome,
+    source_key,
 )
 from orchestrator.outcomes import NO_TIME_LEFT, error_of
 from orchestrator.redaction.redact import redact, redact_data, redact_start
@@ -135,6 +136,15 @@ def error_envelope(
     detail = describe(error) if isinstance(error, ValidationError) else TracebackException(type(error), error, None)
     text = f"{type(error).__name__}: {detail}"
     return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, texts=texts)
+
+
+def unreadable_envelope(
+    run_id: str, source: str, job: str | None, error: TroubleshootError, worker: str
+) -> SourceEnvelope:
+    """The envelope of a source that was not asked, because this process cannot read the run."""
+    _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, job), error)
+    planned = PlannedSource(source=source, job=job, limit_seconds=1)
+    return error_envelope(run_id, planned, error, worker=worker)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.deadline import Deadline
 from orchestrator.plugins import close_all
 from orchestrator.synthesis import (
+    MAX_SYNTHESIS_CHARACTERS,
     SYNTHESIZER_CLOSE_FAILED,
     Case,
     Synthesis,
@@ -44,7 +45,7 @@ class Refiner:
 
         Blocks the calling thread at most until half a second before the deadline; a call that is still running then is
         cancelled, which closes its connection. ``on_progress`` is called about every 50 ms with the fragments written
-        since, perhaps none.
+        since, perhaps none; they end at ``MAX_SYNTHESIS_CHARACTERS``.
 
         Raises LeaseLost when ``on_progress`` does. After any other error there is no synthesis.
         """
@@ -59,12 +60,14 @@ class Refiner:
 
         future = self.submit(synthesize())
         try:
-            is_over = False
+            is_over, room = False, MAX_SYNTHESIS_CHARACTERS
             while not is_over:
                 _wait(future, min(TOKEN_INTERVAL_SECONDS, end.remaining()))
                 is_over = future.done() or end.has_passed
                 if on_progress is not None:
-                    on_progress(_drain(fragments))
+                    text = _drain(fragments)[:room]
+                    room -= len(text)
+                    on_progress(text)
             return synthesis_of(case.run_id, future)
         except LeaseLost:
             raise
@@ -107,7 +110,5 @@ def _wait(future: Future[Synthesis], seconds: float) -> None:
 
 
 def _drain(fragments: queue.SimpleQueue[str]) -> str:
-    parts = []
-    while not fragments.empty():
-        parts.append(fragments.get_nowait())
-    return "".join(parts)
+    # Not until it is empty: a synthesizer may write faster than this reads.
+    return "".join([fragments.get_nowait() for _ in range(fragments.qsize())])

@@ -1,5 +1,6 @@
 """The report of a run: committed, of a closed or cancelled run, or made by a client whose store went away."""
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from orchestrator.aggregate import aggregate, failures
 from orchestrator.errors import RunDamaged, SchemaMismatch, StoreUnreachable
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Message, Text, join
+from orchestrator.logs import log_error
 from orchestrator.models import (
     UNREADABLE,
     AggregatedData,
@@ -24,6 +26,7 @@ from orchestrator.run.envelopes import unread_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import RunRecord
 
+_LOGGER = logging.getLogger(__name__)
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
 _CANCELLED = Message("The run was cancelled.")
 _NOT_STORED = Message("Redis stopped answering during the run; this answer was not stored.")
@@ -44,13 +47,23 @@ def make_report(
     refined: Diagnosis | None = None,
     llm: dict[str, Any] | None = None,
 ) -> Report:
-    """The report to commit in the name of ``by``; with ``refined``, the model's diagnosis is the answer."""
+    """The report to commit in the name of ``by``; with ``refined``, the model's diagnosis is the answer.
+
+    A diagnosis of a model that cannot be written gives way to that of the rules.
+    """
     record, plan, envelopes = conclusion.record, conclusion.plan, conclusion.envelopes
     mode = conclusion.mode if refined is None else AnswerMode.LLM
     response = conclusion.response
     diagnosis = refined or conclusion.draft
     if diagnosis is not None and (refined or llm):
-        response = conclusion.render(diagnosis, mode, llm)
+        try:
+            response = conclusion.render(diagnosis, mode, llm)
+        except Exception as error:  # border: whatever a synthesizer wrote, the rules have an answer
+            if refined is None:
+                raise
+            log_error(_LOGGER, "synthesis_not_rendered run_id=%s", record.run_id, error=error)
+            failed = {**(llm or {}), "failed": type(error).__name__}
+            return make_report(conclusion, by=by, total_latency_ms=total_latency_ms, llm=failed)
     metadata: dict[str, Any] = {
         "mode": mode.value,
         "pipeline": plan.pipeline if plan else None,

@@ -19,6 +19,13 @@ REQUEST, PLAN, REPORT = "request", "plan", "report"
 """Names of the stored parts of a run; the name of an envelope is the key of its source."""
 MAX_PASSES = 8
 """Removing a field can make its parent incomplete, one level per pass; nothing stored is nested deeper."""
+MAX_CHARACTERS = 1_000_000
+"""Longest stored part but the report, some times the longest that is written; reading more would delay other runs."""
+MAX_REPORT_CHARACTERS = 30_000_000
+MAX_ERRORS = 1_000
+"""Wrong fields of a part that are left out one by one; a part with more is left out whole."""
+MAX_NAMED = 10
+"""Wrong fields of a part that are named; where there are more, the part is named as well."""
 FARTHEST_DEADLINE_MS = 86_400_000
 """A deadline more than a day away is damaged: the run would stay open. ``common.lua`` has the same limit."""
 
@@ -52,10 +59,12 @@ def read_stored(model: type[_M], text: str, *, run_id: str, part: str) -> tuple[
 
 
 def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
-    """The JSON object in ``text``; None when there is none.
+    """The JSON object in ``text``; None when there is none, or one that is too long.
 
     Raises SchemaMismatch when this version does not read its schema.
     """
+    if len(text) > (MAX_REPORT_CHARACTERS if part == REPORT else MAX_CHARACTERS):
+        return None
     try:
         data = from_json(text)
     except ValueError:
@@ -71,15 +80,15 @@ def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
 def read_fields(model: type[_M], data: dict[str, Any], *, part: str) -> tuple[_M | None, tuple[Damage, ...]]:
     """``data`` as a ``model``, without the fields and items that cannot be read, which are removed from ``data``.
 
-    None when a required field is among them.
+    None when a required field is among them, or when they are too many.
     """
     lost: dict[_Path, None] = {}
     for _ in range(MAX_PASSES):
         try:
-            return model.model_validate(data, context=STORED), tuple(
-                Damage(part, ".".join(map(str, path))) for path in lost if not _is_within(path, lost)
-            )
+            return model.model_validate(data, context=STORED), _damage(part, lost)
         except ValidationError as error:
+            if error.error_count() > MAX_ERRORS:
+                break
             wrong = [(_stored_path(item["loc"], data), item["type"]) for item in error.errors(include_url=False)]
         # From the last item of a list to the first: removing an item moves those after it.
         for path in sorted({path for path, _ in wrong}, reverse=True):
@@ -111,6 +120,11 @@ def read_deadline(value: str | None, now_ms: int) -> int:
     """The deadline in a run hash; 0, which has passed, for one that is too far away. As in ``common.lua``."""
     deadline_ms = read_number(value)
     return deadline_ms if deadline_ms <= now_ms + FARTHEST_DEADLINE_MS else 0
+
+
+def _damage(part: str, lost: Collection[_Path]) -> tuple[Damage, ...]:
+    damage = [Damage(part, ".".join(map(str, path))) for path in lost if not _is_within(path, lost)]
+    return (*damage[:MAX_NAMED], Damage(part)) if len(damage) > MAX_NAMED else tuple(damage)
 
 
 def _failed(source: str, job: str, error: str, reason: str) -> SourceEnvelope:

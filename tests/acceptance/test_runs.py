@@ -7,9 +7,11 @@ import re
 import signal
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 from tests_support import stretched, wait_until
 
 from orchestrator.config import ParallelConfig
@@ -298,6 +300,37 @@ def test_large_payloads_stay_out_of_celery(running_fleet: Fleet) -> None:
     assert envelope.truncated is not None
     assert "256 KiB" in envelope.truncated
     assert envelope.data == {}
+
+
+def test_a_message_that_is_delivered_again_asks_its_source_once(fleet: Fleet) -> None:
+    """The claim on a source is the run's and not the message's: exact copies of a message ask nobody."""
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache")
+    queue, runs = f"{fleet.environ['RESYNC_KEY_PREFIX']}mq:metrics", 20
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=200) as server,
+        redis.Redis.from_url(fleet.settings.redis_url) as raw,
+    ):
+        address = "{}:{}".format(*server.getsockname())
+        config = ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=30)
+        run_ids = [ask(fleet, {"metrics": {"connect": address}}, config) for _ in range(runs)]
+        wait_until(lambda: raw.llen(queue) == runs, what="every message")
+        messages = raw.lrange(queue, 0, -1)
+        for _ in range(3):
+            raw.lpush(queue, *messages)
+        fleet.worker("metrics", concurrency=8)
+        for run_id in run_ids:
+            report, events = result(fleet, run_id)
+            started = [event for event in events if event.type is EventType.SOURCE_STARTED]
+            assert [event.data["source"] for event in started].count("metrics") == 1
+            assert outcomes(report)["metrics"] == "timeout"
+        wait_until(lambda: raw.llen(queue) == 0, what="an empty queue")
+        server.settimeout(0.5)
+        connections = 0
+        with suppress(TimeoutError):
+            while True:
+                server.accept()[0].close()
+                connections += 1
+    assert connections == runs
 
 
 def test_a_queue_without_a_worker_costs_its_source_only(fleet: Fleet) -> None:

@@ -207,6 +207,34 @@ def test_unknown_runs_are_not_found(client: TroubleshootClient) -> None:
             call("nope-nope")
 
 
+def test_a_run_that_the_store_lost_is_told_as_lost(client: TroubleshootClient, redis_url: str) -> None:
+    """After a loss of data, every call on a run that was submitted here says so; a run of others is unknown."""
+    run_id = client.submit(TroubleshootRequest(message="x"))
+    with redis.Redis.from_url(redis_url) as raw:
+        raw.flushall()
+    for call in (client.get, client.result, client.cancel, lambda run_id: list(client.stream(run_id))):
+        with pytest.raises(RunNotFound, match="was accepted and is no longer stored"):
+            call(run_id)
+        with pytest.raises(RunNotFound, match="never existed or has expired"):
+            call("nope-nope")
+
+
+def test_a_run_that_is_lost_while_it_is_waited_for_is_told_at_once(settings: Settings) -> None:
+    """The wait, on a thread or on a loop, ends when the store has lost the run and not at its deadline."""
+
+    async def lose(only_the_end: bool) -> None:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(TroubleshootRequest(message="x"))
+            asyncio.get_running_loop().call_later(0.3, lambda: redis.Redis.from_url(settings.redis_url).flushall())
+            began = time.monotonic()
+            with pytest.raises(RunNotFound, match="Redis lost its data"):
+                _ = await client.result(run_id) if only_the_end else [event async for event in client.stream(run_id)]
+            assert time.monotonic() - began < stretched(3)
+
+    for only_the_end in (True, False):
+        asyncio.run(lose(only_the_end))
+
+
 def test_cancel_says_how_the_run_stands(client: TroubleshootClient) -> None:
     """Cancelling twice leaves the run cancelled; its result is a report of a cancelled run."""
     run_id = client.submit(TroubleshootRequest(message="x"))

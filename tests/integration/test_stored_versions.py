@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,15 +26,18 @@ from stored_support import (
     same,
 )
 
+from orchestrator.client import fallback
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.i18n.languages import Language
+from orchestrator.i18n.message import write
 from orchestrator.models import (
     SCHEMA_VERSION,
     Event,
     EventType,
+    Plan,
     Report,
     RunOutcome,
     RunSnapshot,
@@ -43,11 +47,14 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report
 from orchestrator.store.connection import connect
 from orchestrator.store.events import EventReader
 from orchestrator.store.presence import Presence
+from orchestrator.store.reading import MAX_NAMED
+from orchestrator.store.records import Dispatch
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.watcher import MAX_FAILURES, POLL_SECONDS, Watcher
@@ -601,6 +608,14 @@ def test_a_question_that_cannot_be_read_is_asked_from_its_line(bench: Bench) -> 
 # The last resort
 
 
+def doubled(depth: int) -> dict[str, Any]:
+    """A stored message that holds the next one twice."""
+    message: dict[str, Any] = {"key": "x"}
+    for _ in range(depth):
+        message = {"key": "{x}{x}", "facts": {"x": message}}
+    return message
+
+
 def test_an_unforeseen_error_ends_the_run_all_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where even the report cannot be made, the run is closed from its state and its deadline, in time and once."""
 
@@ -632,29 +647,101 @@ def test_a_failing_conclusion_is_told_in_the_questions_language(bench: Bench, mo
     assert "could not be put together" in report.response
 
 
-def test_a_wakeup_that_always_fails_backs_off_and_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its pauses double; then its run is closed with one terminal event, and nothing is armed any more."""
+def broken(*_: object, **__: object) -> None:
+    raise ZeroDivisionError
 
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError
 
+def test_a_deadline_that_fails_ends_its_run_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first failure at the deadline closes the run from its state and its deadline, and nothing is armed."""
     monkeypatch.setattr("orchestrator.run.finisher.Finisher.finish_at_deadline", broken)
     bench.planter.plant(DONE)
     bench.planter.reopen(DONE)
-    pauses = []
-    for _ in range(MAX_FAILURES - 1):
-        bench.make_due()
-        bench.watcher.step()
-        due_ms = bench.client.zscore(bench.store.keys.wakeups, f"{DONE}|total") or 0
-        seconds, micros = bench.client.time()
-        pauses.append(round((due_ms - seconds * 1000 - micros // 1000) / 1000))
-    assert pauses == [1, 2, 4, 8]
-    assert bench.terminal_events() == []
-    bench.make_due()
     bench.watcher.step()
     assert bench.terminal_events() == [EventType.FINAL]
     assert bench.armed() == []
     assert bench.report().reason == "watcher_failed"
+
+
+@pytest.mark.parametrize("kind", ["total", "fanin", "dispatch"])
+def test_a_wakeup_that_always_fails_backs_off_and_is_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """Its pauses double, and then it goes; the log has a line for each try."""
+    for name in ("finish_at_deadline", "close_unread"):
+        monkeypatch.setattr(f"orchestrator.run.finisher.Finisher.{name}", broken)
+    monkeypatch.setattr(bench.store, "check_synthesis", broken)
+    monkeypatch.setattr(bench.watcher, "_check_dispatch", broken)
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.client.delete(bench.store.keys.wakeups)
+    pauses = []
+    for _ in range(MAX_FAILURES - 1):
+        bench.make_due(kind)
+        bench.watcher.step()
+        due_ms = bench.client.zscore(bench.store.keys.wakeups, f"{DONE}|{kind}") or 0
+        seconds, micros = bench.client.time()
+        pauses.append(round((due_ms - seconds * 1000 - micros // 1000) / 1000))
+    assert pauses == [1, 2, 4, 8]
+    bench.make_due(kind)
+    bench.watcher.step()
+    assert bench.armed() == []
+    assert len([line for line in caplog.messages if line.startswith("watcher_failed")]) == MAX_FAILURES
+
+
+@pytest.mark.parametrize("name", ["open", "completed", "expired", "wakeups"])
+def test_a_damaged_key_of_all_runs_does_not_keep_one_open(bench: Bench, name: str) -> None:
+    """What is done after the terminal event never fails the commit."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    key = getattr(bench.store.keys, name)
+    bench.client.delete(key)
+    bench.client.rpush(key, "no set")
+    report = Finisher(bench.store, by="client").finish_at_deadline(DONE)
+    assert report is not None
+    assert bench.terminal_events() == [EventType.FINAL]
+
+
+def test_a_stream_that_takes_no_further_entry_is_replaced(bench: Bench) -> None:
+    """A stream whose last id is the last possible one ends the run in a new one."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.client.xadd(bench.store.keys.events(DONE), {"type": "x"}, id="18446744073709551615-18446744073709551615")
+    bench.watcher.step()
+    assert bench.terminal_events() == [EventType.FINAL]
+
+
+ABSURD: dict[str, tuple[str, Any]] = {
+    "a million items": ("e:metrics", {"evidence": [1] * 1_000_000}),
+    "many wrong items": ("e:metrics", {"evidence": [{}] * 1_500}),
+    "some wrong items": ("e:metrics", {"asked": [1] * 50}),
+    "a long plan": ("plan", {"sources": [{"source": "NO NAME"}] * 100_000}),
+    "endless latency": ("e:metrics", {"latency_ms": 1e999}),
+    "endless limit": ("plan", {"notes": [1e999] * 3}),
+    "a template that doubles": ("e:metrics", {"outcome": "error", "success": False, "error_message": doubled(60)}),
+    "a wide template": (
+        "e:metrics",
+        {"outcome": "error", "success": False, "error_message": {"key": "{a:>999999999}", "facts": {"a": "x"}}},
+    ),
+    "a long question": ("request", {"jobs": ["A"] * 200_000}),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_absurd_values_cost_little_and_end_their_run(bench: Bench, name: str) -> None:
+    """A damaged run of megabytes is read as quickly as others, answered once, and names a few of its parts."""
+    field, values = ABSURD[name]
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.planter.change(DONE, field, lambda value: value | values)
+    began = time.thread_time()
+    bench.watcher.step()
+    report = bench.report()
+    for item in report.parallel_results:
+        assert len(write(item.error_text or "", Language.PT_BR)) < 10_000
+    assert time.thread_time() - began < 3
+    assert bench.terminal_events() == [EventType.FINAL]
+    assert len(report.metadata.get("unreadable", [])) <= MAX_NAMED + 1
+    assert len(report.response) < 20_000
 
 
 def test_a_run_that_is_no_hash_is_given_up(bench: Bench) -> None:
@@ -739,6 +826,77 @@ def test_clients_answer_a_damaged_run(settings: Settings, planter: Planter) -> N
         assert report.metadata["unreadable"] == ["plan", "metrics"]
         assert client.get(DONE).report == report
         assert [row.run_id for row in client.list()] == [DONE]
+
+
+UNREAD = {
+    "a damaged plan": ("plan", "{", "run_damaged"),
+    "a newer plan": ("plan", json.dumps({"schema_version": SCHEMA_VERSION + 1}), "schema_mismatch"),
+    "a newer question": ("request", json.dumps({"schema_version": SCHEMA_VERSION + 1}), "schema_mismatch"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_caller_that_asks_the_sources_itself_treats_damage_as_a_worker_does(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A run that cannot be read when its sources are asked has their errors, and the take-over raises nothing."""
+    field, value, reason = UNREAD[name]
+    plan_dispatch = fallback.plan_dispatch
+
+    def damaged(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
+        plan = plan_dispatch(store, run_id, dispatch)
+        before.append((field, store._client.hget(store.keys.run(run_id), field)))
+        store._client.hset(store.keys.run(run_id), field, value)
+        return plan
+
+    def restored(*_: object, **__: object) -> None:
+        """Nobody finishes the run."""
+
+    before: list[Any] = []
+    monkeypatch.setattr(fallback, "plan_dispatch", damaged)
+    monkeypatch.setattr(Finisher, "finish", restored)
+
+    async def take_over() -> dict[str, SourceEnvelope]:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(TroubleshootRequest(message="O job BATCH001 falhou?"))
+            await fallback.take_over(client, run_id)
+            store = client.sync.store
+            store._client.hset(store.keys.run(run_id), *before[0])
+            return store.read(run_id).envelopes
+
+    envelopes = asyncio.run(take_over())
+    assert len(envelopes) == 4
+    assert {(item.outcome, item.reason) for item in envelopes.values()} == {(SourceOutcome.ERROR, reason)}
+
+
+def test_a_caller_leaves_a_run_that_it_cannot_read_to_others(settings: Settings) -> None:
+    """A question of a newer version is not dispatched here, and that is no error of the take-over."""
+
+    async def take_over() -> RunState:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(TroubleshootRequest(message="O job BATCH001 falhou?"))
+            store = client.sync.store
+            store._client.hset(store.keys.run(run_id), "request", UNREAD["a newer question"][1])
+            await fallback.take_over(client, run_id)
+            return store.state(run_id)[0]
+
+    assert asyncio.run(take_over()) is RunState.DISPATCHING
+
+
+@pytest.mark.parametrize("value", ["no hash", None])
+def test_an_earlier_run_of_a_session_that_is_damaged_costs_nothing(
+    settings: Settings, planter: Planter, value: str | None
+) -> None:
+    """The next question of the session is planned as one without it."""
+    with TroubleshootClient(settings) as client:
+        earlier, later = (
+            client.submit(TroubleshootRequest(message="e agora?", session_id="s", user_id="ana")) for _ in range(2)
+        )
+        key = planter.keys.run(earlier)
+        planter.client.hset(key, "plan", "[" * 1_000) if value is None else planter.client.set(key, value)
+        dispatch = client.store.claim_dispatch(later, "d")
+        assert dispatch is not None
+        assert plan_dispatch(client.store, later, dispatch).reason
 
 
 def test_clients_tell_which_side_to_upgrade(settings: Settings, planter: Planter) -> None:

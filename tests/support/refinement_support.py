@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.models import Diagnosis
+from orchestrator.models import Claim, Diagnosis
 from orchestrator.synthesis import Synthesis, SynthesisFailed
 
 FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
@@ -16,8 +17,8 @@ FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
     ),
     "metadata that is none": (
         SynthesisFailed("rate_limited", "429", 7),  # type: ignore[arg-type]  # what a site may do
-        {"failed": "SynthesisFailed"},
-        "reason=unexpected",
+        {"failed": "rate_limited"},
+        "reason=rate_limited",
     ),
     "a reason that is none": (SynthesisFailed(429, "x"), {"failed": "SynthesisFailed"}, "reason=unexpected"),  # type: ignore[arg-type]
     "one of ours": (ConfigurationError("LLM_MODEL"), {"failed": "configuration"}, "reason=configuration"),
@@ -34,6 +35,12 @@ FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
         {"failed": "ValidationError"},
         "reason=unexpected",
     ),
+    "a diagnosis without an end": (
+        Synthesis(Diagnosis.model_construct(summary="x", claims=(Claim(text="x") for _ in count()))),
+        {"failed": "TooLarge"},
+        "reason=unexpected",
+    ),
+    "megabytes": (Synthesis(Diagnosis(summary="x" * 20_000_000)), {"failed": "TooLarge"}, "reason=unexpected"),
     "no diagnosis": (Synthesis(None), {"failed": "no_diagnosis"}, "reason=no_diagnosis"),  # type: ignore[arg-type]
 }
 """By name: what the synthesizer raises or returns, `metadata.llm` of the report, and a part of the log line."""

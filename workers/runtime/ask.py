@@ -9,10 +9,10 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
-from orchestrator.models import PlannedSource, source_key
+from orchestrator.errors import RunDamaged, SchemaMismatch
+from orchestrator.models import source_key
 from orchestrator.run.clues import StoredClues
-from orchestrator.run.envelopes import error_envelope
+from orchestrator.run.envelopes import unreadable_envelope
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore
@@ -43,7 +43,8 @@ class SourceRunner:
         try:
             start = self.store.begin_source(run_id, key, claim, source=source, job=job, worker=self.worker)
         except (RunDamaged, SchemaMismatch) as error:
-            return self._unread(run_id, source, job, error, claim=claim)
+            self.store.put_envelope(run_id, claim, unreadable_envelope(run_id, source, job, error, self.worker))
+            return {"source": source, "outcome": error.reason, "latency_ms": 0.0}
         if isinstance(start, str):
             _LOGGER.info("source_skipped run_id=%s source=%s reason=%s", run_id, key, start)
             return {"source": source, "outcome": start, "latency_ms": 0.0}
@@ -75,15 +76,6 @@ class SourceRunner:
             status,
         )
         return {"source": source, "outcome": envelope.outcome.value, "latency_ms": envelope.latency_ms}
-
-    def _unread(
-        self, run_id: str, source: str, job: str | None, error: TroubleshootError, *, claim: str
-    ) -> dict[str, Any]:
-        """Store an error envelope, because this version cannot read the run."""
-        _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, job), error)
-        planned = PlannedSource(source=source, job=job, limit_seconds=1)
-        self.store.put_envelope(run_id, claim, error_envelope(run_id, planned, error, worker=self.worker))
-        return {"source": source, "outcome": error.reason, "latency_ms": 0.0}
 
     def _fetch(self, call: SourceCall) -> FetchResult:
         request = call.source_request()

@@ -25,7 +25,7 @@ announce_end(KEYS[1], KEYS[8], 'final')
 disarm_all(KEYS[3], ARGV[1])
 leave_open(KEYS[4], KEYS[7], ARGV[1], ARGV[9])
 local recent = ARGV[4] == 'timed_out' and KEYS[6] or KEYS[5]
-redis.call('ZREMRANGEBYSCORE', recent, '-inf', now - 10000)
-redis.call('ZADD', recent, now, ARGV[1])
-redis.call('EXPIRE', recent, 60)
+redis.pcall('ZREMRANGEBYSCORE', recent, '-inf', now - 10000)
+redis.pcall('ZADD', recent, now, ARGV[1])
+redis.pcall('EXPIRE', recent, 60)
 return { 'ok' }

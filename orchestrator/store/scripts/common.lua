@@ -24,12 +24,16 @@ local function increase(run, field)
   return value
 end
 
--- Appends to a stream of the run. A new stream expires with the run; a key of another type is replaced, so that the
--- terminal event can be appended.
+-- Appends to a stream of the run. A new stream expires with the run; a key of another type, or a stream that takes no
+-- further entry because its last id is the last possible one, is replaced, so that the terminal event can be appended.
 local function append(run, stream, ...)
   local kind = redis.call('TYPE', stream)['ok']
   if kind ~= 'stream' then redis.call('DEL', stream) end
-  redis.call('XADD', stream, '*', ...)
+  if redis.pcall('XADD', stream, '*', ...).err then
+    kind = 'none'
+    redis.call('DEL', stream)
+    redis.call('XADD', stream, '*', ...)
+  end
   if kind ~= 'stream' and redis.call('TTL', run) > 0 then redis.call('EXPIRE', stream, redis.call('TTL', run)) end
 end
 
@@ -55,14 +59,16 @@ local function with_numbers(json, text)
   return string.sub(json, 1, -2) .. ',' .. text .. '}'
 end
 
+-- What follows the terminal event must not fail the call that wrote it: a key of another type is somebody's damage.
 local function disarm_all(wakeups, run_id)
-  redis.call('ZREM', wakeups, run_id .. '|dispatch', run_id .. '|fanin', run_id .. '|lease', run_id .. '|total')
+  redis.pcall('ZREM', wakeups, run_id .. '|dispatch', run_id .. '|fanin', run_id .. '|lease', run_id .. '|total')
 end
 
 -- Removes a closed run from the open ones; a backlog below the floor ends the period in which its rate is measured.
 local function leave_open(open, busy, run_id, floor)
-  redis.call('ZREM', open, run_id)
-  if redis.call('ZCARD', open) < tonumber(floor) then redis.call('DEL', busy) end
+  redis.pcall('ZREM', open, run_id)
+  local left = redis.pcall('ZCARD', open)
+  if type(left) ~= 'number' or left < tonumber(floor) then redis.call('DEL', busy) end
 end
 
 -- Wakes readers that wait for the end; expires with the run.

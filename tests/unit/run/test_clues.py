@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import fakeredis
@@ -22,6 +23,7 @@ from orchestrator.models import (
     PlannedSource,
     Routing,
     SourceEnvelope,
+    SourceOutcome,
     SourceRequest,
     TroubleshootRequest,
 )
@@ -43,6 +45,9 @@ PLAN = Plan(
     ),
     reason="test",
 )
+
+
+NO_CLUE: Any = object()
 
 
 @dataclass
@@ -188,6 +193,32 @@ def test_what_is_not_planned_is_not_waited_for(workers: Workers, sources: Collec
     board = StoredClues(workers.store, workers.run_id, PLAN, "rag_search", "c")
     assert asyncio.run(board.wait(sources, seconds=5)) == ()
     assert board.waited_seconds == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        {"codes": ("x",)},
+        Clue.model_construct(source="tws_status", codes=5),
+        CLUE.model_copy(update={"lines": (1,)}),
+    ],
+    ids=["none", "a mapping", "wrong codes", "wrong lines"],
+)
+def test_a_clue_that_is_none_costs_its_source_nothing(ask: Ask, wrong: Any) -> None:
+    """Giving a clue never raises: one that is invalid is dropped, and the source answers."""
+    reader = Reader()
+    envelopes = ask(Status(clue=NO_CLUE if wrong is None else wrong), reader)
+    assert {envelope.outcome for envelope in envelopes.values()} == {SourceOutcome.OK}
+    assert reader.clues == ()
+
+
+def test_a_clue_of_megabytes_is_cut_before_it_is_masked() -> None:
+    """Texts and lists end at their limits, however long they are."""
+    endless = Clue.model_construct(source="metrics", codes=(str(n) for n in count()), lines=("senha=x " * 2_000_000,))
+    began = time.thread_time()
+    assert len(masked_clue(endless, personal=False).model_dump_json()) < 5_000
+    assert time.thread_time() - began < 1
 
 
 def test_a_clue_holds_no_secret_and_little() -> None:

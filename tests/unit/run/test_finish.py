@@ -38,7 +38,7 @@ from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, Refiner
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.events import EventReader
 from orchestrator.store.runs import RunStore, new_token
-from orchestrator.synthesis import Case, Synthesis
+from orchestrator.synthesis import MAX_SYNTHESIS_CHARACTERS, Case, Synthesis
 
 RUN = "run-00000001"
 
@@ -253,6 +253,59 @@ def test_half_a_character_of_a_model_can_be_written(run: Ready, loop: asyncio.Ab
     assert report is not None
     assert report.mode is AnswerMode.LLM
     assert [event.data["text"] for event in run.events if event.type is EventType.TOKEN] == ["meio \ufffd"]
+
+
+def test_what_a_model_streams_is_bounded(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """Megabytes of fragments reach readers as far as an answer may be long, and the answer comes."""
+
+    async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
+        for _ in range(20):
+            emit("x" * 1_000_000)
+        await asyncio.sleep(0.15)
+        return Synthesis(case.draft, {"model": "m"})
+
+    refiner, _ = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    tokens = [event.data["text"] for event in run.events if event.type is EventType.TOKEN]
+    assert sum(map(len, tokens)) == MAX_SYNTHESIS_CHARACTERS
+
+
+def test_a_diagnosis_that_cannot_be_written_gives_way_to_the_draft(
+    run: Ready, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error while the model's answer is written costs the refinement, and is named."""
+    rendered = []
+
+    def render(*args: object, mode: AnswerMode, **_: object) -> str:
+        rendered.append(mode)
+        if mode is AnswerMode.LLM:
+            raise KeyError("planted")
+        return "the rules"
+
+    async def script(case: Case, _emit: Callable[[str], None]) -> Synthesis:
+        return Synthesis(case.draft, {"model": "m"})
+
+    monkeypatch.setattr("orchestrator.run.conclusion.render_markdown", render)
+    refiner, _ = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert (report.mode, report.response) == (AnswerMode.DETERMINISTIC, "the rules")
+    assert report.metadata["llm"] == {"model": "m", "failed": "KeyError"}
+    assert AnswerMode.LLM in rendered
+
+
+@pytest.mark.parametrize("metadata", [7, None, {"a": "x" * 1_000_000}, {"a": object()}])
+def test_a_models_metadata_never_cost_its_answer(run: Ready, loop: asyncio.AbstractEventLoop, metadata: Any) -> None:
+    """Metadata that cannot be stored are left out."""
+
+    async def script(case: Case, _emit: Callable[[str], None]) -> Synthesis:
+        return Synthesis(case.draft, metadata)
+
+    refiner, _ = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert report.mode is AnswerMode.LLM
 
 
 def test_a_model_that_hangs_is_cut_before_the_deadline(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
