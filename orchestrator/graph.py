@@ -4,25 +4,22 @@ A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state i
 """
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypedDict, cast
 
 from pydantic import ValidationError
 
 from orchestrator.client.aio import AsyncTroubleshootClient
-from orchestrator.client.fallback import run_in_process, take_over
+from orchestrator.client.fallback import OwnProcess, run_in_process
+from orchestrator.client.pursuit import abandon, pursue
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InvalidRequest, RunNotFound, StoreUnreachable
-from orchestrator.models import Event, Intent, Report, RunState, TroubleshootRequest
+from orchestrator.errors import InvalidRequest, StoreUnreachable
+from orchestrator.models import Event, EventType, Intent, Report, TroubleshootRequest, source_key
 from orchestrator.routing.router import route
+from orchestrator.store.events import START
 from orchestrator.validation import describe
-
-_LOGGER = logging.getLogger(__name__)
-DISPATCH_WAIT_SECONDS = 1.0
-"""Seconds for which a run waits for a worker, before this process asks the sources itself."""
 
 
 class DataSourceResult(TypedDict, total=False):
@@ -109,33 +106,77 @@ class ParallelTroubleshootGraph(_Graph):
         Raises InvalidRequest naming the field, UnknownInstance, Overloaded, and WorkersNotInstalled when no worker runs
         and their code is not installed here.
         """
-        settings = self._settings or Settings.from_env()
-        request = make_request(state, self._config or settings.parallel_config(), self._intent)
-        deadline = Deadline.after(request.config.total_timeout_seconds)
-        try:
-            async with AsyncTroubleshootClient(settings) as client:
-                run_id = await client.submit(request)
-                report = await _with_dispatch(client, run_id, client.result(run_id))
-        except (StoreUnreachable, RunNotFound):
-            # RunNotFound: Redis was restarted and has lost the run.
-            report = await run_in_process(request, settings, deadline=deadline)
-        return fill_state(state, report)
+        report = await self._run(state, None)
+        return fill_state(state, cast("Report", report))
 
     async def astream(self, state: Mapping[str, Any]) -> AsyncIterator[Event]:
         """The events of the run as they come: each source, the draft, fragments of the answer, the report.
 
-        Raises InvalidRequest, UnknownInstance, Overloaded, StoreUnreachable.
+        Without Redis, and when it goes away in mid-run, the events of what is asked here follow, up to a terminal one
+        with ``committed`` False. Their ``id`` is that of the last event of the store.
+
+        Raises InvalidRequest naming the field, UnknownInstance, Overloaded, WorkersNotInstalled.
         """
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        run = asyncio.ensure_future(self._run(state, _Stream(events.put_nowait)))
+        run.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            await run
+        finally:
+            if not run.done():
+                await abandon(run)
+
+    async def _run(self, state: Mapping[str, Any], stream: "_Stream | None") -> Report | None:
+        """The report; with ``stream``, None when the terminal event of the store was the last."""
         settings = self._settings or Settings.from_env()
         request = make_request(state, self._config or settings.parallel_config(), self._intent)
-        async with AsyncTroubleshootClient(settings) as client:
-            run_id = await client.submit(request)
-            dispatch = asyncio.ensure_future(_ensure_dispatch(client, run_id))
-            try:
-                async for event in client.stream(run_id):
-                    yield event
-            finally:
-                await _abandon(dispatch)
+        deadline = Deadline.after(request.config.total_timeout_seconds)
+        emit = stream.take_own if stream else None
+        try:
+            async with AsyncTroubleshootClient(settings) as client:
+                run_id = await client.submit(request)
+                streams = stream is not None
+                follower = await client.follower(run_id, only_the_end=not streams, keeps_copy=streams)
+                take = stream.take_stored if stream else _ignore
+                async with OwnProcess(request, settings, deadline, client=client, copy=follower.copy, emit=emit) as own:
+                    return await pursue(client, follower, own, deadline, take)
+        except StoreUnreachable:
+            # The submit failed.
+            return await run_in_process(request, settings, deadline=deadline, emit=emit)
+
+
+class _Stream:
+    """The events of a run for its caller: those of the store, and after them those of this process."""
+
+    def __init__(self, take: Callable[[Event], None]) -> None:
+        self._take = take
+        self._last_id = START
+        self._finished: set[str] = set()
+
+    def take_stored(self, event: Event) -> None:
+        """Pass on an event that was read."""
+        self._last_id = event.id
+        self._is_new(event)
+        self._take(event)
+
+    def take_own(self, event: Event) -> None:
+        """Pass on an event of this process, unless the store told the same."""
+        if self._is_new(event):
+            self._take(event.model_copy(update={"id": self._last_id}))
+
+    def _is_new(self, event: Event) -> bool:
+        if event.type is not EventType.SOURCE_FINISHED:
+            return True
+        key = source_key(str(event.data.get("source")), event.data.get("job"))
+        is_new = key not in self._finished
+        self._finished.add(key)
+        return is_new
+
+
+def _ignore(_: Event) -> None:
+    return
 
 
 class FallbackParallelGraph(_Graph):
@@ -239,50 +280,3 @@ def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
         },
         "errors": [failure.model_dump(mode="json") for failure in report.errors],
     }
-
-
-async def _wait_for_dispatch(client: AsyncTroubleshootClient, run_id: str) -> bool:
-    """Whether a worker dispatches the run within ``DISPATCH_WAIT_SECONDS``; also True when the run ends."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + DISPATCH_WAIT_SECONDS
-    while True:
-        state, _ = await client.call(client.sync.store.state, run_id)
-        if state not in (RunState.ACCEPTED, RunState.DISPATCHING):
-            return True
-        if loop.time() >= end:
-            return False
-        await asyncio.sleep(0.05)
-
-
-async def _ensure_dispatch(client: AsyncTroubleshootClient, run_id: str) -> None:
-    if not await _wait_for_dispatch(client, run_id):
-        await take_over(client, run_id)
-
-
-async def _with_dispatch(client: AsyncTroubleshootClient, run_id: str, result: Coroutine[Any, Any, Report]) -> Report:
-    """Await ``result`` while taking over the run if no worker does; an error of the take-over is raised at once."""
-    dispatch, report = asyncio.ensure_future(_ensure_dispatch(client, run_id)), asyncio.ensure_future(result)
-    try:
-        await asyncio.wait({dispatch, report}, return_when=asyncio.FIRST_COMPLETED)
-        if dispatch.done() and not report.done():
-            dispatch.result()
-        return await report
-    finally:
-        await _abandon(dispatch, report)
-
-
-async def _abandon(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait briefly: a source that ignores its cancellation must not delay the answer."""
-    for task in tasks:
-        task.cancel()
-        task.add_done_callback(_note_failure)
-    await asyncio.wait(tasks, timeout=0.1)
-
-
-def _note_failure(task: asyncio.Future[Any]) -> None:
-    # Retrieved here, or asyncio writes "exception was never retrieved" with a traceback into the app's log.
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        _LOGGER.warning(
-            "run_abandoned error=%s reason=%s", type(error).__name__, getattr(error, "reason", "unexpected")
-        )

@@ -1,8 +1,12 @@
 """State of the queues: waiting messages, consuming workers, live watchers."""
 
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from celery import Celery
+from kombu import Connection
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -13,6 +17,7 @@ from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 
+SERVED_SECONDS = 0.5
 INSPECT_SECONDS = 1.0
 """Seconds for workers to reply; a worker that takes longer is not shown."""
 
@@ -46,11 +51,53 @@ def ask_workers(settings: Settings, seconds: float = INSPECT_SECONDS) -> Mapping
     # Without a result backend: replies come over the broker, and a refused connection is an error at once.
     app = make_celery(settings, with_results=False)
     try:
-        return app.control.inspect(timeout=seconds).active_queues() or {}
-    except (OperationalError, RedisError, OSError) as error:
-        raise StoreUnreachable("the broker does not answer ({detail})", detail=type(error).__name__) from error
+        return _inspect(app, seconds)
     finally:
         app.close()
+
+
+def _inspect(
+    app: Celery, seconds: float, connection: Connection | None = None
+) -> Mapping[str, list[dict[str, object]]]:
+    try:
+        return app.control.inspect(timeout=seconds, connection=connection).active_queues() or {}
+    except (OperationalError, RedisError, OSError) as error:
+        raise StoreUnreachable("the broker does not answer ({detail})", detail=type(error).__name__) from error
+
+
+class ServedQueues:
+    """The queues that live workers consume, asked at most once a second however many threads want to know.
+
+    A worker replies from its main thread, so that one whose places are all taken counts as live, and one that is frozen
+    or deaf does not.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._names: frozenset[str] = frozenset()
+        self._until = 0.0
+
+    def names(self) -> frozenset[str]:
+        """The names of the queues; a worker that takes longer than half a second to reply is not counted.
+
+        Raises StoreUnreachable.
+        """
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._names = self._ask()
+                self._until = time.monotonic() + INSPECT_SECONDS
+            return self._names
+
+    def _ask(self) -> frozenset[str]:
+        # On a connection that was used before, kombu 5.7.0 takes the queue of the replies for declared, although it was
+        # deleted with its last consumer: every second call would get no reply.
+        connection = self._app.connection_for_write()
+        try:
+            return frozenset(consumers_by_queue(_inspect(self._app, SERVED_SECONDS, connection)))
+        finally:
+            # Waits half a second for the end of its last read.
+            threading.Thread(target=connection.release, name="release", daemon=True).start()
 
 
 def consumers_by_queue(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> dict[str, tuple[str, ...]]:

@@ -1,11 +1,13 @@
-"""The in-process fallback: a run that no worker has dispatched, or a question without any store."""
+"""What the process of a run's caller does itself where workers or Redis do not: dispatch, ask sources, answer."""
 
 import asyncio
 import logging
 import os
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 from orchestrator.after_commit import try_after_commit
 from orchestrator.aggregate import performance_event
@@ -13,125 +15,396 @@ from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import masked_request
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import RunDamaged, RunNotFound, RunRefused, SchemaMismatch
+from orchestrator.errors import (
+    RunDamaged,
+    RunNotFound,
+    RunRefused,
+    SchemaMismatch,
+    StoreUnreachable,
+    TroubleshootError,
+)
+from orchestrator.i18n.message import Text
 from orchestrator.logs import log_performance
-from orchestrator.models import PlannedSource, Report, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.models import (
+    Event,
+    EventType,
+    Plan,
+    PlannedSource,
+    Report,
+    RunState,
+    SourceEnvelope,
+    TroubleshootRequest,
+)
 from orchestrator.routing.plan import per_job_sources, plan_request
+from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
-from orchestrator.run.envelopes import unreadable_envelope
+from orchestrator.run.envelopes import missing_envelope, unreadable_envelope
 from orchestrator.run.finisher import Finisher
-from orchestrator.run.in_process import WORKER, LocalSources, ask_all, begin_without_store
-from orchestrator.run.refine import local_refiner
-from orchestrator.run.report import make_report
+from orchestrator.run.in_process import WORKER, LocalSources, Put, ask, begin_without_store
+from orchestrator.run.refine import COMMIT_RESERVE_SECONDS, Refiner, local_refiner
+from orchestrator.run.report import cancelled_report, make_report, unreachable_report
+from orchestrator.sources import load_source
+from orchestrator.store.events import START, final_data, finished_data, routed_data
 from orchestrator.store.records import RunRecord, SourceStart
+from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import new_token
 from orchestrator.synthesis import Case, Synthesis
 
 _LOGGER = logging.getLogger(__name__)
+DISPATCH_WAIT_SECONDS = 1.0
+"""Seconds for which a run waits for a worker to dispatch it, and a source for a worker to start it."""
+POLL_SECONDS = 0.05
+RETRY_SECONDS = 0.2
+"""Seconds between two tries while the store does not answer."""
+Emit = Callable[[Event], None]
 
 
-async def take_over(client: AsyncTroubleshootClient, run_id: str) -> None:
-    """Take the dispatch lease of a run that no worker has dispatched, ask its sources here and finish it.
+class OwnProcess:
+    """A run in the process of its caller: what was read of it, what is asked here, and the answer to both.
 
-    Does nothing when a worker was quicker.
-
-    Raises WorkersNotInstalled, StoreUnreachable.
+    ``copy`` is what a follower reads of the run meanwhile. Without a ``client`` there is no store. ``emit`` gets what
+    the store would have streamed. Use it as an async context manager, which ends what it has started.
     """
-    store, token = client.sync.store, new_token()
-    # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may start later.
-    await client.call(per_job_sources, all_builtin=True)
-    try:
-        dispatch = await client.call(store.claim_dispatch, run_id, token)
-        if dispatch is None:
-            return
-        plan = await client.call(plan_dispatch, store, run_id, dispatch)
-        await client.call(store.mark_dispatched, run_id, token)
-    except (RunRefused, RunNotFound):
-        return
-    except (RunDamaged, SchemaMismatch) as error:
-        # As on a worker: the run is left to processes that can read it, and to its deadline.
-        _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
-        return
-    _LOGGER.warning("run_taken_over run_id=%s reason=no_worker", run_id)
-    claims = {planned.key: new_token() for planned in plan.sources}
 
-    async def begin(planned: PlannedSource) -> SourceStart | None:
+    def __init__(
+        self,
+        request: TroubleshootRequest,
+        settings: Settings,
+        deadline: Deadline,
+        *,
+        client: AsyncTroubleshootClient | None = None,
+        copy: RunCopy | None = None,
+        emit: Emit | None = None,
+    ) -> None:
+        self._request = masked_request(request, personal=settings.redact_personal)
+        self._deadline = deadline
+        self._fan_in = Deadline(deadline.at - request.config.reserve_seconds)
+        self._client = client
+        self._copy = copy or RunCopy(uuid.uuid4().hex)
+        self._take = emit
+        self._sources = LocalSources(redact_personal=settings.redact_personal)
+        self._plan: Plan | None = None
+        self._envelopes: dict[str, SourceEnvelope] = {}
+        self._claims: dict[str, str] = {}
+        self._unclaimed: set[str] = set()
+        """Keys of the sources that could not be claimed, because the store did not answer."""
+        self._asks: dict[str, asyncio.Task[Any]] = {}
+        self._puts: list[asyncio.Task[None]] = []
+        self._is_lost = client is None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [*self._asks.values(), *self._puts]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            # A source that ignores its cancellation must not delay the answer.
+            await asyncio.wait(tasks, timeout=0.1)
+        await self._sources.__aexit__()
+
+    async def help(self, client: AsyncTroubleshootClient) -> None:
+        """Dispatch and finish the run where no worker does within a second, else ask the sources that none takes.
+
+        Raises WorkersNotInstalled.
+        """
+        while not self._deadline.has_passed:
+            try:
+                if await self._is_dispatched(client):
+                    await self._ask_unserved(client)
+                    return
+                if await self._take_over(client):
+                    return
+            except RunNotFound:
+                return
+            except StoreUnreachable:
+                # If it stays away, the caller's pursuit cancels this call.
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def answer(self) -> Report:
+        """The answer without the store: to what was read and asked, and to what is missing, which is asked now.
+
+        Nothing is stored, and ``committed`` is False in the report.
+
+        Raises WorkersNotInstalled, InvalidRequest.
+        """
+        self._is_lost = True
+        per_job = await asyncio.to_thread(per_job_sources, all_builtin=True)
+        async with local_refiner(os.environ) as refiner:
+            return await self._answer(per_job, refiner)
+
+    async def _answer(self, per_job: Mapping[str, bool], refiner: Refiner | None) -> Report:
+        record = self._record()
+        if record.state is RunState.CANCELLED:
+            return cancelled_report(record)
+        plan = self._plan or record.plan
+        if plan is None:
+            plan = plan_request(self._request, per_job)
+            self._emit(EventType.ROUTED, routed_data(plan))
+        for envelope in self._envelopes.values():
+            self._emit(EventType.SOURCE_FINISHED, finished_data(envelope))
+        await self._ask_missing(plan, record.envelopes, self._last_fan_in(has_model=refiner is not None))
+        envelopes = {**record.envelopes, **self._envelopes}
+        conclusion = conclude(replace(record, plan=plan, envelopes=envelopes, received=len(envelopes)))
+        synthesis, llm = await _refine(refiner, conclusion.case, self._deadline)
+        report = make_report(
+            conclusion,
+            by=WORKER,
+            total_latency_ms=self._deadline.elapsed_ms(self._request.config.total_timeout_seconds),
+            refined=synthesis.diagnosis if synthesis else None,
+            llm=llm,
+        )
+        log_performance(performance_event(report.run_id, conclusion.aggregated))
+        update = {"committed": False, "reason": report.reason or StoreUnreachable.reason}
+        return report.model_copy(update=update)
+
+    def answer_to_what_was_read(self, not_asked: Text | None) -> Report:
+        """The answer of the rules without asking any source, which ``not_asked`` explains."""
+        record = self._record()
+        record = replace(record, envelopes={**record.envelopes, **self._envelopes})
+        elapsed_ms = self._deadline.elapsed_ms(self._request.config.total_timeout_seconds)
+        return unreachable_report(record, elapsed_ms=elapsed_ms, not_asked=not_asked)
+
+    def told(self, report: Report) -> Report:
+        """The report of an answer that is not stored, its terminal event emitted."""
+        data = final_data(report) | {"committed": report.committed, "reason": report.reason}
+        self._emit(EventType.FINAL, data)
+        return report
+
+    def _emit(self, kind: EventType, data: dict[str, Any]) -> None:
+        if self._take is not None:
+            at_ms = time.time_ns() // 1_000_000
+            self._take(Event(id=START, run_id=self._copy.run_id, type=kind, at_ms=at_ms, data=data))
+
+    @property
+    def has_read(self) -> bool:
+        """Whether any source has answered by what was read, or here."""
+        return bool(self._record().envelopes or self._envelopes)
+
+    def _record(self) -> RunRecord:
+        return self._copy.record() or RunRecord.unstored(self._copy.run_id, self._request)
+
+    async def _is_dispatched(self, client: AsyncTroubleshootClient) -> bool:
+        """Whether a worker dispatches the run within a second; also True when the run ends."""
+        end = Deadline.after(DISPATCH_WAIT_SECONDS)
+        while True:
+            state, _ = await client.call(client.sync.store.state, self._copy.run_id)
+            if state not in (RunState.ACCEPTED, RunState.DISPATCHING):
+                return True
+            if end.has_passed:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _take_over(self, client: AsyncTroubleshootClient) -> bool:
+        """Take the dispatch lease, ask all sources here and finish the run; False when a worker has the lease."""
+        store, run_id, token = client.sync.store, self._copy.run_id, new_token()
+        # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may start later.
+        await client.call(per_job_sources, all_builtin=True)
         try:
-            start = await client.call(
-                store.begin_source,
-                run_id,
-                planned.key,
-                claims[planned.key],
-                source=planned.source,
-                job=planned.job,
-                worker=WORKER,
-            )
+            dispatch = await client.call(store.claim_dispatch, run_id, token)
+            if dispatch is None:
+                return False
+            plan = await client.call(plan_dispatch, store, run_id, dispatch)
+            await client.call(store.mark_dispatched, run_id, token)
+        except RunRefused:
+            return False
         except (RunDamaged, SchemaMismatch) as error:
-            await put(unreadable_envelope(run_id, planned.source, planned.job, error, WORKER))
+            # As on a worker: the run is left to processes that can read it, and to its deadline.
+            _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
+            return True
+        _LOGGER.warning("run_taken_over run_id=%s reason=no_worker", run_id)
+        self._plan = plan
+        clues = LocalClues(plan, self._sources.redact_personal)
+        for planned in plan.sources:
+            self._start_claimed(client, planned, plan, clues, self._keep)
+        # Loaded while the sources answer: a run whose sources are in is finished by the watcher after a second.
+        async with local_refiner(os.environ) as refiner:
+            await self._all_stored()
+            finisher = Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ))
+            await client.call(finisher.finish, run_id)
+        return True
+
+    async def _ask_unserved(self, client: AsyncTroubleshootClient) -> None:
+        """Ask the sources here that no worker has started within a second and that none will.
+
+        A source whose workers are all busy is left to them: how many ask its counterpart at once is for them to limit.
+        """
+        left_out: set[str] = set()
+        while not self._fan_in.has_passed:
+            await asyncio.sleep(DISPATCH_WAIT_SECONDS / 2)
+            waiting = self._unstarted()
+            if waiting is not None and left_out.issuperset(planned.key for planned in waiting):
+                return
+            if not waiting:
+                continue
+            served = await client.call(client.sync.served_queues)
+            unserved = [
+                planned
+                for planned in self._unstarted() or ()
+                # A message that is in no queue was lost with a worker.
+                if planned.key not in left_out
+                and (planned.source not in served or await self._is_empty(client, planned.source))
+            ]
+            left_out.update(planned.key for planned in unserved)
+            if await self._ask_here(client, [planned for planned in unserved if await self._can_ask(planned)]):
+                # Their chord parts will not come, by which the chord would call its body.
+                await client.call(client.sync.publisher.publish_synthesis, self._copy.run_id)
+
+    async def _ask_here(self, client: AsyncTroubleshootClient, unserved: Sequence[PlannedSource]) -> bool:
+        """Ask sources that no worker has started, and store their envelopes; False without any."""
+        plan = self._plan
+        if plan is None or not unserved:
+            return False
+        for planned in unserved:
+            _LOGGER.warning("source_taken_over run_id=%s source=%s", self._copy.run_id, planned.key)
+            self._start_unserved(client, planned, plan)
+        await self._all_stored()
+        return True
+
+    @staticmethod
+    async def _is_empty(client: AsyncTroubleshootClient, queue: str) -> bool:
+        return await client.call(client.sync.store.queue_length, queue) == 0
+
+    def _unstarted(self) -> list[PlannedSource] | None:
+        """The sources that no worker has started, as far as was read; None before the plan was."""
+        record = self._copy.record()
+        if record is None or record.plan is None:
             return None
-        return None if isinstance(start, str) else start
+        self._plan = record.plan
+        started = record.started_ms.keys() | record.envelopes.keys()
+        return [planned for planned in record.plan.sources if planned.key not in started]
 
-    async def put(envelope: SourceEnvelope) -> None:
-        await client.call(store.put_envelope, run_id, claims[envelope.key], envelope)
+    async def _can_ask(self, planned: PlannedSource) -> bool:
+        try:
+            await asyncio.to_thread(load_source, planned.source)
+        except TroubleshootError as error:
+            _LOGGER.warning("source_left run_id=%s source=%s reason=%s", self._copy.run_id, planned.key, error.reason)
+            return False
+        return True
 
-    async with LocalSources(redact_personal=client.sync.settings.redact_personal) as sources:
-        await ask_all(run_id, plan, sources=sources, begin=begin, put=put)
-    async with local_refiner(os.environ) as refiner:
-        finisher = Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ))
-        await client.call(finisher.finish, run_id)
+    def _start_unserved(self, client: AsyncTroubleshootClient, planned: PlannedSource, plan: Plan) -> None:
+        redact_personal = self._sources.redact_personal
+        clues = ClaimedClues(client.sync.store, self._copy.run_id, plan, self._claims, redact_personal)
+
+        async def keep(envelope: SourceEnvelope) -> None:
+            if envelope.reason == "not_configured":
+                # It is not this process that ought to know its counterpart: the fault is that no worker does.
+                envelope = missing_envelope(planned, language=plan.routing.language, running_seconds=None)
+            await self._keep(envelope)
+
+        self._start_claimed(client, planned, plan, clues, keep)
+
+    def _start_claimed(
+        self,
+        client: AsyncTroubleshootClient,
+        planned: PlannedSource,
+        plan: Plan,
+        clues: LocalClues | ClaimedClues,
+        put: Put,
+    ) -> None:
+        """Ask a source here, claimed in the store; where the store does not answer, without a claim."""
+        claim = self._claims[planned.key] = new_token()
+
+        async def begin(_: PlannedSource) -> SourceStart | None:
+            try:
+                start = await client.call(
+                    client.sync.store.begin_source,
+                    self._copy.run_id,
+                    planned.key,
+                    claim,
+                    source=planned.source,
+                    job=planned.job,
+                    worker=WORKER,
+                )
+            except (RunDamaged, SchemaMismatch) as error:
+                await put(unreadable_envelope(self._copy.run_id, planned.source, planned.job, error, WORKER))
+                return None
+            except (StoreUnreachable, RunNotFound):
+                self._unclaimed.add(planned.key)
+                return await begin_without_store(self._request, plan, self._fan_in)(planned)
+            return None if isinstance(start, str) else start
+
+        work = ask(self._copy.run_id, planned, sources=self._sources, clues=clues, begin=begin, put=put)
+        self._asks[planned.key] = asyncio.ensure_future(work)
+
+    def _last_fan_in(self, *, has_model: bool) -> Deadline:
+        """The end of the sources' time without the store, which may have taken a part of it."""
+        left = self._deadline.remaining()
+        if not has_model:
+            return Deadline.after(left - COMMIT_RESERVE_SECONDS)
+        return Deadline.after(max(left - self._request.config.reserve_seconds, left / 2))
+
+    async def _ask_missing(self, plan: Plan, read: Collection[str], fan_in: Deadline) -> None:
+        """Ask the sources without an envelope that are not being asked here already; waits for all of them."""
+        clues = LocalClues(plan, self._sources.redact_personal)
+        for key, clue in self._copy.clues().items():
+            await clues.put(key, clue)
+        begin = begin_without_store(self._request, plan, fan_in)
+        for planned in plan.sources:
+            key = planned.key
+            is_asked = key in self._envelopes or (key in self._asks and not self._asks[key].done())
+            if key in read or is_asked:
+                await clues.end(planned)
+            else:
+                work = ask(self._copy.run_id, planned, sources=self._sources, clues=clues, begin=begin, put=self._keep)
+                self._asks[key] = asyncio.ensure_future(work)
+        if self._asks:
+            await asyncio.wait(self._asks.values(), timeout=fan_in.remaining() + RETRY_SECONDS)
+
+    async def _keep(self, envelope: SourceEnvelope) -> None:
+        self._envelopes[envelope.key] = envelope
+        if self._is_lost:
+            self._emit(EventType.SOURCE_FINISHED, finished_data(envelope))
+        elif self._client is not None:
+            self._puts.append(asyncio.ensure_future(self._store(self._client, envelope)))
+
+    async def _store(self, client: AsyncTroubleshootClient, envelope: SourceEnvelope) -> None:
+        """Store an envelope that was claimed; a store that does not answer is tried again up to the fan-in."""
+        store, run_id, key = client.sync.store, self._copy.run_id, envelope.key
+        while not self._is_lost and not self._fan_in.has_passed:
+            try:
+                if key in self._unclaimed:
+                    source, job = envelope.source, envelope.job
+                    claim = self._claims[key]
+                    await client.call(store.begin_source, run_id, key, claim, source=source, job=job, worker=WORKER)
+                    self._unclaimed.discard(key)
+                await client.call(store.put_envelope, run_id, self._claims[key], envelope)
+            except StoreUnreachable:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            except TroubleshootError as error:
+                _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, key, error.reason)
+            return
+
+    async def _all_stored(self) -> None:
+        """Wait until the sources that are asked here have answered, and their envelopes are stored."""
+        # Not gather, which would cancel them with this call: what is asked is kept when the store goes away.
+        if self._asks:
+            await asyncio.wait(self._asks.values())
+        if self._puts:
+            await asyncio.wait(self._puts)
 
 
 async def run_in_process(
-    request: TroubleshootRequest, settings: Settings, *, deadline: Deadline | None = None
+    request: TroubleshootRequest, settings: Settings, *, deadline: Deadline | None = None, emit: Emit | None = None
 ) -> Report:
-    """Answer a question without a store: no events, nothing stored, and ``committed`` False in the report.
+    """Answer a question without a store: nothing stored, and ``committed`` False in the report.
 
-    Secrets in the message are masked before any source is asked. ``deadline`` is given when the store went away after a
-    part of the time was spent; left out, the time begins now.
+    Secrets in the message are masked before any source is asked. ``deadline`` is given when a part of the time was
+    spent; left out, the time begins now. ``emit`` gets the events up to the terminal one.
 
     Raises WorkersNotInstalled, InvalidRequest.
     """
-    now_ms = int(time.time() * 1000)
-    request = masked_request(request, personal=settings.redact_personal)
-    config = request.config
-    deadline = deadline or Deadline.after(config.total_timeout_seconds)
-    fan_in = Deadline.after(deadline.remaining() - config.reserve_seconds)
-    plan = plan_request(request, per_job_sources(all_builtin=True))
-    run_id = uuid.uuid4().hex
-    async with LocalSources(redact_personal=settings.redact_personal) as sources:
-        begin = begin_without_store(request, plan, fan_in)
-        envelopes = await ask_all(run_id, plan, sources=sources, begin=begin)
-    record = RunRecord(
-        run_id=run_id,
-        now_ms=int(time.time() * 1000),
-        state=RunState.DISPATCHED,
-        request=request,
-        plan=plan,
-        envelopes={envelope.key: envelope for envelope in envelopes},
-        started_ms={},
-        late=frozenset(),
-        received=len(envelopes),
-        created_ms=now_ms,
-        deadline_ms=now_ms + int(config.total_timeout_seconds * 1000),
-        fan_in_ms=now_ms + int(config.fan_in_seconds * 1000),
-        attempt=1,
-        report=None,
-        outcome=None,
-    )
-    conclusion = conclude(record)
-    synthesis, llm = await _refine(conclusion.case, deadline) if conclusion.case else (None, None)
-    report = make_report(
-        conclusion,
-        by=WORKER,
-        total_latency_ms=deadline.elapsed_ms(config.total_timeout_seconds),
-        refined=synthesis.diagnosis if synthesis else None,
-        llm=llm,
-    )
-    log_performance(performance_event(run_id, conclusion.aggregated))
-    return report.model_copy(update={"committed": False, "reason": report.reason or "store_unreachable"})
+    deadline = deadline or Deadline.after(request.config.total_timeout_seconds)
+    async with OwnProcess(request, settings, deadline, emit=emit) as own:
+        return own.told(await own.answer())
 
 
-async def _refine(case: Case, deadline: Deadline) -> tuple[Synthesis | None, dict[str, Any] | None]:
-    async with local_refiner(os.environ) as refiner:
-        return (None, None) if refiner is None else await asyncio.to_thread(refiner.refine, case, deadline)
+async def _refine(
+    refiner: Refiner | None, case: Case | None, deadline: Deadline
+) -> tuple[Synthesis | None, dict[str, Any] | None]:
+    if refiner is None or case is None:
+        return None, None
+    return await asyncio.to_thread(refiner.refine, case, deadline)

@@ -15,6 +15,7 @@ from celery import Celery
 
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
+from orchestrator.broker.queues import ServedQueues
 from orchestrator.client.follower import Follower
 from orchestrator.client.single_flight import RunEnd, SingleFlight
 from orchestrator.client.waiting import Pulse, Waiting
@@ -77,6 +78,23 @@ class TroubleshootClient:
     def store(self) -> RunStore:
         """The run store, for callers that finish or dispatch runs themselves."""
         return self._store
+
+    @property
+    def publisher(self) -> Publisher:
+        """The publisher, for callers that dispatch runs themselves."""
+        return self._publisher
+
+    @property
+    def pulse(self) -> Pulse:
+        """When the store last answered a reader of this client."""
+        return self._pulse
+
+    def served_queues(self) -> frozenset[str]:
+        """Names of the queues that live workers consume; takes half a second, or less where others have just asked.
+
+        Raises StoreUnreachable.
+        """
+        return _served_queues(self._settings).names()
 
     def submit(
         self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
@@ -260,6 +278,11 @@ def _broker_app(settings: Settings) -> Celery:
     a client for each question would grow by some 4 KB every time.
     """
     return make_celery(settings, with_results=False)
+
+
+@lru_cache(maxsize=8)
+def _served_queues(settings: Settings) -> ServedQueues:
+    return ServedQueues(_broker_app(settings))
 
 
 def masked_request(request: TroubleshootRequest, *, personal: bool) -> TroubleshootRequest:

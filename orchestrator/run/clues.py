@@ -7,7 +7,7 @@ connection for each run.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -87,6 +87,25 @@ class StoredClues:
             return ()
         finally:
             self.waited_seconds += time.monotonic() - began
+
+
+@dataclass(slots=True)
+class ClaimedClues:
+    """The clues of a run whose other sources are asked by workers: those of the store."""
+
+    store: RunStore
+    run_id: str
+    plan: Plan
+    claims: Mapping[str, str]
+    redact_personal: bool = False
+
+    def board_of(self, planned: PlannedSource) -> StoredClues:
+        """The board for one source that is claimed here."""
+        key = planned.key
+        return StoredClues(self.store, self.run_id, self.plan, key, self.claims[key], self.redact_personal)
+
+    async def end(self, planned: PlannedSource) -> None:
+        """Do nothing: the store knows the sources that have answered."""
 
 
 @dataclass(slots=True)

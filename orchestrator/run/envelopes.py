@@ -355,7 +355,7 @@ def missing_envelope(planned: PlannedSource, *, language: Language, running_seco
     return _failed(planned, outcome, reason, text, language=language, worker="")
 
 
-def unread_envelope(planned: PlannedSource, *, language: Language, why: Text | None = None) -> SourceEnvelope:
+def not_read_envelope(planned: PlannedSource, *, language: Language, why: Text | None = None) -> SourceEnvelope:
     """The stand-in for an envelope that was not read before the store went away; ``why`` it was not asked again."""
     text = join((_UNREAD, why), "; ") if why else _UNREAD
     return _failed(planned, SourceOutcome.LOST, StoreUnreachable.reason, text, language=language, worker="")

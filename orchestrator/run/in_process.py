@@ -13,7 +13,7 @@ from typing import Self
 from orchestrator.deadline import Deadline
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
 from orchestrator.plugins import close_all
-from orchestrator.run.clues import LocalClues
+from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
@@ -52,44 +52,52 @@ class LocalSources:
 async def ask_all(
     run_id: str, plan: Plan, *, sources: LocalSources, begin: Begin, put: Put | None = None
 ) -> list[SourceEnvelope]:
-    """Ask every planned source at once, each within its limit and what remains to the fan-in.
-
-    ``begin`` returns None for a source that another worker has; ``put`` stores each envelope as soon as it is made.
-    """
-
+    """Ask every planned source at once; see ``ask``."""
     clues = LocalClues(plan, sources.redact_personal)
+    asks = (ask(run_id, planned, sources=sources, clues=clues, begin=begin, put=put) for planned in plan.sources)
+    return [envelope for envelope in await asyncio.gather(*asks) if envelope is not None]
 
-    async def ask(planned: PlannedSource) -> SourceEnvelope | None:
-        start = await begin(planned)
-        if start is None:
-            await clues.end(planned)
-            return None
-        call = SourceCall(
-            run_id=run_id,
-            planned=planned,
-            start=start,
-            worker=WORKER,
-            redact_personal=sources.redact_personal,
-            clues=clues.board_of(planned),
-        )
-        fetch = asyncio.ensure_future(_fetch(call, sources))
-        try:
-            # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
-            await asyncio.wait({fetch}, timeout=max(call.limit_seconds, 0.0))
-            envelope = call.envelope(lambda: fetched(fetch))
-            await clues.end(planned)
-            if put is not None:
-                await put(envelope)
-            if not fetch.done():
-                # At most half of the time for the answer, which is short in a short run.
-                reserve_seconds = start.request.config.reserve_seconds
-                await asyncio.wait({fetch}, timeout=min(CANCEL_SECONDS, reserve_seconds / 2))
-        finally:
-            fetch.cancel()
-        return envelope
 
-    envelopes = await asyncio.gather(*(ask(planned) for planned in plan.sources))
-    return [envelope for envelope in envelopes if envelope is not None]
+async def ask(
+    run_id: str,
+    planned: PlannedSource,
+    *,
+    sources: LocalSources,
+    clues: LocalClues | ClaimedClues,
+    begin: Begin,
+    put: Put | None = None,
+) -> SourceEnvelope | None:
+    """Ask a source within its limit and what remains to the fan-in.
+
+    ``begin`` returns None for a source that another worker has; ``put`` takes the envelope as soon as it is made.
+    """
+    start = await begin(planned)
+    if start is None:
+        await clues.end(planned)
+        return None
+    call = SourceCall(
+        run_id=run_id,
+        planned=planned,
+        start=start,
+        worker=WORKER,
+        redact_personal=sources.redact_personal,
+        clues=clues.board_of(planned),
+    )
+    fetch = asyncio.ensure_future(_fetch(call, sources))
+    try:
+        # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
+        await asyncio.wait({fetch}, timeout=max(call.limit_seconds, 0.0))
+        envelope = call.envelope(lambda: fetched(fetch))
+        await clues.end(planned)
+        if put is not None:
+            await put(envelope)
+        if not fetch.done():
+            # At most half of the time for the answer, which is short in a short run.
+            reserve_seconds = start.request.config.reserve_seconds
+            await asyncio.wait({fetch}, timeout=min(CANCEL_SECONDS, reserve_seconds / 2))
+    finally:
+        fetch.cancel()
+    return envelope
 
 
 def begin_without_store(request: TroubleshootRequest, plan: Plan, fan_in: Deadline) -> Begin:

@@ -83,7 +83,8 @@ async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | N
 
     At the end its calls are cancelled and its client is closed.
     """
-    synthesizer = try_synthesizer(environ)
+    # In a thread: loading the code of a model's client may take a second.
+    synthesizer = await asyncio.to_thread(try_synthesizer, environ)
     if synthesizer is None:
         yield None
         return

@@ -22,7 +22,7 @@ from orchestrator.models import (
     SourceFailure,
 )
 from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude, plan_for_reporting
-from orchestrator.run.envelopes import unread_envelope
+from orchestrator.run.envelopes import not_read_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import RunRecord
 
@@ -170,7 +170,7 @@ def unreachable_report(record: RunRecord, *, elapsed_ms: float = 0.0, not_asked:
     plan = record.plan or plan_for_reporting(record)
     language = answer_language(plan, record)
     envelopes = {
-        planned.key: record.envelopes.get(planned.key) or unread_envelope(planned, language=language, why=not_asked)
+        planned.key: record.envelopes.get(planned.key) or not_read_envelope(planned, language=language, why=not_asked)
         for planned in (plan.sources if plan else ())
     }
     conclusion = conclude(replace(record, plan=plan, envelopes=envelopes))

@@ -9,7 +9,7 @@ import redis.asyncio
 from pydantic_core import from_json
 
 from orchestrator.errors import InvalidRequest, RunNotFound
-from orchestrator.models import Event, EventType, RunState, read_enum
+from orchestrator.models import Event, EventType, Plan, Report, RunState, SourceEnvelope, read_enum
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts, script_source
@@ -33,6 +33,36 @@ def check_event_id(value: str) -> str:
             "{field}: {event!r} is not an event id; take the id of the last event you read", field="after", event=value
         )
     return value
+
+
+def routed_data(plan: Plan) -> dict[str, Any]:
+    """The data of the event ``routed``."""
+    routing = plan.routing
+    return {
+        "pipeline": plan.pipeline,
+        "intent": routing.intent,
+        "confidence": routing.confidence,
+        "language": routing.language,
+        "entities": routing.entities.model_dump(mode="json", exclude_defaults=True),
+        "reason": plan.reason,
+        "notes": plan.notes,
+        "sources": [{"key": planned.key, **planned.model_dump(mode="json")} for planned in plan.sources],
+    }
+
+
+def finished_data(envelope: SourceEnvelope) -> dict[str, Any]:
+    """The data of the event ``source_finished``, without the counts that the store adds."""
+    fields = {"source", "job", "outcome", "success", "latency_ms", "finding", "error", "reason"}
+    data = envelope.model_dump(mode="json", include=fields)
+    if envelope.error_message is not None:
+        data["error_message"] = envelope.error_message.model_dump(mode="json", exclude_defaults=True)
+    return data
+
+
+def final_data(report: Report) -> dict[str, Any]:
+    """The data of the event ``final``, without the count that the store adds."""
+    fields = {"outcome", "mode", "committed_by", "response", "total_latency_ms", "errors", "parallel_latency_ms"}
+    return report.model_dump(mode="json", include=fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
-from orchestrator.models import RunState
-from orchestrator.store.records import RunRecord, to_record
+from orchestrator.models import Clue, RunState
+from orchestrator.store.records import RunRecord, read_clue, to_record
 
 _WRITTEN_ONCE = ("request", "summary", "plan")
 
@@ -36,6 +36,12 @@ class RunCopy:
         # Replaced, not changed: the reader may be another thread than the one that waits for it.
         self._fields = {**self._fields, **dict(zip(flat[::2], flat[1::2], strict=True))}
         return self._fields.get("state") in (RunState.DONE, RunState.CANCELLED)
+
+    def clues(self) -> Mapping[str, Clue]:
+        """The clues that the sources have given, by the key of their source."""
+        texts = {name[2:]: text for name, text in self._fields.items() if name.startswith("c:")}
+        clues = {key: read_clue(self.run_id, text) for key, text in texts.items()}
+        return {key: clue for key, clue in clues.items() if clue is not None}
 
     def record(self) -> RunRecord | None:
         """The run as it was when it was last read; None when it never was, or by another schema."""

@@ -26,6 +26,7 @@ from orchestrator.models import (
     read_enum,
 )
 from orchestrator.store.connection import store_errors, to_ms
+from orchestrator.store.events import final_data, finished_data, routed_data
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
 from orchestrator.store.reading import PLAN, read_deadline
@@ -174,23 +175,12 @@ class RunStore:
         Raises RunRefused when the lease was lost, RunDamaged or SchemaMismatch when the plan of an earlier dispatcher
         cannot be read.
         """
-        routing = plan.routing
-        routed = {
-            "pipeline": plan.pipeline,
-            "intent": routing.intent,
-            "confidence": routing.confidence,
-            "language": routing.language,
-            "entities": routing.entities.model_dump(mode="json", exclude_defaults=True),
-            "reason": plan.reason,
-            "notes": plan.notes,
-            "sources": [{"key": planned.key, **planned.model_dump(mode="json")} for planned in plan.sources],
-        }
         stored = plan.model_dump_json()
         reply = self._run(
             "plan",
             run_id,
             [self.keys.run(run_id), self.keys.events(run_id)],
-            [token, stored, len(plan.sources), _dumps(routed)],
+            [token, stored, len(plan.sources), _dumps(routed_data(plan))],
         )
         if reply[0] != "ok":
             raise RunRefused("run {run_id}: the dispatch lease was lost ({detail})", run_id=run_id, detail=reply[1])
@@ -241,11 +231,6 @@ class RunStore:
 
         Raises RunNotFound.
         """
-        finished = envelope.model_dump(
-            mode="json", include={"source", "job", "outcome", "success", "latency_ms", "finding", "error", "reason"}
-        )
-        if envelope.error_message is not None:
-            finished["error_message"] = envelope.error_message.model_dump(mode="json", exclude_defaults=True)
         late = envelope.model_copy(
             update={"data": {}, "evidence": (), "outcome": "late", "success": False, "reason": envelope.outcome}
         )
@@ -258,7 +243,7 @@ class RunStore:
                 envelope.key,
                 claim,
                 envelope.model_dump_json(),
-                _dumps(finished),
+                _dumps(finished_data(envelope)),
                 late.model_dump_json(warnings=False),
                 NUDGE_MS,
             ],
@@ -344,18 +329,6 @@ class RunStore:
         Raises RunNotFound.
         """
         keys, run_id = self.keys, report.run_id
-        final = report.model_dump(
-            mode="json",
-            include={
-                "outcome",
-                "mode",
-                "committed_by",
-                "response",
-                "total_latency_ms",
-                "errors",
-                "parallel_latency_ms",
-            },
-        )
         reply = self._run(
             "commit",
             run_id,
@@ -374,7 +347,7 @@ class RunStore:
                 token,
                 encode_report(report, stored or {}),
                 report.outcome,
-                _dumps(final),
+                _dumps(final_data(report)),
                 report.committed_by,
                 "" if seen_received is None else seen_received,
                 COMMIT_MARGIN_MS,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +18,8 @@ import pytest
 import redis
 from tests_support import RedisServer, stretched, wait_until
 
+from orchestrator.broker.app import make_celery
+from orchestrator.broker.queues import ServedQueues
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Fleet
 
 pytestmark = pytest.mark.acceptance
+ALL_QUEUES = ("orchestrator", *BUILTIN_SOURCES, "synthesis")
 
 SCRIPT = """
 import asyncio, json, os, sys, time
@@ -43,8 +48,10 @@ try:
         answer = create_tws_agent_graph(config).invoke(state)
     elif asked["api"] == "stream":
         async def follow():
-            return [event.type.value async for event in create_parallel_troubleshoot_graph(config).astream(state)]
-        answer = {"events": asyncio.run(follow())}
+            return [event async for event in create_parallel_troubleshoot_graph(config).astream(state)]
+        events = asyncio.run(follow())
+        answer = {"events": [event.type.value for event in events], "final": events[-1].data,
+                  "finished": [event.data["source"] for event in events if event.type.value == "source_finished"]}
     else:
         answer = FallbackParallelGraph(config).invoke(state)
 except TroubleshootError as error:
@@ -53,13 +60,15 @@ print(json.dumps({**answer, "took": time.monotonic() - began}))
 """
 
 
-def call(fleet: Fleet, api: str, message: str, **asked: Any) -> dict[str, Any]:
+def call(
+    fleet: Fleet, api: str, message: str, *, environ: dict[str, str] | None = None, **asked: Any
+) -> dict[str, Any]:
     """Call the API in a process of its own, as the app would, with the fleet's environment."""
     argument = json.dumps({"api": api, "message": message, **asked})
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, argument],
         check=False,
-        env=fleet.environ,
+        env=fleet.environ | (environ or {}),
         capture_output=True,
         text=True,
         timeout=60,
@@ -177,6 +186,149 @@ def test_redis_gone_while_the_sources_are_asked_in_process_costs_no_second_total
     assert answer["took"] <= 4 + stretched(0.25)
     assert answer["metadata"]["reason"] == "store_unreachable"
     assert 2_000 <= answer["total_latency_ms"] <= answer["took"] * 1_000
+
+
+def worked(answer: dict[str, Any]) -> dict[str, str]:
+    """Who answered for each source: ``in-process``, or ``worker``."""
+    return {
+        item["source"]: item["worker"] if item["worker"] == "in-process" else "worker"
+        for item in answer["parallel_results"]
+        if item["success"]
+    }
+
+
+@pytest.mark.parametrize("api", ["function", "stream"])
+def test_sources_that_no_worker_takes_are_asked_in_process(fleet: Fleet, api: str) -> None:
+    """While the orchestrator lives, each source whose queue is dead is asked by the caller, and the others are not."""
+    frozen = fleet.worker("metrics", ready=False)
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", ready=False)
+    fleet.watcher(ready=False)
+    for process in fleet.processes:
+        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    frozen.popen.send_signal(signal.SIGSTOP)
+    answer = call(fleet, api, stub_message({}), config=CONFIG)
+    assert answer["took"] < stretched(4)
+    if api == "stream":
+        assert sorted(answer["finished"]) == sorted(BUILTIN_SOURCES)
+        assert answer["final"]["outcome"] == "complete"
+        return
+    assert (answer["metadata"]["outcome"], answer["metadata"]["committed"]) == ("complete", True)
+    assert answer["metadata"]["committed_by"].startswith("synthesis:")
+    dead = dict.fromkeys(("log_cache", "metrics"), "in-process")
+    assert worked(answer) == dict.fromkeys(BUILTIN_SOURCES, "worker") | dead
+
+
+def test_the_queues_of_live_workers_are_known_each_time(running_fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers reply to every call, not only to the first of a process."""
+    monkeypatch.setattr("orchestrator.broker.queues.INSPECT_SECONDS", 0.0)
+    monkeypatch.setattr("orchestrator.broker.queues.SERVED_SECONDS", stretched(0.5))
+    app = make_celery(running_fleet.settings, with_results=False)
+    served = ServedQueues(app)
+    assert [served.names() for _ in range(3)] == [frozenset(ALL_QUEUES)] * 3
+    app.close()
+
+
+def test_a_source_whose_workers_are_busy_is_left_to_them(fleet: Fleet) -> None:
+    """A queue that is served, only slowly, keeps its limit of questions at once: the caller waits for its turn."""
+    fleet.worker("metrics", concurrency=1, ready=False)
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
+    fleet.watcher(ready=False)
+    for process in fleet.processes:
+        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    with ThreadPoolExecutor(2) as others:
+        message = stub_message({"metrics": {"sleep_seconds": 2.5}})
+        answers = list(others.map(lambda _: call(fleet, "function", message, config=CONFIG), range(2)))
+    assert [worked(answer) for answer in answers] == [dict.fromkeys(BUILTIN_SOURCES, "worker")] * 2
+
+
+@pytest.mark.parametrize("api", ["function", "stream"])
+@pytest.mark.parametrize("how", ["killed", "stopped", "emptied"])
+def test_redis_gone_in_mid_run_costs_neither_what_was_read_nor_what_is_missing(
+    fleet: Fleet, own_redis: RedisServer, how: str, api: str
+) -> None:
+    """What the workers had answered is kept, what they had not is asked in process, and the answer is complete."""
+    fleet.environ["REDIS_URL"] = own_redis.url
+    fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES)
+    message = stub_message({"metrics": {"sleep_seconds": 2}})
+    with fleet.client() as client, ThreadPoolExecutor(1) as other:
+        asked = other.submit(call, fleet, api, message, config=CONFIG)
+        wait_until(client.list, what="the run")
+        run_id = client.list()[0].run_id
+        wait_until(lambda: client.store.read(run_id).received == 3, what="three answers")
+        # The caller reads what is there four times a second.
+        time.sleep(0.6)
+        if how == "emptied":
+            with redis.Redis.from_url(own_redis.url) as raw:
+                raw.flushall()
+        else:
+            own_redis.kill() if how == "killed" else own_redis.freeze()
+        answer = asked.result(40)
+        own_redis.thaw()
+    assert answer["took"] < stretched(8)
+    if api == "stream":
+        assert sorted(answer["finished"]) == sorted(BUILTIN_SOURCES)
+        assert answer["events"][-1] == "final"
+        final = answer["final"]
+        assert (final["outcome"], final["committed"], final["reason"]) == ("complete", False, "store_unreachable")
+        return
+    assert (answer["metadata"]["outcome"], answer["metadata"]["committed"]) == ("complete", False)
+    assert answer["metadata"]["reason"] == "store_unreachable"
+    assert worked(answer) == dict.fromkeys(BUILTIN_SOURCES, "worker") | {"metrics": "in-process"}
+    assert all(item["data"] for item in answer["parallel_results"])
+
+
+def test_a_take_over_goes_on_without_redis(fleet: Fleet, own_redis: RedisServer) -> None:
+    """Sources that are being asked in process when Redis dies are not asked again: their answers are used."""
+    fleet.environ["REDIS_URL"] = own_redis.url
+    message = stub_message({"metrics": {"sleep_seconds": 4}})
+    with fleet.client() as client, ThreadPoolExecutor(1) as other:
+        asked = other.submit(call, fleet, "function", message, config=CONFIG)
+        wait_until(client.list, what="the run")
+        run_id = client.list()[0].run_id
+        wait_until(lambda: client.store.read(run_id).received == 3, what="three answers")
+        began = time.monotonic()
+        time.sleep(2)
+        own_redis.kill()
+        answer = asked.result(40)
+        # Asked again, the slow one would end six seconds after it was asked first.
+        assert time.monotonic() - began < stretched(5.5)
+    assert (answer["metadata"]["outcome"], answer["metadata"]["committed"]) == ("complete", False)
+    assert worked(answer) == dict.fromkeys(BUILTIN_SOURCES, "in-process")
+
+
+def test_redis_gone_in_mid_run_where_no_source_can_be_asked(
+    fleet: Fleet, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    """Without the sources' code the caller answers by its deadline from what it has read, and says what to install."""
+    fleet.environ["REDIS_URL"] = own_redis.url
+    fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES)
+    bare = tmp_path / "bare"
+    shutil.copytree(tmp_path / "stubs", bare)
+    (bare / "resync_stub_sources.py").write_text("import not_installed_here\n", "utf-8")
+    message = stub_message({"metrics": {"sleep_seconds": 30}})
+    config = {"node_timeout_seconds": 3, "total_timeout_seconds": 6}
+    with fleet.client() as client, ThreadPoolExecutor(1) as other:
+        asked = other.submit(call, fleet, "function", message, environ={"PYTHONPATH": str(bare)}, config=config)
+        wait_until(client.list, what="the run")
+        run_id = client.list()[0].run_id
+        wait_until(lambda: client.store.read(run_id).received == 3, what="three answers")
+        time.sleep(0.6)
+        own_redis.kill()
+        answer = asked.result(40)
+    assert answer["took"] <= 6 + stretched(0.5)
+    assert (answer["metadata"]["outcome"], answer["metadata"]["committed"]) == ("partial", False)
+    assert worked(answer) == dict.fromkeys(("tws_status", "rag_search", "log_cache"), "worker")
+    assert [error["reason"] for error in answer["errors"]] == ["store_unreachable"]
+    assert "resync-troubleshoot[workers]" in answer["errors"][0]["error"]
+    assert "resync-troubleshoot[workers]" in answer["response"]
+
+
+def test_without_redis_a_stream_has_the_events_of_this_process(fleet: Fleet) -> None:
+    """A stream without any store tells the plan, each source and the answer, which was not stored."""
+    fleet.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    answer = call(fleet, "stream", stub_message({"metrics": {"error": "sem conexão"}}), config=CONFIG)
+    assert answer["events"] == ["routed", *["source_finished"] * 4, "final"]
+    assert (answer["final"]["outcome"], answer["final"]["committed"]) == ("partial", False)
 
 
 def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:

@@ -15,6 +15,7 @@ from orchestrator.client import fallback
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError
 from orchestrator.models import AggregatedData, Diagnosis, TroubleshootRequest
+from orchestrator.run.refine import local_refiner
 from orchestrator.synthesis import Case, Synthesis
 
 CASE = Case(
@@ -59,7 +60,8 @@ def refine(
 
     async def scenario() -> tuple[Any, Any, float]:
         began = asyncio.get_running_loop().time()
-        synthesis, metadata = await fallback._refine(CASE, Deadline.after(seconds))
+        async with local_refiner({}) as refiner:
+            synthesis, metadata = await fallback._refine(refiner, CASE, Deadline.after(seconds))
         return synthesis, metadata, asyncio.get_running_loop().time() - began
 
     return asyncio.run(scenario())
@@ -117,5 +119,10 @@ def test_a_synthesizer_that_cannot_be_made_costs_only_the_refinement(
         raise ConfigurationError("LLM_ENDPOINT must start with http:// or https://")
 
     monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", broken)
-    assert asyncio.run(fallback._refine(CASE, Deadline.after(5))) == (None, {"failed": "not_loaded"})
+
+    async def scenario() -> Any:
+        async with local_refiner({}) as refiner:
+            return await fallback._refine(refiner, CASE, Deadline.after(5))
+
+    assert asyncio.run(scenario()) == (None, {"failed": "not_loaded"})
     assert [text for text in caplog.messages if text.startswith("synthesizer_not_loaded reason=configuration")]

@@ -11,6 +11,7 @@ import pytest
 from tests_support import stretched
 
 from orchestrator import graph
+from orchestrator.client import pursuit
 from orchestrator.errors import InvalidRequest, StoreUnreachable
 
 
@@ -26,7 +27,7 @@ def test_a_task_that_fails_after_the_answer_is_noted_in_one_line(caplog: pytest.
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
         task = asyncio.ensure_future(fail())
         await asyncio.sleep(0)
-        await graph._abandon(task)
+        await pursuit.abandon(task)
         del task
         gc.collect()
 
@@ -48,7 +49,7 @@ def test_a_task_that_does_not_let_itself_be_cancelled_holds_nobody_up() -> None:
         task = asyncio.ensure_future(stubborn())
         await asyncio.sleep(0)
         began = asyncio.get_running_loop().time()
-        await graph._abandon(task)
+        await pursuit.abandon(task)
         return asyncio.get_running_loop().time() - began
 
     assert asyncio.run(run()) < stretched(0.4)
