@@ -7,7 +7,7 @@ without an end. Any of them would fail only when the run is written or, worse, e
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence, Set, ValuesView
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set, ValuesView
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,6 +20,8 @@ MAX_CHARACTERS = 1_000_000
 MAX_INTEGER_BITS = 1_024
 """About the range of a double; parsers refuse numbers of more than about 4,300 digits."""
 TOO_DEEP = "[...]"
+_SEPARATORS, _NUMBER, _CONTAINER = 2, 4, 6
+"""What each value counts for in addition to its text; a value without text takes its time as well."""
 _SCALARS = (str, bytes, bytearray, int, float)
 
 
@@ -39,8 +41,8 @@ def json_safe(value: Any, *, max_characters: int = MAX_CHARACTERS) -> Any:
 
     Other types become text; NaN and the infinities become null.
 
-    Raises TooLarge as soon as there are more than ``max_characters``, of which every scalar and container has at least
-    two; and whatever a mapping or an object of somebody else raises.
+    Raises TooLarge as soon as there are more than ``max_characters``, about as many as the JSON has; and whatever a
+    mapping or an object of somebody else raises.
     """
     return _Converter(max_characters).convert(value, 0)
 
@@ -52,9 +54,16 @@ class _Converter:
         self._left = max_characters
 
     def convert(self, value: Any, depth: int) -> Any:
-        self._spend(len(value) if isinstance(value, (str, bytes, bytearray)) else 0)
+        kind = type(value)
+        if kind is dict or kind is list or kind is tuple:
+            self._spend(_CONTAINER)
+            if depth >= MAX_DEPTH:
+                return TOO_DEEP
+            return self._mapping(value, depth + 1) if kind is dict else self._items(value, depth + 1)
         if isinstance(value, _SCALARS) or value is None:
+            self._spend(len(value) if isinstance(value, (str, bytes, bytearray)) else _NUMBER)
             return _scalar(value)
+        self._spend(_CONTAINER)
         if isinstance(value, BaseModel):
             value = {name: item for name, item in value if not _is_excluded(type(value), name)}
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -62,10 +71,13 @@ class _Converter:
         if isinstance(value, Mapping):
             return TOO_DEEP if depth >= MAX_DEPTH else self._mapping(value, depth + 1)
         if isinstance(value, (Sequence, Set, deque, ValuesView, Generator)):
-            return TOO_DEEP if depth >= MAX_DEPTH else [self.convert(item, depth + 1) for item in value]
+            return TOO_DEEP if depth >= MAX_DEPTH else self._items(value, depth + 1)
         # Not for containers, which have no limit there.
         jsonable = to_jsonable_python(value, fallback=_text)
         return jsonable if depth >= MAX_DEPTH else self.convert(jsonable, depth + 1)
+
+    def _items(self, value: Iterable[Any], depth: int) -> list[Any]:
+        return [self.convert(item, depth) for item in value]
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         converted = {}
@@ -76,7 +88,7 @@ class _Converter:
         return converted
 
     def _spend(self, characters: int) -> None:
-        self._left -= characters + 2
+        self._left -= characters + _SEPARATORS
         if self._left < 0:
             raise TooLarge("the value is too large")
 

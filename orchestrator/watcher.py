@@ -47,8 +47,11 @@ MODEL_MS = int(2 * COMMIT_RESERVE_SECONDS * 1000)
 """Milliseconds to the deadline with which a finisher does not ask a model: nothing is gained by waiting for one."""
 MAX_FAILURES = 5
 """Failures after which a wake-up is given up; with pauses that double from 1 s on, within half a minute."""
-UNREAD_GRACE_SECONDS = 1.0
-"""Seconds after the deadline for which a run of another schema is left to processes that can read it."""
+UNREAD_GRACE_SECONDS = 0.15
+"""Seconds after the deadline for which a run of another schema is left to processes that can read it; its answer is in
+the grace of a run under faults."""
+UNREAD_PAUSE_SECONDS = 0.1
+"""Pause between two looks at such a run at its deadline: a watcher that can read it may come first."""
 
 
 class Watcher:
@@ -153,7 +156,7 @@ class Watcher:
         left = remaining_ms / 1000 + UNREAD_GRACE_SECONDS
         if left > 0:
             _LOGGER.warning("watcher_cannot_read run_id=%s error=%s", wakeup.run_id, error)
-            self._store.postpone(wakeup, left)
+            self._store.postpone(wakeup, min(left, UNREAD_PAUSE_SECONDS) if wakeup.kind == "total" else left)
             return False
         return self._close_unread(wakeup.run_id, error.reason)
 

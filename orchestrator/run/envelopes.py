@@ -39,8 +39,8 @@ MAX_MESSAGE_BYTES = 4_096
 """Longest error, or all cuts together, as key and facts; a longer one is stored in the question's language alone."""
 MAX_REASON_CHARACTERS = 100
 MAX_QUERIES = 1_000
-MAX_EVIDENCE_ITEMS = 2_000
-"""More do not fit into an envelope, however short they are."""
+MAX_EVIDENCE_ITEMS = 1_000
+"""Evidence items and the codes in them; ``store/reading.py`` reads some more, and no envelope with many more."""
 _UNREAD = Message("Redis stopped answering before this source's answer was read")
 _NOTE_BYTES = 1_024
 """Room for the messages about what was cut."""
@@ -207,6 +207,7 @@ def _evidence(
 ) -> tuple[Evidence, ...]:
     """The evidence items that fit into ``room`` characters, masked by ``until`` and validated."""
     items: list[Evidence] = []
+    left = MAX_EVIDENCE_ITEMS
     given = evidence if isinstance(evidence, Sized) else tuple(islice(evidence, MAX_EVIDENCE_ITEMS + 1))
     for item in given:
         if not isinstance(item, Evidence):
@@ -219,7 +220,8 @@ def _evidence(
             fields["text"], is_long = texts.start(fields["text"], MAX_EVIDENCE_CHARACTERS)
             cuts.long_evidence += is_long
         room -= sum(len(value) for value in fields.values() if isinstance(value, str))
-        if room < 0 or len(items) == MAX_EVIDENCE_ITEMS or (items and until is not None and until.has_passed):
+        left -= 1 + (len(codes) if isinstance(codes := fields.get("codes"), Sized) else 0)
+        if room < 0 or left < 0 or (items and until is not None and until.has_passed):
             cuts.evidence_count = len(given)
             break
         items.append(Evidence.model_validate(fields))

@@ -19,9 +19,14 @@ REQUEST, PLAN, REPORT = "request", "plan", "report"
 """Names of the stored parts of a run; the name of an envelope is the key of its source."""
 MAX_PASSES = 8
 """Removing a field can make its parent incomplete, one level per pass; nothing stored is nested deeper."""
-MAX_CHARACTERS = 1_000_000
-"""Longest stored part but the report, some times the longest that is written; reading more would delay other runs."""
-MAX_REPORT_CHARACTERS = 30_000_000
+_MAX_CHARACTERS = {REQUEST: 200_000, PLAN: 200_000, REPORT: 30_000_000}
+"""Longest stored parts, some times the longest that are written: reading more would delay other runs."""
+_MAX_ENVELOPE_CHARACTERS = 1_000_000
+_MAX_ENTRIES = {REQUEST: 2_000, PLAN: 2_000}
+"""Most entries of all lists and objects of a part; an entry that is wrong takes microseconds, each time it is read."""
+_MAX_ENVELOPE_ENTRIES = 20_000
+_FREE = "data"
+"""Field of an envelope whose entries are not validated."""
 MAX_ERRORS = 1_000
 """Wrong fields of a part that are left out one by one; a part with more is left out whole."""
 MAX_NAMED = 10
@@ -63,18 +68,30 @@ def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
 
     Raises SchemaMismatch when this version does not read its schema.
     """
-    if len(text) > (MAX_REPORT_CHARACTERS if part == REPORT else MAX_CHARACTERS):
+    if len(text) > _MAX_CHARACTERS.get(part, _MAX_ENVELOPE_CHARACTERS):
         return None
     try:
         data = from_json(text)
     except ValueError:
         return None
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or (part != REPORT and _has_too_many_entries(data, part)):
         return None
     version = data.get("schema_version")
     if isinstance(version, int) and not OLDEST_SCHEMA_VERSION <= version <= SCHEMA_VERSION:
         raise SchemaMismatch.of(run_id, part, version, oldest=OLDEST_SCHEMA_VERSION, newest=SCHEMA_VERSION)
     return data
+
+
+def _has_too_many_entries(data: dict[str, Any], part: str) -> bool:
+    left = _MAX_ENTRIES.get(part, _MAX_ENVELOPE_ENTRIES)
+    containers: list[Any] = [{name: value for name, value in data.items() if name != _FREE}]
+    while containers and left >= 0:
+        container = containers.pop()
+        left -= len(container)
+        if left >= 0:
+            values = container.values() if isinstance(container, dict) else container
+            containers += [value for value in values if isinstance(value, dict | list)]
+    return left < 0
 
 
 def read_fields(model: type[_M], data: dict[str, Any], *, part: str) -> tuple[_M | None, tuple[Damage, ...]]:

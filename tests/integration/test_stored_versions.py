@@ -57,7 +57,13 @@ from orchestrator.store.reading import MAX_NAMED
 from orchestrator.store.records import Dispatch
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
-from orchestrator.watcher import MAX_FAILURES, POLL_SECONDS, Watcher
+from orchestrator.watcher import (
+    MAX_FAILURES,
+    POLL_SECONDS,
+    UNREAD_GRACE_SECONDS,
+    UNREAD_PAUSE_SECONDS,
+    Watcher,
+)
 from workers.sources.log_cache.record import read_record
 
 
@@ -321,16 +327,18 @@ def test_one_answer_of_another_schema_costs_its_source_only(bench: Bench) -> Non
 
 
 def test_a_run_of_another_schema_is_left_to_others_and_then_closed(bench: Bench) -> None:
-    """The watcher waits a second beyond the deadline for those who can read it, and then closes it, once."""
+    """At the deadline the watcher gives those who can read it a few turns, and then closes it, once, in the grace."""
     bench.planter.plant(DONE)
-    bench.planter.reopen(DONE)
+    bench.planter.reopen(DONE, deadline_in_ms=60_000)
     bench.planter.change(DONE, "plan", versioned(SCHEMA_VERSION + 1))
     bench.watcher.step()
     assert bench.terminal_events() == []
     due_ms = bench.client.zscore(bench.store.keys.wakeups, f"{DONE}|total")
-    deadline_ms = int(bench.client.hget(bench.key, "deadline_ms") or 0)
-    assert due_ms == pytest.approx(deadline_ms + 1_000, abs=100)
-    bench.client.hset(bench.key, "deadline_ms", deadline_ms - 2_000)
+    seconds, micros = bench.client.time()
+    assert 0 < (due_ms or 0) - seconds * 1000 - micros // 1000 <= 100
+    assert UNREAD_GRACE_SECONDS + UNREAD_PAUSE_SECONDS <= 0.25
+    deadline_ms = seconds * 1000 - int(UNREAD_GRACE_SECONDS * 1000)
+    bench.client.hset(bench.key, "deadline_ms", deadline_ms)
     bench.make_due()
     bench.watcher.step()
     assert bench.terminal_events() == [EventType.FINAL]
