@@ -44,6 +44,8 @@ UNREADABLE = "unreadable"
 """Key of a report's metadata: the parts of the stored run that could not be read."""
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Word = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS)]
+"""A part of a message."""
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
 
 
@@ -272,15 +274,15 @@ class TroubleshootRequest(InputModel):
 class Entities(Contract):
     """Entities that the router found in the message, verbatim and without duplicates."""
 
-    jobs: tuple[str, ...] = ()
-    job_streams: tuple[str, ...] = ()
-    workstations: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    abend_codes: tuple[str, ...] = ()
+    jobs: tuple[Word, ...] = ()
+    job_streams: tuple[Word, ...] = ()
+    workstations: tuple[Word, ...] = ()
+    folders: tuple[Word, ...] = ()
+    abend_codes: tuple[Word, ...] = ()
     return_codes: tuple[int, ...] = ()
-    message_ids: tuple[str, ...] = ()
-    times: tuple[str, ...] = ()
-    candidates: tuple[str, ...] = ()
+    message_ids: tuple[Word, ...] = ()
+    times: tuple[Word, ...] = ()
+    candidates: tuple[Word, ...] = ()
     """Words that may name a job, job stream or workstation; the plan decides."""
 
     @property

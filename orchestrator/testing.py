@@ -10,11 +10,12 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.errors import SourceError
-from orchestrator.models import Evidence, SourceOutcome, SourceRequest
+from orchestrator.models import Diagnosis, Evidence, SourceOutcome, SourceRequest
 from orchestrator.sources import SOURCES_GROUP, FetchResult, SourceSpec
 from orchestrator.synthesis import SYNTHESIZERS_GROUP, Case, Synthesis, SynthesisFailed
 
@@ -39,6 +40,8 @@ class StubBehaviour(BaseModel):
     no_data: bool = False
     payload_bytes: int = 0
     """Size of the filler in the data."""
+    wrong: Literal["evidence", "data", "finding", "breadth", "nothing", "confidence", "claims"] | None = None
+    """What of the result is not valid, as it was made without validation; the last two are the synthesizer's."""
 
 
 def stub_message(behaviours: Mapping[str, Mapping[str, object]], text: str = "Job BATCH001 falhou") -> str:
@@ -67,6 +70,8 @@ class StubSource:
             raise SourceError(behaviour.error, reason="stub_error")
         if behaviour.no_data:
             return FetchResult(outcome=SourceOutcome.NO_DATA, finding="no data", where="stub")
+        if behaviour.wrong:
+            return _wrong_result(behaviour.wrong)
         item = Evidence(
             id=f"{self.name}:1",
             source=self.name,
@@ -85,6 +90,19 @@ class StubSource:
 
     async def close(self) -> None:
         """Do nothing: there is no client."""
+
+
+def _wrong_result(what: str) -> FetchResult:
+    fields: dict[str, Any] = {"id": None, "source": 5, "kind": [], "title": None, "text": b"x"}
+    number: Any = 7
+    results: dict[str, Any] = {
+        "evidence": FetchResult(evidence=(Evidence.model_construct(**fields),)),
+        "data": FetchResult(data=number),
+        "finding": FetchResult(finding=number),
+        "breadth": FetchResult(data={"numbers": range(10**9)}),
+    }
+    result: FetchResult = results.get(what)  # type: ignore[assignment]  # the behaviour under test
+    return result
 
 
 def _behaviour(name: str, message: str) -> StubBehaviour:
@@ -135,6 +153,10 @@ class StubSynthesizer:
             await _hang(behaviour.connect)
         if behaviour.error:
             raise SynthesisFailed("stub_error", behaviour.error)
+        if behaviour.wrong == "confidence":
+            return Synthesis(Diagnosis.model_construct(summary="x", confidence=7.0))
+        if behaviour.wrong == "claims":
+            return Synthesis(case.draft.model_copy(update={"claims": None}))
         summary = f"refinado: {case.draft.summary}"
         return Synthesis(case.draft.model_copy(update={"summary": summary}), {"model": "stub"})
 

@@ -117,7 +117,9 @@ def conclude(record: RunRecord) -> Conclusion:
 
 
 def _conclude(record: RunRecord) -> Conclusion:
-    plan = record.plan or plan_for_reporting(record)
+    plan = record.plan
+    if plan is None or (record.envelopes and not plan.sources):  # sources that were asked were planned
+        plan = plan_for_reporting(record)
     if plan is not None and plan.pipeline == WHICH_ONE:
         draft, mode = Diagnosis(summary=plan.reason), AnswerMode.DETERMINISTIC
         asking = Conclusion(record=record, plan=plan, response="", outcome=RunOutcome.COMPLETE, mode=mode, draft=draft)

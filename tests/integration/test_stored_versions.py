@@ -30,6 +30,7 @@ from orchestrator.client import fallback
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
+from orchestrator.deadline import Deadline
 from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import write
@@ -55,6 +56,7 @@ from orchestrator.store.events import EventReader
 from orchestrator.store.presence import Presence
 from orchestrator.store.reading import MAX_NAMED
 from orchestrator.store.records import Dispatch
+from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.watcher import (
@@ -423,6 +425,15 @@ def test_a_damaged_run_is_finished_with_what_can_be_read(bench: Bench, name: str
         assert bench.terminal_events(run_id) == [EventType.FINAL]
     assert bench.armed() == []
     assert len(RunList(bench.client, bench.store.keys).recent(limit=5)) == 2
+
+
+def test_a_plan_that_lost_its_sources_costs_no_answer(bench: Bench) -> None:
+    """Sources that have answered were planned, whatever the plan says now."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.planter.change(DONE, "plan", lambda value: value | {"sources": []})
+    bench.watcher.step()
+    assert bench.report().outcome is RunOutcome.COMPLETE
 
 
 def test_only_the_damaged_item_is_missing(bench: Bench) -> None:
@@ -836,6 +847,19 @@ def test_clients_answer_a_damaged_run(settings: Settings, planter: Planter) -> N
         assert [row.run_id for row in client.list()] == [DONE]
 
 
+async def help_a_run(
+    client: AsyncTroubleshootClient, settings: Settings, change: Callable[[str], object] = lambda _: None
+) -> str:
+    """Submit a question, change its run, and do what a caller's process does where no worker runs."""
+    request = TroubleshootRequest(message="O job BATCH001 falhou?")
+    run_id = await client.submit(request)
+    change(client.sync.store.keys.run(run_id))
+    deadline = Deadline.after(request.config.total_timeout_seconds)
+    async with fallback.OwnProcess(request, settings, deadline, client=client, copy=RunCopy(run_id)) as own:
+        await own.help(client)
+    return run_id
+
+
 UNREAD = {
     "a damaged plan": ("plan", "{", "run_damaged"),
     "a newer plan": ("plan", json.dumps({"schema_version": SCHEMA_VERSION + 1}), "schema_mismatch"),
@@ -866,8 +890,7 @@ def test_a_caller_that_asks_the_sources_itself_treats_damage_as_a_worker_does(
 
     async def take_over() -> dict[str, SourceEnvelope]:
         async with AsyncTroubleshootClient(settings) as client:
-            run_id = await client.submit(TroubleshootRequest(message="O job BATCH001 falhou?"))
-            await fallback.take_over(client, run_id)
+            run_id = await help_a_run(client, settings)
             store = client.sync.store
             store._client.hset(store.keys.run(run_id), *before[0])
             return store.read(run_id).envelopes
@@ -882,10 +905,9 @@ def test_a_caller_leaves_a_run_that_it_cannot_read_to_others(settings: Settings)
 
     async def take_over() -> RunState:
         async with AsyncTroubleshootClient(settings) as client:
-            run_id = await client.submit(TroubleshootRequest(message="O job BATCH001 falhou?"))
             store = client.sync.store
-            store._client.hset(store.keys.run(run_id), "request", UNREAD["a newer question"][1])
-            await fallback.take_over(client, run_id)
+            newer = {"request": UNREAD["a newer question"][1]}
+            run_id = await help_a_run(client, settings, lambda key: store._client.hset(key, mapping=newer))
             return store.state(run_id)[0]
 
     assert asyncio.run(take_over()) is RunState.DISPATCHING

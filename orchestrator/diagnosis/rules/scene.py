@@ -29,6 +29,9 @@ from orchestrator.payloads import (
 from orchestrator.routing.entities import asks_about_the_plan, known_causes
 
 MAX_LINE_CHARACTERS = 240
+MAX_LOG_CHARACTERS = 60_000
+"""Characters of a job log that the rules read, more than the built-in source gives: another's may be a log of one line
+without an end, which takes seconds."""
 
 MOSTLY = 0.75
 """Share of a message that a known line takes, from which on the message is that line."""
@@ -120,9 +123,15 @@ class Scene:
 
     @cached_property
     def log_lines(self) -> list[str]:
-        """The lines of the job log that were read, each once, in order."""
+        """The lines of the job log that were read, each once, in order, up to ``MAX_LOG_CHARACTERS``."""
         log = self.job.job_log if self.job else None
-        return list(log.numbered.values()) if log else []
+        lines, left = [], MAX_LOG_CHARACTERS
+        for line in log.numbered.values() if log else ():
+            lines.append(line[:left])
+            left -= len(line)
+            if left <= 0:
+                break
+        return lines
 
     @cached_property
     def reading(self) -> Reading:

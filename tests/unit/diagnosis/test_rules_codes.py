@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from rules_support import S0C7, ask, job_facts, job_log, tws
 
+from orchestrator.diagnosis.rules.scene import MAX_LOG_CHARACTERS, Scene
+from orchestrator.models import Entities
 from orchestrator.payloads import IssueFacts, JobLogFacts, LogWindow, WorkstationFacts
 
 
@@ -16,6 +18,14 @@ def test_two_abends_are_told_each_with_its_own_step() -> None:
     assert diagnosis.summary.startswith("O job BATCH001 terminou em ABEND SB37 no passo STEP010")
     assert "O job log registra ainda: S0C7 (STEP030)." in diagnosis.summary
     assert {item.category for item in diagnosis.hypotheses} >= {"dataset_space", "data_exception"}
+
+
+def test_a_log_of_one_endless_line_is_read_as_far_as_it_tells() -> None:
+    """What another's source gives as a line may be a whole log: its beginning is read, in a moment."""
+    log = job_log(S0C7, "S0C7 " * 40_000, step="STEP030")
+    scene = Scene(question_job="BATCH001", question="x", entities=Entities(), job=job_facts("ABEND", job_log=log))
+    assert sum(map(len, scene.log_lines)) == MAX_LOG_CHARACTERS
+    assert scene.log_lines[0] == S0C7
 
 
 @pytest.mark.parametrize(
