@@ -119,7 +119,7 @@ def conclude(record: RunRecord) -> Conclusion:
 def _conclude(record: RunRecord) -> Conclusion:
     plan = record.plan
     if plan is None or (record.envelopes and not plan.sources):  # sources that were asked were planned
-        plan = plan_for_reporting(record)
+        plan = _plan_for_reporting(record)
     if plan is not None and plan.pipeline == WHICH_ONE:
         draft, mode = Diagnosis(summary=plan.reason), AnswerMode.DETERMINISTIC
         asking = Conclusion(record=record, plan=plan, response="", outcome=RunOutcome.COMPLETE, mode=mode, draft=draft)
@@ -188,7 +188,7 @@ def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> 
     return tuple(envelopes)
 
 
-def plan_for_reporting(record: RunRecord) -> Plan | None:
+def _plan_for_reporting(record: RunRecord) -> Plan | None:
     """The plan of a run that has none, so that its answer names the sources that were not asked.
 
     Where the stored plan cannot be read, sources that have started or answered are known by their fields.

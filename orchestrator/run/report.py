@@ -21,7 +21,7 @@ from orchestrator.models import (
     SourceEnvelope,
     SourceFailure,
 )
-from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude, plan_for_reporting
+from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude
 from orchestrator.run.envelopes import not_read_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import RunRecord
@@ -167,23 +167,28 @@ def unreachable_report(record: RunRecord, *, elapsed_ms: float = 0.0, not_asked:
     ``elapsed_ms`` is the time since the run was submitted. ``not_asked`` says why the sources that are missing were not
     asked by the caller itself.
     """
-    plan = record.plan or plan_for_reporting(record)
-    language = answer_language(plan, record)
-    envelopes = {
-        planned.key: record.envelopes.get(planned.key) or not_read_envelope(planned, language=language, why=not_asked)
-        for planned in (plan.sources if plan else ())
-    }
-    conclusion = conclude(replace(record, plan=plan, envelopes=envelopes))
-    report = make_report(conclusion, by="client", total_latency_ms=elapsed_ms)
+    plan, language = record.plan, answer_language(record.plan, record)
+    if plan is None:
+        # Nothing to conclude; to plan now would cost a process that never did a part of its grace.
+        report = _report(
+            record.run_id,
+            (),
+            AggregatedData(),
+            outcome=RunOutcome.TIMED_OUT,
+            mode=AnswerMode.ERROR,
+            response="",
+            total_latency_ms=elapsed_ms,
+            committed_by="client",
+        )
+    else:
+        missing = (planned for planned in plan.sources if planned.key not in record.envelopes)
+        stand_ins = {item.key: not_read_envelope(item, language=language, why=not_asked) for item in missing}
+        conclusion = conclude(replace(record, envelopes={**record.envelopes, **stand_ins}))
+        report = make_report(conclusion, by="client", total_latency_ms=elapsed_ms)
     notes = (_NOT_STORED,) if report.outcome is RunOutcome.COMPLETE else (_UNREACHABLE, not_asked)
-    sentences = (note.in_language(language) for note in notes if note is not None)
-    return report.model_copy(
-        update={
-            "committed": False,
-            "reason": StoreUnreachable.reason,
-            "response": f"{report.response.rstrip()}\n\n{' '.join(sentences)}\n",
-        }
-    )
+    sentences = " ".join(note.in_language(language) for note in notes if note is not None)
+    response = "\n\n".join(filter(None, (report.response.rstrip(), sentences)))
+    return report.model_copy(update={"committed": False, "reason": StoreUnreachable.reason, "response": response})
 
 
 def _report(
