@@ -720,6 +720,20 @@ def test_a_damaged_key_of_all_runs_does_not_keep_one_open(bench: Bench, name: st
     assert bench.terminal_events() == [EventType.FINAL]
 
 
+@pytest.mark.parametrize(
+    "name", ["wakeups", "index", "open", "completed", "expired", "instances", "busy", "idempotency", "session"]
+)
+def test_a_damaged_key_of_all_runs_refuses_no_question(bench: Bench, name: str) -> None:
+    """A key of ours that holds something else is replaced, and the run has its wake-ups."""
+    keys = bench.store.keys
+    others = {"idempotency": keys.idempotency("k"), "session": keys.session("ana", "s")}
+    bench.client.hset(others.get(name) or getattr(keys, name), "no", "set")
+    request = TroubleshootRequest(message="x", user_id="ana", session_id="s")
+    assert bench.store.open("run-00000001", request, nonce="n", idempotency_key="k").is_new
+    assert len(bench.armed()) == 3
+    assert [row.run_id for row in RunList(bench.client, keys).recent(limit=5)] == ["run-00000001"]
+
+
 def test_a_stream_that_takes_no_further_entry_is_replaced(bench: Bench) -> None:
     """A stream whose last id is the last possible one ends the run in a new one."""
     bench.planter.plant(DONE)

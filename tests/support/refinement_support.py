@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.models import Claim, Diagnosis
+from orchestrator.models import Action, Claim, Diagnosis
 from orchestrator.synthesis import Synthesis, SynthesisFailed
 
 FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
@@ -32,6 +32,11 @@ FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
     ),
     "claims that are none": (
         Synthesis(Diagnosis(summary="x").model_copy(update={"claims": None})),
+        {"failed": "ValidationError"},
+        "reason=unexpected",
+    ),
+    "wrong values deep inside": (
+        Synthesis(Diagnosis.model_construct(summary="x", actions=(Action.model_construct(text="x", mutates=[]),))),
         {"failed": "ValidationError"},
         "reason=unexpected",
     ),

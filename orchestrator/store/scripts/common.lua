@@ -37,6 +37,14 @@ local function append(run, stream, ...)
   if kind ~= 'stream' and redis.call('TTL', run) > 0 then redis.call('EXPIRE', stream, redis.call('TTL', run)) end
 end
 
+-- Removes the keys that hold something of another type than ours: damage must not refuse every run to come.
+local function remove_foreign(kind, ...)
+  for _, key in ipairs({ ... }) do
+    local found = redis.call('TYPE', key)['ok']
+    if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
+  end
+end
+
 local function is_closed(state)
   return state == 'done' or state == 'cancelled'
 end

@@ -5,6 +5,8 @@
 local run_id, nonce = ARGV[1], ARGV[2]
 local total, fanin, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local now = now_ms()
+remove_foreign('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
+remove_foreign('string', KEYS[9], KEYS[10])
 
 if ARGV[15] == '1' then
   local known = redis.call('GET', KEYS[9])
@@ -63,7 +65,7 @@ redis.call('ZADD', KEYS[5], now + total, run_id)
 if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
 local session_runs = tonumber(ARGV[16])
 if session_runs > 0 then
-  if redis.call('TYPE', KEYS[11])['ok'] ~= 'list' then redis.call('DEL', KEYS[11]) end
+  remove_foreign('list', KEYS[11])
   redis.call('RPUSH', KEYS[11], run_id)
   redis.call('LTRIM', KEYS[11], -session_runs, -1)
   redis.call('EXPIRE', KEYS[11], ttl)
