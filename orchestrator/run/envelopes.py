@@ -15,7 +15,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
-from orchestrator.json_safe import TooLarge, json_safe, utf8_safe
+from orchestrator.json_safe import TOO_DEEP, TooLarge, json_safe, utf8_safe
 from orchestrator.logs import log_error
 from orchestrator.models import (
     MAX_EVIDENCE_CHARACTERS,
@@ -246,20 +246,17 @@ def _masked_message(text: Text | str, masked: Callable[[str], str]) -> MessageDa
     """
     if not _is_short(text):
         return None
-    with suppress(RecursionError):
-        message = MessageData.of(text).mapped(masked)
-        is_safe = message.in_language(Language.EN) == masked(write(text, Language.EN))
-        return message if is_safe and len(message.model_dump_json()) <= MAX_MESSAGE_BYTES else None
-    return None
+    message = MessageData.of(text).mapped(masked)
+    is_safe = message.in_language(Language.EN) == masked(write(text, Language.EN))
+    return message if is_safe and len(message.model_dump_json()) <= MAX_MESSAGE_BYTES else None
 
 
 def _is_short(text: Text | str | None) -> bool:
-    """Whether a text with all its facts is short enough to be masked and stored as a message."""
+    """Whether a text with all its facts is short and flat enough to be masked and stored as a message."""
     try:
-        json_safe(text, max_characters=MAX_MESSAGE_BYTES)
+        return TOO_DEEP not in str(json_safe(text, max_characters=MAX_MESSAGE_BYTES))
     except TooLarge:
         return False
-    return True
 
 
 def _failed(

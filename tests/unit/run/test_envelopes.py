@@ -14,7 +14,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Message
+from orchestrator.i18n.message import Message, write
 from orchestrator.models import Evidence, MessageData, PlannedSource, SourceEnvelope, SourceOutcome
 from orchestrator.outcomes import NO_TIME
 from orchestrator.run.envelopes import (
@@ -144,6 +144,21 @@ def test_no_half_of_a_secret_is_left_by_a_cut(place: int) -> None:
     for length in (4_030, 4_047, 4_048, 4_060):  # the cut of what is read
         cut = "x " * 10 + "password=" + "s" * (length - 3_000) + " " * 2_000
         assert "sss" not in stored(FetchResult(finding=cut + text)).finding
+
+
+def nested_cut(depth: int) -> Message:
+    message = Message("x")
+    for _ in range(depth):
+        message = Message("{x}{x}", x=message)
+    return message
+
+
+@pytest.mark.parametrize("cut", [nested_cut(3), nested_cut(150), nested_cut(3_000), Message("{a:>999999999}", a="x")])
+def test_a_cut_of_absurd_words_costs_no_answer(cut: Message) -> None:
+    """Words that no reader could translate are stored as text."""
+    envelope = stored(FetchResult(truncated=cut, finding=cut))
+    assert (envelope.outcome, bool(envelope.truncated)) == (SourceOutcome.OK, True)
+    assert len(write(envelope.cut_text or "", Language.PT_BR)) < MAX_TEXT_CHARACTERS
 
 
 def test_evidence_that_is_not_masked_in_time_is_left_out() -> None:
