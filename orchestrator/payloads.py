@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 class Facts(BaseModel):
     """Base of the payload models: frozen, ignoring unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class RunFacts(Facts):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from orchestrator.payloads import (
     WorkstationFacts,
 )
 from orchestrator.routing.entities import asks_about_the_plan, known_causes
+from orchestrator.store.reading import read_fields
 
 MAX_LINE_CHARACTERS = 240
 MAX_LOG_CHARACTERS = 60_000
@@ -369,8 +371,10 @@ def _payload(good: dict[str, SourceEnvelope], source: str, shape: type[_Payload]
     try:
         return shape.model_validate(data)
     except ValidationError:
+        facts, damage = read_fields(shape, deepcopy(data), part=source)
         # A site may replace a source by one of its own with another shape; its evidence still counts.
-        return None
+        is_of_another_shape = any("." not in item.field for item in damage)
+        return None if is_of_another_shape else facts
 
 
 def _searchable(item: Evidence) -> str:

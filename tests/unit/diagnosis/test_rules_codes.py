@@ -7,7 +7,7 @@ from rules_support import S0C7, ask, job_facts, job_log, tws
 
 from orchestrator.diagnosis.rules.scene import MAX_LOG_CHARACTERS, Scene
 from orchestrator.models import Entities
-from orchestrator.payloads import IssueFacts, JobLogFacts, LogWindow, WorkstationFacts
+from orchestrator.payloads import IssueFacts, JobLogFacts, LogWindow, RunFacts, WorkstationFacts
 
 
 def test_two_abends_are_told_each_with_its_own_step() -> None:
@@ -18,6 +18,16 @@ def test_two_abends_are_told_each_with_its_own_step() -> None:
     assert diagnosis.summary.startswith("O job BATCH001 terminou em ABEND SB37 no passo STEP010")
     assert "O job log registra ainda: S0C7 (STEP030)." in diagnosis.summary
     assert {item.category for item in diagnosis.hypotheses} >= {"dataset_space", "data_exception"}
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), "soon", [], {"a": 1}])
+def test_a_wrong_value_in_a_sources_data_costs_itself_alone(wrong: object) -> None:
+    """The rules read what is right beside it: the abend of the job log is still the answer."""
+    facts = job_facts("ABEND", return_code=12, job_log=job_log(S0C7, step="STEP030"), runs=(RunFacts(run_id="1"),))
+    envelope = tws(facts)
+    envelope.data["job"]["runs"][0]["elapsed_seconds"] = wrong
+    envelope.data["job"]["estimated_seconds"] = wrong
+    assert ask(envelope).category == "data_exception"
 
 
 def test_a_log_of_one_endless_line_is_read_as_far_as_it_tells() -> None:
