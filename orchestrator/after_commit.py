@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.logs import log_error
 from orchestrator.models import Report
-from orchestrator.plugins import installed, made_or
+from orchestrator.plugins import contained, installed, made_or
 
 AFTER_COMMIT_GROUP = "resync_troubleshoot.after_commit"
 AfterCommit = Callable[[Report], None]
@@ -33,6 +33,7 @@ def run_after_commit(hooks: Sequence[AfterCommit], report: Report) -> None:
     """Call every hook; an error is logged and stops neither the others nor the answer, which is committed."""
     for hook in hooks:
         try:
-            hook(report)
+            with contained():
+                hook(report)
         except Exception as error:  # noqa: BLE001  # border: a site's hook may raise anything
             log_error(_LOGGER, "after_commit_failed run_id=%s", report.run_id, error=error)

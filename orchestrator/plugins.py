@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
+from types import TracebackType
 from typing import Any, TypeVar
 
 from orchestrator.errors import TroubleshootError
@@ -13,6 +14,42 @@ _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 CLOSE_SECONDS = 0.2
 """Seconds for closing what factories made: the answer does not wait longer for it."""
+
+
+class Escaped(Exception):
+    """Other code raised what is no error but ends a thread, an event loop or a process; ``error`` is what it raised."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class contained:  # noqa: N801  # used like ``suppress``
+    """Around a call of other code: whatever it raises that is no ``Exception`` is raised as ``Escaped``.
+
+    A ``SystemExit``, or a panic of a library in Rust, would end the pool's thread with its place, or the process, past
+    every border that catches errors. For code that does not wait: a signal's own ``SystemExit`` must pass.
+    """
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, Exception):
+            raise Escaped(error) from error
+
+
+async def awaited(call: Callable[[], Awaitable[T]]) -> T:
+    """Await a call of other code, as a task: what would end the event loop is raised as ``Escaped``.
+
+    ``contained`` takes the rest where the task's result is read: a cancellation of the task must stay one.
+    """
+    try:
+        return await call()
+    except (SystemExit, KeyboardInterrupt) as error:  # those that asyncio raises again, out of the loop
+        raise Escaped(error) from error
 
 
 def installed(group: str) -> Iterator[Callable[[Mapping[str, str]], Any]]:
@@ -27,7 +64,8 @@ def installed(group: str) -> Iterator[Callable[[Mapping[str, str]], Any]]:
 def made_or(default: T, make: Callable[[Mapping[str, str]], T], environ: Mapping[str, str], *, event: str) -> T:
     """``make(environ)``, or ``default`` when it raises, which is logged as ``event``."""
     try:
-        return make(environ)
+        with contained():
+            return make(environ)
     except TroubleshootError as error:
         _LOGGER.warning("%s reason=%s error=%s", event, error.reason, error)
     except Exception as error:  # noqa: BLE001  # border: a site's factory may raise anything
@@ -40,13 +78,16 @@ async def close_all(closes: Iterable[Callable[[], Awaitable[object]]], *, event:
 
     async def run(close: Callable[[], Awaitable[object]]) -> None:
         try:
-            await close()
+            await awaited(close)
         except Exception as error:  # noqa: BLE001  # border: a site's class may raise anything
             log_error(_LOGGER, event, error=error)
 
     closing = [asyncio.ensure_future(run(close)) for close in closes]
     # Not asyncio.timeout, which waits for one that ignores its cancellation.
     _, pending = await asyncio.wait(closing, timeout=CLOSE_SECONDS) if closing else ((), ())
-    for task in pending:
-        task.cancel()
-        _LOGGER.warning("%s reason=timeout", event)
+    for task in closing:
+        if task in pending:
+            task.cancel()
+            _LOGGER.warning("%s reason=timeout", event)
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            log_error(_LOGGER, event, error=error)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from orchestrator.errors import ConfigurationError, WorkersNotInstalled
 from orchestrator.i18n.message import Text
 from orchestrator.models import Evidence, SourceOutcome, SourceRequest
+from orchestrator.plugins import Escaped, contained
 
 SOURCES_GROUP = "resync_troubleshoot.sources"
 BUILTIN_SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
@@ -105,7 +106,8 @@ def load_source(name: str) -> SourceSpec:
         known = ", ".join(source_names())
         raise ConfigurationError("source {name!r} is not installed; installed: {known}", name=name, known=known)
     try:
-        spec = point.load()
+        with contained():
+            spec = point.load()
     except ImportError as error:
         raise WorkersNotInstalled(
             "source {name!r} needs {package}: pip install 'resync-troubleshoot[workers]'",
@@ -113,7 +115,8 @@ def load_source(name: str) -> SourceSpec:
             package=error.name or str(error),
         ) from error
     except Exception as error:  # border: a site's module may raise anything
-        detail = f"{type(error).__name__}: {error}"
+        cause = error.error if isinstance(error, Escaped) else error
+        detail = f"{type(cause).__name__}: {cause}"
         raise ConfigurationError("source {name!r} cannot be loaded: {detail}", name=name, detail=detail) from error
     if not isinstance(spec, SourceSpec) or spec.name != name:
         raise ConfigurationError(

@@ -12,7 +12,7 @@ from orchestrator.errors import TroubleshootError
 from orchestrator.json_safe import json_safe, utf8_safe
 from orchestrator.logs import log_error
 from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
-from orchestrator.plugins import installed, made_or
+from orchestrator.plugins import Escaped, contained, installed, made_or
 
 _LOGGER = logging.getLogger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"
@@ -85,18 +85,21 @@ def synthesis_of(
         raise SynthesisFailed("timeout", "the synthesizer was stopped at its limit")
     if future.cancelled():
         raise SynthesisFailed("cancelled", "the synthesizer was cancelled")
-    result: object = future.result()
-    if not isinstance(result, Synthesis) or not isinstance(result.diagnosis, Diagnosis):
-        raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
-    # Not model_dump: a diagnosis that was not validated when it was made may hold anything, without an end.
-    fields = json_safe(result.diagnosis, max_characters=MAX_SYNTHESIS_CHARACTERS)
-    return replace(result, diagnosis=Diagnosis.model_validate(fields)), _metadata(result.metadata)
+    with contained():
+        result: object = future.result()
+        if not isinstance(result, Synthesis) or not isinstance(result.diagnosis, Diagnosis):
+            raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
+        # Not model_dump: a diagnosis that was not validated when it was made may hold anything, without an end.
+        fields = json_safe(result.diagnosis, max_characters=MAX_SYNTHESIS_CHARACTERS)
+        return replace(result, diagnosis=Diagnosis.model_validate(fields)), _metadata(result.metadata)
 
 
-def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
+def refinement_failure(run_id: str, error: BaseException) -> dict[str, Any]:
     """Log why a draft was not refined, and return the report's metadata about it."""
+    error = error.error if isinstance(error, Escaped) else error
     if isinstance(error, (SynthesisFailed, TroubleshootError)):
-        with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
+        # Border: a site's class may raise in each of its attributes; logged below.
+        with suppress(Exception), contained():
             metadata = _metadata(error.metadata) if isinstance(error, SynthesisFailed) else {}
             failure = {**metadata, "failed": utf8_safe(error.reason)[:MAX_REASON_CHARACTERS]}
             status = failure.get("status")
@@ -110,7 +113,8 @@ def refinement_failure(run_id: str, error: Exception) -> dict[str, Any]:
 def _metadata(metadata: object) -> dict[str, Any]:
     """Metadata of a synthesizer as JSON types; none that cannot be written or is too large: the answer is not its."""
     try:
-        return dict(json_safe(metadata, max_characters=MAX_METADATA_CHARACTERS))
+        with contained():
+            return dict(json_safe(metadata, max_characters=MAX_METADATA_CHARACTERS))
     except Exception as error:  # noqa: BLE001  # border: a site's synthesizer may return anything
         _LOGGER.warning("synthesis_metadata_left_out error=%s", type(error).__name__)
         return {}

@@ -37,6 +37,10 @@ class StubBehaviour(BaseModel):
     """Text of a SourceError to raise."""
     own_timeout: bool = False
     """Whether to raise TimeoutError."""
+    raises: Literal["SystemExit", "KeyboardInterrupt", "GeneratorExit", "CancelledError", "Panic"] | None = None
+    """What to raise that is no ``Exception``."""
+    raises_in_task: bool = False
+    """Whether it is raised by a task that the stub has started and awaits."""
     no_data: bool = False
     payload_bytes: int = 0
     """Size of the filler in the data."""
@@ -64,6 +68,8 @@ class StubSource:
             time.sleep(behaviour.block_seconds)  # noqa: ASYNC251  # the behaviour under test
         if behaviour.connect:
             await _hang(behaviour.connect)
+        if behaviour.raises:
+            await _raise(behaviour)
         if behaviour.own_timeout:
             raise TimeoutError("the stub's own")
         if behaviour.error:
@@ -116,6 +122,20 @@ def _behaviour(name: str, message: str) -> StubBehaviour:
         ) from error
 
 
+class Panic(BaseException):
+    """What a library in Rust raises when it panics, by its kind."""
+
+
+async def _raise(behaviour: StubBehaviour) -> None:
+    kinds = (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Panic)
+    kind = next(kind for kind in kinds if kind.__name__ == behaviour.raises)
+
+    async def fail() -> None:
+        raise kind("the stub's own")
+
+    await (asyncio.ensure_future(fail()) if behaviour.raises_in_task else fail())
+
+
 _hanging: set[asyncio.StreamReader] = set()
 """References, without which the garbage collector may end a waiting coroutine and close its connection."""
 
@@ -151,6 +171,8 @@ class StubSynthesizer:
             await asyncio.sleep(behaviour.sleep_seconds)
         if behaviour.connect:
             await _hang(behaviour.connect)
+        if behaviour.raises:
+            await _raise(behaviour)
         if behaviour.error:
             raise SynthesisFailed("stub_error", behaviour.error)
         if behaviour.wrong == "confidence":

@@ -27,6 +27,7 @@ from orchestrator.models import (
     source_key,
 )
 from orchestrator.outcomes import NO_TIME_LEFT, error_of
+from orchestrator.plugins import Escaped, contained
 from orchestrator.redaction.redact import redact, redact_data, redact_start
 from orchestrator.sources import FetchResult
 from orchestrator.validation import describe
@@ -107,7 +108,7 @@ def timeout_envelope(
 def error_envelope(
     run_id: str,
     planned: PlannedSource,
-    error: Exception,
+    error: BaseException,
     *,
     worker: str,
     language: Language = Language.EN,
@@ -119,8 +120,10 @@ def error_envelope(
     """
     cuts = _Cuts()
     texts = _Texts(personal, cuts)
+    error = error.error if isinstance(error, Escaped) else error
     if isinstance(error, TroubleshootError):
-        with suppress(Exception):  # border: a site's class may raise in each of its attributes; logged below
+        # Border: a site's class may raise in each of its attributes; logged below.
+        with suppress(Exception), contained():
             outcome = SourceOutcome.TIMEOUT if error.reason == "timeout" else SourceOutcome.ERROR
             message = getattr(error, "message", None)  # none of ours in a class that does not call super().__init__
             text = message if isinstance(message, Message) else str(error)

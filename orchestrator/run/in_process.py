@@ -12,7 +12,7 @@ from typing import Self
 
 from orchestrator.deadline import Deadline
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
-from orchestrator.plugins import close_all
+from orchestrator.plugins import awaited, close_all, contained
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
@@ -113,4 +113,6 @@ def begin_without_store(request: TroubleshootRequest, plan: Plan, fan_in: Deadli
 
 async def _fetch(call: SourceCall, sources: LocalSources) -> FetchResult:
     request = call.source_request()
-    return await sources.get(request.source).fetch(request)
+    with contained():
+        source = sources.get(request.source)
+    return await awaited(lambda: source.fetch(request))

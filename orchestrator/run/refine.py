@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.deadline import Deadline
-from orchestrator.plugins import close_all
+from orchestrator.plugins import awaited, close_all
 from orchestrator.synthesis import (
     MAX_SYNTHESIS_CHARACTERS,
     SYNTHESIZER_CLOSE_FAILED,
@@ -56,7 +56,9 @@ class Refiner:
         end = Deadline.after(limit)
 
         async def synthesize() -> Synthesis:  # the call itself may raise
-            return await self.synthesizer.synthesize(case, timeout_seconds=limit, emit=fragments.put_nowait)
+            return await awaited(
+                lambda: self.synthesizer.synthesize(case, timeout_seconds=limit, emit=fragments.put_nowait)
+            )
 
         future = self.submit(synthesize())
         try:

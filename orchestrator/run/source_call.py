@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.deadline import Deadline
 from orchestrator.models import NO_CLUES, ClueBoard, PlannedSource, SourceEnvelope, SourceRequest
+from orchestrator.plugins import contained
 from orchestrator.run.envelopes import error_envelope, result_envelope, timeout_envelope
 from orchestrator.sources import FetchResult
 from orchestrator.store.records import SourceStart
@@ -85,15 +86,17 @@ class SourceCall:
         planned, language = self.planned, self.start.plan.routing.language
         limit_errors: tuple[type[Exception], ...] = (LimitReached, *self.limit_signals)
         try:
+            result = fetch()
             # Within the border: what a source returned may be as wrong as what it raises.
-            return result_envelope(
-                planned,
-                fetch(),
-                worker=self.worker,
-                language=language,
-                personal=self.redact_personal,
-                until=Deadline(self._began + self.start.remaining_seconds - FAN_IN_MARGIN_SECONDS),
-            )
+            with contained():
+                return result_envelope(
+                    planned,
+                    result,
+                    worker=self.worker,
+                    language=language,
+                    personal=self.redact_personal,
+                    until=Deadline(self._began + self.start.remaining_seconds - FAN_IN_MARGIN_SECONDS),
+                )
         except limit_errors:
             return timeout_envelope(planned, limit_seconds=self.limit_seconds, language=language, worker=self.worker)
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
@@ -105,11 +108,12 @@ class SourceCall:
 def fetched(fetch: Future[FetchResult] | asyncio.Future[FetchResult]) -> FetchResult:
     """What a fetch has returned by now; one that is still running is cancelled.
 
-    Raises LimitReached when it was still running, and whatever the source raised.
+    Raises LimitReached when it was still running, and whatever the source raised, as an ``Exception``.
     """
     if not fetch.done():
         fetch.cancel()
         raise LimitReached
     if fetch.cancelled():
         raise CancelledError("the source cancelled itself")
-    return fetch.result()
+    with contained():
+        return fetch.result()

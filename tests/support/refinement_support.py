@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.errors import ConfigurationError
 from orchestrator.models import Action, Claim, Diagnosis
 from orchestrator.synthesis import Synthesis, SynthesisFailed
+from orchestrator.testing import Panic
 
 FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
     "the model's own": (
@@ -23,6 +24,9 @@ FAILURES: dict[str, tuple[object, dict[str, Any], str]] = {
     "a reason that is none": (SynthesisFailed(429, "x"), {"failed": "SynthesisFailed"}, "reason=unexpected"),  # type: ignore[arg-type]
     "one of ours": (ConfigurationError("LLM_MODEL"), {"failed": "configuration"}, "reason=configuration"),
     "one that nobody foresaw": (RuntimeError("boom"), {"failed": "RuntimeError"}, "reason=unexpected"),
+    "an exit": (SystemExit(3), {"failed": "SystemExit"}, "reason=unexpected"),
+    "an interrupt": (KeyboardInterrupt(), {"failed": "KeyboardInterrupt"}, "reason=unexpected"),
+    "a panic": (Panic("rust"), {"failed": "Panic"}, "reason=unexpected"),
     "a timeout of its own": (TimeoutError("mine"), {"failed": "TimeoutError"}, "reason=unexpected"),
     "no synthesis": (None, {"failed": "no_diagnosis"}, "reason=no_diagnosis"),
     "a confidence of seven": (

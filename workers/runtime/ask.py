@@ -11,6 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.models import source_key
+from orchestrator.plugins import awaited, contained
 from orchestrator.run.clues import StoredClues
 from orchestrator.run.envelopes import unreadable_envelope
 from orchestrator.run.source_call import SourceCall, fetched
@@ -81,7 +82,9 @@ class SourceRunner:
         request = call.source_request()
         # Where Celery enforces the soft limit, the wait here is bounded by the fan-in only.
         celery_enforces = self.native_limits and call.limit_seconds >= call.soft_seconds
-        future = self.submit(self.source(request.source).fetch(request))
+        with contained():
+            source = self.source(request.source)
+        future = self.submit(awaited(lambda: source.fetch(request)))
         # Not result(timeout): in Python 3.11 its TimeoutError cannot be distinguished from one raised by the source.
         # The signal may come just after the source has answered.
         with suppress(SoftTimeLimitExceeded):

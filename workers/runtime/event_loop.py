@@ -10,9 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
+from orchestrator.logs import log_error
+from orchestrator.plugins import awaited
 from orchestrator.sources import Source, load_source
 
 _LOGGER = logging.getLogger(__name__)
@@ -71,10 +73,10 @@ class Runtime:
         with self._lock:
             sources, self._sources = list(self._sources.values()), {}
         for source in sources:
-            future = self.submit(source.close())
-            try:
-                future.result(timeout_seconds)
-            except Exception:  # noqa: BLE001  # border: closing is best effort, the process ends
+            future = self.submit(awaited(source.close))
+            wait([future], timeout_seconds)
+            # Not result(), which raises whatever a site's class does: closing is best effort, the process ends.
+            if not future.done() or future.cancelled() or future.exception() is not None:
                 future.cancel()
                 _LOGGER.warning("source_close_failed source=%s", type(source).__name__)
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -85,7 +87,14 @@ class Runtime:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while True:
+            try:
+                self.loop.run_forever()
+            except BaseException as error:  # noqa: BLE001  # border: a task that a source has started ends no other
+                log_error(_LOGGER, "loop_resumed", error=error)
+            else:
+                if self._closing.is_set():
+                    break
         pending = asyncio.all_tasks(self.loop)
         for task in pending:
             task.cancel()

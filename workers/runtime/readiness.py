@@ -2,12 +2,15 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from orchestrator.after_commit import load_after_commit
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
+from orchestrator.logs import log_error
+from orchestrator.plugins import contained, made_or
 from orchestrator.run.conclusion import warm_up
 from orchestrator.sources import load_source, source_names
 from orchestrator.store.connection import session
@@ -23,18 +26,31 @@ _last_announced: dict[str, float] = {}
 def check_sources(queues: Iterable[str], environ: Mapping[str, str]) -> None:
     """Create and prepare each source of this worker, so that a wrong setting stops it at its start.
 
-    A failed preparation is logged and repeated by the first request.
+    Any other failure, also of a preparation, is logged and left to the first request.
 
     Raises ConfigurationError naming the variable, WorkersNotInstalled.
     """
     for name in set(queues) & set(source_names()):
         spec = load_source(name)
-        spec.create(environ)
+        with _unexpected_logged("source_not_created", name):
+            spec.create(environ)
         if spec.prepare is not None:
-            try:
+            with _unexpected_logged("source_not_prepared", name):
                 spec.prepare(environ)
-            except SourceError as error:
-                _LOGGER.warning("source_not_prepared source=%s reason=%s error=%s", name, error.reason, error)
+
+
+@contextmanager
+def _unexpected_logged(event: str, name: str) -> Iterator[None]:
+    """Log what a site's code raises that is not about its settings, as ``event``: the worker starts all the same."""
+    try:
+        with contained():
+            yield
+    except SourceError as error:
+        _LOGGER.warning("%s source=%s reason=%s error=%s", event, name, error.reason, error)
+    except TroubleshootError:
+        raise
+    except Exception as error:  # noqa: BLE001  # border: a site's code may raise anything
+        log_error(_LOGGER, f"{event} source=%s reason=unexpected", name, error=error)
 
 
 def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
@@ -43,8 +59,9 @@ def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
     Raises ConfigurationError naming the variable.
     """
     if SYNTHESIS_QUEUE in queues:
-        load_synthesizer(environ)
-        load_after_commit(environ)
+        for name, load in (("synthesizer", load_synthesizer), ("after_commit", load_after_commit)):
+            with _unexpected_logged("hook_not_created", name):
+                load(environ)
 
 
 def load_catalogues(queues: Iterable[str]) -> None:
@@ -60,7 +77,9 @@ def announce_instances(queues: Iterable[str], settings: Settings, environ: Mappi
         return
     _last_announced["at"] = now
     specs = [load_source(name) for name in set(queues) & set(source_names())]
-    names = [name for spec in specs if spec.known_instances for name in spec.known_instances(environ)]
+    nothing: tuple[str, ...] = ()
+    known = [spec.known_instances for spec in specs if spec.known_instances]
+    names = [name for instances in known for name in made_or(nothing, instances, environ, event="instances_not_known")]
     if not names:
         return
     try:

@@ -44,7 +44,7 @@ class ScriptedSynthesizer:
                 if self.heeds_cancel:
                     raise
                 await asyncio.sleep(30)
-        if isinstance(self.what, Exception):
+        if isinstance(self.what, BaseException):
             raise self.what
         return self.what
 

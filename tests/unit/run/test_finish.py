@@ -214,7 +214,7 @@ def test_a_model_that_fails_costs_only_the_refinement(
     outcome, metadata, log_text = FAILURES[name]
 
     async def script(_case: Case, _emit: Callable[[str], None]) -> Any:
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 

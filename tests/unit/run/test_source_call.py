@@ -34,6 +34,7 @@ from orchestrator.run.in_process import LocalSources, ask_all, begin_without_sto
 from orchestrator.run.source_call import FAN_IN_MARGIN_SECONDS
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore, new_token
+from orchestrator.testing import Panic
 from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import Runtime
 
@@ -79,11 +80,11 @@ def plan(limit_seconds: float) -> Plan:
 REQUEST = TroubleshootRequest(message="Job BATCH001 failed", job_name="BATCH001")
 
 
-def ask_in_process(source: Source | Exception, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
+def ask_in_process(source: Source | BaseException, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
     class OneSource(LocalSources):
         def get(self, name: str) -> Source:
             assert name == "metrics"
-            if isinstance(source, Exception):
+            if isinstance(source, BaseException):
                 raise source
             return source
 
@@ -109,10 +110,10 @@ def ask_on_worker() -> Iterator[Ask]:
     runtime = Runtime({})
     store = RunStore(client, Settings.from_env({}))
 
-    def ask(source: Source | Exception, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
+    def ask(source: Source | BaseException, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
         def get(name: str) -> Source:
             assert name == "metrics"
-            if isinstance(source, Exception):
+            if isinstance(source, BaseException):
                 raise source
             return source
 
@@ -228,10 +229,40 @@ def test_an_error_that_raises_when_it_is_read_costs_the_run_that_source(ask: Ask
     assert (envelope.error or "").startswith(type(error).__name__)
 
 
-def test_a_source_that_cancels_itself_costs_the_run_that_source(ask: Ask) -> None:
-    """Cancellation that comes from within is an error of the source, not of the one who asked."""
-    envelope = ask(Behaviour(asyncio.CancelledError()))
-    assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
+ESCAPED = (SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), Panic("rust"),
+           BaseExceptionGroup("two", [SystemExit(1), Panic("rust")]))  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ESCAPED, ids=lambda error: type(error).__name__)
+def test_whatever_a_source_raises_costs_the_run_that_source(ask: Ask, error: BaseException) -> None:
+    """What is no ``Exception``, raised when a source is made or asked, is its error and stops nobody else."""
+    for envelope in (ask(Behaviour(error)), ask(error)):
+        assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
+        assert type(error).__name__ in (envelope.error or "")
+
+
+class ExitsWhenRead(dict[str, Any]):
+    """Data of a site's own class."""
+
+    def items(self) -> Any:
+        raise SystemExit
+
+
+class ExitsWhenWritten(SourceError):
+    """A site's error that ends its process when it is written."""
+
+    def __init__(self) -> None:
+        self.reason = "x"  # type: ignore[misc]
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+def test_values_that_end_their_reader_cost_the_run_that_source(ask: Ask) -> None:
+    """Data and errors whose own code raises SystemExit are an error of the source as well."""
+    for returned in (FetchResult(data=ExitsWhenRead(a=1)), ExitsWhenWritten()):
+        envelope = ask(Behaviour(returned))
+        assert (envelope.outcome, envelope.reason) == (SourceOutcome.ERROR, "unexpected")
 
 
 NONSENSE: tuple[Any, ...] = (None, {"data": {}}, FetchResult(finding=None))  # type: ignore[arg-type]  # the nonsense

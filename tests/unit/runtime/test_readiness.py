@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from celery import Celery
 
+from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.models import AggregatedData, Diagnosis, TroubleshootRequest
 from orchestrator.sources import SourceSpec, load_source
 from orchestrator.synthesis import Case
-from orchestrator.testing import StubSource
+from orchestrator.testing import Panic, StubSource
 from workers.runtime import readiness
 from workers.runtime.process import WorkerProcess
 from workers.runtime.readiness import check_sources, check_synthesis
@@ -95,6 +97,34 @@ def test_what_cannot_be_prepared_is_left_to_the_first_question(
     caplog.set_level(logging.WARNING)
     check_sources(["metrics"], {})
     assert "source_not_prepared source=metrics reason=full" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("boom"), SystemExit(0), Panic("rust")], ids=lambda error: type(error).__name__
+)
+def test_what_a_site_raises_at_the_start_leaves_the_worker_to_the_first_question(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """Factories that raise what is not about their settings are logged by name; worker and heartbeat go on."""
+
+    def fail(_environ: object) -> NoReturn:
+        raise error
+
+    spec = SourceSpec(name="metrics", create=fail, prepare=fail, known_instances=fail)
+    monkeypatch.setattr(readiness, "load_source", lambda _name: spec)
+    monkeypatch.setattr(readiness, "load_synthesizer", fail)
+    monkeypatch.setattr(readiness, "_last_announced", {})
+    check_sources(["metrics"], {})
+    check_synthesis(["synthesis"], {})
+    readiness.announce_instances(["metrics"], Settings.from_env({}), {})
+    events = [text.split("\n")[0] for text in caplog.messages]
+    assert events == [
+        "source_not_created source=metrics reason=unexpected",
+        "source_not_prepared source=metrics reason=unexpected",
+        "hook_not_created source=synthesizer reason=unexpected",
+        "instances_not_known reason=unexpected",
+    ]
+    assert caplog.text.count(f"{type(error).__name__}") >= 4
 
 
 def test_the_sources_know_their_instances() -> None:
