@@ -24,7 +24,7 @@ from orchestrator.models import (
 from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude
 from orchestrator.run.envelopes import not_read_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
-from orchestrator.store.records import RunRecord
+from orchestrator.store.records import MAX_DAMAGE, RunRecord
 
 _LOGGER = logging.getLogger(__name__)
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
@@ -107,8 +107,9 @@ def stored_report(record: RunRecord) -> Report:
     if report is None:
         report = make_report(conclude(record), by=record.committed_by, total_latency_ms=_open_ms(record))
         return report.model_copy(update={"outcome": record.outcome or report.outcome, "reason": RunDamaged.reason})
-    reported = list(map(str, report.metadata.get(UNREADABLE) or ()))
-    damage = [item for item in record.damage if str(item) not in reported]
+    known = report.metadata.get(UNREADABLE)
+    reported = list(map(str, known)) if isinstance(known, list) else []
+    damage = [item for item in record.damage if str(item) not in reported][: max(0, MAX_DAMAGE - len(reported))]
     if not damage:
         return report
     language = report.routing.language if report.routing else answer_language(record.plan, record)

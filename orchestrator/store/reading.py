@@ -31,6 +31,7 @@ MAX_ERRORS = 1_000
 """Wrong fields of a part that are left out one by one; a part with more is left out whole."""
 MAX_NAMED = 10
 """Wrong fields of a part that are named; where there are more, the part is named as well."""
+MAX_NAME_CHARACTERS = 100
 FARTHEST_DEADLINE_MS = 86_400_000
 """A deadline more than a day away is damaged: the run would stay open. ``common.lua`` has the same limit."""
 
@@ -49,6 +50,11 @@ class Damage:
     """``request``, ``plan``, ``report``, or the key of a source."""
     field: str = ""
     """Dotted path of the field; empty for the whole part."""
+
+    def __post_init__(self) -> None:
+        # Names of damaged fields may be anything, of any length.
+        object.__setattr__(self, "part", self.part[:MAX_NAME_CHARACTERS])
+        object.__setattr__(self, "field", self.field[:MAX_NAME_CHARACTERS])
 
     def __str__(self) -> str:
         return f"{self.part}: {self.field}" if self.field else self.part

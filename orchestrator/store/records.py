@@ -31,6 +31,9 @@ from orchestrator.store.reading import (
 )
 from orchestrator.store.report_codec import decode_report
 
+MAX_DAMAGE = 30
+"""Parts of a run that are named as not readable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -231,7 +234,7 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
         outcome=read_enum(outcome, RunOutcome.FAILED) if outcome else None,
         closed_ms=read_number(closed_ms) if closed_ms else None,
         committed_by=fields.get("committed_by", ""),
-        damage=(*of_request, *of_plan, *of_envelopes, *of_report),
+        damage=(*of_request, *of_plan, *of_report, *of_envelopes)[:MAX_DAMAGE],
     )
 
 

@@ -55,7 +55,7 @@ from orchestrator.store.connection import connect
 from orchestrator.store.events import EventReader
 from orchestrator.store.presence import Presence
 from orchestrator.store.reading import MAX_NAMED
-from orchestrator.store.records import Dispatch
+from orchestrator.store.records import MAX_DAMAGE, Dispatch
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
@@ -466,6 +466,27 @@ def test_a_part_of_a_report_is_missing_and_the_rest_is_there(bench: Bench) -> No
     assert report.response.startswith(whole.response.rstrip())
     assert "a resposta gravada (`attempt`)" in report.response
     assert report.parallel_results == whole.parallel_results
+
+
+@pytest.mark.parametrize("metadata", [{"unreadable": 5}, {"unreadable": {"a": 1}, "llm": [], "notes": 7, "mode": None}])
+def test_a_reports_metadata_may_hold_anything(bench: Bench, metadata: dict[str, Any]) -> None:
+    """What is free in a report is read as it is, also where a reader looks for something else."""
+    bench.planter.plant(DONE)
+    bench.planter.change(DONE, "report", lambda value: value | {"metadata": metadata, "attempt": "first"})
+    report = bench.report()
+    assert report.metadata["unreadable"] == ["report: attempt"]
+
+
+def test_names_of_damaged_fields_are_short_and_few(bench: Bench) -> None:
+    """A thousand fields of a run that cannot be read, with long names, fill no answer."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    bench.client.hset(bench.key, mapping={f"e:{number}{'x' * 500}": "{" for number in range(1_000)})
+    bench.watcher.step()
+    report = bench.report()
+    assert len(report.response) < 10_000
+    assert len(report.metadata["unreadable"]) <= MAX_DAMAGE
+    assert report.outcome is RunOutcome.COMPLETE
 
 
 def test_a_damaged_cancelled_run_names_its_damage(bench: Bench) -> None:
