@@ -1,5 +1,7 @@
 """The words for what became of a source and of a run: in the live view, in an envelope's error, in an answer."""
 
+from dataclasses import dataclass
+
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import PlannedSource, RunOutcome, RunState, SourceOutcome
 
@@ -48,6 +50,41 @@ REASONS = {
 """Why an answer has to do without a source."""
 NO_TIME = Message("no time was left to query it")
 """The same for one that timed out by ``NO_TIME_LEFT``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blockage:
+    """What blocks the event loop of a worker."""
+
+    key: str
+    """The source whose code it is, with its job; empty when not known."""
+    seconds: float
+    where: str
+    """File, line and function; empty when not known."""
+
+
+LOOP_BLOCKED = "loop_blocked"
+"""Reason of a source that timed out while the event loop of its worker was blocked."""
+
+
+_OWN_BLOCKAGE = Message(
+    "did not answer within its limit of {limit:g} s: its code blocked its worker's event loop ({where})"
+)
+_OTHER_BLOCKAGE = Message(
+    "did not answer within its limit of {limit:g} s: {other} blocked the event loop of their worker ({where})"
+)
+_UNKNOWN_BLOCKAGE = Message(
+    "did not answer within its limit of {limit:g} s: its worker's event loop was blocked ({where})"
+)
+
+
+def blocked_error(planned: PlannedSource, blockage: Blockage, *, limit_seconds: float) -> Message:
+    """The error of a source that timed out while the event loop of its worker was blocked, by itself or by another."""
+    if not blockage.key:
+        message = _UNKNOWN_BLOCKAGE
+    else:
+        message = _OWN_BLOCKAGE if blockage.key == planned.key else _OTHER_BLOCKAGE
+    return message.with_facts(limit=limit_seconds, where=blockage.where or "-", other=blockage.key)
 
 
 def source_word(state: str) -> Text | str:

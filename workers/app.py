@@ -6,6 +6,7 @@ from typing import Any
 from celery.signals import (
     heartbeat_sent,
     setup_logging,
+    task_postrun,
     worker_init,
     worker_process_init,
     worker_process_shutdown,
@@ -17,7 +18,8 @@ from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled, end_process
 from orchestrator.health import HealthServer, HealthSettings
 from orchestrator.logs import configure_log, configure_performance_log
-from workers.runtime.process import close_process, loop_lag_seconds, mark_prefork_child
+from workers.runtime.consumer import PauseWhileBlocked
+from workers.runtime.process import close_process, hold_place_while_blocked, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import (
     announce_instances,
     broker_answers,
@@ -34,6 +36,7 @@ except TroubleshootError as error:
 
 app = make_celery(settings, with_results=True)
 app.conf.worker_consumer = "workers.runtime.consumer:ReconnectingConsumer"
+app.steps["consumer"].add(PauseWhileBlocked)
 register_tasks(app)
 health_servers: list[HealthServer] = []
 
@@ -79,6 +82,12 @@ def _serve_health() -> None:
 def _announce(**_: Any) -> None:
     queues = [queue.name for queue in app.amqp.queues.consume_from.values()]
     announce_instances(queues, settings, os.environ)
+
+
+@task_postrun.connect
+def _hold_place(**_: Any) -> None:
+    # The chord part is counted by now.
+    hold_place_while_blocked()
 
 
 @worker_process_init.connect

@@ -18,6 +18,7 @@ from orchestrator.errors import (
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
+from workers.runtime.event_loop import BLOCKED_SECONDS
 from workers.runtime.process import current_process
 
 _LOGGER = logging.getLogger(__name__)
@@ -81,11 +82,16 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
     Request = STARTED_REQUEST
     ignore_result = True
     acks_late = False
+    max_retries = None
     source_name = ""
 
     def run(self, run_id: str, job: str | None = None) -> dict[str, Any]:
         """Ask the source and store the envelope, within the message's soft time limit."""
         process = current_process(self.app)
+        if not process.runtime.answers(BLOCKED_SECONDS):
+            # Taken just before the loop was found to be blocked. Nothing is claimed yet: the message goes back.
+            _LOGGER.warning("source_put_back run_id=%s source=%s reason=loop_blocked", run_id, self.source_name)
+            raise self.retry(countdown=0)
         limits = self.request.timelimit or (None, None)
         try:
             return process.source_runner(self.request.hostname).ask(

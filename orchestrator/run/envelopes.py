@@ -26,7 +26,7 @@ from orchestrator.models import (
     SourceOutcome,
     source_key,
 )
-from orchestrator.outcomes import NO_TIME_LEFT, error_of
+from orchestrator.outcomes import LOOP_BLOCKED, NO_TIME_LEFT, Blockage, blocked_error, error_of
 from orchestrator.plugins import Escaped, contained
 from orchestrator.redaction.redact import redact, redact_data, redact_start
 from orchestrator.sources import FetchResult
@@ -96,10 +96,16 @@ def result_envelope(
 
 
 def timeout_envelope(
-    planned: PlannedSource, *, limit_seconds: float, language: Language, worker: str
+    planned: PlannedSource, *, limit_seconds: float, language: Language, worker: str, blockage: Blockage | None = None
 ) -> SourceEnvelope:
-    """The envelope of a source that was stopped at its limit, or had no time left to start."""
+    """The envelope of a source that was stopped at its limit, or had no time left to start.
+
+    ``blockage`` is what blocked the event loop then.
+    """
     limit = max(0.0, round(limit_seconds, 2))
+    if blockage is not None:
+        text = blocked_error(planned, blockage, limit_seconds=limit)
+        return _failed(planned, SourceOutcome.TIMEOUT, LOOP_BLOCKED, text, language=language, worker=worker)
     text = error_of(SourceOutcome.TIMEOUT, planned, limit_seconds=limit)
     reason = "soft_time_limit" if limit > 0 else NO_TIME_LEFT
     return _failed(planned, SourceOutcome.TIMEOUT, reason, text, language=language, worker=worker)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.deadline import Deadline
 from orchestrator.models import NO_CLUES, ClueBoard, PlannedSource, SourceEnvelope, SourceRequest
+from orchestrator.outcomes import Blockage
 from orchestrator.plugins import contained
 from orchestrator.run.envelopes import error_envelope, result_envelope, timeout_envelope
 from orchestrator.sources import FetchResult
@@ -18,7 +19,9 @@ FAN_IN_MARGIN_SECONDS = 0.05
 
 
 class LimitReached(Exception):
-    """The time for this source is over."""
+    """The time for this source is over; ``blockage`` is what blocked the event loop then."""
+
+    blockage: Blockage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,14 @@ class SourceCall:
                     personal=self.redact_personal,
                     until=Deadline(self._began + self.start.remaining_seconds - FAN_IN_MARGIN_SECONDS),
                 )
-        except limit_errors:
-            return timeout_envelope(planned, limit_seconds=self.limit_seconds, language=language, worker=self.worker)
+        except limit_errors as error:
+            return timeout_envelope(
+                planned,
+                limit_seconds=self.limit_seconds,
+                language=language,
+                worker=self.worker,
+                blockage=error.blockage if isinstance(error, LimitReached) else None,
+            )
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
             return error_envelope(
                 self.run_id, planned, error, worker=self.worker, language=language, personal=self.redact_personal

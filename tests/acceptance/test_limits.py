@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,12 @@ def envelope_of(report: Report, source: str) -> SourceEnvelope:
     return next(item for item in report.parallel_results if item.source == source)
 
 
+@pytest.fixture(params=["threads", "prefork"])
+def pool(request: pytest.FixtureRequest) -> str:
+    """Each pool of a worker."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module", params=["threads", "prefork"])
 def pool_fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One worker process for everything under each pool."""
@@ -60,12 +66,48 @@ def test_the_connection_of_a_stopped_source_is_closed(pool_fleet: Fleet) -> None
         connection.close()
 
 
-def test_a_source_that_blocks_its_loop_is_still_stopped(pool_fleet: Fleet) -> None:
-    """A careless source that blocks the event loop gets its timeout written by the task's thread all the same."""
+def test_a_source_that_blocks_its_loop_is_stopped_and_named(pool_fleet: Fleet) -> None:
+    """A source that blocks the event loop gets its timeout from the task's thread, with the place in its code."""
     report = run(pool_fleet, {"metrics": {"block_seconds": 2.5}})
     envelope = envelope_of(report, "metrics")
-    assert (envelope.outcome, envelope.reason) == ("timeout", "soft_time_limit")
-    time.sleep(2)  # the loop is free again before the next test
+    assert (envelope.outcome, envelope.reason) == ("timeout", "loop_blocked")
+    assert re.search(r"its code blocked its worker's event loop|bloqueou o laço", envelope.error or "")
+    assert re.search(r"testing\.py:\d+, fetch", envelope.error or "")
+    log = pool_fleet.processes[0]
+    log.wait_for("loop_free source=metrics|BATCH001")
+    assert "loop_blocked source=metrics|BATCH001 where=testing.py" in log.text()
+
+
+def test_a_worker_with_a_blocked_loop_takes_no_message(fleet: Fleet, pool: str) -> None:
+    """A run that comes while the loop is blocked waits in the queue, or for another place, and loses nothing."""
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
+    worker = fleet.worker("metrics", pool=pool, concurrency=1 if pool == "prefork" else 4, ready=False)
+    for process in fleet.processes:
+        process.wait_for(" ready.")
+    run(fleet, {}, LONG)
+    blocking = {"metrics": {"block_seconds": 3.0}}
+    with fleet.client() as client:
+        request = TroubleshootRequest(message=stub_message(blocking), config=CONFIG)
+        client.submit(request)
+        worker.wait_for("loop_blocked source=metrics|BATCH001")
+        healthy = TroubleshootRequest(message=stub_message({}), config=LONG)
+        reports = [client.result(run_id) for run_id in [client.submit(healthy) for _ in range(3)]]
+    for report in reports:
+        assert envelope_of(report, "metrics").outcome == "ok"
+        assert envelope_of(report, "metrics").latency_ms < 1_000
+    assert worker.popen.poll() is None
+
+
+def test_a_source_beside_one_that_blocks_names_it(fleet: Fleet) -> None:
+    """A source that times out because another holds the loop of their worker says which."""
+    fleet.worker("orchestrator", "synthesis")
+    fleet.worker(*BUILTIN_SOURCES)
+    run(fleet, {}, LONG)
+    behaviours = {"metrics": {"block_seconds": 2.5}, "log_cache": {"sleep_seconds": 0.3}}
+    report = run(fleet, behaviours)
+    envelope = envelope_of(report, "log_cache")
+    assert (envelope.outcome, envelope.reason) == ("timeout", "loop_blocked")
+    assert "metrics|BATCH001" in (envelope.error or "")
 
 
 def test_a_source_that_raises_its_own_timeout_early_is_no_soft_limit(pool_fleet: Fleet) -> None:

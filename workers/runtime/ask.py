@@ -11,10 +11,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.models import source_key
+from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited, contained
 from orchestrator.run.clues import StoredClues
 from orchestrator.run.envelopes import unreadable_envelope
-from orchestrator.run.source_call import SourceCall, fetched
+from orchestrator.run.source_call import LimitReached, SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore
 
@@ -27,8 +28,11 @@ class SourceRunner:
 
     store: RunStore
     source: Callable[[str], Source]
-    submit: Callable[[Coroutine[Any, Any, FetchResult]], Future[FetchResult]]
+    submit: Callable[[Coroutine[Any, Any, FetchResult], str], Future[FetchResult]]
+    """Start a coroutine on the event loop, as the code of the source with that key."""
     worker: str
+    blockage: Callable[[], Blockage | None] = lambda: None
+    """What blocks the event loop."""
     redact_personal: bool = False
     native_limits: bool = False
     """Whether Celery raises ``SoftTimeLimitExceeded`` itself (prefork); the limit here is then a safeguard."""
@@ -84,9 +88,13 @@ class SourceRunner:
         celery_enforces = self.native_limits and call.limit_seconds >= call.soft_seconds
         with contained():
             source = self.source(request.source)
-        future = self.submit(awaited(lambda: source.fetch(request)))
+        future = self.submit(awaited(lambda: source.fetch(request)), call.planned.key)
         # Not result(timeout): in Python 3.11 its TimeoutError cannot be distinguished from one raised by the source.
         # The signal may come just after the source has answered.
         with suppress(SoftTimeLimitExceeded):
             wait([future], timeout=call.limit_seconds + 1.0 if celery_enforces else call.limit_seconds)
-        return fetched(future)
+        try:
+            return fetched(future)
+        except LimitReached as error:
+            error.blockage = self.blockage()
+            raise

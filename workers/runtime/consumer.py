@@ -4,9 +4,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from celery import bootsteps
 from celery.worker.consumer import Consumer
+from celery.worker.consumer.tasks import Tasks
 from celery.worker.request import Request
 from kombu.common import ignore_errors
+
+from workers.runtime.process import loop_blockage
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,6 +54,18 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
             _LOGGER.warning("broker_lost_with_message_in_hand error=%s", error)
             # The channel counts as closed after the first attempt; a second one closes the rest.
             ignore_errors(connection, connection.close)
+
+
+class PauseWhileBlocked(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is untyped
+    """Takes no message while the event loop of this process is blocked: it could not be worked on."""
+
+    requires = (Tasks,)
+
+    def start(self, parent: Any) -> None:
+        """Extend the condition of the channel, which Celery has set for each connection anew."""
+        qos = parent.task_consumer.channel.qos
+        can_consume = qos.can_consume
+        qos.can_consume = lambda: loop_blockage() is None and can_consume()
 
 
 class StartedRequest(Request):  # type: ignore[misc]  # Celery is untyped

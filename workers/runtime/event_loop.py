@@ -7,13 +7,21 @@ it. Created at first use, so that each prefork child has its own.
 import asyncio
 import logging
 import os
+import sys
+import sysconfig
 import threading
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, wait
+from contextvars import ContextVar
+from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from orchestrator.logs import log_error
+from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited
 from orchestrator.sources import Source, load_source
 
@@ -22,6 +30,15 @@ T = TypeVar("T")
 EX_LOOP_BLOCKED = 75
 """Exit status (EX_TEMPFAIL) of a process with a blocked loop, to be restarted by its supervisor."""
 DEFAULT_LAG_LIMIT_SECONDS = 15.0
+BLOCKED_SECONDS = 0.5
+"""Seconds of silence by which a loop counts as blocked, so that its worker takes no new message."""
+REPORTED_SECONDS = 1.0
+"""Seconds by which a blocked loop is reported."""
+MARK_SECONDS = 0.2
+"""Seconds between two signs of life."""
+_LIBRARY = sysconfig.get_path("stdlib")
+_OWNER: ContextVar[str] = ContextVar("owner", default="")
+"""The source in whose name a task runs; tasks that it starts inherit it."""
 
 
 class Runtime:
@@ -41,15 +58,24 @@ class Runtime:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._beat = time.monotonic()
+        self._owners: WeakKeyDictionary[asyncio.Future[Any], str] = WeakKeyDictionary()
         self.loop = asyncio.new_event_loop()
+        self.loop.set_task_factory(self._make_task)
         self._thread = threading.Thread(target=self._run, name="event-loop", daemon=True)
         self._thread.start()
         self._watchdog = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
         self._watchdog.start()
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine on the loop; cancelling the future cancels it there."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+    def submit(self, coroutine: Coroutine[Any, Any, T], owner: str = "") -> Future[T]:
+        """Start a coroutine on the loop; cancelling the future cancels it there.
+
+        ``owner`` is the key of the source, or another name, that is reported when its code blocks the loop.
+        """
+        token = _OWNER.set(owner)
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        finally:
+            _OWNER.reset(token)
 
     def source(self, name: str) -> Source:
         """This process's instance of a source.
@@ -66,6 +92,33 @@ class Runtime:
     def lag_seconds(self) -> float:
         """Time since the loop last ran a callback of the watchdog."""
         return time.monotonic() - self._beat
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the loop has been silent for ``BLOCKED_SECONDS``."""
+        return self.lag_seconds > BLOCKED_SECONDS
+
+    def blockage(self) -> Blockage | None:
+        """What blocks the loop, if anything does."""
+        if not self.is_blocked:
+            return None
+        task = asyncio.current_task(self.loop)
+        return Blockage(
+            key="" if task is None else self._owners.get(task, ""),
+            seconds=round(self.lag_seconds, 1),
+            where=_place(self._frame()),
+        )
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the loop runs a callback within that time."""
+        answered = threading.Event()
+        self.loop.call_soon_threadsafe(answered.set)
+        return answered.wait(seconds)
+
+    def wait_until_free(self) -> None:
+        """Wait as long as the loop is blocked; the watchdog ends the process when that lasts too long."""
+        while not self.answers(MARK_SECONDS) and not self._closing.is_set():
+            pass
 
     def close(self, *, timeout_seconds: float = 5.0) -> None:
         """Close the sources and stop the loop; a hanging source is abandoned."""
@@ -84,6 +137,11 @@ class Runtime:
         if not self._thread.is_alive():
             self.loop.close()
         self._watchdog.join(timeout_seconds)
+
+    def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Future[Any]:
+        task: asyncio.Future[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        self._owners[task] = _OWNER.get()
+        return task
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -107,13 +165,41 @@ class Runtime:
         self._beat = time.monotonic()
 
     def _watch(self) -> None:
-        interval = min(1.0, self._lag_limit_seconds / 4)
-        while not self._closing.wait(interval):
+        reported: Blockage | None = None
+        ticked = time.monotonic()
+        while not self._closing.wait(MARK_SECONDS):
+            late_seconds = time.monotonic() - ticked - MARK_SECONDS
+            ticked = time.monotonic()
+            if late_seconds > MARK_SECONDS:
+                # The whole process stood still, or had no processor: that is no fault of a task.
+                self._beat += late_seconds
+            blockage = self.blockage()
+            if reported is not None and blockage is None:
+                _LOGGER.warning("loop_free source=%s blocked_seconds=%.1f", reported.key, reported.seconds)
+                reported = None
+            elif blockage is not None and blockage.seconds >= REPORTED_SECONDS:
+                if reported is None:
+                    stack = "".join(traceback.format_stack(self._frame()))
+                    _LOGGER.error("loop_blocked source=%s where=%s\n%s", blockage.key, blockage.where, stack.rstrip())
+                reported = blockage
             if self.lag_seconds > self._lag_limit_seconds:
-                _LOGGER.critical("loop_blocked lag_seconds=%.1f", self.lag_seconds)
+                _LOGGER.critical("loop_blocked lag_seconds=%.1f source=%s", self.lag_seconds, reported and reported.key)
                 self._on_blocked()
                 return
             self.loop.call_soon_threadsafe(self._mark)
+
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  # documented, for debuggers
+
+
+def _place(frame: FrameType | None) -> str:
+    """The innermost line of code that is not Python's own."""
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(_LIBRARY) or "site-packages" in path:
+            return f"{Path(path).name}:{frame.f_lineno}, {frame.f_code.co_name}"
+        frame = frame.f_back
+    return ""
 
 
 def _exit_blocked() -> None:

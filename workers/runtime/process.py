@@ -5,13 +5,14 @@ import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import wait
-from functools import cached_property
+from functools import cached_property, partial
 
 from celery import Celery
 from pydantic import Field
 
 from orchestrator.after_commit import AfterCommit, try_after_commit
 from orchestrator.config import EnvironmentModel, Settings
+from orchestrator.outcomes import Blockage
 from orchestrator.plugins import close_all
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import Refiner
@@ -55,7 +56,7 @@ class WorkerProcess:
     def refiner(self) -> Refiner | None:
         """The model, if configured."""
         synthesizer = try_synthesizer(self._environ)
-        return None if synthesizer is None else Refiner(synthesizer, self.runtime.submit)
+        return None if synthesizer is None else Refiner(synthesizer, partial(self.runtime.submit, owner="synthesizer"))
 
     @cached_property
     def after_commit(self) -> tuple[AfterCommit, ...]:
@@ -69,6 +70,7 @@ class WorkerProcess:
             source=self.runtime.source,
             submit=self.runtime.submit,
             worker=worker,
+            blockage=self.runtime.blockage,
             redact_personal=self._settings.redact_personal,
             native_limits=self._native_limits,
         )
@@ -115,6 +117,19 @@ def current_process(app: Celery) -> WorkerProcess:
             _ = process.runtime
             _processes[pid] = process
         return process
+
+
+def loop_blockage() -> Blockage | None:
+    """What blocks this process's event loop, if anything does."""
+    process = _processes.get(os.getpid())
+    return None if process is None else process.runtime.blockage()
+
+
+def hold_place_while_blocked() -> None:
+    """In a prefork child, keep its place in the pool taken as long as its event loop is blocked."""
+    process = _processes.get(os.getpid())
+    if process is not None and os.getpid() in _prefork_children:
+        process.runtime.wait_until_free()
 
 
 def loop_lag_seconds() -> float:

@@ -124,7 +124,9 @@ def ask_on_worker() -> Iterator[Ask]:
         store.mark_dispatched(run_id, "d")
         seconds, micros = client.time()
         client.hset(store.keys.run(run_id), "fanin_ms", seconds * 1000 + micros // 1000 + int(fan_in * 1000))
-        runner = SourceRunner(store=store, source=get, submit=runtime.submit, worker="metrics@test")
+        runner = SourceRunner(
+            store=store, source=get, submit=runtime.submit, worker="metrics@test", blockage=runtime.blockage
+        )
         runner.ask(run_id, "metrics", "BATCH001", claim="c", soft_limit_seconds=limit)
         runtime.submit(asyncio.sleep(0)).result(5)  # whatever was cancelled has run until then
         (envelope,) = store.read(run_id).envelopes.values()

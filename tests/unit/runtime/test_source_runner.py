@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import fakeredis
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from tests_support import wait_until
 
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language
@@ -238,3 +240,45 @@ def test_a_result_in_broken_utf8_is_stored(store: RunStore, runtime: Runtime) ->
     """Text out of a broken code page is stored with the broken places marked."""
     envelope = ask(store, runtime, OneSource(FetchResult(data={"log": "x\udcff", "n": 10**5_000})))
     assert (envelope.outcome, envelope.data["log"]) == (SourceOutcome.OK, "x\ufffd")
+
+
+def test_what_blocks_the_loop_is_known_by_its_source_and_place() -> None:
+    """A task that a source has started blocks in the source's name; a loop that is free has no blockage."""
+    import time
+
+    runtime = Runtime({})
+
+    async def block() -> None:
+        time.sleep(1.5)  # noqa: ASYNC251  # blocking is what is tested
+
+    async def start_a_task() -> None:
+        await asyncio.create_task(block(), name="own name")
+
+    future = runtime.submit(start_a_task(), "metrics|BATCH001")
+    wait_until(lambda: runtime.is_blocked, what="a blocked loop")
+    blockage = runtime.blockage()
+    assert blockage is not None
+    assert blockage.key == "metrics|BATCH001"
+    assert re.fullmatch(r"test_source_runner\.py:\d+, block", blockage.where)
+    assert not runtime.answers(0.05)
+    future.result(5)
+    wait_until(lambda: runtime.blockage() is None, what="a free loop")
+    assert runtime.answers(5)
+    runtime.close()
+
+
+@pytest.mark.parametrize("stops", [SystemExit(1), None], ids=["exit", "stop"])
+def test_a_loop_that_a_source_ends_goes_on(stops: BaseException | None) -> None:
+    """A callback of a source that raises SystemExit, or stops the loop, costs no other source its loop."""
+    runtime = Runtime({})
+
+    def end() -> None:
+        if stops is None:
+            runtime.loop.stop()
+        else:
+            raise stops
+
+    runtime.loop.call_soon_threadsafe(end)
+    assert runtime.submit(asyncio.sleep(0.05, "done")).result(5) == "done"
+    runtime.close()
+    assert runtime.loop.is_closed()

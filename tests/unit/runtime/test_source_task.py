@@ -28,7 +28,8 @@ def test_a_source_task_never_raises(error: Exception, outcome: str, monkeypatch:
     def ask(*_: object, **__: object) -> NoReturn:
         raise error
 
-    process = SimpleNamespace(source_runner=lambda _worker: SimpleNamespace(ask=ask))
+    runtime = SimpleNamespace(answers=lambda _seconds: True)
+    process = SimpleNamespace(source_runner=lambda _worker: SimpleNamespace(ask=ask), runtime=runtime)
     monkeypatch.setattr(base, "current_process", lambda _app: process)
     app = make_celery(Settings.from_env({}), with_results=False)
     task = app.register_task(AskMetrics())
