@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import PlannedSource, RunOutcome, RunState, SourceOutcome
 
@@ -48,8 +49,11 @@ REASONS = {
     SourceOutcome.NO_DATA: Message("answered with no data"),
 }
 """Why an answer has to do without a source."""
-NO_TIME = Message("no time was left to query it")
-"""The same for one that timed out by ``NO_TIME_LEFT``."""
+BY_REASON = {
+    NO_TIME_LEFT: Message("no time was left to query it"),
+    StoreUnreachable.reason: Message("not read before Redis stopped answering"),
+}
+"""The same by the reason of the failure, where that says more than the outcome."""
 
 
 @dataclass(frozen=True, slots=True)

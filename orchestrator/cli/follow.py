@@ -42,7 +42,7 @@ def follow(context: CliContext, client: RunClient, run_id: str, *, after: str = 
     view = RunView(run_id=run_id)
     with context.display(view) as display:
         try:
-            for event in client.stream(run_id, after=after):
+            for event in client.stream(run_id, after=after, keeps_answers=True):
                 display.take(event, time.monotonic())
         except StoreUnreachable as error:
             if view.last_event_id == NOTHING_SEEN:

@@ -58,18 +58,21 @@ class AsyncTroubleshootClient:
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         """See ``TroubleshootClient.result``."""
         follower = await self.follower(run_id, timeout_seconds=timeout_seconds, only_the_end=True)
+        if (copy := self._sync.given_up.pop(run_id, None)) is not None:
+            return self._sync.report_without_end(copy, follower.waiting)
         with self._sync.own_run(run_id):
             async for _ in follower.events(START):
                 """There are none."""
         return follower.report or self._sync.report_without_end(follower.copy, follower.waiting, timeout_seconds)
 
-    async def stream(self, run_id: str, *, after: str = START) -> AsyncIterator[Event]:
+    async def stream(self, run_id: str, *, after: str = START, keeps_answers: bool = False) -> AsyncIterator[Event]:
         """See ``TroubleshootClient.stream``."""
         start = check_event_id(after)
-        follower = await self.follower(run_id)
+        follower = await self.follower(run_id, keeps_copy=keeps_answers)
         with self._sync.own_run(run_id):
             async for event in follower.events(start):
                 yield event
+        self._sync.remember(follower)
 
     async def get(self, run_id: str) -> RunSnapshot:
         """See ``TroubleshootClient.get``."""

@@ -50,6 +50,8 @@ class _Following:
     """The report of a run whose end this reader has seen; with ``only_the_end`` it is set whenever it has."""
     copy: RunCopy = field(init=False)
     """What was read of the run, for a report when the store goes away."""
+    has_given_up: bool = False
+    """Whether the wait was over before the end of the run was read."""
     _closed: bool | None = None
     _has_news: bool = False
     """Whether events have come since the copy was read."""
@@ -92,7 +94,8 @@ class _Following:
         page: Page = yield self.reader.read(self.run_id, after, block_ms=block_ms)
         return page
 
-    def _log_cut(self, error: object) -> None:
+    def _give_up(self, error: object) -> None:
+        self.has_given_up = True
         if not self.waiting.is_out_of_patience:
             _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
 
@@ -137,14 +140,14 @@ class Follower(_Following):
             except queue.Empty:
                 if self.waiting.left() > 0:
                     continue
-                self._log_cut("the store was silent")
+                self._give_up("the store was silent")
                 return None
 
     def _pump(self, after: str) -> None:
         try:
             self._read_to_the_end(after)
         except StoreUnreachable as error:
-            self._log_cut(error)
+            self._give_up(error)
         except Exception as error:  # noqa: BLE001  # border of the thread: the caller raises it
             self._queue.put(error)
         finally:
@@ -185,13 +188,13 @@ class AsyncFollower(_Following):
                     page, is_through = await _run_async(self._round(after))
             except StoreUnreachable as error:
                 if self.waiting.gives_up_after(error):
-                    self._log_cut(error)
+                    self._give_up(error)
                     self.waiting.check_refusal()
                     return
                 await asyncio.sleep(self.waiting.pause_seconds())
                 continue
             except TimeoutError:
-                self._log_cut("the store was silent")
+                self._give_up("the store was silent")
                 self.waiting.check_refusal()
                 return
             after = page.last_id

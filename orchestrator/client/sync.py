@@ -16,7 +16,7 @@ from celery import Celery
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
 from orchestrator.broker.queues import ServedQueues
-from orchestrator.client.follower import Follower
+from orchestrator.client.follower import AsyncFollower, Follower
 from orchestrator.client.single_flight import RunEnd, SingleFlight
 from orchestrator.client.waiting import Pulse, Waiting
 from orchestrator.config import Settings
@@ -43,6 +43,7 @@ from orchestrator.store.runs import RunStore, new_token
 
 _LOGGER = logging.getLogger(__name__)
 MAX_KNOWN_RUNS = 1_000
+MAX_GIVEN_UP = 100
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 200
 
 
@@ -66,6 +67,7 @@ class TroubleshootClient:
         self._publisher = Publisher(_broker_app(self._settings))
         self._pulse = Pulse()
         self._single_flight = SingleFlight(self._store, Finisher(self._store, by="client"), self._pulse)
+        self.given_up: dict[str, RunCopy] = {}
         self._submitted: dict[str, tuple[Deadline, TroubleshootRequest]] = {}
         self._submitted_lock = threading.Lock()
 
@@ -136,23 +138,27 @@ class TroubleshootClient:
         for a run that was not submitted here, whose deadline only the store knows, SchemaMismatch.
         """
         waiting = self.waiting_for(run_id, timeout_seconds=timeout_seconds)
+        if (copy := self.given_up.pop(run_id, None)) is not None:
+            return self.report_without_end(copy, waiting)
         follower = self._follower(run_id, waiting, only_the_end=True)
         with self.own_run(run_id):
             for _ in follower.events(START):
                 """There are none."""
         return follower.report or self.report_without_end(follower.copy, waiting, timeout_seconds)
 
-    def stream(self, run_id: str, *, after: str = START) -> Iterator[Event]:
+    def stream(self, run_id: str, *, after: str = START, keeps_answers: bool = False) -> Iterator[Event]:
         """Events of the run after the event id ``after``, as they come, up to the terminal one.
 
         Pass the ``id`` of the last event to resume. When Redis is gone, the stream ends at the run's deadline without
-        a terminal event.
+        a terminal event. With ``keeps_answers`` the sources' answers are read as well, and the next ``result`` then
+        returns at once the answer of the rules to them.
 
         Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id, StoreUnreachable as
         ``result`` does.
         """
         start = check_event_id(after)
-        return self._events(run_id, self._follower(run_id, self.waiting_for(run_id)), start)
+        follower = self._follower(run_id, self.waiting_for(run_id), keeps_copy=keeps_answers)
+        return self._events(run_id, follower, start)
 
     def get(self, run_id: str) -> RunSnapshot:
         """The present state of the run; an open run past its deadline is finished first.
@@ -194,18 +200,29 @@ class TroubleshootClient:
                 del self._submitted[next(iter(self._submitted))]
             self._submitted[run_id] = deadline, request
 
-    def _follower(self, run_id: str, waiting: Waiting, *, only_the_end: bool = False) -> Follower:
+    def remember(self, follower: Follower | AsyncFollower) -> None:
+        """Keep what a reader that has given up has read of its run, for the next ``result``."""
+        if follower.has_given_up and follower.keeps_copy:
+            while len(self.given_up) >= MAX_GIVEN_UP:
+                del self.given_up[next(iter(self.given_up))]
+            self.given_up[follower.run_id] = follower.copy
+
+    def _follower(
+        self, run_id: str, waiting: Waiting, *, only_the_end: bool = False, keeps_copy: bool = False
+    ) -> Follower:
         return Follower(
             run_id=run_id,
             reader=EventReader(self._reader, self._store.keys),
             end=lambda is_closed: self.end(run_id, is_closed=is_closed),
             waiting=waiting,
             only_the_end=only_the_end,
+            keeps_copy=keeps_copy,
         )
 
     def _events(self, run_id: str, follower: Follower, start: str) -> Iterator[Event]:
         with self.own_run(run_id):
             yield from follower.events(start)
+        self.remember(follower)
 
     @contextmanager
     def own_run(self, run_id: str) -> Iterator[None]:

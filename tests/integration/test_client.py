@@ -30,6 +30,7 @@ APP_READS = {
     *("speedup_factor", "parallel_latency_ms", "sequential_equivalent_ms"),
 }
 """Figures that the Resync app reads in the metadata of every answer."""
+ENDS = (EventType.FINAL, EventType.CANCELLED)
 SHORT = ParallelConfig(node_timeout_seconds=0.3, total_timeout_seconds=0.6)
 
 
@@ -295,9 +296,10 @@ def test_redis_gone_in_mid_run_never_hangs_the_client(own_redis: RedisServer, ho
     assert 1_500 <= report.total_latency_ms <= 1_500 + stretched(250)
 
 
+@pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("api", ["sync", "aio"])
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_what_was_read_is_answered_when_redis_goes(own_redis: RedisServer, how: str, api: str) -> None:
+def test_what_was_read_is_answered_when_redis_goes(own_redis: RedisServer, how: str, api: str, streams: bool) -> None:
     """The sources that had answered before Redis died are in the answer with their data, and the others are named."""
     config = ParallelConfig(node_timeout_seconds=1.5, total_timeout_seconds=2.5)
     settings = Settings.from_env({"REDIS_URL": own_redis.url})
@@ -320,6 +322,8 @@ def test_what_was_read_is_answered_when_redis_goes(own_redis: RedisServer, how: 
         client = AsyncTroubleshootClient(settings)
         run_id = await client.submit(request)
         work(client.sync.store, run_id)
+        if streams:
+            assert [event.type async for event in client.stream(run_id, keeps_answers=True)][-1] not in ENDS
         report = await client.result(run_id)
         own_redis.thaw()
         await client.close()
@@ -332,6 +336,8 @@ def test_what_was_read_is_answered_when_redis_goes(own_redis: RedisServer, how: 
         with TroubleshootClient(settings) as client:
             run_id = client.submit(request)
             work(client.store, run_id)
+            if streams:
+                assert [event.type for event in client.stream(run_id, keeps_answers=True)][-1] not in ENDS
             report = client.result(run_id)
             own_redis.thaw()
     assert time.monotonic() - began <= 2.5 + stretched(0.5)

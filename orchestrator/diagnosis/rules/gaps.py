@@ -8,7 +8,7 @@ from orchestrator.diagnosis.rules.history import STALE_DAYS
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Plan, SourceEnvelope, SourceFailure, SourceOutcome
-from orchestrator.outcomes import NO_TIME, NO_TIME_LEFT, REASONS
+from orchestrator.outcomes import BY_REASON, REASONS
 
 MAX_UNREAD = 8
 _LOSSES = {
@@ -39,7 +39,7 @@ def missing_evidence(
 
 def why(failure: SourceFailure | SourceEnvelope) -> Text:
     """Why a source is missing, in a few words."""
-    reason = NO_TIME if failure.reason == NO_TIME_LEFT else REASONS.get(failure.outcome or SourceOutcome.ERROR)
+    reason = BY_REASON.get(failure.reason or "") or REASONS.get(failure.outcome or SourceOutcome.ERROR)
     error = failure.error_text if isinstance(failure, SourceEnvelope) else failure.error
     return reason or Message("error: {error}", error=error or failure.reason or "?")
 

@@ -81,7 +81,7 @@ class FakeClient:
         self.calls.append(("result", run_id))
         return self.report
 
-    def stream(self, run_id: str, *, after: str = "0") -> Iterator[Event]:
+    def stream(self, run_id: str, *, after: str = "0", keeps_answers: bool = False) -> Iterator[Event]:
         self.calls.append(("stream", after))
         if self.first_error is not None:
             raise self.first_error

@@ -16,7 +16,7 @@ from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, write
 from orchestrator.models import Evidence, MessageData, PlannedSource, SourceEnvelope, SourceOutcome
-from orchestrator.outcomes import NO_TIME
+from orchestrator.outcomes import BY_REASON, NO_TIME_LEFT
 from orchestrator.run.envelopes import (
     MAX_ENVELOPE_BYTES,
     MAX_TEXT_CHARACTERS,
@@ -264,7 +264,7 @@ def test_a_source_without_a_chance_is_told_as_such(limit: float, words: str) -> 
     """Nobody reads of a limit of 0 s."""
     envelope = timeout_envelope(PLANNED, limit_seconds=limit, language=Language.EN, worker="w")
     assert words in (envelope.error or "")
-    assert (why(envelope) == NO_TIME) == (limit <= 0)
+    assert (why(envelope) == BY_REASON[NO_TIME_LEFT]) == (limit <= 0)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def test_a_run_whose_store_is_gone_tells_what_was_read() -> None:
     assert report.metadata.items() >= FIGURES.items()
     assert "Redis stopped answering during the run; this answer was not stored and may be incomplete" in report.response
     assert report.response.startswith("## Diagnosis")
+    assert "metrics (not read before Redis stopped answering)" in report.response
 
 
 def test_an_answer_to_all_sources_is_complete_though_it_was_not_stored() -> None:
