@@ -98,6 +98,16 @@ class OutOfConnections(StoreUnreachable):
     reason = "out_of_connections"
 
 
+class StoreRefusesUser(StoreUnreachable, ConfigurationError):
+    """Redis refuses the password, the user name or the command of this user: see REDIS_URL.
+
+    A setting to be corrected, and, when the password changes while processes run, a store that cannot be reached.
+    """
+
+    reason = ConfigurationError.reason
+    exit_code = ConfigurationError.exit_code
+
+
 class RunNotFound(TroubleshootError):
     """No run of that id is stored: it never existed or its time to live has passed."""
 

@@ -17,9 +17,10 @@ SYNTHESIS_QUEUE = "synthesis"
 RUN_TASK = "troubleshoot.run"
 SYNTHESIZE_TASK = "troubleshoot.synthesize"
 SOURCE_TASK_PREFIX = "troubleshoot.source."
-TRANSPORT = "orchestrator.broker.transport:Transport"
 AMQP = "orchestrator.broker.transport:Amqp"
 CHORD_BACKEND = "orchestrator.broker.chord:ChordBackend"
+WORKER_TIMEOUT_SECONDS = 1.0
+"""Seconds in which Redis must answer a worker's command to the broker, unless the setting for the store is longer."""
 EXCHANGE = Exchange("resync.troubleshoot", type="direct")
 
 
@@ -39,23 +40,22 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
     ``with_results`` adds the result backend, in which the chords of workers count their parts. A client has none: with
     it, a submit to a broker that refuses connections takes about 20 s to fail instead of less than one.
     """
-    keys = Keys(settings.key_prefix)
-    # A worker's blocking read needs no timeout shorter than its poll: keepalive and health checks find a dead peer.
+    keys, seconds = Keys(settings.key_prefix), settings.redis_timeout_seconds
+    # A connection whose other end is gone is found by a command that is not answered in time, or by the health checks:
+    # a worker repeats its blocking read each second, so that its interval may be as short.
     transport: dict[str, Any] = {
         "global_keyprefix": keys.broker_prefix,
-        "socket_connect_timeout": settings.redis_timeout_seconds,
-        "socket_timeout": 30.0 if with_results else settings.redis_timeout_seconds,
+        "socket_connect_timeout": seconds,
+        "socket_timeout": max(WORKER_TIMEOUT_SECONDS, seconds) if with_results else seconds,
         "socket_keepalive": True,
-        "health_check_interval": 30,
+        "health_check_interval": 1 if with_results else 30,
         "visibility_timeout": 3_600,
     }
     app = Celery("resync_troubleshoot", broker=settings.redis_url, amqp=AMQP, set_as_current=False)
     app.conf.update(
-        # With a transport given by name, kombu ignores the TLS of a rediss:// URL: that keeps kombu's own transport.
-        broker_transport=TRANSPORT if settings.redis_url.startswith("redis://") else None,
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
-        broker_connection_timeout=settings.redis_timeout_seconds,
+        broker_connection_timeout=seconds,
         broker_pool_limit=10,
         task_queues=[Queue(name, EXCHANGE, routing_key=name) for name in queue_names()],
         task_default_queue=ORCHESTRATOR_QUEUE,
@@ -94,8 +94,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
                 # The dispatcher writes a chord's size: no retries, as for messages. Celery's default is 20.
                 "retry_policy": {"max_retries": 0},
             },
-            redis_socket_connect_timeout=settings.redis_timeout_seconds,
-            redis_socket_timeout=5.0,
+            redis_socket_connect_timeout=seconds,
+            redis_socket_timeout=max(WORKER_TIMEOUT_SECONDS, seconds),
             redis_socket_keepalive=True,
             redis_backend_health_check_interval=30,
             result_chord_expires=120,

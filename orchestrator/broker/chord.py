@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from orchestrator.broker.app import SYNTHESIS_QUEUE, SYNTHESIZE_TASK, source_task
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Plan
+from orchestrator.store.connection import refusal
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds between the soft limit, at which a source stores ``timeout``, and the hard one, at which prefork kills it."""
@@ -72,7 +73,9 @@ def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
                     **task.options,
                 )
     except (KombuError, RedisError, OSError) as error:
-        raise StoreUnreachable("the broker refused the chord ({detail})", detail=type(error).__name__) from error
+        raise StoreUnreachable(
+            "the broker refused the chord ({detail})", detail=refusal(error) or type(error).__name__
+        ) from error
 
 
 _LOGGER = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from orchestrator.broker.app import make_celery, queue_names
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
-from orchestrator.store.connection import session
+from orchestrator.store.connection import refusal, session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 
@@ -62,7 +62,9 @@ def _inspect(
     try:
         return app.control.inspect(timeout=seconds, connection=connection).active_queues() or {}
     except (OperationalError, RedisError, OSError) as error:
-        raise StoreUnreachable("the broker does not answer ({detail})", detail=type(error).__name__) from error
+        raise StoreUnreachable(
+            "the broker does not answer ({detail})", detail=refusal(error) or type(error).__name__
+        ) from error
 
 
 class ServedQueues:

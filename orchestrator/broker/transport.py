@@ -10,10 +10,12 @@ from typing import Any
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import redis
-
-from orchestrator.broker.app import TRANSPORT
+from redis.exceptions import RedisError
 
 _LOGGER = logging.getLogger(__name__)
+RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 1.0}
+"""Seconds between attempts to connect. kombu's own grow from 2 to 30, so that a worker would stay away for as long
+after Redis is back."""
 
 
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
@@ -41,12 +43,14 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
 
 
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
-    """kombu's Redis transport with ``Channel``; for ``redis://`` only.
+    """kombu's Redis transport with ``Channel``, which connects again after any error of Redis.
 
-    An entry of a queue that is no message is removed and logged: with kombu 5.7.0 alone it ends the worker.
+    With kombu 5.7.0 alone, an error reply, as of a Redis that became a replica or may not write, ends the worker, and
+    so does an entry of a queue that is no message; the latter is removed and logged.
     """
 
     Channel = Channel
+    connection_errors = (*redis.Transport.connection_errors, RedisError)
 
     def _deliver(self, message: Any, queue: str) -> None:
         properties = message.get("properties") if isinstance(message, dict) else None
@@ -57,13 +61,19 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
 
 
 class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
-    """A connection that names its transport ``redis``.
+    """A connection over ``Transport``, with TLS for ``rediss://``, that soon connects again.
 
-    Otherwise its URL would begin with the import path of ``Transport``, in the log of a worker and in Flower, which
-    finds the queues by the scheme.
+    Not by the setting ``broker_transport``: kombu would not see TLS in the URL, and its import path would begin the URL
+    in logs and in Flower, which finds the queues by the scheme.
     """
 
-    resolve_aliases = {**Connection.resolve_aliases, TRANSPORT: "redis"}  # noqa: RUF012  # an attribute of kombu's class
+    def get_transport_cls(self) -> type[Transport]:
+        """The class of the transport."""
+        return Transport
+
+    def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
+        # The first two arguments are no intervals; publishing passes intervals of its own.
+        return super()._ensure_connection(*arguments, **(options if arguments[2:] else RECONNECT | options))
 
 
 class Amqp(AMQP):  # type: ignore[misc]  # Celery is untyped

@@ -11,22 +11,27 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
+    BusyLoadingError,
     ClusterDownError,
+    ExecAbortError,
     MasterDownError,
     MaxConnectionsError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError, OutOfConnections, RunDamaged, StoreUnreachable
+from orchestrator.errors import OutOfConnections, RunDamaged, StoreRefusesUser, StoreUnreachable
 from orchestrator.i18n.message import Message
 
 BLOCK_MS = 1_000
@@ -37,12 +42,20 @@ waits, a thread while it calls; redis-py's default of 100 would refuse the next 
 DECODING: dict[str, Any] = {"decode_responses": True, "encoding_errors": "replace"}
 """Bytes that are not UTF-8 are damage: only the text that contains them is affected, not the reply around it."""
 
-_REFUSALS = re.compile(r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b")
-"""Error codes of a Redis that answers and does not serve: full, a replica, unable to save, busy with a script."""
+_REFUSALS = re.compile(
+    r"\b(OOM|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY|UNBLOCKED|LOADING|TRYAGAIN|EXECABORT|DENIED)\b"
+)
+"""Error codes of a Redis that answers and does not serve: full, a replica, unable to save, busy with a script, loading,
+in a failover, in protected mode."""
 _REFUSAL_OF: dict[type[RedisError], str] = {
     OutOfMemoryError: "OOM",
     ReadOnlyError: "READONLY",
     MasterDownError: "MASTERDOWN",
+    BusyLoadingError: "LOADING",
+    ExecAbortError: "EXECABORT",
+    MovedError: "MOVED",
+    AskError: "ASK",  # after its subclass
+    TryAgainError: "TRYAGAIN",
     ClusterDownError: "CLUSTERDOWN",  # after its subclass
 }
 """Errors whose code redis-py removes from the text; the error of a script still has it."""
@@ -105,20 +118,21 @@ def to_ms(time: Any) -> int:
 def store_errors() -> Iterator[None]:
     """Raise redis-py's errors as ours. The URL is left out of the messages: it holds the password.
 
-    Raises StoreUnreachable, OutOfConnections (a limit of this process or of Redis), ConfigurationError (credentials).
+    Raises StoreUnreachable, or its subclasses OutOfConnections (a limit of this process or of Redis) and
+    StoreRefusesUser (credentials, rights).
     """
     try:
         yield
     except AuthenticationError as error:
-        raise ConfigurationError("REDIS_URL: Redis refused the password or user name") from error
+        raise StoreRefusesUser("REDIS_URL: Redis refused the password or user name") from error
     except ResponseError as error:
         if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-            raise ConfigurationError("REDIS_URL: Redis asks for a password") from error
+            raise StoreRefusesUser("REDIS_URL: Redis asks for a password") from error
         if isinstance(error, NoPermissionError) or "NOPERM" in str(error):
-            raise ConfigurationError("REDIS_URL: Redis does not let this user do what is needed (NOPERM)") from error
+            raise StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed (NOPERM)") from error
         if "WRONGTYPE" in str(error):
             raise RunDamaged from error
-        code = _refusal(error)
+        code = refusal(error)
         if code is None:
             raise
         raise StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code) from error
@@ -127,6 +141,8 @@ def store_errors() -> Iterator[None]:
             raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
         if isinstance(error, OSError):  # redis-py opens a file before it opens the socket
             raise
+        if (code := refusal(error)) is not None:
+            raise StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code) from error
         raise StoreUnreachable(
             "Redis does not answer; is it running, and is REDIS_URL right? ({detail} while talking to the store)",
             detail=type(error).__name__,
@@ -158,9 +174,15 @@ def _limit_reached(error: Exception) -> Message | None:
     return None
 
 
-def _refusal(error: ResponseError) -> str | None:
-    for kind, code in _REFUSAL_OF.items():
-        if isinstance(error, kind):
-            return code
-    match = _REFUSALS.search(str(error))
-    return None if match is None else match.group()
+def refusal(error: BaseException) -> str | None:
+    """The code with which Redis refused to work, also behind an error of kombu; None for any other error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, code in _REFUSAL_OF.items():
+            if isinstance(cause, kind):
+                return code
+        match = _REFUSALS.search(str(cause)) if isinstance(cause, RedisError) else None
+        if match is not None:
+            return match.group()
+        cause = cause.__cause__
+    return None

@@ -1,6 +1,7 @@
 """Celery's consumer and request, made to survive the loss of the broker during a message."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,12 @@ from celery.worker.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.request import Request
 from kombu.common import ignore_errors
+from redis.exceptions import ResponseError
 
 from workers.runtime.process import loop_blockage
 
 _LOGGER = logging.getLogger(__name__)
+REFUSED_PAUSE_SECONDS = 0.5
 
 
 class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
@@ -44,7 +47,13 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
         return handle_or_drop
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Release the lost connection; the caller reconnects."""
+        """Release the lost connection; the caller reconnects.
+
+        It does so at once, also to a Redis that refuses to work (a replica, one that may not write): then after a
+        pause.
+        """
+        if isinstance(exc, ResponseError):
+            time.sleep(REFUSED_PAUSE_SECONDS)
         connection = self.connection
         try:
             super().on_connection_error_after_connected(exc)

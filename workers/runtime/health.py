@@ -30,7 +30,7 @@ _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0
 class WorkerChecks:
     """The checks of a worker; each returns a problem or None.
 
-    The heartbeat comes every 2 s. ``ALIVE_SECONDS`` exceeds the time of a reconnect, at most 32 s between two attempts.
+    The heartbeat comes every 2 s. ``ALIVE_SECONDS`` far exceeds the time of a reconnect.
     """
 
     beat: Beat

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 
 import pytest
+from kombu.exceptions import OperationalError
 from redis import exceptions
 
 from orchestrator.errors import ConfigurationError, OutOfConnections, RunDamaged, StoreUnreachable
-from orchestrator.store.connection import store_errors
+from orchestrator.store.connection import refusal, store_errors
 
 # redis-py takes the code off the text of the errors that it has classes for.
 REFUSALS = [
@@ -17,7 +18,16 @@ REFUSALS = [
     (exceptions.MasterDownError("Link with MASTER is down"), "MASTERDOWN"),
     (exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "MISCONF"),
     (exceptions.ResponseError("Error running script: @user_script: 9: -OOM command not allowed"), "OOM"),
-    (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "BusyLoadingError"),
+    (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "LOADING"),
+    (exceptions.ResponseError("UNBLOCKED force unblock from blocking operation, instance state changed"), "UNBLOCKED"),
+    (exceptions.ResponseError("BUSY Redis is busy running a script."), "BUSY"),
+    (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), "NOREPLICAS"),
+    (exceptions.ClusterDownError("CLUSTERDOWN The cluster is down"), "CLUSTERDOWN"),
+    (exceptions.TryAgainError("Multiple keys request during rehashing of slot"), "TRYAGAIN"),
+    (exceptions.MovedError("3999 127.0.0.1:6381"), "MOVED"),
+    (exceptions.AskError("3999 127.0.0.1:6381"), "ASK"),
+    (exceptions.ExecAbortError("Transaction discarded because of previous errors."), "EXECABORT"),
+    (exceptions.ResponseError("DENIED Redis is running in protected mode"), "DENIED"),
     (exceptions.TimeoutError("redis://:geheim@h timed out"), "TimeoutError"),
 ]
 
@@ -61,9 +71,19 @@ def test_a_limit_that_redis_py_hides_is_found() -> None:
     ],
 )
 def test_what_the_user_may_not_do_is_a_matter_of_configuration(error: Exception) -> None:
-    """Waiting does not help against a missing right: the error names the variable."""
-    with pytest.raises(ConfigurationError, match="REDIS_URL"), store_errors():
+    """The error names the variable; for whoever goes on without Redis it is one that cannot be reached."""
+    with pytest.raises(StoreUnreachable, match="REDIS_URL") as caught, store_errors():
         raise error
+    assert isinstance(caught.value, ConfigurationError)
+    assert (caught.value.reason, caught.value.exit_code) == (ConfigurationError.reason, ConfigurationError.exit_code)
+
+
+def test_a_refusal_is_found_behind_the_error_of_the_broker() -> None:
+    """kombu's own error tells nothing of the reason; what is behind it does."""
+    error = OperationalError("x")
+    error.__cause__ = exceptions.ReadOnlyError("You can't write against a read only replica.")
+    assert refusal(error) == "READONLY"
+    assert refusal(OperationalError("READONLY")) is None
 
 
 def test_a_mistake_of_ours_stays_what_it_is() -> None:

@@ -36,7 +36,8 @@ def plain_celery(settings: Settings) -> Celery:
     """
     app = make_celery(settings, with_results=True)
     # A plain chord joins results; the project's own tasks ignore theirs.
-    app.conf.update(task_ignore_result=False, broker_transport=None, result_backend=settings.redis_url)
+    app.conf.update(task_ignore_result=False, result_backend=settings.redis_url)
+    app.amqp_cls = "celery.app.amqp:AMQP"
     return app
 
 
