@@ -26,6 +26,7 @@ DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 DEFAULT_KEY_PREFIX = "resync:troubleshoot:"
 DEFAULT_NODE_TIMEOUT_SECONDS = 5.0
 DEFAULT_TOTAL_TIMEOUT_SECONDS = 10.0
+MAX_TOTAL_TIMEOUT_SECONDS = 900
 
 STORED: Final = {"stored": True}
 """Validation context of objects read from the store, which another version may have written."""
@@ -60,7 +61,7 @@ class ParallelConfig(InputModel):
 
     node_timeout_seconds: float = Field(default=DEFAULT_NODE_TIMEOUT_SECONDS, gt=0, le=600)
     """Seconds for each source (its soft time limit)."""
-    total_timeout_seconds: float = Field(default=DEFAULT_TOTAL_TIMEOUT_SECONDS, ge=0.5, le=900)
+    total_timeout_seconds: float = Field(default=DEFAULT_TOTAL_TIMEOUT_SECONDS, ge=0.5, le=MAX_TOTAL_TIMEOUT_SECONDS)
     """Seconds from the submit to the answer."""
     enable_tws_status: bool = True
     """Query TWS."""

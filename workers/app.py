@@ -18,6 +18,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled, end_process
 from orchestrator.health import HealthServer, HealthSettings
 from orchestrator.logs import configure_log, configure_performance_log
+from workers.runtime.condition import log_problems, worker_problems
 from workers.runtime.consumer import PauseWhileBlocked
 from workers.runtime.process import close_process, hold_place_while_blocked, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import (
@@ -73,13 +74,16 @@ def _serve_health() -> None:
             package=error.name,
             what="'resync-troubleshoot[workers]'",
         ) from error
-    health = WorkerHealth(broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds)
+    health = WorkerHealth(
+        broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds, problems=worker_problems
+    )
     health_servers.append(HealthServer(health_settings, health.pages()))
     health.connect()
 
 
 @heartbeat_sent.connect
 def _announce(**_: Any) -> None:
+    log_problems()
     queues = [queue.name for queue in app.amqp.queues.consume_from.values()]
     announce_instances(queues, settings, os.environ)
 

@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from orchestrator.broker.app import make_celery, queue_names
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
+from orchestrator.i18n.message import Message
+from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.store.connection import refusal, session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
@@ -31,8 +33,71 @@ class QueueState:
     workers: tuple[str, ...]
 
 
-def read_queues(settings: Settings) -> tuple[list[QueueState], list[str]]:
-    """The state of every queue, and the names of the live watchers.
+NO_PLACE = "no_place"
+SOURCE_NOT_LOADED = "source_not_loaded"
+_PROBLEMS = {
+    LOOP_BLOCKED: Message("takes no task: {source} has blocked its event loop for {seconds:g} s ({detail})"),
+    NO_PLACE: Message("takes no task: every place of its pool is taken by a task past its limit ({seconds:g} s)"),
+    SOURCE_NOT_LOADED: Message("leaves out the source {source}: {detail}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProblem:
+    """What keeps a worker from working, as it says itself."""
+
+    reason: str
+    source: str = ""
+    """The source that causes it or lacks."""
+    seconds: float = 0.0
+    detail: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Whether the worker takes no task at all."""
+        return self.reason in (LOOP_BLOCKED, NO_PLACE)
+
+    @property
+    def text(self) -> Message:
+        """The problem in words; the reason of a newer worker stands as it is."""
+        message = _PROBLEMS.get(self.reason, Message("{reason}"))
+        facts = {"source": self.source or "-", "seconds": self.seconds, "detail": self.detail or "-"}
+        return message.with_facts(reason=self.reason, **facts)
+
+
+def problems_by_worker(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> dict[str, list[WorkerProblem]]:
+    """The problems that workers have told with their queues; none of a worker of an older version."""
+    problems: dict[str, list[WorkerProblem]] = {}
+    for worker in sorted(queues_by_worker):
+        told = next((queue.get("problems") for queue in queues_by_worker[worker]), None)
+        found = [_problem(fields) for fields in told if isinstance(fields, Mapping)] if isinstance(told, list) else []
+        if found:
+            problems[worker] = found
+    return problems
+
+
+def _problem(fields: Mapping[str, object]) -> WorkerProblem:
+    seconds = fields.get("seconds")
+    return WorkerProblem(
+        reason=str(fields.get("reason")),
+        source=str(fields.get("source") or ""),
+        seconds=float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+        detail=str(fields.get("detail") or ""),
+    )
+
+
+def able_workers(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> dict[str, list[dict[str, object]]]:
+    """The workers that take tasks, with their queues."""
+    problems = problems_by_worker(queues_by_worker)
+    return {
+        worker: queues
+        for worker, queues in queues_by_worker.items()
+        if not any(problem.stops for problem in problems.get(worker, ()))
+    }
+
+
+def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[str, list[WorkerProblem]]]:
+    """The state of every queue, the names of the live watchers, and the problems of workers by their names.
 
     Raises StoreUnreachable.
     """
@@ -42,8 +107,10 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str]]:
         # A queue is a Redis list of its name.
         waiting = {name: int(client.llen(keys.broker_prefix + name)) for name in names}
         watchers = Presence(client, keys).live_watchers()
-    consumers = consumers_by_queue(ask_workers(settings))
-    return [QueueState(name, waiting[name], consumers.get(name, ())) for name in names], watchers
+    replies = ask_workers(settings)
+    consumers = consumers_by_queue(replies)
+    queues = [QueueState(name, waiting[name], consumers.get(name, ())) for name in names]
+    return queues, watchers, problems_by_worker(replies)
 
 
 def ask_workers(settings: Settings, seconds: float = INSPECT_SECONDS) -> Mapping[str, list[dict[str, object]]]:
@@ -71,7 +138,7 @@ class ServedQueues:
     """The queues that live workers consume, asked at most once a second however many threads want to know.
 
     A worker replies from its main thread, so that one whose places are all taken counts as live, and one that is frozen
-    or deaf does not.
+    or deaf does not, nor one that says that it takes no task.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -96,7 +163,7 @@ class ServedQueues:
         # deleted with its last consumer: every second call would get no reply.
         connection = self._app.connection_for_write()
         try:
-            return frozenset(consumers_by_queue(_inspect(self._app, SERVED_SECONDS, connection)))
+            return frozenset(consumers_by_queue(able_workers(_inspect(self._app, SERVED_SECONDS, connection))))
         finally:
             # Waits half a second for the end of its last read.
             threading.Thread(target=connection.release, name="release", daemon=True).start()

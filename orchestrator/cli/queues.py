@@ -17,12 +17,20 @@ from orchestrator.i18n.message import Message
 @pass_context
 def command(context: CliContext, /, *, as_json: bool, redis_url: str | None) -> int:
     """Show what waits in each queue, which workers consume it, and which watchers are alive."""
-    queues, watchers = read_queues(context.settings(redis_url))
+    queues, watchers, problems = read_queues(context.settings(redis_url))
     if as_json:
-        context.print_json(json.dumps({"queues": [asdict(queue) for queue in queues], "watchers": watchers}, indent=2))
+        state = {
+            "queues": [asdict(queue) for queue in queues],
+            "watchers": watchers,
+            "problems": {worker: [asdict(problem) for problem in found] for worker, found in problems.items()},
+        }
+        context.print_json(json.dumps(state, indent=2))
         return 0
     nobody = Message("none")
     head = (Message("queue"), Message("waiting"), Message("workers"))
     rows = [(queue.queue, str(queue.waiting), ", ".join(queue.workers) or nobody) for queue in queues]
     click.echo(context.table(head, *rows, (Message("(watchers)"), "", ", ".join(watchers) or nobody)))
+    for worker, found in problems.items():
+        for problem in found:
+            click.echo(f"{worker}: {context.write(problem.text)}")
     return 0

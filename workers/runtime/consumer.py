@@ -12,6 +12,7 @@ from celery.worker.request import Request
 from kombu.common import ignore_errors
 from redis.exceptions import ResponseError
 
+from workers.runtime.condition import set_places
 from workers.runtime.process import loop_blockage
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class PauseWhileBlocked(bootsteps.StartStopStep):  # type: ignore[misc]  # Celer
 
     def start(self, parent: Any) -> None:
         """Extend the condition of the channel, which Celery has set for each connection anew."""
+        set_places(parent.pool.num_processes)
         qos = parent.task_consumer.channel.qos
         can_consume = qos.can_consume
         qos.can_consume = lambda: loop_blockage() is None and can_consume()

@@ -4,7 +4,7 @@ A supervisor cannot detect a consumer that hangs after losing the broker: the pr
 Celery's heartbeat comes from the consumer's loop, so its age shows it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from orchestrator.broker.app import SOURCE_TASK_PREFIX
+from orchestrator.broker.queues import NO_PLACE, WorkerProblem
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, Page, check_page
 
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0)
@@ -35,14 +36,23 @@ class WorkerChecks:
 
     beat: Beat
     broker_answers: Callable[[], bool]
+    problems: Callable[[], Sequence[WorkerProblem]] = tuple
 
     def ready(self) -> str | None:
         """Whether it takes messages."""
+        for problem in self.problems():
+            return str(problem.text)
         age = self.beat.age_seconds
         return None if age < READY_SECONDS else f"no sign of life from the consumer for {age:.0f} s"
 
     def alive(self) -> str | None:
-        """Whether a restart would help: the broker answers, but the consumer is silent."""
+        """Whether a restart would help: no place of the pool is left, or the consumer is silent and the broker not.
+
+        A process with a blocked event loop ends by itself when that lasts too long.
+        """
+        for problem in self.problems():
+            if problem.reason == NO_PLACE:
+                return str(problem.text)
         age = self.beat.age_seconds
         if age < ALIVE_SECONDS or not self.broker_answers():
             return None
@@ -90,9 +100,15 @@ class WorkerMetrics:
 class WorkerHealth:
     """Connects Celery's signals to the checks and metrics of one worker."""
 
-    def __init__(self, *, broker_answers: Callable[[], bool], loop_lag_seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        broker_answers: Callable[[], bool],
+        loop_lag_seconds: Callable[[], float],
+        problems: Callable[[], Sequence[WorkerProblem]],
+    ) -> None:
         self.beat = Beat()
-        self._checks = WorkerChecks(self.beat, broker_answers)
+        self._checks = WorkerChecks(self.beat, broker_answers, problems)
         self._metrics = WorkerMetrics(self.beat, loop_lag_seconds=loop_lag_seconds)
 
     def pages(self) -> dict[str, Callable[[], Page]]:

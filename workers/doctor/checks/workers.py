@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from orchestrator.broker.app import queue_names
-from orchestrator.broker.queues import ask_workers, consumers_by_queue
+from orchestrator.broker.queues import (
+    SOURCE_NOT_LOADED,
+    WorkerProblem,
+    able_workers,
+    ask_workers,
+    consumers_by_queue,
+    problems_by_worker,
+)
 from orchestrator.i18n.message import Message
 from workers.doctor.check import CheckContext, CheckResult, Verdict
 
@@ -18,12 +25,30 @@ async def check_workers(context: CheckContext) -> CheckResult:
     settings = context.settings()
     seconds = min(ANSWER_SECONDS, ANSWER_SHARE * context.timeout_seconds)
     replies = await asyncio.to_thread(ask_workers, settings, seconds)
-    return judge_workers(consumers_by_queue(replies), queue_names(), seconds=seconds)
+    consumers, problems = consumers_by_queue(able_workers(replies)), problems_by_worker(replies)
+    return judge_workers(consumers, queue_names(), seconds=seconds, problems=problems)
 
 
-def judge_workers(consumers: Mapping[str, Sequence[str]], queues: Sequence[str], *, seconds: float) -> CheckResult:
-    """The result for the workers of each queue; ``seconds`` was the wait for replies."""
+def judge_workers(
+    consumers: Mapping[str, Sequence[str]],
+    queues: Sequence[str],
+    *,
+    seconds: float,
+    problems: Mapping[str, Sequence[WorkerProblem]] | None = None,
+) -> CheckResult:
+    """The result for the workers of each queue that take tasks, and for what they say of themselves.
+
+    ``seconds`` was the wait for replies.
+    """
     verdict = Verdict()
+    for worker, told in (problems or {}).items():
+        for problem in told:
+            found = Message("{worker} {problem}", worker=worker, problem=problem.text)
+            if problem.reason == SOURCE_NOT_LOADED:
+                fix = Message("Install what the source {name} needs, or remove its package.", name=problem.source)
+            else:
+                fix = Message("Restart {worker}; its log says what it waits for.", worker=worker)
+            verdict.fail(found, fix, reason=problem.reason)
     idle = [queue for queue in queues if not consumers.get(queue)]
     if not idle:
         verdict.note(Message("each of the {queues} queues has a worker", queues=len(queues)))
