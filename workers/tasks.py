@@ -15,7 +15,7 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
-from orchestrator.run.dispatch import plan_dispatch
+from orchestrator.run.dispatch import plan_dispatch, settle_unloaded
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
 from workers.runtime.event_loop import BLOCKED_SECONDS
@@ -41,10 +41,11 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
             if dispatch is None:
                 return "already dispatched"
             plan = plan_dispatch(store, run_id, dispatch)
-            if plan.sources:
-                publish_chord(self.app, run_id, build_chord(self.app, run_id, plan))
+            loaded = settle_unloaded(store, run_id, plan, worker=self.request.hostname)
+            if loaded.sources:
+                publish_chord(self.app, run_id, build_chord(self.app, run_id, loaded))
             store.mark_dispatched(run_id, token)
-            if not plan.sources:
+            if not loaded.sources:
                 current_process(self.app).finisher(self.request.hostname, serves_queue=False).finish(run_id)
                 return "refused"
         except (RunDamaged, RunNotFound, RunRefused, SchemaMismatch, StoreUnreachable) as error:

@@ -21,14 +21,14 @@ REFUSED = "refused"
 
 
 def per_job_sources(*, all_builtin: bool = False) -> dict[str, bool]:
-    """The installed sources that can be loaded here, and whether each is asked once per job.
+    """The installed sources, and whether each is asked once per job.
 
-    One that cannot is left out and logged: the others still serve. Raises WorkersNotInstalled when none can, and with
-    ``all_builtin`` when one of the four cannot: a client without the workers' extra gets this error, not an answer from
-    the one source that needs nothing more.
+    One that cannot be loaded here is logged and planned once per run, so that the answer names it as an error. Raises
+    WorkersNotInstalled when none can be loaded, and with ``all_builtin`` when one of the four cannot: a client without
+    the workers' extra gets this error, not an answer from the one source that needs nothing more.
     """
     sources: dict[str, bool] = {}
-    problem: TroubleshootError | None = None
+    problems: list[TroubleshootError] = []
     for name in source_names():
         try:
             sources[name] = load_source(name).per_job
@@ -36,9 +36,10 @@ def per_job_sources(*, all_builtin: bool = False) -> dict[str, bool]:
             if all_builtin and name in BUILTIN_SOURCES:
                 raise
             _LOGGER.warning("source_not_loaded source=%s error=%s", name, error)
-            problem = problem or error
-    if problem is not None and not sources:
-        raise problem
+            problems.append(error)
+            sources[name] = False
+    if problems and len(problems) == len(sources):
+        raise problems[0]
     return sources
 
 

@@ -2,14 +2,23 @@
 
 from functools import partial
 
-from orchestrator.errors import ConfigurationError, InvalidRequest, RunDamaged, RunNotFound, SchemaMismatch
+from orchestrator.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    RunDamaged,
+    RunNotFound,
+    SchemaMismatch,
+    TroubleshootError,
+)
 from orchestrator.models import Plan, TroubleshootRequest
 from orchestrator.payloads import listed_jobs
 from orchestrator.routing.follow_up import Subject, subjects_of
 from orchestrator.routing.plan import per_job_sources, plan_request, refused_plan
 from orchestrator.routing.router import entities_of
+from orchestrator.run.envelopes import error_envelope
+from orchestrator.sources import load_source
 from orchestrator.store.records import Dispatch
-from orchestrator.store.runs import RunStore
+from orchestrator.store.runs import RunStore, new_token
 
 MAX_EARLIER_RUNS = 5
 """Runs of a session in which the subject of a question that names none is looked for."""
@@ -32,6 +41,29 @@ def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     except (InvalidRequest, ConfigurationError) as error:
         plan = refused_plan(dispatch.request, error)
     return store.put_plan(run_id, dispatch.token, plan)
+
+
+def settle_unloaded(store: RunStore, run_id: str, plan: Plan, *, worker: str) -> Plan:
+    """Store an error for each planned source whose code cannot be loaded here; returns the plan of the others.
+
+    Raises RunNotFound, RunDamaged, SchemaMismatch, StoreUnreachable.
+    """
+    loaded = []
+    for planned in plan.sources:
+        try:
+            load_source(planned.source)
+            loaded.append(planned)
+        except TroubleshootError as error:
+            claim = new_token()
+            start = store.begin_source(
+                run_id, planned.key, claim, source=planned.source, job=planned.job, worker=worker
+            )
+            if not isinstance(start, str):
+                language = plan.routing.language
+                store.put_envelope(
+                    run_id, claim, error_envelope(run_id, planned, error, worker=worker, language=language)
+                )
+    return plan.model_copy(update={"sources": tuple(loaded)})
 
 
 def session_subjects(store: RunStore, run_id: str, request: TroubleshootRequest) -> list[Subject]:

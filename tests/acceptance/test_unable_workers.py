@@ -14,7 +14,7 @@ from tests_support import wait_until
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.queues import ServedQueues
 from orchestrator.config import ParallelConfig
-from orchestrator.models import TroubleshootRequest
+from orchestrator.models import RunOutcome, TroubleshootRequest
 from orchestrator.testing import stub_message
 from tests.acceptance.test_health import ask
 from workers.standalone.ports import free_port
@@ -80,6 +80,27 @@ def test_a_worker_without_a_place_says_so(fleet: Fleet) -> None:
     assert doctor(fleet)["reason"] == "no_place"
     assert "metrics" not in served(fleet)
     worker.wait_for("worker_takes_no_task reason=no_place")
+
+
+def test_a_source_that_the_dispatching_worker_cannot_load_is_named(fleet: Fleet) -> None:
+    """A module that cannot be imported there is an error in the answer, and doctor names the worker."""
+    module = fleet.folder / "stubs" / "resync_stub_sources.py"
+    broken = module.read_text("utf-8").replace("metrics = stub_spec('metrics')", "")
+    broken += "def __getattr__(name):\n    raise ImportError(name='site_client')\n"
+    fleet.worker("metrics", "tws_status", "rag_search", "log_cache", "synthesis")
+    module.write_text(broken, "utf-8")
+    fleet.worker("orchestrator")
+    with fleet.client() as client:
+        report = client.result(client.submit(TroubleshootRequest(message=stub_message({}), config=CONFIG)))
+    assert report.outcome is RunOutcome.PARTIAL
+    (failure,) = report.aggregated_data.sources_failed
+    assert (failure.source, failure.outcome, failure.reason) == ("metrics", "error", "workers_not_installed")
+    assert "site_client" in failure.error
+    assert report.total_latency_ms < 2_000
+    assert reasons(fleet) == {"orchestrator": ["source_not_loaded"]}
+    found = doctor(fleet)
+    assert (found["status"], found["reason"]) == ("error", "source_not_loaded")
+    assert "site_client" in json.dumps(found)
 
 
 def test_a_worker_with_a_blocked_loop_says_so_until_it_is_free(fleet: Fleet) -> None:

@@ -70,14 +70,18 @@ def test_missing_worker_code_names_the_extra(installed: list[EntryPoint]) -> Non
 def test_a_source_that_cannot_be_loaded_costs_the_run_that_source(
     installed: list[EntryPoint], monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """A site's registration that names nothing, or a module that raises, is left out of the plan; the others serve."""
+    """A site's registration that names nothing, or a module that raises, is planned once a run; the others serve."""
     installed[:] = [
         EntryPoint("broken", value, SOURCES_GROUP),
         EntryPoint("own_source", f"{__name__}:own_source", SOURCES_GROUP),
     ]
     with pytest.raises((ConfigurationError, WorkersNotInstalled), match="'broken'"):
         load_source("broken")
-    assert per_job_sources() == {"own_source": True}
+    assert per_job_sources() == {"own_source": True, "broken": False}
+    del installed[1]
+    source_names.cache_clear()
+    with pytest.raises((ConfigurationError, WorkersNotInstalled), match="'broken'"):
+        per_job_sources()
 
 
 def test_an_unknown_source_lists_the_known(installed: list[EntryPoint]) -> None:
