@@ -1,11 +1,14 @@
 """The Celery application of ``celery -A workers.app``; the one module with work at import."""
 
+import logging
 import os
+import socket
 from typing import Any
 
 from celery.signals import (
     heartbeat_sent,
     setup_logging,
+    task_failure,
     task_postrun,
     worker_init,
     worker_process_init,
@@ -14,10 +17,14 @@ from celery.signals import (
 )
 
 from orchestrator.broker.app import make_celery
+from orchestrator.broker.transport import message_set_aside, set_aside
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled, end_process
 from orchestrator.health import HealthServer, HealthSettings
 from orchestrator.logs import configure_log, configure_performance_log
+from orchestrator.store.connection import connect
+from orchestrator.store.keys import Keys
+from orchestrator.store.set_aside import SetAside
 from workers.runtime.condition import log_problems, worker_problems
 from workers.runtime.consumer import PauseWhileBlocked
 from workers.runtime.process import close_process, hold_place_while_blocked, loop_lag_seconds, mark_prefork_child
@@ -40,6 +47,8 @@ app.conf.worker_consumer = "workers.runtime.consumer:ReconnectingConsumer"
 app.steps["consumer"].add(PauseWhileBlocked)
 register_tasks(app)
 health_servers: list[HealthServer] = []
+set_aside_messages = SetAside(connect(settings), Keys(settings.key_prefix))
+_LOGGER = logging.getLogger(__name__)
 
 
 @setup_logging.connect
@@ -92,6 +101,21 @@ def _announce(**_: Any) -> None:
 def _hold_place(**_: Any) -> None:
     # The chord part is counted by now.
     hold_place_while_blocked()
+
+
+@message_set_aside.connect
+def _keep_message(queue: str = "", reason: str = "", content: str = "", **_: Any) -> None:
+    try:
+        set_aside_messages.put(queue, reason, content, worker=f"{socket.gethostname()}:{os.getpid()}")
+    except TroubleshootError as error:
+        _LOGGER.warning("set_aside_not_stored queue=%s reason=%s", queue, error.reason)
+
+
+@task_failure.connect
+def _set_arguments_aside(sender: Any, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
+    # No task raises an error by itself.
+    queue = app.conf.task_routes.get(sender.name, {}).get("queue", "")
+    set_aside(queue, f"task failed: {type(exception).__name__}", repr((sender.name, args, kwargs)))
 
 
 @worker_process_init.connect

@@ -18,6 +18,7 @@ from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.store.connection import refusal, session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
+from orchestrator.store.set_aside import SetAside
 
 SERVED_SECONDS = 0.5
 INSPECT_SECONDS = 1.0
@@ -31,6 +32,8 @@ class QueueState:
     queue: str
     waiting: int
     workers: tuple[str, ...]
+    set_aside: int = 0
+    """Messages that no worker could take."""
 
 
 NO_PLACE = "no_place"
@@ -107,9 +110,10 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[s
         # A queue is a Redis list of its name.
         waiting = {name: int(client.llen(keys.broker_prefix + name)) for name in names}
         watchers = Presence(client, keys).live_watchers()
+        counts = SetAside(client, keys).counts()
     replies = ask_workers(settings)
     consumers = consumers_by_queue(replies)
-    queues = [QueueState(name, waiting[name], consumers.get(name, ())) for name in names]
+    queues = [QueueState(name, waiting[name], consumers.get(name, ()), counts.get(name, 0)) for name in names]
     return queues, watchers, problems_by_worker(replies)
 
 

@@ -5,17 +5,28 @@ commands for each: a third of the Python time of a worker under load.
 """
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from celery.app.amqp import AMQP
+from celery.utils.dispatch import Signal
 from kombu.connection import Connection
 from kombu.transport import redis
-from redis.exceptions import RedisError
+from redis.exceptions import DataError, RedisError, ResponseError
 
 _LOGGER = logging.getLogger(__name__)
 RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 1.0}
 """Seconds between attempts to connect. kombu's own grow from 2 to 30, so that a worker would stay away for as long
 after Redis is back."""
+message_set_aside = Signal(name="message_set_aside")
+"""Sent with ``queue``, ``reason`` and ``content`` for each message that no worker can take."""
+
+
+def set_aside(queue: str, reason: str, content: str | bytes) -> None:
+    """Report a message that was removed from its queue because no worker can take it."""
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+    _LOGGER.error("message_set_aside queue=%s reason=%s characters=%s", queue, reason, len(text))
+    message_set_aside.send(sender=None, queue=queue, reason=reason, content=text)
 
 
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
@@ -38,26 +49,65 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
         try:
             return super()._brpop_read(**options)
         except (ValueError, RecursionError) as error:
-            _log_dropped(f"no JSON: {type(error).__name__}")
+            # The queue that was read is now the last one in turn.
+            content = str(getattr(error, "doc", getattr(error, "object", "")))
+            set_aside(self._queue_cycle.items[-1], f"no JSON: {type(error).__name__}", content)
             return None
+        except ResponseError as error:
+            if "WRONGTYPE" in str(error):
+                self._set_keys_aside()
+            raise
+
+    def _set_keys_aside(self) -> None:
+        """Rename the keys of queues that are no lists, which would keep the worker from every other queue too."""
+        with self.conn_or_acquire() as client:
+            for queue in self.active_queues:
+                for priority in self.priority_steps:
+                    key = self.global_keyprefix + self._q_for_pri(queue, priority)
+                    kind = bytes(client.type(key)).decode()
+                    if kind not in ("list", "none"):
+                        with suppress(ResponseError):  # another worker was faster
+                            client.rename(key, f"{key}:set_aside")
+                            set_aside(queue, f"its key was a {kind}", key)
 
 
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
     """kombu's Redis transport with ``Channel``, which connects again after any error of Redis.
 
     With kombu 5.7.0 alone, an error reply, as of a Redis that became a replica or may not write, ends the worker, and
-    so does an entry of a queue that is no message; the latter is removed and logged.
+    so does an entry of a queue that is no message; the latter is set aside.
     """
 
     Channel = Channel
     connection_errors = (*redis.Transport.connection_errors, RedisError)
 
+    delivering = ""
+    """The queue of the message in hand; the one that the message names may be wrong."""
+
     def _deliver(self, message: Any, queue: str) -> None:
-        properties = message.get("properties") if isinstance(message, dict) else None
-        if isinstance(properties, dict) and "delivery_tag" in properties:
+        self.delivering = queue
+        if not _is_message(message):
+            set_aside(queue, "no message", repr(message))
+            return
+        try:
             super()._deliver(message, queue)
-        else:
-            _log_dropped("no delivery tag")
+        except DataError as error:
+            set_aside(queue, f"malformed: {type(error).__name__}", repr(message))
+        except self.connection_errors:
+            raise
+        except Exception as error:  # border: whatever a malformed message raises
+            _LOGGER.warning("message_malformed", exc_info=error)
+            set_aside(queue, f"malformed: {type(error).__name__}", repr(message))
+
+
+def _is_message(message: Any) -> bool:
+    if not isinstance(message, dict) or not isinstance(message.get("headers", {}), dict):
+        return False
+    properties = message.get("properties")
+    if not isinstance(properties, dict) or not isinstance(properties.get("delivery_tag"), str):
+        return False
+    origin = properties.get("delivery_info")
+    return isinstance(origin, dict) and all(isinstance(origin.get(name), str) for name in ("exchange", "routing_key"))
 
 
 class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
@@ -80,7 +130,3 @@ class Amqp(AMQP):  # type: ignore[misc]  # Celery is untyped
     """Celery's factory of connections, with ``RedisConnection``."""
 
     Connection = RedisConnection
-
-
-def _log_dropped(error: str) -> None:
-    _LOGGER.error("message_dropped error=%s", error)

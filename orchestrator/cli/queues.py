@@ -28,8 +28,15 @@ def command(context: CliContext, /, *, as_json: bool, redis_url: str | None) -> 
         return 0
     nobody = Message("none")
     head = (Message("queue"), Message("waiting"), Message("workers"))
-    rows = [(queue.queue, str(queue.waiting), ", ".join(queue.workers) or nobody) for queue in queues]
-    click.echo(context.table(head, *rows, (Message("(watchers)"), "", ", ".join(watchers) or nobody)))
+    rows: list[tuple[str | Message, ...]] = [
+        (queue.queue, str(queue.waiting), ", ".join(queue.workers) or nobody) for queue in queues
+    ]
+    rows.append((Message("(watchers)"), "", ", ".join(watchers) or nobody))
+    set_aside = {queue.queue: queue.set_aside for queue in queues if queue.set_aside}
+    if set_aside:
+        counts = ", ".join(f"{name} {count}" for name, count in set_aside.items())
+        rows.append((Message("(set aside)"), str(sum(set_aside.values())), counts))
+    click.echo(context.table(head, *rows))
     for worker, found in problems.items():
         for problem in found:
             click.echo(f"{worker}: {context.write(problem.text)}")

@@ -15,6 +15,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
+    DataError,
     ExecAbortError,
     MasterDownError,
     MaxConnectionsError,
@@ -31,7 +32,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from orchestrator.config import Settings
-from orchestrator.errors import OutOfConnections, RunDamaged, StoreRefusesUser, StoreUnreachable
+from orchestrator.errors import OutOfConnections, RunDamaged, StoreRefusesUser, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
 
 BLOCK_MS = 1_000
@@ -126,16 +127,12 @@ def store_errors() -> Iterator[None]:
     except AuthenticationError as error:
         raise StoreRefusesUser("REDIS_URL: Redis refused the password or user name") from error
     except ResponseError as error:
-        if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-            raise StoreRefusesUser("REDIS_URL: Redis asks for a password") from error
-        if isinstance(error, NoPermissionError) or "NOPERM" in str(error):
-            raise StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed (NOPERM)") from error
-        if "WRONGTYPE" in str(error):
-            raise RunDamaged from error
-        code = refusal(error)
-        if code is None:
+        refused = _refused(error)
+        if refused is None:
             raise
-        raise StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code) from error
+        raise refused from error
+    except DataError:  # a value that cannot be sent
+        raise
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         if (limit := _limit_reached(error)) is not None:
             raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
@@ -172,6 +169,18 @@ def _limit_reached(error: Exception) -> Message | None:
     if any(isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes):
         return Message("this process may open no more files (ulimit -n)")
     return None
+
+
+def _refused(error: ResponseError) -> TroubleshootError | None:
+    text = str(error)
+    if "NOAUTH" in text or "WRONGPASS" in text:
+        return StoreRefusesUser("REDIS_URL: Redis asks for a password")
+    if isinstance(error, NoPermissionError) or "NOPERM" in text:
+        return StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed (NOPERM)")
+    if "WRONGTYPE" in text:
+        return RunDamaged()
+    code = refusal(error)
+    return None if code is None else StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code)
 
 
 def refusal(error: BaseException) -> str | None:

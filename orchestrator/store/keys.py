@@ -83,6 +83,16 @@ class Keys:
         return f"{self.prefix}synthesis"
 
     @property
+    def set_aside(self) -> str:
+        """List: the last messages that no worker could take, newest first."""
+        return f"{self.prefix}set_aside"
+
+    @property
+    def set_aside_counts(self) -> str:
+        """Hash: of each queue the number of messages that no worker could take."""
+        return f"{self.prefix}set_aside_counts"
+
+    @property
     def broker_prefix(self) -> str:
         """Prefix of all keys of Celery and kombu, so that no queue has the name of an app's key."""
         return f"{self.prefix}mq:"

@@ -11,10 +11,12 @@ import pytest
 from tests_support import stretched, wait_until
 
 from orchestrator.broker.app import RUN_TASK
+from orchestrator.broker.queues import read_queues
 from orchestrator.config import ParallelConfig
 from orchestrator.models import EventType, Report, RunOutcome, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.runs import new_token
+from orchestrator.store.set_aside import SetAside
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
@@ -114,6 +116,14 @@ def message(body: object, **headers: object) -> str:
     return json.dumps(envelope | {"headers": named, "properties": properties})
 
 
+def message_with(headers: object = None, properties: object = None, **fields: object) -> str:
+    """A message for ``RUN_TASK`` in which a part is another one."""
+    whole = json.loads(message([["run-00000001"], {}, {}]))
+    whole["headers"] = whole["headers"] if headers is None else headers
+    whole["properties"] |= properties or {}
+    return json.dumps(whole | fields)
+
+
 MESSAGES: dict[str, str | bytes] = {
     "no JSON": "junk",
     "no UTF-8": b"\xff\xfe",
@@ -128,22 +138,60 @@ MESSAGES: dict[str, str | bytes] = {
     "an unknown task": message([["run-00000001"], {}, {}], task="troubleshoot.grade"),
     "an argument more": message([["run-00000001", 1], {}, {}]),
     "a run id of another type": message([[{}], {}, {}]),
+    "an empty body": message({}),
+    "headers of another type": message_with(headers=["task"]),
+    "a task of another type": message([["run-00000001"], {}, {}], task={"a": 1}),
+    "an id of another type": message([["run-00000001"], {}, {}], id={"a": 1}),
+    "delivery info of another type": message_with(properties={"delivery_info": "x"}),
+    "a delivery tag of another type": message_with(properties={"delivery_tag": {"a": 1}}),
+    "an unknown encoding": message_with(properties={"body_encoding": "rot13"}),
+    "no base64": message_with(body="$$$"),
+    "a body that is no text": message_with(body=7),
+    "pickle": message_with(**{"content-type": "application/x-python-serialize"}),
+    "an unknown compression": message([["run-00000001"], {}, {}], compression="none-such"),
+    "no zlib": message([["run-00000001"], {}, {}], compression="zlib"),
+    "an unknown character set": message_with(**{"content-encoding": "klingon"}),
+    "a date that is none": message([["run-00000001"], {}, {}], eta="tomorrow"),
+    "an expiry of another type": message([["run-00000001"], {}, {}], expires={"a": 1}),
+    "a chord of another type": message([["run-00000001"], {}, {"chord": "x", "callbacks": 1}]),
+    "keyword arguments of another type": message([["run-00000001"], 1, {}]),
+    "the first protocol": message_with(headers={}, body=base64.b64encode(b'{"task": "troubleshoot.run"}').decode()),
 }
 
 
-def test_what_is_no_message_costs_no_worker(fleet: Fleet) -> None:
-    """Junk in the queues leaves them, no worker ends by it, and the next question is answered completely."""
-    fleet.worker("orchestrator", "synthesis", ready=False)
-    fleet.worker(*BUILTIN_SOURCES, ready=False)
-    for worker in fleet.processes:
+TAKEN = {"keyword arguments of another type", "an unknown character set"}
+"""Messages that Celery understands nevertheless."""
+
+
+def test_what_is_no_message_is_set_aside(fleet: Fleet) -> None:
+    """Junk in the queues ends no worker, is counted and kept, and the next question is answered completely."""
+    workers = [fleet.worker(*queues, ready=False) for queues in (("orchestrator", "synthesis"), BUILTIN_SOURCES)]
+    for worker in workers:
         worker.wait_for(" ready.")
     request = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=CONFIG, intent="troubleshoot")
     with fleet.client() as client:
-        queues = [f"{client.store.keys.broker_prefix}{name}" for name in ("orchestrator", "metrics")]
+        keys, raw = client.store.keys, client.store._client
+        queues = [f"{keys.broker_prefix}{name}" for name in ("orchestrator", "metrics")]
+        expected = 0
+
+        def await_count(number: int, what: str) -> None:
+            wait_until(lambda: sum(SetAside(raw, keys).counts().values()) == number, what=what, seconds=10)
+
         for name, content in MESSAGES.items():
             for queue in queues:
-                client.store._client.lpush(queue, content)
-            wait_until(lambda: not any(map(client.store._client.llen, queues)), what=f"{name} is taken")
+                raw.lpush(queue, content)
+            wait_until(lambda: not any(map(raw.llen, queues)), what=f"{name} is taken")
+            expected += 0 if name in TAKEN else len(queues)
+            await_count(expected, f"{name} is set aside")
         report = client.result(client.submit(request))
+        kept = [json.loads(entry) for entry in raw.lrange(keys.set_aside, 0, -1)]
+        raw.set(queues[1], "no list")
+        await_count(expected + 1, "the key is renamed")
+        assert client.result(client.submit(request)).outcome is RunOutcome.COMPLETE
     assert report.outcome is RunOutcome.COMPLETE
-    assert [worker.popen.poll() for worker in fleet.processes] == [None, None]
+    assert [worker.popen.poll() for worker in workers] == [None, None]
+    assert len(kept) == expected
+    assert {entry["queue"] for entry in kept} == {"orchestrator", "metrics"}
+    states, _, _ = read_queues(fleet.settings)
+    assert sum(state.set_aside for state in states) == expected + 1
+    assert fleet.logs().count("message_set_aside queue=") == expected + 1

@@ -187,6 +187,8 @@ def test_figures_of_tasks() -> None:
     metrics.ended("troubleshoot.synthesize", "complete")
     metrics.began("troubleshoot.run")
     metrics.ended("troubleshoot.run", RuntimeError("what Celery gives for a task that raised"))
+    metrics.set_aside("metrics")
+    metrics.set_aside("1f0c.reply.celery.pidbox")
     page = metrics.page()
     assert page.content_type.startswith("text/plain")
     samples = {
@@ -202,5 +204,7 @@ def test_figures_of_tasks() -> None:
     assert samples[("source_seconds_sum", "metrics", "ok")] == 1.5
     assert samples[("source_seconds_bucket", "1.0", "metrics", "ok")] == 0
     assert samples[("source_seconds_bucket", "2.0", "metrics", "ok")] == 1
+    assert samples[("messages_set_aside_total", "metrics")] == 1
+    assert samples[("messages_set_aside_total", "other")] == 1
     assert samples[("event_loop_lag_seconds",)] == 0.25
     assert ("process_open_fds",) in samples

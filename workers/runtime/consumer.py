@@ -12,6 +12,7 @@ from celery.worker.request import Request
 from kombu.common import ignore_errors
 from redis.exceptions import ResponseError
 
+from orchestrator.broker.transport import set_aside
 from workers.runtime.condition import set_places
 from workers.runtime.process import loop_blockage
 
@@ -30,22 +31,43 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
     """
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
-        """Celery's handler of messages, but a malformed message is dropped.
+        """Celery's handler of messages, but a malformed message is set aside.
 
         In Celery 5.7.0 an error in a body or header ends the worker, which requeues the message: it ends the next
         worker of the queue, and so on.
         """
         handle = super().create_task_handler(*arguments, **options)
 
-        def handle_or_drop(message: Any) -> None:
+        def handle_or_set_aside(message: Any) -> None:
             try:
                 handle(message)
-            except (ValueError, TypeError, LookupError) as error:
-                _LOGGER.exception("message_dropped error=%s", type(error).__name__)
+            except (ValueError, TypeError, LookupError, RecursionError) as error:
+                _LOGGER.warning("message_malformed", exc_info=error)
+                _set_aside(message, f"malformed: {type(error).__name__}")
                 if not message.acknowledged:
                     message.ack_log_error(_LOGGER, self.connection_errors)
 
-        return handle_or_drop
+        return handle_or_set_aside
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ARG002  # signature of Celery
+        """Set aside a message that names no task."""
+        _set_aside(message, "no task")
+        message.reject_log_error(_LOGGER, self.connection_errors)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002  # signature of Celery
+        """Set aside a message for a task that this worker does not have."""
+        _set_aside(message, "unknown task")
+        message.reject_log_error(_LOGGER, self.connection_errors)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002  # signature of Celery
+        """Set aside a message with arguments that are none."""
+        _set_aside(message, f"invalid: {type(exc).__name__}")
+        message.reject_log_error(_LOGGER, self.connection_errors)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Set aside a message whose body cannot be decoded."""
+        _set_aside(message, f"undecodable: {type(exc).__name__}")
+        message.ack()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Release the lost connection; the caller reconnects.
@@ -64,6 +86,10 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
             _LOGGER.warning("broker_lost_with_message_in_hand error=%s", error)
             # The channel counts as closed after the first attempt; a second one closes the rest.
             ignore_errors(connection, connection.close)
+
+
+def _set_aside(message: Any, reason: str) -> None:
+    set_aside(message.channel.connection.delivering, reason, repr((message.headers, message.body)))
 
 
 class PauseWhileBlocked(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is untyped

@@ -20,8 +20,9 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from orchestrator.broker.app import SOURCE_TASK_PREFIX
+from orchestrator.broker.app import SOURCE_TASK_PREFIX, queue_names
 from orchestrator.broker.queues import NO_PLACE, WorkerProblem
+from orchestrator.broker.transport import message_set_aside
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, Page, check_page
 
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0)
@@ -72,6 +73,8 @@ class WorkerMetrics:
                               registry=self.registry)  # fmt: skip
         self._sources = Histogram(f"{prefix}_source_seconds", "Time a source took, by its outcome.",
                                   ["source", "outcome"], buckets=_BUCKETS, registry=self.registry)  # fmt: skip
+        self._set_aside = Counter(f"{prefix}_messages_set_aside", "Messages that could not be taken.", ["queue"],
+                                  registry=self.registry)  # fmt: skip
         age = Gauge(f"{prefix}_heartbeat_age_seconds", "Since the consumer's last sign of life.",
                     registry=self.registry)  # fmt: skip
         age.set_function(lambda: beat.age_seconds)
@@ -91,6 +94,11 @@ class WorkerMetrics:
         self._tasks.labels(task, result if isinstance(result, str) else "failed").inc()
         if isinstance(returned, Mapping) and task.startswith(SOURCE_TASK_PREFIX) and isinstance(result, str):
             self._sources.labels(returned["source"], result).observe(returned["latency_ms"] / 1000)
+
+    def set_aside(self, queue: str) -> None:
+        """Count a message that was set aside."""
+        # The queues of replies and of remote control have random names.
+        self._set_aside.labels(queue if queue in queue_names() else "other").inc()
 
     def page(self) -> Page:
         """The metrics in Prometheus's text format."""
@@ -124,6 +132,7 @@ class WorkerHealth:
         heartbeat_sent.connect(self._on_heartbeat, weak=False)
         task_prerun.connect(self._on_prerun, weak=False)
         task_postrun.connect(self._on_postrun, weak=False)
+        message_set_aside.connect(self._on_set_aside, weak=False)
 
     def _on_heartbeat(self, **_: Any) -> None:
         self.beat.mark()
@@ -133,3 +142,6 @@ class WorkerHealth:
 
     def _on_postrun(self, task: Any = None, retval: Any = None, **_: Any) -> None:
         self._metrics.ended(task.name, retval)
+
+    def _on_set_aside(self, queue: str = "", **_: Any) -> None:
+        self._metrics.set_aside(queue)

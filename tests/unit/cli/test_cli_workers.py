@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from cli_support import Cli, Result, run_command
 from redis.exceptions import OutOfMemoryError
 
 from orchestrator.broker.app import queue_names
-from orchestrator.broker.queues import ask_workers, consumers_by_queue
+from orchestrator.broker.queues import QueueState, ask_workers, consumers_by_queue
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.config import Settings
@@ -202,6 +203,16 @@ def test_queues_of_a_full_redis_are_told_in_words(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("celery.app.control.Control.inspect", lambda *_args, **_options: FullInspect())
     with pytest.raises(StoreUnreachable, match="OOM"):
         ask_workers(Settings.from_env({}))
+
+
+def test_queues_count_what_was_set_aside(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that no worker could take have a row, if there are any; programs read them of each queue."""
+    states = [QueueState("orchestrator", 0, ("w",)), QueueState("metrics", 0, ("w",), set_aside=3)]
+    monkeypatch.setattr("orchestrator.cli.queues.read_queues", lambda _: (states, ["host:1"], {}))
+    assert re.search(r"\(set aside\) +3 +metrics 3\n", cli("queues").out)
+    assert [queue["set_aside"] for queue in json.loads(cli("queues", "--json").out)["queues"]] == [0, 3]
+    states.pop()
+    assert "set aside" not in cli("queues").out
 
 
 def test_only_up_offers_a_redis_that_runs_already(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

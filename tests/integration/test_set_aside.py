@@ -1,0 +1,33 @@
+"""Messages that no worker could take, as they are kept in a real Redis."""
+
+from __future__ import annotations
+
+import json
+
+from orchestrator.config import Settings
+from orchestrator.store.connection import session
+from orchestrator.store.keys import Keys
+from orchestrator.store.set_aside import KEPT_CHARACTERS, KEPT_MESSAGES, SetAside
+
+
+def test_the_last_messages_are_kept_and_all_are_counted(settings: Settings) -> None:
+    """A flood of junk takes little room; it is counted by queue, and both keys expire."""
+    with session(settings) as client:
+        keys = Keys(settings.key_prefix)
+        messages = SetAside(client, keys)
+        for number in range(KEPT_MESSAGES + 5):
+            messages.put("metrics", "no JSON", f"{number} " + "x " * 10_000, worker="w")
+        assert messages.counts() == {"metrics": KEPT_MESSAGES + 5}
+        entries = [json.loads(entry) for entry in client.lrange(keys.set_aside, 0, -1)]
+        assert len(entries) == KEPT_MESSAGES
+        assert entries[0]["content"].startswith(f"{KEPT_MESSAGES + 4} ")
+        assert all(len(entry["content"]) <= KEPT_CHARACTERS for entry in entries)
+        assert all(client.ttl(key) > 0 for key in (keys.set_aside, keys.set_aside_counts))
+
+
+def test_secrets_are_masked(settings: Settings) -> None:
+    """A message may hold whatever somebody has pushed."""
+    with session(settings) as client:
+        keys = Keys(settings.key_prefix)
+        SetAside(client, keys).put("metrics", "no JSON", '{"password": "geheim-4711-x"}', worker="w")
+        assert "geheim" not in client.lindex(keys.set_aside, 0)
