@@ -15,6 +15,7 @@ from kombu.transport import redis
 from redis.exceptions import DataError, RedisError, ResponseError
 
 _LOGGER = logging.getLogger(__name__)
+TRANSPORT = "orchestrator.broker.transport:Transport"
 RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 1.0}
 """Seconds between attempts to connect. kombu's own grow from 2 to 30, so that a worker would stay away for as long
 after Redis is back."""
@@ -29,12 +30,28 @@ def set_aside(queue: str, reason: str, content: str | bytes) -> None:
     message_set_aside.send(sender=None, queue=queue, reason=reason, content=text)
 
 
+class QoS(redis.QoS):  # type: ignore[misc]  # kombu is untyped
+    """kombu's unacknowledged messages, of which a malformed one is set aside.
+
+    Whoever reads the broker restores those that are overdue, so that one would fail every caller and worker.
+    """
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put a message back into its queue."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            self._remove_from_indices(tag).execute()
+            set_aside("unacked", f"malformed: {type(error).__name__}", str(tag))
+
+
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     """A channel that reuses its publishing client as long as its connection pool exists.
 
     A client of a pool has no connection of its own, so threads may share it.
     """
 
+    QoS = QoS
     _publishing_client: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
@@ -113,13 +130,15 @@ def _is_message(message: Any) -> bool:
 class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
     """A connection over ``Transport``, with TLS for ``rediss://``, that soon connects again.
 
-    Not by the setting ``broker_transport``: kombu would not see TLS in the URL, and its import path would begin the URL
-    in logs and in Flower, which finds the queues by the scheme.
+    The transport is set by name once kombu has read the URL, for which a named transport hides TLS; copies of the
+    connection, such as those of a pool, are of kombu's class and have the name alone.
     """
 
-    def get_transport_cls(self) -> type[Transport]:
-        """The class of the transport."""
-        return Transport
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.transport_cls = TRANSPORT
+        # The import path must not begin the URL in logs and in Flower, which finds the queues by the scheme.
+        self.resolve_aliases = {**Connection.resolve_aliases, TRANSPORT: "rediss" if self.ssl else "redis"}
 
     def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
         # The first two arguments are no intervals; publishing passes intervals of its own.

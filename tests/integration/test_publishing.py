@@ -98,6 +98,14 @@ def test_a_channel_keeps_its_publishing_client(settings: Settings) -> None:
     app.close()
 
 
+def test_connections_of_a_pool_have_the_transport(settings: Settings) -> None:
+    """What publishes takes its connection from a pool, which copies it."""
+    app = make_celery(settings, with_results=False)
+    with app.connection_or_acquire() as connection:
+        assert type(connection.transport).__module__ == "orchestrator.broker.transport"
+    app.close()
+
+
 def test_a_connection_has_the_address_it_was_made_from() -> None:
     """Logs and Flower see ``redis://``, on a copy of it as well, and no password unless they ask for it."""
     url = "redis://:secret@127.0.0.1:6379/0"

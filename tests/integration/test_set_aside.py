@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
@@ -31,3 +34,17 @@ def test_secrets_are_masked(settings: Settings) -> None:
         keys = Keys(settings.key_prefix)
         SetAside(client, keys).put("metrics", "no JSON", '{"password": "geheim-4711-x"}', worker="w")
         assert "geheim" not in client.lindex(keys.set_aside, 0)
+
+
+@pytest.mark.parametrize("content", ["junk", "{}", "[1, 2]"])
+def test_junk_among_the_unacknowledged_messages_fails_nobody(settings: Settings, content: str) -> None:
+    """Whoever asks the workers restores overdue messages; one that is none is removed."""
+    with session(settings) as client:
+        prefix = Keys(settings.key_prefix).broker_prefix
+        client.hset(f"{prefix}unacked", "tag", content)
+        client.zadd(f"{prefix}unacked_index", {"tag": 1})
+        app = make_celery(settings, with_results=False)
+        with app.connection_or_acquire() as connection:
+            connection.default_channel.qos.restore_visible(interval=1)
+        app.close()
+        assert not client.exists(f"{prefix}unacked", f"{prefix}unacked_index")

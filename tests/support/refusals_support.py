@@ -62,6 +62,18 @@ def _busy(client: redis.Redis) -> None:
     endless.disconnect()
 
 
+def _stop_script(client: redis.Redis) -> None:
+    client.script_kill()
+
+    def answers() -> bool:
+        try:
+            return bool(client.ping())
+        except redis.ResponseError:
+            return False
+
+    wait_until(answers, what="the script ends")
+
+
 def _option(name: str, value: object, usual: object) -> tuple[Callable[[redis.Redis], object], ...]:
     return lambda client: client.config_set(name, value), lambda client: client.config_set(name, usual)
 
@@ -72,7 +84,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "OOM": Refusal(*_option("maxmemory", 1, 0)),
     "NOREPLICAS": Refusal(*_option("min-replicas-to-write", 1, 0)),
     "MISCONF": Refusal(_unable_to_save, lambda client: client.config_set("save", "")),
-    "BUSY": Refusal(_busy, lambda client: client.script_kill(), reads_too=True),
+    "BUSY": Refusal(_busy, _stop_script, reads_too=True),
     "maxclients": Refusal(*_option("maxclients", 1, 10_000), reads_too=True, needs_new_connections=True),
     "WRONGPASS": Refusal(lambda client: client.config_set("requirepass", "another"),
                          lambda client: None, reads_too=True, needs_new_connections=True),
