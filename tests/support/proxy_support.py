@@ -1,55 +1,167 @@
-"""A proxy before Redis whose connections can be made to lead nowhere."""
+"""A proxy before Redis, with or without TLS, whose connections can be cut, refused or made to lead nowhere."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import ssl
+import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
+_Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class Proxy:
-    """Passes bytes on between its port of 127.0.0.1 and another one; a context manager."""
+    """Passes bytes on between its port of 127.0.0.1 and another one; a context manager.
 
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._silent: set[socket.socket] = set()
-        self._open: set[socket.socket] = set()
-        self._server = socket.create_server(("127.0.0.1", 0))
+    With ``tls``, clients speak TLS to it, and it speaks plainly to the other port. What is loaded into that context
+    later, such as another certificate, holds for the connections that follow.
+    """
+
+    def __init__(self, target: int, *, tls: ssl.SSLContext | None = None) -> None:
+        self.target = target
+        self._tls = tls
+        self._swallows = False
+        self._silent: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._held: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server = _listening(0)
         self.port: int = self._server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._do(self._start)
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._open) // 2
 
     def make_half_open(self) -> None:
         """Let nothing through any more on the connections there are, without closing them; new ones work."""
-        self._silent |= self._open
+        self._do(lambda: self._silent.update(self._open))
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._server.accept()
-                try:
-                    far = socket.create_connection(("127.0.0.1", self._target))
-                except OSError:
-                    near.close()
-                    continue
-                self._open |= {near, far}
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+    def cut(self) -> None:
+        """Reset the connections there are; new ones work."""
+        self._do(self._reset)
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while part := source.recv(65_536):
-                if source not in self._silent:
-                    sink.sendall(part)
-        if source not in self._silent:
-            for end in (source, sink):
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+    def refuse(self) -> None:
+        """Reset the connections there are and refuse new ones, until ``serve``."""
+
+        def refuse() -> None:
+            self._accepting.cancel()
+            self._server.close()
+            self._reset()
+
+        self._do(refuse)
+
+    def swallow(self) -> None:
+        """Let nothing through, on old connections for ever and on new ones until ``serve``: packets are dropped."""
+
+        def swallow() -> None:
+            self._swallows = True
+            self._silent.update(self._open)
+
+        self._do(swallow)
+
+    def serve(self) -> None:
+        """Serve new connections again."""
+
+        def serve() -> None:
+            self._swallows = False
+            if self._server.fileno() == -1:
+                self._server = _listening(self.port)
+                self._start()
+
+        self._do(serve)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for end in (self._server, *self._open):
-            with suppress(OSError):
+        async def stop() -> None:
+            self._accepting.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(self._accepting, *self._tasks, return_exceptions=True)
+            self._server.close()
+            for end in self._held:
                 end.close()
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _do(self, step: Callable[[], object]) -> None:
+        async def run() -> None:
+            step()
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+
+    def _start(self) -> None:
+        self._accepting = asyncio.ensure_future(self._accept())
+
+    def _reset(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _accept(self) -> None:
+        while True:
+            near, _ = await self._loop.sock_accept(self._server)
+            if self._swallows:
+                self._held.append(near)
+                continue
+            task = asyncio.ensure_future(self._serve(near))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        with suppress(OSError):  # a failed handshake too
+            near = await self._opened(accepted)
+            try:
+                far = await asyncio.open_connection("127.0.0.1", self.target)
+            except OSError:
+                near[1].transport.abort()
+                return
+            ends = {near[1], far[1]}
+            self._open |= ends
+            try:
+                await asyncio.gather(self._pump(near[0], far[1]), self._pump(far[0], near[1]))
+            finally:
+                self._open -= ends
+                for end in ends:
+                    end.transport.abort()
+
+    async def _opened(self, accepted: socket.socket) -> _Pair:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        # A reset, not an orderly end, is what an abort sends.
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self._tls)
+        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                part = await source.read(65_536)
+            except OSError:
+                part = b""
+            if sink in self._silent:
+                if not part:
+                    await asyncio.Event().wait()  # until the proxy ends: the other side hears nothing of it
+                continue
+            if not part:
+                raise ConnectionResetError
+            sink.write(part)
+            await sink.drain()
+
+
+def _listening(port: int) -> socket.socket:
+    server = socket.create_server(("127.0.0.1", port), backlog=1_000)
+    server.setblocking(False)
+    return server
