@@ -15,7 +15,7 @@ from orchestrator.models import SCHEMA_VERSION, EventType, RunOutcome, Troublesh
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 GRACE_MS = 250

@@ -12,7 +12,7 @@ from orchestrator.models import Report, RunOutcome, SourceEnvelope, Troubleshoot
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 CONFIG = ParallelConfig(node_timeout_seconds=8, total_timeout_seconds=20)

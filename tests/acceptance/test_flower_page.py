@@ -21,7 +21,7 @@ from orchestrator.testing import stub_message
 from workers.standalone.ports import free_port
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 SECRET = "Segredo-2026-x"

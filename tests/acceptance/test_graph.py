@@ -12,10 +12,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import redis
+from fleet_support import ALL_QUEUES, Fleet
 from tests_support import RedisServer, stretched, wait_until
 
 from orchestrator.broker.app import make_celery
@@ -23,11 +24,7 @@ from orchestrator.broker.queues import ServedQueues
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
 
-if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
-
 pytestmark = pytest.mark.acceptance
-ALL_QUEUES = ("orchestrator", *BUILTIN_SOURCES, "synthesis")
 
 SCRIPT = """
 import asyncio, json, os, sys, time

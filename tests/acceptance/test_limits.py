@@ -17,7 +17,7 @@ from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 LONG = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=20)

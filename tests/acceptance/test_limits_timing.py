@@ -13,7 +13,7 @@ from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timing]
 CONFIG = ParallelConfig(node_timeout_seconds=0.5, total_timeout_seconds=6.0, synthesis_reserve_seconds=3.0)

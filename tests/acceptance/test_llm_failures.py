@@ -18,7 +18,7 @@ from orchestrator.models import AnswerMode, Event, EventType, Report, RunOutcome
 from orchestrator.sources import BUILTIN_SOURCES
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 CONFIG = ParallelConfig(node_timeout_seconds=5, total_timeout_seconds=20, synthesis_reserve_seconds=15)

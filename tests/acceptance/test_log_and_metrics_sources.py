@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 WITHOUT_KNOWLEDGE = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=20, enable_rag_search=False)

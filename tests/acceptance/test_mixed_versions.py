@@ -20,7 +20,7 @@ from orchestrator.store.set_aside import SetAside
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 GRACE_MS = 250

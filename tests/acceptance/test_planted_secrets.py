@@ -16,7 +16,7 @@ from orchestrator.models import AnswerMode, EventType, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 CONFIG = ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=12, synthesis_reserve_seconds=8)

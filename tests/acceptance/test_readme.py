@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 README = Path(__file__).parents[2] / "README.md"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fleet_support import Fleet, make_fleet
 from proxy_support import Proxy
 from refusals_support import refusing
 from tests_support import RedisServer, stretched
@@ -18,7 +19,6 @@ from orchestrator.errors import StoreUnreachable
 from orchestrator.models import RunOutcome, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
-from tests.acceptance.conftest import Fleet, make_fleet
 
 pytestmark = pytest.mark.acceptance
 CONFIG = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=4.0, synthesis_reserve_seconds=2.0)

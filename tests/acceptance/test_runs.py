@@ -28,7 +28,7 @@ from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 GRACE_MS = 250

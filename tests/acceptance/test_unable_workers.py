@@ -20,7 +20,7 @@ from tests.acceptance.test_health import ask
 from workers.standalone.ports import free_port
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 PROGRAM = str(Path(sys.executable).with_name("resync-troubleshoot"))

@@ -13,7 +13,7 @@ from orchestrator.testing import stub_message
 from workers.standalone.ports import free_port
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Fleet, Process
+    from fleet_support import Fleet, Process
 
 pytestmark = pytest.mark.acceptance
 EXAMPLES = Path(__file__).parents[2] / "examples"

