@@ -196,8 +196,7 @@ def test_an_invalid_result_is_told_by_its_fields() -> None:
         result_envelope(PLANNED, FetchResult(**WRONG["wrong codes"]), worker="w")
     envelope = error_envelope("run-00000001", PLANNED, raised.value, worker="w")
     assert envelope.error == (
-        "ValidationError: codes: must be a valid tuple; score: must be a valid number, unable to parse string as a "
-        "number"
+        "ValidationError: codes: must be a list; score: must be a valid number, unable to parse string as a number"
     )
 
 
