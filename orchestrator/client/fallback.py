@@ -324,7 +324,8 @@ class OwnProcess:
             except (StoreUnreachable, RunNotFound):
                 self._unclaimed.add(planned.key)
                 return await begin_without_store(self._request, plan, self._fan_in)(planned)
-            return None if isinstance(start, str) else start
+            # By the clock of this process: that of Redis may have stepped.
+            return None if isinstance(start, str) else replace(start, remaining_seconds=self._fan_in.remaining())
 
         work = ask(self._copy.run_id, planned, sources=self._sources, clues=clues, begin=begin, put=put)
         self._asks[planned.key] = asyncio.ensure_future(work)

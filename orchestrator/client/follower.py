@@ -76,7 +76,6 @@ class _Following:
         if self._closed or self.waiting.deadline.has_passed:
             end = yield self.end(bool(self._closed))
             self.report = end.report
-            self.waiting.take_deadline(end.remaining_seconds)
             self._closed = end.report is not None
         elif self.only_the_end or self._has_news:
             self._closed, self._has_news = (yield self.reader.read_copy(self.copy)), False

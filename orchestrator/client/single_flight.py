@@ -17,12 +17,10 @@ _CACHE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """The end of a run, or the time that an open run still has."""
+    """The end of a run."""
 
     report: Report | None
     """None while the run is open."""
-    remaining_seconds: float = 0.0
-    """Seconds to the deadline of an open run, by the store's clock, which may be a little behind ours."""
 
 
 class SingleFlight:
@@ -37,7 +35,8 @@ class SingleFlight:
         self._cache: dict[str, tuple[float, RunEnd]] = {}
 
     def end(self, run_id: str, *, is_closed: bool) -> RunEnd:
-        """The report of a closed run; a run that is not closed and at its deadline is finished first.
+        """The report of a closed run; a run that is not closed, and at its deadline by the clock of this process, is
+        finished first.
 
         A call for a run that another thread is busy with waits for that thread, and returns or raises the same.
 
@@ -73,11 +72,11 @@ class SingleFlight:
                 self._cache[run_id] = now + _CACHE_SECONDS, end
 
     def _finish(self, run_id: str) -> RunEnd:
-        report = self._finisher.finish_at_deadline(run_id)
+        report = self._finisher.finish_at_deadline(run_id, is_over=True)
         if report is not None:
             return RunEnd(report)
-        state, remaining_ms = self._store.state(run_id)
-        return self._report(run_id) if state.is_closed else RunEnd(None, remaining_ms / 1000)
+        state, _ = self._store.state(run_id)
+        return self._report(run_id) if state.is_closed else RunEnd(None)
 
     def _report(self, run_id: str) -> RunEnd:
         return RunEnd(self._store.report(run_id) or stored_report(self._store.read(run_id)))

@@ -32,6 +32,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.redaction.redact import redact
+from orchestrator.run.conclusion import warm_up_aside
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report, unreachable_report
 from orchestrator.store.connection import connect, connect_reader
@@ -167,7 +168,9 @@ class TroubleshootClient:
         """
         with self.own_run(run_id):
             record = self._store.read(run_id)
-            if not record.state.is_closed and record.remaining_seconds <= 0:
+            deadline = self.known_deadline(run_id)
+            is_over = record.remaining_seconds <= 0 if deadline is None else deadline.has_passed
+            if is_over and not record.state.is_closed:
                 self.end(run_id, is_closed=False)
                 record = self._store.read(run_id)
         return snapshot(record, stored_report(record) if record.state is RunState.DONE else None)
@@ -258,6 +261,8 @@ class TroubleshootClient:
 
         Raises RunNotFound, StoreUnreachable.
         """
+        # Now, as a run that nobody finishes must be answered here within milliseconds.
+        warm_up_aside()
         patience = None if timeout_seconds is None else Deadline.after(timeout_seconds)
         return Waiting(deadline=deadline or self.deadline_of(run_id), pulse=self._pulse, patience=patience)
 

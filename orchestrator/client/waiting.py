@@ -82,11 +82,6 @@ class Waiting:
         if isinstance(self.failure, OutOfConnections) and not self.is_out_of_patience:
             raise self.failure
 
-    def take_deadline(self, remaining_seconds: float) -> None:
-        """Adopt the deadline by the store's clock; ours is a little earlier, as it counts from before the submit."""
-        if remaining_seconds > 0:
-            self.deadline = Deadline.after(remaining_seconds)
-
     @property
     def may_run_over(self) -> bool:
         """Whether the store may still turn out to be well although time is up."""

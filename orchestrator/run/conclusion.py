@@ -4,8 +4,10 @@ Each step has a fallback: no aggregate -> raw data; too few sources -> an error 
 """
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from orchestrator.aggregate import aggregate, all_evidence, failures, number_evidence
@@ -101,6 +103,22 @@ def warm_up() -> None:
     """Load the catalogues and words that a first answer needs: no run should wait for them."""
     plan_request(TroubleshootRequest(message="Why did BATCH001 fail?"), dict.fromkeys(source_names(), False))
     symptoms()
+
+
+@cache
+def warm_up_aside() -> threading.Thread:
+    """``warm_up`` in a thread, once per process: for a process that waits for a run and may have to answer it."""
+
+    def work() -> None:
+        try:
+            warm_up()
+        except Exception as error:  # noqa: BLE001  # border: the answer itself says what is wrong
+            log_error(_LOGGER, "warm_up_failed", error=error)
+
+    # No daemon: a process that ends within these milliseconds waits for it, as one that is cut in pydantic aborts.
+    thread = threading.Thread(target=work, name="warm-up")
+    thread.start()
+    return thread
 
 
 def conclude(record: RunRecord) -> Conclusion:

@@ -77,24 +77,24 @@ class Finisher:
         )
         return self._committed(report, conclusion, status)
 
-    def finish_at_deadline(self, run_id: str) -> Report | None:
+    def finish_at_deadline(self, run_id: str, *, is_over: bool = False) -> Report | None:
         """Commit the envelopes that are stored, without a model and without the lease; the store refuses before the
-        deadline.
+        deadline, unless ``is_over``: it has passed by the clock of a caller that knows it.
 
         Returns the report of this or another finisher, None when it is too early or the run was closed unread.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         try:
-            return self._commit_stored(run_id)
+            return self._commit_stored(run_id, is_over=is_over)
         except TroubleshootError:
             raise
         except Exception as error:  # noqa: BLE001  # border: whatever is stored, the run ends
             log_error(_LOGGER, "finish_failed run_id=%s by=%s", run_id, self._by, error=error)
-            self.close_unread(run_id, reason=f"finisher: {type(error).__name__}")
+            self.close_unread(run_id, reason=f"finisher: {type(error).__name__}", is_over=is_over)
             return None
 
-    def _commit_stored(self, run_id: str) -> Report | None:
+    def _commit_stored(self, run_id: str, *, is_over: bool) -> Report | None:
         for _ in range(_STALE_TRIES):
             record = self._store.read(run_id)
             if record.state.is_closed:
@@ -105,13 +105,17 @@ class Finisher:
             llm = dict(NO_WORKER) if record.attempt == 0 and conclusion.case else None
             report = make_report(conclusion, by=self._by, total_latency_ms=elapsed_ms, llm=llm)
             status = self._store.commit(
-                report, token=new_token(), seen_received=record.received, stored=record.envelopes
+                report,
+                token=new_token(),
+                seen_received=record.received,
+                stored=record.envelopes,
+                is_over=is_over,
             )
             if status != "stale":
                 return self._committed(report, conclusion, status)
         return None
 
-    def close_unread(self, run_id: str, *, reason: str) -> bool:
+    def close_unread(self, run_id: str, *, reason: str, is_over: bool = False) -> bool:
         """Close a run that cannot be read, by its state and deadline alone.
 
         False before the deadline and for a run that is closed already.
@@ -119,7 +123,7 @@ class Finisher:
         Raises RunNotFound, StoreUnreachable.
         """
         report = last_resort_report(run_id, by=self._by, reason=reason)
-        return self._store.commit(report, token=new_token(), seen_received=None) == "ok"
+        return self._store.commit(report, token=new_token(), seen_received=None, is_over=is_over) == "ok"
 
     def _answer(
         self, conclusion: Conclusion, lease: "_Lease", deadline: Deadline, llm: dict[str, Any] | None

@@ -83,6 +83,11 @@ class Keys:
         return f"{self.prefix}synthesis"
 
     @property
+    def clock(self) -> str:
+        """String: time of the last claim of wake-ups, by which a step of the Redis clock is seen."""
+        return f"{self.prefix}clock"
+
+    @property
     def set_aside(self) -> str:
         """List: the last messages that no worker could take, newest first."""
         return f"{self.prefix}set_aside"

@@ -93,8 +93,9 @@ class RunRecord:
 
     @property
     def remaining_seconds(self) -> float:
-        """Seconds to the deadline at the time of reading; negative after it."""
-        return (self.deadline_ms - self.now_ms) / 1000
+        """Seconds to the deadline at the time of reading, at most all that the run had; negative after it."""
+        # More is left only when the Redis clock has stepped back.
+        return min((self.deadline_ms - self.now_ms) / 1000, self.total_seconds)
 
     @classmethod
     def unstored(cls, run_id: str, request: TroubleshootRequest, plan: Plan | None = None) -> Self:

@@ -5,6 +5,8 @@ does all three, or returns the reason why it refused.
 """
 
 import json
+import logging
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,7 +31,7 @@ from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
-from orchestrator.store.reading import PLAN, read_deadline
+from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
     Clues,
     Dispatch,
@@ -46,6 +48,7 @@ from orchestrator.store.records import (
 )
 from orchestrator.store.report_codec import decode_report, encode_report
 
+_LOGGER = logging.getLogger(__name__)
 DISPATCH_LEASE_MS = 1_000
 FINISH_LEASE_MS = 2_000
 COMMIT_MARGIN_MS = 200
@@ -76,6 +79,7 @@ class RunStore:
         self._scripts = Scripts(client)
         self._ttl_seconds = settings.run_ttl_seconds
         self._max_open_runs = settings.max_open_runs
+        self._claimed_at: float | None = None
         self.keys = Keys(settings.key_prefix)
 
     def open(
@@ -316,8 +320,11 @@ class RunStore:
         seen_received: int | None,
         events: Sequence[NewEvent] = (),
         stored: Mapping[str, SourceEnvelope] | None = None,
+        is_over: bool = False,
     ) -> str:
         """Close the run with its report: under the finish lease, or at the deadline by any caller.
+
+        ``is_over``: the deadline has passed by the caller's own clock, whatever the Redis clock says.
 
         ``events`` are appended before the terminal one. ``seen_received`` is the number of envelopes that the caller
         has read, None for a run whose envelopes cannot be read. What the ``stored`` envelopes already contain is left
@@ -350,7 +357,7 @@ class RunStore:
                 _dumps(final_data(report)),
                 report.committed_by,
                 "" if seen_received is None else seen_received,
-                COMMIT_MARGIN_MS,
+                FARTHEST_DEADLINE_MS if is_over else COMMIT_MARGIN_MS,
                 OVERLOAD_FLOOR,
                 *_event_arguments(events),
             ],
@@ -372,10 +379,39 @@ class RunStore:
         return bool(reply[0] == "ok")
 
     def claim_wakeups(self, *, limit: int = 100, rearm_ms: int = 1_000) -> tuple[list[Wakeup], float | None]:
-        """Due wake-ups, each of them due again in ``rearm_ms``, and the seconds to the next one, None without any."""
-        due, next_ms = self._scripts.run("claim_wakeups", [self.keys.wakeups], [limit, rearm_ms])
+        """Due wake-ups, each of them due again in ``rearm_ms``, and the seconds to the next one, None without any.
+
+        When the Redis clock has stepped since the last claim, the times of all open runs are moved with it first.
+        """
+        sent_at = time.monotonic()
+        due, next_ms, step = self._claim(limit, rearm_ms, sent_at, is_confirmed=False)
+        if step == "confirm":
+            sent_at = time.monotonic()
+            due, next_ms, step = self._claim(limit, rearm_ms, sent_at, is_confirmed=True)
+        self._claimed_at = sent_at
+        if step != "0":
+            _LOGGER.warning("clock_stepped seconds=%.1f", int(step) / 1000)
         wakeups = [Wakeup(member) for member in due]
         return wakeups, (max(0, next_ms) / 1000 if next_ms != -1 else None)
+
+    def _claim(self, limit: int, rearm_ms: int, now: float, *, is_confirmed: bool) -> list[Any]:
+        keys = self.keys
+        elapsed_ms = -1 if self._claimed_at is None else int((now - self._claimed_at) * 1000)
+        return self._scripts.run(
+            "claim_wakeups",
+            [
+                keys.wakeups,
+                keys.clock,
+                keys.open,
+                keys.completed,
+                keys.expired,
+                keys.instances,
+                keys.watchers,
+                keys.busy,
+                keys.synthesis,
+            ],
+            [limit, rearm_ms, elapsed_ms, int(is_confirmed), keys.run("")],
+        )
 
     def check_synthesis(self, wakeup: Wakeup, *, model_ms: int) -> str:
         """What a due wake-up of kind ``fanin`` or ``lease`` asks for; it is made due again at the right time.
@@ -409,10 +445,10 @@ class RunStore:
         with store_errors(), self._client.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hgetall(self.keys.run(run_id))
-            time, fields = pipe.execute()
+            now, fields = pipe.execute()
         if not fields:
             raise RunNotFound.of(run_id)
-        return to_record(run_id, to_ms(time), fields)
+        return to_record(run_id, to_ms(now), fields)
 
     def report(self, run_id: str) -> Report | None:
         """The report of a run; None when there is none or a part of it cannot be read.
@@ -427,18 +463,20 @@ class RunStore:
         return None if damage or of_envelopes else decoded
 
     def state(self, run_id: str) -> tuple[RunState, int]:
-        """State and milliseconds to the deadline, without reading the rest of the run.
+        """State and milliseconds to the deadline, never more than the run had, without reading the rest of the run.
 
         Raises RunNotFound.
         """
         with store_errors(), self._client.pipeline(transaction=False) as pipe:
             pipe.time()
-            pipe.hmget(self.keys.run(run_id), ["state", "deadline_ms"])
-            time, (state, deadline_ms) = pipe.execute()
+            pipe.hmget(self.keys.run(run_id), ["state", "deadline_ms", "created_ms"])
+            now, (state, stored_deadline, created_ms) = pipe.execute()
         if state is None:
             raise RunNotFound.of(run_id)
-        now_ms = to_ms(time)
-        return read_enum(state, RunState.DISPATCHED), read_deadline(deadline_ms, now_ms) - now_ms
+        now_ms = to_ms(now)
+        deadline_ms = read_deadline(stored_deadline, now_ms)
+        remaining_ms = min(deadline_ms - now_ms, deadline_ms - read_number(created_ms))
+        return read_enum(state, RunState.DISPATCHED), remaining_ms
 
     def count(self, run_id: str, what: str) -> int:
         """Add 1 to the run's counter ``what`` and return it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from itertools import pairwise
 
 import pytest
 import redis
+from clock_support import step_clock
 
 from orchestrator.aggregate import aggregate
 from orchestrator.config import ParallelConfig, Settings
@@ -40,6 +42,7 @@ from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import MAX_EVENTS, OVERLOAD_FLOOR, RunStore, new_token
 
 RUN = "run-00000001"
+HOUR = 3_600.0
 SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
 
 
@@ -661,3 +664,64 @@ def test_an_event_id_that_is_none_is_refused(value: str) -> None:
     """A reader cannot resume after something that is no event id."""
     with pytest.raises(InvalidRequest, match="after"):
         check_event_id(value)
+
+
+@pytest.mark.parametrize("seconds", [-HOUR, -5.0, 5.0, HOUR])
+def test_a_step_moves_every_time_once(bench: Bench, seconds: float) -> None:
+    """Whichever watchers see it: deadlines, leases, starts, wake-ups and heartbeats keep their distance from now."""
+    bench.open()
+    bench.dispatch()
+    bench.store.begin_source(RUN, "metrics", "c", source="metrics", job=None, worker="w")
+    bench.presence.announce(instances=["PRD"], watcher="w")
+    watchers = [bench.store, RunStore(bench.client, Settings.from_env({}))]
+    for watcher in watchers:
+        watcher.claim_wakeups()
+    before = times_to_go(bench)
+    step_clock(bench.client, bench.store.keys, seconds)
+    for watcher in watchers:
+        assert watcher.claim_wakeups()[0] == []
+    after = times_to_go(bench)
+    assert after == {name: pytest.approx(value, abs=2_000) for name, value in before.items()}
+    assert bench.store.read(RUN).total_seconds == 10.0
+    again = bench.store.begin_source(RUN, "metrics", "other", source="metrics", job=None, worker="w")
+    assert again == "duplicate"
+
+
+def test_only_a_step_moves_times(bench: Bench) -> None:
+    """Watchers that were away, a new one, and a claim that a frozen Redis gets late see no step."""
+    bench.open()
+    bench.store.claim_wakeups()
+    before = times_to_go(bench)
+    bench.client.set(bench.store.keys.clock, bench.now_ms() - 60_000)  # nobody has claimed for a minute
+    bench.store._claimed_at = time.monotonic() - 60.1
+    bench.store.claim_wakeups()
+    bench.client.set(bench.store.keys.clock, bench.now_ms() - 60_000)
+    RunStore(bench.client, Settings.from_env({})).claim_wakeups()
+    bench.client.set(bench.store.keys.clock, bench.now_ms() - 60_000)
+    stale = bench.store._claim(100, 1_000, time.monotonic(), is_confirmed=False)
+    assert stale[2] == "confirm"
+    after = times_to_go(bench)
+    assert after == {name: pytest.approx(value, abs=2_000) for name, value in before.items()}
+
+
+def test_a_run_has_never_more_time_than_it_had(bench: Bench) -> None:
+    """A reader that comes right after a step back, before any watcher: it waits for the run's whole time at most."""
+    bench.open()
+    step_clock(bench.client, bench.store.keys, -HOUR)
+    assert bench.store.state(RUN)[1] == 10_000
+    assert bench.store.read(RUN).remaining_seconds == 10.0
+
+
+def times_to_go(bench: Bench) -> dict[str, float]:
+    """All stored times as milliseconds from now."""
+    keys, now_ms = bench.store.keys, bench.now_ms()
+    fields = bench.client.hgetall(keys.run(RUN))
+    times = {
+        name: float(value.rpartition("|")[2]) - now_ms
+        for name, value in fields.items()
+        if name.endswith(("_ms", "_until")) or name.startswith("s:")
+    }
+    for key in (keys.wakeups, keys.open, keys.instances, keys.watchers):
+        for member, score in bench.client.zrange(key, 0, -1, withscores=True):
+            times[f"{key} {member}"] = score - now_ms
+    return times

@@ -82,15 +82,6 @@ def test_a_callers_patience_ends_any_wait() -> None:
     assert (over.left(), over.is_out_of_patience, over.may_run_over) == (0, True, False)
 
 
-def test_what_remains_by_the_stores_clock_is_the_deadline() -> None:
-    """A deadline that the store has not reached yet is taken over; a run that is over keeps the old one."""
-    waiting = waiting_since_before(-GRACE_SECONDS)
-    waiting.take_deadline(0.0)
-    assert waiting.left() == 0
-    waiting.take_deadline(3.0)
-    assert waiting.left() == pytest.approx(3 + GRACE_SECONDS)
-
-
 def test_a_refused_connection_is_raised_to_those_who_still_wait() -> None:
     """It is an error of this process, and of no matter to a caller that has lost its patience before."""
     waiting = waiting_since_before(-GRACE_SECONDS)
