@@ -40,8 +40,6 @@ class SourceCall:
     """The task's soft time limit; None: the plan's limit for this source."""
     redact_personal: bool = False
     """Mask e-mail addresses and CPF/CNPJ numbers as well as secrets."""
-    limit_signals: tuple[type[Exception], ...] = ()
-    """Exceptions other than ``LimitReached`` that mean the limit was reached, wherever they are raised."""
     clues: ClueBoard = NO_CLUES
     """What the other sources of the run have found."""
     _began: float = field(default_factory=time.monotonic)
@@ -87,7 +85,6 @@ class SourceCall:
 
     def _envelope(self, fetch: Callable[[], FetchResult]) -> SourceEnvelope:
         planned, language = self.planned, self.start.plan.routing.language
-        limit_errors: tuple[type[Exception], ...] = (LimitReached, *self.limit_signals)
         try:
             result = fetch()
             # Within the border: what a source returned may be as wrong as what it raises.
@@ -100,13 +97,13 @@ class SourceCall:
                     personal=self.redact_personal,
                     until=Deadline(self._began + self.start.remaining_seconds - FAN_IN_MARGIN_SECONDS),
                 )
-        except limit_errors as error:
+        except LimitReached as error:
             return timeout_envelope(
                 planned,
                 limit_seconds=self.limit_seconds,
                 language=language,
                 worker=self.worker,
-                blockage=error.blockage if isinstance(error, LimitReached) else None,
+                blockage=error.blockage,
             )
         except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
             return error_envelope(

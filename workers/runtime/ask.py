@@ -1,10 +1,12 @@
 """Asks one source for one run, independent of Celery: begin, fetch within the limit, store the envelope."""
 
 import logging
-from collections.abc import Callable, Coroutine
+import signal
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -22,6 +24,33 @@ from orchestrator.store.runs import RunStore
 _LOGGER = logging.getLogger(__name__)
 
 
+_is_interruptible = False
+
+
+@contextmanager
+def soft_limit_signal() -> Iterator[None]:
+    """In a prefork child: let the signal of the soft time limit raise SoftTimeLimitExceeded in the block only.
+
+    Celery sends it when the limit has passed and it has not yet heard that the task is done. In 5.7.0 one that comes
+    later raises wherever the child is by then: while it stores the answer or counts its part of the chord, which are
+    then lost, or while it takes the next message, which ends the child.
+    """
+    global _is_interruptible  # noqa: PLW0603  # there is one signal per process
+    signal.signal(signal.SIGUSR1, _on_soft_limit)
+    _is_interruptible = True
+    try:
+        yield
+    finally:
+        _is_interruptible = False
+
+
+def _on_soft_limit(_number: int, _frame: FrameType | None) -> None:
+    global _is_interruptible  # noqa: PLW0603
+    if _is_interruptible:
+        _is_interruptible = False
+        raise SoftTimeLimitExceeded
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRunner:
     """Asks sources with the store, the event loop and the clients of this process."""
@@ -35,7 +64,7 @@ class SourceRunner:
     """What blocks the event loop."""
     redact_personal: bool = False
     native_limits: bool = False
-    """Whether Celery raises ``SoftTimeLimitExceeded`` itself (prefork); the limit here is then a safeguard."""
+    """Whether Celery enforces the soft limit itself, by a signal (prefork)."""
 
     def ask(
         self, run_id: str, source: str, job: str | None, *, claim: str, soft_limit_seconds: float | None
@@ -63,15 +92,10 @@ class SourceRunner:
             worker=self.worker,
             soft_limit_seconds=soft_limit_seconds,
             redact_personal=self.redact_personal,
-            limit_signals=(SoftTimeLimitExceeded,),
             clues=StoredClues(self.store, run_id, start.plan, key, claim, redact_personal=self.redact_personal),
         )
         envelope = call.envelope(lambda: self._fetch(call))
-        try:
-            status = self.store.put_envelope(run_id, claim, envelope)
-        except SoftTimeLimitExceeded:
-            # Prefork's signal came during the store call; it comes once, and the claim makes a repeated put harmless.
-            status = self.store.put_envelope(run_id, claim, envelope)
+        status = self.store.put_envelope(run_id, claim, envelope)
         _LOGGER.info(
             "source_finished run_id=%s source=%s outcome=%s latency_ms=%s status=%s",
             run_id,
@@ -84,15 +108,15 @@ class SourceRunner:
 
     def _fetch(self, call: SourceCall) -> FetchResult:
         request = call.source_request()
-        # Where Celery enforces the soft limit, the wait here is bounded by the fan-in only.
-        celery_enforces = self.native_limits and call.limit_seconds >= call.soft_seconds
-        with contained():
-            source = self.source(request.source)
-        future = self.submit(awaited(lambda: source.fetch(request)), call.planned.key)
-        # Not result(timeout): in Python 3.11 its TimeoutError cannot be distinguished from one raised by the source.
-        # The signal may come just after the source has answered.
-        with suppress(SoftTimeLimitExceeded):
-            wait([future], timeout=call.limit_seconds + 1.0 if celery_enforces else call.limit_seconds)
+        future = None
+        with suppress(SoftTimeLimitExceeded), soft_limit_signal() if self.native_limits else nullcontext():
+            with contained():
+                source = self.source(request.source)
+            future = self.submit(awaited(lambda: source.fetch(request)), call.planned.key)
+            # Not result(timeout): in Python 3.11 its TimeoutError cannot be distinguished from the source's own.
+            wait([future], timeout=call.limit_seconds)
+        if future is None:
+            raise LimitReached
         try:
             return fetched(future)
         except LimitReached as error:

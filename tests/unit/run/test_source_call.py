@@ -11,7 +11,6 @@ from typing import Any
 
 import fakeredis
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 from tests_support import stretched
 
 from orchestrator.config import ParallelConfig, Settings
@@ -337,9 +336,3 @@ def test_no_fetch_is_started_without_time(ask: Ask, fan_in: float) -> None:
     envelope = ask(source, fan_in=fan_in)
     assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "no_time_left")
     assert source.requests == []
-
-
-def test_celerys_signal_is_a_timeout_and_no_error(ask_on_worker: Ask) -> None:
-    """Prefork's soft limit is the limit wherever it strikes: also while the source is made."""
-    envelope = ask_on_worker(SoftTimeLimitExceeded())
-    assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "soft_time_limit")

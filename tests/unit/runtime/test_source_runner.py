@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,7 +30,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
-from orchestrator.sources import FetchResult
+from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore, new_token
 from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import Runtime
@@ -144,21 +147,61 @@ def test_the_fan_in_bounds_the_limit(store: RunStore, runtime: Runtime) -> None:
     assert source.asked is None
 
 
-def test_a_signal_while_the_answer_is_stored_loses_nothing(
+@pytest.fixture
+def prefork_signal() -> Iterator[None]:
+    """Celery's handler for the soft limit, as a prefork child has it before its first task."""
+
+    def raises(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGUSR1, raises)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("prefork_signal")
+def test_the_signal_of_the_soft_limit_ends_the_wait_for_a_source(store: RunStore, runtime: Runtime) -> None:
+    """Under prefork, Celery's signal is the limit, though the limit here has not passed."""
+    source = OneSource(FetchResult(), pause_seconds=10)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    runner = SourceRunner(
+        store=store, source=lambda _name: source, submit=runtime.submit, worker="w", native_limits=True
+    )
+    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "timeout"
+
+
+@pytest.mark.usefixtures("prefork_signal")
+def test_a_signal_while_a_source_is_made_is_the_limit(store: RunStore, runtime: Runtime) -> None:
+    """Prefork's soft limit ends a factory that takes too long."""
+
+    def create(_name: str) -> Source:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return OneSource(FetchResult())
+
+    runner = SourceRunner(store=store, source=create, submit=runtime.submit, worker="w", native_limits=True)
+    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "timeout"
+
+
+@pytest.mark.usefixtures("prefork_signal")
+def test_a_signal_after_the_source_has_answered_loses_nothing(
     store: RunStore, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prefork's soft limit that strikes during the put is answered by putting again."""
-    put, calls = store.put_envelope, []
+    """Prefork's soft limit that strikes while the answer is stored, or after the task, raises nothing."""
+    put = store.put_envelope
 
     def struck(*args: object) -> str:
-        calls.append(args)
-        if len(calls) == 1:
-            raise SoftTimeLimitExceeded
+        os.kill(os.getpid(), signal.SIGUSR1)
         return put(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "put_envelope", struck)
-    assert ask(store, runtime, OneSource(FetchResult(data={"a": 1}))).data == {"a": 1}
-    assert len(calls) == 2
+    source = OneSource(FetchResult(data={"a": 1}))
+    runner = SourceRunner(
+        store=store, source=lambda _name: source, submit=runtime.submit, worker="w", native_limits=True
+    )
+    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "ok"
+    assert store.read(RUN).envelopes["metrics"].data == {"a": 1}
+    os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def test_a_duplicate_delivery_asks_nobody(store: RunStore, runtime: Runtime) -> None:
