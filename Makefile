@@ -14,6 +14,9 @@ BIN := .venv/bin
 RUN := $(BIN)/resync-troubleshoot
 ARGS ?=
 SCENARIO ?=
+RUNS ?=
+SEED ?=
+MINUTES ?=
 
 # Tests run side by side, a file at a time, the longest tier first; ARGS=-n0 runs one after the other.
 PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
@@ -56,6 +59,11 @@ test: $(DEV) ## all tests: unit, integration, acceptance (ARGS=...)
 .PHONY: test-unit
 test-unit: $(DEV) ## the unit tests, in a minute or two (ARGS=...)
 	$(PYTEST) tests/unit $(ARGS)
+
+.PHONY: soak
+soak: $(DEV) ## 10,000 runs while processes and Redis are killed at random (RUNS=n, SEED=n, MINUTES=n, ARGS=...)
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.acceptance.faults.soak $(if $(RUNS),--runs $(RUNS)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 .PHONY: lint
 lint: $(DEV) ## formatting, rules, types, import contracts, shell scripts

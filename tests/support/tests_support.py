@@ -116,6 +116,16 @@ class RedisServer:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     @property
+    def folder(self) -> Path:
+        """Where it keeps its files."""
+        return self._folder
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return 0 if self._process is None else self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
