@@ -164,6 +164,10 @@ class Overloaded(TroubleshootError):
 
     reason = "overloaded"
     exit_code = 5
+    queue: str = ""
+    """The queue that cannot serve another run in time, where it is one."""
+    retry_after_seconds: int | None = None
+    """Seconds after which there is room in that queue."""
 
 
 class RunRefused(TroubleshootError):

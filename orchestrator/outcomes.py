@@ -34,7 +34,14 @@ _RUN_WORDS: dict[str, Message] = {
 }
 NO_TIME_LEFT = "no_time_left"
 """Reason of a source that timed out before it was asked."""
+QUEUE_FULL = "queue_full"
+"""Reason of a source that is not asked, because too many other requests wait for it."""
 _NO_TIME = Message("was not queried: its worker took the request when no time was left")
+_UNSERVED = Message(
+    "was not queried: {count} request waits in queue {queue}, which serves {rate} in a second",
+    plural="was not queried: {count} requests wait in queue {queue}, which serves {rate} in a second",
+    count=0,
+)
 _ERRORS = {
     SourceOutcome.TIMEOUT: Message("did not answer within its limit of {limit:g} s"),
     SourceOutcome.NOT_STARTED: Message("was not queried: no worker took the queue {queue} in time"),
@@ -51,6 +58,7 @@ REASONS = {
 """Why an answer has to do without a source."""
 BY_REASON = {
     NO_TIME_LEFT: Message("no time was left to query it"),
+    QUEUE_FULL: Message("too many requests were waiting for it"),
     StoreUnreachable.reason: Message("not read before Redis stopped answering"),
 }
 """The same by the reason of the failure, where that says more than the outcome."""
@@ -106,3 +114,8 @@ def error_of(outcome: SourceOutcome, planned: PlannedSource, *, limit_seconds: f
     if outcome is SourceOutcome.TIMEOUT and limit_seconds <= 0:
         return _NO_TIME
     return _ERRORS[outcome].with_facts(queue=planned.source, limit=limit_seconds)
+
+
+def unserved_error(planned: PlannedSource, *, waiting: int, per_second: float) -> Message:
+    """The error of a source that is not asked, because its queue cannot serve the run in time."""
+    return _UNSERVED.with_facts(count=waiting, queue=planned.source, rate=f"{per_second:g}")

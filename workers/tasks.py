@@ -15,7 +15,7 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
-from orchestrator.run.dispatch import plan_dispatch, settle_unloaded
+from orchestrator.run.dispatch import plan_for_workers, settle_unloaded
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
 from workers.runtime.event_loop import BLOCKED_SECONDS
@@ -40,7 +40,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
             dispatch = store.claim_dispatch(run_id, token)
             if dispatch is None:
                 return "already dispatched"
-            plan = plan_dispatch(store, run_id, dispatch)
+            plan = plan_for_workers(store, run_id, dispatch, worker=self.request.hostname)
             loaded = settle_unloaded(store, run_id, plan, worker=self.request.hostname)
             if loaded.sources:
                 publish_chord(self.app, run_id, build_chord(self.app, run_id, loaded))

@@ -30,6 +30,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.outcomes import QUEUE_FULL
 from orchestrator.payloads import is_cut_list
 from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.run.envelopes import missing_envelope
@@ -186,7 +187,11 @@ def answer_language(plan: Plan | None, record: RunRecord) -> Language:
 def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutcome:
     answered = {envelope.source for envelope in envelopes if envelope.success}
     if len(answered) < min_required or not answered:
-        silent = all(envelope.outcome in _NO_ANSWER for envelope in envelopes if not envelope.success)
+        silent = all(
+            envelope.outcome in _NO_ANSWER and envelope.reason != QUEUE_FULL
+            for envelope in envelopes
+            if not envelope.success
+        )
         return RunOutcome.TIMED_OUT if silent and not answered else RunOutcome.FAILED
     is_whole = all(envelope.success and not is_cut_list(envelope.data) for envelope in envelopes)
     return RunOutcome.COMPLETE if is_whole else RunOutcome.PARTIAL

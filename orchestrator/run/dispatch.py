@@ -15,7 +15,7 @@ from orchestrator.payloads import listed_jobs
 from orchestrator.routing.follow_up import Subject, subjects_of
 from orchestrator.routing.plan import per_job_sources, plan_request, refused_plan
 from orchestrator.routing.router import entities_of
-from orchestrator.run.envelopes import error_envelope
+from orchestrator.run.envelopes import error_envelope, unserved_envelope
 from orchestrator.sources import load_source
 from orchestrator.store.records import Dispatch
 from orchestrator.store.runs import RunStore, new_token
@@ -34,13 +34,38 @@ def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
 
     Raises RunRefused when the lease was lost meanwhile, WorkersNotInstalled, StoreUnreachable.
     """
+    return store.put_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
+
+
+def plan_for_workers(store: RunStore, run_id: str, dispatch: Dispatch, *, worker: str) -> Plan:
+    """Like ``plan_dispatch``, but returns the plan of the sources that workers can serve in time.
+
+    The others have an envelope that says so: a run does not wait for what cannot come, and a queue is spared messages
+    that would be of no use when they are taken.
+
+    Raises as ``plan_dispatch`` does, and RunNotFound.
+    """
+    plan, backlogs = store.queue_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
+    served = []
+    for planned in plan.sources:
+        backlog = backlogs.get(planned.key)
+        if backlog is None:
+            served.append(planned)
+        else:
+            envelope = unserved_envelope(planned, backlog, language=plan.routing.language, worker=worker)
+            store.put_envelope(run_id, new_token(), envelope, unclaimed=True)
+    return plan.model_copy(update={"sources": tuple(served)}) if backlogs else plan
+
+
+def _plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
+    if dispatch.plan is not None:
+        return dispatch.plan
     try:
-        plan = dispatch.plan or plan_request(
+        return plan_request(
             dispatch.request, per_job_sources(), partial(session_subjects, store, run_id, dispatch.request)
         )
     except (InvalidRequest, ConfigurationError) as error:
-        plan = refused_plan(dispatch.request, error)
-    return store.put_plan(run_id, dispatch.token, plan)
+        return refused_plan(dispatch.request, error)
 
 
 def settle_unloaded(store: RunStore, run_id: str, plan: Plan, *, worker: str) -> Plan:

@@ -26,10 +26,19 @@ from orchestrator.models import (
     SourceOutcome,
     source_key,
 )
-from orchestrator.outcomes import LOOP_BLOCKED, NO_TIME_LEFT, Blockage, blocked_error, error_of
+from orchestrator.outcomes import (
+    LOOP_BLOCKED,
+    NO_TIME_LEFT,
+    QUEUE_FULL,
+    Blockage,
+    blocked_error,
+    error_of,
+    unserved_error,
+)
 from orchestrator.plugins import Escaped, contained
 from orchestrator.redaction.redact import redact, redact_data, redact_start
 from orchestrator.sources import FetchResult
+from orchestrator.store.records import Backlog
 from orchestrator.validation import describe
 
 _LOGGER = logging.getLogger(__name__)
@@ -361,6 +370,12 @@ def missing_envelope(planned: PlannedSource, *, language: Language, running_seco
     text = error_of(outcome, planned, limit_seconds=limit)
     reason = NO_TIME_LEFT if outcome is SourceOutcome.TIMEOUT and limit <= 0 else outcome.value
     return _failed(planned, outcome, reason, text, language=language, worker="")
+
+
+def unserved_envelope(planned: PlannedSource, backlog: Backlog, *, language: Language, worker: str) -> SourceEnvelope:
+    """The envelope of a source that is not asked, because its queue cannot serve the run in time."""
+    text = unserved_error(planned, waiting=backlog.waiting, per_second=backlog.per_second)
+    return _failed(planned, SourceOutcome.NOT_STARTED, QUEUE_FULL, text, language=language, worker=worker)
 
 
 def not_read_envelope(planned: PlannedSource, *, language: Language, why: Text | None = None) -> SourceEnvelope:

@@ -53,9 +53,13 @@ class Keys:
         return f"{self.prefix}open"
 
     @property
-    def busy(self) -> str:
-        """String: time since which more runs are open than ``OVERLOAD_FLOOR``."""
-        return f"{self.prefix}busy"
+    def rates(self) -> str:
+        """Hash: of each queue what was measured: mean milliseconds of a task, messages taken and since when."""
+        return f"{self.prefix}rates"
+
+    def queue(self, name: str) -> tuple[str, str]:
+        """Sorted set of a queue's messages, by the time until which they are of use; list of the broker."""
+        return f"{self.prefix}waiting:{name}", f"{self.broker_prefix}{name}"
 
     @property
     def completed(self) -> str:

@@ -53,6 +53,14 @@ class Dispatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """A queue that cannot serve a run in time: messages that wait in it, and how many are served in a second."""
+
+    waiting: int
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStart:
     """A source that this caller has claimed, with the seconds that remain to the fan-in."""
 

@@ -21,18 +21,22 @@ from orchestrator.models import (
     Clue,
     EventType,
     Plan,
+    PlannedSource,
     Report,
     RunState,
     SourceEnvelope,
     TroubleshootRequest,
     read_enum,
 )
+from orchestrator.outcomes import NO_TIME_LEFT
+from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts
 from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
+    Backlog,
     Clues,
     Dispatch,
     Opened,
@@ -97,6 +101,7 @@ class RunStore:
             message=request.message[:200], jobs=request.named_jobs, tws_instance_id=request.tws_instance_id
         ).model_dump(mode="json")
         accepted = summary | {"total_seconds": config.total_timeout_seconds}
+        sources = [name for name in source_names() if config.is_enabled(name)]
         status, value, *load = self._scripts.run(
             "open",
             [
@@ -109,8 +114,10 @@ class RunStore:
                 keys.expired,
                 keys.instances,
                 keys.idempotency(idempotency_key or run_id),
-                keys.busy,
                 keys.session(request.user_id, request.session_id or run_id),
+                keys.rates,
+                *keys.queue("orchestrator"),
+                *(key for name in sources for key in keys.queue(name)),
             ],
             [
                 run_id,
@@ -129,12 +136,12 @@ class RunStore:
                 MAX_EVENTS,
                 int(idempotency_key is not None),
                 MAX_SESSION_RUNS if request.session_id else 0,
+                config.min_sources_required,
+                *sources,
             ],
         )
         if status == "overloaded":
-            raise Overloaded(
-                "refused, the system is overloaded: {load}; try again later or add workers", load=_load(value, *load)
-            )
+            raise _overloaded(value, *load)
         if status == "taken":
             raise Conflict(
                 "{field}: {run!r} is the run of another question; leave it out or choose another",
@@ -166,7 +173,10 @@ class RunStore:
         """
         keys = self.keys
         reply = self._run(
-            "claim_dispatch", run_id, [keys.run(run_id), keys.wakeups], [run_id, token, DISPATCH_LEASE_MS]
+            "claim_dispatch",
+            run_id,
+            [keys.run(run_id), keys.wakeups, keys.rates, *keys.queue("orchestrator")],
+            [run_id, token, DISPATCH_LEASE_MS],
         )
         if reply[0] != "ok":
             return None
@@ -179,24 +189,57 @@ class RunStore:
         Raises RunRefused when the lease was lost, RunDamaged or SchemaMismatch when the plan of an earlier dispatcher
         cannot be read.
         """
-        stored = plan.model_dump_json()
+        return self._put_plan(run_id, token, plan, ())[0]
+
+    def queue_plan(self, run_id: str, token: str, plan: Plan) -> tuple[Plan, dict[str, Backlog]]:
+        """Like ``put_plan``, for a plan that workers carry out.
+
+        Returns also the backlogs of the sources whose queue cannot serve the run in time, by their keys; the others
+        count as waiting from now on.
+        """
+        return self._put_plan(run_id, token, plan, plan.sources)
+
+    def _put_plan(
+        self, run_id: str, token: str, plan: Plan, queued: Sequence[PlannedSource]
+    ) -> tuple[Plan, dict[str, Backlog]]:
+        keys, stored = self.keys, plan.model_dump_json()
         reply = self._run(
             "plan",
             run_id,
-            [self.keys.run(run_id), self.keys.events(run_id)],
-            [token, stored, len(plan.sources), _dumps(routed_data(plan))],
+            [
+                keys.run(run_id),
+                keys.events(run_id),
+                keys.rates,
+                *(key for planned in queued for key in keys.queue(planned.source)),
+            ],
+            [
+                token,
+                stored,
+                len(plan.sources),
+                _dumps(routed_data(plan)),
+                run_id,
+                *(name for planned in queued for name in (planned.source, planned.key)),
+            ],
         )
         if reply[0] != "ok":
             raise RunRefused("run {run_id}: the dispatch lease was lost ({detail})", run_id=run_id, detail=reply[1])
         run_plan = plan if reply[1] == stored else read_plan(run_id, reply[1])[0]
         if run_plan is None:
             raise RunDamaged.of(run_id, PLAN)
-        return run_plan
+        unserved = reply[2]
+        backlogs = zip(unserved[::3], unserved[1::3], unserved[2::3], strict=True)
+        return run_plan, {key: Backlog(waiting=waiting, per_second=float(rate)) for key, waiting, rate in backlogs}
 
     def mark_dispatched(self, run_id: str, token: str) -> bool:
         """Mark the run as dispatched, its chord being published; False when the lease was lost."""
         keys = self.keys
-        return bool(self._run("dispatched", run_id, [keys.run(run_id), keys.wakeups], [run_id, token])[0] == "ok")
+        reply = self._run(
+            "dispatched",
+            run_id,
+            [keys.run(run_id), keys.wakeups],
+            [run_id, token],
+        )
+        return bool(reply[0] == "ok")
 
     def begin_source(
         self, run_id: str, key: str, claim: str, *, source: str, job: str | None, worker: str
@@ -206,11 +249,12 @@ class RunStore:
 
         Raises RunNotFound; RunDamaged or SchemaMismatch when the source is started and its request cannot be read.
         """
+        keys = self.keys
         reply = self._run(
             "begin_source",
             run_id,
-            [self.keys.run(run_id), self.keys.events(run_id)],
-            [key, claim, _dumps({"source": source, "job": job, "worker": worker})],
+            [keys.run(run_id), keys.events(run_id), keys.rates, *keys.queue(source)],
+            [key, claim, _dumps({"source": source, "job": job, "worker": worker}), source, run_id],
         )
         if reply[0] != "ok":
             return str(reply[0])
@@ -227,21 +271,27 @@ class RunStore:
             now_ms=now_ms,
         )
 
-    def put_envelope(self, run_id: str, claim: str, envelope: SourceEnvelope) -> str:
+    def put_envelope(self, run_id: str, claim: str, envelope: SourceEnvelope, *, unclaimed: bool = False) -> str:
         """Store the envelope of a source and append ``source_finished``.
 
         Returns ``stored``, ``duplicate``, or ``late`` after the answers were frozen: the envelope is then kept apart
-        and does not enter the report.
+        and does not enter the report. ``unclaimed`` is for a source that is not asked: nobody has claimed it.
 
         Raises RunNotFound.
         """
+        keys = self.keys
         late = envelope.model_copy(
             update={"data": {}, "evidence": (), "outcome": "late", "success": False, "reason": envelope.outcome}
         )
         reply = self._run(
             "put_envelope",
             run_id,
-            [self.keys.run(run_id), self.keys.events(run_id), self.keys.wakeups],
+            [
+                keys.run(run_id),
+                keys.events(run_id),
+                keys.wakeups,
+                keys.rates,
+            ],
             [
                 run_id,
                 envelope.key,
@@ -250,6 +300,8 @@ class RunStore:
                 _dumps(finished_data(envelope)),
                 late.model_dump_json(warnings=False),
                 NUDGE_MS,
+                envelope.source,
+                "unclaimed" if unclaimed else "late" if envelope.reason == NO_TIME_LEFT else "asked",
             ],
         )
         return str(reply[0])
@@ -346,7 +398,6 @@ class RunStore:
                 keys.open,
                 keys.completed,
                 keys.expired,
-                keys.busy,
                 keys.ending(run_id),
             ],
             [
@@ -358,7 +409,6 @@ class RunStore:
                 report.committed_by,
                 "" if seen_received is None else seen_received,
                 FARTHEST_DEADLINE_MS if is_over else COMMIT_MARGIN_MS,
-                OVERLOAD_FLOOR,
                 *_event_arguments(events),
             ],
         )
@@ -373,8 +423,8 @@ class RunStore:
         reply = self._run(
             "cancel",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open, keys.busy, keys.ending(run_id)],
-            [run_id, _dumps({"by": by}), OVERLOAD_FLOOR],
+            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open, keys.ending(run_id)],
+            [run_id, _dumps({"by": by})],
         )
         return bool(reply[0] == "ok")
 
@@ -407,7 +457,7 @@ class RunStore:
                 keys.expired,
                 keys.instances,
                 keys.watchers,
-                keys.busy,
+                keys.rates,
                 keys.synthesis,
             ],
             [limit, rearm_ms, elapsed_ms, int(is_confirmed), keys.run("")],
@@ -520,19 +570,24 @@ def _dumps(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _load(open_runs: int, cause: str = "", seconds: int = 0) -> Message:
-    """The reason why no further run is accepted, from the reply of ``open.lua``."""
-    facts: dict[str, Any] = {"count": open_runs, "seconds": seconds}
-    if cause == "slow":
-        return Message(
-            "{count} run is open; at the present rate it takes {seconds} s",
-            plural="{count} runs are open; at the present rate they take {seconds} s",
+def _overloaded(count: int, cause: str = "", seconds: int = 0, queue: str = "", per_second: str = "0") -> Overloaded:
+    """Why no further run is accepted, from the reply of ``open.lua``."""
+    facts: dict[str, Any] = {"count": count, "seconds": seconds}
+    if cause == "queue":
+        load = Message(
+            "{count} run waits in queue {queue}, which serves {rate} in a second; there is room in about {seconds} s",
+            plural="{count} runs wait in queue {queue}, which serves {rate} in a second; "
+            "there is room in about {seconds} s",
             **facts,
-        )
-    if cause == "stuck":
-        return Message(
+        ).with_facts(queue=queue, rate=f"{float(per_second):g}")
+    elif cause == "stuck":
+        load = Message(
             "{count} run is open and none was answered in the last {seconds} s",
             plural="{count} runs are open and none was answered in the last {seconds} s",
             **facts,
         )
-    return Message("{count} run is open", plural="{count} runs are open", **facts)
+    else:
+        load = Message("{count} run is open", plural="{count} runs are open", **facts)
+    error = Overloaded("refused, the system is overloaded: {load}; try again later or add workers", load=load)
+    error.queue, error.retry_after_seconds = queue, seconds if cause == "queue" else None
+    return error

@@ -26,7 +26,7 @@ from orchestrator.validation import about, all_of, problem_of
 _LOGGER = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
-"""``Retry-After`` of ``overloaded`` and ``store_unreachable``: the default total timeout of the runs that are open."""
+"""``Retry-After`` of ``store_unreachable``, and of ``overloaded`` where no more is known: the default total timeout."""
 NOT_JSON = Message("the body must be a JSON object, sent with Content-Type: application/json")
 
 _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
@@ -64,7 +64,7 @@ _DESCRIPTIONS = {
     HTTPStatus.NOT_FOUND: "`run_not_found`: no run of that id is stored; it never existed or has expired.",
     HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key is that of another question.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "`invalid_request`, `unknown_instance`: the detail names the field and the fix.",
-    HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: more runs are open than can be finished in time. See `Retry-After`.",
+    HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: the run cannot be answered in time. See `Retry-After`.",
     HTTPStatus.NOT_IMPLEMENTED: "`schema_mismatch`: the run was written by a version whose schema is not read here.",
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "`store_unreachable`: Redis does not answer. `out_of_connections`: it may be well, and this app may open no "
@@ -81,7 +81,8 @@ def problem_response(error: TroubleshootError) -> Response:
     problem = Problem(title=status.phrase, status=status, detail=str(error), reason=error.reason)
     headers = {"Cache-Control": "no-store"}
     if status in _RETRYABLE:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        known = error.retry_after_seconds if isinstance(error, Overloaded) else None
+        headers["Retry-After"] = str(known or RETRY_AFTER_SECONDS)
     return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)
 
 

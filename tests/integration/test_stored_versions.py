@@ -742,7 +742,7 @@ def test_a_damaged_key_of_all_runs_does_not_keep_one_open(bench: Bench, name: st
 
 
 @pytest.mark.parametrize(
-    "name", ["wakeups", "index", "open", "completed", "expired", "instances", "busy", "idempotency", "session"]
+    "name", ["wakeups", "index", "open", "completed", "expired", "instances", "idempotency", "session"]
 )
 def test_a_damaged_key_of_all_runs_refuses_no_question(bench: Bench, name: str) -> None:
     """A key of ours that holds something else is replaced, and the run has its wake-ups."""

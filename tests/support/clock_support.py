@@ -26,6 +26,5 @@ def step_clock(client: redis.Redis, keys: Keys, seconds: float) -> None:
                 if _TIMES.fullmatch(name):
                     before, bar, time = value.rpartition("|")
                     client.hset(key, name, f"{before}{bar}{int(time) + moved_ms}")
-    for key in (keys.clock, keys.busy):
-        if (time := client.get(key)) is not None:
-            client.set(key, int(time) + moved_ms, keepttl=True)
+    if (time := client.get(keys.clock)) is not None:
+        client.set(keys.clock, int(time) + moved_ms, keepttl=True)

@@ -1,6 +1,6 @@
 -- Cancels an open run; its tasks find out at their next call.
--- KEYS run events wakeups open busy end
--- ARGV run_id cancelled_data overload_floor
+-- KEYS run events wakeups open end
+-- ARGV run_id cancelled_data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'dropped')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then return { 'closed', fields[1] } end
@@ -9,7 +9,7 @@ redis.call('HSET', KEYS[1], 'state', 'cancelled', 'outcome', 'cancelled', 'froze
   'closed_ms', string.format('%d', now))
 emit(KEYS[1], KEYS[2], 'cancelled', fields[2], now,
   with_numbers(ARGV[2], string.format('"dropped_events":%d', number(fields[3]))))
-announce_end(KEYS[1], KEYS[6], 'cancelled')
+announce_end(KEYS[1], KEYS[5], 'cancelled')
 disarm_all(KEYS[3], ARGV[1])
-leave_open(KEYS[4], KEYS[5], ARGV[1], ARGV[3])
+redis.pcall('ZREM', KEYS[4], ARGV[1])
 return { 'ok' }

@@ -1,5 +1,5 @@
 -- Takes the dispatch lease: the holder routes, plans and publishes the chord (or runs the sources in process).
--- KEYS run wakeups
+-- KEYS run wakeups rates orchestrator(2)
 -- ARGV run_id token lease_ms
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return { 'not_found' } end
@@ -13,5 +13,7 @@ local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'dispatching', 'dispatch_token', ARGV[2],
   'dispatch_until', string.format('%d', lease_until))
 redis.call('ZADD', KEYS[2], lease_until, ARGV[1] .. '|dispatch')
+local created = number(redis.call('HGET', KEYS[1], 'created_ms'))
+take(queue_at(4), KEYS[3], 'orchestrator', ARGV[1], '', created, now)
 return { 'ok', redis.call('HGET', KEYS[1], 'request') or '', redis.call('HGET', KEYS[1], 'summary') or '',
   redis.call('HGET', KEYS[1], 'plan') or '' }

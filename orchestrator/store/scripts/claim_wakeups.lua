@@ -1,5 +1,5 @@
 -- Returns the due wake-ups, each made due again before it is acted on: a watcher that dies loses none.
--- KEYS wakeups clock open completed expired instances watchers busy synthesis
+-- KEYS wakeups clock open completed expired instances watchers rates synthesis
 -- ARGV limit rearm_ms elapsed_ms(since the caller's last claim; -1: none) is_confirmed(0|1) prefix_of_runs
 local FORWARD_MS, BACK_MS = 2000, 100
 local now = now_ms()

@@ -1,6 +1,6 @@
 -- Closes the run with its report: under the lease, or at the deadline by any caller, which revokes the lease.
--- KEYS run events wakeups open completed expired busy end
--- ARGV run_id token report outcome final_data committed_by seen_received margin_ms overload_floor,
+-- KEYS run events wakeups open completed expired end
+-- ARGV run_id token report outcome final_data committed_by seen_received margin_ms,
 --      then for each event to append before the final one: kind data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 'deadline_ms', 'attempt', 'commit_token',
   'dropped')
@@ -19,11 +19,11 @@ if fields[2] ~= ARGV[2] then
 end
 redis.call('HSET', KEYS[1], 'state', 'done', 'outcome', ARGV[4], 'report', ARGV[3], 'committed_by', ARGV[6],
   'commit_token', ARGV[2], 'frozen', 1, 'closed_ms', string.format('%d', now))
-for i = 10, #ARGV, 2 do emit(KEYS[1], KEYS[2], ARGV[i], fields[5], now, ARGV[i + 1]) end
+for i = 9, #ARGV, 2 do emit(KEYS[1], KEYS[2], ARGV[i], fields[5], now, ARGV[i + 1]) end
 emit(KEYS[1], KEYS[2], 'final', fields[5], now, with_numbers(ARGV[5], string.format('"dropped_events":%d', number(fields[7]))))
-announce_end(KEYS[1], KEYS[8], 'final')
+announce_end(KEYS[1], KEYS[7], 'final')
 disarm_all(KEYS[3], ARGV[1])
-leave_open(KEYS[4], KEYS[7], ARGV[1], ARGV[9])
+redis.pcall('ZREM', KEYS[4], ARGV[1])
 local recent = ARGV[4] == 'timed_out' and KEYS[6] or KEYS[5]
 redis.pcall('ZREMRANGEBYSCORE', recent, '-inf', now - 10000)
 redis.pcall('ZADD', recent, now, ARGV[1])

@@ -72,13 +72,6 @@ local function disarm_all(wakeups, run_id)
   redis.pcall('ZREM', wakeups, run_id .. '|dispatch', run_id .. '|fanin', run_id .. '|lease', run_id .. '|total')
 end
 
--- Removes a closed run from the open ones; a backlog below the floor ends the period in which its rate is measured.
-local function leave_open(open, busy, run_id, floor)
-  redis.pcall('ZREM', open, run_id)
-  local left = redis.pcall('ZCARD', open)
-  if type(left) ~= 'number' or left < tonumber(floor) then redis.call('DEL', busy) end
-end
-
 -- Wakes readers that wait for the end; expires with the run.
 local function announce_end(run, ending, kind)
   append(run, ending, 'type', kind)
@@ -87,4 +80,85 @@ end
 -- Sign of life of the workers of a queue; it expires when they are silent for twice the time between two renewals.
 local function serve(key)
   redis.call('SET', key, 1, 'PX', 1000)
+end
+
+-- A queue as two keys: "waiting", the messages that are still of use, run_id|since_ms|key by the time until which they
+-- are; "list", the broker's own.
+local FULL_MS, LARGE_POOL = 150, 32
+
+local function queue_at(index)
+  return { waiting = KEYS[index], list = KEYS[index + 1] }
+end
+
+local function member(run_id, since, key)
+  return run_id .. '|' .. string.format('%d', since) .. '|' .. key
+end
+
+-- The number of a reply, 0 for a key of another type.
+local function count_of(reply)
+  return type(reply) == 'number' and reply or 0
+end
+
+-- What was measured of a queue: mean milliseconds of a task; messages that were taken since a time, and the last of them.
+-- Damage is no measurement.
+local function measured(rates, name, now)
+  local text = redis.pcall('HGET', rates, name)
+  text = type(text) == 'string' and text or ''
+  local ms, taken, since, last = string.match(text, '^(%d+%.?%d*) (%d+%.?%d*) (%d+) (%d+)$')
+  ms, taken, since, last = tonumber(ms), tonumber(taken), number(since), number(last)
+  if not ms or ms > 1000000 or taken > 1000000 or since > now or last > now then return 0, 0, 0, 0 end
+  return ms, taken, since, last
+end
+
+local function remember(rates, name, ms, taken, since, last)
+  if redis.call('TYPE', rates)['ok'] ~= 'hash' then redis.call('DEL', rates) end
+  redis.call('HSET', rates, name, string.format('%.1f %.1f %d %d', ms, taken, since, last))
+  redis.call('EXPIRE', rates, 3600)
+end
+
+-- How long something goes on being true: longer for slow tasks, of which a pool takes many at once and then none.
+local function memory_of(ms)
+  return math.max(4000, 3 * ms)
+end
+
+local function enqueue(queue, run_id, key, until_ms, now)
+  redis.pcall('ZREMRANGEBYSCORE', queue.waiting, '-inf', now)
+  redis.pcall('ZADD', queue.waiting, until_ms, member(run_id, now, key))
+  redis.pcall('EXPIRE', queue.waiting, 3600)
+end
+
+-- Notes that a worker has taken a message. Messages are counted from the time since which some have always waited, or
+-- had to wait when they came: that is what the workers can do, and not what they were asked to do.
+local function take(queue, rates, name, run_id, key, since, now)
+  if redis.pcall('ZREM', queue.waiting, member(run_id, since, key)) ~= 1 then return end
+  local ms, taken, from, last = measured(rates, name, now)
+  local was_full = now - since > FULL_MS and last - from > FULL_MS and since - last < memory_of(ms)
+  if last < since and not was_full then taken, from = 0, since end
+  if now - from > memory_of(ms) or taken >= 256 then taken, from = taken / 2, now - (now - from) / 2 end
+  remember(rates, name, ms, taken + 1, from, now)
+end
+
+-- Notes the end of a task that began at that time.
+local function note_end(rates, name, began, now)
+  local ms, taken, from, last = measured(rates, name, now)
+  remember(rates, name, ms > 0 and ms + 0.2 * (now - began - ms) or now - began, taken, from, last)
+end
+
+-- How long a message would wait that is put into a queue now behind "more" others, in milliseconds, by Little's law: 0
+-- while the queue keeps up, and where nothing is known of it. Also: messages that wait, taken in a second, mean
+-- milliseconds of a task.
+local function backlog(queue, rates, name, more, now)
+  -- The smaller number: some may be of no use any more, and some may have been taken by workers of an older version.
+  local waiting = math.min(count_of(redis.pcall('ZCOUNT', queue.waiting, string.format('(%d', now), '+inf')),
+    count_of(redis.pcall('LLEN', queue.list)))
+  if waiting == 0 then return 0, 0, 0, 0 end
+  local first = redis.call('ZRANGEBYSCORE', queue.waiting, string.format('(%d', now), '+inf', 'LIMIT', 0, 1)[1]
+  local since = number(string.match(first, '^[^|]*|(%d+)|'))
+  local ms, taken, from, last = measured(rates, name, now)
+  -- Where none has been taken for long, there is no worker: the caller may ask the source itself.
+  if now - since <= FULL_MS or taken == 0 or now - last > memory_of(ms) * 1.5 then return 0, waiting, 0, ms end
+  -- A pool that has just become full is taken to be large until it takes the next one.
+  local is_new = last < since and last - from <= FULL_MS
+  local per_ms = is_new and LARGE_POOL / (now - since) or taken / (now - from)
+  return (waiting + more) / per_ms, waiting, per_ms * 1000, ms
 end

@@ -1,12 +1,19 @@
 -- Opens a run: hash, wake-ups, idempotency key and the event "accepted", or nothing at all.
--- KEYS run events wakeups index open completed expired instances idempotency busy session
+-- KEYS run events wakeups index open completed expired instances idempotency session rates orchestrator(2), then for each
+--      source that may be asked: queue(2)
 -- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
---      accepted_data event_limit idempotent(0|1) session_runs(0: no session)
+--      accepted_data event_limit idempotent(0|1) session_runs(0: no session) min_sources, then the names of the sources
 local run_id, nonce = ARGV[1], ARGV[2]
 local total, fanin, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local now = now_ms()
+
+local function refused(queue, waiting, per_second, excess_ms)
+  return { 'overloaded', waiting, 'queue', math.max(1, math.ceil(excess_ms / 1000)), queue,
+    string.format('%.2g', per_second) }
+end
+
 remove_foreign('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
-remove_foreign('string', KEYS[9], KEYS[10])
+remove_foreign('string', KEYS[9])
 
 if ARGV[15] == '1' then
   local known = redis.call('GET', KEYS[9])
@@ -32,19 +39,27 @@ end
 local open = redis.call('ZCOUNT', KEYS[5], now - 60000, '+inf')
 if open >= tonumber(ARGV[7]) then return { 'overloaded', open } end
 if open >= tonumber(ARGV[8]) then
-  -- The completion rate is measured from the start of the backlog: before, it is the rate of submits.
-  local busy = tonumber(redis.call('GET', KEYS[10]) or now)
-  redis.call('SET', KEYS[10], string.format('%d', busy), 'EX', 60)
-  local since = math.max(busy, now - 10000)
-  local elapsed = now - since
-  if elapsed >= 2000 then
-    local done, expired = redis.call('ZCOUNT', KEYS[6], since, now), redis.call('ZCOUNT', KEYS[7], since, now)
-    if done > 0 and open * elapsed / done > total then
-      return { 'overloaded', open, 'slow', math.floor(open * elapsed / done / 1000) }
-    elseif done == 0 and expired > 0 then
-      return { 'overloaded', open, 'stuck', math.floor(elapsed / 1000) }
-    end
+  if redis.call('ZCOUNT', KEYS[7], now - 10000, now) >= 8 and redis.call('ZCOUNT', KEYS[6], now - 10000, now) == 0 then
+    return { 'overloaded', open, 'stuck', 10 }
   end
+end
+local orchestrator = queue_at(12)
+local dispatch_ms, undispatched, rate = backlog(orchestrator, KEYS[11], 'orchestrator', 0, now)
+-- The other half of the time is that of the sources.
+if dispatch_ms > fanin / 2 then return refused('orchestrator', undispatched, rate, dispatch_ms - fanin / 2) end
+-- The plan is not known yet: the run may ask any source, and so may those that are not dispatched yet.
+local served, soonest = 0, nil
+for i = 18, #ARGV do
+  local wait, waiting, per_second, ms = backlog(queue_at(14 + (i - 18) * 2), KEYS[11], ARGV[i], undispatched, now)
+  local excess = math.max(wait, dispatch_ms) - 0.8 * (fanin - math.min(ms, fanin / 2))
+  if excess <= 0 or wait == 0 then
+    served = served + 1
+  elseif not soonest or excess < soonest[4] then
+    soonest = { ARGV[i], waiting + undispatched, per_second, excess }
+  end
+end
+if soonest and served < math.min(math.max(1, tonumber(ARGV[17])), #ARGV - 17) then
+  return refused(soonest[1], soonest[2], soonest[3], soonest[4])
 end
 
 redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV[3], 'summary', ARGV[12],
@@ -63,11 +78,12 @@ redis.call('EXPIRE', KEYS[4], ttl)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
 redis.call('ZADD', KEYS[5], now + total, run_id)
 if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
+enqueue(orchestrator, run_id, '', now + fanin, now)
 local session_runs = tonumber(ARGV[16])
 if session_runs > 0 then
-  remove_foreign('list', KEYS[11])
-  redis.call('RPUSH', KEYS[11], run_id)
-  redis.call('LTRIM', KEYS[11], -session_runs, -1)
-  redis.call('EXPIRE', KEYS[11], ttl)
+  remove_foreign('list', KEYS[10])
+  redis.call('RPUSH', KEYS[10], run_id)
+  redis.call('LTRIM', KEYS[10], -session_runs, -1)
+  redis.call('EXPIRE', KEYS[10], ttl)
 end
 return { 'accepted', run_id }
