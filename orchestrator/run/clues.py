@@ -21,6 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 START_SECONDS = 0.25
 """How long a source is waited for that no worker has taken: it may be queued behind the one that waits."""
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.04, 0.2
+LOCAL_PAUSE_SECONDS = 0.02
 PAUSE_SHARE = 0.125
 """Pause between two reads, as a share of the time waited."""
 MAX_CODES, MAX_LINES, MAX_CHARACTERS = 12, 5, 300
@@ -110,13 +111,12 @@ class ClaimedClues:
 
 @dataclass(slots=True)
 class LocalClues:
-    """The clues of the sources that one process asks for a run."""
+    """The clues of the sources that one process asks for a run, each in a thread of its own."""
 
     plan: Plan
     redact_personal: bool = False
     _given: dict[str, Clue] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
-    _change: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def board_of(self, planned: PlannedSource) -> "LocalBoard":
         """The board for one source."""
@@ -124,21 +124,16 @@ class LocalClues:
 
     async def put(self, key: str, clue: Clue) -> None:
         """Take a source's clue. Raises as ``masked_clue`` does."""
-        safe = masked_clue(clue, personal=self.redact_personal)
-        async with self._change:
-            self._given[key] = safe
-            self._change.notify_all()
+        self._given[key] = masked_clue(clue, personal=self.redact_personal)
 
     async def end(self, planned: PlannedSource) -> None:
         """A source has answered, or is asked elsewhere: no further clue comes from it."""
-        async with self._change:
-            self._ended.add(planned.key)
-            self._change.notify_all()
+        self._ended.add(planned.key)
 
     async def wait(self, keys: Collection[str]) -> None:
         """Wait until each of the sources has given a clue or has ended."""
-        async with self._change:
-            await self._change.wait_for(lambda: self.read(keys).pending == frozenset())
+        while self.read(keys).pending:  # noqa: ASYNC110  # they are in other threads
+            await asyncio.sleep(LOCAL_PAUSE_SECONDS)
 
     def read(self, keys: Collection[str]) -> Clues:
         """The state of the sources of these keys."""

@@ -1,37 +1,49 @@
-"""Asking the sources in this process with ``asyncio.gather``: the fallback when no worker takes a run.
+"""Asking the sources in this process, each on an event loop of its own: the fallback when no worker takes a run.
 
 The sources are those of the workers, found through their entry points; this file never imports them.
 """
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Self
 
 from orchestrator.deadline import Deadline
+from orchestrator.errors import SourceError
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
-from orchestrator.plugins import awaited, close_all, contained
+from orchestrator.outcomes import LOOP_BLOCKED
+from orchestrator.plugins import CLOSE_SECONDS, awaited, close_all, contained
 from orchestrator.run.clues import ClaimedClues, LocalClues
+from orchestrator.run.loop_thread import LoopThread
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
 
 WORKER = "in-process"
-CANCEL_SECONDS = 1.0
-"""How long a source that was stopped at its limit may take to close what it opened."""
+MAX_LEFT = 16
+"""Most threads of this process that sources of earlier runs still block: no further source is asked in it then."""
+_left: list[LoopThread] = []
+_left_lock = threading.Lock()
 Begin = Callable[[PlannedSource], Awaitable[SourceStart | None]]
 Put = Callable[[SourceEnvelope], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class LocalSources:
-    """The sources that this process asks, made from the environment; closed at the end of the ``async with`` block."""
+    """The sources that this process asks, made from the environment; closed at the end of the ``async with`` block.
+
+    Each is made, asked and closed in a thread of its own: one that blocks, or ends its event loop, costs no other
+    source its answer and delays no caller. A thread that is blocked when the block ends is left behind.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     redact_personal: bool = False
     _sources: dict[str, Source] = field(default_factory=dict)
+    _threads: dict[str, LoopThread] = field(default_factory=dict)
 
     def get(self, name: str) -> Source:
         """The source of that name, made at its first use.
@@ -45,8 +57,37 @@ class LocalSources:
     async def __aenter__(self) -> Self:
         return self
 
+    def submit(self, call: SourceCall) -> Future[FetchResult]:
+        """Start the call in the thread of its source."""
+        name = call.planned.source
+        if name not in self._threads:
+            with _left_lock:
+                _left[:] = [thread for thread in _left if not thread.ended.done()]
+                count = len(_left)
+            if count >= MAX_LEFT:
+                refused: Future[FetchResult] = Future()
+                error = SourceError(
+                    "not queried: {count} earlier queries of this process still block their threads",
+                    count=count,
+                    reason=LOOP_BLOCKED,
+                )
+                refused.set_exception(error)
+                return refused
+            self._threads[name] = LoopThread(f"source-{name}")
+        return self._threads[name].submit(_fetch(call, self))
+
     async def __aexit__(self, *_: object) -> None:
-        await close_all((source.close for source in self._sources.values()), event="source_close_failed")
+        for name, thread in self._threads.items():
+            thread.end(lambda name=name: self._close(name))  # type: ignore[misc]  # mypy does not infer the default
+        ended = [asyncio.wrap_future(thread.ended) for thread in self._threads.values()]
+        if ended:
+            await asyncio.wait(ended, timeout=CLOSE_SECONDS)
+        with _left_lock:
+            _left.extend(thread for thread in self._threads.values() if not thread.ended.done())
+
+    async def _close(self, name: str) -> None:
+        if (source := self._sources.get(name)) is not None:
+            await close_all((source.close,), event="source_close_failed")
 
 
 async def ask_all(
@@ -83,20 +124,19 @@ async def ask(
         redact_personal=sources.redact_personal,
         clues=clues.board_of(planned),
     )
-    fetch = asyncio.ensure_future(_fetch(call, sources))
+    fetch = sources.submit(call)
+    waiting = asyncio.wrap_future(fetch)
     try:
         # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
-        await asyncio.wait({fetch}, timeout=max(call.limit_seconds, 0.0))
+        await asyncio.wait({waiting}, timeout=max(call.limit_seconds, 0.0))
         envelope = call.envelope(lambda: fetched(fetch))
         await clues.end(planned)
         if put is not None:
             await put(envelope)
-        if not fetch.done():
-            # At most half of the time for the answer, which is short in a short run.
-            reserve_seconds = start.request.config.reserve_seconds
-            await asyncio.wait({fetch}, timeout=min(CANCEL_SECONDS, reserve_seconds / 2))
     finally:
         fetch.cancel()
+        if waiting.done() and not waiting.cancelled():
+            waiting.exception()  # retrieved here, or asyncio would log that nobody did
     return envelope
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.deadline import Deadline
-from orchestrator.plugins import awaited, close_all
+from orchestrator.plugins import CLOSE_SECONDS, awaited, close_all
+from orchestrator.run.loop_thread import LoopThread
 from orchestrator.synthesis import (
     MAX_SYNTHESIS_CHARACTERS,
     SYNTHESIZER_CLOSE_FAILED,
@@ -23,6 +24,8 @@ from orchestrator.synthesis import (
 
 COMMIT_RESERVE_SECONDS = 0.5
 """Kept free for the commit: a synthesizer gets the time to the deadline less this."""
+MAKE_SECONDS = 2.0
+"""Seconds for making a synthesizer in the process of a caller; loading the code of a model's client may take one."""
 TOKEN_INTERVAL_SECONDS = 0.05
 """Seconds between two calls of ``on_progress``."""
 
@@ -81,28 +84,37 @@ class Refiner:
 
 @asynccontextmanager
 async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | None]:
-    """The configured synthesizer on the running loop, for ``Refiner.refine`` in another thread; None without one.
+    """The configured synthesizer, made and called on an event loop of its own; None without one in time.
 
-    At the end its calls are cancelled and its client is closed.
+    At the end its calls are cancelled and its client is closed; what takes longer is left behind.
     """
-    # In a thread: loading the code of a model's client may take a second.
-    synthesizer = await asyncio.to_thread(try_synthesizer, environ)
-    if synthesizer is None:
-        yield None
-        return
-    loop = asyncio.get_running_loop()
+    thread = LoopThread("synthesizer")
+    making = asyncio.wrap_future(thread.submit(_made(environ)))
+    synthesizer: Synthesizer | None = None
     calls: list[Future[Synthesis]] = []
 
     def submit(work: Coroutine[Any, Any, Synthesis]) -> Future[Synthesis]:
-        calls.append(asyncio.run_coroutine_threadsafe(work, loop))
+        calls.append(thread.submit(work))
         return calls[-1]
 
+    async def close() -> None:
+        if synthesizer is not None:
+            await close_all((synthesizer.close,), event=SYNTHESIZER_CLOSE_FAILED)
+
     try:
-        yield Refiner(synthesizer, submit)
+        await asyncio.wait({making}, timeout=MAKE_SECONDS)
+        synthesizer = making.result() if making.done() else None
+        yield None if synthesizer is None else Refiner(synthesizer, submit)
     finally:
+        making.cancel()
         for call in calls:
             call.cancel()
-        await close_all((synthesizer.close,), event=SYNTHESIZER_CLOSE_FAILED)
+        thread.end(close)
+        await asyncio.wait({asyncio.wrap_future(thread.ended)}, timeout=CLOSE_SECONDS)
+
+
+async def _made(environ: Mapping[str, str]) -> Synthesizer | None:
+    return try_synthesizer(environ)
 
 
 def _wait(future: Future[Synthesis], seconds: float) -> None:

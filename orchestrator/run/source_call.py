@@ -1,6 +1,5 @@
 """Asking one source for one run: the limit, the border and the envelope, the same on a worker and in process."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -111,7 +110,7 @@ class SourceCall:
             )
 
 
-def fetched(fetch: Future[FetchResult] | asyncio.Future[FetchResult]) -> FetchResult:
+def fetched(fetch: Future[FetchResult]) -> FetchResult:
     """What a fetch has returned by now; one that is still running is cancelled.
 
     Raises LimitReached when it was still running, and whatever the source raised, as an ``Exception``.

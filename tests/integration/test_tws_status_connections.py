@@ -250,7 +250,7 @@ def test_connections_are_kept_between_bursts_of_questions(opened: list[object]) 
         try:
             request = _request().model_copy(update={"limit_seconds": 30})
             for _ in range(4):
-                asked = [runtime.submit(runtime.source("tws_status").fetch(request)) for _ in range(12)]
+                asked = [runtime.submit(runtime.source("tws_status").result(30).fetch(request)) for _ in range(12)]
                 assert all(future.result(30).data["notes"] == [] for future in asked)
         finally:
             runtime.close()

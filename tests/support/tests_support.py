@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Self
 
@@ -41,6 +42,13 @@ def stretched(seconds: float) -> float:
     while time.thread_time() - used < 0.02:
         """Use the processor."""
     return seconds * max(1.0, (time.perf_counter() - began) / 0.02)
+
+
+def made(source: Source) -> Future[Source]:
+    """A source that has been made, as a worker's loop has it."""
+    future: Future[Source] = Future()
+    future.set_result(source)
+    return future
 
 
 async def fetch_once(source: Source, request: SourceRequest) -> FetchResult:

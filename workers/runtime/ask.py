@@ -11,6 +11,7 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from orchestrator.deadline import Deadline
 from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.models import source_key
 from orchestrator.outcomes import Blockage
@@ -56,7 +57,8 @@ class SourceRunner:
     """Asks sources with the store, the event loop and the clients of this process."""
 
     store: RunStore
-    source: Callable[[str], Source]
+    source: Callable[[str], Future[Source]]
+    """The source of that name, which may be still in the making."""
     submit: Callable[[Coroutine[Any, Any, FetchResult], str], Future[FetchResult]]
     """Start a coroutine on the event loop, as the code of the source with that key."""
     worker: str
@@ -108,13 +110,16 @@ class SourceRunner:
 
     def _fetch(self, call: SourceCall) -> FetchResult:
         request = call.source_request()
-        future = None
+        future, end = None, Deadline.after(call.limit_seconds)
         with suppress(SoftTimeLimitExceeded), soft_limit_signal() if self.native_limits else nullcontext():
-            with contained():
-                source = self.source(request.source)
-            future = self.submit(awaited(lambda: source.fetch(request)), call.planned.key)
             # Not result(timeout): in Python 3.11 its TimeoutError cannot be distinguished from the source's own.
-            wait([future], timeout=call.limit_seconds)
+            made = self.source(request.source)
+            wait([made], timeout=end.remaining())
+            if made.done():
+                with contained():
+                    source = made.result()
+                future = self.submit(awaited(lambda: source.fetch(request)), call.planned.key)
+                wait([future], timeout=end.remaining())
         if future is None:
             raise LimitReached
         try:

@@ -20,9 +20,9 @@ from types import FrameType
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from orchestrator.logs import log_error
 from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited
+from orchestrator.run.loop_thread import LoopThread
 from orchestrator.sources import Source, load_source
 
 _LOGGER = logging.getLogger(__name__)
@@ -54,15 +54,14 @@ class Runtime:
         self._environ = environ
         self._lag_limit_seconds = lag_limit_seconds
         self._on_blocked = on_blocked or _exit_blocked
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, Future[Source]] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._beat = time.monotonic()
         self._owners: WeakKeyDictionary[asyncio.Future[Any], str] = WeakKeyDictionary()
-        self.loop = asyncio.new_event_loop()
+        self._loop_thread = LoopThread("event-loop")
+        self.loop = self._loop_thread.loop
         self.loop.set_task_factory(self._make_task)
-        self._thread = threading.Thread(target=self._run, name="event-loop", daemon=True)
-        self._thread.start()
         self._watchdog = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
         self._watchdog.start()
 
@@ -73,20 +72,30 @@ class Runtime:
         """
         token = _OWNER.set(owner)
         try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+            return self._loop_thread.submit(coroutine)
         finally:
             _OWNER.reset(token)
 
-    def source(self, name: str) -> Source:
-        """This process's instance of a source.
+    def source(self, name: str) -> Future[Source]:
+        """This process's instance of a source, which is being made in a thread of its own.
 
-        Raises ConfigurationError naming the variable, WorkersNotInstalled.
+        The future raises ConfigurationError naming the variable, WorkersNotInstalled, or whatever the source's code
+        raises; then the next call tries again.
         """
         with self._lock:
             source = self._sources.get(name)
             if source is None:
-                source = self._sources[name] = load_source(name).create(self._environ)
+                source = self._sources[name] = Future()
+                threading.Thread(target=self._make, args=(name, source), name=f"make-{name}", daemon=True).start()
             return source
+
+    def _make(self, name: str, made: Future[Source]) -> None:
+        try:
+            made.set_result(load_source(name).create(self._environ))
+        except BaseException as error:  # noqa: BLE001  # border: the task that waits for it raises it
+            with self._lock:
+                self._sources.pop(name, None)
+            made.set_exception(error)
 
     @property
     def lag_seconds(self) -> float:
@@ -124,42 +133,23 @@ class Runtime:
         """Close the sources and stop the loop; a hanging source is abandoned."""
         self._closing.set()
         with self._lock:
-            sources, self._sources = list(self._sources.values()), {}
-        for source in sources:
+            futures, self._sources = list(self._sources.values()), {}
+        # One that is still being made is abandoned.
+        for source in [future.result() for future in futures if future.done() and future.exception() is None]:
             future = self.submit(awaited(source.close))
             wait([future], timeout_seconds)
             # Not result(), which raises whatever a site's class does: closing is best effort, the process ends.
             if not future.done() or future.cancelled() or future.exception() is not None:
                 future.cancel()
                 _LOGGER.warning("source_close_failed source=%s", type(source).__name__)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(timeout_seconds)
-        if not self._thread.is_alive():
-            self.loop.close()
+        self._loop_thread.stop()
+        wait([self._loop_thread.ended], timeout_seconds)
         self._watchdog.join(timeout_seconds)
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Future[Any]:
         task: asyncio.Future[Any] = asyncio.Task(coroutine, loop=loop, **options)
         self._owners[task] = _OWNER.get()
         return task
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        while True:
-            try:
-                self.loop.run_forever()
-            except BaseException as error:  # noqa: BLE001  # border: a task that a source has started ends no other
-                log_error(_LOGGER, "loop_resumed", error=error)
-            else:
-                if self._closing.is_set():
-                    break
-        pending = asyncio.all_tasks(self.loop)
-        for task in pending:
-            task.cancel()
-        if pending:
-            self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.run_until_complete(self.loop.shutdown_default_executor())
 
     def _mark(self) -> None:
         self._beat = time.monotonic()
@@ -189,7 +179,7 @@ class Runtime:
             self.loop.call_soon_threadsafe(self._mark)
 
     def _frame(self) -> FrameType | None:
-        return sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  # documented, for debuggers
+        return sys._current_frames().get(self._loop_thread.thread.ident or 0)  # noqa: SLF001  # documented, for debuggers
 
 
 def _place(frame: FrameType | None) -> str:

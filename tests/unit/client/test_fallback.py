@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -96,6 +98,36 @@ def test_a_model_that_hangs_is_left_at_its_limit(
     assert (synthesis, metadata) == (None, {"failed": "timeout"})
     assert 0.7 <= took < 0.7 + stretched(0.5)
     assert "synthesis_failed run_id=run-00000001 reason=timeout" in caplog.messages
+
+
+def test_a_model_that_blocks_delays_no_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that holds its event loop holds one of its own: the answer comes in time all the same."""
+    free = threading.Event()
+
+    class Blocking(ScriptedSynthesizer):
+        async def synthesize(self, case: Case, **_: Any) -> Any:
+            free.wait(10)
+
+    synthesis, metadata, took = refine(monkeypatch, Blocking(), seconds=1.3)
+    free.set()
+    assert (synthesis, metadata) == (None, {"failed": "timeout"})
+    assert 0.7 <= took < 0.7 + stretched(0.5)
+
+
+def test_a_model_that_hangs_in_its_making_is_gone_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A factory that does not return costs the refinement, and a bounded time."""
+    free = threading.Event()
+    monkeypatch.setattr("orchestrator.run.refine.MAKE_SECONDS", 0.1)
+    monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", lambda _environ: free.wait(10))
+
+    async def scenario() -> bool:
+        async with local_refiner({}) as refiner:
+            return refiner is None
+
+    began = time.monotonic()
+    assert asyncio.run(scenario())
+    free.set()
+    assert time.monotonic() - began < 0.3 + stretched(0.5)
 
 
 def test_a_synthesizer_that_does_not_close_costs_nothing(

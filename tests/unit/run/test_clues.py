@@ -11,6 +11,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+from tests_support import made
 
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
@@ -123,7 +124,7 @@ class Workers:
         self.store.mark_dispatched(self.run_id, "d")
 
     def ask(self, status: Status, reader: Reader) -> dict[str, SourceEnvelope]:
-        sources: dict[str, Any] = {"tws_status": status, "rag_search": reader}
+        sources = {"tws_status": made(status), "rag_search": made(reader)}
         runner = SourceRunner(self.store, sources.__getitem__, self.runtime.submit, "w")
 
         async def both() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import fakeredis
 import pytest
-from tests_support import stretched
+from tests_support import made, stretched
 
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
@@ -110,11 +111,13 @@ def ask_on_worker() -> Iterator[Ask]:
     store = RunStore(client, Settings.from_env({}))
 
     def ask(source: Source | BaseException, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
-        def get(name: str) -> Source:
+        def get(name: str) -> Future[Source]:
             assert name == "metrics"
             if isinstance(source, BaseException):
-                raise source
-            return source
+                failed: Future[Source] = Future()
+                failed.set_exception(source)
+                return failed
+            return made(source)
 
         run_id = new_token()
         store.open(run_id, REQUEST, nonce=new_token())

@@ -9,12 +9,13 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import fakeredis
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from tests_support import wait_until
+from tests_support import made, wait_until
 
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language
@@ -30,7 +31,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
-from orchestrator.sources import FetchResult, Source
+from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.runs import RunStore, new_token
 from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import Runtime
@@ -95,7 +96,7 @@ def runtime() -> Iterator[Runtime]:
 def ask(
     store: RunStore, runtime: Runtime, source: OneSource, *, limit: float | None = 5.0, claim: str = "c"
 ) -> SourceEnvelope:
-    runner = SourceRunner(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
+    runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="metrics@test")
     runner.ask(RUN, "metrics", None, claim=claim, soft_limit_seconds=limit)
     return store.read(RUN).envelopes["metrics"]
 
@@ -131,7 +132,7 @@ def test_a_question_that_cannot_be_read_here_is_an_error_of_the_source(
     before = client.hget(key, field)
     client.hset(key, field, value)
     source = OneSource(FetchResult())
-    runner = SourceRunner(store=store, source=lambda _name: source, submit=runtime.submit, worker="metrics@test")
+    runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="metrics@test")
     assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == reason
     client.hset(key, field, before)
     envelope = store.read(RUN).envelopes["metrics"]
@@ -166,7 +167,7 @@ def test_the_signal_of_the_soft_limit_ends_the_wait_for_a_source(store: RunStore
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
     timer.start()
     runner = SourceRunner(
-        store=store, source=lambda _name: source, submit=runtime.submit, worker="w", native_limits=True
+        store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w", native_limits=True
     )
     assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "timeout"
 
@@ -175,9 +176,9 @@ def test_the_signal_of_the_soft_limit_ends_the_wait_for_a_source(store: RunStore
 def test_a_signal_while_a_source_is_made_is_the_limit(store: RunStore, runtime: Runtime) -> None:
     """Prefork's soft limit ends a factory that takes too long."""
 
-    def create(_name: str) -> Source:
+    def create(_name: str) -> Future[Source]:
         os.kill(os.getpid(), signal.SIGUSR1)
-        return OneSource(FetchResult())
+        return made(OneSource(FetchResult()))
 
     runner = SourceRunner(store=store, source=create, submit=runtime.submit, worker="w", native_limits=True)
     assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "timeout"
@@ -197,7 +198,7 @@ def test_a_signal_after_the_source_has_answered_loses_nothing(
     monkeypatch.setattr(store, "put_envelope", struck)
     source = OneSource(FetchResult(data={"a": 1}))
     runner = SourceRunner(
-        store=store, source=lambda _name: source, submit=runtime.submit, worker="w", native_limits=True
+        store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w", native_limits=True
     )
     assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "ok"
     assert store.read(RUN).envelopes["metrics"].data == {"a": 1}
@@ -208,7 +209,7 @@ def test_a_duplicate_delivery_asks_nobody(store: RunStore, runtime: Runtime) -> 
     """A second delivery of the same source's message ends at once."""
     ask(store, runtime, OneSource(FetchResult()), claim="first")
     second = OneSource(FetchResult())
-    runner = SourceRunner(store=store, source=lambda _name: second, submit=runtime.submit, worker="w")
+    runner = SourceRunner(store=store, source=lambda _name: made(second), submit=runtime.submit, worker="w")
     assert runner.ask(RUN, "metrics", None, claim="second", soft_limit_seconds=5)["outcome"] == "duplicate"
     assert second.asked is None
 
@@ -217,7 +218,7 @@ def test_a_cancelled_run_asks_nobody(store: RunStore, runtime: Runtime) -> None:
     """A source of a cancelled run is not asked."""
     store.cancel(RUN, by="ana")
     source = OneSource(FetchResult())
-    runner = SourceRunner(store=store, source=lambda _name: source, submit=runtime.submit, worker="w")
+    runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w")
     assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "cancelled"
     assert source.asked is None
 
@@ -241,7 +242,7 @@ def test_personal_data_is_masked_when_told_so(store: RunStore, runtime: Runtime)
     item = Evidence(id="metrics:1", source="metrics", kind="k", title="t", text="titular ana@example.com.br")
     source = OneSource(FetchResult(data={"log": "CPF 529.982.247-25"}, evidence=(item,)))
     runner = SourceRunner(
-        store=store, source=lambda _name: source, submit=runtime.submit, worker="w", redact_personal=True
+        store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w", redact_personal=True
     )
     runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)
     stored = store.read(RUN).envelopes["metrics"].model_dump_json()
@@ -325,3 +326,47 @@ def test_a_loop_that_a_source_ends_goes_on(stops: BaseException | None) -> None:
     assert runtime.submit(asyncio.sleep(0.05, "done")).result(5) == "done"
     runtime.close()
     assert runtime.loop.is_closed()
+
+
+def test_a_source_that_hangs_in_its_making_costs_its_limit(
+    store: RunStore, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks it gets its place back at the limit, all wait for one thread, and it is asked once it is made."""
+    may_go_on, makings = threading.Event(), []
+
+    def create(_environ: object) -> Source:
+        makings.append(threading.current_thread())
+        may_go_on.wait(10)
+        return OneSource(FetchResult(data={"a": 1}))
+
+    monkeypatch.setattr(
+        "workers.runtime.event_loop.load_source", lambda name: SourceSpec(name=name, create=create, per_job=False)
+    )
+    runner = SourceRunner(store=store, source=runtime.source, submit=runtime.submit, worker="w")
+    summary = runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=0.1)
+    assert summary["outcome"] == "timeout"
+    assert 100 <= summary["latency_ms"] < 5_000
+    waiting = [runtime.source("metrics") for _ in range(3)]
+    assert not any(future.done() for future in waiting)
+    may_go_on.set()
+    assert len({id(future.result(5)) for future in waiting}) == 1
+    assert len(makings) == 1
+
+
+def test_a_source_that_cannot_be_made_is_tried_again(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its factory raises is raised to whoever asks it, whatever it is; the next one makes it anew."""
+    source = OneSource(FetchResult())
+    outcomes = iter([SystemExit(1), ValueError("wrong"), source])
+
+    def create(_environ: object) -> Source:
+        outcome = next(outcomes)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(
+        "workers.runtime.event_loop.load_source", lambda name: SourceSpec(name=name, create=create, per_job=False)
+    )
+    assert isinstance(runtime.source("metrics").exception(5), SystemExit)
+    assert isinstance(runtime.source("metrics").exception(5), ValueError)
+    assert runtime.source("metrics").result(5) is source
