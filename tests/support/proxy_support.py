@@ -137,6 +137,10 @@ class Proxy:
 
     def _reset(self) -> None:
         for writer in self._open:
+            ended = writer.get_extra_info("socket")
+            # A reset, not an orderly end, is what an abort sends then.
+            with suppress(OSError):  # it has ended by itself
+                ended.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
     async def _accept(self) -> None:
@@ -169,8 +173,6 @@ class Proxy:
     async def _opened(self, accepted: socket.socket) -> _Pair:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        # A reset, not an orderly end, is what an abort sends.
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self._tls)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
@@ -188,6 +190,8 @@ class Proxy:
                     await asyncio.Event().wait()  # until the proxy ends: the other side hears nothing of it
                 continue
             if not part:
+                sink.close()
+                await sink.wait_closed()  # with what was written before
                 raise ConnectionResetError
             sink.write(part)
             await sink.drain()

