@@ -4,8 +4,10 @@ The environment is read by ``from_env``, never at import.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -189,7 +191,7 @@ class Settings(EnvironmentModel):
     """Where the broker and the store are, and how long things are kept."""
 
     redis_url: str = Field(default=DEFAULT_REDIS_URL, validation_alias=AliasChoices("REDIS_URL", "APP_REDIS_URL"))
-    """Broker and store: `redis://` or `rediss://`."""
+    """Broker and store: `redis://`, or `rediss://` for [TLS](operations.md#redis-over-tls)."""
     key_prefix: str = Field(default=DEFAULT_KEY_PREFIX, validation_alias="RESYNC_KEY_PREFIX")
     """Prefix of every key and queue; two installations can share one Redis."""
     run_ttl_seconds: int = Field(default=86_400, ge=60, validation_alias="RESYNC_RUN_TTL_SECONDS")
@@ -214,19 +216,35 @@ class Settings(EnvironmentModel):
     @field_validator("redis_url")
     @classmethod
     def _url_is_redis(cls, value: str) -> str:
+        if re.match(r"[a-z+]*(sentinel|cluster)[a-z+]*://", value):
+            raise InvalidValue(
+                "Redis Sentinel and Redis Cluster are not supported: name one Redis, as redis:// or rediss://, "
+                "by a host name that a failover lets point to the new primary"
+            )
         # kombu and redis-py write Unix sockets differently, so no such URL serves both broker and store.
         if not value.startswith(("redis://", "rediss://")):
             raise InvalidValue("must start with {choices} or {last}", choices="redis://", last="rediss://")
-        from redis.connection import parse_url  # noqa: PLC0415  # --help and usage errors do without redis
+        # --help and usage errors do without redis and ssl
+        from redis.connection import parse_url  # noqa: PLC0415
 
+        from orchestrator.tls import check_tls, without_tls_options  # noqa: PLC0415
+
+        address = without_tls_options(value)
         try:
-            parse_url(value)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+            host = parse_url(address).get("host", "")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+            is_one = not set(host) & set(",;") and ";" not in urlsplit(address).path
         except ValueError:
+            is_one = False
+        if not is_one:
             # The parser's message quotes a part of the URL, which may be a part of the password.
             raise InvalidValue(
                 "cannot be read as redis://[[user]:password@]host[:port][/database]; "
                 "write '/', '@', ':' and '#' of a password as %2F, %40, %3A and %23"
-            ) from None
+            )
+        # kombu and redis-py know different ones.
+        for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True):
+            raise InvalidValue("the parameter {parameter!r} is not known", parameter=name)
+        check_tls(value)
         return value
 
     @field_validator("log_level")

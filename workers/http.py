@@ -1,7 +1,6 @@
-"""What HTTP clients share: TLS contexts, bounded bodies, the causes of a failure, URLs without credentials."""
+"""What HTTP clients share: TLS contexts, bounded bodies, URLs without credentials."""
 
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,20 +20,6 @@ def tls_context(url: str, ca_bundle: str | Path | None = None) -> ssl.SSLContext
     if Path(ca_bundle).is_dir():
         return ssl.create_default_context(capath=str(ca_bundle))
     return ssl.create_default_context(cafile=str(ca_bundle))
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and those behind it, newest first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def tls_failure(error: BaseException) -> str:
-    """Why the TLS handshake failed, or an empty string when the error has another cause."""
-    failure = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
-    return "" if failure is None else getattr(failure, "verify_message", "") or failure.reason or type(failure).__name__
 
 
 async def read_body(response: httpx2.Response, max_bytes: int) -> tuple[bytes, bool]:

@@ -11,6 +11,7 @@ from kombu import Exchange, Queue
 from orchestrator.config import Settings
 from orchestrator.sources import source_names
 from orchestrator.store.keys import Keys
+from orchestrator.tls import tls_options, without_tls_options
 
 ORCHESTRATOR_QUEUE = "orchestrator"
 SYNTHESIS_QUEUE = "synthesis"
@@ -51,8 +52,10 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
         "health_check_interval": 1 if with_results else 30,
         "visibility_timeout": 3_600,
     }
-    app = Celery("resync_troubleshoot", broker=settings.redis_url, amqp=AMQP, set_as_current=False)
+    url, tls = without_tls_options(settings.redis_url), tls_options(settings.redis_url) or False
+    app = Celery("resync_troubleshoot", broker=url, amqp=AMQP, set_as_current=False)
     app.conf.update(
+        broker_use_ssl=tls,
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=seconds,
@@ -88,7 +91,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
     )
     if with_results:
         app.conf.update(
-            result_backend=f"{CHORD_BACKEND}+{settings.redis_url}",
+            result_backend=f"{CHORD_BACKEND}+{url}",
+            redis_backend_use_ssl=tls,
             result_backend_transport_options={
                 "global_keyprefix": keys.broker_prefix,
                 # The dispatcher writes a chord's size: no retries, as for messages. Celery's default is 20.

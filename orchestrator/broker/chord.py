@@ -1,6 +1,7 @@
 """The chord of a run: built from its plan, published, and the result backend of workers that counts its parts."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery, chord
@@ -13,7 +14,7 @@ from redis.exceptions import RedisError
 from orchestrator.broker.app import SYNTHESIS_QUEUE, SYNTHESIZE_TASK, source_task
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Plan
-from orchestrator.store.connection import refusal
+from orchestrator.store.connection import TlsConnection, failure_detail
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds between the soft limit, at which a source stores ``timeout``, and the hard one, at which prefork kills it."""
@@ -73,9 +74,7 @@ def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
                     **task.options,
                 )
     except (KombuError, RedisError, OSError) as error:
-        raise StoreUnreachable(
-            "the broker refused the chord ({detail})", detail=refusal(error) or type(error).__name__
-        ) from error
+        raise StoreUnreachable("the broker refused the chord ({detail})", detail=failure_detail(error)) from error
 
 
 _LOGGER = logging.getLogger(__name__)
@@ -83,6 +82,10 @@ _LOGGER = logging.getLogger(__name__)
 
 class ChordBackend(RedisBackend):  # type: ignore[misc]  # Celery is untyped
     """Celery's Redis backend, in which a chord part that cannot be counted is only logged."""
+
+    def _params_from_url(self, url: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        options: dict[str, Any] = super()._params_from_url(url, defaults)
+        return options | ({"connection_class": TlsConnection} if "connection_class" in options else {})
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
         """Count the part; when that fails, the watcher finishes the run.

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK
 from orchestrator.errors import StoreUnreachable
-from orchestrator.store.connection import refusal
+from orchestrator.store.connection import failure_detail
 
 PUBLISH_TIMEOUT_SECONDS = 0.8
 
@@ -49,6 +49,4 @@ class Publisher:
             future.cancel()
             raise StoreUnreachable("the broker does not answer; is Redis running, and is REDIS_URL right?") from None
         except (OperationalError, RedisError, OSError) as error:
-            raise StoreUnreachable(
-                "the broker refused the message ({detail})", detail=refusal(error) or type(error).__name__
-            ) from error
+            raise StoreUnreachable("the broker refused the message ({detail})", detail=failure_detail(error)) from error

@@ -15,7 +15,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.outcomes import LOOP_BLOCKED
-from orchestrator.store.connection import refusal, session
+from orchestrator.store.connection import failure_detail, session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
 from orchestrator.store.set_aside import SetAside
@@ -133,9 +133,7 @@ def _inspect(
     try:
         return app.control.inspect(timeout=seconds, connection=connection).active_queues() or {}
     except (OperationalError, RedisError, OSError) as error:
-        raise StoreUnreachable(
-            "the broker does not answer ({detail})", detail=refusal(error) or type(error).__name__
-        ) from error
+        raise StoreUnreachable("the broker does not answer ({detail})", detail=failure_detail(error)) from error
 
 
 class ServedQueues:

@@ -12,7 +12,10 @@ from celery.app.amqp import AMQP
 from celery.utils.dispatch import Signal
 from kombu.connection import Connection
 from kombu.transport import redis
+from kombu.utils.collections import HashedSeq
 from redis.exceptions import DataError, RedisError, ResponseError
+
+from orchestrator.store.connection import TlsConnection
 
 _LOGGER = logging.getLogger(__name__)
 TRANSPORT = "orchestrator.broker.transport:Transport"
@@ -52,6 +55,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     """
 
     QoS = QoS
+    connection_class_ssl = TlsConnection
     _publishing_client: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
@@ -139,6 +143,17 @@ class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
         self.transport_cls = TRANSPORT
         # The import path must not begin the URL in logs and in Flower, which finds the queues by the scheme.
         self.resolve_aliases = {**Connection.resolve_aliases, TRANSPORT: "rediss" if self.ssl else "redis"}
+
+    def __eqhash__(self) -> Any:
+        # By which kombu shares pools: not with a connection that verifies less.
+        return HashedSeq(super().__eqhash__(), repr(self.ssl))
+
+    def info(self) -> dict[str, Any]:
+        """What ``inspect stats`` and Flower show of the connection."""
+        info: dict[str, Any] = super().info()
+        if info["ssl"]:
+            info["ssl"] = {name: value for name, value in info["ssl"].items() if name != "ssl_password"}
+        return info
 
     def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
         # The first two arguments are no intervals; publishing passes intervals of its own.

@@ -2,9 +2,11 @@
 
 import errno
 import re
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
@@ -34,6 +36,15 @@ from redis.retry import Retry
 from orchestrator.config import Settings
 from orchestrator.errors import OutOfConnections, RunDamaged, StoreRefusesUser, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
+from orchestrator.tls import (
+    PARAMETERS,
+    causes,
+    tls_advice,
+    tls_context,
+    tls_failure,
+    tls_options,
+    without_tls_options,
+)
 
 BLOCK_MS = 1_000
 """Longest blocking read in milliseconds; a reader checks its deadline at least this often."""
@@ -62,6 +73,42 @@ _REFUSAL_OF: dict[type[RedisError], str] = {
 """Errors whose code redis-py removes from the text; the error of a script still has it."""
 
 
+class TlsConnection(redis.SSLConnection):
+    """A connection over TLS with the shared context of its options."""
+
+    def __init__(self, **options: Any) -> None:
+        self._tls = {name: options[name] for name in PARAMETERS if name in options}
+        super().__init__(**options)
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        return tls_context(self._tls).wrap_socket(sock, server_hostname=self.host)
+
+
+class AsyncTlsConnection(redis.asyncio.SSLConnection):
+    """``TlsConnection`` for an event loop."""
+
+    def __init__(self, **options: Any) -> None:
+        self._tls = {name: options[name] for name in PARAMETERS if name in options}
+        super().__init__(**options)
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        # Not redis-py's context, which each connection makes once: it would not see a certificate that was renewed.
+        return {"host": self.host, "port": self.port, "ssl": tls_context(self._tls)}
+
+
+Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
+
+
+def client_of(kind: type[Client], url: str, **options: Any) -> Client:
+    """redis-py's client for a URL, whose TLS parameters mean what ``orchestrator.tls`` says."""
+    tls = tls_options(url)
+    client: Client = kind.from_url(without_tls_options(url), **tls, **options)
+    if tls:
+        pool: Any = client.connection_pool
+        pool.connection_class = AsyncTlsConnection if issubclass(kind, redis.asyncio.Redis) else TlsConnection
+    return client
+
+
 def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
     """A pooled client that gives up a try after ``redis_timeout_seconds``; a few ``retries`` outlast a Redis restart.
 
@@ -69,7 +116,8 @@ def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
     """
     seconds = settings.redis_timeout_seconds
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries) if retries else Retry(NoBackoff(), 0)
-    client: redis.Redis = redis.Redis.from_url(
+    return client_of(
+        redis.Redis,
         settings.redis_url,
         **DECODING,
         socket_timeout=seconds,
@@ -79,23 +127,17 @@ def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
         client_name="resync-troubleshoot",
         max_connections=MAX_CONNECTIONS,
     )
-    return client
 
 
 def connect_reader(settings: Settings) -> redis.Redis:
     """A client for blocking reads of up to ``BLOCK_MS``, which the socket timeout of ``connect`` would interrupt."""
-    client: redis.Redis = redis.Redis.from_url(
-        settings.redis_url, **_reader_options(settings), retry=Retry(NoBackoff(), 0)
-    )
-    return client
+    return client_of(redis.Redis, settings.redis_url, **_reader_options(settings), retry=Retry(NoBackoff(), 0))
 
 
 def connect_async_reader(settings: Settings) -> redis.asyncio.Redis:
     """``connect_reader`` for an event loop."""
-    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-        settings.redis_url, **_reader_options(settings), retry=AsyncRetry(NoBackoff(), 0)
-    )
-    return client
+    retry = AsyncRetry(NoBackoff(), 0)
+    return client_of(redis.asyncio.Redis, settings.redis_url, **_reader_options(settings), retry=retry)
 
 
 def _reader_options(settings: Settings) -> dict[str, Any]:
@@ -140,6 +182,10 @@ def store_errors() -> Iterator[None]:
             raise
         if (code := refusal(error)) is not None:
             raise StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code) from error
+        if (advice := tls_advice(error)) is not None:
+            raise StoreUnreachable(
+                "TLS to Redis failed ({detail}). {advice}", detail=tls_failure(error), advice=advice
+            ) from error
         raise StoreUnreachable(
             "Redis does not answer; is it running, and is REDIS_URL right? ({detail} while talking to the store)",
             detail=type(error).__name__,
@@ -165,8 +211,7 @@ def _limit_reached(error: Exception) -> Message | None:
     if "max number of clients" in str(error):
         return Message("Redis has as many clients as its maxclients allows")
     # redis-py may have wrapped the system's error.
-    causes = (error, error.__cause__, error.__context__)
-    if any(isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes):
+    if any(isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in causes(error)):
         return Message("this process may open no more files (ulimit -n)")
     return None
 
@@ -195,3 +240,8 @@ def refusal(error: BaseException) -> str | None:
             return match.group()
         cause = cause.__cause__
     return None
+
+
+def failure_detail(error: BaseException) -> str:
+    """Why the broker failed, in a word or two: Redis's error code, what is wrong with TLS, else the error's type."""
+    return refusal(error) or tls_failure(error) or type(error).__name__

@@ -16,8 +16,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import ConfigurationError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
+from orchestrator.tls import causes, tls_advice, tls_failure
 from workers.doctor.check import Check, CheckContext, CheckResult, Status
-from workers.http import causes
 from workers.sources.log_cache.connection import describe_url
 
 _LOGGER = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ async def _examined(check: Check, context: CheckContext) -> CheckResult:
         fix = Message("Correct the variable that is named.")
         return CheckResult(Status.ERROR, context.scrub.text(error.message), fix, CONFIGURATION)
     except StoreUnreachable as error:
-        fix = Message("Start Redis, or correct REDIS_URL (or --redis-url).")
+        fix = tls_advice(error) or Message("Start Redis, or correct REDIS_URL (or --redis-url).")
         return CheckResult(Status.ERROR, _unreachable(error, context), fix, UNREACHABLE)
     except TroubleshootError as error:
         fix = Message("Correct what is named.")
@@ -87,6 +87,8 @@ def _place(error: BaseException) -> str:
 def _unreachable(error: StoreUnreachable, context: CheckContext) -> Message:
     settings = context.settings()
     where = describe_url(settings.redis_url)
+    if detail := tls_failure(error):
+        return Message("no connection to Redis at {where}: TLS failed ({detail})", where=where, detail=detail)
     if isinstance(error.__cause__, RedisTimeoutError):
         return Message(
             "Redis at {where} did not answer within {seconds:g} s (RESYNC_REDIS_TIMEOUT_SECONDS)",

@@ -8,8 +8,9 @@ import httpx2
 from pydantic import BaseModel, FiniteFloat, SecretStr, ValidationError
 
 from orchestrator.i18n.message import Message
+from orchestrator.tls import tls_failure
 from workers.config import KnowledgeSettings
-from workers.http import read_body, tls_failure
+from workers.http import read_body
 from workers.knowledge.base import KnowledgeError
 
 BATCH = 64

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings, LlmSettings
-from workers.doctor.check import CheckContext, CheckResult, Status
+from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
 from workers.doctor.checks.keys import Keyspace, judge_keyspace, kind_of
 from workers.doctor.checks.knowledge import judge_knowledge
 from workers.doctor.checks.llm import ModelsAnswer, judge_models
@@ -38,7 +38,9 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def server(**info: Any) -> CheckResult:
-    return judge_server(SERVER | info, "redis://127.0.0.1:6379/0", ping_ms=0.3)
+    verdict = Verdict()
+    judge_server(verdict, SERVER | info, "redis://127.0.0.1:6379/0", ping_ms=0.3)
+    return verdict.result()
 
 
 def test_a_good_redis_is_ok() -> None:

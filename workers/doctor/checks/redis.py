@@ -2,21 +2,29 @@
 
 import asyncio
 import re
+import socket
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.exceptions import ResponseError
 
+from orchestrator.config import Settings
+from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
-from workers.doctor.check import CheckContext, CheckResult, Verdict
+from orchestrator.tls import is_verified, speaks_tls, tls_context, tls_failure, tls_options
+from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
 from workers.sources.log_cache.connection import describe_url
 
 OLDEST = (6, 2)
 """The oldest version that the scripts and Celery's queues were tested on."""
 NEARLY_FULL = 0.9
+CERTIFICATE_DAYS = 14
+"""Days before its end from which a certificate that nobody has renewed is reported."""
 PINGS = 5
 """The fastest counts: the other checks run in the same process."""
 
@@ -34,16 +42,91 @@ async def check_redis(context: CheckContext) -> CheckResult:
             except ResponseError:
                 return None, ping_ms  # the user may not run INFO
 
-    info, ping_ms = await asyncio.to_thread(read)
+    try:
+        info, ping_ms = await asyncio.to_thread(read)
+    except StoreUnreachable as error:
+        if (other := await _other_protocol(settings, error, where)) is None:
+            raise
+        return other
+    verdict = Verdict()
     if info is None:
-        verdict = Verdict()
         verdict.warn(
             Message("{where} answers, but its user may not run INFO: the settings were not seen", where=where),
             Message("Allow the user of REDIS_URL the command INFO (ACL: +info)."),
             reason="not_permitted",
         )
-        return verdict.result(where=where, ping_ms=ping_ms)
-    return judge_server(info, where, ping_ms=ping_ms)
+    else:
+        judge_server(verdict, info, where, ping_ms=ping_ms)
+    options = tls_options(settings.redis_url)
+    if options:
+        await asyncio.to_thread(_judge_tls, verdict, settings, options)
+    facts = {} if info is None else _facts(info)
+    return verdict.result(where=where, ping_ms=ping_ms, tls=_tls_word(options), **facts)
+
+
+def _tls_word(options: Mapping[str, Any]) -> str:
+    return "off" if not options else "verified" if is_verified(options) else "unverified"
+
+
+async def _other_protocol(settings: Settings, error: StoreUnreachable, where: str) -> CheckResult | None:
+    """The result where the port speaks TLS and the URL does not, or the other way round."""
+    host, port = _address(settings.redis_url)
+    seconds = settings.redis_timeout_seconds
+    if isinstance(error.__cause__, ResponseError) or tls_failure(error):
+        return None
+    if urlsplit(settings.redis_url).scheme == "redis":
+        if not await speaks_tls(host, port, seconds):
+            return None
+        found, fix = Message("{where} speaks TLS"), Message("Let REDIS_URL begin with rediss://.")
+    elif await asyncio.to_thread(_answers_plainly, host, port, seconds):
+        found, fix = Message("{where} speaks no TLS"), Message("Let REDIS_URL name the port for TLS.")
+    else:
+        return None
+    return CheckResult(Status.ERROR, found.with_facts(where=where), fix, error.reason, {"where": where})
+
+
+def _answers_plainly(host: str, port: int, seconds: float) -> bool:
+    try:
+        with socket.create_connection((host, port), seconds) as connection:
+            connection.settimeout(seconds)
+            connection.sendall(b"PING\r\n")
+            return connection.recv(1) in (b"+", b"-")  # without a password it is refused, in Redis's own way
+    except OSError:
+        return False
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "localhost", parts.port or 6379
+
+
+def _judge_tls(verdict: Verdict, settings: Settings, options: Mapping[str, Any]) -> None:
+    if not is_verified(options):
+        verdict.warn(
+            Message("TLS without verification: anybody between here and Redis can read and change everything"),
+            Message("Remove ssl_cert_reqs and ssl_check_hostname from REDIS_URL; ssl_ca_certs names the authority."),
+            reason="tls_not_verified",
+        )
+        return
+    host, port = _address(settings.redis_url)
+    seconds = settings.redis_timeout_seconds
+    try:
+        with (
+            socket.create_connection((host, port), seconds) as connection,
+            tls_context(options).wrap_socket(connection, server_hostname=host) as secure,
+        ):
+            certificate = secure.getpeercert() or {}
+    except OSError:  # it answered a moment ago
+        return
+    days = int((ssl.cert_time_to_seconds(str(certificate.get("notAfter"))) - time.time()) // 86_400)
+    if days >= CERTIFICATE_DAYS:
+        verdict.note(Message("TLS verified, certificate valid for {days} days", days=days))
+        return
+    verdict.warn(
+        Message("the certificate of Redis ends in {days} days", days=days),
+        Message("Renew the certificate of Redis."),
+        reason="certificate_ends",
+    )
 
 
 def _ping_ms(client: redis.Redis) -> float:
@@ -52,9 +135,8 @@ def _ping_ms(client: redis.Redis) -> float:
     return round((time.monotonic() - started) * 1_000, 2)
 
 
-def judge_server(info: Mapping[str, Any], where: str, *, ping_ms: float) -> CheckResult:
-    """The result for the server's INFO."""
-    verdict = Verdict()
+def judge_server(verdict: Verdict, info: Mapping[str, Any], where: str, *, ping_ms: float) -> None:
+    """Add what the server's INFO tells."""
     version = str(info.get("redis_version", "?"))
     policy = str(info.get("maxmemory_policy", "?"))
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
@@ -69,8 +151,7 @@ def judge_server(info: Mapping[str, Any], where: str, *, ping_ms: float) -> Chec
         )
     )
     _judge_policy(verdict, policy, limit)
-    has_aof = bool(info.get("aof_enabled"))
-    verdict.note(Message("AOF on") if has_aof else Message("AOF off (a restart forgets the open runs)"))
+    verdict.note(Message("AOF on") if info.get("aof_enabled") else Message("AOF off (a restart forgets the open runs)"))
     if info.get("role") == "slave":
         verdict.fail(
             Message("this is a replica: it refuses writes"),
@@ -101,15 +182,16 @@ def judge_server(info: Mapping[str, Any], where: str, *, ping_ms: float) -> Chec
         verdict.warn(found, Message("Raise maxclients of Redis."), reason="many_clients")
     if _numbers(version) < OLDEST:
         verdict.warn(Message("this version was not tried"), Message("Use Redis 6.2 or newer."), reason="old_version")
-    return verdict.result(
-        ping_ms=ping_ms,
-        where=where,
-        version=version,
-        maxmemory=limit,
-        maxmemory_policy=policy,
-        used_memory=used,
-        aof=has_aof,
-    )
+
+
+def _facts(info: Mapping[str, Any]) -> Mapping[str, object]:
+    return {
+        "version": str(info.get("redis_version", "?")),
+        "maxmemory": int(info.get("maxmemory", 0)),
+        "maxmemory_policy": str(info.get("maxmemory_policy", "?")),
+        "used_memory": int(info.get("used_memory", 0)),
+        "aof": bool(info.get("aof_enabled")),
+    }
 
 
 def _judge_policy(verdict: Verdict, policy: str, limit: int) -> None:

@@ -11,7 +11,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.retry import Retry as SyncRetry
 
-from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
+from orchestrator.store.connection import client_of
+from orchestrator.tls import check_tls, tls_failure, without_tls_options
+from orchestrator.validation import about
 
 _RETRIES = 1
 """Without a pause, for a connection the server has closed; redis-py's default pauses would outlast a source's limit."""
@@ -23,15 +26,13 @@ def connect(url: str, *, timeout_seconds: float) -> Redis:
     Raises ConfigurationError for a URL that is not Redis's.
     """
     retry = Retry(NoBackoff(), _RETRIES, supported_errors=(redis_errors.ConnectionError,))
-    client: Redis = Redis.from_url(_checked(url), retry=retry, **_options(timeout_seconds))
-    return client
+    return client_of(Redis, _checked(url), retry=retry, **_options(timeout_seconds))
 
 
 def connect_writer(url: str, *, timeout_seconds: float = 1.0) -> sync_redis.Redis:
     """The same for threads and the command line. Raises ConfigurationError for a URL that is not Redis's."""
     retry = SyncRetry(NoBackoff(), _RETRIES, supported_errors=(redis_errors.ConnectionError,))
-    client: sync_redis.Redis = sync_redis.Redis.from_url(_checked(url), retry=retry, **_options(timeout_seconds))
-    return client
+    return client_of(sync_redis.Redis, _checked(url), retry=retry, **_options(timeout_seconds))
 
 
 def _options(timeout_seconds: float) -> dict[str, Any]:
@@ -49,7 +50,10 @@ def _checked(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ConfigurationError("RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss:// or unix://")
     try:
-        parse_url(url)
+        parse_url(without_tls_options(url))
+        check_tls(url)
+    except InvalidValue as error:
+        raise ConfigurationError(about("RESYNC_LOG_CACHE_URL (or REDIS_URL)", error.message)) from None
     except ValueError:
         # Not the parser's message: it quotes the part it could not parse, possibly of the password.
         raise ConfigurationError(
@@ -76,6 +80,8 @@ def source_error(error: redis_errors.RedisError | TimeoutError) -> SourceError:
         error, redis_errors.AuthenticationError | redis_errors.AuthorizationError | redis_errors.NoPermissionError
     ):
         return SourceError("Redis refuses the log cache's credentials ({detail})", detail=kind, reason="unauthorized")
+    if detail := tls_failure(error):
+        return SourceError("TLS to Redis failed ({detail})", detail=detail, reason="tls")
     if isinstance(error, redis_errors.TimeoutError | TimeoutError):
         return SourceError("Redis did not answer in time", reason="timeout")
     if isinstance(error, redis_errors.ConnectionError):

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from orchestrator.errors import ConfigurationError, SourceError
-from workers.http import read_body, tls_context, tls_failure, without_credentials
+from orchestrator.tls import tls_failure
+from workers.http import read_body, tls_context, without_credentials
 
 
 @dataclass(frozen=True, slots=True)

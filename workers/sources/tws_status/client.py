@@ -23,6 +23,7 @@ from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import HALF_OPENED, OpenedState
 
 from orchestrator.deadline import Deadline
+from orchestrator.tls import speaks_tls
 from workers.http import read_body
 from workers.sources.tws_status.errors import (
     AnswerTooLarge,
@@ -34,7 +35,6 @@ from workers.sources.tws_status.errors import (
     error_for_status,
     error_for_transport,
     plain_to_tls,
-    speaks_tls,
     timed_out,
     wants_tls,
 )

@@ -4,16 +4,14 @@ The vendor documents no error body, so errors are told apart by status code and 
 docstring is the default message, in the catalogues by that text.
 """
 
-import asyncio
 import re
-import ssl
 from http import HTTPStatus
 
 import httpx2
 
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message
-from workers.http import causes, tls_failure
+from orchestrator.tls import NO_TLS, causes, tls_failure
 
 
 class HwaError(SourceError):
@@ -154,8 +152,6 @@ _BY_STATUS: dict[int, type[HwaError]] = {
 
 
 _WANTS_TLS = re.compile(rb"https|tls|ssl", re.IGNORECASE)
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
-"""OpenSSL's reasons for an answer to its handshake that is no TLS."""
 
 
 def error_for_status(status: int, what: str, *, names_object: bool = True) -> HwaError:
@@ -193,22 +189,6 @@ def plain_to_tls(what: str) -> PlainToTls:
     return PlainToTls("{what}: {meaning}", what=what, meaning=PlainToTls().message)
 
 
-async def speaks_tls(host: str, port: int, seconds: float) -> bool:
-    """Whether a TLS server listens there, found out by a handshake alone. Whom it is, is not checked."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        async with asyncio.timeout(seconds):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
-    except ssl.SSLError as error:
-        # A TLS server that refuses this client is one all the same.
-        return error.reason not in _NOT_TLS
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
-
-
 def error_for_transport(
     error: httpx2.HTTPError, what: str, seconds: float, *, connect_seconds: float | None = None
 ) -> HwaError:
@@ -236,7 +216,7 @@ def error_for_transport(
 
 
 def _tls_error(what: str, detail: str) -> TlsFailed:
-    if detail in _NOT_TLS:
+    if detail in NO_TLS:
         return TlsToPlain("{what}: {meaning}", what=what, meaning=TlsToPlain().message)
     return TlsFailed(
         "{what}: TLS failed ({detail}). Check TWS_VERIFY, which may name a CA bundle", what=what, detail=detail
