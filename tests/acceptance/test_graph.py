@@ -7,8 +7,6 @@ import json
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,11 +15,13 @@ from typing import Any
 import pytest
 import redis
 from fleet_support import ALL_QUEUES, Fleet
+from forked_support import start_module
 from tests_support import RedisServer, stretched, wait_until
 
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.queues import ServedQueues
 from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.store.runs import new_token
 from orchestrator.testing import stub_message
 
 pytestmark = pytest.mark.acceptance
@@ -61,17 +61,14 @@ def call(
     fleet: Fleet, api: str, message: str, *, environ: dict[str, str] | None = None, **asked: Any
 ) -> dict[str, Any]:
     """Call the API in a process of its own, as the app would, with the fleet's environment."""
+    (fleet.folder / "own_app.py").write_text(SCRIPT, "utf-8")
     argument = json.dumps({"api": api, "message": message, **asked})
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, argument],
-        check=False,
-        env=fleet.environ | (environ or {}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
+    output = fleet.folder / f"own_app-{new_token()}.log"
+    with output.open("wb") as out:
+        app = start_module(("own_app", argument), fleet.environ | (environ or {}), fleet.folder, out)
+    code, written = app.wait(60), output.read_text("utf-8")
+    assert code == 0, written
+    answer: dict[str, Any] = json.loads(written.splitlines()[-1])
     return answer
 
 

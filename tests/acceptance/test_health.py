@@ -79,8 +79,9 @@ def test_a_port_in_use_stops_the_process_at_its_start(fleet: Fleet, process: str
 def test_a_worker_without_prometheus_client_lacks_only_its_figures(fleet: Fleet, tmp_path: Path) -> None:
     """A worker whose sources need no extra starts without one; for health pages it says what to install."""
     (tmp_path / "stubs" / "prometheus_client.py").write_text("raise ImportError(name='prometheus_client')\n", "utf-8")
-    fleet.worker("metrics")
-    second = fleet.worker("log_cache", ready=False, RESYNC_HEALTH_PORT=str(free_port()))
+    path = fleet.environ["PYTHONPATH"]
+    fleet.worker("metrics", PYTHONPATH=path)
+    second = fleet.worker("log_cache", ready=False, PYTHONPATH=path, RESYNC_HEALTH_PORT=str(free_port()))
     assert second.popen.wait(30) == 2
     assert "RESYNC_HEALTH_PORT needs prometheus_client: pip install 'resync-troubleshoot[workers]'" in second.text()
     assert "Traceback" not in second.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from forked_support import ForkedProcess, start_module
 from tests_support import wait_until
 
 from orchestrator.client.sync import TroubleshootClient
@@ -26,7 +28,7 @@ class Process:
     """A process of ours with its log."""
 
     name: str
-    popen: subprocess.Popen[bytes]
+    popen: ForkedProcess | subprocess.Popen[bytes]
     log: Path
 
     def text(self) -> str:
@@ -43,7 +45,8 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process and its children."""
         if self.popen.poll() is None:
-            os.killpg(self.popen.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # ended since
+                os.killpg(self.popen.pid, number)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         self.send(number)
@@ -66,16 +69,21 @@ class Fleet:
         return TroubleshootClient(self.settings)
 
     def start(self, name: str, *argv: str, **environ: str) -> Process:
+        """Start a program; one with a ``PYTHONPATH`` of its own from nothing, with what that replaces."""
         log = self.folder / f"{name}-{len(self.processes)}.log"
+        popen: ForkedProcess | subprocess.Popen[bytes]
         with log.open("wb") as out:
-            popen = subprocess.Popen(
-                [sys.executable, "-W", "ignore", *argv],
-                env=self.environ | environ,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd=self.folder,
-            )
+            if argv[0] == "-m" and "PYTHONPATH" not in environ:
+                popen = start_module(argv[1:], self.environ | environ, self.folder, out)
+            else:
+                popen = subprocess.Popen(
+                    [sys.executable, "-W", "ignore", *argv],
+                    env=self.environ | environ,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    cwd=self.folder,
+                )
         process = Process(name, popen, log)
         self.processes.append(process)
         return process
