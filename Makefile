@@ -19,7 +19,8 @@ SEED ?=
 MINUTES ?=
 
 # Tests run side by side, a file at a time, the longest tier first; ARGS=-n0 runs one after the other.
-PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+# Rewritten assertions are kept: without, each process of the tests rewrites those of all files anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Two stamps: the demo needs less than half of what the tests need.
 RUNTIME := .venv/.runtime
