@@ -61,6 +61,10 @@ test: $(DEV) ## all tests: unit, integration, acceptance (ARGS=...)
 test-unit: $(DEV) ## the unit tests, in a minute or two (ARGS=...)
 	$(PYTEST) tests/unit $(ARGS)
 
+.PHONY: faults
+faults: $(DEV) ## kill, freeze and cut off each part of a running system; writes docs/reliability.md (ARGS=...)
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.acceptance.faults $(ARGS)
+
 .PHONY: soak
 soak: $(DEV) ## 10,000 runs while processes and Redis are killed at random (RUNS=n, SEED=n, MINUTES=n, ARGS=...)
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.acceptance.faults.soak $(if $(RUNS),--runs $(RUNS)) \

@@ -23,7 +23,7 @@ from orchestrator.testing import write_stub_sources
 ALL_QUEUES = ("orchestrator", *BUILTIN_SOURCES, "synthesis")
 
 
-@dataclass
+@dataclass(eq=False)
 class Process:
     """A process of ours with its log."""
 

@@ -52,6 +52,16 @@ class Proxy:
         """How many clients are connected."""
         return len(self._open) // 2
 
+    def present(self, certificate: Path, key: Path) -> None:
+        """Speak TLS with another certificate from the next connection on."""
+        assert self._tls is not None
+        self._tls.load_cert_chain(certificate, key)
+
+    def lead_to(self, port: int) -> None:
+        """Connect to another port from now on, and reset the connections there are."""
+        self.target = port
+        self.cut()
+
     def make_half_open(self) -> None:
         """Let nothing through any more on the connections there are, without closing them; new ones work."""
         self._do(lambda: self._silent.update(self._open))

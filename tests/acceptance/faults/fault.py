@@ -1,0 +1,118 @@
+"""What a row of the table of faults is: what is done to the system, and what its callers are promised meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.acceptance.faults.trial import Trial
+
+Behaviours = Mapping[str, Mapping[str, object]]
+"""Of each stub, by its name; see ``orchestrator.testing.StubBehaviour``."""
+
+GRACE_SECONDS = 0.25
+OUTCOMES = {
+    "complete": "complete",
+    "partial": "partial",
+    "failed": "an answer that says why there is none",
+    "cancelled": "cancelled",
+    "uncommitted": "from what the caller has read",
+    "refused": "refused at once as overloaded",
+    "unreachable": "`StoreUnreachable`",
+    "forgotten": "`RunNotFound`, which says that the store lost it",
+}
+"""What may become of a question, and how the page says it. Anything else breaks every promise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What holds for each run of a trial.
+
+    Always: one terminal event where the store has the run, no answer of a source lost that came before the end, an
+    answer by the deadline plus ``grace_seconds`` and the delay of the machine, no process that ends by itself, no
+    secret in a log or in the run.
+    """
+
+    outcomes: frozenset[str]
+    complete_share: float = 0.0
+    """Share of the runs that are complete at least."""
+    grace_seconds: float = GRACE_SECONDS
+    recovery_seconds: float = 5.0
+    """A question asked so long after the end of the fault, or sooner, is answered in full by the workers."""
+    tracebacks: int = 0
+    """Logged at most."""
+    loses_answers: bool = False
+    """Whether the fault itself damages what sources have answered."""
+    ends: tuple[str, ...] = ()
+    """Roles whose processes may end by themselves, to be started again."""
+
+    def text(self) -> str:
+        """For the page."""
+        parts = [OUTCOMES[name] for name in OUTCOMES if name in self.outcomes]
+        text = " or ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
+        if self.complete_share > 0 and "complete" in self.outcomes and len(parts) > 1:
+            text += f"; {self.complete_share:.0%} complete at least"
+        text += f"; {self.grace_seconds * 1000:.0f} ms"
+        text += f"; whole again within {self.recovery_seconds:g} s"
+        if self.ends:
+            text += f"; {', '.join(self.ends)} may end and is started again"
+        return text
+
+
+def promise(*outcomes: str, **fields: Any) -> Promise:
+    """A promise by the names of its outcomes."""
+    assert set(outcomes) <= set(OUTCOMES), outcomes
+    return Promise(frozenset(outcomes), **fields)
+
+
+def nothing(trial: Trial) -> None:
+    """Let the runs go on: the fault is in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row of the table."""
+
+    name: str
+    what: str
+    """What is done, for the page."""
+    promise: Promise
+    strike: Callable[[Trial], None] = nothing
+    """Does it, and undoes it, while runs go on."""
+    odd: Callable[[int], Behaviours | None] = field(default=lambda number: None)
+    """Behaviours of run ``number`` in place of the usual ones. The other runs must be complete."""
+    on: tuple[str, ...] = ("redis",)
+    """Kinds of stacks, see ``STACKS``."""
+    runs: int = 50
+    seconds: float = 3.0
+    """For which runs are submitted."""
+    total_seconds: float = 4.0
+    in_ci: bool = False
+    readers: tuple[str, ...] = ("result", "stream", "sse", "await", "astream", "graph")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the system of a trial is set up."""
+
+    text: str
+    options: Mapping[str, Any]
+    share_of_runs: float = 1.0
+
+
+STACKS: Mapping[str, Kind] = {
+    "redis": Kind("`redis://`, AOF", {}),
+    "memory": Kind("`redis://`, without AOF", {"append_only": False}),
+    "network": Kind("`redis://`, a proxy before each process", {"proxied": True}),
+    "rediss": Kind("`rediss://`, a proxy before each process", {"tls": True}, 0.5),
+    "prefork": Kind("`--pool prefork`", {"pool": "prefork", "concurrency": 4}, 0.4),
+    "clock": Kind("Redis with a clock of its own", {"clock": True}),
+}
+
+
+def every(count: int, behaviours: Iterable[Behaviours]) -> Callable[[int], Behaviours | None]:
+    """Each ``count``-th run behaves oddly, in turn."""
+    turns = tuple(behaviours)
+    return lambda number: None if number % count else turns[number // count % len(turns)]

@@ -1,0 +1,122 @@
+"""``docs/reliability.md``: the table with the figures of the last trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.faults.fault import OUTCOMES, STACKS, Fault
+from tests.acceptance.faults.table import AREAS
+from tests.acceptance.faults.trial import Figures
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "reliability.md"
+FIGURES = Path(__file__).with_name("figures.json")
+HEAD = """# What holds when something fails
+
+<!-- Written by `make faults` from tests/acceptance/faults: edit the table there. -->
+
+Each row is a fault that is done to a whole system of real processes (Redis, a worker for each queue, two watchers, a
+web server, an app with clients of every kind) while questions are asked. It states what is promised to each caller, and
+what was measured.
+
+In every row, for every question:
+
+- one terminal event, wherever the store has the run;
+- an answer or an error by the deadline plus the time that the row states, by the caller's own clock. What the machine
+  itself was late meanwhile, measured by a process that sleeps for 5 ms at a time, is added;
+- no answer of a source is lost that came before the end of the run;
+- no error but those that the row names;
+- no process ends by itself, and no secret is in a log or in a run;
+- no traceback is logged, but those of Celery for messages that a Redis which is away lets it not acknowledge.
+
+"Whole again" is the time after the end of the fault until a question is answered by all sources and the model.
+
+One question in six is asked by each of: `result` and `stream` of the client, both of the asynchronous client and of the
+graph, and server-sent events over HTTP, which connect again with `Last-Event-ID`. One in ten is about three jobs.
+Sources and model are stubs that take up to 0.4 s; limits are 4 s in total where nothing else is said.
+
+```sh
+make faults                           # every row, with figures; writes this page
+make faults ARGS="--list"
+make faults ARGS="--only 'frozen' --runs 20"
+make faults ARGS="--ci"               # the rows that CI tries, marked with *
+```
+"""
+LEGEND = """
+**Kinds of systems**, in the column "On":
+
+{kinds}
+
+**Measured**: questions; what became of them; the worst answer, in ms from its deadline (negative: before it), and the
+most that the machine itself was late; seconds until the system was whole again.
+"""
+
+INTRODUCTIONS = {
+    "Operations": """
+What the operations team of a bank would try next, besides the kills: deploys, failovers, rotations, limits, mistakes.
+"""
+}
+"""Of some areas."""
+
+
+def read_figures() -> dict[str, Any]:
+    """What was measured, by the name of the fault and the kind of the system; and where."""
+    return json.loads(FIGURES.read_text("utf-8")) if FIGURES.exists() else {"where": {}, "rows": {}}
+
+
+def write(measured: Mapping[tuple[str, str], Figures], where: Mapping[str, str]) -> None:
+    """Keep new figures, and write the page."""
+    figures = read_figures()
+    rows = {key: figures["rows"].get(key) for key in map(row_key, *zip(*rows_of_page(), strict=True))}
+    for (name, kind), measurement in measured.items():
+        rows[f"{name} @ {kind}"] = asdict(measurement)
+    kept = {"where": dict(where) or figures["where"], "rows": {key: row for key, row in rows.items() if row}}
+    FIGURES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+    PAGE.write_text(page(kept), "utf-8")
+
+
+def row_key(fault: Fault, kind: str) -> str:
+    return f"{fault.name} @ {kind}"
+
+
+def area_of(fault: Fault) -> str:
+    """The heading under which it stands."""
+    return next(area for area, faults in AREAS.items() if fault in faults)
+
+
+def rows_of_page() -> Iterator[tuple[Fault, str]]:
+    """Every fault on each of its kinds of systems."""
+    return ((fault, kind) for faults in AREAS.values() for fault in faults for kind in fault.on)
+
+
+def page(figures: Mapping[str, Any]) -> str:
+    """The whole page."""
+    kinds = "\n".join(f"- `{name}`: {kind.text}" for name, kind in STACKS.items())
+    parts = [HEAD, LEGEND.format(kinds=kinds)]
+    if figures["where"]:
+        parts.append("\nMeasured: " + ", ".join(figures["where"].values()) + ".\n")
+    for area, faults in AREAS.items():
+        parts.append(f"\n## {area}\n{INTRODUCTIONS.get(area, '')}\n")
+        parts.append("| Fault | What is done | Promise | On | Measured |\n|---|---|---|---|---|\n")
+        for fault in faults:
+            for place, kind in enumerate(fault.on):
+                cells = (fault.name + " *" * fault.in_ci, fault.what, fault.promise.text())
+                if place > 0:
+                    cells = ("", "", "")
+                measured = _measured(figures["rows"].get(row_key(fault, kind)))
+                parts.append(f"| {' | '.join((*cells, f'`{kind}`', measured))} |\n")
+    return "".join(parts)
+
+
+def _measured(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "not yet"
+    outcomes = ", ".join(f"{row['outcomes'][name]} {name}" for name in OUTCOMES if name in row["outcomes"])
+    text = (
+        f"{row['runs']}: {outcomes}; {row['worst_ms']} ms (machine {row['delay_ms']} ms); {row['recovery_seconds']} s"
+    )
+    return f"{text}; **{len(row['broken'])} broken**" if row["broken"] else text
