@@ -291,6 +291,7 @@ class RunStore:
                 keys.events(run_id),
                 keys.wakeups,
                 keys.rates,
+                *keys.queue("synthesis"),
             ],
             [
                 run_id,
@@ -345,7 +346,14 @@ class RunStore:
         reply = self._run(
             "lease",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.synthesis],
+            [
+                keys.run(run_id),
+                keys.events(run_id),
+                keys.wakeups,
+                keys.synthesis,
+                keys.rates,
+                *keys.queue("synthesis"),
+            ],
             [run_id, token, FINISH_LEASE_MS, _dumps({"by": by}), int(serves_queue)],
         )
         if reply[0] != "ok":
@@ -467,14 +475,15 @@ class RunStore:
         """What a due wake-up of kind ``fanin`` or ``lease`` asks for; it is made due again at the right time.
 
         ``closed`` or ``wait``: nothing; ``publish``: trigger a finisher; ``finish``: none has started in time;
-        ``busy``: workers of the synthesis queue are at work on other runs, and there is more time than the ``model_ms``
-        below which no model is asked.
+        ``busy``: workers of the synthesis queue are at work on other runs, and will come to this one while there is
+        more time than the ``model_ms`` below which no model is asked.
 
         Raises RunNotFound.
         """
         keys, run_id = self.keys, wakeup.run_id
         arguments: list[str | int] = [run_id, wakeup.kind, NUDGE_MS, BODY_MS, model_ms]
-        return str(self._run("check_synthesis", run_id, [keys.run(run_id), keys.wakeups, keys.synthesis], arguments)[0])
+        run_keys = [keys.run(run_id), keys.wakeups, keys.synthesis, keys.rates, *keys.queue("synthesis")]
+        return str(self._run("check_synthesis", run_id, run_keys, arguments)[0])
 
     def disarm(self, wakeup: Wakeup) -> None:
         """Remove a wake-up whose work is done."""

@@ -169,6 +169,21 @@ def test_runs_that_only_expire_are_overload(bench: Bench) -> None:
     assert bench.store.read(RUN).state is RunState.ACCEPTED
 
 
+@pytest.mark.parametrize(("ahead", "asks_for"), [(5, "busy"), (60, "finish")])
+def test_a_model_that_will_not_be_reached_is_not_waited_for(bench: Bench, ahead: int, asks_for: str) -> None:
+    """With 60 runs to come first at 5 in a second, the watcher answers at once; with five it leaves the run to them."""
+    ready(bench)
+    now, keys = bench.now_ms(), bench.store.keys
+    waiting, messages = keys.queue("synthesis")
+    bench.client.zadd(waiting, {f"o{i}|{now - 900}|": now + 3_000 for i in range(ahead)})
+    bench.client.rpush(messages, *map(str, range(ahead + 1)))
+    bench.client.hset(keys.rates, "synthesis", f"0.0 10.0 {now - 2_000} {now - 100}")
+    bench.client.set(keys.synthesis, 1)
+    wakeup = Wakeup(f"{RUN}|fanin")
+    assert bench.store.check_synthesis(wakeup, model_ms=1_000) == "publish"
+    assert bench.store.check_synthesis(wakeup, model_ms=1_000) == asks_for
+
+
 def test_a_run_id_stands_for_one_question(bench: Bench) -> None:
     """A run id sent again with another question is refused; the first question's run stays as it is."""
     bench.open(job_name="BATCH001")

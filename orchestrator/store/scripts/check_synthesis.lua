@@ -1,5 +1,5 @@
 -- What a due wake-up of kind fanin or lease asks for, and when the wake-up is due again.
--- KEYS run wakeups synthesis
+-- KEYS run wakeups synthesis rates queue(2)
 -- ARGV run_id kind nudge_ms body_ms model_ms
 local fields = redis.call('HMGET', KEYS[1], 'state', 'deadline_ms', 'received', 'expected', 'nudged_' .. ARGV[2])
 if not fields[1] then return { 'not_found' } end
@@ -13,10 +13,13 @@ if not fields[5] then
   redis.call('HSET', KEYS[1], 'nudged_' .. ARGV[2], 1)
   -- Once every source is in, the chord has called its body, which had nudge_ms to start.
   local was_called = ARGV[2] == 'fanin' and number(fields[3]) >= number(fields[4])
+  if not was_called then call_body(queue_at(5), KEYS[1], ARGV[1], deadline(fields[2], now), now) end
   redis.call('ZADD', KEYS[2], 'XX', now + body_ms - (was_called and tonumber(ARGV[3]) or 0), member)
   return { 'publish' }
 end
-if redis.call('EXISTS', KEYS[3]) == 1 and left > model_ms then
+-- Waiting for a model is of no use if the runs before this one take all the time.
+local wait = backlog(queue_at(5), KEYS[4], 'synthesis', 0, now, deadline(fields[2], now))
+if redis.call('EXISTS', KEYS[3]) == 1 and left - wait > model_ms then
   redis.call('ZADD', KEYS[2], 'XX', now + math.min(body_ms, left - model_ms), member)
   return { 'busy' }
 end

@@ -127,6 +127,12 @@ local function enqueue(queue, run_id, key, until_ms, now)
   redis.pcall('EXPIRE', queue.waiting, 3600)
 end
 
+-- Notes that the body of a run's chord has been called.
+local function call_body(queue, run, run_id, deadline_ms, now)
+  redis.call('HSET', run, 'called_ms', string.format('%d', now))
+  enqueue(queue, run_id, '', deadline_ms, now)
+end
+
 -- Notes that a worker has taken a message. Messages are counted from the time since which some have always waited, or
 -- had to wait when they came: that is what the workers can do, and not what they were asked to do.
 local function take(queue, rates, name, run_id, key, since, now)
@@ -134,7 +140,9 @@ local function take(queue, rates, name, run_id, key, since, now)
   local ms, taken, from, last = measured(rates, name, now)
   local was_full = now - since > FULL_MS and last - from > FULL_MS and since - last < memory_of(ms)
   if last < since and not was_full then taken, from = 0, since end
-  if now - from > memory_of(ms) or taken >= 256 then taken, from = taken / 2, now - (now - from) / 2 end
+  -- Of fast tasks the last second or two tell enough, and most of what they can do now.
+  local window = ms > 0 and math.max(1000, 3 * ms) or memory_of(ms)
+  if now - from > window or taken >= 256 then taken, from = taken / 2, now - (now - from) / 2 end
   remember(rates, name, ms, taken + 1, from, now)
 end
 
@@ -146,10 +154,11 @@ end
 
 -- How long a message would wait that is put into a queue now behind "more" others, in milliseconds, by Little's law: 0
 -- while the queue keeps up, and where nothing is known of it. Also: messages that wait, taken in a second, mean
--- milliseconds of a task.
-local function backlog(queue, rates, name, more, now)
+-- milliseconds of a task. With "before", only those count that are of use until an earlier time.
+local function backlog(queue, rates, name, more, now, before)
+  before = before and string.format('(%d', before) or '+inf'
   -- The smaller number: some may be of no use any more, and some may have been taken by workers of an older version.
-  local waiting = math.min(count_of(redis.pcall('ZCOUNT', queue.waiting, string.format('(%d', now), '+inf')),
+  local waiting = math.min(count_of(redis.pcall('ZCOUNT', queue.waiting, string.format('(%d', now), before)),
     count_of(redis.pcall('LLEN', queue.list)))
   if waiting == 0 then return 0, 0, 0, 0 end
   local first = redis.call('ZRANGEBYSCORE', queue.waiting, string.format('(%d', now), '+inf', 'LIMIT', 0, 1)[1]
@@ -157,6 +166,8 @@ local function backlog(queue, rates, name, more, now)
   local ms, taken, from, last = measured(rates, name, now)
   -- Where none has been taken for long, there is no worker: the caller may ask the source itself.
   if now - since <= FULL_MS or taken == 0 or now - last > memory_of(ms) * 1.5 then return 0, waiting, 0, ms end
+  -- The doubt of the first second counts for the workers.
+  if now - from < 1000 then taken = taken + 2 * math.sqrt(taken) + 2 end
   -- A pool that has just become full is taken to be large until it takes the next one.
   local is_new = last < since and last - from <= FULL_MS
   local per_ms = is_new and LARGE_POOL / (now - since) or taken / (now - from)

@@ -1,5 +1,5 @@
 -- Takes the finish lease, freezes the answers and returns the whole run.
--- KEYS run events wakeups synthesis
+-- KEYS run events wakeups synthesis rates queue(2)
 -- ARGV run_id token lease_ms started_data serves_queue(0|1)
 if ARGV[5] == '1' then serve(KEYS[4]) end
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -20,6 +20,12 @@ if token ~= ARGV[2] then
   local attempt = increase(KEYS[1], 'attempt')
   redis.call('HSET', KEYS[1], 'lease_token', ARGV[2], 'frozen', 1)
   emit(KEYS[1], KEYS[2], 'synthesis_started', attempt, now, ARGV[4])
+  local called, queue = number(redis.call('HGET', KEYS[1], 'called_ms')), queue_at(6)
+  if ARGV[5] == '1' then
+    take(queue, KEYS[5], 'synthesis', ARGV[1], '', called, now)
+  else
+    redis.pcall('ZREM', queue.waiting, member(ARGV[1], called, ''))
+  end
 end
 redis.call('HSET', KEYS[1], 'lease_until', string.format('%d', lease_until))
 redis.call('ZREM', KEYS[3], ARGV[1] .. '|fanin')

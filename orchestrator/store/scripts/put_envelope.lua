@@ -1,5 +1,5 @@
 -- Stores the envelope of a source: the first writer of a key wins, and only until the answers are frozen.
--- KEYS run events wakeups rates
+-- KEYS run events wakeups rates synthesis(2)
 -- ARGV run_id key claim envelope finished_data late_envelope nudge_ms source state(asked|late|unclaimed)
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[2], 'e:' .. ARGV[2], 'expected')
 local state = fields[1]
@@ -23,5 +23,8 @@ emit(KEYS[1], KEYS[2], 'source_finished', 0, now,
   with_numbers(ARGV[5], string.format('"received":%d,"expected":%d', received, expected)))
 -- Every source is in: the watcher finishes the run soon if the chord does not call its body, as when a worker died
 -- before its chord part.
-if received >= expected then redis.call('ZADD', KEYS[3], 'XX', now + tonumber(ARGV[7]), ARGV[1] .. '|fanin') end
+if received >= expected then
+  redis.call('ZADD', KEYS[3], 'XX', now + tonumber(ARGV[7]), ARGV[1] .. '|fanin')
+  call_body(queue_at(5), KEYS[1], ARGV[1], deadline(redis.call('HGET', KEYS[1], 'deadline_ms'), now), now)
+end
 return { 'stored', received, expected }
