@@ -39,10 +39,17 @@ class Publisher:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._app.close()
 
+    def _send(self, task: str, run_id: str, task_id: str | None) -> None:
+        options = {"task_id": task_id, "root_id": run_id, "retry": False, "ignore_result": True}
+        try:
+            self._app.send_task(task, args=(run_id,), **options)
+        except OperationalError:
+            # Once more: the connection of the pool may be one that a network cut has left. A run that is published
+            # twice is dispatched once.
+            self._app.send_task(task, args=(run_id,), **options)
+
     def _publish(self, task: str, run_id: str, *, task_id: str | None) -> None:
-        future = self._executor.submit(
-            self._app.send_task, task, args=(run_id,), task_id=task_id, root_id=run_id, retry=False, ignore_result=True
-        )
+        future = self._executor.submit(self._send, task, run_id, task_id)
         try:
             future.result(PUBLISH_TIMEOUT_SECONDS)
         except TimeoutError:

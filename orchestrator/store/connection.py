@@ -36,6 +36,7 @@ from redis.retry import Retry
 from orchestrator.config import Settings
 from orchestrator.errors import OutOfConnections, RunDamaged, StoreRefusesUser, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
+from orchestrator.store.pools import AsyncConnectionPool, ConnectionPool
 from orchestrator.tls import (
     PARAMETERS,
     causes,
@@ -101,11 +102,12 @@ Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
 
 def client_of(kind: type[Client], url: str, **options: Any) -> Client:
     """redis-py's client for a URL, whose TLS parameters mean what ``orchestrator.tls`` says."""
-    tls = tls_options(url)
-    client: Client = kind.from_url(without_tls_options(url), **tls, **options)
+    tls, is_async = tls_options(url), issubclass(kind, redis.asyncio.Redis)
+    pools: Any = AsyncConnectionPool if is_async else ConnectionPool
+    pool = pools.from_url(without_tls_options(url), **tls, **options)
     if tls:
-        pool: Any = client.connection_pool
-        pool.connection_class = AsyncTlsConnection if issubclass(kind, redis.asyncio.Redis) else TlsConnection
+        pool.connection_class = AsyncTlsConnection if is_async else TlsConnection
+    client: Client = kind.from_pool(pool)
     return client
 
 
