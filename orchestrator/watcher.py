@@ -5,14 +5,19 @@ Run two or more. A wake-up is made due again before it is acted on, so a watcher
 
 import argparse
 import logging
+import math
 import os
 import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from types import FrameType
+from typing import TypeVar
 
 from orchestrator.after_commit import AfterCommit, load_after_commit
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_celery
@@ -35,11 +40,27 @@ from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import COMMIT_RESERVE_SECONDS
 from orchestrator.store.connection import connect
 from orchestrator.store.presence import Presence
-from orchestrator.store.records import Wakeup
-from orchestrator.store.runs import RunStore
+from orchestrator.store.records import Claimed, Wakeup
+from orchestrator.store.runs import COMMIT_MARGIN_MS, REARM_MS, RunStore
 
+_T = TypeVar("_T")
 _LOGGER = logging.getLogger("orchestrator.watcher")
 POLL_SECONDS = 0.25
+RULES_SECONDS, BRIEF_SECONDS, UNREAD_SECONDS = 0.025, 0.003, 0.0005
+"""Seconds to answer a run by the rules, with raw data, and without reading it, until some have been measured."""
+WEIGHT_OF_SLOWER, WEIGHT_OF_FASTER = 0.5, 0.1
+"""Weight of the newest measurement in the mean: a machine that gets busy is noticed at once."""
+BATCH_SECONDS = 0.05
+"""Work that is claimed at once: other watchers share the rest, and it is done before the claim runs out."""
+MAX_BATCH = 64
+GRACE_SECONDS = 0.1
+"""Seconds after the deadline that are counted on when runs are too many for the rules."""
+RESERVE = 1.5
+"""How much longer than measured the other runs may take."""
+AHEAD_SECONDS = 0.8
+"""How much earlier total deadlines are acted on when many are due at once; no model is asked then any more."""
+RETRY_SECONDS = 1.0
+"""Seconds to the next look at what is not a deadline, or at a set of ours that is none."""
 HEARTBEAT_SECONDS = 3.0
 MAX_REPUBLISH = 2
 """Times that a run is published again: two lost messages are bad luck, three mean that no worker runs."""
@@ -76,6 +97,9 @@ class Watcher:
         self._presence = presence
         self._name = name
         self._finisher = Finisher(store, by=f"watcher:{name}", after_commit=after_commit)
+        self._rules, self._brief, self._unread = _Pace(RULES_SECONDS), _Pace(BRIEF_SECONDS), _Pace(UNREAD_SECONDS)
+        self._pace = self._rules
+        self._is_crowded = False
         self._loop_beat, self._store_beat = Beat(clock), Beat(clock)
 
     def alive(self) -> str | None:
@@ -102,24 +126,158 @@ class Watcher:
                 self._store_beat.mark()
             except (StoreUnreachable, RunDamaged) as error:
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)
-                pause = 1.0
+                pause = POLL_SECONDS if isinstance(error, StoreUnreachable) else RETRY_SECONDS
 
     def step(self) -> float:
-        """Act on every due wake-up; returns the seconds until the next step.
+        """Act on due wake-ups; returns the seconds until the next step.
 
         Raises StoreUnreachable.
         """
-        due, next_seconds = self._store.claim_wakeups()
+        size = max(1, min(MAX_BATCH, int(BATCH_SECONDS / self._pace.seconds)))
+        claimed = self._store.claim_wakeups(
+            total_limit=size,
+            other_limit=max(size, MAX_BATCH // 8),
+            ahead_ms=int(AHEAD_SECONDS * 1000) if self._is_crowded else 0,
+        )
+        claim = Deadline.after(REARM_MS / 1000)
+        until_crowded = self._look_ahead(claimed)
         # Total deadlines first: their runs must be answered now.
-        for wakeup in sorted(due, key=lambda item: item.kind != "total"):
-            self._handle(wakeup)
-        if due:
+        due = [wakeup for wakeup in claimed.wakeups if wakeup.kind == "total"]
+        self._answer(due, claim)
+        due = self._check([wakeup for wakeup in claimed.wakeups if wakeup.kind != "total"])
+        self._answer(due[:size], claim)
+        if due[size:]:  # now, for whichever watcher comes first
+            self._store.postpone(*due[size:], seconds=0)
+        if claimed.wakeups:
             return 0.0
-        return POLL_SECONDS if next_seconds is None else min(POLL_SECONDS, max(0.005, next_seconds))
+        if self._finisher.run_hooks():
+            return 0.0
+        pause = POLL_SECONDS if claimed.next_seconds is None else min(POLL_SECONDS, claimed.next_seconds)
+        return max(0.005, min(pause, until_crowded))
 
-    def _handle(self, wakeup: Wakeup) -> None:
+    def _look_ahead(self, claimed: Claimed) -> float:
+        """Choose how runs are answered, and find out whether deadlines must be acted on early.
+
+        Returns the seconds until the latter. No other watcher is counted on: it may die.
+        """
+        rules, brief, unread = self._rules.seconds, self._brief.seconds, self._unread.seconds
+        if self._spare_seconds(claimed, brief) > rules:
+            self._pace = self._rules
+        else:
+            self._pace = self._brief if self._spare_seconds(claimed, unread) > BATCH_SECONDS else self._unread
+        ahead = AHEAD_SECONDS + COMMIT_MARGIN_MS / 1000
+        crowds = ((left, count * rules) for left, count in claimed.crowd if count * rules > COMMIT_MARGIN_MS / 1000)
+        until_crowded = min((left - min(ahead, seconds) for left, seconds in crowds), default=math.inf)
+        self._is_crowded = until_crowded <= 0
+        return until_crowded if until_crowded > 0 else math.inf
+
+    def _spare_seconds(self, claimed: Claimed, pace: float) -> float:
+        """The time that is left before all runs must be answered at a ``pace``."""
+        return min(
+            (max(0.0, left) + GRACE_SECONDS - count * pace * RESERVE for left, count in claimed.crowd),
+            default=math.inf,
+        )
+
+    def _answer(self, due: Sequence[Wakeup], claim: Deadline) -> None:
+        """Finish the runs of ``due``: by the rules, or as well as there is time for, so that no other run is late."""
+        if due and self._pace is not self._rules:
+            due = self._answer_briefly(due)
+        for wakeup in due:
+            if claim.has_passed:  # it is due again, here or for another watcher
+                return
+            self._handle(wakeup, self._finish)
+
+    def _answer_briefly(self, due: Sequence[Wakeup]) -> list[Wakeup]:
+        """Finish runs without the rules; returns those for which this failed."""
+        began = time.monotonic()
+        answer = self._finisher.finish_briefly if self._pace is self._brief else self._finisher.close_briefly
         try:
-            done = self._act(wakeup)
+            statuses = answer([wakeup.run_id for wakeup in due])
+        except TroubleshootError:
+            raise
+        except Exception as error:  # noqa: BLE001  # border: one bad run must not stop the watcher
+            log_error(_LOGGER, "watcher_failed how=%s", answer.__name__, error=error)
+            return list(due)
+        counts = Counter(status if isinstance(status, str) else "failed" for status in statuses.values())
+        if counts["ok"]:
+            self._pace.take((time.monotonic() - began) / counts["ok"])
+        _LOGGER.warning("runs_answered_briefly how=%s counts=%s by=%s", answer.__name__, dict(counts), self._name)
+        return [wakeup for wakeup in due if not isinstance(statuses.get(wakeup.run_id), str)]
+
+    def _check(self, due: Sequence[Wakeup]) -> list[Wakeup]:
+        """Act on wake-ups that are no total deadlines; returns those whose runs are to be finished."""
+        synthesis = [wakeup for wakeup in due if wakeup.kind in ("fanin", "lease")]
+        others = [wakeup for wakeup in due if wakeup not in synthesis]
+        if others:
+            self._check_dispatch(others)
+        finish: list[Wakeup] = []
+        replies = _of_each(synthesis, partial(self._store.check_synthesis, model_ms=MODEL_MS))
+        for wakeup, asks_for in zip(synthesis, replies, strict=True):
+            if isinstance(asks_for, Exception):
+                self._handle(wakeup, partial(_raise, asks_for))
+            elif asks_for == "finish":
+                _LOGGER.warning("synthesis_not_started run_id=%s by=%s", wakeup.run_id, self._name)
+                finish.append(wakeup)
+            else:
+                self._handle(wakeup, partial(self._request, asks_for))
+        return finish
+
+    def _request(self, asks_for: str, wakeup: Wakeup) -> bool:
+        """Publish a synthesis if ``asks_for`` says so; True when the run is closed."""
+        if asks_for == "publish" or (asks_for == "busy" and self._store.queue_length(SYNTHESIS_QUEUE) == 0):
+            _LOGGER.info("synthesis_requested run_id=%s by=%s", wakeup.run_id, self._name)
+            self._publisher.publish_synthesis(wakeup.run_id)
+        return asks_for == "closed"
+
+    def _check_dispatch(self, due: Sequence[Wakeup]) -> None:
+        """Publish runs again that nobody has taken. Kinds of a newer version are left to its watchers."""
+        done, later, lost = [], [], []
+        states = _of_each(due, lambda items: self._store.states([wakeup.run_id for wakeup in items]))
+        for wakeup, state in zip(due, states, strict=True):
+            if isinstance(state, Exception):
+                self._handle(wakeup, partial(_raise, state))
+            elif state is None or state.is_closed or (wakeup.kind == "dispatch" and state is RunState.DISPATCHED):
+                done.append(wakeup)
+            else:
+                later.append(wakeup)
+                lost += [wakeup] if wakeup.kind == "dispatch" else []
+        if done:
+            self._store.disarm(*done)
+        if later:
+            self._store.postpone(*later, seconds=RETRY_SECONDS)
+        # A message that waits for a worker is not lost.
+        if lost and self._store.queue_length(ORCHESTRATOR_QUEUE) == 0:
+            for wakeup in lost:
+                self._handle(wakeup, self._republish)
+
+    def _republish(self, wakeup: Wakeup) -> bool:
+        run_id = wakeup.run_id
+        if self._store.count(run_id, "republished") > MAX_REPUBLISH:
+            return True
+        _LOGGER.warning("run_republished run_id=%s by=%s", run_id, self._name)
+        self._publisher.publish_run(run_id)
+        return False
+
+    def _finish(self, wakeup: Wakeup) -> bool:
+        """Finish the run of a wake-up by the rules; True when it needs no further action."""
+        began, run_id = time.monotonic(), wakeup.run_id
+        is_total = wakeup.kind == "total" and not wakeup.is_early
+        if is_total:
+            report = self._finisher.finish_at_deadline(run_id)
+        else:
+            report = self._finisher.finish(run_id, in_place_of_worker=True)
+        if report is not None:
+            self._rules.take(time.monotonic() - began)
+            return True
+        state, remaining_ms = self._store.state(run_id)
+        if is_total and not state.is_closed and remaining_ms > COMMIT_MARGIN_MS:
+            self._store.postpone(wakeup, seconds=min(RETRY_SECONDS, (remaining_ms - COMMIT_MARGIN_MS) / 1000))
+        return state.is_closed
+
+    def _handle(self, wakeup: Wakeup, act: Callable[[Wakeup], bool]) -> None:
+        """Act on a wake-up, and disarm it if it needs no further action."""
+        try:
+            done = self._try(wakeup, act)
         except StoreUnreachable as error:
             _LOGGER.warning("watcher_retry run_id=%s kind=%s error=%s", wakeup.run_id, wakeup.kind, error)
             return
@@ -129,18 +287,9 @@ class Watcher:
         if done:
             self._store.disarm(wakeup)
 
-    def _act(self, wakeup: Wakeup) -> bool:
-        """Act on a wake-up; True when it needs no further action."""
+    def _try(self, wakeup: Wakeup, act: Callable[[Wakeup], bool]) -> bool:
         try:
-            match wakeup.kind:
-                case "dispatch":
-                    return self._check_dispatch(wakeup.run_id)
-                case "fanin" | "lease":
-                    return self._check_synthesis(wakeup)
-                case "total":
-                    self._finisher.finish_at_deadline(wakeup.run_id)
-            # Any other kind belongs to a newer version, whose watchers act on it.
-            return self._store.state(wakeup.run_id)[0].is_closed
+            return act(wakeup)
         except RunNotFound:
             return True
         except RunDamaged as error:
@@ -156,7 +305,8 @@ class Watcher:
         left = remaining_ms / 1000 + UNREAD_GRACE_SECONDS
         if left > 0:
             _LOGGER.warning("watcher_cannot_read run_id=%s error=%s", wakeup.run_id, error)
-            self._store.postpone(wakeup, min(left, UNREAD_PAUSE_SECONDS) if wakeup.kind == "total" else left)
+            pause = min(left, UNREAD_PAUSE_SECONDS) if wakeup.kind == "total" else left
+            self._store.postpone(wakeup, seconds=pause)
             return False
         return self._close_unread(wakeup.run_id, error.reason)
 
@@ -183,7 +333,7 @@ class Watcher:
         if failures >= MAX_FAILURES:
             _LOGGER.error("watcher_gave_up run_id=%s kind=%s", wakeup.run_id, wakeup.kind)
             return True
-        self._store.postpone(wakeup, 2.0 ** (failures - 1))
+        self._store.postpone(wakeup, seconds=2.0 ** (failures - 1))
         return False
 
     def _try_to_close(self, run_id: str) -> bool:
@@ -200,28 +350,33 @@ class Watcher:
             _LOGGER.warning("run_closed_unread run_id=%s reason=%s by=%s", run_id, reason, self._name)
         return self._store.state(run_id)[0].is_closed
 
-    def _check_dispatch(self, run_id: str) -> bool:
-        state, _ = self._store.state(run_id)
-        if state not in (RunState.ACCEPTED, RunState.DISPATCHING):
-            return True
-        if self._store.queue_length(ORCHESTRATOR_QUEUE) > 0:
-            return False  # its message may still wait for a worker
-        if self._store.count(run_id, "republished") > MAX_REPUBLISH:
-            return True
-        _LOGGER.warning("run_republished run_id=%s by=%s", run_id, self._name)
-        self._publisher.publish_run(run_id)
-        return False
 
-    def _check_synthesis(self, wakeup: Wakeup) -> bool:
-        run_id = wakeup.run_id
-        asks_for = self._store.check_synthesis(wakeup, model_ms=MODEL_MS)
-        if asks_for == "publish" or (asks_for == "busy" and self._store.queue_length(SYNTHESIS_QUEUE) == 0):
-            _LOGGER.info("synthesis_requested run_id=%s by=%s", run_id, self._name)
-            self._publisher.publish_synthesis(run_id)
-        elif asks_for == "finish":
-            _LOGGER.warning("synthesis_not_started run_id=%s by=%s", run_id, self._name)
-            return self._finisher.finish(run_id, in_place_of_worker=True) is not None
-        return asks_for == "closed"
+def _of_each(due: Sequence[Wakeup], ask: Callable[[Sequence[Wakeup]], list[_T | Exception]]) -> list[_T | Exception]:
+    """What ``ask`` returns of each of ``due``; the error of all when it fails as a whole.
+
+    Raises StoreUnreachable.
+    """
+    try:
+        return ask(due) if due else []
+    except TroubleshootError:
+        raise
+    except Exception as error:  # noqa: BLE001  # border: each of them backs off
+        return [error] * len(due)
+
+
+def _raise(error: Exception, _wakeup: Wakeup) -> bool:
+    raise error
+
+
+@dataclass(slots=True)
+class _Pace:
+    """Moving mean of the seconds that an answer takes."""
+
+    seconds: float
+
+    def take(self, seconds: float) -> None:
+        weight = WEIGHT_OF_SLOWER if seconds > self.seconds else WEIGHT_OF_FASTER
+        self.seconds += weight * (seconds - self.seconds)
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """The answer as text: Markdown for the app, compact lines for a terminal, and the answers for when things fail."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic_core import to_json
 
 from orchestrator.codes.catalogue import Category, category_texts
 from orchestrator.codes.control import visible
@@ -154,9 +155,9 @@ def render_failure(
     return "\n".join(lines) + "\n"
 
 
-def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope]) -> str:
-    """Each source's data as received, for when the aggregation failed. Long data is cut, with a note."""
-    intro = Message("Aggregation failed; each source's data follows as it came.")
+def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope], cause: Message | None = None) -> str:
+    """Each source's data as received, for when the aggregation failed, or ``cause``. Long data is cut, with a note."""
+    intro = cause or Message("Aggregation failed; each source's data follows as it came.")
     blocks = [f"## {Message('Raw data of the sources').in_language(language)}", intro.in_language(language)]
     for envelope in envelopes:
         title = f"### {envelope.source}" + (f" · {envelope.job}" if envelope.job else "")
@@ -345,9 +346,13 @@ def _with_job(failure: SourceFailure) -> str:
     return f"{failure.source} ({failure.job})" if failure.job else failure.source
 
 
+def _pretty(data: Any) -> str:
+    return to_json(data, indent=1, fallback=str, inf_nan_mode="constants").decode()
+
+
 def _json(envelope: SourceEnvelope, language: Language) -> str:
     # A fence inside a log would end the block that holds it; what no reader sees is not shown.
-    text = visible(json.dumps(envelope.data, ensure_ascii=False, indent=1, default=str)).replace("```", "'''")
+    text = visible(_pretty(envelope.data)).replace("```", "'''")
     if len(text) <= MAX_RAW_CHARACTERS:
         return text
     count = len(text) - MAX_RAW_CHARACTERS

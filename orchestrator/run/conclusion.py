@@ -49,6 +49,9 @@ _UNREAD = {
     SchemaMismatch.reason: Message("incompatible versions; upgrade the older processes"),
 }
 """Why a source failed whose question or answer could not be read in the store, by the reason of its envelope."""
+BUSY = "busy"
+"""``failure`` of an answer for whose diagnosis there was no time, because too many runs were to be answered."""
+_TOO_MANY_RUNS = Message("Too many runs had to be answered at the same time; each source's data follows as it came.")
 _NO_ANSWER = frozenset({SourceOutcome.TIMEOUT, SourceOutcome.NOT_STARTED, SourceOutcome.LOST})
 
 
@@ -122,12 +125,15 @@ def warm_up_aside() -> threading.Thread:
     return thread
 
 
-def conclude(record: RunRecord) -> Conclusion:
-    """Aggregate and diagnose the envelopes of a run; never raises, whatever is stored."""
+def conclude(record: RunRecord, *, briefly: bool = False) -> Conclusion:
+    """Aggregate and diagnose the envelopes of a run; never raises, whatever is stored.
+
+    ``briefly``: the data of the sources as they came, in place of a diagnosis and of a plan that was never made.
+    """
     if record.damage:
         _LOGGER.warning("run_damaged run_id=%s unreadable=%s", record.run_id, "; ".join(map(str, record.damage)))
     try:
-        return _conclude(record)
+        return _conclude(record, briefly=briefly)
     except Exception as error:  # noqa: BLE001  # border: whatever is stored, the run gets an answer
         log_error(_LOGGER, "conclusion_failed run_id=%s", record.run_id, error=error)
         response = LAST_RESORT.in_language(answer_language(record.plan, record))
@@ -135,9 +141,10 @@ def conclude(record: RunRecord) -> Conclusion:
         return Conclusion(record=record, plan=record.plan, response=response, failure=failure)
 
 
-def _conclude(record: RunRecord) -> Conclusion:
+def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
     plan = record.plan
-    if plan is None or (record.envelopes and not plan.sources):  # sources that were asked were planned
+    is_planned = plan is not None and (plan.sources or not record.envelopes)  # sources that were asked were planned
+    if not is_planned and (record.envelopes or not briefly):
         plan = _plan_for_reporting(record)
     if plan is not None and plan.pipeline == WHICH_ONE:
         draft, mode = Diagnosis(summary=plan.reason), AnswerMode.DETERMINISTIC
@@ -158,24 +165,36 @@ def _conclude(record: RunRecord) -> Conclusion:
         return _raw_data(conclusion, f"aggregator: {type(error).__name__}")
     conclusion = replace(conclusion, envelopes=envelopes, aggregated=aggregated)
     if outcome in (RunOutcome.FAILED, RunOutcome.TIMED_OUT):
-        response = render_failure(
-            language=language,
-            failures=failures(envelopes),
-            min_sources_required=min_required,
-            timed_out=outcome is RunOutcome.TIMED_OUT,
-        )
-        return replace(conclusion, response=response)
+        return _unanswered(conclusion)
+    return _raw_data(conclusion, BUSY) if briefly else _diagnosed(conclusion)
+
+
+def _diagnosed(conclusion: Conclusion) -> Conclusion:
+    record = conclusion.record
     try:
-        draft, mode = diagnose(record.request, plan, envelopes, aggregated), AnswerMode.DETERMINISTIC
+        draft = diagnose(record.request, conclusion.plan, conclusion.envelopes, conclusion.aggregated)
+        mode = AnswerMode.DETERMINISTIC
         return replace(conclusion, mode=mode, draft=draft, response=conclusion.render(draft, mode))
     except Exception as error:  # noqa: BLE001  # border: a rule that fails must not cost the user the data
         log_error(_LOGGER, "diagnosis_failed run_id=%s", record.run_id, error=error)
         return _raw_data(conclusion, f"rules: {type(error).__name__}")
 
 
+def _unanswered(conclusion: Conclusion) -> Conclusion:
+    """The answer when too few sources have answered."""
+    response = render_failure(
+        language=conclusion.language,
+        failures=failures(conclusion.envelopes),
+        min_sources_required=conclusion.record.request.config.min_sources_required,
+        timed_out=conclusion.outcome is RunOutcome.TIMED_OUT,
+    )
+    return replace(conclusion, response=response)
+
+
 def _raw_data(conclusion: Conclusion, failure: str) -> Conclusion:
-    """The answer when a step of ours failed: each source's data as it came."""
-    response = render_raw(language=conclusion.language, envelopes=conclusion.envelopes)
+    """The answer when a step of ours failed, or there was no time for it: each source's data as it came."""
+    cause = _TOO_MANY_RUNS if failure == BUSY else None
+    response = render_raw(language=conclusion.language, envelopes=conclusion.envelopes, cause=cause)
     return replace(conclusion, mode=AnswerMode.RAW, response=response, failure=failure)
 
 

@@ -21,7 +21,7 @@ from orchestrator.models import (
     SourceEnvelope,
     SourceFailure,
 )
-from orchestrator.run.conclusion import LAST_RESORT, Conclusion, answer_language, conclude
+from orchestrator.run.conclusion import BUSY, LAST_RESORT, Conclusion, answer_language, conclude
 from orchestrator.run.envelopes import not_read_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import MAX_DAMAGE, RunRecord
@@ -37,6 +37,12 @@ _UNREACHABLE = Message(
 _ANOTHER_SCHEMA = Message(
     "This run was stored by a version that cannot be read here: upgrade the older processes and ask again."
 )
+_NO_TIME = Message(
+    "Too many runs had to be answered at the same time, and there was no time to write an answer to this one. What the "
+    "sources answered is in its results; ask again."
+)
+_LAST_RESORTS = {SchemaMismatch.reason: _ANOTHER_SCHEMA, BUSY: _NO_TIME}
+"""What a last resort says, by its reason."""
 
 
 def make_report(
@@ -123,7 +129,7 @@ def stored_report(record: RunRecord) -> Report:
 
 def last_resort_report(run_id: str, *, by: str, reason: str) -> Report:
     """The report of a run whose deadline has come and of which nothing else can be read."""
-    text = _ANOTHER_SCHEMA if reason == SchemaMismatch.reason else LAST_RESORT
+    text = _LAST_RESORTS.get(reason, LAST_RESORT)
     return _report(
         run_id,
         (),

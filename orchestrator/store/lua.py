@@ -17,6 +17,10 @@ def script_source(name: str) -> str:
     return (folder / "common.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
 
 
+Call = tuple[list[str], list[str | int]]
+"""Keys and arguments of a call."""
+
+
 class Scripts:
     """Runs scripts by their SHA; redis-py loads those that the server does not have."""
 
@@ -29,9 +33,34 @@ class Scripts:
 
         Raises StoreUnreachable.
         """
+        with store_errors():
+            reply: list[Any] = self._script(name)(keys=keys, args=args)
+        return reply
+
+    def run_all(self, name: str, calls: Sequence[Call]) -> list[list[Any] | Exception]:
+        """Run the script ``name`` for each of ``calls``, in one round trip; a reply may be the error of its call.
+
+        Raises StoreUnreachable.
+        """
+        script = self._script(name)
+        with store_errors(), self._client.pipeline(transaction=False) as pipe:
+            for keys, args in calls:
+                script(keys=keys, args=args, client=pipe)
+            replies = pipe.execute(raise_on_error=False)
+        return [_reply_or_error(reply) for reply in replies]
+
+    def _script(self, name: str) -> Any:
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self._client.register_script(script_source(name))
+        return script
+
+
+def _reply_or_error(reply: Any) -> list[Any] | Exception:
+    if not isinstance(reply, Exception):
+        return list(reply)
+    try:
         with store_errors():
-            reply: list[Any] = script(keys=keys, args=args)
-        return reply
+            raise reply  # noqa: TRY301  # as ours
+    except Exception as error:  # noqa: BLE001  # the caller's, with the call that it is of
+        return error

@@ -91,6 +91,8 @@ class RunRecord:
     outcome: RunOutcome | None
     closed_ms: int | None = None
     committed_by: str = ""
+    leased_ms: int = 0
+    """Time until which a finisher has the run."""
     damage: tuple[Damage, ...] = ()
     """Parts of the run that cannot be read."""
 
@@ -134,6 +136,8 @@ class Wakeup:
 
     member: str
     """Member of the sorted set: ``run_id|kind``."""
+    is_early: bool = False
+    """Whether it is claimed before it is due."""
 
     @property
     def run_id(self) -> str:
@@ -144,6 +148,18 @@ class Wakeup:
     def kind(self) -> str:
         """Kind of the wake-up."""
         return self.member.rpartition("|")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The wake-ups that a watcher has claimed at ``now_ms`` of the Redis clock, and what is to come."""
+
+    wakeups: tuple[Wakeup, ...]
+    next_seconds: float | None
+    """Seconds to the next wake-up, None without any."""
+    now_ms: int
+    crowd: tuple[tuple[float, int], ...] = ()
+    """Of some open runs, the soonest first: seconds to the deadline, and the number of runs that have none later."""
 
 
 class Summary(Contract):
@@ -243,6 +259,7 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
         outcome=read_enum(outcome, RunOutcome.FAILED) if outcome else None,
         closed_ms=read_number(closed_ms) if closed_ms else None,
         committed_by=fields.get("committed_by", ""),
+        leased_ms=read_number(fields.get("lease_until")),
         damage=(*of_request, *of_plan, *of_report, *of_envelopes)[:MAX_DAMAGE],
     )
 

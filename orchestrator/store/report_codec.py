@@ -9,13 +9,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.aggregate import FIELD_OF_SOURCE, all_evidence, data_fields, number_evidence
+from orchestrator.aggregate import FIELD_OF_SOURCE, all_evidence, data_fields, failures, number_evidence
 from orchestrator.models import Report, SourceEnvelope
 from orchestrator.store.reading import REPORT, Damage, parse_stored, read_fields
 
 RESULTS = "results_in_run"
 """Field of a stored report in place of ``parallel_results``: for each result the key of its envelope in the run, or the
-envelope itself for a source that has none in the run."""
+envelope itself for a source that has none in the run; or ``ALL``."""
+ALL = "all"
+"""The results are all envelopes of the run, which the report's writer has not read."""
 _IN_ENVELOPES: dict[str, Any] = {
     "parallel_results": True,
     "evidence": True,
@@ -23,8 +25,13 @@ _IN_ENVELOPES: dict[str, Any] = {
 }
 
 
-def encode_report(report: Report, stored: Mapping[str, SourceEnvelope]) -> str:
-    """The JSON to store of ``report`` in the run of the ``stored`` envelopes; the whole report when they differ."""
+def encode_report(report: Report, stored: Mapping[str, SourceEnvelope] | None) -> str:
+    """The JSON to store of ``report`` in the run of the ``stored`` envelopes; the whole report when they differ.
+
+    ``stored`` is None for a report whose results are to be all envelopes of the run.
+    """
+    if stored is None:
+        return f'{report.model_dump_json(exclude=_IN_ENVELOPES)[:-1]},"{RESULTS}":"{ALL}"}}'
     results = tuple(stored.get(envelope.key, envelope) for envelope in report.parallel_results)
     if not stored or not _is_made_of(number_evidence(results), report):
         return report.model_dump_json()
@@ -49,6 +56,9 @@ def decode_report(
     report, damage = read_fields(Report, fields, part=REPORT)
     if report is None or places is None:
         return report, damage
+    if places == ALL:
+        results = number_evidence(tuple(stored.values()))
+        return report.model_copy(update={**_of_envelopes(report, results), "errors": failures(results)}), damage
     results, lost = _results(places, stored)
     return report.model_copy(update=_of_envelopes(report, results)), (*damage, *lost)
 

@@ -9,12 +9,20 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis
 
 from orchestrator.config import Settings
-from orchestrator.errors import Conflict, Overloaded, RunDamaged, RunNotFound, RunRefused, UnknownInstance
+from orchestrator.errors import (
+    Conflict,
+    Overloaded,
+    RunDamaged,
+    RunNotFound,
+    RunRefused,
+    UnknownInstance,
+)
 from orchestrator.i18n.message import Message
 from orchestrator.models import (
     SCHEMA_VERSION,
@@ -33,10 +41,11 @@ from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
 from orchestrator.store.keys import Keys
-from orchestrator.store.lua import Scripts
+from orchestrator.store.lua import Call, Scripts
 from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
     Backlog,
+    Claimed,
     Clues,
     Dispatch,
     Opened,
@@ -61,6 +70,8 @@ NUDGE_MS = 500
 """Milliseconds after the last envelope for the chord to call its body, before the watcher does."""
 BODY_MS = 1_000
 """Milliseconds for a called body to start, before the watcher finishes the run itself."""
+REARM_MS = 150
+"""Milliseconds after which a claimed wake-up is due again: that of a watcher that died is acted on within the grace."""
 MAX_EVENTS = 2_000
 MAX_SESSION_RUNS = 20
 """Runs of a session that are remembered."""
@@ -395,10 +406,48 @@ class RunStore:
 
         Raises RunNotFound.
         """
+        keys, arguments = self._commit_call(
+            report,
+            token=token,
+            seen_received=seen_received,
+            events=events,
+            stored=stored or {},
+            margin_ms=FARTHEST_DEADLINE_MS if is_over else COMMIT_MARGIN_MS,
+        )
+        return str(self._run("commit", report.run_id, keys, arguments)[0])
+
+    def commit_early(self, commits: Sequence[tuple[Report, RunRecord | None]]) -> list[str | Exception]:
+        """``commit`` for many runs, in one call, without their leases and also before their deadlines.
+
+        Each report comes with the run as it was read, or None if it was not: its envelopes are the results then. The
+        caller has seen that the fan-in is over and that no finisher has the run. An error in place of a status: the run
+        cannot be written or is gone.
+        """
+        calls = [
+            self._commit_call(
+                report,
+                token=new_token(),
+                seen_received=None if record is None else record.received,
+                stored=None if record is None else record.envelopes,
+                margin_ms=FARTHEST_DEADLINE_MS,
+            )
+            for report, record in commits
+        ]
+        replies = self._scripts.run_all("commit", calls)
+        return [_status(report.run_id, reply) for (report, _), reply in zip(commits, replies, strict=True)]
+
+    def _commit_call(
+        self,
+        report: Report,
+        *,
+        token: str,
+        seen_received: int | None,
+        events: Sequence[NewEvent] = (),
+        stored: Mapping[str, SourceEnvelope] | None,
+        margin_ms: int,
+    ) -> Call:
         keys, run_id = self.keys, report.run_id
-        reply = self._run(
-            "commit",
-            run_id,
+        return (
             [
                 keys.run(run_id),
                 keys.events(run_id),
@@ -411,16 +460,15 @@ class RunStore:
             [
                 run_id,
                 token,
-                encode_report(report, stored or {}),
+                encode_report(report, stored),
                 report.outcome,
                 _dumps(final_data(report)),
                 report.committed_by,
                 "" if seen_received is None else seen_received,
-                FARTHEST_DEADLINE_MS if is_over else COMMIT_MARGIN_MS,
+                margin_ms,
                 *_event_arguments(events),
             ],
         )
-        return str(reply[0])
 
     def cancel(self, run_id: str, *, by: str) -> bool:
         """Cancel an open run in the name of ``by``; False when it was closed already.
@@ -436,23 +484,34 @@ class RunStore:
         )
         return bool(reply[0] == "ok")
 
-    def claim_wakeups(self, *, limit: int = 100, rearm_ms: int = 1_000) -> tuple[list[Wakeup], float | None]:
-        """Due wake-ups, each of them due again in ``rearm_ms``, and the seconds to the next one, None without any.
+    def claim_wakeups(
+        self, *, total_limit: int = 100, other_limit: int = 100, rearm_ms: int = REARM_MS, ahead_ms: int = 0
+    ) -> Claimed:
+        """Claim due wake-ups: up to ``total_limit`` total deadlines, the soonest first, and ``other_limit`` others.
+
+        Each is due again in ``rearm_ms``. With ``ahead_ms``, total deadlines that are to come so soon are claimed as
+        well, after the fan-in of runs that no finisher has.
 
         When the Redis clock has stepped since the last claim, the times of all open runs are moved with it first.
         """
+        arguments = [total_limit, other_limit, rearm_ms, ahead_ms, COMMIT_MARGIN_MS]
         sent_at = time.monotonic()
-        due, next_ms, step = self._claim(limit, rearm_ms, sent_at, is_confirmed=False)
-        if step == "confirm":
+        reply = self._claim(arguments, sent_at, is_confirmed=False)
+        if reply[-1] == "confirm":
             sent_at = time.monotonic()
-            due, next_ms, step = self._claim(limit, rearm_ms, sent_at, is_confirmed=True)
+            reply = self._claim(arguments, sent_at, is_confirmed=True)
         self._claimed_at = sent_at
+        due, next_ms, now_ms, crowd, step = reply
         if step != "0":
             _LOGGER.warning("clock_stepped seconds=%.1f", int(step) / 1000)
-        wakeups = [Wakeup(member) for member in due]
-        return wakeups, (max(0, next_ms) / 1000 if next_ms != -1 else None)
+        return Claimed(
+            wakeups=tuple(Wakeup(member, bool(early)) for member, early in zip(due[::2], due[1::2], strict=True)),
+            next_seconds=max(0, next_ms) / 1000 if next_ms != -1 else None,
+            now_ms=now_ms,
+            crowd=tuple((left / 1000, count) for left, count in zip(crowd[::2], crowd[1::2], strict=True)),
+        )
 
-    def _claim(self, limit: int, rearm_ms: int, now: float, *, is_confirmed: bool) -> list[Any]:
+    def _claim(self, arguments: list[int], now: float, *, is_confirmed: bool) -> list[Any]:
         keys = self.keys
         elapsed_ms = -1 if self._claimed_at is None else int((now - self._claimed_at) * 1000)
         return self._scripts.run(
@@ -468,33 +527,39 @@ class RunStore:
                 keys.rates,
                 keys.synthesis,
             ],
-            [limit, rearm_ms, elapsed_ms, int(is_confirmed), keys.run("")],
+            [*arguments, elapsed_ms, int(is_confirmed), keys.run("")],
         )
 
-    def check_synthesis(self, wakeup: Wakeup, *, model_ms: int) -> str:
-        """What a due wake-up of kind ``fanin`` or ``lease`` asks for; it is made due again at the right time.
+    def check_synthesis(self, wakeups: Sequence[Wakeup], *, model_ms: int) -> list[str | Exception]:
+        """What due wake-ups of kind ``fanin`` or ``lease`` ask for; each is made due again at the right time.
 
-        ``closed`` or ``wait``: nothing; ``publish``: trigger a finisher; ``finish``: none has started in time;
-        ``busy``: workers of the synthesis queue are at work on other runs, and will come to this one while there is
-        more time than the ``model_ms`` below which no model is asked.
-
-        Raises RunNotFound.
+        ``closed`` or ``wait``: nothing; ``publish``: trigger a finisher; ``finish``: none has started in time, and the
+        claim of the wake-up stands; ``busy``: workers of the synthesis queue are at work on other runs, and will come
+        to this one while there is more time than the ``model_ms`` below which no model is asked; an error: the run
+        cannot be read or is gone.
         """
-        keys, run_id = self.keys, wakeup.run_id
-        arguments: list[str | int] = [run_id, wakeup.kind, NUDGE_MS, BODY_MS, model_ms]
-        run_keys = [keys.run(run_id), keys.wakeups, keys.synthesis, keys.rates, *keys.queue("synthesis")]
-        return str(self._run("check_synthesis", run_id, run_keys, arguments)[0])
+        keys = self.keys
+        synthesis = [keys.wakeups, keys.synthesis, keys.rates, *keys.queue("synthesis")]
+        calls: list[Call] = [
+            (
+                [keys.run(wakeup.run_id), *synthesis],
+                [wakeup.run_id, wakeup.kind, NUDGE_MS, BODY_MS, model_ms],
+            )
+            for wakeup in wakeups
+        ]
+        replies = self._scripts.run_all("check_synthesis", calls)
+        return [_status(wakeup.run_id, reply) for wakeup, reply in zip(wakeups, replies, strict=True)]
 
-    def disarm(self, wakeup: Wakeup) -> None:
-        """Remove a wake-up whose work is done."""
+    def disarm(self, *wakeups: Wakeup) -> None:
+        """Remove wake-ups whose work is done."""
         with store_errors():
-            self._client.zrem(self.keys.wakeups, wakeup.member)
+            self._client.zrem(self.keys.wakeups, *(wakeup.member for wakeup in wakeups))
 
-    def postpone(self, wakeup: Wakeup, seconds: float) -> None:
-        """Make a wake-up due in ``seconds``; one that was removed stays removed."""
+    def postpone(self, *wakeups: Wakeup, seconds: float) -> None:
+        """Make wake-ups due in ``seconds``; one that was removed stays removed."""
         with store_errors():
             due_ms = to_ms(self._client.time()) + int(seconds * 1000)
-            self._client.zadd(self.keys.wakeups, {wakeup.member: due_ms}, xx=True)
+            self._client.zadd(self.keys.wakeups, {wakeup.member: due_ms for wakeup in wakeups}, xx=True)
 
     def read(self, run_id: str) -> RunRecord:
         """The present state of the run; takes no lease.
@@ -508,6 +573,21 @@ class RunStore:
         if not fields:
             raise RunNotFound.of(run_id)
         return to_record(run_id, to_ms(now), fields)
+
+    def read_all(self, run_ids: Sequence[str]) -> dict[str, RunRecord]:
+        """``read`` for many runs, in one call; a run that cannot be read, or is gone, is left out."""
+        with store_errors(), self._client.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for run_id in run_ids:
+                pipe.hgetall(self.keys.run(run_id))
+            now, *replies = pipe.execute(raise_on_error=False)
+            now_ms = to_ms(now)
+        records = {}
+        for run_id, fields in zip(run_ids, replies, strict=True):
+            if isinstance(fields, dict):
+                with suppress(Exception):  # border: one bad run must not keep the others open
+                    records[run_id] = to_record(run_id, now_ms, fields)
+        return records
 
     def report(self, run_id: str) -> Report | None:
         """The report of a run; None when there is none or a part of it cannot be read.
@@ -536,6 +616,14 @@ class RunStore:
         deadline_ms = read_deadline(stored_deadline, now_ms)
         remaining_ms = min(deadline_ms - now_ms, deadline_ms - read_number(created_ms))
         return read_enum(state, RunState.DISPATCHED), remaining_ms
+
+    def states(self, run_ids: Sequence[str]) -> list[RunState | Exception | None]:
+        """The states of many runs, in one call; None for a run that is gone or cannot be read."""
+        with store_errors(), self._client.pipeline(transaction=False) as pipe:
+            for run_id in run_ids:
+                pipe.hget(self.keys.run(run_id), "state")
+            replies = pipe.execute(raise_on_error=False)
+        return [read_enum(reply, RunState.DISPATCHED) if isinstance(reply, str) else None for reply in replies]
 
     def count(self, run_id: str, what: str) -> int:
         """Add 1 to the run's counter ``what`` and return it.
@@ -569,6 +657,12 @@ class RunStore:
 def new_token() -> str:
     """A new unique token for a claim or a lease."""
     return uuid.uuid4().hex
+
+
+def _status(run_id: str, reply: list[Any] | Exception) -> str | Exception:
+    if isinstance(reply, Exception):
+        return reply
+    return RunNotFound.of(run_id) if reply[0] == "not_found" else str(reply[0])
 
 
 def _event_arguments(events: Sequence[NewEvent]) -> list[str]:

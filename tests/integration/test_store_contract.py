@@ -39,7 +39,7 @@ from orchestrator.store.presence import Presence
 from orchestrator.store.records import RunRecord, Wakeup, snapshot
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
-from orchestrator.store.runs import MAX_EVENTS, OVERLOAD_FLOOR, RunStore, new_token
+from orchestrator.store.runs import MAX_EVENTS, OVERLOAD_FLOOR, REARM_MS, RunStore, new_token
 
 RUN = "run-00000001"
 HOUR = 3_600.0
@@ -180,8 +180,8 @@ def test_a_model_that_will_not_be_reached_is_not_waited_for(bench: Bench, ahead:
     bench.client.hset(keys.rates, "synthesis", f"0.0 10.0 {now - 2_000} {now - 100}")
     bench.client.set(keys.synthesis, 1)
     wakeup = Wakeup(f"{RUN}|fanin")
-    assert bench.store.check_synthesis(wakeup, model_ms=1_000) == "publish"
-    assert bench.store.check_synthesis(wakeup, model_ms=1_000) == asks_for
+    assert bench.store.check_synthesis([wakeup], model_ms=1_000) == ["publish"]
+    assert bench.store.check_synthesis([wakeup], model_ms=1_000) == [asks_for]
 
 
 def test_a_run_id_stands_for_one_question(bench: Bench) -> None:
@@ -565,14 +565,14 @@ def test_a_stream_is_cut_at_its_limit_and_says_so(bench: Bench) -> None:
 def test_due_wakeups_are_claimed_once_and_rearmed(bench: Bench) -> None:
     """A due wake-up goes to one watcher and comes back later unless it is disarmed."""
     bench.open()
-    assert bench.store.claim_wakeups()[0] == []
+    assert bench.store.claim_wakeups().wakeups == ()
     bench.client.zadd(bench.store.keys.wakeups, {f"{RUN}|total": bench.now_ms() - 1})
-    due, _ = bench.store.claim_wakeups()
+    due = bench.store.claim_wakeups().wakeups
     assert [(wakeup.run_id, wakeup.kind) for wakeup in due] == [(RUN, "total")]
-    again, next_seconds = bench.store.claim_wakeups()
-    assert again == []
-    assert next_seconds is not None
-    assert 0 < next_seconds <= 1
+    again = bench.store.claim_wakeups()
+    assert again.wakeups == ()
+    assert again.next_seconds is not None
+    assert 0 < again.next_seconds <= REARM_MS / 1000
     bench.store.disarm(due[0])
     assert bench.client.zscore(bench.store.keys.wakeups, f"{RUN}|total") is None
 
@@ -594,6 +594,11 @@ def test_the_list_is_newest_first_and_leaves_out_what_expired(bench: Bench) -> N
         bench.runs.recent(limit=0)
 
 
+def raise_first(replies: list[str | Exception]) -> None:
+    assert isinstance(replies[0], Exception)
+    raise replies[0]
+
+
 STEPS: dict[str, Callable[[Bench], object]] = {
     "read": lambda b: b.store.read("run-ffffffff"),
     "state": lambda b: b.store.state("run-ffffffff"),
@@ -605,7 +610,7 @@ STEPS: dict[str, Callable[[Bench], object]] = {
     "begin_source": lambda b: b.store.begin_source("run-ffffffff", "m", "c", source="m", job=None, worker="w"),
     "put_envelope": lambda b: b.store.put_envelope("run-ffffffff", "c", an_envelope("m")),
     "lease": lambda b: b.store.lease("run-ffffffff", "t", by="x"),
-    "check_synthesis": lambda b: b.store.check_synthesis(Wakeup("run-ffffffff|fanin"), model_ms=1),
+    "check_synthesis": lambda b: raise_first(b.store.check_synthesis([Wakeup("run-ffffffff|fanin")], model_ms=1)),
     "renew": lambda b: b.store.renew("run-ffffffff", "t"),
     "count": lambda b: b.store.count("run-ffffffff", "nudged"),
 }
@@ -666,7 +671,7 @@ def test_a_step_moves_every_time_once(bench: Bench, seconds: float) -> None:
     before = times_to_go(bench)
     step_clock(bench.client, bench.store.keys, seconds)
     for watcher in watchers:
-        assert watcher.claim_wakeups()[0] == []
+        assert watcher.claim_wakeups().wakeups == ()
     after = times_to_go(bench)
     assert after == {name: pytest.approx(value, abs=2_000) for name, value in before.items()}
     assert bench.store.read(RUN).total_seconds == 10.0
@@ -685,8 +690,8 @@ def test_only_a_step_moves_times(bench: Bench) -> None:
     bench.client.set(bench.store.keys.clock, bench.now_ms() - 60_000)
     RunStore(bench.client, Settings.from_env({})).claim_wakeups()
     bench.client.set(bench.store.keys.clock, bench.now_ms() - 60_000)
-    stale = bench.store._claim(100, 1_000, time.monotonic(), is_confirmed=False)
-    assert stale[2] == "confirm"
+    stale = bench.store._claim([100, 100, 1_000, 0, 200], time.monotonic(), is_confirmed=False)
+    assert stale[-1] == "confirm"
     after = times_to_go(bench)
     assert after == {name: pytest.approx(value, abs=2_000) for name, value in before.items()}
 

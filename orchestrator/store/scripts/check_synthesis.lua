@@ -1,4 +1,5 @@
--- What a due wake-up of kind fanin or lease asks for, and when the wake-up is due again.
+-- What a due wake-up of kind fanin or lease asks for, and when the wake-up is due again: of a run that is to be
+-- finished, the caller's claim says that.
 -- KEYS run wakeups synthesis rates queue(2)
 -- ARGV run_id kind nudge_ms body_ms model_ms
 local fields = redis.call('HMGET', KEYS[1], 'state', 'deadline_ms', 'received', 'expected', 'nudged_' .. ARGV[2])
@@ -7,8 +8,11 @@ if is_closed(fields[1]) then return { 'closed' } end
 local now = now_ms()
 local left = deadline(fields[2], now) - now
 -- No source was asked, or the total deadline finishes the run.
-if fields[1] == 'accepted' or left <= 0 then return { 'wait' } end
 local member, body_ms, model_ms = ARGV[1] .. '|' .. ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+if fields[1] == 'accepted' or left <= 0 then
+  redis.call('ZADD', KEYS[2], 'XX', now + body_ms, member)
+  return { 'wait' }
+end
 if not fields[5] then
   redis.call('HSET', KEYS[1], 'nudged_' .. ARGV[2], 1)
   -- Once every source is in, the chord has called its body, which had nudge_ms to start.
@@ -23,5 +27,4 @@ if redis.call('EXISTS', KEYS[3]) == 1 and left - wait > model_ms then
   redis.call('ZADD', KEYS[2], 'XX', now + math.min(body_ms, left - model_ms), member)
   return { 'busy' }
 end
-redis.call('ZADD', KEYS[2], 'XX', now + body_ms, member)
 return { 'finish' }

@@ -1,6 +1,9 @@
--- Returns the due wake-ups, each made due again before it is acted on: a watcher that dies loses none.
+-- Returns the due wake-ups, each made due again before it is acted on: a watcher that dies loses none. Total deadlines
+-- come first, the soonest first; those of the next ahead_ms too, where nobody is at work on the run after its fan-in.
+-- Each wake-up is followed by 1 if it is early.
 -- KEYS wakeups clock open completed expired instances watchers rates synthesis
--- ARGV limit rearm_ms elapsed_ms(since the caller's last claim; -1: none) is_confirmed(0|1) prefix_of_runs
+-- ARGV total_limit other_limit rearm_ms ahead_ms margin_ms elapsed_ms(since the caller's last claim; -1: none)
+--      is_confirmed(0|1) prefix_of_runs
 local FORWARD_MS, BACK_MS = 2000, 100
 local now = now_ms()
 
@@ -28,30 +31,63 @@ end
 -- moves with it, once: the first claim after the step sees it by the time of the last claim of any watcher. A step back
 -- shows by itself. For a step forward the caller says how much time has passed by its own clock; it is asked twice, as
 -- a Redis that stood still may get a claim long after it was sent.
-local last, elapsed = number(redis.call('GET', KEYS[2])), tonumber(ARGV[3])
+local last, elapsed = number(redis.call('GET', KEYS[2])), tonumber(ARGV[6])
 local step = now < last - BACK_MS and now - last or 0
 if last > 0 and elapsed >= 0 and now - last > elapsed + FORWARD_MS then
-  if ARGV[4] == '0' then return { {}, 0, 'confirm' } end
+  if ARGV[7] == '0' then return { {}, 0, now, {}, 'confirm' } end
   step = now - last - elapsed
 end
 if step ~= 0 then
   local open = redis.pcall('ZRANGE', KEYS[3], 0, -1)
-  for _, run_id in ipairs(open) do shift_run(ARGV[5] .. run_id, step) end
+  for _, run_id in ipairs(open) do shift_run(ARGV[8] .. run_id, step) end
   for _, i in ipairs({ 1, 3, 4, 5, 6, 7 }) do shift(KEYS[i], step) end
   redis.call('DEL', KEYS[8], KEYS[9])
 end
 redis.call('SET', KEYS[2], string.format('%d', now))
 
-local due, wakeups = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, tonumber(ARGV[1])), {}
-for _, member in ipairs(due) do
-  if string.find(member, '^[%w_-]+|[%w_-]+$') then
-    redis.call('ZADD', KEYS[1], 'XX', now + tonumber(ARGV[2]), member)
-    wakeups[#wakeups + 1] = member
-  else
-    -- Names no run.
-    redis.call('ZREM', KEYS[1], member)
+local total_limit, other_limit, rearm = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local ahead, margin = tonumber(ARGV[4]), tonumber(ARGV[5])
+local wakeups, totals = {}, 0
+
+local function claim(member, kind, is_early)
+  totals = totals + (kind == 'total' and 1 or 0)
+  redis.call('ZADD', KEYS[1], 'XX', now + rearm, member)
+  wakeups[#wakeups + 1] = member
+  wakeups[#wakeups + 1] = is_early and 1 or 0
+end
+
+local function is_free(run_id)
+  local fields = redis.pcall('HMGET', ARGV[8] .. run_id, 'fanin_ms', 'lease_until')
+  return not fields.err and number(fields[1]) <= now and number(fields[2]) <= now
+end
+
+local soon = redis.pcall('ZRANGEBYSCORE', KEYS[3], now - 60000, now + margin + ahead, 'LIMIT', 0, total_limit + 200)
+for _, run_id in ipairs(soon.err and {} or soon) do
+  if totals >= total_limit then break end
+  local member = run_id .. '|total'
+  local due = tonumber(redis.call('ZSCORE', KEYS[1], member) or 'inf')
+  if due <= now or (due <= now + ahead and is_free(run_id)) then claim(member, 'total', due > now) end
+end
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, other_limit)) do
+  local kind = string.match(member, '^[%w_-]+|([%w_-]+)$')
+  if not kind then
+    redis.call('ZREM', KEYS[1], member) -- names no run
+  elseif kind ~= 'total' or totals < total_limit then
+    claim(member, kind)
   end
+end
+
+-- Of some open runs, each with twice as many before it: the time to the deadline, and the runs that have none later.
+local crowd, count, all, past = {}, 0, redis.pcall('ZCARD', KEYS[3]), now - 60000
+local gone = type(all) == 'number' and redis.call('ZCOUNT', KEYS[3], '-inf', past) or 0
+while type(all) == 'number' and gone + count < all do
+  local rank = math.min(gone + math.max(2 * count - 1, count), all - 1)
+  local score = redis.call('ZRANGE', KEYS[3], rank, rank, 'WITHSCORES')[2]
+  count = redis.call('ZCOUNT', KEYS[3], '-inf', score) - gone
+  crowd[#crowd + 1] = math.min(tonumber(score) - now, 60000)
+  crowd[#crowd + 1] = count
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 -- A score may be infinite.
-return { wakeups, first[2] and math.max(0, math.min(tonumber(first[2]) - now, 60000)) or -1, tostring(step) }
+return { wakeups, first[2] and math.max(0, math.min(tonumber(first[2]) - now, 60000)) or -1, now, crowd,
+  tostring(step) }

@@ -17,9 +17,11 @@ from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
+    AnswerMode,
     Intent,
     Plan,
     PlannedSource,
+    Report,
     Routing,
     RunOutcome,
     RunState,
@@ -27,8 +29,9 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.run.conclusion import BUSY
 from orchestrator.store.connection import to_ms
-from orchestrator.store.runs import RunStore, new_token
+from orchestrator.store.runs import COMMIT_MARGIN_MS, RunStore, new_token
 from orchestrator.watcher import MAX_REPUBLISH, Watcher
 
 RUN = "run-00000001"
@@ -227,6 +230,92 @@ def test_the_total_deadline_commits(scene: Scene) -> None:
     assert record.report is not None
     assert record.report.committed_by == "watcher:w"
     assert scene.armed() == set()
+
+
+def crowd(scene: Scene, count: int, *, left_ms: int) -> None:
+    """The run, answered by its source, and ``count - 1`` others that are in nobody's hands, with ``left_ms`` left."""
+    answered(scene)
+    deadline_ms = scene.now_ms() + left_ms
+    scene.client.hset(scene.store.keys.run(RUN), mapping={"deadline_ms": deadline_ms, "fanin_ms": 1})
+    scene.client.zadd(scene.store.keys.wakeups, {f"{RUN}|total": deadline_ms - COMMIT_MARGIN_MS})
+    runs = [RUN, *(f"run-other{number}" for number in range(count - 1))]
+    scene.client.zadd(scene.store.keys.open, dict.fromkeys(runs, deadline_ms))
+
+
+@pytest.mark.parametrize(
+    ("count", "mode", "reason"),
+    [
+        (1, AnswerMode.DETERMINISTIC, None),
+        (10, AnswerMode.DETERMINISTIC, None),
+        (60, AnswerMode.RAW, BUSY),
+        (1_000, AnswerMode.ERROR, BUSY),
+    ],
+)
+def test_a_deadline_that_many_runs_share_is_kept_with_less(
+    scene: Scene, count: int, mode: AnswerMode, reason: str | None
+) -> None:
+    """Where the rules cannot answer all in time, the data of the sources is the answer; the results are complete."""
+    crowd(scene, count, left_ms=0)
+    scene.watcher.step()
+    record = scene.store.read(RUN)
+    assert record.report is not None
+    assert (record.report.mode, record.report.reason) == (mode, reason)
+    assert [envelope.finding for envelope in record.report.parallel_results] == ["CPU at 97 %"]
+    assert record.report.committed_by == "watcher:w"
+    assert scene.armed() == set()
+
+
+@pytest.mark.parametrize(
+    ("count", "fields", "early"),
+    [
+        (1, {}, False),
+        (100, {}, True),
+        (100, {"fanin_ms": 2**50}, False),
+        (100, {"lease_token": "t", "lease_until": 2**50}, False),
+    ],
+    ids=["alone", "crowd", "sources_have_time", "held"],
+)
+def test_deadlines_of_a_crowd_are_acted_on_early(
+    scene: Scene, count: int, fields: dict[str, str | int], early: bool
+) -> None:
+    """A second before them, but for runs that a finisher or a source is at work on; one alone has its time."""
+    crowd(scene, count, left_ms=900)
+    scene.client.hset(scene.store.keys.run(RUN), mapping={"expected": 2, **fields})
+    scene.client.zrem(scene.store.keys.wakeups, f"{RUN}|fanin", f"{RUN}|dispatch")
+    scene.watcher.step()
+    scene.watcher.step()
+    assert scene.store.read(RUN).state is (RunState.DONE if early else RunState.DISPATCHED)
+
+
+def test_a_crowd_leaves_one_watcher_what_another_can_take(scene: Scene) -> None:
+    """A step claims what is done in some tens of milliseconds, the soonest deadline first."""
+    now_ms = scene.now_ms()
+    for number in range(10):
+        run_id = f"run-other{number}"
+        scene.client.zadd(scene.store.keys.open, {run_id: now_ms - number})
+        scene.client.zadd(scene.store.keys.wakeups, {f"{run_id}|total": now_ms - 200})
+    scene.watcher.step()
+    assert scene.client.zrange(scene.store.keys.wakeups, 0, 20, withscores=False)[:8] == [
+        f"run-other{number}|total" for number in range(8)
+    ]
+
+
+def test_a_claim_runs_out_within_the_grace(scene: Scene) -> None:
+    """What a watcher has claimed and not done, another one takes before the deadline."""
+    scene.due("total")
+    assert len(scene.store.claim_wakeups().wakeups) == 1
+    assert 0 < scene.due_in_ms("total") <= COMMIT_MARGIN_MS
+
+
+def test_hooks_of_brief_answers_are_called_when_nothing_is_due(scene: Scene) -> None:
+    """There was no time for them before."""
+    reports: list[Report] = []
+    watcher = Watcher(scene.store, scene.publisher, name="w", after_commit=[reports.append])  # type: ignore[arg-type]
+    crowd(scene, 1_000, left_ms=0)
+    assert watcher.step() == 0.0
+    assert reports == []
+    watcher.step()
+    assert [(report.run_id, len(report.parallel_results)) for report in reports] == [(RUN, 1)]
 
 
 def test_a_wakeup_of_an_expired_run_is_dropped(scene: Scene) -> None:
