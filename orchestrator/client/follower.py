@@ -93,6 +93,9 @@ class _Following:
         page: Page = yield self.reader.read(self.run_id, after, block_ms=block_ms)
         return page
 
+    def _gives_up_after(self, error: StoreUnreachable) -> bool:
+        return self.waiting.gives_up_after(error, has_every_answer=self.copy.has_every_answer)
+
     def _give_up(self, error: object) -> None:
         self.has_given_up = True
         if not self.waiting.is_out_of_patience:
@@ -158,7 +161,7 @@ class Follower(_Following):
             try:
                 page, is_through = _run(self._round(after))
             except StoreUnreachable as error:
-                if self.waiting.gives_up_after(error):
+                if self._gives_up_after(error):
                     raise
                 self._stop.wait(self.waiting.pause_seconds())
                 continue
@@ -186,7 +189,7 @@ class AsyncFollower(_Following):
                 async with time_limit(self._left):
                     page, is_through = await _run_async(self._round(after))
             except StoreUnreachable as error:
-                if self.waiting.gives_up_after(error):
+                if self._gives_up_after(error):
                     self._give_up(error)
                     self.waiting.check_refusal()
                     return

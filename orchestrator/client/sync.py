@@ -132,7 +132,8 @@ class TroubleshootClient:
         here.
 
         When Redis is gone, returns by the deadline plus 250 ms (within a second after the deadline) the answer of the
-        rules to what was read so far, with ``committed`` False and ``reason`` ``store_unreachable``.
+        rules to what was read so far, with ``committed`` False and ``reason`` ``store_unreachable``; a second or two
+        after it went when every source's answer was read.
         ``timeout_seconds`` limits the wait of this caller.
 
         Raises RunNotFound, OutOfConnections, TimeoutError after ``timeout_seconds`` (the run goes on), StoreUnreachable
@@ -152,7 +153,7 @@ class TroubleshootClient:
 
         Pass the ``id`` of the last event to resume. When Redis is gone, the stream ends at the run's deadline without
         a terminal event. With ``keeps_answers`` the sources' answers are read as well, and the next ``result`` then
-        returns at once the answer of the rules to them.
+        returns at once the answer of the rules to them; the stream ends sooner when all of them were read.
 
         Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id, StoreUnreachable as
         ``result`` does.

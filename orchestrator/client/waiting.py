@@ -13,6 +13,9 @@ LATE_SECONDS = 0.8
 finished."""
 MAX_OVERTIME_SECONDS = 2.0
 """Most seconds by which a reader waits longer while the store answers."""
+LOST_SECONDS = 1.0
+"""Seconds of silence of a failing store after which a reader does not wait for the rest of a run whose sources have all
+answered; as the graphs do."""
 RECONNECT_SECONDS = 0.1
 """Seconds between a failed try and the next one."""
 
@@ -64,8 +67,13 @@ class Waiting:
             end = min(end, self.patience.at)
         return max(0.0, end - time.monotonic())
 
-    def gives_up_after(self, error: StoreUnreachable) -> bool:
-        """Whether ``error`` ends the wait; False while there is time for another try."""
+    def gives_up_after(self, error: StoreUnreachable, *, has_every_answer: bool = False) -> bool:
+        """Whether ``error`` ends the wait; False while there is time for another try.
+
+        ``has_every_answer``: what the sources say was read, so that a store that is gone has little to add.
+        """
+        if has_every_answer and time.monotonic() - self.pulse.answered_at >= LOST_SECONDS:
+            return True
         if self.deadline.has_passed:
             self.failure, self._failed_at = error, time.monotonic()
         return self.left() == 0.0

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
 from orchestrator.models import Clue, RunState
+from orchestrator.store.reading import read_number
 from orchestrator.store.records import RunRecord, read_clue, to_record
 
 _WRITTEN_ONCE = ("request", "summary", "plan")
@@ -24,6 +25,12 @@ class RunCopy:
     def known(self) -> list[str]:
         """Names of the fields that need not be read again."""
         return [name for name in self._fields if name in _WRITTEN_ONCE or name.startswith("e:")]
+
+    @property
+    def has_every_answer(self) -> bool:
+        """Whether every planned source has answered, by what was read."""
+        answers = sum(name.startswith("e:") for name in self._fields)
+        return 0 < read_number(self._fields.get("expected")) <= answers
 
     def take(self, reply: Any) -> bool:
         """Take the reply of ``copy.lua``; whether the run was closed.
