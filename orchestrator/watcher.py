@@ -101,6 +101,7 @@ class Watcher:
         self._pace = self._rules
         self._is_crowded = False
         self._loop_beat, self._store_beat = Beat(clock), Beat(clock)
+        self._store_problem: TroubleshootError | None = None
 
     def alive(self) -> str | None:
         """The problem for a liveness check, or None: the loop has stopped."""
@@ -110,7 +111,7 @@ class Watcher:
     def ready(self) -> str | None:
         """The problem for a readiness check, or None: the wake-ups cannot be read."""
         age = self._store_beat.age_seconds
-        return None if age < READY_SECONDS else f"the store has not been read for {age:.0f} s"
+        return None if age < READY_SECONDS else f"the store has not been read for {age:.0f} s: {self._store_problem}"
 
     def run(self, stop: threading.Event) -> None:
         """Act on wake-ups until ``stop`` is set; waits for a Redis that is unreachable."""
@@ -125,6 +126,7 @@ class Watcher:
                 pause = self.step()
                 self._store_beat.mark()
             except (StoreUnreachable, RunDamaged) as error:
+                self._store_problem = error
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)
                 pause = POLL_SECONDS if isinstance(error, StoreUnreachable) else RETRY_SECONDS
 

@@ -30,7 +30,7 @@ from workers.runtime.consumer import PauseWhileBlocked
 from workers.runtime.process import close_process, hold_place_while_blocked, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import (
     announce_instances,
-    broker_answers,
+    broker_problem,
     check_sources,
     check_synthesis,
     load_catalogues,
@@ -84,7 +84,7 @@ def _serve_health() -> None:
             what="'resync-troubleshoot[workers]'",
         ) from error
     health = WorkerHealth(
-        broker_answers=lambda: broker_answers(settings), loop_lag_seconds=loop_lag_seconds, problems=worker_problems
+        broker_problem=lambda: broker_problem(settings), loop_lag_seconds=loop_lag_seconds, problems=worker_problems
     )
     health_servers.append(HealthServer(health_settings, health.pages()))
     health.connect()

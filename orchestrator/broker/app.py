@@ -58,6 +58,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
         broker_use_ssl=tls,
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
+        # For ever: after Celery's hundred attempts, a few minutes, every worker would end at once, and again.
+        broker_connection_max_retries=None,
         broker_connection_timeout=seconds,
         broker_pool_limit=10,
         task_queues=[Queue(name, EXCHANGE, routing_key=name) for name in queue_names()],

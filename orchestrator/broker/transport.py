@@ -5,6 +5,7 @@ commands for each: a third of the Python time of a worker under load.
 """
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from kombu.transport import redis
 from kombu.utils.collections import HashedSeq
 from redis.exceptions import DataError, RedisError, ResponseError
 
+from orchestrator.broker.app import EXCHANGE
 from orchestrator.store.connection import TlsConnection
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,6 +60,21 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     connection_class_ssl = TlsConnection
     _publishing_client: Any = None
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # A key of another type fails whoever uses it, who then connects again, and so comes here.
+        exchanges = (EXCHANGE.name, "celery.pidbox", "celeryev")
+        bindings = (self.keyprefix_queue, self.keyprefix_binding_permanent)
+        self._set_keys_aside(
+            {
+                self.unacked_key: "hash",
+                self.unacked_index_key: "zset",
+                self.unacked_mutex_key: "string",
+                self.keyprefix_binding_deadlines: "zset",
+                **{prefix % exchange: "set" for prefix in bindings for exchange in exchanges},
+            }
+        )
+
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
             return super()._create_client(asynchronous=True)
@@ -76,20 +93,23 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
             return None
         except ResponseError as error:
             if "WRONGTYPE" in str(error):
-                self._set_keys_aside()
+                # One of them would keep the worker from every other queue too.
+                queues = (self._q_for_pri(name, step) for name in self.active_queues for step in self.priority_steps)
+                self._set_keys_aside(dict.fromkeys(queues, "list"))
             raise
 
-    def _set_keys_aside(self) -> None:
-        """Rename the keys of queues that are no lists, which would keep the worker from every other queue too."""
+    def _set_keys_aside(self, kinds: Mapping[str, str]) -> None:
+        """Rename the keys that are of another type than theirs."""
+        keys = [self.global_keyprefix + name for name in kinds]
         with self.conn_or_acquire() as client:
-            for queue in self.active_queues:
-                for priority in self.priority_steps:
-                    key = self.global_keyprefix + self._q_for_pri(queue, priority)
-                    kind = bytes(client.type(key)).decode()
-                    if kind not in ("list", "none"):
-                        with suppress(ResponseError):  # another worker was faster
-                            client.rename(key, f"{key}:set_aside")
-                            set_aside(queue, f"its key was a {kind}", key)
+            pipe = client.pipeline(transaction=False)
+            for key in keys:
+                pipe.type(key)
+            for name, key, kind in zip(kinds, keys, map(bytes.decode, pipe.execute()), strict=True):
+                if kind not in (kinds[name], "none"):
+                    with suppress(ResponseError):  # another worker was faster
+                        client.rename(key, f"{key}:set_aside")
+                        set_aside(name.partition(self.sep)[0], f"its key was a {kind}", key)
 
 
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped

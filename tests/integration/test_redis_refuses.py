@@ -16,12 +16,15 @@ from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.graph import ParallelTroubleshootGraph
+from orchestrator.health import Beat
 from orchestrator.models import TroubleshootRequest
 from orchestrator.store.connection import connect
 from orchestrator.store.presence import Presence
 from orchestrator.store.runs import RunStore
 from orchestrator.testing import stub_message
 from orchestrator.watcher import Watcher
+from workers.runtime.health import WorkerChecks
+from workers.runtime.readiness import broker_problem
 
 CONFIG = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=4.0, synthesis_reserve_seconds=2.0)
 QUESTION = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=CONFIG)
@@ -42,6 +45,22 @@ def test_a_client_is_told_why_the_store_does_not_serve(own_redis: RedisServer, k
                 with pytest.raises(StoreUnreachable, match=WORDS.get(kind, kind)):
                     client.get(run_id)
         assert client.submit(QUESTION) != run_id
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_probes_of_a_silent_worker_say_what_keeps_it(own_redis: RedisServer, kind: str) -> None:
+    """It is not ready for Redis's reason, and not dead for it: a restart would help nobody."""
+    times = iter([0.0])
+    settings = Settings.from_env({"REDIS_URL": own_redis.url})
+    checks = WorkerChecks(Beat(lambda: next(times, 3_600.0)), lambda: broker_problem(settings))
+    with refusing(own_redis, kind):
+        # A write to a replica is refused for that, whether its primary is up or down.
+        assert WORDS.get(kind, kind).replace("MASTERDOWN", "READONLY") in str(checks.ready())
+        assert checks.alive() is None
+    assert "the broker serves" in str(checks.ready())
+    assert checks.alive() is not None
+    with connect(settings) as client:
+        assert client.keys("*nothing*") == []
 
 
 @pytest.mark.parametrize("kind", REFUSALS)

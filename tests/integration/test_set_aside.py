@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from orchestrator.broker.app import make_celery
+from orchestrator.broker.app import make_celery, source_task
 from orchestrator.config import Settings
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
@@ -48,3 +48,31 @@ def test_junk_among_the_unacknowledged_messages_fails_nobody(settings: Settings,
             connection.default_channel.qos.restore_visible(interval=1)
         app.close()
         assert not client.exists(f"{prefix}unacked", f"{prefix}unacked_index")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unacked",
+        "unacked_index",
+        "unacked_mutex",
+        "_kombu.binding_deadlines",
+        "_kombu.binding.resync.troubleshoot",
+        "_kombu.binding_permanent.resync.troubleshoot",
+        "_kombu.binding.celery.pidbox",
+    ],
+)
+def test_a_broker_key_of_another_type_is_set_aside_by_the_next_connection(settings: Settings, name: str) -> None:
+    """Whoever uses it is refused and connects again; then messages are published, taken and acknowledged."""
+    with session(settings) as client:
+        prefix = Keys(settings.key_prefix).broker_prefix
+        client.xadd(prefix + name, {"planted": "stream"})
+        app = make_celery(settings, with_results=False)
+        app.send_task(source_task("metrics"), args=("run-00000001",), retry=False)
+        with app.connection_for_read() as connection:
+            message = connection.SimpleQueue("metrics").get(timeout=5)
+            assert message.headers["task"] == source_task("metrics")
+            message.ack()
+        app.close()
+        assert client.type(prefix + name) != "stream"
+        assert client.type(f"{prefix}{name}:set_aside") == "stream"

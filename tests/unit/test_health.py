@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from celery.exceptions import Retry
 from prometheus_client.parser import text_string_to_metric_families
 from tests_support import wait_until
 
@@ -156,22 +157,23 @@ def test_a_caller_that_says_nothing_stops_nobody(server: HealthServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "broker", "ready", "alive"),
+    ("age", "problem", "ready", "alive"),
     [
-        (READY_SECONDS - 1, True, True, True),
-        (READY_SECONDS + 1, True, False, True),
-        (ALIVE_SECONDS + 1, True, False, False),
-        (ALIVE_SECONDS + 1, False, False, True),
+        (READY_SECONDS - 1, None, True, True),
+        (READY_SECONDS + 1, None, False, True),
+        (ALIVE_SECONDS + 1, None, False, False),
+        (ALIVE_SECONDS + 1, "Redis refuses (READONLY)", False, True),
     ],
 )
 def test_a_worker_is_restarted_only_when_that_helps(
-    age: float, broker: bool, ready: bool, alive: bool
+    age: float, problem: str | None, ready: bool, alive: bool
 ) -> None:  # columns of the table
-    """A silent consumer is not ready; it is dead only when the broker answers while it stays silent."""
+    """A silent consumer is not ready, and says why; it is dead only when the broker serves while it stays silent."""
     clock = Clock()
     beat = Beat(clock)
-    checks = WorkerChecks(beat, lambda: broker)
+    checks = WorkerChecks(beat, lambda: problem)
     clock.now += age
+    assert ready or (problem or "the broker serves") in str(checks.ready())
     assert (checks.ready() is None, checks.alive() is None) == (ready, alive)
     beat.mark()
     assert (checks.ready(), checks.alive()) == (None, None)
@@ -187,6 +189,8 @@ def test_figures_of_tasks() -> None:
     metrics.ended("troubleshoot.synthesize", "complete")
     metrics.began("troubleshoot.run")
     metrics.ended("troubleshoot.run", RuntimeError("what Celery gives for a task that raised"))
+    metrics.began("troubleshoot.source.rag_search")
+    metrics.ended("troubleshoot.source.rag_search", Retry())
     metrics.set_aside("metrics")
     metrics.set_aside("1f0c.reply.celery.pidbox")
     page = metrics.page()
@@ -201,6 +205,7 @@ def test_figures_of_tasks() -> None:
     assert samples[("tasks_total", "ok", SOURCE_TASK)] == 1
     assert samples[("tasks_total", "complete", "troubleshoot.synthesize")] == 1
     assert samples[("tasks_total", "failed", "troubleshoot.run")] == 1
+    assert samples[("tasks_total", "put_back", "troubleshoot.source.rag_search")] == 1
     assert samples[("source_seconds_sum", "metrics", "ok")] == 1.5
     assert samples[("source_seconds_bucket", "1.0", "metrics", "ok")] == 0
     assert samples[("source_seconds_bucket", "2.0", "metrics", "ok")] == 1

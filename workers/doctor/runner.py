@@ -16,6 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import ConfigurationError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
+from orchestrator.store.connection import refusal
 from orchestrator.tls import causes, tls_advice, tls_failure
 from workers.doctor.check import Check, CheckContext, CheckResult, Status
 from workers.sources.log_cache.connection import describe_url
@@ -72,6 +73,8 @@ async def _examined(check: Check, context: CheckContext) -> CheckResult:
         return CheckResult(Status.ERROR, context.scrub.text(error.message), fix, CONFIGURATION)
     except StoreUnreachable as error:
         fix = tls_advice(error) or Message("Start Redis, or correct REDIS_URL (or --redis-url).")
+        if refusal(error) is not None:
+            fix = Message("Look at the log of Redis: the error in brackets is its own.")
         return CheckResult(Status.ERROR, _unreachable(error, context), fix, UNREACHABLE)
     except TroubleshootError as error:
         fix = Message("Correct what is named.")
@@ -87,6 +90,8 @@ def _place(error: BaseException) -> str:
 def _unreachable(error: StoreUnreachable, context: CheckContext) -> Message:
     settings = context.settings()
     where = describe_url(settings.redis_url)
+    if code := refusal(error):
+        return Message("Redis at {where} answers but refuses to work ({detail})", where=where, detail=code)
     if detail := tls_failure(error):
         return Message("no connection to Redis at {where}: TLS failed ({detail})", where=where, detail=detail)
     if isinstance(error.__cause__, RedisTimeoutError):

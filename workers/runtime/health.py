@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from celery.exceptions import Retry
 from celery.signals import heartbeat_sent, task_postrun, task_prerun
 from prometheus_client import (
     CollectorRegistry,
@@ -36,7 +37,7 @@ class WorkerChecks:
     """
 
     beat: Beat
-    broker_answers: Callable[[], bool]
+    broker_problem: Callable[[], str | None]
     problems: Callable[[], Sequence[WorkerProblem]] = tuple
 
     def ready(self) -> str | None:
@@ -44,7 +45,9 @@ class WorkerChecks:
         for problem in self.problems():
             return str(problem.text)
         age = self.beat.age_seconds
-        return None if age < READY_SECONDS else f"no sign of life from the consumer for {age:.0f} s"
+        if age < READY_SECONDS:
+            return None
+        return f"no sign of life from the consumer for {age:.0f} s: {self.broker_problem() or 'the broker serves'}"
 
     def alive(self) -> str | None:
         """Whether a restart would help: no place of the pool is left, or the consumer is silent and the broker not.
@@ -55,9 +58,9 @@ class WorkerChecks:
             if problem.reason == NO_PLACE:
                 return str(problem.text)
         age = self.beat.age_seconds
-        if age < ALIVE_SECONDS or not self.broker_answers():
+        if age < ALIVE_SECONDS or self.broker_problem() is not None:
             return None
-        return f"the broker answers, but the consumer has given no sign of life for {age:.0f} s"
+        return f"the broker serves, but the consumer has given no sign of life for {age:.0f} s"
 
 
 class WorkerMetrics:
@@ -90,6 +93,8 @@ class WorkerMetrics:
         """Count the end of a task; ``returned`` is a word or a source's ``{source, outcome, latency_ms}``."""
         self._running.labels(task).dec()
         result = returned.get("outcome") if isinstance(returned, Mapping) else returned
+        if isinstance(returned, Retry):
+            result = "put_back"
         # The known words are few; any other result must not become a label.
         self._tasks.labels(task, result if isinstance(result, str) else "failed").inc()
         if isinstance(returned, Mapping) and task.startswith(SOURCE_TASK_PREFIX) and isinstance(result, str):
@@ -111,12 +116,12 @@ class WorkerHealth:
     def __init__(
         self,
         *,
-        broker_answers: Callable[[], bool],
+        broker_problem: Callable[[], str | None],
         loop_lag_seconds: Callable[[], float],
         problems: Callable[[], Sequence[WorkerProblem]],
     ) -> None:
         self.beat = Beat()
-        self._checks = WorkerChecks(self.beat, broker_answers, problems)
+        self._checks = WorkerChecks(self.beat, broker_problem, problems)
         self._metrics = WorkerMetrics(self.beat, loop_lag_seconds=loop_lag_seconds)
 
     def pages(self) -> dict[str, Callable[[], Page]]:

@@ -89,10 +89,14 @@ def announce_instances(queues: Iterable[str], settings: Settings, environ: Mappi
         _LOGGER.warning("announce_failed reason=%s", error.reason)
 
 
-def broker_answers(settings: Settings) -> bool:
-    """Whether Redis answers a ping within its timeout, over a new connection."""
+def broker_problem(settings: Settings) -> str | None:
+    """Why Redis does not serve over a new connection, or None.
+
+    A Redis that became a replica, is full or may not write answers a ping; this writes, and changes nothing.
+    """
     try:
         with session(settings) as client:
-            return bool(client.ping())
-    except TroubleshootError:
-        return False
+            client.setrange(Keys(settings.key_prefix).broker_prefix + "nothing", 0, "")
+    except TroubleshootError as error:
+        return str(error)
+    return None

@@ -258,6 +258,24 @@ def test_a_wrong_redis_url_is_told_without_its_password(url: str) -> None:
     assert exit_code(results) == 2
 
 
+def test_a_redis_that_loads_is_told_as_such() -> None:
+    """A server that answers every command with an error of its own is not called unreachable."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            with suppress(OSError):
+                while True:
+                    with server.accept()[0] as connection:
+                        while connection.recv(65_536):
+                            connection.sendall(b"-LOADING Redis is loading the dataset in memory\r\n" * 4)
+
+        threading.Thread(target=refuse, daemon=True).start()
+        here = around(REDIS_URL=f"redis://127.0.0.1:{server.getsockname()[1]}/0")
+        (found,) = run_checks(choose(all_checks(here), ["redis"]), here)
+    assert found.reason == "store_unreachable"
+    assert "answers but refuses to work (LOADING)" in str(found.found)
+
+
 def test_nothing_listens() -> None:
     """A refused connection is told with the address and without the password, within the time."""
     with socket.socket() as probe:
