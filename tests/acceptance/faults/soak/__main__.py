@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import threading
@@ -105,7 +106,7 @@ class Soak:
         watcher.join(30)
         self._await_audit()
         verdict = Judge(self._load, self._killer, self._auditor, self._delays).judge()
-        verdict.broken += [f"did not start again: {failure}" for failure in self._killer.failures]
+        verdict.broken += [f"process: {failure}" for failure in self._killer.failures]
         verdict.broken += deaf + quiet
         ended = self._began + seconds
         rows = self._gauges.table(self._began, ended)
@@ -198,6 +199,8 @@ class Soak:
             "gauges": rows,
             "keys": {"early": dict(keys[len(keys) // 3][1]), "last": dict(keys[-1][1])} if keys else {},
             "for_ever": self._gauges.for_ever,
+            "pool_processes": {name: len(pids) for name, pids in self._gauges.children.items()},
+            "tracebacks": dict(tracebacks(self._fleet.logs())),
             "clients": dict(self._gauges.client_names[-1][1]) if self._gauges.client_names else {},
             "broken": verdict.broken,
         }
@@ -219,6 +222,13 @@ class Soak:
         say(f"broken promises: {len(verdict.broken)} {dict(kinds)}")
         for line in verdict.broken[:60]:
             say(f"  {line}")
+
+
+def tracebacks(logs: str) -> Counter[str]:
+    """The errors whose tracebacks were logged, by their last line, without those that the stubs raise."""
+    lines = re.findall(r"^Traceback \(most recent call last\):\n(?:[ \n].*\n|\n)*(\S.*)", logs, re.MULTILINE)
+    errors = [line for line in lines if not line.endswith(("the stub's own", "the source cancelled itself"))]
+    return Counter(re.sub(r"[0-9a-f-]{32,}|soak-\d+|\d{3,}", "*", line)[:160] for line in errors)
 
 
 def say(line: str) -> None:

@@ -108,6 +108,8 @@ class Gauges:
         self.series: dict[tuple[str, str], Series] = defaultdict(Series)
         self.key_kinds: list[tuple[float, Counter[str]]] = []
         self.client_names: list[tuple[float, Counter[str]]] = []
+        self.children: dict[str, set[int]] = defaultdict(set)
+        """Processes that each one has ever had in its pool."""
         self.for_ever: dict[str, int] = {}
         """Entries of the keys without a time to live, by kind, as last seen."""
 
@@ -116,6 +118,7 @@ class Gauges:
         for name, pid in pids.items():
             self._add(at, name, of_process(pid))
             for child in children(pid):
+                self.children[name].add(child)
                 self._add(at, f"{name}, child {child}", of_process(child))
 
     def _add(self, at: float, name: str, gauges: Mapping[str, float] | None) -> None:

@@ -59,7 +59,9 @@ class Killer:
         self._mean, self._redis_seconds = mean_seconds, redis_seconds
         self._file = AppendOnlyFile(redis.folder)
         self._busy: set[str] = set()
-        self._threads = [threading.Thread(target=loop, daemon=True) for loop in (self._processes, self._store)]
+        self._threads = [
+            threading.Thread(target=loop, daemon=True) for loop in (self._processes, self._store, self._supervise)
+        ]
 
     def start(self) -> None:
         self._file.start()
@@ -91,6 +93,15 @@ class Killer:
             self._busy.add(name)
             threading.Thread(target=self._disturb, args=(name, what, seconds), daemon=True).start()
 
+    def _supervise(self) -> None:
+        """Start processes again that have ended by themselves, and tell of them."""
+        while not self.stop.wait(0.5):
+            for name, code in self._members.ended().items():
+                if name not in self._busy and self._members.by_name[name].popen.poll() is not None:
+                    self.failures.append(f"{name} ended by itself with {code}")
+                    self._busy.add(name)
+                    threading.Thread(target=self._disturb, args=(name, "end", 0.5), daemon=True).start()
+
     def _disturb(self, name: str, what: str, seconds: float) -> None:
         one = Disturbance(name, what, time.monotonic())
         self.disturbances.append(one)
@@ -112,7 +123,10 @@ class Killer:
             time.sleep(seconds)
             process.send(signal.SIGCONT)
             return
-        process.send(signal.SIGKILL if what == "kill" else signal.SIGTERM)
+        if what == "kill":
+            process.send(signal.SIGKILL)
+        elif what == "term" and process.popen.poll() is None:
+            process.popen.terminate()  # as systemd and Docker do, not its pool
         process.popen.wait(60)
         time.sleep(seconds)
         self._members.start(name)

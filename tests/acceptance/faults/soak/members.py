@@ -70,6 +70,11 @@ class Members:
         process = self.by_name[name]
         process.wait_for(READY.get(process.name, " ready."), seconds=60)
 
+    def ended(self) -> dict[str, int]:
+        """Exit codes of the processes that do not run, by name."""
+        codes = {name: process.popen.poll() for name, process in self.by_name.items()}
+        return {name: code for name, code in codes.items() if code is not None}
+
     def elder_pids(self) -> dict[str, int]:
         return {name: self.by_name[name].popen.pid for name in ELDERS if name in self.by_name}
 
