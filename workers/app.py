@@ -5,6 +5,7 @@ import os
 import socket
 from typing import Any
 
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery.signals import (
     heartbeat_sent,
     setup_logging,
@@ -48,6 +49,8 @@ app.steps["consumer"].add(PauseWhileBlocked)
 register_tasks(app)
 health_servers: list[HealthServer] = []
 set_aside_messages = SetAside(connect(settings), Keys(settings.key_prefix))
+KILLED = (WorkerLostError, Terminated, TimeLimitExceeded)
+"""What Celery says of a task whose process in the pool was killed: its message is as good as any."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -113,6 +116,8 @@ def _keep_message(queue: str = "", reason: str = "", content: str = "", **_: Any
 
 @task_failure.connect
 def _set_arguments_aside(sender: Any, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
+    if isinstance(exception, KILLED):
+        return
     # No task raises an error by itself.
     queue = app.conf.task_routes.get(sender.name, {}).get("queue", "")
     set_aside(queue, f"task failed: {type(exception).__name__}", repr((sender.name, args, kwargs)))

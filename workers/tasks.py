@@ -15,7 +15,7 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
-from orchestrator.run.dispatch import plan_for_workers, settle_unloaded
+from orchestrator.run.dispatch import DispatchLease, plan_for_workers, settle_unloaded
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
 from workers.runtime.event_loop import BLOCKED_SECONDS
@@ -40,10 +40,11 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
             dispatch = store.claim_dispatch(run_id, token)
             if dispatch is None:
                 return "already dispatched"
+            lease = DispatchLease(store, run_id, token)
             plan = plan_for_workers(store, run_id, dispatch, worker=self.request.hostname)
             loaded = settle_unloaded(store, run_id, plan, worker=self.request.hostname)
             if loaded.sources:
-                publish_chord(self.app, run_id, build_chord(self.app, run_id, loaded))
+                publish_chord(self.app, run_id, build_chord(self.app, run_id, loaded), keep_lease=lease.keep)
             store.mark_dispatched(run_id, token)
             if not loaded.sources:
                 current_process(self.app).finisher(self.request.hostname, serves_queue=False).finish(run_id)

@@ -1,7 +1,7 @@
 """The chord of a run: built from its plan, published, and the result backend of workers that counts its parts."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery, chord
@@ -43,13 +43,13 @@ def synthesis_signature(app: Celery, run_id: str) -> Signature:
     return app.signature(SYNTHESIZE_TASK, args=(run_id,), immutable=True, queue=SYNTHESIS_QUEUE)
 
 
-def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
+def publish_chord(app: Celery, run_id: str, canvas: chord, *, keep_lease: Callable[[], None] = lambda: None) -> None:
     """Publish the header of a chord, like ``chord.apply_async`` without its result objects, copies and long retries.
 
     Messages are sent one by one: in a batch all sources start at once and wait for each other; on two cores a run took
-    0.8 ms longer.
+    0.8 ms longer. ``keep_lease`` is called before each.
 
-    Raises StoreUnreachable, after which some of the messages may have been published.
+    Raises StoreUnreachable and what ``keep_lease`` raises, after which some of the messages may have been published.
     """
     group_id, last = uuid(), len(canvas.tasks) - 1
     body = canvas.body.clone(task_id=uuid())
@@ -57,6 +57,7 @@ def publish_chord(app: Celery, run_id: str, canvas: chord) -> None:
     try:
         with app.producer_or_acquire() as producer:
             for index, task in enumerate(canvas.tasks):
+                keep_lease()
                 if index == last:
                     # As in Celery: the size is needed when the last task ends, so the first need not wait for it.
                     app.backend.set_chord_size(group_id, len(canvas.tasks))

@@ -1,12 +1,15 @@
 """From an accepted run to its stored plan, for the ``troubleshoot.run`` task and for the in-process fallback."""
 
+from dataclasses import dataclass, field
 from functools import partial
 
+from orchestrator.deadline import Deadline
 from orchestrator.errors import (
     ConfigurationError,
     InvalidRequest,
     RunDamaged,
     RunNotFound,
+    RunRefused,
     SchemaMismatch,
     TroubleshootError,
 )
@@ -18,13 +21,45 @@ from orchestrator.routing.router import entities_of
 from orchestrator.run.envelopes import error_envelope, unserved_envelope
 from orchestrator.sources import load_source
 from orchestrator.store.records import Dispatch
-from orchestrator.store.runs import RunStore, new_token
+from orchestrator.store.runs import DISPATCH_LEASE_MS, RunStore, new_token
 
 MAX_EARLIER_RUNS = 5
 """Runs of a session in which the subject of a question that names none is looked for."""
 
 MAX_LISTED = 5
 """Jobs of a list among which is asked which one is meant."""
+
+
+@dataclass(slots=True)
+class DispatchLease:
+    """Keeps the dispatch lease of a run while its messages are published.
+
+    A worker that is slow must not be taken for a dead one: the run would be dispatched again beside it, with as many
+    messages, which makes a busy machine slower yet.
+    """
+
+    store: RunStore
+    run_id: str
+    token: str
+    _renewal: Deadline = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._renewal = self._next()
+
+    def keep(self) -> None:
+        """Renew the lease when a third of it has passed.
+
+        Raises RunRefused when another dispatcher has it, or the run has been closed.
+        """
+        if not self._renewal.has_passed:
+            return
+        if self.store.claim_dispatch(self.run_id, self.token) is None:
+            raise RunRefused
+        self._renewal = self._next()
+
+    @staticmethod
+    def _next() -> Deadline:
+        return Deadline.after(DISPATCH_LEASE_MS / 3000)
 
 
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:

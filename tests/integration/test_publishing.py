@@ -14,7 +14,7 @@ from tests_support import RedisServer, stretched
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.chord import build_chord, publish_chord
 from orchestrator.config import Settings
-from orchestrator.errors import StoreUnreachable
+from orchestrator.errors import RunRefused, StoreUnreachable
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing
 from orchestrator.store.runs import new_token
@@ -80,6 +80,24 @@ def test_a_chord_that_the_broker_does_not_take_is_said_at_once(
         publish_chord(app, "run-00000001", canvas)
     # Celery's own retries go on for 19 s.
     assert time.monotonic() - began < stretched(5)
+    app.close()
+
+
+def test_a_dispatcher_that_has_lost_its_lease_sends_no_further_message(settings: Settings) -> None:
+    """Another one dispatches the run by then: the rest of the messages would be sent twice."""
+    app = make_celery(settings, with_results=True)
+    register_tasks(app)
+    kept = iter([None, RunRefused()])
+
+    def keep_lease() -> None:
+        if (error := next(kept)) is not None:
+            raise error
+
+    plan = plan_of("tws_status", "metrics")
+    with pytest.raises(RunRefused):
+        publish_chord(app, "run-00000001", build_chord(app, "run-00000001", plan), keep_lease=keep_lease)
+    with redis.Redis.from_url(settings.redis_url) as raw:
+        assert [raw.llen(f"{settings.key_prefix}mq:{source.source}") for source in plan.sources] == [1, 0]
     app.close()
 
 

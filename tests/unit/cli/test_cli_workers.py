@@ -234,3 +234,18 @@ def test_worker_refuses_a_setting_as_a_command_does(locale: str, prefix: str) ->
     )
     assert started.returncode == 2
     assert started.stderr.startswith(f"{prefix}RESYNC_NODE_TIMEOUT_SECONDS: ")
+
+
+def test_the_message_of_a_killed_process_is_no_malformed_one(tmp_path: Path) -> None:
+    """A child of the pool that was killed, by the kernel or by its hard limit, says nothing of its message."""
+    code = (
+        "from billiard.exceptions import TimeLimitExceeded, WorkerLostError\n"
+        "from celery.signals import task_failure\n"
+        "from workers.app import app\n"
+        "for error in (WorkerLostError('signal 9'), TimeLimitExceeded(2), TypeError('missing argument')):\n"
+        "    task_failure.send(app.tasks['troubleshoot.run'], exception=error, args=('run-0001',), kwargs={})\n"
+    )
+    environ = {"HOME": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = subprocess.run((sys.executable, "-c", code), env=environ, capture_output=True, encoding="utf-8", check=True)
+    assert done.stderr.count("message_set_aside") == 1
+    assert "task failed: TypeError" in done.stderr
