@@ -15,6 +15,7 @@ from tests.acceptance.faults.trial import Figures
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "reliability.md"
 FIGURES = Path(__file__).with_name("figures.json")
+SOAK_FIGURES = Path(__file__).parent / "soak" / "figures.json"
 HEAD = """# What holds when something fails
 
 <!-- Written by `make faults` from tests/acceptance/faults: edit the table there. -->
@@ -55,6 +56,15 @@ LEGEND = """
 most that the machine itself was late; seconds until the system was whole again.
 """
 
+SOAK_HEAD = """
+## Soak
+
+`make soak` asks 10,000 questions by every way that there is (both clients, the graphs, HTTP, server-sent events) while
+workers with both pools, a watcher, a web server, a client and Redis are killed, stopped and frozen at random. Redis has
+an append-only file that is written out every second, and loses its last second in some of the kills, as when the power
+fails. One question in five has a second reader. Beside the processes that are killed, one of each role is not: what it
+holds must be flat. Growth is fitted to the time after the warm-up, and compared with what is allowed.
+"""
 INTRODUCTIONS = {
     "Operations": """
 What the operations team of a bank would try next, besides the kills: deploys, failovers, rotations, limits, mistakes.
@@ -77,6 +87,12 @@ def write(measured: Mapping[tuple[str, str], Figures], where: Mapping[str, str])
     kept = {"where": dict(where) or figures["where"], "rows": {key: row for key, row in rows.items() if row}}
     FIGURES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
     PAGE.write_text(page(kept), "utf-8")
+
+
+def write_soak(figures: Mapping[str, Any]) -> None:
+    """Keep the figures of a soak, and write the page."""
+    SOAK_FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    PAGE.write_text(page(read_figures()), "utf-8")
 
 
 def row_key(fault: Fault, kind: str) -> str:
@@ -109,7 +125,27 @@ def page(figures: Mapping[str, Any]) -> str:
                     cells = ("", "", "")
                 measured = _measured(figures["rows"].get(row_key(fault, kind)))
                 parts.append(f"| {' | '.join((*cells, f'`{kind}`', measured))} |\n")
-    return "".join(parts)
+    return "".join([*parts, *_soak()])
+
+
+def _soak() -> Iterator[str]:
+    yield SOAK_HEAD
+    if not SOAK_FIGURES.exists():
+        yield "\nNot measured yet.\n"
+        return
+    soak = json.loads(SOAK_FIGURES.read_text("utf-8"))
+    number = sum(soak["disturbances"].values())
+    yield f"\n{soak['runs']:,} questions in {soak['seconds'] / 60:.0f} minutes, {number} disturbances "
+    yield f"(`SEED={soak['seed']}`): {soak['lost']} lost, {soak['twice']} answered twice, "
+    yield f"{len(soak['broken'])} broken promises.\n\n| What became of them | Number |\n|---|---|\n"
+    yield from (f"| {name} | {count:,} |\n" for name, count in soak["classes"].items())
+    yield f"| answered later than 250 ms after the deadline | {soak['beyond_grace']:,} |\n"
+    yield from (f"| of these and others, explained: {name} | {count:,} |\n" for name, count in soak["excused"].items())
+    yield "\n| Process | Gauge | At first | Warm | At last | Growth | Allowed |\n|---|---|---|---|---|---|---|\n"
+    for row in soak["gauges"]:
+        cells = ["" if row.get(name) is None else str(row[name]) for name in ("warm", "growth", "limit")]
+        first, last = row["first"], row["last"]
+        yield f"| {row['process']} | {row['gauge']} | {first} | {cells[0]} | {last} | {cells[1]} | {cells[2]} |\n"
 
 
 def _measured(row: Mapping[str, Any] | None) -> str:

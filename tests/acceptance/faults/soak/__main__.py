@@ -18,6 +18,8 @@ from fleet_support import make_fleet
 from tests_support import new_redis
 
 from orchestrator.broker.app import make_celery
+from tests.acceptance.faults import report
+from tests.acceptance.faults.delay import MachineDelay
 from tests.acceptance.faults.soak.audit import Auditor
 from tests.acceptance.faults.soak.delays import Delays
 from tests.acceptance.faults.soak.gauges import Gauges
@@ -31,13 +33,14 @@ RUN_TTL_SECONDS = 60
 SAMPLE_SECONDS = 3.0
 PROGRESS_SECONDS = 10.0
 QUIET_RUNS = 40
+FULL_RUNS = 10_000
 RECOVERY_SECONDS = 15.0
 """Seconds after the last disturbance within which every worker must answer."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make soak ARGS=...", description=__doc__)
-    parser.add_argument("--runs", type=int, default=10_000, help="accepted runs (default: 10,000)")
+    parser.add_argument("--runs", type=int, default=FULL_RUNS, help="accepted runs (default: 10,000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of questions and kills (default: 1)")
     parser.add_argument("--minutes", type=float, default=45.0, help="bound: no more is asked after it (default: 45)")
     parser.add_argument("--rate", type=float, default=12.0, help="runs a second (default: 12)")
@@ -45,7 +48,10 @@ def main() -> None:
     parser.add_argument("--kill-seconds", type=float, default=6.0, help="mean between two kills (default: 6)")
     parser.add_argument("--redis-seconds", type=float, default=40.0, help="mean between two of Redis (default: 40)")
     parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--keep", action="store_true", help="keep the logs of the processes")
+    parser.add_argument(
+        "--write", action="store_true", help="put the figures onto docs/reliability.md; the default for 10,000 runs"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the logs of the processes, which are removed otherwise")
     sys.exit(Soak(parser.parse_args()).run())
 
 
@@ -59,9 +65,11 @@ class Soak:
         self._clients = 0
 
     def run(self) -> int:
-        folder = Path(tempfile.mkdtemp(prefix="resync-soak-"))
-        say(f"logs: {folder}")
         with ExitStack() as stack:
+            kept = self._options.keep
+            if kept is not None:
+                kept.mkdir(parents=True, exist_ok=True)
+            folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resync-soak-")))
             self._redis = stack.enter_context(new_redis(append_only=True))
             self._fleet = make_fleet(folder, self._redis.url)
             self._fleet.environ |= {"RESYNC_RUN_TTL_SECONDS": str(RUN_TTL_SECONDS)}
@@ -84,7 +92,7 @@ class Soak:
             stack.callback(lambda: self._killer.victim_client.end(1))
             self._load.elder.is_ready.wait(60)
             self._killer.victim_client.is_ready.wait(60)
-            self._delays = Delays(self._on_the_way)
+            self._delays = Delays(stack.enter_context(MachineDelay(folder)), self._on_the_way)
             stack.callback(self._delays.close)
             self._auditor = Auditor(self._fleet.settings)
             self._auditor.start()
@@ -117,6 +125,8 @@ class Soak:
         self._print(verdict, figures)
         if options.json:
             options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+        if options.write or options.runs >= FULL_RUNS:
+            report.write_soak(figures)
         return 1 if verdict.broken else 0
 
     def _new_client(self, role: str) -> Client:

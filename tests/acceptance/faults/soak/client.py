@@ -212,6 +212,8 @@ class Asker:
                     self._accepted(spec)
                     spec["told"]["accepted"] = began if wait else time.monotonic()
                 return response
+            if response.status_code == 404:
+                raise RunNotFound(response.text)
             if response.status_code not in (429, 503):
                 raise RuntimeError(f"HTTP {response.status_code}: {response.text[:300]}")
             await asyncio.sleep(RETRY_SECONDS)

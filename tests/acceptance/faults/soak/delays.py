@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import bisect
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
+from tests.acceptance.faults.delay import MachineDelay
+
 STEP_SECONDS = 0.1
+NOTED_SECONDS = 0.005
 
 
 class Delays:
@@ -21,17 +23,18 @@ class Delays:
     a processor: Linux counts for each thread how long.
     """
 
-    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
-        self.sleeper: list[tuple[float, float]] = []
+    def __init__(self, sleeper: MachineDelay, pids: Callable[[], Iterable[int]]) -> None:
+        self._machine = sleeper
         self.waits: list[tuple[float, float]] = []
         self._pids = pids
         self._last: dict[int, int] = {}
         self._stop = threading.Event()
-        self._probe = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("probe.py"))], stdout=subprocess.PIPE, text=True
-        )
-        for loop in (self._read_probe, self._read_waits):
-            threading.Thread(target=loop, daemon=True).start()
+        threading.Thread(target=self._read_waits, daemon=True).start()
+
+    @cached_property
+    def sleeper(self) -> list[tuple[float, float]]:
+        """When the sleeper woke, and how many seconds late; of the whole time, so to be read at the end."""
+        return [(due + late, late) for due, late in self._machine.samples(0.0) if late > NOTED_SECONDS]
 
     def between(self, began: float, ended: float) -> float:
         """Seconds of delay in a span of time: the sleeper's, or those of the processes together where they are more."""
@@ -39,21 +42,13 @@ class Delays:
 
     def close(self) -> None:
         self._stop.set()
-        self._probe.kill()
-        self._probe.wait()
-
-    def _read_probe(self) -> None:
-        assert self._probe.stdout is not None
-        for line in self._probe.stdout:
-            at, late = line.split()
-            self.sleeper.append((float(at), float(late)))
 
     def _read_waits(self) -> None:
         while not self._stop.wait(STEP_SECONDS):
             now, waited = time.monotonic(), 0
             for pid in self._pids():
                 total = waited_ns(pid)
-                waited += total - self._last.get(pid, total)
+                waited += max(0, total - self._last.get(pid, total))  # a thread that has ended takes its own with it
                 self._last[pid] = total
             # Threads wait side by side, an answer only once: no more than the time that has passed.
             if (seconds := min(STEP_SECONDS * 1.2, waited / 1e9)) > 0.001:

@@ -154,14 +154,19 @@ class Gauges:
 
     def table(self, began: float, ended: float) -> list[dict[str, object]]:
         """Each gauge with its growth after the warm-up of a soak from ``began`` to ``ended``."""
-        rows = []
+        rows, names = [], dict[str, str]()
         last = max((series.points[-1][0] for series in self.series.values()), default=ended)
         for (name, unit), series in self.series.items():
             if "child" in name and series.points[-1][0] < last - 30:
                 continue  # a child of a pool that has ended; how many did is counted
             allowed = REDIS_ALLOWED.get(unit) or ALLOWED[unit]
             warm = max((ended - began) * WARM_UP_SHARE, EXPIRY_SECONDS if unit in ("keys", "used_mb", "entries") else 0)
-            rows.append({"process": name, "gauge": unit, **series.judged(allowed, began + warm, ended)})
+            parent, _, child = name.partition(", child ")
+            if child:
+                names.setdefault(name, f"{parent}, child {sum(other.startswith(parent) for other in names) + 1}")
+            rows.append(
+                {"process": names.get(name, name), "gauge": unit, **series.judged(allowed, began + warm, ended)}
+            )
         return rows
 
 

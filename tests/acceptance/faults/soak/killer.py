@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet_support import Process
 from tests_support import RedisServer
 
-from tests.acceptance.faults.soak.members import VICTIMS, Client, Members
+from tests.acceptance.faults.soak.members import ELDERS, VICTIMS, Client, Members
 
 LOST_SECONDS = 1.0
 """What an append-only file that is written out every second may lose when the machine goes down."""
@@ -96,8 +95,8 @@ class Killer:
     def _supervise(self) -> None:
         """Start processes again that have ended by themselves, and tell of them."""
         while not self.stop.wait(0.5):
-            for name, code in self._members.ended().items():
-                if name not in self._busy and self._members.by_name[name].popen.poll() is not None:
+            for name in (*ELDERS, *VICTIMS):
+                if name not in self._busy and (code := self._members.exit_code(name)) is not None:
                     self.failures.append(f"{name} ended by itself with {code}")
                     self._busy.add(name)
                     threading.Thread(target=self._disturb, args=(name, "end", 0.5), daemon=True).start()
@@ -110,27 +109,28 @@ class Killer:
             if name == "client":
                 self._disturb_client(what, seconds)
             else:
-                self._disturb_member(self._members.by_name[name], name, what, seconds)
+                self._disturb_member(name, what, seconds)
         except BaseException as error:  # noqa: BLE001  # a process that does not start again is told at the end
             self.failures.append(f"{name} after {what}: {error}")
         finally:
             one.ended = time.monotonic()
             self._busy.discard(name)
 
-    def _disturb_member(self, process: Process, name: str, what: str, seconds: float) -> None:
+    def _disturb_member(self, name: str, what: str, seconds: float) -> None:
+        members = self._members
         if what == "freeze":
-            process.send(signal.SIGSTOP)
+            members.send(name, signal.SIGSTOP)
             time.sleep(seconds)
-            process.send(signal.SIGCONT)
+            members.send(name, signal.SIGCONT)
             return
         if what == "kill":
-            process.send(signal.SIGKILL)
-        elif what == "term" and process.popen.poll() is None:
-            process.popen.terminate()  # as systemd and Docker do, not its pool
-        process.popen.wait(60)
+            members.send(name, signal.SIGKILL)
+        elif what == "term":
+            members.send(name, signal.SIGTERM, to_children=False)
+        members.await_end(name)
         time.sleep(seconds)
-        self._members.start(name)
-        self._members.wait_for(name)
+        members.start(name)
+        members.wait_for(name)
 
     def _disturb_client(self, what: str, seconds: float) -> None:
         if what == "freeze":

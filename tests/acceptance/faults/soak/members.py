@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet_support import Fleet, Process
+from tests_support import wait_until
 
 from orchestrator.sources import BUILTIN_SOURCES
 from workers.standalone.ports import free_port
@@ -70,10 +71,20 @@ class Members:
         process = self.by_name[name]
         process.wait_for(READY.get(process.name, " ready."), seconds=60)
 
-    def ended(self) -> dict[str, int]:
-        """Exit codes of the processes that do not run, by name."""
-        codes = {name: process.popen.poll() for name, process in self.by_name.items()}
-        return {name: code for name, code in codes.items() if code is not None}
+    def exit_code(self, name: str) -> int | None:
+        """The exit code of a process that has ended."""
+        with self._lock:
+            return self.by_name[name].popen.poll()
+
+    def send(self, name: str, number: signal.Signals, *, to_children: bool = True) -> None:
+        """Send a signal to a process; SIGTERM goes to the process alone, as systemd and Docker send it."""
+        with self._lock:
+            process = self.by_name[name]
+            process.send(number) if to_children else process.popen.send_signal(number)
+
+    def await_end(self, name: str, seconds: float = 60.0) -> None:
+        """Wait until a process has ended."""
+        wait_until(lambda: self.exit_code(name) is not None, seconds=seconds, what=f"the end of {name}")
 
     def elder_pids(self) -> dict[str, int]:
         return {name: self.by_name[name].popen.pid for name in ELDERS if name in self.by_name}

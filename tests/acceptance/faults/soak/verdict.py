@@ -106,9 +106,12 @@ class Judge:
         kind = told["class"]
         self.verdict.classes[f"second reader: {kind}"] += 1
         redis = self._killer.touching(("redis",), told["asked"] - 1.0, told["answered"])
-        if kind == "stored":
+        first = self._load.questions[told["n"]].told.get("asked", told["asked"])
+        if kind in ("forgotten", "not_found") and self._was_cut(first, told["answered"]):
+            self.verdict.excused["second reader of a run that Redis lost"] += 1
+        elif kind == "stored":
             self._same_answer(told["run"], told)
-        elif kind in ("unreachable", "own", "forgotten", "not_found") and redis:
+        elif kind in ("unreachable", "own") and redis:
             self.verdict.excused[f"second reader without Redis: {kind}"] += 1
         elif kind != "own":
             self._break(f"second reader: {kind}", told, told.get("error", ""))
