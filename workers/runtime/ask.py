@@ -37,7 +37,6 @@ def soft_limit_signal() -> Iterator[None]:
     then lost, or while it takes the next message, which ends the child.
     """
     global _is_interruptible  # noqa: PLW0603  # there is one signal per process
-    signal.signal(signal.SIGUSR1, _on_soft_limit)
     _is_interruptible = True
     try:
         yield
@@ -76,6 +75,8 @@ class SourceRunner:
         ``soft_limit_seconds`` is the soft time limit of the task's message.
         """
         key = source_key(source, job)
+        if self.native_limits:
+            signal.signal(signal.SIGUSR1, _on_soft_limit)
         try:
             start = self.store.begin_source(run_id, key, claim, source=source, job=job, worker=self.worker)
         except (RunDamaged, SchemaMismatch) as error:
