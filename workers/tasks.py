@@ -24,6 +24,8 @@ from workers.runtime.process import current_process
 _LOGGER = logging.getLogger(__name__)
 STARTED_REQUEST = "workers.runtime.consumer:StartedRequest"
 """Request class of every task, for its attribute ``Request``."""
+ENDED = ("cancelled", "done", "frozen")
+"""Why a source is not asked whose run needs no answers any more, nor the body of its chord: its part is not counted."""
 
 
 class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
@@ -96,7 +98,7 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
             raise self.retry(countdown=0)
         limits = self.request.timelimit or (None, None)
         try:
-            return process.source_runner(self.request.hostname).ask(
+            told = process.source_runner(self.request.hostname).ask(
                 # Not the id of the message: one that is delivered twice would ask the source twice.
                 run_id,
                 self.source_name,
@@ -110,6 +112,9 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
         except Exception:  # border: the chord must go on; the fan-in reports what is missing
             _LOGGER.exception("source_dropped run_id=%s source=%s reason=unexpected", run_id, self.source_name)
             return self._dropped("unexpected")
+        if told["outcome"] in ENDED:
+            self.request.chord = None
+        return told
 
     def _dropped(self, reason: str) -> dict[str, Any]:
         return {"source": self.source_name, "outcome": reason, "latency_ms": 0.0}

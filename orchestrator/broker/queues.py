@@ -18,6 +18,7 @@ from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.store.connection import failure_detail, session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
+from orchestrator.store.runs import RunStore
 from orchestrator.store.set_aside import SetAside
 
 SERVED_SECONDS = 0.5
@@ -34,6 +35,10 @@ class QueueState:
     workers: tuple[str, ...]
     set_aside: int = 0
     """Messages that no worker could take."""
+    wait_seconds: float = 0.0
+    """Seconds for which a new message would wait; 0 while the workers keep up."""
+    per_second: float = 0.0
+    """Messages that the workers take in a second, while more wait."""
 
 
 NO_PLACE = "no_place"
@@ -111,9 +116,12 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[s
         waiting = {name: int(client.llen(keys.broker_prefix + name)) for name in names}
         watchers = Presence(client, keys).live_watchers()
         counts = SetAside(client, keys).counts()
+        backlogs = RunStore(client, settings).backlogs(names)
     replies = ask_workers(settings)
     consumers = consumers_by_queue(replies)
-    queues = [QueueState(name, waiting[name], consumers.get(name, ()), counts.get(name, 0)) for name in names]
+    queues = [
+        QueueState(name, waiting[name], consumers.get(name, ()), counts.get(name, 0), *backlogs[name]) for name in names
+    ]
     return queues, watchers, problems_by_worker(replies)
 
 

@@ -10,6 +10,8 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.i18n.message import Message
 
+_BACKLOG = Message("{queue}: {per_second:g} are served in a second; a new request waits for {wait_seconds:.1f} s")
+
 
 @click.command("queues")
 @json_option
@@ -37,6 +39,9 @@ def command(context: CliContext, /, *, as_json: bool, redis_url: str | None) -> 
         counts = ", ".join(f"{name} {count}" for name, count in set_aside.items())
         rows.append((Message("(set aside)"), str(sum(set_aside.values())), counts))
     click.echo(context.table(head, *rows))
+    for queue in queues:
+        if queue.wait_seconds:
+            click.echo(context.write(_BACKLOG.with_facts(**asdict(queue))))
     for worker, found in problems.items():
         for problem in found:
             click.echo(f"{worker}: {context.write(problem.text)}")

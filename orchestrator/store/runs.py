@@ -632,6 +632,15 @@ class RunStore:
         """
         return int(self._run("count", run_id, [self.keys.run(run_id)], [what])[1])
 
+    def backlogs(self, queues: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Of each queue the seconds for which a new message would wait, and the messages that are taken in a second.
+
+        Both are 0 while the workers keep up.
+        """
+        keys = [self.keys.rates, *(key for queue in queues for key in self.keys.queue(queue))]
+        replies = [str(reply).split() for reply in self._scripts.run("backlog", keys, queues)]
+        return {queue: (int(ms) / 1000, float(rate)) for queue, (ms, rate) in zip(queues, replies, strict=True)}
+
     def queue_length(self, queue: str) -> int:
         """Messages waiting in a queue (a Redis list of the broker)."""
         with store_errors():

@@ -214,6 +214,9 @@ def test_runs_that_can_ask_only_a_slow_source_are_refused(make_system: Make) -> 
     system.submit_at(*every(0.02, 150))
     system.run(3.0)
     at, error = system.refused[-1]
+    wait_seconds, per_second = system.store.backlogs(["tws_status", "metrics"])["metrics"]
+    assert wait_seconds > 5
+    assert 3.5 <= per_second <= 4.5
     assert (error.queue, at > 2.9) == ("metrics", True)
     assert error.retry_after_seconds is not None
     assert "which serves" in str(error)
@@ -270,9 +273,9 @@ def test_workers_that_are_added_or_stopped_are_found_out(make_system: Make) -> N
     system.run()
     few = system.outcomes_since() - system.outcomes_since(10.0)
     many = system.outcomes_since(16.0) - system.outcomes_since(22.0)
-    assert few["skipped"] >= 8
+    assert few["skipped"] >= 6
     assert many == {"ok": 30}
-    assert system.outcomes_since(28.0)["skipped"] >= 8
+    assert system.outcomes_since(28.0)["skipped"] >= 4
 
 
 def test_a_queue_without_worker_is_left_to_whoever_can_ask(make_system: Make) -> None:

@@ -170,6 +170,7 @@ local function backlog(queue, rates, name, more, now, before)
   if now - from < 1000 then taken = taken + 2 * math.sqrt(taken) + 2 end
   -- A pool that has just become full is taken to be large until it takes the next one.
   local is_new = last < since and last - from <= FULL_MS
-  local per_ms = is_new and LARGE_POOL / (now - since) or taken / (now - from)
+  -- A full pool takes none for the time of a task: that time is no evidence.
+  local per_ms = is_new and LARGE_POOL / (now - since) or taken / math.max(last - from, now - from - ms, 1)
   return (waiting + more) / per_ms, waiting, per_ms * 1000, ms
 end

@@ -215,6 +215,17 @@ def test_queues_count_what_was_set_aside(cli: Cli, monkeypatch: pytest.MonkeyPat
     assert "set aside" not in cli("queues").out
 
 
+def test_queues_name_the_one_that_does_not_keep_up(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue whose workers do not keep up has its rate and its waiting time; a program reads them of each queue."""
+    states = [
+        QueueState("orchestrator", 0, ("w",)),
+        QueueState("metrics", 30, ("w",), wait_seconds=7.5, per_second=4.0),
+    ]
+    monkeypatch.setattr("orchestrator.cli.queues.read_queues", lambda _: (states, ["host:1"], {}))
+    assert "metrics: 4 are served in a second; a new request waits for 7.5 s\n" in cli("queues").out
+    assert [queue["wait_seconds"] for queue in json.loads(cli("queues", "--json").out)["queues"]] == [0, 7.5]
+
+
 def test_only_up_offers_a_redis_that_runs_already(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without redis-server, REDIS_URL is a way for ``up``; ``demo`` never uses it."""
     monkeypatch.setattr(redis_server.sys, "executable", "/nowhere/python")

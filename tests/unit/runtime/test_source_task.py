@@ -34,3 +34,22 @@ def test_a_source_task_never_raises(error: Exception, outcome: str, monkeypatch:
     app = make_celery(Settings.from_env({}), with_results=False)
     task = app.register_task(AskMetrics())
     assert task.run("run-00000001") == {"source": "metrics", "outcome": outcome, "latency_ms": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_counted"), [("ok", True), ("duplicate", True), ("frozen", False), ("done", False)]
+)
+def test_a_message_that_comes_too_late_costs_no_chord_part(
+    outcome: str, is_counted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part of a source is counted, unless its run is answered without it: that is half of the message's cost."""
+    told = {"source": "metrics", "outcome": outcome, "latency_ms": 0.0}
+    process = SimpleNamespace(
+        source_runner=lambda _worker: SimpleNamespace(ask=lambda *_, **__: told),
+        runtime=SimpleNamespace(answers=lambda _seconds: True),
+    )
+    monkeypatch.setattr(base, "current_process", lambda _app: process)
+    task = make_celery(Settings.from_env({}), with_results=False).register_task(AskMetrics())
+    task.push_request(chord={"task": "troubleshoot.synthesize"})
+    assert task.run("run-00000001") == told
+    assert (task.request.chord is not None) is is_counted

@@ -198,6 +198,15 @@ def test_an_error_is_a_problem_with_its_reason(error: Exception, status: int, re
         assert response.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(("seconds", "header"), [(7, "7"), (None, "10")])
+def test_an_overloaded_system_says_when_there_is_room(seconds: int | None, header: str) -> None:
+    """``Retry-After`` is what the queue needs, or the time of a run where that is not known."""
+    error = Overloaded("full")
+    error.retry_after_seconds = seconds
+    response = ask(app_of(FakeClient(error=error)), "POST", RUNS, json=ASKED)
+    assert (response.status_code, response.headers["retry-after"]) == (429, header)
+
+
 BODIES = (
     (b"", "JSON object"),
     (b"{", "JSON object"),
