@@ -108,9 +108,9 @@ class Proxy:
         held = [event for name, event in self._passable.items() if direction in ("both", name)]
         self._do(lambda: [event.clear() for event in held])
 
-    def delay(self, seconds: float) -> None:
+    def delay(self, delay_seconds: float) -> None:
         """Pass each part on so much later, in both directions, until ``heal``."""
-        self._delay_seconds = seconds
+        self._delay_seconds = delay_seconds
 
     def heal(self) -> None:
         """Refuse, swallow, hold and delay nothing any more."""

@@ -186,6 +186,11 @@ class Readers:
                         if answer.status_code == 200:
                             question.take(answer.json())
                             return
+                except RunNotFound:
+                    # The app's other processes cannot know that it was accepted, and this one may have been restarted.
+                    if accepted:
+                        raise RunNotFound.forgotten(question.run_id) from None
+                    raise
                 except httpx2.TransportError:
                     question.app_away_until = time.monotonic()
                     give_up = max(give_up, question.app_away_until + 2)
