@@ -17,7 +17,7 @@ from kombu.utils.collections import HashedSeq
 from redis.exceptions import DataError, RedisError, ResponseError
 
 from orchestrator.broker.app import EXCHANGE
-from orchestrator.store.connection import TlsConnection
+from orchestrator.store.connection import PlainConnection, TlsConnection
 
 _LOGGER = logging.getLogger(__name__)
 TRANSPORT = "orchestrator.broker.transport:Transport"
@@ -57,6 +57,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     """
 
     QoS = QoS
+    connection_class = PlainConnection
     connection_class_ssl = TlsConnection
     _publishing_client: Any = None
 

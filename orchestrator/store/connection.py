@@ -74,7 +74,35 @@ _REFUSAL_OF: dict[type[RedisError], str] = {
 """Errors whose code redis-py removes from the text; the error of a script still has it."""
 
 
-class TlsConnection(redis.SSLConnection):
+class LeavesReplicas:
+    """A connection that is made anew after a write was refused because its Redis became a replica.
+
+    A failover moves the name of the primary and may leave connections to the former one open, which refuses for good.
+    """
+
+    _is_to_replica = False
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """The reply to a command."""
+        try:
+            return super().read_response(*arguments, **options)  # type: ignore[misc]  # of the class it is mixed into
+        except ResponseError as error:
+            self._is_to_replica = self._is_to_replica or refusal(error) == "READONLY"
+            raise
+
+    def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        """Send a command, over a new connection if need be."""
+        if self._is_to_replica:
+            self._is_to_replica = False
+            self.disconnect()  # type: ignore[attr-defined]  # of the class it is mixed into
+        super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+
+
+class PlainConnection(LeavesReplicas, redis.Connection):
+    """A connection without TLS."""
+
+
+class TlsConnection(LeavesReplicas, redis.SSLConnection):
     """A connection over TLS with the shared context of its options."""
 
     def __init__(self, **options: Any) -> None:
@@ -107,6 +135,8 @@ def client_of(kind: type[Client], url: str, **options: Any) -> Client:
     pool = pools.from_url(without_tls_options(url), **tls, **options)
     if tls:
         pool.connection_class = AsyncTlsConnection if is_async else TlsConnection
+    elif pool.connection_class is redis.Connection:
+        pool.connection_class = PlainConnection
     client: Client = kind.from_pool(pool)
     return client
 

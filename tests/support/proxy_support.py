@@ -149,7 +149,7 @@ class Proxy:
         for writer in self._open:
             ended = writer.get_extra_info("socket")
             # A reset, not an orderly end, is what an abort sends then.
-            with suppress(OSError):  # it has ended by itself
+            with suppress(OSError, AttributeError):  # it has ended by itself
                 ended.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
