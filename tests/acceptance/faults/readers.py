@@ -167,9 +167,9 @@ class Readers:
 
     def _sse(self, question: Question) -> None:
         """Post, follow and read over HTTP, connecting again as a browser does, until the deadline has passed."""
-        request, error = question.request.model_dump(mode="json"), ""
-        accepted, last = False, ""
-        give_up = question.asked_at + question.total_seconds
+        request, accepted, last = question.request.model_dump(mode="json"), False, ""
+        due = question.asked_at + question.total_seconds
+        give_up = due + 3
         with httpx2.Client(trust_env=False, timeout=question.total_seconds + 2) as http:
             url = f"{self._web_url}/{question.run_id}"
             while True:
@@ -194,10 +194,11 @@ class Readers:
                 except httpx2.TransportError:
                     question.app_away_until = time.monotonic()
                     give_up = max(give_up, question.app_away_until + 2)
-                except StoreUnreachable as failure:
-                    error = str(failure)
+                except StoreUnreachable:
+                    if time.monotonic() > due:
+                        raise
                 if time.monotonic() > give_up:
-                    raise StoreUnreachable(error or "the stream ended without an end")
+                    raise HttpProblem("the stream ended without an end, again and again")
                 time.sleep(0.1)
 
     def _follow(self, http: httpx2.Client, url: str, last: str, question: Question) -> tuple[str, bool]:
