@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -241,15 +242,16 @@ def is_whole(readers: Readers) -> bool:
 
 
 def warm_up(stack: Stack) -> None:
-    """Ask until whole answers come one after the other: the first run of a process also builds its clients."""
+    """Ask until eight whole answers come side by side: the first run of a process also builds its clients."""
     readers = Readers(stack.fleet.settings, stack.web_url)
 
-    def is_warm() -> bool:
+    def is_one_whole(_: int) -> bool:
         with suppress(TroubleshootError):
-            return all(is_whole(readers) for _ in range(3))
+            return is_whole(readers)
         return False
 
     try:
-        wait_until(is_warm, seconds=40, what="whole answers")
+        with ThreadPoolExecutor(8) as threads:
+            wait_until(lambda: all(threads.map(is_one_whole, range(8))), seconds=40, what="whole answers")
     finally:
         readers.close()
