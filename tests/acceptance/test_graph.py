@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis
 from fleet_support import ALL_QUEUES, Fleet
-from forked_support import start_module
+from forked_support import start_forked
 from tests_support import RedisServer, stretched, wait_until
 
 from orchestrator.broker.app import make_celery
@@ -65,7 +65,7 @@ def call(
     argument = json.dumps({"api": api, "message": message, **asked})
     output = fleet.folder / f"own_app-{new_token()}.log"
     with output.open("wb") as out:
-        app = start_module(("own_app", argument), fleet.environ | (environ or {}), fleet.folder, out)
+        app = start_forked(("own_app", argument), fleet.environ | (environ or {}), fleet.folder, out)
     code, written = app.wait(60), output.read_text("utf-8")
     assert code == 0, written
     answer: dict[str, Any] = json.loads(written.splitlines()[-1])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from forked_support import ForkedProcess, start_module
+from forked_support import ForkedProcess, start_forked
 from tests_support import wait_until
 
 from orchestrator.client.sync import TroubleshootClient
@@ -74,7 +74,7 @@ class Fleet:
         popen: ForkedProcess | subprocess.Popen[bytes]
         with log.open("wb") as out:
             if argv[0] == "-m" and "PYTHONPATH" not in environ:
-                popen = start_module(argv[1:], self.environ | environ, self.folder, out)
+                popen = start_forked(argv[1:], self.environ | environ, self.folder, out)
             else:
                 popen = subprocess.Popen(
                     [sys.executable, "-W", "ignore", *argv],

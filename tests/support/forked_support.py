@@ -20,7 +20,7 @@ import sys
 import threading
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import IO, NoReturn
 
 LOADED = (
     "celery.apps.worker",
@@ -30,6 +30,10 @@ LOADED = (
     "celery.concurrency.thread",
     "celery.worker.autoscale",
     "kombu.transport.redis",
+    "orchestrator.cli.main",
+    "orchestrator.cli.queues",
+    "orchestrator.cli.runs",
+    "orchestrator.cli.submit",
     "orchestrator.testing",
     "orchestrator.watcher",
     "workers.runtime.condition",
@@ -42,7 +46,8 @@ LOADED = (
     "workers.synthesis.synthesizer",
     "workers.tasks",
 )
-"""What the processes of a fleet import. Not ``workers.app``, which reads the environment, nor what a test replaces."""
+"""What workers, watchers and the client's commands import. Not ``workers.app``, which reads the environment, nor what a
+test replaces."""
 
 
 class ForkedProcess:
@@ -77,12 +82,21 @@ class ForkedProcess:
             os.kill(self.pid, number)
 
 
-def start_module(argv: tuple[str, ...], environ: dict[str, str], folder: Path, output: BinaryIO) -> ForkedProcess:
-    """Run ``python -W ignore -m`` with ``argv`` in a session of its own."""
+def start_forked(
+    argv: tuple[str, ...],
+    environ: dict[str, str],
+    folder: Path,
+    output: IO[bytes],
+    errors: IO[bytes] | None = None,
+) -> ForkedProcess:
+    """Run ``python -W ignore`` with the script or module ``argv[0]`` in a session of its own.
+
+    A script is named by its whole path. Standard error goes to ``errors``, or to ``output`` as well.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     request = json.dumps({"argv": argv, "environ": environ, "folder": str(folder)}).encode()
     with theirs:
-        socket.send_fds(_server(), [request], [theirs.fileno(), output.fileno()])
+        socket.send_fds(_server(), [request], [theirs.fileno(), output.fileno(), (errors or output).fileno()])
     return ForkedProcess(ours)
 
 
@@ -125,7 +139,7 @@ def _serve(requests: socket.socket) -> None:
                     _tell(told, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
                     told.close()
                     continue
-                message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 2)
+                message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 3)
                 if not message:
                     return
                 told = socket.socket(fileno=descriptors[0])
@@ -136,8 +150,9 @@ def _serve(requests: socket.socket) -> None:
                         other.close()
                     requests.close()
                     selector.close()
-                    _become(told, descriptors[1], **json.loads(message))
-                os.close(descriptors[1])
+                    _become(told, descriptors[1:], **json.loads(message))
+                for descriptor in descriptors[1:]:
+                    os.close(descriptor)
                 descriptor = os.pidfd_open(pid)
                 running[descriptor] = (pid, told)
                 selector.register(descriptor, selectors.EVENT_READ)
@@ -149,20 +164,23 @@ def _tell(told: socket.socket, number: int) -> None:
         told.send(str(number).encode())
 
 
-def _become(told: socket.socket, output: int, argv: list[str], environ: dict[str, str], folder: str) -> NoReturn:
+def _become(told: socket.socket, outputs: list[int], argv: list[str], environ: dict[str, str], folder: str) -> NoReturn:
     """Be the process that was asked for."""
     os.setsid()
     _tell(told, os.getpid())
     told.close()
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
+    for number, output in enumerate(outputs, 1):
+        os.dup2(output, number)
+        os.close(output)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
     sys.path[:0] = [folder, *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv[:] = argv
-    runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+    if argv[0].startswith("/"):
+        runpy.run_path(argv[0], run_name="__main__")
+    else:
+        runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
     sys.exit()
 
 
