@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, Self, TypeVar
 
 from redis.exceptions import RedisError
@@ -12,6 +13,7 @@ from orchestrator.client.follower import AsyncFollower
 from orchestrator.client.single_flight import RunEnd
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
+from orchestrator.deadline import Deadline
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.store.connection import connect_async_reader
 from orchestrator.store.events import START, AsyncEventReader, check_event_id
@@ -112,21 +114,23 @@ class AsyncTroubleshootClient:
 
         Raises RunNotFound, StoreUnreachable for a run that was not submitted here.
         """
-        deadline = self._sync.known_deadline(run_id) or await self.call(self._sync.deadline_of, run_id)
+        deadline = self._sync.known_deadline(run_id)
+        if deadline is None:
+            deadline = await self.call(self._sync.deadline_of, run_id)
         return AsyncFollower(
             run_id=run_id,
             reader=AsyncEventReader(self._reader, self._sync.store.keys),
-            end=lambda is_closed: self._end(run_id, is_closed=is_closed),
+            end=partial(self._end, run_id, deadline),
             waiting=self._sync.waiting_for(run_id, timeout_seconds=timeout_seconds, deadline=deadline),
             only_the_end=only_the_end,
             keeps_copy=keeps_copy,
         )
 
-    async def _end(self, run_id: str, *, is_closed: bool) -> RunEnd:
+    async def _end(self, run_id: str, deadline: Deadline, is_closed: bool) -> RunEnd:
         """See ``SingleFlight.end``; all readers on the loop together take one thread."""
         leader = self._in_flight.get(run_id)
         if leader is None:
-            call = self._end_calls.run(self._sync.end, run_id, is_closed=is_closed)
+            call = self._end_calls.run(self._sync.end, run_id, is_closed=is_closed, deadline=deadline)
             leader = self._in_flight[run_id] = asyncio.ensure_future(call)
             leader.add_done_callback(lambda done: self._ended(run_id, done))
         # A reader that is cancelled must not cancel the call of the others.

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from orchestrator.client.waiting import Pulse
+from orchestrator.deadline import Deadline
 from orchestrator.models import Report
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report
@@ -34,9 +35,10 @@ class SingleFlight:
         self._in_flight: dict[str, Future[RunEnd]] = {}
         self._cache: dict[str, tuple[float, RunEnd]] = {}
 
-    def end(self, run_id: str, *, is_closed: bool) -> RunEnd:
-        """The report of a closed run; a run that is not closed, and at its deadline by the clock of this process, is
-        finished first.
+    def end(self, run_id: str, *, is_closed: bool, deadline: Deadline | None = None) -> RunEnd:
+        """The report of a closed run; a run that is not closed and at its deadline is finished first.
+
+        ``deadline`` is that of the run by the clock of this process, where it is known.
 
         A call for a run that another thread is busy with waits for that thread, and returns or raises the same.
 
@@ -51,7 +53,7 @@ class SingleFlight:
         if leader is not None:
             return leader.result()
         try:
-            end = self._report(run_id) if is_closed else self._finish(run_id)
+            end = self._report(run_id) if is_closed else self._finish(run_id, deadline)
         except BaseException as error:
             self._settle(run_id)
             mine.set_exception(error)
@@ -71,8 +73,8 @@ class SingleFlight:
             if end is not None and end.report is not None:
                 self._cache[run_id] = now + _CACHE_SECONDS, end
 
-    def _finish(self, run_id: str) -> RunEnd:
-        report = self._finisher.finish_at_deadline(run_id, is_over=True)
+    def _finish(self, run_id: str, deadline: Deadline | None) -> RunEnd:
+        report = self._finisher.finish_at_deadline(run_id, deadline=deadline)
         if report is not None:
             return RunEnd(report)
         state, _ = self._store.state(run_id)

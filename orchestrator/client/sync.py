@@ -172,7 +172,7 @@ class TroubleshootClient:
             deadline = self.known_deadline(run_id)
             is_over = record.remaining_seconds <= 0 if deadline is None else deadline.has_passed
             if is_over and not record.state.is_closed:
-                self.end(run_id, is_closed=False)
+                self.end(run_id, is_closed=False, deadline=deadline)
                 record = self._store.read(run_id)
         return snapshot(record, stored_report(record) if record.state is RunState.DONE else None)
 
@@ -217,7 +217,7 @@ class TroubleshootClient:
         return Follower(
             run_id=run_id,
             reader=EventReader(self._reader, self._store.keys),
-            end=lambda is_closed: self.end(run_id, is_closed=is_closed),
+            end=lambda is_closed: self.end(run_id, is_closed=is_closed, deadline=waiting.deadline),
             waiting=waiting,
             only_the_end=only_the_end,
             keeps_copy=keeps_copy,
@@ -267,9 +267,9 @@ class TroubleshootClient:
         patience = None if timeout_seconds is None else Deadline.after(timeout_seconds)
         return Waiting(deadline=deadline or self.deadline_of(run_id), pulse=self._pulse, patience=patience)
 
-    def end(self, run_id: str, *, is_closed: bool) -> RunEnd:
+    def end(self, run_id: str, *, is_closed: bool, deadline: Deadline | None) -> RunEnd:
         """See ``SingleFlight.end``."""
-        return self._single_flight.end(run_id, is_closed=is_closed)
+        return self._single_flight.end(run_id, is_closed=is_closed, deadline=deadline)
 
     def report_without_end(self, copy: RunCopy, waiting: Waiting, timeout_seconds: float | None = None) -> Report:
         """The report, made of what was read, of a run whose store went away before its end.

@@ -82,29 +82,31 @@ class Finisher:
         )
         return self._committed(report, conclusion, status)
 
-    def finish_at_deadline(self, run_id: str, *, is_over: bool = False) -> Report | None:
+    def finish_at_deadline(self, run_id: str, *, deadline: Deadline | None = None) -> Report | None:
         """Commit the envelopes that are stored, without a model and without the lease; the store refuses before the
-        deadline, unless ``is_over``: it has passed by the clock of a caller that knows it.
+        deadline.
+
+        ``deadline`` is that of the run by the clock of a caller that knows it, and holds whatever the Redis clock says.
 
         Returns the report of this or another finisher, None when it is too early or the run was closed unread.
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
         try:
-            return self._commit_stored(run_id, is_over=is_over)
+            return self._commit_stored(run_id, deadline)
         except TroubleshootError:
             raise
         except Exception as error:  # noqa: BLE001  # border: whatever is stored, the run ends
             log_error(_LOGGER, "finish_failed run_id=%s by=%s", run_id, self._by, error=error)
-            self.close_unread(run_id, reason=f"finisher: {type(error).__name__}", is_over=is_over)
+            self.close_unread(run_id, reason=f"finisher: {type(error).__name__}", is_over=_is_over(deadline))
             return None
 
-    def _commit_stored(self, run_id: str, *, is_over: bool) -> Report | None:
+    def _commit_stored(self, run_id: str, known: Deadline | None) -> Report | None:
         for _ in range(_STALE_TRIES):
             record = self._store.read(run_id)
             if record.state.is_closed:
                 return stored_report(record)
-            deadline = Deadline.after(record.remaining_seconds)
+            deadline = known or Deadline.after(record.remaining_seconds)
             conclusion = conclude(record)
             elapsed_ms = deadline.elapsed_ms(record.total_seconds)
             llm = dict(NO_WORKER) if record.attempt == 0 and conclusion.case else None
@@ -114,7 +116,7 @@ class Finisher:
                 token=new_token(),
                 seen_received=record.received,
                 stored=record.envelopes,
-                is_over=is_over,
+                is_over=_is_over(known),
             )
             if status != "stale":
                 return self._committed(report, conclusion, status)
@@ -250,6 +252,10 @@ class _Lease:
             if not self._store.renew(self._run_id, self._token, serves_queue=self._serves_queue):
                 raise LeaseLost
             self._renewal = Deadline.after(RENEW_SECONDS)
+
+
+def _is_over(deadline: Deadline | None) -> bool:
+    return deadline is not None and deadline.has_passed
 
 
 def _draft_events(conclusion: Conclusion) -> list[NewEvent]:

@@ -527,7 +527,7 @@ class RunStore:
                 keys.rates,
                 keys.synthesis,
             ],
-            [*arguments, elapsed_ms, int(is_confirmed), keys.run("")],
+            [*arguments, elapsed_ms, int(is_confirmed), keys.prefix],
         )
 
     def check_synthesis(self, wakeups: Sequence[Wakeup], *, model_ms: int) -> list[str | Exception]:

@@ -662,13 +662,15 @@ def test_an_event_id_that_is_none_is_refused(value: str) -> None:
 def test_a_step_moves_every_time_once(bench: Bench, seconds: float) -> None:
     """Whichever watchers see it: deadlines, leases, starts, wake-ups and heartbeats keep their distance from now."""
     bench.open()
-    bench.dispatch()
+    assert bench.store.claim_dispatch(RUN, "d1") is not None
+    bench.store.queue_plan(RUN, "d1", a_plan())
     bench.store.begin_source(RUN, "metrics", "c", source="metrics", job=None, worker="w")
     bench.presence.announce(instances=["PRD"], watcher="w")
     watchers = [bench.store, RunStore(bench.client, Settings.from_env({}))]
     for watcher in watchers:
         watcher.claim_wakeups()
     before = times_to_go(bench)
+    assert any("waiting:rag_search" in name for name in before)
     step_clock(bench.client, bench.store.keys, seconds)
     for watcher in watchers:
         assert watcher.claim_wakeups().wakeups == ()
@@ -713,7 +715,8 @@ def times_to_go(bench: Bench) -> dict[str, float]:
         for name, value in fields.items()
         if name.endswith(("_ms", "_until")) or name.startswith("s:")
     }
-    for key in (keys.wakeups, keys.open, keys.instances, keys.watchers):
+    queues = sorted(bench.client.scan_iter(f"{keys.prefix}waiting:*"))
+    for key in (keys.wakeups, keys.open, keys.instances, keys.watchers, *queues):
         for member, score in bench.client.zrange(key, 0, -1, withscores=True):
             times[f"{key} {member}"] = score - now_ms
     return times

@@ -20,7 +20,8 @@ def step_clock(client: redis.Redis, keys: Keys, seconds: float) -> None:
     for key in client.scan_iter(f"{keys.prefix}*"):
         kind = client.type(key)
         if kind == "zset" and not key.startswith(keys.broker_prefix):
-            client.zadd(key, {member: score + moved_ms for member, score in client.zrange(key, 0, -1, withscores=True)})
+            for member, score in client.zrange(key, 0, -1, withscores=True):
+                client.zadd(key, {member: score + moved_ms}, xx=True)  # what somebody has removed stays removed
         elif kind == "hash" and key.startswith(keys.run("")):
             for name, value in client.hgetall(key).items():
                 if _TIMES.fullmatch(name):

@@ -3,7 +3,7 @@
 -- Each wake-up is followed by 1 if it is early.
 -- KEYS wakeups clock open completed expired instances watchers rates synthesis
 -- ARGV total_limit other_limit rearm_ms ahead_ms margin_ms elapsed_ms(since the caller's last claim; -1: none)
---      is_confirmed(0|1) prefix_of_runs
+--      is_confirmed(0|1) prefix_of_keys
 local FORWARD_MS, BACK_MS = 2000, 100
 local now = now_ms()
 
@@ -14,13 +14,12 @@ local function shift(key, step)
   end
 end
 
--- The claim of a source is "claim|started_ms", the other times are plain.
+-- The claim of a source is "claim|started_ms", the other times are plain. Those of the queues' messages are names.
 local function shift_run(run, step)
   local names = redis.pcall('HKEYS', run)
   for _, name in ipairs(names) do
-    local is_claim = string.sub(name, 1, 2) == 's:'
-    if is_claim or name == 'deadline_ms' or name == 'fanin_ms' or name == 'created_ms' or name == 'lease_until'
-      or name == 'dispatch_until' then
+    if string.find(name, '^s:') or name == 'deadline_ms' or name == 'fanin_ms' or name == 'created_ms'
+      or name == 'lease_until' or name == 'dispatch_until' then
       local before, time = string.match(redis.call('HGET', run, name), '^(.-)(%d+)$')
       if time and #time <= 15 then redis.call('HSET', run, name, before .. string.format('%d', time + step)) end
     end
@@ -32,15 +31,17 @@ end
 -- shows by itself. For a step forward the caller says how much time has passed by its own clock; it is asked twice, as
 -- a Redis that stood still may get a claim long after it was sent.
 local last, elapsed = number(redis.call('GET', KEYS[2])), tonumber(ARGV[6])
-local step = now < last - BACK_MS and now - last or 0
+-- Of the time since the last claim a step back shows nothing; it is about that since the caller's own, if that is short.
+local step = now < last - BACK_MS and now - last - math.min(math.max(elapsed, 0), 250) or 0
 if last > 0 and elapsed >= 0 and now - last > elapsed + FORWARD_MS then
   if ARGV[7] == '0' then return { {}, 0, now, {}, 'confirm' } end
   step = now - last - elapsed
 end
 if step ~= 0 then
   local open = redis.pcall('ZRANGE', KEYS[3], 0, -1)
-  for _, run_id in ipairs(open) do shift_run(ARGV[8] .. run_id, step) end
+  for _, run_id in ipairs(open) do shift_run(ARGV[8] .. 'run:' .. run_id, step) end
   for _, i in ipairs({ 1, 3, 4, 5, 6, 7 }) do shift(KEYS[i], step) end
+  for _, key in ipairs(redis.call('KEYS', ARGV[8]:gsub('[%*%?%[%]\\]', '\\%0') .. 'waiting:*')) do shift(key, step) end
   redis.call('DEL', KEYS[8], KEYS[9])
 end
 redis.call('SET', KEYS[2], string.format('%d', now))
