@@ -26,6 +26,7 @@ from orchestrator.models import (
     SourceFailure,
     SourceOutcome,
 )
+from orchestrator.outcomes import QUEUE_FULL
 
 MAX_RAW_CHARACTERS = 4_000
 """Of one source's data in the raw answer; what was cut is stated."""
@@ -124,7 +125,15 @@ def render_failure(
 ) -> str:
     """The answer when too few sources came back: which, why, and what to do."""
     steps = []
-    idle = dict.fromkeys(f.source for f in failures if f.outcome in (SourceOutcome.NOT_STARTED, SourceOutcome.LOST))
+    full = dict.fromkeys(failure.source for failure in failures if failure.reason == QUEUE_FULL)
+    idle = dict.fromkeys(
+        failure.source
+        for failure in failures
+        if failure.outcome in (SourceOutcome.NOT_STARTED, SourceOutcome.LOST) and failure.source not in full
+    )
+    if full:
+        names = ", ".join(full)
+        steps.append(Message("Queues are too long: add workers for these sources ({names}).", names=names))
     if idle:
         names = ", ".join(idle)
         steps.append(Message("Queues have no worker: start the workers of these sources ({names}).", names=names))
