@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.acceptance
 PROGRAM = str(Path(sys.executable).with_name("resync-troubleshoot"))
 CONFIG = ParallelConfig(node_timeout_seconds=1, total_timeout_seconds=4)
-HANGING_FACTORY = """
-import itertools, time
-from orchestrator.sources import SourceSpec
-from orchestrator.testing import StubSource
-calls = itertools.count()
-def create(environ):
-    if next(calls):  # the first one is the check at the start of the worker
-        time.sleep(600)
-    return StubSource("metrics")
-metrics = SourceSpec(name="metrics", create=create)
+ENDLESS_RESULT = """
+import time
+from orchestrator.sources import FetchResult, SourceSpec
+def queries():
+    time.sleep(600)
+    yield ""
+class Endless:
+    async def fetch(self, request):
+        return FetchResult(asked=queries())
+    async def close(self):
+        pass
+metrics = SourceSpec(name="metrics", create=lambda environ: Endless())
 """
 
 
@@ -62,9 +64,9 @@ def served(fleet: Fleet) -> frozenset[str]:
 
 
 def test_a_worker_without_a_place_says_so(fleet: Fleet) -> None:
-    """A factory that hangs takes the only place for good: not ready, not alive, and shown by queues and doctor."""
+    """A result without an end takes the only place for good: not ready, not alive, and shown by queues and doctor."""
     module = fleet.folder / "stubs" / "resync_stub_sources.py"
-    module.write_text(module.read_text("utf-8") + HANGING_FACTORY, "utf-8")
+    module.write_text(module.read_text("utf-8") + ENDLESS_RESULT, "utf-8")
     port = free_port()
     worker = fleet.worker("metrics", concurrency=1, RESYNC_HEALTH_PORT=str(port))
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache")
