@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.acceptance.faults import report
 from tests.acceptance.faults.soak.audit import Ending
 from tests.acceptance.faults.soak.gauges import Series
 from tests.acceptance.faults.soak.killer import Disturbance
@@ -39,7 +42,7 @@ def judged(told: dict[str, Any], ending: dict[str, Any] | None, *disturbances: D
         "run": "r",
         "how": "x",
     } | told
-    question = Question(0, "sync_result", "r", "elder", told=told, is_accepted=True)
+    question = Question(0, "sync_result", "r", "elder", 100.0, told=told, is_accepted=True)
     end = Ending("r", 1, 101.0, 104.0, "a", "synthesis", "complete")
     endings = {} if ending is None else {"r": Ending(**(end.__dict__ | ending))}
     killer = SimpleNamespace(
@@ -98,3 +101,17 @@ def test_what_redis_lost_and_the_machine_delayed_is_no_broken_promise(
 def test_an_answer_to_a_caller_that_is_late_has_no_excuse_in_redis() -> None:
     """A library's caller has its answer in time also when Redis is away."""
     assert judged({"class": "own", "answered": 104.6}, {}, FROZEN).broken
+
+
+def test_the_page_has_the_figures_of_the_last_soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became of the questions, what was late, and what each process held."""
+    rows = [{"process": "web elder", "gauge": "rss_mb", "first": 90.1, "last": 95.5, "growth": None}]
+    figures = {"runs": 10_000, "seconds": 900, "seed": 1, "lost": 0, "twice": 0, "broken": [], "beyond_grace": 3}
+    figures |= {"disturbances": {"redis: kill": 7}, "classes": {"answered, stored": 9_990}, "excused": {"late": 3}}
+    path = tmp_path / "figures.json"
+    path.write_text(json.dumps(figures | {"gauges": rows}), "utf-8")
+    monkeypatch.setattr(report, "SOAK_FIGURES", path)
+    page = report.page(report.read_figures())
+    assert "10,000 questions in 15 minutes, 7 disturbances (`SEED=1`): 0 lost, 0 answered twice" in page
+    assert "| answered, stored | 9,990 |" in page
+    assert "| web elder | rss_mb | 90.1 |  | 95.5 |  |  |" in page

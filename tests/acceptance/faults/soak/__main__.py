@@ -33,6 +33,8 @@ RUN_TTL_SECONDS = 60
 SAMPLE_SECONDS = 3.0
 PROGRESS_SECONDS = 10.0
 QUIET_RUNS = 40
+BUSY_SECONDS = 1.0
+"""Seconds of waiting for a processor with which a run need not be complete."""
 FULL_RUNS = 10_000
 RECOVERY_SECONDS = 15.0
 """Seconds after the last disturbance within which every worker must answer."""
@@ -113,6 +115,7 @@ class Soak:
         stop.set()
         watcher.join(30)
         self._await_audit()
+        self._delays.read()
         verdict = Judge(self._load, self._killer, self._auditor, self._delays).judge()
         verdict.broken += [f"process: {failure}" for failure in self._killer.failures]
         verdict.broken += deaf + quiet
@@ -173,8 +176,12 @@ class Soak:
         self._load.is_calm = True
         self._load.run(self._load.accepted + QUIET_RUNS, self._killer, time.monotonic() + 60)
         calm = [question for n, question in self._load.questions.items() if n >= first]
-        poor = [question for question in calm if question.told.get("outcome") != "complete"]
-        return [f"not complete in peace: run {question.run}: {question.told}" for question in poor]
+        poor = [question.told for question in calm if question.told.get("outcome") != "complete"]
+        return [
+            f"not complete in peace: {told}"
+            for told in poor
+            if not told or self._delays.between(told["asked"], told["answered"]) < BUSY_SECONDS
+        ]
 
     def _await_audit(self) -> None:
         """Wait until every run in the store has been read."""
@@ -197,11 +204,9 @@ class Soak:
             "ended_in_store": len(self._auditor.endings),
             "twice": sum(ending.terminals > 1 for ending in self._auditor.endings.values()),
             "lost": len(self._auditor.lost),
-            "late": {
-                "number": len(verdict.late_ms),
-                "beyond_grace": verdict.beyond_grace,
-                "ms": percentiles(verdict.late_ms),
-            },
+            "late": {"number": len(verdict.late_ms), "ms": percentiles(verdict.late_ms)},
+            "beyond_grace": verdict.beyond_grace,
+            "latest": [text for _, text in sorted(verdict.latest, reverse=True)[:10]],
             "probe_ms": percentiles(late),
             "excused": dict(verdict.excused),
             "outcomes": dict(verdict.outcomes),

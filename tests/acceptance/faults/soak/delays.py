@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 
 from tests.acceptance.faults.delay import MachineDelay
@@ -25,16 +24,17 @@ class Delays:
 
     def __init__(self, sleeper: MachineDelay, pids: Callable[[], Iterable[int]]) -> None:
         self._machine = sleeper
+        self.sleeper: list[tuple[float, float]] = []
+        """When it woke, and how many seconds late."""
         self.waits: list[tuple[float, float]] = []
         self._pids = pids
         self._last: dict[int, int] = {}
         self._stop = threading.Event()
         threading.Thread(target=self._read_waits, daemon=True).start()
 
-    @cached_property
-    def sleeper(self) -> list[tuple[float, float]]:
-        """When the sleeper woke, and how many seconds late; of the whole time, so to be read at the end."""
-        return [(due + late, late) for due, late in self._machine.samples(0.0) if late > NOTED_SECONDS]
+    def read(self) -> None:
+        """Read what the sleeper has told up to now."""
+        self.sleeper = [(due + late, late) for due, late in self._machine.samples(0.0) if late > NOTED_SECONDS]
 
     def between(self, began: float, ended: float) -> float:
         """Seconds of delay in a span of time: the sleeper's, or those of the processes together where they are more."""

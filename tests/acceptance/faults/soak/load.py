@@ -38,6 +38,7 @@ class Question:
     how: str
     run: str
     client: str
+    asked: float
     told: dict[str, Any] = field(default_factory=dict)
     is_accepted: bool = False
     died: float | None = None
@@ -101,7 +102,7 @@ class Load:
         assert client is not None
         spec = {"n": n, "how": how, "run": f"soak-{n:06d}", **self._question()}
         with self._lock:
-            self.questions[n] = Question(n, how, spec["run"], client.name)
+            self.questions[n] = Question(n, how, spec["run"], client.name, time.monotonic())
             self._open.add(n)
             self._specs[n] = spec
         if not client.send(spec):

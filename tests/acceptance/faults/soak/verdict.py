@@ -28,6 +28,7 @@ class Verdict:
     late_ms: list[float] = field(default_factory=list)
     beyond_grace: int = 0
     """Callers that were answered more than ``GRACE_SECONDS`` late, excused or not."""
+    latest: list[tuple[float, str]] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     finishers: Counter[str] = field(default_factory=Counter)
 
@@ -91,8 +92,10 @@ class Judge:
         if late <= GRACE_SECONDS:
             return
         self.verdict.beyond_grace += 1
+        detail = f"{late * 1000:.0f} ms after the deadline ({told['class']})"
+        self.verdict.latest.append((late, f"{question.how}: {detail}{self._what_was(told['asked'], told['answered'])}"))
         allowed = GRACE_SECONDS + self._delays.between(deadline - 1.0, told["answered"])
-        detail = f"{late * 1000:.0f} ms after the deadline, {allowed * 1000:.0f} allowed ({told['class']})"
+        detail += f", {allowed * 1000:.0f} ms allowed"
         if late <= allowed:
             self.verdict.excused["late by no more than the machine"] += 1
         elif self._killer.touching((question.client,), told["asked"], told["answered"]):
@@ -106,8 +109,8 @@ class Judge:
         kind = told["class"]
         self.verdict.classes[f"second reader: {kind}"] += 1
         redis = self._killer.touching(("redis",), told["asked"] - 1.0, told["answered"])
-        first = self._load.questions[told["n"]].told.get("asked", told["asked"])
-        if kind in ("forgotten", "not_found") and self._was_cut(first, told["answered"]):
+        asked = self._load.questions[told["n"]].asked
+        if kind in ("forgotten", "not_found") and self._was_cut(asked, told["answered"]):
             self.verdict.excused["second reader of a run that Redis lost"] += 1
         elif kind == "stored":
             self._same_answer(told["run"], told)
