@@ -46,7 +46,7 @@ def _pass(text: str) -> str:
     if "\x1b" in text:
         text = patterns.TERMINAL.sub("", text)
     for probes, pattern, replacement in _RULES:
-        if not probes or any(probe in text for probe in probes):
+        if not probes or any(map(text.__contains__, probes)):
             text = pattern.sub(replacement, text)
     if patterns.YAML_HINT.search(text) is not None:
         text = patterns.YAML_BLOCK.sub(rf"\g<head>\g<indent>{MARK}", text)
@@ -235,10 +235,10 @@ def _commands(text: str) -> str:
     """Passwords in command lines; line by line where the meaning of ``-p`` depends on the program."""
     lowered = text.lower()
     for words, pattern in commands.COMMAND_SECRETS:
-        if any(word in lowered for word in words):
+        if any(map(lowered.__contains__, words)):
             text = pattern.sub(rf"\g<head>{MARK}", text)
     for words, pattern in commands.LIKELY_SECRETS:
-        if any(word in lowered for word in words):
+        if any(map(lowered.__contains__, words)):
             text = pattern.sub(_if_password_like, text)
     return "".join(_short_flags(line) for line in text.splitlines(keepends=True)) if " -" in text else text
 
