@@ -14,7 +14,9 @@ from celery.utils.dispatch import Signal
 from kombu.connection import Connection
 from kombu.transport import redis
 from kombu.utils.collections import HashedSeq
+from redis.backoff import NoBackoff
 from redis.exceptions import DataError, RedisError, ResponseError
+from redis.retry import Retry
 
 from orchestrator.broker.app import EXCHANGE
 from orchestrator.store.connection import PlainConnection, TlsConnection
@@ -50,6 +52,22 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu is untyped
             set_aside("unacked", f"malformed: {type(error).__name__}", str(tag))
 
 
+class TriedOnce:
+    """A connection whose attempt to connect is not repeated within the repetition of a command."""
+
+    def connect(self) -> None:
+        """Connect, in one attempt."""
+        self.connect_check_health(check_health=True, retry_socket_connect=False)  # type: ignore[attr-defined]  # of the class it is mixed into
+
+
+class BrokerConnection(TriedOnce, PlainConnection):
+    """The broker's connection without TLS."""
+
+
+class BrokerTlsConnection(TriedOnce, TlsConnection):
+    """The broker's connection over TLS."""
+
+
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     """A channel that reuses its publishing client as long as its connection pool exists.
 
@@ -57,8 +75,8 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     """
 
     QoS = QoS
-    connection_class = PlainConnection
-    connection_class_ssl = TlsConnection
+    connection_class = BrokerConnection
+    connection_class_ssl = BrokerTlsConnection
     _publishing_client: Any = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -75,6 +93,12 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
                 **{prefix % exchange: "set" for prefix in bindings for exchange in exchanges},
             }
         )
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        # A command is repeated once, over a new connection: a cut leaves several dead ones, each of which would cost a
+        # time-out and a restart of the consumer. Messages and acknowledgements may come twice.
+        options: dict[str, Any] = super()._connparams(asynchronous)
+        return options | {"retry": Retry(NoBackoff(), 1)}
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from flower.utils.broker import Broker
 from kombu import pools
 from proxy_support import Proxy
 from redis.exceptions import RedisError
-from tests_support import new_redis
+from tests_support import new_redis, stretched
 from tls_support import Authority
 
 from orchestrator.broker.app import ORCHESTRATOR_QUEUE, make_celery
@@ -56,11 +57,11 @@ def port_of(url: str) -> int:
 
 
 @pytest.fixture
-def proxied(plain_url: str) -> Iterator[Callable[[ssl.SSLContext], Proxy]]:
-    """Puts TLS before the Redis."""
+def proxied(plain_url: str) -> Iterator[Callable[[ssl.SSLContext | None], Proxy]]:
+    """Puts a proxy before the Redis, with TLS or without."""
     proxies: list[Proxy] = []
 
-    def open_proxy(tls: ssl.SSLContext) -> Proxy:
+    def open_proxy(tls: ssl.SSLContext | None) -> Proxy:
         proxies.append(Proxy(port_of(plain_url), tls=tls))
         return proxies[-1]
 
@@ -295,3 +296,26 @@ def test_a_handshake_that_hangs_costs_no_more_than_a_call(
             call()
     proxy.serve()
     CLIENTS["store"](settings.model_copy(update={"redis_timeout_seconds": 2.0}))
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_network_cut_holds_no_broker_connection_for_long(
+    proxied: Callable[[ssl.SSLContext | None], Proxy], plain_url: str, authority: Authority, tls: bool
+) -> None:
+    """A command and its one repetition take a time-out each; over connections that lead nowhere it is answered."""
+    proxy = proxied(authority.server_context() if tls else None)
+    url = authority.url(plain_url, proxy.port) if tls else plain_url.replace(str(port_of(plain_url)), str(proxy.port))
+    app = make_celery(Settings.from_env({"REDIS_URL": url, "RESYNC_REDIS_TIMEOUT_SECONDS": "0.5"}), with_results=False)
+    with app.connection_for_write() as connection:
+        channel = connection.transport.create_channel(connection.transport)
+        proxy.make_half_open()
+        channel.client.llen("x")
+        proxy.swallow()
+        began = time.monotonic()
+        with pytest.raises(RedisError):
+            channel.client.llen("x")
+        assert time.monotonic() - began < stretched(1.9)
+        proxy.serve()
+        channel.client.llen("x")
+        channel.close()
+    app.close()
