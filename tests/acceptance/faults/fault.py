@@ -71,6 +71,10 @@ def nothing(trial: Trial) -> None:
     """Let the runs go on: the fault is in them."""
 
 
+WAITING = ("result", "stream", "sse", "await", "astream", "graph")
+"""Readers that wait for the answer, and end the run themselves when nobody else does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A row of the table."""
@@ -90,7 +94,13 @@ class Fault:
     """For which runs are submitted."""
     total_seconds: float = 4.0
     in_ci: bool = False
-    readers: tuple[str, ...] = ("result", "stream", "sse", "await", "astream", "graph")
+    readers: tuple[str, ...] = ()
+    """Ways to ask, see ``Readers``. By default all; ``later`` only where Redis and a watcher are there."""
+
+    def __post_init__(self) -> None:
+        if not self.readers:
+            has_store = "unreachable" not in self.promise.outcomes
+            object.__setattr__(self, "readers", (*WAITING, "later") if has_store else WAITING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Question:
 
     def end(self, error: BaseException | None = None) -> None:
         """Keep the time of the answer, or of the error in its place."""
-        self.answered_at = time.monotonic()
+        self.answered_at = self.answered_at or time.monotonic()
         match error:
             case None:
                 return
@@ -144,6 +144,18 @@ class Readers:
         ids = [event.id for event in self.client.stream(run_id, keeps_answers=True)]
         question.repeated_events = len(ids) - len(set(ids))
         question.take(_json(self.client.result(run_id)))
+
+    def _later(self, question: Question) -> None:
+        """Wait for nothing, and read afterwards when the run was closed, and by whom: no caller has helped."""
+        self.client.submit(question.request, run_id=question.run_id)
+        time.sleep(question.total_seconds)
+        key, store = self.client.store.keys.run(question.run_id), self.client.store._client
+        end = time.monotonic() + 5
+        while (closed_ms := store.hget(key, "closed_ms")) is None and time.monotonic() < end:
+            time.sleep(0.1)
+        if closed_ms is not None:
+            question.take(_json(self.client.result(question.run_id)))
+            question.answered_at = question.asked_at + (int(closed_ms) - int(store.hget(key, "created_ms"))) / 1000
 
     async def _await(self, question: Question) -> None:
         run_id = await self._aio.submit(question.request, run_id=question.run_id)
@@ -253,6 +265,7 @@ _WAYS: dict[str, Callable[[Readers, Question], Any]] = {
     "result": Readers._result,
     "stream": Readers._stream,
     "sse": Readers._sse,
+    "later": Readers._later,
     "await": Readers._await,
     "astream": Readers._astream,
     "graph": Readers._graph,

@@ -36,8 +36,9 @@ In every row, for every question:
 
 "Whole again" is the time after the end of the fault until a question is answered by all sources and the model.
 
-One question in six is asked by each of: `result` and `stream` of the client, both of the asynchronous client and of the
-graph, and server-sent events over HTTP, which connect again with `Last-Event-ID`. One in ten is about three jobs.
+Questions are asked in turn by `result` and `stream` of the client, by the asynchronous client, by the graph with and
+without its events, over HTTP with server-sent events, which connect again with `Last-Event-ID`, and, where Redis and a
+watcher are there, by a caller who does not wait: its run is read afterwards. One in ten is about three jobs.
 Sources and model are stubs that take up to 0.4 s; limits are 4 s in total where nothing else is said.
 
 ```sh

@@ -10,24 +10,25 @@ from collections.abc import Mapping
 
 from orchestrator.sources import BUILTIN_SOURCES
 from tests.acceptance.faults import strikes as do
-from tests.acceptance.faults.fault import Behaviours, Fault, every, promise
+from tests.acceptance.faults.fault import WAITING, Behaviours, Fault, every, promise
 from tests.acceptance.faults.strikes import TERM, WORKERS
 
-WHOLE = promise("complete")
-ANSWERED = promise("complete", "partial", complete_share=0.3)
-NOT_DISPATCHED = promise("complete", "partial", "failed", "refused", complete_share=0.2)
+WHOLE = promise("complete", "partial", complete_share=0.95)
+ANSWERED = promise("complete", "partial", complete_share=0.2)
+NOT_DISPATCHED = promise("complete", "partial", "failed", "refused", complete_share=0.1)
 """Without the orchestrator's worker nobody asks the sources, but for callers of the graph."""
-PERHAPS_EMPTY = promise("complete", "partial", "failed", complete_share=0.2)
+PERHAPS_EMPTY = promise("complete", "partial", "failed", complete_share=0.1)
 OTHERS = promise("complete", "partial", complete_share=0.3, tracebacks=100)
 """What code of others raises is logged with its stack."""
 NO_STORE = {"grace_seconds": 1.0, "tracebacks": 50}
 """A caller gives up on a store that hangs within a second after the deadline."""
 STORE_AWAY = promise("complete", "partial", "failed", "uncommitted", "unreachable", "refused", **NO_STORE)
-STORE_EMPTIED = promise("complete", "partial", "failed", "uncommitted", "unreachable", "forgotten", **NO_STORE)
+STORE_EMPTIED = promise(
+    "complete", "partial", "failed", "uncommitted", "unreachable", "refused", "forgotten", **NO_STORE
+)
 ALL_KINDS = ("redis", "rediss", "prefork")
 TLS_TOO = ("redis", "rediss")
 NETWORKS = ("network", "rediss")
-NO_WEB = ("result", "stream", "await", "astream", "graph")
 
 
 def processes() -> tuple[Fault, ...]:
@@ -49,13 +50,16 @@ def processes() -> tuple[Fault, ...]:
             promised = NOT_DISPATCHED
         elif names == BUILTIN_SOURCES:
             promised = PERHAPS_EMPTY
-        quick = who in ("a source's worker", "the synthesis worker", "both watchers", "every worker and watcher")
+        quick = who in ("a source's worker", "the synthesis worker", "both watchers")
+        readers = WAITING if "watcher-2" in names else ()
         rows += [
             Fault(f"kill -9: {who}", "SIGKILL, started again 0.7 s later", promised, do.kill(*names),
-                  on=ALL_KINDS, in_ci=quick),
-            Fault(f"SIGTERM: {who}", "warm shutdown, started again", promised, do.kill(*names, number=TERM)),
+                  on=ALL_KINDS, in_ci=quick, readers=readers),
+            Fault(f"SIGTERM: {who}", "warm shutdown, started again", promised, do.kill(*names, number=TERM),
+                  readers=readers),
             Fault(f"frozen: {who}", "SIGSTOP for 2 s, then SIGCONT", promised, do.freeze(*names),
-                  on=TLS_TOO if names == ("synthesis",) else ("redis",), in_ci=names == ("orchestrator",)),
+                  on=TLS_TOO if names == ("synthesis",) else ("redis",), in_ci=names == ("orchestrator",),
+                  readers=readers),
         ]  # fmt: skip
     return (
         *rows,
@@ -119,14 +123,15 @@ def networks() -> tuple[Fault, ...]:
             promised = NOT_DISPATCHED
         rows.append(
             Fault(f"network cut: {who}", "nothing passes for 2 s, then all that was sent", promised,
-                  do.network("hold", *names), on=NETWORKS, in_ci=names in (("metrics",), ()))
+                  do.network("hold", *names), on=NETWORKS,
+                  readers=WAITING if "watcher" in names else (), in_ci=names in (("metrics",), ()))
         )  # fmt: skip
     return (
         *rows,
         Fault("packets dropped", "nothing passes for 2 s, old connections lead nowhere for ever", STORE_AWAY,
               do.network("swallow"), on=NETWORKS),
         Fault("half-open connections", "old connections lead nowhere for ever, new ones work", STORE_AWAY,
-              do.network("make_half_open", seconds=0), on=NETWORKS, in_ci=True),
+              do.network("make_half_open", seconds=0), on=NETWORKS),
         Fault("connections reset", "of every process, once", STORE_AWAY, do.network("cut", seconds=0), on=NETWORKS),
         Fault("connections refused", "for 2 s", STORE_AWAY, do.network("refuse"), on=NETWORKS),
         Fault("one way: nothing reaches Redis", "for 2 s", STORE_AWAY, do.network("hold", direction="to"),
@@ -216,7 +221,8 @@ def operations() -> tuple[Fault, ...]:
         Fault("messages of a later version", "an unknown task and unknown arguments, in every queue",
               promise("complete", tracebacks=20),
               do.later_messages),
-        Fault("log disk full", "no process can write to its log for 2 s", WHOLE, do.log_disk_full, in_ci=True),
+        Fault("log disk full", "no process can write to its log for 2 s",
+              promise("complete", "partial", complete_share=0.95, tracebacks=200), do.log_disk_full, in_ci=True),
         Fault("descriptors exhausted: a worker", "the metrics worker can open nothing for 2 s, connections closed",
               STORE_AWAY, do.out_of_descriptors("metrics")),
         Fault("descriptors exhausted: the web server", "the same",
@@ -227,9 +233,9 @@ def operations() -> tuple[Fault, ...]:
               promise("complete", "partial", complete_share=0.2, tracebacks=50, ends=("metrics",)),
               do.out_of_memory("metrics")),
         Fault("wall clocks an hour ahead", "of all workers and watchers, for 2 s", WHOLE, do.other_clock(3600),
-              on=("clock",)),
+              on=("clock",), readers=WAITING),
         Fault("wall clocks an hour behind", "of all workers and watchers, for 2 s", WHOLE, do.other_clock(-3600),
-              on=("clock",)),
+              on=("clock",), readers=WAITING),
         Fault("a burst on one slow source", "1,000 runs in 4 s on a source that takes 1 s",
               promise("complete", "partial", "failed", "refused"), runs=1_000, seconds=4, total_seconds=5,
               odd=lambda number: {"metrics": {"sleep_seconds": 1.0}}, readers=("result",)),
