@@ -7,7 +7,7 @@ without an end. Any of them would fail only when the run is written or, worse, e
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence, Set, ValuesView
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from typing import Any
 
 from pydantic import BaseModel
@@ -70,7 +70,7 @@ class _Converter:
             value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         if isinstance(value, Mapping):
             return TOO_DEEP if depth >= MAX_DEPTH else self._mapping(value, depth + 1)
-        if isinstance(value, (Sequence, Set, deque, ValuesView, Generator)):
+        if isinstance(value, (Sequence, Set, deque, ValuesView, Iterator)):
             return TOO_DEEP if depth >= MAX_DEPTH else self._items(value, depth + 1)
         # Not for containers, which have no limit there.
         jsonable = to_jsonable_python(value, fallback=_text)

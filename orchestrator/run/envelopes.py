@@ -237,6 +237,11 @@ def _evidence(
         if isinstance(fields.get("text"), str):
             fields["text"], is_long = texts.start(fields["text"], MAX_EVIDENCE_CHARACTERS)
             cuts.long_evidence += is_long
+        try:
+            # Before it is validated, which reads an iterator to its end.
+            fields = json_safe(fields, max_characters=room)
+        except TooLarge:
+            room = -1
         room -= sum(len(value) for value in fields.values() if isinstance(value, str))
         left -= 1 + (len(codes) if isinstance(codes := fields.get("codes"), Sized) else 0)
         if room < 0 or left < 0 or (items and until is not None and until.has_passed):

@@ -89,8 +89,11 @@ def doubled(depth: int) -> list[Any]:
 
 @pytest.mark.parametrize(
     "value",
-    [Endless(), (number for number in count()), doubled(38), range(10**9), "x" * 10_001, {"a": b"x" * 10_001}],
-    ids=["endless mapping", "endless generator", "doubled", "range", "text", "bytes"],
+    [
+        *(Endless(), (number for number in count()), map(str, count()), doubled(38), range(10**9)),
+        *("x" * 10_001, {"a": b"x" * 10_001}),
+    ],
+    ids=["endless mapping", "endless generator", "endless iterator", "doubled", "range", "text", "bytes"],
 )
 def test_breadth_is_bounded(value: object) -> None:
     """What has more characters than it may have is refused, after no more work than those take."""

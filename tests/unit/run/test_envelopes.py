@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -167,6 +168,14 @@ def test_evidence_that_is_not_masked_in_time_is_left_out() -> None:
     envelope = result_envelope(PLANNED, FetchResult(evidence=items), worker="w", until=Deadline.after(-1))
     assert (len(envelope.evidence), envelope.success) == (1, True)
     assert "1 of 5 evidence items kept" in (envelope.truncated or "")
+
+
+def test_evidence_without_an_end_is_left_out() -> None:
+    """Validation would read the iterator for ever, and take the place of the source's task with it."""
+    endless = Evidence.model_construct(**dict(evidence("x")) | {"codes": map(str, count())})
+    envelope = result_envelope(PLANNED, FetchResult(evidence=(evidence("x"), endless)), worker="w")
+    assert (len(envelope.evidence), envelope.outcome) == (1, SourceOutcome.OK)
+    assert "1 of 2 evidence items kept" in (envelope.truncated or "")
 
 
 WRONG: dict[str, Any] = {
