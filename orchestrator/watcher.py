@@ -50,9 +50,11 @@ RULES_SECONDS, BRIEF_SECONDS, UNREAD_SECONDS = 0.025, 0.003, 0.0005
 """Seconds to answer a run by the rules, with raw data, and without reading it, until some have been measured."""
 WEIGHT_OF_SLOWER, WEIGHT_OF_FASTER = 0.5, 0.1
 """Weight of the newest measurement in the mean: a machine that gets busy is noticed at once."""
-BATCH_SECONDS = 0.05
-"""Work that is claimed at once: other watchers share the rest, and it is done before the claim runs out."""
-MAX_BATCH = 64
+BATCH_SECONDS, BRIEF_BATCH, UNREAD_BATCH = 0.05, 12, 64
+"""Work that is claimed at once, by the rules, with raw data and unread: other watchers share the rest, and it is done
+before the claim runs out."""
+OTHERS = 8
+"""Wake-ups that are claimed at once and are no total deadlines."""
 GRACE_SECONDS = 0.1
 """Seconds after the deadline that are counted on when runs are too many for the rules."""
 RESERVE = 1.5
@@ -97,7 +99,8 @@ class Watcher:
         self._presence = presence
         self._name = name
         self._finisher = Finisher(store, by=f"watcher:{name}", after_commit=after_commit)
-        self._rules, self._brief, self._unread = _Pace(RULES_SECONDS), _Pace(BRIEF_SECONDS), _Pace(UNREAD_SECONDS)
+        self._rules = _Pace(RULES_SECONDS)
+        self._brief, self._unread = _Pace(BRIEF_SECONDS, BRIEF_BATCH), _Pace(UNREAD_SECONDS, UNREAD_BATCH)
         self._pace = self._rules
         self._is_crowded = False
         self._loop_beat, self._store_beat = Beat(clock), Beat(clock)
@@ -135,19 +138,22 @@ class Watcher:
 
         Raises StoreUnreachable.
         """
-        size = max(1, min(MAX_BATCH, int(BATCH_SECONDS / self._pace.seconds)))
+        claimed_for = self._pace
+        size = self._pace.batch or max(1, int(BATCH_SECONDS / self._pace.seconds))
         claimed = self._store.claim_wakeups(
             total_limit=size,
-            other_limit=max(size, MAX_BATCH // 8),
+            other_limit=max(size, OTHERS),
             ahead_ms=int(AHEAD_SECONDS * 1000) if self._is_crowded else 0,
         )
         claim = Deadline.after(REARM_MS / 1000)
         until_crowded = self._look_ahead(claimed)
+        # So many are not answered with more care than they were claimed for.
+        pace = min(claimed_for, self._pace, key=lambda item: item.seconds)
         # Total deadlines first: their runs must be answered now.
         due = [wakeup for wakeup in claimed.wakeups if wakeup.kind == "total"]
-        self._answer(due, claim)
+        self._answer(due, pace, claim)
         due = self._check([wakeup for wakeup in claimed.wakeups if wakeup.kind != "total"])
-        self._answer(due[:size], claim)
+        self._answer(due[:size], pace, claim)
         if due[size:]:  # now, for whichever watcher comes first
             self._store.postpone(*due[size:], seconds=0)
         if claimed.wakeups:
@@ -170,8 +176,8 @@ class Watcher:
         ahead = AHEAD_SECONDS + COMMIT_MARGIN_MS / 1000
         crowds = ((left, count * rules) for left, count in claimed.crowd if count * rules > COMMIT_MARGIN_MS / 1000)
         until_crowded = min((left - min(ahead, seconds) for left, seconds in crowds), default=math.inf)
-        self._is_crowded = until_crowded <= 0
-        return until_crowded if until_crowded > 0 else math.inf
+        was_crowded, self._is_crowded = self._is_crowded, until_crowded <= 0
+        return math.inf if was_crowded and self._is_crowded else max(0.0, until_crowded)
 
     def _spare_seconds(self, claimed: Claimed, pace: float) -> float:
         """The time that is left before all runs must be answered at a ``pace``."""
@@ -180,19 +186,19 @@ class Watcher:
             default=math.inf,
         )
 
-    def _answer(self, due: Sequence[Wakeup], claim: Deadline) -> None:
+    def _answer(self, due: Sequence[Wakeup], pace: "_Pace", claim: Deadline) -> None:
         """Finish the runs of ``due``: by the rules, or as well as there is time for, so that no other run is late."""
-        if due and self._pace is not self._rules:
-            due = self._answer_briefly(due)
+        if due and pace is not self._rules:
+            due = self._answer_briefly(due, pace)
         for wakeup in due:
             if claim.has_passed:  # it is due again, here or for another watcher
                 return
             self._handle(wakeup, self._finish)
 
-    def _answer_briefly(self, due: Sequence[Wakeup]) -> list[Wakeup]:
+    def _answer_briefly(self, due: Sequence[Wakeup], pace: "_Pace") -> list[Wakeup]:
         """Finish runs without the rules; returns those for which this failed."""
         began = time.monotonic()
-        answer = self._finisher.finish_briefly if self._pace is self._brief else self._finisher.close_briefly
+        answer = self._finisher.finish_briefly if pace is self._brief else self._finisher.close_briefly
         try:
             statuses = answer([wakeup.run_id for wakeup in due])
         except TroubleshootError:
@@ -202,7 +208,7 @@ class Watcher:
             return list(due)
         counts = Counter(status if isinstance(status, str) else "failed" for status in statuses.values())
         if counts["ok"]:
-            self._pace.take((time.monotonic() - began) / counts["ok"])
+            pace.take((time.monotonic() - began) / counts["ok"])
         _LOGGER.warning("runs_answered_briefly how=%s counts=%s by=%s", answer.__name__, dict(counts), self._name)
         return [wakeup for wakeup in due if not isinstance(statuses.get(wakeup.run_id), str)]
 
@@ -218,7 +224,6 @@ class Watcher:
             if isinstance(asks_for, Exception):
                 self._handle(wakeup, partial(_raise, asks_for))
             elif asks_for == "finish":
-                _LOGGER.warning("synthesis_not_started run_id=%s by=%s", wakeup.run_id, self._name)
                 finish.append(wakeup)
             else:
                 self._handle(wakeup, partial(self._request, asks_for))
@@ -267,6 +272,7 @@ class Watcher:
         if is_total:
             report = self._finisher.finish_at_deadline(run_id)
         else:
+            _LOGGER.warning("synthesis_not_started run_id=%s by=%s", run_id, self._name)
             report = self._finisher.finish(run_id, in_place_of_worker=True)
         if report is not None:
             self._rules.take(time.monotonic() - began)
@@ -375,6 +381,8 @@ class _Pace:
     """Moving mean of the seconds that an answer takes."""
 
     seconds: float
+    batch: int | None = None
+    """Answers that are given at once; None for as many as ``BATCH_SECONDS`` allow."""
 
     def take(self, seconds: float) -> None:
         weight = WEIGHT_OF_SLOWER if seconds > self.seconds else WEIGHT_OF_FASTER

@@ -5,6 +5,7 @@ reads the run in Redis, never the chord's arguments.
 """
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,6 +27,9 @@ from orchestrator.store.runs import COMMIT_MARGIN_MS, NewEvent, RunStore, new_to
 _LOGGER = logging.getLogger(__name__)
 RENEW_SECONDS = 0.5
 """Seconds after which a lease is renewed, well before it expires."""
+MAX_BY_RULES = 6
+"""Runs that one process finishes by the rules at the same time at their deadlines, as a caller of many runs does where
+no watcher does; the others get the raw data."""
 MAX_UNHOOKED = 10_000
 """Runs that are remembered for their hooks."""
 NO_WORKER = {"skipped": "no_worker"}
@@ -56,6 +60,7 @@ class Finisher:
         self._by = by
         self._refiner = refiner
         self._unhooked: deque[str] = deque(maxlen=MAX_UNHOOKED)
+        self._lock, self._at_deadline = threading.Lock(), 0
 
     def finish(self, run_id: str, *, in_place_of_worker: bool = False) -> Report | None:
         """Finish a run under its lease: None when another finisher has it, when it is closed, or before the fan-in.
@@ -102,12 +107,22 @@ class Finisher:
             return None
 
     def _commit_stored(self, run_id: str, known: Deadline | None) -> Report | None:
+        with self._lock:
+            self._at_deadline += 1
+        try:
+            return self._try_to_commit(run_id, known)
+        finally:
+            with self._lock:
+                self._at_deadline -= 1
+
+    def _try_to_commit(self, run_id: str, known: Deadline | None) -> Report | None:
         for _ in range(_STALE_TRIES):
             record = self._store.read(run_id)
             if record.state.is_closed:
                 return stored_report(record)
             deadline = known or Deadline.after(record.remaining_seconds)
-            conclusion = conclude(record)
+            # So many threads would take longer by the rules than the grace lasts.
+            conclusion = conclude(record, briefly=self._at_deadline > MAX_BY_RULES)
             elapsed_ms = deadline.elapsed_ms(record.total_seconds)
             llm = dict(NO_WORKER) if record.attempt == 0 and conclusion.case else None
             report = make_report(conclusion, by=self._by, total_latency_ms=elapsed_ms, llm=llm)

@@ -338,7 +338,7 @@ def test_a_run_of_another_schema_is_left_to_others_and_then_closed(bench: Bench)
     bench.planter.plant(DONE)
     bench.planter.reopen(DONE, deadline_in_ms=60_000)
     bench.planter.change(DONE, "plan", versioned(SCHEMA_VERSION + 1))
-    bench.act()
+    bench.watcher.step()
     assert bench.terminal_events() == []
     due_ms = bench.client.zscore(bench.store.keys.wakeups, f"{DONE}|total")
     seconds, micros = bench.client.time()

@@ -33,6 +33,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.run.conclusion import BUSY
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, Refiner
 from orchestrator.sources import BUILTIN_SOURCES
@@ -140,6 +141,17 @@ def refined_by(
         return asyncio.run_coroutine_threadsafe(work, loop)
 
     return Refiner(synthesizer, submit), synthesizer
+
+
+def test_many_deadlines_of_one_process_get_the_data_as_it_came(run: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that must finish more runs at once than the rules can in the grace gives each what its sources said."""
+    monkeypatch.setattr("orchestrator.run.finisher.MAX_BY_RULES", 0)
+    run.move_deadline(0)
+    report = Finisher(run.store, by="test").finish_at_deadline(RUN)
+    assert report is not None
+    assert (report.mode, report.outcome, report.reason) == (AnswerMode.RAW, RunOutcome.COMPLETE, BUSY)
+    assert "Execuções demais tinham de ser respondidas ao mesmo tempo" in report.response
+    assert "metrics respondeu" in report.response
 
 
 @pytest.mark.parametrize(("is_complete", "outcome"), [(True, RunOutcome.COMPLETE), (False, RunOutcome.PARTIAL)])
