@@ -192,9 +192,11 @@ def delete_keys(kind: str) -> Strike:
 
 
 def purge(trial: Trial) -> None:
-    """``celery purge`` of every queue."""
+    """``celery purge`` of every queue, in which messages wait."""
+    trial.stack.freeze(*WORKERS)
     command = (sys.executable, "-m", "celery", "-A", "workers.app", "purge", "-f")
     subprocess.run(command, env=trial.stack.fleet.environ, capture_output=True, check=True, timeout=30)
+    trial.stack.thaw(*WORKERS)
 
 
 def redeliver(trial: Trial) -> None:

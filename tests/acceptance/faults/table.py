@@ -63,6 +63,9 @@ def processes() -> tuple[Fault, ...]:
         ]  # fmt: skip
     return (
         *rows,
+        Fault("no worker for 5 s, and nobody waits", "SIGKILL for every worker; the watchers end the runs",
+              promise("complete", "partial", "failed", "refused"), do.kill(*WORKERS, away_seconds=5),
+              readers=("later", "later", "later", "result"), in_ci=True),
         Fault("killed in turn", "SIGKILL for every process, one after the other", ANSWERED, do.apps_processes_in_turn,
               seconds=14, runs=100),
     )  # fmt: skip
@@ -211,7 +214,7 @@ def operations() -> tuple[Fault, ...]:
         Fault("a run's hash deleted", "of every third open run", STORE_EMPTIED, do.delete_keys("run")),
         Fault("a run's events deleted", "of every third open run", STORE_EMPTIED, do.delete_keys("events")),
         Fault("the wake-ups deleted", "the sorted set of all runs", ANSWERED, do.delete_keys("wakeups")),
-        Fault("celery purge", "of every queue", PERHAPS_EMPTY, do.purge),
+        Fault("celery purge", "of every queue, while no worker takes a message", NOT_DISPATCHED, do.purge),
         Fault("failover to a replica", "the master is killed, the replica takes over", STORE_AWAY, do.fail_over,
               on=NETWORKS),
         Fault("Redis's name gone", "no name is resolved for 2 s, connections cut", STORE_AWAY, do.no_names,
