@@ -16,7 +16,7 @@ from tests.acceptance.faults.strikes import TERM, WORKERS
 WHOLE = promise("complete", "partial", complete_share=0.95)
 ANSWERED = promise("complete", "partial", complete_share=0.2)
 NOT_DISPATCHED = promise("complete", "partial", "failed", "refused", complete_share=0.1)
-"""Without the orchestrator's worker nobody asks the sources, but for callers of the graph."""
+"""Without the orchestrator's worker, or with a slow one, nobody asks the sources, but for callers of the graph."""
 PERHAPS_EMPTY = promise("complete", "partial", "failed", complete_share=0.1)
 OTHERS = promise("complete", "partial", complete_share=0.3, tracebacks=100)
 """What code of others raises is logged with its stack."""
@@ -141,7 +141,7 @@ def networks() -> tuple[Fault, ...]:
               on=("network",)),
         Fault("one way: nothing comes back", "for 2 s", STORE_AWAY, do.network("hold", direction="from"),
               on=("network",)),
-        Fault("slow network", "40 ms in each direction, for 3 s", PERHAPS_EMPTY,
+        Fault("slow network", "40 ms in each direction, for 3 s", NOT_DISPATCHED,
               do.network("delay", seconds=3, delay_seconds=0.04), on=("network",), runs=25),
     )  # fmt: skip
 
@@ -240,8 +240,8 @@ def operations() -> tuple[Fault, ...]:
         Fault("wall clocks an hour behind", "of all workers and watchers, for 2 s", WHOLE, do.other_clock(-3600),
               on=("clock",), readers=WAITING),
         Fault("a burst on one slow source", "1,000 runs in 4 s on a source that takes 1 s",
-              promise("complete", "partial", "failed", "refused"), runs=1_000, seconds=4, total_seconds=5,
-              odd=lambda number: {"metrics": {"sleep_seconds": 1.0}}, readers=("result",)),
+              promise("complete", "partial", "failed", "refused", recovery_seconds=10), runs=1_000, seconds=4,
+              total_seconds=5, odd=lambda number: {"metrics": {"sleep_seconds": 1.0}}, readers=("result",)),
     )  # fmt: skip
 
 
