@@ -16,7 +16,6 @@ from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Message
-from orchestrator.joblog.symptoms import symptoms
 from orchestrator.logs import log_error
 from orchestrator.models import (
     AggregatedData,
@@ -104,9 +103,17 @@ class Conclusion:
 
 
 def warm_up() -> None:
-    """Load the catalogues and words that a first answer needs: no run should wait for them."""
-    plan_request(TroubleshootRequest(message="Why did BATCH001 fail?"), dict.fromkeys(source_names(), False))
-    symptoms()
+    """Load what a first answer needs, by answering a question of its own: no run should wait for it."""
+    request = TroubleshootRequest(message="Why did BATCH001 fail?")
+    plan = plan_request(request, dict.fromkeys(source_names(), False))
+    log = {"windows": [{"from_line": 1, "to_line": 1, "lines": ["IEF450I BATCH001 STEP1 - ABEND=S0C7 U0000"]}]}
+    data = {"job": {"name": "BATCH001", "status": "ABEND", "job_log": log}}
+    envelope = SourceEnvelope(source="tws_status", outcome=SourceOutcome.OK, success=True, data=data)
+    record = RunRecord.unstored("", request)
+    for language in Language:
+        routing = plan.routing.model_copy(update={"language": language})
+        in_language = plan.model_copy(update={"routing": routing})
+        conclude(replace(record, plan=in_language, envelopes={envelope.key: envelope}, received=1))
 
 
 @cache
