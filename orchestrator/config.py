@@ -216,7 +216,7 @@ class Settings(EnvironmentModel):
     @field_validator("redis_url")
     @classmethod
     def _url_is_redis(cls, value: str) -> str:
-        if re.match(r"[a-z+]*(sentinel|cluster)[a-z+]*://", value):
+        if re.match(r"[a-z+-]*(sentinel|cluster)[a-z+-]*://", value):
             raise InvalidValue(
                 "Redis Sentinel and Redis Cluster are not supported: name one Redis, as redis:// or rediss://, "
                 "by a host name that a failover lets point to the new primary"

@@ -109,11 +109,14 @@ def run_word(state: str) -> Text | str:
     return _RUN_WORDS.get(state, state)
 
 
-def error_of(outcome: SourceOutcome, planned: PlannedSource, *, limit_seconds: float) -> Message:
-    """The error of a source that timed out, was not started or was lost; ``limit_seconds`` is the time that it had."""
+def error_of(outcome: SourceOutcome, planned: PlannedSource, *, limit_seconds: float, queue: str = "") -> Message:
+    """The error of a source that timed out, was not started or was lost.
+
+    ``limit_seconds`` is the time that it had, ``queue`` the one to blame, by default that of the source.
+    """
     if outcome is SourceOutcome.TIMEOUT and limit_seconds <= 0:
         return _NO_TIME
-    return _ERRORS[outcome].with_facts(queue=planned.source, limit=limit_seconds)
+    return _ERRORS[outcome].with_facts(queue=queue or planned.source, limit=limit_seconds)
 
 
 def unserved_error(planned: PlannedSource, *, waiting: int, per_second: float) -> Message:

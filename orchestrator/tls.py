@@ -173,7 +173,7 @@ def tls_failure(error: BaseException) -> str:
 
 NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """OpenSSL's reasons for an answer to its handshake that is no TLS."""
-_NOT_TRUSTED = Message("Let ssl_ca_certs of REDIS_URL name the file of its authority.")
+_NOT_TRUSTED = Message("Let ssl_ca_certs of REDIS_URL name the file of the authority that issued the certificate.")
 _OUT_OF_DATE = Message("Renew the certificate of Redis, or correct this machine's clock.")
 _ANOTHER_NAME = Message("Let REDIS_URL name Redis by a name that its certificate has.")
 _ADVICE = {

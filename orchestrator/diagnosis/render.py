@@ -12,6 +12,7 @@ from orchestrator.diagnosis.commands import proposal
 from orchestrator.diagnosis.markdown import code, inert, inert_block
 from orchestrator.diagnosis.model_failure import why_not_the_model
 from orchestrator.diagnosis.rules.gaps import why
+from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import (
@@ -122,21 +123,42 @@ def render_failure(
     failures: Sequence[SourceFailure],
     min_sources_required: int,
     timed_out: bool,
+    is_dispatched: bool = True,
 ) -> str:
-    """The answer when too few sources came back: which, why, and what to do."""
+    """The answer when too few sources came back: which, why, and what to do.
+
+    ``is_dispatched``: whether the sources were asked at all.
+    """
     steps = []
     full = dict.fromkeys(failure.source for failure in failures if failure.reason == QUEUE_FULL)
+    lost = dict.fromkeys(
+        failure.source
+        for failure in failures
+        if failure.outcome is SourceOutcome.LOST and failure.reason != StoreUnreachable.reason
+    )
     idle = dict.fromkeys(
         failure.source
         for failure in failures
-        if failure.outcome in (SourceOutcome.NOT_STARTED, SourceOutcome.LOST) and failure.source not in full
+        if failure.outcome is SourceOutcome.NOT_STARTED and failure.source not in full
     )
     if full:
         names = ", ".join(full)
         steps.append(Message("Queues are too long: add workers for these sources ({names}).", names=names))
-    if idle:
+    if not is_dispatched:
+        steps.append(Message("No worker of queue `orchestrator` dispatched the run: start one, or more of them."))
+    elif idle:
         names = ", ".join(idle)
-        steps.append(Message("Queues have no worker: start the workers of these sources ({names}).", names=names))
+        steps.append(
+            Message(
+                "No worker took the requests in time: start the workers of these sources ({names}), or more of them.",
+                names=names,
+            )
+        )
+    if lost:
+        names = ", ".join(lost)
+        steps.append(
+            Message("Workers stopped: look at the logs of the workers of these sources ({names}).", names=names)
+        )
     if any(failure.outcome is SourceOutcome.TIMEOUT for failure in failures):
         steps.append(Message("If the sources are slow, raise the node timeout and the total timeout."))
     steps += [

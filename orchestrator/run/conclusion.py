@@ -25,6 +25,7 @@ from orchestrator.models import (
     Plan,
     PlannedSource,
     RunOutcome,
+    RunState,
     SourceEnvelope,
     SourceOutcome,
     TroubleshootRequest,
@@ -194,6 +195,7 @@ def _unanswered(conclusion: Conclusion) -> Conclusion:
         failures=failures(conclusion.envelopes),
         min_sources_required=conclusion.record.request.config.min_sources_required,
         timed_out=conclusion.outcome is RunOutcome.TIMED_OUT,
+        is_dispatched=_is_dispatched(conclusion.record),
     )
     return replace(conclusion, response=response)
 
@@ -230,11 +232,17 @@ def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> 
         if envelope is None:
             started = record.started_ms.get(planned.key)
             running = None if started is None else max(0.0, (record.now_ms - started) / 1000)
-            envelope = missing_envelope(planned, language=language, running_seconds=running)
+            queue = planned.source if _is_dispatched(record) else "orchestrator"
+            envelope = missing_envelope(planned, language=language, running_seconds=running, queue=queue)
         elif envelope.reason in _UNREAD:
             envelope = envelope.model_copy(update={"error": _UNREAD[envelope.reason].in_language(language)})
         envelopes.append(envelope)
     return tuple(envelopes)
+
+
+def _is_dispatched(record: RunRecord) -> bool:
+    """Whether any source was asked; if none was, the workers of the sources are not to blame."""
+    return record.state not in (RunState.ACCEPTED, RunState.DISPATCHING) or bool(record.started_ms or record.envelopes)
 
 
 def _plan_for_reporting(record: RunRecord) -> Plan | None:

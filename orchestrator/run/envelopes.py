@@ -360,10 +360,13 @@ LOST_GRACE_SECONDS = 0.5
 """A source that is past its limit by this much and has no envelope is lost: its worker would have stored a timeout."""
 
 
-def missing_envelope(planned: PlannedSource, *, language: Language, running_seconds: float | None) -> SourceEnvelope:
+def missing_envelope(
+    planned: PlannedSource, *, language: Language, running_seconds: float | None, queue: str = ""
+) -> SourceEnvelope:
     """The stand-in for the envelope of a source that stored none.
 
-    ``running_seconds`` is the time since its task started, None when no task started.
+    ``running_seconds`` is the time since its task started, None when no task started. ``queue`` is the one whose
+    workers did not take it, by default that of the source.
     """
     if running_seconds is None:
         outcome = SourceOutcome.NOT_STARTED
@@ -372,7 +375,7 @@ def missing_envelope(planned: PlannedSource, *, language: Language, running_seco
         outcome = SourceOutcome.LOST if is_lost else SourceOutcome.TIMEOUT
     # Answers may be frozen, at the fan-in, before a source that started late is at its own limit.
     limit = round(min(planned.limit_seconds, running_seconds or 0.0), 2)
-    text = error_of(outcome, planned, limit_seconds=limit)
+    text = error_of(outcome, planned, limit_seconds=limit, queue=queue)
     reason = NO_TIME_LEFT if outcome is SourceOutcome.TIMEOUT and limit <= 0 else outcome.value
     return _failed(planned, outcome, reason, text, language=language, worker="")
 

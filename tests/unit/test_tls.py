@@ -73,6 +73,7 @@ def test_a_plain_url_has_no_tls() -> None:
         ("sentinel://:planted@h:26379/0", "Sentinel and Redis Cluster are not supported"),
         ("redis+sentinel://h:26379/mymaster", "by a host name that a failover lets point to the new primary"),
         ("rediss+cluster://h:6379", "Cluster are not supported"),
+        ("redis-sentinel://h:26379/mymaster", "Sentinel and Redis Cluster are not supported"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_name(url: str, words: str) -> None:

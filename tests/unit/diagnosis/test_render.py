@@ -257,6 +257,7 @@ def test_a_failure_says_which_why_and_what_to_do(timed_out: bool) -> None:
             SourceFailure(source="metrics", error="t", outcome=SourceOutcome.TIMEOUT),
             SourceFailure(source="log_cache", error="n", outcome=SourceOutcome.NOT_STARTED),
             SourceFailure(source="rag_search", error="n", outcome=SourceOutcome.NOT_STARTED, reason="queue_full"),
+            SourceFailure(source="tickets", error="l", outcome=SourceOutcome.LOST),
         ],
         min_sources_required=2,
         timed_out=timed_out,
@@ -268,6 +269,7 @@ def test_a_failure_says_which_why_and_what_to_do(timed_out: bool) -> None:
     assert "mínimo" in text
     assert "(node timeout)" in text
     assert "inicie os workers dessas fontes (log_cache)" in text
+    assert "veja os logs dos workers dessas fontes (tickets)" in text
     assert "**rag_search**: havia pedidos demais à espera dela" in text
     assert "acrescente workers para essas fontes (rag_search)" in text
     assert ("antes do prazo" in text) is timed_out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
 from orchestrator.models import (
@@ -19,6 +21,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.run.conclusion import conclude
 from orchestrator.run.report import cancelled_report, unreachable_report
 from orchestrator.store.records import RunRecord
 
@@ -121,6 +124,7 @@ def test_a_run_of_which_no_answer_was_read_names_its_sources() -> None:
     assert {failure.reason for failure in report.errors} == {"store_unreachable"}
     assert all("not installed" in failure.error for failure in report.errors)
     assert "Redis stopped answering" in report.response
+    assert "Workers stopped" not in report.response
 
 
 def test_a_run_of_which_nothing_was_read_is_told_in_the_language_of_the_request() -> None:
@@ -130,3 +134,19 @@ def test_a_run_of_which_nothing_was_read_is_told_in_the_language_of_the_request(
     assert (report.outcome, report.committed, report.errors) == (RunOutcome.TIMED_OUT, False, ())
     assert report.response.startswith("Redis dejó de responder")
     assert report.metadata["sources_queried"] == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "advice", "queue"),
+    [
+        (RunState.ACCEPTED, "No worker of queue `orchestrator` dispatched the run", "orchestrator"),
+        (RunState.DISPATCHING, "No worker of queue `orchestrator` dispatched the run", "orchestrator"),
+        (RunState.DISPATCHED, "start the workers of these sources (tws_status, log_cache, metrics)", "metrics"),
+    ],
+)
+def test_a_run_without_an_answer_names_the_queue_that_has_no_worker(state: RunState, advice: str, queue: str) -> None:
+    """Where no source was asked, the workers of the sources are not to blame."""
+    conclusion = conclude(replace(a_copy(), state=state))
+    assert advice in conclusion.response
+    assert conclusion.response.count("or more of them") == 1
+    assert conclusion.envelopes[-1].error == f"was not queried: no worker took the queue {queue} in time"
