@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,37 @@ Behaviours = Mapping[str, Mapping[str, object]]
 """Of each stub, by its name; see ``orchestrator.testing.StubBehaviour``."""
 
 GRACE_SECONDS = 0.25
+NO_STORE_GRACE_SECONDS = 1.0
+"""A caller gives up on a store that hangs within a second after the deadline."""
+RECOVERY_SECONDS = 5.0
 OUTCOMES = {
-    "complete": "complete",
-    "partial": "partial",
-    "failed": "an answer that says why there is none",
-    "cancelled": "cancelled",
-    "uncommitted": "from what the caller has read",
-    "refused": "refused at once as overloaded",
-    "unreachable": "`StoreUnreachable`",
-    "forgotten": "`RunNotFound`, which says that the store lost it",
+    "complete": "an answer from all sources",
+    "partial": "an answer that names the sources that are missing",
+    "failed": "no source answered in time; the answer says why and what to do",
+    "cancelled": "cancelled by somebody",
+    "uncommitted": "Redis does not answer; an answer from what the caller has read, which is not stored",
+    "refused": "at once, as overloaded",
+    "unreachable": "at once or after the deadline, by the error `StoreUnreachable`",
+    "forgotten": "the error `RunNotFound`, which says that Redis lost the run",
 }
 """What may become of a question, and how the page says it. Anything else breaks every promise."""
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "answered": ("complete", "partial"),
+    "explained": ("complete", "partial", "failed"),
+    "explained or refused": ("complete", "partial", "failed", "refused"),
+    "Redis away": ("complete", "partial", "failed", "uncommitted", "refused", "unreachable"),
+    "Redis emptied": ("complete", "partial", "failed", "uncommitted", "refused", "unreachable", "forgotten"),
+}
+"""The usual promises by their names on the page."""
+
+
+def promise_kinds() -> Iterator[tuple[str, tuple[str, ...], float]]:
+    """Name, outcomes and grace of each usual promise."""
+    return ((name, outcomes, _usual_grace(outcomes)) for name, outcomes in _KINDS.items())
+
+
+def _usual_grace(outcomes: Iterable[str]) -> float:
+    return NO_STORE_GRACE_SECONDS if "unreachable" in outcomes else GRACE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +59,7 @@ class Promise:
     complete_share: float = 0.0
     """Share of the runs that are complete at least."""
     grace_seconds: float = GRACE_SECONDS
-    recovery_seconds: float = 5.0
+    recovery_seconds: float = RECOVERY_SECONDS
     """A question asked so long after the end of the fault, or sooner, is answered in full by the workers."""
     tracebacks: int = 0
     """Logged at most."""
@@ -49,15 +69,17 @@ class Promise:
     """Roles whose processes may end by themselves, to be started again."""
 
     def text(self) -> str:
-        """For the page."""
-        parts = [OUTCOMES[name] for name in OUTCOMES if name in self.outcomes]
-        text = " or ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
-        if self.complete_share > 0 and "complete" in self.outcomes and len(parts) > 1:
-            text += f"; {self.complete_share:.0%} complete at least"
-        text += f"; {self.grace_seconds * 1000:.0f} ms"
-        text += f"; whole again within {self.recovery_seconds:g} s"
+        """For the page: the name of the promise, and what is not as usual."""
+        names = (name for name, outcomes in _KINDS.items() if self.outcomes == set(outcomes))
+        text = next(names, "") or ", ".join(name for name in OUTCOMES if name in self.outcomes)
+        if self.complete_share > 0:
+            text += f"; {self.complete_share:.0%} complete"
+        if self.grace_seconds != _usual_grace(self.outcomes):
+            text += f"; late by {self.grace_seconds:g} s"
+        if self.recovery_seconds != RECOVERY_SECONDS:
+            text += f"; whole again in {self.recovery_seconds:g} s"
         if self.ends:
-            text += f"; {', '.join(self.ends)} may end and is started again"
+            text += f"; {', '.join(self.ends)} may end"
         return text
 
 

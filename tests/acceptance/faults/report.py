@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.faults.fault import OUTCOMES, STACKS, Fault
+from tests.acceptance.faults.fault import OUTCOMES, STACKS, Fault, promise_kinds
 from tests.acceptance.faults.table import AREAS
 from tests.acceptance.faults.trial import Figures
 
@@ -20,26 +20,24 @@ HEAD = """# What holds when something fails
 
 <!-- Written by `make faults` from tests/acceptance/faults: edit the table there. -->
 
-Each row is a fault that is done to a whole system of real processes (Redis, a worker for each queue, two watchers, a
-web server, an app with clients of every kind) while questions are asked. It states what is promised to each caller, and
-what was measured.
+What a caller gets while a process, Redis, the network, or code or data of others fails, and what was measured. Each
+row of the tables is a fault that is done to a whole system of real processes (Redis, a worker for each queue, two
+watchers, a web server, an app with clients of every kind) while questions are asked.
 
 In every row, for every question:
 
-- one terminal event, wherever the store has the run;
-- an answer or an error by the deadline plus the time that the row states, by the caller's own clock. What the machine
-  itself was late meanwhile, measured by a process that sleeps for 5 ms at a time, is added;
-- no answer of a source is lost that came before the end of the run;
-- no error but those that the row names;
+- there is an answer or an error by the deadline, or late by the time of the promise, by the caller's own clock. To this
+  is added what the machine itself was late, measured by a process that sleeps for 5 ms at a time;
+- the run ends once: it has one terminal event, wherever Redis still has it;
+- no answer of a source that came before the end of the run is lost;
+- nothing else becomes of it than what is promised;
 - no process ends by itself, and no secret is in a log or in a run;
-- no traceback is logged, but those of Celery for messages that a Redis which is away lets it not acknowledge.
-
-"Whole again" is the time after the end of the fault until a question is answered by all sources and the model.
+- no traceback is logged, but those of code of others, and of Celery where it cannot acknowledge a message to Redis.
 
 Questions are asked in turn by `result` and `stream` of the client, by the asynchronous client, by the graph with and
 without its events, over HTTP with server-sent events, which connect again with `Last-Event-ID`, and, where Redis and a
 watcher are there, by a caller who does not wait: its run is read afterwards. One in ten is about three jobs.
-Sources and model are stubs that take up to 0.4 s; limits are 4 s in total where nothing else is said.
+Sources and model are stubs that take up to 0.4 s. A run has 4 s where nothing else is said.
 
 ```sh
 make faults                           # every row, with figures; writes this page
@@ -49,7 +47,21 @@ make faults ARGS="--ci"               # the rows that CI tries, marked with *
 ```
 """
 LEGEND = """
-**Kinds of systems**, in the column "On":
+## How to read the tables
+
+**Promise**: what may become of a question, and how late its caller may learn of it. A row adds how many questions are
+complete at least. Five seconds after the end of the fault, where the row says nothing else, the system is whole again:
+a question is answered by all sources and the model.
+
+| Promise | A question ends as | Late by |
+|---|---|---|
+{promises}
+
+| A question is | Meaning |
+|---|---|
+{outcomes}
+
+**On**: the kind of system.
 
 {kinds}
 
@@ -113,7 +125,9 @@ def rows_of_page() -> Iterator[tuple[Fault, str]]:
 def page(figures: Mapping[str, Any]) -> str:
     """The whole page."""
     kinds = "\n".join(f"- `{name}`: {kind.text}" for name, kind in STACKS.items())
-    parts = [HEAD, LEGEND.format(kinds=kinds)]
+    outcomes = "\n".join(f"| {name} | {text} |" for name, text in OUTCOMES.items())
+    promises = "\n".join(f"| {name} | {', '.join(ends)} | {late:g} s |" for name, ends, late in promise_kinds())
+    parts = [HEAD, LEGEND.format(kinds=kinds, outcomes=outcomes, promises=promises)]
     if figures["where"]:
         parts.append("\nMeasured: " + ", ".join(figures["where"].values()) + ".\n")
     for area, faults in AREAS.items():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from orchestrator.sources import BUILTIN_SOURCES
 from tests.acceptance.faults import strikes as do
-from tests.acceptance.faults.fault import WAITING, Behaviours, Fault, every, promise
+from tests.acceptance.faults.fault import NO_STORE_GRACE_SECONDS, WAITING, Behaviours, Fault, every, promise
 from tests.acceptance.faults.strikes import TERM, WORKERS
 
 WHOLE = promise("complete", "partial", complete_share=0.95)
@@ -20,8 +20,7 @@ NOT_DISPATCHED = promise("complete", "partial", "failed", "refused", complete_sh
 PERHAPS_EMPTY = promise("complete", "partial", "failed", complete_share=0.1)
 OTHERS = promise("complete", "partial", complete_share=0.3, tracebacks=100)
 """What code of others raises is logged with its stack."""
-NO_STORE = {"grace_seconds": 1.0, "tracebacks": 50}
-"""A caller gives up on a store that hangs within a second after the deadline."""
+NO_STORE = {"grace_seconds": NO_STORE_GRACE_SECONDS, "tracebacks": 50}
 STORE_AWAY = promise("complete", "partial", "failed", "uncommitted", "unreachable", "refused", **NO_STORE)
 STORE_EMPTIED = promise(
     "complete", "partial", "failed", "uncommitted", "unreachable", "refused", "forgotten", **NO_STORE
