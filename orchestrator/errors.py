@@ -109,7 +109,7 @@ class StoreRefusesUser(StoreUnreachable, ConfigurationError):
 
 
 class RunNotFound(TroubleshootError):
-    """No run of that id is stored: it never existed or its time to live has passed."""
+    """No run of that id is stored: it never existed, its time to live has passed, or Redis lost it."""
 
     reason = "run_not_found"
     exit_code = 7
@@ -117,7 +117,7 @@ class RunNotFound(TroubleshootError):
     @classmethod
     def of(cls, run_id: str) -> Self:
         """The error that names the run."""
-        return cls("run {run_id!r} is not stored: it never existed or has expired", run_id=run_id)
+        return cls("run {run_id!r} is not stored: it never existed, has expired, or Redis lost it", run_id=run_id)
 
     @classmethod
     def forgotten(cls, run_id: str) -> Self:

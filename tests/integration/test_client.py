@@ -223,7 +223,7 @@ def test_a_run_that_the_store_lost_is_told_as_lost(client: TroubleshootClient, r
     for call in (client.get, client.result, client.cancel, lambda run_id: list(client.stream(run_id))):
         with pytest.raises(RunNotFound, match="was accepted and is no longer stored"):
             call(run_id)
-        with pytest.raises(RunNotFound, match="never existed or has expired"):
+        with pytest.raises(RunNotFound, match="never existed, has expired, or Redis lost it"):
             call("nope-nope")
 
 

@@ -145,8 +145,8 @@ def test_errors_are_told_in_their_own_words_by_default() -> None:
 def test_errors_keep_their_facts() -> None:
     """The text of an error is English, for logs and JSON; its facts are there for a reader of another language."""
     error = RunNotFound.of("run-1")
-    assert str(error) == "run 'run-1' is not stored: it never existed or has expired"
-    assert error.message.in_language(Language.ES) == "la ejecución 'run-1' no está guardada: nunca existió o expiró"
+    assert str(error) == "run 'run-1' is not stored: it never existed, has expired, or Redis lost it"
+    assert error.message.in_language(Language.ES) == "la ejecución 'run-1' no está guardada: nunca existió, expiró o Redis la perdió"
 
 
 def test_what_others_said_is_left_alone() -> None:
