@@ -145,9 +145,9 @@ class ParallelConfig(InputModel):
         limits += [(f"source_timeout_seconds[{name}]", limit) for name, limit in self.source_timeout_seconds.items()]
         return tuple(
             Message(
-                "{name} of {limit} s was clipped to {seconds:g} s, the total timeout less the reserve",
+                "{name} of {limit:g} s was clipped to {seconds:g} s, the total timeout less the reserve",
                 name=name,
-                limit=f"{limit:g}",
+                limit=limit,
                 seconds=self.fan_in_seconds,
             )
             for name, limit in limits

@@ -38,8 +38,8 @@ QUEUE_FULL = "queue_full"
 """Reason of a source that is not asked, because too many other requests wait for it."""
 _NO_TIME = Message("was not queried: its worker took the request when no time was left")
 _UNSERVED = Message(
-    "was not queried: {count} request waits in queue {queue}, which serves {rate} in a second",
-    plural="was not queried: {count} requests wait in queue {queue}, which serves {rate} in a second",
+    "was not queried: {count} request waits in queue {queue}, which serves {rate:g} in a second",
+    plural="was not queried: {count} requests wait in queue {queue}, which serves {rate:g} in a second",
     count=0,
 )
 _ERRORS = {
@@ -121,4 +121,4 @@ def error_of(outcome: SourceOutcome, planned: PlannedSource, *, limit_seconds: f
 
 def unserved_error(planned: PlannedSource, *, waiting: int, per_second: float) -> Message:
     """The error of a source that is not asked, because its queue cannot serve the run in time."""
-    return _UNSERVED.with_facts(count=waiting, queue=planned.source, rate=f"{per_second:g}")
+    return _UNSERVED.with_facts(count=waiting, queue=planned.source, rate=per_second)

@@ -687,11 +687,11 @@ def _overloaded(count: int, cause: str = "", seconds: int = 0, queue: str = "", 
     facts: dict[str, Any] = {"count": count, "seconds": seconds}
     if cause == "queue":
         load = Message(
-            "{count} run waits in queue {queue}, which serves {rate} in a second; there is room in about {seconds} s",
-            plural="{count} runs wait in queue {queue}, which serves {rate} in a second; "
+            "{count} run waits in queue {queue}, which serves {rate:g} in a second; there is room in about {seconds} s",
+            plural="{count} runs wait in queue {queue}, which serves {rate:g} in a second; "
             "there is room in about {seconds} s",
             **facts,
-        ).with_facts(queue=queue, rate=f"{float(per_second):g}")
+        ).with_facts(queue=queue, rate=float(per_second))
     elif cause == "stuck":
         load = Message(
             "{count} run is open and none was answered in the last {seconds} s",

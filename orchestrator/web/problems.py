@@ -61,7 +61,7 @@ def problem_docs(*statuses: HTTPStatus) -> Docs:
 
 
 _DESCRIPTIONS = {
-    HTTPStatus.NOT_FOUND: "`run_not_found`: no run of that id is stored; it never existed, has expired, or Redis lost it.",
+    HTTPStatus.NOT_FOUND: "`run_not_found`: no run of that id is stored; it never existed, expired, or Redis lost it.",
     HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key is that of another question.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "`invalid_request`, `unknown_instance`: the detail names the field and the fix.",
     HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: the run cannot be answered in time. See `Retry-After`.",

@@ -146,7 +146,8 @@ def test_errors_keep_their_facts() -> None:
     """The text of an error is English, for logs and JSON; its facts are there for a reader of another language."""
     error = RunNotFound.of("run-1")
     assert str(error) == "run 'run-1' is not stored: it never existed, has expired, or Redis lost it"
-    assert error.message.in_language(Language.ES) == "la ejecución 'run-1' no está guardada: nunca existió, expiró o Redis la perdió"
+    in_spanish = "la ejecución 'run-1' no está guardada: nunca existió, expiró o Redis la perdió"
+    assert error.message.in_language(Language.ES) == in_spanish
 
 
 def test_what_others_said_is_left_alone() -> None:

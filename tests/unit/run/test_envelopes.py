@@ -25,8 +25,10 @@ from orchestrator.run.envelopes import (
     missing_envelope,
     result_envelope,
     timeout_envelope,
+    unserved_envelope,
 )
 from orchestrator.sources import FetchResult
+from orchestrator.store.records import Backlog
 
 PLANNED = PlannedSource(source="metrics", limit_seconds=5)
 LARGE = 300_000
@@ -291,3 +293,12 @@ def test_a_missing_source_is_told_by_the_time_that_it_had(
     """The limit of a source that started late is what was left of the time."""
     envelope = missing_envelope(PLANNED, language=Language.EN, running_seconds=running)
     assert (envelope.outcome, words in (envelope.error or "")) == (outcome, True)
+
+
+@pytest.mark.parametrize(("language", "rate"), [(Language.EN, "7.1 in a second"), (Language.PT_BR, "7,1 por segundo")])
+def test_a_source_that_is_not_asked_tells_the_rate_of_its_queue_as_its_reader_writes_it(
+    language: Language, rate: str
+) -> None:
+    """Numbers have the decimal sign of the language."""
+    envelope = unserved_envelope(PLANNED, Backlog(waiting=40, per_second=7.1), language=language, worker="w")
+    assert rate in (envelope.error or "")
