@@ -27,7 +27,7 @@ from orchestrator.store.connection import connect
 from orchestrator.store.keys import Keys
 from orchestrator.store.set_aside import SetAside
 from workers.runtime.condition import log_problems, worker_problems
-from workers.runtime.consumer import PauseWhileBlocked
+from workers.runtime.consumer import PauseWhileBlocked, Worker
 from workers.runtime.pool import use_thread_pool
 from workers.runtime.process import close_process, hold_place_while_blocked, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import (
@@ -45,6 +45,7 @@ except TroubleshootError as error:
     end_process(error, os.environ)
 
 app = make_celery(settings, with_results=True)
+app.Worker = app.subclass_with_self(Worker)
 app.conf.worker_consumer = "workers.runtime.consumer:ReconnectingConsumer"
 app.steps["consumer"].add(PauseWhileBlocked)
 use_thread_pool()
@@ -120,9 +121,8 @@ def _keep_message(queue: str = "", reason: str = "", content: str = "", **_: Any
 def _set_arguments_aside(sender: Any, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
     if isinstance(exception, KILLED):
         return
-    # No task raises an error by itself; Celery's own tasks have no route.
-    origin = sender.request.delivery_info or {}
-    queue = app.conf.task_routes.get(sender.name, {}).get("queue") or origin.get("routing_key", "")
+    # No task raises an error by itself.
+    queue = app.conf.task_routes.get(sender.name, {}).get("queue", "")
     set_aside(queue, f"task failed: {type(exception).__name__}", repr((sender.name, args, kwargs)))
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
-from celery import concurrency
+from celery import concurrency, current_app
 from celery.concurrency import thread
 
 from orchestrator.broker.transport import set_aside
@@ -31,8 +31,8 @@ def _ended(target: Any, *arguments: Any) -> Any:
         return target(*arguments)
     except Exception as error:  # border: whatever a malformed message raises
         _LOGGER.warning("message_malformed", exc_info=error)
-        name, _, request, body = arguments[:4]
-        queue = str((request.get("delivery_info") or {}).get("routing_key", ""))
+        name, _, _, body = arguments[:4]
+        queue = (current_app.conf.task_routes or {}).get(name, {}).get("queue", "")
         set_aside(queue, f"malformed: {type(error).__name__}", repr((name, body)))
         return 1, ExceptionInfo(), 0.0
 

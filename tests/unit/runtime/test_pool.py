@@ -30,14 +30,13 @@ def test_an_error_around_a_task_gives_its_place_back(pool: Any) -> None:
     def trace(*_: Any) -> Any:
         raise TypeError("'int' object is not iterable")
 
-    request = {"delivery_info": {"routing_key": "metrics"}}
     try:
-        pool.apply_async(trace, args=("a.task", "id", request, "[]", "", ""), callback=told.put)
+        pool.apply_async(trace, args=("a.task", "id", {}, "[]", "", ""), callback=told.put)
         failed, error, _ = told.get(timeout=5)
     finally:
         message_set_aside.disconnect(keep)
     assert (failed, type(getattr(error.exception, "exc", error.exception))) == (1, TypeError)
-    assert [(item["queue"], item["reason"]) for item in aside] == [("metrics", "malformed: TypeError")]
+    assert [(item["queue"], item["reason"]) for item in aside] == [("", "malformed: TypeError")]
 
 
 def test_a_task_that_ends_is_told_as_it_is(pool: Any) -> None:
