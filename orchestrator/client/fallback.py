@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 from orchestrator.after_commit import try_after_commit
@@ -203,7 +204,7 @@ class OwnProcess:
         # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may start later.
         await client.call(per_job_sources, all_builtin=True)
         try:
-            dispatch = await client.call(store.claim_dispatch, run_id, token)
+            dispatch = await client.call(store.claim_dispatch, run_id, token, by_worker=False)
             if dispatch is None:
                 return False
             plan = await client.call(plan_dispatch, store, run_id, dispatch)
@@ -317,6 +318,7 @@ class OwnProcess:
                     source=planned.source,
                     job=planned.job,
                     worker=WORKER,
+                    by_worker=False,
                 )
             except (RunDamaged, SchemaMismatch) as error:
                 await put(unreadable_envelope(self._copy.run_id, planned.source, planned.job, error, WORKER))
@@ -369,7 +371,8 @@ class OwnProcess:
                 if key in self._unclaimed:
                     source, job = envelope.source, envelope.job
                     claim = self._claims[key]
-                    await client.call(store.begin_source, run_id, key, claim, source=source, job=job, worker=WORKER)
+                    begin = partial(store.begin_source, source=source, job=job, worker=WORKER, by_worker=False)
+                    await client.call(begin, run_id, key, claim)
                     self._unclaimed.discard(key)
                 await client.call(store.put_envelope, run_id, self._claims[key], envelope)
             except StoreUnreachable:

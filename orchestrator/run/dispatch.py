@@ -116,7 +116,7 @@ def settle_unloaded(store: RunStore, run_id: str, plan: Plan, *, worker: str) ->
         except TroubleshootError as error:
             claim = new_token()
             start = store.begin_source(
-                run_id, planned.key, claim, source=planned.source, job=planned.job, worker=worker
+                run_id, planned.key, claim, source=planned.source, job=planned.job, worker=worker, by_worker=False
             )
             if not isinstance(start, str):
                 language = plan.routing.language

@@ -177,8 +177,10 @@ class RunStore:
         earlier = [str(item) for item in (found[: found.index(run_id)] if run_id in found else found)]
         return earlier[::-1]
 
-    def claim_dispatch(self, run_id: str, token: str) -> Dispatch | None:
+    def claim_dispatch(self, run_id: str, token: str, *, by_worker: bool = True) -> Dispatch | None:
         """Take the dispatch lease; None when the run is closed, dispatched or leased by another dispatcher.
+
+        ``by_worker`` counts it as what the workers of the queue can do.
 
         Raises RunNotFound, SchemaMismatch.
         """
@@ -187,7 +189,7 @@ class RunStore:
             "claim_dispatch",
             run_id,
             [keys.run(run_id), keys.wakeups, keys.rates, *keys.queue("orchestrator")],
-            [run_id, token, DISPATCH_LEASE_MS],
+            [run_id, token, DISPATCH_LEASE_MS, int(by_worker)],
         )
         if reply[0] != "ok":
             return None
@@ -244,19 +246,16 @@ class RunStore:
     def mark_dispatched(self, run_id: str, token: str) -> bool:
         """Mark the run as dispatched, its chord being published; False when the lease was lost."""
         keys = self.keys
-        reply = self._run(
-            "dispatched",
-            run_id,
-            [keys.run(run_id), keys.wakeups],
-            [run_id, token],
-        )
+        reply = self._run("dispatched", run_id, [keys.run(run_id), keys.wakeups, keys.rates], [run_id, token])
         return bool(reply[0] == "ok")
 
     def begin_source(
-        self, run_id: str, key: str, claim: str, *, source: str, job: str | None, worker: str
+        self, run_id: str, key: str, claim: str, *, source: str, job: str | None, worker: str, by_worker: bool = True
     ) -> SourceStart | str:
         """Claim a source and start it; a refusal is ``cancelled``, ``done``, ``frozen``, ``duplicate`` or
         ``not_planned``.
+
+        ``by_worker``: see ``claim_dispatch``.
 
         Raises RunNotFound; RunDamaged or SchemaMismatch when the source is started and its request cannot be read.
         """
@@ -265,7 +264,7 @@ class RunStore:
             "begin_source",
             run_id,
             [keys.run(run_id), keys.events(run_id), keys.rates, *keys.queue(source)],
-            [key, claim, _dumps({"source": source, "job": job, "worker": worker}), source, run_id],
+            [key, claim, _dumps({"source": source, "job": job, "worker": worker}), source, run_id, int(by_worker)],
         )
         if reply[0] != "ok":
             return str(reply[0])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
 import redis
 
 from orchestrator.config import ParallelConfig, Settings
-from orchestrator.errors import Overloaded, RunRefused
+from orchestrator.errors import Overloaded, RunNotFound, RunRefused
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
@@ -48,6 +49,10 @@ class System:
     """How long a task of a queue takes that begins at that time."""
     config: ParallelConfig
     sources: tuple[str, ...] = SOURCES
+    pauses: dict[str, float] = field(default_factory=dict)
+    """Seconds in which the consumer of a queue fetches one message, as over a slow network."""
+    takes_over: bool = False
+    """Whether callers ask the sources themselves when no worker dispatches their run."""
     now: float = 0.0
     refused: list[tuple[float, Overloaded]] = field(default_factory=list)
     accepted: list[tuple[float, str]] = field(default_factory=list)
@@ -56,6 +61,7 @@ class System:
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=itertools.count)
     _busy: Counter[str] = field(default_factory=Counter)
+    _next_take: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def at(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._events, (seconds, next(self._order), act))
@@ -64,11 +70,41 @@ class System:
         for seconds in times:
             self.at(seconds, self._submit)
 
+    def stop_workers(self, *queues: str, start: float, seconds: float) -> None:
+        """No message of these queues is taken for a time."""
+
+        def resume() -> None:
+            for queue in queues:
+                self.places.pop(queue)
+                self._work(queue)
+
+        self.at(start, lambda: self.places.update(dict.fromkeys(queues, 0)))
+        self.at(start + seconds, resume)
+
+    def stop_redis(self, *, start: float, seconds: float) -> None:
+        """Whatever happens meanwhile happens afterwards."""
+
+        def stop() -> None:
+            late = [event for event in self._events if event[0] < start + seconds]
+            self._events = [event for event in self._events if event[0] >= start + seconds]
+            self._events += [(start + seconds, order, act) for _, order, act in late]
+            heapq.heapify(self._events)
+
+        self.at(start, stop)
+
+    def copy_messages(self, copies: int) -> None:
+        """Deliver each message that waits so many times more."""
+        for queue in ("orchestrator", *self.sources):
+            key = self.store.keys.queue(queue)[1]
+            if messages := self.client.lrange(key, 0, -1):
+                self.client.rpush(key, *messages * copies)
+
     def run(self, until: float = 1e9) -> None:
         while self._events and self._events[0][0] <= until:
             self.now, _, act = heapq.heappop(self._events)
             self.client.set(CLOCK, START_MS + round(self.now * 1000))
-            act()
+            with suppress(RunNotFound):  # lost by Redis
+                act()
 
     def outcomes_since(self, seconds: float = 0.0) -> Counter[str]:
         """What became of the sources of the runs that were accepted from then on."""
@@ -85,6 +121,8 @@ class System:
         self.accepted.append((self.now, run_id))
         self.outcomes[run_id] = {}
         self._send("orchestrator", run_id)
+        if self.takes_over:
+            self.at(self.now + 1.0, lambda: self._take_over(run_id))
         self.at(self.now + self.config.fan_in_seconds + 0.05, lambda: self._finish(run_id))
 
     def _send(self, queue: str, run_id: str) -> None:
@@ -93,7 +131,7 @@ class System:
         self.at(self.now + 0.01, lambda: self._work(queue))
 
     def _work(self, queue: str) -> None:
-        while self._busy[queue] < self.places.get(queue, 16):
+        while self._busy[queue] < self.places.get(queue, 16) and self._next_take[queue] <= self.now:
             run_id = self.client.lpop(self.store.keys.queue(queue)[1])
             if not isinstance(run_id, str):
                 return
@@ -101,46 +139,67 @@ class System:
             if begun is not None:
                 self._busy[queue] += 1
                 self.at(self.now + begun[0], lambda end=begun[1]: self._end(queue, end))
+            if queue in self.pauses:
+                self._next_take[queue] = self.now + self.pauses[queue]
+                self.at(self._next_take[queue], lambda: self._work(queue))
 
     def _end(self, queue: str, end: Callable[[], None]) -> None:
-        end()
         self._busy[queue] -= 1
-        self._work(queue)
+        try:
+            end()
+        finally:
+            self._work(queue)
 
     def _dispatch(self, run_id: str) -> tuple[float, Callable[[], None]] | None:
-        dispatch = self.store.claim_dispatch(run_id, "d")
+        dispatch = self.store.claim_dispatch(run_id, new_token())
         return dispatch and (self.seconds["orchestrator"](self.now), lambda: self._plan(run_id, dispatch))
 
     def _plan(self, run_id: str, dispatch: Dispatch) -> None:
-        plan = Plan(
-            pipeline="troubleshoot",
-            routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
-            sources=tuple(PlannedSource(source=name, limit_seconds=5) for name in self.sources),
-            reason="test",
-        )
         try:
-            _, backlogs = self.store.queue_plan(run_id, dispatch.token, plan)
+            _, backlogs = self.store.queue_plan(run_id, dispatch.token, self._sources_plan())
         except RunRefused:
             return  # finished meanwhile
         self.store.mark_dispatched(run_id, dispatch.token)
         for name in self.sources:
             if name in backlogs:
-                self._put(run_id, name, SourceOutcome.NOT_STARTED, "skipped", is_asked=False)
+                self._put(run_id, name, new_token(), SourceOutcome.NOT_STARTED, "skipped", is_asked=False)
             else:
                 self._send(name, run_id)
 
+    def _sources_plan(self) -> Plan:
+        return Plan(
+            pipeline="troubleshoot",
+            routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
+            sources=tuple(PlannedSource(source=name, limit_seconds=5) for name in self.sources),
+            reason="test",
+        )
+
+    def _take_over(self, run_id: str) -> None:
+        dispatch = self.store.claim_dispatch(run_id, claim := new_token(), by_worker=False)
+        if dispatch is None:
+            return
+        self.store.put_plan(run_id, dispatch.token, self._sources_plan())
+        self.store.mark_dispatched(run_id, dispatch.token)
+        for name in self.sources:
+            self.store.begin_source(run_id, name, claim, source=name, job=None, worker="w", by_worker=False)
+            self._put(run_id, name, claim, SourceOutcome.OK, "ok")
+
     def _ask(self, source: str, run_id: str) -> tuple[float, Callable[[], None]] | None:
-        start = self.store.begin_source(run_id, source, "c", source=source, job=None, worker="w")
+        claim = new_token()
+        start = self.store.begin_source(run_id, source, claim, source=source, job=None, worker="w")
         if not isinstance(start, SourceStart):
-            self.outcomes[run_id][source] = "dead"
+            if start != "duplicate":
+                self.outcomes[run_id].setdefault(source, "dead")
             return None
         seconds, limit = self.seconds[source](self.now), max(0.0, min(5.0, start.remaining_seconds - 0.05))
         outcome = SourceOutcome.OK if seconds < limit else SourceOutcome.TIMEOUT
-        return min(seconds, limit), lambda: self._put(run_id, source, outcome, outcome.value)
+        return min(seconds, limit), lambda: self._put(run_id, source, claim, outcome, outcome.value)
 
-    def _put(self, run_id: str, source: str, outcome: SourceOutcome, word: str, *, is_asked: bool = True) -> None:
+    def _put(
+        self, run_id: str, source: str, claim: str, outcome: SourceOutcome, word: str, *, is_asked: bool = True
+    ) -> None:
         envelope = SourceEnvelope(source=source, outcome=outcome, success=outcome.is_success)
-        self.store.put_envelope(run_id, "c", envelope, unclaimed=not is_asked)
+        self.store.put_envelope(run_id, claim, envelope, unclaimed=not is_asked)
         self.outcomes[run_id][source] = word
         if len(self.outcomes[run_id]) == len(self.sources):
             self.at(self.now + 0.01, lambda: self._finish(run_id))
@@ -297,6 +356,51 @@ def test_a_slow_orchestrator_refuses_what_it_cannot_dispatch(make_system: Make) 
     assert {error.queue for _, error in system.refused} == {"orchestrator"}
     assert system.outcomes_since(6.5) == {"ok": 2 * sum(at >= 6.5 for at, _ in system.accepted)}
     assert len(system.accepted) >= 24 + 40
+
+
+ASKED_WHILE = {
+    "the orchestrator's worker is away": lambda system: system.stop_workers("orchestrator", start=0.7, seconds=2.0),
+    "a source's worker is away": lambda system: system.stop_workers("metrics", start=0.7, seconds=2.0),
+    "every worker is away": lambda system: system.stop_workers("orchestrator", *SOURCES, start=0.7, seconds=2.0),
+    "Redis is away": lambda system: system.stop_redis(start=0.7, seconds=2.0),
+    "everything is lost": lambda system: system.at(0.7, system.client.flushdb),
+    "messages are copied": lambda system: (
+        system.stop_workers("orchestrator", *SOURCES, start=0.7, seconds=0.8),
+        system.at(1.49, lambda: system.copy_messages(3)),
+    ),
+    "the network is slow": lambda system: system.pauses.update(orchestrator=0.24, metrics=0.16, tws_status=0.16),
+}
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+@pytest.mark.parametrize(("while_", "rate"), [(name, 4 if "slow" in name else 17) for name in ASKED_WHILE])
+def test_an_outage_is_no_load(make_system: Make, while_: str, rate: int, takes_over: bool) -> None:
+    """Time without workers or Redis says nothing of what they can do: all is accepted, then and afterwards."""
+    system = make_system(16, 0.3)
+    system.config = ParallelConfig(
+        total_timeout_seconds=4,
+        node_timeout_seconds=1.4,
+        synthesis_reserve_seconds=1.6,
+        disabled_sources=system.config.disabled_sources,
+    )
+    system.takes_over = takes_over
+    system.submit_at(*every(1 / rate, 6 * rate))
+    ASKED_WHILE[while_](system)
+    system.run()
+    assert [str(error) for _, error in system.refused] == []
+    assert system.outcomes_since(4.0) == {"ok": 2 * sum(at >= 4.0 for at, _ in system.accepted)}
+
+
+def test_callers_that_ask_the_sources_themselves_are_no_workers(make_system: Make) -> None:
+    """What callers take of a queue without a worker is no rate at which others would be served."""
+    system = make_system(16, 0.3)
+    system.places["orchestrator"], system.takes_over = 0, True
+    system.submit_at(*every(0.1, 40))
+    system.run(3.9)
+    assert system.store.backlogs(["orchestrator"]) == {"orchestrator": (0.0, 0.0)}
+    system.run()
+    assert not system.refused
+    assert system.outcomes_since() == {"ok": 80}
 
 
 @pytest.mark.parametrize("damage", ["x", "-1 -1 -1 -1", f"1 {'9' * 30} 1 1", "1.0 5.0 1 9" + "9" * 14])

@@ -1,6 +1,6 @@
 -- Claims a source: whether it may start, its request and plan, and the time that remains.
 -- KEYS run events rates queue(2)
--- ARGV key claim started_data source run_id
+-- ARGV key claim started_data source run_id by_worker(0|1)
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[1], 'fanin_ms', 'request', 'plan',
   'summary', 'planned_ms')
 local state = fields[1]
@@ -17,6 +17,6 @@ if not fields[3] then
   redis.call('HSET', KEYS[1], 's:' .. ARGV[1], ARGV[2] .. '|' .. string.format('%d', now))
   emit(KEYS[1], KEYS[2], 'source_started', 0, now, ARGV[3])
   -- What comes too late takes its worker no time.
-  if now < number(fields[4]) then take(queue, KEYS[3], ARGV[4], ARGV[5], ARGV[1], planned, now) end
+  if now < number(fields[4]) then take(queue, KEYS[3], ARGV[4], ARGV[5], ARGV[1], planned, now, ARGV[6]) end
 end
 return { 'ok', fields[5] or '', fields[7] or '', fields[6] or '', number(fields[4]) - now, now }

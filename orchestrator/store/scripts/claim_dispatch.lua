@@ -1,6 +1,6 @@
 -- Takes the dispatch lease: the holder routes, plans and publishes the chord (or runs the sources in process).
 -- KEYS run wakeups rates orchestrator(2)
--- ARGV run_id token lease_ms
+-- ARGV run_id token lease_ms by_worker(0|1)
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return { 'not_found' } end
 local now = now_ms()
@@ -12,8 +12,11 @@ if redis.call('HGET', KEYS[1], 'frozen') then return { 'refused', 'frozen' } end
 local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'dispatching', 'dispatch_token', ARGV[2],
   'dispatch_until', string.format('%d', lease_until))
+if token ~= ARGV[2] then
+  redis.call('HSET', KEYS[1], 'claimed_ms', ARGV[4] == '1' and string.format('%d', now) or 0)
+end
 redis.call('ZADD', KEYS[2], lease_until, ARGV[1] .. '|dispatch')
 local created = number(redis.call('HGET', KEYS[1], 'created_ms'))
-take(queue_at(4), KEYS[3], 'orchestrator', ARGV[1], '', created, now)
+take(queue_at(4), KEYS[3], 'orchestrator', ARGV[1], '', created, now, ARGV[4])
 return { 'ok', redis.call('HGET', KEYS[1], 'request') or '', redis.call('HGET', KEYS[1], 'summary') or '',
   redis.call('HGET', KEYS[1], 'plan') or '' }

@@ -99,14 +99,22 @@ local function count_of(reply)
   return type(reply) == 'number' and reply or 0
 end
 
--- What was measured of a queue: mean milliseconds of a task; messages that were taken since a time, and the last of them.
--- Damage is no measurement.
+-- The longest time for which workers that are there take nothing: of slow tasks a pool takes many at once and then none,
+-- and in the queue of a source there may be many messages that have come too late, which are not counted.
+local function longest_pause(name, ms)
+  return math.max(name == 'orchestrator' and ms > 0 and 500 or 6000, 3 * ms)
+end
+
+-- What was measured of a queue: mean milliseconds of a task; messages that workers took since a time, and the last of
+-- them. Damage is no measurement. Nor is one in which none was taken for longer than tasks take: the workers were away,
+-- or Redis was, and an outage is no load.
 local function measured(rates, name, now)
   local text = redis.pcall('HGET', rates, name)
   text = type(text) == 'string' and text or ''
   local ms, taken, since, last = string.match(text, '^(%d+%.?%d*) (%d+%.?%d*) (%d+) (%d+)$')
   ms, taken, since, last = tonumber(ms), tonumber(taken), number(since), number(last)
   if not ms or ms > 1000000 or taken > 1000000 or since > now or last > now then return 0, 0, 0, 0 end
+  if now - last > longest_pause(name, ms) then return ms, 0, 0, 0 end
   return ms, taken, since, last
 end
 
@@ -114,11 +122,6 @@ local function remember(rates, name, ms, taken, since, last)
   if redis.call('TYPE', rates)['ok'] ~= 'hash' then redis.call('DEL', rates) end
   redis.call('HSET', rates, name, string.format('%.1f %.1f %d %d', ms, taken, since, last))
   redis.call('EXPIRE', rates, 3600)
-end
-
--- How long something goes on being true: longer for slow tasks, of which a pool takes many at once and then none.
-local function memory_of(ms)
-  return math.max(4000, 3 * ms)
 end
 
 local function enqueue(queue, run_id, key, until_ms, now)
@@ -133,16 +136,20 @@ local function call_body(queue, run, run_id, deadline_ms, now)
   enqueue(queue, run_id, '', deadline_ms, now)
 end
 
--- Notes that a worker has taken a message. Messages are counted from the time since which some have always waited, or
--- had to wait when they came: that is what the workers can do, and not what they were asked to do.
-local function take(queue, rates, name, run_id, key, since, now)
-  if redis.pcall('ZREM', queue.waiting, member(run_id, since, key)) ~= 1 then return end
+-- Notes that a message waits no longer: a worker has taken it, or a caller what it asks for. What workers take is
+-- counted from the time since which some have always waited, or had to wait when they came: that is what the workers can
+-- do, and not what they were asked to do.
+local function take(queue, rates, name, run_id, key, since, now, by_worker)
+  if redis.pcall('ZREM', queue.waiting, member(run_id, since, key)) ~= 1 or by_worker ~= '1' then return end
   local ms, taken, from, last = measured(rates, name, now)
-  local was_full = now - since > FULL_MS and last - from > FULL_MS and since - last < memory_of(ms)
-  if last < since and not was_full then taken, from = 0, since end
+  local was_full = now - since > FULL_MS and last - from > FULL_MS
+  if taken == 0 then
+    from = now
+  elseif last < since and not was_full then
+    taken, from = 0, since
+  end
   -- Of fast tasks the last second or two tell enough, and most of what they can do now.
-  local window = ms > 0 and math.max(1000, 3 * ms) or memory_of(ms)
-  if now - from > window or taken >= 256 then taken, from = taken / 2, now - (now - from) / 2 end
+  if now - from > (ms > 0 and math.max(1000, 3 * ms) or 4000) or taken >= 256 then taken, from = taken / 2, now - (now - from) / 2 end
   remember(rates, name, ms, taken + 1, from, now)
 end
 
@@ -164,8 +171,8 @@ local function backlog(queue, rates, name, more, now, before)
   local first = redis.call('ZRANGEBYSCORE', queue.waiting, string.format('(%d', now), '+inf', 'LIMIT', 0, 1)[1]
   local since = number(string.match(first, '^[^|]*|(%d+)|'))
   local ms, taken, from, last = measured(rates, name, now)
-  -- Where none has been taken for long, there is no worker: the caller may ask the source itself.
-  if now - since <= FULL_MS or taken == 0 or now - last > memory_of(ms) * 1.5 then return 0, waiting, 0, ms end
+  -- Where nothing is known, there may be no worker: the caller may ask the source itself.
+  if now - since <= FULL_MS or taken == 0 then return 0, waiting, 0, ms end
   -- The doubt of the first second counts for the workers.
   if now - from < 1000 then taken = taken + 2 * math.sqrt(taken) + 2 end
   -- A pool that has just become full is taken to be large until it takes the next one.

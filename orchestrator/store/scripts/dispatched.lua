@@ -1,5 +1,5 @@
 -- Marks the chord as published, so that the run is not published again.
--- KEYS run wakeups
+-- KEYS run wakeups rates
 -- ARGV run_id token
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return { 'not_found' } end
@@ -8,4 +8,6 @@ if state ~= 'dispatching' or redis.call('HGET', KEYS[1], 'dispatch_token') ~= AR
 end
 redis.call('HSET', KEYS[1], 'state', 'dispatched')
 redis.call('ZREM', KEYS[2], ARGV[1] .. '|dispatch')
+local claimed = number(redis.call('HGET', KEYS[1], 'claimed_ms'))
+if claimed > 0 then note_end(KEYS[3], 'orchestrator', claimed, now_ms()) end
 return { 'ok' }

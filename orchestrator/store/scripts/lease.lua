@@ -20,12 +20,8 @@ if token ~= ARGV[2] then
   local attempt = increase(KEYS[1], 'attempt')
   redis.call('HSET', KEYS[1], 'lease_token', ARGV[2], 'frozen', 1)
   emit(KEYS[1], KEYS[2], 'synthesis_started', attempt, now, ARGV[4])
-  local called, queue = number(redis.call('HGET', KEYS[1], 'called_ms')), queue_at(6)
-  if ARGV[5] == '1' then
-    take(queue, KEYS[5], 'synthesis', ARGV[1], '', called, now)
-  else
-    redis.pcall('ZREM', queue.waiting, member(ARGV[1], called, ''))
-  end
+  local called = number(redis.call('HGET', KEYS[1], 'called_ms'))
+  take(queue_at(6), KEYS[5], 'synthesis', ARGV[1], '', called, now, ARGV[5])
 end
 redis.call('HSET', KEYS[1], 'lease_until', string.format('%d', lease_until))
 redis.call('ZREM', KEYS[3], ARGV[1] .. '|fanin')

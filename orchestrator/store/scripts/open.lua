@@ -8,7 +8,8 @@ local total, fanin, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]
 local now = now_ms()
 
 local function refused(queue, waiting, per_second, excess_ms)
-  return { 'overloaded', waiting, 'queue', math.max(1, math.ceil(excess_ms / 1000)), queue,
+  -- After the time to the fan-in nothing of what waits now is of use.
+  return { 'overloaded', waiting, 'queue', math.max(1, math.ceil(math.min(excess_ms, fanin) / 1000)), queue,
     string.format('%.2g', per_second) }
 end
 
