@@ -178,10 +178,19 @@ def test_a_model_that_will_not_be_reached_is_not_waited_for(bench: Bench, ahead:
     bench.client.zadd(waiting, {f"o{i}|{now - 900}|": now + 3_000 for i in range(ahead)})
     bench.client.rpush(messages, *map(str, range(ahead + 1)))
     bench.client.hset(keys.rates, "synthesis", f"0.0 10.0 {now - 2_000} {now - 100}")
-    bench.client.set(keys.synthesis, 1)
+    bench.client.set(keys.synthesis, 1, px=5_000)
     wakeup = Wakeup(f"{RUN}|fanin")
     assert bench.store.check_synthesis([wakeup], model_ms=1_000) == ["publish"]
     assert bench.store.check_synthesis([wakeup], model_ms=1_000) == [asks_for]
+
+
+def test_a_sign_of_life_without_an_end_is_none(bench: Bench) -> None:
+    """A key that does not expire was written by nobody who serves the synthesis queue: no run waits for that one."""
+    ready(bench)
+    bench.client.rpush(bench.store.keys.synthesis, "x")
+    wakeup = Wakeup(f"{RUN}|fanin")
+    assert bench.store.check_synthesis([wakeup], model_ms=1_000) == ["publish"]
+    assert bench.store.check_synthesis([wakeup], model_ms=1_000) == ["finish"]
 
 
 def test_a_run_id_stands_for_one_question(bench: Bench) -> None:

@@ -606,6 +606,14 @@ def test_an_infinite_wakeup_does_not_keep_a_watcher_busy(bench: Bench) -> None:
     assert bench.watcher.step() == POLL_SECONDS
 
 
+def test_a_clock_of_another_type_stops_no_watcher(bench: Bench) -> None:
+    """It counts as no time, and is replaced."""
+    bench.client.rpush(bench.store.keys.clock, "x")
+    bench.client.zadd(bench.store.keys.wakeups, {f"{DONE}|total": 1})
+    assert [wakeup.run_id for wakeup in bench.store.claim_wakeups().wakeups] == [DONE]
+    assert bench.client.type(bench.store.keys.clock) == "string"
+
+
 @pytest.mark.parametrize("name", ["watchers", "wakeups"])
 def test_a_watcher_lives_on_beside_a_damaged_key(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A set of its own that is none costs a line of its log a second, and no run where it can still be reached."""

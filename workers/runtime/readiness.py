@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from orchestrator.after_commit import load_after_commit
@@ -12,7 +12,7 @@ from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.logs import log_error
 from orchestrator.plugins import contained, made_or
 from orchestrator.run.conclusion import warm_up
-from orchestrator.sources import load_source, source_names
+from orchestrator.sources import SourceSpec, load_source, source_names
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.presence import Presence
@@ -78,8 +78,8 @@ def announce_instances(queues: Iterable[str], settings: Settings, environ: Mappi
     _last_announced["at"] = now
     specs = [load_source(name) for name in set(queues) & set(source_names())]
     nothing: tuple[str, ...] = ()
-    known = [spec.known_instances for spec in specs if spec.known_instances]
-    names = [name for instances in known for name in made_or(nothing, instances, environ, event="instances_not_known")]
+    known = [made_or(nothing, _instances(spec), environ, event="instances_not_known") for spec in specs]
+    names = [name for instances in known for name in instances]
     if not names:
         return
     try:
@@ -87,6 +87,11 @@ def announce_instances(queues: Iterable[str], settings: Settings, environ: Mappi
             Presence(client, Keys(settings.key_prefix)).announce(instances=names)
     except TroubleshootError as error:
         _LOGGER.warning("announce_failed reason=%s", error.reason)
+
+
+def _instances(spec: SourceSpec) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
+    known = spec.known_instances
+    return lambda environ: tuple(map(str, known(environ))) if known else ()
 
 
 def broker_problem(settings: Settings) -> str | None:

@@ -23,7 +23,7 @@ if not fields[5] then
 end
 -- Waiting for a model is of no use if the runs before this one take all the time.
 local wait = backlog(queue_at(5), KEYS[4], 'synthesis', 0, now, deadline(fields[2], now))
-if redis.call('EXISTS', KEYS[3]) == 1 and left - wait > model_ms then
+if redis.call('PTTL', KEYS[3]) > 0 and left - wait > model_ms then
   redis.call('ZADD', KEYS[2], 'XX', now + math.min(body_ms, left - model_ms), member)
   return { 'busy' }
 end

@@ -30,7 +30,8 @@ end
 -- moves with it, once: the first claim after the step sees it by the time of the last claim of any watcher. A step back
 -- shows by itself. For a step forward the caller says how much time has passed by its own clock; it is asked twice, as
 -- a Redis that stood still may get a claim long after it was sent.
-local last, elapsed = number(redis.call('GET', KEYS[2])), tonumber(ARGV[6])
+local stored = redis.pcall('GET', KEYS[2])
+local last, elapsed = type(stored) == 'string' and number(stored) or 0, tonumber(ARGV[6])
 -- Of the time since the last claim a step back shows nothing; it is about that since the caller's own, if that is short.
 local step = now < last - BACK_MS and now - last - math.min(math.max(elapsed, 0), 250) or 0
 if last > 0 and elapsed >= 0 and now - last > elapsed + FORWARD_MS then

@@ -189,7 +189,7 @@ def test_a_run_behind_others_waits_while_a_model_has_time(scene: Scene, left_ms:
 def test_a_body_that_was_lost_is_called_again_while_other_runs_are_at_work(scene: Scene) -> None:
     """With an empty queue and a busy worker, the run's message is gone: it is published again."""
     answered(scene)
-    scene.client.set(scene.store.keys.synthesis, 1)
+    scene.client.set(scene.store.keys.synthesis, 1, px=5_000)
     for _ in range(2):
         scene.due("fanin")
         scene.watcher.step()

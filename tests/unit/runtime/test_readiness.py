@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from celery import Celery
@@ -110,7 +110,10 @@ def test_what_a_site_raises_at_the_start_leaves_the_worker_to_the_first_question
     def fail(_environ: object) -> NoReturn:
         raise error
 
-    spec = SourceSpec(name="metrics", create=fail, prepare=fail, known_instances=fail)
+    def instances(environ: object) -> Any:
+        yield fail(environ)  # where they are counted, not where they are asked for
+
+    spec = SourceSpec(name="metrics", create=fail, prepare=fail, known_instances=instances)
     monkeypatch.setattr(readiness, "load_source", lambda _name: spec)
     monkeypatch.setattr(readiness, "load_synthesizer", fail)
     monkeypatch.setattr(readiness, "_last_announced", {})
