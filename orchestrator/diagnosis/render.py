@@ -201,7 +201,10 @@ def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope], cause
 
 
 def performance_note(language: Language, aggregated: AggregatedData) -> str:
-    """The sources queried, and the parallel time against querying them one by one; empty when none was."""
+    """The sources queried, and the parallel time against querying them one by one; empty when none was.
+
+    Where requests waited longer than their queries took, there is nothing to compare.
+    """
     failed = tuple(dict.fromkeys(failure.source for failure in aggregated.sources_failed))
     names = tuple(dict.fromkeys((*aggregated.sources_available, *failed)))
     if not names:
@@ -209,10 +212,15 @@ def performance_note(language: Language, aggregated: AggregatedData) -> str:
     silent = Message("; no answer: {names}", names=", ".join(failed)) if failed else ""
     if not aggregated.sources_available:
         return Message("No source answered{silent}.", silent=silent).in_language(language)
-    return Message(
+    note = Message(
         "{count} source queried ({names}): {parallel} ms{silent}.",
         plural="{count} sources queried in parallel ({names}): {parallel} ms, against {sequential} ms one by one "
         "({speedup:.2f}x){silent}.",
+        count=len(names),
+    )
+    if len(names) > 1 and aggregated.speedup_factor < 1:
+        note = Message("{count} sources queried in parallel ({names}): {parallel} ms{silent}.")
+    return note.with_facts(
         count=len(names),
         names=", ".join(names),
         parallel=round(aggregated.parallel_latency_ms),

@@ -219,6 +219,20 @@ def test_an_answer_to_a_greeting_is_a_sentence() -> None:
     assert "Categoria" not in text
 
 
+def test_time_that_requests_waited_is_not_compared() -> None:
+    """Where the parallel time is longer than the queries took together, as after a wait for a worker, it stands alone."""
+    waited = AggregatedData(
+        sources_available=("rag_search", "metrics"),
+        parallel_latency_ms=364,
+        sequential_equivalent_ms=239,
+        speedup_factor=0.65,
+    )
+
+    note = performance_note(Language.PT_BR, waited)
+
+    assert note == "2 fontes consultadas em paralelo (rag_search, metrics): 364 ms."
+
+
 def test_one_source_is_not_compared_with_itself() -> None:
     """The note about a single source gives its time without a comparison."""
     one = AggregatedData(sources_available=("rag_search",), parallel_latency_ms=80, sequential_equivalent_ms=80)
