@@ -220,7 +220,7 @@ def test_an_answer_to_a_greeting_is_a_sentence() -> None:
 
 
 def test_time_that_requests_waited_is_not_compared() -> None:
-    """Where the parallel time is longer than the queries took together, as after a wait for a worker, it stands alone."""
+    """A parallel time that is longer than the queries took together, as after a wait for a worker, stands alone."""
     waited = AggregatedData(
         sources_available=("rag_search", "metrics"),
         parallel_latency_ms=364,
