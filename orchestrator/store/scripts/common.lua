@@ -102,7 +102,7 @@ end
 -- The longest time for which workers that are there take nothing: of slow tasks a pool takes many at once and then none,
 -- and in the queue of a source there may be many messages that have come too late, which are not counted.
 local function longest_pause(name, ms)
-  return math.max(name == 'orchestrator' and ms > 0 and 500 or 6000, 3 * ms)
+  return math.max(name == 'orchestrator' and ms > 0 and 500 or 6000, 2 * ms)
 end
 
 -- What was measured of a queue: mean milliseconds of a task; messages that workers took since a time, and the last of
