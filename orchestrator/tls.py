@@ -5,8 +5,8 @@ verifies, kombu does not, and the backend refuses to start. So the parameters ar
 given the result.
 """
 
-import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -204,17 +204,16 @@ def tls_advice(error: BaseException) -> Message | None:
     )
 
 
-async def speaks_tls(host: str, port: int, seconds: float) -> bool:
+def speaks_tls(host: str, port: int, seconds: float) -> bool:
     """Whether a TLS server listens there, found out by a handshake alone. Whom it is, is not checked."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        async with asyncio.timeout(seconds):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
+        # Not asyncio, which leaves the connection of a failed handshake open.
+        with socket.create_connection((host, port), seconds) as plain, context.wrap_socket(plain, server_hostname=host):
+            return True
     except ssl.SSLError as error:
         # A TLS server that refuses this client is one all the same.
         return error.reason not in NO_TLS
-    except (OSError, TimeoutError):
+    except OSError:
         return False
-    writer.close()
-    return True

@@ -75,7 +75,7 @@ async def _other_protocol(settings: Settings, error: StoreUnreachable, where: st
     if isinstance(error.__cause__, ResponseError) or tls_failure(error):
         return None
     if urlsplit(settings.redis_url).scheme == "redis":
-        if not await speaks_tls(host, port, seconds):
+        if not await asyncio.to_thread(speaks_tls, host, port, seconds):
             return None
         found, fix = Message("{where} speaks TLS"), Message("Let REDIS_URL begin with rediss://.")
     elif await asyncio.to_thread(_answers_plainly, host, port, seconds):

@@ -303,7 +303,8 @@ class HwaClient:
         if not self._is_plain or self.instance.proxy() is not None:
             return False
         url = httpx2.URL(self.instance.base_url)
-        return await speaks_tls(url.host, url.port or HTTP_PORT, min(seconds, MAX_HANDSHAKE_SECONDS))
+        port, limit = url.port or HTTP_PORT, min(seconds, MAX_HANDSHAKE_SECONDS)
+        return await asyncio.to_thread(speaks_tls, url.host, port, limit)
 
 
 @dataclass(slots=True)
