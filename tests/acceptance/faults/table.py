@@ -16,8 +16,9 @@ from tests.acceptance.faults.strikes import TERM, WORKERS
 WHOLE = promise("complete", "partial", complete_share=0.95)
 ANSWERED = promise("complete", "partial", complete_share=0.2)
 NOT_DISPATCHED = promise("complete", "partial", "failed", "refused", complete_share=0.1)
-"""Without the orchestrator's worker, or with a slow one, nobody asks the sources, but for callers of the graph."""
+"""Without workers, or with slow ones, nobody asks the sources, but for callers of the graph."""
 PERHAPS_EMPTY = promise("complete", "partial", "failed", complete_share=0.1)
+"""An outage of the orchestrator's or the sources' workers is no load: no run is refused."""
 OTHERS = promise("complete", "partial", complete_share=0.3, tracebacks=100)
 """What code of others raises is logged with its stack."""
 NO_STORE = {"grace_seconds": NO_STORE_GRACE_SECONDS, "tracebacks": 50}
@@ -45,10 +46,10 @@ def processes() -> tuple[Fault, ...]:
     rows = []
     for who, names in one.items():
         promised = ANSWERED
-        if "orchestrator" in names:
-            promised = NOT_DISPATCHED
-        elif names == BUILTIN_SOURCES:
+        if names in (("orchestrator",), BUILTIN_SOURCES):
             promised = PERHAPS_EMPTY
+        elif "orchestrator" in names:
+            promised = NOT_DISPATCHED
         quick = who in ("a source's worker", "the synthesis worker", "both watchers")
         readers = WAITING if "watcher-2" in names else ()
         rows += [
@@ -122,7 +123,7 @@ def networks() -> tuple[Fault, ...]:
     for who, names in one.items():
         promised = STORE_AWAY if not names or names[0] in ("client", "web") else ANSWERED
         if names == ("orchestrator",):
-            promised = NOT_DISPATCHED
+            promised = PERHAPS_EMPTY
         rows.append(
             Fault(f"network cut: {who}", "nothing passes for 2 s, then all that was sent", promised,
                   do.network("hold", *names), on=NETWORKS,
