@@ -96,9 +96,10 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         # A command is repeated once, over a new connection: a cut leaves several dead ones, each of which would cost a
-        # time-out and a restart of the consumer. Messages and acknowledgements may come twice.
+        # time-out and a restart of the consumer. Messages and acknowledgements may come twice. Not on the connections
+        # whose sockets the event loop watches: it would go on watching the old one, and the worker would be deaf.
         options: dict[str, Any] = super()._connparams(asynchronous)
-        return options | {"retry": Retry(NoBackoff(), 1)}
+        return options | {"retry": Retry(NoBackoff(), 0 if asynchronous else 1)}
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:

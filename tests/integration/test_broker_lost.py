@@ -134,3 +134,19 @@ def test_a_chord_part_that_cannot_be_counted_is_no_error(own_redis: RedisServer)
     own_redis.kill()
     app.backend.mark_as_done("t1", {"source": "metrics"}, request=request, store_result=False)
     app.close()
+
+
+def test_a_read_that_waits_is_never_moved_to_a_socket_that_nobody_watches(own_redis: RedisServer) -> None:
+    """Redis dies and is back at once: the event loop would go on watching the old socket, and the worker be deaf."""
+    app = make_celery(Settings.from_env({"REDIS_URL": own_redis.url}), with_results=True)
+    connection = holding_a_message(app)
+    waiting = connection.default_channel.client.connection
+    watched = waiting._sock
+    own_redis.kill()
+    own_redis.start()
+    waiting.next_health_check = 1.0  # long due, as after any second
+    with pytest.raises(redis.RedisError):
+        waiting.send_command("PING")
+    assert waiting._sock is None
+    assert watched is not None
+    app.close()
