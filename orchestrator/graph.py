@@ -153,7 +153,7 @@ class _Stream:
     def __init__(self, take: Callable[[Event], None]) -> None:
         self._take = take
         self._last_id = START
-        self._finished: set[str] = set()
+        self._told: set[str] = set()
 
     def take_stored(self, event: Event) -> None:
         """Pass on an event that was read."""
@@ -167,11 +167,14 @@ class _Stream:
             self._take(event.model_copy(update={"id": self._last_id}))
 
     def _is_new(self, event: Event) -> bool:
-        if event.type is not EventType.SOURCE_FINISHED:
+        if event.type is EventType.ROUTED:
+            key = "|"  # of no source
+        elif event.type is EventType.SOURCE_FINISHED:
+            key = source_key(str(event.data.get("source")), event.data.get("job"))
+        else:
             return True
-        key = source_key(str(event.data.get("source")), event.data.get("job"))
-        is_new = key not in self._finished
-        self._finished.add(key)
+        is_new = key not in self._told
+        self._told.add(key)
         return is_new
 
 

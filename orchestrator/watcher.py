@@ -114,7 +114,11 @@ class Watcher:
     def ready(self) -> str | None:
         """The problem for a readiness check, or None: the wake-ups cannot be read."""
         age = self._store_beat.age_seconds
-        return None if age < READY_SECONDS else f"the store has not been read for {age:.0f} s: {self._store_problem}"
+        return (
+            None
+            if age < READY_SECONDS
+            else f"the store has not been read for {age:.0f} s: {self._store_problem or 'no step has ended'}"
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Act on wake-ups until ``stop`` is set; waits for a Redis that is unreachable."""
@@ -128,6 +132,7 @@ class Watcher:
                     self._presence.announce(watcher=self._name)
                 pause = self.step()
                 self._store_beat.mark()
+                self._store_problem = None
             except (StoreUnreachable, RunDamaged) as error:
                 self._store_problem = error
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)

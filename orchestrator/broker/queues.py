@@ -21,9 +21,12 @@ from orchestrator.store.presence import Presence
 from orchestrator.store.runs import RunStore
 from orchestrator.store.set_aside import SetAside
 
-SERVED_SECONDS = 0.5
 INSPECT_SECONDS = 1.0
 """Seconds for workers to reply; a worker that takes longer is not shown."""
+SERVED_SECONDS = 0.5
+"""The same, where a waiting run wants to know."""
+KNOWN_SECONDS = 1.0
+"""Seconds for which an answer about the queues holds, or the failure to get one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ class ServedQueues:
         self._app = app
         self._lock = threading.Lock()
         self._names: frozenset[str] = frozenset()
+        self._failure: StoreUnreachable | None = None
         self._until = 0.0
 
     def names(self) -> frozenset[str]:
@@ -164,8 +168,14 @@ class ServedQueues:
         """
         with self._lock:
             if time.monotonic() >= self._until:
-                self._names = self._ask()
-                self._until = time.monotonic() + INSPECT_SECONDS
+                self._failure = None
+                try:
+                    self._names = self._ask()
+                except StoreUnreachable as error:
+                    self._failure = error
+                self._until = time.monotonic() + KNOWN_SECONDS
+            if self._failure is not None:
+                raise self._failure
             return self._names
 
     def _ask(self) -> frozenset[str]:

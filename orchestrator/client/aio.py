@@ -64,7 +64,7 @@ class AsyncTroubleshootClient:
             return self._sync.report_without_end(copy, follower.waiting)
         with self._sync.own_run(run_id):
             async for _ in follower.events(START):
-                """There are none."""
+                pass  # no events with only_the_end
         return follower.report or self._sync.report_without_end(follower.copy, follower.waiting, timeout_seconds)
 
     async def stream(self, run_id: str, *, after: str = START, keeps_answers: bool = False) -> AsyncIterator[Event]:

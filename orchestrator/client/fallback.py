@@ -274,7 +274,7 @@ class OwnProcess:
         if record is None or record.plan is None:
             return None
         self._plan = record.plan
-        started = record.started_ms.keys() | record.envelopes.keys()
+        started = record.started_ms.keys() | record.envelopes.keys() | self._asks.keys()
         return [planned for planned in record.plan.sources if planned.key not in started]
 
     async def _can_ask(self, planned: PlannedSource) -> bool:

@@ -145,7 +145,7 @@ class TroubleshootClient:
         follower = self._follower(run_id, waiting, only_the_end=True)
         with self.own_run(run_id):
             for _ in follower.events(START):
-                """There are none."""
+                pass  # no events with only_the_end
         return follower.report or self.report_without_end(follower.copy, waiting, timeout_seconds)
 
     def stream(self, run_id: str, *, after: str = START, keeps_answers: bool = False) -> Iterator[Event]:
@@ -208,7 +208,7 @@ class TroubleshootClient:
         """Keep what a reader that has given up has read of its run, for the next ``result``."""
         if follower.has_given_up and follower.keeps_copy:
             while len(self.given_up) >= MAX_GIVEN_UP:
-                del self.given_up[next(iter(self.given_up))]
+                self.given_up.pop(next(iter(self.given_up), ""), None)
             self.given_up[follower.run_id] = follower.copy
 
     def _follower(

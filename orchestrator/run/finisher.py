@@ -29,7 +29,8 @@ RENEW_SECONDS = 0.5
 """Seconds after which a lease is renewed, well before it expires."""
 MAX_BY_RULES = 6
 """Runs that one process finishes by the rules at the same time at their deadlines, as a caller of many runs does where
-no watcher does; the others get the raw data."""
+no watcher does; the others get the raw data. More threads would take longer than the grace lasts."""
+_BY_RULES = threading.BoundedSemaphore(MAX_BY_RULES)
 MAX_UNHOOKED = 10_000
 """Runs that are remembered for their hooks."""
 NO_WORKER = {"skipped": "no_worker"}
@@ -60,7 +61,6 @@ class Finisher:
         self._by = by
         self._refiner = refiner
         self._unhooked: deque[str] = deque(maxlen=MAX_UNHOOKED)
-        self._lock, self._at_deadline = threading.Lock(), 0
 
     def finish(self, run_id: str, *, in_place_of_worker: bool = False) -> Report | None:
         """Finish a run under its lease: None when another finisher has it, when it is closed, or before the fan-in.
@@ -107,22 +107,20 @@ class Finisher:
             return None
 
     def _commit_stored(self, run_id: str, known: Deadline | None) -> Report | None:
-        with self._lock:
-            self._at_deadline += 1
+        has_time = _BY_RULES.acquire(blocking=False)
         try:
-            return self._try_to_commit(run_id, known)
+            return self._try_to_commit(run_id, known, briefly=not has_time)
         finally:
-            with self._lock:
-                self._at_deadline -= 1
+            if has_time:
+                _BY_RULES.release()
 
-    def _try_to_commit(self, run_id: str, known: Deadline | None) -> Report | None:
+    def _try_to_commit(self, run_id: str, known: Deadline | None, *, briefly: bool) -> Report | None:
         for _ in range(_STALE_TRIES):
             record = self._store.read(run_id)
             if record.state.is_closed:
                 return stored_report(record)
             deadline = known or Deadline.after(record.remaining_seconds)
-            # So many threads would take longer by the rules than the grace lasts.
-            conclusion = conclude(record, briefly=self._at_deadline > MAX_BY_RULES)
+            conclusion = conclude(record, briefly=briefly)
             elapsed_ms = deadline.elapsed_ms(record.total_seconds)
             llm = dict(NO_WORKER) if record.attempt == 0 and conclusion.case else None
             report = make_report(conclusion, by=self._by, total_latency_ms=elapsed_ms, llm=llm)
@@ -190,10 +188,12 @@ class Finisher:
         """
         if not self._unhooked:
             return False
+        report = None
         with suppress(RunDamaged, RunNotFound, SchemaMismatch):
-            report = self._store.report(self._unhooked.popleft())
-            if report is not None:
-                run_after_commit(self._after_commit, report)
+            report = self._store.report(self._unhooked[0])
+        self._unhooked.popleft()  # not before: the store may not answer
+        if report is not None:
+            run_after_commit(self._after_commit, report)
         return True
 
     def close_unread(self, run_id: str, *, reason: str, is_over: bool = False) -> bool:

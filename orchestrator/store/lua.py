@@ -38,7 +38,7 @@ class Scripts:
         return reply
 
     def run_all(self, name: str, calls: Sequence[Call]) -> list[list[Any] | Exception]:
-        """Run the script ``name`` for each of ``calls``, in one round trip; a reply may be the error of its call.
+        """Run the script ``name`` for each of ``calls``, in one pipeline; a reply may be the error of its call.
 
         Raises StoreUnreachable.
         """
@@ -47,7 +47,7 @@ class Scripts:
             for keys, args in calls:
                 script(keys=keys, args=args, client=pipe)
             replies = pipe.execute(raise_on_error=False)
-        return [_reply_or_error(reply) for reply in replies]
+        return [our_error(reply) if isinstance(reply, Exception) else list(reply) for reply in replies]
 
     def _script(self, name: str) -> Any:
         script = self._scripts.get(name)
@@ -56,11 +56,10 @@ class Scripts:
         return script
 
 
-def _reply_or_error(reply: Any) -> list[Any] | Exception:
-    if not isinstance(reply, Exception):
-        return list(reply)
+def our_error(error: Exception) -> Exception:
+    """The error of a call in a pipeline as ours."""
     try:
         with store_errors():
-            raise reply  # noqa: TRY301  # as ours
-    except Exception as error:  # noqa: BLE001  # the caller's, with the call that it is of
-        return error
+            raise error  # noqa: TRY301  # as ours
+    except Exception as ours:  # noqa: BLE001  # the caller's, with the call that it is of
+        return ours

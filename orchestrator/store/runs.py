@@ -41,7 +41,7 @@ from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
 from orchestrator.store.keys import Keys
-from orchestrator.store.lua import Call, Scripts
+from orchestrator.store.lua import Call, Scripts, our_error
 from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
     Backlog,
@@ -617,12 +617,19 @@ class RunStore:
         return read_enum(state, RunState.DISPATCHED), remaining_ms
 
     def states(self, run_ids: Sequence[str]) -> list[RunState | Exception | None]:
-        """The states of many runs, in one call; None for a run that is gone or cannot be read."""
+        """The states of many runs, in one call; None for a run that is gone, an error for one that cannot be read."""
         with store_errors(), self._client.pipeline(transaction=False) as pipe:
             for run_id in run_ids:
                 pipe.hget(self.keys.run(run_id), "state")
             replies = pipe.execute(raise_on_error=False)
-        return [read_enum(reply, RunState.DISPATCHED) if isinstance(reply, str) else None for reply in replies]
+        return [
+            our_error(reply)
+            if isinstance(reply, Exception)
+            else read_enum(reply, RunState.DISPATCHED)
+            if isinstance(reply, str)
+            else None
+            for reply in replies
+        ]
 
     def count(self, run_id: str, what: str) -> int:
         """Add 1 to the run's counter ``what`` and return it.

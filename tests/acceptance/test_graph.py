@@ -214,7 +214,7 @@ def test_sources_that_no_worker_takes_are_asked_in_process(fleet: Fleet, api: st
 
 def test_the_queues_of_live_workers_are_known_each_time(running_fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers reply to every call, not only to the first of a process."""
-    monkeypatch.setattr("orchestrator.broker.queues.INSPECT_SECONDS", 0.0)
+    monkeypatch.setattr("orchestrator.broker.queues.KNOWN_SECONDS", 0.0)
     monkeypatch.setattr("orchestrator.broker.queues.SERVED_SECONDS", stretched(0.5))
     app = make_celery(running_fleet.settings, with_results=False)
     served = ServedQueues(app)

@@ -308,14 +308,16 @@ def test_a_network_cut_holds_no_broker_connection_for_long(
     app = make_celery(Settings.from_env({"REDIS_URL": url, "RESYNC_REDIS_TIMEOUT_SECONDS": "0.5"}), with_results=False)
     with app.connection_for_write() as connection:
         channel = connection.transport.create_channel(connection.transport)
-        proxy.make_half_open()
-        channel.client.llen("x")
-        proxy.swallow()
-        began = time.monotonic()
-        with pytest.raises(RedisError):
-            channel.client.llen("x")
-        assert time.monotonic() - began < stretched(1.9)
-        proxy.serve()
-        channel.client.llen("x")
+        with channel.conn_or_acquire() as client:
+            client.llen("x")
+            proxy.make_half_open()
+            client.llen("x")
+            proxy.swallow()
+            began = time.monotonic()
+            with pytest.raises(RedisError):
+                client.llen("x")
+            assert time.monotonic() - began < stretched(1.9)
+            proxy.serve()
+            client.llen("x")
         channel.close()
     app.close()

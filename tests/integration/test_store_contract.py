@@ -571,6 +571,18 @@ def test_a_stream_is_cut_at_its_limit_and_says_so(bench: Bench) -> None:
     assert MAX_EVENTS == 2_000
 
 
+def test_a_deadline_to_come_is_claimed_only_of_a_run_that_nobody_has(bench: Bench) -> None:
+    """Not before the fan-in, and not while a finisher has the lease."""
+    bench.open()
+    now = bench.now_ms()
+    bench.client.zadd(bench.store.keys.wakeups, {f"{RUN}|total": now + 500})
+    bench.client.zadd(bench.store.keys.open, {RUN: now + 700})
+    for fan_in, leased_until, is_claimed in ((60_000, 0, False), (-1, 60_000, False), (-1, -1, True)):
+        bench.plant(fanin_ms=now + fan_in, lease_until=now + leased_until)
+        claimed = bench.store.claim_wakeups(ahead_ms=800).wakeups
+        assert ((RUN, "total") in [(due.run_id, due.kind) for due in claimed]) is is_claimed
+
+
 def test_due_wakeups_are_claimed_once_and_rearmed(bench: Bench) -> None:
     """A due wake-up goes to one watcher and comes back later unless it is disarmed."""
     bench.open()

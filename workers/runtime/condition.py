@@ -15,6 +15,7 @@ from orchestrator.broker.queues import NO_PLACE, SOURCE_NOT_LOADED, WorkerProble
 from orchestrator.config import MAX_TOTAL_TIMEOUT_SECONDS
 from orchestrator.errors import TroubleshootError
 from orchestrator.outcomes import LOOP_BLOCKED
+from orchestrator.redaction.redact import redact
 from orchestrator.sources import load_source, source_names
 from workers.runtime.event_loop import REPORTED_SECONDS
 from workers.runtime.process import loop_blockage
@@ -51,7 +52,7 @@ def missing_sources(queues: Iterable[str]) -> list[WorkerProblem]:
             try:
                 load_source(name)
             except TroubleshootError as error:
-                problems.append(WorkerProblem(SOURCE_NOT_LOADED, name, detail=str(error)))
+                problems.append(WorkerProblem(SOURCE_NOT_LOADED, name, detail=redact(str(error))))
     return problems
 
 

@@ -59,7 +59,7 @@ local function claim(member, kind, is_early)
 end
 
 local function is_free(run_id)
-  local fields = redis.pcall('HMGET', ARGV[8] .. run_id, 'fanin_ms', 'lease_until')
+  local fields = redis.pcall('HMGET', ARGV[8] .. 'run:' .. run_id, 'fanin_ms', 'lease_until')
   return not fields.err and number(fields[1]) <= now and number(fields[2]) <= now
 end
 

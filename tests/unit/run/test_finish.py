@@ -145,7 +145,7 @@ def refined_by(
 
 def test_many_deadlines_of_one_process_get_the_data_as_it_came(run: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that must finish more runs at once than the rules can in the grace gives each what its sources said."""
-    monkeypatch.setattr("orchestrator.run.finisher.MAX_BY_RULES", 0)
+    monkeypatch.setattr("orchestrator.run.finisher._BY_RULES", threading.Semaphore(0))
     run.move_deadline(0)
     report = Finisher(run.store, by="test").finish_at_deadline(RUN)
     assert report is not None
