@@ -61,7 +61,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the rows and their promises")
     parser.add_argument("--only", action="append", default=[], help="rows with this in their area, name or kind")
     parser.add_argument("--kind", choices=tuple(STACKS), help="rows on this kind of system")
-    parser.add_argument("--ci", action="store_true", help="the rows that CI tries, each on its first kind")
+    parser.add_argument(
+        "--ci",
+        action="store_true",
+        help="the rows that CI tries, each on its first kind; one that breaks its promise is tried twice",
+    )
     parser.add_argument("--runs", type=int, help="questions of each row, in place of the row's own number")
     parser.add_argument("--write", action="store_true", help="keep the figures of a selection on the page, too")
     parser.add_argument(
@@ -75,6 +79,7 @@ def _try_all(
     rows: Sequence[tuple[Fault, str]], options: argparse.Namespace
 ) -> Iterator[tuple[tuple[str, str], Figures]]:
     """Rows of one kind after the other on one system, which is started anew after a row that breaks a promise."""
+    again: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="resync-faults-") as name, MachineDelay(Path(name)) as delay:
         for kind in STACKS:
             waiting = [fault for fault, of_row in rows if of_row == kind]
@@ -90,8 +95,13 @@ def _try_all(
                         runs = options.runs or max(1, round(fault.runs * STACKS[kind].share_of_runs))
                         figures = _try(fault, stack, delay, runs)
                         print(_line(fault, kind, figures), *figures.broken[:10], sep="\n    ", flush=True)
-                        yield (fault.name, kind), figures
                         is_well = not figures.broken
+                        if options.ci and not is_well and fault.name not in again:
+                            # CI's machines are shared: what counts is a promise that is broken twice.
+                            again.add(fault.name)
+                            waiting.insert(0, fault)
+                            continue
+                        yield (fault.name, kind), figures
 
 
 def _try(fault: Fault, stack: Stack, delay: MachineDelay, runs: int) -> Figures:
