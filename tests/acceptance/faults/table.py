@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 
 from orchestrator.sources import BUILTIN_SOURCES
 from tests.acceptance.faults import strikes as do
@@ -18,7 +19,7 @@ ANSWERED = promise("complete", "partial", complete_share=0.2)
 NOT_DISPATCHED = promise("complete", "partial", "failed", "refused", complete_share=0.1)
 """Without workers, or with slow ones, nobody asks the sources, but for callers of the graph."""
 PERHAPS_EMPTY = promise("complete", "partial", "failed", complete_share=0.1)
-"""An outage of the orchestrator's or the sources' workers is no load: no run is refused."""
+"""An outage of the orchestrator's worker is no load: no run is refused."""
 OTHERS = promise("complete", "partial", complete_share=0.3, tracebacks=100)
 """What code of others raises is logged with its stack."""
 NO_STORE = {"grace_seconds": NO_STORE_GRACE_SECONDS, "tracebacks": 50}
@@ -46,10 +47,14 @@ def processes() -> tuple[Fault, ...]:
     rows = []
     for who, names in one.items():
         promised = ANSWERED
-        if names in (("orchestrator",), BUILTIN_SOURCES):
+        if names == ("orchestrator",):
             promised = PERHAPS_EMPTY
-        elif "orchestrator" in names:
+        elif names == BUILTIN_SOURCES:
+            # What waits for them afterwards is a load.
             promised = NOT_DISPATCHED
+        elif "orchestrator" in names:
+            # Eight processes that start take the processors from those that answer.
+            promised = replace(NOT_DISPATCHED, grace_seconds=1.0)
         quick = who in ("a source's worker", "the synthesis worker", "both watchers")
         readers = WAITING if "watcher-2" in names else ()
         rows += [
@@ -94,7 +99,7 @@ def stores() -> tuple[Fault, ...]:
               on=("memory",), in_ci=True),
         Fault("Redis frozen for 2 s", "SIGSTOP", STORE_AWAY, do.redis_frozen(2), on=TLS_TOO, in_ci=True),
         Fault("Redis frozen past the deadline", "SIGSTOP for 7 s", STORE_AWAY, do.redis_frozen(7)),
-        Fault("Redis slow", "it stands still for 150 ms, twelve times", ANSWERED, do.redis_slow),
+        Fault("Redis slow", "it stands still for 150 ms, twelve times", NOT_DISPATCHED, do.redis_slow),
         Fault("Redis loading", "it reads 4,000 keys again for some two seconds", STORE_AWAY, do.redis_loading),
         Fault("Redis's disk full", "the append-only file cannot grow for 2.5 s", STORE_AWAY, do.redis_disk_full),
         *(Fault(f"Redis answers {kind}", f"{what}, for 2 s", STORE_AWAY, do.redis_refuses(kind),
