@@ -99,7 +99,7 @@ def write(measured: Mapping[tuple[str, str], Figures], where: Mapping[str, str])
         rows[f"{name} @ {kind}"] = asdict(measurement)
     kept = {"where": dict(where) or figures["where"], "rows": {key: row for key, row in rows.items() if row}}
     FIGURES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
-    PAGE.write_text(page(kept), "utf-8")
+    PAGE.write_text(page(read_figures()), "utf-8")  # as they are read: sorted
 
 
 def write_soak(figures: Mapping[str, Any]) -> None:
