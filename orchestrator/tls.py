@@ -165,9 +165,13 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
+def _ssl_error(error: BaseException) -> ssl.SSLError | None:
+    return next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+
+
 def tls_failure(error: BaseException) -> str:
     """Why the TLS handshake failed, or an empty string when the error has another cause."""
-    failure = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    failure = _ssl_error(error)
     return "" if failure is None else getattr(failure, "verify_message", "") or failure.reason or type(failure).__name__
 
 
@@ -187,7 +191,7 @@ for this host name or address."""
 
 def tls_advice(error: BaseException) -> Message | None:
     """What to do about a failed TLS connection to Redis, or None when the error has another cause."""
-    failure = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    failure = _ssl_error(error)
     if failure is None:
         return None
     reason = failure.reason or ""

@@ -17,7 +17,7 @@ from celery.signals import (
     worker_shutdown,
 )
 
-from orchestrator.broker.app import make_celery
+from orchestrator.broker.app import make_celery, queue_of
 from orchestrator.broker.transport import message_set_aside, set_aside
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled, end_process
@@ -122,8 +122,7 @@ def _set_arguments_aside(sender: Any, exception: BaseException, args: Any, kwarg
     if isinstance(exception, KILLED):
         return
     # No task raises an error by itself.
-    queue = app.conf.task_routes.get(sender.name, {}).get("queue", "")
-    set_aside(queue, f"task failed: {type(exception).__name__}", repr((sender.name, args, kwargs)))
+    set_aside(queue_of(app, sender.name), f"task failed: {type(exception).__name__}", repr((sender.name, args, kwargs)))
 
 
 @worker_process_init.connect

@@ -111,3 +111,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
             result_backend_max_sleep_between_retries_ms=500,
         )
     return app
+
+
+def queue_of(app: Celery, task: str) -> str:
+    """The queue of a task by its name, or an empty string."""
+    return str((app.conf.task_routes or {}).get(task, {}).get("queue", ""))

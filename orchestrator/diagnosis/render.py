@@ -385,13 +385,10 @@ def _with_job(failure: SourceFailure) -> str:
     return f"{failure.source} ({failure.job})" if failure.job else failure.source
 
 
-def _pretty(data: Any) -> str:
-    return to_json(data, indent=1, fallback=str, inf_nan_mode="constants").decode()
-
-
 def _json(envelope: SourceEnvelope, language: Language) -> str:
     # A fence inside a log would end the block that holds it; what no reader sees is not shown.
-    text = visible(_pretty(envelope.data)).replace("```", "'''")
+    data = to_json(envelope.data, indent=1, fallback=str, inf_nan_mode="constants").decode()
+    text = visible(data).replace("```", "'''")
     if len(text) <= MAX_RAW_CHARACTERS:
         return text
     count = len(text) - MAX_RAW_CHARACTERS

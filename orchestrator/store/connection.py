@@ -212,8 +212,8 @@ def store_errors() -> Iterator[None]:
             raise OutOfConnections("no further connection to Redis can be opened: {limit}", limit=limit) from error
         if isinstance(error, OSError):  # redis-py opens a file before it opens the socket
             raise
-        if (code := refusal(error)) is not None:
-            raise StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code) from error
+        if (refused := _not_working(error)) is not None:
+            raise refused from error
         if (advice := tls_advice(error)) is not None:
             raise StoreUnreachable(
                 "TLS to Redis failed ({detail}). {advice}", detail=tls_failure(error), advice=advice
@@ -256,6 +256,10 @@ def _refused(error: ResponseError) -> TroubleshootError | None:
         return StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed (NOPERM)")
     if "WRONGTYPE" in text:
         return RunDamaged()
+    return _not_working(error)
+
+
+def _not_working(error: BaseException) -> StoreUnreachable | None:
     code = refusal(error)
     return None if code is None else StoreUnreachable("Redis answers but refuses to work ({detail})", detail=code)
 

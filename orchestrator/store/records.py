@@ -108,7 +108,7 @@ class RunRecord:
         return min((self.deadline_ms - self.now_ms) / 1000, self.total_seconds)
 
     @classmethod
-    def unstored(cls, run_id: str, request: TroubleshootRequest, plan: Plan | None = None) -> Self:
+    def unstored(cls, run_id: str, request: TroubleshootRequest) -> Self:
         """A run as its caller knows it without the store; it begins now."""
         now_ms = time.time_ns() // 1_000_000
         return cls(
@@ -116,7 +116,7 @@ class RunRecord:
             now_ms=now_ms,
             state=RunState.DISPATCHED,
             request=request,
-            plan=plan,
+            plan=None,
             envelopes={},
             started_ms={},
             late=frozenset(),

@@ -483,17 +483,15 @@ class RunStore:
         )
         return bool(reply[0] == "ok")
 
-    def claim_wakeups(
-        self, *, total_limit: int = 100, other_limit: int = 100, rearm_ms: int = REARM_MS, ahead_ms: int = 0
-    ) -> Claimed:
+    def claim_wakeups(self, *, total_limit: int = 100, other_limit: int = 100, ahead_ms: int = 0) -> Claimed:
         """Claim due wake-ups: up to ``total_limit`` total deadlines, the soonest first, and ``other_limit`` others.
 
-        Each is due again in ``rearm_ms``. With ``ahead_ms``, total deadlines that are to come so soon are claimed as
+        Each is due again in ``REARM_MS``. With ``ahead_ms``, total deadlines that are to come so soon are claimed as
         well, after the fan-in of runs that no finisher has.
 
         When the Redis clock has stepped since the last claim, the times of all open runs are moved with it first.
         """
-        arguments = [total_limit, other_limit, rearm_ms, ahead_ms, COMMIT_MARGIN_MS]
+        arguments = [total_limit, other_limit, REARM_MS, ahead_ms, COMMIT_MARGIN_MS]
         sent_at = time.monotonic()
         reply = self._claim(arguments, sent_at, is_confirmed=False)
         if reply[-1] == "confirm":

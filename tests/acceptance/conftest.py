@@ -51,8 +51,7 @@ def running_fleet(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -
     fleet.worker(*BUILTIN_SOURCES, ready=False)
     fleet.watcher(ready=False)
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     yield fleet
     fleet.stop()
 

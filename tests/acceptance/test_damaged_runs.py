@@ -52,8 +52,7 @@ def model_fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     fleet.worker("tws_status", "rag_search", "log_cache", "metrics", ready=False)
     fleet.watcher(ready=False)
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     yield fleet
     fleet.stop()
 

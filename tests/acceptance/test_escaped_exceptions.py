@@ -28,8 +28,7 @@ def small_fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     fleet.worker("metrics", pool=request.param, concurrency=PLACES, ready=False)
     fleet.worker("synthesis", pool=request.param, concurrency=PLACES, ready=False, RESYNC_STUB_SYNTHESIZER="1")
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     run(fleet, {})  # the first run of a process also builds its clients
     yield fleet
     fleet.stop()

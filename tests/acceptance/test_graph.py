@@ -197,8 +197,7 @@ def test_sources_that_no_worker_takes_are_asked_in_process(fleet: Fleet, api: st
     frozen = fleet.worker("metrics", ready=False)
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", ready=False)
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     frozen.popen.send_signal(signal.SIGSTOP)
     answer = call(fleet, api, stub_message({}), config=CONFIG)
     assert answer["took"] < stretched(4)
@@ -227,8 +226,7 @@ def test_a_source_whose_workers_are_busy_is_left_to_them(fleet: Fleet) -> None:
     fleet.worker("metrics", concurrency=1, ready=False)
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     with ThreadPoolExecutor(2) as others:
         message = stub_message({"metrics": {"sleep_seconds": 2.5}})
         answers = list(others.map(lambda _: call(fleet, "function", message, config=CONFIG), range(2)))

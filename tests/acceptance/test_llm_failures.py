@@ -56,8 +56,7 @@ def llm_fleet(
     fleet = make_fleet(tmp_path_factory.mktemp("llm"))
     fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES, ready=False, **model.server.environ())
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     yield fleet
     fleet.stop()
 

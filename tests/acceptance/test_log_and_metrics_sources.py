@@ -49,8 +49,7 @@ def fleet_of_three(
         fleet.worker("orchestrator", "synthesis", ready=False)
         fleet.worker("tws_status", "log_cache", "metrics", ready=False)
         fleet.watcher(ready=False)
-        for process in fleet.processes:
-            process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+        fleet.wait_until_ready()
         yield fleet
 
 

@@ -49,8 +49,7 @@ def knowledge_fleet(tmp_path: Path, make_fleet: Callable[[Path], Fleet]) -> Iter
         fleet.worker("orchestrator", "synthesis", ready=False)
         fleet.worker("rag_search", ready=False)
         fleet.watcher(ready=False)
-        for process in fleet.processes:
-            process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+        fleet.wait_until_ready()
         return fleet
 
     yield start

@@ -29,8 +29,7 @@ def started(fleet: Fleet) -> Fleet:
     fleet.worker("orchestrator", "synthesis", ready=False)
     fleet.worker(*BUILTIN_SOURCES, ready=False)
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     time.sleep(2.5)  # beyond the first heartbeat and health check, so that every connection is in use
     return fleet
 

@@ -103,8 +103,7 @@ def assert_answer(report: Report, *, by: str, **without: str) -> None:
 
 
 def ready(fleet: Fleet) -> None:
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
 
 
 def test_a_follow_up_is_about_the_job_of_its_session(running_fleet: Fleet) -> None:

@@ -49,8 +49,7 @@ def tws_fleet(
     fleet.worker("orchestrator", "synthesis", ready=False)
     fleet.worker("tws_status", ready=False)
     fleet.watcher(ready=False)
-    for process in fleet.processes:
-        process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+    fleet.wait_until_ready()
     yield fleet
     fleet.stop()
 

@@ -252,11 +252,12 @@ def test_one_dispatcher_at_a_time(bench: Bench) -> None:
 
 def test_a_source_starts_once(bench: Bench) -> None:
     """The first claimant of a source starts; a duplicate delivery is refused; the same claim may ask again."""
+    began = time.monotonic()
     bench.open()
     bench.dispatch()
     start = bench.store.begin_source(RUN, "metrics", "c1", source="metrics", job=None, worker="w1")
     assert not isinstance(start, str)
-    assert 3.0 < start.remaining_seconds <= 6.0
+    assert 5.95 - (time.monotonic() - began) < start.remaining_seconds <= 6.0
     again = bench.store.begin_source(RUN, "metrics", "c1", source="metrics", job=None, worker="w1")
     assert not isinstance(again, str)
     assert bench.store.begin_source(RUN, "metrics", "c2", source="metrics", job=None, worker="w2") == "duplicate"

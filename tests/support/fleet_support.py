@@ -109,6 +109,11 @@ class Fleet:
             process.wait_for("watcher_started")
         return process
 
+    def wait_until_ready(self) -> None:
+        """Wait for every process: those that were started with ``ready=False`` start side by side."""
+        for process in self.processes:
+            process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+
     def logs(self) -> str:
         return "\n".join(process.text() for process in self.processes)
 

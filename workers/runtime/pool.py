@@ -8,6 +8,7 @@ from billiard.einfo import ExceptionInfo
 from celery import concurrency, current_app
 from celery.concurrency import thread
 
+from orchestrator.broker.app import queue_of
 from orchestrator.broker.transport import set_aside
 
 _LOGGER = logging.getLogger(__name__)
@@ -32,8 +33,7 @@ def _ended(target: Any, *arguments: Any) -> Any:
     except Exception as error:  # border: whatever a malformed message raises
         _LOGGER.warning("message_malformed", exc_info=error)
         name, _, _, body = arguments[:4]
-        queue = (current_app.conf.task_routes or {}).get(name, {}).get("queue", "")
-        set_aside(queue, f"malformed: {type(error).__name__}", repr((name, body)))
+        set_aside(queue_of(current_app, name), f"malformed: {type(error).__name__}", repr((name, body)))
         return 1, ExceptionInfo(), 0.0
 
 

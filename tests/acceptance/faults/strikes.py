@@ -352,8 +352,8 @@ def _virtual_bytes(pid: int) -> int:
         return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def other_clock(seconds: int, *names: str) -> Strike:
-    """The wall clock of processes is so many seconds off for two seconds."""
+def other_clock(seconds: int) -> Strike:
+    """The wall clock of all workers and watchers is so many seconds off for two seconds."""
 
     def strike(trial: Trial) -> None:
         switch = trial.stack.fleet.folder / "clock"

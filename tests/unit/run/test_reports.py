@@ -85,8 +85,8 @@ def test_a_cancelled_run_tells_what_came_in_and_what_did_not() -> None:
 
 def a_copy(*answered: SourceEnvelope, plan: Plan | None = PLAN) -> RunRecord:
     """What a client has read of an open run."""
-    record = RunRecord.unstored(RUN, TroubleshootRequest(message="Job BATCH001 falhou"), plan)
-    return replace(record, envelopes={item.key: item for item in answered})
+    record = RunRecord.unstored(RUN, TroubleshootRequest(message="Job BATCH001 falhou"))
+    return replace(record, plan=plan, envelopes={item.key: item for item in answered})
 
 
 def test_a_run_whose_store_is_gone_tells_what_was_read() -> None:
