@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from workers.knowledge.sqlite.shipped import index_runbooks
 from workers.lab.evaluation.cases import read_cases, scenario_of
 from workers.lab.evaluation.runs import Answer, ask, counterparts
 from workers.lab.simulator.counterparts import scenario_environ
+from workers.lab.simulator.faults import Fault
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.scenarios import get_scenario
 from workers.sources.tws_status.source import SPEC
@@ -51,7 +52,8 @@ def test_a_run_finds_the_runbook_of_its_jobs_log(tmp_path: Path) -> None:
         index_runbooks(index)
         index_folder(index, pages)
     (case,) = read_cases(tmp_path / "cases.json")
-    scenario = scenario_of(case, 0)
+    # The log comes later than the knowledge base's first answer, on any machine.
+    scenario = replace(scenario_of(case, 0), faults=(Fault(path="/joblog", latency_seconds=0.3),))
 
     async def run(environ: dict[str, str]) -> Answer:
         with counterparts(scenario, environ) as variables:
