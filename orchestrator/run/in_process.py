@@ -5,29 +5,25 @@ The sources are those of the workers, found through their entry points; this fil
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
 from orchestrator.outcomes import LOOP_BLOCKED
-from orchestrator.plugins import CLOSE_SECONDS, awaited, close_all, contained
+from orchestrator.plugins import awaited, close_all, contained
 from orchestrator.run.clues import ClaimedClues, LocalClues
-from orchestrator.run.loop_thread import LoopThread
+from orchestrator.run.loop_thread import LoopThread, blocked_threads, end_threads
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
 
 WORKER = "in-process"
-MAX_LEFT = 16
-"""Most threads of this process that sources of earlier runs still block: no further source is asked in it then."""
-_left: list[LoopThread] = []
-_left_lock = threading.Lock()
 Begin = Callable[[PlannedSource], Awaitable[SourceStart | None]]
 Put = Callable[[SourceEnvelope], Awaitable[None]]
 
@@ -61,10 +57,7 @@ class LocalSources:
         """Start the call in the thread of its source."""
         name = call.planned.source
         if name not in self._threads:
-            with _left_lock:
-                _left[:] = [thread for thread in _left if not thread.ended.done()]
-                count = len(_left)
-            if count >= MAX_LEFT:
+            if count := blocked_threads():
                 refused: Future[FetchResult] = Future()
                 error = SourceError(
                     "not queried: {count} earlier queries of this process still block their threads",
@@ -77,13 +70,7 @@ class LocalSources:
         return self._threads[name].submit(_fetch(call, self))
 
     async def __aexit__(self, *_: object) -> None:
-        for name, thread in self._threads.items():
-            thread.end(lambda name=name: self._close(name))  # type: ignore[misc]  # mypy does not infer the default
-        ended = [asyncio.wrap_future(thread.ended) for thread in self._threads.values()]
-        if ended:
-            await asyncio.wait(ended, timeout=CLOSE_SECONDS)
-        with _left_lock:
-            _left.extend(thread for thread in self._threads.values() if not thread.ended.done())
+        await end_threads({thread: partial(self._close, name) for name, thread in self._threads.items()})
 
     async def _close(self, name: str) -> None:
         if (source := self._sources.get(name)) is not None:

@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from orchestrator.logs import log_error
+from orchestrator.plugins import CLOSE_SECONDS
 
 _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 CANCEL_SECONDS = 1.0
 """How long a call that was cancelled may take to close what it opened, before the client behind it is closed."""
+MAX_LEFT = 16
+"""Most threads of this process that code of earlier runs still blocks; no further one is started for a run then."""
 
 
 class LoopThread:
@@ -72,3 +75,26 @@ class LoopThread:
                 log_error(_LOGGER, "loop_resumed", error=error)
             if self._is_stopping.is_set():
                 return
+
+
+_left: list[LoopThread] = []
+_left_lock = threading.Lock()
+
+
+def blocked_threads() -> int:
+    """The threads that earlier runs have left behind, where they are too many to start another; else 0."""
+    with _left_lock:
+        _left[:] = [thread for thread in _left if not thread.ended.done()]
+        return len(_left) if len(_left) >= MAX_LEFT else 0
+
+
+async def end_threads(last: Mapping[LoopThread, Callable[[], Awaitable[object]]]) -> None:
+    """End each thread with what closes its client; one that is still blocked after that time is left behind."""
+    try:
+        for thread, close in last.items():
+            thread.end(close)
+        if last:
+            await asyncio.wait([asyncio.wrap_future(thread.ended) for thread in last], timeout=CLOSE_SECONDS)
+    finally:
+        with _left_lock:
+            _left.extend(thread for thread in last if not thread.ended.done())

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.deadline import Deadline
-from orchestrator.plugins import CLOSE_SECONDS, awaited, close_all
-from orchestrator.run.loop_thread import LoopThread
+from orchestrator.plugins import awaited, close_all
+from orchestrator.run.loop_thread import LoopThread, blocked_threads, end_threads
 from orchestrator.synthesis import (
     MAX_SYNTHESIS_CHARACTERS,
     SYNTHESIZER_CLOSE_FAILED,
@@ -86,8 +86,12 @@ class Refiner:
 async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | None]:
     """The configured synthesizer, made and called on an event loop of its own; None without one in time.
 
-    At the end its calls are cancelled and its client is closed; what takes longer is left behind.
+    At the end its calls are cancelled and its client is closed; what takes longer is left behind. None also while too
+    many threads of this process are left behind.
     """
+    if blocked_threads():
+        yield None
+        return
     thread = LoopThread("synthesizer")
     making = asyncio.wrap_future(thread.submit(_made(environ)))
     synthesizer: Synthesizer | None = None
@@ -109,8 +113,7 @@ async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | N
         making.cancel()
         for call in calls:
             call.cancel()
-        thread.end(close)
-        await asyncio.wait({asyncio.wrap_future(thread.ended)}, timeout=CLOSE_SECONDS)
+        await end_threads({thread: close})
 
 
 async def _made(environ: Mapping[str, str]) -> Synthesizer | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from refinement_support import FAILURES
-from tests_support import stretched
+from tests_support import stretched, wait_until
 
 from orchestrator.client import fallback
 from orchestrator.deadline import Deadline
@@ -128,6 +128,27 @@ def test_a_model_that_hangs_in_its_making_is_gone_without(monkeypatch: pytest.Mo
     assert asyncio.run(scenario())
     free.set()
     assert time.monotonic() - began < 0.3 + stretched(0.5)
+
+
+def test_threads_that_a_factory_blocks_for_ever_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run has a fresh one up to the limit, which holds for the sources as well; then none is started."""
+    free = threading.Event()
+    monkeypatch.setattr("orchestrator.run.refine.MAKE_SECONDS", 0.01)
+    monkeypatch.setattr("orchestrator.run.loop_thread.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("orchestrator.run.loop_thread.MAX_LEFT", 2)
+    monkeypatch.setattr("orchestrator.synthesis.load_synthesizer", lambda _environ: free.wait(10))
+
+    async def scenario() -> None:
+        for _ in range(4):
+            async with local_refiner({}) as refiner:
+                assert refiner is None
+
+    before = set(threading.enumerate())
+    asyncio.run(scenario())
+    started = [thread for thread in set(threading.enumerate()) - before if thread.name == "synthesizer"]
+    free.set()
+    wait_until(lambda: not any(thread.is_alive() for thread in started), what="the end of the threads")
+    assert len(started) == 2
 
 
 def test_a_synthesizer_that_does_not_close_costs_nothing(

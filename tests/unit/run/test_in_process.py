@@ -15,7 +15,7 @@ from orchestrator.config import ParallelConfig
 from orchestrator.deadline import Deadline
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing, SourceEnvelope, SourceRequest, TroubleshootRequest
-from orchestrator.run import in_process
+from orchestrator.run import loop_thread
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.sources import FetchResult, Source
 
@@ -90,7 +90,7 @@ def blocked() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
-    wait_until(lambda: all(thread.ended.done() for thread in in_process._left), what="the end of every thread")
+    wait_until(lambda: all(thread.ended.done() for thread in loop_thread._left), what="the end of every thread")
 
 
 @pytest.mark.parametrize("where", ["make", "fetch"])
@@ -125,7 +125,7 @@ def test_threads_that_are_blocked_for_ever_are_bounded(
     blocked: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each run has fresh ones up to the limit; then no source is asked here, at once, until one is free again."""
-    monkeypatch.setattr(in_process, "MAX_LEFT", 2)
+    monkeypatch.setattr(loop_thread, "MAX_LEFT", 2)
     for _ in range(2):
         envelopes, _ = ask(Site(fetch=lambda: blocked.wait(30)))
         assert envelopes["log_cache"].outcome == "ok"
@@ -135,6 +135,6 @@ def test_threads_that_are_blocked_for_ever_are_bounded(
     assert envelopes["metrics"].error == "not queried: 2 earlier queries of this process still block their threads"
     assert threading.active_count() <= count
     blocked.set()
-    wait_until(lambda: all(thread.ended.done() for thread in in_process._left), what="the end of every thread")
+    wait_until(lambda: all(thread.ended.done() for thread in loop_thread._left), what="the end of every thread")
     assert [envelope.outcome for envelope in ask(Site())[0].values()] == ["ok", "ok"]
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("source-")], what="0")
