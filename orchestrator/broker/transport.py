@@ -148,14 +148,12 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
     Channel = Channel
     connection_errors = (*redis.Transport.connection_errors, RedisError)
 
-    delivering = ""
-    """The queue of the message in hand; the one that the message names may be wrong."""
-
     def _deliver(self, message: Any, queue: str) -> None:
-        self.delivering = queue
         if not _is_message(message):
             set_aside(queue, "no message", repr(message))
             return
+        # Set aside later, it is of this queue: the one that it names may be wrong.
+        message["properties"]["delivery_info"]["queue"] = queue
         try:
             super()._deliver(message, queue)
         except DataError as error:

@@ -7,10 +7,12 @@ import json
 import pytest
 
 from orchestrator.broker.app import make_celery, source_task
+from orchestrator.broker.transport import message_set_aside
 from orchestrator.config import Settings
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.set_aside import KEPT_CHARACTERS, KEPT_MESSAGES, SetAside
+from workers.runtime.consumer import ReconnectingConsumer
 
 
 def test_the_last_messages_are_kept_and_all_are_counted(settings: Settings) -> None:
@@ -48,6 +50,27 @@ def test_junk_among_the_unacknowledged_messages_fails_nobody(settings: Settings,
             connection.default_channel.qos.restore_visible(interval=1)
         app.close()
         assert not client.exists(f"{prefix}unacked", f"{prefix}unacked_index")
+
+
+def test_a_message_that_waits_for_a_place_is_set_aside_from_its_own_queue(settings: Settings) -> None:
+    """Also when the worker has meanwhile taken one from another queue, as in prefork."""
+    aside = list[str]()
+    message_set_aside.connect(keep := lambda queue, **_: aside.append(queue), weak=False)
+    app = make_celery(settings, with_results=False)
+    consumer = ReconnectingConsumer.__new__(ReconnectingConsumer)
+    consumer.connection_errors = ()
+    try:
+        with app.connection_for_read() as connection:
+            messages = []
+            for name in ("metrics", "log_cache"):
+                app.send_task(source_task(name), args=("run-00000001",), retry=False)
+                messages.append(connection.SimpleQueue(name).get(timeout=5))
+            for message in messages:
+                consumer.on_unknown_message(None, message)
+    finally:
+        message_set_aside.disconnect(keep)
+        app.close()
+    assert aside == ["metrics", "log_cache"]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,11 @@ def soft_limit_signal() -> Iterator[None]:
         _is_interruptible = False
 
 
+def heed_soft_limit() -> None:
+    """In a prefork child: take the signal of the soft time limit over from Celery, for ``soft_limit_signal``."""
+    signal.signal(signal.SIGUSR1, _on_soft_limit)
+
+
 def _on_soft_limit(_number: int, _frame: FrameType | None) -> None:
     global _is_interruptible  # noqa: PLW0603
     if _is_interruptible:
@@ -65,7 +70,7 @@ class SourceRunner:
     """What blocks the event loop."""
     redact_personal: bool = False
     native_limits: bool = False
-    """Whether Celery enforces the soft limit itself, by a signal (prefork)."""
+    """Whether Celery enforces the soft limit itself, by a signal that ``heed_soft_limit`` has taken over (prefork)."""
 
     def ask(
         self, run_id: str, source: str, job: str | None, *, claim: str, soft_limit_seconds: float | None
@@ -75,8 +80,6 @@ class SourceRunner:
         ``soft_limit_seconds`` is the soft time limit of the task's message.
         """
         key = source_key(source, job)
-        if self.native_limits:
-            signal.signal(signal.SIGUSR1, _on_soft_limit)
         try:
             start = self.store.begin_source(run_id, key, claim, source=source, job=job, worker=self.worker)
         except (RunDamaged, SchemaMismatch) as error:

@@ -109,7 +109,7 @@ class Worker(worker.Worker):  # type: ignore[misc]  # Celery is untyped
 
 
 def _set_aside(message: Any, reason: str) -> None:
-    set_aside(message.channel.connection.delivering, reason, repr((message.headers, message.body)))
+    set_aside(message.delivery_info["queue"], reason, repr((message.headers, message.body)))
 
 
 def _set_malformed_aside(message: Any, error: Exception, connection_errors: tuple[type[Exception], ...]) -> None:

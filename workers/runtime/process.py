@@ -19,7 +19,7 @@ from orchestrator.run.refine import Refiner
 from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
 from orchestrator.synthesis import SYNTHESIZER_CLOSE_FAILED, try_synthesizer
-from workers.runtime.ask import SourceRunner
+from workers.runtime.ask import SourceRunner, heed_soft_limit
 from workers.runtime.event_loop import DEFAULT_LAG_LIMIT_SECONDS, Runtime
 
 _LOGGER = logging.getLogger(__name__)
@@ -42,6 +42,9 @@ class WorkerProcess:
         self.app = app
         self._environ = dict(environ)
         self._native_limits = native_limits
+        if native_limits:
+            # Here, at the first task: billiard sets its own handler after Celery's signal for a new child.
+            heed_soft_limit()
         self._settings = Settings.from_env(environ)
         self._process_settings = ProcessSettings.from_env(environ)
         self._client = connect(self._settings, retries=STORE_RETRIES)

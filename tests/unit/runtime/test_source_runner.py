@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import fakeredis
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 from tests_support import made, wait_until
 
 from orchestrator.config import Settings
@@ -33,7 +32,7 @@ from orchestrator.models import (
 from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.runs import RunStore, new_token
-from workers.runtime.ask import SourceRunner
+from workers.runtime.ask import SourceRunner, heed_soft_limit
 from workers.runtime.event_loop import Runtime
 
 RUN = "run-00000001"
@@ -150,12 +149,9 @@ def test_the_fan_in_bounds_the_limit(store: RunStore, runtime: Runtime) -> None:
 
 @pytest.fixture
 def prefork_signal() -> Iterator[None]:
-    """Celery's handler for the soft limit, as a prefork child has it before its first task."""
-
-    def raises(*_: object) -> None:
-        raise SoftTimeLimitExceeded
-
-    before = signal.signal(signal.SIGUSR1, raises)
+    """The handler for the soft limit of a prefork child from its first task on."""
+    before = signal.getsignal(signal.SIGUSR1)
+    heed_soft_limit()
     yield
     signal.signal(signal.SIGUSR1, before)
 
