@@ -374,7 +374,7 @@ class OwnProcess:
                     begin = partial(store.begin_source, source=source, job=job, worker=WORKER, by_worker=False)
                     await client.call(begin, run_id, key, claim)
                     self._unclaimed.discard(key)
-                await client.call(store.put_envelope, run_id, self._claims[key], envelope)
+                await client.call(store.put_envelope, run_id, self._claims[key], envelope, by_worker=False)
             except StoreUnreachable:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue

@@ -119,10 +119,8 @@ def settle_unloaded(store: RunStore, run_id: str, plan: Plan, *, worker: str) ->
                 run_id, planned.key, claim, source=planned.source, job=planned.job, worker=worker, by_worker=False
             )
             if not isinstance(start, str):
-                language = plan.routing.language
-                store.put_envelope(
-                    run_id, claim, error_envelope(run_id, planned, error, worker=worker, language=language)
-                )
+                envelope = error_envelope(run_id, planned, error, worker=worker, language=plan.routing.language)
+                store.put_envelope(run_id, claim, envelope, by_worker=False)
     return plan.model_copy(update={"sources": tuple(loaded)})
 
 

@@ -160,14 +160,13 @@ class Finisher:
         return statuses | self._commit_all(commits)
 
     def close_briefly(self, run_ids: Sequence[str]) -> dict[str, str | Exception]:
-        """Close runs without reading them, in a fraction of the time of ``finish_briefly``, whose values it returns.
+        """Close runs by their outlines, in a fraction of the time of ``finish_briefly``, whose values it returns.
 
         What their sources answered is in their results. For runs after their fan-in that no finisher has.
 
         Raises StoreUnreachable.
         """
-        report = last_resort_report("", by=self._by, reason=BUSY)
-        return self._commit_all([(report.model_copy(update={"run_id": run_id}), None) for run_id in run_ids])
+        return self._commit_all([(report, None) for report in self._last_resorts(run_ids, BUSY)])
 
     def _brief_report(self, record: RunRecord) -> Report:
         conclusion = conclude(record, briefly=True)
@@ -203,8 +202,12 @@ class Finisher:
 
         Raises RunNotFound, StoreUnreachable.
         """
-        report = last_resort_report(run_id, by=self._by, reason=reason)
+        (report,) = self._last_resorts([run_id], reason)
         return self._store.commit(report, token=new_token(), seen_received=None, is_over=is_over) == "ok"
+
+    def _last_resorts(self, run_ids: Sequence[str], reason: str) -> list[Report]:
+        outlines = zip(run_ids, self._store.outlines(run_ids), strict=True)
+        return [last_resort_report(run_id, outline, by=self._by, reason=reason) for run_id, outline in outlines]
 
     def _answer(
         self, conclusion: Conclusion, lease: "_Lease", deadline: Deadline, llm: dict[str, Any] | None

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.aggregate import aggregate, failures
 from orchestrator.errors import RunDamaged, SchemaMismatch, StoreUnreachable
-from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.logs import log_error
 from orchestrator.models import (
@@ -24,7 +24,7 @@ from orchestrator.models import (
 from orchestrator.run.conclusion import BUSY, LAST_RESORT, Conclusion, answer_language, conclude
 from orchestrator.run.envelopes import not_read_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
-from orchestrator.store.records import MAX_DAMAGE, RunRecord
+from orchestrator.store.records import MAX_DAMAGE, Outline, RunRecord
 
 _LOGGER = logging.getLogger(__name__)
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
@@ -127,8 +127,8 @@ def stored_report(record: RunRecord) -> Report:
     )
 
 
-def last_resort_report(run_id: str, *, by: str, reason: str) -> Report:
-    """The report of a run whose deadline has come and of which nothing else can be read."""
+def last_resort_report(run_id: str, outline: Outline, *, by: str, reason: str) -> Report:
+    """The report of a run whose deadline has come and of which nothing but its ``outline`` is read."""
     text = _LAST_RESORTS.get(reason, LAST_RESORT)
     return _report(
         run_id,
@@ -136,7 +136,8 @@ def last_resort_report(run_id: str, *, by: str, reason: str) -> Report:
         AggregatedData(),
         outcome=RunOutcome.FAILED,
         mode=AnswerMode.ERROR,
-        response=text.in_language(DEFAULT_LANGUAGE),
+        response=text.in_language(outline.language),
+        total_latency_ms=outline.open_ms,
         committed_by=by,
         reason=reason,
     )

@@ -1,12 +1,14 @@
 """Records that the store returns, parsed from Redis; each is the state at one moment."""
 
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
+from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.models import (
     Clue,
     Contract,
@@ -33,6 +35,8 @@ from orchestrator.store.report_codec import decode_report
 
 MAX_DAMAGE = 30
 """Parts of a run that are named as not readable."""
+OUTLINE_FIELDS = ("plan", "request", "created_ms")
+_LANGUAGE = re.compile(r'"language":"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,16 @@ class RunRecord:
             report=None,
             outcome=None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the shortest answer to a run needs, told without reading its stored objects."""
+
+    language: Language
+    """That of the answer."""
+    open_ms: float
+    """Milliseconds since the submit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +276,15 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
         leased_ms=read_number(fields.get("lease_until")),
         damage=(*of_request, *of_plan, *of_report, *of_envelopes)[:MAX_DAMAGE],
     )
+
+
+def to_outline(now_ms: int, fields: Sequence[str | None]) -> Outline:
+    """The outline in the values of ``OUTLINE_FIELDS``, of which any may be missing or damaged."""
+    plan, request, created_ms = fields or (None, None, None)
+    # Within a JSON string the quotes would be escaped.
+    match = _LANGUAGE.search(plan or "") or _LANGUAGE.search(request or "")
+    created = read_number(created_ms, now_ms)
+    return Outline(read_enum(match[1], DEFAULT_LANGUAGE) if match else DEFAULT_LANGUAGE, float(now_ms - created))
 
 
 def snapshot(record: RunRecord, report: Report | None = None) -> RunSnapshot:

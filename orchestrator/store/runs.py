@@ -8,7 +8,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,11 +44,13 @@ from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Call, Scripts, our_error
 from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
+    OUTLINE_FIELDS,
     Backlog,
     Claimed,
     Clues,
     Dispatch,
     Opened,
+    Outline,
     RunRecord,
     SourceStart,
     Summary,
@@ -57,6 +59,7 @@ from orchestrator.store.records import (
     read_envelopes,
     read_plan,
     read_request,
+    to_outline,
     to_record,
 )
 from orchestrator.store.report_codec import decode_report, encode_report
@@ -281,11 +284,14 @@ class RunStore:
             now_ms=now_ms,
         )
 
-    def put_envelope(self, run_id: str, claim: str, envelope: SourceEnvelope, *, unclaimed: bool = False) -> str:
+    def put_envelope(
+        self, run_id: str, claim: str, envelope: SourceEnvelope, *, unclaimed: bool = False, by_worker: bool = True
+    ) -> str:
         """Store the envelope of a source and append ``source_finished``.
 
         Returns ``stored``, ``duplicate``, or ``late`` after the answers were frozen: the envelope is then kept apart
         and does not enter the report. ``unclaimed`` is for a source that is not asked: nobody has claimed it.
+        ``by_worker`` counts its time as that of a task of the queue.
 
         Raises RunNotFound.
         """
@@ -312,7 +318,8 @@ class RunStore:
                 late.model_dump_json(warnings=False),
                 NUDGE_MS,
                 envelope.source,
-                "unclaimed" if unclaimed else "late" if envelope.reason == NO_TIME_LEFT else "asked",
+                int(unclaimed),
+                int(by_worker and not unclaimed and envelope.reason != NO_TIME_LEFT),
             ],
         )
         return str(reply[0])
@@ -573,18 +580,18 @@ class RunStore:
 
     def read_all(self, run_ids: Sequence[str]) -> dict[str, RunRecord]:
         """``read`` for many runs, in one call; a run that cannot be read, or is gone, is left out."""
-        with store_errors(), self._client.pipeline(transaction=False) as pipe:
-            pipe.time()
-            for run_id in run_ids:
-                pipe.hgetall(self.keys.run(run_id))
-            now, *replies = pipe.execute(raise_on_error=False)
-            now_ms = to_ms(now)
+        now_ms, replies = self._read_each(run_ids, lambda pipe, key: pipe.hgetall(key))
         records = {}
         for run_id, fields in zip(run_ids, replies, strict=True):
             if isinstance(fields, dict):
                 with suppress(Exception):  # border: one bad run must not keep the others open
                     records[run_id] = to_record(run_id, now_ms, fields)
         return records
+
+    def outlines(self, run_ids: Sequence[str]) -> list[Outline]:
+        """Language and age of many runs, in one call, without reading the rest of them."""
+        now_ms, replies = self._read_each(run_ids, lambda pipe, key: pipe.hmget(key, OUTLINE_FIELDS))
+        return [to_outline(now_ms, reply if isinstance(reply, list) else ()) for reply in replies]
 
     def report(self, run_id: str) -> Report | None:
         """The report of a run; None when there is none or a part of it cannot be read.
@@ -616,10 +623,7 @@ class RunStore:
 
     def states(self, run_ids: Sequence[str]) -> list[RunState | Exception | None]:
         """The states of many runs, in one call; None for a run that is gone, an error for one that cannot be read."""
-        with store_errors(), self._client.pipeline(transaction=False) as pipe:
-            for run_id in run_ids:
-                pipe.hget(self.keys.run(run_id), "state")
-            replies = pipe.execute(raise_on_error=False)
+        _, replies = self._read_each(run_ids, lambda pipe, key: pipe.hget(key, "state"))
         return [
             our_error(reply)
             if isinstance(reply, Exception)
@@ -628,6 +632,15 @@ class RunStore:
             else None
             for reply in replies
         ]
+
+    def _read_each(self, run_ids: Sequence[str], read: Callable[[Any, str], object]) -> tuple[int, list[Any]]:
+        """The Redis clock, and what ``read`` gets of each run's hash or its error, in one call."""
+        with store_errors(), self._client.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for run_id in run_ids:
+                read(pipe, self.keys.run(run_id))
+            now, *replies = pipe.execute(raise_on_error=False)
+            return to_ms(now), replies
 
     def count(self, run_id: str, what: str) -> int:
         """Add 1 to the run's counter ``what`` and return it.

@@ -182,7 +182,7 @@ class System:
         self.store.mark_dispatched(run_id, dispatch.token)
         for name in self.sources:
             self.store.begin_source(run_id, name, claim, source=name, job=None, worker="w", by_worker=False)
-            self._put(run_id, name, claim, SourceOutcome.OK, "ok")
+            self._put(run_id, name, claim, SourceOutcome.OK, "ok", by_worker=False)
 
     def _ask(self, source: str, run_id: str) -> tuple[float, Callable[[], None]] | None:
         claim = new_token()
@@ -196,10 +196,18 @@ class System:
         return min(seconds, limit), lambda: self._put(run_id, source, claim, outcome, outcome.value)
 
     def _put(
-        self, run_id: str, source: str, claim: str, outcome: SourceOutcome, word: str, *, is_asked: bool = True
+        self,
+        run_id: str,
+        source: str,
+        claim: str,
+        outcome: SourceOutcome,
+        word: str,
+        *,
+        is_asked: bool = True,
+        by_worker: bool = True,
     ) -> None:
         envelope = SourceEnvelope(source=source, outcome=outcome, success=outcome.is_success)
-        self.store.put_envelope(run_id, claim, envelope, unclaimed=not is_asked)
+        self.store.put_envelope(run_id, claim, envelope, unclaimed=not is_asked, by_worker=by_worker)
         self.outcomes[run_id][source] = word
         if len(self.outcomes[run_id]) == len(self.sources):
             self.at(self.now + 0.01, lambda: self._finish(run_id))
@@ -391,7 +399,7 @@ def test_an_outage_is_no_load(make_system: Make, while_: str) -> None:
 
 
 def test_callers_that_ask_the_sources_themselves_are_no_workers(make_system: Make) -> None:
-    """What callers take of a queue without a worker is no rate at which others would be served."""
+    """What callers take of a queue without a worker is no rate at which others would be served, nor a worker's time."""
     system = make_system(16, 0.3)
     system.places["orchestrator"], system.takes_over = 0, True
     system.submit_at(*every(0.1, 40))
@@ -400,6 +408,7 @@ def test_callers_that_ask_the_sources_themselves_are_no_workers(make_system: Mak
     system.run()
     assert not system.refused
     assert system.outcomes_since() == {"ok": 80}
+    assert system.client.hgetall(system.store.keys.rates) == {}
 
 
 @pytest.mark.parametrize("damage", ["x", "-1 -1 -1 -1", f"1 {'9' * 30} 1 1", "1.0 5.0 1 9" + "9" * 14])

@@ -1,10 +1,10 @@
 -- Stores the envelope of a source: the first writer of a key wins, and only until the answers are frozen.
 -- KEYS run events wakeups rates synthesis(2)
--- ARGV run_id key claim envelope finished_data late_envelope nudge_ms source state(asked|late|unclaimed)
+-- ARGV run_id key claim envelope finished_data late_envelope nudge_ms source unclaimed(0|1) counts(0|1)
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[2], 'e:' .. ARGV[2], 'expected')
 local state = fields[1]
 if not state then return { 'not_found' } end
-if not fields[3] and ARGV[9] == 'unclaimed' then
+if not fields[3] and ARGV[9] == '1' then
   -- Of a source that is not asked at all.
   fields[3] = ARGV[3] .. '|' .. string.format('%d', now_ms())
   redis.call('HSET', KEYS[1], 's:' .. ARGV[2], fields[3])
@@ -17,7 +17,7 @@ if is_closed(state) or fields[2] then
 end
 local now = now_ms()
 redis.call('HSET', KEYS[1], 'e:' .. ARGV[2], ARGV[4])
-if ARGV[9] == 'asked' then note_end(KEYS[4], ARGV[8], number(string.match(fields[3], '|(%d+)$')), now) end
+if ARGV[10] == '1' then note_end(KEYS[4], ARGV[8], number(string.match(fields[3], '|(%d+)$')), now) end
 local received, expected = increase(KEYS[1], 'received'), number(fields[5])
 emit(KEYS[1], KEYS[2], 'source_finished', 0, now,
   with_numbers(ARGV[5], string.format('"received":%d,"expected":%d', received, expected)))

@@ -36,6 +36,7 @@ from orchestrator.models import (
 from orchestrator.run.conclusion import BUSY
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, Refiner
+from orchestrator.run.report import _NO_TIME
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.events import EventReader
 from orchestrator.store.runs import RunStore, new_token
@@ -427,3 +428,29 @@ def test_before_the_deadline_nobody_commits_without_the_lease(run: Ready) -> Non
     """A deadline finisher that comes too early changes nothing."""
     assert Finisher(run.store, by="watcher").finish_at_deadline(RUN) is None
     assert run.kinds() == []
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_shortest_answer_speaks_the_question_s_language_and_tells_its_age(run: Ready, language: Language) -> None:
+    """Both are known without reading the run: from the plan, else from the request, whatever else is damaged."""
+    of_plan = run.store.read(RUN).plan
+    assert of_plan is not None
+    plan = of_plan.model_copy(update={"routing": of_plan.routing.model_copy(update={"language": language})})
+    for run_id, asked in (("run-planned1", None), ("run-asked001", language), ("run-damaged1", language)):
+        run.store.open(run_id, TroubleshootRequest(message='"language":"x"', language=asked), nonce="n")
+    run.client.hset(run.store.keys.run("run-planned1"), "plan", plan.model_dump_json())
+    run.client.hset(run.store.keys.run("run-damaged1"), "plan", "{")
+    expected = dict.fromkeys(("run-planned1", "run-asked001", "run-damaged1"), language)
+    expected[RUN] = Language.PT_BR
+    for run_id in expected:
+        run.client.hincrby(run.store.keys.run(run_id), "created_ms", -7_000)
+    run.client.hset(run.store.keys.run("run-damaged1"), "created_ms", "?")
+    assert set(Finisher(run.store, by="watcher").close_briefly([*expected]).values()) == {"ok"}
+    for run_id, its_language in expected.items():
+        final = EventReader(run.client, run.store.keys).read(run_id, "0", block_ms=0).events[-1].data
+        report = run.store.report(run_id)
+        assert report is not None
+        assert report.response == final["response"] == _NO_TIME.in_language(its_language)
+        assert report.total_latency_ms == final["total_latency_ms"]
+        assert (report.total_latency_ms == 0) if run_id == "run-damaged1" else (report.total_latency_ms >= 7_000)
+    assert Finisher(run.store, by="watcher").close_briefly(["run-gone0001"]).keys() == {"run-gone0001"}
