@@ -192,6 +192,20 @@ class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
         # By which kombu shares pools: not with a connection that verifies less.
         return HashedSeq(super().__eqhash__(), repr(self.ssl))
 
+    def create_transport(self) -> Any:
+        """A transport, which needs a descriptor. Celery ends a worker that has none left; this error is retried."""
+        try:
+            return super().create_transport()
+        except OSError as error:
+            raise ConnectionError(str(error)) from error
+
+    def as_uri(self, *arguments: Any, **options: Any) -> str:
+        """The URL for logs, also of a connection that has no transport yet: why it has none is what is logged."""
+        with suppress(ConnectionError):
+            uri: str = super().as_uri(*arguments, **options)
+            return uri
+        return "rediss://" if self.ssl else "redis://"
+
     def info(self) -> dict[str, Any]:
         """What ``inspect stats`` and Flower show of the connection."""
         info: dict[str, Any] = super().info()
