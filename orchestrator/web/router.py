@@ -19,6 +19,7 @@ from orchestrator.errors import ConfigurationError, Conflict, InvalidRequest
 from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.store.events import START, check_event_id
 from orchestrator.store.runs import new_token
+from orchestrator.web.accept_log import limit_accept_log
 from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, EventStream
 from orchestrator.web.problems import NOT_JSON, Docs, ProblemRoute, problem_docs
 from orchestrator.web.submission import Identity, Patience, RequestBody, make_request
@@ -167,6 +168,7 @@ class _ClientHolder:
 
         Raises ConfigurationError naming the variable.
         """
+        limit_accept_log()
         if self._is_given:
             yield
             return

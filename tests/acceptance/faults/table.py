@@ -22,7 +22,9 @@ PERHAPS_EMPTY = promise("complete", "partial", "failed", complete_share=0.1)
 """An outage of the orchestrator's worker is no load: no run is refused."""
 OTHERS = promise("complete", "partial", complete_share=0.3, tracebacks=100)
 """What code of others raises is logged with its stack."""
-NO_STORE = {"grace_seconds": NO_STORE_GRACE_SECONDS, "tracebacks": 50}
+NO_ACK = 50
+"""Tracebacks of Celery about messages that it cannot acknowledge."""
+NO_STORE = {"grace_seconds": NO_STORE_GRACE_SECONDS, "tracebacks": NO_ACK}
 STORE_AWAY = promise("complete", "partial", "failed", "uncommitted", "unreachable", "refused", **NO_STORE)
 STORE_EMPTIED = promise(
     "complete", "partial", "failed", "uncommitted", "unreachable", "refused", "forgotten", **NO_STORE
@@ -126,9 +128,9 @@ def networks() -> tuple[Fault, ...]:
     }
     rows = []
     for who, names in one.items():
-        promised = STORE_AWAY if not names or names[0] in ("client", "web") else ANSWERED
+        promised = STORE_AWAY if not names or names[0] in ("client", "web") else replace(ANSWERED, tracebacks=NO_ACK)
         if names == ("orchestrator",):
-            promised = PERHAPS_EMPTY
+            promised = replace(PERHAPS_EMPTY, tracebacks=NO_ACK)
         rows.append(
             Fault(f"network cut: {who}", "nothing passes for 2 s, then all that was sent", promised,
                   do.network("hold", *names), on=NETWORKS,
@@ -234,8 +236,7 @@ def operations() -> tuple[Fault, ...]:
         Fault("descriptors exhausted: a worker", "the metrics worker can open nothing for 2 s, connections closed",
               STORE_AWAY, do.out_of_descriptors("metrics")),
         Fault("descriptors exhausted: the web server", "the same",
-              # asyncio of Python 3.11 logs thousands, one for each connection that it could have accepted
-              promise("complete", "partial", "unreachable", grace_seconds=1, tracebacks=100_000),
+              promise("complete", "partial", "unreachable", **NO_STORE),
               do.out_of_descriptors("web")),
         Fault("memory exhausted: a worker", "the metrics worker gets no more for 2 s, then is started again",
               promise("complete", "partial", complete_share=0.2, tracebacks=50, ends=("metrics",)),
