@@ -43,10 +43,10 @@ class Process:
         wait_until(seen, seconds=seconds, what=f"{text!r} in the log of {self.name}")
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process and its children."""
+        """Send a signal to the process and its children; SIGTERM to the process alone, as systemd and Docker do."""
         if self.popen.poll() is None:
             with contextlib.suppress(ProcessLookupError):  # ended since
-                os.killpg(self.popen.pid, number)
+                (os.kill if number == signal.SIGTERM else os.killpg)(self.popen.pid, number)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         self.send(number)

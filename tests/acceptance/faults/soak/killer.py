@@ -126,7 +126,7 @@ class Killer:
         if what == "kill":
             members.send(name, signal.SIGKILL)
         elif what == "term":
-            members.send(name, signal.SIGTERM, to_children=False)
+            members.send(name, signal.SIGTERM)
         members.await_end(name)
         time.sleep(seconds)
         members.start(name)

@@ -76,11 +76,10 @@ class Members:
         with self._lock:
             return self.by_name[name].popen.poll()
 
-    def send(self, name: str, number: signal.Signals, *, to_children: bool = True) -> None:
-        """Send a signal to a process; SIGTERM goes to the process alone, as systemd and Docker send it."""
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process."""
         with self._lock:
-            process = self.by_name[name]
-            process.send(number) if to_children else process.popen.send_signal(number)
+            self.by_name[name].send(number)
 
     def await_end(self, name: str, seconds: float = 60.0) -> None:
         """Wait until a process has ended."""
