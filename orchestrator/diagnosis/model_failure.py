@@ -25,19 +25,26 @@ _REASONS = {
     "not_loaded": Message("its settings cannot be used"),
 }
 """By ``failed`` or ``skipped`` of the metadata ``llm``."""
-_NO_WORKER = Message(
-    "Answer of the rules: no worker of the queue `synthesis` took the run on in time, so no language model was asked."
-)
-"""Whether a model is configured is known to those workers alone."""
+_NOBODY = {
+    "no_worker": Message(
+        "Answer of the rules: no worker of the queue `synthesis` took the run on in time, so no language model was "
+        "asked."
+    ),
+    "no_watcher": Message(
+        "Answer of the rules: not every source answered, and no deadline watcher called the queue `synthesis` then, so "
+        "no language model was asked."
+    ),
+}
+"""By ``skipped``; whether a model is configured is known to the workers of that queue alone."""
 
 
 def why_not_the_model(llm: Mapping[str, Any] | None) -> Text | None:
     """The sentence for a model that was to refine the answer and did not; None when none is configured."""
     reason = (llm or {}).get("failed") or (llm or {}).get("skipped")
-    if reason == "no_worker":
-        return _NO_WORKER
     if not isinstance(reason, str):
         return None
+    if reason in _NOBODY:
+        return _NOBODY[reason]
     status = (llm or {}).get("status")
     return Message(
         "Answer of the rules: a language model is configured, but {why}{status}.",

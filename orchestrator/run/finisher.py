@@ -7,7 +7,7 @@ reads the run in Redis, never the chord's arguments.
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,8 +33,9 @@ no watcher does; the others get the raw data. More threads would take longer tha
 _BY_RULES = threading.BoundedSemaphore(MAX_BY_RULES)
 MAX_UNHOOKED = 10_000
 """Runs that are remembered for their hooks."""
-NO_WORKER = {"skipped": "no_worker"}
-"""Metadata ``llm`` of an answer that no worker of the synthesis queue has written, whether or not it has a model."""
+_NO_WORKER, _NO_WATCHER = {"skipped": "no_worker"}, {"skipped": "no_watcher"}
+"""Metadata ``llm`` of an answer that no worker of the synthesis queue has written, whether or not it has a model: none
+took the run on, or no source's end and no watcher had called for one."""
 _STALE_TRIES = 5
 """Times that a run is read again because an envelope came in between reading and commit."""
 
@@ -78,7 +79,7 @@ class Finisher:
         conclusion = conclude(record)
         try:
             lease = _Lease(self._store, run_id, token, self._serves_queue)
-            report, events = self._answer(conclusion, lease, deadline, dict(NO_WORKER) if in_place_of_worker else None)
+            report, events = self._answer(conclusion, lease, deadline, _NO_WORKER if in_place_of_worker else None)
         except LeaseLost:
             _LOGGER.warning("finish_lease_lost run_id=%s by=%s", run_id, self._by)
             return None
@@ -122,7 +123,8 @@ class Finisher:
             deadline = known or Deadline.after(record.remaining_seconds)
             conclusion = conclude(record, briefly=briefly)
             elapsed_ms = deadline.elapsed_ms(record.total_seconds)
-            llm = dict(NO_WORKER) if record.attempt == 0 and conclusion.case else None
+            was_due = record.attempt == 0 and conclusion.case is not None
+            llm = (_NO_WORKER if record.is_called else _NO_WATCHER) if was_due else None
             report = make_report(conclusion, by=self._by, total_latency_ms=elapsed_ms, llm=llm)
             status = self._store.commit(
                 report,
@@ -210,7 +212,7 @@ class Finisher:
         return [last_resort_report(run_id, outline, by=self._by, reason=reason) for run_id, outline in outlines]
 
     def _answer(
-        self, conclusion: Conclusion, lease: "_Lease", deadline: Deadline, llm: dict[str, Any] | None
+        self, conclusion: Conclusion, lease: "_Lease", deadline: Deadline, llm: Mapping[str, Any] | None
     ) -> tuple[Report, Sequence[NewEvent]]:
         """The report, and the events that its commit has still to write; ``llm`` says why no model is asked.
 

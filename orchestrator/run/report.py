@@ -1,7 +1,7 @@
 """The report of a run: committed, of a closed or cancelled run, or made by a client whose store went away."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +51,7 @@ def make_report(
     by: str,
     total_latency_ms: float,
     refined: Diagnosis | None = None,
-    llm: dict[str, Any] | None = None,
+    llm: Mapping[str, Any] | None = None,
 ) -> Report:
     """The report to commit in the name of ``by``; with ``refined``, the model's diagnosis is the answer.
 
@@ -78,7 +78,7 @@ def make_report(
         else [note.in_language(conclusion.language) for note in record.request.config.notes],
     }
     if llm:
-        metadata["llm"] = llm
+        metadata["llm"] = dict(llm)
     if conclusion.failure is not None:
         metadata["failure"] = conclusion.failure
     if record.damage:

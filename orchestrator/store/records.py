@@ -97,6 +97,8 @@ class RunRecord:
     committed_by: str = ""
     leased_ms: int = 0
     """Time until which a finisher has the run."""
+    is_called: bool = False
+    """Whether its synthesis was called for: all sources are in, or a watcher has called."""
     damage: tuple[Damage, ...] = ()
     """Parts of the run that cannot be read."""
 
@@ -274,6 +276,7 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
         closed_ms=read_number(closed_ms) if closed_ms else None,
         committed_by=fields.get("committed_by", ""),
         leased_ms=read_number(fields.get("lease_until")),
+        is_called="called_ms" in fields,
         damage=(*of_request, *of_plan, *of_report, *of_envelopes)[:MAX_DAMAGE],
     )
 

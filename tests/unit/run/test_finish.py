@@ -424,6 +424,19 @@ def test_a_deadline_finisher_commits_what_is_there(run: Ready) -> None:
     assert Finisher(run.store, by="late").finish_at_deadline(RUN) == report
 
 
+@pytest.mark.parametrize(("is_called", "skipped"), [(True, "no_worker"), (False, "no_watcher")])
+def test_an_answer_without_a_synthesis_names_who_was_missing(run: Ready, is_called: bool, skipped: str) -> None:
+    """No worker took the run on; or no watcher called one for a run that a source has not answered."""
+    if not is_called:
+        run.client.hdel(run.store.keys.run(RUN), "called_ms", "e:metrics|BATCH001")
+        run.client.hset(run.store.keys.run(RUN), "received", 3)
+    run.move_deadline(100)
+    report = Finisher(run.store, by="client").finish_at_deadline(RUN)
+    assert report is not None
+    assert report.metadata["llm"] == {"skipped": skipped}
+    assert ("`synthesis`" in report.response, "vigia" in report.response) == (True, not is_called)
+
+
 def test_before_the_deadline_nobody_commits_without_the_lease(run: Ready) -> None:
     """A deadline finisher that comes too early changes nothing."""
     assert Finisher(run.store, by="watcher").finish_at_deadline(RUN) is None
