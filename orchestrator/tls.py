@@ -157,12 +157,12 @@ def _load(context: ssl.SSLContext, options: Mapping[str, Any]) -> None:
         context.minimum_version = ssl.TLSVersion(options["ssl_min_version"])
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and those behind it, newest first."""
+def causes(error: BaseException, *, named: bool = False) -> Iterator[BaseException]:
+    """The error and those behind it, newest first; with ``named``, those alone that it was raised ``from``."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or (None if named else cause.__context__)
 
 
 def _ssl_error(error: BaseException) -> ssl.SSLError | None:

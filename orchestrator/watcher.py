@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TypeVar
 
 from orchestrator.after_commit import AfterCommit, load_after_commit
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, make_celery
+from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
@@ -39,6 +39,7 @@ from orchestrator.run.conclusion import warm_up
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import COMMIT_RESERVE_SECONDS
 from orchestrator.store.connection import connect
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.store.presence import Presence
 from orchestrator.store.records import Claimed, Wakeup
 from orchestrator.store.runs import COMMIT_MARGIN_MS, REARM_MS, RunStore

@@ -10,11 +10,9 @@ from kombu import Exchange, Queue
 
 from orchestrator.config import Settings
 from orchestrator.sources import source_names
-from orchestrator.store.keys import Keys
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.tls import tls_options, without_tls_options
 
-ORCHESTRATOR_QUEUE = "orchestrator"
-SYNTHESIS_QUEUE = "synthesis"
 RUN_TASK = "troubleshoot.run"
 SYNTHESIZE_TASK = "troubleshoot.synthesize"
 SOURCE_TASK_PREFIX = "troubleshoot.source."

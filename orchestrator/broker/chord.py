@@ -11,10 +11,11 @@ from celery.utils import uuid
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from orchestrator.broker.app import SYNTHESIS_QUEUE, SYNTHESIZE_TASK, source_task
+from orchestrator.broker.app import SYNTHESIZE_TASK, source_task
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Plan
 from orchestrator.store.connection import TlsConnection, failure_detail
+from orchestrator.store.keys import SYNTHESIS_QUEUE
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds between the soft limit, at which a source stores ``timeout``, and the hard one, at which prefork kills it."""

@@ -44,8 +44,8 @@ class Publisher:
         try:
             self._app.send_task(task, args=(run_id,), **options)
         except OperationalError:
-            # Once more: the connection of the pool may be one that a network cut has left. A run that is published
-            # twice is dispatched once.
+            # Once more: the connection of the pool may lead to a Redis that a failover has made a replica. A run that
+            # is published twice is dispatched once.
             self._app.send_task(task, args=(run_id,), **options)
 
     def _publish(self, task: str, run_id: str, *, task_id: str | None) -> None:

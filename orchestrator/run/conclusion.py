@@ -35,6 +35,7 @@ from orchestrator.payloads import is_cut_list
 from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.run.envelopes import missing_envelope
 from orchestrator.sources import source_names
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from orchestrator.store.reading import read_fields
 from orchestrator.store.records import RunRecord
 from orchestrator.synthesis import Case
@@ -232,7 +233,7 @@ def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> 
         if envelope is None:
             started = record.started_ms.get(planned.key)
             running = None if started is None else max(0.0, (record.now_ms - started) / 1000)
-            queue = planned.source if _is_dispatched(record) else "orchestrator"
+            queue = planned.source if _is_dispatched(record) else ORCHESTRATOR_QUEUE
             envelope = missing_envelope(planned, language=language, running_seconds=running, queue=queue)
         elif envelope.reason in _UNREAD:
             envelope = envelope.model_copy(update={"error": _UNREAD[envelope.reason].in_language(language)})

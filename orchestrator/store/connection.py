@@ -266,15 +266,14 @@ def _not_working(error: BaseException) -> StoreUnreachable | None:
 
 def refusal(error: BaseException) -> str | None:
     """The code with which Redis refused to work, also behind an error of kombu; None for any other error."""
-    cause: BaseException | None = error
-    while cause is not None:
+    # What goes wrong while a refusal is handled, as in a second try, is none.
+    for cause in causes(error, named=True):
         for kind, code in _REFUSAL_OF.items():
             if isinstance(cause, kind):
                 return code
         match = _REFUSALS.search(str(cause)) if isinstance(cause, RedisError) else None
         if match is not None:
             return match.group()
-        cause = cause.__cause__
     return None
 
 

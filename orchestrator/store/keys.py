@@ -4,6 +4,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+ORCHESTRATOR_QUEUE = "orchestrator"
+SYNTHESIS_QUEUE = "synthesis"
+"""The queues beside those of the sources, which have the names of the sources."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:

@@ -40,7 +40,7 @@ from orchestrator.outcomes import NO_TIME_LEFT
 from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
-from orchestrator.store.keys import Keys
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.store.lua import Call, Scripts, our_error
 from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
@@ -130,7 +130,7 @@ class RunStore:
                 keys.idempotency(idempotency_key or run_id),
                 keys.session(request.user_id, request.session_id or run_id),
                 keys.rates,
-                *keys.queue("orchestrator"),
+                *keys.queue(ORCHESTRATOR_QUEUE),
                 *(key for name in sources for key in keys.queue(name)),
             ],
             [
@@ -191,7 +191,7 @@ class RunStore:
         reply = self._run(
             "claim_dispatch",
             run_id,
-            [keys.run(run_id), keys.wakeups, keys.rates, *keys.queue("orchestrator")],
+            [keys.run(run_id), keys.wakeups, keys.rates, *keys.queue(ORCHESTRATOR_QUEUE)],
             [run_id, token, DISPATCH_LEASE_MS, int(by_worker)],
         )
         if reply[0] != "ok":
@@ -307,7 +307,7 @@ class RunStore:
                 keys.events(run_id),
                 keys.wakeups,
                 keys.rates,
-                *keys.queue("synthesis"),
+                *keys.queue(SYNTHESIS_QUEUE),
             ],
             [
                 run_id,
@@ -369,7 +369,7 @@ class RunStore:
                 keys.wakeups,
                 keys.synthesis,
                 keys.rates,
-                *keys.queue("synthesis"),
+                *keys.queue(SYNTHESIS_QUEUE),
             ],
             [run_id, token, FINISH_LEASE_MS, _dumps({"by": by}), int(serves_queue)],
         )
@@ -543,7 +543,7 @@ class RunStore:
         cannot be read or is gone.
         """
         keys = self.keys
-        synthesis = [keys.wakeups, keys.synthesis, keys.rates, *keys.queue("synthesis")]
+        synthesis = [keys.wakeups, keys.synthesis, keys.rates, *keys.queue(SYNTHESIS_QUEUE)]
         calls: list[Call] = [
             (
                 [keys.run(wakeup.run_id), *synthesis],

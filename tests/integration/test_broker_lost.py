@@ -15,12 +15,13 @@ from celery.worker.consumer import Consumer
 from kombu import Connection
 from tests_support import RedisServer
 
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE, RUN_TASK, SYNTHESIS_QUEUE, make_celery
+from orchestrator.broker.app import RUN_TASK, make_celery
 from orchestrator.broker.chord import build_chord, publish_chord
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing
 from orchestrator.sources import BUILTIN_SOURCES, source_names
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.store.runs import new_token
 from workers.runtime.consumer import ReconnectingConsumer, StartedRequest
 from workers.tasks import register_tasks

@@ -15,7 +15,6 @@ import redis
 from kombu import pools
 from tests_support import RedisServer, stretched
 
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
@@ -23,6 +22,7 @@ from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound,
 from orchestrator.models import EventType, Report, RunOutcome, RunState, SourceEnvelope, TroubleshootRequest
 from orchestrator.run.conclusion import warm_up_aside
 from orchestrator.run.dispatch import plan_dispatch
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from orchestrator.store.presence import Presence
 from orchestrator.store.runs import RunStore
 

@@ -10,14 +10,14 @@ import pytest
 import redis
 from tests_support import RedisServer, new_redis
 
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE, make_celery
+from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import TroubleshootRequest
 from orchestrator.store.connection import connect
-from orchestrator.store.keys import Keys
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, Keys
 from orchestrator.testing import stub_message
 
 QUESTION = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=ParallelConfig())

@@ -20,12 +20,13 @@ from redis.exceptions import RedisError
 from tests_support import new_redis, stretched
 from tls_support import Authority
 
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE, make_celery
+from orchestrator.broker.app import make_celery
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.store.connection import connect, connect_async_reader, connect_reader, session, store_errors
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from orchestrator.tls import tls_failure
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.scenarios import get_scenario

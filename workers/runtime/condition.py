@@ -10,13 +10,13 @@ from typing import Any
 from celery.worker import state as celery_state
 from celery.worker.control import active_queues, inspect_command
 
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE
 from orchestrator.broker.queues import NO_PLACE, SOURCE_NOT_LOADED, WorkerProblem
 from orchestrator.config import MAX_TOTAL_TIMEOUT_SECONDS
 from orchestrator.errors import TroubleshootError
 from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.redaction.redact import redact
 from orchestrator.sources import load_source, source_names
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from workers.runtime.event_loop import REPORTED_SECONDS
 from workers.runtime.process import loop_blockage
 

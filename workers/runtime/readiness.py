@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from orchestrator.after_commit import load_after_commit
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.logs import log_error
@@ -14,7 +13,7 @@ from orchestrator.plugins import contained, made_or
 from orchestrator.run.conclusion import warm_up
 from orchestrator.sources import SourceSpec, load_source, source_names
 from orchestrator.store.connection import session
-from orchestrator.store.keys import Keys
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.store.presence import Presence
 from orchestrator.synthesis import load_synthesizer
 

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import fakeredis
 import pytest
 
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.languages import Language
@@ -31,6 +30,7 @@ from orchestrator.models import (
 )
 from orchestrator.run.conclusion import BUSY
 from orchestrator.store.connection import to_ms
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.store.runs import COMMIT_MARGIN_MS, RunStore, new_token
 from orchestrator.watcher import MAX_REPUBLISH, Watcher
 

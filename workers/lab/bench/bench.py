@@ -11,11 +11,12 @@ from typing import Any
 
 from celery import Celery
 
-from orchestrator.broker.app import ORCHESTRATOR_QUEUE, make_celery
+from orchestrator.broker.app import make_celery
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
 from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from orchestrator.testing import write_stub_sources
 from workers.lab.bench.figures import machine, percentiles, rss_mb
 from workers.lab.bench.plain import plain_celery

@@ -12,9 +12,10 @@ from typing import Any
 
 from celery import Celery, chord
 
-from orchestrator.broker.app import SYNTHESIS_QUEUE, make_celery
+from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.store.connection import connect
+from orchestrator.store.keys import SYNTHESIS_QUEUE
 
 SLEEP_TASK = "plain.sleep"
 COLLECT_TASK = "plain.collect"
