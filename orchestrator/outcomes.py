@@ -36,6 +36,8 @@ NO_TIME_LEFT = "no_time_left"
 """Reason of a source that timed out before it was asked."""
 QUEUE_FULL = "queue_full"
 """Reason of a source that is not asked, because too many other requests wait for it."""
+NOT_CONFIGURED = "not_configured"
+"""Reason of a source that does not know its counterpart."""
 _NO_TIME = Message("was not queried: its worker took the request when no time was left")
 _UNSERVED = Message(
     "was not queried: {count} request waits in queue {queue}, which serves {rate:g} in a second",

@@ -56,7 +56,7 @@ BATCH_SECONDS, BRIEF_BATCH, UNREAD_BATCH = 0.05, 12, 64
 before the claim runs out."""
 OTHERS = 8
 """Wake-ups that are claimed at once and are no total deadlines."""
-GRACE_SECONDS = 0.1
+LATENESS_SECONDS = 0.1
 """Seconds after the deadline that are counted on when runs are too many for the rules."""
 RESERVE = 1.5
 """How much longer than measured the other runs may take."""
@@ -188,7 +188,7 @@ class Watcher:
     def _spare_seconds(self, claimed: Claimed, pace: float) -> float:
         """The time that is left before all runs must be answered at a ``pace``."""
         return min(
-            (max(0.0, left) + GRACE_SECONDS - count * pace * RESERVE for left, count in claimed.crowd),
+            (max(0.0, left) + LATENESS_SECONDS - count * pace * RESERVE for left, count in claimed.crowd),
             default=math.inf,
         )
 

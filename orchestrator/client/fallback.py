@@ -36,6 +36,7 @@ from orchestrator.models import (
     SourceEnvelope,
     TroubleshootRequest,
 )
+from orchestrator.outcomes import NOT_CONFIGURED
 from orchestrator.routing.plan import per_job_sources, plan_request
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.conclusion import conclude
@@ -81,7 +82,7 @@ class OwnProcess:
         self._request = masked_request(request, personal=settings.redact_personal)
         self._deadline = deadline
         self._fan_in = Deadline(deadline.at - request.config.reserve_seconds)
-        self._client = client
+        self._given_client = client
         self._copy = copy or RunCopy(uuid.uuid4().hex)
         self._take = emit
         self._sources = LocalSources(redact_personal=settings.redact_personal)
@@ -106,17 +107,17 @@ class OwnProcess:
             await asyncio.wait(tasks, timeout=0.1)
         await self._sources.__aexit__()
 
-    async def help(self, client: AsyncTroubleshootClient) -> None:
+    async def help(self) -> None:
         """Dispatch and finish the run where no worker does within a second, else ask the sources that none takes.
 
         Raises WorkersNotInstalled.
         """
         while not self._deadline.has_passed:
             try:
-                if await self._is_dispatched(client):
-                    await self._ask_unserved(client)
+                if await self._is_dispatched():
+                    await self._ask_unserved()
                     return
-                if await self._take_over(client):
+                if await self._take_over():
                     return
             except RunNotFound:
                 return
@@ -182,25 +183,32 @@ class OwnProcess:
     @property
     def has_read(self) -> bool:
         """Whether any source has answered by what was read, or here."""
-        return bool(self._record().envelopes or self._envelopes)
+        return bool(self._copy.keys_of("e") or self._envelopes)
 
     def _record(self) -> RunRecord:
         return self._copy.record() or RunRecord.unstored(self._copy.run_id, self._request)
 
-    async def _is_dispatched(self, client: AsyncTroubleshootClient) -> bool:
+    @property
+    def _client(self) -> AsyncTroubleshootClient:
+        if self._given_client is None:
+            raise StoreUnreachable
+        return self._given_client
+
+    async def _is_dispatched(self) -> bool:
         """Whether a worker dispatches the run within a second; also True when the run ends."""
         end = Deadline.after(DISPATCH_WAIT_SECONDS)
         while True:
-            state, _ = await client.call(client.sync.store.state, self._copy.run_id)
+            state, _ = await self._client.call(self._client.sync.store.state, self._copy.run_id)
             if state not in (RunState.ACCEPTED, RunState.DISPATCHING):
                 return True
             if end.has_passed:
                 return False
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _take_over(self, client: AsyncTroubleshootClient) -> bool:
+    async def _take_over(self) -> bool:
         """Take the dispatch lease, ask all sources here and finish the run; False when a worker has the lease."""
-        store, run_id, token = client.sync.store, self._copy.run_id, new_token()
+        client, run_id, token = self._client, self._copy.run_id, new_token()
+        store = client.sync.store
         # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may start later.
         await client.call(per_job_sources, all_builtin=True)
         try:
@@ -219,7 +227,7 @@ class OwnProcess:
         self._plan = plan
         clues = LocalClues(plan, self._sources.redact_personal)
         for planned in plan.sources:
-            self._start_claimed(client, planned, plan, clues, self._keep)
+            self._start_claimed(planned, plan, clues, self._keep)
         # Loaded while the sources answer: a run whose sources are in is finished by the watcher after a second.
         async with local_refiner(os.environ) as refiner:
             await self._all_stored()
@@ -227,12 +235,12 @@ class OwnProcess:
             await client.call(finisher.finish, run_id)
         return True
 
-    async def _ask_unserved(self, client: AsyncTroubleshootClient) -> None:
+    async def _ask_unserved(self) -> None:
         """Ask the sources here that no worker has started within a second and that none will.
 
         A source whose workers are all busy is left to them: how many ask its counterpart at once is for them to limit.
         """
-        left_out: set[str] = set()
+        client, left_out = self._client, set[str]()
         while not self._fan_in.has_passed:
             await asyncio.sleep(DISPATCH_WAIT_SECONDS / 2)
             waiting = self._unstarted()
@@ -246,36 +254,34 @@ class OwnProcess:
                 for planned in self._unstarted() or ()
                 # A message that is in no queue was lost with a worker.
                 if planned.key not in left_out
-                and (planned.source not in served or await self._is_empty(client, planned.source))
+                and (
+                    planned.source not in served
+                    or await client.call(client.sync.store.queue_length, planned.source) == 0
+                )
             ]
             left_out.update(planned.key for planned in unserved)
-            if await self._ask_here(client, [planned for planned in unserved if await self._can_ask(planned)]):
+            if await self._ask_here([planned for planned in unserved if await self._can_ask(planned)]):
                 # Their chord parts will not come, by which the chord would call its body.
                 await client.call(client.sync.publisher.publish_synthesis, self._copy.run_id)
 
-    async def _ask_here(self, client: AsyncTroubleshootClient, unserved: Sequence[PlannedSource]) -> bool:
+    async def _ask_here(self, unserved: Sequence[PlannedSource]) -> bool:
         """Ask sources that no worker has started, and store their envelopes; False without any."""
         plan = self._plan
         if plan is None or not unserved:
             return False
         for planned in unserved:
             _LOGGER.warning("source_taken_over run_id=%s source=%s", self._copy.run_id, planned.key)
-            self._start_unserved(client, planned, plan)
+            self._start_unserved(planned, plan)
         await self._all_stored()
         return True
 
-    @staticmethod
-    async def _is_empty(client: AsyncTroubleshootClient, queue: str) -> bool:
-        return await client.call(client.sync.store.queue_length, queue) == 0
-
     def _unstarted(self) -> list[PlannedSource] | None:
         """The sources that no worker has started, as far as was read; None before the plan was."""
-        record = self._copy.record()
-        if record is None or record.plan is None:
+        self._plan = self._plan or self._copy.plan()
+        if self._plan is None:
             return None
-        self._plan = record.plan
-        started = record.started_ms.keys() | record.envelopes.keys() | self._asks.keys()
-        return [planned for planned in record.plan.sources if planned.key not in started]
+        started = self._copy.keys_of("s", "e") | self._asks.keys()
+        return [planned for planned in self._plan.sources if planned.key not in started]
 
     async def _can_ask(self, planned: PlannedSource) -> bool:
         try:
@@ -285,33 +291,26 @@ class OwnProcess:
             return False
         return True
 
-    def _start_unserved(self, client: AsyncTroubleshootClient, planned: PlannedSource, plan: Plan) -> None:
-        redact_personal = self._sources.redact_personal
-        clues = ClaimedClues(client.sync.store, self._copy.run_id, plan, self._claims, redact_personal)
+    def _start_unserved(self, planned: PlannedSource, plan: Plan) -> None:
+        store, redact_personal = self._client.sync.store, self._sources.redact_personal
+        clues = ClaimedClues(store, self._copy.run_id, plan, self._claims, redact_personal)
 
         async def keep(envelope: SourceEnvelope) -> None:
-            if envelope.reason == "not_configured":
+            if envelope.reason == NOT_CONFIGURED:
                 # It is not this process that ought to know its counterpart: the fault is that no worker does.
                 envelope = missing_envelope(planned, language=plan.routing.language, running_seconds=None)
             await self._keep(envelope)
 
-        self._start_claimed(client, planned, plan, clues, keep)
+        self._start_claimed(planned, plan, clues, keep)
 
-    def _start_claimed(
-        self,
-        client: AsyncTroubleshootClient,
-        planned: PlannedSource,
-        plan: Plan,
-        clues: LocalClues | ClaimedClues,
-        put: Put,
-    ) -> None:
+    def _start_claimed(self, planned: PlannedSource, plan: Plan, clues: LocalClues | ClaimedClues, put: Put) -> None:
         """Ask a source here, claimed in the store; where the store does not answer, without a claim."""
         claim = self._claims[planned.key] = new_token()
 
         async def begin(_: PlannedSource) -> SourceStart | None:
             try:
-                start = await client.call(
-                    client.sync.store.begin_source,
+                start = await self._client.call(
+                    self._client.sync.store.begin_source,
                     self._copy.run_id,
                     planned.key,
                     claim,
@@ -360,12 +359,13 @@ class OwnProcess:
         self._envelopes[envelope.key] = envelope
         if self._is_lost:
             self._emit(EventType.SOURCE_FINISHED, finished_data(envelope))
-        elif self._client is not None:
-            self._puts.append(asyncio.ensure_future(self._store(self._client, envelope)))
+        else:
+            self._puts.append(asyncio.ensure_future(self._store(envelope)))
 
-    async def _store(self, client: AsyncTroubleshootClient, envelope: SourceEnvelope) -> None:
+    async def _store(self, envelope: SourceEnvelope) -> None:
         """Store an envelope that was claimed; a store that does not answer is tried again up to the fan-in."""
-        store, run_id, key = client.sync.store, self._copy.run_id, envelope.key
+        client, run_id, key = self._client, self._copy.run_id, envelope.key
+        store = client.sync.store
         while not self._is_lost and not self._fan_in.has_passed:
             try:
                 if key in self._unclaimed:

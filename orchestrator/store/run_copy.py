@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
-from orchestrator.models import Clue, RunState
+from orchestrator.models import Clue, Plan, RunState
 from orchestrator.store.reading import read_number
-from orchestrator.store.records import RunRecord, read_clue, to_record
+from orchestrator.store.records import RunRecord, read_clue, read_plan, to_record
 
 _WRITTEN_ONCE = ("request", "summary", "plan")
 
@@ -26,11 +26,20 @@ class RunCopy:
         """Names of the fields that need not be read again."""
         return [name for name in self._fields if name in _WRITTEN_ONCE or name.startswith("e:")]
 
+    def keys_of(self, *kinds: str) -> set[str]:
+        """Keys of the sources with a claim (kind ``s``) or an envelope (``e``)."""
+        return {name[2:] for name in self._fields if name[:1] in kinds and name[1:2] == ":"}
+
     @property
     def has_every_answer(self) -> bool:
         """Whether every planned source has answered, by what was read."""
-        answers = sum(name.startswith("e:") for name in self._fields)
-        return 0 < read_number(self._fields.get("expected")) <= answers
+        return 0 < read_number(self._fields.get("expected")) <= len(self.keys_of("e"))
+
+    def plan(self) -> Plan | None:
+        """The run's plan; None before it was read, or when it cannot be read."""
+        with suppress(SchemaMismatch):
+            return read_plan(self.run_id, self._fields.get("plan", ""))[0]
+        return None
 
     def take(self, reply: Any) -> bool:
         """Take the reply of ``copy.lua``; whether the run was closed.

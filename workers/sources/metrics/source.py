@@ -10,6 +10,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join
 from orchestrator.models import Clue, SourceOutcome, SourceRequest
+from orchestrator.outcomes import NOT_CONFIGURED
 from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import JOB_LOG_SOURCE, FetchResult, SourceSpec, call_limit_seconds
 from workers.config import MetricsSettings
@@ -73,7 +74,7 @@ class MetricsSource:
         if self._text is None:
             raise SourceError(
                 "no metrics are configured: set RESYNC_PROMETHEUS_URL (HTTP API) or RESYNC_METRICS_URL (text)",
-                reason="not_configured",
+                reason=NOT_CONFIGURED,
             )
         try:
             return await self._fetch_text(self._text, request, deadline, cuts)

@@ -24,6 +24,7 @@ from pydantic import (
 from orchestrator.codes.control import has_control
 from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
 from orchestrator.i18n.message import Message
+from orchestrator.outcomes import NOT_CONFIGURED
 from orchestrator.validation import describe, with_names
 from workers.config import TwsSettings
 from workers.http import tls_context
@@ -231,7 +232,7 @@ class TwsInstances:
         if not self._instances:
             raise SourceError(
                 "no TWS instance is configured: set TWS_BASE_URL, or TWS_INSTANCES_FILE for several",
-                reason="not_configured",
+                reason=NOT_CONFIGURED,
             )
         instance = self._instances.get(name or self._default)
         if instance is None:

@@ -17,7 +17,7 @@ from tests.acceptance.faults.soak.client import digest
 
 SETTLE_SECONDS = 5.0
 """Seconds after a run's deadline before its stream is read: who was to answer has."""
-LOST_SECONDS = 20.0
+OVERDUE_SECONDS = 20.0
 """Seconds after the deadline, with a Redis that serves, after which a run without a terminal event counts as lost."""
 
 
@@ -88,7 +88,7 @@ class Auditor(threading.Thread):
                 by=str(data.get("committed_by", "")).partition(":")[0],
                 outcome=str(data.get("outcome")),
             )
-        elif now - self._overdue.setdefault(run, now) > LOST_SECONDS:
+        elif now - self._overdue.setdefault(run, now) > OVERDUE_SECONDS:
             self.lost[run] = f"{state}, {now - deadline:.0f} s after its deadline"
 
     def _terminals(self, run: str) -> Iterator[tuple[int, dict[str, Any]]]:
