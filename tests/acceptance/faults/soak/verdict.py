@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.acceptance.faults.fault import GRACE_SECONDS
 from tests.acceptance.faults.soak.audit import Auditor
 from tests.acceptance.faults.soak.delays import Delays
 from tests.acceptance.faults.soak.killer import LOST_SECONDS, Disturbance, Killer
 from tests.acceptance.faults.soak.load import Load, Question
 
-GRACE_SECONDS = 0.25
 CUT_SLACK_SECONDS = 1.5
 """Redis writes its file out once a second, and a second later when the disk is busy."""
 WEBS = ("web",)
