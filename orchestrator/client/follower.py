@@ -40,7 +40,7 @@ class _Following:
     run_id: str
     reader: EventReader | AsyncEventReader
     end: Callable[[bool], Any]
-    """Finishes the run at its deadline, or reads the report of one that is known to be closed; None of an open one."""
+    """Finishes the run at its deadline, or reads the report of one that is known to be closed; returns a ``RunEnd``."""
     waiting: Waiting
     only_the_end: bool = False
     """Yield no events, wake up for the end alone and read the report; the copy is kept every quarter of a second."""
@@ -74,8 +74,9 @@ class _Following:
             return page, True
         # Silence: the run has ended, has expired, or is at its deadline.
         if self._closed or self.waiting.deadline.has_passed:
-            self.report = yield self.end(bool(self._closed))
-            self._closed = self.report is not None
+            end = yield self.end(bool(self._closed))
+            self.report = end.report
+            self._closed = end.report is not None
         elif self.only_the_end or self._has_news:
             self._closed, self._has_news = (yield self.reader.read_copy(self.copy)), False
         else:

@@ -16,7 +16,7 @@ from orchestrator.store.connection import BLOCK_MS
 from orchestrator.store.events import START
 
 _LOGGER = logging.getLogger(__name__)
-SILENT_SECONDS = 0.75
+LOST_SECONDS = 0.75
 """Seconds beyond its longest blocking read for which a reader may hear nothing from the store, before the missing
 sources are asked here. Time by which the event loop runs late does not count."""
 _TICK_SECONDS = 0.05
@@ -37,9 +37,9 @@ async def pursue(
     Raises WorkersNotInstalled when neither workers nor this process can ask the sources.
     """
     reading = asyncio.ensure_future(_read(follower, take))
-    helping = asyncio.ensure_future(own.help())
+    helping = asyncio.ensure_future(own.help(client))
     block_ms = END_BLOCK_MS if follower.only_the_end else BLOCK_MS
-    watching = asyncio.ensure_future(_silence(client.sync.pulse, SILENT_SECONDS + block_ms / 1000))
+    watching = asyncio.ensure_future(_silence(client.sync.pulse, LOST_SECONDS + block_ms / 1000))
     answering: asyncio.Future[Report] | None = None
     pending: set[asyncio.Future[Any]] = {reading, helping, watching}
     not_installed: WorkersNotInstalled | None = None
