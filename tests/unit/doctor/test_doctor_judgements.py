@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
 from workers.config import KnowledgeSettings, LlmSettings
 from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
@@ -26,6 +27,7 @@ from workers.sources.metrics.prometheus import Answer, Sample
 from workers.sources.metrics.series import DEFAULT_SERIES
 
 CONTEXT = CheckContext({}, 2.0)
+SETTINGS = Settings.from_env({})
 SERVER = {
     "redis_version": "7.0.15",
     "maxmemory_policy": "noeviction",
@@ -159,14 +161,14 @@ def test_no_worker_at_all_is_one_sentence() -> None:
 
 def test_a_queue_that_gets_shorter_is_ok() -> None:
     """Messages that are being worked off are no trouble."""
-    found = judge_queues({"metrics": 10, "synthesis": 0}, {"metrics": 4, "synthesis": 1}, 3, 1_000)
+    found = judge_queues({"metrics": 10, "synthesis": 0}, {"metrics": 4, "synthesis": 1}, 3, SETTINGS, {})
     assert found.status is Status.OK
     assert found.facts["waiting"] == {"metrics": 4, "synthesis": 1}
 
 
 def test_a_queue_that_stands_still_is_warned_of() -> None:
     """A backlog that does not get shorter names its queue and how to serve it."""
-    found = judge_queues({"metrics": 4}, {"metrics": 4}, 3, 1_000)
+    found = judge_queues({"metrics": 4}, {"metrics": 4}, 3, SETTINGS, {})
     assert (found.status, found.reason) == (Status.WARNING, "backlog")
     assert "metrics 4" in str(found.found)
     assert "worker metrics" in str(found.fix)
@@ -174,9 +176,17 @@ def test_a_queue_that_stands_still_is_warned_of() -> None:
 
 def test_nearly_too_many_open_runs_are_warned_of() -> None:
     """Shortly before submits are refused, the variable that bounds them is named."""
-    found = judge_queues({}, {}, 950, 1_000)
+    found = judge_queues({}, {}, 950, SETTINGS, {})
     assert (found.status, found.reason) == (Status.WARNING, "many_runs")
     assert "RESYNC_MAX_OPEN_RUNS" in str(found.fix)
+
+
+def test_messages_that_were_set_aside_are_warned_of() -> None:
+    """Each queue has its number, and the fix names the key that keeps them."""
+    found = judge_queues({}, {}, 0, SETTINGS, {"metrics": 2, "unacked": 1})
+    assert (found.status, found.reason) == (Status.WARNING, "set_aside")
+    assert "metrics 2, unacked 1" in str(found.found)
+    assert SETTINGS.key_prefix + "set_aside" in str(found.fix)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``queues``: how many messages wait, and whether the queues get shorter."""
+"""``queues``: how many messages wait, whether the queues get shorter, and what no worker could take."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
+from orchestrator.store.set_aside import SetAside
 from workers.doctor.check import CheckContext, CheckResult, Verdict
 
 LOOK_AGAIN_SECONDS = 0.5
@@ -18,27 +19,34 @@ NEARLY_FULL = 0.9
 async def check_queues(context: CheckContext) -> CheckResult:
     """Counts the waiting messages, twice if there are any: a queue that is served gets shorter."""
     settings = context.settings()
-    first, open_runs = await asyncio.to_thread(read_lengths, settings)
+    first, open_runs, set_aside = await asyncio.to_thread(read_lengths, settings)
     second = first
     if any(first.values()):
         await asyncio.sleep(min(LOOK_AGAIN_SECONDS, LOOK_AGAIN_SHARE * context.timeout_seconds))
-        second, open_runs = await asyncio.to_thread(read_lengths, settings)
-    return judge_queues(first, second, open_runs, settings.max_open_runs)
+        second, open_runs, set_aside = await asyncio.to_thread(read_lengths, settings)
+    return judge_queues(first, second, open_runs, settings, set_aside)
 
 
-def read_lengths(settings: Settings) -> tuple[Mapping[str, int], int]:
-    """Messages waiting in each queue, and the number of open runs. Raises StoreUnreachable."""
+def read_lengths(settings: Settings) -> tuple[Mapping[str, int], int, Mapping[str, int]]:
+    """Messages waiting in each queue, the number of open runs, and the messages set aside of each queue.
+
+    Raises StoreUnreachable.
+    """
     keys = Keys(settings.key_prefix)
     with session(settings) as client:
         lengths = {name: int(client.llen(keys.broker_prefix + name)) for name in queue_names()}
-        return lengths, int(client.zcard(keys.open))
+        return lengths, int(client.zcard(keys.open)), SetAside(client, keys).counts()
 
 
 def judge_queues(
-    first: Mapping[str, int], second: Mapping[str, int], open_runs: int, max_open_runs: int
+    first: Mapping[str, int],
+    second: Mapping[str, int],
+    open_runs: int,
+    settings: Settings,
+    set_aside: Mapping[str, int],
 ) -> CheckResult:
     """The result for two readings of the queues' lengths."""
-    verdict = Verdict()
+    verdict, max_open_runs = Verdict(), settings.max_open_runs
     verdict.note(
         Message(
             "{count} message waiting; {runs} of at most {most} runs open",
@@ -62,4 +70,13 @@ def judge_queues(
             Message("Start more workers, or raise RESYNC_MAX_OPEN_RUNS."),
             reason="many_runs",
         )
-    return verdict.result(waiting=dict(second), open_runs=open_runs, max_open_runs=max_open_runs)
+    if set_aside:
+        shown = ", ".join(f"{name} {count}" for name, count in set_aside.items())
+        verdict.warn(
+            Message("messages that no worker could take: {queues}", queues=shown),
+            Message("See what they are and who sends them: LRANGE {key} 0 -1", key=Keys(settings.key_prefix).set_aside),
+            reason="set_aside",
+        )
+    return verdict.result(
+        set_aside=dict(set_aside), waiting=dict(second), open_runs=open_runs, max_open_runs=max_open_runs
+    )
