@@ -192,7 +192,7 @@ class FallbackParallelGraph(_Graph):
     async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState:
         """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored, and ``metadata["committed"]`` is False."""
         request = make_request(state, self._config, self._intent)
-        return fill_state(state, await run_in_process(request, Settings.from_env()))
+        return fill_state(state, await run_in_process(request, Settings.from_env(), expects_store=False))
 
 
 def create_parallel_troubleshoot_graph(

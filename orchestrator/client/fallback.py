@@ -45,7 +45,7 @@ from orchestrator.run.envelopes import missing_envelope, unreadable_envelope
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.in_process import WORKER, LocalSources, Put, ask, begin_without_store
 from orchestrator.run.refine import COMMIT_RESERVE_SECONDS, Refiner, local_refiner
-from orchestrator.run.report import cancelled_report, make_report, unreachable_report
+from orchestrator.run.report import NOT_STORED, cancelled_report, make_report, uncommitted, unreachable_report
 from orchestrator.sources import load_source
 from orchestrator.store.events import START, final_data, finished_data, routed_data
 from orchestrator.store.records import RunRecord, SourceStart
@@ -65,8 +65,9 @@ Emit = Callable[[Event], None]
 class OwnProcess:
     """A run in the process of its caller: what was read of it, what is asked here, and the answer to both.
 
-    ``copy`` is what a follower reads of the run meanwhile. Without a ``client`` there is no store. ``emit`` gets what
-    the store would have streamed. Use it as an async context manager, which ends what it has started.
+    ``copy`` is what a follower reads of the run meanwhile. Without a ``client`` there is no store; where the caller
+    ``expects_store``, the answer says so. ``emit`` gets what the store would have streamed. Use it as an async context
+    manager, which ends what it has started.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class OwnProcess:
         client: AsyncTroubleshootClient | None = None,
         copy: RunCopy | None = None,
         emit: Emit | None = None,
+        expects_store: bool = True,
     ) -> None:
         self._request = masked_request(request, personal=settings.redact_personal)
         self._deadline = deadline
@@ -94,6 +96,7 @@ class OwnProcess:
         self._asks: dict[str, asyncio.Task[Any]] = {}
         self._puts: list[asyncio.Task[None]] = []
         self._is_lost = client is None
+        self._expects_store = expects_store
 
     async def __aenter__(self) -> Self:
         return self
@@ -160,8 +163,7 @@ class OwnProcess:
             llm=llm,
         )
         log_performance(performance_event(report.run_id, conclusion.aggregated))
-        update = {"committed": False, "reason": report.reason or StoreUnreachable.reason}
-        return report.model_copy(update=update)
+        return uncommitted(report, conclusion.language, NOT_STORED if self._expects_store else None)
 
     def answer_to_what_was_read(self, not_asked: Text | None) -> Report:
         """The answer of the rules without asking any source, which ``not_asked`` explains."""
@@ -393,17 +395,23 @@ class OwnProcess:
 
 
 async def run_in_process(
-    request: TroubleshootRequest, settings: Settings, *, deadline: Deadline | None = None, emit: Emit | None = None
+    request: TroubleshootRequest,
+    settings: Settings,
+    *,
+    deadline: Deadline | None = None,
+    emit: Emit | None = None,
+    expects_store: bool = True,
 ) -> Report:
     """Answer a question without a store: nothing stored, and ``committed`` False in the report.
 
-    Secrets in the message are masked before any source is asked. ``deadline`` is given when a part of the time was
-    spent; left out, the time begins now. ``emit`` gets the events up to the terminal one.
+    The answer says so where the caller ``expects_store``. Secrets in the message are masked before any source is asked.
+    ``deadline`` is given when a part of the time was spent; left out, the time begins now. ``emit`` gets the events up
+    to the terminal one.
 
     Raises WorkersNotInstalled, InvalidRequest.
     """
     deadline = deadline or Deadline.after(request.config.total_timeout_seconds)
-    async with OwnProcess(request, settings, deadline, emit=emit) as own:
+    async with OwnProcess(request, settings, deadline, emit=emit, expects_store=expects_store) as own:
         return own.told(await own.answer())
 
 

@@ -29,7 +29,7 @@ from orchestrator.store.records import MAX_DAMAGE, Outline, RunRecord
 _LOGGER = logging.getLogger(__name__)
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
 _CANCELLED = Message("The run was cancelled.")
-_NOT_STORED = Message("Redis stopped answering during the run; this answer was not stored.")
+NOT_STORED = Message("Redis does not answer; this answer was not stored.")
 _UNREACHABLE = Message(
     "Redis stopped answering during the run; this answer was not stored and may be incomplete. Ask again when the "
     "service is back."
@@ -193,10 +193,16 @@ def unreachable_report(record: RunRecord, *, elapsed_ms: float = 0.0, not_asked:
         stand_ins = {item.key: not_read_envelope(item, language=language, why=not_asked) for item in missing}
         conclusion = conclude(replace(record, envelopes={**record.envelopes, **stand_ins}))
         report = make_report(conclusion, by="client", total_latency_ms=elapsed_ms)
-    notes = (_NOT_STORED,) if report.outcome is RunOutcome.COMPLETE else (_UNREACHABLE, not_asked)
+    notes = (NOT_STORED,) if report.outcome is RunOutcome.COMPLETE else (_UNREACHABLE, not_asked)
+    return uncommitted(report.model_copy(update={"reason": None}), language, *notes)
+
+
+def uncommitted(report: Report, language: Language, *notes: Text | None) -> Report:
+    """The report of an answer that is not stored, which ``notes`` say at its end."""
     sentences = " ".join(note.in_language(language) for note in notes if note is not None)
     response = "\n\n".join(filter(None, (report.response.rstrip(), sentences)))
-    return report.model_copy(update={"committed": False, "reason": StoreUnreachable.reason, "response": response})
+    reason = report.reason or StoreUnreachable.reason
+    return report.model_copy(update={"committed": False, "reason": reason, "response": response})
 
 
 def _report(

@@ -157,6 +157,7 @@ def test_without_redis_the_answer_is_given_and_not_stored(fleet: Fleet) -> None:
     assert answer["metadata"]["committed"] is False
     assert answer["metadata"]["reason"] == "store_unreachable"
     assert answer["metadata"]["outcome"] == "complete"
+    assert answer["response"].endswith("O Redis não responde; esta resposta não foi gravada.")
     assert answer["parallel_latency_ms"] >= 300
 
 
@@ -329,6 +330,7 @@ def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:
     behaviours: dict[str, dict[str, object]] = {source: {"sleep_seconds": 0.5} for source in BUILTIN_SOURCES}
     answer = call(fleet, "fallback", stub_message(behaviours), config=CONFIG)
     assert answer["metadata"]["outcome"] == "complete"
+    assert "gravada" not in answer["response"]
     assert answer["parallel_latency_ms"] < stretched(1_000)
     assert answer["metadata"]["sequential_equivalent_ms"] >= 2_000
 
