@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -184,9 +185,22 @@ def _become(told: socket.socket, outputs: list[int], argv: list[str], environ: d
     sys.exit()
 
 
+def _warm_up() -> None:
+    """Load what each watcher and each worker that answers would load at its start, all but the installed sources."""
+    from orchestrator.run.conclusion import warm_up
+    from orchestrator.sources import load_source, source_names
+
+    warm_up()
+    source_names.cache_clear()
+    load_source.cache_clear()
+    gc.collect()
+    gc.freeze()  # what all have is neither searched nor copied by each
+
+
 if __name__ == "__main__":
     for module in LOADED:
         importlib.import_module(module)
+    _warm_up()
     assert threading.active_count() == 1, threading.enumerate()
     with socket.socket(fileno=int(sys.argv[1])) as own:
         _serve(own)

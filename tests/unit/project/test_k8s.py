@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from orchestrator.store.keys import Keys
 FOLDER = Path(__file__).parents[3] / "ops" / "k8s"
 
 
+@cache
 def items(name: str) -> list[dict[str, Any]]:
     """The objects of one file."""
     document = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -51,7 +54,7 @@ def test_the_manifests_follow_the_kubernetes_schemas() -> None:
         pytest.skip("kubernetes-validate is not installed")
     for item in items("resync-troubleshoot"):
         kubernetes_validate.validate(item, "1.32", strict=True)
-    wrong = items("resync-troubleshoot")[1]
+    wrong = deepcopy(items("resync-troubleshoot")[1])
     wrong["spec"]["replicaz"] = 2
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, "1.32", strict=True)
