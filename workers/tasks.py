@@ -18,6 +18,7 @@ from orchestrator.errors import (
 from orchestrator.run.dispatch import DispatchLease, plan_for_workers, settle_unloaded
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
+from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import BLOCKED_SECONDS
 from workers.runtime.process import current_process
 
@@ -92,29 +93,27 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
     def run(self, run_id: str, job: str | None = None) -> dict[str, Any]:
         """Ask the source and store the envelope, within the message's soft time limit."""
         process = current_process(self.app)
-        if not process.runtime.answers(BLOCKED_SECONDS):
-            # Taken just before the loop was found to be blocked. Nothing is claimed yet: the message goes back.
-            _LOGGER.warning("source_put_back run_id=%s source=%s reason=loop_blocked", run_id, self.source_name)
-            raise self.retry(countdown=0)
+        with process.runtime.loop_of(self.source_name) as loop:
+            if not loop.answers(BLOCKED_SECONDS):
+                # Taken just before the loop was found to be blocked. Nothing is claimed yet: the message goes back.
+                _LOGGER.warning("source_put_back run_id=%s source=%s reason=loop_blocked", run_id, self.source_name)
+                raise self.retry(countdown=0)
+            told = self._ask(process.source_runner(self.request.hostname, loop), run_id, job)
+        if told["outcome"] in ENDED:
+            self.request.chord = None
+        return told
+
+    def _ask(self, runner: SourceRunner, run_id: str, job: str | None) -> dict[str, Any]:
         limits = self.request.timelimit or (None, None)
         try:
-            told = process.source_runner(self.request.hostname).ask(
-                # Not the id of the message: one that is delivered twice would ask the source twice.
-                run_id,
-                self.source_name,
-                job,
-                claim=new_token(),
-                soft_limit_seconds=limits[1],
-            )
+            # The claim is not the id of the message: one that is delivered twice would ask the source twice.
+            return runner.ask(run_id, self.source_name, job, claim=new_token(), soft_limit_seconds=limits[1])
         except (RunDamaged, RunNotFound, StoreUnreachable) as error:
             _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)
             return self._dropped(error.reason)
         except Exception:  # border: the chord must go on; the fan-in reports what is missing
             _LOGGER.exception("source_dropped run_id=%s source=%s reason=unexpected", run_id, self.source_name)
             return self._dropped("unexpected")
-        if told["outcome"] in ENDED:
-            self.request.chord = None
-        return told
 
     def _dropped(self, reason: str) -> dict[str, Any]:
         return {"source": self.source_name, "outcome": reason, "latency_ms": 0.0}

@@ -78,8 +78,8 @@ def test_a_source_that_blocks_its_loop_is_stopped_and_named(pool_fleet: Fleet) -
     assert "loop_blocked source=metrics|BATCH001 where=testing.py" in log.text()
 
 
-def test_a_worker_with_a_blocked_loop_takes_no_message(fleet: Fleet, pool: str) -> None:
-    """A run that comes while the loop is blocked waits in the queue, or for another place, and loses nothing."""
+def test_a_run_that_comes_while_a_loop_is_blocked_loses_nothing(fleet: Fleet, pool: str) -> None:
+    """The source that blocks is asked on a further loop of its worker; in prefork the run waits for another place."""
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
     worker = fleet.worker("metrics", pool=pool, concurrency=1 if pool == "prefork" else 4, ready=False)
     for process in fleet.processes:

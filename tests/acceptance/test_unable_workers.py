@@ -106,10 +106,10 @@ def test_a_source_that_the_dispatching_worker_cannot_load_is_named(fleet: Fleet)
 
 
 def test_a_worker_with_a_blocked_loop_says_so_until_it_is_free(fleet: Fleet) -> None:
-    """While a source blocks the event loop, its worker is not ready but alive, and names the source."""
+    """While a source blocks the event loop of another, their worker is not ready but alive, and names the source."""
     port = free_port()
-    worker = fleet.worker("metrics", RESYNC_HEALTH_PORT=str(port))
-    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache")
+    worker = fleet.worker("metrics", "log_cache", RESYNC_HEALTH_PORT=str(port))
+    fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search")
     with fleet.client() as client:
         message = stub_message({"metrics": {"block_seconds": 8}})
         client.submit(TroubleshootRequest(message=message, config=CONFIG))

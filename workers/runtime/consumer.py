@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from orchestrator.broker.transport import set_aside
 from workers.runtime.condition import set_places
-from workers.runtime.process import loop_blockage
+from workers.runtime.process import loop_blockage, set_queues
 
 _LOGGER = logging.getLogger(__name__)
 REFUSED_PAUSE_SECONDS = 0.5
@@ -120,13 +120,14 @@ def _set_malformed_aside(message: Any, error: Exception, connection_errors: tupl
 
 
 class PauseWhileBlocked(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is untyped
-    """Takes no message while the event loop of this process is blocked: it could not be worked on."""
+    """Takes no message while the event loop that a task would run on is blocked: it could not be worked on."""
 
     requires = (Tasks,)
 
     def start(self, parent: Any) -> None:
         """Extend the condition of the channel, which Celery has set for each connection anew."""
         set_places(parent.pool.num_processes)
+        set_queues(queue.name for queue in parent.task_consumer.queues)
         qos = parent.task_consumer.channel.qos
         can_consume = qos.can_consume
         qos.can_consume = lambda: loop_blockage() is None and can_consume()

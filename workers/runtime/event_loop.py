@@ -1,7 +1,7 @@
-"""The event loop of a worker process, and the sources that use it.
+"""The event loops of a worker process, and the sources that use them.
 
-Celery has no asyncio pool: a thread of the pool submits its coroutine to the single loop of the process and waits for
-it. Created at first use, so that each prefork child has its own.
+Celery has no asyncio pool: a thread of the pool submits its coroutine to the loop of the process and waits for it.
+Created at first use, so that each prefork child has its own. A source that has blocked it gets loops of its own.
 """
 
 import asyncio
@@ -12,8 +12,9 @@ import sysconfig
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
@@ -36,34 +37,28 @@ REPORTED_SECONDS = 1.0
 """Seconds by which a blocked loop is reported."""
 MARK_SECONDS = 0.2
 """Seconds between two signs of life."""
+MAX_FURTHER_LOOPS = 16
+"""Most loops of a source that blocks: as many as a pool has places by default."""
 _LIBRARY = sysconfig.get_path("stdlib")
 _OWNER: ContextVar[str] = ContextVar("owner", default="")
 """The source in whose name a task runs; tasks that it starts inherit it."""
 
 
-class Runtime:
-    """An event loop in a thread, with one instance of each source."""
+class WorkerLoop:
+    """An event loop in a thread, with one instance of each source that is asked on it."""
 
-    def __init__(
-        self,
-        environ: Mapping[str, str],
-        *,
-        lag_limit_seconds: float = DEFAULT_LAG_LIMIT_SECONDS,
-        on_blocked: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.asks = 0
+        """How many tasks ask on it now; kept by ``Runtime.loop_of``."""
         self._environ = environ
-        self._lag_limit_seconds = lag_limit_seconds
-        self._on_blocked = on_blocked or _exit_blocked
         self._sources: dict[str, Future[Source]] = {}
         self._lock = threading.Lock()
-        self._closing = threading.Event()
         self._beat = time.monotonic()
+        self._reported: Blockage | None = None
         self._owners: WeakKeyDictionary[asyncio.Future[Any], str] = WeakKeyDictionary()
         self._loop_thread = LoopThread("event-loop")
         self.loop = self._loop_thread.loop
         self.loop.set_task_factory(self._make_task)
-        self._watchdog = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
-        self._watchdog.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, T], owner: str = "") -> Future[T]:
         """Start a coroutine on the loop; cancelling the future cancels it there.
@@ -77,7 +72,7 @@ class Runtime:
             _OWNER.reset(token)
 
     def source(self, name: str) -> Future[Source]:
-        """This process's instance of a source, which is being made in a thread of its own.
+        """This loop's instance of a source, which is being made in a thread of its own.
 
         The future raises ConfigurationError naming the variable, WorkersNotInstalled, or whatever the source's code
         raises; then the next call tries again.
@@ -124,14 +119,8 @@ class Runtime:
         self.loop.call_soon_threadsafe(answered.set)
         return answered.wait(seconds)
 
-    def wait_until_free(self) -> None:
-        """Wait as long as the loop is blocked; the watchdog ends the process when that lasts too long."""
-        while not self.answers(MARK_SECONDS) and not self._closing.is_set():
-            pass
-
     def close(self, *, timeout_seconds: float = 5.0) -> None:
         """Close the sources and stop the loop; a hanging source is abandoned."""
-        self._closing.set()
         with self._lock:
             futures, self._sources = list(self._sources.values()), {}
         # One that is still being made is abandoned.
@@ -144,7 +133,22 @@ class Runtime:
                 _LOGGER.warning("source_close_failed source=%s", type(source).__name__)
         self._loop_thread.stop()
         wait([self._loop_thread.ended], timeout_seconds)
-        self._watchdog.join(timeout_seconds)
+
+    def watch(self, late_seconds: float) -> Blockage | None:
+        """Log a blockage and its end, and ask for a sign of life; the watchdog was ``late_seconds`` late itself."""
+        # The whole process stood still, or had no processor: that is no fault of a task.
+        self._beat += late_seconds
+        blockage = self.blockage()
+        if self._reported is not None and blockage is None:
+            _LOGGER.warning("loop_free source=%s blocked_seconds=%.1f", self._reported.key, self._reported.seconds)
+            self._reported = None
+        elif blockage is not None and blockage.seconds >= REPORTED_SECONDS:
+            if self._reported is None:
+                stack = "".join(traceback.format_stack(self._frame()))
+                _LOGGER.error("loop_blocked source=%s where=%s\n%s", blockage.key, blockage.where, stack.rstrip())
+            self._reported = blockage
+        self.loop.call_soon_threadsafe(self._mark)
+        return blockage
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Future[Any]:
         task: asyncio.Future[Any] = asyncio.Task(coroutine, loop=loop, **options)
@@ -154,32 +158,104 @@ class Runtime:
     def _mark(self) -> None:
         self._beat = time.monotonic()
 
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self._loop_thread.thread.ident or 0)  # noqa: SLF001  # documented, for debuggers
+
+
+class Runtime(WorkerLoop):
+    """The event loop of a process, its watchdog, and further loops for the sources that have blocked it."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        lag_limit_seconds: float = DEFAULT_LAG_LIMIT_SECONDS,
+        on_blocked: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(environ)
+        self._lag_limit_seconds = lag_limit_seconds
+        self._on_blocked = on_blocked or _exit_blocked
+        self._further: dict[str, list[WorkerLoop]] = {}
+        """For each source that has blocked a loop, those that ask it from then on."""
+        self._closing = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
+        self._watchdog.start()
+
+    @contextmanager
+    def loop_of(self, source: str) -> Iterator[WorkerLoop]:
+        """The loop to ask a source on.
+
+        It is this one, unless the source has blocked it: then one of its own that no other task uses, if there can be
+        one, so that its next blocking call holds up nothing else.
+        """
+        with self._lock:
+            loop = self._choose(source)
+            loop.asks += 1
+        try:
+            yield loop
+        finally:
+            with self._lock:
+                loop.asks -= 1
+
+    def _choose(self, source: str) -> WorkerLoop:
+        loops = self._further.get(source)
+        if loops is None:
+            return self
+        if len(loops) < MAX_FURTHER_LOOPS and not any(loop.asks == 0 and not loop.is_blocked for loop in loops):
+            loops.append(WorkerLoop(self._environ))
+            return loops[-1]
+        return min(loops, key=lambda loop: (loop.is_blocked, loop.asks))
+
+    def holds_up(self, queues: Collection[str]) -> Blockage | None:
+        """What keeps a task of one of these queues from running: of the loop that it would run on."""
+        with self._lock:
+            further = [list(self._further[queue]) for queue in queues if queue in self._further]
+        used = [self] if len(further) < len(queues) else list[WorkerLoop]()
+        used += [loops[0] for loops in further if len(loops) == MAX_FURTHER_LOOPS and all(x.is_blocked for x in loops)]
+        return next((blockage for loop in used if (blockage := loop.blockage()) is not None), None)
+
+    @property
+    def longest_lag_seconds(self) -> float:
+        """The lag of the loop that has been silent for longest."""
+        return max(loop.lag_seconds for loop in self._loops())
+
+    def wait_until_free(self) -> None:
+        """Wait as long as the loop is blocked; the watchdog ends the process when that lasts too long."""
+        while not self.answers(MARK_SECONDS) and not self._closing.is_set():
+            pass
+
+    def close(self, *, timeout_seconds: float = 5.0) -> None:
+        """Close every loop; see ``WorkerLoop.close``."""
+        self._closing.set()
+        for loop in self._loops()[1:]:
+            loop.close(timeout_seconds=timeout_seconds)
+        super().close(timeout_seconds=timeout_seconds)
+        self._watchdog.join(timeout_seconds)
+
+    def _loops(self) -> list[WorkerLoop]:
+        with self._lock:
+            return [self, *(loop for loops in self._further.values() for loop in loops)]
+
     def _watch(self) -> None:
-        reported: Blockage | None = None
         ticked = time.monotonic()
         while not self._closing.wait(MARK_SECONDS):
             late_seconds = time.monotonic() - ticked - MARK_SECONDS
             ticked = time.monotonic()
-            if late_seconds > MARK_SECONDS:
-                # The whole process stood still, or had no processor: that is no fault of a task.
-                self._beat += late_seconds
-            blockage = self.blockage()
-            if reported is not None and blockage is None:
-                _LOGGER.warning("loop_free source=%s blocked_seconds=%.1f", reported.key, reported.seconds)
-                reported = None
-            elif blockage is not None and blockage.seconds >= REPORTED_SECONDS:
-                if reported is None:
-                    stack = "".join(traceback.format_stack(self._frame()))
-                    _LOGGER.error("loop_blocked source=%s where=%s\n%s", blockage.key, blockage.where, stack.rstrip())
-                reported = blockage
-            if self.lag_seconds > self._lag_limit_seconds:
-                _LOGGER.critical("loop_blocked lag_seconds=%.1f source=%s", self.lag_seconds, reported and reported.key)
-                self._on_blocked()
-                return
-            self.loop.call_soon_threadsafe(self._mark)
+            for loop in self._loops():
+                blockage = loop.watch(late_seconds if late_seconds > MARK_SECONDS else 0.0)
+                if blockage is not None:
+                    self._give_loops(blockage.key.partition("|")[0])
+                if loop.lag_seconds > self._lag_limit_seconds:
+                    key = blockage and blockage.key
+                    _LOGGER.critical("loop_blocked lag_seconds=%.1f source=%s", loop.lag_seconds, key)
+                    self._on_blocked()
+                    return
 
-    def _frame(self) -> FrameType | None:
-        return sys._current_frames().get(self._loop_thread.thread.ident or 0)  # noqa: SLF001  # documented, for debuggers
+    def _give_loops(self, source: str) -> None:
+        with self._lock:
+            if source in self._sources and source not in self._further:
+                _LOGGER.warning("source_has_loops_of_its_own source=%s", source)
+                self._further[source] = []
 
 
 def _place(frame: FrameType | None) -> str:

@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import wait
 from functools import cached_property, partial
 
@@ -20,7 +20,7 @@ from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
 from orchestrator.synthesis import SYNTHESIZER_CLOSE_FAILED, try_synthesizer
 from workers.runtime.ask import SourceRunner, heed_soft_limit
-from workers.runtime.event_loop import DEFAULT_LAG_LIMIT_SECONDS, Runtime
+from workers.runtime.event_loop import DEFAULT_LAG_LIMIT_SECONDS, Runtime, WorkerLoop
 
 _LOGGER = logging.getLogger(__name__)
 STORE_RETRIES = 6
@@ -66,14 +66,14 @@ class WorkerProcess:
         """The installed steps after a commit."""
         return try_after_commit(self._environ)
 
-    def source_runner(self, worker: str) -> SourceRunner:
-        """The object behind a source task."""
+    def source_runner(self, worker: str, loop: WorkerLoop) -> SourceRunner:
+        """The object behind a source task, which asks on ``loop``."""
         return SourceRunner(
             store=self.store,
-            source=self.runtime.source,
-            submit=self.runtime.submit,
+            source=loop.source,
+            submit=loop.submit,
             worker=worker,
-            blockage=self.runtime.blockage,
+            blockage=loop.blockage,
             redact_personal=self._settings.redact_personal,
             native_limits=self._native_limits,
         )
@@ -102,6 +102,13 @@ class WorkerProcess:
 _lock = threading.RLock()
 _processes: dict[int, WorkerProcess] = {}
 _prefork_children: set[int] = set()
+_queues: set[str] = set()
+
+
+def set_queues(names: Iterable[str]) -> None:
+    """Note which queues this worker serves."""
+    _queues.clear()
+    _queues.update(names)
 
 
 def mark_prefork_child() -> None:
@@ -123,9 +130,9 @@ def current_process(app: Celery) -> WorkerProcess:
 
 
 def loop_blockage() -> Blockage | None:
-    """What blocks this process's event loop, if anything does."""
+    """What keeps a task of this worker's queues from running on an event loop, if anything does."""
     process = _processes.get(os.getpid())
-    return None if process is None else process.runtime.blockage()
+    return None if process is None else process.runtime.holds_up(_queues)
 
 
 def hold_place_while_blocked() -> None:
@@ -138,7 +145,7 @@ def hold_place_while_blocked() -> None:
 def loop_lag_seconds() -> float:
     """Lag of this process's event loop; 0 without a loop."""
     process = _processes.get(os.getpid())
-    return 0.0 if process is None else process.runtime.lag_seconds
+    return 0.0 if process is None else process.runtime.longest_lag_seconds
 
 
 def close_process() -> None:

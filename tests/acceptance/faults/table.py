@@ -182,7 +182,7 @@ def parts() -> tuple[Fault, ...]:
               odd=every(2, ({"metrics": {"sleep_seconds": 60}},)), on=("redis", "prefork")),
         Fault("every source hangs", "every third run", PERHAPS_EMPTY, odd=every(3, (_all({"sleep_seconds": 60}),))),
         Fault("a source blocks its event loop", "for 1 s, one run of fifteen",
-              promise("complete", "partial", complete_share=0.2),
+              promise("complete", "partial", complete_share=0.9),
               odd=every(15, ({"metrics": {"block_seconds": 1.0}},)), total_seconds=5),
         Fault("a source's result is not valid", "every other run", OTHERS, odd=every(2, WRONG), in_ci=True),
         Fault("a source's result has 20 MB", "one run of ten", ANSWERED,

@@ -32,6 +32,7 @@ from orchestrator.models import (
 from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.runs import RunStore, new_token
+from orchestrator.testing import stub_spec
 from workers.runtime.ask import SourceRunner, heed_soft_limit
 from workers.runtime.event_loop import Runtime
 
@@ -306,6 +307,40 @@ def test_what_blocks_the_loop_is_known_by_its_source_and_place() -> None:
     wait_until(lambda: runtime.blockage() is None, what="a free loop")
     assert runtime.answers(5)
     runtime.close()
+
+
+def test_a_source_that_has_blocked_the_loop_gets_loops_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its tasks has one to itself, as far as there may be more; other sources stay where they are."""
+    for name, value in {"BLOCKED_SECONDS": 0.05, "MARK_SECONDS": 0.02, "MAX_FURTHER_LOOPS": 2}.items():
+        monkeypatch.setattr(f"workers.runtime.event_loop.{name}", value)
+    monkeypatch.setattr("workers.runtime.event_loop.load_source", stub_spec)
+    runtime, is_over = Runtime({}), threading.Event()
+
+    async def block() -> None:
+        is_over.wait(10)
+
+    with runtime.loop_of("metrics") as loop:
+        assert loop is runtime
+    first_source = runtime.source("metrics").result(5)
+    runtime.submit(block(), "metrics|BATCH001")
+    wait_until(lambda: runtime.is_blocked and runtime.holds_up(["metrics"]) is None, what="loops of its own")
+    held_up = runtime.holds_up(["metrics", "log_cache"])
+    assert held_up is not None
+    assert held_up.key == "metrics|BATCH001"
+    with runtime.loop_of("metrics") as first, runtime.loop_of("metrics") as second:
+        assert len({runtime, first, second}) == 3
+        assert first.answers(5)
+        assert first.source("metrics").result(5) is not first_source
+        with runtime.loop_of("metrics") as third, runtime.loop_of("log_cache") as other:
+            assert third in (first, second)
+            assert other is runtime
+    for loop in (first, second):
+        loop.submit(block(), "metrics|BATCH002")
+    wait_until(lambda: runtime.holds_up(["metrics"]) is not None, what="every loop blocked")
+    is_over.set()
+    wait_until(lambda: runtime.holds_up(["metrics"]) is None, what="free loops")
+    runtime.close()
+    assert all(loop.loop.is_closed() for loop in (runtime, first, second))
 
 
 @pytest.mark.parametrize("stops", [SystemExit(1), None], ids=["exit", "stop"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -12,6 +13,10 @@ from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, RunNotFound
 from workers import tasks as base
 from workers.tasks import SourceTask
+
+
+def free_loop(_source: str) -> nullcontext[SimpleNamespace]:
+    return nullcontext(SimpleNamespace(answers=lambda _seconds: True))
 
 
 class AskMetrics(SourceTask):
@@ -28,8 +33,8 @@ def test_a_source_task_never_raises(error: Exception, outcome: str, monkeypatch:
     def ask(*_: object, **__: object) -> NoReturn:
         raise error
 
-    runtime = SimpleNamespace(answers=lambda _seconds: True)
-    process = SimpleNamespace(source_runner=lambda _worker: SimpleNamespace(ask=ask), runtime=runtime)
+    runtime = SimpleNamespace(loop_of=free_loop)
+    process = SimpleNamespace(source_runner=lambda _worker, _loop: SimpleNamespace(ask=ask), runtime=runtime)
     monkeypatch.setattr(base, "current_process", lambda _app: process)
     app = make_celery(Settings.from_env({}), with_results=False)
     task = app.register_task(AskMetrics())
@@ -45,8 +50,8 @@ def test_a_message_that_comes_too_late_costs_no_chord_part(
     """The part of a source is counted, unless its run is answered without it: that is half of the message's cost."""
     told = {"source": "metrics", "outcome": outcome, "latency_ms": 0.0}
     process = SimpleNamespace(
-        source_runner=lambda _worker: SimpleNamespace(ask=lambda *_, **__: told),
-        runtime=SimpleNamespace(answers=lambda _seconds: True),
+        source_runner=lambda _worker, _loop: SimpleNamespace(ask=lambda *_, **__: told),
+        runtime=SimpleNamespace(loop_of=free_loop),
     )
     monkeypatch.setattr(base, "current_process", lambda _app: process)
     task = make_celery(Settings.from_env({}), with_results=False).register_task(AskMetrics())
