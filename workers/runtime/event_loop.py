@@ -225,9 +225,9 @@ class Runtime(WorkerLoop):
             pass
 
     def close(self, *, timeout_seconds: float = 5.0) -> None:
-        """Close every loop; see ``WorkerLoop.close``."""
+        """Close every loop, but for further ones that are blocked: there may be many; see ``WorkerLoop.close``."""
         self._closing.set()
-        for loop in self._loops()[1:]:
+        for loop in [loop for loop in self._loops()[1:] if not loop.is_blocked]:
             loop.close(timeout_seconds=timeout_seconds)
         super().close(timeout_seconds=timeout_seconds)
         self._watchdog.join(timeout_seconds)

@@ -343,6 +343,23 @@ def test_a_source_that_has_blocked_the_loop_gets_loops_of_its_own(monkeypatch: p
     assert all(loop.loop.is_closed() for loop in (runtime, first, second))
 
 
+def test_further_loops_that_are_blocked_do_not_delay_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process ends at once, though each of them would be waited for."""
+    monkeypatch.setattr("workers.runtime.event_loop.BLOCKED_SECONDS", 0.05)
+    runtime, is_over, ended = Runtime({}), threading.Event(), threading.Event()
+    runtime._further["metrics"] = []
+
+    async def block() -> None:
+        is_over.wait(20)
+
+    with runtime.loop_of("metrics") as loop:
+        loop.submit(block())
+    wait_until(lambda: loop.is_blocked, what="a blocked loop")
+    threading.Thread(target=lambda: (runtime.close(), ended.set()), daemon=True).start()
+    assert ended.wait(4)
+    is_over.set()
+
+
 @pytest.mark.parametrize("stops", [SystemExit(1), None], ids=["exit", "stop"])
 def test_a_loop_that_a_source_ends_goes_on(stops: BaseException | None) -> None:
     """A callback of a source that raises SystemExit, or stops the loop, costs no other source its loop."""
