@@ -6,6 +6,7 @@ Off unless ``RESYNC_HEALTH_PORT`` is set. The pages contain nothing of a run and
 
 import errno
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -27,6 +28,8 @@ READY_SECONDS = 10.0
 """Age of a process's last beat from which it is not ready."""
 ALIVE_SECONDS = 60.0
 """Age of a process's last beat from which it should be restarted."""
+ACCEPT_PAUSE_SECONDS = 0.1
+"""Pause after a connection that could not be accepted."""
 
 
 class HealthSettings(EnvironmentModel):
@@ -119,6 +122,14 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         # Not HTTPServer.server_bind, which looks up the host name: a missing name server would delay the start.
         TCPServer.server_bind(self)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; without a descriptor for it, pause: the base class would try again at once."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(ACCEPT_PAUSE_SECONDS)
+            raise
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  # signature of the base class
         # No traceback on standard error: pages log their errors, so this is a caller that disconnected.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import socket
 import struct
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from socketserver import TCPServer
 
 import pytest
 from celery.exceptions import Retry
@@ -125,6 +129,26 @@ def test_listening_asks_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getfqdn", ask_for_ever)
     server = HealthServer(HealthSettings(), {"/livez": check_page(lambda: None)})
     assert ask(f"{server.url}/livez")[0] == 200
+    server.close()
+
+
+def test_a_server_without_a_descriptor_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that cannot be accepted waits, without a loop that takes the processor, and is served later."""
+    tries: list[None] = []
+    accept = TCPServer.get_request
+
+    def fail(server: TCPServer) -> tuple[socket.socket, object]:
+        tries.append(None)
+        if len(tries) < 3:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return accept(server)
+
+    monkeypatch.setattr(TCPServer, "get_request", fail)
+    monkeypatch.setattr("orchestrator.health.ACCEPT_PAUSE_SECONDS", 0.05)
+    server = HealthServer(HealthSettings(), {"/livez": check_page(lambda: None)})
+    began = time.monotonic()
+    assert ask(f"{server.url}/livez")[0] == 200
+    assert time.monotonic() - began >= 0.1
     server.close()
 
 
