@@ -91,7 +91,8 @@ class HealthServer:
             self._server = _Server((settings.address, settings.port or 0), _handler(pages))
         except OSError as error:
             raise ConfigurationError(_refusal(settings, error)) from None
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        # A process that ends waits for at most one such interval.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="health", daemon=True)
         self._thread.start()
 
     @classmethod

@@ -86,7 +86,7 @@ class FakeOpenAIServer:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.fake = self
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="fake-openai", daemon=True
+            target=self._server.serve_forever, args=(0.01,), name="fake-openai", daemon=True
         )
         self._thread.start()
         return self

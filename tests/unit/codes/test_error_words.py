@@ -64,12 +64,11 @@ def test_the_severity_of_a_message_is_its_last_letter() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("piece", ["a", "Error", "a ", "no ", "SQLCODE ", "errors : "])
 def test_reading_takes_time_in_line_with_the_text(piece: str) -> None:
     """No line makes the patterns try every division of it."""
     line = piece * (200_000 // len(piece))
-    started = time.process_time()
+    started = time.thread_time()
     reports_error(line)
     reports_failure(line)
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2

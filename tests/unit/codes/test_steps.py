@@ -66,10 +66,9 @@ def test_the_failed_step_is_found(text: str, failed: str, last: str) -> None:
     assert (failed_step(text), last_step(text)) == (failed, last)
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("piece", ["STEP", "step ", "STEP1", "IEF450I A ", "passo : ", "A ", "- "])
 def test_reading_steps_takes_time_in_line_with_the_text(piece: str) -> None:
     """No line of a log makes the patterns try every division of it."""
-    started = time.process_time()
+    started = time.thread_time()
     failed_step(piece * (200_000 // len(piece)))
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2

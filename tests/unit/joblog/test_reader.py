@@ -241,15 +241,14 @@ _KINDS: dict[str, Callable[[int], str]] = {
 }
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_long_log_takes_little_cpu_time(kind: str) -> None:
     """8,000 lines are read in a part of the seconds that a source has."""
     read_log(["warm"])
     lines = [_KINDS[kind](at)[:300] for at in range(8_000)]
-    began = time.process_time()
+    began = time.thread_time()
     _ = read_log(lines, return_code=1).telling
-    assert time.process_time() - began < 3.0
+    assert time.thread_time() - began < 3.0
 
 
 def test_the_cause_in_a_long_log_of_equal_lines_is_found() -> None:

@@ -96,7 +96,7 @@ class LocalServer:
         self._server = QuietServer((self.host, self._requested_port), self._handler)
         self._server.tls = self._tls
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name=type(self).__name__, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, name=type(self).__name__, daemon=True
         )
         self._thread.start()
         return self
