@@ -334,7 +334,8 @@ def test_port_in_use_is_one_line(machine: Machine) -> None:
 
 def test_wrong_setting_of_a_source_stops_up(machine: Machine) -> None:
     """A setting that a worker refuses ends ``up`` with one line that names the variable, and exit code 2."""
-    result = machine.run("up", "--no-flower", TWS_BASE_URL="tws.example")
+    others = [option for queue in ("orchestrator", "synthesis", *SOURCES[:-1]) for option in ("--worker", f"{queue}=0")]
+    result = machine.run("up", "--no-flower", *others, TWS_BASE_URL="tws.example")
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert "TWS_BASE_URL must start with http:// or https://" in result.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests_support import wait_until
+from tests_support import stretched, wait_until
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import Report, RunOutcome, SourceEnvelope, TroubleshootRequest
@@ -94,7 +94,7 @@ def test_a_run_that_comes_while_a_loop_is_blocked_loses_nothing(fleet: Fleet, po
         reports = [client.result(run_id) for run_id in [client.submit(healthy) for _ in range(3)]]
     for report in reports:
         assert envelope_of(report, "metrics").outcome == "ok"
-        assert envelope_of(report, "metrics").latency_ms < 1_000
+        assert envelope_of(report, "metrics").latency_ms < stretched(1_000)
     assert worker.popen.poll() is None
 
 
