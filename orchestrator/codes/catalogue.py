@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -101,6 +101,9 @@ class Model(BaseModel):
     """Base of the data files: frozen, unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_M = TypeVar("_M", bound=Model)
 
 
 class Advice(Model):
@@ -235,20 +238,24 @@ class CategoriesFile(Model):
     categories: dict[Category, CategoryTexts]
 
 
-def _read(name: str) -> bytes:
-    return (files("orchestrator.codes") / "data" / f"{name}.json").read_bytes()
+def _read(model: type[_M], name: str) -> _M:
+    try:
+        return model.model_validate_json((files("orchestrator.codes") / "data" / f"{name}.json").read_bytes())
+    except ValueError as error:
+        error.add_note(f"in orchestrator/codes/data/{name}.json")
+        raise
 
 
 @cache
 def entries(kind: Kind) -> dict[str, TableEntry]:
     """The entries of one table by key and alias."""
-    file = CatalogueFile.model_validate_json(_read(kind.value))
+    file = _read(CatalogueFile, kind.value)
     return {key: entry for entry in file.entries for key in (entry.key, *entry.aliases)}
 
 
 @cache
 def _categories() -> dict[Category, CategoryTexts]:
-    return CategoriesFile.model_validate_json(_read("categories")).categories
+    return _read(CategoriesFile, "categories").categories
 
 
 def category_texts(category: Category) -> CategoryTexts:

@@ -96,9 +96,13 @@ def translations(language: Language) -> NullTranslations:
 
 @cache
 def language_facts(language: Language) -> dict[str, Any]:
-    """The language's ``language.toml``."""
+    """The language's ``language.toml``; one that is no TOML is logged, and only its language does without."""
     path = _LOCALE.joinpath(language.value, "language.toml")
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:  # names line and column
+        _LOGGER.error("language_unreadable path=%s error=%s", path, error)  # noqa: TRY400
+        return {}
 
 
 def words_of(table: str, key: str) -> str:

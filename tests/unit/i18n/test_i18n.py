@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, reduce
 from gettext import NullTranslations
 from pathlib import Path
@@ -28,6 +28,7 @@ from orchestrator.i18n import languages
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
 from orchestrator.i18n.message import Message, Text, join
+from orchestrator.routing import language as routing_language
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPLETE = ("es", "pt-BR")
@@ -346,6 +347,34 @@ def french(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess
         return subprocess.run(command, env=environ, cwd=root, capture_output=True, text=True, timeout=60, check=False)
 
     return call
+
+
+@pytest.fixture
+def broken_spanish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A copy of every ``language.toml``, of which that of Spanish is no TOML."""
+    for language in Language:
+        (tmp_path / language.value).mkdir()
+        shutil.copy(ROOT / f"orchestrator/i18n/locale/{language.value}/language.toml", tmp_path / language.value)
+    path = tmp_path / "es/language.toml"
+    path.write_text(f"{path.read_text('utf-8')}\ncues = [", "utf-8")
+    monkeypatch.setattr(languages, "_LOCALE", tmp_path)
+    caches = (languages.language_facts, routing_language.language_cues, routing_language._words_of_tws)
+    for cached in caches:
+        cached.cache_clear()
+    yield path
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_a_broken_language_file_costs_its_own_language_alone(
+    broken_spanish: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Questions in the others are recognised as ever; the log names the file and the line."""
+    assert routing_language.detect_language("Why did job PAY01 fail yesterday?") is Language.EN
+    assert routing_language.detect_language("Por que o job PAY01 falhou ontem?") is Language.PT_BR
+    lines = [text for text in caplog.messages if text.startswith(f"language_unreadable path={broken_spanish} error=")]
+    assert len(lines) == 1
+    assert "line" in lines[0] or "end of document" in lines[0]
 
 
 PROGRAM = "import sys; from orchestrator.cli.main import main; sys.exit(main())"
