@@ -13,10 +13,9 @@ from orchestrator.testing import stub_message
 from workers.standalone.ports import free_port
 
 if TYPE_CHECKING:
-    from fleet_support import Fleet, Process
+    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
-EXAMPLES = Path(__file__).parents[2] / "examples"
 RECORD = """
   window.seen = [];
   window.Real = window.EventSource;
@@ -30,22 +29,13 @@ RECORD = """
 """
 
 
-def serve(fleet: Fleet, port: int) -> Process:
-    process = fleet.start(
-        "web", "-m", "uvicorn", f"--app-dir={EXAMPLES}", "app:app", "--host=127.0.0.1", f"--port={port}"
-    )
-    process.wait_for("Application startup complete")
-    process.wait_for("Uvicorn running on")
-    return process
-
-
 def test_a_page_shows_the_sources_as_they_answer_through_a_restart_of_the_app(
     running_fleet: Fleet, browser: str, tmp_path: Path
 ) -> None:
     """The app is killed in mid-run and started again: the browser resumes where it was, has every event exactly once,
     and stops for good after the last."""
     port = free_port()
-    app = serve(running_fleet, port)
+    app = running_fleet.web(port)
     kinds = ["accepted", "routed", "source_started", "source_finished", "synthesis_started", "aggregated", "draft"]
     message = stub_message({"metrics": {"sleep_seconds": 3}}, text="Job BATCH001 falhou com ABEND S0C7")
     try:
@@ -58,7 +48,7 @@ def test_a_page_shows_the_sources_as_they_answer_through_a_restart_of_the_app(
             assert "metrics answered" not in page.run("document.body.innerText")
             app.kill()
             page.until("document.body.innerText.includes('reconectando')")
-            app = serve(running_fleet, port)
+            app = running_fleet.web(port)
             page.until("document.querySelector('#state').textContent === 'completa'")
             shown = page.run("document.body.innerText")
             assert "metrics answered" in shown

@@ -21,6 +21,9 @@ from orchestrator.store.runs import new_token
 from orchestrator.testing import write_stub_sources
 
 ALL_QUEUES = ("orchestrator", *BUILTIN_SOURCES, "synthesis")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+READY = {"watcher": "watcher_started", "web": "Uvicorn running on"}
+"""What the log says once a process is ready, by the beginning of its name; that of a worker has `` ready.``."""
 
 
 @dataclass(eq=False)
@@ -41,6 +44,9 @@ class Process:
             return text in self.text()
 
         wait_until(seen, seconds=seconds, what=f"{text!r} in the log of {self.name}")
+
+    def wait_until_ready(self, *, seconds: float = 30.0) -> None:
+        self.wait_for(READY.get(self.name.partition("-")[0], " ready."), seconds=seconds)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process and its children; SIGTERM to the process alone, as systemd and Docker do."""
@@ -100,19 +106,27 @@ class Fleet:
             **environ,
         )
         if ready:
-            process.wait_for(" ready.")
+            process.wait_until_ready()
         return process
 
-    def watcher(self, *, ready: bool = True) -> Process:
-        process = self.start("watcher", "-m", "orchestrator.watcher")
+    def watcher(self, *, name: str = "watcher", ready: bool = True, **environ: str) -> Process:
+        process = self.start(name, "-m", "orchestrator.watcher", **environ)
         if ready:
-            process.wait_for("watcher_started")
+            process.wait_until_ready()
+        return process
+
+    def web(self, port: int, *, name: str = "web", ready: bool = True, **environ: str) -> Process:
+        """The example app."""
+        where = ("--host=127.0.0.1", f"--port={port}", f"--app-dir={EXAMPLES}")
+        process = self.start(name, "-m", "uvicorn", "app:app", *where, **environ)
+        if ready:
+            process.wait_until_ready()
         return process
 
     def wait_until_ready(self) -> None:
         """Wait for every process: those that were started with ``ready=False`` start side by side."""
         for process in self.processes:
-            process.wait_for("watcher_started" if process.name == "watcher" else " ready.")
+            process.wait_until_ready()
 
     def logs(self) -> str:
         return "\n".join(process.text() for process in self.processes)

@@ -18,8 +18,6 @@ from workers.standalone.ports import free_port
 
 ROLES = (*ALL_QUEUES, "watcher", "watcher-2", "web")
 """Names of the processes. A further process of a role is named ``role-2``, ``role-3``, ..."""
-EXAMPLES = Path(__file__).parents[2] / "examples"
-READY = {"watcher": "watcher_started", "web": "Uvicorn running on"}
 
 
 class Stack:
@@ -80,7 +78,7 @@ class Stack:
         """Start those of ``names`` (all roles by default) that do not run, and wait until they are ready."""
         started = [self._start(name) for name in names or ROLES if not self.is_running(name)]
         for process in started:
-            process.wait_for(READY.get(process.name.partition("-")[0], " ready."))
+            process.wait_until_ready()
 
     def is_running(self, name: str) -> bool:
         """Whether the process of that name was started and has not ended; a frozen one runs."""
@@ -162,11 +160,10 @@ class Stack:
         environ = {"REDIS_URL": self._url(name)} | self.variables.get(name, {})
         match role:
             case "watcher":
-                process = self.fleet.start(name, "-m", "orchestrator.watcher", **environ)
+                process = self.fleet.watcher(name=name, ready=False, **environ)
             case "web":
                 self._web_port = self._web_port or free_port()
-                where = ("--host=127.0.0.1", f"--port={self._web_port}", f"--app-dir={EXAMPLES}")
-                process = self.fleet.start(name, "-m", "uvicorn", "app:app", *where, **environ)
+                process = self.fleet.web(self._web_port, name=name, ready=False, **environ)
             case _:
                 process = self.fleet.worker(
                     role, pool=self._pool, concurrency=self._concurrency, ready=False, **environ

@@ -19,9 +19,7 @@ from tests_support import wait_until
 from orchestrator.sources import BUILTIN_SOURCES
 from workers.standalone.ports import free_port
 
-EXAMPLES = Path(__file__).parents[4] / "examples"
 HERE = Path(__file__).parent
-READY = {"watcher": "watcher_started", "web": "Uvicorn running on"}
 WORKERS: dict[str, tuple[tuple[str, ...], str, int]] = {
     "worker elder": (("orchestrator", "synthesis"), "threads", 8),
     "sources elder": (BUILTIN_SOURCES, "threads", 16),
@@ -56,10 +54,9 @@ class Members:
             self.starts[name] = self.starts.get(name, 0) + 1
             match role:
                 case "watcher":
-                    process = self.fleet.start("watcher", "-m", "orchestrator.watcher")
+                    process = self.fleet.watcher(ready=False)
                 case "web":
-                    where = ("--host=127.0.0.1", f"--port={self.ports[name]}", f"--app-dir={EXAMPLES}")
-                    process = self.fleet.start("web", "-m", "uvicorn", "app:app", *where, "--log-level=info")
+                    process = self.fleet.web(self.ports[name], ready=False)
                 case _:
                     queues, pool, concurrency = WORKERS[name]
                     process = self.fleet.worker(*queues, pool=pool, concurrency=concurrency, ready=False)
@@ -68,8 +65,7 @@ class Members:
 
     def wait_for(self, name: str) -> None:
         """Wait until the process can do its work."""
-        process = self.by_name[name]
-        process.wait_for(READY.get(process.name, " ready."), seconds=60)
+        self.by_name[name].wait_until_ready(seconds=60)
 
     def exit_code(self, name: str) -> int | None:
         """The exit code of a process that has ended."""
