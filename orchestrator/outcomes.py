@@ -73,6 +73,7 @@ class Blockage:
     key: str
     """The source whose code it is, with its job; empty when not known."""
     seconds: float
+    """For how long it has done so."""
     where: str
     """File, line and function; empty when not known."""
 

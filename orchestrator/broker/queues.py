@@ -61,6 +61,7 @@ class WorkerProblem:
     source: str = ""
     """The source that causes it or lacks."""
     seconds: float = 0.0
+    """For how long it has lasted."""
     detail: str = ""
 
     @property
@@ -110,7 +111,7 @@ def able_workers(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> dic
 def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[str, list[WorkerProblem]]]:
     """The state of every queue, the names of the live watchers, and the problems of workers by their names.
 
-    Raises StoreUnreachable.
+    Raises StoreUnreachable; RunDamaged when the key of what was set aside is of another type.
     """
     keys = Keys(settings.key_prefix)
     names = queue_names()

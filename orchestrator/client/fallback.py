@@ -166,7 +166,7 @@ class OwnProcess:
         return uncommitted(report, conclusion.language, NOT_STORED if self._expects_store else None)
 
     def answer_to_what_was_read(self, not_asked: Text | None) -> Report:
-        """The answer of the rules without asking any source, which ``not_asked`` explains."""
+        """The answer of the rules without asking any source, which ``not_asked`` explains; ``committed`` is False."""
         record = self._record()
         record = replace(record, envelopes={**record.envelopes, **self._envelopes})
         elapsed_ms = self._deadline.elapsed_ms(self._request.config.total_timeout_seconds)

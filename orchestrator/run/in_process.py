@@ -54,7 +54,10 @@ class LocalSources:
         return self
 
     def submit(self, call: SourceCall) -> Future[FetchResult]:
-        """Start the call in the thread of its source."""
+        """Start the call in the thread of its source.
+
+        The future raises what the source raises, and SourceError while too many earlier calls block their threads.
+        """
         name = call.planned.source
         if name not in self._threads:
             if count := blocked_threads():

@@ -77,7 +77,10 @@ class SourceRunner:
     ) -> dict[str, Any]:
         """Ask one source and store its envelope; Celery receives only a short summary.
 
-        ``soft_limit_seconds`` is the soft time limit of the task's message.
+        ``soft_limit_seconds`` is the soft time limit of the task's message. The summary has ``latency_ms`` and the
+        outcome, or why the source was not asked.
+
+        Raises RunNotFound, RunDamaged when the run's key is no hash, StoreUnreachable.
         """
         key = source_key(source, job)
         try:
