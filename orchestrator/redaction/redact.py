@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -97,12 +98,24 @@ def _mapping(value: Mapping[Any, Any], *, personal: bool) -> dict[Any, Any]:
     named_secret = is_secret_key(named)
     out: dict[Any, Any] = {}
     for key, item in value.items():
-        secret = isinstance(key, str) and (is_secret_key(key) or (named_secret and key.lower() == "value"))
-        shown = redact(key, personal=personal) if isinstance(key, str) else key
+        shown, secret = key, False
+        if isinstance(key, str):
+            shown, secret = (_known_key if len(key) <= _KNOWN_CHARACTERS else _key)(key, personal)
+            secret = secret or (named_secret and key.lower() == "value")
         if secret and isinstance(item, (int, float)) and patterns.COUNT.search(f"{key}=") is not None:
             secret = False  # {"pass": 12, "fail": 0} are counts
         out[shown] = _masked(item) if secret else redact_data(item, personal=personal)
     return out
+
+
+def _key(key: str, personal: bool) -> tuple[str, bool]:
+    """A key as it is shown, and whether its value is a secret."""
+    return redact(key, personal=personal), is_secret_key(key)
+
+
+# A source has the same keys in every answer, and in each item of it.
+_known_key = lru_cache(maxsize=1_024)(_key)
+_KNOWN_CHARACTERS = 64
 
 
 def _items(value: list[Any] | tuple[Any, ...], *, personal: bool) -> list[Any]:

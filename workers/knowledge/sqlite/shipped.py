@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from orchestrator.errors import TroubleshootError
@@ -38,6 +39,7 @@ def index_runbooks(index: KnowledgeIndex) -> None:
     index_folder(index, runbooks_folder(), shown_as=RUNBOOKS_ROOT, root=RUNBOOKS_ROOT)
 
 
+@cache
 def content_key() -> str:
     """Hash of the runbooks and the index format, which names the file: each version of the package has its own."""
     digest = hashlib.sha256(index_format().encode())
