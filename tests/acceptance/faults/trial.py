@@ -33,6 +33,8 @@ STRIKE_AFTER_SECONDS = 0.8
 APP_BACK_SECONDS = 0.5
 """For readers over HTTP to connect again."""
 MAX_LOG_BYTES = 3_000_000
+CHAINED = (b"During handling of the above exception", b"The above exception was the direct cause")
+"""Before a further traceback of the same error."""
 TERMINAL = (EventType.FINAL.value, EventType.CANCELLED.value)
 
 
@@ -215,7 +217,7 @@ class Trial:
             with process.log.open("rb") as log:
                 log.seek(log_sizes.get(process, 0))
                 text = log.read()
-            tracebacks += text.count(b"Traceback (most recent call last)")
+            tracebacks += text.count(b"Traceback (most recent call last)") - sum(map(text.count, CHAINED))
             if self._secret.encode() in text:
                 yield f"a secret is in the log of {process.name}"
             if len(text) > MAX_LOG_BYTES:
