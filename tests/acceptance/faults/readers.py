@@ -178,8 +178,12 @@ class Readers:
             question.outcome, question.response = "uncommitted", str(last.get("response"))
 
     def _sse(self, question: Question) -> None:
-        """Post, follow and read over HTTP, connecting again as a browser does, until the deadline has passed."""
+        """Post, follow and read over HTTP, connecting again as a browser does, until the deadline has passed.
+
+        A question that the app could not accept, as Redis was away, is asked anew: its time begins again.
+        """
         request, accepted, last = question.request.model_dump(mode="json"), False, ""
+        refused = False
         due = question.asked_at + question.total_seconds
         give_up = due + 3
         with httpx2.Client(trust_env=False, timeout=question.total_seconds + 2) as http:
@@ -187,11 +191,14 @@ class Readers:
             while True:
                 try:
                     if not accepted:
-                        headers = {"Idempotency-Key": question.run_id}
+                        headers, asked_at = {"Idempotency-Key": question.run_id}, time.monotonic()
                         _check(
                             http.post(self._web_url, params={"run_id": question.run_id}, headers=headers, json=request)
                         )
                         accepted = True
+                        if refused:
+                            question.asked_at, due = asked_at, asked_at + question.total_seconds
+                            give_up = max(give_up, due + 3)
                     last, is_over = self._follow(http, url, last, question)
                     if is_over:
                         answer = _check(http.get(url))
@@ -207,6 +214,7 @@ class Readers:
                     question.app_away_until = time.monotonic()
                     give_up = max(give_up, question.app_away_until + 2)
                 except StoreUnreachable:
+                    refused = refused or not accepted
                     if time.monotonic() > due:
                         raise
                 if time.monotonic() > give_up:

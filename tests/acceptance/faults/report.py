@@ -35,9 +35,10 @@ In every row, for every question:
 - no traceback is logged, but those of code of others, and of Celery where it cannot acknowledge a message to Redis.
 
 Questions are asked in turn by `result` and `stream` of the client, by the asynchronous client, by the graph with and
-without its events, over HTTP with server-sent events, which connect again with `Last-Event-ID`, and, where Redis and a
-watcher are there, by a caller who does not wait: its run is read afterwards. One in ten is about three jobs.
-Sources and model are stubs that take up to 0.4 s. A run has 4 s where nothing else is said.
+without its events, over HTTP with server-sent events, which connect again with `Last-Event-ID` and post a question anew
+that the app could not accept, and, where Redis and a watcher are there, by a caller who does not wait: its run is read
+afterwards. One in ten is about three jobs. Sources and model are stubs that take up to 0.4 s. A run has 4 s where
+nothing else is said.
 
 ```sh
 make faults                           # every row, with figures; writes this page
