@@ -4,6 +4,7 @@ Run two or more. A wake-up is made due again before it is acted on, so a watcher
 """
 
 import argparse
+import gc
 import logging
 import math
 import os
@@ -432,6 +433,7 @@ def _watch() -> None:
         if health is not None:
             stack.callback(health.close)
         warm_up()
+        gc.freeze()  # what is loaded stays: neither collections nor the end of the process need to go through it
         _LOGGER.info("watcher_started name=%s", name)
         watcher.run(stop)
     _LOGGER.info("watcher_stopped name=%s", name)

@@ -1,5 +1,6 @@
 """The Celery application of ``celery -A workers.app``; the one module with work at import."""
 
+import gc
 import logging
 import os
 import socket
@@ -74,6 +75,8 @@ def _check_configuration(sender: Any, **_: Any) -> None:
     except TroubleshootError as error:
         end_process(error, os.environ)
     announce_instances(queues, settings, os.environ)
+    # What is loaded stays: neither collections nor prefork children nor the end of the process need to go through it.
+    gc.freeze()
 
 
 def _serve_health() -> None:

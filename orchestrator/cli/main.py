@@ -5,6 +5,7 @@ model's SDK.
 """
 
 import ast
+import gc
 import json
 import os
 import sys
@@ -187,4 +188,5 @@ def main() -> None:
     with endings_raise():
         code = run(sys.argv[1:], CliContext(os.environ))
     process.drop_unwritten()
+    gc.freeze()  # the process ends: there is no garbage to look for
     sys.exit(code)

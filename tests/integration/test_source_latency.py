@@ -1,4 +1,4 @@
-"""How long each source takes for each scenario, printed: ``pytest -s -m timing tests/integration`` makes the tables."""
+"""How long each source takes for each scenario, printed: ``pytest -s -n0`` of this file makes the table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests_support import stretched
 
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.models import SourceOutcome, SourceRequest
@@ -17,7 +18,6 @@ from orchestrator.sources import BUILTIN_SOURCES, load_source
 from workers.lab.simulator.counterparts import scenario_parts
 from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, get_scenario
 
-pytestmark = pytest.mark.timing
 ROUNDS = 20
 LIMIT_SECONDS = ParallelConfig().node_timeout_seconds
 ROWS: list[str] = []
@@ -80,4 +80,5 @@ def test_a_source_takes_a_small_part_of_its_limit(number: int, settings: Setting
             medians[name] = statistics.median(taken)
             cells.append(f"{medians[name]:.1f} / {statistics.quantiles(taken, n=20)[-1]:.1f}")
     ROWS.append(f"| {number} {scenario.name} | " + " | ".join(cells) + " |")
-    assert {name: value for name, value in medians.items() if value > LIMIT_SECONDS * 100} == {}
+    bound_ms = stretched(LIMIT_SECONDS * 100)
+    assert {name: value for name, value in medians.items() if value > bound_ms} == {}
