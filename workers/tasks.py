@@ -42,7 +42,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
         try:
             dispatch = store.claim_dispatch(run_id, token)
             if dispatch is None:
-                return "already dispatched"
+                return "dispatched already, or too late"
             lease = DispatchLease(store, run_id, token)
             plan = plan_for_workers(store, run_id, dispatch, worker=self.request.hostname)
             loaded = settle_unloaded(store, run_id, plan, worker=self.request.hostname)

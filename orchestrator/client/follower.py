@@ -4,6 +4,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +18,6 @@ from orchestrator.store.events import AsyncEventReader, EventReader, Page
 from orchestrator.store.run_copy import RunCopy
 
 _LOGGER = logging.getLogger(__name__)
-END_BLOCK_MS = 250
-"""Longest blocking read of a reader whose copy of the run is to be read next."""
 _LAG_SECONDS = 0.05
 """An event loop that runs this late may hold an answer of the store that it has not looked at yet."""
 _Round = Generator[Any, Any, tuple[Page, bool]]
@@ -43,9 +42,9 @@ class _Following:
     """Finishes the run at its deadline, or reads the report of one that is known to be closed; returns a ``RunEnd``."""
     waiting: Waiting
     only_the_end: bool = False
-    """Yield no events, wake up for the end alone and read the report; the copy is kept every quarter of a second."""
+    """Yield no events, wake up for the end alone and read the report; the copy is read every ``Pulse.copy_seconds``."""
     keeps_copy: bool = False
-    """Read the copy too, whenever a quarter of a second brings no further event."""
+    """Read the copy too, whenever ``Pulse.copy_seconds`` bring no further event."""
     report: Report | None = None
     """The report of a run whose end this reader has seen; with ``only_the_end`` it is set whenever it has."""
     copy: RunCopy = field(init=False)
@@ -55,6 +54,7 @@ class _Following:
     _closed: bool | None = None
     _has_news: bool = False
     """Whether events have come since the copy was read."""
+    _copied_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.copy = RunCopy(self.run_id)
@@ -78,18 +78,20 @@ class _Following:
             self.report = end.report
             self._closed = end.report is not None
         elif self.only_the_end or self._has_news:
-            self._closed, self._has_news = (yield self.reader.read_copy(self.copy)), False
+            if time.monotonic() - self._copied_at >= 0.9 * self.waiting.pulse.copy_seconds:
+                self._closed, self._has_news = (yield self.reader.read_copy(self.copy)), False
+                self._copied_at = time.monotonic()
         else:
             self._closed = yield self.reader.is_closed(self.run_id)
         return page, self.only_the_end and self.report is not None
 
     def _read(self, after: str) -> Generator[Any, Any, Page]:
-        deadline = self.waiting.deadline
+        deadline, copy_ms = self.waiting.deadline, min(BLOCK_MS, round(self.waiting.pulse.copy_seconds * 1000))
         if self.only_the_end:
             if not self._closed:
-                self._closed = yield self.reader.wait_end(self.run_id, block_ms=block_until(deadline, END_BLOCK_MS))
+                self._closed = yield self.reader.wait_end(self.run_id, block_ms=block_until(deadline, copy_ms))
             return Page([], after)
-        block_ms = 0 if self._closed else block_until(deadline, END_BLOCK_MS if self._has_news else BLOCK_MS)
+        block_ms = 0 if self._closed else block_until(deadline, copy_ms if self._has_news else BLOCK_MS)
         page: Page = yield self.reader.read(self.run_id, after, block_ms=block_ms)
         return page
 
@@ -147,7 +149,8 @@ class Follower(_Following):
 
     def _pump(self, after: str) -> None:
         try:
-            self._read_to_the_end(after)
+            with self.waiting.pulse.reading():
+                self._read_to_the_end(after)
         except StoreUnreachable as error:
             self._give_up(error)
         except Exception as error:  # noqa: BLE001  # border of the thread: the caller raises it
@@ -184,25 +187,26 @@ class AsyncFollower(_Following):
         """
         self.waiting.begin()
         is_through = False
-        while not is_through:
-            try:
-                async with time_limit(self._left):
-                    page, is_through = await _run_async(self._round(after))
-            except StoreUnreachable as error:
-                if self._gives_up_after(error):
-                    self._give_up(error)
+        with self.waiting.pulse.reading():
+            while not is_through:
+                try:
+                    async with time_limit(self._left):
+                        page, is_through = await _run_async(self._round(after))
+                except StoreUnreachable as error:
+                    if self._gives_up_after(error):
+                        self._give_up(error)
+                        self.waiting.check_refusal()
+                        return
+                    await asyncio.sleep(self.waiting.pause_seconds())
+                    continue
+                except TimeoutError:
+                    self._give_up("the store was silent")
                     self.waiting.check_refusal()
                     return
-                await asyncio.sleep(self.waiting.pause_seconds())
-                continue
-            except TimeoutError:
-                self._give_up("the store was silent")
-                self.waiting.check_refusal()
-                return
-            after = page.last_id
-            for event in page.events:
-                yield event
-            self.waiting.resume()
+                after = page.last_id
+                for event in page.events:
+                    yield event
+                self.waiting.resume()
 
     def _left(self, late_seconds: float) -> float:
         left = self.waiting.left()

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.fallback import OwnProcess
-from orchestrator.client.follower import END_BLOCK_MS, AsyncFollower
+from orchestrator.client.follower import AsyncFollower
 from orchestrator.client.waiting import GRACE_SECONDS, Pulse
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, StoreUnreachable, WorkersNotInstalled
@@ -38,8 +39,7 @@ async def pursue(
     """
     reading = asyncio.ensure_future(_read(follower, take))
     helping = asyncio.ensure_future(own.help(client))
-    block_ms = END_BLOCK_MS if follower.only_the_end else BLOCK_MS
-    watching = asyncio.ensure_future(_silence(client.sync.pulse, LOST_SECONDS + block_ms / 1000))
+    watching = asyncio.ensure_future(_silence(client.sync.pulse, partial(_lost_seconds, follower)))
     answering: asyncio.Future[Report] | None = None
     pending: set[asyncio.Future[Any]] = {reading, helping, watching}
     not_installed: WorkersNotInstalled | None = None
@@ -105,10 +105,15 @@ def _has_ended(reading: asyncio.Future[bool]) -> bool:
         return False
 
 
-async def _silence(pulse: Pulse, seconds: float) -> None:
-    """Return once the store has been silent for ``seconds`` of a loop that keeps its time."""
+def _lost_seconds(follower: AsyncFollower) -> float:
+    longest = BLOCK_MS / 1000
+    return LOST_SECONDS + (min(longest, follower.waiting.pulse.copy_seconds) if follower.only_the_end else longest)
+
+
+async def _silence(pulse: Pulse, seconds: Callable[[], float]) -> None:
+    """Return once the store has been silent for ``seconds``, as they are then, of a loop that keeps its time."""
     silent = 0.0
-    while silent < seconds:
+    while silent < seconds():
         last = pulse.answered_at
         await asyncio.sleep(_TICK_SECONDS)
         silent = 0.0 if pulse.answered_at != last else silent + _TICK_SECONDS

@@ -1,6 +1,8 @@
 """How long a reader of a run waits: to the deadline plus grace, and longer while the store answers."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from orchestrator.deadline import Deadline
@@ -18,17 +20,36 @@ LOST_SECONDS = 1.0
 answered; as the graphs do."""
 RECONNECT_SECONDS = 0.1
 """Seconds between a failed try and the next one."""
+COPY_SECONDS, COPY_SECONDS_A_READER = 0.25, 0.005
+"""Seconds between two readings of an open run's copy, and the least for each reader of this process: 200 readings a
+second, whatever waits. Five hundred readers at four a second would keep their process from reading its answers."""
 
 
 @dataclass(slots=True)
 class Pulse:
-    """When the store last answered any caller of this process."""
+    """The readers of this process, and when the store last answered one of them."""
 
     answered_at: float = 0.0
+    _readers: set[object] = field(default_factory=set)
 
     def beat(self) -> None:
         """The store has answered."""
         self.answered_at = time.monotonic()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One more reader, for as long as the context lasts."""
+        reader = object()
+        self._readers.add(reader)
+        try:
+            yield
+        finally:
+            self._readers.discard(reader)
+
+    @property
+    def copy_seconds(self) -> float:
+        """Seconds between two readings of a run's copy by the same reader."""
+        return max(COPY_SECONDS, COPY_SECONDS_A_READER * len(self._readers))
 
 
 @dataclass(slots=True)

@@ -183,6 +183,8 @@ class RunStore:
     def claim_dispatch(self, run_id: str, token: str, *, by_worker: bool = True) -> Dispatch | None:
         """Take the dispatch lease; None when the run is closed, dispatched or leased by another dispatcher.
 
+        None for a worker also when it would be dispatched after its fan-in, where no source is asked any more.
+
         ``by_worker`` counts it as what the workers of the queue can do.
 
         Raises RunNotFound, SchemaMismatch.

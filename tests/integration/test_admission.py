@@ -432,3 +432,40 @@ def test_keys_of_another_type_refuse_nobody(make_system: Make) -> None:
     system.submit_at(*every(0.05, 20))
     system.run()
     assert system.outcomes_since() == {"ok": 20}
+
+
+def test_a_run_whose_turn_comes_after_its_fan_in_takes_no_time_of_another(make_system: Make) -> None:
+    """The only place for dispatching is free again after 8 s: 50 runs have lost their time, the last one has not."""
+    system = make_system(4, 0.1)
+    system.places["orchestrator"], system.seconds["orchestrator"] = 1, lambda now: 8.0 if now < 1 else 0.5
+    system.submit_at(*every(0.01, 50), 7.9)
+    system.run()
+    assert system.outcomes_since(7.9) == {"ok": 2}
+
+
+@pytest.mark.parametrize(("left_seconds", "is_dispatched"), [(0.5, True), (0.3, False), (-1.0, False)])
+def test_a_run_is_not_dispatched_when_it_could_ask_no_source_any_more(
+    make_system: Make, left_seconds: float, is_dispatched: bool
+) -> None:
+    """Dispatching takes 0.4 s here; a caller who asks the sources himself is not held to it."""
+    system = make_system(4, 0.1)
+    system.seconds["orchestrator"] = lambda _: 0.4
+    system.submit_at(0.0)
+    system.run()
+    system.submit_at(10.0)
+    system.run(10.0)
+    run_id = system.accepted[-1][1]
+    system.client.set(CLOCK, START_MS + round((10.0 + system.config.fan_in_seconds - left_seconds) * 1000))
+    assert (system.store.claim_dispatch(run_id, "worker") is not None) is is_dispatched
+    assert system.store.claim_dispatch(run_id, "worker", by_worker=False) is not None
+
+
+def test_runs_are_refused_when_dispatching_gets_slower_than_it_was(make_system: Make) -> None:
+    """From three seconds on it takes three times as long; few of those that were accepted before it lose their time."""
+    system = make_system(64, 0.1)
+    system.places["orchestrator"], system.seconds["orchestrator"] = 1, lambda now: 0.03 if now < 3 else 0.1
+    system.submit_at(*every(0.01, 600))
+    system.run()
+    told = system.outcomes_since()
+    assert len(system.refused) > 400
+    assert told["dead"] <= 0.05 * told.total()

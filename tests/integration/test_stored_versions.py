@@ -51,7 +51,7 @@ from orchestrator.models import (
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report
-from orchestrator.store.connection import connect
+from orchestrator.store.connection import connect, to_ms
 from orchestrator.store.events import EventReader
 from orchestrator.store.presence import Presence
 from orchestrator.store.reading import MAX_NAMED
@@ -81,6 +81,9 @@ class Bench:
     @property
     def key(self) -> str:
         return self.store.keys.run(DONE)
+
+    def now_ms(self) -> int:
+        return to_ms(self.client.time())
 
     def events(self, run_id: str = DONE) -> list[Event]:
         reader, events, after = EventReader(self.client, self.store.keys), list[Event](), "0"
@@ -191,7 +194,8 @@ def test_a_run_of_another_version_is_dispatched_and_asked(bench: Bench, change: 
     bench.planter.plant(OPEN, change)
     bench.planter.plant(DONE, change)
     bench.planter.reopen(DONE, deadline_in_ms=9_000)
-    bench.client.hset(bench.key, "fanin_ms", bench.store.read(DONE).now_ms + 5_000)
+    bench.client.hset(bench.key, "fanin_ms", bench.now_ms() + 5_000)
+    bench.client.hset(bench.store.keys.run(OPEN), "fanin_ms", bench.now_ms() + 5_000)
     dispatch = bench.store.claim_dispatch(OPEN, "d")
     assert dispatch is not None
     assert dispatch.request.message == "O job BATCH001 falhou?"
@@ -653,6 +657,7 @@ def test_a_question_that_cannot_be_read_is_asked_from_its_line(bench: Bench) -> 
     """A worker plans from what the list of runs keeps of the question."""
     bench.planter.plant(OPEN)
     bench.client.hset(bench.store.keys.run(OPEN), "request", "{")
+    bench.client.hset(bench.store.keys.run(OPEN), "fanin_ms", bench.now_ms() + 5_000)
     dispatch = bench.store.claim_dispatch(OPEN, "d")
     assert dispatch is not None
     assert dispatch.request.message == "O job BATCH001 falhou?"

@@ -7,8 +7,10 @@ if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then return { 'closed' } end
 local now = now_ms()
 local left = deadline(fields[2], now) - now
--- No source was asked, or the total deadline finishes the run.
 local member, body_ms, model_ms = ARGV[1] .. '|' .. ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+-- No source was asked, and after the fan-in none is: there is nothing to wait for.
+if fields[1] == 'accepted' and ARGV[2] == 'fanin' and left > 0 then return { 'finish' } end
+-- The total deadline finishes the run.
 if fields[1] == 'accepted' or left <= 0 then
   redis.call('ZADD', KEYS[2], 'XX', now + body_ms, member)
   return { 'wait' }

@@ -9,6 +9,11 @@ local until_ms = number(redis.call('HGET', KEYS[1], 'dispatch_until'))
 local held = state == 'dispatching' and until_ms > now and token ~= ARGV[2]
 if is_closed(state) or state == 'dispatched' or held then return { 'refused', state } end
 if redis.call('HGET', KEYS[1], 'frozen') then return { 'refused', 'frozen' } end
+local created, fanin = number(redis.call('HGET', KEYS[1], 'created_ms')), number(redis.call('HGET', KEYS[1], 'fanin_ms'))
+if ARGV[4] == '1' and fanin > 0 and now + math.min(measured(KEYS[3], 'orchestrator', now), (fanin - created) / 4) >= fanin then
+  -- No source could be asked in time any more. Time for this run would be taken from those that can be answered.
+  return { 'refused', 'late' }
+end
 local lease_until = now + tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'dispatching', 'dispatch_token', ARGV[2],
   'dispatch_until', string.format('%d', lease_until))
@@ -16,7 +21,6 @@ if token ~= ARGV[2] then
   redis.call('HSET', KEYS[1], 'claimed_ms', ARGV[4] == '1' and string.format('%d', now) or 0)
 end
 redis.call('ZADD', KEYS[2], lease_until, ARGV[1] .. '|dispatch')
-local created = number(redis.call('HGET', KEYS[1], 'created_ms'))
 take(queue_at(4), KEYS[3], 'orchestrator', ARGV[1], '', created, now, ARGV[4])
 return { 'ok', redis.call('HGET', KEYS[1], 'request') or '', redis.call('HGET', KEYS[1], 'summary') or '',
   redis.call('HGET', KEYS[1], 'plan') or '' }

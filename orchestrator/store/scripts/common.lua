@@ -84,7 +84,7 @@ end
 
 -- A queue as two keys: "waiting", the messages that are still of use, run_id|since_ms|key by the time until which they
 -- are; "list", the broker's own.
-local FULL_MS, LARGE_POOL = 150, 32
+local FULL_MS, SURE_MS, LARGE_POOL = 150, 500, 32
 
 local function queue_at(index)
   return { waiting = KEYS[index], list = KEYS[index + 1] }
@@ -161,23 +161,25 @@ end
 
 -- How long a message would wait that is put into a queue now behind "more" others, in milliseconds, by Little's law: 0
 -- while the queue keeps up, and where nothing is known of it. Also: messages that wait, taken in a second, mean
--- milliseconds of a task. With "before", only those count that are of use until an earlier time.
+-- milliseconds of a task, and for how long the first has waited where much was measured. With "before", only those count
+-- that are of use until an earlier time.
 local function backlog(queue, rates, name, more, now, before)
   before = before and string.format('(%d', before) or '+inf'
   -- The smaller number: some may be of no use any more, and some may have been taken by workers of an older version.
   local waiting = math.min(count_of(redis.pcall('ZCOUNT', queue.waiting, string.format('(%d', now), before)),
     count_of(redis.pcall('LLEN', queue.list)))
-  if waiting == 0 then return 0, 0, 0, 0 end
+  if waiting == 0 then return 0, 0, 0, 0, 0 end
   local first = redis.call('ZRANGEBYSCORE', queue.waiting, string.format('(%d', now), '+inf', 'LIMIT', 0, 1)[1]
   local since = number(string.match(first, '^[^|]*|(%d+)|'))
   local ms, taken, from, last = measured(rates, name, now)
   -- Where nothing is known, there may be no worker: the caller may ask the source itself.
-  if now - since <= FULL_MS or taken == 0 then return 0, waiting, 0, ms end
-  -- The doubt of the first second counts for the workers.
-  if now - from < 1000 then taken = taken + 2 * math.sqrt(taken) + 2 end
+  if now - since <= FULL_MS or taken == 0 then return 0, waiting, 0, ms, 0 end
+  local is_sure = now - from >= SURE_MS
+  -- The doubt of the beginning counts for the workers.
+  if not is_sure then taken = taken + 2 * math.sqrt(taken) + 2 end
   -- A pool that has just become full is taken to be large until it takes the next one.
   local is_new = last < since and last - from <= FULL_MS
   -- A full pool takes none for the time of a task: that time is no evidence.
   local per_ms = is_new and LARGE_POOL / (now - since) or taken / math.max(last - from, now - from - ms, 1)
-  return (waiting + more) / per_ms, waiting, per_ms * 1000, ms
+  return (waiting + more) / per_ms, waiting, per_ms * 1000, ms, is_sure and now - since or 0
 end

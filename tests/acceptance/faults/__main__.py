@@ -84,7 +84,9 @@ def _try_all(
         for kind in STACKS:
             waiting = [fault for fault, of_row in rows if of_row == kind]
             while waiting:
-                folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=options.keep_logs or name))
+                parent = options.keep_logs or Path(name)
+                parent.mkdir(parents=True, exist_ok=True)
+                folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=parent))
                 if kind == "clock" and FAKETIME is None and not os.environ.get("CI"):
                     print(f"{len(waiting)} rows are not tried: libfaketime is not installed")
                     break

@@ -14,7 +14,7 @@ def silence(seconds: float, *, beats: bool = False, busy: bool = False, limit: f
 
     async def scenario() -> bool:
         pulse = Pulse()
-        watching = asyncio.ensure_future(pursuit._silence(pulse, seconds))
+        watching = asyncio.ensure_future(pursuit._silence(pulse, lambda: seconds))
         end = time.monotonic() + limit
         while time.monotonic() < end and not watching.done():
             if beats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from itertools import count
 
 import pytest
@@ -90,3 +91,16 @@ def test_a_refused_connection_is_raised_to_those_who_still_wait() -> None:
         waiting.check_refusal()
     waiting.patience = Deadline.after(0)
     waiting.check_refusal()
+
+
+def test_many_readers_of_a_process_read_their_copies_less_often() -> None:
+    """Four times a second each, and 200 times a second all together."""
+    pulse = Pulse()
+    with ExitStack() as readers:
+        for _ in range(40):
+            readers.enter_context(pulse.reading())
+        assert pulse.copy_seconds == 0.25
+        for _ in range(460):
+            readers.enter_context(pulse.reading())
+        assert pulse.copy_seconds == 2.5
+    assert pulse.copy_seconds == 0.25
