@@ -227,10 +227,10 @@ class Runtime(WorkerLoop):
     def close(self, *, timeout_seconds: float = 5.0) -> None:
         """Close every loop, but for further ones that are blocked: there may be many; see ``WorkerLoop.close``."""
         self._closing.set()
+        self._watchdog.join(timeout_seconds)  # it calls into the loops
         for loop in [loop for loop in self._loops()[1:] if not loop.is_blocked]:
             loop.close(timeout_seconds=timeout_seconds)
         super().close(timeout_seconds=timeout_seconds)
-        self._watchdog.join(timeout_seconds)
 
     def _loops(self) -> list[WorkerLoop]:
         with self._lock:
