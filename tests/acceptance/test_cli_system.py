@@ -99,6 +99,13 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"{text!r} did not appear in: {seen}")
 
 
+def memory_of(process: str, kind: str) -> int:
+    """A process's memory of one kind, in KiB."""
+    match = re.search(rf"^{kind}: +(\d+) kB$", Path(f"/proc/{process}/smaps_rollup").read_text(), re.MULTILINE)
+    assert match
+    return int(match[1])
+
+
 def test_demo_shows_four_sources_and_an_answer(machine: Machine) -> None:
     """The demo asks four sources by real workers, answers about S0C7 with words of the job log, and leaves nothing."""
     result = machine.run("demo")
@@ -292,10 +299,15 @@ def test_demo_data_needs_the_embedded_redis(up: Up) -> None:
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_worker_serves_its_queue_until_told_to_stop(up: Up, pool: str) -> None:
-    """``worker`` becomes a Celery worker of the queue it was given; SIGTERM ends it without a trace."""
+    """``worker`` becomes a Celery worker of the queue it was given; SIGTERM ends it without a trace.
+
+    Its children share what it has loaded.
+    """
     with up.start("worker", "metrics", "--pool", pool, "--concurrency", "2", "--name", f"own-{pool}") as worker:
         try:
             read_until(worker, " ready.")
+            for child in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split():
+                assert 3 * memory_of(child, "Private_Dirty") < memory_of(child, "Rss")
             report = Report.model_validate_json(up.run("submit", QUESTION, "--json").stdout)
         finally:  # else a failure waits for the worker, which nobody has told to stop
             worker.send_signal(signal.SIGTERM)
