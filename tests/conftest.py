@@ -27,12 +27,12 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Worker processes for ``-n auto``: three a core, because most tests wait; none for a single file.
+    """Worker processes for ``-n auto``: four a core, because most tests wait; none for a single file.
 
     More than twelve would wait for the longest files.
     """
     paths = {argument.partition("::")[0] for argument in config.args}
-    return 0 if len(paths) == 1 and paths.pop().endswith(".py") else min(12, 3 * len(os.sched_getaffinity(0)))
+    return 0 if len(paths) == 1 and paths.pop().endswith(".py") else min(12, 4 * len(os.sched_getaffinity(0)))
 
 
 @pytest.hookimpl(wrapper=True)
