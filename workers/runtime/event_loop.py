@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from orchestrator.deadline import Deadline
 from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited
 from orchestrator.run.loop_thread import LoopThread
@@ -39,6 +40,8 @@ MARK_SECONDS = 0.2
 """Seconds between two signs of life."""
 MAX_FURTHER_LOOPS = 16
 """Most loops of a source that blocks: as many as a pool has places by default."""
+STOP_SECONDS = 0.5
+"""Seconds that loops have at least to end, whatever closing their sources took."""
 _LIBRARY = sysconfig.get_path("stdlib")
 _OWNER: ContextVar[str] = ContextVar("owner", default="")
 """The source in whose name a task runs; tasks that it starts inherit it."""
@@ -119,20 +122,18 @@ class WorkerLoop:
         self.loop.call_soon_threadsafe(answered.set)
         return answered.wait(seconds)
 
-    def close(self, *, timeout_seconds: float = 5.0) -> None:
-        """Close the sources and stop the loop; a hanging source is abandoned."""
+    def close_sources(self) -> dict[Future[None], str]:
+        """Begin to close the sources: the name of the class by what is to be waited for."""
         with self._lock:
             futures, self._sources = list(self._sources.values()), {}
         # One that is still being made is abandoned.
-        for source in [future.result() for future in futures if future.done() and future.exception() is None]:
-            future = self.submit(awaited(source.close))
-            wait([future], timeout_seconds)
-            # Not result(), which raises whatever a site's class does: closing is best effort, the process ends.
-            if not future.done() or future.cancelled() or future.exception() is not None:
-                future.cancel()
-                _LOGGER.warning("source_close_failed source=%s", type(source).__name__)
+        sources = [future.result() for future in futures if future.done() and future.exception() is None]
+        return {self.submit(awaited(source.close)): type(source).__name__ for source in sources}
+
+    def stop(self) -> Future[None]:
+        """Stop the loop; returns at once what is done when it has ended."""
         self._loop_thread.stop()
-        wait([self._loop_thread.ended], timeout_seconds)
+        return self._loop_thread.ended
 
     def watch(self, late_seconds: float) -> Blockage | None:
         """Log a blockage and its end, and ask for a sign of life; the watchdog was ``late_seconds`` late itself."""
@@ -225,12 +226,22 @@ class Runtime(WorkerLoop):
             pass
 
     def close(self, *, timeout_seconds: float = 5.0) -> None:
-        """Close every loop, but for further ones that are blocked: there may be many; see ``WorkerLoop.close``."""
+        """Close the sources and stop every loop, side by side: what hangs is abandoned after that time in all.
+
+        Of further loops that are blocked none is waited for.
+        """
         self._closing.set()
         self._watchdog.join(timeout_seconds)  # it calls into the loops
-        for loop in [loop for loop in self._loops()[1:] if not loop.is_blocked]:
-            loop.close(timeout_seconds=timeout_seconds)
-        super().close(timeout_seconds=timeout_seconds)
+        end = Deadline.after(timeout_seconds)
+        loops = [loop for loop in self._loops() if loop is self or not loop.is_blocked]
+        closing = {future: source for loop in loops for future, source in loop.close_sources().items()}
+        wait(closing, end.remaining())
+        for future, source in closing.items():
+            # Not result(), which raises whatever a site's class does: closing is best effort, the process ends.
+            if not future.done() or future.cancelled() or future.exception() is not None:
+                future.cancel()
+                _LOGGER.warning("source_close_failed source=%s", source)
+        wait([loop.stop() for loop in loops], max(STOP_SECONDS, end.remaining()))
 
     def _loops(self) -> list[WorkerLoop]:
         with self._lock:

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from orchestrator.models import (
 from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.runs import RunStore, new_token
-from orchestrator.testing import stub_spec
+from orchestrator.testing import StubSource, stub_spec
 from workers.runtime.ask import SourceRunner, heed_soft_limit
 from workers.runtime.event_loop import Runtime
 
@@ -357,6 +358,38 @@ def test_further_loops_that_are_blocked_do_not_delay_the_end(monkeypatch: pytest
     wait_until(lambda: loop.is_blocked, what="a blocked loop")
     threading.Thread(target=lambda: (runtime.close(), ended.set()), daemon=True).start()
     assert ended.wait(4)
+    is_over.set()
+
+
+def test_sources_that_do_not_close_are_waited_for_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, on however many loops, blocked or not: a supervisor's patience has an end."""
+    is_over = threading.Event()
+
+    class NeverClosed(StubSource):
+        def __init__(self) -> None:
+            super().__init__("never")
+
+        async def close(self) -> None:
+            await asyncio.sleep(30)
+
+    class BlocksOnClose(NeverClosed):
+        async def close(self) -> None:
+            is_over.wait(30)
+
+    monkeypatch.setattr("workers.runtime.event_loop.STOP_SECONDS", 0.1)
+    kinds = {"first": NeverClosed, "second": NeverClosed, "third": BlocksOnClose}
+    monkeypatch.setattr(
+        "workers.runtime.event_loop.load_source", lambda name: SourceSpec(name, lambda _environ: kinds[name]())
+    )
+    runtime = Runtime({})
+    runtime._further["third"] = []
+    with runtime.loop_of("third") as further:
+        for loop in (runtime, further):
+            for name in kinds:
+                loop.source(name).result(5)
+    began = time.monotonic()
+    runtime.close(timeout_seconds=0.1)
+    assert time.monotonic() - began < 2
     is_over.set()
 
 
