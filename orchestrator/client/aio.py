@@ -10,7 +10,6 @@ from redis.exceptions import RedisError
 
 from orchestrator.client.executor import BlockingCalls
 from orchestrator.client.follower import AsyncFollower
-from orchestrator.client.single_flight import RunEnd
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
@@ -44,7 +43,7 @@ class AsyncTroubleshootClient:
         self._calls = BlockingCalls(threads=8, hang_seconds=hang_seconds)
         # Threads of their own: the readers of a run must not wait for its end behind many submits.
         self._end_calls = BlockingCalls(threads=4, hang_seconds=hang_seconds)
-        self._in_flight: dict[str, asyncio.Future[RunEnd]] = {}
+        self._in_flight: dict[str, asyncio.Future[Report | None]] = {}
 
     @property
     def sync(self) -> TroubleshootClient:
@@ -126,7 +125,7 @@ class AsyncTroubleshootClient:
             keeps_copy=keeps_copy,
         )
 
-    async def _end(self, run_id: str, deadline: Deadline, is_closed: bool) -> RunEnd:
+    async def _end(self, run_id: str, deadline: Deadline, is_closed: bool) -> Report | None:
         """See ``SingleFlight.end``; all readers on the loop together take one thread."""
         leader = self._in_flight.get(run_id)
         if leader is None:
@@ -136,7 +135,7 @@ class AsyncTroubleshootClient:
         # A reader that is cancelled must not cancel the call of the others.
         return await asyncio.shield(leader)
 
-    def _ended(self, run_id: str, done: asyncio.Future[RunEnd]) -> None:
+    def _ended(self, run_id: str, done: asyncio.Future[Report | None]) -> None:
         del self._in_flight[run_id]
         if not done.cancelled():
             # Retrieved here too: when no reader is left, asyncio would log that nobody retrieved the exception.

@@ -110,12 +110,11 @@ class OwnProcess:
             await asyncio.wait(tasks, timeout=0.1)
         await self._sources.__aexit__()
 
-    async def help(self, client: AsyncTroubleshootClient) -> None:
+    async def help(self) -> None:
         """Dispatch and finish the run where no worker does within a second, else ask the sources that none takes.
 
         Raises WorkersNotInstalled.
         """
-        self._given_client = client
         while not self._deadline.has_passed:
             try:
                 if await self._is_dispatched():

@@ -39,7 +39,7 @@ class _Following:
     run_id: str
     reader: EventReader | AsyncEventReader
     end: Callable[[bool], Any]
-    """Finishes the run at its deadline, or reads the report of one that is known to be closed; returns a ``RunEnd``."""
+    """Finishes the run at its deadline, or reads the report of one that is known to be closed; None of an open one."""
     waiting: Waiting
     only_the_end: bool = False
     """Yield no events, wake up for the end alone and read the report; the copy is read every ``Pulse.copy_seconds``."""
@@ -74,9 +74,8 @@ class _Following:
             return page, True
         # Silence: the run has ended, has expired, or is at its deadline.
         if self._closed or self.waiting.deadline.has_passed:
-            end = yield self.end(bool(self._closed))
-            self.report = end.report
-            self._closed = end.report is not None
+            self.report = yield self.end(bool(self._closed))
+            self._closed = self.report is not None
         elif self.only_the_end or self._has_news:
             if time.monotonic() - self._copied_at >= 0.9 * self.waiting.pulse.copy_seconds:
                 self._closed, self._has_news = (yield self.reader.read_copy(self.copy)), False

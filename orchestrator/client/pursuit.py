@@ -17,7 +17,7 @@ from orchestrator.store.connection import BLOCK_MS
 from orchestrator.store.events import START
 
 _LOGGER = logging.getLogger(__name__)
-LOST_SECONDS = 0.75
+SILENT_SECONDS = 0.75
 """Seconds beyond its longest blocking read for which a reader may hear nothing from the store, before the missing
 sources are asked here. Time by which the event loop runs late does not count."""
 _TICK_SECONDS = 0.05
@@ -38,7 +38,7 @@ async def pursue(
     Raises WorkersNotInstalled when neither workers nor this process can ask the sources.
     """
     reading = asyncio.ensure_future(_read(follower, take))
-    helping = asyncio.ensure_future(own.help(client))
+    helping = asyncio.ensure_future(own.help())
     watching = asyncio.ensure_future(_silence(client.sync.pulse, partial(_lost_seconds, follower)))
     answering: asyncio.Future[Report] | None = None
     pending: set[asyncio.Future[Any]] = {reading, helping, watching}
@@ -107,7 +107,7 @@ def _has_ended(reading: asyncio.Future[bool]) -> bool:
 
 def _lost_seconds(follower: AsyncFollower) -> float:
     longest = BLOCK_MS / 1000
-    return LOST_SECONDS + (min(longest, follower.waiting.pulse.copy_seconds) if follower.only_the_end else longest)
+    return SILENT_SECONDS + (min(longest, follower.waiting.pulse.copy_seconds) if follower.only_the_end else longest)
 
 
 async def _silence(pulse: Pulse, seconds: Callable[[], float]) -> None:

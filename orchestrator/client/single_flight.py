@@ -3,7 +3,6 @@
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from orchestrator.client.waiting import Pulse
 from orchestrator.deadline import Deadline
@@ -16,14 +15,6 @@ _CACHE_SECONDS = 1.0
 """Seconds for which a run's end is cached, for readers that ask for it a little later than others."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnd:
-    """The end of a run."""
-
-    report: Report | None
-    """None while the run is open."""
-
-
 class SingleFlight:
     """Finishes runs and reads their reports for all readers of a process; safe to share between threads."""
 
@@ -32,11 +23,11 @@ class SingleFlight:
         self._finisher = finisher
         self._pulse = pulse
         self._lock = threading.Lock()
-        self._in_flight: dict[str, Future[RunEnd]] = {}
-        self._cache: dict[str, tuple[float, RunEnd]] = {}
+        self._in_flight: dict[str, Future[Report | None]] = {}
+        self._cache: dict[str, tuple[float, Report]] = {}
 
-    def end(self, run_id: str, *, is_closed: bool, deadline: Deadline | None = None) -> RunEnd:
-        """The report of a closed run; a run that is not closed and at its deadline is finished first.
+    def end(self, run_id: str, *, is_closed: bool, deadline: Deadline | None = None) -> Report | None:
+        """The report of a closed run; one that is open at its deadline is finished first; None of an open run.
 
         ``deadline`` is that of the run by the clock of this process, where it is known.
 
@@ -49,36 +40,36 @@ class SingleFlight:
             if cached is not None and cached[0] > time.monotonic():
                 return cached[1]
             if leader is None:
-                mine = self._in_flight[run_id] = Future[RunEnd]()
+                mine = self._in_flight[run_id] = Future[Report | None]()
         if leader is not None:
             return leader.result()
         try:
-            end = self._report(run_id) if is_closed else self._finish(run_id, deadline)
+            report = self._report(run_id) if is_closed else self._finish(run_id, deadline)
         except BaseException as error:
             self._settle(run_id)
             mine.set_exception(error)
             raise
         self._pulse.beat()
-        self._settle(run_id, end)
-        mine.set_result(end)
-        return end
+        self._settle(run_id, report)
+        mine.set_result(report)
+        return report
 
-    def _settle(self, run_id: str, end: RunEnd | None = None) -> None:
+    def _settle(self, run_id: str, report: Report | None = None) -> None:
         now = time.monotonic()
         with self._lock:
             del self._in_flight[run_id]
             # The entries are in the order of their expiry.
             while self._cache and self._cache[oldest := next(iter(self._cache))][0] <= now:
                 del self._cache[oldest]
-            if end is not None and end.report is not None:
-                self._cache[run_id] = now + _CACHE_SECONDS, end
+            if report is not None:
+                self._cache[run_id] = now + _CACHE_SECONDS, report
 
-    def _finish(self, run_id: str, deadline: Deadline | None) -> RunEnd:
+    def _finish(self, run_id: str, deadline: Deadline | None) -> Report | None:
         report = self._finisher.finish_at_deadline(run_id, deadline=deadline)
         if report is not None:
-            return RunEnd(report)
+            return report
         state, _ = self._store.state(run_id)
-        return self._report(run_id) if state.is_closed else RunEnd(None)
+        return self._report(run_id) if state.is_closed else None
 
-    def _report(self, run_id: str) -> RunEnd:
-        return RunEnd(self._store.report(run_id) or stored_report(self._store.read(run_id)))
+    def _report(self, run_id: str) -> Report:
+        return self._store.report(run_id) or stored_report(self._store.read(run_id))

@@ -17,7 +17,7 @@ from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
 from orchestrator.broker.queues import ServedQueues
 from orchestrator.client.follower import AsyncFollower, Follower
-from orchestrator.client.single_flight import RunEnd, SingleFlight
+from orchestrator.client.single_flight import SingleFlight
 from orchestrator.client.waiting import Pulse, Waiting
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
@@ -267,7 +267,7 @@ class TroubleshootClient:
         patience = None if timeout_seconds is None else Deadline.after(timeout_seconds)
         return Waiting(deadline=deadline or self.deadline_of(run_id), pulse=self._pulse, patience=patience)
 
-    def end(self, run_id: str, *, is_closed: bool, deadline: Deadline | None) -> RunEnd:
+    def end(self, run_id: str, *, is_closed: bool, deadline: Deadline | None) -> Report | None:
         """See ``SingleFlight.end``."""
         return self._single_flight.end(run_id, is_closed=is_closed, deadline=deadline)
 

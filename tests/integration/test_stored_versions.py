@@ -909,7 +909,7 @@ async def help_a_run(
     change(client.sync.store.keys.run(run_id))
     deadline = Deadline.after(request.config.total_timeout_seconds)
     async with fallback.OwnProcess(request, settings, deadline, client=client, copy=RunCopy(run_id)) as own:
-        await own.help(client)
+        await own.help()
     return run_id
 
 
