@@ -10,7 +10,7 @@ from typing import Any, TypedDict, cast
 
 from pydantic import ValidationError
 
-from orchestrator.client.aio import AsyncTroubleshootClient
+from orchestrator.client.aio import shared_client
 from orchestrator.client.fallback import OwnProcess, run_in_process
 from orchestrator.client.pursuit import abandon, pursue
 from orchestrator.config import ParallelConfig, Settings
@@ -135,7 +135,7 @@ class ParallelTroubleshootGraph(_Graph):
         deadline = Deadline.after(request.config.total_timeout_seconds)
         emit = stream.take_own if stream else None
         try:
-            async with AsyncTroubleshootClient(settings) as client:
+            async with shared_client(settings) as client:
                 run_id = await client.submit(request)
                 streams = stream is not None
                 follower = await client.follower(run_id, only_the_end=not streams, keeps_copy=streams)

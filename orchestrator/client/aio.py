@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import ParamSpec, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from redis.exceptions import RedisError
 
@@ -144,3 +145,35 @@ class AsyncTroubleshootClient:
     async def list(self, *, limit: int = 20) -> list[RunSummary]:
         """See ``TroubleshootClient.list``."""
         return await self.call(self._sync.list, limit=limit)
+
+
+class _Shared:
+    """A client and how many use it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.client = AsyncTroubleshootClient(settings)
+        self.users = 0
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, _Shared]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def shared_client(settings: Settings) -> AsyncIterator[AsyncTroubleshootClient]:
+    """The client of all that use one on this event loop at the same time; the last one closes it.
+
+    A client has threads and connections of its own, and knows of its own readers alone: a hundred clients take more of
+    the process than what they read.
+    """
+    clients = _shared.setdefault(asyncio.get_running_loop(), {})
+    shared = clients.get(settings)
+    if shared is None:
+        shared = clients[settings] = _Shared(settings)
+    shared.users += 1
+    try:
+        yield shared.client
+    finally:
+        shared.users -= 1
+        if shared.users == 0:
+            del clients[settings]
+            await shared.client.close()

@@ -205,7 +205,7 @@ class OwnProcess:
                 return True
             if end.has_passed:
                 return False
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(min(self._client.sync.pulse.pause(POLL_SECONDS), DISPATCH_WAIT_SECONDS / 2))
 
     async def _take_over(self) -> bool:
         """Take the dispatch lease, ask all sources here and finish the run; False when a worker has the lease."""

@@ -49,7 +49,11 @@ class Pulse:
     @property
     def copy_seconds(self) -> float:
         """Seconds between two readings of a run's copy by the same reader."""
-        return max(COPY_SECONDS, COPY_SECONDS_A_READER * len(self._readers))
+        return self.pause(COPY_SECONDS)
+
+    def pause(self, least_seconds: float) -> float:
+        """Seconds between two calls that each reader makes again and again."""
+        return max(least_seconds, COPY_SECONDS_A_READER * len(self._readers))
 
 
 @dataclass(slots=True)
