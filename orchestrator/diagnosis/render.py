@@ -161,10 +161,11 @@ def render_failure(
         )
     if any(failure.outcome is SourceOutcome.TIMEOUT for failure in failures):
         steps.append(Message("If the sources are slow, raise the node timeout and the total timeout."))
-    steps += [
-        Message("Ask again; if it persists, run `resync-troubleshoot doctor` to see what is down."),
-        Message("Meanwhile check the state and the job log in TWS."),
-    ]
+    if failures or timed_out:
+        steps.append(Message("Ask again; if it persists, run `resync-troubleshoot doctor` to see what is down."))
+    else:
+        steps.append(Message("Every source that was queried has answered: ask again with a lower minimum."))
+    steps.append(Message("Meanwhile check the state and the job log in TWS."))
     if timed_out:
         summary = Message(
             "The sources that are needed did not answer before the deadline (minimum: {minimum}).",

@@ -46,7 +46,7 @@ def main() -> int:
             print(f"{fault.name} @ {kind}: {fault.promise.text()}")
         return 0
     if not rows:
-        print("no row of that name; --list has them", file=sys.stderr)
+        print("no row is selected; --list has all", file=sys.stderr)
         return 2
     measured = dict(_try_all(rows, options))
     broken = [row for row, figures in measured.items() if figures.broken]
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make faults ARGS=...", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the rows and their promises")
     parser.add_argument("--only", action="append", default=[], help="rows with this in their area, name or kind")
     parser.add_argument("--kind", choices=tuple(STACKS), help="rows on this kind of system")
@@ -72,7 +72,10 @@ def _options() -> argparse.Namespace:
         "--page", action="store_true", help="write the page from the figures there are, and try nothing"
     )
     parser.add_argument("--keep-logs", type=Path, help="folder for the logs of the processes")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.runs is not None and options.runs < 1:
+        parser.error("--runs must be at least 1")
+    return options
 
 
 def _try_all(

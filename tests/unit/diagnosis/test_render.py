@@ -289,6 +289,15 @@ def test_a_failure_says_which_why_and_what_to_do(timed_out: bool) -> None:
     assert ("antes do prazo" in text) is timed_out
 
 
+@pytest.mark.parametrize("timed_out", [True, False])
+def test_a_minimum_above_the_sources_that_were_queried_is_told(timed_out: bool) -> None:
+    """Asking again is no advice where every source has answered and the minimum asks for more."""
+    text = render_failure(language=Language.PT_BR, failures=[], min_sources_required=9, timed_out=timed_out)
+
+    assert ("com um mínimo menor" in text) is not timed_out
+    assert ("Repita a pergunta" in text) is timed_out
+
+
 def test_a_failure_without_a_known_outcome_is_told_all_the_same() -> None:
     """A failure that carries neither outcome nor text does not break the answer."""
     text = render_failure(

@@ -42,7 +42,7 @@ RECOVERY_SECONDS = 15.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make soak ARGS=...", description=__doc__)
-    parser.add_argument("--runs", type=int, default=FULL_RUNS, help="accepted runs (default: 10,000)")
+    parser.add_argument("--runs", type=int, default=FULL_RUNS, help="runs (10,000); 40 more follow in peace")
     parser.add_argument("--seed", type=int, default=1, help="seed of questions and kills (default: 1)")
     parser.add_argument("--minutes", type=float, default=45.0, help="bound: no more is asked after it (default: 45)")
     parser.add_argument("--rate", type=float, default=12.0, help="runs a second (default: 12)")
@@ -54,7 +54,10 @@ def main() -> None:
         "--write", action="store_true", help="put the figures onto docs/reliability.md; the default for 10,000 runs"
     )
     parser.add_argument("--keep", type=Path, help="folder for the logs of the processes, which are removed otherwise")
-    sys.exit(Soak(parser.parse_args()).run())
+    options = parser.parse_args()
+    if options.runs < 1:
+        parser.error("--runs must be at least 1")
+    sys.exit(Soak(options).run())
 
 
 class Soak:
