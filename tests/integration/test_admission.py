@@ -73,9 +73,11 @@ class System:
     def stop_workers(self, *queues: str, start: float, seconds: float) -> None:
         """No message of these queues is taken for a time."""
 
+        places = {queue: self.places.get(queue, 16) for queue in queues}
+
         def resume() -> None:
+            self.places.update(places)
             for queue in queues:
-                self.places.pop(queue)
                 self._work(queue)
 
         self.at(start, lambda: self.places.update(dict.fromkeys(queues, 0)))
@@ -396,6 +398,23 @@ def test_an_outage_is_no_load(make_system: Make, while_: str) -> None:
     system.run()
     assert [str(error) for _, error in system.refused] == []
     assert system.outcomes_since(4.0) == {"ok": 2 * sum(at >= 4.0 for at, _ in system.accepted)}
+
+
+def test_what_has_waited_for_workers_that_were_away_is_no_long_queue(make_system: Make) -> None:
+    """A dispatcher with 40% of what it can do comes back after 1.5 s, and catches up in less than a run may wait."""
+    system = make_system(16, 0.1, only=True)
+    system.places["orchestrator"] = 1
+    system.config = ParallelConfig(
+        total_timeout_seconds=5,
+        node_timeout_seconds=1.7,
+        synthesis_reserve_seconds=2,
+        disabled_sources=system.config.disabled_sources,
+    )
+    system.submit_at(*every(0.05, 66))
+    system.stop_workers("orchestrator", start=0.3, seconds=1.5)
+    system.run()
+    assert [str(error) for _, error in system.refused] == []
+    assert system.outcomes_since() == {"ok": 66}
 
 
 def test_callers_that_ask_the_sources_themselves_are_no_workers(make_system: Make) -> None:

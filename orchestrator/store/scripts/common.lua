@@ -151,6 +151,7 @@ local function take(queue, rates, name, run_id, key, since, now, by_worker)
   -- Of fast tasks the last second or two tell enough, and most of what they can do now.
   if now - from > (ms > 0 and math.max(1000, 3 * ms) or 4000) or taken >= 256 then taken, from = taken / 2, now - (now - from) / 2 end
   remember(rates, name, ms, taken + 1, from, now)
+  if taken == 0 then redis.call('HSET', rates, name .. '|back', string.format('%d', now)) end
 end
 
 -- Notes the end of a task that began at that time.
@@ -181,5 +182,7 @@ local function backlog(queue, rates, name, more, now, before)
   local is_new = last < since and last - from <= FULL_MS
   -- A full pool takes none for the time of a task: that time is no evidence.
   local per_ms = is_new and LARGE_POOL / (now - since) or taken / math.max(last - from, now - from - ms, 1)
-  return (waiting + more) / per_ms, waiting, per_ms * 1000, ms, is_sure and now - since or 0
+  -- What has waited while the workers were away says nothing.
+  local back = number(redis.call('HGET', rates, name .. '|back'))
+  return (waiting + more) / per_ms, waiting, per_ms * 1000, ms, is_sure and since >= back and now - since or 0
 end

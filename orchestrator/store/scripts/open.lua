@@ -47,8 +47,8 @@ end
 local orchestrator = queue_at(12)
 local dispatch_ms, undispatched, rate, _, age = backlog(orchestrator, KEYS[11], 'orchestrator', 0, now)
 -- What has been dispatched takes the time of processors, by which dispatching gets slower than it was: as long as the
--- first has waited, again, is the least.
-dispatch_ms = math.max(dispatch_ms, 2 * age)
+-- first has waited, again, is the least; but no more than twice as long as it was, of a queue that gets shorter.
+dispatch_ms = math.max(dispatch_ms, 2 * math.min(age, dispatch_ms))
 -- The rest of the time is that of the sources.
 if dispatch_ms > fanin / 3 then return refused('orchestrator', undispatched, rate, dispatch_ms - fanin / 3) end
 -- The plan is not known yet: the run may ask any source, and so may those that are not dispatched yet.
