@@ -143,9 +143,17 @@ def _inspect(
     app: Celery, seconds: float, connection: Connection | None = None
 ) -> Mapping[str, list[dict[str, object]]]:
     try:
-        return app.control.inspect(timeout=seconds, connection=connection).active_queues() or {}
+        # ``inspect`` keeps one reply of workers that share a name: the other's queues would look unserved.
+        replies = app.control.broadcast(
+            "active_queues", arguments={}, reply=True, timeout=seconds, connection=connection
+        )
     except (OperationalError, RedisError, OSError) as error:
         raise StoreUnreachable("the broker does not answer ({detail})", detail=failure_detail(error)) from error
+    queues: dict[str, list[dict[str, object]]] = {}
+    for worker, served in (item for reply in replies or () for item in reply.items()):
+        if isinstance(served, list):  # else the worker's error
+            queues.setdefault(worker, []).extend(served)
+    return queues
 
 
 class ServedQueues:

@@ -196,13 +196,26 @@ def test_consumers_are_listed_by_queue() -> None:
 def test_queues_of_a_full_redis_are_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that takes no more messages cannot ask its workers: an unreachable store, not a traceback."""
 
-    class FullInspect:
-        def active_queues(self) -> NoReturn:
-            raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+    def broadcast(*_args: object, **_options: object) -> NoReturn:
+        raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
-    monkeypatch.setattr("celery.app.control.Control.inspect", lambda *_args, **_options: FullInspect())
+    monkeypatch.setattr("celery.app.control.Control.broadcast", broadcast)
     with pytest.raises(StoreUnreachable, match="OOM"):
         ask_workers(Settings.from_env({}))
+
+
+def test_workers_that_share_a_name_are_both_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No queue of theirs looks unserved; a reply that is an error is left out."""
+    replies = [
+        {"w@h": [{"name": "metrics"}]},
+        {"w@h": [{"name": "metrics"}, {"name": "synthesis"}]},
+        {"x@h": {"error": "x"}},
+    ]
+    monkeypatch.setattr("celery.app.control.Control.broadcast", lambda *_args, **_options: replies)
+    assert consumers_by_queue(ask_workers(Settings.from_env({}))) == {
+        "metrics": ("w@h", "w@h"),
+        "synthesis": ("w@h",),
+    }
 
 
 def test_queues_count_what_was_set_aside(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
