@@ -433,6 +433,7 @@ def _watch() -> None:
         if health is not None:
             stack.callback(health.close)
         warm_up()
+        gc.collect()
         gc.freeze()  # what is loaded stays: neither collections nor the end of the process need to go through it
         _LOGGER.info("watcher_started name=%s", name)
         watcher.run(stop)

@@ -76,6 +76,7 @@ def _check_configuration(sender: Any, **_: Any) -> None:
         end_process(error, os.environ)
     announce_instances(queues, settings, os.environ)
     # What is loaded stays: neither collections nor prefork children nor the end of the process need to go through it.
+    gc.collect()
     gc.freeze()
 
 

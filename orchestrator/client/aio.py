@@ -15,6 +15,7 @@ from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.run.finisher import MAX_BY_RULES, Finisher
 from orchestrator.store.connection import connect_async_reader
 from orchestrator.store.events import START, AsyncEventReader, check_event_id
 
@@ -42,8 +43,9 @@ class AsyncTroubleshootClient:
         self._reader = connect_async_reader(self._sync.settings)
         hang_seconds = min(_HANG_SECONDS, self._sync.settings.redis_timeout_seconds / 2)
         self._calls = BlockingCalls(threads=8, hang_seconds=hang_seconds)
-        # Threads of their own: the readers of a run must not wait for its end behind many submits.
-        self._end_calls = BlockingCalls(threads=4, hang_seconds=hang_seconds)
+        # Threads of their own: the readers of a run must not wait for its end behind many submits. More than answer by
+        # the rules at a time: the others give raw data.
+        self._end_calls = BlockingCalls(threads=2 * MAX_BY_RULES, hang_seconds=hang_seconds)
         self._in_flight: dict[str, asyncio.Future[Report | None]] = {}
 
     @property
@@ -95,6 +97,14 @@ class AsyncTroubleshootClient:
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call of the client or its store in a thread; see ``BlockingCalls.run``."""
         return await self._calls.run(function, *args, **kwargs)
+
+    async def finish(self, finisher: Finisher, run_id: str) -> Report | None:
+        """See ``Finisher.finish``; in a thread of its own, as a model may be asked."""
+        calls = BlockingCalls(threads=1, hang_seconds=_HANG_SECONDS)
+        try:
+            return await calls.run(finisher.finish, run_id)
+        finally:
+            calls.close()
 
     async def __aenter__(self) -> Self:
         return self

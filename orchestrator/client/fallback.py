@@ -234,7 +234,7 @@ class OwnProcess:
         async with local_refiner(os.environ) as refiner:
             await self._all_stored()
             finisher = Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ))
-            await client.call(finisher.finish, run_id)
+            await client.finish(finisher, run_id)
         return True
 
     async def _ask_unserved(self) -> None:

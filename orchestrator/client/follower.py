@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +78,8 @@ class _Following:
             self.report = yield self.end(bool(self._closed))
             self._closed = self.report is not None
         elif self.only_the_end or self._has_news:
-            if time.monotonic() - self._copied_at >= 0.9 * self.waiting.pulse.copy_seconds:
+            # Of many readers each reads less often than its blocking reads, which are bounded, wake it up.
+            if time.monotonic() - self._copied_at >= self.waiting.pulse.copy_seconds - _LAG_SECONDS:
                 self._closed, self._has_news = (yield self.reader.read_copy(self.copy)), False
                 self._copied_at = time.monotonic()
         else:
@@ -93,6 +95,9 @@ class _Following:
         block_ms = 0 if self._closed else block_until(deadline, copy_ms if self._has_news else BLOCK_MS)
         page: Page = yield self.reader.read(self.run_id, after, block_ms=block_ms)
         return page
+
+    def _as_reader(self) -> AbstractContextManager[None]:
+        return self.waiting.pulse.reading() if self.only_the_end or self.keeps_copy else nullcontext()
 
     def _gives_up_after(self, error: StoreUnreachable) -> bool:
         return self.waiting.gives_up_after(error, has_every_answer=self.copy.has_every_answer)
@@ -148,7 +153,7 @@ class Follower(_Following):
 
     def _pump(self, after: str) -> None:
         try:
-            with self.waiting.pulse.reading():
+            with self._as_reader():
                 self._read_to_the_end(after)
         except StoreUnreachable as error:
             self._give_up(error)
@@ -186,7 +191,7 @@ class AsyncFollower(_Following):
         """
         self.waiting.begin()
         is_through = False
-        with self.waiting.pulse.reading():
+        with self._as_reader():
             while not is_through:
                 try:
                     async with time_limit(self._left):

@@ -27,10 +27,11 @@ second, whatever waits. Five hundred readers at four a second would keep their p
 
 @dataclass(slots=True)
 class Pulse:
-    """The readers of this process, and when the store last answered one of them."""
+    """The readers of a client, and when the store last answered one of them."""
 
     answered_at: float = 0.0
     _readers: set[object] = field(default_factory=set)
+    """Those that read copies. A set, as its changes need no lock between threads."""
 
     def beat(self) -> None:
         """The store has answered."""
@@ -38,7 +39,7 @@ class Pulse:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One more reader, for as long as the context lasts."""
+        """One more reader of a copy, for as long as the context lasts."""
         reader = object()
         self._readers.add(reader)
         try:

@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -88,6 +87,11 @@ def redact_data(value: Any, *, personal: bool = False) -> Any:
     return value
 
 
+_known_keys: dict[tuple[str, bool], bool] = {}
+"""Keys that are shown as they are, and whether their value is a secret: a source has the same ones in every answer."""
+_MAX_KNOWN_KEYS, _KNOWN_CHARACTERS = 1_024, 64
+
+
 def is_secret_key(key: str) -> bool:
     """Whether a value under ``key`` is a secret by its name (``db_password``, ``Authorization``, ``senha``)."""
     return patterns.SECRET_KEY.search(key) is not None
@@ -100,7 +104,7 @@ def _mapping(value: Mapping[Any, Any], *, personal: bool) -> dict[Any, Any]:
     for key, item in value.items():
         shown, secret = key, False
         if isinstance(key, str):
-            shown, secret = (_known_key if len(key) <= _KNOWN_CHARACTERS else _key)(key, personal)
+            shown, secret = _key(key, personal)
             secret = secret or (named_secret and key.lower() == "value")
         if secret and isinstance(item, (int, float)) and patterns.COUNT.search(f"{key}=") is not None:
             secret = False  # {"pass": 12, "fail": 0} are counts
@@ -110,12 +114,15 @@ def _mapping(value: Mapping[Any, Any], *, personal: bool) -> dict[Any, Any]:
 
 def _key(key: str, personal: bool) -> tuple[str, bool]:
     """A key as it is shown, and whether its value is a secret."""
-    return redact(key, personal=personal), is_secret_key(key)
-
-
-# A source has the same keys in every answer, and in each item of it.
-_known_key = lru_cache(maxsize=1_024)(_key)
-_KNOWN_CHARACTERS = 64
+    secret = _known_keys.get((key, personal))
+    if secret is not None:
+        return key, secret
+    shown, secret = redact(key, personal=personal), is_secret_key(key)
+    if shown == key and len(key) <= _KNOWN_CHARACTERS:
+        if len(_known_keys) >= _MAX_KNOWN_KEYS:
+            _known_keys.clear()
+        _known_keys[key, personal] = secret
+    return shown, secret
 
 
 def _items(value: list[Any] | tuple[Any, ...], *, personal: bool) -> list[Any]:

@@ -79,7 +79,8 @@ class Finisher:
         conclusion = conclude(record)
         try:
             lease = _Lease(self._store, run_id, token, self._serves_queue)
-            report, events = self._answer(conclusion, lease, deadline, _NO_WORKER if in_place_of_worker else None)
+            llm = _NO_WORKER if in_place_of_worker and conclusion.case is not None else None
+            report, events = self._answer(conclusion, lease, deadline, llm)
         except LeaseLost:
             _LOGGER.warning("finish_lease_lost run_id=%s by=%s", run_id, self._by)
             return None

@@ -18,7 +18,7 @@ from orchestrator.models import Plan, PlannedSource, SourceEnvelope, Troubleshoo
 from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.plugins import awaited, close_all, contained
 from orchestrator.run.clues import ClaimedClues, LocalClues
-from orchestrator.run.loop_thread import LoopThread, blocked_threads, end_threads
+from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
@@ -60,7 +60,7 @@ class LocalSources:
         """
         name = call.planned.source
         if name not in self._threads:
-            if count := blocked_threads():
+            if count := too_many_blocked():
                 refused: Future[FetchResult] = Future()
                 error = SourceError(
                     "not queried: {count} earlier queries of this process still block their threads",

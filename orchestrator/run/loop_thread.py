@@ -81,7 +81,7 @@ _left: list[LoopThread] = []
 _left_lock = threading.Lock()
 
 
-def blocked_threads() -> int:
+def too_many_blocked() -> int:
     """The threads that earlier runs have left behind, where they are too many to start another; else 0."""
     with _left_lock:
         _left[:] = [thread for thread in _left if not thread.ended.done()]

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.deadline import Deadline
 from orchestrator.plugins import awaited, close_all
-from orchestrator.run.loop_thread import LoopThread, blocked_threads, end_threads
+from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
 from orchestrator.synthesis import (
     MAX_SYNTHESIS_CHARACTERS,
     SYNTHESIZER_CLOSE_FAILED,
@@ -89,7 +89,7 @@ async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | N
     At the end its calls are cancelled and its client is closed; what takes longer is left behind. None also while too
     many threads of this process are left behind.
     """
-    if blocked_threads():
+    if too_many_blocked():
         yield None
         return
     thread = LoopThread("synthesizer")

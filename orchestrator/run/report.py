@@ -29,7 +29,7 @@ from orchestrator.store.records import MAX_DAMAGE, Outline, RunRecord
 _LOGGER = logging.getLogger(__name__)
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
 _CANCELLED = Message("The run was cancelled.")
-NOT_STORED = Message("Redis does not answer; this answer was not stored.")
+NOT_STORED = Message("This answer was not stored: Redis does not answer, or has lost the run.")
 _UNREACHABLE = Message(
     "Redis stopped answering during the run; this answer was not stored and may be incomplete. Ask again when the "
     "service is back."

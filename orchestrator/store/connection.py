@@ -266,7 +266,7 @@ def _not_working(error: BaseException) -> StoreUnreachable | None:
 
 def refusal(error: BaseException) -> str | None:
     """The code with which Redis refused to work, also behind an error of kombu; None for any other error."""
-    # What goes wrong while a refusal is handled, as in a second try, is none.
+    # A refusal is told by the error that it caused, not by one that came up while it was handled.
     for cause in causes(error, named=True):
         for kind, code in _REFUSAL_OF.items():
             if isinstance(cause, kind):

@@ -642,6 +642,8 @@ class RunStore:
             for run_id in run_ids:
                 read(pipe, self.keys.run(run_id))
             now, *replies = pipe.execute(raise_on_error=False)
+            if isinstance(now, Exception):
+                raise now
             return to_ms(now), replies
 
     def count(self, run_id: str, what: str) -> int:

@@ -306,7 +306,9 @@ def test_worker_serves_its_queue_until_told_to_stop(up: Up, pool: str) -> None:
     with up.start("worker", "metrics", "--pool", pool, "--concurrency", "2", "--name", f"own-{pool}") as worker:
         try:
             read_until(worker, " ready.")
-            for child in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split():
+            children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+            assert len(children) == (2 if pool == "prefork" else 0)
+            for child in children:
                 assert 3 * memory_of(child, "Private_Dirty") < memory_of(child, "Rss")
             report = Report.model_validate_json(up.run("submit", QUESTION, "--json").stdout)
         finally:  # else a failure waits for the worker, which nobody has told to stop

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
@@ -203,9 +203,10 @@ class Runtime(WorkerLoop):
         if loops is None:
             return self
         if len(loops) < MAX_FURTHER_LOOPS and not any(loop.asks == 0 and not loop.is_blocked for loop in loops):
-            loops.append(WorkerLoop(self._environ))
-            return loops[-1]
-        return min(loops, key=lambda loop: (loop.is_blocked, loop.asks))
+            with suppress(OSError, RuntimeError):  # no descriptor or thread is left
+                loops.append(WorkerLoop(self._environ))
+                return loops[-1]
+        return min(loops, key=lambda loop: (loop.is_blocked, loop.asks), default=self)
 
     def holds_up(self, queues: Collection[str]) -> Blockage | None:
         """What keeps a task of one of these queues from running: of the loop that it would run on."""
@@ -255,18 +256,20 @@ class Runtime(WorkerLoop):
             for loop in self._loops():
                 blockage = loop.watch(late_seconds if late_seconds > MARK_SECONDS else 0.0)
                 if blockage is not None:
-                    self._give_loops(blockage.key.partition("|")[0])
+                    self._give_loops(blockage)
                 if loop.lag_seconds > self._lag_limit_seconds:
                     key = blockage and blockage.key
                     _LOGGER.critical("loop_blocked lag_seconds=%.1f source=%s", loop.lag_seconds, key)
                     self._on_blocked()
                     return
 
-    def _give_loops(self, source: str) -> None:
+    def _give_loops(self, blockage: Blockage) -> None:
+        source = blockage.key.partition("|")[0]
         with self._lock:
-            if source in self._sources and source not in self._further:
-                _LOGGER.warning("source_has_loops_of_its_own source=%s", source)
-                self._further[source] = []
+            if source not in self._sources or source in self._further:
+                return
+            self._further[source] = []
+        _LOGGER.warning("source_has_loops_of_its_own source=%s where=%s", source, blockage.where)
 
 
 def _place(frame: FrameType | None) -> str:

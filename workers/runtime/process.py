@@ -102,13 +102,13 @@ class WorkerProcess:
 _lock = threading.RLock()
 _processes: dict[int, WorkerProcess] = {}
 _prefork_children: set[int] = set()
-_queues: set[str] = set()
+_queues: frozenset[str] = frozenset()
 
 
 def set_queues(names: Iterable[str]) -> None:
     """Note which queues this worker serves."""
-    _queues.clear()
-    _queues.update(names)
+    global _queues  # noqa: PLW0603  # replaced, not changed: other threads read it
+    _queues = frozenset(names)
 
 
 def mark_prefork_child() -> None:

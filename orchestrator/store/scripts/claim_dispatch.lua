@@ -10,8 +10,10 @@ local held = state == 'dispatching' and until_ms > now and token ~= ARGV[2]
 if is_closed(state) or state == 'dispatched' or held then return { 'refused', state } end
 if redis.call('HGET', KEYS[1], 'frozen') then return { 'refused', 'frozen' } end
 local created, fanin = number(redis.call('HGET', KEYS[1], 'created_ms')), number(redis.call('HGET', KEYS[1], 'fanin_ms'))
-if ARGV[4] == '1' and fanin > 0 and now + math.min(measured(KEYS[3], 'orchestrator', now), (fanin - created) / 4) >= fanin then
+local takes_ms = math.min(measured(KEYS[3], 'orchestrator', now), (fanin - created) / 4)
+if ARGV[4] == '1' and fanin > 0 and now + takes_ms >= fanin then
   -- No source could be asked in time any more. Time for this run would be taken from those that can be answered.
+  redis.pcall('ZREM', KEYS[4], member(ARGV[1], created, ''))
   return { 'refused', 'late' }
 end
 local lease_until = now + tonumber(ARGV[3])

@@ -235,6 +235,9 @@ def operations() -> tuple[Fault, ...]:
               promise("complete", "partial", complete_share=0.95, tracebacks=200), do.log_disk_full, in_ci=True),
         Fault("descriptors exhausted: a worker", "the metrics worker can open nothing for 2 s, connections closed",
               STORE_AWAY, do.out_of_descriptors("metrics")),
+        Fault("descriptors exhausted: the orchestrator", "the same", STORE_AWAY, do.out_of_descriptors("orchestrator")),
+        Fault("descriptors exhausted: the watchers", "the same", STORE_AWAY,
+              do.out_of_descriptors("watcher", "watcher-2")),
         Fault("descriptors exhausted: the web server", "the same",
               promise("complete", "partial", "unreachable", **NO_STORE),
               do.out_of_descriptors("web")),
@@ -248,6 +251,9 @@ def operations() -> tuple[Fault, ...]:
         Fault("a burst on one slow source", "1,000 runs in 4 s on a source that takes 1 s",
               promise("complete", "partial", "failed", "refused", recovery_seconds=10), runs=1_000, seconds=4,
               total_seconds=5, odd=lambda number: {"metrics": {"sleep_seconds": 1.0}}, readers=("result",)),
+        Fault("a burst of graphs", "300 runs in 3 s of graphs on one event loop",
+              promise("complete", "partial", "failed", "refused", recovery_seconds=10), runs=300, seconds=3,
+              total_seconds=5, readers=("graph", "astream")),
     )  # fmt: skip
 
 

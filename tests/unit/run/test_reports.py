@@ -113,7 +113,7 @@ def test_an_answer_to_all_sources_is_complete_though_it_was_not_stored() -> None
     """With every source read before the store went away nothing is missing, and the answer does not say so."""
     report = unreachable_report(a_copy(*(envelope(item.source, SourceOutcome.OK, 1) for item in PLAN.sources)))
     assert (report.outcome, report.committed, report.errors) == (RunOutcome.COMPLETE, False, ())
-    assert report.response.rstrip().endswith("this answer was not stored.")
+    assert report.response.rstrip().endswith("or has lost the run.")
 
 
 def test_a_run_of_which_no_answer_was_read_names_its_sources() -> None:

@@ -30,7 +30,7 @@ async def check_queues(context: CheckContext) -> CheckResult:
 def read_lengths(settings: Settings) -> tuple[Mapping[str, int], int, Mapping[str, int]]:
     """Messages waiting in each queue, the number of open runs, and the messages set aside of each queue.
 
-    Raises StoreUnreachable.
+    Raises StoreUnreachable, RunDamaged for a key of another type.
     """
     keys = Keys(settings.key_prefix)
     with session(settings) as client:
