@@ -157,7 +157,7 @@ def test_without_redis_the_answer_is_given_and_not_stored(fleet: Fleet) -> None:
     assert answer["metadata"]["committed"] is False
     assert answer["metadata"]["reason"] == "store_unreachable"
     assert answer["metadata"]["outcome"] == "complete"
-    assert answer["response"].endswith("O Redis não responde; esta resposta não foi gravada.")
+    assert answer["response"].endswith("Esta resposta não foi gravada: o Redis não responde ou perdeu a execução.")
     assert answer["parallel_latency_ms"] >= 300
 
 
