@@ -156,10 +156,10 @@ class _Stream:
         self._told: set[str] = set()
 
     def take_stored(self, event: Event) -> None:
-        """Pass on an event that was read."""
+        """Pass on an event that was read, unless this process told the same while the store was away."""
         self._last_id = event.id
-        self._is_new(event)
-        self._take(event)
+        if self._is_new(event):
+            self._take(event)
 
     def take_own(self, event: Event) -> None:
         """Pass on an event of this process, unless the store told the same."""

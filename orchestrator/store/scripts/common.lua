@@ -85,6 +85,7 @@ end
 -- A queue as two keys: "waiting", the messages that are still of use, run_id|since_ms|key by the time until which they
 -- are; "list", the broker's own.
 local FULL_MS, SURE_MS, LARGE_POOL = 150, 500, 32
+local AWAY_MS, BACK_MS = 1000, 5000
 
 local function queue_at(index)
   return { waiting = KEYS[index], list = KEYS[index + 1] }
@@ -151,7 +152,8 @@ local function take(queue, rates, name, run_id, key, since, now, by_worker)
   -- Of fast tasks the last second or two tell enough, and most of what they can do now.
   if now - from > (ms > 0 and math.max(1000, 3 * ms) or 4000) or taken >= 256 then taken, from = taken / 2, now - (now - from) / 2 end
   remember(rates, name, ms, taken + 1, from, now)
-  if taken == 0 then redis.call('HSET', rates, name .. '|back', string.format('%d', now)) end
+  -- The workers were away if the first that they take has waited for so long.
+  if taken == 0 and now - since > AWAY_MS then redis.call('HSET', rates, name .. '|back', string.format('%d', now)) end
 end
 
 -- Notes the end of a task that began at that time.
@@ -162,8 +164,8 @@ end
 
 -- How long a message would wait that is put into a queue now behind "more" others, in milliseconds, by Little's law: 0
 -- while the queue keeps up, and where nothing is known of it. Also: messages that wait, taken in a second, mean
--- milliseconds of a task, and for how long the first has waited where much was measured. With "before", only those count
--- that are of use until an earlier time.
+-- milliseconds of a task, for how long the first has waited where much was measured, and whether the workers came back
+-- only now. With "before", only those count that are of use until an earlier time.
 local function backlog(queue, rates, name, more, now, before)
   before = before and string.format('(%d', before) or '+inf'
   -- The smaller number: some may be of no use any more, and some may have been taken by workers of an older version.
@@ -182,7 +184,6 @@ local function backlog(queue, rates, name, more, now, before)
   local is_new = last < since and last - from <= FULL_MS
   -- A full pool takes none for the time of a task: that time is no evidence.
   local per_ms = is_new and LARGE_POOL / (now - since) or taken / math.max(last - from, now - from - ms, 1)
-  -- What has waited while the workers were away says nothing.
-  local back = number(redis.call('HGET', rates, name .. '|back'))
-  return (waiting + more) / per_ms, waiting, per_ms * 1000, ms, is_sure and since >= back and now - since or 0
+  local is_back = now - number(redis.call('HGET', rates, name .. '|back')) < BACK_MS
+  return (waiting + more) / per_ms, waiting, per_ms * 1000, ms, is_sure and now - since or 0, is_back
 end

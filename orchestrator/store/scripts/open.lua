@@ -45,12 +45,16 @@ if open >= tonumber(ARGV[8]) then
   end
 end
 local orchestrator = queue_at(12)
-local dispatch_ms, undispatched, rate, _, age = backlog(orchestrator, KEYS[11], 'orchestrator', 0, now)
--- What has been dispatched takes the time of processors, by which dispatching gets slower than it was: as long as the
--- first has waited, again, is the least; but no more than twice as long as it was, of a queue that gets shorter.
-dispatch_ms = math.max(dispatch_ms, 2 * math.min(age, dispatch_ms))
+local dispatch_ms, undispatched, rate, _, age, is_back = backlog(orchestrator, KEYS[11], 'orchestrator', 0, now)
+local most_ms = fanin / 2
+if not is_back then
+  -- What has been dispatched takes the time of processors, by which dispatching gets slower than it was: as long as the
+  -- first has waited, again, is the least; but no more than twice as long as it was, of a queue that gets shorter. What
+  -- has waited while the workers were away says nothing of that.
+  dispatch_ms, most_ms = math.max(dispatch_ms, 2 * math.min(age, dispatch_ms)), fanin / 3
+end
 -- The rest of the time is that of the sources.
-if dispatch_ms > fanin / 3 then return refused('orchestrator', undispatched, rate, dispatch_ms - fanin / 3) end
+if dispatch_ms > most_ms then return refused('orchestrator', undispatched, rate, dispatch_ms - most_ms) end
 -- The plan is not known yet: the run may ask any source, and so may those that are not dispatched yet.
 local served, soonest = 0, nil
 for i = 18, #ARGV do

@@ -249,7 +249,7 @@ def operations() -> tuple[Fault, ...]:
         Fault("wall clocks an hour behind", "of all workers and watchers, for 2 s", WHOLE, do.other_clock(-3600),
               on=("clock",), readers=WAITING),
         Fault("a burst on one slow source", "1,000 runs in 4 s on a source that takes 1 s",
-              promise("complete", "partial", "failed", "refused", recovery_seconds=10), runs=1_000, seconds=4,
+              promise("complete", "partial", "failed", "refused", recovery_seconds=13), runs=1_000, seconds=4,
               total_seconds=5, odd=lambda number: {"metrics": {"sleep_seconds": 1.0}}, readers=("result",)),
         Fault("a burst of graphs", "300 runs in 3 s of graphs on one event loop",
               promise("complete", "partial", "failed", "refused", recovery_seconds=10), runs=300, seconds=3,

@@ -271,7 +271,11 @@ def of_events(events: list[Event]) -> Record | None:
     last = [event for event in events if event.type.is_terminal]
     if not last:
         return None
-    data, ids = last[-1].data, [event.id for event in events]
+    # Events of the caller's own process have the id of the store's last one.
+    data, ids = (
+        last[-1].data,
+        [(event.id, event.type, event.data.get("source"), event.data.get("job")) for event in events],
+    )
     committed = data.get("committed", True)
     record: Record = {"class": "stored" if committed else "own", "digest": digest(data.get("response", ""))}
     record |= {name: data.get(name) for name in ("outcome", "committed_by", "reason")}

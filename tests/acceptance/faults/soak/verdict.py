@@ -109,8 +109,11 @@ class Judge:
         kind = told["class"]
         self.verdict.classes[f"second reader: {kind}"] += 1
         redis = self._killer.touching(("redis",), told["asked"] - 1.0, told["answered"])
-        asked = self._load.questions[told["n"]].asked
-        if kind in ("forgotten", "not_found") and self._was_cut(asked, told["answered"]):
+        question = self._load.questions[told["n"]]
+        asked = question.asked
+        if kind == "not_found" and question.told and question.told["class"] == "own":
+            self.verdict.excused["second reader of a run that its caller answered without Redis"] += 1
+        elif kind in ("forgotten", "not_found") and self._was_cut(asked, told["answered"]):
             self.verdict.excused["second reader of a run that Redis lost"] += 1
         elif kind == "stored":
             self._same_answer(told["run"], told)
