@@ -85,7 +85,7 @@ end
 -- A queue as two keys: "waiting", the messages that are still of use, run_id|since_ms|key by the time until which they
 -- are; "list", the broker's own.
 local FULL_MS, SURE_MS, LARGE_POOL = 150, 500, 32
-local AWAY_MS, BACK_MS = 1000, 5000
+local AWAY_MS, BACK_MS = 500, 5000
 
 local function queue_at(index)
   return { waiting = KEYS[index], list = KEYS[index + 1] }
