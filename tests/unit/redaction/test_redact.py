@@ -365,5 +365,6 @@ def test_time_is_linear(unit: str) -> None:
         redact(unit * (size // len(unit)))
         return time.thread_time() - started
 
-    # Twice, as other processes share the caches. Four times the text takes about four times as long, and would take sixteen times as long by its square.
+    # Twice, as other processes share the caches.
+    # Four times the text takes about four times as long, and would take sixteen times as long by its square.
     assert min(seconds(40_000), seconds(40_000)) < 8 * max(seconds(10_000), 0.01)
