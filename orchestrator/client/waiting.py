@@ -20,9 +20,9 @@ LOST_SECONDS = 1.0
 answered; as the graphs do."""
 RECONNECT_SECONDS = 0.1
 """Seconds between a failed try and the next one."""
-COPY_SECONDS, COPY_SECONDS_A_READER = 0.25, 0.005
-"""Seconds between two readings of an open run's copy, and the least for each reader of this process: 200 readings a
-second, whatever waits. Five hundred readers at four a second would keep their process from reading its answers."""
+COPY_SECONDS, PAUSE_SECONDS_A_READER = 0.25, 0.005
+"""Seconds between two readings of an open run's copy, and the least for each reader of the client between two calls of
+one kind: 200 calls of it a second. Five hundred readers at four a second would keep their process from its answers."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Pulse:
 
     def pause(self, least_seconds: float) -> float:
         """Seconds between two calls that each reader makes again and again."""
-        return max(least_seconds, COPY_SECONDS_A_READER * len(self._readers))
+        return max(least_seconds, PAUSE_SECONDS_A_READER * len(self._readers))
 
 
 @dataclass(slots=True)
