@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from fleet_support import Fleet, submit_when_accepted
 from tests_support import stretched, wait_until
 
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig
 from orchestrator.models import SCHEMA_VERSION, EventType, RunOutcome, TroubleshootRequest
 from orchestrator.testing import stub_message
-
-if TYPE_CHECKING:
-    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 GRACE_MS = 250
@@ -41,7 +39,7 @@ DAMAGE: tuple[dict[str, str], ...] = (
 
 def submit(client: TroubleshootClient, behaviours: dict[str, dict[str, object]]) -> str:
     fields: dict[str, Any] = {"job_name": "BATCH001", "intent": "troubleshoot", "config": CONFIG}
-    return client.submit(TroubleshootRequest(message=stub_message(behaviours), **fields))
+    return submit_when_accepted(client, TroubleshootRequest(message=stub_message(behaviours), **fields))
 
 
 @pytest.fixture(scope="module")

@@ -6,18 +6,15 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from fleet_support import Fleet, submit_when_accepted
 from tests_support import stretched, wait_until
 
 from orchestrator.config import ParallelConfig
 from orchestrator.models import Report, RunOutcome, SourceEnvelope, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
-
-if TYPE_CHECKING:
-    from fleet_support import Fleet
 
 pytestmark = pytest.mark.acceptance
 LONG = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=20)
@@ -136,7 +133,7 @@ def test_a_second_worker_on_a_queue_shares_the_load(fleet: Fleet) -> None:
     config = ParallelConfig(node_timeout_seconds=20, total_timeout_seconds=40)
     request = TroubleshootRequest(message=stub_message({"metrics": {"sleep_seconds": 0.5}}), config=config)
     with fleet.client() as client:
-        run_ids = [client.submit(request) for _ in range(8)]
+        run_ids = [submit_when_accepted(client, request) for _ in range(8)]
         workers = [envelope_of(client.result(run_id), "metrics").worker for run_id in run_ids]
     counts = sorted(workers.count(name) for name in set(workers))
     assert len(counts) == 2, workers

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests_support import wait_until
 
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
+from orchestrator.errors import Overloaded
+from orchestrator.models import TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.runs import new_token
 from orchestrator.testing import write_stub_sources
@@ -24,6 +27,23 @@ ALL_QUEUES = ("orchestrator", *BUILTIN_SOURCES, "synthesis")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 READY = {"watcher": "watcher_started", "web": "Uvicorn running on"}
 """What the log says once a process is ready, by the beginning of its name; that of a worker has `` ready.``."""
+
+
+def submit_when_accepted(client: TroubleshootClient, request: TroubleshootRequest, *, seconds: float = 60.0) -> str:
+    """Submit, again after each refusal as overloaded, for so long at most.
+
+    For tests that ask many questions and are not about admission: a machine that is slower than the questions come
+    refuses some of them, and rightly.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return client.submit(request)
+        except Overloaded as error:
+            pause_seconds = error.retry_after_seconds or 1
+            if time.monotonic() + pause_seconds > end:
+                raise
+            time.sleep(pause_seconds)
 
 
 @dataclass(eq=False)
