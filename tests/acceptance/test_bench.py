@@ -18,7 +18,7 @@ def test_a_small_benchmark_gives_every_figure() -> None:
     program = str(Path(sys.executable).with_name("resync-troubleshoot"))
     command = [program, "bench", "--runs", "5", "--queued", "10", "--json"]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("RESYNC_", "REDIS_"))}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert "Traceback" not in done.stderr

@@ -65,7 +65,7 @@ class Machine:
         """As ``run``, for a command that starts nothing: it need not import its libraries anew."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = start_forked((PROGRAM, *args), self.environ(**environ), self.folder, out, err)
-            code = process.wait(60)
+            code = process.wait(100)
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(args, code, out.read().decode(), err.read().decode())
@@ -156,9 +156,9 @@ def test_stopped_demo_leaves_nothing(machine: Machine, number: signal.Signals, c
     with machine.start("demo") as demo:
         read_until(demo, moment)
         demo.send_signal(number)
-        demo.communicate(timeout=30)
+        demo.communicate(timeout=100)
     assert demo.returncode == code
-    wait_until(machine.is_clean, seconds=30)
+    wait_until(machine.is_clean)
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             yield Up(machine, process, told["processes"], match.group(1))
         finally:
             process.send_signal(signal.SIGTERM)
-            _, words = process.communicate(timeout=30)
+            _, words = process.communicate(timeout=100)
     assert process.returncode == 0
     assert "nothing is left behind" in words
     assert machine.is_clean()
@@ -211,7 +211,7 @@ def test_up_runs_the_processes_it_was_asked_for(up: Up) -> None:
         "metrics": [],
         "synthesis": ["synthesis"],
     }
-    wait_until(lambda: len(json.loads(up.run("queues", "--json").stdout)["watchers"]) >= 2, seconds=30)
+    wait_until(lambda: len(json.loads(up.run("queues", "--json").stdout)["watchers"]) >= 2, what="two watchers")
     assert {"watcher-1", "watcher-2"} <= set(up.processes)
 
 
@@ -222,7 +222,7 @@ def test_ctrl_c_detaches_and_watch_resumes(up: Up) -> None:
         read_until(submit, "accepted")
         read_until(submit, "log_cache: ok")
         submit.send_signal(signal.SIGINT)
-        out, err = submit.communicate(timeout=30)
+        out, err = submit.communicate(timeout=100)
     assert (submit.returncode, out) == (130, "")
     match = re.search(r"Resume with: resync-troubleshoot (watch \S+)$", err, re.MULTILINE)
     assert match, err
@@ -283,7 +283,7 @@ def test_killed_worker_is_replaced(up: Up) -> None:
         queues = json.loads(up.run("queues", "--json").stdout)["queues"]
         return any(queue["queue"] == "rag_search" and queue["workers"] for queue in queues)
 
-    wait_until(is_back, seconds=30)
+    wait_until(is_back)
     result = up.run("submit", QUESTION, "--disable", "metrics", "--json")
     assert result.returncode == 0, result.stderr
     report = Report.model_validate_json(result.stdout)
@@ -313,7 +313,7 @@ def test_worker_serves_its_queue_until_told_to_stop(up: Up, pool: str) -> None:
             report = Report.model_validate_json(up.run("submit", QUESTION, "--json").stdout)
         finally:  # else a failure waits for the worker, which nobody has told to stop
             worker.send_signal(signal.SIGTERM)
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=100)
     assert worker.returncode == 0
     (envelope,) = [envelope for envelope in report.parallel_results if envelope.source == "metrics"]
     assert envelope.outcome in (SourceOutcome.OK, SourceOutcome.NO_DATA, SourceOutcome.ERROR)
@@ -327,7 +327,7 @@ def test_up_uses_a_redis_that_runs_already(machine: Machine, own_redis: RedisSer
     assert process.stdout is not None
     shown = json.loads(process.stdout.readline())
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=100)
     assert shown["addresses"] == {"redis": f"redis://127.0.0.1:{own_redis.port}/0"}
     assert list(shown["processes"]) == ["watcher-1", "watcher-2"]
     assert process.returncode == 0
@@ -389,7 +389,7 @@ def test_missing_redis_server_is_one_line(machine: Machine) -> None:
         env=machine.environ(PATH="/nowhere"),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert result.returncode == 2, result.stderr

@@ -24,7 +24,7 @@ def doctor(environ: dict[str, str], *args: str) -> tuple[int, dict[str, Any], st
         env=environ | {"LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     return done.returncode, {check["name"]: check for check in json.loads(done.stdout)["checks"]}, done.stderr

@@ -66,7 +66,7 @@ def call(
     output = fleet.folder / f"own_app-{new_token()}.log"
     with output.open("wb") as out:
         app = start_forked(("own_app", argument), fleet.environ | (environ or {}), fleet.folder, out)
-    code, written = app.wait(60), output.read_text("utf-8")
+    code, written = app.wait(100), output.read_text("utf-8")
     assert code == 0, written
     answer: dict[str, Any] = json.loads(written.splitlines()[-1])
     return answer

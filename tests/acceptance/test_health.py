@@ -59,7 +59,7 @@ def test_a_worker_tells_of_its_tasks_and_of_a_broker_that_is_away(fleet: Fleet, 
         assert ask(number, "/livez") == (200, "ok\n")
     own_redis.start()
     for number in (port, watchers_port):
-        wait_until(lambda number=number: ask(number, "/readyz")[0] == 200, seconds=40, what="ready again")
+        wait_until(lambda number=number: ask(number, "/readyz")[0] == 200, what="ready again")
 
 
 @pytest.mark.parametrize("process", ["worker", "watcher"])
@@ -71,7 +71,7 @@ def test_a_port_in_use_stops_the_process_at_its_start(fleet: Fleet, process: str
         second = fleet.worker("metrics", ready=False, RESYNC_HEALTH_PORT=str(port))
     else:
         second = fleet.start("second", "-m", "orchestrator.watcher", RESYNC_HEALTH_PORT=str(port))
-    assert second.popen.wait(30) == 2
+    assert second.popen.wait(60) == 2
     assert f"RESYNC_HEALTH_PORT: port {port} of 127.0.0.1 is in use" in second.text()
     assert "Traceback" not in second.text()
 
@@ -82,6 +82,6 @@ def test_a_worker_without_prometheus_client_lacks_only_its_figures(fleet: Fleet,
     path = fleet.environ["PYTHONPATH"]
     fleet.worker("metrics", PYTHONPATH=path)
     second = fleet.worker("log_cache", ready=False, PYTHONPATH=path, RESYNC_HEALTH_PORT=str(free_port()))
-    assert second.popen.wait(30) == 2
+    assert second.popen.wait(60) == 2
     assert "RESYNC_HEALTH_PORT needs prometheus_client: pip install 'resync-troubleshoot[workers]'" in second.text()
     assert "Traceback" not in second.text()

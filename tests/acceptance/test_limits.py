@@ -100,7 +100,7 @@ def test_a_source_beside_one_that_blocks_names_it(fleet: Fleet) -> None:
     fleet.worker("orchestrator", "synthesis")
     fleet.worker(*BUILTIN_SOURCES)
     run(fleet, {}, LONG)
-    behaviours = {"metrics": {"block_seconds": 2.5}, "log_cache": {"sleep_seconds": 0.3}}
+    behaviours = {"metrics": {"block_seconds": 2.5}, "log_cache": {"sleep_seconds": 0.9}}
     report = run(fleet, behaviours)
     envelope = envelope_of(report, "log_cache")
     assert (envelope.outcome, envelope.reason) == ("timeout", "loop_blocked")
@@ -172,5 +172,5 @@ def test_a_blocked_process_exits_and_its_sign_is_the_log(fleet: Fleet, tmp_path:
     """A loop blocked beyond the hard limit ends its process, so that a supervisor can start a fresh one."""
     worker = fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES, RESYNC_LOOP_LAG_LIMIT_SECONDS="1.5")
     run(fleet, {"metrics": {"block_seconds": 30}})
-    assert worker.popen.wait(20) == 75
+    assert worker.popen.wait(60) == 75
     assert "loop_blocked" in worker.text()

@@ -186,7 +186,7 @@ def test_what_is_no_message_is_set_aside(fleet: Fleet) -> None:
         expected = 0
 
         def await_count(number: int, what: str) -> None:
-            wait_until(lambda: sum(SetAside(raw, keys).counts().values()) == number, what=what, seconds=10)
+            wait_until(lambda: sum(SetAside(raw, keys).counts().values()) == number, what=what)
 
         for name, content in MESSAGES.items():
             for queue in queues:

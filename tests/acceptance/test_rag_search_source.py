@@ -118,7 +118,7 @@ def test_a_wrong_setting_stops_the_worker_at_its_start(tmp_path: Path, make_flee
     try:
         del fleet.environ["PYTHONPATH"]
         process = fleet.worker("rag_search", ready=False, RESYNC_KNOWLEDGE_PATH=str(tmp_path / "none.sqlite3"))
-        assert process.popen.wait(30) != 0
+        assert process.popen.wait(60) != 0
         assert "RESYNC_KNOWLEDGE_PATH" in process.text()
     finally:
         fleet.stop()

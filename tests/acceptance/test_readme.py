@@ -38,7 +38,7 @@ def test_an_example_of_the_readme_runs(running_fleet: Fleet, number: int) -> Non
         env=running_fleet.environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -79,13 +79,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             yield {**environ, **shared, "UP": said}
         finally:
             up.send_signal(signal.SIGTERM)
-            up.wait(30)
+            up.wait(60)
             assert up.stdout is not None
             up.stdout.close()
 
 
 def run(site: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run((PROGRAM, *args), env=site, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run((PROGRAM, *args), env=site, capture_output=True, text=True, timeout=100, check=False)
 
 
 def on_a_terminal(site: dict[str, str], *args: str) -> str:
@@ -124,7 +124,7 @@ def test_a_site_source_that_lacks_its_setting_stops_with_its_name(tmp_path: Path
     install(tmp_path / "site")
     arguments = (PROGRAM, "worker", "tickets", "--redis-url", "redis://127.0.0.1:1/0")
     worker = subprocess.run(
-        arguments, env=environ_of(tmp_path), capture_output=True, text=True, timeout=60, check=False
+        arguments, env=environ_of(tmp_path), capture_output=True, text=True, timeout=100, check=False
     )
     assert worker.returncode == 2
     assert "SITE_TICKETS_FILE: name the file of tickets" in worker.stderr

@@ -38,11 +38,25 @@ class Endless:
         pass
 metrics = SourceSpec(name="metrics", create=lambda environ: Endless())
 """
+BLOCKING = """
+import time
+from pathlib import Path
+from orchestrator.sources import FetchResult, SourceSpec
+class Blocking:
+    async def fetch(self, request):
+        while not Path("free").exists():
+            time.sleep(0.05)
+        return FetchResult()
+    async def close(self):
+        pass
+metrics = SourceSpec(name="metrics", create=lambda environ: Blocking())
+"""
+"""Blocks its event loop until there is a file of that name."""
 
 
 def command(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {**fleet.environ, "LANG": "C.UTF-8"}
-    return subprocess.run((PROGRAM, *arguments), env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run((PROGRAM, *arguments), env=environ, capture_output=True, text=True, timeout=100, check=False)
 
 
 def reasons(fleet: Fleet) -> dict[str, Any]:
@@ -74,7 +88,7 @@ def test_a_worker_without_a_place_says_so(fleet: Fleet) -> None:
     assert reasons(fleet) == {}
     with fleet.client() as client:
         client.result(client.submit(TroubleshootRequest(message=stub_message({}), config=CONFIG)))
-    wait_until(lambda: ask(port, "/readyz")[0] == 503, seconds=20, what="not ready")
+    wait_until(lambda: ask(port, "/readyz")[0] == 503, what="not ready")
     assert "every place of its pool is taken" in ask(port, "/livez")[1]
     assert ask(port, "/livez")[0] == 503
     assert reasons(fleet) == {"metrics": ["no_place"]}
@@ -107,17 +121,20 @@ def test_a_source_that_the_dispatching_worker_cannot_load_is_named(fleet: Fleet)
 
 def test_a_worker_with_a_blocked_loop_says_so_until_it_is_free(fleet: Fleet) -> None:
     """While a source blocks the event loop of another, their worker is not ready but alive, and names the source."""
+    module = fleet.folder / "stubs" / "resync_stub_sources.py"
+    module.write_text(module.read_text("utf-8") + BLOCKING, "utf-8")
     port = free_port()
-    worker = fleet.worker("metrics", "log_cache", RESYNC_HEALTH_PORT=str(port))
+    environ = {"RESYNC_HEALTH_PORT": str(port), "RESYNC_LOOP_LAG_LIMIT_SECONDS": "60"}
+    worker = fleet.worker("metrics", "log_cache", **environ)
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search")
     with fleet.client() as client:
-        message = stub_message({"metrics": {"block_seconds": 8}})
-        client.submit(TroubleshootRequest(message=message, config=CONFIG))
+        client.submit(TroubleshootRequest(message=stub_message({}), config=CONFIG))
         worker.wait_for("loop_blocked source=metrics|BATCH001")
         status, text = ask(port, "/readyz")
         assert (status, "metrics|BATCH001 has blocked its event loop" in text) == (503, True)
         assert ask(port, "/livez") == (200, "ok\n")
         assert reasons(fleet) == {"metrics": ["loop_blocked"]}
+        (fleet.folder / "free").touch()
         worker.wait_for("loop_free source=metrics|BATCH001")
     assert ask(port, "/readyz") == (200, "ok\n")
     assert reasons(fleet) == {}

@@ -34,7 +34,7 @@ def holding_a_message(app: Celery) -> Connection:
     first, second = connection.default_channel, connection.channel()
     for channel, queue in ((first, ORCHESTRATOR_QUEUE), (second, SYNTHESIS_QUEUE)):
         app.amqp.TaskConsumer(channel, queues=[app.amqp.queues[queue]], on_message=lambda _: None).consume()
-    connection.drain_events(timeout=5)
+    connection.drain_events(timeout=20)
     with pytest.raises(socket.timeout):
         connection.drain_events(timeout=0.1)
     return connection
@@ -77,7 +77,7 @@ def test_a_task_whose_message_cannot_be_acknowledged_runs_and_gives_its_place_ba
     task = app.tasks[RUN_TASK]
     app.send_task(RUN_TASK, args=("run-00000001",))
     with app.connection_for_read() as connection:
-        message = connection.SimpleQueue(app.amqp.queues[ORCHESTRATOR_QUEUE]).get(timeout=5)
+        message = connection.SimpleQueue(app.amqp.queues[ORCHESTRATOR_QUEUE]).get(timeout=20)
 
     def acknowledge(*_: object) -> None:
         raise AttributeError("'NoneType' object has no attribute 'client'")

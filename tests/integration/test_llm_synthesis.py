@@ -486,7 +486,7 @@ def test_the_time_given_is_the_hard_bound(reply: Reply) -> None:
 def test_a_drip_feeding_server_is_bounded_too() -> None:
     """An answer that keeps coming, but too slowly, ends at the bound all the same."""
     with FakeOpenAIServer(Reply(answer(), chunk_chars=1, chunk_delay_seconds=0.1)) as server:
-        assert failure(server, timeout=0.8).reason == "timeout"
+        assert failure(server, timeout=stretched(0.8)).reason == "timeout"
         assert server.wait_for_disconnect()
 
 

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 import redis
@@ -38,11 +39,21 @@ def fetch(url: str, limit: float = 5.0) -> FetchResult:
     return asyncio.run(go())
 
 
+@dataclass(frozen=True)
+class Mute:
+    """A server that accepts and never answers."""
+
+    url: str
+    came: threading.Event
+    """Set once a client has connected."""
+    gone: threading.Event
+    """Set once one has gone away."""
+
+
 @pytest.fixture
-def mute() -> Iterator[tuple[str, threading.Event]]:
-    """A server that accepts and never answers; the event is set when a client has gone away."""
+def mute() -> Iterator[Mute]:
     listener = socket.create_server(("127.0.0.1", 0))
-    gone, stop = threading.Event(), threading.Event()
+    came, gone, stop = threading.Event(), threading.Event(), threading.Event()
 
     def serve() -> None:
         listener.settimeout(0.05)
@@ -52,6 +63,7 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
                 connection, _ = listener.accept()
                 connection.settimeout(0.02)
                 connections.append(connection)
+                came.set()
             except TimeoutError:
                 pass
             for connection in connections:
@@ -67,32 +79,32 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0", gone
+    yield Mute(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", came, gone)
     stop.set()
     thread.join()
     listener.close()
 
 
-def test_a_server_that_never_answers_times_out_below_the_limit(mute: tuple[str, threading.Event]) -> None:
+def test_a_server_that_never_answers_times_out_below_the_limit(mute: Mute) -> None:
     """The source gives up by itself, with reason timeout, before its limit."""
     started = time.monotonic()
     with pytest.raises(SourceError) as caught:
-        fetch(mute[0], limit=0.5)
+        fetch(mute.url, limit=0.5)
     assert caught.value.reason == "timeout"
     assert time.monotonic() - started < stretched(3)
 
 
-def test_a_cancelled_fetch_closes_its_connection(mute: tuple[str, threading.Event]) -> None:
+def test_a_cancelled_fetch_closes_its_connection(mute: Mute) -> None:
     """Cancelling the coroutine ends it, and the server sees the connection closed."""
 
     async def go() -> None:
-        source = LogCacheSource.from_env({"REDIS_URL": mute[0]})
+        source = LogCacheSource.from_env({"REDIS_URL": mute.url})
         task = asyncio.create_task(source.fetch(request_for(30)))
-        await asyncio.wait([task], timeout=0.2)
+        assert await asyncio.to_thread(mute.came.wait, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await asyncio.to_thread(mute[1].wait, 5)
+        assert await asyncio.to_thread(mute.gone.wait, 10)
         await source.close()
 
     asyncio.run(go())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from refusals_support import REFUSALS, refusing
-from tests_support import RedisServer, wait_until
+from tests_support import RedisServer, stretched, wait_until
 
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
@@ -91,7 +91,7 @@ def test_a_watcher_waits_and_goes_on(own_redis: RedisServer, kind: str, caplog: 
             wait_until(lambda: "watcher_store_unreachable" in caplog.text, what="a refusal")
             end()
             before = watcher._store_beat._at
-            wait_until(lambda: watcher._store_beat._at > before, what="the store is read", seconds=5)
+            wait_until(lambda: watcher._store_beat._at > before, what="the store is read", seconds=stretched(5))
         stop.set()
         thread.join(10)
     publisher.close()

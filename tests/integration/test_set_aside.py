@@ -64,7 +64,7 @@ def test_a_message_that_waits_for_a_place_is_set_aside_from_its_own_queue(settin
             messages = []
             for name in ("metrics", "log_cache"):
                 app.send_task(source_task(name), args=("run-00000001",), retry=False)
-                messages.append(connection.SimpleQueue(name).get(timeout=5))
+                messages.append(connection.SimpleQueue(name).get(timeout=20))
             for message in messages:
                 consumer.on_unknown_message(None, message)
     finally:
@@ -93,7 +93,7 @@ def test_a_broker_key_of_another_type_is_set_aside_by_the_next_connection(settin
         app = make_celery(settings, with_results=False)
         app.send_task(source_task("metrics"), args=("run-00000001",), retry=False)
         with app.connection_for_read() as connection:
-            message = connection.SimpleQueue("metrics").get(timeout=5)
+            message = connection.SimpleQueue("metrics").get(timeout=20)
             assert message.headers["task"] == source_task("metrics")
             message.ack()
         app.close()

@@ -119,7 +119,7 @@ def test_the_command_prints_its_address_and_ends_on_a_signal() -> None:
         assert [job["name"] for job in found.json()["results"]] == ["CONSOLIDA"]
         assert "resync_host_memory_ratio" in httpx2.get(environ["RESYNC_METRICS_URL"], trust_env=False).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert "RC 137" in process.stderr.read()
 
 
@@ -129,7 +129,7 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with _start("--port", str(taken.getsockname()[1])) as process:
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert out == ""
     assert err.count("\n") == 1
@@ -139,6 +139,6 @@ def test_a_port_in_use_is_one_clear_line() -> None:
 def test_a_scenario_that_does_not_exist_is_refused() -> None:
     """The range of scenarios is told."""
     with _start("--scenario", "11") as process:
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=100)
     assert process.returncode == 2
     assert "1<=x<=10" in err

@@ -51,7 +51,7 @@ SLEEP = "import time; print('can work', flush=True); time.sleep(60)"
 def test_process_is_ready_when_it_says_so(supervisor: Supervisor) -> None:
     """Readiness is the text of the spec in the process's output."""
     supervisor.start(spec("a", SLEEP, ready_text="can work"))
-    supervisor.wait_ready(["a"], timeout_seconds=10)
+    supervisor.wait_ready(["a"], timeout_seconds=30)
     (state,) = supervisor.states()
     assert state.is_ready
     assert state.log.read_text() == "can work\n"
@@ -61,13 +61,13 @@ def test_process_that_exits_before_it_is_ready_is_told_with_its_last_words(super
     """Who waits for a process that exits gets its status and its last line at once, not the timeout."""
     supervisor.start(spec("a", "import sys; print('no such thing'); sys.exit(3)", ready_text="never"))
     with pytest.raises(ProcessFailed, match="a exited with status 3: no such thing"):
-        supervisor.wait_ready(["a"], timeout_seconds=10)
+        supervisor.wait_ready(["a"], timeout_seconds=30)
 
 
 def test_process_that_never_gets_ready_is_told_at_the_bound(supervisor: Supervisor) -> None:
     """The wait for readiness ends at its bound."""
     supervisor.start(spec("a", SLEEP, ready_text="something else"))
-    wait_until(supervisor.states()[0].log.read_text, seconds=10)
+    wait_until(supervisor.states()[0].log.read_text, seconds=30)
     with pytest.raises(ProcessFailed, match=r"not ready within 0\.1 s; its log ends: 'can work'"):
         supervisor.wait_ready(["a"], timeout_seconds=0.1)
 
@@ -81,11 +81,11 @@ def test_program_that_does_not_exist_is_told(supervisor: Supervisor) -> None:
 def test_killed_process_is_started_again(supervisor: Supervisor, said: list[Message]) -> None:
     """A process that is killed runs again soon, becomes ready again, and it is said."""
     supervisor.start(spec("a", SLEEP, ready_text="can work"))
-    supervisor.wait_ready(["a"], timeout_seconds=10)
+    supervisor.wait_ready(["a"], timeout_seconds=30)
     first = supervisor.states()[0].pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: supervisor.states()[0].restarts == 1 and supervisor.states()[0].is_ready, seconds=10)
+    wait_until(lambda: supervisor.states()[0].restarts == 1 and supervisor.states()[0].is_ready, seconds=30)
     assert supervisor.states()[0].pid != first
     assert [str(line) for line in said] == ["a exited with status -9; again in 0.5 s (can work)"]
 
@@ -103,12 +103,12 @@ def test_stop_leaves_nothing_behind(tmp_path: Path) -> None:
         supervisor.start(spec("a", stubborn, stop_seconds=0.3))
         supervisor.start(spec("b", SLEEP))
         log = tmp_path / "logs" / "a.log"
-        wait_until(lambda: log.read_text().count("pid") == 2, seconds=10)
+        wait_until(lambda: log.read_text().count("pid") == 2, seconds=30)
         pids = [int(line.split()[1]) for line in log.read_text().splitlines()]
         pids += [state.pid for state in supervisor.states() if state.pid is not None]
         started = time.monotonic()
     assert time.monotonic() - started < stretched(5)
-    wait_until(lambda: not any(runs(pid) for pid in pids), seconds=10)
+    wait_until(lambda: not any(runs(pid) for pid in pids), seconds=30)
 
 
 def test_later_stages_stop_first(tmp_path: Path) -> None:
@@ -127,14 +127,14 @@ def test_later_stages_stop_first(tmp_path: Path) -> None:
         late = code.format(pause=0.3, path=order, name="1")
         supervisor.start(spec("base", early, ready_text="can work", stage=0))
         supervisor.start(spec("user", late, ready_text="can work"))
-        supervisor.wait_ready(["base", "user"], timeout_seconds=10)
+        supervisor.wait_ready(["base", "user"], timeout_seconds=30)
     assert Path(order).read_text() == "10"
 
 
 def test_process_reads_its_standard_input(supervisor: Supervisor) -> None:
     """What must stand neither in a file nor on a command line reaches the process on standard input."""
     supervisor.start(spec("a", "import sys; print('got', sys.stdin.read())\n" + SLEEP, stdin=b"x", ready_text="got x"))
-    supervisor.wait_ready(["a"], timeout_seconds=10)
+    supervisor.wait_ready(["a"], timeout_seconds=30)
 
 
 OWNER = """
@@ -150,7 +150,7 @@ with Guard() as guard, private_directory(guard) as path:
         code = "import os, time; os.fork(); print('up', flush=True); time.sleep(60)"
         spec = ProcessSpec(name="a", command=(sys.executable, "-c", code), environ=os.environ, ready_text="up")
         supervisor.start(spec)
-        supervisor.wait_ready(["a"], timeout_seconds=10)
+        supervisor.wait_ready(["a"], timeout_seconds=30)
         print(path, supervisor.states()[0].pid, flush=True)
         time.sleep(60)
 """
@@ -164,7 +164,7 @@ def test_killed_owner_leaves_nothing_behind() -> None:
         assert runs(int(pid))
         assert Path(directory).is_dir()
         owner.kill()
-    wait_until(lambda: not runs(int(pid)) and not Path(directory).exists(), seconds=10)
+    wait_until(lambda: not runs(int(pid)) and not Path(directory).exists(), seconds=30)
     with pytest.raises(ProcessLookupError):
         os.killpg(int(pid), 0)
 
@@ -195,8 +195,8 @@ def test_owner_killed_before_it_has_noted_a_process_leaves_none(tmp_path: Path) 
     ) as owner:
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
-        owner.wait(10)
-    wait_until(lambda: not runs(pid), seconds=10)
+        owner.wait(30)
+    wait_until(lambda: not runs(pid), seconds=30)
     assert not (tmp_path / "began").exists()
 
 
@@ -210,5 +210,5 @@ def test_guardian_that_was_killed_is_replaced(tmp_path: Path) -> None:
         assert process is not None
         process.kill()
         # At once, and not when there is something to tell it: this process may be killed before that.
-        wait_until(lambda: guard._process not in (None, process), seconds=10)
+        wait_until(lambda: guard._process not in (None, process), seconds=30)
     assert not kept.exists()

@@ -75,7 +75,7 @@ class Server:
     def start(self) -> str:
         self._thread.start()
         self._idle_thread.start()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not self._server.started:
             assert self._thread.is_alive(), "the server did not start"
             assert time.monotonic() < end, "the server did not start"

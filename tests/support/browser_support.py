@@ -59,7 +59,7 @@ class Page:
         assert "exceptionDetails" not in reply, reply["exceptionDetails"]
         return reply["result"].get("value")
 
-    def until(self, condition: str, *, seconds: float = 30.0) -> None:
+    def until(self, condition: str, *, seconds: float = 60.0) -> None:
         """Wait until an expression is true in the page."""
         end = time.monotonic() + seconds
         while not self.run(condition):

@@ -57,16 +57,16 @@ class Process:
     def text(self) -> str:
         return self.log.read_text("utf-8", "replace")
 
-    def wait_for(self, text: str, *, seconds: float = 30.0) -> None:
+    def wait_for(self, text: str) -> None:
         def seen() -> bool:
             if self.popen.poll() is not None and text not in self.text():
                 pytest.fail(f"{self.name} exited with {self.popen.returncode}:\n{self.text()[-3000:]}")
             return text in self.text()
 
-        wait_until(seen, seconds=seconds, what=f"{text!r} in the log of {self.name}")
+        wait_until(seen, what=f"{text!r} in the log of {self.name}")
 
-    def wait_until_ready(self, *, seconds: float = 30.0) -> None:
-        self.wait_for(READY.get(self.name.partition("-")[0], " ready."), seconds=seconds)
+    def wait_until_ready(self) -> None:
+        self.wait_for(READY.get(self.name.partition("-")[0], " ready."))
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process and its children; SIGTERM to the process alone, as systemd and Docker do."""
@@ -76,7 +76,7 @@ class Process:
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         self.send(number)
-        self.popen.wait(20)
+        self.popen.wait(60)
 
 
 @dataclass

@@ -110,12 +110,12 @@ class FakeOpenAIServer:
         """An environment that points a worker to this server."""
         return {"LLM_ENDPOINT": self.url, "LLM_MODEL": "scripted-model", "LLM_API_KEY": "sk-scripted-key", **more}
 
-    def wait_for_disconnect(self, timeout_seconds: float = 5.0, count: int = 1) -> bool:
+    def wait_for_disconnect(self, timeout_seconds: float = 20.0, count: int = 1) -> bool:
         """Whether ``count`` clients left before their answer was complete, within the time."""
         with self._disconnected:
             return self._disconnected.wait_for(lambda: self.disconnects >= count, timeout_seconds)
 
-    def wait_for_request(self, timeout_seconds: float = 5.0, count: int = 1) -> bool:
+    def wait_for_request(self, timeout_seconds: float = 20.0, count: int = 1) -> bool:
         """Whether ``count`` requests arrived within the time."""
         with self._disconnected:
             return self._disconnected.wait_for(lambda: len(self.requests) >= count, timeout_seconds)

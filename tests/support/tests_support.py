@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tls_support import Authority
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "condition") -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = 60.0, what: str = "condition") -> None:
     """Poll until the condition holds; fail after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -20,6 +20,6 @@ def test_an_error_can_be_raised_without_docstrings() -> None:
     """``python -OO`` takes docstrings away, and no error with them."""
     code = "from orchestrator.errors import RunDamaged; print(RunDamaged().reason)"
     done = subprocess.run(
-        [sys.executable, "-OO", "-B", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-OO", "-B", "-c", code], capture_output=True, text=True, timeout=100, check=True
     )
     assert done.stdout.strip() == "run_damaged"

@@ -254,6 +254,6 @@ def warm_up(stack: Stack) -> None:
 
     try:
         with ThreadPoolExecutor(8) as threads:
-            wait_until(lambda: all(threads.map(is_one_whole, range(8))), seconds=40, what="whole answers")
+            wait_until(lambda: all(threads.map(is_one_whole, range(8))), what="whole answers")
     finally:
         readers.close()

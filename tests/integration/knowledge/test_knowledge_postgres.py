@@ -141,7 +141,7 @@ def test_a_blocked_table_is_a_timeout_and_leaves_no_query_behind(database: str) 
             search(database, "S0C7", timeout_seconds=0.5)
         assert caught.value.reason == "knowledge_timeout"
         assert time.monotonic() - started < stretched(3)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             row = blocker.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

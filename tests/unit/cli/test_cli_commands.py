@@ -405,7 +405,7 @@ def test_json_is_utf_8_on_any_terminal() -> None:
         "main.main()\n"
     )
     environ = {"PYTHONIOENCODING": "latin-1", "PATH": "/bin"}
-    result = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, timeout=60, check=False)
+    result = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, timeout=100, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "\u201ca\u201d\n".encode() + 'raz\u00f5es "a"\n'.encode("latin-1")
 
@@ -421,7 +421,7 @@ def test_help_stays_light() -> None:
         "print('heavy:', sorted(heavy))\n"
         "sys.exit(code)\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert result.returncode == 0, result.stderr
     assert "heavy: []" in result.stdout
     for name in ("submit", "watch", "get", "cancel", "list", "queues", "demo", "up", "worker"):

@@ -23,7 +23,7 @@ def shell(redirections: str, *command: str, **environ: str) -> subprocess.Comple
         env=ENVIRON | environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
 
@@ -44,7 +44,7 @@ def test_reader_that_has_gone_is_no_error(args: tuple[str, ...]) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     result = subprocess.run(
-        (*PROGRAM, *args), env=ENVIRON, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        (*PROGRAM, *args), env=ENVIRON, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=100, check=False
     )
     os.close(theirs)
     assert result.returncode == 141
@@ -108,7 +108,7 @@ def test_other_encoding_keeps_the_text_readable(encoding: str, shown: str) -> No
         (sys.executable, "-X", "utf8=0", "-c", code),
         env=ENVIRON | {"PYTHONIOENCODING": encoding},
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=100,
         check=True,
     )
     assert result.stdout.decode(encoding) == f"{shown}\n"

@@ -344,7 +344,7 @@ def french(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess
             "PYTHONIOENCODING": "utf-8",
         }
         command = [sys.executable, "-c", code, *args]
-        return subprocess.run(command, env=environ, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=environ, cwd=root, capture_output=True, text=True, timeout=100, check=False)
 
     return call
 

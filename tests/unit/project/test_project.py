@@ -64,7 +64,7 @@ def tracked_texts() -> list[Path]:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=100, check=True
     ).stdout.split("\0")
     return [ROOT / name for name in listed if name and Path(name).suffix in TEXT and (ROOT / name).is_file()]
 

@@ -41,7 +41,7 @@ def set_up(checkout: Path, *arguments: str, **environment: str) -> subprocess.Co
         env={"PATH": f"{checkout / 'bin'}:/usr/bin:/bin", "HOME": str(checkout)} | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 

@@ -52,7 +52,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         [analyze, "verify", "--recursive-errors=no", "--man=no", *names],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     ours = [line for line in result.stderr.splitlines() if "resync-troubleshoot" in line or str(units) in line]

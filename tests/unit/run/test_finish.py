@@ -59,6 +59,15 @@ class Ready:
     def kinds(self) -> list[EventType]:
         return [event.type for event in self.events if event.type not in _BEFORE]
 
+    def tokens(self) -> list[str]:
+        return [event.data["text"] for event in self.events if event.type is EventType.TOKEN]
+
+    async def shown(self, count: int) -> None:
+        """Wait for so many token events: what a model writes meanwhile would be in one with what it wrote before."""
+        async with asyncio.timeout(10):
+            while len(self.tokens()) < count:  # noqa: ASYNC110  # the store is polled
+                await asyncio.sleep(0.01)
+
     def move_deadline(self, milliseconds: int) -> None:
         seconds, micros = self.client.time()
         now = seconds * 1000 + micros // 1000
@@ -185,8 +194,9 @@ def test_a_model_refines_the_draft(run: Ready, loop: asyncio.AbstractEventLoop) 
 
     async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
         emit("Primeiro. ")
-        await asyncio.sleep(0.15)
+        await run.shown(1)
         emit("Segundo.")
+        await run.shown(2)
         return Synthesis(case.draft.model_copy(update={"summary": "Resumo refinado."}), {"model": "m"})
 
     refiner, synthesizer = refined_by(loop, script)
@@ -195,8 +205,7 @@ def test_a_model_refines_the_draft(run: Ready, loop: asyncio.AbstractEventLoop) 
     assert report.mode is AnswerMode.LLM
     assert "Resumo refinado." in report.response
     assert report.metadata["llm"] == {"model": "m"}
-    tokens = [event.data["text"] for event in run.events if event.type is EventType.TOKEN]
-    assert tokens == ["Primeiro. ", "Segundo."]
+    assert run.tokens() == ["Primeiro. ", "Segundo."]
     assert 8 < synthesizer.timeout_seconds <= 9.5
 
 
@@ -207,6 +216,7 @@ def test_fragments_lie_apart_however_the_model_writes(run: Ready, loop: asyncio.
         for number in range(30):
             emit(f"{number}. ")
             await asyncio.sleep(0.01)
+        await run.shown(2)
         return Synthesis(case.draft, {"model": "m"})
 
     refiner, _ = refined_by(loop, script)
@@ -258,14 +268,13 @@ def test_half_a_character_of_a_model_can_be_written(run: Ready, loop: asyncio.Ab
 
     async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
         emit("meio \ud83d")
-        await asyncio.sleep(0.15)
         return Synthesis(case.draft, {"model": "m"})
 
     refiner, _ = refined_by(loop, script)
     report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
     assert report is not None
     assert report.mode is AnswerMode.LLM
-    assert [event.data["text"] for event in run.events if event.type is EventType.TOKEN] == ["meio \ufffd"]
+    assert run.tokens() == ["meio \ufffd"]
 
 
 def test_what_a_model_streams_is_bounded(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
@@ -274,14 +283,12 @@ def test_what_a_model_streams_is_bounded(run: Ready, loop: asyncio.AbstractEvent
     async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
         for _ in range(20):
             emit("x" * 1_000_000)
-        await asyncio.sleep(0.15)
         return Synthesis(case.draft, {"model": "m"})
 
     refiner, _ = refined_by(loop, script)
     report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
     assert report is not None
-    tokens = [event.data["text"] for event in run.events if event.type is EventType.TOKEN]
-    assert sum(map(len, tokens)) == MAX_SYNTHESIS_CHARACTERS
+    assert sum(map(len, run.tokens())) == MAX_SYNTHESIS_CHARACTERS
 
 
 def test_a_diagnosis_that_cannot_be_written_gives_way_to_the_draft(
@@ -333,7 +340,7 @@ def test_a_model_that_hangs_is_cut_before_the_deadline(run: Ready, loop: asyncio
     report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
     assert report is not None
     assert report.metadata["llm"] == {"failed": "timeout"}
-    assert synthesizer.cancelled.wait(5)
+    assert synthesizer.cancelled.wait(20)
 
 
 def test_a_finisher_whose_lease_is_taken_stops_its_model_and_writes_nothing(
@@ -349,7 +356,7 @@ def test_a_finisher_whose_lease_is_taken_stops_its_model_and_writes_nothing(
 
     refiner, synthesizer = refined_by(loop, script)
     assert Finisher(run.store, by="test", refiner=refiner).finish(RUN) is None
-    assert synthesizer.cancelled.wait(5)
+    assert synthesizer.cancelled.wait(20)
     assert EventType.FINAL not in run.kinds()
     assert [event.attempt for event in run.events][-1] == 2
 

@@ -74,17 +74,25 @@ class Scene:
     def now_ms(self) -> int:
         return to_ms(self.client.time())
 
-    def due_in_ms(self, kind: str) -> float:
-        due = self.client.zscore(self.store.keys.wakeups, f"{RUN}|{kind}")
-        assert isinstance(due, float)
-        return due - self.now_ms()
+    def due_ms(self, kind: str) -> float:
+        due_ms = self.client.zscore(self.store.keys.wakeups, f"{RUN}|{kind}")
+        assert isinstance(due_ms, float)
+        return due_ms
+
+    def step(self, *, arms: str, after_ms: int) -> None:
+        """Let the watcher do what is due; afterwards a wake-up of this kind is due, so long after that."""
+        began_ms = self.now_ms()
+        self.watcher.step()
+        assert began_ms + after_ms <= self.due_ms(arms) <= self.now_ms() + after_ms
 
     def armed(self) -> set[str]:
         return {member.rsplit("|", 1)[1] for member in self.client.zrange(self.store.keys.wakeups, 0, -1)}
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
+def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    # In a step that a busy machine interrupts, what was claimed before would be left to another.
+    monkeypatch.setattr("orchestrator.watcher.REARM_MS", 60_000)
     client = fakeredis.FakeRedis(decode_responses=True)
     store = RunStore(client, Settings.from_env({}))
     store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou"), nonce=new_token())
@@ -144,19 +152,17 @@ def test_the_fan_in_asks_for_the_synthesis(scene: Scene) -> None:
     """At the fan-in a dispatched run gets its synthesis requested once, and a second for it to start."""
     answered(scene, received=0)
     scene.due("fanin")
-    scene.watcher.step()
+    scene.step(arms="fanin", after_ms=1_000)
     assert scene.publisher.syntheses == [RUN]
-    assert 900 < scene.due_in_ms("fanin") <= 1_000
 
 
 def test_a_body_that_has_not_started_a_second_after_the_last_source_is_not_waited_for(scene: Scene) -> None:
     """With every source in and no synthesis worker at work, the watcher finishes the run, and the answer says so."""
     answered(scene)
     scene.due("fanin")
-    scene.watcher.step()
-    assert scene.publisher.syntheses == [RUN]
     # The wake-up came half a second after the last source.
-    assert 400 < scene.due_in_ms("fanin") <= 500
+    scene.step(arms="fanin", after_ms=500)
+    assert scene.publisher.syntheses == [RUN]
     scene.waiting(SYNTHESIS_QUEUE)
     scene.due("fanin")
     scene.watcher.step()
@@ -210,9 +216,8 @@ def test_an_expired_lease_asks_for_another_finisher(scene: Scene) -> None:
     scene.client.hset(scene.store.keys.run(RUN), "lease_until", scene.now_ms() - 1)
     scene.client.delete(scene.store.keys.synthesis)
     scene.due("lease")
-    scene.watcher.step()
+    scene.step(arms="lease", after_ms=1_000)
     assert scene.publisher.syntheses == [RUN]
-    assert 900 < scene.due_in_ms("lease") <= 1_000
     scene.due("lease")
     scene.watcher.step()
     record = scene.store.read(RUN)
@@ -303,8 +308,9 @@ def test_a_crowd_leaves_one_watcher_what_another_can_take(scene: Scene) -> None:
 def test_a_claim_runs_out_within_the_grace(scene: Scene) -> None:
     """What a watcher has claimed and not done, another one takes before the deadline."""
     scene.due("total")
+    began_ms = scene.now_ms()
     assert len(scene.store.claim_wakeups().wakeups) == 1
-    assert 0 < scene.due_in_ms("total") <= COMMIT_MARGIN_MS
+    assert began_ms < scene.due_ms("total") <= scene.now_ms() + COMMIT_MARGIN_MS
 
 
 def test_hooks_of_brief_answers_are_called_when_nothing_is_due(scene: Scene) -> None:
@@ -367,6 +373,6 @@ def test_a_busy_watcher_still_gives_signs_of_life(scene: Scene, monkeypatch: pyt
 def test_a_watcher_takes_no_arguments(argument: str, status: int, stream: str) -> None:
     """``--help`` prints a page, and any other argument is refused: neither starts a watcher."""
     command = [sys.executable, "-m", "orchestrator.watcher", argument]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert result.returncode == status
     assert "usage: python -m orchestrator.watcher" in getattr(result, stream)

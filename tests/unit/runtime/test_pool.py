@@ -32,7 +32,7 @@ def test_an_error_around_a_task_gives_its_place_back(pool: Any) -> None:
 
     try:
         pool.apply_async(trace, args=("a.task", "id", {}, "[]", "", ""), callback=told.put)
-        failed, error, _ = told.get(timeout=5)
+        failed, error, _ = told.get(timeout=20)
     finally:
         message_set_aside.disconnect(keep)
     assert (failed, type(getattr(error.exception, "exc", error.exception))) == (1, TypeError)
@@ -43,4 +43,4 @@ def test_a_task_that_ends_is_told_as_it_is(pool: Any) -> None:
     """The result of Celery's own tracing is passed on."""
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
     pool.apply_async(lambda *_: (0, "x", 0.1), args=("a.task",), callback=told.put)
-    assert told.get(timeout=5) == (0, "x", 0.1)
+    assert told.get(timeout=20) == (0, "x", 0.1)

@@ -276,7 +276,7 @@ def test_the_runtime_tells_a_blocked_loop() -> None:
         time.sleep(1.2)  # noqa: ASYNC251  # blocking is what is tested
 
     future = runtime.submit(block())
-    assert blocked.wait(5)
+    assert blocked.wait(10)
     future.result(5)
     runtime.close()
 
@@ -291,10 +291,11 @@ def test_what_blocks_the_loop_is_known_by_its_source_and_place() -> None:
     """A task that a source has started blocks in the source's name; a loop that is free has no blockage."""
     import time
 
-    runtime = Runtime({})
+    runtime, free = Runtime({}), list[bool]()
 
     async def block() -> None:
-        time.sleep(1.5)  # noqa: ASYNC251  # blocking is what is tested
+        while not free:
+            time.sleep(0.02)  # noqa: ASYNC251  # blocking is what is tested
 
     async def start_a_task() -> None:
         await asyncio.create_task(block(), name="own name")
@@ -306,6 +307,7 @@ def test_what_blocks_the_loop_is_known_by_its_source_and_place() -> None:
     assert blockage.key == "metrics|BATCH001"
     assert re.fullmatch(r"test_source_runner\.py:\d+, block", blockage.where)
     assert not runtime.answers(0.05)
+    free.append(True)
     future.result(5)
     wait_until(lambda: runtime.blockage() is None, what="a free loop")
     assert runtime.answers(5)
@@ -359,7 +361,7 @@ def test_further_loops_that_are_blocked_do_not_delay_the_end(monkeypatch: pytest
         loop.submit(block())
     wait_until(lambda: loop.is_blocked, what="a blocked loop")
     threading.Thread(target=lambda: (runtime.close(), ended.set()), daemon=True).start()
-    assert ended.wait(4)
+    assert ended.wait(10)
     is_over.set()
 
 

@@ -429,5 +429,5 @@ def test_only_the_web_part_needs_fastapi() -> None:
         "try: import orchestrator.web\n"
         "except ModuleNotFoundError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
     assert done.stdout.splitlines() == ["[]", "orchestrator.web needs FastAPI: pip install 'resync-troubleshoot[api]'"]

@@ -65,7 +65,7 @@ class Members:
 
     def wait_for(self, name: str) -> None:
         """Wait until the process can do its work."""
-        self.by_name[name].wait_until_ready(seconds=60)
+        self.by_name[name].wait_until_ready()
 
     def exit_code(self, name: str) -> int | None:
         """The exit code of a process that has ended."""
