@@ -123,7 +123,7 @@ def test_a_redis_that_is_away_hides_nothing_else(doctor: Doctor, own_redis: Redi
     getattr(own_redis, how)()
     try:
         with HwaSimulator(get_scenario(1).plan) as simulator:
-            said = doctor("--timeout", "3", REDIS_URL=own_redis.url, **simulator.environ())
+            said = doctor(REDIS_URL=own_redis.url, **simulator.environ())
     finally:
         own_redis.thaw() if how == "freeze" else None
     assert said.code == 5
@@ -196,7 +196,7 @@ def test_a_queue_nobody_serves_is_seen(doctor: Doctor, settings: Settings, redis
     for _ in range(3):
         app.send_task(source_task("metrics"), args=("run-00000001",))
     app.close()
-    said = doctor(*only("workers", "queues"), "--timeout", "2", REDIS_URL=redis_url)
+    said = doctor(*only("workers", "queues"), REDIS_URL=redis_url)
     assert said.code == 1
     assert said.checks["queues"]["facts"]["waiting"]["metrics"] == 3
     assert said.checks["queues"]["reason"] == "backlog"
