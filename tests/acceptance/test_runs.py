@@ -380,11 +380,13 @@ def test_the_orchestrator_killed_before_fan_out(fleet: Fleet) -> None:
     fleet.worker(*BUILTIN_SOURCES, "synthesis", ready=False)
     fleet.watcher(ready=False)
     ready(fleet)
-    # A stopped process still has its blocking pop at the server: Redis hands it the message, and it dies with it.
+    # A stopped process whose blocking pop waits at the server is handed the message, and it dies with it. Where that
+    # pop had just ended, the message is taken here in its place.
     victim.popen.send_signal(signal.SIGSTOP)
     run_id = ask(fleet, {}, ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=15))
-    with fleet.client() as client:
-        wait_until(lambda: client.store.queue_length("orchestrator") == 0, what="the message taken")
+    with fleet.client() as client, redis.Redis.from_url(fleet.settings.redis_url) as broker:
+        broker.rpop(f"{client.store.keys.broker_prefix}orchestrator")
+        assert client.store.queue_length("orchestrator") == 0
     victim.kill(signal.SIGKILL)
     fleet.worker("orchestrator", ready=False)
     report, events = result(fleet, run_id)
