@@ -36,8 +36,8 @@ that an older reader would misread: a field that is removed or changes its meani
 run."""
 OLDEST_SCHEMA_VERSION = 1
 """Oldest schema that is still read; an object without a version has schema 1."""
-MAX_JOBS = 20
-"""Most jobs in one question; every per-job source is asked for each of them, so this bounds the chord."""
+MAX_JOBS = 200
+"""Most jobs in one question."""
 MAX_MESSAGE_CHARACTERS = 8_000
 MAX_EVIDENCE_CHARACTERS = 16_000
 UNREADABLE = "unreadable"
@@ -309,17 +309,32 @@ class Routing(Contract):
 
 
 class PlannedSource(Contract):
-    """A source to ask for one job, or for the run: a header task of the chord."""
+    """A source to ask for one job, for a batch of jobs, or for the run: a header task of the chord."""
 
     source: SourceName
     job: str | None = None
     limit_seconds: FiniteFloat = Field(gt=0)
     required: bool = False
+    batch: int | None = None
+    """Number of the batch, from 1; ``jobs`` are its jobs, asked about by one task, and ``job`` is None."""
+    jobs: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> str | None:
+        """What of the question the task is asked about: its job, its batch as ``@1``, or None for all of it."""
+        return self.job if self.batch is None else f"@{self.batch}"
 
     @property
     def key(self) -> str:
         """Key of the envelope inside the run."""
-        return source_key(self.source, self.job)
+        return source_key(self.source, self.part)
+
+    @property
+    def each(self) -> tuple["PlannedSource", ...]:
+        """The same for each job of a batch alone; itself when it is none."""
+        if self.batch is None:
+            return (self,)
+        return tuple(self.model_copy(update={"job": job, "batch": None, "jobs": ()}) for job in self.jobs)
 
 
 class Plan(Contract):
@@ -333,9 +348,14 @@ class Plan(Contract):
     notes: tuple[str, ...] = ()
 
     @property
+    def asked(self) -> tuple[PlannedSource, ...]:
+        """The planned sources with each job of a batch alone: of which envelopes are expected."""
+        return tuple(alone for planned in self.sources for alone in planned.each)
+
+    @property
     def jobs(self) -> tuple[str, ...]:
         """The jobs of the planned sources, in order."""
-        return tuple(dict.fromkeys(planned.job for planned in self.sources if planned.job is not None))
+        return tuple(dict.fromkeys(planned.job for planned in self.asked if planned.job is not None))
 
 
 class Clue(Contract):
@@ -399,6 +419,8 @@ class SourceRequest(Contract):
     run_id: str
     source: SourceName
     job: str | None = None
+    jobs: tuple[str, ...] = ()
+    """The jobs of a batch, for ``fetch_many``."""
     message: str
     routing: Routing
     tws_instance_id: str | None = None
@@ -426,11 +448,16 @@ class Evidence(Contract):
 
 
 class SourceEnvelope(Contract):
-    """The result of one source, as it is stored in the run."""
+    """The result of one source, as it is stored in the run.
+
+    That of a batch has the results of its jobs in ``parts``; who reads a run sees these in its place.
+    """
 
     schema_version: int = SCHEMA_VERSION
     source: SourceName
     job: str | None = None
+    batch: int | None = None
+    parts: tuple["SourceEnvelope", ...] = ()
     outcome: ReadSourceOutcome
     success: bool
     data: dict[str, Any] = {}
@@ -460,7 +487,7 @@ class SourceEnvelope(Contract):
     @property
     def key(self) -> str:
         """Key of the envelope inside the run."""
-        return source_key(self.source, self.job)
+        return source_key(self.source, self.job if self.batch is None else f"@{self.batch}")
 
     @property
     def error_text(self) -> Text | str | None:
@@ -599,9 +626,9 @@ class RunSummary(Contract):
     committed_by: str | None = None
 
 
-def source_key(source: str, job: str | None) -> str:
-    """Key of a source and its job inside a run: ``source`` or ``source|job``."""
-    return source if job is None else f"{source}|{job}"
+def source_key(source: str, part: str | None) -> str:
+    """Key of a source inside a run: ``source``, ``source|job``, or ``source|@1`` of a batch (no job begins with @)."""
+    return source if part is None else f"{source}|{part}"
 
 
 def _read_request(value: object) -> object:

@@ -4,13 +4,13 @@ A source is registered as an entry point of group ``resync_troubleshoot.sources`
 the source, its queue and its task; nothing else needs to be configured.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from orchestrator.errors import ConfigurationError, WorkersNotInstalled
+from orchestrator.errors import ConfigurationError, SourceError, WorkersNotInstalled
 from orchestrator.i18n.message import Text
 from orchestrator.models import Evidence, SourceOutcome, SourceRequest
 from orchestrator.plugins import Escaped, contained
@@ -56,6 +56,19 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchSource(Source, Protocol):
+    """A source that can be asked about many jobs in one call."""
+
+    def fetch_many(self, request: SourceRequest) -> AsyncIterator[tuple[str, FetchResult | SourceError]]:
+        """The results for ``request.jobs``, each as soon as it is known, in any order.
+
+        What has been given when the limit comes is kept; a job that is not given by then has timed out. What is raised
+        is the error of all jobs that are missing. Cancellation must close whatever was opened.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
     """The registration of a source."""
@@ -65,6 +78,8 @@ class SourceSpec:
     """Builds the source from the environment. Raises ConfigurationError naming the variable."""
     per_job: bool = True
     """Queried once per job of the question, else once per run."""
+    batch_size: int = 1
+    """Most jobs that one task asks about, by ``BatchSource.fetch_many``; 1: a task for each job."""
     known_instances: Callable[[Mapping[str, str]], tuple[str, ...]] | None = None
     """Names of the TWS instances that this source serves; a submit for any other is refused."""
     prepare: Callable[[Mapping[str, str]], None] | None = None
