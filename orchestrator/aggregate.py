@@ -14,20 +14,25 @@ FIELD_OF_SOURCE = {
 """Fields of ``AggregatedData`` for the built-in sources; any other source is in ``extra``, by its name."""
 
 _NOT_RECEIVED = (SourceOutcome.NOT_STARTED, SourceOutcome.LOST)
+Lifetime = tuple[int, int]
+"""Submit and deadline of a run, in milliseconds of the Redis clock."""
 
 
-def aggregate(envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = ()) -> AggregatedData:
+def aggregate(
+    envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = (), *, lifetime: Lifetime | None = None
+) -> AggregatedData:
     """Merge the envelopes of one run.
 
     With one job or none, a source's field is its data. With several ``jobs``, it is a mapping of job to data; a source
-    that is asked once per run keeps its data itself. Latencies in milliseconds are over the envelopes received: the
-    largest (the time of the parallel run) and the sum (the time of asking one source after the other, in which none
-    waits for another's clue).
+    that is asked once per run keeps its data itself. Times in milliseconds are over the envelopes received: from the
+    first start to the last end (the time of the parallel run, with what waited in a queue between them), and the sum of
+    the latencies (the time of asking one source after the other, in which none waits for another's clue). ``lifetime``
+    is that of the run, and bounds the first.
     """
     jobs = jobs or tuple(dict.fromkeys(envelope.job for envelope in envelopes if envelope.job is not None))
     received = [envelope for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED]
-    parallel = max((envelope.latency_ms for envelope in received), default=0.0)
-    sequential = sum(envelope.latency_ms - envelope.waited_ms for envelope in received)
+    parallel = _span_ms(received, lifetime)
+    sequential = round(sum(envelope.latency_ms - envelope.waited_ms for envelope in received), 1)
     return AggregatedData(
         **data_fields(envelopes, jobs),
         jobs=jobs,
@@ -37,6 +42,31 @@ def aggregate(envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = ()) -
         sequential_equivalent_ms=sequential,
         speedup_factor=round(sequential / parallel, 2) if parallel > 0 else 1.0,
     )
+
+
+def _span_ms(envelopes: Sequence[SourceEnvelope], lifetime: Lifetime | None) -> float:
+    """Milliseconds from the first start to the last end, never less than the largest latency.
+
+    An envelope without a start that lies in the ``lifetime`` counts as started with the first: it is of a version that
+    stored none, or the clock has stepped. Where all started together, the span is the largest latency.
+    """
+    starts = [_start_ms(envelope, lifetime) for envelope in envelopes]
+    first = min((start for start in starts if start is not None), default=0)
+    ends = (
+        envelope.latency_ms + (0 if start is None else start - first)
+        for envelope, start in zip(envelopes, starts, strict=True)
+    )
+    span = max(ends, default=0.0)
+    if lifetime is not None:
+        submitted, deadline = lifetime
+        span = min(span, float(deadline - submitted))
+    return round(max((span, *(envelope.latency_ms for envelope in envelopes))), 1)
+
+
+def _start_ms(envelope: SourceEnvelope, lifetime: Lifetime | None) -> int | None:
+    start = envelope.started_at_ms
+    is_known = start is not None and (lifetime is None or lifetime[0] <= start <= lifetime[1])
+    return start if is_known else None
 
 
 def performance_event(run_id: str, aggregated: AggregatedData) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def cancelled_report(record: RunRecord) -> Report:
     return _report(
         record.run_id,
         envelopes,
-        aggregate(envelopes, record.plan.jobs if record.plan else ()),
+        aggregate(envelopes, record.plan.jobs if record.plan else (), lifetime=record.lifetime),
         queried={item.source for item in planned},
         missing=missing,
         outcome=RunOutcome.CANCELLED,

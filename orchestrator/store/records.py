@@ -103,6 +103,11 @@ class RunRecord:
     """Parts of the run that cannot be read."""
 
     @property
+    def lifetime(self) -> tuple[int, int]:
+        """Submit and deadline, in milliseconds of the Redis clock."""
+        return self.created_ms, self.deadline_ms
+
+    @property
     def total_seconds(self) -> float:
         """Seconds from the submit to the deadline."""
         return (self.deadline_ms - self.created_ms) / 1000

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+import math
+import random
 from typing import Any
 
 import pytest
@@ -81,8 +84,8 @@ def test_a_failure_always_says_something() -> None:
     assert [failure.error for failure in merged.sources_failed] == ["timeout", "tls"]
 
 
-def test_latencies_are_the_largest_and_the_sum_of_what_was_received() -> None:
-    """The parallel time is the maximum, the sequential one the sum; what was never received counts for neither."""
+def test_without_starts_the_parallel_time_is_the_largest_latency() -> None:
+    """The sequential one is the sum; what was never received counts for neither."""
     merged = aggregate(
         [
             envelope("tws_status", 500),
@@ -95,6 +98,85 @@ def test_latencies_are_the_largest_and_the_sum_of_what_was_received() -> None:
 
     assert (merged.parallel_latency_ms, merged.sequential_equivalent_ms) == (500, 1200)
     assert merged.speedup_factor == 2.4
+
+
+LIFE = (1_000_000, 1_010_000)
+"""Submit and deadline of a run of ten seconds."""
+
+
+def timed(*calls: tuple[int | None, float]) -> list[SourceEnvelope]:
+    """Envelopes by start, in milliseconds since the submit, and latency."""
+    return [
+        envelope(f"source_{number}", latency, started_at_ms=None if start is None else LIFE[0] + start)
+        for number, (start, latency) in enumerate(calls)
+    ]
+
+
+def figures(*calls: tuple[int | None, float]) -> tuple[float, float, float]:
+    merged = aggregate(timed(*calls), lifetime=LIFE)
+    return merged.parallel_latency_ms, merged.sequential_equivalent_ms, merged.speedup_factor
+
+
+HOUR = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        pytest.param([(5, 500), (5, 300), (5, 400)], (500, 1200, 2.4), id="together"),
+        pytest.param([(5, 500), (7, 300), (9, 497)], (501, 1297, 2.59), id="a few milliseconds apart"),
+        pytest.param([(0, 100), (100, 100), (200, 100)], (300, 300, 1.0), id="one after the other"),
+        pytest.param([(0, 100), (0, 100), (100, 100), (100, 100)], (200, 400, 2.0), id="two at a time"),
+        pytest.param([(0, 100), (400, 100)], (500, 200, 0.4), id="with a wait between"),
+        pytest.param([(None, 500), (None, 700)], (700, 1200, 1.71), id="no starts"),
+        pytest.param([(None, 500), (50, 100), (150, 100)], (500, 700, 1.4), id="an older version's among them"),
+        pytest.param([(None, 100), (50, 100), (250, 100)], (300, 300, 1.0), id="a short one without a start"),
+        pytest.param([(5, 500), (5 + HOUR, 300)], (500, 800, 1.6), id="a step forward"),
+        pytest.param([(5, 500), (5 - HOUR, 300)], (500, 800, 1.6), id="a step back"),
+        pytest.param([(5, 500), (9_900, 4_000)], (10_000, 4_500, 0.45), id="a step within the time of the run"),
+        pytest.param([(10**400, 500), (-1, 300)], (500, 800, 1.6), id="damaged"),
+    ],
+)
+def test_the_parallel_time_is_from_the_first_start_to_the_last_end(
+    calls: list[tuple[int | None, float]], expected: tuple[float, float, float]
+) -> None:
+    """What waits in a queue is told; a start that cannot be the run's counts as the first."""
+    assert figures(*calls) == expected
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_figures_keep_within_what_is_possible(seed: int) -> None:
+    """Whatever the workers: no less than the longest call, no more than the run; a speed-up up to the workers."""
+    chance = random.Random(seed)
+    workers = chance.randint(1, 6)
+    free, starts = [0.0] * workers, list[int]()
+    calls: list[tuple[int | None, float]] = []
+    for _ in range(chance.randint(1, 40)):
+        latency = round(chance.uniform(1, 400), 1)
+        start = math.ceil(heapq.heappop(free)) + chance.choice((0, 0, 3))
+        heapq.heappush(free, start + latency)
+        starts.append(start)
+        calls.append((start, latency))
+    parallel, sequential, speedup = figures(*calls)
+    assert parallel == pytest.approx(max(free) - min(starts))
+    assert sequential == pytest.approx(sum(latency for _, latency in calls))
+    assert speedup == pytest.approx(sequential / parallel, abs=0.006)
+    assert speedup <= min(workers, len(calls)) + 0.005
+    chance.shuffle(calls)
+    assert figures(*calls) == (parallel, sequential, speedup)
+    stepped = [(start if chance.random() < 0.7 else chance.choice((None, -HOUR, HOUR)), ms) for start, ms in calls]
+    longest = max(latency for _, latency in calls)
+    assert longest <= figures(*stepped)[0] <= max(LIFE[1] - LIFE[0], longest)
+
+
+def test_waiting_for_a_clue_takes_no_time_of_asking_one_by_one() -> None:
+    """The source that waited is as late as it was; asked after the other it would not have waited."""
+    merged = aggregate(
+        [envelope("tws_status", 200, started_at_ms=7), envelope("rag_search", 350, started_at_ms=7, waited_ms=310)]
+    )
+
+    assert (merged.parallel_latency_ms, merged.sequential_equivalent_ms) == (350, 240)
+    assert merged.speedup_factor == 0.69
 
 
 @pytest.mark.parametrize("envelopes", [[], [envelope("metrics", 5, outcome="lost")]], ids=["none", "lost"])

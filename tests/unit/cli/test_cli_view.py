@@ -214,8 +214,8 @@ def test_plain_lines_tell_the_whole_run() -> None:
             write(
                 EventType.AGGREGATED,
                 attempt=1,
-                sources_available=["a"],
-                sources_failed=["b"],
+                sources_available=["tws_status", "metrics"],
+                sources_failed=[{"source": "metrics", "job": "A"}, {"source": "log_cache", "job": "A"}],
                 parallel_latency_ms=500,
                 sequential_equivalent_ms=1200,
                 speedup_factor=2.4,
@@ -239,11 +239,27 @@ def test_plain_lines_tell_the_whole_run() -> None:
         "metrics: started",
         "metrics: timed out, 5.00 s - no answer in time",
         "writing the answer (attempt 1, synthesis@h)",
-        "1 of 2 sources answered; 0.50 s in parallel, 1.20 s in sequence (2.40x)",
+        "2 of 3 sources answered; 0.50 s in parallel, 1.20 s in sequence (2.40x)",
         "draft: Summary more",
         "tws_status: not started - no worker",
         "partial in 2.34 s (mode deterministic, committed by w)",
     ]
+
+
+def test_times_that_do_not_compare_are_not_compared() -> None:
+    """A run in which sources waited longer than they took says how long it took, and nothing else."""
+    write, lines = Script(), list[Text | str]()
+    event = write(
+        EventType.AGGREGATED,
+        attempt=1,
+        sources_available=["rag_search", "metrics"],
+        sources_failed=[],
+        parallel_latency_ms=364,
+        sequential_equivalent_ms=239,
+        speedup_factor=0.65,
+    )
+    PlainDisplay(RunView(), lines.append).take(event, 1.0)
+    assert [str(line) for line in lines] == ["2 of 2 sources answered in 0.36 s"]
 
 
 @pytest.mark.parametrize(

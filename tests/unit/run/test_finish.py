@@ -364,7 +364,7 @@ def test_a_finisher_whose_lease_is_taken_stops_its_model_and_writes_nothing(
 def test_a_failing_aggregator_gives_the_raw_data(run: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     """When merging fails, the answer is each source's own data."""
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("planted")
 
     monkeypatch.setattr("orchestrator.run.conclusion.aggregate", broken)
