@@ -5,8 +5,9 @@ A graph has ``ainvoke(state) -> state``, ``invoke`` and ``astream``; the state i
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, TypedDict, cast
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, TypedDict, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -57,46 +58,42 @@ class ParallelState(TypedDict, total=False):
     run_id: str
 
 
-class _Graph(ABC):
-    @abstractmethod
-    async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState: ...
-
-    def invoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """``ainvoke`` for callers without an event loop.
-
-        Raises RuntimeError inside a running event loop, and what ``ainvoke`` raises.
-        """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            pass
-        else:
-            raise RuntimeError(
-                "invoke() would block the running event loop for the whole run; use: await graph.ainvoke(state)"
-            )
-        # Not in the except clause: every error of the run would have that RuntimeError as its context.
-        return asyncio.run(self.ainvoke(state))
+_T = TypeVar("_T")
 
 
-class ParallelTroubleshootGraph(_Graph):
-    """Answers a question on the workers, or in this process when no worker takes it within one second.
+class _Ready(Coroutine[Any, Any, _T]):
+    """Base of results that are there at once and may be awaited all the same, which gives the object itself.
 
-    ``config`` limits the run and ``settings`` are those of the environment when left out. ``intent`` fixes the kind of
-    question and so the sources; None lets the router decide::
-
-        graph = create_parallel_troubleshoot_graph()
-        state = await graph.ainvoke({"message": "Job BATCH001 failed with ABEND S0C7"})
-        print(state["response"])
+    A coroutine, since ``asyncio.run`` takes nothing else.
     """
 
-    def __init__(
+    def send(self, _: Any) -> NoReturn:
+        """See ``collections.abc.Coroutine``."""
+        raise StopIteration(self)
+
+    def throw(
         self,
-        config: ParallelConfig | None = None,
-        *,
-        settings: Settings | None = None,
-        intent: Intent | None = Intent.TROUBLESHOOT,
-    ) -> None:
-        self._settings = settings
+        error: type[BaseException] | BaseException,
+        value: BaseException | object = None,
+        _: TracebackType | None = None,
+    ) -> NoReturn:
+        """See ``collections.abc.Coroutine``."""
+        raise value if isinstance(value, BaseException) else error
+
+    def close(self) -> None:
+        """See ``collections.abc.Coroutine``."""
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        yield from ()
+        return cast("_T", self)
+
+
+class State(dict[str, Any], _Ready[ParallelState]):
+    """The state that ``invoke`` returns without a running event loop: a dict that can be awaited as well."""
+
+
+class _Graph(ABC):
+    def __init__(self, config: ParallelConfig | None, intent: Intent | None) -> None:
         self._config = config
         self._intent = intent
 
@@ -108,6 +105,26 @@ class ParallelTroubleshootGraph(_Graph):
         """
         report = await self._run(state, None)
         return fill_state(state, cast("Report", report))
+
+    def invoke(self, state: Mapping[str, Any]) -> State:
+        """``ainvoke`` for callers with and without an event loop.
+
+        In a running loop, returns the coroutine of ``ainvoke``, to be awaited: nothing is asked before. Without one,
+        blocks and returns the state, a dict. Raises what ``ainvoke`` raises::
+
+            state = await graph.invoke({"message": "Job BATCH001 failed"})  # in a coroutine
+            state = graph.invoke({"message": "Job BATCH001 failed"})  # elsewhere
+        """
+        answer = self.ainvoke(state)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            # Typed as what it gives: a checker does not know of loops.
+            return cast("State", answer)
+        # Not in the except clause: every error of the run would have that RuntimeError as its context.
+        return State(asyncio.run(answer))
 
     async def astream(self, state: Mapping[str, Any]) -> AsyncIterator[Event]:
         """The events of the run as they come: each source, the draft, fragments of the answer, the report.
@@ -128,8 +145,33 @@ class ParallelTroubleshootGraph(_Graph):
             if not run.done():
                 await abandon(run)
 
+    @abstractmethod
     async def _run(self, state: Mapping[str, Any], stream: "_Stream | None") -> Report | None:
         """The report; with ``stream``, None when the terminal event of the store was the last."""
+
+
+class ParallelTroubleshootGraph(_Graph, _Ready["ParallelTroubleshootGraph"]):
+    """Answers a question on the workers, or in this process when no worker takes it within one second.
+
+    ``config`` limits the run and ``settings`` are those of the environment when left out. ``intent`` fixes the kind of
+    question and so the sources; None lets the router decide. A graph may be awaited, which gives the graph::
+
+        graph = create_parallel_troubleshoot_graph()
+        state = await graph.ainvoke({"message": "Job BATCH001 failed with ABEND S0C7"})
+        print(state["response"])
+    """
+
+    def __init__(
+        self,
+        config: ParallelConfig | None = None,
+        *,
+        settings: Settings | None = None,
+        intent: Intent | None = Intent.TROUBLESHOOT,
+    ) -> None:
+        super().__init__(config, intent)
+        self._settings = settings
+
+    async def _run(self, state: Mapping[str, Any], stream: "_Stream | None") -> Report | None:
         settings = self._settings or Settings.from_env()
         request = make_request(state, self._config or settings.parallel_config(), self._intent)
         deadline = Deadline.after(request.config.total_timeout_seconds)
@@ -183,29 +225,31 @@ def _ignore(_: Event) -> None:
 
 
 class FallbackParallelGraph(_Graph):
-    """Answers a question without Redis and without workers: asks the sources in this process."""
+    """Answers a question without Redis and without workers: asks the sources in this process.
+
+    Nothing is stored, and ``metadata["committed"]`` is False.
+    """
 
     def __init__(self, config: ParallelConfig | None = None, *, intent: Intent | None = Intent.TROUBLESHOOT) -> None:
-        self._config = config or ParallelConfig()
-        self._intent = intent
+        super().__init__(config or ParallelConfig(), intent)
 
-    async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState:
-        """See ``ParallelTroubleshootGraph.ainvoke``; nothing is stored, and ``metadata["committed"]`` is False."""
-        request = make_request(state, self._config, self._intent)
-        return fill_state(state, await run_in_process(request, Settings.from_env(), expects_store=False))
+    async def _run(self, state: Mapping[str, Any], stream: _Stream | None) -> Report:
+        request = make_request(state, self._config or ParallelConfig(), self._intent)
+        emit = stream.take_own if stream else None
+        return await run_in_process(request, Settings.from_env(), emit=emit, expects_store=False)
 
 
 def create_parallel_troubleshoot_graph(
     config: ParallelConfig | None = None, *, settings: Settings | None = None
 ) -> ParallelTroubleshootGraph:
-    """A graph that asks every enabled source, whatever the question."""
+    """A graph that asks every enabled source, whatever the question; ``await`` gives the same graph."""
     return ParallelTroubleshootGraph(config, settings=settings)
 
 
 def create_tws_agent_graph(
     config: ParallelConfig | None = None, *, settings: Settings | None = None
 ) -> ParallelTroubleshootGraph:
-    """A graph whose router decides by the question which sources are asked."""
+    """A graph whose router decides by the question which sources are asked; ``await`` gives the same graph."""
     return ParallelTroubleshootGraph(config, settings=settings, intent=None)
 
 

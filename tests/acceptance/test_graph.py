@@ -43,9 +43,15 @@ try:
         answer = create_parallel_troubleshoot_graph(config).invoke(state)
     elif asked["api"] == "agent":
         answer = create_tws_agent_graph(config).invoke(state)
-    elif asked["api"] == "stream":
+    elif asked["api"] == "awaited":
+        async def wait():
+            graph = await create_tws_agent_graph(config)
+            return await graph.invoke(state)
+        answer = asyncio.run(wait())
+    elif "stream" in asked["api"]:
+        graph = (FallbackParallelGraph if "fallback" in asked["api"] else create_parallel_troubleshoot_graph)(config)
         async def follow():
-            return [event async for event in create_parallel_troubleshoot_graph(config).astream(state)]
+            return [event async for event in graph.astream(state)]
         events = asyncio.run(follow())
         answer = {"events": [event.type.value for event in events], "final": events[-1].data,
                   "finished": [event.data["source"] for event in events if event.type.value == "source_finished"]}
@@ -114,6 +120,13 @@ def test_the_agent_graph_asks_what_the_question_needs(running_fleet: Fleet) -> N
     assert asked < set(BUILTIN_SOURCES)
 
 
+def test_a_graph_and_its_invoke_are_awaited_as_coroutines(running_fleet: Fleet) -> None:
+    """On an event loop, factory and ``invoke`` are awaited, and the answer is that of the workers."""
+    answer = call(running_fleet, "awaited", stub_message({}), config=CONFIG)
+    assert answer["metadata"]["committed_by"].startswith("synthesis:")
+    assert {result["source"] for result in answer["parallel_results"]} == set(BUILTIN_SOURCES)
+
+
 def test_a_graph_streams_partial_results(running_fleet: Fleet) -> None:
     """Each source's answer is an event before the final one."""
     answer = call(running_fleet, "stream", stub_message({"metrics": {"sleep_seconds": 0.3}}), config=CONFIG)
@@ -136,6 +149,14 @@ def test_without_workers_the_sources_are_asked_in_process(fleet: Fleet) -> None:
     assert report.response == answer["response"]
     assert kinds.count("source_finished") == 4
     assert kinds.count("final") == 1
+
+
+def test_without_workers_a_stream_has_the_events_of_the_store(fleet: Fleet) -> None:
+    """With Redis and no worker, the caller takes the run over and streams what it stores of it."""
+    answer = call(fleet, "stream", stub_message({}), config=CONFIG)
+    assert answer["events"][:2] == ["accepted", "routed"]
+    assert sorted(answer["finished"]) == sorted(BUILTIN_SOURCES)
+    assert (answer["events"][-1], answer["final"]["outcome"]) == ("final", "complete")
 
 
 def test_without_workers_a_slow_source_still_ends_in_time(fleet: Fleet) -> None:
@@ -316,10 +337,11 @@ def test_redis_gone_in_mid_run_where_no_source_can_be_asked(
     assert "resync-troubleshoot[workers]" in answer["response"]
 
 
-def test_without_redis_a_stream_has_the_events_of_this_process(fleet: Fleet) -> None:
+@pytest.mark.parametrize("api", ["stream", "stream of fallback"])
+def test_without_redis_a_stream_has_the_events_of_this_process(fleet: Fleet, api: str) -> None:
     """A stream without any store tells the plan, each source and the answer, which was not stored."""
     fleet.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
-    answer = call(fleet, "stream", stub_message({"metrics": {"error": "sem conexão"}}), config=CONFIG)
+    answer = call(fleet, api, stub_message({"metrics": {"error": "sem conexão"}}), config=CONFIG)
     assert answer["events"] == ["routed", *["source_finished"] * 4, "final"]
     assert (answer["final"]["outcome"], answer["final"]["committed"]) == ("partial", False)
 

@@ -55,17 +55,6 @@ def test_a_task_that_does_not_let_itself_be_cancelled_holds_nobody_up() -> None:
     assert asyncio.run(run()) < stretched(0.4)
 
 
-@pytest.mark.parametrize("made", [graph.create_tws_agent_graph(), graph.FallbackParallelGraph()])
-def test_invoke_on_a_running_loop_names_what_to_call(made: graph.FallbackParallelGraph) -> None:
-    """The blocking call refuses to block an event loop, and says what to await in its place."""
-
-    async def call() -> None:
-        made.invoke({"message": "Job BATCH001 falhou"})
-
-    with pytest.raises(RuntimeError, match=r"await graph\.ainvoke\(state\)"):
-        asyncio.run(call())
-
-
 def test_an_error_of_invoke_stands_alone() -> None:
     """What a blocking call raises carries no error of asyncio's along: an app's traceback shows one."""
     with pytest.raises(InvalidRequest) as caught:
