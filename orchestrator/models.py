@@ -275,6 +275,10 @@ class Entities(Contract):
     """Entities that the router found in the message, verbatim and without duplicates."""
 
     jobs: tuple[Word, ...] = ()
+    job_patterns: tuple[Word, ...] = ()
+    """Patterns of jobs, as written: ``FECH0*``, ``WS#STREAM.@``; "*" and "@" are any characters, "?" is one."""
+    more_jobs: int = 0
+    """Jobs that were named beyond those of ``jobs``, which holds ``MAX_JOBS`` at most."""
     job_streams: tuple[Word, ...] = ()
     workstations: tuple[Word, ...] = ()
     folders: tuple[Word, ...] = ()
