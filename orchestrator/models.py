@@ -350,6 +350,8 @@ class Plan(Contract):
     sources: tuple[PlannedSource, ...]
     reason: str
     notes: tuple[str, ...] = ()
+    left_out: int = 0
+    """Jobs that were named or found beyond ``MAX_JOBS``: a note says it, and the run's outcome is at most partial."""
 
     @property
     def asked(self) -> tuple[PlannedSource, ...]:

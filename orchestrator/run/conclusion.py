@@ -165,6 +165,8 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
     envelopes = _all_envelopes(record, plan, language)
     min_required = record.request.config.min_sources_required
     outcome = _outcome(envelopes, min_required)
+    if outcome is RunOutcome.COMPLETE and plan is not None and plan.left_out:
+        outcome = RunOutcome.PARTIAL
     conclusion = Conclusion(record=record, plan=plan, response="", envelopes=envelopes, outcome=outcome)
     try:
         envelopes = number_evidence(envelopes)
