@@ -654,4 +654,6 @@ class RunSnapshot(Contract):
     created_at_ms: int
     deadline_ms: int
     attempt: int = 0
+    results: tuple[SourceEnvelope, ...] = ()
+    """What the sources have answered by now, with data and evidence; empty when there is a ``report``, which has it."""
     report: Report | None = None

@@ -33,7 +33,9 @@ class RunClient(Protocol):
         """Wait for the end of the run."""
         ...
 
-    def stream(self, run_id: str, *, after: str = "0", keeps_answers: bool = False) -> Iterator[Event]:
+    def stream(
+        self, run_id: str, *, after: str = "0", keeps_answers: bool = False, with_results: bool = False
+    ) -> Iterator[Event]:
         """The run's events after ``after``, until the terminal one."""
         ...
 

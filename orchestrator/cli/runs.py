@@ -1,7 +1,7 @@
 """``watch``, ``get``, ``cancel`` and ``list``: runs that exist already."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -21,7 +21,7 @@ from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.view import duration
 from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text
-from orchestrator.models import EventType, RunOutcome, RunSnapshot, RunState, RunSummary, SourceOutcome
+from orchestrator.models import Event, EventType, RunOutcome, RunSnapshot, RunState, RunSummary, SourceOutcome
 from orchestrator.outcomes import PLANNED, RUNNING, run_word, source_word
 
 RUN_LIST = TypeAdapter(list[RunSummary])
@@ -30,10 +30,13 @@ RUN_LIST = TypeAdapter(list[RunSummary])
 @click.command("watch")
 @click.argument("run_id")
 @click.option("--after", default="0", metavar="EVENT", show_default=True, help="Resume after this event id.")
+@click.option("--results", is_flag=True, help="With --json: each source's data and evidence with its end.")
 @json_option
 @redis_url_option
 @pass_context
-def watch(context: CliContext, /, *, run_id: str, after: str, as_json: bool, redis_url: str | None) -> int:
+def watch(
+    context: CliContext, /, *, run_id: str, after: str, results: bool, as_json: bool, redis_url: str | None
+) -> int:
     """Follow RUN_ID to its end and print the answer; with --json, one event a line on standard output.
 
     Ctrl-C detaches; the run goes on. Exit codes are those of submit; 7: no such run is stored.
@@ -41,13 +44,13 @@ def watch(context: CliContext, /, *, run_id: str, after: str, as_json: bool, red
     check_run_id(run_id)
     with context.client(context.settings(redis_url)) as client:
         if as_json:
-            return _watch_json(context, client, run_id, after)
+            return _watch_json(context, client.stream(run_id, after=after, with_results=results), client, run_id)
         return follow_to_the_end(context, client, run_id, as_json=False, after=after)
 
 
-def _watch_json(context: CliContext, client: RunClient, run_id: str, after: str) -> int:
+def _watch_json(context: CliContext, events: Iterable[Event], client: RunClient, run_id: str) -> int:
     try:
-        for event in client.stream(run_id, after=after):
+        for event in events:
             context.print_json(event.model_dump_json())
             if event.type is EventType.CANCELLED:
                 return outcome_exit_code(RunOutcome.CANCELLED)
@@ -87,8 +90,11 @@ def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
     states = {source.key: snapshot.sources.get(source.key, {}) for source in planned} | snapshot.sources
     if states:
         is_closed = snapshot.outcome is not None
-        rows = ((key, _source_state(state, is_closed=is_closed)) for key, state in states.items())
-        click.echo(context.table((Message("source"), Message("state")), *rows))
+        rows = (
+            (key, _source_state(state, is_closed=is_closed), one_line(str(state.get("finding") or ""), 60))
+            for key, state in states.items()
+        )
+        click.echo(context.table((Message("source"), Message("state"), Message("finding")), *rows))
     finished = sum(1 for state in states.values() if state.get("outcome"))
     context.say(
         Message(

@@ -69,13 +69,15 @@ class AsyncTroubleshootClient:
                 pass  # no events with only_the_end
         return follower.report or self._sync.report_without_end(follower.copy, follower.waiting, timeout_seconds)
 
-    async def stream(self, run_id: str, *, after: str = START, keeps_answers: bool = False) -> AsyncIterator[Event]:
+    async def stream(
+        self, run_id: str, *, after: str = START, keeps_answers: bool = False, with_results: bool = False
+    ) -> AsyncIterator[Event]:
         """See ``TroubleshootClient.stream``."""
         start = check_event_id(after)
         follower = await self.follower(run_id, keeps_copy=keeps_answers)
         with self._sync.own_run(run_id):
             async for event in follower.events(start):
-                yield event
+                yield await self.call(self._sync.with_results, event) if with_results else event
         self._sync.remember(follower)
 
     async def get(self, run_id: str) -> RunSnapshot:

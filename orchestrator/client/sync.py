@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Self
 
@@ -25,6 +25,7 @@ from orchestrator.errors import InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import (
     MAX_MESSAGE_CHARACTERS,
     Event,
+    EventType,
     Report,
     RunSnapshot,
     RunState,
@@ -36,7 +37,7 @@ from orchestrator.run.conclusion import warm_up_aside
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report, unreachable_report
 from orchestrator.store.connection import connect, connect_reader
-from orchestrator.store.events import START, EventReader, check_event_id
+from orchestrator.store.events import START, EventReader, check_event_id, key_of, with_results
 from orchestrator.store.records import RunRecord, snapshot
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
@@ -148,19 +149,32 @@ class TroubleshootClient:
                 pass  # no events with only_the_end
         return follower.report or self.report_without_end(follower.copy, waiting, timeout_seconds)
 
-    def stream(self, run_id: str, *, after: str = START, keeps_answers: bool = False) -> Iterator[Event]:
+    def stream(
+        self, run_id: str, *, after: str = START, keeps_answers: bool = False, with_results: bool = False
+    ) -> Iterator[Event]:
         """Events of the run after the event id ``after``, as they come, up to the terminal one.
 
         Pass the ``id`` of the last event to resume. When Redis is gone, the stream ends at the run's deadline without
         a terminal event. With ``keeps_answers`` the sources' answers are read as well, and the next ``result`` then
         returns at once the answer of the rules to them; the stream ends sooner when all of them were read.
+        ``with_results`` adds a source's data and evidence to its event ``source_finished``: a list ``results`` of
+        envelopes, one for each job.
 
         Raises RunNotFound, OutOfConnections, InvalidRequest for an ``after`` that is no event id, StoreUnreachable as
         ``result`` does.
         """
         start = check_event_id(after)
         follower = self._follower(run_id, self.waiting_for(run_id), keeps_copy=keeps_answers)
-        return self._events(run_id, follower, start)
+        events = self._events(run_id, follower, start)
+        return map(self.with_results, events) if with_results else events
+
+    def with_results(self, event: Event) -> Event:
+        """An event that is about the end of a source with its data and evidence, where the store gives them."""
+        if event.type is not EventType.SOURCE_FINISHED:
+            return event
+        with suppress(StoreUnreachable):
+            return with_results(event, self._store.results(event.run_id, key_of(event.data)))
+        return event
 
     def get(self, run_id: str) -> RunSnapshot:
         """The present state of the run; an open run past its deadline is finished first.

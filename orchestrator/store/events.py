@@ -1,6 +1,7 @@
 """Reading a run's event stream, from any event id on, to the terminal event."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import redis.asyncio
 from pydantic_core import from_json
 
 from orchestrator.errors import InvalidRequest, RunNotFound
-from orchestrator.models import Event, EventType, Plan, Report, RunState, SourceEnvelope, read_enum
+from orchestrator.models import Event, EventType, Plan, Report, RunState, SourceEnvelope, read_enum, source_key
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts, script_source
@@ -57,6 +58,18 @@ def finished_data(envelope: SourceEnvelope) -> dict[str, Any]:
     if envelope.error_message is not None:
         data["error_message"] = envelope.error_message.model_dump(mode="json", exclude_defaults=True)
     return data
+
+
+def key_of(data: Mapping[str, Any]) -> str:
+    """Key of the source that an event is about."""
+    part = data.get("job") if data.get("batch") is None else f"@{data['batch']}"
+    return source_key(str(data.get("source")), part)
+
+
+def with_results(event: Event, envelopes: Iterable[SourceEnvelope]) -> Event:
+    """An event ``source_finished`` with the data and evidence of the source, one envelope for each job."""
+    results = [envelope.model_dump(mode="json") for envelope in envelopes]
+    return event.model_copy(update={"data": {**event.data, "results": results}})
 
 
 def final_data(report: Report) -> dict[str, Any]:

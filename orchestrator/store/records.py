@@ -320,5 +320,6 @@ def snapshot(record: RunRecord, report: Report | None = None) -> RunSnapshot:
         created_at_ms=record.created_ms,
         deadline_ms=record.deadline_ms,
         attempt=record.attempt,
+        results=tuple(record.envelopes.values()) if report is None else (),
         report=report,
     )

@@ -580,6 +580,13 @@ class RunStore:
             raise RunNotFound.of(run_id)
         return to_record(run_id, to_ms(now), fields)
 
+    def results(self, run_id: str, key: str) -> tuple[SourceEnvelope, ...]:
+        """What the source with that key has answered, as far as it can be read; one envelope for each of its jobs."""
+        name = f"e:{key}"
+        with store_errors():
+            stored = self._client.hget(self.keys.run(run_id), name)
+        return tuple(read_envelopes(run_id, {name: stored})[0].values()) if isinstance(stored, str) else ()
+
     def read_all(self, run_ids: Sequence[str]) -> dict[str, RunRecord]:
         """``read`` for many runs, in one call; a run that cannot be read, or is gone, is left out."""
         now_ms, replies = self._read_each(run_ids, lambda pipe, key: pipe.hgetall(key))

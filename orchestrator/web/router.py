@@ -233,6 +233,9 @@ class _Runs:
         self,
         run_id: RunId,
         after: Annotated[str, Query(description="Resume after this event id.")] = START,
+        results: Annotated[
+            bool, Query(description="Add a source's data and evidence to its `source_finished`.")
+        ] = False,
         last_event_id: Annotated[
             str | None, Header(description="Sent by a browser that connects again; takes precedence over `after`.")
         ] = None,
@@ -245,7 +248,7 @@ class _Runs:
         start = check_event_id(last_event_id or after)
         # Before the status is sent: does the run exist, and is it closed?
         state, _ = await client.call(client.sync.store.state, run_id)
-        events, first = client.stream(run_id, after=start), None
+        events, first = client.stream(run_id, after=start, with_results=results), None
         if state.is_closed:
             first = await anext(events, None)
             if first is None:

@@ -19,7 +19,7 @@ from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, StoreUnreachable
-from orchestrator.models import EventType, Report, RunOutcome, RunState, SourceEnvelope, TroubleshootRequest
+from orchestrator.models import Event, EventType, Report, RunOutcome, RunState, SourceEnvelope, TroubleshootRequest
 from orchestrator.run.conclusion import warm_up_aside
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE
@@ -75,6 +75,54 @@ def test_a_client_for_each_question_leaves_nothing_behind(settings: Settings) ->
 
     first = places()
     assert [places() for _ in range(9)] == [first] * 9
+
+
+def answer_all_but_metrics(store: RunStore, run_id: str) -> None:
+    """Dispatch a run as a worker would, and answer every source but one."""
+    dispatch = store.claim_dispatch(run_id, "d")
+    assert dispatch is not None
+    plan = plan_dispatch(store, run_id, dispatch)
+    store.mark_dispatched(run_id, "d")
+    for planned in plan.sources:
+        if planned.source != "metrics":
+            job, evidence = (
+                planned.job,
+                {"id": "x:1", "source": planned.source, "kind": "line", "title": "t", "text": "S0C7"},
+            )
+            store.begin_source(run_id, planned.key, "c", source=planned.source, job=job, worker="w")
+            answer = {"source": planned.source, "job": job, "outcome": "ok", "success": True, "data": {"a": 1}}
+            store.put_envelope(run_id, "c", SourceEnvelope.model_validate({**answer, "evidence": [evidence]}))
+
+
+def test_what_a_source_has_answered_can_be_read_while_others_are_asked(client: TroubleshootClient) -> None:
+    """An open run gives the data and evidence of its sources as they are in; a report has them itself."""
+    run_id = client.submit(TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", config=SHORT))
+    answer_all_but_metrics(client.store, run_id)
+    snapshot = client.get(run_id)
+    assert snapshot.report is None
+    assert {envelope.source for envelope in snapshot.results} == {"tws_status", "rag_search", "log_cache"}
+    assert all(envelope.data == {"a": 1} and envelope.evidence[0].text == "S0C7" for envelope in snapshot.results)
+    assert client.result(run_id).outcome is RunOutcome.PARTIAL
+    assert client.get(run_id).results == ()
+
+
+@pytest.mark.parametrize("api", ["sync", "aio"])
+def test_a_stream_gives_data_and_evidence_where_they_are_asked_for(settings: Settings, api: str) -> None:
+    """The events of a run's sources have what the sources answered, with the switch only."""
+    request = TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", config=SHORT)
+
+    async def ask(*, with_results: bool) -> list[Event]:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(request)
+            answer_all_but_metrics(client.sync.store, run_id)
+            if api == "sync":
+                return await asyncio.to_thread(lambda: list(client.sync.stream(run_id, with_results=with_results)))
+            return [event async for event in client.stream(run_id, with_results=with_results)]
+
+    ends = [event for event in asyncio.run(ask(with_results=True)) if event.type is EventType.SOURCE_FINISHED]
+    assert [event.data["results"][0]["data"] for event in ends] == [{"a": 1}] * 3
+    assert ends[0].data["results"][0]["evidence"][0]["text"] == "S0C7"
+    assert not any("results" in event.data for event in asyncio.run(ask(with_results=False)))
 
 
 def test_a_secret_in_the_question_is_stored_nowhere(client: TroubleshootClient, redis_url: str) -> None:
@@ -313,16 +361,7 @@ def test_what_was_read_is_answered_when_redis_goes(own_redis: RedisServer, how: 
     request = TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", config=config)
 
     def work(store: RunStore, run_id: str) -> None:
-        dispatch = store.claim_dispatch(run_id, "d")
-        assert dispatch is not None
-        plan = plan_dispatch(store, run_id, dispatch)
-        store.mark_dispatched(run_id, "d")
-        for planned in plan.sources:
-            if planned.source != "metrics":
-                job = planned.job
-                store.begin_source(run_id, planned.key, "c", source=planned.source, job=job, worker="w")
-                answer = {"source": planned.source, "job": job, "outcome": "ok", "success": True, "data": {"a": 1}}
-                store.put_envelope(run_id, "c", SourceEnvelope.model_validate(answer))
+        answer_all_but_metrics(store, run_id)
         threading.Timer(0.6, own_redis.kill if how == "killed" else own_redis.freeze).start()
 
     async def ask() -> Report:

@@ -90,7 +90,7 @@ class FakeClient:
         self._asked("call", args)
         return function(*args)
 
-    async def stream(self, run_id: str, *, after: str) -> AsyncIterator[Event]:
+    async def stream(self, run_id: str, *, after: str, with_results: bool) -> AsyncIterator[Event]:
         self._asked("stream", after)
         if self.stream_of is not None:
             async for event in self.stream_of(after):

@@ -81,7 +81,9 @@ class FakeClient:
         self.calls.append(("result", run_id))
         return self.report
 
-    def stream(self, run_id: str, *, after: str = "0", keeps_answers: bool = False) -> Iterator[Event]:
+    def stream(
+        self, run_id: str, *, after: str = "0", keeps_answers: bool = False, with_results: bool = False
+    ) -> Iterator[Event]:
         self.calls.append(("stream", after))
         if self.first_error is not None:
             raise self.first_error
@@ -321,17 +323,23 @@ def test_get_prints_what_there_is(cli: Cli, client: FakeClient) -> None:
         run_id=RUN,
         state=RunState.DISPATCHED,
         request=request,
-        sources={"metrics": {"state": "finished", "outcome": "ok"}, "log_cache": {"state": "started"}},
+        sources={
+            "metrics": {"state": "finished", "outcome": "ok", "finding": "CPU"},
+            "log_cache": {"state": "started"},
+        },
         created_at_ms=0,
         deadline_ms=10,
     )
     result = cli("get", RUN)
     assert result.code == 0
-    assert [line.split() for line in result.out.splitlines()[1:]] == [["metrics", "ok"], ["log_cache", "querying"]]
+    assert [line.split() for line in result.out.splitlines()[1:]] == [
+        ["metrics", "ok", "CPU"],
+        ["log_cache", "querying", "-"],
+    ]
     assert "1 of 2 sources have finished" in result.err
     closed = {"state": RunState.CANCELLED, "outcome": RunOutcome.CANCELLED, "sources": {"metrics": {}}}
     snapshot, client.snapshot = client.snapshot, client.snapshot.model_copy(update=closed)
-    assert cli("get", RUN).out.splitlines()[1].split() == ["metrics", "not", "started"]
+    assert cli("get", RUN).out.splitlines()[1].split() == ["metrics", "not", "started", "-"]
     client.snapshot = snapshot
     ended = report(RunOutcome.PARTIAL)
     client.snapshot = client.snapshot.model_copy(
