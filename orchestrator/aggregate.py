@@ -30,7 +30,9 @@ def aggregate(
     is that of the run, and bounds the first.
     """
     jobs = jobs or tuple(dict.fromkeys(envelope.job for envelope in envelopes if envelope.job is not None))
-    received = [envelope for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED]
+    received = [
+        envelope for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED and envelope.kept_from is None
+    ]
     parallel = _span_ms(received, lifetime)
     sequential = round(sum(envelope.latency_ms - envelope.waited_ms for envelope in received), 1)
     return AggregatedData(

@@ -73,7 +73,7 @@ class UnknownInstance(InvalidRequest):
 
 
 class Conflict(InvalidRequest):
-    """The run id or the idempotency key belongs to another question."""
+    """The run id or the idempotency key belongs to another question, or the run to repeat has not ended."""
 
     reason = "conflict"
 

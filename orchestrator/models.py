@@ -245,6 +245,10 @@ class TroubleshootRequest(InputModel):
     language: Language | None = None
     intent: Intent | None = None
     """Kind of the question, which decides the sources; None lets the router decide."""
+    rerun_of: RunId | None = None
+    """The run of the same question that this one repeats; what its sources answered is kept."""
+    rerun_all: bool = False
+    """Whether a repeated run asks every source again."""
     config: ParallelConfig = ParallelConfig()
 
     @field_validator("message")
@@ -322,6 +326,8 @@ class PlannedSource(Contract):
     batch: int | None = None
     """Number of the batch, from 1; ``jobs`` are its jobs, asked about by one task, and ``job`` is None."""
     jobs: tuple[str, ...] = ()
+    kept: bool = False
+    """Whether it is not asked, as the answer of an earlier run is kept."""
 
     @property
     def part(self) -> str | None:
@@ -479,6 +485,8 @@ class SourceEnvelope(Contract):
     truncated: str | None = None
     worker: str = ""
     started_at_ms: int | None = None
+    kept_from: str | None = None
+    """Id of the earlier run whose answer it is."""
     error_message: MessageData | None = None
     """``error`` as a message, for readers of another language than that of the question."""
     cuts: tuple[MessageData, ...] = ()

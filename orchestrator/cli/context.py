@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Protocol, Self
 
 import click
@@ -27,6 +28,18 @@ class RunClient(Protocol):
         self, request: TroubleshootRequest, *, run_id: str | None = None, idempotency_key: str | None = None
     ) -> str:
         """Accept the run and return its id."""
+        ...
+
+    def rerun(
+        self,
+        run_id: str,
+        *,
+        everything: bool = False,
+        new_run_id: str | None = None,
+        idempotency_key: str | None = None,
+        user_id: str | EllipsisType | None = ...,
+    ) -> str:
+        """Accept the question of an ended run again and return the id of the new run."""
         ...
 
     def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:

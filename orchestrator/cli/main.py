@@ -33,6 +33,7 @@ COMMANDS_GROUP = "resync_troubleshoot.commands"
 
 _OWN_COMMANDS = {
     "submit": ("orchestrator.cli.submit:command", Message("Ask a question and wait for the answer.")),
+    "rerun": ("orchestrator.cli.submit:rerun", Message("Ask again what failed in a run, and keep the rest.")),
     "watch": ("orchestrator.cli.runs:watch", Message("Follow a run to its end.")),
     "get": ("orchestrator.cli.runs:get", Message("Print a run as it stands, without waiting.")),
     "cancel": ("orchestrator.cli.runs:cancel", Message("Cancel a run.")),

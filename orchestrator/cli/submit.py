@@ -1,4 +1,4 @@
-"""``submit``: ask a question and wait for the answer."""
+"""``submit`` and ``rerun``: ask a question and wait for the answer."""
 
 import json
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 import click
 
 from orchestrator.cli.click_words import ClickText
-from orchestrator.cli.context import CliContext, pass_context
-from orchestrator.cli.follow import follow_to_the_end, is_run_id
+from orchestrator.cli.context import CliContext, RunClient, pass_context
+from orchestrator.cli.follow import check_run_id, follow_to_the_end, is_run_id
 from orchestrator.cli.options import build_request, json_option, redis_url_option, run_options
 from orchestrator.i18n.message import Message
 
 
-def _check_run_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+def check_new_run_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """The id for a new run, as an option's callback. Raises BadParameter for what is none."""
     if value is not None and not is_run_id(value):
         raise click.BadParameter(
             ClickText(
@@ -30,7 +31,7 @@ def _check_run_id(_context: click.Context, _option: click.Parameter, value: str 
 @click.option("--user", metavar="ID", help="Who asks.")
 @click.option("--session", metavar="ID", help="The conversation this belongs to.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
-@click.option("--run-id", callback=_check_run_id, metavar="ID", help="Id of the new run; made up when left out.")
+@click.option("--run-id", callback=check_new_run_id, metavar="ID", help="Id of the new run; made up when left out.")
 @click.option("--watch/--no-wait", "wait", default=True, help="Follow the run, or only print its id.")
 @json_option
 @redis_url_option
@@ -58,11 +59,45 @@ def command(
     request = build_request(settings, message, options)
     with context.client(settings) as client:
         accepted = client.submit(request, run_id=run_id, idempotency_key=idempotency_key)
-        if wait:
-            return follow_to_the_end(context, client, accepted, as_json=as_json)
+        return after_submit(context, client, accepted, wait=wait, as_json=as_json)
+
+
+@click.command("rerun")
+@click.argument("run_id")
+@click.option("--all", "everything", is_flag=True, help="Query every source again, not only those that failed.")
+@click.option("--run-id", "new_run_id", callback=check_new_run_id, metavar="ID", help="Id of the new run.")
+@click.option("--watch/--no-wait", "wait", default=True, help="Follow the run, or only print its id.")
+@json_option
+@redis_url_option
+@pass_context
+def rerun(
+    context: CliContext,
+    /,
+    *,
+    run_id: str,
+    everything: bool,
+    new_run_id: str | None,
+    wait: bool,
+    as_json: bool,
+    redis_url: str | None,
+) -> int:
+    """Ask the question of RUN_ID again: only the sources that had failed; what the others answered is kept.
+
+    Exit codes are those of submit; 7: no such run is stored.
+    """
+    check_run_id(run_id)
+    with context.client(context.settings(redis_url)) as client:
+        accepted = client.rerun(run_id, everything=everything, new_run_id=new_run_id)
+        return after_submit(context, client, accepted, wait=wait, as_json=as_json)
+
+
+def after_submit(context: CliContext, client: RunClient, run_id: str, *, wait: bool, as_json: bool) -> int:
+    """Follow an accepted run, or print its id; returns the exit code."""
+    if wait:
+        return follow_to_the_end(context, client, run_id, as_json=as_json)
     if as_json:
-        context.print_json(json.dumps({"run_id": accepted}))
+        context.print_json(json.dumps({"run_id": run_id}))
     else:
-        click.echo(accepted)
-    context.say(Message("submitted; follow it with: resync-troubleshoot watch {run_id}", run_id=accepted))
+        click.echo(run_id)
+    context.say(Message("submitted; follow it with: resync-troubleshoot watch {run_id}", run_id=run_id))
     return 0

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from types import EllipsisType
 from typing import ParamSpec, Self, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -58,6 +59,25 @@ class AsyncTroubleshootClient:
     ) -> str:
         """See ``TroubleshootClient.submit``."""
         return await self.call(self._sync.submit, request, run_id=run_id, idempotency_key=idempotency_key)
+
+    async def rerun(
+        self,
+        run_id: str,
+        *,
+        everything: bool = False,
+        new_run_id: str | None = None,
+        idempotency_key: str | None = None,
+        user_id: str | EllipsisType | None = ...,
+    ) -> str:
+        """See ``TroubleshootClient.rerun``."""
+        return await self.call(
+            self._sync.rerun,
+            run_id,
+            everything=everything,
+            new_run_id=new_run_id,
+            idempotency_key=idempotency_key,
+            user_id=user_id,
+        )
 
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         """See ``TroubleshootClient.result``."""

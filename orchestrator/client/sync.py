@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from types import EllipsisType
 from typing import Self
 
 from celery import Celery
@@ -21,7 +22,7 @@ from orchestrator.client.single_flight import SingleFlight
 from orchestrator.client.waiting import Pulse, Waiting
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InvalidRequest, RunNotFound, StoreUnreachable
+from orchestrator.errors import Conflict, InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import (
     MAX_MESSAGE_CHARACTERS,
     Event,
@@ -123,6 +124,36 @@ class TroubleshootClient:
             except StoreUnreachable as error:
                 _LOGGER.warning("publish_failed run_id=%s error=%s", opened.run_id, error)
         return opened.run_id
+
+    def rerun(
+        self,
+        run_id: str,
+        *,
+        everything: bool = False,
+        new_run_id: str | None = None,
+        idempotency_key: str | None = None,
+        user_id: str | EllipsisType | None = ...,
+    ) -> str:
+        """Submit the question of an ended run again, and return the id of the new run.
+
+        The sources that had answered are not asked again, unless ``everything`` is; their answers are kept. ``user_id``
+        is who asks now, that of the earlier run when left out. See ``submit`` for the other parameters.
+
+        Raises RunNotFound, Conflict for an open run, and what ``submit`` raises.
+        """
+        with self.own_run(run_id):
+            record = self._store.read(run_id)
+        if not record.state.is_closed:
+            raise Conflict(
+                "{field}: run {run_id} has not ended; wait for its end or cancel it", field="run_id", run_id=run_id
+            )
+        update = {
+            "rerun_of": run_id,
+            "rerun_all": everything,
+            "user_id": record.request.user_id if user_id is ... else user_id,
+        }
+        request = record.request.model_copy(update=update)
+        return self.submit(request, run_id=new_run_id, idempotency_key=idempotency_key)
 
     def masked(self, request: TroubleshootRequest) -> TroubleshootRequest:
         """The request as it is stored, with the secrets in its message masked."""

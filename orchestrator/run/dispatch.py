@@ -16,9 +16,11 @@ from orchestrator.errors import (
 from orchestrator.models import Plan, TroubleshootRequest
 from orchestrator.payloads import listed_jobs
 from orchestrator.routing.follow_up import Subject, subjects_of
+from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.plan import per_job_sources, plan_request, refused_plan
 from orchestrator.routing.router import entities_of
 from orchestrator.run.envelopes import error_envelope, unserved_envelope
+from orchestrator.run.rerun import earlier_run, keep_answers, put_kept
 from orchestrator.sources import load_source
 from orchestrator.store.records import Dispatch
 from orchestrator.store.runs import DISPATCH_LEASE_MS, RunStore, new_token
@@ -65,11 +67,13 @@ class DispatchLease:
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     """Plan a run under its dispatch lease and store the plan, which appends the event ``routed``.
 
-    A request that cannot be planned gets a plan without sources. The plan of an earlier dispatcher is kept.
+    A request that cannot be planned gets a plan without sources. The plan of an earlier dispatcher is kept. Returns the
+    plan of the sources to ask: those of a rerun that had answered have their envelopes.
 
     Raises RunRefused when the lease was lost meanwhile, WorkersNotInstalled, StoreUnreachable.
     """
-    return store.put_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
+    plan = store.put_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
+    return put_kept(store, run_id, plan, dispatch.request)
 
 
 def plan_for_workers(store: RunStore, run_id: str, dispatch: Dispatch, *, worker: str) -> Plan:
@@ -81,6 +85,7 @@ def plan_for_workers(store: RunStore, run_id: str, dispatch: Dispatch, *, worker
     Raises as ``plan_dispatch`` does, and RunNotFound.
     """
     plan, backlogs = store.queue_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
+    plan = put_kept(store, run_id, plan, dispatch.request)
     served = []
     for planned in plan.sources:
         backlog = backlogs.get(planned.key)
@@ -96,9 +101,12 @@ def _plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     if dispatch.plan is not None:
         return dispatch.plan
     try:
-        return plan_request(
-            dispatch.request, per_job_sources(), partial(session_subjects, store, run_id, dispatch.request)
-        )
+        request, earlier = dispatch.request, earlier_run(store, dispatch.request)
+        if earlier is not None and earlier.plan is not None:
+            plan = plan_run(request, earlier.plan.routing, per_job_sources())
+        else:
+            plan = plan_request(request, per_job_sources(), partial(session_subjects, store, run_id, request))
+        return keep_answers(plan, earlier, request)
     except (InvalidRequest, ConfigurationError) as error:
         return refused_plan(dispatch.request, error)
 

@@ -77,6 +77,8 @@ def make_report(
         if plan
         else [note.in_language(conclusion.language) for note in record.request.config.notes],
     }
+    if record.request.rerun_of is not None:
+        metadata["rerun_of"] = record.request.rerun_of
     if llm:
         metadata["llm"] = dict(llm)
     if conclusion.failure is not None:

@@ -55,6 +55,8 @@ def finished_data(envelope: SourceEnvelope) -> dict[str, Any]:
     """The data of the event ``source_finished``, without the counts that the store adds."""
     fields = {"source", "job", "outcome", "success", "latency_ms", "finding", "error", "reason"}
     data = envelope.model_dump(mode="json", include=fields)
+    if envelope.kept_from is not None:
+        data["kept_from"] = envelope.kept_from
     if envelope.error_message is not None:
         data["error_message"] = envelope.error_message.model_dump(mode="json", exclude_defaults=True)
     return data

@@ -215,7 +215,7 @@ class RunStore:
         Returns also the backlogs of the sources whose queue cannot serve the run in time, by their keys; the others
         count as waiting from now on.
         """
-        return self._put_plan(run_id, token, plan, plan.sources)
+        return self._put_plan(run_id, token, plan, [planned for planned in plan.sources if not planned.kept])
 
     def _put_plan(
         self, run_id: str, token: str, plan: Plan, queued: Sequence[PlannedSource]

@@ -49,6 +49,12 @@ class Accepted(BaseModel):
     answer_url: str = Field(description="The answer in Markdown.")
 
 
+class Rerun(BaseModel):
+    """What of an ended run is asked again."""
+
+    all: bool = Field(default=False, description="Every source, not only those that failed.")
+
+
 def create_router(
     client: AsyncTroubleshootClient | Settings | None = None,
     *,
@@ -101,9 +107,7 @@ def create_router(
         ] = None,
     ) -> Response:
         """Submit a question; the sources are queried in parallel. `Location` is the URL of the run."""
-        if "content-type" not in request.headers:
-            # An older FastAPI parses such a body as JSON, and a page of any site could send it with this app's cookies.
-            raise InvalidRequest(NOT_JSON)
+        _check_content_type(request)
         if identify is not None and identity is None:
             identity = Identity(user_id=None)
         question = make_request(body, holder.client.sync.settings, identity)
@@ -112,9 +116,32 @@ def create_router(
         report = None if patience is None else await runs.wait(accepted, patience)
         if report is not None:
             return _json(report, headers={"Preference-Applied": "wait"} if prefer and not wait else None)
-        url = f"{_path_of(request).rstrip('/')}/{accepted}"
-        links = Accepted(run_id=accepted, url=url, events_url=f"{url}/events", answer_url=f"{url}/answer.md")
-        return _json(links, HTTPStatus.ACCEPTED, {"Location": url})
+        return _accepted(accepted, _path_of(request).rstrip("/"))
+
+    @router.post(
+        "/runs/{run_id}/rerun",
+        status_code=HTTPStatus.ACCEPTED,
+        response_model=Accepted,
+        responses=problem_docs(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+    )
+    async def rerun(
+        *,
+        request: Request,
+        run_id: RunId,
+        body: Rerun,
+        identity: Annotated[Identity | None, Depends(identify or _nobody)],
+        idempotency_key: Annotated[str | None, Header(description="The same key gives the same run.")] = None,
+    ) -> Response:
+        """Ask the question of an ended run again; what its sources had answered is kept. `Location` is the new run."""
+        _check_content_type(request)
+        user_id = None if identity is None else identity.user_id
+        accepted = await holder.client.rerun(
+            run_id,
+            everything=body.all,
+            idempotency_key=idempotency_key,
+            user_id=... if identify is None else user_id,
+        )
+        return _accepted(accepted, _path_of(request).rsplit("/", 2)[0])
 
     router.get("/runs", response_model=list[RunSummary])(runs.list_runs)
     router.get(
@@ -280,6 +307,18 @@ def _path_of(request: Request) -> str:
 
 def _json(model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
     return Response(model.model_dump_json(), status, headers, "application/json")
+
+
+def _check_content_type(request: Request) -> None:
+    # An older FastAPI parses a body without one as JSON, and a page of any site could send it with this app's cookies.
+    if "content-type" not in request.headers:
+        raise InvalidRequest(NOT_JSON)
+
+
+def _accepted(run_id: str, runs_url: str) -> Response:
+    url = f"{runs_url}/{run_id}"
+    links = Accepted(run_id=run_id, url=url, events_url=f"{url}/events", answer_url=f"{url}/answer.md")
+    return _json(links, HTTPStatus.ACCEPTED, {"Location": url})
 
 
 async def _nobody() -> None:

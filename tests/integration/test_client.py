@@ -18,10 +18,12 @@ from tests_support import RedisServer, stretched
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
-from orchestrator.errors import ConfigurationError, InvalidRequest, RunNotFound, StoreUnreachable
+from orchestrator.errors import ConfigurationError, Conflict, InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import Event, EventType, Report, RunOutcome, RunState, SourceEnvelope, TroubleshootRequest
 from orchestrator.run.conclusion import warm_up_aside
 from orchestrator.run.dispatch import plan_dispatch
+from orchestrator.run.finisher import Finisher
+from orchestrator.sources import source_names
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from orchestrator.store.presence import Presence
 from orchestrator.store.runs import RunStore
@@ -77,44 +79,44 @@ def test_a_client_for_each_question_leaves_nothing_behind(settings: Settings) ->
     assert [places() for _ in range(9)] == [first] * 9
 
 
-def answer_all_but_metrics(store: RunStore, run_id: str) -> None:
-    """Dispatch a run as a worker would, and answer every source but one."""
-    dispatch = store.claim_dispatch(run_id, "d")
+def dispatch_and_answer(store: RunStore, run_id: str, *, but: str = "") -> set[str]:
+    """Dispatch a run as a worker would, and answer each source that is to be asked; returns their names."""
+    dispatch = store.claim_dispatch(run_id, "d", by_worker=False)
     assert dispatch is not None
     plan = plan_dispatch(store, run_id, dispatch)
     store.mark_dispatched(run_id, "d")
-    for planned in plan.sources:
-        if planned.source != "metrics":
-            job, evidence = (
-                planned.job,
-                {"id": "x:1", "source": planned.source, "kind": "line", "title": "t", "text": "S0C7"},
-            )
-            store.begin_source(run_id, planned.key, "c", source=planned.source, job=job, worker="w")
-            answer = {"source": planned.source, "job": job, "outcome": "ok", "success": True, "data": {"a": 1}}
-            store.put_envelope(run_id, "c", SourceEnvelope.model_validate({**answer, "evidence": [evidence]}))
+    asked = [planned for planned in plan.sources if planned.source != but]
+    for planned in asked:
+        source, job = planned.source, planned.job
+        evidence = {"id": f"{source}:1", "source": source, "kind": "line", "title": "t", "text": "S0C7"}
+        store.begin_source(run_id, planned.key, "c", source=source, job=job, worker="w")
+        answer = {"source": source, "job": job, "outcome": "ok", "success": True, "data": {"a": 1}}
+        store.put_envelope(run_id, "c", SourceEnvelope.model_validate({**answer, "evidence": [evidence]}))
+    return {planned.source for planned in asked}
 
 
 def test_what_a_source_has_answered_can_be_read_while_others_are_asked(client: TroubleshootClient) -> None:
     """An open run gives the data and evidence of its sources as they are in; a report has them itself."""
-    run_id = client.submit(TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", config=SHORT))
-    answer_all_but_metrics(client.store, run_id)
+    run_id = client.submit(TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"))
+    dispatch_and_answer(client.store, run_id, but="metrics")
     snapshot = client.get(run_id)
     assert snapshot.report is None
     assert {envelope.source for envelope in snapshot.results} == {"tws_status", "rag_search", "log_cache"}
     assert all(envelope.data == {"a": 1} and envelope.evidence[0].text == "S0C7" for envelope in snapshot.results)
-    assert client.result(run_id).outcome is RunOutcome.PARTIAL
-    assert client.get(run_id).results == ()
+    client.cancel(run_id)
+    assert len(client.get(run_id).results) == 3
 
 
 @pytest.mark.parametrize("api", ["sync", "aio"])
 def test_a_stream_gives_data_and_evidence_where_they_are_asked_for(settings: Settings, api: str) -> None:
     """The events of a run's sources have what the sources answered, with the switch only."""
-    request = TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", config=SHORT)
+    request = TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001")
 
     async def ask(*, with_results: bool) -> list[Event]:
         async with AsyncTroubleshootClient(settings) as client:
             run_id = await client.submit(request)
-            answer_all_but_metrics(client.sync.store, run_id)
+            dispatch_and_answer(client.sync.store, run_id, but="metrics")
+            await client.cancel(run_id)
             if api == "sync":
                 return await asyncio.to_thread(lambda: list(client.sync.stream(run_id, with_results=with_results)))
             return [event async for event in client.stream(run_id, with_results=with_results)]
@@ -123,6 +125,54 @@ def test_a_stream_gives_data_and_evidence_where_they_are_asked_for(settings: Set
     assert [event.data["results"][0]["data"] for event in ends] == [{"a": 1}] * 3
     assert ends[0].data["results"][0]["evidence"][0]["text"] == "S0C7"
     assert not any("results" in event.data for event in asyncio.run(ask(with_results=False)))
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_rerun_asks_what_failed_and_keeps_the_rest(client: TroubleshootClient, everything: bool) -> None:
+    """The new run names the old one, has its good answers, and is whole when the rest answers; or asks everything."""
+    finisher = Finisher(client.store, by="w")
+    asked = TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", user_id="ana")
+    old = client.submit(asked)
+    dispatch_and_answer(client.store, old, but="metrics")
+    client.cancel(old)
+    new = client.rerun(old, everything=everything)
+    assert dispatch_and_answer(client.store, new) == ({*source_names()} if everything else {"metrics"})
+    report = finisher.finish(new)
+    assert report is not None
+    assert (report.outcome, report.metadata["rerun_of"]) == (RunOutcome.COMPLETE, old)
+    kept = {envelope.source for envelope in report.parallel_results if envelope.kept_from == old}
+    assert kept == (set() if everything else {"tws_status", "rag_search", "log_cache"})
+    assert any(old in note for note in report.metadata["notes"])
+    assert client.get(new).request.user_id == "ana"
+    # Of a run in which nothing failed, only the answer is written again.
+    third = client.rerun(new, user_id=None)
+    assert dispatch_and_answer(client.store, third) == set()
+    finisher.finish(third)
+    assert client.result(third).outcome is RunOutcome.COMPLETE
+    assert client.get(third).request.user_id is None
+
+
+def test_only_what_is_stored_and_has_ended_is_repeated(client: TroubleshootClient) -> None:
+    """An open run is refused, as is one that is gone; one that expires after the submit is asked anew."""
+    with pytest.raises(RunNotFound):
+        client.rerun("a" * 32)
+    old = client.submit(TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"))
+    with pytest.raises(Conflict, match="has not ended"):
+        client.rerun(old)
+    dispatch_and_answer(client.store, old, but="metrics")
+    client.cancel(old)
+    new, unread = client.rerun(old), client.rerun(old)
+    assert dispatch_and_answer(client.store, new) == {"metrics"}
+    client.store._client.delete(client.store.keys.run(old))
+    assert dispatch_and_answer(client.store, unread) == {*source_names()}
+
+
+def test_another_question_does_not_get_the_answers_of_a_run(client: TroubleshootClient) -> None:
+    """A request that names a run of another question is asked as any other."""
+    old = client.submit(TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"))
+    dispatch_and_answer(client.store, old, but="metrics")
+    other = TroubleshootRequest(message="Job BATCH002 falhou", job_name="BATCH002", rerun_of=old)
+    assert dispatch_and_answer(client.store, client.submit(other)) == {*source_names()}
 
 
 def test_a_secret_in_the_question_is_stored_nowhere(client: TroubleshootClient, redis_url: str) -> None:
@@ -361,7 +411,7 @@ def test_what_was_read_is_answered_when_redis_goes(own_redis: RedisServer, how: 
     request = TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001", config=config)
 
     def work(store: RunStore, run_id: str) -> None:
-        answer_all_but_metrics(store, run_id)
+        dispatch_and_answer(store, run_id, but="metrics")
         threading.Timer(0.6, own_redis.kill if how == "killed" else own_redis.freeze).start()
 
     async def ask() -> Report:

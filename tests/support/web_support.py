@@ -68,6 +68,10 @@ class FakeClient:
         self.requests.append(request)
         return RUN if idempotency_key is not None and idempotency_key == self.known_key else run_id
 
+    async def rerun(self, run_id: str, **fields: Any) -> str:
+        self._asked("rerun", (run_id, fields))
+        return "run-0002"
+
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         self._asked("result", timeout_seconds)
         if isinstance(self.report, Exception):

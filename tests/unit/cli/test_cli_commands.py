@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import EllipsisType
 
 import pytest
 from cli_support import Cli, Result, run_command
@@ -76,6 +77,18 @@ class FakeClient:
         self.requests.append(request)
         self.calls.append(("submit", (run_id, idempotency_key)))
         return run_id or RUN
+
+    def rerun(
+        self,
+        run_id: str,
+        *,
+        everything: bool = False,
+        new_run_id: str | None = None,
+        idempotency_key: str | None = None,  # RunClient
+        user_id: str | EllipsisType | None = ...,  # RunClient
+    ) -> str:
+        self.calls.append(("rerun", (run_id, everything)))
+        return new_run_id or RUN
 
     def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         self.calls.append(("result", run_id))
@@ -348,6 +361,14 @@ def test_get_prints_what_there_is(cli: Cli, client: FakeClient) -> None:
     result = cli("get", RUN)
     assert (result.code, result.out) == (3, "# S0C7\nbad data\n")
     assert RunSnapshot.model_validate_json(cli("get", RUN, "--json").out) == client.snapshot
+
+
+def test_rerun_follows_the_new_run(cli: Cli, client: FakeClient) -> None:
+    """The answer is that of the new run; --no-wait prints its id, --all asks every source again."""
+    assert cli("rerun", RUN).out == cli("submit", "why?").out
+    assert cli("rerun", RUN, "--all", "--no-wait", "--run-id", "incident-4712").out == "incident-4712\n"
+    assert [call for call in client.calls if call[0] == "rerun"] == [("rerun", (RUN, False)), ("rerun", (RUN, True))]
+    assert cli("rerun", "?").code == RunNotFound.exit_code
 
 
 def test_cancel_tells_whether_it_came_in_time(cli: Cli, client: FakeClient) -> None:

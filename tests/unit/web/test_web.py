@@ -304,6 +304,22 @@ def test_what_cannot_be_a_run_is_not_found() -> None:
     assert client.calls == []
 
 
+def test_a_rerun_is_a_new_run() -> None:
+    """It has its own URLs; it is asked by who asks now, and no form of another site can ask for it."""
+    client = FakeClient()
+    path = f"{RUNS}/{RUN}/rerun"
+    response = ask(app_of(client), "POST", path, json={"all": True}, headers={"Idempotency-Key": "k"})
+    assert (response.status_code, response.json()["url"]) == (202, f"{RUNS}/run-0002")
+    assert response.headers["location"] == f"{RUNS}/run-0002"
+    ask(app_of(client, identify=lambda: None), "POST", path, json={})
+    fields = [asked["user_id"] for what, (_, asked) in client.calls if what == "rerun"]
+    assert fields == [..., None]
+    for headers in ({"Content-Type": "text/plain"}, {}):
+        problem(ask(app_of(client), "POST", path, content=b"{}", headers=headers), 422, "invalid_request")
+    client.error = Conflict("run_id: open")
+    problem(ask(app_of(client), "POST", path, json={}), 409, "conflict")
+
+
 def test_the_app_decides_who_may_come_in() -> None:
     """``dependencies`` guard every route, and what they raise is answered by the app's own handlers."""
 
@@ -314,6 +330,7 @@ def test_the_app_decides_who_may_come_in() -> None:
     app = app_of(client, dependencies=[Depends(guard)])
     for method, path in (
         ("POST", ""),
+        ("POST", f"/{RUN}/rerun"),
         ("GET", ""),
         ("GET", f"/{RUN}"),
         ("DELETE", f"/{RUN}"),
@@ -340,6 +357,13 @@ def test_openapi_documents_every_answer() -> None:
         f"post {RUNS}": as_json
         | failed
         | {"202": "application/json", "409": "application/problem+json", "429": "application/problem+json"},
+        f"post {run}/rerun": {
+            "202": "application/json",
+            **failed,
+            **missing,
+            "409": "application/problem+json",
+            "429": "application/problem+json",
+        },
         f"get {RUNS}": as_json | failed,
         f"get {run}": as_json | failed | missing | {"202": "application/json"},
         f"delete {run}": as_json | failed | missing,

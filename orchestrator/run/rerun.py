@@ -1,0 +1,99 @@
+"""A run that repeats an earlier one: it asks the sources that had failed, and keeps what the others had answered."""
+
+from collections.abc import Collection, Mapping
+
+from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch
+from orchestrator.i18n.message import Message
+from orchestrator.models import MAX_JOBS, Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
+from orchestrator.store.records import RunRecord
+from orchestrator.store.runs import RunStore, new_token
+
+
+def earlier_run(store: RunStore, request: TroubleshootRequest) -> RunRecord | None:
+    """The run that the request repeats; None for any other request, and when that run is gone or of another question.
+
+    Raises StoreUnreachable.
+    """
+    if request.rerun_of is None:
+        return None
+    try:
+        earlier = store.read(request.rerun_of)
+    except (RunDamaged, RunNotFound, SchemaMismatch):
+        return None
+    is_same = (earlier.request.message, earlier.request.tws_instance_id) == (request.message, request.tws_instance_id)
+    return earlier if is_same else None
+
+
+def keep_answers(plan: Plan, earlier: RunRecord | None, request: TroubleshootRequest) -> Plan:
+    """The plan of a rerun, in which the sources that had answered are marked as kept, and which says so."""
+    if request.rerun_of is None:
+        return plan
+    good = () if earlier is None or request.rerun_all else _answered(earlier)
+    sources = tuple(part for planned in plan.sources for part in _split(planned, good))
+    kept = sum(len(planned.each) for planned in sources if planned.kept)
+    asked = sum(len(planned.each) for planned in sources) - kept
+    if earlier is None:
+        note = Message("run {run} is not stored any more: everything is asked", run=request.rerun_of)
+    else:
+        note = Message(
+            "repeats run {run}: {asked} queries are made again, {kept} answers are kept",
+            run=request.rerun_of,
+            asked=asked,
+            kept=kept,
+        )
+    return plan.model_copy(update={"sources": sources, "notes": (*plan.notes, note.in_language(plan.routing.language))})
+
+
+def put_kept(store: RunStore, run_id: str, plan: Plan, request: TroubleshootRequest) -> Plan:
+    """Store the answers that are kept; returns the plan of the sources to ask, those among them that are lost.
+
+    Raises RunNotFound, StoreUnreachable.
+    """
+    if not any(planned.kept for planned in plan.sources):
+        return plan
+    earlier = earlier_run(store, request)
+    to_ask = []
+    for planned in plan.sources:
+        envelope = _kept_envelope(planned, earlier.envelopes if earlier else {}, request) if planned.kept else None
+        if envelope is None:
+            to_ask.append(planned)
+        else:
+            store.put_envelope(run_id, new_token(), envelope, unclaimed=True)
+    return plan.model_copy(update={"sources": tuple(to_ask)})
+
+
+def _answered(earlier: RunRecord) -> Collection[str]:
+    return {key for key, envelope in earlier.envelopes.items() if envelope.success}
+
+
+def _split(planned: PlannedSource, good: Collection[str]) -> tuple[PlannedSource, ...]:
+    """The jobs of a planned source that are asked, and those whose answers are kept."""
+    kept = [alone.job for alone in planned.each if alone.key in good]
+    if not kept:
+        return (planned,)
+    if len(kept) == len(planned.each):
+        return (planned.model_copy(update={"kept": True}),)
+    number = (planned.batch or 0) + MAX_JOBS  # more than there are batches
+    return (
+        planned.model_copy(update={"jobs": tuple(job for job in planned.jobs if job not in kept)}),
+        planned.model_copy(update={"jobs": tuple(kept), "batch": number, "kept": True}),
+    )
+
+
+def _kept_envelope(
+    planned: PlannedSource, envelopes: Mapping[str, SourceEnvelope], request: TroubleshootRequest
+) -> SourceEnvelope | None:
+    """The envelope of a kept answer; None when a part of it is gone."""
+    found = [envelopes.get(alone.key) for alone in planned.each]
+    parts = [
+        envelope.model_copy(update={"kept_from": envelope.kept_from or request.rerun_of})
+        for envelope in found
+        if envelope is not None
+    ]
+    if len(parts) < len(found):
+        return None
+    if planned.batch is None:
+        return parts[0]
+    return parts[0].model_copy(
+        update={"job": None, "batch": planned.batch, "parts": tuple(parts), "data": {}, "evidence": ()}
+    )
