@@ -330,7 +330,10 @@ def test_a_message_that_is_delivered_again_asks_its_source_once(fleet: Fleet) ->
 
 
 def test_a_queue_without_a_worker_costs_its_source_only(fleet: Fleet) -> None:
-    """Without a worker on one queue the chord never ends; the watcher has the rest answered at the fan-in."""
+    """Without a worker on one queue the chord never ends; the watcher has the rest answered at the fan-in.
+
+    When there is one, a rerun asks that source alone.
+    """
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
     fleet.watcher()
     fleet.processes[0].wait_for(" ready.")
@@ -338,6 +341,15 @@ def test_a_queue_without_a_worker_costs_its_source_only(fleet: Fleet) -> None:
     report, events = result(fleet, run_id)
     assert_ended_well(fleet, run_id, events)
     assert_answer(report, by="synthesis", metrics="not_started")
+    fleet.worker("metrics")
+    with fleet.client() as client:
+        again, events = result(fleet, client.rerun(run_id))
+    assert again.outcome is RunOutcome.COMPLETE
+    started = [event.data["source"] for event in events if event.type is EventType.SOURCE_STARTED]
+    assert started == ["metrics"]
+    assert {item.source for item in again.parallel_results if item.kept_from == run_id} == {*BUILTIN_SOURCES} - {
+        "metrics"
+    }
 
 
 def test_no_worker_but_a_watcher(fleet: Fleet) -> None:
