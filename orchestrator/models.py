@@ -331,8 +331,8 @@ class PlannedSource(Contract):
 
     @property
     def part(self) -> str | None:
-        """What of the question the task is asked about: its job, its batch as ``@1``, or None for all of it."""
-        return self.job if self.batch is None else f"@{self.batch}"
+        """What of the question the task is asked about: its job, its batch as ``+1``, or None for all of it."""
+        return part_of(self.job, self.batch)
 
     @property
     def key(self) -> str:
@@ -501,7 +501,7 @@ class SourceEnvelope(Contract):
     @property
     def key(self) -> str:
         """Key of the envelope inside the run."""
-        return source_key(self.source, self.job if self.batch is None else f"@{self.batch}")
+        return source_key(self.source, part_of(self.job, self.batch))
 
     @property
     def error_text(self) -> Text | str | None:
@@ -641,8 +641,21 @@ class RunSummary(Contract):
 
 
 def source_key(source: str, part: str | None) -> str:
-    """Key of a source inside a run: ``source``, ``source|job``, or ``source|@1`` of a batch (no job begins with @)."""
+    """Key of a source inside a run: ``source``, ``source|job``, or ``source|+1`` of a batch (no job begins with +)."""
     return source if part is None else f"{source}|{part}"
+
+
+def read_part(part: str | None) -> tuple[str | None, int | None]:
+    """The job and the number of the batch of which ``part`` names one, or neither."""
+    if part is None:
+        return None, None
+    number = part[1:] if part.startswith("+") else ""
+    return (None, int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else (part, None)
+
+
+def part_of(job: str | None, batch: int | None) -> str | None:
+    """A job or a batch as the part of a question in keys and messages: ``JOB1``, ``+1``; None for all of it."""
+    return job if batch is None else f"+{batch}"
 
 
 def _read_request(value: object) -> object:

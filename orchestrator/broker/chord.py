@@ -24,12 +24,12 @@ HARD_LIMIT_GRACE_SECONDS = 2.0
 def build_chord(app: Celery, run_id: str, plan: Plan) -> chord:
     """A chord of one header task per planned source, on the queue of its name, and the finisher as body.
 
-    The arguments are the run id and the job: no payload and no secret is in a message or in Flower.
+    The arguments are the run id and the job or batch: no payload and no secret is in a message or in Flower.
     """
     header = [
         app.signature(
             source_task(planned.source),
-            args=(run_id, planned.job),
+            args=(run_id, planned.part),
             queue=planned.source,
             soft_time_limit=planned.limit_seconds,
             time_limit=planned.limit_seconds + HARD_LIMIT_GRACE_SECONDS,

@@ -37,7 +37,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.outcomes import NOT_CONFIGURED
-from orchestrator.routing.plan import per_job_sources, plan_request
+from orchestrator.routing.plan import jobs_per_task, plan_request
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
@@ -136,17 +136,17 @@ class OwnProcess:
         Raises WorkersNotInstalled, InvalidRequest.
         """
         self._is_lost = True
-        per_job = await asyncio.to_thread(per_job_sources, all_builtin=True)
+        most_jobs = await asyncio.to_thread(jobs_per_task, all_builtin=True)
         async with local_refiner(os.environ) as refiner:
-            return await self._answer(per_job, refiner)
+            return await self._answer(most_jobs, refiner)
 
-    async def _answer(self, per_job: Mapping[str, bool], refiner: Refiner | None) -> Report:
+    async def _answer(self, most_jobs: Mapping[str, int], refiner: Refiner | None) -> Report:
         record = self._record()
         if record.state is RunState.CANCELLED:
             return cancelled_report(record)
         plan = self._plan or record.plan
         if plan is None:
-            plan = plan_request(self._request, per_job)
+            plan = plan_request(self._request, most_jobs)
             self._emit(EventType.ROUTED, routed_data(plan))
         for envelope in self._envelopes.values():
             self._emit(EventType.SOURCE_FINISHED, finished_data(envelope))
@@ -212,7 +212,7 @@ class OwnProcess:
         client, run_id, token = self._client, self._copy.run_id, new_token()
         store = client.sync.store
         # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may start later.
-        await client.call(per_job_sources, all_builtin=True)
+        await client.call(jobs_per_task, all_builtin=True)
         try:
             dispatch = await client.call(store.claim_dispatch, run_id, token, by_worker=False)
             if dispatch is None:

@@ -4,7 +4,8 @@
 a site builds its own from these.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -122,13 +123,13 @@ def reduce_of(pipeline_name: str) -> Reduce:
     return next((pipeline.reduce for pipeline in PIPELINES.values() if pipeline.name == first), Reduce.DIAGNOSIS)
 
 
-def plan_run(request: TroubleshootRequest, routing: Routing, per_job: Mapping[str, bool]) -> Plan:
-    """Decide what is asked. ``per_job`` has the installed sources, each with whether it is asked once per job.
+def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapping[str, int]) -> Plan:
+    """Decide what is asked. ``jobs_per_task`` has the installed sources, see ``routing.plan.jobs_per_task``.
 
     Raises InvalidRequest when the request's configuration leaves no source to ask.
     """
     config = request.config
-    enabled = [name for name in per_job if config.is_enabled(name)]
+    enabled = [name for name in jobs_per_task if config.is_enabled(name)]
     if not enabled:
         switches = ", ".join(f"enable_{name}" for name in BUILTIN_SOURCES)
         raise InvalidRequest(
@@ -143,22 +144,41 @@ def plan_run(request: TroubleshootRequest, routing: Routing, per_job: Mapping[st
         count = Message("{named} jobs were named; the first {limit} are examined", named=len(jobs), limit=MAX_JOBS)
         notes.append(count)
     chosen = _choose(pipeline, enabled, config.min_sources_required, notes)
-    notes += [Message("{name} is not installed", name=name) for name in pipeline.sources if name not in per_job]
+    notes += [Message("{name} is not installed", name=name) for name in pipeline.sources if name not in jobs_per_task]
     return Plan(
         pipeline=pipeline.name,
         routing=routing,
         sources=tuple(
-            PlannedSource(
-                source=name,
-                job=job,
-                limit_seconds=config.limit_seconds(name),
-                required=name == REQUIRED_SOURCE,
-            )
+            planned
             for name in chosen
-            for job in (jobs[:MAX_JOBS] if per_job[name] and jobs else (None,))
+            for planned in plan_jobs(
+                PlannedSource(source=name, limit_seconds=config.limit_seconds(name), required=name == REQUIRED_SOURCE),
+                jobs[:MAX_JOBS],
+                jobs_per_task[name],
+            )
         ),
-        reason=_reason(routing, pipeline, chosen, switched_off=[name for name in per_job if name not in enabled]),
+        reason=_reason(routing, pipeline, chosen, switched_off=[name for name in jobs_per_task if name not in enabled]),
         notes=tuple(note.in_language(routing.language) for note in notes),
+    )
+
+
+def plan_jobs(
+    planned: PlannedSource, jobs: Sequence[str], most: int, *, first_batch: int = 1
+) -> tuple[PlannedSource, ...]:
+    """A source planned for ``jobs``, of which one task asks about ``most``; as it is without jobs, or where that is 0.
+
+    One job has a task of its own, in no batch. Batches are of about the same size.
+    """
+    if not jobs or most < 1:
+        return (planned,)
+    if most == 1 or len(jobs) == 1:
+        return tuple(planned.model_copy(update={"job": job}) for job in jobs)
+    count = -(-len(jobs) // most)
+    bounds = [number * len(jobs) // count for number in range(count + 1)]
+    batches = (tuple(jobs[start:end]) for start, end in itertools.pairwise(bounds))
+    return tuple(
+        planned.model_copy(update={"batch": number, "jobs": batch})
+        for number, batch in enumerate(batches, start=first_batch)
     )
 
 

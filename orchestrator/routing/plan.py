@@ -20,24 +20,25 @@ REFUSED = "refused"
 """Name of the pipeline of a run that asks nobody."""
 
 
-def per_job_sources(*, all_builtin: bool = False) -> dict[str, bool]:
-    """The installed sources, and whether each is asked once per job.
+def jobs_per_task(*, all_builtin: bool = False) -> dict[str, int]:
+    """The installed sources, each with the most jobs that one task asks about: 0 where it is asked once per run.
 
     One that cannot be loaded here is logged and planned once per run, so that the answer names it as an error. Raises
     WorkersNotInstalled when none can be loaded, and with ``all_builtin`` when one of the four cannot: a client without
     the workers' extra gets this error, not an answer from the one source that needs nothing more.
     """
-    sources: dict[str, bool] = {}
+    sources: dict[str, int] = {}
     problems: list[TroubleshootError] = []
     for name in source_names():
         try:
-            sources[name] = load_source(name).per_job
+            spec = load_source(name)
+            sources[name] = spec.batch_size if spec.per_job else 0
         except TroubleshootError as error:
             if all_builtin and name in BUILTIN_SOURCES:
                 raise
             _LOGGER.warning("source_not_loaded source=%s error=%s", name, error)
             problems.append(error)
-            sources[name] = False
+            sources[name] = 0
     if problems and len(problems) == len(sources):
         raise problems[0]
     return sources
@@ -50,7 +51,7 @@ def no_session() -> tuple[Subject, ...]:
 
 def plan_request(
     request: TroubleshootRequest,
-    per_job: Mapping[str, bool],
+    jobs_per_task: Mapping[str, int],
     session: Callable[[], Sequence[Subject]] = no_session,
 ) -> Plan:
     """Route the message and plan which sources are asked.
@@ -72,7 +73,7 @@ def plan_request(
         return Plan(pipeline=WHICH_ONE, routing=routing, sources=(), reason=question)
     if meant is not None:
         routing = meant if request.intent is None else meant.model_copy(update={"intent": request.intent})
-    plan = plan_run(request, routing, per_job)
+    plan = plan_run(request, routing, jobs_per_task)
     config = request.config
     notes = [
         Message("{field}: no source is named {name!r}", field=field, name=name).in_language(routing.language)
@@ -81,7 +82,7 @@ def plan_request(
             ("disabled_sources", config.disabled_sources),
         )
         for name in names
-        if name not in per_job
+        if name not in jobs_per_task
     ]
     return plan.model_copy(update={"notes": (*plan.notes, *notes)}) if notes else plan
 

@@ -107,7 +107,7 @@ class Conclusion:
 def warm_up() -> None:
     """Load what a first answer needs, by answering a question of its own: no run should wait for it."""
     request = TroubleshootRequest(message="Why did BATCH001 fail?")
-    plan = plan_request(request, dict.fromkeys(source_names(), False))
+    plan = plan_request(request, dict.fromkeys(source_names(), 0))
     log = {"windows": [{"from_line": 1, "to_line": 1, "lines": ["IEF450I BATCH001 STEP1 - ABEND=S0C7 U0000"]}]}
     data = {"job": {"name": "BATCH001", "status": "ABEND", "job_log": log}}
     envelope = SourceEnvelope(source="tws_status", outcome=SourceOutcome.OK, success=True, data=data)
@@ -254,7 +254,7 @@ def _plan_for_reporting(record: RunRecord) -> Plan | None:
     Where the stored plan cannot be read, sources that have started or answered are known by their fields.
     """
     try:
-        plan = plan_request(record.request, dict.fromkeys(source_names(), False))
+        plan = plan_request(record.request, dict.fromkeys(source_names(), 0))
     except TroubleshootError:
         return None
     keys = dict.fromkeys((*record.started_ms, *record.envelopes, *record.late))

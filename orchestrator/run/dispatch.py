@@ -17,7 +17,7 @@ from orchestrator.models import Plan, TroubleshootRequest
 from orchestrator.payloads import listed_jobs
 from orchestrator.routing.follow_up import Subject, subjects_of
 from orchestrator.routing.pipelines import plan_run
-from orchestrator.routing.plan import per_job_sources, plan_request, refused_plan
+from orchestrator.routing.plan import jobs_per_task, plan_request, refused_plan
 from orchestrator.routing.router import entities_of
 from orchestrator.run.envelopes import error_envelope, unserved_envelope
 from orchestrator.run.rerun import earlier_run, keep_answers, put_kept
@@ -103,9 +103,9 @@ def _plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     try:
         request, earlier = dispatch.request, earlier_run(store, dispatch.request)
         if earlier is not None and earlier.plan is not None:
-            plan = plan_run(request, earlier.plan.routing, per_job_sources())
+            plan = plan_run(request, earlier.plan.routing, jobs_per_task())
         else:
-            plan = plan_request(request, per_job_sources(), partial(session_subjects, store, run_id, request))
+            plan = plan_request(request, jobs_per_task(), partial(session_subjects, store, run_id, request))
         return keep_answers(plan, earlier, request)
     except (InvalidRequest, ConfigurationError) as error:
         return refused_plan(dispatch.request, error)

@@ -10,7 +10,7 @@ import redis.asyncio
 from pydantic_core import from_json
 
 from orchestrator.errors import InvalidRequest, RunNotFound
-from orchestrator.models import Event, EventType, Plan, Report, RunState, SourceEnvelope, read_enum, source_key
+from orchestrator.models import Event, EventType, Plan, Report, RunState, SourceEnvelope, part_of, read_enum, source_key
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts, script_source
@@ -64,8 +64,7 @@ def finished_data(envelope: SourceEnvelope) -> dict[str, Any]:
 
 def key_of(data: Mapping[str, Any]) -> str:
     """Key of the source that an event is about."""
-    part = data.get("job") if data.get("batch") is None else f"@{data['batch']}"
-    return source_key(str(data.get("source")), part)
+    return source_key(str(data.get("source")), part_of(data.get("job"), data.get("batch")))
 
 
 def with_results(event: Event, envelopes: Iterable[SourceEnvelope]) -> Event:

@@ -13,7 +13,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, WorkersNotInstalled
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing
-from orchestrator.routing.plan import per_job_sources
+from orchestrator.routing.plan import jobs_per_task
 from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP, call_limit_seconds, load_source, source_names
 from orchestrator.testing import stub_spec
 
@@ -77,11 +77,11 @@ def test_a_source_that_cannot_be_loaded_costs_the_run_that_source(
     ]
     with pytest.raises((ConfigurationError, WorkersNotInstalled), match="'broken'"):
         load_source("broken")
-    assert per_job_sources() == {"own_source": True, "broken": False}
+    assert jobs_per_task() == {"own_source": 1, "broken": 0}
     del installed[1]
     source_names.cache_clear()
     with pytest.raises((ConfigurationError, WorkersNotInstalled), match="'broken'"):
-        per_job_sources()
+        jobs_per_task()
 
 
 def test_an_unknown_source_lists_the_known(installed: list[EntryPoint]) -> None:

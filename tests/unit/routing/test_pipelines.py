@@ -9,11 +9,31 @@ import pytest
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.languages import Language
-from orchestrator.models import MAX_JOBS, Entities, Intent, Plan, Routing, TroubleshootRequest
-from orchestrator.routing.pipelines import ACTION, GENERAL, PIPELINES, STATUS, TROUBLESHOOT, Reduce, plan_run, reduce_of
+from orchestrator.models import (
+    MAX_JOBS,
+    Entities,
+    Intent,
+    Plan,
+    PlannedSource,
+    Routing,
+    TroubleshootRequest,
+    part_of,
+    read_part,
+)
+from orchestrator.routing.pipelines import (
+    ACTION,
+    GENERAL,
+    PIPELINES,
+    STATUS,
+    TROUBLESHOOT,
+    Reduce,
+    plan_jobs,
+    plan_run,
+    reduce_of,
+)
 from orchestrator.routing.plan import plan_request
 
-PER_JOB = {"tws_status": True, "rag_search": False, "log_cache": True, "metrics": False}
+PER_JOB = {"tws_status": 1, "rag_search": 0, "log_cache": 1, "metrics": 0}
 
 
 def plan(
@@ -21,7 +41,7 @@ def plan(
     *,
     confidence: float = 0.9,
     jobs: tuple[str, ...] = (),
-    per_job: dict[str, bool] | None = None,
+    per_job: dict[str, int] | None = None,
     named: tuple[str, ...] = (),
     **config: Any,
 ) -> Plan:
@@ -103,6 +123,47 @@ def test_only_per_job_sources_are_asked_once_per_job() -> None:
     assert made.jobs == ("A1", "B2")
 
 
+def test_a_source_that_takes_many_jobs_is_asked_in_batches() -> None:
+    """Several jobs make batches of about the same size; one job, and a source that takes one, have a task each."""
+    per_task = {"tws_status": 4, "log_cache": 1, "metrics": 0}
+    jobs = tuple(f"JOB{number}" for number in range(9))
+    made = plan(jobs=jobs, per_job=per_task)
+
+    batches = [planned for planned in made.sources if planned.source == "tws_status"]
+    assert [(planned.key, len(planned.jobs)) for planned in batches] == [
+        ("tws_status|+1", 3),
+        ("tws_status|+2", 3),
+        ("tws_status|+3", 3),
+    ]
+    assert tuple(job for planned in batches for job in planned.jobs) == jobs
+    assert [planned.job for planned in made.sources if planned.source == "log_cache"] == list(jobs)
+    assert [planned.key for planned in made.asked if planned.source == "tws_status"] == [
+        f"tws_status|{j}" for j in jobs
+    ]
+    assert made.jobs == jobs
+
+    one = plan(jobs=("JOB1",), per_job=per_task)
+    assert [(planned.key, planned.batch) for planned in one.sources if planned.job] == [
+        ("tws_status|JOB1", None),
+        ("log_cache|JOB1", None),
+    ]
+    assert [planned.part for planned in plan(per_job=per_task).sources] == [None] * 3
+
+
+def test_batches_of_a_later_stage_go_on_counting() -> None:
+    """The number of a batch is unique for its source over the whole run."""
+    planned = PlannedSource(source="tws_status", limit_seconds=1)
+    assert [batch.part for batch in plan_jobs(planned, ("A1", "B2", "C3"), 2, first_batch=4)] == ["+4", "+5"]
+
+
+@pytest.mark.parametrize("part", [None, "JOB1", "+7", "@1", "PAY#D010"])
+def test_a_part_of_a_question_is_read_as_it_was_written(part: str | None) -> None:
+    """A message names a job, a batch or neither, and no job of z/OS is taken for a batch."""
+    job, batch = read_part(part)
+    assert part_of(job, batch) == part
+    assert batch == (7 if part == "+7" else None)
+
+
 def test_the_callers_jobs_outweigh_those_of_the_message() -> None:
     """When the caller names jobs, only these are asked about."""
     assert plan(jobs=("A1",), named=("B2",)).jobs == ("B2",)
@@ -162,7 +223,7 @@ def test_a_narrow_pipeline_is_widened_to_the_required_minimum() -> None:
 
 def test_a_sites_own_source_is_asked_unless_the_pipeline_is_narrowed() -> None:
     """A source that a site has installed takes part in troubleshooting, not in a plain question of status."""
-    per_job = {**PER_JOB, "change_calendar": False}
+    per_job = {**PER_JOB, "change_calendar": 0}
 
     assert "change_calendar" in asked(plan(per_job=per_job))
     assert "change_calendar" not in asked(plan(Intent.STATUS, per_job=per_job))
@@ -170,7 +231,7 @@ def test_a_sites_own_source_is_asked_unless_the_pipeline_is_narrowed() -> None:
 
 def test_a_source_that_is_not_installed_is_noted() -> None:
     """A pipeline's source that is not installed is left out, and the plan says so."""
-    made = plan(per_job={"tws_status": True})
+    made = plan(per_job={"tws_status": 1})
 
     assert asked(made) == ["tws_status"]
     assert "metrics is not installed" in made.notes

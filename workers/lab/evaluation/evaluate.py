@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.i18n.message import Message, join
-from orchestrator.routing.plan import per_job_sources, plan_request
+from orchestrator.routing.plan import jobs_per_task, plan_request
 from orchestrator.synthesis import Synthesizer
 from workers.knowledge.sqlite.shipped import shipped_index
 from workers.lab.evaluation.cases import CaseScore, LogCase, scenario_of, score_case
@@ -61,7 +61,7 @@ async def _scores(
     whole = score(await ask(scenario, environ, synthesizer=synthesizer))
     _report(whole, say)
     scores = [whole]
-    plan = plan_request(scenario_request(scenario), per_job_sources())
+    plan = plan_request(scenario_request(scenario), jobs_per_task())
     for source in dict.fromkeys(planned.source for planned in plan.sources):
         answer = await ask(scenario, environ, failed_source=source, synthesizer=synthesizer)
         # A model's confidence varies between runs, so the baseline applies to the rules only.

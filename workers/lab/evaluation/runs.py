@@ -21,7 +21,7 @@ from orchestrator.models import (
     SourceRequest,
     TroubleshootRequest,
 )
-from orchestrator.routing.plan import per_job_sources, plan_request
+from orchestrator.routing.plan import jobs_per_task, plan_request
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.connection import session
@@ -114,7 +114,7 @@ async def ask(
     """Route, plan, ask the sources, aggregate, diagnose, refine and render: a run without queues."""
     began = time.monotonic()
     request = scenario_request(scenario, config)
-    plan = plan_request(request, per_job_sources())
+    plan = plan_request(request, jobs_per_task())
     run_id = f"eval-{scenario.number:02d}-{failed_source or 'complete'}"
     async with _Sources(environ, failed_source) as sources:
         fan_in = Deadline.after(request.config.fan_in_seconds)
