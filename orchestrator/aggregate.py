@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.models import AggregatedData, Evidence, SourceEnvelope, SourceFailure, SourceOutcome
+from orchestrator.models import (
+    AggregatedData,
+    Evidence,
+    JobReport,
+    RunOutcome,
+    SourceEnvelope,
+    SourceFailure,
+    SourceOutcome,
+)
+from orchestrator.outcomes import QUEUE_FULL
+from orchestrator.payloads import is_cut_list
 
 FIELD_OF_SOURCE = {
     "tws_status": "tws_status",
@@ -14,6 +24,7 @@ FIELD_OF_SOURCE = {
 """Fields of ``AggregatedData`` for the built-in sources; any other source is in ``extra``, by its name."""
 
 _NOT_RECEIVED = (SourceOutcome.NOT_STARTED, SourceOutcome.LOST)
+_SILENT = frozenset({SourceOutcome.TIMEOUT, SourceOutcome.NOT_STARTED, SourceOutcome.LOST})
 Lifetime = tuple[int, int]
 """Submit and deadline of a run, in milliseconds of the Redis clock."""
 
@@ -116,6 +127,39 @@ def failures(envelopes: Iterable[SourceEnvelope]) -> tuple[SourceFailure, ...]:
         for envelope in envelopes
         if not envelope.success
     )
+
+
+def outcome_of(envelopes: Sequence[SourceEnvelope], *, has_enough: bool) -> RunOutcome:
+    """What came of a run, or of one of its jobs, by its sources; ``has_enough``: whether enough of them answered.
+
+    Partial when one did not answer, or a list was cut; timed out when none has said anything in time.
+    """
+    if not has_enough:
+        failed = [envelope for envelope in envelopes if not envelope.success]
+        silent = all(envelope.outcome in _SILENT and envelope.reason != QUEUE_FULL for envelope in failed)
+        return RunOutcome.TIMED_OUT if silent and len(failed) == len(envelopes) else RunOutcome.FAILED
+    is_whole = all(envelope.success and not is_cut_list(envelope.data) for envelope in envelopes)
+    return RunOutcome.COMPLETE if is_whole else RunOutcome.PARTIAL
+
+
+def job_reports(envelopes: Sequence[SourceEnvelope], jobs: Iterable[str]) -> tuple[JobReport, ...]:
+    """One entry for each of ``jobs``, with what became of its sources; their causes are for the rules to find.
+
+    A job of which no source of its own answered has failed, whatever the sources say that are asked once per run.
+    """
+    shared = [envelope for envelope in envelopes if envelope.job is None]
+    own: dict[str, list[SourceEnvelope]] = {job: [] for job in jobs}
+    for envelope in envelopes:
+        if envelope.job in own:
+            own[envelope.job].append(envelope)
+    reports = []
+    for job, mine in own.items():
+        has_enough = any(envelope.success for envelope in mine or shared)
+        asked = (*mine, *shared) if has_enough else mine or shared
+        reports.append(
+            JobReport(job=job, outcome=outcome_of(asked, has_enough=has_enough), errors=failures((*mine, *shared)))
+        )
+    return tuple(reports)
 
 
 def number_evidence(envelopes: Sequence[SourceEnvelope]) -> tuple[SourceEnvelope, ...]:

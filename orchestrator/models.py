@@ -587,11 +587,51 @@ class Diagnosis(Contract):
     """Whether it is not known what the question is about: the answer asks, and a model writes no other."""
 
 
+class JobReport(Contract):
+    """What a run found out about one job.
+
+    ``job`` is the name as it was asked about. ``outcome`` is that of its own sources: ``complete``, ``partial`` (one
+    did not answer, or a list was cut), ``failed`` or ``timed_out``. ``errors`` are those that did not answer.
+    """
+
+    job: str
+    outcome: ReadRunOutcome
+    status: str = ""
+    """State in TWS; empty when it is not known."""
+    category: str = "unknown"
+    cause: str = ""
+    """What happened to it, in the language of the answer."""
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    group: int | None = None
+    """Number of its group in the report's ``groups``."""
+    evidence_ids: tuple[str, ...] = ()
+    errors: tuple[SourceFailure, ...] = ()
+
+
+class JobGroup(Contract):
+    """Jobs with the same cause, with what shows it and what to do; of a report's groups the worst is the first."""
+
+    number: int
+    category: str = "unknown"
+    title: str = ""
+    """The cause in a few words."""
+    cause: str = ""
+    """The cause in a sentence."""
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    jobs: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    """Jobs that only wait for these."""
+    evidence_ids: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
 class Report(Contract):
     """The result of a run.
 
     ``response`` is the answer in Markdown and ``diagnosis`` the same as data. ``committed`` is False for an answer that
-    is not stored, with the ``reason``. ``errors`` are the sources that did not answer.
+    is not stored, with the ``reason``. ``errors`` are the sources that did not answer. ``jobs`` has every job of the
+    question, also of one, and ``groups`` the jobs by their causes.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -605,6 +645,8 @@ class Report(Contract):
     parallel_results: tuple[SourceEnvelope, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     errors: tuple[SourceFailure, ...] = ()
+    jobs: tuple[JobReport, ...] = ()
+    groups: tuple[JobGroup, ...] = ()
     parallel_latency_ms: float = 0.0
     total_latency_ms: float = 0.0
     metadata: dict[str, Any] = {}

@@ -187,8 +187,10 @@ class ListingFacts(Facts):
 
 
 def is_cut_list(data: Mapping[str, Any]) -> bool:
-    """Whether a source's ``data`` is a list of which something was not read or not named."""
-    listing = data.get("listing")
+    """Whether something of a list in a source's ``data`` was not read or not named, or of the jobs that it found."""
+    listing, found, count = data.get("listing"), data.get("found"), data.get("found_count")
+    if isinstance(found, list) and isinstance(count, int) and count > len(found):
+        return True
     return isinstance(listing, dict) and listing.get("is_complete") is False
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from orchestrator.aggregate import aggregate, all_evidence, failures, number_evidence
+from orchestrator.aggregate import aggregate, all_evidence, failures, job_reports, number_evidence, outcome_of
 from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
 from orchestrator.diagnosis.rules.diagnose import diagnose
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
@@ -22,6 +22,8 @@ from orchestrator.models import (
     AnswerMode,
     Diagnosis,
     Evidence,
+    JobGroup,
+    JobReport,
     Plan,
     PlannedSource,
     RunOutcome,
@@ -30,8 +32,6 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.outcomes import QUEUE_FULL
-from orchestrator.payloads import is_cut_list
 from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.run.envelopes import missing_envelope
 from orchestrator.sources import source_names
@@ -53,7 +53,6 @@ _UNREAD = {
 BUSY = "busy"
 """``failure`` of an answer for whose diagnosis there was no time, because too many runs were to be answered."""
 _TOO_MANY_RUNS = Message("Too many runs had to be answered at the same time; each source's data follows as it came.")
-_NO_ANSWER = frozenset({SourceOutcome.TIMEOUT, SourceOutcome.NOT_STARTED, SourceOutcome.LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +69,10 @@ class Conclusion:
     mode: AnswerMode = AnswerMode.ERROR
     aggregated: AggregatedData = field(default_factory=AggregatedData)
     draft: Diagnosis | None = None
+    jobs: tuple[JobReport, ...] = ()
+    """Every job of the run, with what became of its sources, and of what the rules found."""
+    groups: tuple[JobGroup, ...] = ()
+    """The jobs by their causes, the worst first."""
     failure: str | None = None
     """The step that failed and its error, when one did."""
 
@@ -174,7 +177,8 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
     except Exception as error:  # noqa: BLE001  # border: whatever a source's data did to it, the user gets the data
         log_error(_LOGGER, "aggregation_failed run_id=%s", record.run_id, error=error)
         return _raw_data(conclusion, f"aggregator: {type(error).__name__}")
-    conclusion = replace(conclusion, envelopes=envelopes, aggregated=aggregated)
+    jobs = job_reports(envelopes, aggregated.jobs)
+    conclusion = replace(conclusion, envelopes=envelopes, aggregated=aggregated, jobs=jobs)
     if outcome in (RunOutcome.FAILED, RunOutcome.TIMED_OUT):
         return _unanswered(conclusion)
     return _raw_data(conclusion, BUSY) if briefly else _diagnosed(conclusion)
@@ -217,15 +221,7 @@ def answer_language(plan: Plan | None, record: RunRecord) -> Language:
 
 def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutcome:
     answered = {envelope.source for envelope in envelopes if envelope.success}
-    if len(answered) < min_required or not answered:
-        silent = all(
-            envelope.outcome in _NO_ANSWER and envelope.reason != QUEUE_FULL
-            for envelope in envelopes
-            if not envelope.success
-        )
-        return RunOutcome.TIMED_OUT if silent and not answered else RunOutcome.FAILED
-    is_whole = all(envelope.success and not is_cut_list(envelope.data) for envelope in envelopes)
-    return RunOutcome.COMPLETE if is_whole else RunOutcome.PARTIAL
+    return outcome_of(envelopes, has_enough=bool(answered) and len(answered) >= min_required)
 
 
 def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> tuple[SourceEnvelope, ...]:

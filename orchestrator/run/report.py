@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.aggregate import aggregate, failures
+from orchestrator.aggregate import aggregate, failures, job_reports
 from orchestrator.errors import RunDamaged, SchemaMismatch, StoreUnreachable
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, join
@@ -95,6 +95,8 @@ def make_report(
         mode=mode,
         response=_with_damage(response, conclusion.language, record.damage),
         diagnosis=diagnosis,
+        jobs=conclusion.jobs,
+        groups=conclusion.groups,
         routing=plan.routing if plan else None,
         evidence=conclusion.evidence,
         total_latency_ms=round(total_latency_ms, 1),
@@ -150,18 +152,24 @@ def cancelled_report(record: RunRecord) -> Report:
     language = answer_language(record.plan, record)
     response = _CANCELLED.in_language(language)
     envelopes = tuple(record.envelopes.values())
-    planned = record.plan.sources if record.plan else ()
-    missing = (
+    planned = record.plan.asked if record.plan else ()
+    jobs = record.plan.jobs if record.plan else ()
+    missing = tuple(
         SourceFailure(source=item.source, job=item.job, error=response, reason="cancelled")
         for item in planned
         if item.key not in record.envelopes
     )
+    unfinished = {failure.job for failure in missing}
     return _report(
         record.run_id,
         envelopes,
-        aggregate(envelopes, record.plan.jobs if record.plan else (), lifetime=record.lifetime),
+        aggregate(envelopes, jobs, lifetime=record.lifetime),
         queried={item.source for item in planned},
         missing=missing,
+        jobs=tuple(
+            item.model_copy(update={"outcome": RunOutcome.CANCELLED}) if unfinished & {item.job, None} else item
+            for item in job_reports(envelopes, jobs)
+        ),
         outcome=RunOutcome.CANCELLED,
         mode=AnswerMode.ERROR,
         response=_with_damage(response, language, record.damage),

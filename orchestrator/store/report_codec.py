@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.aggregate import FIELD_OF_SOURCE, all_evidence, data_fields, failures, number_evidence
+from orchestrator.aggregate import FIELD_OF_SOURCE, all_evidence, data_fields, failures, job_reports, number_evidence
 from orchestrator.models import Report, SourceEnvelope
 from orchestrator.store.reading import REPORT, Damage, parse_stored, read_fields
 
@@ -58,7 +58,9 @@ def decode_report(
         return report, damage
     if places == ALL:
         results = number_evidence(tuple(stored.values()))
-        return report.model_copy(update={**_of_envelopes(report, results), "errors": failures(results)}), damage
+        named = dict.fromkeys(envelope.job for envelope in results if envelope.job is not None)
+        update = {**_of_envelopes(report, results), "errors": failures(results), "jobs": job_reports(results, named)}
+        return report.model_copy(update=update), damage
     results, lost = _results(places, stored)
     return report.model_copy(update=_of_envelopes(report, results)), (*damage, *lost)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.aggregate import aggregate, performance_event
-from orchestrator.models import AggregatedData, SourceEnvelope, SourceOutcome
+from orchestrator.aggregate import aggregate, job_reports, performance_event
+from orchestrator.models import AggregatedData, RunOutcome, SourceEnvelope, SourceOutcome
 
 
 def envelope(
@@ -205,3 +205,42 @@ def test_the_performance_event_is_the_agreed_line() -> None:
         "sequential_equivalent_ms": 1200,
         "speedup_factor": "2.40x",
     }
+
+
+def test_each_job_has_the_outcome_of_its_own_sources() -> None:
+    """A job is complete, partial, failed or timed out by what its sources did; those of the run do not save it."""
+    envelopes = [
+        *(envelope("tws_status", job=job) for job in ("WHOLE", "CUT")),
+        envelope("tws_status", job="PART"),
+        envelope("tws_status", job="DEAD", outcome="error"),
+        envelope("tws_status", job="MUTE", outcome="timeout"),
+        *(envelope("log_cache", job=job) for job in ("WHOLE", "CUT")),
+        envelope("log_cache", job="PART", outcome="lost"),
+        envelope("log_cache", job="DEAD", outcome="not_started"),
+        envelope("log_cache", job="MUTE", outcome="not_started"),
+        envelope("rag_search"),
+    ]
+    envelopes[1] = envelopes[1].model_copy(update={"data": {"listing": {"is_complete": False}}})
+    reports = job_reports(envelopes, ("WHOLE", "CUT", "PART", "DEAD", "MUTE"))
+
+    assert {report.job: report.outcome for report in reports} == {
+        "WHOLE": RunOutcome.COMPLETE,
+        "CUT": RunOutcome.PARTIAL,
+        "PART": RunOutcome.PARTIAL,
+        "DEAD": RunOutcome.FAILED,
+        "MUTE": RunOutcome.TIMED_OUT,
+    }
+    assert {report.job: [failure.source for failure in report.errors] for report in reports} == {
+        "WHOLE": [],
+        "CUT": [],
+        "PART": ["log_cache"],
+        "DEAD": ["tws_status", "log_cache"],
+        "MUTE": ["tws_status", "log_cache"],
+    }
+
+
+def test_jobs_that_were_found_and_not_asked_about_make_a_run_partial() -> None:
+    """A search that found more jobs than it names has left some out."""
+    found = envelope("tws_status").model_copy(update={"data": {"found": ["A1"], "found_count": 2}})
+
+    assert job_reports([found], ("A1",))[0].outcome is RunOutcome.PARTIAL
