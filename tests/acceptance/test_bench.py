@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from workers.lab.bench.scenarios import SCENARIOS
+
 pytestmark = pytest.mark.acceptance
 
 
@@ -31,5 +33,11 @@ def test_a_small_benchmark_gives_every_figure() -> None:
     assert set(scenarios) == {"best", "typical", "one_slow", "with_failures"}
     assert scenarios["with_failures"]["sources_failed"] == 1
     assert all(row["speedup"] > 1 for row in scenarios.values())
+    for scenario in SCENARIOS:
+        row, latencies = scenarios[scenario.name], [seconds * 1000 for seconds in scenario.sleeps.values()]
+        assert row["report"]["sequential_equivalent_ms"] >= sum(latencies)
+        # The sources' time is a part of the whole run's, which is measured by another clock.
+        assert max(latencies) <= row["report"]["parallel_latency_ms"] < row["parallel_ms"] + 5
+        assert 1 < row["report"]["speedup_factor"] <= 4
     assert figures["rss_mb"]["synthesis"] > 5
     assert figures["machine"]["cores"] >= 1

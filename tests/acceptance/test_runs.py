@@ -233,6 +233,18 @@ def test_several_jobs_are_asked_and_reduced_in_one_run(running_fleet: Fleet) -> 
     assert len({item.id for item in report.evidence}) == len(report.evidence)
 
 
+def test_the_speed_up_of_jobs_that_queue_is_the_real_one(running_fleet: Fleet) -> None:
+    """Of 40 queries of 50 ms a worker of 16 threads runs 16 at once: three rounds, and no speed-up of 40."""
+    jobs = [f"JOB{number:02d}" for number in range(20)]
+    behaviours: dict[str, dict[str, object]] = {name: {"sleep_seconds": 0.05} for name in ("tws_status", "log_cache")}
+    report, _ = result(running_fleet, ask(running_fleet, behaviours, job_name=None, jobs=jobs))
+    assert report.outcome is RunOutcome.COMPLETE
+    figures = report.aggregated_data
+    assert figures.sequential_equivalent_ms >= 2_000
+    assert 150 <= figures.parallel_latency_ms <= report.total_latency_ms
+    assert figures.speedup_factor <= 16
+
+
 def test_a_run_cancelled_in_flight_ends_as_cancelled(running_fleet: Fleet) -> None:
     """Cancelling a run that waits for its sources gives one cancelled event, at once, and no answer later."""
     run_id = ask(running_fleet, {"metrics": {"sleep_seconds": 2}})

@@ -156,3 +156,4 @@ def test_the_fallback_answers_through_a_step(
     state = asyncio.run(parallel_troubleshoot("Job BATCH001 falhou", settings=settings))
     step.join()
     assert {result["outcome"] for result in state["parallel_results"]}.isdisjoint({"timeout", "not_started"})
+    assert 0 < state["parallel_latency_ms"] <= state["total_latency_ms"]

@@ -38,6 +38,7 @@ def command(context: CliContext, /, *, runs: int, queued: int, concurrency: int,
 def _table(figures: dict[str, Any], context: CliContext) -> str:
     ours, plain, ratios = figures["idle"]["overhead_ms"], figures["plain_chord"]["overhead_ms"], figures["ratios"]
     ratio, empty = Message("ratio to the plain chord"), ("", "", "", "")
+    columns = Message("sequential ms"), Message("parallel ms"), Message("speedup")
     rows: list[tuple[object, ...]] = [
         (Message("orchestration overhead, idle (ms)"), "p50", "p95", "p99"),
         (_indented(Message("this project")), ours["p50"], ours["p95"], ours["p99"]),
@@ -50,16 +51,23 @@ def _table(figures: dict[str, Any], context: CliContext) -> str:
         (_indented(Message("plain chord")), figures["plain_chord"]["runs_per_s"], "", ""),
         (_indented(ratio), ratios["runs_per_s_to_plain_chord"], "", ""),
         empty,
-        (Message("scenario"), Message("sequential ms"), Message("parallel ms"), Message("speedup")),
+        (Message("scenario, end to end"), *columns),
         *(
-            (_indented(row["name"]), row["sequential_ms"], row["parallel_ms"], Message("{x:.2f}x", x=row["speedup"]))
+            _scenario(row["name"], row["sequential_ms"], row["parallel_ms"], row["speedup"])
             for row in figures["scenarios"]
         ),
+        empty,
+        (Message("scenario, by the report"), *columns),
+        *(_scenario(row["name"], *row["report"].values()) for row in figures["scenarios"]),
         empty,
         (Message("memory (MB)"), "", "", ""),
         *((_indented(name), value, "", "") for name, value in figures["rss_mb"].items()),
     ]
     return "\n".join(_line(*(_cell(cell, context) for cell in row)) for row in rows)
+
+
+def _scenario(name: str, sequential_ms: float, parallel_ms: float, speedup: float) -> tuple[object, ...]:
+    return _indented(name), sequential_ms, parallel_ms, Message("{x:.2f}x", x=speedup)
 
 
 def _indented(name: Text | str) -> Message:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from workers.lab.bench.figures import machine, percentiles, rss_mb
+from workers.lab.bench.scenarios import SCENARIOS
 from workers.lab.bench.subjects import Timed, gather, in_sequence
 
 
@@ -40,6 +41,18 @@ def test_memory_is_read_of_living_processes_only() -> None:
 def test_the_overhead_leaves_the_slowest_source_out() -> None:
     """Overhead is the whole time less the slowest source's."""
     assert Timed(total_ms=520, slowest_ms=501).overhead_ms == 19
+
+
+def test_the_scenarios_are_those_of_the_resync_app() -> None:
+    """By the time in sequence, the time of the slowest source, and their ratio."""
+    seconds = {scenario.name: list(scenario.sleeps.values()) for scenario in SCENARIOS}
+    table = {name: (round(sum(each), 3), max(each), round(sum(each) / max(each), 1)) for name, each in seconds.items()}
+    assert table == {
+        "best": (0.6, 0.2, 3.0),
+        "typical": (0.9, 0.5, 1.8),
+        "one_slow": (1.5, 0.8, 1.9),
+        "with_failures": (1.2, 0.5, 2.4),
+    }
 
 
 def test_gather_takes_the_slowest_and_the_sequence_the_sum() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import redis
@@ -19,6 +19,8 @@ from workers.lab.bench.plain import DONE_KEY, apply_chord, forget_results
 
 Sleeps = Mapping[str, float]
 """Duration of each source in seconds."""
+FIGURES = ("sequential_equivalent_ms", "parallel_latency_ms", "speedup_factor")
+"""What a report's metadata say about its time."""
 POLL_SECONDS = 0.01
 QUEUED_LIMIT_SECONDS = 240.0
 IDLE_CONFIG = ParallelConfig(node_timeout_seconds=10, total_timeout_seconds=30)
@@ -27,10 +29,11 @@ QUEUED_CONFIG = ParallelConfig(node_timeout_seconds=120, total_timeout_seconds=Q
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Duration of a run and of its slowest source, in milliseconds."""
+    """Duration of a run and of its slowest source, in milliseconds, and the figures that its report has."""
 
     total_ms: float
     slowest_ms: float
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def overhead_ms(self) -> float:
@@ -59,7 +62,8 @@ class Troubleshoot:
             raise BenchFailed(
                 "a run ended as {outcome}: {errors}", outcome=str(report.outcome), errors=str(report.errors)
             )
-        return Timed(took, report.parallel_latency_ms)
+        slowest = max(envelope.latency_ms for envelope in report.parallel_results)
+        return Timed(took, slowest, {name: report.metadata[name] for name in FIGURES})
 
     def queue(self, sleeps: Sleeps, count: int) -> float:
         """Runs per second over ``count`` runs submitted at once, to the last one committed."""
