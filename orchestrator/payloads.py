@@ -232,6 +232,10 @@ class TwsPayload(Facts):
     For a job stream: of its waiting job, and of those between it and the first of ``problem_jobs``.
     """
     listing: ListingFacts | None = None
+    found: tuple[str, ...] = ()
+    """Of a list of jobs: whole names that a question can be asked for, worst first, at most MAX_JOBS."""
+    found_count: int = 0
+    """How many jobs the list has, named in ``found`` or not."""
     problem_count: int | None = None
     problems_asked: str = ""
     notes: tuple[str, ...] = ()

@@ -89,6 +89,11 @@ def check_job_name(name: str) -> str:
     return name.strip()
 
 
+def is_job_name(name: str) -> bool:
+    """Whether ``name`` is a job in TWS notation."""
+    return len(name) <= _MAX_CHARACTERS and _JOB.fullmatch(name) is not None
+
+
 def parse_workstation_name(name: str) -> str:
     """A workstation's name without its folder. Raises InvalidValue."""
     match = _WORKSTATION.fullmatch(name.strip())

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
-from orchestrator.codes.notation import in_folder, lies_in, stream_of
+from orchestrator.codes.notation import in_folder, is_job_name, lies_in, stream_of, whole_name, with_instances
 from orchestrator.codes.states import (
     ABENDED,
     CANCELLED,
@@ -19,12 +19,18 @@ from orchestrator.codes.states import (
     SUCCEEDED,
 )
 from orchestrator.i18n.message import Message
-from orchestrator.models import Entities
+from orchestrator.models import MAX_JOBS, Entities
 from orchestrator.payloads import JobFacts, ListedGroup, ListingFacts, RelatedFacts, WorkstationFacts
 from orchestrator.routing.listing import Listed, Listing
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, jobs_of_query
-from workers.sources.tws_status.notation import JobRef, parse_job_stream_name, parse_workstation_name
+from workers.sources.tws_status.notation import (
+    JobPattern,
+    JobRef,
+    parse_job_stream_name,
+    parse_workstation_name,
+    pattern_readings,
+)
 from workers.sources.tws_status.oql import Oql
 from workers.sources.tws_status.parsing import (
     items,
@@ -34,7 +40,7 @@ from workers.sources.tws_status.parsing import (
     parse_workstation,
     text,
 )
-from workers.sources.tws_status.problems import all_workstations, every_job_of_stream, streams_of_query
+from workers.sources.tws_status.problems import all_workstations, every_job_of_stream, streams_of_query, urgency
 
 MAX_GROUPS = 12
 MAX_NAMES = 15
@@ -82,9 +88,13 @@ def _is(job: JobFacts, state: str) -> bool:
 
 
 async def _jobs(session: HwaSession, listing: Listing, entities: Entities, lookup: Lookup) -> ListingFacts:
+    patterns = [reading for pattern in entities.job_patterns for reading in pattern_readings(pattern)]
     streams = [parse_job_stream_name(name) for name in entities.job_streams]
     stations = [parse_workstation_name(name) for name in entities.workstations]
-    if streams:
+    pages: Sequence[Page]
+    if patterns:
+        pages = await asyncio.gather(*(_of_pattern(session, pattern, lookup) for pattern in patterns))
+    elif streams:
         pages = await asyncio.gather(*(every_job_of_stream(session, ref, lookup) for ref in streams))
     elif stations:
         queries = (Oql.equals("workstation", name) for name in stations)
@@ -100,6 +110,7 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
         job = parse_job(item)
         if (
             is_of(job, listing.states)
+            and (not patterns or any(pattern.matches(item) for pattern in patterns))
             and (not streams or any(ref.matches(item) for ref in streams))
             and (not stations or any(JobRef(workstation=name).matches(item) for name in stations))
             and _is_in(job.folder, entities)
@@ -107,6 +118,7 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
             if job.id not in matches:
                 lookup.listed.append(item)
             matches[job.id or str(len(matches))] = job
+    lookup.found, lookup.found_count = _names(matches.values()), len(matches)
     groups: dict[tuple[str, str, int | None], list[JobFacts]] = defaultdict(list)
     for job in matches.values():
         code = job.return_code if job.status in FAILED else None
@@ -114,8 +126,25 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
     names = {
         key: [job.name if key[0] else f"{stream_of(job)}.{job.name}" for job in jobs] for key, jobs in groups.items()
     }
-    where = [*entities.folders, *entities.job_streams, *entities.workstations]
+    where = [*entities.job_patterns, *entities.folders, *entities.job_streams, *entities.workstations]
     return _facts(listing, where, names, pages, lookup, total=len(matches))
+
+
+async def _of_pattern(session: HwaSession, pattern: JobPattern, lookup: Lookup) -> Page:
+    """The jobs that a pattern can mean, and others: in the spelling that the plan knows. Raises HwaError."""
+    page = Page()
+    for spelling in pattern.spellings:
+        page = await jobs_of_query(session, spelling.query, lookup)
+        if any(pattern.matches(item) for item in page.results):
+            break
+    return page
+
+
+def _names(jobs: Iterable[JobFacts]) -> tuple[str, ...]:
+    """Names by which ``find_jobs`` finds each of the jobs again, worst first."""
+    ordered = sorted(with_instances(tuple(jobs), ""), key=urgency)
+    names = dict.fromkeys(map(whole_name, ordered))
+    return tuple(name for name in names if is_job_name(name))[:MAX_JOBS]
 
 
 async def _that_need(

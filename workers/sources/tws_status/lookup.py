@@ -75,6 +75,9 @@ class Lookup:
     listing: ListingFacts | None = None
     listed: list[JsonObject] = field(default_factory=list)
     """The jobs of the list."""
+    found: tuple[str, ...] = ()
+    """Whole names of the jobs of the list, worst first."""
+    found_count: int = 0
     between: tuple[str, ...] = ()
     """The jobs between the job and the one that holds it, from the job on."""
     notes: list[Message] = field(default_factory=list)
@@ -155,10 +158,11 @@ async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[J
     return list(page.results)
 
 
-def _likelihood(ref: JobRef, job: JsonObject, question: Entities) -> tuple[bool, int, int, str]:
+def _likelihood(ref: JobRef, job: JsonObject, question: Entities) -> tuple[int, int, bool, int, str]:
     status = parse_job(job).status
     rank = 2 if status in PROBLEMS else 0 if status in NO_PROBLEMS else 1
-    return ref.prefers(job), ref.agrees(job, question), rank, text(job.get("schedTime"))
+    agreement = ref.agrees(job, question)
+    return ref.prefers(job), agreement, ref.is_at_root(job), rank, text(job.get("schedTime"))
 
 
 async def gather_job(session: HwaSession, match: JsonObject, lookup: Lookup) -> JobFacts:

@@ -1,16 +1,18 @@
 """The names of a question, compared with the jobs of the plan."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.codes import notation
+from orchestrator.codes.local_time import in_zone, parse_moment
 from orchestrator.codes.notation import JobName
 from orchestrator.errors import InvalidValue
 from orchestrator.models import Entities
-from workers.sources.tws_status.oql import UnsafeValue
+from workers.sources.tws_status.oql import Oql, UnsafeValue
 from workers.sources.tws_status.parsing import text
 
 
@@ -48,12 +50,98 @@ class JobRef(JobName):
         )
         return sum(bool(value) and _has(value.strip("/"), {name.strip("/") for name in names}) for names, value in own)
 
-    def prefers(self, job: Mapping[str, Any]) -> bool:
-        """Whether the job's stream has the named id or scheduled time."""
+    def prefers(self, job: Mapping[str, Any]) -> int:
+        """How well the job's stream has the named id, or scheduled time in its zone; 0: it has neither."""
         if self.stream_id and text(job.get("jobStreamId")) == self.stream_id:
-            return True
-        hhmm = re.match(r"(\d{2}):?(\d{2})", self.time)
-        return bool(hhmm) and f"T{hhmm[1]}:{hhmm[2]}" in text(job.get("schedTime"))  # type: ignore[index]
+            return 3
+        at = text(job.get("schedTime"))
+        times = [moment for zone in ("", text(job.get("timeZone"))) if (moment := parse_moment(in_zone(at, zone)))]
+        named = re.match(r"(\d{2}):?(\d{2})(?: (\d{2}/\d{2}/\d{2}))?$", self.time)
+        if named is None:
+            return 0
+        hours = [moment for moment in times if f"{moment:%H%M}" == named[1] + named[2]]
+        return bool(hours) + any(f"{moment:%m/%d/%y}" == named[3] for moment in hours)
+
+    def is_at_root(self, job: Mapping[str, Any]) -> bool:
+        """Whether a stream that is named whole, but for a folder, lies in the root folder, as conman means it."""
+        return bool(self.workstation and self.stream and not self.folder) and text(job.get("folder"), 800) == "/"
+
+
+_PART = r"[A-Za-z0-9_@?*-]{1,40}"
+_PATTERN = re.compile(
+    rf"(?:(?:(?P<workstation>{_PART})\#)?(?P<folder>/?(?:{_PART}/)*)(?P<stream>{_PART})\."
+    rf"|(?P<only_workstation>{_PART})\#)?(?P<job>{_PART})"
+)
+_ZOS_PATTERN = re.compile(r"[A-Za-z0-9_$#@?*-]{1,40}")
+_ANYTHING = re.compile("[@*]+")
+
+
+@dataclass(frozen=True, slots=True)
+class JobPattern:
+    """The parts of a pattern of job names, each with wildcards; parts not given are empty."""
+
+    job: str
+    stream: str = ""
+    workstation: str = ""
+    folder: str = ""
+
+    @property
+    def query(self) -> Oql | None:
+        """The jobs that the most telling part matches; None for all of the plan."""
+        # The plan names a workstation with its folder, if any.
+        station = self.workstation and f"@{self.workstation}"
+        for field, part in (("name", self.job), ("jobStreamName", self.stream), ("workstation", station)):
+            if part and not _ANYTHING.fullmatch(part):
+                return Oql.like(field, part) if _wild(part) else Oql.equals(field, part)
+        return None
+
+    @property
+    def spellings(self) -> tuple["JobPattern", ...]:
+        """The pattern as given, in capitals and in small letters: a query tells them apart."""
+        forms = (self, self._spelled(str.upper), self._spelled(str.lower))
+        return tuple(dict.fromkeys(forms))
+
+    def _spelled(self, change: Callable[[str], str]) -> "JobPattern":
+        return JobPattern(change(self.job), change(self.stream), change(self.workstation), change(self.folder))
+
+    def matches(self, job: Mapping[str, Any]) -> bool:
+        """Whether a JobInPlanV2 is one of those meant, in any case."""
+        stations = (_tail(job.get("workstation")), _tail(job.get("jobStreamWorkstation")))
+        return all(
+            not part or any(_expression(part).fullmatch(value) for value in values)
+            for part, values in (
+                (self.job, (text(job.get("name")),)),
+                (self.stream, (text(job.get("jobStreamName")),)),
+                (self.workstation, stations),
+                (self.folder, (text(job.get("folder"), 800).strip("/"),)),
+            )
+        )
+
+
+def _wild(part: str) -> bool:
+    return any(character in part for character in "@*?")
+
+
+@lru_cache(maxsize=64)
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = ({"@": ".*", "*": ".*", "?": "."}.get(character) or re.escape(character) for character in pattern)
+    return re.compile("".join(parts), re.IGNORECASE)
+
+
+def pattern_readings(pattern: str) -> tuple[JobPattern, ...]:
+    """Every way to read ``[WS#][[folder/]STREAM.]JOB`` with wildcards: ``PAY#D0*`` may be of z/OS, or on ``PAY``.
+
+    Raises UnsafeValue.
+    """
+    match = _PATTERN.fullmatch(pattern.strip())
+    readings = [JobPattern(pattern.strip())] if _ZOS_PATTERN.fullmatch(pattern.strip()) else []
+    if match is not None:
+        parts = match.groupdict(default="")
+        station = parts["workstation"] or parts["only_workstation"]
+        readings.append(JobPattern(parts["job"], parts["stream"], station, parts["folder"].strip("/")))
+    if not readings:
+        raise UnsafeValue("{name!r} is not a pattern of job names", name=pattern[:80])
+    return tuple(dict.fromkeys(readings))
 
 
 def parse_job_name(name: str) -> JobRef:

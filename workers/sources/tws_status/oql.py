@@ -60,6 +60,13 @@ class Oql:
         return Oql(f"{_field(field)} LIKE '{check_value(prefix)}@'")
 
     @classmethod
+    def like(cls, field: str, pattern: str) -> "Oql":
+        """``field LIKE 'pattern'``, with ``@`` (or ``*``) and ``?`` as wildcards. Raises UnsafeValue."""
+        known = pattern.replace("*", "@")
+        check_value(re.sub("[@?]", "x", known))
+        return Oql(f"{_field(field)} LIKE '{known}'")
+
+    @classmethod
     def any_of(cls, field: str, values: Iterable[str]) -> "Oql":
         """``field IN ['a','b']``. Raises UnsafeValue, and ValueError without values."""
         checked = ",".join(f"'{check_value(value)}'" for value in values)

@@ -149,7 +149,7 @@ async def _keep(
     session: HwaSession, jobs: list[JsonObject], lookup: Lookup, streams: dict[str, str] | None = None
 ) -> None:
     """Sort the jobs by urgency, gather the details of the first ones, and keep MAX_PROBLEMS of them."""
-    ordered = sorted(jobs, key=lambda job: _urgency(parse_job(job)))
+    ordered = sorted(jobs, key=lambda job: urgency(parse_job(job)))
     lookup.problem_count = len(ordered)
     deep = await asyncio.gather(*(gather_job(session, job, lookup) for job in ordered[:DEEP_JOBS]))
     rest = [_brief(parse_job(job)) for job in ordered[DEEP_JOBS:MAX_PROBLEMS]]
@@ -164,7 +164,8 @@ def _brief(job: JobFacts) -> JobFacts:
     return job.model_copy(update={"runs": job.runs[:1]})
 
 
-def _urgency(job: JobFacts) -> tuple[int, str]:
+def urgency(job: JobFacts) -> tuple[int, str]:
+    """Sorts jobs by how bad their state is, then by their times."""
     return _rank(job.status), job.scheduled_at or ""
 
 

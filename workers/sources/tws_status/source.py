@@ -83,7 +83,7 @@ class TwsStatusSource:
         session = self._client(instance).within(deadline, question=request.run_id)
         language = request.routing.language
         lookup = Lookup(language)
-        listing = listing_of(request.message, request.routing.entities) if request.job is None else None
+        listing = _listing(request)
         try:
             if listing is not None:
                 problems_asked = await _list(session, listing, request, lookup)
@@ -111,6 +111,8 @@ class TwsStatusSource:
             problem_jobs=tuple(lookup.problems),
             between=lookup.between,
             listing=lookup.listing,
+            found=lookup.found,
+            found_count=lookup.found_count,
             problem_count=lookup.problem_count,
             problems_asked=write(problems_asked, language),
             notes=tuple(dict.fromkeys(write(note, language) for note in lookup.notes)),
@@ -249,6 +251,16 @@ class TwsStatusSource:
                     lookup.cuts += other.cuts
                     return problems_asked
         return ""
+
+
+def _listing(request: SourceRequest) -> Listing | None:
+    """The list that is asked for, if any; a pattern of names asks for one whatever the words."""
+    if request.job is not None:
+        return None
+    listing = listing_of(request.message, request.routing.entities)
+    if request.routing.entities.job_patterns and (listing is None or listing.listed is not Listed.JOBS):
+        return Listing(Listed.JOBS)
+    return listing
 
 
 async def _share(request: SourceRequest, lookup: Lookup, states: Container[str] | None = None) -> None:
