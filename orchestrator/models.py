@@ -328,6 +328,10 @@ class PlannedSource(Contract):
     jobs: tuple[str, ...] = ()
     kept: bool = False
     """Whether it is not asked, as the answer of an earlier run is kept."""
+    retries: int = Field(default=0, ge=0)
+    """How often it is asked again within its limit after an error that may pass."""
+    cache_seconds: FiniteFloat = Field(default=0.0, ge=0)
+    """For how long its answers are shared with other runs that ask the same; 0: never."""
 
     @property
     def part(self) -> str | None:
@@ -487,6 +491,8 @@ class SourceEnvelope(Contract):
     started_at_ms: int | None = None
     kept_from: str | None = None
     """Id of the earlier run whose answer it is."""
+    shared_from: str | None = None
+    """Id of the run that made the same query, whose answer it is."""
     error_message: MessageData | None = None
     """``error`` as a message, for readers of another language than that of the question."""
     cuts: tuple[MessageData, ...] = ()

@@ -19,6 +19,7 @@ from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.plugins import awaited, close_all, contained
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
+from orchestrator.run.retries import with_retries
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
@@ -145,4 +146,4 @@ async def _fetch(call: SourceCall, sources: LocalSources) -> FetchResult:
     request = call.source_request()
     with contained():
         source = sources.get(request.source)
-    return await awaited(lambda: source.fetch(request))
+    return await awaited(lambda: with_retries(lambda: source.fetch(request), call.planned.retries))

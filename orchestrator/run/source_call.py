@@ -75,7 +75,10 @@ class SourceCall:
 
     def envelope(self, fetch: Callable[[], FetchResult]) -> SourceEnvelope:
         """The redacted envelope of what ``fetch`` returns or raises, with the call's start and latency."""
-        envelope = self._envelope(fetch)
+        return self.timed(self._envelope(fetch))
+
+    def timed(self, envelope: SourceEnvelope) -> SourceEnvelope:
+        """The envelope with the call's start and latency."""
         latency_ms = round((time.monotonic() - self._began) * 1000, 1)
         waited_ms = min(round(self.clues.waited_seconds * 1000, 1), latency_ms)
         return envelope.model_copy(

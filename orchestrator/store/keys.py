@@ -36,6 +36,10 @@ class Keys:
         """String: id of the run that was submitted with an idempotency key."""
         return f"{self.prefix}idempotency:{key}"
 
+    def shared(self, digest: str) -> str:
+        """String: a source's answer that runs share, by the digest of what was asked; a token while it is asked."""
+        return f"{self.prefix}shared:{digest}"
+
     def session(self, user_id: str | None, session_id: str) -> str:
         """List: the last runs of a user's session, oldest first. A digest, so that no two pairs share a key."""
         pair = json.dumps([user_id, session_id]).encode()

@@ -326,6 +326,16 @@ class RunStore:
         )
         return str(reply[0])
 
+    def share(self, digest: str, token: str, *, lease_ms: int) -> list[str]:
+        """``["ok", envelope]``, an answer that another run has got to the same query; ``["wait"]`` while one asks; or
+        ``["ask"]`` for the caller that is to ask within ``lease_ms``.
+        """
+        return [str(item) for item in self._scripts.run("share", [self.keys.shared(digest)], [token, lease_ms])]
+
+    def put_shared(self, digest: str, token: str, envelope: str, *, keep_ms: int) -> None:
+        """Keep an answer for other runs; an empty one lets another caller ask."""
+        self._scripts.run("put_shared", [self.keys.shared(digest)], [token, envelope, keep_ms])
+
     def put_clue(self, run_id: str, key: str, claim: str, clue: Clue) -> str:
         """Give a clue of a source to the other sources of the run.
 

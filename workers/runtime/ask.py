@@ -18,6 +18,8 @@ from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited, contained
 from orchestrator.run.clues import StoredClues
 from orchestrator.run.envelopes import unreadable_envelope
+from orchestrator.run.retries import with_retries
+from orchestrator.run.sharing import SharedAnswers
 from orchestrator.run.source_call import LimitReached, SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore
@@ -103,7 +105,7 @@ class SourceRunner:
             redact_personal=self.redact_personal,
             clues=StoredClues(self.store, run_id, start.plan, key, claim, redact_personal=self.redact_personal),
         )
-        envelope = call.envelope(lambda: self._fetch(call))
+        envelope = SharedAnswers(self.store).answer(call, lambda: call.envelope(lambda: self._fetch(call)))
         status = self.store.put_envelope(run_id, claim, envelope)
         _LOGGER.info(
             "source_finished run_id=%s source=%s outcome=%s latency_ms=%s status=%s",
@@ -125,7 +127,9 @@ class SourceRunner:
             if made.done():
                 with contained():
                     source = made.result()
-                future = self.submit(awaited(lambda: source.fetch(request)), call.planned.key)
+                future = self.submit(
+                    awaited(lambda: with_retries(lambda: source.fetch(request), call.planned.retries)), call.planned.key
+                )
                 wait([future], timeout=end.remaining())
         if future is None:
             raise LimitReached

@@ -1,0 +1,36 @@
+"""Asking a source again after an error that may pass, as often as its pipeline says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from orchestrator.errors import ConfigurationError, SourceError, WorkersNotInstalled
+from orchestrator.outcomes import NOT_CONFIGURED
+
+PAUSE_SECONDS = 0.2
+LASTING = frozenset(
+    {
+        NOT_CONFIGURED,
+        *("unauthorized", "forbidden", "not_found", "unknown_instance", "invalid_value", "bad_request", "bad_query"),
+        *("bad_format", "knowledge_schema", "knowledge_format", "too_large", "answer_too_large", "tls", "circuit_open"),
+    }
+)
+"""Reasons of errors that another try within the same run does not mend."""
+T = TypeVar("T")
+
+
+async def with_retries(ask: Callable[[], Awaitable[T]], retries: int) -> T:
+    """What ``ask`` gives, asked again up to ``retries`` times, with a pause, after an error that may pass.
+
+    Raises the last error. The caller limits the time.
+    """
+    for _ in range(retries):
+        try:
+            return await ask()
+        except (ConfigurationError, WorkersNotInstalled):
+            raise
+        except Exception as error:  # border: a source may raise anything
+            if isinstance(error, SourceError) and error.reason in LASTING:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
+    return await ask()

@@ -1,0 +1,95 @@
+"""Answers of sources that runs share: a query that another run has just made, or is making, is not made again.
+
+Off unless the pipeline gives the source a time for which its answers are kept (``PlannedSource.cache_seconds``).
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import SchemaMismatch, StoreUnreachable
+from orchestrator.models import SourceEnvelope
+from orchestrator.run.source_call import SourceCall
+from orchestrator.store.reading import read_stored
+from orchestrator.store.runs import RunStore, new_token
+
+_LOGGER = logging.getLogger(__name__)
+POLL_SECONDS = 0.05
+LEASE_MARGIN_SECONDS = 0.5
+"""Seconds after a query's limit at which another caller may ask: the one that asked has died."""
+_NOT_ASKED = {"confidence", "because", "follows", "other_subjects"}
+"""What of the routing no source is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAnswers:
+    """Answers kept in the store, by what was asked."""
+
+    store: RunStore
+
+    def answer(self, call: SourceCall, ask: Callable[[], SourceEnvelope]) -> SourceEnvelope:
+        """The envelope of a call: what another run has got, waited for while it asks, else what ``ask`` gives.
+
+        Only answers are shared, no failures. Where the store does not answer, ``ask`` does.
+        """
+        if call.planned.cache_seconds <= 0:
+            return ask()
+        digest, token = _digest(call), new_token()
+        shared = self._wait(call, digest, token)
+        if shared is not None:
+            return shared
+        envelope: SourceEnvelope | None = None
+        try:
+            envelope = ask()
+        finally:
+            self._keep(call, digest, token, envelope)
+        return envelope
+
+    def _wait(self, call: SourceCall, digest: str, token: str) -> SourceEnvelope | None:
+        """The answer of another run; None for a caller that is to ask."""
+        end = Deadline.after(call.limit_seconds)
+        lease_ms = int((end.remaining() + LEASE_MARGIN_SECONDS) * 1000)
+        try:
+            while (reply := self.store.share(digest, token, lease_ms=lease_ms))[0] == "wait" and not end.has_passed:
+                time.sleep(min(POLL_SECONDS, end.remaining()))
+            if reply[0] != "ok":
+                return None
+            envelope, damage = read_stored(SourceEnvelope, reply[1], run_id=call.run_id, part=call.planned.key)
+        except (SchemaMismatch, StoreUnreachable) as error:
+            _LOGGER.warning("answer_not_shared source=%s reason=%s", call.planned.source, error.reason)
+            return None
+        if envelope is None or damage:
+            return None
+        return call.timed(envelope.model_copy(update={"job": call.planned.job, "batch": call.planned.batch}))
+
+    def _keep(self, call: SourceCall, digest: str, token: str, envelope: SourceEnvelope | None) -> None:
+        """Keep a good answer for other runs; where there is none, let another ask."""
+        value = ""
+        if envelope is not None and envelope.success:
+            shared = {"shared_from": call.run_id}
+            parts = tuple(part.model_copy(update=shared) for part in envelope.parts)
+            value = envelope.model_copy(update=shared | {"parts": parts}).model_dump_json()
+        try:
+            self.store.put_shared(digest, token, value, keep_ms=int(call.planned.cache_seconds * 1000))
+        except StoreUnreachable as error:
+            _LOGGER.warning("answer_not_kept source=%s reason=%s", call.planned.source, error.reason)
+
+
+def _digest(call: SourceCall) -> str:
+    """Of what is asked: near-identical messages are the same."""
+    planned, request, plan = call.planned, call.start.request, call.start.plan
+    asked = [
+        planned.source,
+        planned.job,
+        planned.jobs,
+        request.tws_instance_id,
+        " ".join(request.message.casefold().split()).strip(" .!?"),
+        plan.routing.model_dump(mode="json", exclude=_NOT_ASKED),
+        request.config.rag_result_limit,
+        call.redact_personal,
+    ]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,166 @@
+"""Answers that runs share, and queries that are made again: over fakeredis, with a worker's runner."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import fakeredis
+import pytest
+from tests_support import made, wait_until
+
+from orchestrator.config import Settings
+from orchestrator.errors import SourceError
+from orchestrator.i18n.languages import Language
+from orchestrator.models import (
+    Intent,
+    Plan,
+    PlannedSource,
+    Routing,
+    SourceEnvelope,
+    SourceOutcome,
+    SourceRequest,
+    TroubleshootRequest,
+)
+from orchestrator.sources import FetchResult
+from orchestrator.store.runs import RunStore, new_token
+from workers.runtime.ask import SourceRunner
+from workers.runtime.event_loop import Runtime
+
+
+@dataclass
+class CountingSource:
+    """Counts its calls; fails as often as it is told."""
+
+    failures: list[Exception] = field(default_factory=list)
+    gate: threading.Event | None = None
+    calls: int = 0
+
+    async def fetch(self, request: SourceRequest) -> FetchResult:  # Source
+        self.calls += 1
+        call = self.calls
+        if self.gate is not None:
+            await asyncio.to_thread(self.gate.wait)
+        if self.failures:
+            raise self.failures.pop(0)
+        return FetchResult(data={"call": call})
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def store() -> Iterator[RunStore]:
+    with fakeredis.FakeRedis(decode_responses=True) as client:
+        yield RunStore(client, Settings.from_env({}))
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    runtime = Runtime({})
+    yield runtime
+    runtime.close()
+
+
+def ask(
+    store: RunStore,
+    runtime: Runtime,
+    source: CountingSource,
+    *,
+    message: str = "Job BATCH001 falhou",
+    job: str = "BATCH001",
+    retries: int = 0,
+    cache_seconds: float = 0.0,
+) -> SourceEnvelope:
+    """Ask the source for a run of its own."""
+    run_id, token = new_token(), new_token()
+    store.open(run_id, TroubleshootRequest(message=message, job_name=job), nonce=new_token())
+    store.claim_dispatch(run_id, token)
+    planned = PlannedSource(source="metrics", job=job, limit_seconds=5, retries=retries, cache_seconds=cache_seconds)
+    routing = Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN)
+    store.put_plan(run_id, token, Plan(pipeline="p", routing=routing, sources=(planned,), reason="test"))
+    store.mark_dispatched(run_id, token)
+    runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w")
+    runner.ask(run_id, "metrics", job, claim=new_token(), soft_limit_seconds=None)
+    return store.read(run_id).envelopes[f"metrics|{job}"]
+
+
+def test_a_query_that_another_run_has_just_made_is_not_made_again(store: RunStore, runtime: Runtime) -> None:
+    """Its answer is that of the other run, which it names; another question and another job are asked."""
+    source = CountingSource()
+    first = ask(store, runtime, source, cache_seconds=60)
+    second = ask(store, runtime, source, message="job  batch001 FALHOU?", cache_seconds=60)
+    assert (first.shared_from, second.data) == (None, first.data)
+    assert second.shared_from is not None
+    assert second.started_at_ms is not None
+    assert ask(store, runtime, source, message="Job BATCH001 parou", cache_seconds=60).data == {"call": 2}
+    assert ask(store, runtime, source, job="BATCH002", cache_seconds=60).data == {"call": 3}
+    assert ask(store, runtime, source).data == {"call": 4}, "not shared unless the pipeline says so"
+
+
+def test_a_query_that_is_being_made_is_waited_for(store: RunStore, runtime: Runtime) -> None:
+    """Of runs that ask the same at the same time one asks."""
+    source, envelopes = CountingSource(gate=threading.Event()), list[SourceEnvelope]()
+    asks = [
+        threading.Thread(target=lambda: envelopes.append(ask(store, runtime, source, cache_seconds=60)))
+        for _ in range(3)
+    ]
+    for thread in asks:
+        thread.start()
+    wait_until(lambda: source.calls == 1, what="the first query")
+    assert source.gate is not None
+    source.gate.set()
+    for thread in asks:
+        thread.join()
+    assert [envelope.data for envelope in envelopes] == [{"call": 1}] * 3
+    assert sorted(envelope.shared_from is None for envelope in envelopes) == [False, False, True]
+
+
+def test_a_failure_is_not_shared(store: RunStore, runtime: Runtime) -> None:
+    """The next run asks at once."""
+    source = CountingSource([SourceError("down", reason="unreachable")])
+    assert ask(store, runtime, source, cache_seconds=60).outcome is SourceOutcome.ERROR
+    assert ask(store, runtime, source, cache_seconds=60).data == {"call": 2}
+
+
+@pytest.mark.parametrize("damage", ["{", '{"schema_version": 99}'])
+def test_what_cannot_be_shared_is_asked(
+    store: RunStore, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """A damaged answer and one of another version are none."""
+    monkeypatch.setattr(store, "share", lambda *_, **__: ["ok", damage])
+    assert ask(store, runtime, CountingSource(), cache_seconds=60).data == {"call": 1}
+
+
+def test_the_place_of_a_dead_asker_is_taken(store: RunStore) -> None:
+    """Its lease ends; then it cannot keep an answer any more."""
+    assert store.share("d", "dead", lease_ms=60_000) == ["ask"]
+    assert store.share("d", "dead", lease_ms=60_000) == ["ask"], "sent again after a lost reply"
+    assert store.share("d", "next", lease_ms=1) == ["wait"]
+    store._client.delete(store.keys.shared("d"))
+    assert store.share("d", "next", lease_ms=60_000) == ["ask"]
+    store.put_shared("d", "dead", '{"late": 1}', keep_ms=60_000)
+    assert store.share("d", "third", lease_ms=60_000) == ["wait"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "retries", "calls"),
+    [
+        ([SourceError("cut", reason="connection_cut")], 1, 2),
+        ([OSError("reset"), OSError("reset")], 2, 3),
+        ([OSError("reset"), OSError("reset")], 1, 2),
+        ([SourceError("who are you?", reason="unauthorized")], 3, 1),
+        ([OSError("reset")], 0, 1),
+    ],
+)
+def test_an_error_that_may_pass_is_tried_again(
+    store: RunStore, runtime: Runtime, failures: list[Exception], retries: int, calls: int
+) -> None:
+    """As often as the pipeline says, and not where another try mends nothing."""
+    source = CountingSource(failures)
+    left = len(failures) - calls
+    envelope = ask(store, runtime, source, retries=retries)
+    assert source.calls == calls
+    assert envelope.success is (left < 0)
