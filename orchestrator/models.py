@@ -38,6 +38,8 @@ OLDEST_SCHEMA_VERSION = 1
 """Oldest schema that is still read; an object without a version has schema 1."""
 MAX_JOBS = 200
 """Most jobs in one question."""
+MAX_STAGES = 9
+"""Most stages of a run; ``common.lua`` has the same."""
 MAX_MESSAGE_CHARACTERS = 8_000
 MAX_EVIDENCE_CHARACTERS = 16_000
 UNREADABLE = "unreadable"
@@ -351,8 +353,22 @@ class PlannedSource(Contract):
         return tuple(self.model_copy(update={"job": job, "batch": None, "jobs": ()}) for job in self.jobs)
 
 
+class Stage(Contract):
+    """What a run asks after the stage before, about the jobs that were found there."""
+
+    sources: tuple[PlannedSource, ...]
+    """Each once, without its jobs."""
+    jobs_per_task: dict[SourceName, int] = {}
+    """Most jobs that one task of a source asks about; 0 or none: it is asked once, for the run."""
+    after: tuple[SourceName, ...] = ()
+    """Sources of the stage before whose answers it waits for; empty: all of them."""
+
+
 class Plan(Contract):
-    """The sources that a run asks, and why; written once, when the run is routed."""
+    """The sources that a run asks, and why.
+
+    It is written once for each stage, when the stage is dispatched; who reads a run sees them as one plan.
+    """
 
     schema_version: int = SCHEMA_VERSION
     pipeline: str
@@ -360,8 +376,24 @@ class Plan(Contract):
     sources: tuple[PlannedSource, ...]
     reason: str
     notes: tuple[str, ...] = ()
+    stage: int = Field(default=1, ge=1, le=MAX_STAGES)
+    """Number of the last stage that is planned."""
+    then: tuple[Stage, ...] = Field(default=(), max_length=MAX_STAGES - 1)
+    """The stages to come."""
     left_out: int = 0
     """Jobs that were named or found beyond ``MAX_JOBS``: a note says it, and the run's outcome is at most partial."""
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Keys of the planned sources whose answers begin the next stage; empty: those of all."""
+        after = self.then[0].after if self.then else ()
+        return tuple(planned.key for planned in self.sources if planned.source in after)
+
+    def with_stage(self, later: "Plan") -> "Plan":
+        """This plan and that of the next stage as one."""
+        notes = tuple(dict.fromkeys((*self.notes, *later.notes)))
+        both = {"sources": (*self.sources, *later.sources), "notes": notes, "left_out": self.left_out + later.left_out}
+        return self.model_copy(update={**both, "stage": later.stage, "then": later.then})
 
     @property
     def asked(self) -> tuple[PlannedSource, ...]:

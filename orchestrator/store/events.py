@@ -39,7 +39,8 @@ def check_event_id(value: str) -> str:
 def routed_data(plan: Plan) -> dict[str, Any]:
     """The data of the event ``routed``."""
     routing = plan.routing
-    return {
+    later = {"stage": plan.stage, "jobs": plan.jobs} if plan.stage > 1 else {}
+    return later | {
         "pipeline": plan.pipeline,
         "intent": routing.intent,
         "confidence": routing.confidence,

@@ -19,10 +19,10 @@ REQUEST, PLAN, REPORT = "request", "plan", "report"
 """Names of the stored parts of a run; the name of an envelope is the key of its source."""
 MAX_PASSES = 8
 """Removing a field can make its parent incomplete, one level per pass; nothing stored is nested deeper."""
-_MAX_CHARACTERS = {REQUEST: 200_000, PLAN: 200_000, REPORT: 30_000_000}
+_MAX_CHARACTERS = {REQUEST: 200_000, PLAN: 400_000, REPORT: 30_000_000}
 """Longest stored parts, some times the longest that are written: reading more would delay other runs."""
 _MAX_ENVELOPE_CHARACTERS = 1_000_000
-_MAX_ENTRIES = {REQUEST: 2_000, PLAN: 2_000}
+_MAX_ENTRIES = {REQUEST: 2_000, PLAN: 20_000}
 """Most entries of all lists and objects of a part; an entry that is wrong takes microseconds, each time it is read."""
 _MAX_ENVELOPE_ENTRIES = 20_000
 _FREE = "data"

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,6 +10,7 @@ from typing import Any, Self
 from orchestrator.errors import RunNotFound, SchemaMismatch
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.models import (
+    MAX_STAGES,
     Clue,
     Contract,
     Plan,
@@ -49,11 +50,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """A dispatch lease: the request to plan, and the plan of an earlier dispatcher, if any."""
+    """A dispatch lease: the request to plan, and the plan of an earlier dispatcher of the same stage, if any."""
 
     token: str
     request: TroubleshootRequest
     plan: Plan | None
+    stage: int = 1
+    """Number of the stage that is to be dispatched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,29 @@ def read_plan(run_id: str, text: str) -> tuple[Plan | None, tuple[Damage, ...]]:
     return read_stored(Plan, text, run_id=run_id, part=PLAN) if text else (None, ())
 
 
+def plan_field(stage: int) -> str:
+    """Field of the run hash with the plan of a stage. As in ``common.lua``."""
+    return PLAN if stage == 1 else f"{PLAN}:{stage}"
+
+
+def read_plans(run_id: str, texts: Iterable[str]) -> tuple[Plan | None, tuple[Damage, ...]]:
+    """The plans of a run's stages as one; None without that of the first.
+
+    Raises SchemaMismatch.
+    """
+    (plan, damage), *later = (read_plan(run_id, text) for text in texts)
+    for stage, lost in later:
+        damage += lost
+        if plan is not None and stage is not None:
+            plan = plan.with_stage(stage)
+    return plan, tuple(dict.fromkeys(damage))
+
+
+def stored_plans(fields: Mapping[str, str]) -> list[str]:
+    """The plans of the stages among the fields of a run hash, in order."""
+    return [fields.get(plan_field(stage), "") for stage in range(1, MAX_STAGES + 1)]
+
+
 def read_envelopes(run_id: str, fields: Mapping[str, str]) -> tuple[dict[str, SourceEnvelope], tuple[Damage, ...]]:
     """The envelopes among the fields of a run hash, by the key of their source."""
     envelopes: dict[str, SourceEnvelope] = {}
@@ -256,7 +282,7 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
     if "state" not in fields:
         raise RunNotFound.of(run_id)
     request, of_request = read_request(run_id, fields.get("request", ""), fields.get("summary", ""))
-    plan, of_plan = read_plan(run_id, fields.get("plan", ""))
+    plan, of_plan = read_plans(run_id, stored_plans(fields))
     envelopes, of_envelopes = read_envelopes(run_id, fields)
     stored, outcome, closed_ms = fields.get("report"), fields.get("outcome"), fields.get("closed_ms")
     report, of_report = decode_report(run_id, stored, envelopes) if stored else (None, ())

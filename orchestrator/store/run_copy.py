@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
-from orchestrator.models import Clue, Plan, RunState
+from orchestrator.models import MAX_STAGES, Clue, Plan, RunState
 from orchestrator.store.reading import read_number
-from orchestrator.store.records import RunRecord, read_clue, read_plan, to_record
+from orchestrator.store.records import RunRecord, plan_field, read_clue, read_plans, stored_plans, to_record
 
-_WRITTEN_ONCE = ("request", "summary", "plan")
+_WRITTEN_ONCE = frozenset(("request", "summary", *(plan_field(stage) for stage in range(1, MAX_STAGES + 1))))
 
 
 @dataclass(slots=True)
@@ -33,12 +33,18 @@ class RunCopy:
     @property
     def has_every_answer(self) -> bool:
         """Whether every planned source has answered, by what was read."""
-        return 0 < read_number(self._fields.get("expected")) <= len(self.keys_of("e"))
+        is_whole = read_number(self._fields.get("to_come")) == 0
+        return is_whole and 0 < read_number(self._fields.get("expected")) <= len(self.keys_of("e"))
+
+    @property
+    def waits_for_dispatch(self) -> bool:
+        """Whether no dispatcher has planned the run's next stage, by what was read."""
+        return self._fields.get("state") in (RunState.ACCEPTED, RunState.DISPATCHING)
 
     def plan(self) -> Plan | None:
-        """The run's plan; None before it was read, or when it cannot be read."""
+        """The run's plan, of all stages that are planned; None before it was read, or when it cannot be read."""
         with suppress(SchemaMismatch):
-            return read_plan(self.run_id, self._fields.get("plan", ""))[0]
+            return read_plans(self.run_id, stored_plans(self._fields))[0]
         return None
 
     def take(self, reply: Any) -> bool:

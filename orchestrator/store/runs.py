@@ -58,6 +58,7 @@ from orchestrator.store.records import (
     read_clue,
     read_envelopes,
     read_plan,
+    read_plans,
     read_request,
     to_outline,
     to_record,
@@ -180,12 +181,15 @@ class RunStore:
         earlier = [str(item) for item in (found[: found.index(run_id)] if run_id in found else found)]
         return earlier[::-1]
 
-    def claim_dispatch(self, run_id: str, token: str, *, by_worker: bool = True) -> Dispatch | None:
+    def claim_dispatch(
+        self, run_id: str, token: str, *, by_worker: bool = True, stage: int | None = None
+    ) -> Dispatch | None:
         """Take the dispatch lease; None when the run is closed, dispatched or leased by another dispatcher.
 
         None for a worker also when it would be dispatched after its fan-in, where no source is asked any more.
 
-        ``by_worker`` counts it as what the workers of the queue can do.
+        ``by_worker`` counts it as what the workers of the queue can do. ``stage`` is given to renew the lease of that
+        stage: None when it is over.
 
         Raises RunNotFound, SchemaMismatch.
         """
@@ -194,15 +198,20 @@ class RunStore:
             "claim_dispatch",
             run_id,
             [keys.run(run_id), keys.wakeups, keys.rates, *keys.queue(ORCHESTRATOR_QUEUE)],
-            [run_id, token, DISPATCH_LEASE_MS, int(by_worker)],
+            [run_id, token, DISPATCH_LEASE_MS, int(by_worker), "" if stage is None else stage],
         )
         if reply[0] != "ok":
             return None
-        _, request, summary, plan = reply
-        return Dispatch(token=token, request=read_request(run_id, request, summary)[0], plan=read_plan(run_id, plan)[0])
+        _, request, summary, due, plan = reply
+        return Dispatch(
+            token=token,
+            request=read_request(run_id, request, summary)[0],
+            plan=read_plan(run_id, plan)[0],
+            stage=due,
+        )
 
     def put_plan(self, run_id: str, token: str, plan: Plan) -> Plan:
-        """Store the plan, append ``routed`` and return the run's plan, which may be that of an earlier dispatcher.
+        """Store the plan of a stage, append ``routed`` and return the stored one, maybe that of an earlier dispatcher.
 
         Raises RunRefused when the lease was lost, RunDamaged or SchemaMismatch when the plan of an earlier dispatcher
         cannot be read.
@@ -228,14 +237,20 @@ class RunStore:
                 keys.run(run_id),
                 keys.events(run_id),
                 keys.rates,
+                keys.wakeups,
+                *keys.queue(SYNTHESIS_QUEUE),
                 *(key for planned in queued for key in keys.queue(planned.source)),
             ],
             [
                 token,
+                plan.stage,
                 stored,
                 len(plan.sources),
+                len(plan.then),
+                "\n".join(plan.awaited),
                 _dumps(routed_data(plan)),
                 run_id,
+                NUDGE_MS,
                 *(name for planned in queued for name in (planned.source, planned.key)),
             ],
         )
@@ -273,10 +288,10 @@ class RunStore:
         )
         if reply[0] != "ok":
             return str(reply[0])
-        _, request, summary, stored_plan, remaining_ms, now_ms = reply
-        if not stored_plan:
+        _, request, summary, remaining_ms, now_ms, plans = reply
+        if not plans[0]:
             return "not_planned"
-        plan, _ = read_plan(run_id, stored_plan)
+        plan, _ = read_plans(run_id, plans)
         if plan is None:
             raise RunDamaged.of(run_id, PLAN)
         return SourceStart(
@@ -310,6 +325,7 @@ class RunStore:
                 keys.wakeups,
                 keys.rates,
                 *keys.queue(SYNTHESIS_QUEUE),
+                *keys.queue(ORCHESTRATOR_QUEUE),
             ],
             [
                 run_id,

@@ -2,7 +2,7 @@
 -- KEYS run events rates queue(2)
 -- ARGV key claim started_data source run_id by_worker(0|1)
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[1], 'fanin_ms', 'request', 'plan',
-  'summary', 'planned_ms')
+  'summary', 'planned_ms', 'stage')
 local state = fields[1]
 if not state then return { 'not_found' } end
 local queue, planned = queue_at(4), number(fields[8])
@@ -19,4 +19,6 @@ if not fields[3] then
   -- What comes too late takes its worker no time.
   if now < number(fields[4]) then take(queue, KEYS[3], ARGV[4], ARGV[5], ARGV[1], planned, now, ARGV[6]) end
 end
-return { 'ok', fields[5] or '', fields[7] or '', fields[6] or '', number(fields[4]) - now, now }
+local plans = { fields[6] or '' }
+for stage = 2, stage_number(fields[9]) do plans[stage] = redis.call('HGET', KEYS[1], plan_field(stage)) or '' end
+return { 'ok', fields[5] or '', fields[7] or '', number(fields[4]) - now, now, plans }

@@ -2,23 +2,26 @@
 -- finished, the caller's claim says that.
 -- KEYS run wakeups synthesis rates queue(2)
 -- ARGV run_id kind nudge_ms body_ms model_ms
-local fields = redis.call('HMGET', KEYS[1], 'state', 'deadline_ms', 'received', 'expected', 'nudged_' .. ARGV[2])
+local fields = redis.call('HMGET', KEYS[1], 'state', 'deadline_ms', 'received', 'expected', 'nudged_' .. ARGV[2],
+  'to_come', 'stage')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then return { 'closed' } end
 local now = now_ms()
 local left = deadline(fields[2], now) - now
 local member, body_ms, model_ms = ARGV[1] .. '|' .. ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+-- Between two stages there are answers.
+local is_unasked = fields[1] == 'accepted' and stage_number(fields[7]) == 1
 -- No source was asked, and after the fan-in none is: there is nothing to wait for.
-if fields[1] == 'accepted' and ARGV[2] == 'fanin' and left > 0 then return { 'finish' } end
+if is_unasked and ARGV[2] == 'fanin' and left > 0 then return { 'finish' } end
 -- The total deadline finishes the run.
-if fields[1] == 'accepted' or left <= 0 then
+if is_unasked or left <= 0 then
   redis.call('ZADD', KEYS[2], 'XX', now + body_ms, member)
   return { 'wait' }
 end
 if not fields[5] then
   redis.call('HSET', KEYS[1], 'nudged_' .. ARGV[2], 1)
   -- Once every source is in, the chord has called its body, which had nudge_ms to start.
-  local was_called = ARGV[2] == 'fanin' and number(fields[3]) >= number(fields[4])
+  local was_called = ARGV[2] == 'fanin' and has_every_answer(fields[3], fields[4], fields[6])
   if not was_called then call_body(queue_at(5), KEYS[1], ARGV[1], deadline(fields[2], now), now) end
   redis.call('ZADD', KEYS[2], 'XX', now + body_ms - (was_called and tonumber(ARGV[3]) or 0), member)
   return { 'publish' }

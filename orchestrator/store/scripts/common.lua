@@ -24,6 +24,24 @@ local function increase(run, field)
   return value
 end
 
+-- The plan of each stage is written once, in a field of its own. "stage" is the number of the stage that is asked or is to
+-- be planned, "to_come" how many there are after the last that is planned, "awaited" the keys of the sources whose answers
+-- end it (none: all).
+local MAX_STAGES = 9
+
+local function stage_number(text)
+  return math.min(math.max(number(text), 1), MAX_STAGES)
+end
+
+local function plan_field(stage)
+  return stage > 1 and 'plan:' .. string.format('%d', stage) or 'plan'
+end
+
+-- Whether every source has answered that is asked, and none is to be asked yet.
+local function has_every_answer(received, expected, to_come)
+  return number(received) >= number(expected) and number(to_come) <= 0
+end
+
 -- Appends to a stream of the run. A new stream expires with the run; a key of another type, or a stream that takes no
 -- further entry because its last id is the last possible one, is replaced, so that the terminal event can be appended.
 local function append(run, stream, ...)
@@ -129,6 +147,23 @@ local function enqueue(queue, run_id, key, until_ms, now)
   redis.pcall('ZREMRANGEBYSCORE', queue.waiting, '-inf', now)
   redis.pcall('ZADD', queue.waiting, until_ms, member(run_id, now, key))
   redis.pcall('EXPIRE', queue.waiting, 3600)
+end
+
+-- Whether the last planned stage of a run is over, and another is to come: the run is accepted again then, to be
+-- dispatched like a new one.
+local function begin_next_stage(queue, run, run_id, fanin_ms, now)
+  local fields = redis.call('HMGET', run, 'to_come', 'stage', 'awaited', 'received', 'expected')
+  local stage = stage_number(fields[2])
+  if number(fields[1]) <= 0 or redis.call('HEXISTS', run, plan_field(stage)) == 0 then return false end
+  local awaited = fields[3] or ''
+  if awaited == '' and number(fields[4]) < number(fields[5]) then return false end
+  for key in string.gmatch(awaited, '[^\n]+') do
+    if redis.call('HEXISTS', run, 'e:' .. key) == 0 then return false end
+  end
+  redis.call('HSET', run, 'state', 'accepted', 'stage', stage + 1, 'accepted_ms', string.format('%d', now))
+  redis.call('HDEL', run, 'republished')
+  enqueue(queue, run_id, '', number(fanin_ms), now)
+  return true
 end
 
 -- Notes that the body of a run's chord has been called.

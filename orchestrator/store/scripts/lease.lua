@@ -10,7 +10,7 @@ local token = redis.call('HGET', KEYS[1], 'lease_token')
 local until_ms = number(redis.call('HGET', KEYS[1], 'lease_until'))
 if token and token ~= ARGV[2] and until_ms > now then return { 'held' } end
 -- A chord that was published twice calls its body as soon as its duplicates have returned: too early.
-local all_in = number(redis.call('HGET', KEYS[1], 'received')) >= number(redis.call('HGET', KEYS[1], 'expected'))
+local all_in = has_every_answer(unpack(redis.call('HMGET', KEYS[1], 'received', 'expected', 'to_come')))
 local planned = redis.call('HEXISTS', KEYS[1], 'plan') == 1
 if now < number(redis.call('HGET', KEYS[1], 'fanin_ms')) and not (planned and all_in) then
   return { 'incomplete' }
@@ -24,6 +24,6 @@ if token ~= ARGV[2] then
   take(queue_at(6), KEYS[5], 'synthesis', ARGV[1], '', called, now, ARGV[5])
 end
 redis.call('HSET', KEYS[1], 'lease_until', string.format('%d', lease_until))
-redis.call('ZREM', KEYS[3], ARGV[1] .. '|fanin')
+redis.call('ZREM', KEYS[3], ARGV[1] .. '|fanin', ARGV[1] .. '|dispatch')
 redis.call('ZADD', KEYS[3], lease_until + 20, ARGV[1] .. '|lease')
 return { 'ok', now, redis.call('HGETALL', KEYS[1]) }

@@ -1,0 +1,298 @@
+"""A run of several stages in the store: each is dispatched once, after the answers that it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import redis
+
+from orchestrator.config import Settings
+from orchestrator.errors import RunRefused
+from orchestrator.i18n.languages import Language
+from orchestrator.models import (
+    EventType,
+    Intent,
+    Plan,
+    PlannedSource,
+    Routing,
+    RunState,
+    SourceEnvelope,
+    SourceOutcome,
+    Stage,
+    TroubleshootRequest,
+)
+from orchestrator.store.events import EventReader
+from orchestrator.store.records import Dispatch, RunRecord, SourceStart, Wakeup, snapshot
+from orchestrator.store.run_copy import RunCopy
+from orchestrator.store.runs import DISPATCH_LEASE_MS, NUDGE_MS, RunStore, new_token
+
+RUN = "run-00000001"
+LIST, LOAD = PlannedSource(source="tws_status", limit_seconds=5), PlannedSource(source="metrics", limit_seconds=5)
+JOB_A, JOB_B = (PlannedSource(source="tws_status", job=job, limit_seconds=5) for job in ("JOBA", "JOBB"))
+LATER = Stage(sources=(LIST,), jobs_per_task={"tws_status": 1}, after=("tws_status",))
+LAST = Stage(sources=(LOAD,))
+
+
+def a_plan(*sources: PlannedSource, stage: int = 1, then: tuple[Stage, ...] = ()) -> Plan:
+    routing = Routing(intent=Intent.STATUS, confidence=1, language=Language.PT_BR)
+    return Plan(pipeline="status", routing=routing, sources=sources, reason="test", stage=stage, then=then)
+
+
+FIRST, SECOND = a_plan(LIST, LOAD, then=(LATER,)), a_plan(JOB_A, JOB_B, stage=2)
+
+
+@dataclass
+class Staged:
+    """An open run of two stages."""
+
+    client: redis.Redis
+    store: RunStore
+    events: EventReader
+
+    def dispatch(self, plan: Plan, token: str = "") -> str:
+        token = token or f"d{plan.stage}"
+        lease = self.store.claim_dispatch(RUN, token)
+        assert lease is not None
+        assert lease.stage == plan.stage
+        self.store.queue_plan(RUN, token, plan)
+        assert self.store.mark_dispatched(RUN, token)
+        return token
+
+    def answer(self, planned: PlannedSource) -> str:
+        source, job = planned.source, planned.job
+        start = self.store.begin_source(RUN, planned.key, f"c-{planned.key}", source=source, job=job, worker="w")
+        assert isinstance(start, SourceStart)
+        assert planned in start.plan.sources
+        envelope = SourceEnvelope(source=source, job=job, outcome=SourceOutcome.OK, success=True)
+        return self.store.put_envelope(RUN, f"c-{planned.key}", envelope)
+
+    def at_stage_two(self) -> None:
+        self.dispatch(FIRST)
+        self.answer(LIST)
+
+    def plant(self, **fields: int | str) -> None:
+        self.client.hset(self.store.keys.run(RUN), mapping=fields)
+
+    def now_ms(self) -> int:
+        seconds, micros = self.client.time()
+        return int(seconds * 1000 + micros // 1000)
+
+    def due_in_ms(self, kind: str) -> float | None:
+        due = self.client.zscore(self.store.keys.wakeups, f"{RUN}|{kind}")
+        return None if due is None else due - self.now_ms()
+
+    def lease(self) -> RunRecord | str:
+        return self.store.lease(RUN, new_token(), by="test")
+
+    def asks_for(self, kind: str = "fanin") -> str | Exception:
+        return self.store.check_synthesis([Wakeup(f"{RUN}|{kind}")], model_ms=1_000)[0]
+
+
+@pytest.fixture
+def run(either_redis: tuple[redis.Redis, Settings]) -> Staged:
+    client, settings = either_redis
+    store = RunStore(client, settings)
+    store.open(RUN, TroubleshootRequest(message="o que falhou hoje?"), nonce=new_token())
+    return Staged(client, store, EventReader(client, store.keys))
+
+
+def test_the_answers_that_a_stage_waits_for_put_the_run_back_to_its_dispatch(run: Staged) -> None:
+    """Of the first stage one source is waited for; then the run is accepted, due to be dispatched and in the queue."""
+    run.dispatch(FIRST)
+    assert run.due_in_ms("dispatch") is None
+    run.answer(LIST)
+    record = run.store.read(RUN)
+    assert record.state is RunState.ACCEPTED
+    assert (due := run.due_in_ms("dispatch")) is not None
+    assert due <= NUDGE_MS
+    waiting, _ = run.store.keys.queue("orchestrator")
+    assert run.client.zcard(waiting) == 1
+    assert run.due_in_ms("fanin") > NUDGE_MS  # type: ignore[operator]
+    assert run.lease() == "incomplete"
+
+
+def test_a_stage_that_waits_for_all_begins_with_the_last_answer(run: Staged) -> None:
+    """Where a stage names no source to wait for, it waits for all of the one before."""
+    run.dispatch(a_plan(LIST, LOAD, then=(LAST,)))
+    run.answer(LIST)
+    assert run.store.read(RUN).state is RunState.DISPATCHED
+    run.answer(LOAD)
+    assert run.store.read(RUN).state is RunState.ACCEPTED
+
+
+def test_the_second_stage_is_planned_once_and_read_as_one_plan_with_the_first(run: Staged) -> None:
+    """A second dispatcher gets the plan of the first; readers see the sources of both stages, and events of each."""
+    run.at_stage_two()
+    lease = run.store.claim_dispatch(RUN, "d2")
+    assert lease is not None
+    assert (lease.stage, lease.plan) == (2, None)
+    assert run.store.put_plan(RUN, "d2", SECOND) == SECOND
+    run.plant(dispatch_until=run.now_ms() - 1)
+    again = run.store.claim_dispatch(RUN, "d3")
+    assert again == Dispatch("d3", again.request, SECOND, stage=2) if again else False
+    assert run.store.put_plan(RUN, "d3", a_plan(JOB_A, stage=2)) == SECOND
+    record = run.store.read(RUN)
+    assert record.plan is not None
+    assert record.plan.sources == (LIST, LOAD, JOB_A, JOB_B)
+    assert (record.plan.stage, record.plan.then) == (2, ())
+    assert list(snapshot(record).sources) == ["tws_status", "metrics", "tws_status|JOBA", "tws_status|JOBB"]
+    routed = [event for event in run.events.read(RUN, "0").events if event.type is EventType.ROUTED]
+    assert [event.data.get("stage") for event in routed] == [None, 2]
+    assert routed[1].data["jobs"] == ["JOBA", "JOBB"]
+
+
+def test_the_run_is_finished_when_all_stages_have_answered(run: Staged) -> None:
+    """A source of the first stage that was not waited for belongs to the run, which ends with the last answer."""
+    run.at_stage_two()
+    run.dispatch(SECOND)
+    run.answer(JOB_A)
+    run.answer(JOB_B)
+    assert run.lease() == "incomplete"
+    run.answer(LOAD)
+    assert (due := run.due_in_ms("fanin")) is not None
+    assert due <= NUDGE_MS
+    assert run.asks_for() == "publish"
+    record = run.lease()
+    assert isinstance(record, RunRecord)
+    assert record.envelopes.keys() == {"tws_status", "metrics", "tws_status|JOBA", "tws_status|JOBB"}
+
+
+def test_a_stage_without_sources_ends_the_run(run: Staged) -> None:
+    """No job was found: what is in is all that there is, and a reader is told of no further stage."""
+    run.at_stage_two()
+    run.answer(LOAD)
+    run.dispatch(a_plan(stage=2))
+    assert (due := run.due_in_ms("fanin")) is not None
+    assert due <= NUDGE_MS
+    assert isinstance(run.lease(), RunRecord)
+    events = [event.type for event in run.events.read(RUN, "0").events]
+    assert events.count(EventType.ROUTED) == 1
+
+
+def test_calls_that_are_repeated_after_a_lost_reply_change_nothing(run: Staged) -> None:
+    """Each step of a stage may be sent twice."""
+    run.at_stage_two()
+    assert run.answer(LIST) == "duplicate"
+    assert run.store.claim_dispatch(RUN, "d2") is not None
+    assert run.store.claim_dispatch(RUN, "d2") is not None
+    assert run.store.put_plan(RUN, "d2", SECOND) == run.store.put_plan(RUN, "d2", SECOND)
+    expected = run.client.hget(run.store.keys.run(RUN), "expected")
+    assert int(expected) == 4
+    assert run.store.mark_dispatched(RUN, "d2")
+    assert not run.store.mark_dispatched(RUN, "d2")
+    # The body of the first stage, again and too late.
+    assert run.store.claim_dispatch(RUN, "d3") is None
+    assert run.store.read(RUN).state is RunState.DISPATCHED
+
+
+def test_a_slow_dispatcher_does_not_take_the_next_stage(run: Staged) -> None:
+    """Its lease is that of a stage: it can neither be renewed nor used when the stage is over."""
+    lease = run.store.claim_dispatch(RUN, "slow")
+    assert lease is not None
+    run.plant(dispatch_until=run.now_ms() - 1)
+    run.at_stage_two()
+    assert run.store.claim_dispatch(RUN, "slow", stage=lease.stage) is None
+    assert not run.store.mark_dispatched(RUN, "slow")
+    with pytest.raises(RunRefused):
+        run.store.put_plan(RUN, "slow", FIRST)
+    run.dispatch(SECOND)
+
+
+def test_the_answers_may_come_before_the_dispatch_is_noted(run: Staged) -> None:
+    """A source may be faster than its dispatcher: the next stage begins all the same."""
+    assert run.store.claim_dispatch(RUN, "d1") is not None
+    run.store.put_plan(RUN, "d1", FIRST)
+    run.answer(LIST)
+    assert not run.store.mark_dispatched(RUN, "d1")
+    assert run.store.read(RUN).state is RunState.ACCEPTED
+    run.dispatch(SECOND)
+
+
+def test_a_stage_that_a_dead_dispatcher_has_is_dispatched_again(run: Staged) -> None:
+    """Its lease has a wake-up, and each stage may be published again as often as the first."""
+    run.store.count(RUN, "republished")
+    run.at_stage_two()
+    assert run.store.count(RUN, "republished") == 1
+    assert run.store.claim_dispatch(RUN, "dead") is not None
+    assert (due := run.due_in_ms("dispatch")) is not None
+    assert due <= DISPATCH_LEASE_MS
+    run.plant(dispatch_until=run.now_ms() - 1)
+    run.dispatch(SECOND)
+    assert run.due_in_ms("dispatch") is None
+
+
+def test_at_the_fan_in_a_run_between_two_stages_is_finished(run: Staged) -> None:
+    """No worker dispatches it then; a worker with a model is called, and the run is dispatched no more."""
+    run.at_stage_two()
+    run.plant(fanin_ms=run.now_ms() - 1)
+    assert run.store.claim_dispatch(RUN, "d2") is None
+    assert run.asks_for() == "publish"
+    record = run.lease()
+    assert isinstance(record, RunRecord)
+    assert record.plan is not None
+    assert record.plan.then == (LATER,)
+    assert run.due_in_ms("dispatch") is None
+    assert run.store.claim_dispatch(RUN, "d2", by_worker=False) is None
+
+
+def test_a_stage_is_not_begun_when_the_answers_are_frozen(run: Staged) -> None:
+    """An answer that comes too late changes nothing."""
+    run.dispatch(FIRST)
+    run.store.begin_source(RUN, "tws_status", "c", source="tws_status", job=None, worker="w")
+    run.plant(fanin_ms=run.now_ms() - 1)
+    assert isinstance(run.lease(), RunRecord)
+    envelope = SourceEnvelope(source="tws_status", outcome=SourceOutcome.OK, success=True)
+    assert run.store.put_envelope(RUN, "c", envelope) == "late"
+    assert run.store.claim_dispatch(RUN, "d2") is None
+    assert run.store.read(RUN).state is RunState.DISPATCHED
+
+
+def test_a_run_is_cancelled_between_two_stages(run: Staged) -> None:
+    """Nothing of it is dispatched any more, and no wake-up is left."""
+    run.at_stage_two()
+    assert run.store.cancel(RUN, by="test")
+    assert run.store.claim_dispatch(RUN, "d2") is None
+    assert run.client.zcard(run.store.keys.wakeups) == 0
+
+
+def test_an_older_worker_that_stores_the_answers_delays_no_stage(run: Staged) -> None:
+    """Its script knows no stages: the chord's body finds that one is due."""
+    run.dispatch(FIRST)
+    key = run.store.keys.run(RUN)
+    run.client.hset(key, mapping={"s:tws_status": f"c|{run.now_ms()}", "received": 1})
+    envelope = SourceEnvelope(source="tws_status", outcome=SourceOutcome.OK, success=True)
+    run.client.hset(key, "e:tws_status", envelope.model_dump_json())
+    run.dispatch(SECOND)
+
+
+def test_a_copy_of_a_run_has_the_plans_of_all_stages(run: Staged) -> None:
+    """A caller's copy has no every answer before the last stage, and keeps what is written once."""
+    copy = RunCopy(RUN)
+    run.dispatch(FIRST)
+    run.answer(LOAD)
+    run.answer(LIST)
+    run.events.read_copy(copy)
+    assert copy.waits_for_dispatch
+    assert not copy.has_every_answer
+    run.dispatch(SECOND)
+    run.answer(JOB_A)
+    run.answer(JOB_B)
+    run.events.read_copy(copy)
+    assert copy.has_every_answer
+    assert {"plan", "plan:2", "request"} <= set(copy.known)
+    plan = copy.plan()
+    assert plan is not None
+    assert plan.sources == (LIST, LOAD, JOB_A, JOB_B)
+
+
+@pytest.mark.parametrize("damaged", ["plan:2", "stage", "to_come", "awaited", "accepted_ms"])
+def test_a_damaged_stage_does_not_keep_a_run_open(run: Staged, damaged: str) -> None:
+    """At its fan-in and at its deadline the run is finished with what can be read."""
+    run.at_stage_two()
+    run.plant(**{damaged: "99999x"}, fanin_ms=run.now_ms() - 1)
+    record = run.lease()
+    assert isinstance(record, RunRecord)
+    assert record.plan is not None
+    assert record.plan.sources == (LIST, LOAD)
+    assert [str(damage) for damage in record.damage] == (["plan"] if damaged == "plan:2" else [])
