@@ -577,7 +577,9 @@ class AggregatedData(Contract):
     sources_available: tuple[str, ...] = ()
     sources_failed: tuple[SourceFailure, ...] = ()
     parallel_latency_ms: float = 0.0
+    """From the first start of a source to the last end."""
     sequential_equivalent_ms: float = 0.0
+    """The sum of the sources' latencies, without what they waited for each other's clues."""
     speedup_factor: float = 1.0
 
 
