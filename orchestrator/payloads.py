@@ -233,9 +233,9 @@ class TwsPayload(Facts):
     """
     listing: ListingFacts | None = None
     found: tuple[str, ...] = ()
-    """Of a list of jobs: whole names that a question can be asked for, worst first, at most MAX_JOBS."""
+    """Of a list of jobs, or of the jobs in trouble: whole names to ask for, worst first, at most MAX_JOBS."""
     found_count: int = 0
-    """How many jobs the list has, named in ``found`` or not."""
+    """How many jobs these are, named in ``found`` or not."""
     problem_count: int | None = None
     problems_asked: str = ""
     notes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -138,7 +139,25 @@ def test_a_port_in_use_is_one_clear_line() -> None:
 
 def test_a_scenario_that_does_not_exist_is_refused() -> None:
     """The range of scenarios is told."""
-    with _start("--scenario", "11") as process:
+    with _start("--scenario", "12") as process:
         _, err = process.communicate(timeout=100)
     assert process.returncode == 2
-    assert "1<=x<=10" in err
+    assert "1<=x<=11" in err
+
+
+def test_the_requests_that_were_answered_at_the_same_time_are_counted() -> None:
+    """Of four slow requests no more than four; one after them adds none."""
+    with HwaSimulator(get_scenario(1).plan) as server, httpx2.Client(trust_env=False) as client:
+        server.fail(Fault(latency_seconds=0.2))
+
+        def ask(_: int) -> int:
+            url = f"{server.base_url}/twsd/api/v2/engine/info"
+            return client.get(url, auth=(server.user, server.password)).status_code
+
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(ask, range(4))) == [200] * 4
+        assert 1 <= server.most_at_once <= 4
+        seen = server.most_at_once
+        server.heal()
+        ask(5)
+        assert (server.most_at_once, len(server.requests)) == (seen, 5)

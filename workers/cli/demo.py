@@ -28,7 +28,7 @@ CONCURRENCY = 4
 
 
 @click.command("demo")
-@click.option("--scenario", type=int, default=1, show_default=True, metavar="N", help="Which scenario, 1 to 10.")
+@click.option("--scenario", type=int, default=1, show_default=True, metavar="N", help="Which scenario, 1 to 11.")
 @click.option("--list", "list_scenarios", is_flag=True, help="List the scenarios.")
 @click.option("--flower", is_flag=True, help="Run Flower as well, on a free port.")
 @click.option("--keep", is_flag=True, help="Keep everything running after the answer, until Ctrl-C.")
@@ -52,12 +52,12 @@ def command(
     """
     # Imported here: --help does not need the simulator and its scenarios.
     from workers.lab.simulator.counterparts import scenario_environ, scenario_parts  # noqa: PLC0415
-    from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, all_scenarios, get_scenario  # noqa: PLC0415
+    from workers.lab.simulator.scenarios import MANY_JOBS, all_scenarios, get_scenario  # noqa: PLC0415
 
     if list_scenarios:
-        _list(context, all_scenarios(), as_json=as_json)
+        _list(context, (*all_scenarios(), get_scenario(MANY_JOBS)), as_json=as_json)
         return 0
-    if scenario not in SCENARIO_NUMBERS:
+    if not 1 <= scenario <= MANY_JOBS:
         raise no_scenario(scenario)
     if flower and importlib.util.find_spec("flower") is None:
         raise ConfigurationError(

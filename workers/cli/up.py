@@ -41,7 +41,7 @@ _SHARED = ("REDIS_URL", "TWS_BASE_URL", "TWS_USER", "TWS_PASSWORD", "RESYNC_METR
 @concurrency_option
 @click.option("--demo-data", is_flag=True, help="Add a simulated TWS, an application's metrics and a log cache.")
 @click.option(
-    "--scenario", type=click.IntRange(1, 10), default=1, show_default=True, metavar="N", help="What --demo-data shows."
+    "--scenario", type=click.IntRange(1, 11), default=1, show_default=True, metavar="N", help="What --demo-data shows."
 )
 @json_option
 @redis_url_option

@@ -161,7 +161,7 @@ def test_worker_all_serves_every_queue(cli: Cli, monkeypatch: pytest.MonkeyPatch
         (("up", "--worker", "nope=1"), "--worker: no queue is named 'nope'"),
         (("up", "--port-flower", "0"), "--port-flower"),
         (("up", "--demo-data", "--redis-url", "redis://h:1/0"), "embedded Redis"),
-        (("demo", "--scenario", "11"), "--scenario: there is no scenario 11"),
+        (("demo", "--scenario", "12"), "--scenario: there is no scenario 12"),
         (("demo", "--total-timeout", "4"), "--node-timeout (5) must be less than --total-timeout (4)"),
     ],
 )
@@ -176,8 +176,8 @@ def test_wrong_use_is_one_line(cli: Cli, args: tuple[str, ...], words: str) -> N
 def test_demo_lists_its_scenarios(cli: Cli) -> None:
     """Each scenario is one line with its number."""
     lines = cli("demo", "--list").out.splitlines()
-    assert [int(line.split()[0]) for line in lines] == list(range(1, 11))
-    assert [item["number"] for item in json.loads(cli("demo", "--list", "--json").out)] == list(range(1, 11))
+    assert [int(line.split()[0]) for line in lines] == list(range(1, 12))
+    assert [item["number"] for item in json.loads(cli("demo", "--list", "--json").out)] == list(range(1, 12))
 
 
 def test_consumers_are_listed_by_queue() -> None:

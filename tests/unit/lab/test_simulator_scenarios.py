@@ -1,6 +1,7 @@
 """The ten scenarios: whole, relative to now, and each with what its diagnosis needs."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from orchestrator.codes.catalogue import Category
 from orchestrator.codes.notation import check_job_name
 from workers.lab.simulator.faults import Fault, FaultBox
 from workers.lab.simulator.plan import duration, object_id
-from workers.lab.simulator.scenarios import SCENARIO_NUMBERS, Scenario, all_scenarios, get_scenario
+from workers.lab.simulator.scenarios import MANY_JOBS, SCENARIO_NUMBERS, Scenario, all_scenarios, get_scenario
 
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
 
@@ -70,8 +71,8 @@ def test_history_carries_what_the_stories_tell() -> None:
 
 
 def test_a_number_that_is_none_is_refused() -> None:
-    """There is no scenario 0 and no scenario 11."""
-    for number in (0, 11):
+    """There is no scenario 0 and no scenario 12."""
+    for number in (0, 12):
         with pytest.raises(KeyError):
             get_scenario(number)
 
@@ -91,3 +92,12 @@ def test_faults_are_used_up_by_path() -> None:
     assert [fault and fault.status for fault in found] == [500, 503, 503, None]
     box.clear()
     assert box.take("/plan/job") is None
+
+
+def test_two_hundred_jobs_are_in_trouble_for_six_causes() -> None:
+    """Scenario 11: all names differ, twelve jobs wait for an agent without link, and every failed one has a job log."""
+    plan = get_scenario(MANY_JOBS, NOW).plan
+    states = Counter(job["lastRunCompositeStatus"]["status"] for job in plan.jobs)
+    assert (states["ABEND"], states["FAIL"], states["READY"]) == (178, 10, 12)
+    assert len({job["name"] for job in plan.jobs}) == len(plan.jobs)
+    assert len(plan.logs) == states["ABEND"] + states["FAIL"]

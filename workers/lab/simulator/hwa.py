@@ -78,6 +78,8 @@ class _State:
     ignores_offset: bool = False
     faults: FaultBox = field(default_factory=FaultBox)
     received: list[Received] = field(default_factory=list)
+    answering: int = 0
+    most_at_once: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -124,6 +126,12 @@ class HwaSimulator(LocalServer):
         with self._state.lock:
             return tuple(self._state.received)
 
+    @property
+    def most_at_once(self) -> int:
+        """The largest number of requests that were being answered at the same time."""
+        with self._state.lock:
+            return self._state.most_at_once
+
     def now(self) -> datetime:
         """The present time of the plan."""
         return self._state.plan.now + timedelta(seconds=time.monotonic() - self._began)
@@ -154,6 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     state: _State
     simulator: HwaSimulator
+    _is_answering = False
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The plan's time, which goes on from the start of the server."""
@@ -164,7 +173,13 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         headers = {name.lower(): value for name, value in self.headers.items() if name.lower() != "authorization"}
         self._record(Received("GET", parts.path, query, headers))
-        fault = self.state.faults.take(parts.path)
+        try:
+            self._answer(parts.path, query)
+        finally:
+            self._ended()
+
+    def _answer(self, path: str, query: dict[str, tuple[str, ...]]) -> None:
+        fault = self.state.faults.take(path)
         if fault is not None and self._fails(fault):
             return
         if not _is_authorized(self.state, self.headers):
@@ -175,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         limit = self.state.max_results
         if limit is not None:
             query["limit"] = (str(min(limit, int(query.get("limit", (str(limit),))[0]))),)
-        self._send(answer(self.state.plan, parts.path, query), cut=fault is not None and fault.broken == "cut")
+        self._send(answer(self.state.plan, path, query), cut=fault is not None and fault.broken == "cut")
 
     def _refuse(self) -> None:
         self._record(Received(self.command, urlsplit(self.path).path, {}, {}))
@@ -187,6 +202,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _record(self, received: Received) -> None:
         with self.state.lock:
             self.state.received.append(received)
+            self.state.answering += received.method == "GET"
+            self.state.most_at_once = max(self.state.most_at_once, self.state.answering)
+        self._is_answering = received.method == "GET"
+
+    def _ended(self) -> None:
+        if self._is_answering:
+            self._is_answering = False
+            with self.state.lock:
+                self.state.answering -= 1
 
     def _fails(self, fault: Fault) -> bool:
         """Apply the fault; False when the request is answered nevertheless."""
@@ -211,6 +235,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", reply.kind)
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
+        # Before the last byte: a client that has read it may send its next request at once.
+        self._ended()
         self.wfile.write(reply.body[: len(reply.body) // 2] if cut else reply.body)
         self.wfile.flush()
         self.close_connection |= cut

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
-from orchestrator.codes.notation import in_folder, is_job_name, lies_in, stream_of, whole_name, with_instances
+from orchestrator.codes.notation import in_folder, lies_in, stream_of
 from orchestrator.codes.states import (
     ABENDED,
     CANCELLED,
@@ -19,7 +19,7 @@ from orchestrator.codes.states import (
     SUCCEEDED,
 )
 from orchestrator.i18n.message import Message
-from orchestrator.models import MAX_JOBS, Entities
+from orchestrator.models import Entities
 from orchestrator.payloads import JobFacts, ListedGroup, ListingFacts, RelatedFacts, WorkstationFacts
 from orchestrator.routing.listing import Listed, Listing
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
@@ -40,7 +40,7 @@ from workers.sources.tws_status.parsing import (
     parse_workstation,
     text,
 )
-from workers.sources.tws_status.problems import all_workstations, every_job_of_stream, streams_of_query, urgency
+from workers.sources.tws_status.problems import all_workstations, every_job_of_stream, names_of, streams_of_query
 
 MAX_GROUPS = 12
 MAX_NAMES = 15
@@ -118,7 +118,7 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
             if job.id not in matches:
                 lookup.listed.append(item)
             matches[job.id or str(len(matches))] = job
-    lookup.found, lookup.found_count = _names(matches.values()), len(matches)
+    lookup.found, lookup.found_count = names_of(matches.values()), len(matches)
     groups: dict[tuple[str, str, int | None], list[JobFacts]] = defaultdict(list)
     for job in matches.values():
         code = job.return_code if job.status in FAILED else None
@@ -138,13 +138,6 @@ async def _of_pattern(session: HwaSession, pattern: JobPattern, lookup: Lookup) 
         if any(pattern.matches(item) for item in page.results):
             break
     return page
-
-
-def _names(jobs: Iterable[JobFacts]) -> tuple[str, ...]:
-    """Names by which ``find_jobs`` finds each of the jobs again, worst first."""
-    ordered = sorted(with_instances(tuple(jobs), ""), key=urgency)
-    names = dict.fromkeys(map(whole_name, ordered))
-    return tuple(name for name in names if is_job_name(name))[:MAX_JOBS]
 
 
 async def _that_need(

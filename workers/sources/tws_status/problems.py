@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
-from orchestrator.codes.notation import in_folder, lies_in
+from orchestrator.codes.notation import in_folder, is_job_name, lies_in, whole_name, with_instances
 from orchestrator.codes.states import JOB_PROBLEMS, NO_PROBLEMS, PROBLEMS, STREAM_PROBLEMS
 from orchestrator.i18n.message import Message
+from orchestrator.models import MAX_JOBS
 from orchestrator.payloads import JobFacts, WorkstationFacts
 from workers.sources.tws_status.client import HwaSession, JsonObject, Page
 from workers.sources.tws_status.errors import BadQuery
@@ -150,7 +151,8 @@ async def _keep(
 ) -> None:
     """Sort the jobs by urgency, gather the details of the first ones, and keep MAX_PROBLEMS of them."""
     ordered = sorted(jobs, key=lambda job: urgency(parse_job(job)))
-    lookup.problem_count = len(ordered)
+    lookup.problem_count = lookup.found_count = len(ordered)
+    lookup.found = names_of(map(parse_job, ordered))
     deep = await asyncio.gather(*(gather_job(session, job, lookup) for job in ordered[:DEEP_JOBS]))
     rest = [_brief(parse_job(job)) for job in ordered[DEEP_JOBS:MAX_PROBLEMS]]
     lookup.problems = [
@@ -162,6 +164,13 @@ async def _keep(
 def _brief(job: JobFacts) -> JobFacts:
     """The job with its newest run only."""
     return job.model_copy(update={"runs": job.runs[:1]})
+
+
+def names_of(jobs: Iterable[JobFacts]) -> tuple[str, ...]:
+    """Names by which ``find_jobs`` finds each of the jobs again, worst first."""
+    ordered = sorted(with_instances(tuple(jobs), ""), key=urgency)
+    names = dict.fromkeys(map(whole_name, ordered))
+    return tuple(name for name in names if is_job_name(name))[:MAX_JOBS]
 
 
 def urgency(job: JobFacts) -> tuple[int, str]:
