@@ -76,7 +76,7 @@ class ParallelConfig(InputModel):
     rag_result_limit: int = Field(default=5, ge=1, le=50)
     """Passages queried from the knowledge base."""
     min_sources_required: int = Field(default=1, ge=0, le=64)
-    """Sources that must answer, or the run has failed."""
+    """Sources that must answer, or the run has failed, as it has in any case when none answers."""
     synthesis_reserve_seconds: float | None = Field(default=None, ge=0)
     """Seconds kept for the answer; not set: `min(4, 0.4 x total_timeout_seconds)`."""
     source_timeout_seconds: dict[str, float] = {}

@@ -17,6 +17,8 @@ from orchestrator.client.sync import masked_request
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import (
+    ConfigurationError,
+    InvalidRequest,
     RunDamaged,
     RunNotFound,
     RunRefused,
@@ -37,7 +39,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.outcomes import NOT_CONFIGURED
-from orchestrator.routing.plan import jobs_per_task, plan_request
+from orchestrator.routing.plan import check_minimum, jobs_per_task, plan_request, refused_plan
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
@@ -133,7 +135,7 @@ class OwnProcess:
 
         Nothing is stored, and ``committed`` is False in the report.
 
-        Raises WorkersNotInstalled, InvalidRequest.
+        Raises WorkersNotInstalled.
         """
         self._is_lost = True
         most_jobs = await asyncio.to_thread(jobs_per_task, all_builtin=True)
@@ -146,7 +148,10 @@ class OwnProcess:
             return cancelled_report(record)
         plan = self._plan or record.plan
         if plan is None:
-            plan = plan_request(self._request, most_jobs)
+            try:
+                plan = plan_request(self._request, most_jobs)
+            except (InvalidRequest, ConfigurationError) as error:
+                plan = refused_plan(self._request, error)
             self._emit(EventType.ROUTED, routed_data(plan))
         for envelope in self._envelopes.values():
             self._emit(EventType.SOURCE_FINISHED, finished_data(envelope))
@@ -409,6 +414,7 @@ async def run_in_process(
 
     Raises WorkersNotInstalled, InvalidRequest.
     """
+    check_minimum(request.config)
     deadline = deadline or Deadline.after(request.config.total_timeout_seconds)
     async with OwnProcess(request, settings, deadline, emit=emit, expects_store=expects_store) as own:
         return own.told(await own.answer())

@@ -166,7 +166,9 @@ def render_failure(
     else:
         steps.append(Message("Every source that was queried has answered: ask again with a lower minimum."))
     steps.append(Message("Meanwhile check the state and the job log in TWS."))
-    if timed_out:
+    if min_sources_required <= 1:
+        summary = Message("No source answered before the deadline.") if timed_out else Message("No source answered.")
+    elif timed_out:
         summary = Message(
             "The sources that are needed did not answer before the deadline (minimum: {minimum}).",
             minimum=min_sources_required,

@@ -194,7 +194,7 @@ def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: li
                 pipeline=pipeline.name,
             )
         )
-        return rest
+        chosen, rest = rest, []
     if len(chosen) < min_required and rest:
         # A run that can never reach min_sources_required would be refused its answer whatever the sources say.
         added = rest[: min_required - len(chosen)]
@@ -204,6 +204,14 @@ def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: li
             )
         )
         chosen += added
+    if len(chosen) < min_required:
+        notes.append(
+            Message(
+                "min_sources_required of {required} was clipped to {count}, the number of sources that are queried",
+                required=min_required,
+                count=len(chosen),
+            )
+        )
     return chosen
 
 

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.errors import TroubleshootError
+from orchestrator.config import ParallelConfig
+from orchestrator.errors import InvalidRequest, TroubleshootError
 from orchestrator.i18n.message import Message
 from orchestrator.models import Intent, Plan, TroubleshootRequest
 from orchestrator.routing.follow_up import Reference, Subject, focus_of, follow, reference_of
@@ -42,6 +43,22 @@ def jobs_per_task(*, all_builtin: bool = False) -> dict[str, int]:
     if problems and len(problems) == len(sources):
         raise problems[0]
     return sources
+
+
+def check_minimum(config: ParallelConfig) -> None:
+    """Raise InvalidRequest when more sources must answer than can be asked.
+
+    A run without any source is accepted: its answer says which to switch on.
+    """
+    enabled = [name for name in source_names() if config.is_enabled(name)]
+    if enabled and config.min_sources_required > len(enabled):
+        raise InvalidRequest(
+            "{field} ({value}) must not be greater than the number of sources that are switched on ({count}: {names})",
+            field="min_sources_required",
+            value=config.min_sources_required,
+            count=len(enabled),
+            names=", ".join(enabled),
+        )
 
 
 def no_session() -> tuple[Subject, ...]:

@@ -166,8 +166,7 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
         return Conclusion(record=record, plan=plan, response=plan.reason, failure=plan.reason)
     language = answer_language(plan, record)
     envelopes = _all_envelopes(record, plan, language)
-    min_required = record.request.config.min_sources_required
-    outcome = _outcome(envelopes, min_required)
+    outcome = _outcome(envelopes, _min_required(record, plan))
     if outcome is RunOutcome.COMPLETE and plan is not None and plan.left_out:
         outcome = RunOutcome.PARTIAL
     conclusion = Conclusion(record=record, plan=plan, response="", envelopes=envelopes, outcome=outcome)
@@ -200,7 +199,7 @@ def _unanswered(conclusion: Conclusion) -> Conclusion:
     response = render_failure(
         language=conclusion.language,
         failures=failures(conclusion.envelopes),
-        min_sources_required=conclusion.record.request.config.min_sources_required,
+        min_sources_required=_min_required(conclusion.record, conclusion.plan),
         timed_out=conclusion.outcome is RunOutcome.TIMED_OUT,
         is_dispatched=_is_dispatched(conclusion.record),
     )
@@ -211,12 +210,19 @@ def _raw_data(conclusion: Conclusion, failure: str) -> Conclusion:
     """The answer when a step of ours failed, or there was no time for it: each source's data as it came."""
     cause = _TOO_MANY_RUNS if failure == BUSY else None
     response = render_raw(language=conclusion.language, envelopes=conclusion.envelopes, cause=cause)
-    return replace(conclusion, mode=AnswerMode.RAW, response=response, failure=failure)
+    outcome = RunOutcome.PARTIAL if conclusion.outcome is RunOutcome.COMPLETE else conclusion.outcome
+    return replace(conclusion, outcome=outcome, mode=AnswerMode.RAW, response=response, failure=failure)
 
 
 def answer_language(plan: Plan | None, record: RunRecord) -> Language:
     """Language of the answer: as routed, else as asked for."""
     return plan.routing.language if plan else record.request.language or DEFAULT_LANGUAGE
+
+
+def _min_required(record: RunRecord, plan: Plan | None) -> int:
+    """Sources that must answer: as asked for, but no more than are planned, which a note of the plan says."""
+    planned = {source.source for source in plan.sources} if plan else ()
+    return min(record.request.config.min_sources_required, len(planned))
 
 
 def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutcome:

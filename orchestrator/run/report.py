@@ -21,12 +21,15 @@ from orchestrator.models import (
     SourceEnvelope,
     SourceFailure,
 )
+from orchestrator.routing.plan import REFUSED
 from orchestrator.run.conclusion import BUSY, LAST_RESORT, Conclusion, answer_language, conclude
 from orchestrator.run.envelopes import not_read_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import MAX_DAMAGE, Outline, RunRecord
 
 _LOGGER = logging.getLogger(__name__)
+RUN = "run"
+"""``source`` of the error of a run that asked no source."""
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
 _CANCELLED = Message("The run was cancelled.")
 NOT_STORED = Message("This answer was not stored: Redis does not answer, or has lost the run.")
@@ -85,11 +88,16 @@ def make_report(
         metadata["failure"] = conclusion.failure
     if record.damage:
         metadata[UNREADABLE] = [str(damage) for damage in record.damage]
+    missing: tuple[SourceFailure, ...] = ()
+    if conclusion.failure is not None and not envelopes:
+        is_refused = plan is not None and plan.pipeline == REFUSED
+        missing = (SourceFailure(source=RUN, error=response.strip(), reason=REFUSED if is_refused else None),)
     return _report(
         record.run_id,
         envelopes,
         conclusion.aggregated,
         queried={envelope.source for envelope in envelopes},
+        missing=missing,
         metadata=metadata,
         outcome=conclusion.outcome,
         mode=mode,

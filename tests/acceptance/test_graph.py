@@ -346,6 +346,30 @@ def test_without_redis_a_stream_has_the_events_of_this_process(fleet: Fleet, api
     assert (answer["final"]["outcome"], answer["final"]["committed"]) == ("partial", False)
 
 
+@pytest.mark.parametrize("api", ["agent", "fallback", "graph"])
+def test_with_every_source_switched_off_the_answer_says_what_to_switch_on(fleet: Fleet, api: str) -> None:
+    """No source to ask is an answer in the language of the question, with an error, on workers or without."""
+    if api == "agent":
+        fleet.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    off = {"disabled_sources": list(BUILTIN_SOURCES)}
+    answer = call(fleet, api, "O job BATCH001 falhou?", config={**CONFIG, **off})
+    assert answer["metadata"]["outcome"] == "failed"
+    assert answer["metadata"]["committed"] is (api == "graph")
+    assert answer["response"].startswith("nenhuma fonte está ativa; ponha ao menos uma de enable_tws_status")
+    assert [error["reason"] for error in answer["errors"]] == ["refused"]
+    assert answer["errors"][0]["error"].startswith("nenhuma fonte está ativa")
+    assert f"{answer['metadata']['speedup_factor']:.2f}" == "1.00"
+
+
+@pytest.mark.parametrize("api", ["fallback", "graph"])
+def test_a_minimum_that_cannot_be_reached_is_refused_at_once(fleet: Fleet, api: str) -> None:
+    """More sources than there are cannot be required; the error names the field and what there is."""
+    answer = call(fleet, api, "O job BATCH001 falhou?", config={**CONFIG, "min_sources_required": 5})
+    assert answer["error"] == "invalid_request"
+    assert answer["text"].startswith("min_sources_required (5) must not be greater than")
+    assert answer["took"] < stretched(2)
+
+
 def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:
     """FallbackParallelGraph answers with asyncio.gather alone, in about the time of the slowest source."""
     fleet.environ.pop("REDIS_URL")

@@ -18,7 +18,8 @@ from cli_support import Cli, Result, run_command
 from orchestrator.cli import main
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.view import RunView
-from orchestrator.config import Settings
+from orchestrator.client.sync import TroubleshootClient
+from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, StoreUnreachable, UnknownInstance
 from orchestrator.models import (
     AnswerMode,
@@ -295,6 +296,16 @@ def test_client_errors_are_one_line(cli: Cli, client: FakeClient, error: Excepti
     assert result.code == code
     assert result.err == f"error: {error}\n"
     assert json.loads(result.out)["error"] == {"reason": error.reason, "message": str(error)}  # type: ignore[attr-defined]
+
+
+def test_a_minimum_that_no_run_can_reach_names_the_option(cli: Cli, client: FakeClient) -> None:
+    """More sources than there are cannot be required; the option is named, not the field."""
+    with pytest.raises(InvalidRequest) as caught, TroubleshootClient(Settings.from_env({})) as unconnected:
+        unconnected.submit(TroubleshootRequest(message="x", config=ParallelConfig(min_sources_required=9)))
+    client.submit_error = caught.value
+    result = cli("submit", "why?", "--min-sources", "9")
+    assert result.code == 2
+    assert "--min-sources (9) must not be greater than" in result.err
 
 
 def test_refusal_of_the_store_names_the_option(cli: Cli, client: FakeClient) -> None:

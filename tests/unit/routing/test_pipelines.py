@@ -31,7 +31,7 @@ from orchestrator.routing.pipelines import (
     plan_run,
     reduce_of,
 )
-from orchestrator.routing.plan import plan_request
+from orchestrator.routing.plan import check_minimum, plan_request
 
 PER_JOB = {"tws_status": 1, "rag_search": 0, "log_cache": 1, "metrics": 0}
 
@@ -219,6 +219,30 @@ def test_a_narrow_pipeline_is_widened_to_the_required_minimum() -> None:
 
     assert asked(made) == ["rag_search", "tws_status"]
     assert any("min_sources_required is 2" in note for note in made.notes)
+
+
+def test_a_minimum_that_cannot_be_reached_is_clipped_and_told() -> None:
+    """Where fewer sources are installed than where the run was submitted, the plan's notes say what holds."""
+    made = plan(per_job={"tws_status": 1, "metrics": 0}, min_sources_required=4)
+
+    assert asked(made) == ["tws_status", "metrics"]
+    clipped = "min_sources_required of 4 was clipped to 2, the number of sources that are queried"
+    assert clipped in made.notes
+    assert clipped not in plan(min_sources_required=4).notes
+
+
+def test_a_minimum_above_the_enabled_sources_is_refused() -> None:
+    """The error names the field, what was asked for and what there is; none at all is left to the answer."""
+    off = {"enable_metrics": False, "disabled_sources": ("log_cache",)}
+    check_minimum(ParallelConfig(**off, min_sources_required=2))
+    with pytest.raises(InvalidRequest) as caught:
+        check_minimum(ParallelConfig(**off, min_sources_required=3))
+    assert str(caught.value) == (
+        "min_sources_required (3) must not be greater than the number of sources that are switched on "
+        "(2: tws_status, rag_search)"
+    )
+    check_minimum(ParallelConfig(**{f"enable_{name}": False for name in PER_JOB}))
+    check_minimum(ParallelConfig(min_sources_required=0))
 
 
 def test_a_sites_own_source_is_asked_unless_the_pipeline_is_narrowed() -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.config import ParallelConfig
+from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
 from orchestrator.models import (
@@ -21,8 +23,9 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.routing.plan import refused_plan
 from orchestrator.run.conclusion import conclude
-from orchestrator.run.report import cancelled_report, unreachable_report
+from orchestrator.run.report import cancelled_report, make_report, unreachable_report
 from orchestrator.store.records import RunRecord
 
 RUN = "run-00000001"
@@ -50,6 +53,51 @@ FIGURES = {
     "parallel_latency_ms": 300,
     "sequential_equivalent_ms": 400,
 }
+
+
+@pytest.mark.parametrize(
+    ("minimum", "outcome"), [(0, RunOutcome.PARTIAL), (1, RunOutcome.PARTIAL), (3, RunOutcome.FAILED)]
+)
+def test_a_minimum_is_no_more_than_the_planned_sources(minimum: int, outcome: RunOutcome) -> None:
+    """A minimum above the plan, as one written by an older client, stands for all of the plan."""
+    config = ParallelConfig(min_sources_required=minimum)
+    record = RunRecord.unstored(RUN, TroubleshootRequest(message="x", config=config))
+    answers = {item.key: item for item in ANSWERED}
+    assert conclude(replace(record, plan=PLAN, envelopes=answers)).outcome is outcome
+    whole = {item.source: envelope(item.source, SourceOutcome.OK, 1) for item in PLAN.sources}
+    config = ParallelConfig(min_sources_required=60)
+    record = RunRecord.unstored(RUN, TroubleshootRequest(message="x", config=config))
+    assert conclude(replace(record, plan=PLAN, envelopes=whole)).outcome is RunOutcome.COMPLETE
+
+
+@pytest.mark.parametrize("minimum", [0, 1])
+def test_where_nobody_answered_no_minimum_is_told(minimum: int) -> None:
+    """Without any answer the run has failed whatever the minimum, and the answer says that nobody answered."""
+    request = TroubleshootRequest(message="x", config=ParallelConfig(min_sources_required=minimum))
+    record = replace(RunRecord.unstored(RUN, request), plan=PLAN)
+    broken = {item.source: envelope(item.source, SourceOutcome.ERROR, 1) for item in PLAN.sources}
+    failed, silent = conclude(replace(record, envelopes=broken)), conclude(record)
+    assert (failed.outcome, silent.outcome) == (RunOutcome.FAILED, RunOutcome.TIMED_OUT)
+    assert "\n\nNo source answered.\n\n" in failed.response
+    assert "\n\nNo source answered before the deadline.\n\n" in silent.response
+
+
+def test_a_run_without_any_source_has_an_error_in_the_language_of_its_question() -> None:
+    """With every source switched off, the answer says what to switch on, and stands in the errors as well."""
+    request = TroubleshootRequest(message="O job BATCH001 falhou?")
+    plan = refused_plan(
+        request,
+        InvalidRequest(
+            "no source is enabled; set at least one of {switches} to true (disabled_sources: {disabled})",
+            switches="enable_metrics",
+            disabled="tickets",
+        ),
+    )
+    report = make_report(conclude(replace(RunRecord.unstored(RUN, request), plan=plan)), by="x", total_latency_ms=1)
+    (error,) = report.errors
+    assert (report.outcome, error.source, error.reason) == (RunOutcome.FAILED, "run", "refused")
+    assert error.error == report.response
+    assert error.error.startswith("nenhuma fonte está ativa; ponha ao menos uma de enable_metrics em true")
 
 
 def test_a_cancelled_run_tells_what_came_in_and_what_did_not() -> None:
