@@ -7,6 +7,7 @@ from orchestrator.models import (
     AggregatedData,
     Evidence,
     JobReport,
+    PlannedSource,
     RunOutcome,
     SourceEnvelope,
     SourceFailure,
@@ -30,31 +31,46 @@ Lifetime = tuple[int, int]
 
 
 def aggregate(
-    envelopes: Sequence[SourceEnvelope], jobs: tuple[str, ...] = (), *, lifetime: Lifetime | None = None
+    envelopes: Sequence[SourceEnvelope],
+    jobs: tuple[str, ...] = (),
+    *,
+    sources: Iterable[PlannedSource] = (),
+    lifetime: Lifetime | None = None,
 ) -> AggregatedData:
     """Merge the envelopes of one run.
 
     With one job or none, a source's field is its data. With several ``jobs``, it is a mapping of job to data; a source
     that is asked once per run keeps its data itself. Times in milliseconds are over the envelopes received: from the
     first start to the last end (the time of the parallel run, with what waited in a queue between them), and the sum of
-    the latencies (the time of asking one source after the other, in which none waits for another's clue). ``lifetime``
-    is that of the run, and bounds the first.
+    the latencies (the time of asking one source after the other, in which none waits for another's clue). A batch among
+    the planned ``sources`` is one call about all its jobs. ``lifetime`` is that of the run, and bounds the first.
     """
     jobs = jobs or tuple(dict.fromkeys(envelope.job for envelope in envelopes if envelope.job is not None))
     received = [
         envelope for envelope in envelopes if envelope.outcome not in _NOT_RECEIVED and envelope.kept_from is None
     ]
     parallel = _span_ms(received, lifetime)
-    sequential = round(sum(envelope.latency_ms - envelope.waited_ms for envelope in received), 1)
+    sequential = sum(
+        _span_ms(call, lifetime) - max(envelope.waited_ms for envelope in call) for call in _calls(received, sources)
+    )
     return AggregatedData(
         **data_fields(envelopes, jobs),
         jobs=jobs,
         sources_available=tuple(dict.fromkeys(envelope.source for envelope in envelopes if envelope.success)),
         sources_failed=failures(envelopes),
         parallel_latency_ms=parallel,
-        sequential_equivalent_ms=sequential,
+        sequential_equivalent_ms=round(sequential, 1),
         speedup_factor=round(sequential / parallel, 2) if parallel > 0 else 1.0,
     )
+
+
+def _calls(envelopes: Iterable[SourceEnvelope], sources: Iterable[PlannedSource]) -> Iterable[Sequence[SourceEnvelope]]:
+    """The envelopes by the call that they are of: those of a batch's jobs together, any other alone."""
+    batches = {alone.key: planned.key for planned in sources if planned.batch is not None for alone in planned.each}
+    calls: dict[str, list[SourceEnvelope]] = {}
+    for envelope in envelopes:
+        calls.setdefault(batches.get(envelope.key, envelope.key), []).append(envelope)
+    return calls.values()
 
 
 def _span_ms(envelopes: Sequence[SourceEnvelope], lifetime: Lifetime | None) -> float:

@@ -172,7 +172,12 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
     conclusion = Conclusion(record=record, plan=plan, response="", envelopes=envelopes, outcome=outcome)
     try:
         envelopes = number_evidence(envelopes)
-        aggregated = aggregate(envelopes, plan.jobs if plan else (), lifetime=record.lifetime)
+        aggregated = aggregate(
+            envelopes,
+            plan.jobs if plan else (),
+            sources=plan.sources if plan else (),
+            lifetime=record.lifetime,
+        )
     except Exception as error:  # noqa: BLE001  # border: whatever a source's data did to it, the user gets the data
         log_error(_LOGGER, "aggregation_failed run_id=%s", record.run_id, error=error)
         return _raw_data(conclusion, f"aggregator: {type(error).__name__}")

@@ -171,7 +171,7 @@ def cancelled_report(record: RunRecord) -> Report:
     return _report(
         record.run_id,
         envelopes,
-        aggregate(envelopes, jobs, lifetime=record.lifetime),
+        aggregate(envelopes, jobs, sources=record.plan.sources if record.plan else (), lifetime=record.lifetime),
         queried={item.source for item in planned},
         missing=missing,
         jobs=tuple(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.aggregate import aggregate, job_reports, performance_event
-from orchestrator.models import AggregatedData, RunOutcome, SourceEnvelope, SourceOutcome
+from orchestrator.models import AggregatedData, PlannedSource, RunOutcome, SourceEnvelope, SourceOutcome
 
 
 def envelope(
@@ -167,6 +167,20 @@ def test_figures_keep_within_what_is_possible(seed: int) -> None:
     stepped = [(start if chance.random() < 0.7 else chance.choice((None, -HOUR, HOUR)), ms) for start, ms in calls]
     longest = max(latency for _, latency in calls)
     assert longest <= figures(*stepped)[0] <= max(LIFE[1] - LIFE[0], longest)
+
+
+def test_a_batch_is_one_call_about_all_its_jobs() -> None:
+    """Of a call that was asked about three jobs at once, nothing says that three calls would have taken as long."""
+    batch = PlannedSource(source="tws_status", batch=1, jobs=("A1", "B2", "C3"), limit_seconds=5)
+    parts = [
+        envelope("tws_status", 100, job="A1", started_at_ms=7),
+        envelope("tws_status", 250, job="B2", started_at_ms=7),
+        envelope("tws_status", 40, job="C3", started_at_ms=257, outcome="timeout"),
+        envelope("tws_status", 290, job="D4", started_at_ms=7),
+    ]
+    merged = aggregate([*parts, envelope("metrics", 20, started_at_ms=7)], sources=[batch])
+
+    assert (merged.parallel_latency_ms, merged.sequential_equivalent_ms) == (290, 290 + 290 + 20)
 
 
 def test_waiting_for_a_clue_takes_no_time_of_asking_one_by_one() -> None:
