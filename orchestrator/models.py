@@ -22,9 +22,10 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
-from orchestrator.codes.notation import check_job_name
+from orchestrator.codes.notation import NamedJobs
 from orchestrator.config import STORED, InputModel, ParallelConfig
 from orchestrator.errors import InvalidValue
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
@@ -232,8 +233,9 @@ ReadRisk = Annotated[
 class TroubleshootRequest(InputModel):
     """The question of a user, with the limits of its run.
 
-    ``jobs`` lists the jobs of the question, ``job_name`` a single one; without either, the router takes them from the
-    message. Fields that are left out have the defaults of the settings::
+    ``jobs`` lists the jobs of the question, ``job_name`` is the first of them; the router adds those that the message
+    names. Each may be a job, a range (``FECH001..FECH020``), a pattern (``FECH0*``) or a list of these with commas; at
+    most ``MAX_JOBS`` in all. Fields that are left out have the defaults of the settings::
 
         TroubleshootRequest(message="Why did BATCH001 fail?", job_name="BATCH001")
     """
@@ -243,7 +245,7 @@ class TroubleshootRequest(InputModel):
     session_id: str | None = Field(default=None, max_length=200)
     tws_instance_id: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     job_name: str | None = None
-    jobs: tuple[str, ...] = Field(default=(), max_length=MAX_JOBS)
+    jobs: tuple[str, ...] = ()
     language: Language | None = None
     intent: Intent | None = None
     """Kind of the question, which decides the sources; None lets the router decide."""
@@ -263,18 +265,51 @@ class TroubleshootRequest(InputModel):
     @field_validator("job_name")
     @classmethod
     def _job_name_is_a_job(cls, value: str | None) -> str | None:
-        return None if value is None else check_job_name(value)
+        if value is not None:
+            _read_jobs(value)
+        return None if value is None else value.strip()
 
     @field_validator("jobs")
     @classmethod
     def _jobs_are_jobs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(check_job_name(name) for name in value))
+        named = _read_jobs(*value)
+        return (*named.jobs, *named.patterns)
+
+    @model_validator(mode="after")
+    def _jobs_fit(self) -> Self:
+        try:
+            _ = self._named
+        except InvalidValue as error:
+            raise InvalidValue(
+                "{field} and {other_field}: {problem}", field="job_name", other_field="jobs", problem=error.message
+            ) from None
+        return self
+
+    @property
+    def _named(self) -> NamedJobs:
+        return _read_jobs(*(() if self.job_name is None else (self.job_name,)), *self.jobs)
 
     @property
     def named_jobs(self) -> tuple[str, ...]:
-        """The jobs of ``job_name`` and ``jobs``, without duplicates."""
-        first = () if self.job_name is None else (self.job_name,)
-        return tuple(dict.fromkeys((*first, *self.jobs)))
+        """The jobs of ``job_name`` and ``jobs``, ranges as the jobs in them, without duplicates."""
+        return self._named.jobs
+
+    @property
+    def job_patterns(self) -> tuple[str, ...]:
+        """The patterns of ``job_name`` and ``jobs``, as written."""
+        return self._named.patterns
+
+
+def _read_jobs(*texts: str) -> NamedJobs:
+    """What ``texts`` name. Raises InvalidValue when one is no job, or there are more than ``MAX_JOBS``."""
+    named = NamedJobs.of(texts, most=MAX_JOBS)
+    if named.count > MAX_JOBS:
+        raise InvalidValue(
+            "{count} jobs are named, and one question is about {limit} at most; ask about the others in another one",
+            count=named.count,
+            limit=MAX_JOBS,
+        )
+    return named
 
 
 class Entities(Contract):

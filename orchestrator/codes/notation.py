@@ -3,15 +3,21 @@
 ``[folder/]WS#[folder/]STREAM[(hhmm date)][,(id)].JOB``. A name is a letter, then letters, digits, ``_`` and ``-``, at
 most 40 characters in all (User's Guide 10.2.5). A job of z/OS has at most 8 characters, with ``$``, ``#`` and ``@``
 among them (MVS JCL Reference, "JOB statement: name field"), so ``PAY#D010`` has two readings; ``readings`` has both.
+
+Several jobs are named by a range, ``FECH001..FECH020``, or by a pattern, in which ``*`` and ``@`` stand for any
+characters and ``?`` for one, as in conman: ``FECH0*``, ``MDM#FATDIA.@``.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import Self
 
 from orchestrator.codes.local_time import in_zone, parse_moment
 from orchestrator.errors import InvalidValue
+from orchestrator.i18n.languages import words_of
 from orchestrator.payloads import JobFacts
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
@@ -28,6 +34,15 @@ _STREAM = rf"(?:{FOLDER}(?P<workstation>{NAME})\#)?(?P<folder>{FOLDER})(?P<strea
 _JOB_STREAM = re.compile(_STREAM)
 _JOB = re.compile(rf"(?:{_STREAM}\.|{FOLDER}(?P<only_workstation>{NAME})\#(?!\#))?(?P<job>{NAME}|{ZOS_NAME})")
 _WORKSTATION = re.compile(rf"{FOLDER}(?P<workstation>{NAME})")
+# Each name may hold wildcards, or be one.
+_ANY = r"[A-Za-z$@*?][A-Za-z0-9_$@*?-]{0,39}"
+_PATTERN = re.compile(
+    rf"(?:(?:{FOLDER}(?P<workstation>{_ANY})\#)?(?P<folder>{FOLDER})(?P<stream>{_ANY})\."
+    rf"|{FOLDER}(?P<only_workstation>{_ANY})\#)?(?P<job>{_ANY})"
+)
+_DIGITS = re.compile(r"(\d+)")
+_SHORTEST_HEAD = 3
+"""Characters that both ends of ``FECH001-FECH020`` begin with, from which it is a range: "-" may stand in a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +65,17 @@ class JobName:
             raise InvalidValue(
                 "{name!r} is not a TWS job name; expected JOB or [folder/]WS#[folder/]STREAM.JOB "
                 "with letters, digits, '_' and '-', starting with a letter, at most 40 characters, "
-                "or as z/OS names a job, with '$', '#' and '@', at most 8",
+                "or as z/OS names a job, with '$', '#' and '@', at most 8; "
+                "several are A,B,C or a range FECH001..FECH020 or a pattern FECH0*",
                 name=name.strip()[:80],
             )
         return cls._of(match.groupdict(default=""))
+
+    @classmethod
+    def of_pattern(cls, pattern: str) -> Self:
+        """A pattern of jobs by the parts of its name, wildcards included; ``is_job_pattern`` says what is one."""
+        match = _PATTERN.fullmatch(pattern.strip())
+        return cls(job=pattern.strip()) if match is None else cls._of({"time": "", "stream_id": "", **_parts(match)})
 
     @classmethod
     def readings(cls, name: str) -> tuple[Self, ...]:
@@ -81,6 +103,159 @@ class JobName:
             time=parts["time"],
             stream_id=parts["stream_id"],
         )
+
+
+def _parts(match: re.Match[str]) -> dict[str, str]:
+    return match.groupdict(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRange:
+    """Names that differ by one number: ``head``, a number of so many ``digits`` at least, ``tail``."""
+
+    head: str
+    first: int
+    last: int
+    digits: int
+    tail: str
+
+    @classmethod
+    def between(cls, first: str, last: str) -> Self | None:
+        """The range between two names, ``last`` with or without the qualifier of ``first``, or its number alone.
+
+        None when they differ by more than one number that rises, or when counting from one does not reach the other
+        as it is written: ``FECH1`` to ``FECH020``.
+        """
+        qualifier, dot, start = first.rpartition(".")
+        other, other_dot, end = last.rpartition(".")
+        if other_dot and other.casefold() != qualifier.casefold():
+            return None
+        starts = _DIGITS.split(start)
+        if end.isdecimal():
+            ends = [*starts[:-2], end, *starts[-1:]]
+        else:
+            ends = _DIGITS.split(end)
+        if len(starts) < 3 or len(starts) != len(ends):
+            return None
+        differing = [i for i, (one, two) in enumerate(zip(starts, ends, strict=True)) if one.casefold() != two.casefold()]
+        place = differing[0] if differing else len(starts) - 2
+        if len(differing) > 1 or place % 2 == 0:
+            return None
+        digits, low, high = len(starts[place]), int(starts[place]), int(ends[place])
+        if low > high or f"{high:0{digits}d}" != ends[place]:
+            return None
+        head = f"{qualifier}{dot}{''.join(starts[:place])}"
+        return cls(head=head, first=low, last=high, digits=digits, tail="".join(starts[place + 1 :]))
+
+    @classmethod
+    def of_hyphened(cls, word: str) -> Self | None:
+        """``FECH001-FECH020``; None for a name that holds a hyphen."""
+        first, _, last = word.partition("-")
+        head = _DIGITS.split(first)[0]
+        is_repeated = len(head) >= _SHORTEST_HEAD and last[: len(head)].casefold() == head.casefold()
+        found = cls.between(first, last) if is_repeated and "-" not in last else None
+        return found if found is not None and found.first < found.last else None
+
+    @property
+    def count(self) -> int:
+        """How many names there are."""
+        return self.last - self.first + 1
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, with leading zeros as in the first."""
+        return (f"{self.head}{number:0{self.digits}d}{self.tail}" for number in range(self.first, self.last + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedJobs:
+    """The jobs that one text names, and the patterns."""
+
+    jobs: tuple[str, ...] = ()
+    """The first of them, when there are more than were to be read."""
+    patterns: tuple[str, ...] = ()
+    count: int = 0
+    """How many jobs are named."""
+
+    @classmethod
+    def of(cls, texts: Iterable[str], *, most: int) -> Self:
+        """What a person gives as names: each a job, a range, a pattern, or a list of these. Raises InvalidValue.
+
+        Names are stripped and stand once; ``most`` jobs are read of all.
+        """
+        jobs: dict[str, None] = {}
+        patterns: dict[str, None] = {}
+        uncounted = 0
+        for item in (item for text in texts for item in _items(text)):
+            if isinstance(item, JobRange):
+                jobs |= dict.fromkeys(islice(item, most + 1))
+                uncounted += max(0, item.count - most - 1)
+            elif is_job_pattern(item):
+                patterns[item] = None
+            else:
+                jobs[item] = None
+        return cls(jobs=tuple(jobs)[:most], patterns=tuple(patterns), count=len(jobs) + uncounted)
+
+
+def _items(text: str) -> Iterator[str | JobRange]:
+    name = text.strip()
+    if len(name) <= _MAX_CHARACTERS:
+        if (between := JobRange.of_hyphened(name)) is not None:
+            yield between
+            return
+        if _JOB.fullmatch(name) or is_job_pattern(name):
+            yield name
+            return
+        if (match := _written_range().fullmatch(name)) is not None:
+            yield _range_of(match["first"], match["last"], name)
+            return
+    items = [item for item in _list_separator().split(name) if item.strip()]
+    if len(items) < 2:
+        check_job_name(name)
+    for item in items:
+        yield from _items(item)
+
+
+def _range_of(first: str, last: str, text: str) -> JobRange:
+    between = JobRange.between(check_job_name(first), last)
+    if between is None:
+        raise InvalidValue(
+            "{text!r} is no range of jobs: both ends differ by one number that rises, as in FECH001..FECH020",
+            text=text[:80],
+        )
+    check_job_name(f"{between.head}{between.last}{between.tail}")
+    return between
+
+
+@cache
+def _list_separator() -> re.Pattern[str]:
+    conjunctions = words_of("names", "conjunctions")
+    # A comma stands in a qualified name as well: WS#STREAM(0800),(0AAAAAAAAAAAAAAB).JOB.
+    return re.compile(rf"\s*(?:[,;](?!\()|\n)\s*(?:{conjunctions}\s+)?|\s+{conjunctions}\s+", re.IGNORECASE)
+
+
+@cache
+def _written_range() -> re.Pattern[str]:
+    return re.compile(rf"(?P<first>\S+?)(?:{RANGE_MARK}|{range_words()})(?P<last>[^\s.]+|\S+\.[^\s.]+)", re.IGNORECASE)
+
+
+RANGE_MARK = r"\s*(?:\.{2,3}|…|–|—)\s*|\s+-\s+"
+"""What stands between the ends of a range, as a regular expression."""
+
+
+def range_words() -> str:
+    """The words that stand between the ends of a range, as a regular expression: "FECH001 a FECH020"."""
+    return rf"\s+{words_of('names', 'ranges')}\s+"
+
+
+def is_job_pattern(name: str) -> bool:
+    """Whether ``name`` is a pattern of jobs: it holds a wildcard beside a letter or a digit, and is no job's name."""
+    text = name.strip()
+    return (
+        re.search("[*?@]", text) is not None
+        and re.search("[A-Za-z0-9]", text) is not None
+        and _PATTERN.fullmatch(text) is not None
+        and _JOB.fullmatch(text) is None
+    )
 
 
 def check_job_name(name: str) -> str:

@@ -10,8 +10,19 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 
-from orchestrator.codes.notation import FOLDER, NAME, SCHEDULE, ZOS_NAME, check_job_name, is_zos_name
+from orchestrator.codes.notation import (
+    FOLDER,
+    NAME,
+    SCHEDULE,
+    ZOS_NAME,
+    JobRange,
+    check_job_name,
+    is_job_pattern,
+    is_zos_name,
+    range_words,
+)
 from orchestrator.codes.patterns import (
     SYSTEM_ABEND,
     USER_ABEND,
@@ -24,7 +35,7 @@ from orchestrator.codes.patterns import (
 from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.joblog.reader import EXPLAINED, Sighting, read_log
-from orchestrator.models import Entities
+from orchestrator.models import MAX_JOBS, Entities
 from orchestrator.routing.listing import STATES as LISTED_STATES
 from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, plain_text
 
@@ -40,7 +51,7 @@ _END = r"(?![\w@#$\\/(=%-])(?!\.\w)"
 # [folder/]WS#[folder/]JS[(hhmm date),(id)][.JOB]
 _QUALIFIED = re.compile(
     rf"{_NOT_AFTER}(?P<folder1>{FOLDER})(?P<workstation>{_NAME})#(?P<folder2>{FOLDER})(?P<stream>{_NAME}){SCHEDULE}"
-    rf"(?:\.(?P<job>{ZOS_NAME}(?![\w$#@-])|{_NAME}))?"
+    rf"(?:\.(?P<job>{ZOS_NAME}(?![\w$#@-])|{_NAME}))?(?!\.?[\w$-]*[*@])"
 )
 # Of z/OS, with "$", "#" or "@" in it; no amount (R$500), no language (C#), no one spoken to (@maria).
 _ZOS = re.compile(
@@ -61,6 +72,13 @@ _SLASHED = re.compile(rf"{_FREE}{NAME}(?:/{NAME})+{_END}")
 _KEY = re.compile(r"\"[a-z][a-z0-9_]{0,39}\"(?=\s?:)")
 """A key of pasted JSON, which names a field and no job."""
 _IDENTIFIER = re.compile(rf"{_FREE}[A-Za-z][A-Za-z0-9_-]{{2,39}}{_END}")
+
+# A word that may be a pattern of jobs, with what a sentence puts around it.
+_WILD = re.compile(r"(?<!\S)[(\[]*(?P<quote>[\"'`“«]?)(?P<name>[A-Za-z0-9_$#@*?./-]*[*?@][A-Za-z0-9_$#@*?./-]*)")
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)[^*\n]*[^*\s](\1)(?![\w*])")
+"""Words between asterisks, as chats and Markdown write bold."""
+_LITERALS = 3
+"""Letters and digits that a pattern begins with, from which it needs no word for jobs before it."""
 
 _SHORTEST_CAPITALS = 5
 """Letters of a word in capitals without a digit, from which it is a name rather than an abbreviation."""
@@ -118,8 +136,59 @@ def _job_cue() -> re.Pattern[str]:
 
 
 @cache
+def _several_cue() -> re.Pattern[str]:
+    """Words for more than one job: "jobs", "todos os", "los"."""
+    words, articles, every = words_of("names", "jobs"), words_of("names", "articles"), words_of("lists", "all")
+    return re.compile(rf"\b(?:{words}(?<=s)|{articles}(?<=s)|{every})\s+$", re.IGNORECASE)
+
+
+@cache
 def _stream_cue() -> re.Pattern[str]:
     return re.compile(rf"\b{words_of('names', 'streams')}\s+$", re.IGNORECASE)
+
+
+@cache
+def _station_cue() -> re.Pattern[str]:
+    return re.compile(rf"\b{words_of('names', 'workstations')}\s+$", re.IGNORECASE)
+
+
+@cache
+def _range() -> re.Pattern[str]:
+    """Two names, or a name and a number, with what makes a range of them."""
+    return re.compile(
+        rf"{_FREE}(?P<first>[A-Za-z$#@][\w$#@]{{0,39}}?(?:-[\w$#@]+?)*?\d[A-Za-z$#@_]{{0,7}})"
+        rf"(?:(?P<tight>\.\.\.?|…|–|—|-)|(?P<spaced>\s+(?:-|–|—|\.\.)\s+)|{range_words()})"
+        rf"(?P<last>[A-Za-z$#@][\w$#@-]{{0,39}}|\d{{1,9}}){_END}(?!\s*[-–—]\s*[A-Za-z])(?!:\d|%)",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _range_tail() -> re.Pattern[str]:
+    """What follows a qualified job that begins a range."""
+    return re.compile(rf"(?:\.\.\.?|…|–|{range_words()})(?P<last>[^\s.,;?!]+(?:\.[^\s.,;?!]+)?)", re.IGNORECASE)
+
+
+@cache
+def _no_range() -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){words_of('names', 'not_ranges')}(?![\w-])[^.;?!\n]*$", re.IGNORECASE)
+
+
+@cache
+def _measured() -> re.Pattern[str]:
+    """What follows a number of a time or a quantity."""
+    return re.compile(rf"\s*(?:{words_of('times', 'units')}|h|min|s|%)(?!\w)", re.IGNORECASE)
+
+
+@cache
+def _prefixed() -> re.Pattern[str]:
+    """Jobs by the beginning of their names: "os jobs que começam com FECH0"."""
+    nouns = rf"(?:{words_of('names', 'jobs')}(?<=s)|{words_of('lists', 'things')})"
+    return re.compile(
+        rf"(?<![\w-]){nouns}\s[^.;?!\n]{{0,40}}?(?<!\w)(?P<words>{words_of('names', 'prefixed')})\s+"
+        rf"[\"'`“«]?(?P<name>{NAME})(?P<wild>[*@]?)(?![\w#$@*?-])",
+        re.IGNORECASE,
+    )
 
 
 @cache
@@ -283,6 +352,8 @@ def extract_entities(message: str) -> Entities:
     _take_times(text, matches)
     _blank_pasted_lines(text)
     _take_other_words(text)
+    _take_patterns(text, matches)
+    _take_ranges(text, matches)
     _take_zos(text, matches)
     _take_named_before(text, matches)
     text.rest = _cued(text, "streams", matches.streams)
@@ -317,6 +388,9 @@ class _Text:
 class _Matches:
     def __init__(self) -> None:
         self.jobs: list[tuple[int, str]] = []
+        self.patterns: list[tuple[int, str]] = []
+        self.ranges: dict[str, JobRange] = {}
+        """Ranges among the names, by their text: one name until all are found."""
         self.streams: list[tuple[int, str]] = []
         self.workstations: list[tuple[int, str]] = []
         self.folders: list[tuple[int, str]] = []
@@ -327,10 +401,13 @@ class _Matches:
         self.return_codes: list[int] = []
 
     def entities(self) -> Entities:
+        jobs, more_jobs = self._expanded(self.jobs)
         return Entities(
-            jobs=_in_order(self.jobs),
-            job_streams=_in_order(self.streams),
-            workstations=_in_order(self.workstations),
+            jobs=jobs,
+            more_jobs=more_jobs,
+            job_patterns=_in_order(self.patterns),
+            job_streams=self._expanded(self.streams)[0],
+            workstations=self._expanded(self.workstations)[0],
             folders=_in_order(self.folders),
             times=_in_order(self.times),
             candidates=_in_order(self.candidates)[:MAX_CANDIDATES],
@@ -338,6 +415,17 @@ class _Matches:
             return_codes=tuple(self.return_codes),
             message_ids=tuple(self.message_ids),
         )
+
+
+    def _expanded(self, matches: Iterable[tuple[int, str]]) -> tuple[tuple[str, ...], int]:
+        """The names in order, ``MAX_JOBS`` at most, and how many there are beyond these."""
+        names: dict[str, None] = {}
+        uncounted = 0
+        for name in _in_order(matches):
+            between = self.ranges.get(name)
+            names |= dict.fromkeys((name,) if between is None else islice(between, MAX_JOBS + 1))
+            uncounted += 0 if between is None else max(0, between.count - MAX_JOBS - 1)
+        return tuple(names)[:MAX_JOBS], uncounted + max(0, len(names) - MAX_JOBS)
 
 
 def _in_order(matches: Iterable[tuple[int, str]]) -> tuple[str, ...]:
@@ -381,12 +469,18 @@ def _take_qualified(text: _Text, matches: _Matches) -> None:
         for folder in (match["folder1"], match["folder2"]):
             if folder.strip("/"):
                 matches.folders.append((start, folder.rstrip("/")))
+        end = match.end()
+        if match["job"] and (tail := _range_tail().match(text.rest, end)) is not None:
+            between = JobRange.between(whole, tail["last"])
+            if between is not None and not tail["last"].isdecimal():
+                whole, end = text.rest[start : tail.end()], tail.end()
+                matches.ranges[whole] = between
         if match["job"] or cue:
             # conman also writes a job outside a stream as WS#JOB.
-            matches.jobs.append((start, match[0]))
+            matches.jobs.append((start, whole))
         if match["job"] or not cue:
             matches.streams.append((start, match["stream"]))
-        text.blank(start, match.end())
+        text.blank(start, end)
 
 
 def _take_in_a_folder(text: _Text, matches: _Matches) -> None:
@@ -516,6 +610,100 @@ def _take_subjects(text: _Text, matches: _Matches) -> None:
         is_place = _is_place(text.message, match.start(), match.end(), matches)
         (matches.workstations if is_place else matches.jobs).append((match.start(), match["name"].rstrip("-")))
         text.blank(match.start(), match.end())
+
+
+def _take_patterns(text: _Text, matches: _Matches) -> None:
+    """Patterns of jobs: "FECH0*", "os jobs FECH0?? falharam", "MDM#FATDIA.@", "jobs que começam com FECH"."""
+    for match in _prefixed().finditer(text.rest):
+        name = match["name"]
+        if re.search(r"[\d_]", name) or name.isupper() or not is_known(plain(name)):
+            matches.patterns.append((match.start("name"), f"{name}{match['wild'] or '*'}"))
+            text.blank(match.start("words"), match.end())
+    plain_text = _EMPHASIS.sub(lambda match: match[0].replace("*", " "), text.rest)
+    for match in _WILD.finditer(plain_text):
+        start = match.start("name")
+        before = plain_text[max(0, start - _CUE_CHARACTERS) : start - len(match["quote"])]
+        word = match["name"].rstrip("./-")
+        is_several = _several_cue().search(before) is not None
+        # A question mark ends a sentence, unless it goes on or the word stands in quotes.
+        goes_on = re.match(r"\s+[a-zà-ÿ]", plain_text[start + len(word) :]) is not None
+        if not (is_several and goes_on) and not (match["quote"] and plain_text[start + len(word) :][:1] in "\"'`”»"):
+            word = word.rstrip("?.")
+        is_called = is_several or _job_cue().search(before) is not None
+        if _is_pattern(word, is_called=is_called) and not (_stream_cue().search(before) or _station_cue().search(before)):
+            matches.patterns.append((start, word))
+            text.blank(start, start + len(word))
+
+
+def _is_pattern(word: str, *, is_called: bool) -> bool:
+    """Whether a word is a pattern of jobs; ``is_called``: a word for jobs stands before it."""
+    letters = re.sub("[*?@]", "", word)
+    if not is_job_pattern(word) or re.search(r"@[A-Za-z0-9]|\*\*", word) or not re.search("[A-Za-z]", letters):
+        return False
+    if is_called:
+        return "/" not in word or "#" in word or "." in word
+    first = re.match("[A-Z][A-Z0-9_-]*", word)
+    if "#" in word:
+        return word.isupper() and "." in word
+    is_whole = first is not None and len(first[0]) >= _LITERALS and word.isupper() and "/" not in word
+    is_dotted = "." in word and not word.endswith(".@")
+    return is_whole and not (is_dotted or _is_no_job(letters) or letters in _plain_words() or _is_of_codes(letters))
+
+
+def _is_of_codes(letters: str) -> bool:
+    """Whether a pattern is of codes: "S0C*", "AWSBHT*", "ORA-0*"."""
+    return re.fullmatch(r"[SU]?[0-9A-F]{2,4}|ORA-?\d*|SQL\w*|AW[SK][A-Z]{0,3}\d*|EQQ\w*|IE[CF]\d*", letters) is not None
+
+
+def _take_ranges(text: _Text, matches: _Matches) -> None:
+    """Ranges of jobs, workstations or job streams: "FECH001 a FECH020", "FECH001..020"; see ``_range_of``."""
+    for match in _range().finditer(text.rest):
+        start = match.start()
+        before = text.rest[max(0, start - _CUE_CHARACTERS) : start]
+        between = _range_of(match, before)
+        if between is None:
+            continue
+        into = matches.jobs
+        if _station_cue().search(before) or _is_place(text.message, start, match.end(), matches):
+            into = matches.workstations
+        elif _stream_cue().search(before):
+            into = matches.streams
+        into.append((start, match[0]))
+        matches.ranges[match[0]] = between
+        text.blank(start, match.end())
+
+
+def _range_of(match: re.Match[str], before: str) -> JobRange | None:
+    """The range that is written, where it is certain that it is one: a hyphen may stand in a name or in a list."""
+    first, last = match["first"], match["last"]
+    between = JobRange.between(first, last)
+    if between is None or between.first == between.last or not re.match("[A-Za-z]{2}", first):
+        return None
+    is_several = _several_cue().search(before) is not None
+    is_called = is_several or _job_cue().search(before) is not None
+    is_number = last.isdecimal()
+    for name in (first,) if is_number else (first, last):
+        if _is_no_job(name.upper()) or find_message_ids(name) or not (is_called or _is_identifier(name)):
+            return None
+    if match["spaced"]:
+        return between if is_several and not is_number else None
+    if match["tight"] == "-":
+        is_certain = JobRange.of_hyphened(match[0]) is not None or (is_several and is_number and _is_as_long(first, last))
+        return between if is_certain else None
+    if match["tight"]:
+        return between
+    if is_number and (
+        not _is_as_long(first, last)
+        or not (is_several or last.startswith("0"))
+        or _measured().match(match.string, match.end())
+    ):
+        return None
+    return None if _no_range().search(before) else between
+
+
+def _is_as_long(first: str, number: str) -> bool:
+    """Whether a number has as many digits as that of a name."""
+    return len(re.findall(r"\d+", first)[-1]) == len(number)
 
 
 def _take_zos(text: _Text, matches: _Matches) -> None:

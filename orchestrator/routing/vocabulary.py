@@ -20,6 +20,7 @@ HEAD_WORDS, TAIL_WORDS = 120, 40
 
 NAMED = {
     "jobs": "<job>",
+    "job_patterns": "<job>",
     "job_streams": "<stream>",
     "workstations": "<workstation>",
     "folders": "<folder>",
@@ -113,6 +114,11 @@ def words_of(message: str, entities: Entities) -> list[str]:
     """The words in order; names, codes and numbers by their kind, ``?`` and ``!`` as words of their own."""
     names = {name: kind for field, kind in NAMED.items() for name in getattr(entities, field)}
     codes = set(entities.abend_codes)
+    for pattern in entities.job_patterns:
+        # Of a pattern with "?" one word, and no mark of a question; of "names that begin with FECH" the name.
+        one = pattern.replace("?", "-")
+        message = message.replace(pattern, one)
+        names |= dict.fromkeys((one, pattern.rstrip("*@")), "<job>")
     chunks = _CHUNK.findall(message)
     if len(chunks) > HEAD_WORDS + TAIL_WORDS:
         chunks = [*chunks[:HEAD_WORDS], *chunks[-TAIL_WORDS:]]
@@ -139,6 +145,9 @@ def _words(chunk: str, names: dict[str, str], *, has_codes: bool) -> list[str]:
         return [chunk]
     bare = chunk.strip(".:'`=-/")
     if kind := names.get(bare) or names.get(chunk):
+        return [kind]
+    first, _, last = bare.partition("-")
+    if (last.isdecimal() or last in names) and (kind := names.get(first)):  # the range FECH001-020
         return [kind]
     if has_codes and any(char.isdigit() for char in bare) and _CODE.fullmatch(bare):
         return ["<abend>"]
