@@ -35,11 +35,8 @@ _JOB_STREAM = re.compile(_STREAM)
 _JOB = re.compile(rf"(?:{_STREAM}\.|{FOLDER}(?P<only_workstation>{NAME})\#(?!\#))?(?P<job>{NAME}|{ZOS_NAME})")
 _WORKSTATION = re.compile(rf"{FOLDER}(?P<workstation>{NAME})")
 # Each name may hold wildcards, or be one.
-_ANY = r"[A-Za-z$@*?][A-Za-z0-9_$@*?-]{0,39}"
-_PATTERN = re.compile(
-    rf"(?:(?:{FOLDER}(?P<workstation>{_ANY})\#)?(?P<folder>{FOLDER})(?P<stream>{_ANY})\."
-    rf"|{FOLDER}(?P<only_workstation>{_ANY})\#)?(?P<job>{_ANY})"
-)
+_ANY = r"[A-Za-z@*?][A-Za-z0-9_@*?-]{0,39}"
+_PATTERN = re.compile(rf"(?:(?:{_ANY}\#)?{FOLDER}{_ANY}\.|{_ANY}\#)?{_ANY}|[A-Za-z$@*?][A-Za-z0-9_$@*?-]{{0,39}}")
 _DIGITS = re.compile(r"(\d+)")
 _SHORTEST_HEAD = 3
 """Characters that both ends of ``FECH001-FECH020`` begin with, from which it is a range: "-" may stand in a name."""
@@ -72,12 +69,6 @@ class JobName:
         return cls._of(match.groupdict(default=""))
 
     @classmethod
-    def of_pattern(cls, pattern: str) -> Self:
-        """A pattern of jobs by the parts of its name, wildcards included; ``is_job_pattern`` says what is one."""
-        match = _PATTERN.fullmatch(pattern.strip())
-        return cls(job=pattern.strip()) if match is None else cls._of({"time": "", "stream_id": "", **_parts(match)})
-
-    @classmethod
     def readings(cls, name: str) -> tuple[Self, ...]:
         """Each way to read a job's name: ``PAY#D010`` is of z/OS, or ``D010`` on ``PAY``. Raises InvalidValue."""
         first = cls.of_job(name)
@@ -105,10 +96,6 @@ class JobName:
         )
 
 
-def _parts(match: re.Match[str]) -> dict[str, str]:
-    return match.groupdict(default="")
-
-
 @dataclass(frozen=True, slots=True)
 class JobRange:
     """Names that differ by one number: ``head``, a number of so many ``digits`` at least, ``tail``."""
@@ -131,13 +118,12 @@ class JobRange:
         if other_dot and other.casefold() != qualifier.casefold():
             return None
         starts = _DIGITS.split(start)
-        if end.isdecimal():
-            ends = [*starts[:-2], end, *starts[-1:]]
-        else:
-            ends = _DIGITS.split(end)
+        ends = [*starts[:-2], end, *starts[-1:]] if end.isdecimal() else _DIGITS.split(end)
         if len(starts) < 3 or len(starts) != len(ends):
             return None
-        differing = [i for i, (one, two) in enumerate(zip(starts, ends, strict=True)) if one.casefold() != two.casefold()]
+        differing = [
+            i for i, (one, two) in enumerate(zip(starts, ends, strict=True)) if one.casefold() != two.casefold()
+        ]
         place = differing[0] if differing else len(starts) - 2
         if len(differing) > 1 or place % 2 == 0:
             return None
@@ -230,7 +216,7 @@ def _range_of(first: str, last: str, text: str) -> JobRange:
 def _list_separator() -> re.Pattern[str]:
     conjunctions = words_of("names", "conjunctions")
     # A comma stands in a qualified name as well: WS#STREAM(0800),(0AAAAAAAAAAAAAAB).JOB.
-    return re.compile(rf"\s*(?:[,;](?!\()|\n)\s*(?:{conjunctions}\s+)?|\s+{conjunctions}\s+", re.IGNORECASE)
+    return re.compile(rf"\s*,(?!\()\s*(?:{conjunctions}\s+)?|\s+{conjunctions}\s+", re.IGNORECASE)
 
 
 @cache

@@ -317,6 +317,39 @@ def limits_of(message: str, candidates: Collection[str]) -> tuple[str, ...]:
     )
 
 
+def waited_for(message: str, jobs: Collection[str]) -> tuple[str, ...]:
+    """Those of the jobs of a message that it names as what another one waits for: "espera o BATCH002"."""
+    places = sorted((match.start(), job) for job in jobs for match in _whole_word(job).finditer(message))
+    found: dict[str, None] = {}
+    end_of_last = None
+    for start, job in places:
+        before = message[max(0, start - _CUE_CHARACTERS) : start]
+        is_next = end_of_last is not None and _list_separator().fullmatch(message, end_of_last, start) is not None
+        is_behind = _waited_for_behind().match(message, start + len(job)) is not None
+        if is_next or is_behind or _waited_for().search(before) is not None:
+            found[job] = None
+            end_of_last = None if is_behind else start + len(job)
+        else:
+            end_of_last = None
+    return tuple(found)
+
+
+def _whole_word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w$#@.-]){re.escape(name)}(?![\w$#@-])", re.IGNORECASE)
+
+
+@cache
+def _waited_for() -> re.Pattern[str]:
+    words = (words_of("names", key) for key in ("waited_for", "articles", "jobs"))
+    waits, article, jobs = words
+    return re.compile(rf"(?<![\w-]){waits}\s+(?:{article}\s+)?(?:{jobs}\s+)?(?:{article}\s+)?[\"'`“«]?$", re.IGNORECASE)
+
+
+@cache
+def _waited_for_behind() -> re.Pattern[str]:
+    return re.compile(rf"[\"'`”»]?,?\s+\(?{words_of('names', 'waited_for_behind')}(?![\w-])", re.IGNORECASE)
+
+
 @cache
 def _list_states() -> re.Pattern[str]:
     """Words for a state that a list is limited to: "how many jobs succeeded?"."""
@@ -415,7 +448,6 @@ class _Matches:
             return_codes=tuple(self.return_codes),
             message_ids=tuple(self.message_ids),
         )
-
 
     def _expanded(self, matches: Iterable[tuple[int, str]]) -> tuple[tuple[str, ...], int]:
         """The names in order, ``MAX_JOBS`` at most, and how many there are beyond these."""
@@ -630,7 +662,9 @@ def _take_patterns(text: _Text, matches: _Matches) -> None:
         if not (is_several and goes_on) and not (match["quote"] and plain_text[start + len(word) :][:1] in "\"'`”»"):
             word = word.rstrip("?.")
         is_called = is_several or _job_cue().search(before) is not None
-        if _is_pattern(word, is_called=is_called) and not (_stream_cue().search(before) or _station_cue().search(before)):
+        if _is_pattern(word, is_called=is_called) and not (
+            _stream_cue().search(before) or _station_cue().search(before)
+        ):
             matches.patterns.append((start, word))
             text.blank(start, start + len(word))
 
@@ -677,33 +711,27 @@ def _range_of(match: re.Match[str], before: str) -> JobRange | None:
     """The range that is written, where it is certain that it is one: a hyphen may stand in a name or in a list."""
     first, last = match["first"], match["last"]
     between = JobRange.between(first, last)
-    if between is None or between.first == between.last or not re.match("[A-Za-z]{2}", first):
-        return None
     is_several = _several_cue().search(before) is not None
     is_called = is_several or _job_cue().search(before) is not None
     is_number = last.isdecimal()
-    for name in (first,) if is_number else (first, last):
-        if _is_no_job(name.upper()) or find_message_ids(name) or not (is_called or _is_identifier(name)):
-            return None
-    if match["spaced"]:
-        return between if is_several and not is_number else None
-    if match["tight"] == "-":
-        is_certain = JobRange.of_hyphened(match[0]) is not None or (is_several and is_number and _is_as_long(first, last))
-        return between if is_certain else None
-    if match["tight"]:
-        return between
-    if is_number and (
-        not _is_as_long(first, last)
-        or not (is_several or last.startswith("0"))
-        or _measured().match(match.string, match.end())
-    ):
+    names = (first,) if is_number else (first, last)
+    are_jobs = not any(_is_no_job(name.upper()) or find_message_ids(name) for name in names) and (
+        is_called or all(map(_is_identifier, names))
+    )
+    if between is None or between.first == between.last or not are_jobs or not re.match("[A-Za-z]{2}", first):
         return None
-    return None if _no_range().search(before) else between
-
-
-def _is_as_long(first: str, number: str) -> bool:
-    """Whether a number has as many digits as that of a name."""
-    return len(re.findall(r"\d+", first)[-1]) == len(number)
+    is_as_long = is_number and len(re.findall(r"\d+", first)[-1]) == len(last)
+    if match["spaced"]:
+        is_certain = is_several and not is_number
+    elif match["tight"] == "-":
+        is_certain = JobRange.of_hyphened(match[0]) is not None or (is_several and is_as_long)
+    elif match["tight"]:
+        is_certain = True
+    else:
+        is_counted = is_as_long and (is_several or last.startswith("0"))
+        is_measure = is_number and _measured().match(match.string, match.end()) is not None
+        is_certain = (is_counted or not is_number) and not is_measure and not _no_range().search(before)
+    return between if is_certain else None
 
 
 def _take_zos(text: _Text, matches: _Matches) -> None:

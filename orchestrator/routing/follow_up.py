@@ -167,7 +167,8 @@ def subjects_of(run_id: str, entities: Entities, jobs: Sequence[str], answered: 
         return (Subject(run_id, entities),)
     else:
         names = answered
-    return tuple(Subject(run_id, entities.model_copy(update={"jobs": (name,), "candidates": ()})) for name in names)
+    one = entities.model_copy(update={"candidates": (), "job_patterns": (), "more_jobs": 0})
+    return tuple(Subject(run_id, one.model_copy(update={"jobs": (name,)})) for name in names)
 
 
 def _is_same(one: str, other: str) -> bool:

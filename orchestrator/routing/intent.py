@@ -149,10 +149,13 @@ def _general(words: list[str], entities: Entities) -> Iterator[tuple[str, float,
         yield "named:code", 1.0, ()
     if any(entities.return_codes):
         yield "named:return_code", 1.0, ()
-    if entities.jobs or entities.job_patterns:
-        yield "named:jobs", 1.0, ()
-    for field in ("job_streams", "workstations"):
-        if getattr(entities, field):
+    jobs = (*entities.jobs, *entities.job_patterns)
+    for field, names in (
+        ("jobs", jobs),
+        ("job_streams", entities.job_streams),
+        ("workstations", entities.workstations),
+    ):
+        if names:
             yield f"named:{field}", 1.0, ()
     yield f"length:{min(len(words), 8) // 2}", 1.0, ()
     sequence: list[tuple[tuple[str, ...], tuple[int, ...]]] = [(("^",), ())]

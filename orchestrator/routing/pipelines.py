@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.codes.notation import bare_name
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Intent, Plan, PlannedSource, Routing, TroubleshootRequest
+from orchestrator.routing.entities import waited_for
 from orchestrator.sources import BUILTIN_SOURCES
 
 CERTAIN_ENOUGH = 0.6
@@ -138,11 +140,8 @@ def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapp
             disabled=", ".join(config.disabled_sources) or Message("empty"),
         )
     pipeline = pipeline_for(routing)
-    jobs = request.named_jobs or routing.entities.jobs
     notes = [*config.notes]
-    if len(jobs) > MAX_JOBS:
-        count = Message("{named} jobs were named; the first {limit} are examined", named=len(jobs), limit=MAX_JOBS)
-        notes.append(count)
+    jobs, left_out = _jobs_of(request, routing, notes)
     chosen = _choose(pipeline, enabled, config.min_sources_required, notes)
     notes += [Message("{name} is not installed", name=name) for name in pipeline.sources if name not in jobs_per_task]
     return Plan(
@@ -153,10 +152,11 @@ def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapp
             for name in chosen
             for planned in plan_jobs(
                 PlannedSource(source=name, limit_seconds=config.limit_seconds(name), required=name == REQUIRED_SOURCE),
-                jobs[:MAX_JOBS],
+                jobs,
                 jobs_per_task[name],
             )
         ),
+        left_out=left_out,
         reason=_reason(routing, pipeline, chosen, switched_off=[name for name in jobs_per_task if name not in enabled]),
         notes=tuple(note.in_language(routing.language) for note in notes),
     )
@@ -180,6 +180,35 @@ def plan_jobs(
         planned.model_copy(update={"batch": number, "jobs": batch})
         for number, batch in enumerate(batches, start=first_batch)
     )
+
+
+def _jobs_of(request: TroubleshootRequest, routing: Routing, notes: list[Message]) -> tuple[tuple[str, ...], int]:
+    """The jobs to ask about, and how many more there are: those of the request, then those of its message.
+
+    What the message names only as what one of the request's jobs waits for is not asked about.
+    """
+    named = request.named_jobs
+    others = [job for job in routing.entities.jobs if not any(_is_same_job(job, other) for other in named)]
+    waits = waited_for(request.message, others) if named else ()
+    if waits:
+        notes.append(
+            Message(
+                "named as what another job waits for, so not examined itself: {jobs} (name it in jobs to examine it)",
+                jobs=", ".join(waits),
+            )
+        )
+    jobs = (*named, *(job for job in others if job not in waits))
+    left_out = routing.entities.more_jobs + max(0, len(jobs) - MAX_JOBS)
+    if left_out:
+        total = min(len(jobs), MAX_JOBS) + left_out
+        notes.append(Message("{named} jobs were named; the first {limit} are examined", named=total, limit=MAX_JOBS))
+    return jobs[:MAX_JOBS], left_out
+
+
+def _is_same_job(one: str, other: str) -> bool:
+    """Whether two names are of one job, at least as far as the shorter says."""
+    short, long = sorted((one.upper(), other.upper()), key=len)
+    return short == long or (bare_name(short) == short and bare_name(long) == short)
 
 
 def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: list[Message]) -> list[str]:

@@ -9,7 +9,7 @@ from orchestrator.i18n.message import Message
 from orchestrator.models import Intent, Plan, TroubleshootRequest
 from orchestrator.routing.follow_up import Reference, Subject, focus_of, follow, reference_of
 from orchestrator.routing.pipelines import plan_run
-from orchestrator.routing.router import route
+from orchestrator.routing.router import route_request
 from orchestrator.sources import BUILTIN_SOURCES, load_source, source_names
 
 _LOGGER = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def plan_request(
     question that names nothing itself. Where it is not known what such a question means, the plan asks nobody, and its
     reason asks the user. Raises InvalidRequest when no source is left to ask, and what ``session`` raises.
     """
-    routing = route(request.message, jobs=request.named_jobs, language=request.language)
+    routing = route_request(request)
     reference = reference_of(request.message, routing.entities)
     if reference in (Reference.NOTHING, Reference.MAYBE):
         routing = routing.model_copy(update={"is_off_topic": True})
@@ -106,5 +106,5 @@ def plan_request(
 
 def refused_plan(request: TroubleshootRequest, error: TroubleshootError) -> Plan:
     """The plan of a run that asks nobody, with the reason: it ends at once instead of at its deadline."""
-    routing = route(request.message, jobs=request.named_jobs, language=request.language)
+    routing = route_request(request)
     return Plan(pipeline=REFUSED, routing=routing, sources=(), reason=error.message.in_language(routing.language))

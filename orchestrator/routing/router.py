@@ -7,7 +7,7 @@ that occurs adds its weight, and the highest sum wins.
 from orchestrator.codes.catalogue import known_abends
 from orchestrator.codes.patterns import find_chat_abends
 from orchestrator.i18n.languages import Language
-from orchestrator.models import Entities, Intent, Routing
+from orchestrator.models import MAX_JOBS, Entities, Intent, Routing, TroubleshootRequest
 from orchestrator.routing.entities import extract_entities
 from orchestrator.routing.intent import guess_intent
 from orchestrator.routing.language import detect_language
@@ -21,9 +21,11 @@ BARE_JOB_CONFIDENCE = 0.4
 _AROUND_A_NAME = " \t\r\n?!.,;:…\"'`“”«»¿¡"
 
 
-def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None = None) -> Routing:
-    """Classify ``message``. Jobs that the caller named come first; a given ``language`` is taken as it is."""
-    entities = entities_of(message, jobs)
+def route(
+    message: str, *, jobs: tuple[str, ...] = (), patterns: tuple[str, ...] = (), language: Language | None = None
+) -> Routing:
+    """Classify ``message``. Jobs and patterns of the caller come first; a given ``language`` is taken as it is."""
+    entities = entities_of(message, jobs, patterns)
     guess = None if _is_bare_name(message, entities) else guess_intent(message, entities)
     if guess is not None:
         intent, confidence, because = guess.intent, round(guess.probability, 2), guess.because
@@ -42,19 +44,27 @@ def route(message: str, *, jobs: tuple[str, ...] = (), language: Language | None
     )
 
 
+def route_request(request: TroubleshootRequest) -> Routing:
+    """Classify the message of a request, with the jobs and the language that it names."""
+    return route(request.message, jobs=request.named_jobs, patterns=request.job_patterns, language=request.language)
+
+
 def _is_bare_name(message: str, entities: Entities) -> bool:
     """Whether the message is one word that may be a name, of which the model would judge the letters."""
     return message.strip(_AROUND_A_NAME) in entities.candidates
 
 
-def entities_of(message: str, jobs: tuple[str, ...] = ()) -> Entities:
+def entities_of(message: str, jobs: tuple[str, ...] = (), patterns: tuple[str, ...] = ()) -> Entities:
     """What ``message`` is about; codes in a user's spelling are those that the catalogue knows."""
     entities = extract_entities(message)
     extra = find_chat_abends(message, known_abends())
     named = {job.upper() for job in jobs}
+    together = (*jobs, *(job for job in entities.jobs if job.upper() not in named))
     return entities.model_copy(
         update={
-            "jobs": (*jobs, *(job for job in entities.jobs if job.upper() not in named)),
+            "jobs": together[:MAX_JOBS],
+            "more_jobs": entities.more_jobs + max(0, len(together) - MAX_JOBS),
+            "job_patterns": tuple(dict.fromkeys((*patterns, *entities.job_patterns))),
             "abend_codes": tuple(dict.fromkeys((*entities.abend_codes, *extra))),
         }
     )

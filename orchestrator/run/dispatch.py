@@ -156,6 +156,7 @@ def session_subjects(store: RunStore, run_id: str, request: TroubleshootRequest)
             entities, jobs = record.plan.routing.entities, record.plan.jobs
         else:
             # Not yet dispatched, but submitted before: its job is what the user has in mind.
-            entities, jobs = entities_of(record.request.message, record.request.named_jobs), record.request.named_jobs
+            jobs, patterns = record.request.named_jobs, record.request.job_patterns
+            entities = entities_of(record.request.message, jobs, patterns)
         subjects += subjects_of(earlier, entities, jobs, answered)
     return subjects

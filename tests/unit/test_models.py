@@ -28,6 +28,7 @@ from orchestrator.models import (
     TroubleshootRequest,
     source_key,
 )
+from orchestrator.validation import describe
 
 GOOD_JOBS = (
     "BATCH001",
@@ -47,7 +48,6 @@ BAD_JOBS = (
     "../x",
     "X' OR name LIKE '@",
     "@",
-    "BATCH?",
     "1BATCH",
     "JOB;DROP",
     "JOB\nX",
@@ -72,6 +72,30 @@ def test_what_is_no_job_is_refused_by_field(name: str) -> None:
     for fields in ({"job_name": name}, {"jobs": [name]}):
         with pytest.raises(ValidationError, match="not a TWS job name"):
             TroubleshootRequest.model_validate({"message": "x", **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"jobs": ["J1..J201"]}, "jobs: 201 jobs are named, and one question is about 200"),
+        ({"job_name": "J1..J999999999"}, "job_name: 999999999 jobs"),
+        ({"job_name": "J1..J150", "jobs": ["K1..K51"]}, "job_name and jobs: 201 jobs"),
+    ],
+)
+def test_too_many_jobs_are_refused_by_field(fields: dict[str, object], words: str) -> None:
+    """More jobs than one question takes are refused with the field and what to do."""
+    with pytest.raises(ValidationError) as caught:
+        TroubleshootRequest.model_validate({"message": "x", **fields})
+    told = str(describe(caught.value))
+    assert words in told
+    assert "ask about the others" in told
+
+
+def test_jobs_may_be_ranges_lists_and_patterns() -> None:
+    """Ranges and lists are the jobs in them, and patterns stand apart."""
+    request = TroubleshootRequest(message="x", job_name="A1..A2", jobs=("B, C e A1", "FECH0*"))
+    assert (request.named_jobs, request.job_patterns) == (("A1", "A2", "B", "C"), ("FECH0*",))
+    assert request.jobs == ("B", "C", "A1", "FECH0*")
 
 
 def test_named_jobs_come_without_repeats() -> None:

@@ -59,7 +59,7 @@ from orchestrator.payloads import JobFacts
 from orchestrator.routing.facts import Fact, fact_of
 from orchestrator.routing.listing import listing_of
 from orchestrator.routing.pipelines import Reduce, reduce_of
-from orchestrator.routing.router import entities_of, route
+from orchestrator.routing.router import entities_of, route_request
 from orchestrator.routing.vocabulary import asks_when
 
 REQUIRED_MISSING_CAP = 0.4
@@ -87,7 +87,7 @@ def diagnose(
     aggregated: AggregatedData,
 ) -> Diagnosis:
     """The structured answer in the language of the question, from the rules alone."""
-    routing = plan.routing if plan else route(request.message, jobs=request.named_jobs, language=request.language)
+    routing = plan.routing if plan else route_request(request)
     jobs = _jobs_of(request, plan, aggregated, routing.entities)
     reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
     scenes = build_scenes(

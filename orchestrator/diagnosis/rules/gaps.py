@@ -7,10 +7,16 @@ from orchestrator.diagnosis.reruns import not_looked_at
 from orchestrator.diagnosis.rules.history import STALE_DAYS
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.i18n.message import Message, Text, join
-from orchestrator.models import Plan, SourceEnvelope, SourceFailure, SourceOutcome
+from orchestrator.models import MAX_JOBS, Plan, SourceEnvelope, SourceFailure, SourceOutcome
 from orchestrator.outcomes import BY_REASON, REASONS
 
 MAX_UNREAD = 8
+LEFT_OUT = Message(
+    "{count} more job was not examined: one question is about {limit} at most. Ask about the others in another one.",
+    plural="{count} more jobs were not examined: one question is about {limit} at most. Ask about the others in "
+    "another one.",
+    count=0,
+)
 _LOSSES = {
     "tws_status": Message("the job's current state, its dependencies and its job log are missing"),
     "rag_search": Message("the runbooks are missing"),
@@ -28,6 +34,8 @@ def missing_evidence(
     for planned in plan.sources if plan else ():
         if planned.key not in reported:
             gaps[_missing(planned.source, REASONS[SourceOutcome.NOT_STARTED])] = None
+    if plan is not None and plan.left_out:
+        gaps[LEFT_OUT.with_facts(count=plan.left_out, limit=MAX_JOBS)] = None
     for scene in scenes:
         gaps |= dict.fromkeys(_gaps(scene))
     for envelope in envelopes:

@@ -164,9 +164,9 @@ def test_a_part_of_a_question_is_read_as_it_was_written(part: str | None) -> Non
     assert batch == (7 if part == "+7" else None)
 
 
-def test_the_callers_jobs_outweigh_those_of_the_message() -> None:
-    """When the caller names jobs, only these are asked about."""
-    assert plan(jobs=("A1",), named=("B2",)).jobs == ("B2",)
+def test_the_callers_jobs_come_before_those_of_the_message() -> None:
+    """Jobs that the caller names are asked about first."""
+    assert plan(jobs=("A1",), named=("B2",)).jobs == ("B2", "A1")
 
 
 def test_too_many_jobs_are_cut_and_said() -> None:
@@ -174,6 +174,7 @@ def test_too_many_jobs_are_cut_and_said() -> None:
     made = plan(jobs=tuple(f"JOB{number}" for number in range(MAX_JOBS + 3)))
 
     assert len(made.jobs) == MAX_JOBS
+    assert made.left_out == 3
     assert any(str(MAX_JOBS + 3) in note for note in made.notes)
 
 

@@ -1,0 +1,207 @@
+"""How a question names several jobs: lists, ranges, patterns, and the request's jobs beside those of the message."""
+
+import random
+
+import pytest
+
+from orchestrator.models import MAX_JOBS, Plan, TroubleshootRequest
+from orchestrator.routing.entities import extract_entities
+from orchestrator.routing.plan import plan_request
+from orchestrator.routing.router import route
+
+PER_TASK = {"tws_status": 1, "rag_search": 0, "log_cache": 1, "metrics": 0}
+THREE = ("FECH001", "FECH002", "FECH003")
+
+
+def plan(message: str, **fields: object) -> Plan:
+    """Plan a question."""
+    return plan_request(TroubleshootRequest.model_validate({"message": message, **fields}), PER_TASK)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "por que os jobs FECH001 a FECH003 falharam?",
+        "FECH001 até FECH003 em abend",
+        "FECH001..FECH003 caíram",
+        "FECH001...FECH003?",
+        "FECH001-FECH003 caíram",
+        "os jobs FECH001-003 caíram",
+        "jobs FECH001 a 003",
+        "jobs FECH001 - FECH003 falharam",
+        "FECH001–FECH003 parados",
+        "why did FECH001 to FECH003 fail?",
+        "trabajos FECH001 hasta FECH003 fallaron",
+        '"FECH001 a FECH003"',
+        "(FECH001 a FECH003)",
+        "O FECH001, FECH002 e FECH003 falharam",
+    ],
+)
+def test_a_range_is_its_jobs(text: str) -> None:
+    """Words, dots and dashes between two names that count up make a range."""
+    assert extract_entities(text).jobs == THREE
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        ("MDM#FATDIA.FECH01 a FECH02", ("MDM#FATDIA.FECH01", "MDM#FATDIA.FECH02")),
+        ("PAY#001 a PAY#002 falharam", ("PAY#001", "PAY#002")),
+        ("jobs FECH001..FECH002 e BATCH001, BATCH002", ("FECH001", "FECH002", "BATCH001", "BATCH002")),
+        ("BATCH001 a BATCH002 e extracao caíram", ("BATCH001", "BATCH002", "extracao")),
+        ("o job FECH001-003 caiu", ("FECH001-003",)),
+        ("ETL_2024-2025 falhou", ("ETL_2024-2025",)),
+        ("ETL-DAILY-01 caiu", ("ETL-DAILY-01",)),
+        ("BATCH001 - BATCH002 - BATCH005", ("BATCH001", "BATCH002", "BATCH005")),
+        ("compara o FECH001 a FECH004", ("FECH001", "FECH004")),
+        ("FECH020 a FECH001", ("FECH020", "FECH001")),
+        ("BATCH001 a CARGA009", ("BATCH001", "CARGA009")),
+        ("o BATCH01 rodando a 10 minutos", ("BATCH01",)),
+        ("FECH001... FECH003 caiu também", ("FECH001", "FECH003")),
+        ("RC1 a RC5", ()),
+        ("S0C1 a S0C7", ()),
+        ("STEP010 a STEP030", ()),
+        ("de 10/11 a 20/11", ()),
+        ("entre 2024-01-01 e 2024-02-01 das 10h a 12h", ()),
+    ],
+)
+def test_only_what_is_certain_is_a_range(text: str, jobs: tuple[str, ...]) -> None:
+    """Hyphens in names, lists, comparisons, dates, codes and steps are no ranges."""
+    assert extract_entities(text).jobs == jobs
+
+
+def test_workstations_may_be_a_range_too() -> None:
+    """A word for workstations before a range makes it one of them."""
+    entities = extract_entities("agentes LNX01 a LNX03 fora do ar")
+    assert (entities.workstations, entities.jobs) == (("LNX01", "LNX02", "LNX03"), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("os jobs FECH0* falharam?", "FECH0*"),
+        ("FECH0* falhou", "FECH0*"),
+        ("jobs fech0* falharam", "fech0*"),
+        ("os jobs FECH0? estão parados", "FECH0?"),
+        ('"FECH0?" falhou', "FECH0?"),
+        ("FECH@ em abend?", "FECH@"),
+        ("MDM#FATDIA.@ está parado?", "MDM#FATDIA.@"),
+        ("@#@.FECH* falhou", "@#@.FECH*"),
+        ("os jobs que começam com FECH0 falharam", "FECH0*"),
+        ("jobs starting with PAY failed", "PAY*"),
+        ("los trabajos que empiezan con FECH fallaron", "FECH*"),
+    ],
+)
+def test_a_pattern_is_found(text: str, pattern: str) -> None:
+    """Wildcards of TWS and of file names, and names by their beginning."""
+    entities = extract_entities(text)
+    assert (entities.job_patterns, entities.jobs) == ((pattern,), ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "O que houve com o BATCH001?",
+        "BATCH001??",
+        "**BATCH001** falhou",
+        "*BATCH001* falhou",
+        "**URGENTE: BATCH001** parou",
+        "avisa @maria que o BATCH001 caiu",
+        "SQL*Plus no BATCH001",
+        "o arquivo /tmp/FECH* do BATCH001",
+        "SELECT * FROM TAB no BATCH001",
+        "mail job@fech.com sobre o BATCH001",
+        "erros ORA-01* no BATCH001",
+        "BATCH001: PGM=FECH*",
+        "cron 0 */5 * * * do BATCH001",
+    ],
+)
+def test_what_only_looks_like_a_pattern_is_none(text: str) -> None:
+    """Question marks, bold type, people, addresses, files and codes are no patterns."""
+    entities = extract_entities(text)
+    assert entities.job_patterns == ()
+    assert "BATCH001" in entities.jobs
+
+
+def test_several_names_do_not_disturb_kind_and_language() -> None:
+    """For random questions, a range or a pattern in place of a name gives the same intent and language."""
+    chance = random.Random(4)
+    questions = (
+        "por que o {} não rodou",
+        "why did {} fail",
+        "status do {}",
+        "cancela o {}",
+        "el {} falló, ¿qué hago?",
+        "quem é o dono do {}?",
+        "{} deu erro de novo",
+        "como reinicio o {} com segurança?",
+    )
+    for _ in range(60):
+        question = chance.choice(questions)
+        head, first = "".join(chance.choices("FGHKLMPR", k=4)), chance.randint(1, 60)
+        names = (
+            f"{head}{first:03d}..{head}{first + 5:03d}", f"{head}{first:03d}-{head}{first + 5:03d}", f"{head}0*",
+            f"{head}@", f"WS1#{head}.@",
+        )  # fmt: skip
+        one = route(question.format(f"{head}{first:03d}"))
+        for name in names:
+            several = route(question.format(name))
+            assert (several.intent, several.language) == (one.intent, one.language), (question, name)
+            assert several.entities.jobs or several.entities.job_patterns, (question, name)
+
+
+@pytest.mark.parametrize(
+    ("message", "jobs"),
+    [
+        ("BATCH001, BATCH002 e BATCH003 falharam", ("BATCH001", "BATCH002", "BATCH003")),
+        ("falhou", ("BATCH001",)),
+        ("MDM#FATDIA.BATCH001 falhou, e o batch001?", ("BATCH001",)),
+        ("BATCH002 depende do BATCH001 e não rodou", ("BATCH001", "BATCH002")),
+        ("FECH001 a FECH002 também", ("BATCH001", "FECH001", "FECH002")),
+    ],
+)
+def test_jobs_of_request_and_message_are_both_asked(message: str, jobs: tuple[str, ...]) -> None:
+    """``job_name`` with other jobs in the message asks about all of them."""
+    assert plan(message, job_name="BATCH001").jobs == jobs
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "está esperando o BATCH002 e o BATCH003",
+        "depende do BATCH002, BATCH003",
+        "it waits for BATCH002 and BATCH003",
+        "its predecessors are BATCH002 and BATCH003",
+        "BATCH002 e BATCH003 são predecessores: BATCH003 é predecessor e BATCH002 é antecessor",
+        "está bloqueado por el BATCH002 y el BATCH003",
+    ],
+)
+def test_what_a_job_waits_for_is_said_and_not_asked(message: str) -> None:
+    """What the message names only as what the job waits for is not asked about, and a note says so."""
+    made = plan(message, job_name="BATCH001", language="en")
+
+    assert made.jobs == ("BATCH001",)
+    assert any("BATCH002" in note and "BATCH003" in note for note in made.notes)
+
+
+def test_what_a_message_names_alone_is_all_asked() -> None:
+    """Without jobs in the request, each job of the message is asked about."""
+    assert plan("BATCH001 está esperando o BATCH002").jobs == ("BATCH001", "BATCH002")
+
+
+def test_more_jobs_than_fit_are_cut_and_counted() -> None:
+    """A range that is too long is cut, whatever its length; request and message together as well."""
+    made = plan("os jobs FECH0001 a FECH9999 falharam", language="en")
+
+    assert len(made.jobs) == MAX_JOBS
+    assert made.left_out == 9999 - MAX_JOBS
+    assert any("9999" in note for note in made.notes)
+    assert plan("e FECH001 a FECH200?", job_name="BATCH001").left_out == 1
+
+
+def test_patterns_of_request_and_message_are_kept() -> None:
+    """Patterns stand beside the jobs, those of the request first."""
+    made = plan("e os FECH0* também", jobs=["PAY@", "BATCH001"])
+
+    assert made.routing.entities.job_patterns == ("PAY@", "FECH0*")
+    assert made.jobs == ("BATCH001",)
