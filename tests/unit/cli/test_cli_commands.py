@@ -246,7 +246,9 @@ def test_watch_without_a_store_is_one_line(cli: Cli, client: FakeClient) -> None
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("--job", "../x"), ("--job", "'../x'", "is not a TWS job name", "expected")),
+        (("--job", "../x"), ("--job", "'../x'", "is not a TWS job name", "expected", "FECH0*")),
+        (("--job", "J020..J001"), ("--job", "'J020..J001'", "no range of jobs", "FECH001..FECH020")),
+        (("--job", "J001..J300"), ("--job", "300 jobs are named", "200 at most", "ask about the others")),
         (("--node-timeout", "-1"), ("--node-timeout", "-1.0", "greater than 0")),
         (("--node-timeout", "soon"), ("--node-timeout", "'soon'", "not a valid float")),
         (("--total-timeout", "nan"), ("--total-timeout", "nan", "finite")),

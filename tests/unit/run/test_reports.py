@@ -198,3 +198,12 @@ def test_a_run_without_an_answer_names_the_queue_that_has_no_worker(state: RunSt
     assert advice in conclusion.response
     assert conclusion.response.count("or more of them") == 1
     assert conclusion.envelopes[-1].error == f"was not queried: no worker took the queue {queue} in time"
+
+
+@pytest.mark.parametrize("left_out", [0, 3])
+def test_jobs_that_are_left_out_make_an_answer_partial(left_out: int) -> None:
+    """With jobs that were not asked about a run is partial though all sources answered, and the answer says so."""
+    envelopes = [envelope(item.source, SourceOutcome.OK, 1) for item in PLAN.sources]
+    conclusion = conclude(a_copy(*envelopes, plan=PLAN.model_copy(update={"left_out": left_out})))
+    assert (conclusion.outcome is RunOutcome.PARTIAL) is bool(left_out)
+    assert ("3 more jobs were not examined" in conclusion.response) is bool(left_out)
