@@ -12,6 +12,8 @@ versions. Names are loaded at their first use, so that ``import orchestrator`` i
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
+    from orchestrator.app_state import DataSourceResult as DataSourceResult
+    from orchestrator.app_state import ParallelState as ParallelState
     from orchestrator.client.aio import AsyncTroubleshootClient as AsyncTroubleshootClient
     from orchestrator.client.sync import TroubleshootClient as TroubleshootClient
     from orchestrator.config import ParallelConfig as ParallelConfig
@@ -27,9 +29,7 @@ if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
     from orchestrator.errors import TroubleshootError as TroubleshootError
     from orchestrator.errors import UnknownInstance as UnknownInstance
     from orchestrator.errors import WorkersNotInstalled as WorkersNotInstalled
-    from orchestrator.graph import DataSourceResult as DataSourceResult
     from orchestrator.graph import FallbackParallelGraph as FallbackParallelGraph
-    from orchestrator.graph import ParallelState as ParallelState
     from orchestrator.graph import ParallelTroubleshootGraph as ParallelTroubleshootGraph
     from orchestrator.graph import create_parallel_troubleshoot_graph as create_parallel_troubleshoot_graph
     from orchestrator.graph import create_tws_agent_graph as create_tws_agent_graph
@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
     __version__: str
 
 _HOMES = {
+    "app_state": ("DataSourceResult", "ParallelState"),
     "client.aio": ("AsyncTroubleshootClient",),
     "client.sync": ("TroubleshootClient",),
     "config": ("ParallelConfig", "Settings"),
@@ -67,7 +68,7 @@ _HOMES = {
         *("SourceError", "StoreUnreachable", "TroubleshootError", "UnknownInstance", "WorkersNotInstalled"),
     ),
     "graph": (
-        *("DataSourceResult", "FallbackParallelGraph", "ParallelState", "ParallelTroubleshootGraph"),
+        *("FallbackParallelGraph", "ParallelTroubleshootGraph"),
         *("create_parallel_troubleshoot_graph", "create_tws_agent_graph", "parallel_troubleshoot"),
     ),
     "i18n.languages": ("Language",),

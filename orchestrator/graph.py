@@ -7,56 +7,17 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from types import TracebackType
-from typing import Any, NoReturn, TypedDict, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
-from pydantic import ValidationError
-
+from orchestrator.app_state import ParallelState, fill_state, make_request, with_thread
 from orchestrator.client.aio import shared_client
 from orchestrator.client.fallback import OwnProcess, run_in_process
 from orchestrator.client.pursuit import abandon, pursue
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InvalidRequest, StoreUnreachable
-from orchestrator.models import Event, EventType, Intent, Report, TroubleshootRequest, source_key
-from orchestrator.routing.router import route
+from orchestrator.errors import StoreUnreachable
+from orchestrator.models import Event, EventType, Intent, Report, source_key
 from orchestrator.store.events import START
-from orchestrator.validation import describe
-
-
-class DataSourceResult(TypedDict, total=False):
-    """An entry of ``parallel_results`` in the state: the keys that the Resync app reads.
-
-    An entry has every field of ``SourceEnvelope``.
-    """
-
-    source: str
-    data: dict[str, Any]
-    latency_ms: float
-    success: bool
-    error: str | None
-
-
-class ParallelState(TypedDict, total=False):
-    """The state of a graph: the keys that the Resync app writes and reads."""
-
-    message: str
-    user_id: str | None
-    session_id: str | None
-    tws_instance_id: str | None
-    job_name: str | None
-    jobs: list[str]
-    intent: str
-    confidence: float
-    entities: dict[str, Any]
-    parallel_results: list[DataSourceResult]
-    aggregated_data: dict[str, Any]
-    total_latency_ms: float
-    parallel_latency_ms: float
-    response: str
-    metadata: dict[str, Any]
-    errors: list[dict[str, Any]]
-    run_id: str
-
 
 _T = TypeVar("_T")
 
@@ -97,16 +58,19 @@ class _Graph(ABC):
         self._config = config
         self._intent = intent
 
-    async def ainvoke(self, state: Mapping[str, Any]) -> ParallelState:
+    async def ainvoke(self, state: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> ParallelState:
         """Answer the question in ``state`` by the run's deadline; returns the state with the keys of the answer.
+
+        ``config`` is that of LangGraph: its ``thread_id`` is the session of a state without ``session_id``.
 
         Raises InvalidRequest naming the field, UnknownInstance, Overloaded, and WorkersNotInstalled when no worker runs
         and their code is not installed here.
         """
+        state = with_thread(state, config)
         report = await self._run(state, None)
         return fill_state(state, cast("Report", report))
 
-    def invoke(self, state: Mapping[str, Any]) -> State:
+    def invoke(self, state: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> State:
         """``ainvoke`` for callers with and without an event loop.
 
         In a running loop, returns the coroutine of ``ainvoke``, to be awaited: nothing is asked before. Without one,
@@ -115,7 +79,7 @@ class _Graph(ABC):
             state = await graph.invoke({"message": "Job BATCH001 failed"})  # in a coroutine
             state = graph.invoke({"message": "Job BATCH001 failed"})  # elsewhere
         """
-        answer = self.ainvoke(state)
+        answer = self.ainvoke(state, config)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -126,7 +90,7 @@ class _Graph(ABC):
         # Not in the except clause: every error of the run would have that RuntimeError as its context.
         return State(asyncio.run(answer))
 
-    async def astream(self, state: Mapping[str, Any]) -> AsyncIterator[Event]:
+    async def astream(self, state: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> AsyncIterator[Event]:
         """The events of the run as they come: each source, the draft, fragments of the answer, the report.
 
         Without Redis, and when it goes away in mid-run, the events of what is asked here follow, up to a terminal one
@@ -135,7 +99,7 @@ class _Graph(ABC):
         Raises InvalidRequest naming the field, UnknownInstance, Overloaded, WorkersNotInstalled.
         """
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        run = asyncio.ensure_future(self._run(state, _Stream(events.put_nowait)))
+        run = asyncio.ensure_future(self._run(with_thread(state, config), _Stream(events.put_nowait)))
         run.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -283,47 +247,3 @@ async def parallel_troubleshoot(
         "jobs": list(jobs),
     }
     return await ParallelTroubleshootGraph(config, settings=settings).ainvoke(state)
-
-
-def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Intent | None) -> TroubleshootRequest:
-    """The request in the keys of a state.
-
-    Raises InvalidRequest naming the field.
-    """
-    fields = {
-        name: state.get(name)
-        for name in ("message", "user_id", "session_id", "tws_instance_id", "job_name")
-        if state.get(name) is not None
-    }
-    jobs = tuple(state.get("jobs") or ())
-    try:
-        return TroubleshootRequest.model_validate({**fields, "jobs": jobs, "config": config, "intent": intent})
-    except ValidationError as error:
-        raise InvalidRequest(describe(error)) from None
-
-
-def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
-    """The state with the keys that the app reads from the report."""
-    routing = report.routing or route(str(state.get("message", "")))
-    return {
-        **state,  # type: ignore[typeddict-item]  # the state may have other keys of the app
-        "run_id": report.run_id,
-        "intent": routing.intent.value,
-        "confidence": routing.confidence,
-        "entities": routing.entities.model_dump(mode="json"),
-        "parallel_results": [
-            cast("DataSourceResult", envelope.model_dump(mode="json")) for envelope in report.parallel_results
-        ],
-        "aggregated_data": report.aggregated_data.model_dump(mode="json"),
-        "total_latency_ms": report.total_latency_ms,
-        "parallel_latency_ms": report.parallel_latency_ms,
-        "response": report.response,
-        "metadata": {
-            **report.metadata,
-            "outcome": report.outcome.value,
-            "committed": report.committed,
-            "committed_by": report.committed_by,
-            "reason": report.reason,
-        },
-        "errors": [failure.model_dump(mode="json") for failure in report.errors],
-    }

@@ -8,6 +8,7 @@ unknown value is read as the one that the type of its field names here. Only mod
 """
 
 import math
+import re
 from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
@@ -25,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.codes.notation import NamedJobs
+from orchestrator.codes.notation import NamedJobs, check_job_name
 from orchestrator.config import STORED, InputModel, ParallelConfig
 from orchestrator.errors import InvalidValue
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
@@ -49,6 +50,8 @@ UNREADABLE = "unreadable"
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Word = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS)]
 """A part of a message."""
+_ENTITY = re.compile(r"[\w$#@./(),:*?-]{1,200}")
+"""A name, a pattern of names or a code, in any notation: no blanks, no quotes."""
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
 
 
@@ -230,6 +233,47 @@ ReadRisk = Annotated[
 ]
 
 
+class Entities(Contract):
+    """Entities that the router found in the message, verbatim and without duplicates."""
+
+    jobs: tuple[Word, ...] = ()
+    job_patterns: tuple[Word, ...] = ()
+    """Patterns of jobs, as written: ``FECH0*``, ``WS#STREAM.@``; "*" and "@" are any characters, "?" is one."""
+    more_jobs: int = 0
+    """Jobs that were named beyond those of ``jobs``, which holds ``MAX_JOBS`` at most."""
+    job_streams: tuple[Word, ...] = ()
+    workstations: tuple[Word, ...] = ()
+    folders: tuple[Word, ...] = ()
+    abend_codes: tuple[Word, ...] = ()
+    return_codes: tuple[int, ...] = ()
+    message_ids: tuple[Word, ...] = ()
+    times: tuple[Word, ...] = ()
+    candidates: tuple[Word, ...] = ()
+    """Words that may name a job, job stream or workstation; the plan decides."""
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Abend codes and message ids: the terms with the most weight in a search."""
+        return (*self.abend_codes, *self.message_ids)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All of them but the return codes."""
+        values = (value for _, value in self if isinstance(value, tuple))
+        return tuple(word for value in values for word in value if isinstance(word, str))
+
+    def and_those(self, others: "Entities") -> "Entities":
+        """These, and after them those of ``others`` that are not among them."""
+        known = {word.upper() for word in self.words}
+        fields = {
+            name: (*value, *(item for item in getattr(others, name) if str(item).upper() not in known))
+            for name, value in self
+            if isinstance(value, tuple)
+        }
+        numbers = tuple(dict.fromkeys((*self.return_codes, *others.return_codes)))
+        return others.model_copy(update=fields | {"return_codes": numbers})
+
+
 class TroubleshootRequest(InputModel):
     """The question of a user, with the limits of its run.
 
@@ -249,6 +293,10 @@ class TroubleshootRequest(InputModel):
     language: Language | None = None
     intent: Intent | None = None
     """Kind of the question, which decides the sources; None lets the router decide."""
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    """How sure ``intent`` is: a doubtful one does not narrow the sources. None is sure."""
+    entities: Entities | None = None
+    """What the caller knows the question to be about, beside what the router finds in the message."""
     rerun_of: RunId | None = None
     """The run of the same question that this one repeats; what its sources answered is kept."""
     rerun_all: bool = False
@@ -289,6 +337,16 @@ class TroubleshootRequest(InputModel):
     def _named(self) -> NamedJobs:
         return _read_jobs(*(() if self.job_name is None else (self.job_name,)), *self.jobs)
 
+    @field_validator("entities")
+    @classmethod
+    def _entities_are_names(cls, value: Entities | None) -> Entities | None:
+        for name in value.words if value else ():
+            if not _ENTITY.fullmatch(name):
+                raise InvalidValue("{name!r} is not a name or a code", name=name[:80])
+        for name in value.jobs if value else ():
+            check_job_name(name)
+        return value
+
     @property
     def named_jobs(self) -> tuple[str, ...]:
         """The jobs of ``job_name`` and ``jobs``, ranges as the jobs in them, without duplicates."""
@@ -310,30 +368,6 @@ def _read_jobs(*texts: str) -> NamedJobs:
             limit=MAX_JOBS,
         )
     return named
-
-
-class Entities(Contract):
-    """Entities that the router found in the message, verbatim and without duplicates."""
-
-    jobs: tuple[Word, ...] = ()
-    job_patterns: tuple[Word, ...] = ()
-    """Patterns of jobs, as written: ``FECH0*``, ``WS#STREAM.@``; "*" and "@" are any characters, "?" is one."""
-    more_jobs: int = 0
-    """Jobs that were named beyond those of ``jobs``, which holds ``MAX_JOBS`` at most."""
-    job_streams: tuple[Word, ...] = ()
-    workstations: tuple[Word, ...] = ()
-    folders: tuple[Word, ...] = ()
-    abend_codes: tuple[Word, ...] = ()
-    return_codes: tuple[int, ...] = ()
-    message_ids: tuple[Word, ...] = ()
-    times: tuple[Word, ...] = ()
-    candidates: tuple[Word, ...] = ()
-    """Words that may name a job, job stream or workstation; the plan decides."""
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Abend codes and message ids: the terms with the most weight in a search."""
-        return (*self.abend_codes, *self.message_ids)
 
 
 class Routing(Contract):

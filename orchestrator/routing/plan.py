@@ -82,7 +82,8 @@ def plan_request(
     if reference in (Reference.NOTHING, Reference.MAYBE):
         routing = routing.model_copy(update={"is_off_topic": True})
     if request.intent is not None:
-        routing = routing.model_copy(update={"intent": request.intent, "confidence": 1.0})
+        confidence = 1.0 if request.confidence is None else request.confidence
+        routing = routing.model_copy(update={"intent": request.intent, "confidence": confidence})
     is_open = reference is Reference.BACK or (reference is Reference.OPEN and routing.intent not in _OF_ITSELF)
     meant = follow(routing, reference, session(), focus_of(request.message)) if is_open else None
     if isinstance(meant, Message):

@@ -22,10 +22,16 @@ _AROUND_A_NAME = " \t\r\n?!.,;:…\"'`“”«»¿¡"
 
 
 def route(
-    message: str, *, jobs: tuple[str, ...] = (), patterns: tuple[str, ...] = (), language: Language | None = None
+    message: str,
+    *,
+    jobs: tuple[str, ...] = (),
+    patterns: tuple[str, ...] = (),
+    language: Language | None = None,
+    known: Entities | None = None,
 ) -> Routing:
-    """Classify ``message``. Jobs and patterns of the caller come first; a given ``language`` is taken as it is."""
-    entities = entities_of(message, jobs, patterns)
+    """Classify ``message``. Jobs and patterns of the caller come first, then the entities that are ``known``; a given
+    ``language`` is taken as it is."""
+    entities = entities_of(message, jobs, patterns, known)
     guess = None if _is_bare_name(message, entities) else guess_intent(message, entities)
     if guess is not None:
         intent, confidence, because = guess.intent, round(guess.probability, 2), guess.because
@@ -45,8 +51,14 @@ def route(
 
 
 def route_request(request: TroubleshootRequest) -> Routing:
-    """Classify the message of a request, with the jobs and the language that it names."""
-    return route(request.message, jobs=request.named_jobs, patterns=request.job_patterns, language=request.language)
+    """Classify the message of a request, with the jobs, the entities and the language that it names."""
+    return route(
+        request.message,
+        jobs=request.named_jobs,
+        patterns=request.job_patterns,
+        language=request.language,
+        known=request.entities,
+    )
 
 
 def _is_bare_name(message: str, entities: Entities) -> bool:
@@ -54,9 +66,13 @@ def _is_bare_name(message: str, entities: Entities) -> bool:
     return message.strip(_AROUND_A_NAME) in entities.candidates
 
 
-def entities_of(message: str, jobs: tuple[str, ...] = (), patterns: tuple[str, ...] = ()) -> Entities:
+def entities_of(
+    message: str, jobs: tuple[str, ...] = (), patterns: tuple[str, ...] = (), known: Entities | None = None
+) -> Entities:
     """What ``message`` is about; codes in a user's spelling are those that the catalogue knows."""
     entities = extract_entities(message)
+    if known is not None:
+        entities = known.and_those(entities)
     extra = find_chat_abends(message, known_abends())
     named = {job.upper() for job in jobs}
     together = (*jobs, *(job for job in entities.jobs if job.upper() not in named))

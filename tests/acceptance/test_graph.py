@@ -34,7 +34,8 @@ from orchestrator.graph import (FallbackParallelGraph, create_parallel_troublesh
 from orchestrator.errors import TroubleshootError
 asked = json.loads(sys.argv[1])
 config = ParallelConfig(**asked.get("config", {}))
-state = {"message": asked["message"], "user_id": "ana", "own_key": 1, "jobs": asked.get("jobs", [])}
+state = {"message": asked["message"], "user_id": "ana", "own_key": 1, "jobs": asked.get("jobs", []),
+         **asked.get("state", {})}
 began = time.monotonic()
 try:
     if asked["api"] == "function":
@@ -106,6 +107,7 @@ def test_the_graph_keeps_the_state_and_fills_in_the_answer(running_fleet: Fleet)
     }
     assert {result["source"] for result in answer["parallel_results"]} == set(BUILTIN_SOURCES)
     assert set(answer["parallel_results"][0]) >= {"source", "data", "latency_ms", "success", "error"}
+    assert isinstance(answer["aggregated_data"]["rag_results"], list)
     assert set(answer["aggregated_data"]) >= {
         *("tws_status", "rag_results", "log_data", "metrics", "sources_available", "sources_failed"),
     }
@@ -127,6 +129,20 @@ def test_a_graph_and_its_invoke_are_awaited_as_coroutines(running_fleet: Fleet) 
     assert {result["source"] for result in answer["parallel_results"]} == set(BUILTIN_SOURCES)
 
 
+@pytest.mark.parametrize("api", ["agent", "fallback"])
+def test_intent_and_entities_of_the_state_are_heeded(running_fleet: Fleet, api: str) -> None:
+    """What the app's router wrote decides the sources and the jobs, on workers and in process."""
+    status = {"intent": "status", "confidence": 0.9, "entities": {"job_name": "FATDIA", "action_type": "x"}}
+    answer = call(running_fleet, api, "Por que falhou?", config=CONFIG, state=status)
+    assert {result["source"] for result in answer["parallel_results"]} == {"tws_status", "log_cache"}
+    assert {result["job"] for result in answer["parallel_results"]} == {"FATDIA"}
+    assert (answer["intent"], answer["confidence"]) == ("status", 0.9)
+    assert (answer["entities"]["job_name"], answer["entities"]["action_type"]) == ("FATDIA", "x")
+    everything = {"intent": "troubleshoot"}
+    answer = call(running_fleet, api, "Qual o status do job BATCH001?", config=CONFIG, state=everything)
+    assert {result["source"] for result in answer["parallel_results"]} == set(BUILTIN_SOURCES)
+
+
 def test_a_graph_streams_partial_results(running_fleet: Fleet) -> None:
     """Each source's answer is an event before the final one."""
     answer = call(running_fleet, "stream", stub_message({"metrics": {"sleep_seconds": 0.3}}), config=CONFIG)
@@ -141,7 +157,7 @@ def test_without_workers_the_sources_are_asked_in_process(fleet: Fleet) -> None:
     assert answer["metadata"]["committed"] is True
     assert answer["metadata"]["committed_by"] == "in-process"
     assert answer["metadata"]["outcome"] == "partial"
-    assert [error["source"] for error in answer["errors"]] == ["log_cache"]
+    assert [error["source"] for error in answer["error_details"]] == ["log_cache"]
     with fleet.client() as client:
         report = client.get(answer["run_id"]).report
         kinds = [event.type.value for event in client.stream(answer["run_id"])]
@@ -166,7 +182,9 @@ def test_without_workers_a_slow_source_still_ends_in_time(fleet: Fleet) -> None:
     answer = call(fleet, "function", stub_message({"metrics": {"sleep_seconds": 60}}), config=config)
     assert answer["took"] <= 12 + stretched(0.25)
     assert answer["metadata"]["outcome"] == "partial"
-    assert [error["reason"] for error in answer["errors"]] == ["soft_time_limit"]
+    assert [error["reason"] for error in answer["error_details"]] == ["soft_time_limit"]
+    assert answer["errors"] == ["metrics (BATCH001): timeout: não respondeu dentro do limite de 3 s"]
+    assert answer["aggregated_data"]["metrics"] == {}
 
 
 def test_without_redis_the_answer_is_given_and_not_stored(fleet: Fleet) -> None:
@@ -332,8 +350,8 @@ def test_redis_gone_in_mid_run_where_no_source_can_be_asked(
     assert answer["took"] <= 6 + stretched(0.5)
     assert (answer["metadata"]["outcome"], answer["metadata"]["committed"]) == ("partial", False)
     assert worked(answer) == dict.fromkeys(("tws_status", "rag_search", "log_cache"), "worker")
-    assert [error["reason"] for error in answer["errors"]] == ["store_unreachable"]
-    assert "resync-troubleshoot[workers]" in answer["errors"][0]["error"]
+    assert [error["reason"] for error in answer["error_details"]] == ["store_unreachable"]
+    assert "resync-troubleshoot[workers]" in answer["errors"][0]
     assert "resync-troubleshoot[workers]" in answer["response"]
 
 
@@ -356,8 +374,8 @@ def test_with_every_source_switched_off_the_answer_says_what_to_switch_on(fleet:
     assert answer["metadata"]["outcome"] == "failed"
     assert answer["metadata"]["committed"] is (api == "graph")
     assert answer["response"].startswith("nenhuma fonte está ativa; ponha ao menos uma de enable_tws_status")
-    assert [error["reason"] for error in answer["errors"]] == ["refused"]
-    assert answer["errors"][0]["error"].startswith("nenhuma fonte está ativa")
+    assert [error["reason"] for error in answer["error_details"]] == ["refused"]
+    assert answer["errors"][0].startswith("run: nenhuma fonte está ativa")
     assert f"{answer['metadata']['speedup_factor']:.2f}" == "1.00"
 
 

@@ -10,8 +10,9 @@ from typing import Any, assert_type
 import pytest
 
 from orchestrator import graph
+from orchestrator.app_state import ParallelState
 from orchestrator.config import ParallelConfig
-from orchestrator.graph import FallbackParallelGraph, ParallelState, ParallelTroubleshootGraph, State
+from orchestrator.graph import FallbackParallelGraph, ParallelTroubleshootGraph, State
 from orchestrator.models import AnswerMode, Report, RunOutcome
 
 QUESTION: Mapping[str, Any] = {"message": "Job BATCH001 falhou", "own_key": 1}
