@@ -490,6 +490,8 @@ class Clue(Contract):
     started_at: str | None = None
     ended_at: str | None = None
     """Times of the run in question, ISO 8601."""
+    causes: tuple["Clue", ...] = ()
+    """Of several jobs: what one of those with each cause has shown. The codes and lines are then of all of them."""
 
 
 class ClueBoard(Protocol):

@@ -25,6 +25,7 @@ LOCAL_PAUSE_SECONDS = 0.02
 PAUSE_SHARE = 0.125
 """Pause between two reads, as a share of the time waited."""
 MAX_CODES, MAX_LINES, MAX_CHARACTERS = 12, 5, 300
+MAX_CAUSES = 20
 _INVALID = (TypeError, ValueError, AttributeError)
 
 
@@ -43,7 +44,11 @@ def masked_clue(clue: Clue, *, personal: bool) -> Clue:
         if getattr(clue, name) is not None
     }
     lists = {"codes": masked(clue.codes, MAX_CODES), "lines": masked(clue.lines, MAX_LINES)}
-    return Clue.model_validate({**vars(clue), **short, **lists})
+    causes = [
+        masked_clue(cause.model_copy(update={"causes": ()}), personal=personal)
+        for cause in islice(clue.causes, MAX_CAUSES)
+    ]
+    return Clue.model_validate({**vars(clue), **short, **lists, "causes": causes})
 
 
 @dataclass(slots=True)

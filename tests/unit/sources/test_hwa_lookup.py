@@ -52,6 +52,7 @@ class FakePlan:
     def __init__(self, jobs: list[Json], *, fields: tuple[str, ...] = ("name", "id"), **answers: Any) -> None:
         self.jobs = jobs
         self.deadline = Deadline.after(60)
+        self.shared = None
         self.queries: list[str] = []
         self._fields = fields
         self._answers = answers

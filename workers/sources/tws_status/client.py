@@ -10,13 +10,14 @@ import json
 import random
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 from purgatory import AsyncCircuitBreakerFactory
@@ -307,6 +308,36 @@ class HwaClient:
         return await asyncio.to_thread(speaks_tls, url.host, port, limit)
 
 
+T = TypeVar("T")
+_Request = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class SharedRequests:
+    """The requests of several sessions of one question: what two of them ask in the same words is sent once."""
+
+    jobs: dict[str, tuple[JsonObject, ...]] = field(default_factory=dict)
+    """All jobs of a name, where one search has found those of many names."""
+    without_issues: set[str] = field(default_factory=set)
+    """Ids of jobs of which it is known that they have no issues."""
+    _tasks: dict[_Request, asyncio.Task[Any]] = field(default_factory=dict)
+
+    async def once(self, request: _Request, send: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The answer to ``request``, sent by the first that asks. Raises what ``send`` raises."""
+        task = self._tasks.get(request)
+        if task is None:
+            task = self._tasks[request] = asyncio.create_task(send())
+        # Shielded: others may wait for it when this session is cancelled.
+        answer: T = await asyncio.shield(task)
+        return answer
+
+    async def end(self) -> None:
+        """Cancel the requests that are still in flight."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
 @dataclass(slots=True)
 class HwaSession:
     """The requests of one question, all ending by ``deadline``. ``asked`` records them, without secrets."""
@@ -315,7 +346,13 @@ class HwaSession:
     deadline: Deadline
     question: str
     asked: list[str] = field(default_factory=list)
+    shared: SharedRequests | None = None
+    """The requests that sessions of other jobs of the question have made, if it has a session for each job."""
     _sending: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def sharing(self, shared: SharedRequests) -> "HwaSession":
+        """A session for one job of the question; what was requested for all of its jobs is among the requests."""
+        return HwaSession(self.client, self.deadline, self.question, list(self.asked), shared)
 
     def end(self) -> None:
         """Cancel the requests still in flight; used when one of several concurrent requests has failed the question."""
@@ -424,6 +461,12 @@ class HwaSession:
         return answer
 
     async def _send(self, endpoint: Endpoint, **options: Any) -> tuple[bytes, bool]:
+        if self.shared is None:
+            return await self._send_alone(endpoint, **options)
+        request = (endpoint, options["object_id"], *sorted((options["params"] or {}).items()))
+        return await self.shared.once(request, partial(self._send_alone, endpoint, **options))
+
+    async def _send_alone(self, endpoint: Endpoint, **options: Any) -> tuple[bytes, bool]:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a session is used from a task")

@@ -16,11 +16,11 @@ from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, write
 from orchestrator.models import Entities
 from orchestrator.payloads import JobFacts, JobLogFacts, ListingFacts, RelatedFacts, WorkstationFacts
-from workers.sources.tws_status.client import HwaSession, JsonObject, Page
+from workers.sources.tws_status.client import HwaSession, JsonObject, Page, SharedRequests
 from workers.sources.tws_status.errors import BadQuery, NotFound
 from workers.sources.tws_status.joblog import read_job_log
-from workers.sources.tws_status.notation import JobRef
-from workers.sources.tws_status.oql import Oql
+from workers.sources.tws_status.notation import JobRef, job_readings
+from workers.sources.tws_status.oql import Oql, UnsafeValue
 from workers.sources.tws_status.paging import all_pages
 from workers.sources.tws_status.parsing import (
     MAX_RUNS,
@@ -139,7 +139,60 @@ async def find_jobs(
     return []
 
 
+async def find_many(session: HwaSession, names: Iterable[str], shared: SharedRequests) -> None:
+    """Search the jobs of all names at once, and which of them have issues, so that no lookup has to ask alone.
+
+    What the server does not answer as a whole is left to each lookup. Raises HwaError.
+    """
+    readings = (reading for name in names for reading in _readings(name) if "@" not in reading.job)
+    spellings = dict.fromkeys(name for ref in readings for name in (ref.job, ref.job.upper(), ref.job.lower()))
+    if not spellings:
+        return
+    notes: list[Message] = []
+    try:
+        query = Oql.any_of("name", spellings)
+        page = await all_pages(
+            session, lambda limit, offset: session.search_jobs(query, limit=limit, offset=offset), notes
+        )
+    except (BadQuery, UnsafeValue):
+        return
+    if page.left_out or page.has_next or notes:
+        return
+    shared.jobs |= {name: tuple(job for job in page.results if text(job.get("name")) == name) for name in spellings}
+    await _find_issues(session, [parse_job(job) for job in page.results], shared)
+
+
+def _readings(name: str) -> tuple[JobRef, ...]:
+    try:
+        return job_readings(name)
+    except UnsafeValue:
+        return ()
+
+
+async def _find_issues(session: HwaSession, jobs: Sequence[JobFacts], shared: SharedRequests) -> None:
+    """See which jobs have no issues. An issue does not name its job, so those of several are only counted.
+
+    Most that have run have none, and most that have not have one.
+    """
+
+    async def ask(ids: Sequence[str]) -> None:
+        try:
+            if not await session.issues(Oql.any_of("id", ids)):
+                shared.without_issues.update(ids)
+        except SourceError:
+            return  # each lookup asks alone
+
+    groups = [
+        [job.id for job in jobs if job.id and (job.status in NOT_LAUNCHED) is is_waiting]
+        for is_waiting in (False, True)
+    ]
+    await asyncio.gather(*(ask(ids) for ids in groups if 1 < len(ids) <= PAGE))
+
+
 async def _all_by_name(session: HwaSession, name: str, lookup: Lookup) -> list[JsonObject]:
+    if session.shared is not None and name in session.shared.jobs:
+        return list(session.shared.jobs[name])
+
     def search(field_name: str) -> Callable[[int, int], Awaitable[Page]]:
         query = Oql.named(field_name, name)
         return lambda limit, offset: session.search_jobs(query, limit=limit, offset=offset)
@@ -238,6 +291,8 @@ def pick_run(job: JsonObject) -> str | None:
 
 
 async def _issues(session: HwaSession, job: JobFacts) -> tuple[JsonObject, ...]:
+    if session.shared is not None and job.id in session.shared.without_issues:
+        return ()
     try:
         return await session.issues(Oql.equals("id", job.id))
     except BadQuery:

@@ -1,7 +1,7 @@
 """The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
 import asyncio
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from functools import partial
 from typing import Self
 
@@ -19,13 +19,20 @@ from orchestrator.routing.listing import Listed, Listing, asks_who_waits, listin
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
 from workers.sources.tws_status.chain import find_holder
-from workers.sources.tws_status.client import FAILURES_TO_OPEN, OPEN_SECONDS, HwaClient, HwaSession, JsonObject
-from workers.sources.tws_status.clues import clue_of
+from workers.sources.tws_status.client import (
+    FAILURES_TO_OPEN,
+    OPEN_SECONDS,
+    HwaClient,
+    HwaSession,
+    JsonObject,
+    SharedRequests,
+)
+from workers.sources.tws_status.clues import BatchClues, clue_of
 from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
 from workers.sources.tws_status.listing import list_plan
-from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, gather_job
+from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, find_many, gather_job
 from workers.sources.tws_status.names import (
     MAX_UNKNOWN,
     Kind,
@@ -40,6 +47,10 @@ from workers.sources.tws_status.notation import JobRef, job_readings, parse_job_
 from workers.sources.tws_status.parsing import parse_job, text
 from workers.sources.tws_status.problems import plan_problems, stream_problems, workstation_problems
 
+BATCH_SIZE = 20
+"""Jobs of one task."""
+JOBS_AT_ONCE = 4
+"""Jobs of a batch that are looked up at the same time: the first answers come early, and each is whole."""
 MAX_CANDIDATES = 20
 MAX_EXPLAINED = 2
 """Jobs of a list that are read in detail, when there are no more."""
@@ -78,10 +89,64 @@ class TwsStatusSource:
         Raises SourceError: ``not_configured``, ``unknown_instance``, ``invalid_value`` and the reasons of
         ``workers.sources.tws_status.errors``.
         """
+        session = self._session(request)
+        return await self._fetch(session, request)
+
+    async def fetch_many(self, request: SourceRequest) -> AsyncIterator[tuple[str, FetchResult | SourceError]]:
+        """Look up each of the request's jobs as ``fetch`` does, with one search and one clue for all.
+
+        What several of them need (a workstation, a job stream, the job that holds them) is requested once. Raises
+        SourceError as ``fetch`` does, where nothing can be found.
+        """
+        shared, clues = SharedRequests(), BatchClues(request.source, request.clues, len(request.jobs))
+        session, half = self._session(request), Deadline.after(request.limit_seconds / 2)
+        at_once = asyncio.Semaphore(JOBS_AT_ONCE)
+
+        async def one(job: str) -> tuple[str, FetchResult | SourceError]:
+            async with at_once:
+                alone = request.model_copy(update={"job": job, "jobs": (), "clues": clues.board_of(job)})
+                given: FetchResult | SourceError
+                try:
+                    given = await self._fetch(session.sharing(shared), alone)
+                except SourceError as error:
+                    given = error
+                await clues.end_job(is_late=half.has_passed)
+                return job, given
+
+        tasks: list[asyncio.Task[tuple[str, FetchResult | SourceError]]] = []
+        unexpected: Exception | None = None
+        try:
+            await self._searched(session, request.jobs, shared)
+            tasks += [asyncio.create_task(one(job)) for job in request.jobs]
+            for task in asyncio.as_completed(tasks):
+                try:
+                    given = await task
+                except Exception as error:  # noqa: BLE001  # border: of one job, raised after the others are given
+                    unexpected = error
+                else:
+                    yield given
+            if unexpected is not None:
+                raise unexpected
+        finally:
+            for unfinished in tasks:
+                unfinished.cancel()
+            await shared.end()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _searched(self, session: HwaSession, jobs: Sequence[str], shared: SharedRequests) -> None:
+        try:
+            await find_many(session, jobs, shared)
+        except SourceError as error:
+            session.end()
+            raise error.of(session.client.instance.where, _asked(session.asked)) from None
+
+    def _session(self, request: SourceRequest) -> HwaSession:
         instance = self.instances.get(request.tws_instance_id)
         deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
-        session = self._client(instance).within(deadline, question=request.run_id)
-        language = request.routing.language
+        return self._client(instance).within(deadline, question=request.run_id)
+
+    async def _fetch(self, session: HwaSession, request: SourceRequest) -> FetchResult:
+        instance, language = session.client.instance, request.routing.language
         lookup = Lookup(language)
         listing = _listing(request)
         try:
@@ -392,4 +457,10 @@ def _asked(asked: list[str]) -> tuple[str, ...]:
     return (*asked[: MAX_ASKED - 1], f"… and {len(asked) - MAX_ASKED + 1} more requests")
 
 
-SPEC = SourceSpec(name="tws_status", create=TwsStatusSource.from_env, per_job=True, known_instances=known_instances)
+SPEC = SourceSpec(
+    name="tws_status",
+    create=TwsStatusSource.from_env,
+    per_job=True,
+    batch_size=BATCH_SIZE,
+    known_instances=known_instances,
+)
