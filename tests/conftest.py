@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests_support import RedisServer, new_redis, stretched
+from tests_support import RedisServer, new_redis, note_start, stretched
 
+from orchestrator.broker import publisher
 from orchestrator.client import waiting
 from orchestrator.config import Settings
 
@@ -68,6 +69,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         fcntl.flock(door, fcntl.LOCK_EX)
         fcntl.flock(room, how)
         fcntl.flock(door, fcntl.LOCK_UN)
+        note_start()
         return (yield)
 
 
@@ -101,13 +103,14 @@ def settings(redis_url: str) -> Settings:
 
 @pytest.fixture
 def patient_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers in this process give up on a silent store as much later as others slow the process down.
+    """Callers in this process give up on a silent store, or broker, much later, as others may slow the process down.
 
     What a first answer needs is loaded before: a run of half a second would be over meanwhile.
     """
     from orchestrator.run.conclusion import warm_up_aside  # loads what most tests do without
 
     warm_up_aside().join()
-    factor = stretched(1)
+    factor = max(3, stretched(1))
+    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT_SECONDS", 10 * factor)
     for name in ("GRACE_SECONDS", "LATE_SECONDS", "MAX_OVERTIME_SECONDS"):
         monkeypatch.setattr(waiting, name, factor * getattr(waiting, name))

@@ -217,7 +217,7 @@ def test_up_runs_the_processes_it_was_asked_for(up: Up) -> None:
 
 def test_ctrl_c_detaches_and_watch_resumes(up: Up) -> None:
     """Ctrl-C ends only the reader; the command it prints finds the run and brings its answer."""
-    args = ("--job", "BATCH001", "--node-timeout", "2", "--total-timeout", "4")
+    args = ("--job", "BATCH001", "--node-timeout", "2", "--total-timeout", "6")
     with up.start("submit", QUESTION, *args) as submit:
         read_until(submit, "accepted")
         read_until(submit, "log_cache: ok")

@@ -21,8 +21,8 @@ from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.testing import stub_message
 
 pytestmark = pytest.mark.acceptance
-CONFIG = ParallelConfig(node_timeout_seconds=1.0, total_timeout_seconds=4.0, synthesis_reserve_seconds=2.0)
-BACK_SECONDS = 5.0
+CONFIG = ParallelConfig(node_timeout_seconds=4.0, total_timeout_seconds=10.0, synthesis_reserve_seconds=4.0)
+BACK_SECONDS = 7.0
 
 
 def started(fleet: Fleet) -> Fleet:
@@ -43,20 +43,23 @@ def own_fleet(own_redis: RedisServer, tmp_path: Path) -> Iterator[Fleet]:
 
 
 def seconds_until_back(fleet: Fleet) -> float:
-    """Age of the first question from now on that the workers answer completely."""
-    began, answered = time.monotonic(), list[float]()
+    """Seconds from now on to the first complete answer of the workers; a question is asked twice a second."""
+    began, answered, threads = time.monotonic(), list[float](), list[threading.Thread]()
     request = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=CONFIG, intent="troubleshoot")
 
-    def ask(at: float) -> None:
+    def ask() -> None:
         # What was asked while they were away may still wait: then nobody is asked, and the next question tells.
         with suppress(StoreUnreachable, Overloaded), fleet.client() as client:
             report = client.result(client.submit(request))
             if report.outcome is RunOutcome.COMPLETE and report.committed_by.startswith("synthesis"):
-                answered.append(at)
+                answered.append(time.monotonic() - began)
 
     while not answered and time.monotonic() - began < stretched(20):
-        threading.Thread(target=ask, args=(time.monotonic() - began,)).start()
+        threads.append(threading.Thread(target=ask))
+        threads[-1].start()
         time.sleep(0.5)
+    for thread in threads:
+        thread.join()
     assert [process.popen.poll() for process in fleet.processes] == [None] * 3
     return min(answered, default=float("inf"))
 

@@ -319,7 +319,7 @@ def test_a_message_that_is_delivered_again_asks_its_source_once(fleet: Fleet) ->
         redis.Redis.from_url(fleet.settings.redis_url) as raw,
     ):
         address = "{}:{}".format(*server.getsockname())
-        config = ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=60)
+        config = ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=30)
         run_ids = [ask(fleet, {"metrics": {"connect": address}}, config) for _ in range(runs)]
         wait_until(lambda: raw.llen(queue) == runs, what="every message")
         messages = raw.lrange(queue, 0, -1)
@@ -491,8 +491,8 @@ def test_a_source_worker_killed_in_flight_is_lost(fleet: Fleet) -> None:
     fleet.worker("orchestrator", "synthesis", "tws_status", "rag_search", "log_cache", ready=False)
     fleet.watcher(ready=False)
     ready(fleet)
-    config = ParallelConfig(node_timeout_seconds=2.2, total_timeout_seconds=5, synthesis_reserve_seconds=2)
-    run_id = ask(fleet, {"metrics": {"sleep_seconds": 2.1}}, config)
+    config = ParallelConfig(node_timeout_seconds=2, total_timeout_seconds=6, synthesis_reserve_seconds=2)
+    run_id = ask(fleet, {"metrics": {"sleep_seconds": 1.9}}, config)
     with fleet.client() as client:
         assert any(
             event.type is EventType.SOURCE_STARTED and event.data["source"] == "metrics"

@@ -37,7 +37,7 @@ def test_a_page_shows_the_sources_as_they_answer_through_a_restart_of_the_app(
     port = free_port()
     app = running_fleet.web(port)
     kinds = ["accepted", "routed", "source_started", "source_finished", "synthesis_started", "aggregated", "draft"]
-    message = stub_message({"metrics": {"sleep_seconds": 3}}, text="Job BATCH001 falhou com ABEND S0C7")
+    message = stub_message({"metrics": {"sleep_seconds": 4}}, text="Job BATCH001 falhou com ABEND S0C7")
     try:
         with Page(browser, tmp_path / "profile") as page:
             page.open(f"http://127.0.0.1:{port}/")

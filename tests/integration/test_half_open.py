@@ -88,6 +88,7 @@ def test_a_connection_that_was_idle_is_tried_first(
     assert time.monotonic() - began >= pools.PROBE_SECONDS
 
 
+@pytest.mark.usefixtures("patient_readers")
 def test_a_run_is_published_although_its_connection_is_dead(settings: Settings, proxy: Proxy) -> None:
     """The message is sent once more on a connection that works, or its run would wait for a watcher."""
     with TroubleshootClient(settings) as client:
