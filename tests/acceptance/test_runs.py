@@ -223,13 +223,13 @@ def test_all_sources_timing_out_is_a_clear_error(running_fleet: Fleet) -> None:
 
 
 def test_several_jobs_are_asked_and_reduced_in_one_run(running_fleet: Fleet) -> None:
-    """A question about three jobs asks the per-job sources for each and maps their data by job."""
+    """The jobs of the request and of its message: the per-job sources are asked for each, their data is by job."""
     run_id = ask(running_fleet, {}, job_name=None, jobs=["JOB_A", "JOB_B", "JOB_C"])
     report, events = result(running_fleet, run_id)
     assert_ended_well(running_fleet, run_id, events)
     assert report.outcome is RunOutcome.COMPLETE
     assert report.aggregated_data.tws_status is not None
-    assert set(report.aggregated_data.tws_status) == {"JOB_A", "JOB_B", "JOB_C"}
+    assert set(report.aggregated_data.tws_status) == {"BATCH001", "JOB_A", "JOB_B", "JOB_C"}
     assert len({item.id for item in report.evidence}) == len(report.evidence)
 
 
