@@ -19,10 +19,12 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    SerializerFunctionWrapHandler,
     SkipValidation,
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -40,6 +42,8 @@ OLDEST_SCHEMA_VERSION = 1
 """Oldest schema that is still read; an object without a version has schema 1."""
 MAX_JOBS = 200
 """Most jobs in one question."""
+MAX_BATCH_JOBS = 50
+"""Most jobs that one task asks about, whatever its source allows: it bounds the size of a batch's envelope."""
 MAX_STAGES = 9
 """Most stages of a run; ``common.lua`` has the same."""
 MAX_MESSAGE_CHARACTERS = 8_000
@@ -387,6 +391,10 @@ class Routing(Contract):
     """Whether the question is about nothing of the scheduler, unless one of ``entities.candidates`` is in the plan."""
 
 
+_SELDOM = frozenset(("batch", "jobs", "kept", "retries", "cache_seconds"))
+"""Fields of a planned source that are not written unless they are set."""
+
+
 class PlannedSource(Contract):
     """A source to ask for one job, for a batch of jobs, or for the run: a header task of the chord."""
 
@@ -404,6 +412,12 @@ class PlannedSource(Contract):
     cache_seconds: FiniteFloat = Field(default=0.0, ge=0)
     """For how long its answers are shared with other runs that ask the same; 0: never."""
 
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A plan of many jobs has many of these, and is read often.
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if value or name not in _SELDOM}
+
     @property
     def part(self) -> str | None:
         """What of the question the task is asked about: its job, its batch as ``+1``, or None for all of it."""
@@ -415,9 +429,14 @@ class PlannedSource(Contract):
         return source_key(self.source, self.part)
 
     @property
+    def clue_keys(self) -> tuple[str, ...]:
+        """Keys of the clues that it may give: one for each job of a batch."""
+        return tuple(source_key(self.source, job) for job in self.jobs) or (self.key,)
+
+    @property
     def each(self) -> tuple["PlannedSource", ...]:
-        """The same for each job of a batch alone; itself when it is none."""
-        if self.batch is None:
+        """The same for each job of a batch alone; itself when it is none, or its jobs are not known."""
+        if not self.jobs:
             return (self,)
         return tuple(self.model_copy(update={"job": job, "batch": None, "jobs": ()}) for job in self.jobs)
 

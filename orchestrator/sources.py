@@ -39,6 +39,8 @@ class FetchResult:
     """The counterpart: host, file or key pattern; no credentials."""
     truncated: Text | str | None = None
     """What was cut and by how much; several cuts are one text by ``join(cuts, "; ")``."""
+    seconds: float | None = None
+    """Of a job of a batch: how long it took itself. None: it is taken to have begun with the batch."""
 
 
 class Source(Protocol):
@@ -79,7 +81,7 @@ class SourceSpec:
     per_job: bool = True
     """Queried once per job of the question, else once per run."""
     batch_size: int = 1
-    """Most jobs that one task asks about, by ``BatchSource.fetch_many``; 1: a task for each job."""
+    """Most jobs that one task asks about, by ``BatchSource.fetch_many``, at most 50; 1: a task for each job."""
     known_instances: Callable[[Mapping[str, str]], tuple[str, ...]] | None = None
     """Names of the TWS instances that this source serves; a submit for any other is refused."""
     prepare: Callable[[Mapping[str, str]], None] | None = None

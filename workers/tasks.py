@@ -90,24 +90,24 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
     max_retries = None
     source_name = ""
 
-    def run(self, run_id: str, job: str | None = None) -> dict[str, Any]:
-        """Ask the source and store the envelope, within the message's soft time limit."""
+    def run(self, run_id: str, part: str | None = None) -> dict[str, Any]:
+        """Ask the source about a job, a batch or all, and store the envelope, within the message's soft time limit."""
         process = current_process(self.app)
         with process.runtime.loop_of(self.source_name) as loop:
             if not loop.answers(BLOCKED_SECONDS):
                 # Taken just before the loop was found to be blocked. Nothing is claimed yet: the message goes back.
                 _LOGGER.warning("source_put_back run_id=%s source=%s reason=loop_blocked", run_id, self.source_name)
                 raise self.retry(countdown=0)
-            told = self._ask(process.source_runner(self.request.hostname, loop), run_id, job)
+            told = self._ask(process.source_runner(self.request.hostname, loop), run_id, part)
         if told["outcome"] in ENDED:
             self.request.chord = None
         return told
 
-    def _ask(self, runner: SourceRunner, run_id: str, job: str | None) -> dict[str, Any]:
+    def _ask(self, runner: SourceRunner, run_id: str, part: str | None) -> dict[str, Any]:
         limits = self.request.timelimit or (None, None)
         try:
             # The claim is not the id of the message: one that is delivered twice would ask the source twice.
-            return runner.ask(run_id, self.source_name, job, claim=new_token(), soft_limit_seconds=limits[1])
+            return runner.ask(run_id, self.source_name, part, claim=new_token(), soft_limit_seconds=limits[1])
         except (RunDamaged, RunNotFound, StoreUnreachable) as error:
             _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)
             return self._dropped(error.reason)

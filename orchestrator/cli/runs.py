@@ -86,7 +86,7 @@ def get(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str | 
 
 def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
     """How far a run without a report is: a line a source on standard output, the whole in words on standard error."""
-    planned = () if snapshot.plan is None else snapshot.plan.sources
+    planned = () if snapshot.plan is None else snapshot.plan.asked
     states = {source.key: snapshot.sources.get(source.key, {}) for source in planned} | snapshot.sources
     if states:
         is_closed = snapshot.outcome is not None

@@ -50,7 +50,7 @@ from orchestrator.run.refine import COMMIT_RESERVE_SECONDS, Refiner, local_refin
 from orchestrator.run.report import NOT_STORED, cancelled_report, make_report, uncommitted, unreachable_report
 from orchestrator.sources import load_source
 from orchestrator.store.events import START, final_data, finished_data, routed_data
-from orchestrator.store.records import RunRecord, SourceStart
+from orchestrator.store.records import RunRecord, SourceStart, of_each_job
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import new_token
 from orchestrator.synthesis import Case, Synthesis
@@ -155,8 +155,9 @@ class OwnProcess:
             self._emit(EventType.ROUTED, routed_data(plan))
         for envelope in self._envelopes.values():
             self._emit(EventType.SOURCE_FINISHED, finished_data(envelope))
-        await self._ask_missing(plan, record.envelopes, self._last_fan_in(has_model=refiner is not None))
-        envelopes = {**record.envelopes, **self._envelopes}
+        read = self._copy.keys_of("e") if record.envelopes else ()
+        await self._ask_missing(plan, read, self._last_fan_in(has_model=refiner is not None))
+        envelopes = {**record.envelopes, **of_each_job(self._envelopes.values(), plan)}
         conclusion = conclude(replace(record, plan=plan, envelopes=envelopes, received=len(envelopes)))
         synthesis, llm = await _refine(refiner, conclusion.case, self._deadline)
         report = make_report(
@@ -172,7 +173,8 @@ class OwnProcess:
     def answer_to_what_was_read(self, not_asked: Text | None) -> Report:
         """The answer of the rules without asking any source, which ``not_asked`` explains; ``committed`` is False."""
         record = self._record()
-        record = replace(record, envelopes={**record.envelopes, **self._envelopes})
+        asked = of_each_job(self._envelopes.values(), self._plan or record.plan)
+        record = replace(record, envelopes={**record.envelopes, **asked})
         elapsed_ms = self._deadline.elapsed_ms(self._request.config.total_timeout_seconds)
         return unreachable_report(record, elapsed_ms=elapsed_ms, not_asked=not_asked)
 
@@ -327,7 +329,7 @@ class OwnProcess:
                     by_worker=False,
                 )
             except (RunDamaged, SchemaMismatch) as error:
-                await put(unreadable_envelope(self._copy.run_id, planned.source, planned.job, error, WORKER))
+                await put(unreadable_envelope(self._copy.run_id, planned.source, planned.part, error, WORKER))
                 return None
             except (StoreUnreachable, RunNotFound):
                 self._unclaimed.add(planned.key)

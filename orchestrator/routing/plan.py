@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest, TroubleshootError
 from orchestrator.i18n.message import Message
-from orchestrator.models import Intent, Plan, TroubleshootRequest
+from orchestrator.models import MAX_BATCH_JOBS, Intent, Plan, TroubleshootRequest
 from orchestrator.routing.follow_up import Reference, Subject, focus_of, follow, reference_of
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.router import route_request
@@ -33,7 +33,7 @@ def jobs_per_task(*, all_builtin: bool = False) -> dict[str, int]:
     for name in source_names():
         try:
             spec = load_source(name)
-            sources[name] = spec.batch_size if spec.per_job else 0
+            sources[name] = min(spec.batch_size, MAX_BATCH_JOBS) if spec.per_job else 0
         except TroubleshootError as error:
             if all_builtin and name in BUILTIN_SOURCES:
                 raise

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from orchestrator.errors import TroubleshootError
-from orchestrator.models import Clue, Plan, PlannedSource
+from orchestrator.models import Clue, Plan, PlannedSource, source_key
 from orchestrator.redaction.redact import redact_start
 from orchestrator.store.records import Clues
 from orchestrator.store.runs import RunStore
@@ -67,7 +67,8 @@ class StoredClues:
         """See ClueBoard."""
         try:
             safe = masked_clue(clue, personal=self.redact_personal)
-            await asyncio.to_thread(self.store.put_clue, self.run_id, self.own_key, self.claim, safe)
+            key = _clue_key(self.plan, self.own_key, safe)
+            await asyncio.to_thread(self.store.put_clue, self.run_id, self.own_key, self.claim, safe, clue_key=key)
         except TroubleshootError as error:
             _LOGGER.warning("clue_dropped run_id=%s source=%s reason=%s", self.run_id, self.own_key, error.reason)
         except _INVALID as error:
@@ -75,13 +76,13 @@ class StoredClues:
 
     async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
         """See ClueBoard."""
-        keys = _keys(self.plan, sources, self.own_key)
-        if not keys:
+        others = _others(self.plan, sources, self.own_key)
+        if not others:
             return ()
         began = time.monotonic()
         try:
             while True:
-                clues = await asyncio.to_thread(self.store.read_clues, self.run_id, keys)
+                clues = await asyncio.to_thread(self.store.read_clues, self.run_id, others)
                 waited = time.monotonic() - began
                 expected = clues.pending if waited < START_SECONDS else clues.pending & clues.started
                 if not expected or waited >= seconds:
@@ -128,23 +129,27 @@ class LocalClues:
         return LocalBoard(self, planned.key)
 
     async def put(self, key: str, clue: Clue) -> None:
-        """Take a source's clue. Raises as ``masked_clue`` does."""
-        self._given[key] = masked_clue(clue, personal=self.redact_personal)
+        """Take a clue of the source with that key, or about that job. Raises as ``masked_clue`` does."""
+        self._given[_clue_key(self.plan, key, clue)] = masked_clue(clue, personal=self.redact_personal)
 
     async def end(self, planned: PlannedSource) -> None:
         """A source has answered, or is asked elsewhere: no further clue comes from it."""
         self._ended.add(planned.key)
 
-    async def wait(self, keys: Collection[str]) -> None:
-        """Wait until each of the sources has given a clue or has ended."""
-        while self.read(keys).pending:  # noqa: ASYNC110  # they are in other threads
+    async def wait(self, sources: Collection[PlannedSource]) -> None:
+        """Wait until each of the sources has given a clue, about each of its jobs, or has ended."""
+        while self.read(sources).pending:  # noqa: ASYNC110  # they are in other threads
             await asyncio.sleep(LOCAL_PAUSE_SECONDS)
 
-    def read(self, keys: Collection[str]) -> Clues:
-        """The state of the sources of these keys."""
-        given = tuple(self._given[key] for key in keys if key in self._given)
-        pending = frozenset(key for key in keys if key not in self._given and key not in self._ended)
-        return Clues(given, pending, frozenset(keys))
+    def read(self, sources: Collection[PlannedSource]) -> Clues:
+        """The state of these sources."""
+        keys = [key for planned in sources for key in planned.clue_keys]
+        pending = (item.key for item in sources if not self._given.keys() >= set(item.clue_keys))
+        return Clues(
+            given=tuple(self._given[key] for key in keys if key in self._given),
+            pending=frozenset(key for key in pending if key not in self._ended),
+            started=frozenset(planned.key for planned in sources),
+        )
 
 
 @dataclass(slots=True)
@@ -164,21 +169,27 @@ class LocalBoard:
 
     async def wait(self, sources: Collection[str], *, seconds: float) -> tuple[Clue, ...]:
         """See ClueBoard."""
-        keys = _keys(self.clues.plan, sources, self.own_key)
+        others = _others(self.clues.plan, sources, self.own_key)
         began = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
-                await self.clues.wait(keys)
+                await self.clues.wait(others)
         except TimeoutError:
             pass
         finally:
             self.waited_seconds += time.monotonic() - began
-        return self.clues.read(keys).given
+        return self.clues.read(others).given
 
 
 def _log_invalid(key: str, error: Exception) -> None:
     _LOGGER.warning("clue_dropped source=%s reason=invalid error=%s", key, type(error).__name__)
 
 
-def _keys(plan: Plan, sources: Collection[str], own_key: str) -> list[str]:
-    return [planned.key for planned in plan.sources if planned.source in sources and planned.key != own_key]
+def _others(plan: Plan, sources: Collection[str], own_key: str) -> list[PlannedSource]:
+    return [planned for planned in plan.sources if planned.source in sources and planned.key != own_key]
+
+
+def _clue_key(plan: Plan, key: str, clue: Clue) -> str:
+    """Key of a clue of the source with that key: of a batch, that of the job that it is about."""
+    planned = next((item for item in plan.sources if item.key == key), None)
+    return source_key(planned.source, clue.job) if planned is not None and clue.job in planned.jobs else key

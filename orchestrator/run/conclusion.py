@@ -31,6 +31,7 @@ from orchestrator.models import (
     SourceEnvelope,
     SourceOutcome,
     TroubleshootRequest,
+    read_part,
 )
 from orchestrator.routing.plan import WHICH_ONE, plan_request
 from orchestrator.run.envelopes import missing_envelope
@@ -237,7 +238,7 @@ def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutco
 
 def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> tuple[SourceEnvelope, ...]:
     envelopes = []
-    for planned in plan.sources if plan else ():
+    for planned in plan.asked if plan else ():
         envelope = record.envelopes.get(planned.key)
         if envelope is None:
             started = record.started_ms.get(planned.key)
@@ -271,6 +272,7 @@ def _plan_for_reporting(record: RunRecord) -> Plan | None:
 
 
 def _planned(key: str, request: TroubleshootRequest) -> PlannedSource | None:
-    source, _, job = key.partition("|")
-    fields = {"source": source, "job": job or None, "limit_seconds": request.config.limit_seconds(source)}
+    source, _, part = key.partition("|")
+    job, batch = read_part(part or None)
+    fields = {"source": source, "job": job, "batch": batch, "limit_seconds": request.config.limit_seconds(source)}
     return read_fields(PlannedSource, fields, part=key)[0]

@@ -24,6 +24,7 @@ from orchestrator.models import (
     PlannedSource,
     SourceEnvelope,
     SourceOutcome,
+    read_part,
     source_key,
 )
 from orchestrator.outcomes import (
@@ -43,6 +44,8 @@ from orchestrator.validation import describe
 
 _LOGGER = logging.getLogger(__name__)
 MAX_ENVELOPE_BYTES = 256 * 1024
+MAX_BATCH_BYTES = 2 * 1024 * 1024
+"""Envelope of a batch with those of its jobs; ``store/reading.py`` reads some more."""
 MAX_TEXT_CHARACTERS = 2_000
 """Longest error, finding or other text; evidence texts have a limit of their own."""
 MAX_MESSAGE_BYTES = 4_096
@@ -56,6 +59,8 @@ _NOTE_BYTES = 1_024
 """Room for the messages about what was cut."""
 _OWN_OUTCOMES = (SourceOutcome.OK, SourceOutcome.NO_DATA, SourceOutcome.TIMEOUT, SourceOutcome.ERROR)
 """Outcomes that a source may return; the others are what became of one that did not."""
+_WHY = ("error", "error_message", "reason")
+"""Fields that say why a source failed."""
 _LEFT_OUT = {"data": Message("data left out"), "asked": Message("what was queried left out")}
 
 
@@ -114,10 +119,12 @@ def timeout_envelope(
     limit = max(0.0, round(limit_seconds, 2))
     if blockage is not None:
         text = blocked_error(planned, blockage, limit_seconds=limit)
-        return _failed(planned, SourceOutcome.TIMEOUT, LOOP_BLOCKED, text, language=language, worker=worker)
+        failed = _failed(planned, SourceOutcome.TIMEOUT, LOOP_BLOCKED, text, language=language, worker=worker)
+        return _of_each_job(planned, failed, language)
     text = error_of(SourceOutcome.TIMEOUT, planned, limit_seconds=limit)
     reason = "soft_time_limit" if limit > 0 else NO_TIME_LEFT
-    return _failed(planned, SourceOutcome.TIMEOUT, reason, text, language=language, worker=worker)
+    failed = _failed(planned, SourceOutcome.TIMEOUT, reason, text, language=language, worker=worker)
+    return _of_each_job(planned, failed, language)
 
 
 def error_envelope(
@@ -133,6 +140,13 @@ def error_envelope(
 
     The error is written in ``language`` and masked as in ``result_envelope``.
     """
+    failed = _error_envelope(run_id, planned, error, worker=worker, language=language, personal=personal)
+    return _of_each_job(planned, failed, language)
+
+
+def _error_envelope(
+    run_id: str, planned: PlannedSource, error: BaseException, *, worker: str, language: Language, personal: bool
+) -> SourceEnvelope:
     cuts = _Cuts()
     texts = _Texts(personal, cuts)
     error = error.error if isinstance(error, Escaped) else error
@@ -157,12 +171,69 @@ def error_envelope(
 
 
 def unreadable_envelope(
-    run_id: str, source: str, job: str | None, error: TroubleshootError, worker: str
+    run_id: str, source: str, part: str | None, error: TroubleshootError, worker: str
 ) -> SourceEnvelope:
-    """The envelope of a source that was not asked, because this process cannot read the run."""
-    _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, job), error)
-    planned = PlannedSource(source=source, job=job, limit_seconds=1)
+    """The envelope of a source that was not asked, because this process cannot read the run.
+
+    That of a batch has no parts: its jobs are not known.
+    """
+    _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, part), error)
+    job, batch = read_part(part)
+    planned = PlannedSource(source=source, job=job, batch=batch, limit_seconds=1)
     return error_envelope(run_id, planned, error, worker=worker)
+
+
+def batch_envelope(
+    planned: PlannedSource, parts: Iterable[SourceEnvelope], *, language: Language = Language.EN
+) -> SourceEnvelope:
+    """The envelope of a batch from those of its jobs, the largest of which are cut where all are too large together."""
+    parts = _fitted_parts(tuple(parts), language)
+    outcomes = {part.outcome for part in parts}
+    first = next((part for part in parts if not part.success), None)
+    outcome = next((answered for answered in (SourceOutcome.OK, SourceOutcome.NO_DATA) if answered in outcomes), None)
+    why = {} if first is None or outcome else {name: getattr(first, name) for name in _WHY}
+    return SourceEnvelope(
+        source=planned.source,
+        batch=planned.batch,
+        parts=parts,
+        outcome=outcome or (outcomes.pop() if len(outcomes) == 1 else SourceOutcome.ERROR),
+        success=outcome is not None,
+        latency_ms=max((part.latency_ms for part in parts), default=0.0),
+        waited_ms=max((part.waited_ms for part in parts), default=0.0),
+        started_at_ms=min((part.started_at_ms for part in parts if part.started_at_ms is not None), default=None),
+        worker=next((part.worker for part in parts), ""),
+        **why,
+    )
+
+
+def _of_each_job(planned: PlannedSource, envelope: SourceEnvelope, language: Language) -> SourceEnvelope:
+    """What became of a whole batch as the envelope of each of its jobs; that of a source that is none as it is."""
+    if not planned.jobs:
+        return envelope.model_copy(update={"batch": planned.batch})
+    return batch_envelope(
+        planned, (envelope.model_copy(update={"job": job}) for job in planned.jobs), language=language
+    )
+
+
+def _fitted_parts(parts: tuple[SourceEnvelope, ...], language: Language) -> tuple[SourceEnvelope, ...]:
+    sizes = [_size(part) for part in parts]
+    if sum(sizes) <= MAX_BATCH_BYTES - _NOTE_BYTES:
+        return parts
+    # Those below the limit leave their room to the others.
+    room, limit = MAX_BATCH_BYTES - _NOTE_BYTES, 0
+    for count, size in zip(range(len(sizes), 0, -1), sorted(sizes), strict=True):
+        limit = room // count
+        if size > limit:
+            break
+        room -= size
+    return tuple(
+        part if size <= limit else _fitted(part, _Cuts(), language, limit_bytes=limit)
+        for part, size in zip(parts, sizes, strict=True)
+    )
+
+
+def _size(envelope: SourceEnvelope) -> int:
+    return len(envelope.model_dump_json().encode())
 
 
 @dataclass(slots=True)
@@ -306,12 +377,14 @@ def _failed(
     )
 
 
-def _fitted(envelope: SourceEnvelope, cuts: _Cuts, language: Language) -> SourceEnvelope:
-    """The envelope cut to ``MAX_ENVELOPE_BYTES`` of JSON and validated as a whole; ``truncated`` names all ``cuts``.
+def _fitted(
+    envelope: SourceEnvelope, cuts: _Cuts, language: Language, *, limit_bytes: int = MAX_ENVELOPE_BYTES
+) -> SourceEnvelope:
+    """The envelope cut to ``limit_bytes`` of JSON and validated as a whole; ``truncated`` names all ``cuts``.
 
     Left out are the last evidence items, then the data, then what was queried.
     """
-    size, limit = len(envelope.model_dump_json().encode()), MAX_ENVELOPE_BYTES - _NOTE_BYTES
+    size, limit = _size(envelope), limit_bytes - _NOTE_BYTES
     evidence, left_out = list(envelope.evidence), list(cuts.left_out)
     count = len(evidence) if cuts.evidence_count is None else cuts.evidence_count
     while evidence and size > limit:
@@ -339,7 +412,7 @@ def _fitted(envelope: SourceEnvelope, cuts: _Cuts, language: Language) -> Source
         messages.append(
             Message(
                 "envelope cut to {limit} KiB: {kept} of {count} evidence items kept",
-                limit=MAX_ENVELOPE_BYTES // 1024,
+                limit=limit_bytes // 1024,
                 kept=len(evidence),
                 count=count,
             )
@@ -377,13 +450,15 @@ def missing_envelope(
     limit = round(min(planned.limit_seconds, running_seconds or 0.0), 2)
     text = error_of(outcome, planned, limit_seconds=limit, queue=queue)
     reason = NO_TIME_LEFT if outcome is SourceOutcome.TIMEOUT and limit <= 0 else outcome.value
-    return _failed(planned, outcome, reason, text, language=language, worker="")
+    failed = _failed(planned, outcome, reason, text, language=language, worker="")
+    return _of_each_job(planned, failed, language)
 
 
 def unserved_envelope(planned: PlannedSource, backlog: Backlog, *, language: Language, worker: str) -> SourceEnvelope:
     """The envelope of a source that is not asked, because its queue cannot serve the run in time."""
     text = unserved_error(planned, waiting=backlog.waiting, per_second=backlog.per_second)
-    return _failed(planned, SourceOutcome.NOT_STARTED, QUEUE_FULL, text, language=language, worker=worker)
+    failed = _failed(planned, SourceOutcome.NOT_STARTED, QUEUE_FULL, text, language=language, worker=worker)
+    return _of_each_job(planned, failed, language)
 
 
 def not_read_envelope(planned: PlannedSource, *, language: Language, why: Text | None = None) -> SourceEnvelope:

@@ -16,10 +16,9 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
 from orchestrator.outcomes import LOOP_BLOCKED
-from orchestrator.plugins import awaited, close_all, contained
+from orchestrator.plugins import close_all, contained
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
-from orchestrator.run.retries import with_retries
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart
@@ -54,7 +53,7 @@ class LocalSources:
     async def __aenter__(self) -> Self:
         return self
 
-    def submit(self, call: SourceCall) -> Future[FetchResult]:
+    def submit(self, call: SourceCall) -> Future[FetchResult | None]:
         """Start the call in the thread of its source.
 
         The future raises what the source raises, and SourceError while too many earlier calls block their threads.
@@ -62,7 +61,7 @@ class LocalSources:
         name = call.planned.source
         if name not in self._threads:
             if count := too_many_blocked():
-                refused: Future[FetchResult] = Future()
+                refused: Future[FetchResult | None] = Future()
                 error = SourceError(
                     "not queried: {count} earlier queries of this process still block their threads",
                     count=count,
@@ -142,8 +141,8 @@ def begin_without_store(request: TroubleshootRequest, plan: Plan, fan_in: Deadli
     return begin
 
 
-async def _fetch(call: SourceCall, sources: LocalSources) -> FetchResult:
+async def _fetch(call: SourceCall, sources: LocalSources) -> FetchResult | None:
     request = call.source_request()
     with contained():
         source = sources.get(request.source)
-    return await awaited(lambda: with_retries(lambda: source.fetch(request), call.planned.retries))
+    return await call.fetch(source, request)

@@ -207,7 +207,7 @@ def unreachable_report(record: RunRecord, *, elapsed_ms: float = 0.0, not_asked:
             committed_by="client",
         )
     else:
-        missing = (planned for planned in plan.sources if planned.key not in record.envelopes)
+        missing = (planned for planned in plan.asked if planned.key not in record.envelopes)
         stand_ins = {item.key: not_read_envelope(item, language=language, why=not_asked) for item in missing}
         conclusion = conclude(replace(record, envelopes={**record.envelopes, **stand_ins}))
         report = make_report(conclusion, by="client", total_latency_ms=elapsed_ms)

@@ -27,10 +27,15 @@ async def with_retries(ask: Callable[[], Awaitable[T]], retries: int) -> T:
     for _ in range(retries):
         try:
             return await ask()
-        except (ConfigurationError, WorkersNotInstalled):
-            raise
         except Exception as error:  # border: a source may raise anything
-            if isinstance(error, SourceError) and error.reason in LASTING:
+            if not may_pass(error):
                 raise
         await asyncio.sleep(PAUSE_SECONDS)
     return await ask()
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether another try within the same run may mend an error."""
+    if isinstance(error, SourceError):
+        return error.reason not in LASTING
+    return not isinstance(error, ConfigurationError | WorkersNotInstalled)

@@ -69,7 +69,7 @@ class SharedAnswers:
     def _keep(self, call: SourceCall, digest: str, token: str, envelope: SourceEnvelope | None) -> None:
         """Keep a good answer for other runs; where there is none, let another ask."""
         value = ""
-        if envelope is not None and envelope.success:
+        if envelope is not None and envelope.success and all(part.success for part in envelope.parts):
             shared = {"shared_from": call.run_id}
             parts = tuple(part.model_copy(update=shared) for part in envelope.parts)
             value = envelope.model_copy(update=shared | {"parts": parts}).model_dump_json()

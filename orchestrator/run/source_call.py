@@ -1,16 +1,21 @@
 """Asking one source for one run: the limit, the border and the envelope, the same on a worker and in process."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.deadline import Deadline
+from orchestrator.errors import SourceError
+from orchestrator.i18n.languages import Language
 from orchestrator.models import NO_CLUES, ClueBoard, PlannedSource, SourceEnvelope, SourceRequest
 from orchestrator.outcomes import Blockage
-from orchestrator.plugins import contained
-from orchestrator.run.envelopes import error_envelope, result_envelope, timeout_envelope
-from orchestrator.sources import FetchResult
+from orchestrator.plugins import awaited, contained
+from orchestrator.run.envelopes import batch_envelope, error_envelope, result_envelope, timeout_envelope
+from orchestrator.run.retries import PAUSE_SECONDS, may_pass, with_retries
+from orchestrator.sources import BatchSource, FetchResult, Source
 from orchestrator.store.records import SourceStart
 
 FAN_IN_MARGIN_SECONDS = 0.05
@@ -23,12 +28,21 @@ class LimitReached(Exception):
     blockage: Blockage | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a source gave for a job of a batch, with the time at which it began and ended, by the monotonic clock."""
+
+    what: object
+    began: float
+    ended: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCall:
-    """One source of a plan, asked once for a run.
+    """One source of a plan, asked once for a run, about one job, a batch of jobs or the whole question.
 
-    The caller fetches ``source_request()`` in its own way, on a thread or on a loop, and stops after
-    ``limit_seconds``; ``envelope`` turns whatever came of it into the envelope to store.
+    The caller runs ``fetch`` in its own way, on a thread or on a loop, and stops after ``limit_seconds``; ``envelope``
+    turns whatever came of it into the envelope to store.
     """
 
     run_id: str
@@ -42,6 +56,10 @@ class SourceCall:
     clues: ClueBoard = NO_CLUES
     """What the other sources of the run have found."""
     _began: float = field(default_factory=time.monotonic)
+    _given: dict[str, _Given] = field(default_factory=dict)
+    """What the source has given by now for the jobs of a batch."""
+    _parts: dict[str, SourceEnvelope] = field(default_factory=dict)
+    """The envelopes of these as far as they are made."""
 
     @property
     def limit_seconds(self) -> float:
@@ -65,6 +83,7 @@ class SourceCall:
             run_id=self.run_id,
             source=self.planned.source,
             job=self.planned.job,
+            jobs=self.planned.jobs,
             message=request.message,
             routing=plan.routing,
             tws_instance_id=request.tws_instance_id,
@@ -73,27 +92,110 @@ class SourceCall:
             clues=self.clues,
         )
 
-    def envelope(self, fetch: Callable[[], FetchResult]) -> SourceEnvelope:
-        """The redacted envelope of what ``fetch`` returns or raises, with the call's start and latency."""
-        return self.timed(self._envelope(fetch))
+    async def fetch(self, source: Source, request: SourceRequest) -> FetchResult | None:
+        """Ask the source; None for a batch, whose results are kept here as they come.
+
+        Raises what the source raises, what would end the event loop as ``Escaped``.
+        """
+        if self.planned.batch is None:
+            return await awaited(lambda: with_retries(lambda: source.fetch(request), self.planned.retries))
+        await awaited(lambda: self._fetch_batch(source, request))
+        return None
+
+    async def _fetch_batch(self, source: Source, request: SourceRequest) -> None:
+        """Ask about all jobs, then again about those that have no answer for a reason that may pass."""
+        for left in range(self.planned.retries, -1, -1):
+            try:
+                await self._fetch_many(source, request)
+            except Exception as error:  # border: a source may raise anything
+                if not left or not may_pass(error):
+                    raise
+            open_jobs = tuple(job for job in request.jobs if not self._is_settled(job))
+            if not left or not open_jobs:
+                return
+            request = request.model_copy(update={"jobs": open_jobs})
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _is_settled(self, job: str) -> bool:
+        given = self._given.get(job)
+        return given is not None and not (isinstance(given.what, Exception) and may_pass(given.what))
+
+    async def _fetch_many(self, source: Source, request: SourceRequest) -> None:
+        many = source if isinstance(source, BatchSource) else None
+        results = _one_by_one(source, request) if many is None else many.fetch_many(request)
+        expected, making, since = set(request.jobs), [], time.monotonic()
+        try:
+            async for job, what in results:
+                ended = time.monotonic()
+                if job in expected:
+                    expected.remove(job)
+                    seconds = what.seconds if isinstance(what, FetchResult) else None
+                    began = since if seconds is None else max(since, ended - max(seconds, 0.0))
+                    self._given[job] = _Given(what, began, ended)
+                    # In a thread, while the source works on: after the limit there is no time for it.
+                    making.append(asyncio.ensure_future(asyncio.to_thread(self._make_part, job)))
+                since = ended if many is None else since
+            if making:
+                await asyncio.wait(making)
+        finally:
+            if (close := getattr(results, "aclose", None)) is not None:
+                await close()
+
+    def _make_part(self, job: str) -> SourceEnvelope:
+        """The envelope of a job for which something was given."""
+        given = self._given[job]
+        planned = self.planned.model_copy(update={"job": job, "jobs": (), "batch": None})
+        part = self._timed(self._made(planned, given.what), given.began, given.ended)
+        if self._given[job] is given:
+            self._parts[job] = part
+        return part
+
+    def envelope(self, fetch: Callable[[], FetchResult | None]) -> SourceEnvelope:
+        """The redacted envelope of what ``fetch`` returns or raises, with the call's start and latency.
+
+        In that of a batch each job has its own: of what was given for it, else of what ``fetch`` raised.
+        """
+        is_batch = self.planned.batch is not None
+        try:
+            what: object = fetch()
+        except Exception as error:  # noqa: BLE001  # border: a source may raise anything, the others still serve
+            what = error
+        if not is_batch:
+            return self.timed(self._made(self.planned, what))
+        # The source may still be giving results, in another thread.
+        parts = {job: self._parts.get(job) or self._make_part(job) for job in tuple(self._given)}
+        if missing := tuple(job for job in self.planned.jobs if job not in parts):
+            rest = self.planned.model_copy(update={"jobs": missing})
+            why = SourceError("the source gave no result for this job", reason="no_result") if what is None else what
+            parts |= {str(part.job): self.timed(part) for part in self._made(rest, why).parts}
+        return batch_envelope(self.planned, (parts[job] for job in self.planned.jobs), language=self._language)
+
+    @property
+    def _language(self) -> Language:
+        return self.start.plan.routing.language
 
     def timed(self, envelope: SourceEnvelope) -> SourceEnvelope:
-        """The envelope with the call's start and latency."""
-        latency_ms = round((time.monotonic() - self._began) * 1000, 1)
+        """The envelope with the call's start and latency; so have its parts."""
+        timed = self._timed(envelope, self._began, time.monotonic())
+        return timed.model_copy(update={"parts": tuple(map(self.timed, envelope.parts))}) if envelope.parts else timed
+
+    def _timed(self, envelope: SourceEnvelope, began: float, ended: float) -> SourceEnvelope:
+        latency_ms = round((ended - began) * 1000, 1)
         waited_ms = min(round(self.clues.waited_seconds * 1000, 1), latency_ms)
+        started_at_ms = self.start.now_ms + round((began - self._began) * 1000)
         return envelope.model_copy(
-            update={"latency_ms": latency_ms, "waited_ms": waited_ms, "started_at_ms": self.start.now_ms}
+            update={"latency_ms": latency_ms, "waited_ms": waited_ms, "started_at_ms": started_at_ms}
         )
 
-    def _envelope(self, fetch: Callable[[], FetchResult]) -> SourceEnvelope:
-        planned, language = self.planned, self.start.plan.routing.language
+    def _made(self, planned: PlannedSource, what: Any) -> SourceEnvelope:
+        """The envelope of what the source returned or raised."""
+        language = self._language
         try:
-            result = fetch()
             # Within the border: what a source returned may be as wrong as what it raises.
             with contained():
                 return result_envelope(
                     planned,
-                    result,
+                    _result(what),
                     worker=self.worker,
                     language=language,
                     personal=self.redact_personal,
@@ -113,7 +215,26 @@ class SourceCall:
             )
 
 
-def fetched(fetch: Future[FetchResult]) -> FetchResult:
+async def _one_by_one(
+    source: Source, request: SourceRequest
+) -> AsyncIterator[tuple[str, FetchResult | SourceError | Exception]]:
+    """The results of a source that takes one job at a time."""
+    for job in request.jobs:
+        what: FetchResult | Exception
+        try:
+            what = await source.fetch(request.model_copy(update={"job": job, "jobs": ()}))
+        except Exception as error:  # noqa: BLE001  # border: what it raises for one job is no error of the next
+            what = error
+        yield job, what
+
+
+def _result(what: Any) -> Any:
+    if isinstance(what, BaseException):
+        raise what
+    return what
+
+
+def fetched(fetch: Future[FetchResult | None]) -> FetchResult | None:
     """What a fetch has returned by now; one that is still running is cancelled.
 
     Raises LimitReached when it was still running, and whatever the source raised, as an ``Exception``.

@@ -56,11 +56,18 @@ def finished_data(envelope: SourceEnvelope) -> dict[str, Any]:
     """The data of the event ``source_finished``, without the counts that the store adds."""
     fields = {"source", "job", "outcome", "success", "latency_ms", "finding", "error", "reason"}
     data = envelope.model_dump(mode="json", include=fields)
+    if envelope.batch is not None:
+        data |= {"batch": envelope.batch, "jobs": [_part_data(part) for part in envelope.parts]}
     if envelope.kept_from is not None:
         data["kept_from"] = envelope.kept_from
     if envelope.error_message is not None:
         data["error_message"] = envelope.error_message.model_dump(mode="json", exclude_defaults=True)
     return data
+
+
+def _part_data(part: SourceEnvelope) -> dict[str, Any]:
+    data = part.model_dump(mode="json", include={"job", "outcome", "latency_ms", "finding", "error", "reason"})
+    return {name: value for name, value in data.items() if value not in ("", None)}
 
 
 def key_of(data: Mapping[str, Any]) -> str:

@@ -13,20 +13,23 @@ from pydantic_core import from_json
 
 from orchestrator.config import STORED
 from orchestrator.errors import RunDamaged, SchemaMismatch
-from orchestrator.models import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, SourceEnvelope, SourceOutcome
+from orchestrator.models import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, SourceEnvelope, SourceOutcome, read_part
 
 REQUEST, PLAN, REPORT = "request", "plan", "report"
 """Names of the stored parts of a run; the name of an envelope is the key of its source."""
 MAX_PASSES = 8
 """Removing a field can make its parent incomplete, one level per pass; nothing stored is nested deeper."""
-_MAX_CHARACTERS = {REQUEST: 200_000, PLAN: 400_000, REPORT: 30_000_000}
+MAX_REPORT_CHARACTERS = 30_000_000
+_MAX_CHARACTERS = {REQUEST: 500_000, PLAN: 2_000_000, REPORT: MAX_REPORT_CHARACTERS}
 """Longest stored parts, some times the longest that are written: reading more would delay other runs."""
-_MAX_ENVELOPE_CHARACTERS = 1_000_000
+_MAX_ENVELOPE_CHARACTERS, _MAX_BATCH_CHARACTERS = 1_000_000, 8_000_000
 _MAX_ENTRIES = {REQUEST: 2_000, PLAN: 20_000}
 """Most entries of all lists and objects of a part; an entry that is wrong takes microseconds, each time it is read."""
 _MAX_ENVELOPE_ENTRIES = 20_000
 _FREE = "data"
 """Field of an envelope whose entries are not validated."""
+_PARTS = "parts"
+"""Field of a batch's envelope with those of its jobs, which are read one by one."""
 MAX_ERRORS = 1_000
 """Wrong fields of a part that are left out one by one; a part with more is left out whole."""
 MAX_NAMED = 10
@@ -74,7 +77,7 @@ def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
 
     Raises SchemaMismatch when this version does not read its schema.
     """
-    if len(text) > _MAX_CHARACTERS.get(part, _MAX_ENVELOPE_CHARACTERS):
+    if len(text) > _MAX_CHARACTERS.get(part, _MAX_BATCH_CHARACTERS if _is_batch(part) else _MAX_ENVELOPE_CHARACTERS):
         return None
     try:
         data = from_json(text)
@@ -90,7 +93,7 @@ def parse_stored(text: str, *, run_id: str, part: str) -> dict[str, Any] | None:
 
 def _has_too_many_entries(data: dict[str, Any], part: str) -> bool:
     left = _MAX_ENTRIES.get(part, _MAX_ENVELOPE_ENTRIES)
-    containers: list[Any] = [{name: value for name, value in data.items() if name != _FREE}]
+    containers: list[Any] = [{name: value for name, value in data.items() if name not in (_FREE, _PARTS)}]
     while containers and left >= 0:
         container = containers.pop()
         left -= len(container)
@@ -123,15 +126,35 @@ def read_fields(model: type[_M], data: dict[str, Any], *, part: str) -> tuple[_M
 
 
 def read_envelope(run_id: str, key: str, text: str) -> tuple[SourceEnvelope, tuple[Damage, ...]]:
-    """A stored envelope; one that cannot be read, or has another schema, is read as an error of its source."""
-    source, _, job = key.partition("|")
+    """A stored envelope; one that cannot be read, or has another schema, is read as an error of its source.
+
+    So is each part of a batch.
+    """
     try:
-        envelope, damage = read_stored(SourceEnvelope, text, run_id=run_id, part=key)
+        data = parse_stored(text, run_id=run_id, part=key)
     except SchemaMismatch as error:
-        return _failed(source, job, str(error), error.reason), ()
+        return failed_envelope(key, str(error), error.reason), ()
+    parts = {} if data is None else data.pop(_PARTS, ())
+    envelope, damage = (None, ()) if data is None else read_fields(SourceEnvelope, data, part=key)
     if envelope is None or envelope.key != key:
-        return _failed(source, job, "its stored answer cannot be read", RunDamaged.reason), (Damage(key),)
-    return envelope, damage
+        return failed_envelope(key), (Damage(key),)
+    if envelope.batch is None:
+        return envelope, damage
+    read = [_read_part(part, key, number) for number, part in enumerate(parts if isinstance(parts, list) else [None])]
+    good = tuple(part for part, _ in read if part is not None)
+    lost = tuple(item for _, items in read for item in items)
+    return envelope.model_copy(update={"parts": good}), (*damage, *lost)
+
+
+def _read_part(data: object, key: str, number: int) -> tuple[SourceEnvelope | None, tuple[Damage, ...]]:
+    """One part of a batch; None when it cannot be read, or is that of another source."""
+    unread = None, (Damage(key, f"{_PARTS}.{number}"),)
+    if not isinstance(data, dict) or _has_too_many_entries(data, key):
+        return unread
+    data.pop(_PARTS, None)
+    part, damage = read_fields(SourceEnvelope, data, part=key)
+    is_part = part is not None and part.source == key.partition("|")[0] and part.job is not None and part.batch is None
+    return (part, damage) if is_part else unread
 
 
 def read_number(value: str | None, default: int = 0) -> int:
@@ -150,11 +173,20 @@ def _damage(part: str, lost: Collection[_Path]) -> tuple[Damage, ...]:
     return (*damage[:MAX_NAMED], Damage(part)) if len(damage) > MAX_NAMED else tuple(damage)
 
 
-def _failed(source: str, job: str, error: str, reason: str) -> SourceEnvelope:
+def failed_envelope(
+    key: str, error: str = "its stored answer cannot be read", reason: str = RunDamaged.reason
+) -> SourceEnvelope:
+    """The stand-in for an envelope that cannot be read."""
+    source, _, part = key.partition("|")
+    job, batch = read_part(part or None)
     # Not validated: the names are those of a hash field, which a script has written.
     return SourceEnvelope.model_construct(
-        source=source, job=job or None, outcome=SourceOutcome.ERROR, success=False, error=error, reason=reason
+        source=source, job=job, batch=batch, outcome=SourceOutcome.ERROR, success=False, error=error, reason=reason
     )
+
+
+def _is_batch(part: str) -> bool:
+    return read_part(part.partition("|")[2] or None)[1] is not None
 
 
 def _stored_path(location: Iterable[str | int], data: Any) -> _Path:

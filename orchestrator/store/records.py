@@ -21,11 +21,13 @@ from orchestrator.models import (
     SourceEnvelope,
     TroubleshootRequest,
     read_enum,
+    source_key,
 )
 from orchestrator.store.reading import (
     PLAN,
     REQUEST,
     Damage,
+    failed_envelope,
     read_deadline,
     read_envelope,
     read_fields,
@@ -263,15 +265,41 @@ def stored_plans(fields: Mapping[str, str]) -> list[str]:
     return [fields.get(plan_field(stage), "") for stage in range(1, MAX_STAGES + 1)]
 
 
-def read_envelopes(run_id: str, fields: Mapping[str, str]) -> tuple[dict[str, SourceEnvelope], tuple[Damage, ...]]:
-    """The envelopes among the fields of a run hash, by the key of their source."""
+def read_envelopes(
+    run_id: str, fields: Mapping[str, str], plan: Plan | None = None
+) -> tuple[dict[str, SourceEnvelope], tuple[Damage, ...]]:
+    """The envelopes among the fields of a run hash, by the key of their source; in place of a batch those of its jobs.
+
+    Those jobs of a batch in ``plan`` for which nothing can be read have an error.
+    """
     envelopes: dict[str, SourceEnvelope] = {}
     damage: list[Damage] = []
     for name, value in fields.items():
         if name.startswith("e:"):
             envelopes[name[2:]], lost = read_envelope(run_id, name[2:], value)
             damage += lost
-    return envelopes, tuple(damage)
+    return of_each_job(envelopes.values(), plan), tuple(damage)
+
+
+def of_each_job(envelopes: Iterable[SourceEnvelope], plan: Plan | None) -> dict[str, SourceEnvelope]:
+    """The envelopes by their keys, in place of a batch those of its jobs.
+
+    A batch whose jobs are not known stands for itself.
+    """
+    jobs_of = _jobs_of_batches(plan)
+    alone: dict[str, SourceEnvelope] = {}
+    for envelope in envelopes:
+        parts = {part.key: part for part in envelope.parts}
+        for job in jobs_of.get(envelope.key, ()):
+            missing = {"job": job, "batch": None, "parts": ()}
+            key = source_key(envelope.source, job)
+            parts.setdefault(key, failed_envelope(key) if envelope.parts else envelope.model_copy(update=missing))
+        alone |= parts or {envelope.key: envelope}
+    return alone
+
+
+def _jobs_of_batches(plan: Plan | None) -> dict[str, tuple[str, ...]]:
+    return {item.key: item.jobs for item in plan.sources if item.batch is not None} if plan else {}
 
 
 def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
@@ -283,9 +311,17 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
         raise RunNotFound.of(run_id)
     request, of_request = read_request(run_id, fields.get("request", ""), fields.get("summary", ""))
     plan, of_plan = read_plans(run_id, stored_plans(fields))
-    envelopes, of_envelopes = read_envelopes(run_id, fields)
+    envelopes, of_envelopes = read_envelopes(run_id, fields, plan)
     stored, outcome, closed_ms = fields.get("report"), fields.get("outcome"), fields.get("closed_ms")
     report, of_report = decode_report(run_id, stored, envelopes) if stored else (None, ())
+    jobs_of = _jobs_of_batches(plan)
+
+    def keys_of(key: str) -> list[str]:
+        if key in jobs_of:
+            return [source_key(key.partition("|")[0], job) for job in jobs_of[key]]
+        # Without the plan, the jobs of a batch are known by its parts.
+        return [] if f"e:{key}" in fields and key not in envelopes else [key]
+
     return RunRecord(
         run_id=run_id,
         now_ms=now_ms,
@@ -294,9 +330,12 @@ def to_record(run_id: str, now_ms: int, fields: Mapping[str, str]) -> RunRecord:
         plan=plan,
         envelopes=envelopes,
         started_ms={
-            name[2:]: read_number(value.rpartition("|")[2]) for name, value in fields.items() if name.startswith("s:")
+            key: read_number(value.rpartition("|")[2])
+            for name, value in fields.items()
+            if name.startswith("s:")
+            for key in keys_of(name[2:])
         },
-        late=frozenset(name[2:] for name in fields if name.startswith("l:")),
+        late=frozenset(key for name in fields if name.startswith("l:") for key in keys_of(name[2:])),
         received=read_number(fields.get("received")),
         created_ms=read_number(fields.get("created_ms")),
         deadline_ms=read_deadline(fields.get("deadline_ms"), now_ms),
@@ -324,7 +363,7 @@ def to_outline(now_ms: int, fields: Sequence[str | None]) -> Outline:
 def snapshot(record: RunRecord, report: Report | None = None) -> RunSnapshot:
     """The snapshot of a record, with ``report`` when there is one."""
     sources: dict[str, dict[str, Any]] = {}
-    for planned in record.plan.sources if record.plan else ():
+    for planned in record.plan.asked if record.plan else ():
         envelope, started = record.envelopes.get(planned.key), record.started_ms.get(planned.key)
         state = (
             "finished" if envelope else "late" if planned.key in record.late else "started" if started else "planned"

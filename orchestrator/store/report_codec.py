@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.aggregate import FIELD_OF_SOURCE, all_evidence, data_fields, failures, job_reports, number_evidence
 from orchestrator.models import Report, SourceEnvelope
-from orchestrator.store.reading import REPORT, Damage, parse_stored, read_fields
+from orchestrator.store.reading import MAX_REPORT_CHARACTERS, REPORT, Damage, parse_stored, read_fields
 
 RESULTS = "results_in_run"
 """Field of a stored report in place of ``parallel_results``: for each result the key of its envelope in the run, or the
@@ -26,7 +26,8 @@ _IN_ENVELOPES: dict[str, Any] = {
 
 
 def encode_report(report: Report, stored: Mapping[str, SourceEnvelope] | None) -> str:
-    """The JSON to store of ``report`` in the run of the ``stored`` envelopes; the whole report when they differ.
+    """The JSON to store of ``report`` in the run of the ``stored`` envelopes; the whole report when they differ, if it
+    is not too long to be read.
 
     ``stored`` is None for a report whose results are to be all envelopes of the run.
     """
@@ -34,7 +35,9 @@ def encode_report(report: Report, stored: Mapping[str, SourceEnvelope] | None) -
         return f'{report.model_dump_json(exclude=_IN_ENVELOPES)[:-1]},"{RESULTS}":"{ALL}"}}'
     results = tuple(stored.get(envelope.key, envelope) for envelope in report.parallel_results)
     if not stored or not _is_made_of(number_evidence(results), report):
-        return report.model_dump_json()
+        whole = report.model_dump_json()
+        if not stored or len(whole) <= MAX_REPORT_CHARACTERS:
+            return whole
     rest = report.model_dump_json(exclude=_IN_ENVELOPES)
     places = [
         json.dumps(envelope.key) if envelope.key in stored else envelope.model_dump_json() for envelope in results

@@ -35,6 +35,7 @@ from orchestrator.models import (
     SourceEnvelope,
     TroubleshootRequest,
     read_enum,
+    read_part,
 )
 from orchestrator.outcomes import NO_TIME_LEFT
 from orchestrator.sources import source_names
@@ -280,11 +281,13 @@ class RunStore:
         Raises RunNotFound; RunDamaged or SchemaMismatch when the source is started and its request cannot be read.
         """
         keys = self.keys
+        _, batch = read_part(key.partition("|")[2])
+        started = {"source": source, "job": job, "worker": worker} | ({} if batch is None else {"batch": batch})
         reply = self._run(
             "begin_source",
             run_id,
             [keys.run(run_id), keys.events(run_id), keys.rates, *keys.queue(source)],
-            [key, claim, _dumps({"source": source, "job": job, "worker": worker}), source, run_id, int(by_worker)],
+            [key, claim, _dumps(started), source, run_id, int(by_worker)],
         )
         if reply[0] != "ok":
             return str(reply[0])
@@ -314,7 +317,14 @@ class RunStore:
         """
         keys = self.keys
         late = envelope.model_copy(
-            update={"data": {}, "evidence": (), "outcome": "late", "success": False, "reason": envelope.outcome}
+            update={
+                "data": {},
+                "evidence": (),
+                "parts": (),
+                "outcome": "late",
+                "success": False,
+                "reason": envelope.outcome,
+            }
         )
         reply = self._run(
             "put_envelope",
@@ -352,32 +362,36 @@ class RunStore:
         """Keep an answer for other runs; an empty one lets another caller ask."""
         self._scripts.run("put_shared", [self.keys.shared(digest)], [token, envelope, keep_ms])
 
-    def put_clue(self, run_id: str, key: str, claim: str, clue: Clue) -> str:
-        """Give a clue of a source to the other sources of the run.
+    def put_clue(self, run_id: str, key: str, claim: str, clue: Clue, *, clue_key: str | None = None) -> str:
+        """Give a clue of a source to the other sources of the run; ``clue_key`` is one of ``PlannedSource.clue_keys``.
 
         Returns ``ok``, ``duplicate`` when another claim has the source, or ``late`` after the answers were frozen.
 
         Raises RunNotFound.
         """
-        reply = self._run("clue", run_id, [self.keys.run(run_id)], [key, claim, clue.model_dump_json()])
+        reply = self._run(
+            "clue", run_id, [self.keys.run(run_id)], [key, claim, clue.model_dump_json(), clue_key or key]
+        )
         return str(reply[0])
 
-    def read_clues(self, run_id: str, keys: Sequence[str]) -> Clues:
-        """The clues that the sources of these keys have given by now, and which of them may still give one."""
-        names = ["state", "frozen", *(f"{kind}:{key}" for kind in "sec" for key in keys)]
+    def read_clues(self, run_id: str, sources: Sequence[PlannedSource]) -> Clues:
+        """The clues that these sources have given by now, and which of them may still give one."""
+        clue_fields = {planned.key: [f"c:{key}" for key in planned.clue_keys] for planned in sources}
+        names = ["state", "frozen", *(f"{kind}:{key}" for kind in "se" for key in clue_fields)]
+        names += [name for fields in clue_fields.values() for name in fields]
         with store_errors():
             values = self._client.hmget(self.keys.run(run_id), names)
-        fields: dict[str, str] = {name: str(value) for name, value in zip(names, values, strict=True) if value}
-        is_open = not read_enum(fields.get("state", RunState.DONE), RunState.DISPATCHED).is_closed
-        clues = (read_clue(run_id, fields[name]) for key in keys if (name := f"c:{key}") in fields)
+        found: dict[str, str] = {name: str(value) for name, value in zip(names, values, strict=True) if value}
+        is_open = not read_enum(found.get("state", RunState.DONE), RunState.DISPATCHED).is_closed
+        clues = (read_clue(run_id, text) for name, text in found.items() if name.startswith("c:"))
         return Clues(
             given=tuple(clue for clue in clues if clue is not None),
             pending=frozenset(
                 key
-                for key in keys
-                if is_open and "frozen" not in fields and fields.keys().isdisjoint((f"c:{key}", f"e:{key}"))
+                for key, fields in clue_fields.items()
+                if is_open and "frozen" not in found and f"e:{key}" not in found and not found.keys() >= set(fields)
             ),
-            started=frozenset(key for key in keys if f"s:{key}" in fields),
+            started=frozenset(key for key in clue_fields if f"s:{key}" in found),
         )
 
     def lease(self, run_id: str, token: str, *, by: str, serves_queue: bool = False) -> RunRecord | str:

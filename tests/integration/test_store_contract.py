@@ -265,25 +265,29 @@ def test_a_source_starts_once(bench: Bench) -> None:
     assert [event.type for event in bench.all_events()].count(EventType.SOURCE_STARTED) == 1
 
 
+def _of(*names: str) -> list[PlannedSource]:
+    return [PlannedSource(source=name, limit_seconds=1) for name in names]
+
+
 def test_a_clue_is_there_until_the_answers_are_frozen(bench: Bench) -> None:
     """Who has claimed the source may give one, and another after it; it is no part of the record of the run."""
     bench.open()
     bench.dispatch()
     clue, later = (Clue(source="tws_status", codes=(code,)) for code in ("S0C7", "ORA-12541"))
     bench.store.begin_source(RUN, "tws_status", "c1", source="tws_status", job=None, worker="w1")
-    assert bench.store.read_clues(RUN, ["tws_status"]).pending == {"tws_status"}
+    assert bench.store.read_clues(RUN, _of("tws_status")).pending == {"tws_status"}
     assert bench.store.put_clue(RUN, "tws_status", "c2", clue) == "duplicate"
     assert bench.store.put_clue(RUN, "tws_status", "c1", clue) == "ok"
     assert bench.store.put_clue(RUN, "tws_status", "c1", later) == "ok"
-    clues = bench.store.read_clues(RUN, ["tws_status", "metrics"])
+    clues = bench.store.read_clues(RUN, _of("tws_status", "metrics"))
     assert clues.given == (later,)
     assert clues.pending == {"metrics"}
     assert clues.started == {"tws_status"}
     bench.plant(**{"c:metrics": "damaged"})
-    assert bench.store.read_clues(RUN, ["metrics"]).given == ()
+    assert bench.store.read_clues(RUN, _of("metrics")).given == ()
     bench.plant(frozen=1)
     assert bench.store.put_clue(RUN, "tws_status", "c1", clue) == "late"
-    assert bench.store.read_clues(RUN, ["log_cache"]).pending == frozenset()
+    assert bench.store.read_clues(RUN, _of("log_cache")).pending == frozenset()
     assert not bench.store.read(RUN).damage
 
 

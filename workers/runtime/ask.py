@@ -13,12 +13,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunDamaged, SchemaMismatch
-from orchestrator.models import source_key
+from orchestrator.models import read_part, source_key
 from orchestrator.outcomes import Blockage
-from orchestrator.plugins import awaited, contained
+from orchestrator.plugins import contained
 from orchestrator.run.clues import StoredClues
 from orchestrator.run.envelopes import unreadable_envelope
-from orchestrator.run.retries import with_retries
 from orchestrator.run.sharing import SharedAnswers
 from orchestrator.run.source_call import LimitReached, SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
@@ -65,7 +64,7 @@ class SourceRunner:
     store: RunStore
     source: Callable[[str], Future[Source]]
     """The source of that name, which may be still in the making."""
-    submit: Callable[[Coroutine[Any, Any, FetchResult], str], Future[FetchResult]]
+    submit: Callable[[Coroutine[Any, Any, FetchResult | None], str], Future[FetchResult | None]]
     """Start a coroutine on the event loop, as the code of the source with that key."""
     worker: str
     blockage: Callable[[], Blockage | None] = lambda: None
@@ -75,20 +74,20 @@ class SourceRunner:
     """Whether Celery enforces the soft limit itself, by a signal that ``heed_soft_limit`` has taken over (prefork)."""
 
     def ask(
-        self, run_id: str, source: str, job: str | None, *, claim: str, soft_limit_seconds: float | None
+        self, run_id: str, source: str, part: str | None, *, claim: str, soft_limit_seconds: float | None
     ) -> dict[str, Any]:
-        """Ask one source and store its envelope; Celery receives only a short summary.
+        """Ask one source about a job, a batch or all, and store its envelope; Celery receives only a short summary.
 
         ``soft_limit_seconds`` is the soft time limit of the task's message. The summary has ``latency_ms`` and the
         outcome, or why the source was not asked.
 
         Raises RunNotFound, RunDamaged when the run's key is no hash, StoreUnreachable.
         """
-        key = source_key(source, job)
+        key, (job, _) = source_key(source, part), read_part(part)
         try:
             start = self.store.begin_source(run_id, key, claim, source=source, job=job, worker=self.worker)
         except (RunDamaged, SchemaMismatch) as error:
-            self.store.put_envelope(run_id, claim, unreadable_envelope(run_id, source, job, error, self.worker))
+            self.store.put_envelope(run_id, claim, unreadable_envelope(run_id, source, part, error, self.worker))
             return {"source": source, "outcome": error.reason, "latency_ms": 0.0}
         if isinstance(start, str):
             _LOGGER.info("source_skipped run_id=%s source=%s reason=%s", run_id, key, start)
@@ -117,7 +116,7 @@ class SourceRunner:
         )
         return {"source": source, "outcome": envelope.outcome.value, "latency_ms": envelope.latency_ms}
 
-    def _fetch(self, call: SourceCall) -> FetchResult:
+    def _fetch(self, call: SourceCall) -> FetchResult | None:
         request = call.source_request()
         future, end = None, Deadline.after(call.limit_seconds)
         with suppress(SoftTimeLimitExceeded), soft_limit_signal() if self.native_limits else nullcontext():
@@ -127,9 +126,7 @@ class SourceRunner:
             if made.done():
                 with contained():
                     source = made.result()
-                future = self.submit(
-                    awaited(lambda: with_retries(lambda: source.fetch(request), call.planned.retries)), call.planned.key
-                )
+                future = self.submit(call.fetch(source, request), call.planned.key)
                 wait([future], timeout=end.remaining())
         if future is None:
             raise LimitReached

@@ -31,7 +31,7 @@ def missing_evidence(
     """Each source that is missing and why, then what is missing from those that answered."""
     gaps = dict.fromkeys(_missing_source(envelope) for envelope in envelopes if _is_missing(envelope))
     reported = {envelope.key for envelope in envelopes}
-    for planned in plan.sources if plan else ():
+    for planned in plan.asked if plan else ():
         if planned.key not in reported:
             gaps[_missing(planned.source, REASONS[SourceOutcome.NOT_STARTED])] = None
     if plan is not None and plan.left_out:

@@ -16,11 +16,20 @@ from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, write
-from orchestrator.models import Evidence, MessageData, PlannedSource, SourceEnvelope, SourceOutcome
+from orchestrator.models import (
+    MAX_BATCH_JOBS,
+    Evidence,
+    MessageData,
+    PlannedSource,
+    SourceEnvelope,
+    SourceOutcome,
+)
 from orchestrator.outcomes import BY_REASON, NO_TIME_LEFT
 from orchestrator.run.envelopes import (
+    MAX_BATCH_BYTES,
     MAX_ENVELOPE_BYTES,
     MAX_TEXT_CHARACTERS,
+    batch_envelope,
     error_envelope,
     missing_envelope,
     result_envelope,
@@ -28,6 +37,7 @@ from orchestrator.run.envelopes import (
     unserved_envelope,
 )
 from orchestrator.sources import FetchResult
+from orchestrator.store.reading import read_envelope
 from orchestrator.store.records import Backlog
 
 PLANNED = PlannedSource(source="metrics", limit_seconds=5)
@@ -300,3 +310,41 @@ def test_a_source_that_is_not_asked_tells_the_rate_of_its_queue_as_its_reader_wr
     """Numbers have the decimal sign of the language."""
     envelope = unserved_envelope(PLANNED, Backlog(waiting=40, per_second=7.1), language=language, worker="w")
     assert rate in (envelope.error or "")
+
+
+JOBS = [f"JOB{number}" for number in range(MAX_BATCH_JOBS)]
+BATCH = PLANNED.model_copy(update={"batch": 1, "jobs": tuple(JOBS)})
+
+
+def a_part(job: str, **fields: Any) -> SourceEnvelope:
+    """An envelope that is not masked, which would take its time."""
+    return SourceEnvelope(source="metrics", job=job, outcome=SourceOutcome.OK, success=True, **fields)
+
+
+def read_batch(batch: SourceEnvelope) -> SourceEnvelope:
+    envelope, damage = read_envelope("run-00000001", "metrics|+1", batch.model_dump_json())
+    assert not damage
+    return envelope
+
+
+def test_a_batch_that_is_too_large_is_cut_where_it_is_largest() -> None:
+    """Small answers stay whole, the others share the rest, and each says what it has lost."""
+    items = tuple(map(evidence, ["x" * 9_000] * 20, count(1)))
+    made = [a_part(job, data={"a": 1}, evidence=() if i % 2 else items) for i, job in enumerate(JOBS)]
+    batch = batch_envelope(BATCH, made)
+    assert len(batch.model_dump_json().encode()) <= MAX_BATCH_BYTES
+    parts = read_batch(batch).parts
+    assert parts[1::2] == tuple(made[1::2])
+    kept = {len(part.evidence) for part in parts[::2]}
+    assert 5 < min(kept) == max(kept) < 20
+    assert {part.data["a"] for part in parts} == {1}
+    assert all("evidence items kept" in (part.truncated or "") for part in parts[::2])
+
+
+def test_the_worst_batch_can_be_read() -> None:
+    """Texts as long as they may be, of characters that JSON writes with six, for as many jobs as there may be."""
+    worst = "\u0001" * MAX_TEXT_CHARACTERS
+    texts = {"finding": worst, "where": worst, "truncated": worst, "error": worst}
+    made = [a_part(job, **texts, asked=(worst,) * 20, data={"a": "x" * 90_000}) for job in JOBS]
+    parts = read_batch(batch_envelope(BATCH, made)).parts
+    assert [(part.job, part.data, part.asked, part.finding) for part in parts] == [(job, {}, (), worst) for job in JOBS]

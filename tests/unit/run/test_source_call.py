@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +33,7 @@ from orchestrator.models import (
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.run.source_call import FAN_IN_MARGIN_SECONDS
 from orchestrator.sources import FetchResult, Source
+from orchestrator.store.reading import read_envelope
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.testing import Panic
 from workers.runtime.ask import SourceRunner
@@ -65,14 +66,18 @@ class Behaviour:
 
 
 Ask = Callable[..., SourceEnvelope]
-"""``ask(source, limit=..., fan_in=...)``: seconds for the source, seconds to the fan-in."""
+"""``ask(source, limit=..., fan_in=...)``: seconds for the source, seconds to the fan-in. With ``jobs``, and the
+``retries`` of a pipeline, the envelope of a batch."""
 
 
-def plan(limit_seconds: float) -> Plan:
+def plan(limit_seconds: float, jobs: tuple[str, ...] = (), retries: int = 0) -> Plan:
+    planned = PlannedSource(source="metrics", job="BATCH001", limit_seconds=limit_seconds)
+    if jobs:
+        planned = planned.model_copy(update={"job": None, "batch": 1, "jobs": jobs, "retries": retries})
     return Plan(
         pipeline="troubleshoot",
         routing=Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN),
-        sources=(PlannedSource(source="metrics", job="BATCH001", limit_seconds=limit_seconds),),
+        sources=(planned,),
         reason="test",
     )
 
@@ -80,7 +85,16 @@ def plan(limit_seconds: float) -> Plan:
 REQUEST = TroubleshootRequest(message="Job BATCH001 failed", job_name="BATCH001")
 
 
-def ask_in_process(source: Source | BaseException, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
+def ask_in_process(
+    source: Source | BaseException,
+    *,
+    limit: float = 5.0,
+    fan_in: float = 10.0,
+    jobs: tuple[str, ...] = (),
+    retries: int = 0,
+) -> SourceEnvelope:
+    made_plan = plan(limit, jobs, retries)
+
     class OneSource(LocalSources):
         def get(self, name: str) -> Source:
             assert name == "metrics"
@@ -94,9 +108,9 @@ def ask_in_process(source: Source | BaseException, *, limit: float = 5.0, fan_in
         async def put(envelope: SourceEnvelope) -> None:
             stored.append(envelope)
 
-        begin = begin_without_store(REQUEST, plan(limit), Deadline.after(fan_in))
+        begin = begin_without_store(REQUEST, made_plan, Deadline.after(fan_in))
         async with OneSource() as sources:
-            envelopes = await ask_all("run-00000001", plan(limit), sources=sources, begin=begin, put=put)
+            envelopes = await ask_all("run-00000001", made_plan, sources=sources, begin=begin, put=put)
         assert envelopes == stored
         return stored
 
@@ -110,7 +124,16 @@ def ask_on_worker() -> Iterator[Ask]:
     runtime = Runtime({})
     store = RunStore(client, Settings.from_env({}))
 
-    def ask(source: Source | BaseException, *, limit: float = 5.0, fan_in: float = 10.0) -> SourceEnvelope:
+    def ask(
+        source: Source | BaseException,
+        *,
+        limit: float = 5.0,
+        fan_in: float = 10.0,
+        jobs: tuple[str, ...] = (),
+        retries: int = 0,
+    ) -> SourceEnvelope:
+        made_plan = plan(limit, jobs, retries)
+
         def get(name: str) -> Future[Source]:
             assert name == "metrics"
             if isinstance(source, BaseException):
@@ -122,16 +145,19 @@ def ask_on_worker() -> Iterator[Ask]:
         run_id = new_token()
         store.open(run_id, REQUEST, nonce=new_token())
         store.claim_dispatch(run_id, "d")
-        store.put_plan(run_id, "d", plan(limit))
+        store.put_plan(run_id, "d", made_plan)
         store.mark_dispatched(run_id, "d")
         seconds, micros = client.time()
         client.hset(store.keys.run(run_id), "fanin_ms", seconds * 1000 + micros // 1000 + int(fan_in * 1000))
         runner = SourceRunner(
             store=store, source=get, submit=runtime.submit, worker="metrics@test", blockage=runtime.blockage
         )
-        runner.ask(run_id, "metrics", "BATCH001", claim="c", soft_limit_seconds=limit)
+        (planned,) = made_plan.sources
+        runner.ask(run_id, "metrics", planned.part, claim="c", soft_limit_seconds=limit)
         runtime.submit(asyncio.sleep(0)).result(5)  # whatever was cancelled has run until then
-        (envelope,) = store.read(run_id).envelopes.values()
+        envelope, damage = read_envelope(run_id, planned.key, client.hget(store.keys.run(run_id), f"e:{planned.key}"))
+        assert not damage
+        assert store.read(run_id).envelopes == {part.key: part for part in envelope.parts or (envelope,)}
         return envelope
 
     yield ask
@@ -339,3 +365,142 @@ def test_no_fetch_is_started_without_time(ask: Ask, fan_in: float) -> None:
     envelope = ask(source, fan_in=fan_in)
     assert (envelope.outcome, envelope.reason) == (SourceOutcome.TIMEOUT, "no_time_left")
     assert source.requests == []
+
+
+JOBS = ("JOB1", "JOB2", "JOB3")
+
+
+@dataclass
+class Many(Behaviour):
+    """A source of batches: what it gives for each job, and what it does at the end."""
+
+    given: dict[str, Any] = field(default_factory=dict)
+    end: BaseException | float | None = None
+    """What it raises, or for how many seconds it hangs, after what it has given."""
+
+    async def fetch_many(self, request: SourceRequest) -> AsyncIterator[tuple[str, FetchResult | SourceError]]:
+        self.requests.append(request)
+        try:
+            for job, result in self.given.items():
+                if job in request.jobs or job not in JOBS:
+                    await asyncio.sleep(self.pause_seconds)
+                    yield job, result
+            if isinstance(self.end, BaseException):
+                raise self.end
+            await asyncio.sleep(self.end or 0)
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+
+
+def test_a_batch_has_an_envelope_for_each_job(ask: Ask) -> None:
+    """One call gives each job its own data, outcome and error, in the order of the plan; others' jobs are left out."""
+    log = Evidence(id="metrics:1", source="metrics", kind="k", title="t", text="password=Segredo2026x")
+    source = Many(
+        given={
+            "JOB3": SourceError("no such job", reason="not_found"),
+            "JOB1": FetchResult(data={"a": 1}, evidence=(log,), finding="high", where="prom"),
+            "OTHER": FetchResult(data={"a": 7}),
+            "JOB2": FetchResult(outcome=SourceOutcome.NO_DATA),
+        }
+    )
+    envelope = ask(source, jobs=JOBS)
+    assert (envelope.key, envelope.outcome, envelope.success) == ("metrics|+1", SourceOutcome.OK, True)
+    assert [(part.job, part.outcome, part.reason) for part in envelope.parts] == [
+        ("JOB1", SourceOutcome.OK, None),
+        ("JOB2", SourceOutcome.NO_DATA, None),
+        ("JOB3", SourceOutcome.ERROR, "not_found"),
+    ]
+    first = envelope.parts[0]
+    assert (first.data, first.finding, first.where) == ({"a": 1}, "high", "prom")
+    assert "Segredo2026x" not in envelope.model_dump_json()
+    (request,) = source.requests
+    assert (request.job, request.jobs) == (None, JOBS)
+
+
+def test_what_a_batch_has_given_by_its_limit_is_kept(ask: Ask) -> None:
+    """The jobs that the source has not reached have timed out, the others have their answers and their times."""
+    source = Many(given={"JOB2": FetchResult(data={"a": 2})}, pause_seconds=0.05, end=60)
+    envelope = ask(source, limit=0.3, jobs=JOBS)
+    outcomes = {part.job: (part.outcome, part.reason) for part in envelope.parts}
+    late = (SourceOutcome.TIMEOUT, "soft_time_limit")
+    assert outcomes == {"JOB1": late, "JOB2": (SourceOutcome.OK, None), "JOB3": late}
+    latency_ms = {str(part.job): part.latency_ms for part in envelope.parts}
+    assert 50 <= latency_ms["JOB2"] < latency_ms["JOB1"]
+    assert source.was_cancelled
+
+
+@pytest.mark.parametrize("error", [*ESCAPED, ZeroDivisionError("boom"), SourceError("no route", reason="unreachable")])
+def test_what_a_batch_raises_is_the_error_of_the_jobs_that_are_missing(ask: Ask, error: BaseException) -> None:
+    """Whatever ends a batch, jobs that had been given keep their answers, and no other task is harmed."""
+    envelope = ask(Many(given={"JOB1": FetchResult(data={"a": 1})}, end=error), jobs=JOBS)
+    assert [part.outcome for part in envelope.parts] == [SourceOutcome.OK, SourceOutcome.ERROR, SourceOutcome.ERROR]
+    reason = "unreachable" if isinstance(error, SourceError) else "unexpected"
+    assert {part.reason for part in envelope.parts[1:]} == {reason}
+
+
+@pytest.mark.parametrize("error", [ConfigurationError("TWS_BASE_URL is missing"), SystemExit(3)])
+def test_a_source_that_cannot_be_made_is_an_error_of_each_job(ask: Ask, error: BaseException) -> None:
+    """A batch whose source cannot be made, or that has no time left, has an envelope for each job all the same."""
+    assert {(part.job, part.outcome) for part in ask(error, jobs=JOBS).parts} == {
+        (job, SourceOutcome.ERROR) for job in JOBS
+    }
+    envelope = ask(Many(), fan_in=0.0, jobs=JOBS)
+    assert (envelope.reason, [part.reason for part in envelope.parts]) == ("no_time_left", ["no_time_left"] * 3)
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{"JOB2": 7}, {"JOB2": FetchResult(data=ExitsWhenRead(a=1))}, {"JOB2": SystemExit(1)}]
+)
+def test_nonsense_for_one_job_costs_the_batch_that_job(ask: Ask, nonsense: dict[str, Any]) -> None:
+    """What cannot be read is an error of its job, and a job for which nothing came is one as well."""
+    envelope = ask(Many(given={"JOB1": FetchResult(), **nonsense}), jobs=JOBS)
+    assert [part.reason for part in envelope.parts] == [None, "unexpected", "no_result"]
+
+
+def test_a_source_that_takes_one_job_at_a_time_is_asked_so(ask: Ask) -> None:
+    """Where a source is planned in batches and has no call for them, its jobs are asked one after the other."""
+
+    class OneByOne(Behaviour):
+        async def fetch(self, request: SourceRequest) -> FetchResult:
+            await super().fetch(request)
+            if request.job == "JOB2":
+                raise ZeroDivisionError("boom")
+            return FetchResult(data={"job": request.job})
+
+    source = OneByOne(pause_seconds=0.05)
+    envelope = ask(source, jobs=JOBS)
+    assert [(request.job, request.jobs) for request in source.requests] == [(job, ()) for job in JOBS]
+    assert [part.data for part in envelope.parts] == [{"job": "JOB1"}, {}, {"job": "JOB3"}]
+    assert [part.outcome for part in envelope.parts] == [SourceOutcome.OK, SourceOutcome.ERROR, SourceOutcome.OK]
+    assert all(50 <= part.latency_ms < envelope.latency_ms + 1 for part in envelope.parts)
+    starts = [part.started_at_ms or 0 for part in envelope.parts]
+    assert starts[2] - starts[0] >= 100
+
+
+def test_a_source_may_say_how_long_a_job_of_a_batch_took(ask: Ask) -> None:
+    """A job that waited for its turn within the batch counts from its own start."""
+    given = {"JOB1": FetchResult(), "JOB2": FetchResult(seconds=0.01), "JOB3": FetchResult(seconds=99)}
+    parts = ask(Many(given=given, pause_seconds=0.03), jobs=JOBS).parts
+    assert parts[1].latency_ms == 10
+    assert parts[2].latency_ms >= 90
+    assert (parts[1].started_at_ms or 0) > (parts[2].started_at_ms or 0)
+
+
+def test_a_batch_is_asked_again_about_the_jobs_whose_error_may_pass(ask: Ask) -> None:
+    """A retry asks only about what is missing or failed for a reason that may pass, and the later answer counts."""
+
+    class Recovers(Many):
+        async def fetch_many(self, request: SourceRequest) -> AsyncIterator[tuple[str, FetchResult | SourceError]]:
+            self.requests.append(request)
+            yield "JOB1", FetchResult(data={"try": len(self.requests)})
+            yield "JOB2", SourceError("no such job", reason="not_found")
+            if len(self.requests) == 1:
+                yield "JOB3", SourceError("no route", reason="unreachable")
+            yield "JOB3", FetchResult(data={"try": len(self.requests)})
+
+    source = Recovers()
+    parts = ask(source, jobs=JOBS, retries=2).parts
+    assert [request.jobs for request in source.requests] == [JOBS, ("JOB3",)]
+    assert [part.data for part in parts] == [{"try": 1}, {}, {"try": 2}]
+    assert parts[1].reason == "not_found"
