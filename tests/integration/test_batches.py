@@ -45,7 +45,9 @@ KEYS = tuple(f"tws_status|{job}" for job in JOBS)
 def a_part(job: str, outcome: SourceOutcome = SourceOutcome.OK) -> SourceEnvelope:
     item = Evidence(id="tws_status:1", source="tws_status", kind="log", title="log", text=job)
     found: dict[str, Any] = {"data": {"of": job}, "evidence": (item,)} if outcome is SourceOutcome.OK else {}
-    return SourceEnvelope(source="tws_status", job=job, outcome=outcome, success=outcome.is_success, **found)
+    return SourceEnvelope(
+        source="tws_status", job=job, outcome=outcome, success=outcome.is_success, latency_ms=100, **found
+    )
 
 
 def a_batch(planned: PlannedSource = BATCH) -> SourceEnvelope:
@@ -140,6 +142,8 @@ def test_the_report_of_a_run_with_batches_is_stored_without_what_they_hold(run: 
     assert [envelope.key for envelope in report.parallel_results] == [*KEYS, "metrics"]
     assert {failure.job for failure in report.errors} == {"JOBC", None}
     assert report.parallel_results[0].evidence[0].job == "JOBA"
+    # Two jobs, asked about by one call.
+    assert report.metadata["sequential_equivalent_ms"] == report.parallel_latency_ms == 100
 
 
 def test_a_batch_that_comes_late_is_late_for_each_job(run: Run) -> None:
