@@ -37,14 +37,20 @@ PLAN = Plan(
 )
 
 
-def envelope(source: str, outcome: SourceOutcome, latency_ms: float) -> SourceEnvelope:
+def envelope(source: str, outcome: SourceOutcome, latency_ms: float, **more: int) -> SourceEnvelope:
     error = None if outcome.is_success else "broken"
+    figures = {"latency_ms": latency_ms, **more}
     return SourceEnvelope(
-        source=source, outcome=outcome, success=outcome.is_success, latency_ms=latency_ms, error=error, reason=error
+        source=source, outcome=outcome, success=outcome.is_success, error=error, reason=error, **figures
     )
 
 
-ANSWERED = envelope("tws_status", SourceOutcome.OK, 300), envelope("log_cache", SourceOutcome.ERROR, 100)
+A_YEAR = 31_536_000_000
+ANSWERED = (
+    envelope("tws_status", SourceOutcome.OK, 300, started_at_ms=1_100),
+    envelope("log_cache", SourceOutcome.ERROR, 100, started_at_ms=1_100 + A_YEAR),
+)
+"""The clock stepped between the two."""
 FIGURES = {
     "parallel_execution": True,
     "sources_queried": 3,
