@@ -49,6 +49,9 @@ if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
     from orchestrator.models import SourceOutcome as SourceOutcome
     from orchestrator.models import SourceRequest as SourceRequest
     from orchestrator.models import TroubleshootRequest as TroubleshootRequest
+    from orchestrator.routing.pipeline import Pipeline as Pipeline
+    from orchestrator.routing.pipeline import Reduce as Reduce
+    from orchestrator.routing.pipeline import SourceLimits as SourceLimits
     from orchestrator.sources import FetchResult as FetchResult
     from orchestrator.sources import Source as Source
     from orchestrator.sources import SourceSpec as SourceSpec
@@ -77,6 +80,7 @@ _HOMES = {
         *("Clue", "Event", "EventType", "Evidence", "Intent", "Report", "RunOutcome", "RunSnapshot", "RunState"),
         *("RunSummary", "SourceOutcome", "SourceRequest", "TroubleshootRequest"),
     ),
+    "routing.pipeline": ("Pipeline", "Reduce", "SourceLimits"),
     "sources": ("FetchResult", "Source", "SourceSpec", "call_limit_seconds"),
     "web": ("Identity", "create_router"),
 }

@@ -80,6 +80,7 @@ class ParallelState(TypedDict, total=False):
     tws_instance_id: str | None
     job_name: str | None
     jobs: list[str]
+    pipeline: str | None
     intent: str
     confidence: float
     entities: dict[str, Any]
@@ -111,7 +112,7 @@ def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Inten
     """
     fields: dict[str, Any] = {
         name: state.get(name)
-        for name in ("message", "user_id", "session_id", "tws_instance_id", "job_name")
+        for name in ("message", "user_id", "session_id", "tws_instance_id", "job_name", "pipeline")
         if state.get(name) is not None
     }
     routed = {} if state.get("run_id") else state

@@ -226,6 +226,7 @@ async def parallel_troubleshoot(
     user_id: str | None = None,
     session_id: str | None = None,
     jobs: tuple[str, ...] = (),
+    pipeline: str | None = None,
     settings: Settings | None = None,
 ) -> ParallelState:
     """Ask the sources in parallel why a job failed, and answer within ``config.total_timeout_seconds``.
@@ -245,5 +246,6 @@ async def parallel_troubleshoot(
         "user_id": user_id,
         "session_id": session_id,
         "jobs": list(jobs),
+        "pipeline": pipeline,
     }
     return await ParallelTroubleshootGraph(config, settings=settings).ainvoke(state)

@@ -56,6 +56,8 @@ Word = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS)]
 """A part of a message."""
 _ENTITY = re.compile(r"[\w$#@./(),:*?-]{1,200}")
 """A name, a pattern of names or a code, in any notation: no blanks, no quotes."""
+PIPELINE_NAMES = r"^[a-z][a-z0-9_-]{0,31}([|+][a-z][a-z0-9_-]{0,31}){0,7}$"
+"""Pattern of the name of a pipeline, and of the names of several that are composed."""
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
 
 
@@ -297,6 +299,8 @@ class TroubleshootRequest(InputModel):
     language: Language | None = None
     intent: Intent | None = None
     """Kind of the question, which decides the sources; None lets the router decide."""
+    pipeline: str | None = Field(default=None, pattern=PIPELINE_NAMES)
+    """Name of the pipeline, or of several (``fechamento|status``), which outweighs the kind."""
     confidence: float | None = Field(default=None, ge=0, le=1)
     """How sure ``intent`` is: a doubtful one does not narrow the sources. None is sure."""
     entities: Entities | None = None
@@ -460,6 +464,8 @@ class Plan(Contract):
 
     schema_version: int = SCHEMA_VERSION
     pipeline: str
+    reduce: str = ""
+    """What is made of the answers; empty: as the name of the pipeline says."""
     routing: Routing
     sources: tuple[PlannedSource, ...]
     reason: str

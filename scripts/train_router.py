@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.routing.intent import INTENTS, Features, IntentModel, features_of, fingerprint
-from orchestrator.routing.pipelines import CERTAIN_ENOUGH
+from orchestrator.routing.registry import CERTAIN_ENOUGH
 from orchestrator.routing.router import entities_of
 
 ROOT = Path(__file__).parent.parent

@@ -34,6 +34,7 @@ from workers.runtime.process import close_process, hold_place_while_blocked, loo
 from workers.runtime.readiness import (
     announce_instances,
     broker_problem,
+    check_planning,
     check_sources,
     check_synthesis,
     load_catalogues,
@@ -68,6 +69,7 @@ def _configure_logging(loglevel: int | None = None, **_: Any) -> None:
 def _check_configuration(sender: Any, **_: Any) -> None:
     queues = [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
     try:
+        check_planning(queues, os.environ)
         check_sources(queues, os.environ)
         check_synthesis(queues, os.environ)
         load_catalogues(queues)

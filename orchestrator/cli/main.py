@@ -38,6 +38,7 @@ _OWN_COMMANDS = {
     "get": ("orchestrator.cli.runs:get", Message("Print a run as it stands, without waiting.")),
     "cancel": ("orchestrator.cli.runs:cancel", Message("Cancel a run.")),
     "list": ("orchestrator.cli.runs:list_runs", Message("List the newest runs.")),
+    "pipelines": ("orchestrator.cli.pipelines:command", Message("List the pipelines, or draw one of them.")),
     "queues": ("orchestrator.cli.queues:command", Message("Show each queue, its workers, and the watchers.")),
 }
 _OWN_PACKAGES = ("orchestrator", "workers")

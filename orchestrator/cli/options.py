@@ -21,6 +21,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = {
     "message": "MESSAGE",
+    "pipeline": "--pipeline",
     "jobs": "--job",
     "job_name": "--job",
     "tws_instance_id": "--instance",

@@ -26,6 +26,7 @@ def check_new_run_id(_context: click.Context, _option: click.Parameter, value: s
 @click.command("submit")
 @click.argument("message")
 @click.option("--job", "jobs", multiple=True, metavar="JOB", help="JOB, WS#STREAM.JOB, A,B, A1..A9 or A0*; repeatable.")
+@click.option("--pipeline", metavar="NAME", help="Pipeline to run, or several: a|b; by the question when left out.")
 @click.option("--instance", metavar="NAME", help="TWS instance to query.")
 @run_options
 @click.option("--user", metavar="ID", help="Who asks.")

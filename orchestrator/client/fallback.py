@@ -40,6 +40,7 @@ from orchestrator.models import (
 )
 from orchestrator.outcomes import NOT_CONFIGURED
 from orchestrator.routing.plan import check_minimum, jobs_per_task, plan_request, refused_plan
+from orchestrator.routing.registry import check_pipeline
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
@@ -417,6 +418,7 @@ async def run_in_process(
     Raises WorkersNotInstalled, InvalidRequest.
     """
     check_minimum(request.config)
+    check_pipeline(request)
     deadline = deadline or Deadline.after(request.config.total_timeout_seconds)
     async with OwnProcess(request, settings, deadline, emit=emit, expects_store=expects_store) as own:
         return own.told(await own.answer())

@@ -35,6 +35,7 @@ from orchestrator.models import (
 )
 from orchestrator.redaction.redact import redact
 from orchestrator.routing.plan import check_minimum
+from orchestrator.routing.registry import check_pipeline
 from orchestrator.run.conclusion import warm_up_aside
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.report import stored_report, unreachable_report
@@ -116,6 +117,7 @@ class TroubleshootClient:
         run_id = _checked_run_id(run_id)
         _check_idempotency_key(idempotency_key)
         check_minimum(request.config)
+        check_pipeline(request)
         safe = self.masked(request)
         deadline = Deadline.after(request.config.total_timeout_seconds)
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)

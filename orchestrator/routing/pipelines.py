@@ -1,134 +1,33 @@
-"""Declared pipelines: which sources a kind of question is worth, and how their answers are reduced.
-
-``PIPELINES`` is the whole table. A pipeline is plain data; two of them compose with ``|`` (the sources of both), so
-a site builds its own from these.
-"""
+"""The plan of a run: which sources its pipeline asks, about which jobs, in which stages."""
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from orchestrator.codes.notation import bare_name
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
-from orchestrator.models import MAX_JOBS, Intent, Plan, PlannedSource, Routing, TroubleshootRequest
+from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
 from orchestrator.routing.entities import waited_for
+from orchestrator.routing.pipeline import BUILT_IN, Pipeline, Reduce, parts_of
+from orchestrator.routing.registry import pipeline_for
 from orchestrator.sources import BUILTIN_SOURCES
-
-CERTAIN_ENOUGH = 0.6
-"""Below this confidence in the intent every source is queried: narrowing on a guess could miss the cause.
-
-In the router's cross-validation nine of ten questions are above it, and one in 20 of those is narrowed wrongly (0.5:
-one in 16).
-"""
 
 REQUIRED_SOURCE = "tws_status"
 """Without it the confidence of a diagnosis stays low."""
 
 
-class Reduce(StrEnum):
-    """What is made of the sources' answers."""
-
-    DIAGNOSIS = "diagnosis"
-    """Ranked causes, steps and prevention."""
-    STATUS = "status"
-    """The state first; causes when there is a problem."""
-    KNOWLEDGE = "knowledge"
-    """From the catalogue and the knowledge base."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """Sources to fan out to and the reduce that merges them."""
-
-    name: str
-    sources: tuple[str, ...]
-    why: str
-    reduce: Reduce = Reduce.DIAGNOSIS
-    asks_site_sources: bool = True
-    """Whether the sources of a site are queried as well; a narrowed pipeline leaves them out."""
-
-    def __or__(self, other: "Pipeline") -> "Pipeline":
-        """Both pipelines' sources in order; the left one's name leads and its reduce holds."""
-        return Pipeline(
-            name=f"{self.name}+{other.name}",
-            sources=tuple(dict.fromkeys((*self.sources, *other.sources))),
-            why=f"{self.why}; {other.why}",
-            reduce=self.reduce,
-            asks_site_sources=self.asks_site_sources or other.asks_site_sources,
-        )
-
-
-TROUBLESHOOT = Pipeline(
-    "troubleshoot",
-    BUILTIN_SOURCES,
-    "a failure is explained by its state, its log, what happened before, the load and the runbooks",
-)
-STATUS = Pipeline(
-    "status",
-    ("tws_status", "log_cache"),
-    "the state is in TWS, and the last runs say whether it is usual",
-    Reduce.STATUS,
-    asks_site_sources=False,
-)
-KNOWLEDGE = Pipeline(
-    "query",
-    ("rag_search", "tws_status"),
-    "a question about how something works is answered by the runbooks and by the plan",
-    Reduce.KNOWLEDGE,
-    asks_site_sources=False,
-)
-ACTION = Pipeline(
-    "action",
-    ("tws_status", "rag_search", "log_cache"),
-    "before an action is proposed, the state, the procedure and the last runs must be known; nothing is executed",
-    Reduce.STATUS,
-    asks_site_sources=False,
-)
-GENERAL = Pipeline(
-    "general",
-    ("rag_search",),
-    "small talk and questions about the tool need the knowledge base at most",
-    Reduce.KNOWLEDGE,
-    asks_site_sources=False,
-)
-EVERYTHING = Pipeline("everything", BUILTIN_SOURCES, "the kind of question is not clear, so every source is queried")
-
-PIPELINES: dict[Intent, Pipeline] = {
-    Intent.TROUBLESHOOT: TROUBLESHOOT,
-    Intent.STATUS: STATUS,
-    Intent.QUERY: KNOWLEDGE,
-    Intent.ACTION: ACTION,
-    Intent.GENERAL: GENERAL,
-}
-
-
-def pipeline_for(routing: Routing) -> Pipeline:
-    """The pipeline of an intent; an unknown or uncertain one asks everything.
-
-    A knowledge question about a named job also needs the job's state and history.
-    """
-    if routing.is_off_topic and not routing.entities.candidates:
-        return GENERAL
-    pipeline = PIPELINES.get(routing.intent, EVERYTHING)
-    if routing.confidence < CERTAIN_ENOUGH and pipeline is not TROUBLESHOOT:
-        return EVERYTHING
-    if pipeline is KNOWLEDGE and routing.entities.jobs:
-        return KNOWLEDGE | STATUS
-    return pipeline
-
-
-def reduce_of(pipeline_name: str) -> Reduce:
-    """The reduce of a pipeline by the name that a plan carries; a composed name follows its first part."""
-    first = pipeline_name.split("+", 1)[0]
-    return next((pipeline.reduce for pipeline in PIPELINES.values() if pipeline.name == first), Reduce.DIAGNOSIS)
+def reduce_of(plan: Plan) -> Reduce:
+    """What is made of the answers to a plan; one of an older version carries only the name of its pipeline."""
+    first = next(iter(parts_of(plan.pipeline)), "")
+    of_name = next((pipeline.reduce for pipeline in BUILT_IN if pipeline.name == first), Reduce.DIAGNOSIS)
+    return next((reduce for reduce in Reduce if reduce.value == plan.reduce), of_name)
 
 
 def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapping[str, int]) -> Plan:
     """Decide what is asked. ``jobs_per_task`` has the installed sources, see ``routing.plan.jobs_per_task``.
 
-    Raises InvalidRequest when the request's configuration leaves no source to ask.
+    Raises InvalidRequest when the request's configuration leaves no source to ask, or its pipeline does not exist;
+    ConfigurationError.
     """
     config = request.config
     enabled = [name for name in jobs_per_task if config.is_enabled(name)]
@@ -139,27 +38,64 @@ def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapp
             switches=switches,
             disabled=", ".join(config.disabled_sources) or Message("empty"),
         )
-    pipeline = pipeline_for(routing)
+    pipeline = pipeline_for(request, routing)
     notes = [*config.notes]
     jobs, left_out = _jobs_of(request, routing, notes)
     chosen = _choose(pipeline, enabled, config.min_sources_required, notes)
     notes += [Message("{name} is not installed", name=name) for name in pipeline.sources if name not in jobs_per_task]
+    planned = {name: _planned(request, pipeline, name, notes) for name in chosen}
+    most = {name: min(jobs_per_task[name], pipeline.limits_of(name).batch or MAX_JOBS) for name in chosen}
+    first, *later = _stages(pipeline, chosen)
     return Plan(
         pipeline=pipeline.name,
+        reduce=pipeline.reduce.value,
         routing=routing,
-        sources=tuple(
-            planned
-            for name in chosen
-            for planned in plan_jobs(
-                PlannedSource(source=name, limit_seconds=config.limit_seconds(name), required=name == REQUIRED_SOURCE),
-                jobs,
-                jobs_per_task[name],
+        sources=tuple(each for name in first for each in plan_jobs(planned[name], jobs, most[name])),
+        then=tuple(
+            Stage(
+                sources=tuple(planned[name] for name in stage),
+                jobs_per_task={name: most[name] for name in stage if most[name] > 0},
+                after=tuple(before),
             )
+            for before, stage in zip((first, *later), later, strict=False)
         ),
         left_out=left_out,
-        reason=_reason(routing, pipeline, chosen, switched_off=[name for name in jobs_per_task if name not in enabled]),
-        notes=tuple(note.in_language(routing.language) for note in notes),
+        reason=_reason(
+            request, routing, pipeline, chosen, switched_off=[name for name in jobs_per_task if name not in enabled]
+        ),
+        notes=tuple(note.in_language(routing.language) for note in dict.fromkeys(notes)),
     )
+
+
+def _planned(request: TroubleshootRequest, pipeline: Pipeline, source: str, notes: list[Message]) -> PlannedSource:
+    """One source as the request and its pipeline limit it, without its jobs; the request's own limit outweighs."""
+    limits, config = pipeline.limits_of(source), request.config
+    limit_seconds = config.limit_seconds(source)
+    if limits.seconds is not None and source not in config.source_timeout_seconds:
+        limit_seconds = min(limits.seconds, config.fan_in_seconds)
+        if limits.seconds > limit_seconds:
+            notes.append(
+                Message(
+                    "{name} of {limit:g} s was clipped to {seconds:g} s, the total timeout less the reserve",
+                    name=f"{pipeline.name}: limits.{source}.seconds",
+                    limit=limits.seconds,
+                    seconds=config.fan_in_seconds,
+                )
+            )
+    return PlannedSource(
+        source=source,
+        limit_seconds=limit_seconds,
+        required=source == REQUIRED_SOURCE,
+        retries=limits.retries,
+        cache_seconds=limits.cache_seconds,
+    )
+
+
+def _stages(pipeline: Pipeline, chosen: Sequence[str]) -> list[list[str]]:
+    """The chosen sources by stage; those that no stage names are asked in the last."""
+    stages = [[name for name in stage if name in chosen] for stage in pipeline.stages]
+    stages[-1] += [name for name in chosen if name not in pipeline.sources]
+    return [stage for stage in stages if stage]
 
 
 def plan_jobs(
@@ -213,7 +149,7 @@ def _is_same_job(one: str, other: str) -> bool:
 
 def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: list[Message]) -> list[str]:
     chosen = [name for name in pipeline.sources if name in enabled]
-    if pipeline.asks_site_sources:
+    if pipeline.site_sources:
         chosen += [name for name in enabled if name not in BUILTIN_SOURCES]
     rest = [name for name in enabled if name not in chosen]
     if not chosen:
@@ -244,9 +180,12 @@ def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: li
     return chosen
 
 
-def _reason(routing: Routing, pipeline: Pipeline, chosen: list[str], *, switched_off: list[str]) -> str:
+def _reason(
+    request: TroubleshootRequest, routing: Routing, pipeline: Pipeline, chosen: list[str], *, switched_off: list[str]
+) -> str:
     words = f", from: {', '.join(routing.because)}" if routing.because else ""
-    reason = (
-        f"intent {routing.intent.value} ({routing.confidence:.0%}{words}): {pipeline.why}; queried: {', '.join(chosen)}"
-    )
+    reason = f"intent {routing.intent.value} ({routing.confidence:.0%}{words})"
+    if request.pipeline is not None:
+        reason = f"pipeline {request.pipeline} was asked for"
+    reason = f"{reason}: {pipeline.why or pipeline.title or pipeline.name}; queried: {', '.join(chosen)}"
     return f"{reason}; switched off: {', '.join(switched_off)}" if switched_off else reason

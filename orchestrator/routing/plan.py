@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest, TroubleshootError
 from orchestrator.i18n.message import Message
-from orchestrator.models import MAX_BATCH_JOBS, Intent, Plan, TroubleshootRequest
+from orchestrator.models import MAX_BATCH_JOBS, Entities, Intent, Plan, Routing, TroubleshootRequest
 from orchestrator.routing.follow_up import Reference, Subject, focus_of, follow, reference_of
+from orchestrator.routing.pipeline import Pipeline
 from orchestrator.routing.pipelines import plan_run
+from orchestrator.routing.registry import chosen_pipeline
 from orchestrator.routing.router import route_request
+from orchestrator.routing.vocabulary import plain_text
 from orchestrator.sources import BUILTIN_SOURCES, load_source, source_names
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,15 +78,22 @@ def plan_request(
 
     ``session`` gives what the earlier questions of the session were about, the latest first; it is called for a
     question that names nothing itself. Where it is not known what such a question means, the plan asks nobody, and its
-    reason asks the user. Raises InvalidRequest when no source is left to ask, and what ``session`` raises.
+    reason asks the user. Raises InvalidRequest when no source is left to ask or the pipeline does not exist,
+    ConfigurationError for the site's pipelines, and what ``session`` raises.
     """
     routing = route_request(request)
-    reference = reference_of(request.message, routing.entities)
-    if reference in (Reference.NOTHING, Reference.MAYBE):
-        routing = routing.model_copy(update={"is_off_topic": True})
     if request.intent is not None:
         confidence = 1.0 if request.confidence is None else request.confidence
         routing = routing.model_copy(update={"intent": request.intent, "confidence": confidence})
+    pipeline = chosen_pipeline(request, routing)
+    if pipeline is not None:
+        request, routing = _about(pipeline, request, routing)
+    reference = reference_of(request.message, routing.entities)
+    if pipeline is not None and (request.pipeline is None or reference in (Reference.NOTHING, Reference.MAYBE)):
+        # A word of the site says what it is about.
+        reference = Reference.NAMED
+    if reference in (Reference.NOTHING, Reference.MAYBE):
+        routing = routing.model_copy(update={"is_off_topic": True})
     is_open = reference is Reference.BACK or (reference is Reference.OPEN and routing.intent not in _OF_ITSELF)
     meant = follow(routing, reference, session(), focus_of(request.message)) if is_open else None
     if isinstance(meant, Message):
@@ -103,6 +113,21 @@ def plan_request(
         if name not in jobs_per_task
     ]
     return plan.model_copy(update={"notes": (*plan.notes, *notes)}) if notes else plan
+
+
+def _about(pipeline: Pipeline, request: TroubleshootRequest, routing: Routing) -> tuple[TroubleshootRequest, Routing]:
+    """A question that leads to ``pipeline``: about its jobs where it names nothing, and not about its words."""
+    words = {word for phrase in pipeline.words for word in plain_text(phrase).split()}
+    entities = routing.entities
+    candidates = tuple(name for name in entities.candidates if plain_text(name) not in words)
+    if not _names_an_object(entities) and pipeline.jobs:
+        request = request.model_copy(update={"jobs": pipeline.jobs})
+        entities = route_request(request).entities
+    return request, routing.model_copy(update={"entities": entities.model_copy(update={"candidates": candidates})})
+
+
+def _names_an_object(entities: Entities) -> bool:
+    return any((entities.jobs, entities.job_patterns, entities.job_streams, entities.workstations, entities.folders))
 
 
 def refused_plan(request: TroubleshootRequest, error: TroubleshootError) -> Plan:

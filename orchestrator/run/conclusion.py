@@ -259,10 +259,12 @@ def _is_dispatched(record: RunRecord) -> bool:
 def _plan_for_reporting(record: RunRecord) -> Plan | None:
     """The plan of a run that has none, so that its answer names the sources that were not asked.
 
-    Where the stored plan cannot be read, sources that have started or answered are known by their fields.
+    Where the stored plan cannot be read, sources that have started or answered are known by their fields. A pipeline of
+    the site may be known to the workers alone.
     """
+    request = record.request.model_copy(update={"pipeline": None})
     try:
-        plan = plan_request(record.request, dict.fromkeys(source_names(), 0))
+        plan = plan_request(request, dict.fromkeys(source_names(), 0))
     except TroubleshootError:
         return None
     keys = dict.fromkeys((*record.started_ms, *record.envelopes, *record.late))

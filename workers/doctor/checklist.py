@@ -10,6 +10,7 @@ from workers.doctor.checks.knowledge import check_knowledge
 from workers.doctor.checks.llm import check_llm
 from workers.doctor.checks.log_cache import check_log_cache, is_the_store
 from workers.doctor.checks.metrics import check_metrics
+from workers.doctor.checks.pipelines import check_site_pipelines
 from workers.doctor.checks.queues import check_queues
 from workers.doctor.checks.redis import check_redis
 from workers.doctor.checks.site_sources import check_site_sources
@@ -33,6 +34,7 @@ def all_checks(context: CheckContext) -> list[Check]:
         Check("log_cache", partial(check_log_cache, context), needs_store=is_the_store(context)),
         *check_metrics(context),
         *check_site_sources(context),
+        *check_site_pipelines(context),
         Check("llm", partial(check_llm, context)),
     ]
 

@@ -10,6 +10,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
 from orchestrator.logs import log_error
 from orchestrator.plugins import contained, made_or
+from orchestrator.routing.registry import check_pipelines
 from orchestrator.run.conclusion import warm_up
 from orchestrator.sources import SourceSpec, load_source, source_names
 from orchestrator.store.connection import session
@@ -61,6 +62,12 @@ def check_synthesis(queues: Iterable[str], environ: Mapping[str, str]) -> None:
         for name, load in (("synthesizer", load_synthesizer), ("after_commit", load_after_commit)):
             with _unexpected_logged("hook_not_created", name):
                 load(environ)
+
+
+def check_planning(queues: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Read the pipelines of the site for a worker that plans. Raises ConfigurationError naming file and key."""
+    if ORCHESTRATOR_QUEUE in queues:
+        check_pipelines(environ)
 
 
 def load_catalogues(queues: Iterable[str]) -> None:

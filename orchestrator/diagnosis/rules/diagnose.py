@@ -58,7 +58,8 @@ from orchestrator.models import (
 from orchestrator.payloads import JobFacts
 from orchestrator.routing.facts import Fact, fact_of
 from orchestrator.routing.listing import listing_of
-from orchestrator.routing.pipelines import Reduce, reduce_of
+from orchestrator.routing.pipeline import Reduce
+from orchestrator.routing.pipelines import reduce_of
 from orchestrator.routing.router import entities_of, route_request
 from orchestrator.routing.vocabulary import asks_when
 
@@ -89,7 +90,7 @@ def diagnose(
     """The structured answer in the language of the question, from the rules alone."""
     routing = plan.routing if plan else route_request(request)
     jobs = _jobs_of(request, plan, aggregated, routing.entities)
-    reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
+    reduce = reduce_of(plan) if plan is not None else Reduce.DIAGNOSIS
     scenes = build_scenes(
         envelopes,
         jobs,
@@ -109,7 +110,7 @@ def _draft(
     scenes: list[Scene],
     routing: Routing,
 ) -> DiagnosisDraft:
-    reduce = reduce_of(plan.pipeline) if plan is not None else Reduce.DIAGNOSIS
+    reduce = reduce_of(plan) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
     missing = missing_evidence(plan, envelopes, scenes)
     suspicious = _planted_in(envelopes)

@@ -490,7 +490,7 @@ def command():
 def test_installed_command_is_found(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A command of another package is listed with the first line of its module's docstring."""
     install(monkeypatch, tmp_path, SITE_COMMAND)
-    assert "  site    A site's own command." in cli("--help").out
+    assert "  site       A site's own command." in cli("--help").out
 
 
 @pytest.mark.parametrize("source", [SITE_COMMAND, "import no_such_package\n"], ids=["while it runs", "at import"])

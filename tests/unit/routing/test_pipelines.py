@@ -20,17 +20,8 @@ from orchestrator.models import (
     part_of,
     read_part,
 )
-from orchestrator.routing.pipelines import (
-    ACTION,
-    GENERAL,
-    PIPELINES,
-    STATUS,
-    TROUBLESHOOT,
-    Reduce,
-    plan_jobs,
-    plan_run,
-    reduce_of,
-)
+from orchestrator.routing.pipeline import ACTION, BUILT_IN, GENERAL, STATUS, TROUBLESHOOT, Reduce
+from orchestrator.routing.pipelines import plan_jobs, plan_run, reduce_of
 from orchestrator.routing.plan import check_minimum, plan_request
 
 PER_JOB = {"tws_status": 1, "rag_search": 0, "log_cache": 1, "metrics": 0}
@@ -88,7 +79,7 @@ def test_a_question_about_a_named_job_also_asks_its_history() -> None:
 
     assert asked(made) == ["rag_search", "tws_status", "log_cache"]
     assert made.pipeline == "query+status"
-    assert reduce_of(made.pipeline) is Reduce.KNOWLEDGE
+    assert reduce_of(made) is Reduce.KNOWLEDGE
 
 
 def test_pipelines_compose() -> None:
@@ -97,15 +88,19 @@ def test_pipelines_compose() -> None:
 
     assert both.sources == ("rag_search", "tws_status", "log_cache", "metrics")
     assert both.reduce is GENERAL.reduce
-    assert both.asks_site_sources
-    assert not (STATUS | ACTION).asks_site_sources
+    assert both.site_sources
+    assert not (STATUS | ACTION).site_sources
 
 
 def test_every_pipeline_can_be_found_by_the_name_in_a_plan() -> None:
-    """The reduce of each pipeline is found from its name; a name nobody knows gets the diagnosis."""
-    assert {reduce_of(pipeline.name) for pipeline in PIPELINES.values()} == set(Reduce)
-    assert all(reduce_of(pipeline.name) is pipeline.reduce for pipeline in PIPELINES.values())
-    assert reduce_of("a site's own") is Reduce.DIAGNOSIS
+    """A plan carries its reduce; in one of an older version it is found by name, and is the diagnosis else."""
+    older = plan().model_copy(update={"reduce": ""})
+    of_name = {pipeline.name: reduce_of(older.model_copy(update={"pipeline": pipeline.name})) for pipeline in BUILT_IN}
+    assert of_name == {pipeline.name: pipeline.reduce for pipeline in BUILT_IN}
+    assert set(of_name.values()) == set(Reduce)
+    assert reduce_of(older.model_copy(update={"pipeline": "query+status"})) is Reduce.KNOWLEDGE
+    assert reduce_of(older.model_copy(update={"pipeline": "a site's own"})) is Reduce.DIAGNOSIS
+    assert reduce_of(older.model_copy(update={"pipeline": "a site's own", "reduce": "status"})) is Reduce.STATUS
 
 
 def test_only_per_job_sources_are_asked_once_per_job() -> None:

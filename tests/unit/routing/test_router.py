@@ -16,7 +16,7 @@ from orchestrator.joblog.symptoms import symptoms
 from orchestrator.models import Entities, Intent
 from orchestrator.routing.intent import fingerprint, shipped_model
 from orchestrator.routing.language import detect_language
-from orchestrator.routing.pipelines import CERTAIN_ENOUGH
+from orchestrator.routing.registry import CERTAIN_ENOUGH
 from orchestrator.routing.router import route
 from orchestrator.routing.vocabulary import words_of
 
