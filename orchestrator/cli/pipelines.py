@@ -12,7 +12,6 @@ from orchestrator.i18n.message import Message, Text, join
 from orchestrator.routing.pipeline import Pipeline
 from orchestrator.routing.registry import all_pipelines, pipeline_named
 
-
 _TITLES = {
     "troubleshoot": Message("why something failed"),
     "status": Message("how something stands"),
