@@ -16,6 +16,7 @@ from orchestrator.codes.patterns import is_abend
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest, InvalidValue
 from orchestrator.models import (
+    AggregatedData,
     Entities,
     Intent,
     Report,
@@ -145,8 +146,8 @@ def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
             **routing.entities.model_dump(mode="json"),
             "job_name": next(iter(routing.entities.jobs), None),
         },
-        "parallel_results": [_result(envelope) for envelope in report.parallel_results],
-        "aggregated_data": _aggregated(report),
+        "parallel_results": [app_result(envelope) for envelope in report.parallel_results],
+        "aggregated_data": app_aggregate(report.aggregated_data),
         "total_latency_ms": report.total_latency_ms,
         "parallel_latency_ms": report.parallel_latency_ms,
         "response": report.response,
@@ -216,7 +217,8 @@ def _is_job(name: str) -> bool:
     return not is_known(plain(name))
 
 
-def _result(envelope: SourceEnvelope) -> DataSourceResult:
+def app_result(envelope: SourceEnvelope) -> DataSourceResult:
+    """The result of a source as the app has it: its keys in the data, an empty value and a sentence on failure."""
     result = envelope.model_dump(mode="json")
     if envelope.success:
         data = _app_data(envelope.source, envelope.data)
@@ -227,26 +229,28 @@ def _result(envelope: SourceEnvelope) -> DataSourceResult:
     return {**result, "data": {}, "error": error}  # type: ignore[typeddict-item]
 
 
-def _aggregated(report: Report) -> dict[str, Any]:
-    """The aggregate with an empty value of its type for each source that gave none."""
-    aggregated = report.aggregated_data.model_dump(mode="json")
+def app_aggregate(aggregated: AggregatedData) -> dict[str, Any]:
+    """The aggregate as the app has it, with an empty value of its type for each source that gave none."""
+    fields = aggregated.model_dump(mode="json")
     for source, field in FIELD_OF_SOURCE.items():
-        data = aggregated[field] or {}
-        by_job = len(aggregated["jobs"]) > 1 and set(data) <= set(aggregated["jobs"])
+        data = fields[field] or {}
+        by_job = len(aggregated.jobs) > 1 and set(data) <= set(aggregated.jobs)
         if source == "rag_search":
-            parts = data.items() if by_job else [(None, data)]
-            aggregated[field] = [
-                passage if job is None else {**passage, "job": job}
-                for job, part in parts
-                for passage in _passages(part)
-            ]
+            parts = [({"job": job}, part) for job, part in data.items()] if by_job else [({}, data)]
+            fields[field] = [{**passage, **of_job} for of_job, part in parts for passage in _passages(part)]
+        elif by_job:
+            fields[field] = {job: _app_data(source, part) for job, part in data.items()}
         else:
-            aggregated[field] = (
-                {job: _app_data(source, part) for job, part in data.items()} if by_job else _app_data(source, data)
-            )
-    for entry, failure in zip(aggregated["sources_failed"], report.aggregated_data.sources_failed, strict=True):
+            fields[field] = _app_data(source, data)
+    for entry, failure in zip(fields["sources_failed"], aggregated.sources_failed, strict=True):
         entry["error"] = _error(failure.error, failure.outcome, failure.reason)
-    return aggregated
+    return fields
+
+
+def app_error(failure: SourceFailure) -> str:
+    """The sentence of a source that did not answer, for ``errors``."""
+    name = failure.source if failure.job is None else f"{failure.source} ({failure.job})"
+    return f"{name}: {_error(failure.error, failure.outcome, failure.reason)}"
 
 
 def _app_data(source: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -259,6 +263,9 @@ def _app_data(source: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _passages(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The passages as the app has them; those of an app's own source are so already."""
+    if isinstance(results := data.get("results"), list):
+        return results
     passages = [item for item in _list_of(data.get("passages")) if isinstance(item, dict)]
     return [{**item, "source": item.get("document", ""), "content": item.get("text", "")} for item in passages]
 
@@ -277,16 +284,11 @@ def _app_metrics(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _errors(report: Report) -> list[str]:
     """A sentence for each source that did not answer; one at least for a run that has failed."""
-    errors = [_sentence(failure) for failure in report.errors]
+    errors = [app_error(failure) for failure in report.errors]
     if not errors and report.outcome in (RunOutcome.FAILED, RunOutcome.TIMED_OUT):
         outcome = SourceOutcome.TIMEOUT if report.outcome is RunOutcome.TIMED_OUT else None
         errors.append(_error(report.response.strip().partition("\n")[0].lstrip("# "), outcome, report.reason))
     return errors
-
-
-def _sentence(failure: SourceFailure) -> str:
-    name = failure.source if failure.job is None else f"{failure.source} ({failure.job})"
-    return f"{name}: {_error(failure.error, failure.outcome, failure.reason)}"
 
 
 def _error(text: str, outcome: SourceOutcome | None, reason: str | None) -> str:

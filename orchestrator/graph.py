@@ -7,7 +7,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Optional, TypeVar, cast
 
 from orchestrator.app_state import ParallelState, fill_state, make_request, with_thread
 from orchestrator.client.aio import shared_client
@@ -20,6 +20,8 @@ from orchestrator.models import Event, EventType, Intent, Report, source_key
 from orchestrator.store.events import START
 
 _T = TypeVar("_T")
+RunnableConfig = Mapping[str, Any]
+"""LangGraph's settings of one call, of which ``thread_id`` is read."""
 
 
 class _Ready(Coroutine[Any, Any, _T]):
@@ -58,7 +60,11 @@ class _Graph(ABC):
         self._config = config
         self._intent = intent
 
-    async def ainvoke(self, state: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> ParallelState:
+    async def ainvoke(
+        self,
+        state: Mapping[str, Any],
+        config: "Optional[RunnableConfig]" = None,  # noqa: UP045  # in these words LangGraph gives it to a node
+    ) -> ParallelState:
         """Answer the question in ``state`` by the run's deadline; returns the state with the keys of the answer.
 
         ``config`` is that of LangGraph: its ``thread_id`` is the session of a state without ``session_id``.
@@ -70,7 +76,11 @@ class _Graph(ABC):
         report = await self._run(state, None)
         return fill_state(state, cast("Report", report))
 
-    def invoke(self, state: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> State:
+    def invoke(
+        self,
+        state: Mapping[str, Any],
+        config: "Optional[RunnableConfig]" = None,  # noqa: UP045  # as ``ainvoke``
+    ) -> State:
         """``ainvoke`` for callers with and without an event loop.
 
         In a running loop, returns the coroutine of ``ainvoke``, to be awaited: nothing is asked before. Without one,
@@ -90,7 +100,7 @@ class _Graph(ABC):
         # Not in the except clause: every error of the run would have that RuntimeError as its context.
         return State(asyncio.run(answer))
 
-    async def astream(self, state: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> AsyncIterator[Event]:
+    async def astream(self, state: Mapping[str, Any], config: RunnableConfig | None = None) -> AsyncIterator[Event]:
         """The events of the run as they come: each source, the draft, fragments of the answer, the report.
 
         Without Redis, and when it goes away in mid-run, the events of what is asked here follow, up to a terminal one

@@ -237,7 +237,22 @@ def _report(
 
     ``queried`` are the names of the planned sources, ``missing`` the failures of those without an envelope.
     """
-    figures = {
+    return Report(
+        run_id=run_id,
+        aggregated_data=aggregated,
+        parallel_results=envelopes,
+        errors=(*failures(envelopes), *missing),
+        parallel_latency_ms=aggregated.parallel_latency_ms,
+        metadata=figures_of(envelopes, aggregated, queried=queried) | (metadata or {}),
+        **fields,
+    )
+
+
+def figures_of(
+    envelopes: Sequence[SourceEnvelope], aggregated: AggregatedData, *, queried: Collection[str]
+) -> dict[str, Any]:
+    """The figures of a run that the Resync app reads in ``metadata``; ``queried`` are the names of its sources."""
+    return {
         "parallel_execution": True,
         "sources_queried": len(queried),
         "sources_successful": len({envelope.source for envelope in envelopes if envelope.success}),
@@ -245,15 +260,6 @@ def _report(
         "parallel_latency_ms": aggregated.parallel_latency_ms,
         "sequential_equivalent_ms": aggregated.sequential_equivalent_ms,
     }
-    return Report(
-        run_id=run_id,
-        aggregated_data=aggregated,
-        parallel_results=envelopes,
-        errors=(*failures(envelopes), *missing),
-        parallel_latency_ms=aggregated.parallel_latency_ms,
-        metadata=figures | (metadata or {}),
-        **fields,
-    )
 
 
 def _open_ms(record: RunRecord) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from orchestrator.store.runs import new_token
 from orchestrator.testing import stub_message
 
 pytestmark = pytest.mark.acceptance
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 SCRIPT = """
 import asyncio, json, os, sys, time
@@ -51,6 +53,16 @@ try:
             graph = await create_tws_agent_graph(config)
             return await graph.invoke(state)
         answer = asyncio.run(wait())
+    elif asked["api"] == "nodes":
+        import orchestrator.langgraph as steps
+        async def step_by_step():
+            names = ("tws_status", "rag_search", "log_cache", "metrics")
+            for found in await asyncio.gather(*(getattr(steps, f"{name}_node")(state) for name in names)):
+                for key, items in found.items():
+                    state.setdefault(key, []).extend(items)
+            state.update(await steps.aggregator_node(state))
+            return state | await steps.response_generator_node(state)
+        answer = asyncio.run(step_by_step())
     elif "stream" in asked["api"]:
         graph = (FallbackParallelGraph if "fallback" in asked["api"] else create_parallel_troubleshoot_graph)(config)
         async def follow():
@@ -402,6 +414,30 @@ def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:
     assert "gravada" not in answer["response"]
     assert answer["parallel_latency_ms"] < stretched(1_000)
     assert answer["metadata"]["sequential_equivalent_ms"] >= 2_000
+
+
+def test_nodes_of_an_apps_own_graph_need_nothing(fleet: Fleet) -> None:
+    """Each source is asked at the same time as the others, and what they found is merged and answered."""
+    fleet.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    message = stub_message({"tws_status": {"sleep_seconds": 0.3}, "metrics": {"error": "sem conexão"}})
+    answer = call(fleet, "nodes", message)
+    assert answer["errors"] == ["metrics (BATCH001): sem conexão"]
+    assert answer["aggregated_data"]["sources_available"] == ["tws_status", "rag_search", "log_cache"]
+    assert (answer["metadata"]["sources_queried"], answer["metadata"]["sources_successful"]) == (4, 3)
+    assert answer["parallel_latency_ms"] >= 300
+    assert answer["response"].startswith("## Diagnóstico")
+
+
+def test_the_example_of_adoption_runs_on_workers(running_fleet: Fleet) -> None:
+    """What the page tells to run: a handler and an agent that patch nothing."""
+    output = running_fleet.folder / "adoption.log"
+    with output.open("wb") as out:
+        app = start_forked(("adoption", stub_message({})), running_fleet.environ, EXAMPLES, out)
+    code, written = app.wait(60), output.read_text("utf-8")
+    assert code == 0, written
+    assert re.match(r"handler: 0 errors, speed-up \d+\.\d\dx\n\n", written), written
+    assert written.count(" ms  ok\n") == 4
+    assert "## Diagnóstico" in written
 
 
 def test_without_worker_code_the_error_names_the_extra(fleet: Fleet, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from workers.runtime.health import WorkerMetrics
 ROOT = Path(__file__).parents[3]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 USER_PAGES = [page for page in PAGES if page.name not in {"CONTRIBUTING.md", "design.md"}]
-PUBLIC_MODULES = {"orchestrator.watcher", "workers.app"}
-"""Modules that operators start by name."""
+PUBLIC_MODULES = {"orchestrator.langgraph", "orchestrator.watcher", "workers.app"}
+"""Modules that operators start by name, and the one that the Resync app imports from."""
 MODULES = {path.name for package in ("orchestrator", "workers") for path in (ROOT / package).rglob("*.py")}
 
 

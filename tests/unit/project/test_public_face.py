@@ -37,6 +37,14 @@ def test_pages_import_from_the_public_face_alone(page: Path) -> None:
     assert {name for _, name in imports} <= set(orchestrator.__all__)
 
 
+def test_the_example_of_adoption_imports_from_the_apps_module_alone() -> None:
+    """What the Resync app changes is one import."""
+    text = (ROOT / "examples" / "adoption.py").read_text(encoding="utf-8")
+    names = {name for _, name in imports_of(f"```python\n{text}```")}
+    assert {module for module, _ in imports_of(f"```python\n{text}```")} == {"orchestrator.langgraph"}
+    assert names <= set(importlib.import_module("orchestrator.langgraph").__all__)
+
+
 def test_the_example_app_imports_from_the_public_face_alone() -> None:
     """The example of an app does as README does."""
     text = (ROOT / "examples" / "app.py").read_text(encoding="utf-8")
