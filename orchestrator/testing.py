@@ -8,8 +8,9 @@ on ``PYTHONPATH``, replaces the installed sources by stubs.
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -41,6 +42,8 @@ class StubBehaviour(BaseModel):
     """What to raise that is no ``Exception``."""
     raises_in_task: bool = False
     """Whether it is raised by a task that the stub has started and awaits."""
+    jobs: dict[str, dict[str, Any]] = {}
+    """Of a batch: the behaviour for a job, by its name, where it is not the one for all."""
     no_data: bool = False
     payload_bytes: int = 0
     """Size of the filler in the data."""
@@ -59,9 +62,28 @@ class StubSource:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    async def fetch_many(self, request: SourceRequest) -> AsyncIterator[tuple[str, FetchResult | SourceError]]:
+        """The results for the jobs, as ``fetch`` gives them for each; those that sleep do so side by side."""
+
+        async def of_job(job: str) -> tuple[str, FetchResult | SourceError]:
+            try:
+                return job, await self.fetch(request.model_copy(update={"job": job, "jobs": ()}))
+            except SourceError as error:
+                return job, error
+
+        tasks = [asyncio.ensure_future(of_job(job)) for job in request.jobs]
+        try:
+            for next_done in asyncio.as_completed(tasks):
+                yield await next_done
+        finally:
+            for task in tasks:
+                task.cancel()
+
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """Return a result, or raise SourceError or TimeoutError, as the message specifies."""
         behaviour = _behaviour(self.name, request.message)
+        if request.job in behaviour.jobs:
+            behaviour = StubBehaviour.model_validate(behaviour.jobs[request.job])
         if behaviour.sleep_seconds:
             await asyncio.sleep(behaviour.sleep_seconds)
         if behaviour.block_seconds:
@@ -191,15 +213,22 @@ def create_stub_synthesizer(environ: Mapping[str, str]) -> StubSynthesizer | Non
     return StubSynthesizer() if environ.get("RESYNC_STUB_SYNTHESIZER") else None
 
 
-def stub_spec(name: str, *, per_job: bool = True) -> SourceSpec:
+def stub_spec(name: str, *, per_job: bool = True, batch_size: int = 1) -> SourceSpec:
     """The registration of a stub source."""
-    return SourceSpec(name=name, create=lambda _environ: StubSource(name), per_job=per_job)
+    return SourceSpec(name=name, create=lambda _environ: StubSource(name), per_job=per_job, batch_size=batch_size)
 
 
-def write_stub_sources(folder: Path, names: Iterable[str]) -> None:
-    """Write a distribution of stub sources into ``folder``, which is to be the first on ``PYTHONPATH``."""
+def write_stub_sources(
+    folder: Path, names: Iterable[str], *, batch_sizes: Mapping[str, int] = MappingProxyType({})
+) -> None:
+    """Write a distribution of stub sources into ``folder``, which is to be the first on ``PYTHONPATH``.
+
+    Those in ``batch_sizes`` are asked about so many jobs by one task.
+    """
     names = tuple(names)
-    module = ["from orchestrator.testing import stub_spec", *(f"{name} = stub_spec({name!r})" for name in names)]
+    options = {name: f", batch_size={batch_sizes[name]}" for name in names if name in batch_sizes}
+    module = ["from orchestrator.testing import stub_spec"]
+    module += [f"{name} = stub_spec({name!r}{options.get(name, '')})" for name in names]
     (folder / "resync_stub_sources.py").write_text("\n".join(module) + "\n", "utf-8")
     info = folder / "resync_stub_sources-1.dist-info"
     info.mkdir()

@@ -17,7 +17,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from orchestrator.cli.plain import note_line
-from orchestrator.cli.view import RunView, SourceRow, duration, shorten
+from orchestrator.cli.view import Progress, RunView, SourceRow, duration, long_rows, shorten
 from orchestrator.codes.control import visible
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, write
@@ -55,7 +55,8 @@ def render(
     parts += [Text(write(note_line(note), language), style="dim") for note in view.notes]
     # The answer goes to standard output when it is whole; here only what is still on its way.
     if view.body and not view.is_closed:
-        room = max(3, height - len(view.rows) - len(view.notes) - _ROWS_BESIDE_THE_BODY)
+        rows = long_rows(view.rows.values()) if view.is_long else view.rows
+        room = max(3, height - len(rows) - len(view.notes) - _ROWS_BESIDE_THE_BODY)
         lines = view.body.strip().splitlines()
         title = write(Message("answer") if view.tokens else Message("draft"), language)
         parts.append(Panel(Text("\n".join(lines[-room:])), title=title, title_align="left", border_style="dim"))
@@ -72,6 +73,8 @@ def _headline(view: RunView, language: Language, monotonic: float, width: int) -
     if elapsed is not None and view.total_seconds:
         shown = Message("{elapsed:.1f} s of {total:g} s", elapsed=elapsed, total=view.total_seconds)
         line.append("  " + write(shown, language), style="default")
+    if view.is_long and not view.outcome:
+        line.append("  " + write(Progress.of_jobs(view.rows.values()).text, language), style="cyan")
     if view.outcome:
         line.append("  " + write(run_word(view.outcome), language), style=_STYLES.get(view.outcome, "bold red"))
         # The answer's last line says it in words; where it does not fit it is not worth a line.
@@ -87,7 +90,12 @@ def _table(view: RunView, language: Language, monotonic: float, width: int) -> T
     table.add_column(write(Message("time"), language), justify="right", no_wrap=True)
     # The finding takes what the others leave, and is cut there: a row never wraps and never squeezes its state.
     table.add_column(write(Message("finding"), language), ratio=1, overflow="ellipsis", no_wrap=True)
-    for row in view.rows.values():
+    for row in long_rows(view.rows.values()) if view.is_long else view.rows.values():
+        if isinstance(row, Progress):
+            state = PLANNED if not row.started else "ok" if row.is_done else RUNNING
+            word = Text(write(source_word(state), language), style=_STYLES[state])
+            table.add_row(Text(row.name), word, "", Text(write(row.text, language)))
+            continue
         table.add_row(
             Text(_name(view, row, width * 2 // 5)),
             Text(write(source_word(row.state), language), style=_STYLES.get(row.state, "red")),

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Self
 
-from orchestrator.cli.view import RunView, SourceRow, duration, items, number
+from orchestrator.cli.view import Progress, RunView, SourceRow, duration, items, number
 from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Event, EventType
 from orchestrator.outcomes import run_word, source_word
+
+_LINES_OF_SOURCE = 10
+"""About how many lines say how far a source is that is asked about many jobs one by one."""
 
 
 def lines_of(view: RunView, event: Event) -> list[Text]:
@@ -22,13 +25,14 @@ def _accepted(view: RunView, _event: Event) -> list[Text]:
 
 
 def _routed(view: RunView, _event: Event) -> list[Text]:
-    routed = Message(
-        "{intent} ({confidence:.0%}); querying {count}: {sources}",
-        intent=view.intent,
-        confidence=view.confidence,
-        count=len(view.rows),
-        sources=", ".join(view.name_of(row) for row in view.rows.values()),
-    )
+    rows = view.rows.values()
+    if view.is_long:
+        line = Message("{intent} ({confidence:.0%}); querying about {count} jobs: {sources}")
+        count, names = len(view.jobs), list(dict.fromkeys(row.source for row in rows))
+    else:
+        line = Message("{intent} ({confidence:.0%}); querying {count}: {sources}")
+        count, names = len(rows), [view.name_of(row) for row in rows]
+    routed = line.with_facts(intent=view.intent, confidence=view.confidence, count=count, sources=", ".join(names))
     return [routed, *map(note_line, view.notes)]
 
 
@@ -38,11 +42,24 @@ def note_line(note: str) -> Text:
 
 
 def _source_started(view: RunView, event: Event) -> list[Text]:
-    return [Message("{name}: started", name=view.name_of(view.row(event)))]
+    rows = view.rows_of(event)
+    if view.is_long and rows[0].job is not None:
+        is_first = view.progress_of(rows[0].source).started == len(rows)
+        return [Message("{name}: started", name=rows[0].source)] if is_first else []
+    return [Message("{name}: started", name=view.name_of(row)) for row in rows]
 
 
 def _source_finished(view: RunView, event: Event) -> list[Text]:
-    return [_finished(view, view.row(event))]
+    rows = view.rows_of(event)
+    if not view.is_long or rows[0].job is None:
+        return [_finished(view, row) for row in rows]
+    progress = view.progress_of(rows[0].source)
+    is_told = len(rows) > 1 or progress.is_done or progress.done % max(1, progress.count // _LINES_OF_SOURCE) == 0
+    return [_how_far(progress)] if is_told else []
+
+
+def _how_far(progress: Progress) -> Text:
+    return join((f"{progress.name}: ", progress.text), "")
 
 
 def _finished(view: RunView, row: SourceRow) -> Text:
@@ -90,7 +107,11 @@ def _final(view: RunView, _event: Event) -> list[Text]:
         mode=view.mode,
         by=view.committed_by or "-",
     )
-    return [*(_finished(view, row) for row in view.silent), end]
+    is_told = [not view.is_long or row.job is None for row in view.silent]
+    silent = [_finished(view, row) for row, told in zip(view.silent, is_told, strict=True) if told]
+    sources = dict.fromkeys(row.source for row, told in zip(view.silent, is_told, strict=True) if not told)
+    silent += [_how_far(view.progress_of(source)) for source in sources]
+    return [*silent, end]
 
 
 def _cancelled(view: RunView, _event: Event) -> list[Text]:

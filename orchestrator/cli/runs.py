@@ -18,7 +18,7 @@ from orchestrator.cli.follow import (
     print_report,
 )
 from orchestrator.cli.options import json_option, redis_url_option
-from orchestrator.cli.view import duration
+from orchestrator.cli.view import Progress, SourceRow, duration, is_long, long_rows
 from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Event, EventType, RunOutcome, RunSnapshot, RunState, RunSummary, SourceOutcome
@@ -88,29 +88,39 @@ def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
     """How far a run without a report is: a line a source on standard output, the whole in words on standard error."""
     planned = () if snapshot.plan is None else snapshot.plan.asked
     states = {source.key: snapshot.sources.get(source.key, {}) for source in planned} | snapshot.sources
-    if states:
-        is_closed = snapshot.outcome is not None
-        rows = (
-            (key, _source_state(state, is_closed=is_closed), one_line(str(state.get("finding") or ""), 60))
-            for key, state in states.items()
+    is_closed = snapshot.outcome is not None
+    rows = {key: _source_row(key, state, is_closed=is_closed) for key, state in states.items()}
+    word = run_word((snapshot.outcome or snapshot.state).value)
+    if is_long(rows.values()):
+        lines = (
+            (row.name, row.text) if isinstance(row, Progress) else (row.source, source_word(row.state))
+            for row in long_rows(rows.values())
         )
-        click.echo(context.table((Message("source"), Message("state"), Message("finding")), *rows))
+        click.echo(context.table((Message("source"), Message("state")), *lines))
+        jobs = Progress.of_jobs(rows.values()).text
+        context.say(Message("run {run_id} is {state}; {jobs}", run_id=snapshot.run_id, state=word, jobs=jobs))
+        return
+    if rows:
+        each = ((key, source_word(row.state), one_line(row.finding, 60)) for key, row in rows.items())
+        click.echo(context.table((Message("source"), Message("state"), Message("finding")), *each))
     finished = sum(1 for state in states.values() if state.get("outcome"))
     context.say(
         Message(
             "run {run_id} is {state}; {finished} of {planned} sources have finished",
             run_id=snapshot.run_id,
-            state=run_word((snapshot.outcome or snapshot.state).value),
+            state=word,
             finished=finished,
             planned=len(states),
         )
     )
 
 
-def _source_state(state: Mapping[str, Any], *, is_closed: bool) -> Text | str:
+def _source_row(key: str, state: Mapping[str, Any], *, is_closed: bool) -> SourceRow:
+    source, _, job = key.partition("|")
     unstarted = SourceOutcome.NOT_STARTED if is_closed else PLANNED
     unfinished = RUNNING if state.get("state") == "started" else unstarted
-    return source_word(str(state.get("outcome") or unfinished))
+    finding = str(state.get("finding") or "")
+    return SourceRow(source=source, job=job or None, state=str(state.get("outcome") or unfinished), finding=finding)
 
 
 @click.command("cancel")

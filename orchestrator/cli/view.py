@@ -4,19 +4,21 @@ Pure state: no terminal, no clock of its own. Elapsed times use the events' time
 process's monotonic time since the newest event, so that a skewed local clock never shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
 from orchestrator.codes.control import one_line, visible
 from orchestrator.i18n.message import Message, Text
-from orchestrator.models import Event, MessageData, RunOutcome, source_key
+from orchestrator.models import Event, MessageData, RunOutcome, SourceOutcome, part_of, source_key
 from orchestrator.outcomes import PLANNED, RUNNING
 
 _T = TypeVar("_T")
 LARGEST_NUMBER = 1e15
+FEW_ROWS = 12
+"""Most rows that are shown one by one when they are about several jobs; of more, each source shows how far it is."""
 NOTHING_SEEN = "0"
 """The event id before the first one."""
 
@@ -69,6 +71,72 @@ class SourceRow:
         return one_line(self.finding) or self.error or one_line(self.reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many jobs a source has answered about, or the run has done, of how many."""
+
+    name: str
+    done: int
+    count: int
+    failed: int
+    started: int = 0
+
+    @classmethod
+    def of_source(cls, name: str, rows: Iterable[SourceRow]) -> Self:
+        """How far one source is."""
+        rows = list(rows)
+        ended = [row for row in rows if not row.is_open]
+        failed = sum(row.state not in _GOOD for row in ended)
+        return cls(name, len(ended), len(rows), failed, sum(row.state != PLANNED for row in rows))
+
+    @classmethod
+    def of_jobs(cls, rows: Iterable[SourceRow]) -> Self:
+        """How many jobs have been asked about everywhere."""
+        is_done: dict[str, bool] = {}
+        failed = set[str]()
+        for row in rows:
+            if row.job is not None:
+                is_done[row.job] = is_done.get(row.job, True) and not row.is_open
+                failed.update([row.job] if not row.is_open and row.state not in _GOOD else ())
+        return cls("", sum(is_done.values()), len(is_done), len(failed))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all have ended."""
+        return self.done == self.count
+
+    @property
+    def text(self) -> Text:
+        """In a few words."""
+        if not self.failed:
+            return Message("{done} of {count} jobs", done=self.done, count=self.count)
+        return Message(
+            "{done} of {count} jobs, {failed} without an answer", done=self.done, count=self.count, failed=self.failed
+        )
+
+
+_GOOD = frozenset({SourceOutcome.OK.value, SourceOutcome.NO_DATA.value})
+
+
+def long_rows(rows: Iterable[SourceRow]) -> list[SourceRow | Progress]:
+    """The rows of a run about many jobs: those without a job as they are, of the others one for each source."""
+    by_source: dict[str, list[SourceRow]] = {}
+    for row in rows:
+        by_source.setdefault(row.source, []).append(row)
+    shown: list[SourceRow | Progress] = []
+    for source, of_source in by_source.items():
+        of_jobs = [row for row in of_source if row.job is not None]
+        shown += [row for row in of_source if row.job is None]
+        shown += [Progress.of_source(source, of_jobs)] if of_jobs else []
+    return shown
+
+
+def is_long(rows: Iterable[SourceRow]) -> bool:
+    """Whether there are too many rows about jobs to show each."""
+    rows = list(rows)
+    return len(rows) > FEW_ROWS and len({row.job for row in rows if row.job is not None}) > 1
+
+
 @dataclass(slots=True)
 class RunView:
     """The run as far as its events describe it; ``apply`` takes the next one."""
@@ -94,6 +162,8 @@ class RunView:
     silent: tuple[SourceRow, ...] = ()
     """Sources that never reported: the final event has what is known of them."""
     last_event_id: str = NOTHING_SEEN
+    _jobs_of: dict[str, list[str]] = field(default_factory=dict)
+    """The jobs of a batch by its key."""
     _last_at_ms: int | None = None
     _last_received: float = 0.0
 
@@ -106,6 +176,16 @@ class RunView:
     def jobs(self) -> tuple[str, ...]:
         """The jobs of the rows, in order."""
         return tuple(dict.fromkeys(row.job for row in self.rows.values() if row.job is not None))
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are too many rows to show each."""
+        return is_long(self.rows.values())
+
+    def progress_of(self, source: str) -> Progress:
+        """How many of its jobs a source has answered about."""
+        rows = (row for row in self.rows.values() if row.source == source and row.job is not None)
+        return Progress.of_source(source, rows)
 
     def name_of(self, row: SourceRow) -> str:
         """The source's name, with the job when the run is about several."""
@@ -166,32 +246,42 @@ class RunView:
         known, self.rows = self.rows, {}
         for planned in items(data.get("sources"), dict):
             key, source, job = _key(planned)
-            row = known.pop(key, None) or SourceRow(source=source, job=job)
-            row.limit_seconds = number(planned.get("limit_seconds"))
-            self.rows[key] = row
+            jobs = items(planned.get("jobs"), str)
+            self._jobs_of |= {key: jobs} if jobs else {}
+            for name in jobs or (job,):
+                key = source_key(source, name) if jobs else key
+                row = known.pop(key, None) or SourceRow(source=source, job=name)
+                row.limit_seconds = number(planned.get("limit_seconds"))
+                self.rows[key] = row
         self.rows |= known
         return True
 
-    def row(self, event: Event) -> SourceRow:
-        """The row of the source that ``event`` is about."""
+    def rows_of(self, event: Event) -> list[SourceRow]:
+        """The rows of the source that ``event`` is about: one, or those of the jobs of a batch."""
         key, source, job = _key(event.data)
-        return self.rows.setdefault(key, SourceRow(source=source, job=job))
+        parts = [str(part.get("job", "")) for part in items(event.data.get("jobs"), dict)]
+        jobs = list(dict.fromkeys((*self._jobs_of.get(key, ()), *parts)))
+        if not jobs:
+            return [self.rows.setdefault(key, SourceRow(source=source, job=job))]
+        self.rows.pop(key, None)  # of a batch that began before its jobs were known
+        return [self.rows.setdefault(source_key(source, name), SourceRow(source=source, job=name)) for name in jobs]
 
     def _source_started(self, event: Event) -> bool:
-        row = self.row(event)
-        if not row.is_open:
-            return False
-        row.state = RUNNING
-        row.started_at_ms = event.at_ms
-        return True
+        rows = [row for row in self.rows_of(event) if row.is_open]
+        for row in rows:
+            row.state = RUNNING
+            row.started_at_ms = event.at_ms
+        return bool(rows)
 
     def _source_finished(self, event: Event) -> bool:
-        row = self.row(event)
-        row.state = str(event.data.get("outcome") or "error")
-        row.latency_ms = number(event.data.get("latency_ms"))
-        row.finding = str(event.data.get("finding") or "")
-        row.error = _error(event.data)
-        row.reason = str(event.data.get("reason") or "")
+        parts = {part.get("job"): part for part in items(event.data.get("jobs"), dict)}
+        for row in self.rows_of(event):
+            data = parts.get(row.job, event.data)
+            row.state = str(data.get("outcome") or "error")
+            row.latency_ms = number(data.get("latency_ms"))
+            row.finding = str(data.get("finding") or "")
+            row.error = _error(data)
+            row.reason = str(data.get("reason") or "")
         return True
 
     def _enter_attempt(self, attempt: int) -> bool:
@@ -254,9 +344,9 @@ class RunView:
 
 def _key(data: Mapping[str, Any]) -> tuple[str, str, str | None]:
     """Key, source and job of an event about one source."""
-    source, job = str(data.get("source", "")), data.get("job")
+    source, job, batch = str(data.get("source", "")), data.get("job"), data.get("batch")
     job = job if isinstance(job, str) else None
-    return source_key(source, job), source, job
+    return source_key(source, part_of(job, batch if isinstance(batch, int) else None)), source, job
 
 
 def _error(data: Mapping[str, Any]) -> Text | str:

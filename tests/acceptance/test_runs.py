@@ -233,6 +233,28 @@ def test_several_jobs_are_asked_and_reduced_in_one_run(running_fleet: Fleet) -> 
     assert len({item.id for item in report.evidence}) == len(report.evidence)
 
 
+def test_two_hundred_jobs_are_asked_in_batches(running_fleet: Fleet) -> None:
+    """Ten messages for two hundred jobs, each with its own answer: one fails, one is slow, the others are kept."""
+    jobs = [f"JOB{number:03}" for number in range(200)]
+    special = {"JOB003": {"error": "no such job"}, "JOB150": {"sleep_seconds": 30}}
+    config = FAST.model_copy(update={"disabled_sources": ("tws_status", "log_cache", "metrics")})
+    message = stub_message({"rag_search": {"jobs": special}}, text="Por que falharam?")
+    run_id = ask(running_fleet, {}, config, job_name=None, jobs=jobs, message=message)
+    report, events = result(running_fleet, run_id)
+    assert_ended_well(running_fleet, run_id, events)
+    assert report.outcome is RunOutcome.PARTIAL
+    assert [envelope.job for envelope in report.parallel_results] == jobs
+    assert {failure.job: failure.reason for failure in report.errors} == {
+        "JOB003": "stub_error",
+        "JOB150": "soft_time_limit",
+    }
+    assert report.aggregated_data.jobs == tuple(jobs)
+    finished = [event.data for event in events if event.type is EventType.SOURCE_FINISHED]
+    assert sorted(data["batch"] for data in finished) == list(range(1, 11))
+    assert {data["expected"] for data in finished} == {10}
+    assert sum(len(data["jobs"]) for data in finished) == 200
+
+
 def test_the_speed_up_of_jobs_that_queue_is_the_real_one(running_fleet: Fleet) -> None:
     """Of 40 queries of 50 ms a worker of 16 threads runs 16 at once: three rounds, and no speed-up of 40."""
     jobs = [f"JOB{number:02d}" for number in range(20)]

@@ -160,7 +160,7 @@ class Fleet:
 def make_fleet(folder: Path, redis_url: str) -> Fleet:
     stubs = folder / "stubs"
     stubs.mkdir()
-    write_stub_sources(stubs, BUILTIN_SOURCES)
+    write_stub_sources(stubs, BUILTIN_SOURCES, batch_sizes={"rag_search": 20})
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

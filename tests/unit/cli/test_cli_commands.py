@@ -363,6 +363,24 @@ def test_get_prints_what_there_is(cli: Cli, client: FakeClient) -> None:
         ["log_cache", "querying", "-"],
     ]
     assert "1 of 2 sources have finished" in result.err
+    many = {
+        f"{name}|JOB{n}": {"state": "finished", "outcome": "ok"}
+        for name in ("tws_status", "log_cache")
+        for n in range(9)
+    }
+    many |= {"log_cache|JOB8": {"state": "started"}, "tws_status|JOB0": {"state": "finished", "outcome": "lost"}}
+    open_snapshot, client.snapshot = (
+        client.snapshot,
+        client.snapshot.model_copy(update={"sources": many | {"metrics": {}}}),
+    )
+    result = cli("get", RUN)
+    assert [" ".join(line.split()) for line in result.out.splitlines()[1:]] == [
+        "tws_status 9 of 9 jobs, 1 without an answer",
+        "log_cache 8 of 9 jobs",
+        "metrics waiting",
+    ]
+    assert "is running; 8 of 9 jobs, 1 without an answer" in result.err
+    client.snapshot = open_snapshot
     closed = {"state": RunState.CANCELLED, "outcome": RunOutcome.CANCELLED, "sources": {"metrics": {}}}
     snapshot, client.snapshot = client.snapshot, client.snapshot.model_copy(update=closed)
     assert cli("get", RUN).out.splitlines()[1].split() == ["metrics", "not", "started", "-"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from io import StringIO
 from itertools import count
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from orchestrator.cli.live import render
 from orchestrator.cli.plain import PlainDisplay
@@ -334,3 +336,88 @@ def test_events_with_data_of_another_shape_are_shown_as_far_as_they_can_be_read(
     render(view, Language.EN, monotonic=51.0)
     assert view.is_closed
     assert lines
+
+
+def batches(source: str, count_of_jobs: int, size: int) -> list[dict[str, Any]]:
+    """The plan of a source that is asked about many jobs in batches."""
+    jobs = [f"JOB{number:03}" for number in range(count_of_jobs)]
+    chunks = [jobs[start : start + size] for start in range(0, count_of_jobs, size)]
+    return [
+        {"source": source, "job": None, "batch": number, "jobs": chunk, "limit_seconds": 5.0}
+        for number, chunk in enumerate(chunks, start=1)
+    ]
+
+
+def finished_batch(write: Script, plan: dict[str, Any], failed: int = 0) -> Event:
+    """The end of a batch, in which the first jobs have failed."""
+    ends = ["timeout"] * failed + ["ok"] * (len(plan["jobs"]) - failed)
+    parts = [
+        {"job": job, "outcome": end, "latency_ms": 5.0, "finding": f"{job}: {end}"}
+        for job, end in zip(plan["jobs"], ends, strict=True)
+    ]
+    return write(
+        EventType.SOURCE_FINISHED, source=plan["source"], job=None, batch=plan["batch"], jobs=parts, outcome="ok"
+    )
+
+
+def test_a_batch_of_few_jobs_has_a_row_for_each() -> None:
+    """The start and the end of a batch are those of its jobs, each with its own outcome and finding."""
+    write = Script()
+    (plan,) = batches("tws_status", 2, 2)
+    lines: list[Text | str] = []
+    view = RunView()
+    display = PlainDisplay(view, lines.append)
+    display.take(
+        write(EventType.ROUTED, intent="status", confidence=1.0, sources=[plan, *planned("metrics", job=None)]), 1
+    )
+    display.take(write(EventType.SOURCE_STARTED, source="tws_status", job=None, batch=1, worker="w"), 1)
+    assert [row.state for row in view.rows.values()] == ["running", "running", "planned"]
+    display.take(finished_batch(write, plan, failed=1), 1)
+    assert [str(line) for line in lines][1:] == [
+        "tws_status [JOB000]: started",
+        "tws_status [JOB001]: started",
+        "tws_status [JOB000]: timed out, 0.01 s - JOB000: timeout",
+        "tws_status [JOB001]: ok, 0.01 s - JOB001: ok",
+    ]
+    assert list(view.rows) == ["tws_status|JOB000", "tws_status|JOB001", "metrics"]
+
+
+def test_a_run_of_many_jobs_shows_how_far_each_source_is() -> None:
+    """Two hundred jobs take a line for each source and one for each batch, not one for each job."""
+    write = Script()
+    tws = batches("tws_status", 200, 50)
+    log = [{"source": "log_cache", "job": job} for plan in tws for job in plan["jobs"]]
+    lines: list[Text | str] = []
+    view = RunView()
+    display = PlainDisplay(view, lines.append)
+    routed = write(EventType.ROUTED, intent="status", confidence=1.0, sources=[*tws, *log, {"source": "metrics"}])
+    ends = [write(EventType.SOURCE_FINISHED, source="log_cache", job=plan["job"], outcome="ok") for plan in log[:137]]
+    starts = [write(EventType.SOURCE_STARTED, source="tws_status", job=None, batch=number) for number in (1, 2)]
+    metrics = write(EventType.SOURCE_FINISHED, source="metrics", job=None, outcome="ok", finding="CPU 9 %")
+    for event in (routed, *starts, finished_batch(write, tws[0]), finished_batch(write, tws[2], 3), *ends, metrics):
+        display.take(event, 1)
+    assert [str(line) for line in lines] == [
+        "status (100%); querying about 200 jobs: tws_status, log_cache, metrics",
+        "tws_status: started",
+        "tws_status: 50 of 200 jobs",
+        "tws_status: 100 of 200 jobs, 3 without an answer",
+        *(f"log_cache: {done} of 200 jobs" for done in range(20, 137, 20)),
+        "metrics: ok - CPU 9 %",
+    ]
+    console = Console(width=100, file=StringIO(), force_terminal=False)
+    console.print(render(view, Language.EN, monotonic=1.0))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is a StringIO
+    assert "87 of 200 jobs" in shown.splitlines()[0]
+    assert len(shown.splitlines()) < 10
+    assert "137 of 200 jobs" in shown
+    failures = [{"source": "tws_status", "job": job, "outcome": "lost"} for job in tws[3]["jobs"]]
+    display.take(write(EventType.FINAL, outcome="partial", response="x", errors=failures), 1)
+    assert [str(line) for line in lines][-2] == "tws_status: 150 of 200 jobs, 53 without an answer"
+
+
+def test_a_batch_whose_plan_was_not_seen_is_shown_by_its_end() -> None:
+    """A reader that begins in the middle of a stream knows the jobs of a batch from its end."""
+    write = Script()
+    (plan,) = batches("tws_status", 2, 2)
+    view = fold(write(EventType.SOURCE_STARTED, source="tws_status", job=None, batch=1), finished_batch(write, plan))
+    assert {key: row.state for key, row in view.rows.items()} == {"tws_status|JOB000": "ok", "tws_status|JOB001": "ok"}
