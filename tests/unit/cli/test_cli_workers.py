@@ -101,12 +101,14 @@ def test_scenario_is_kept_apart_from_real_counterparts() -> None:
         "RESYNC_LOG_LEVEL": "DEBUG",
         "LLM_MODEL": "m",
         "RESYNC_LLM_MAX_ANSWER_TOKENS": "900",
+        "RESYNC_PIPELINES_FILE": "f",
     }
     assert scenario_environ(environ) == {
         "PATH": "/bin",
         "RESYNC_LOG_LEVEL": "DEBUG",
         "LLM_MODEL": "m",
         "RESYNC_LLM_MAX_ANSWER_TOKENS": "900",
+        "RESYNC_PIPELINES_FILE": "f",
     }
 
 

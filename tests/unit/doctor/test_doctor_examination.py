@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests_support import stretched
@@ -288,3 +289,22 @@ def test_nothing_listens() -> None:
     assert found.reason == "store_unreachable"
     assert f"127.0.0.1:{port}" in str(found.found)
     assert PASSWORD not in str(found.found)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "found"),
+    [
+        ('[a]\nsources = ["metrics"]\n[b]\nsources = ["tws_status"]', Status.OK, "2 pipelines of the site: a, b"),
+        ('[a]\nsources = ["tickets"]', Status.ERROR, "pipeline a: source 'tickets' is not installed"),
+        ("[a]\nstages = 1", Status.ERROR, "[a] stages: must be a list"),
+    ],
+)
+def test_the_pipelines_of_a_site_are_checked(tmp_path: Path, text: str, status: Status, found: str) -> None:
+    """A site that has some has a line for them, which names table and key of what is wrong."""
+    path = tmp_path / "pipelines.toml"
+    path.write_text(text)
+    context = around(RESYNC_PIPELINES_FILE=str(path))
+    (result,) = run_checks(choose(all_checks(context), ["pipelines"]), context)
+    assert result.status is status
+    assert found in str(result.found)
+    assert ("docs/pipelines.md" in str(result.fix)) is (status is Status.ERROR)

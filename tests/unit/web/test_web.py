@@ -127,6 +127,13 @@ def test_without_an_identity_the_body_is_believed() -> None:
     assert client.requests[0].user_id == "ana"
 
 
+def test_a_pipeline_is_passed_on() -> None:
+    """The body names a pipeline, and several as one."""
+    client = FakeClient()
+    ask(app_of(client), "POST", RUNS, json={**ASKED, "pipeline": "fechamento|status"})
+    assert client.requests[0].pipeline == "fechamento|status"
+
+
 @pytest.mark.parametrize(
     ("query", "prefer", "seconds"),
     [
@@ -217,6 +224,8 @@ BODIES = (
     (b'{"message": " "}', "message: the message is empty; write what failed"),
     (b'{"message": "segredo", "job_name": "../x"}', "job_name: '../x' is not a TWS job name; expected"),
     (b'{"message": "segredo", "jobs": "BATCH001"}', "jobs: "),
+    (b'{"message": "segredo", "jobs": ["J001..J300"]}', "jobs: 300 jobs are named, and one question is about 200"),
+    (b'{"message": "segredo", "pipeline": "A b"}', "pipeline: String should match pattern"),
     (b'{"message": "segredo", "mesage": "segredo"}', "mesage: is not a known field"),
     (b'{"message": "segredo", "config": null}', "config: "),
     (b'{"message": "segredo", "config": {"total_timeout_seconds": 4}}', "must be less than total_timeout_seconds"),

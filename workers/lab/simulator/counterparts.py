@@ -10,12 +10,12 @@ from workers.lab.simulator.metrics import AppMetricsServer
 from workers.lab.simulator.scenarios import Scenario
 
 # A scenario replaces all counterparts: settings of real ones would mix real and simulated data.
-_INHERITED = ("RESYNC_LOG_LEVEL", "RESYNC_LLM_")
+_INHERITED = ("RESYNC_LOG_LEVEL", "RESYNC_LLM_", "RESYNC_PIPELINES_FILE")
 _LEFT_OUT = ("RESYNC_", "TWS_", "REDIS_URL")
 
 
 def scenario_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without the settings of real counterparts; that of a model stays."""
+    """``environ`` without the settings of real counterparts; those of a model and of pipelines stay."""
     return {
         name: value
         for name, value in environ.items()
