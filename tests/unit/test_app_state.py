@@ -107,6 +107,11 @@ def test_the_entities_of_the_state_are_those_of_the_question() -> None:
     assert again.jobs == ("batch001",)
 
 
+def test_a_pipeline_of_the_state_is_asked_for() -> None:
+    """By its name, or several as one."""
+    assert request(pipeline="fechamento|status").pipeline == "fechamento|status"
+
+
 def test_a_state_that_has_been_through_a_graph_is_routed_anew() -> None:
     """Of a state that is used again for the next question, the intent and the entities are those of the last one."""
     last = fill_state({"message": "Job BATCH001 falhou"}, report())
