@@ -27,7 +27,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.routing.router import route
-from orchestrator.routing.vocabulary import is_known, plain
+from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, vocabulary
 from orchestrator.validation import describe
 
 TIMEOUT = "timeout"
@@ -72,7 +72,8 @@ class ParallelState(TypedDict, total=False):
     """The state of a graph: the keys that the Resync app writes and reads.
 
     ``intent``, ``confidence`` and ``entities`` are heeded when they come in. ``errors`` has a sentence for each source
-    that did not answer, ``error_details`` the same as data.
+    that did not answer, ``error_details`` the same as data. ``job_reports`` has every job, ``groups`` those of one
+    cause.
     """
 
     message: str
@@ -93,6 +94,8 @@ class ParallelState(TypedDict, total=False):
     metadata: dict[str, Any]
     errors: Annotated[list[str], operator.add]
     error_details: list[dict[str, Any]]
+    job_reports: list[dict[str, Any]]
+    groups: list[dict[str, Any]]
     run_id: str
 
 
@@ -152,6 +155,7 @@ def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
         "parallel_latency_ms": report.parallel_latency_ms,
         "response": report.response,
         "metadata": {
+            "speedup_factor": report.aggregated_data.speedup_factor,  # also of a report that could be read in part only
             **report.metadata,
             "outcome": report.outcome.value,
             "committed": report.committed,
@@ -160,6 +164,8 @@ def fill_state(state: Mapping[str, Any], report: Report) -> ParallelState:
         },
         "errors": _errors(report),
         "error_details": [failure.model_dump(mode="json") for failure in report.errors],
+        "job_reports": [job.model_dump(mode="json") for job in report.jobs],
+        "groups": [group.model_dump(mode="json") for group in report.groups],
     }
 
 
@@ -214,7 +220,10 @@ def _is_job(name: str) -> bool:
         check_job_name(name)
     except InvalidValue:
         return False
-    return not is_known(plain(name))
+    word = plain(name)
+    # BACKUP and FOLHA are jobs, as they are written; FALHOU is none.
+    is_word = is_stop_word(word) or bool(vocabulary().families(word)) if name.isupper() else is_known(word)
+    return not is_word
 
 
 def app_result(envelope: SourceEnvelope) -> DataSourceResult:

@@ -227,7 +227,8 @@ def answer_language(plan: Plan | None, record: RunRecord) -> Language:
 
 def _min_required(record: RunRecord, plan: Plan | None) -> int:
     """Sources that must answer: as asked for, but no more than are planned, which a note of the plan says."""
-    planned = {source.source for source in plan.sources} if plan else ()
+    stages = (plan.sources, *(stage.sources for stage in plan.then)) if plan else ()
+    planned = {source.source for sources in stages for source in sources}
     return min(record.request.config.min_sources_required, len(planned))
 
 

@@ -79,6 +79,8 @@ def test_a_doubtful_intent_does_not_narrow_the_sources(written: object, confiden
         ({"job_name": "FATDIA"}, Entities(jobs=("FATDIA",))),
         ({"jobs": ["A1", "B2"], "job_name": "A1"}, Entities(jobs=("A1", "B2"))),
         ({"job_name": "falhou"}, Entities()),
+        ({"jobs": ["FALHOU", "Qual", "backup"]}, Entities()),
+        ({"job_name": "BACKUP"}, Entities(jobs=("BACKUP",))),
         ({"jobs": ["FECH0*", "A1"]}, Entities(jobs=("A1",), job_patterns=("FECH0*",))),
         ({"job_name": "A' OR 1", "workstation": "AGT07"}, Entities(workstations=("AGT07",))),
         ({"error_code": "12"}, Entities(return_codes=(12,))),
@@ -239,6 +241,7 @@ def test_errors_are_sentences_and_beside_them_data() -> None:
     assert state["parallel_results"][-1]["error"] == told
     assert state["aggregated_data"]["sources_failed"][0]["error"] == told
     (detail,) = state["error_details"]
+    assert (state["job_reports"], state["groups"]) == ([], [])
     assert (detail["source"], detail["outcome"], detail["reason"]) == ("tws_status", "timeout", "soft_time_limit")
     assert detail["error"] == "não respondeu no limite de 5 s"
 
@@ -262,7 +265,7 @@ def test_the_stored_report_keeps_its_shapes() -> None:
 )
 def test_a_run_that_failed_has_an_error(outcome: RunOutcome, errors: list[str]) -> None:
     """An app that looks at ``errors`` alone sees that there is no answer, and figures can be formatted."""
-    empty = report((), outcome=outcome, response="## Não foi possível\n\ndetalhe\n", metadata={"speedup_factor": 1.0})
+    empty = report((), outcome=outcome, response="## Não foi possível\n\ndetalhe\n")
     state = fill_state({}, empty)
     assert state["errors"] == errors
     data = state["aggregated_data"]

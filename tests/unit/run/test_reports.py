@@ -21,6 +21,7 @@ from orchestrator.models import (
     RunState,
     SourceEnvelope,
     SourceOutcome,
+    Stage,
     TroubleshootRequest,
 )
 from orchestrator.routing.plan import refused_plan
@@ -74,6 +75,9 @@ def test_a_minimum_is_no_more_than_the_planned_sources(minimum: int, outcome: Ru
     config = ParallelConfig(min_sources_required=60)
     record = RunRecord.unstored(RUN, TroubleshootRequest(message="x", config=config))
     assert conclude(replace(record, plan=PLAN, envelopes=whole)).outcome is RunOutcome.COMPLETE
+    waiting = PLAN.model_copy(update={"sources": PLAN.sources[:1], "then": (Stage(sources=PLAN.sources[1:]),)})
+    whole = {"tws_status": envelope("tws_status", SourceOutcome.OK, 1)}
+    assert conclude(replace(record, plan=waiting, envelopes=whole)).outcome is RunOutcome.FAILED
 
 
 @pytest.mark.parametrize("minimum", [0, 1])
