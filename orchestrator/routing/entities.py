@@ -728,7 +728,7 @@ def _range_of(match: re.Match[str], before: str) -> JobRange | None:
     elif match["tight"]:
         is_certain = True
     else:
-        is_counted = is_as_long and (is_several or last.startswith("0"))
+        is_counted = is_as_long and (is_several or re.fullmatch(r"0\d\d+", last) is not None)
         is_measure = is_number and _measured().match(match.string, match.end()) is not None
         is_certain = (is_counted or not is_number) and not is_measure and not _no_range().search(before)
     return between if is_certain else None

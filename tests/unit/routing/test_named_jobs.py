@@ -150,6 +150,25 @@ def test_several_names_do_not_disturb_kind_and_language() -> None:
             assert several.entities.jobs or several.entities.job_patterns, (question, name)
 
 
+def test_dates_times_and_hyphens_are_no_ranges() -> None:
+    """For random names, dates, times, amounts and codes a question names its one job, and no other."""
+    chance = random.Random(11)
+    for _ in range(300):
+        head = "".join(chance.choices("FGHKLMPR", k=4))
+        number, other = f"{chance.randint(1, 40):02d}", f"{chance.randint(41, 59):02d}"
+        name = chance.choice(
+            (f"{head}{number}", f"{head}{number}-{other}", f"{head}-{number}", f"{head}_{number}-{other}A")
+        )
+        what = chance.choice((
+            f"{number}/11 a {other}/11", f"das {number}:00 a {number}:{other}", f"2024-01-{number} a 2024-12-{number}",
+            f"a {other} minutos", f"de {number}h a 23h", f"RC {number} a RC {other}", "S0C1 a S0C7", f"a {other}%",
+            f"STEP0{number} a STEP0{other}", f"- {other} execuções", f"até {other}:30", f"...{other}?",
+            f"a {other} dias",
+        ))  # fmt: skip
+        text = f"o job {name} caiu {what}" if chance.random() < 0.5 else f"o job {name} {what}"
+        assert extract_entities(text).jobs == (name,), text
+
+
 @pytest.mark.parametrize(
     ("message", "jobs"),
     [
