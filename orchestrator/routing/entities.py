@@ -77,6 +77,8 @@ _IDENTIFIER = re.compile(rf"{_FREE}[A-Za-z][A-Za-z0-9_-]{{2,39}}{_END}")
 _WILD = re.compile(r"(?<!\S)[(\[]*(?P<quote>[\"'`“«]?)(?P<name>[A-Za-z0-9_$#@*?./-]*[*?@][A-Za-z0-9_$#@*?./-]*)")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)[^*\n]*[^*\s](\1)(?![\w*])")
 """Words between asterisks, as chats and Markdown write bold."""
+_LISTED_NAME = re.compile(rf"\s*(?:[-*•]|\d{{1,3}}[.)])?\s*(?=\S*[0-9_#])(?:{NAME}|\S+[#.]{NAME})\s*[,;.]?\s*")
+"""A line of a list of names."""
 _LITERALS = 3
 """Letters and digits that a pattern begins with, from which it needs no word for jobs before it."""
 
@@ -315,6 +317,13 @@ def limits_of(message: str, candidates: Collection[str]) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(name for name in names if not (_list_states().fullmatch(name) or asks_about_the_plan(name)))
     )
+
+
+def own_words(message: str) -> str:
+    """A message without what was pasted: its first line, questions, and lines that hold a name and no more."""
+    first, *rest = [line for line in message.splitlines() if line.strip()] or [""]
+    own = [line for line in rest if line.rstrip().endswith("?") or _LISTED_NAME.fullmatch(line)]
+    return "\n".join(line for line in (first, *own) if not is_known_line(line))
 
 
 def waited_for(message: str, jobs: Collection[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from orchestrator.codes.notation import bare_name
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
-from orchestrator.routing.entities import waited_for
+from orchestrator.routing.entities import extract_entities, own_words, waited_for
 from orchestrator.routing.pipeline import BUILT_IN, Pipeline, Reduce, parts_of
 from orchestrator.routing.registry import pipeline_for
 from orchestrator.sources import BUILTIN_SOURCES
@@ -121,10 +121,15 @@ def plan_jobs(
 def _jobs_of(request: TroubleshootRequest, routing: Routing, notes: list[Message]) -> tuple[tuple[str, ...], int]:
     """The jobs to ask about, and how many more there are: those of the request, then those of its message.
 
-    What the message names only as what one of the request's jobs waits for is not asked about.
+    Beside those of the request, a job in a pasted log is not asked about, nor what the message names only as what
+    another job waits for.
     """
     named = request.named_jobs
     others = [job for job in routing.entities.jobs if not any(_is_same_job(job, other) for other in named)]
+    if named and others:
+        known = request.entities.jobs if request.entities is not None else ()
+        own = {*extract_entities(own_words(request.message)).jobs, *known}
+        others = [job for job in others if job in own]
     waits = waited_for(request.message, others) if named else ()
     if waits:
         notes.append(

@@ -177,6 +177,9 @@ def test_dates_times_and_hyphens_are_no_ranges() -> None:
         ("MDM#FATDIA.BATCH001 falhou, e o batch001?", ("BATCH001",)),
         ("BATCH002 depende do BATCH001 e não rodou", ("BATCH001", "BATCH002")),
         ("FECH001 a FECH002 também", ("BATCH001", "FECH001", "FECH002")),
+        ("falharam:\nBATCH001\n- BATCH002\n2. BATCH003,\nobrigado", ("BATCH001", "BATCH002", "BATCH003")),
+        ("caiu:\njava.lang.Error in load_data at YarnAllocator\ne o BATCH002?", ("BATCH001", "BATCH002")),
+        ("caiu:\nIEF450I CARGA07 STEP1 - ABEND=S0C7 U0000\nin load_data at YarnAllocator", ("BATCH001",)),
     ],
 )
 def test_jobs_of_request_and_message_are_both_asked(message: str, jobs: tuple[str, ...]) -> None:

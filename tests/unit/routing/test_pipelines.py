@@ -159,11 +159,6 @@ def test_a_part_of_a_question_is_read_as_it_was_written(part: str | None) -> Non
     assert batch == (7 if part == "+7" else None)
 
 
-def test_the_callers_jobs_come_before_those_of_the_message() -> None:
-    """Jobs that the caller names are asked about first."""
-    assert plan(jobs=("A1",), named=("B2",)).jobs == ("B2", "A1")
-
-
 def test_too_many_jobs_are_cut_and_said() -> None:
     """At most MAX_JOBS jobs are asked about, and a note says that there were more."""
     made = plan(jobs=tuple(f"JOB{number}" for number in range(MAX_JOBS + 3)))
