@@ -54,6 +54,8 @@ class TwsSettings(EnvironmentModel):
     """The instance of a request that names none."""
     use_proxy: bool = Field(default=False, validation_alias=_names("TWS_USE_PROXY"))
     """Use the proxy that the environment names."""
+    max_concurrent_calls: int = Field(default=16, ge=0, le=10_000, validation_alias="RESYNC_TWS_MAX_CONCURRENT_CALLS")
+    """Requests to one instance at a time, over all workers; 0: any number. Shared by the runs."""
 
     @model_validator(mode="after")
     def _base_url_is_usable(self) -> Self:

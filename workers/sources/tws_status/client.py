@@ -11,7 +11,7 @@ import random
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -26,6 +26,7 @@ from purgatory.domain.model import HALF_OPENED, OpenedState
 from orchestrator.deadline import Deadline
 from orchestrator.tls import speaks_tls
 from workers.http import read_body
+from workers.sources.tws_status.calls import Calls
 from workers.sources.tws_status.errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -37,6 +38,7 @@ from workers.sources.tws_status.errors import (
     error_for_transport,
     plain_to_tls,
     timed_out,
+    too_many_at_once,
     wants_tls,
 )
 from workers.sources.tws_status.instances import TwsInstance
@@ -214,6 +216,7 @@ class HwaClient:
         headers: Mapping[str, str] | None = None,
         max_bytes: int,
         may_cut: bool = False,
+        calls: Calls | None = None,
     ) -> tuple[bytes, bool]:
         """The body of one GET, and whether it was cut at ``max_bytes``; retried while the deadline allows.
 
@@ -226,24 +229,26 @@ class HwaClient:
         client = self._connected(what)
         async with self._breaker(question):
             for attempt in range(1, MAX_ATTEMPTS + 1):
-                seconds = deadline.remaining()
-                if seconds <= 0:
-                    raise timed_out(what, seconds)
+                if deadline.has_passed:
+                    raise timed_out(what, deadline.remaining())
                 try:
-                    async with asyncio.timeout(seconds):
-                        return await self._read(
-                            client,
-                            url,
-                            endpoint,
-                            deadline,
-                            params=params,
-                            headers=headers,
-                            seconds=seconds,
-                            max_bytes=max_bytes,
-                            may_cut=may_cut,
-                        )
-                except TimeoutError:
-                    raise timed_out(what, seconds) from None
+                    async with calls.one(deadline, partial(too_many_at_once, what)) if calls else nullcontext():
+                        seconds = deadline.remaining()
+                        try:
+                            async with asyncio.timeout(seconds):
+                                return await self._read(
+                                    client,
+                                    url,
+                                    endpoint,
+                                    deadline,
+                                    params=params,
+                                    headers=headers,
+                                    seconds=seconds,
+                                    max_bytes=max_bytes,
+                                    may_cut=may_cut,
+                                )
+                        except TimeoutError:
+                            raise timed_out(what, seconds) from None
                 except HwaError as error:
                     # Jitter, so that the workers of one run do not retry at the same moment.
                     pause = 0.1 * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311
@@ -348,11 +353,13 @@ class HwaSession:
     asked: list[str] = field(default_factory=list)
     shared: SharedRequests | None = None
     """The requests that sessions of other jobs of the question have made, if it has a session for each job."""
+    calls: Calls | None = None
+    """How many requests may be made at once, where that is bounded."""
     _sending: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def sharing(self, shared: SharedRequests) -> "HwaSession":
         """A session for one job of the question; what was requested for all of its jobs is among the requests."""
-        return HwaSession(self.client, self.deadline, self.question, list(self.asked), shared)
+        return HwaSession(self.client, self.deadline, self.question, list(self.asked), shared, self.calls)
 
     def end(self) -> None:
         """Cancel the requests still in flight; used when one of several concurrent requests has failed the question."""
@@ -472,7 +479,7 @@ class HwaSession:
             raise RuntimeError("a session is used from a task")
         self._sending.add(task)
         try:
-            return await self.client.send(endpoint, self.deadline, self.question, **options)
+            return await self.client.send(endpoint, self.deadline, self.question, calls=self.calls, **options)
         finally:
             self._sending.discard(task)
 

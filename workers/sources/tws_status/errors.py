@@ -179,6 +179,13 @@ def timed_out(what: str, seconds: float, *, connect_seconds: float | None = None
     return kind(text.with_facts(what=what, seconds=seconds))
 
 
+def too_many_at_once(what: str, seconds: float) -> NoTimeLeft:
+    """The error for a request that was not sent within ``seconds``, because of others."""
+    return NoTimeLeft(
+        "{what}: no free connection within {seconds:.1f} s, too many questions at once", what=what, seconds=seconds
+    )
+
+
 def wants_tls(body: bytes) -> bool:
     """Whether the body of a 400 says that the port speaks TLS: servers word it differently, and all name it."""
     return _WANTS_TLS.search(body) is not None
@@ -197,9 +204,7 @@ def error_for_transport(
     ``seconds`` is the time the request had, ``connect_seconds`` the part of it for connecting.
     """
     if isinstance(error, httpx2.PoolTimeout):
-        return NoTimeLeft(
-            "{what}: no free connection within {seconds:.1f} s, too many questions at once", what=what, seconds=seconds
-        )
+        return too_many_at_once(what, seconds)
     if isinstance(error, httpx2.TimeoutException):
         return timed_out(
             what, seconds, connect_seconds=connect_seconds if isinstance(error, httpx2.ConnectTimeout) else None

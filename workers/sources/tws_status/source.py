@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Self
 
@@ -9,6 +10,7 @@ from purgatory import AsyncCircuitBreakerFactory
 
 from orchestrator.codes.notation import is_zos_name, whole_name
 from orchestrator.codes.states import FAILED, NOT_LAUNCHED, PROBLEMS
+from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join, write
@@ -18,6 +20,7 @@ from orchestrator.routing.entities import asks_about_the_plan, limits_of
 from orchestrator.routing.listing import Listed, Listing, asks_who_waits, listing_of
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
+from workers.sources.tws_status.calls import CallLimit
 from workers.sources.tws_status.chain import find_holder
 from workers.sources.tws_status.client import (
     FAILURES_TO_OPEN,
@@ -49,6 +52,8 @@ from workers.sources.tws_status.problems import plan_problems, stream_problems, 
 
 BATCH_SIZE = 20
 """Jobs of one task."""
+JOB_CALLS = 8
+"""Requests that the lookup of one job makes at once."""
 JOBS_AT_ONCE = 4
 """Jobs of a batch that are looked up at the same time: the first answers come early, and each is whole."""
 MAX_CANDIDATES = 20
@@ -57,6 +62,8 @@ MAX_EXPLAINED = 2
 MAX_ASKED_WHY = 8
 """The same of a list that is asked for with the reasons."""
 MAX_ASKED = 40
+LEAST_WAIT_SECONDS = 0.05
+"""A wait from which on it is told."""
 MAX_STREAM_NAME = 16
 """Characters of the name of a job stream or workstation (User's Guide 10.2.5)."""
 
@@ -64,8 +71,11 @@ MAX_STREAM_NAME = 16
 class TwsStatusSource:
     """Queries the request's instance. Clients live as long as the source, one per instance and event loop."""
 
-    def __init__(self, instances: TwsInstances) -> None:
+    def __init__(self, instances: TwsInstances, *, most_calls: int, settings: Settings) -> None:
+        """``most_calls``: requests to one instance at a time; the Redis of ``settings`` keeps count of them."""
         self.instances = instances
+        self._most_calls, self._settings = most_calls, settings
+        self._limits: dict[str, CallLimit] = {}
         self._breakers = AsyncCircuitBreakerFactory(default_threshold=FAILURES_TO_OPEN, default_ttl=OPEN_SECONDS)
         self._clients: dict[str, HwaClient] = {}
         self._engines: dict[str, JsonObject] = {}
@@ -77,7 +87,9 @@ class TwsStatusSource:
 
         Without any configured instance the source is built all the same; ``fetch`` then raises ``not_configured``.
         """
-        return cls(load_instances(TwsSettings.from_env(environ)))
+        settings = TwsSettings.from_env(environ)
+        instances = load_instances(settings)
+        return cls(instances, most_calls=settings.max_concurrent_calls, settings=Settings.from_env(environ))
 
     async def fetch(self, request: SourceRequest) -> FetchResult:
         """Look up the request's job, else the objects of its question, else the failed and stuck jobs of the plan.
@@ -90,7 +102,8 @@ class TwsStatusSource:
         ``workers.sources.tws_status.errors``.
         """
         session = self._session(request)
-        return await self._fetch(session, request)
+        async with self._calls(session, request, JOB_CALLS):
+            return await self._fetch(session, request)
 
     async def fetch_many(self, request: SourceRequest) -> AsyncIterator[tuple[str, FetchResult | SourceError]]:
         """Look up each of the request's jobs as ``fetch`` does, with one search and one clue for all.
@@ -115,30 +128,39 @@ class TwsStatusSource:
 
         tasks: list[asyncio.Task[tuple[str, FetchResult | SourceError]]] = []
         unexpected: Exception | None = None
-        try:
-            await self._searched(session, request.jobs, shared)
-            tasks += [asyncio.create_task(one(job)) for job in request.jobs]
-            for task in asyncio.as_completed(tasks):
-                try:
-                    given = await task
-                except Exception as error:  # noqa: BLE001  # border: of one job, raised after the others are given
-                    unexpected = error
-                else:
-                    yield given
-            if unexpected is not None:
-                raise unexpected
-        finally:
-            for unfinished in tasks:
-                unfinished.cancel()
-            await shared.end()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with self._calls(session, request, JOBS_AT_ONCE * JOB_CALLS):
+            try:
+                await self._searched(session, request.jobs, shared)
+                tasks += [asyncio.create_task(one(job)) for job in request.jobs]
+                for task in asyncio.as_completed(tasks):
+                    try:
+                        given = await task
+                    except Exception as error:  # noqa: BLE001  # border: of one job, raised after the others are given
+                        unexpected = error
+                    else:
+                        yield given
+                if unexpected is not None:
+                    raise unexpected
+            finally:
+                for unfinished in tasks:
+                    unfinished.cancel()
+                await shared.end()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _searched(self, session: HwaSession, jobs: Sequence[str], shared: SharedRequests) -> None:
         try:
             await find_many(session, jobs, shared)
         except SourceError as error:
             session.end()
-            raise error.of(session.client.instance.where, _asked(session.asked)) from None
+            raise error.of(session.client.instance.where, _asked(session)) from None
+
+    @asynccontextmanager
+    async def _calls(self, session: HwaSession, request: SourceRequest, wanted: int) -> AsyncIterator[None]:
+        """Bound the requests of the session, with those of others, for as long as it is used."""
+        name = session.client.instance.name
+        limit = self._limits.setdefault(name, CallLimit(name, self._most_calls, self._settings))
+        async with limit.calls(request.run_id, wanted=wanted) as session.calls:
+            yield
 
     def _session(self, request: SourceRequest) -> HwaSession:
         instance = self.instances.get(request.tws_instance_id)
@@ -156,7 +178,7 @@ class TwsStatusSource:
                 problems_asked = await self._ask(session, request, lookup)
         except SourceError as error:
             session.end()
-            raise error.of(instance.where, _asked(session.asked)) from None
+            raise error.of(instance.where, _asked(session)) from None
         await _share(request, lookup)
         engine = await self._engine(session, lookup)
         zone = text(engine.get("timezone"))
@@ -194,7 +216,7 @@ class TwsStatusSource:
             data=payload.model_dump(mode="json"),
             evidence=evidence,
             finding=describe(payload, request),
-            asked=_asked(session.asked),
+            asked=_asked(session),
             where=instance.where,
             truncated=join(cuts, "; ") if cuts else None,
         )
@@ -204,6 +226,8 @@ class TwsStatusSource:
         clients, self._clients = self._clients, {}
         for client in clients.values():
             await client.close()
+        for limit in self._limits.values():
+            await limit.close()
 
     def _client(self, instance: TwsInstance) -> HwaClient:
         loop = asyncio.get_running_loop()
@@ -451,10 +475,14 @@ def known_instances(environ: Mapping[str, str]) -> tuple[str, ...]:
     return load_instances(TwsSettings.from_env(environ)).names
 
 
-def _asked(asked: list[str]) -> tuple[str, ...]:
-    if len(asked) <= MAX_ASKED:
-        return tuple(asked)
-    return (*asked[: MAX_ASKED - 1], f"… and {len(asked) - MAX_ASKED + 1} more requests")
+def _asked(session: HwaSession) -> tuple[str, ...]:
+    """The requests, and how long they waited for those of others."""
+    asked, calls = session.asked, session.calls
+    if len(asked) > MAX_ASKED:
+        asked = [*asked[: MAX_ASKED - 1], f"… and {len(asked) - MAX_ASKED + 1} more requests"]
+    if calls is not None and calls.waited_seconds >= LEAST_WAIT_SECONDS:
+        asked = [*asked, f"waited {calls.waited_seconds:.2f} s (RESYNC_TWS_MAX_CONCURRENT_CALLS={calls.limit.most})"]
+    return tuple(asked)
 
 
 SPEC = SourceSpec(
