@@ -434,7 +434,7 @@ class PlannedSource(Contract):
 
     @property
     def clue_keys(self) -> tuple[str, ...]:
-        """Keys of the clues that it may give: one for each job of a batch."""
+        """Keys of the clues that it may give: one for each job of a batch, where it gives none for all by ``key``."""
         return tuple(source_key(self.source, job) for job in self.jobs) or (self.key,)
 
     @property

@@ -143,8 +143,12 @@ class LocalClues:
 
     def read(self, sources: Collection[PlannedSource]) -> Clues:
         """The state of these sources."""
-        keys = [key for planned in sources for key in planned.clue_keys]
-        pending = (item.key for item in sources if not self._given.keys() >= set(item.clue_keys))
+        keys = dict.fromkeys(key for planned in sources for key in (planned.key, *planned.clue_keys))
+        pending = (
+            item.key
+            for item in sources
+            if item.key not in self._given and not self._given.keys() >= set(item.clue_keys)
+        )
         return Clues(
             given=tuple(self._given[key] for key in keys if key in self._given),
             pending=frozenset(key for key in pending if key not in self._ended),

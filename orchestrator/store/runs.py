@@ -378,7 +378,7 @@ class RunStore:
         """The clues that these sources have given by now, and which of them may still give one."""
         clue_fields = {planned.key: [f"c:{key}" for key in planned.clue_keys] for planned in sources}
         names = ["state", "frozen", *(f"{kind}:{key}" for kind in "se" for key in clue_fields)]
-        names += [name for fields in clue_fields.values() for name in fields]
+        names += dict.fromkeys(name for key, fields in clue_fields.items() for name in (f"c:{key}", *fields))
         with store_errors():
             values = self._client.hmget(self.keys.run(run_id), names)
         found: dict[str, str] = {name: str(value) for name, value in zip(names, values, strict=True) if value}
@@ -389,7 +389,11 @@ class RunStore:
             pending=frozenset(
                 key
                 for key, fields in clue_fields.items()
-                if is_open and "frozen" not in found and f"e:{key}" not in found and not found.keys() >= set(fields)
+                if is_open
+                and "frozen" not in found
+                and f"e:{key}" not in found
+                and f"c:{key}" not in found
+                and not found.keys() >= set(fields)
             ),
             started=frozenset(key for key in clue_fields if f"s:{key}" in found),
         )

@@ -29,7 +29,7 @@ from orchestrator.models import (
     SourceRequest,
     TroubleshootRequest,
 )
-from orchestrator.run.clues import StoredClues, masked_clue
+from orchestrator.run.clues import LocalClues, StoredClues, masked_clue
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.runs import RunStore, new_token
@@ -245,3 +245,29 @@ def test_clues_are_no_part_of_a_stored_request() -> None:
     assert request.clues is NO_CLUES
     assert "clues" not in request.model_dump()
     assert asyncio.run(request.clues.wait(("tws_status",), seconds=5)) == ()
+
+
+def test_the_causes_of_a_batch_are_masked_as_well() -> None:
+    """Each is a clue without secrets, and has no causes of its own."""
+    cause = CLUE.model_copy(update={"lines": ("password=hunter2xyz",), "causes": (CLUE,)})
+    clue = masked_clue(Clue(source="tws_status", causes=(cause,) * 50), personal=False)
+    assert "hunter2xyz" not in clue.model_dump_json()
+    assert len(clue.causes) == 20
+    assert not any(item.causes for item in clue.causes)
+
+
+def test_a_batch_gives_one_clue_for_all_its_jobs_or_one_for_each() -> None:
+    """Whoever waits goes on with either."""
+    batch = PlannedSource(source="tws_status", limit_seconds=5, batch=1, jobs=("A", "B"))
+    plan = PLAN.model_copy(update={"sources": (batch,)})
+
+    async def pending(*clues: Clue) -> bool:
+        board = LocalClues(plan)
+        for clue in clues:
+            await board.put(batch.key, clue)
+        return bool(board.read([batch]).pending)
+
+    of_job = [CLUE.model_copy(update={"job": job}) for job in ("A", "B")]
+    assert asyncio.run(pending(of_job[0]))
+    assert not asyncio.run(pending(*of_job))
+    assert not asyncio.run(pending(CLUE.model_copy(update={"job": None})))

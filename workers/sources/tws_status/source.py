@@ -1,8 +1,10 @@
 """The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -119,8 +121,10 @@ class TwsStatusSource:
             async with at_once:
                 alone = request.model_copy(update={"job": job, "jobs": (), "clues": clues.board_of(job)})
                 given: FetchResult | SourceError
+                began = time.monotonic()
                 try:
                     given = await self._fetch(session.sharing(shared), alone)
+                    given = replace(given, seconds=time.monotonic() - began)
                 except SourceError as error:
                     given = error
                 await clues.end_job(is_late=half.has_passed)
