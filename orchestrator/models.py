@@ -753,6 +753,8 @@ class JobGroup(Contract):
     """The cause in a few words."""
     cause: str = ""
     """The cause in a sentence."""
+    meaning: str = ""
+    """What the cause means in general, and its usual causes; empty when that is not known."""
     confidence: float = Field(default=0.0, ge=0, le=1)
     jobs: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()

@@ -78,6 +78,7 @@ def _compact(report: Report) -> str:
         evidence=report.evidence,
         mode=report.mode,
         llm=report.metadata.get("llm"),
+        groups=report.groups if len(report.aggregated_data.jobs) > 1 else (),
     )
 
 

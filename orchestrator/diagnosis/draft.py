@@ -3,12 +3,13 @@
 ``DiagnosisDraft.written`` is the one place where the rules' answer becomes sentences.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Text, write
-from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
+from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, JobGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,64 @@ class HypothesisDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class JobDraft:
+    """What was found out about one job, or about jobs of the plan that are one problem."""
+
+    jobs: tuple[str, ...]
+    status: str
+    category: str
+    cause: Text
+    confidence: float
+    group: int | None
+    evidence_ids: tuple[str, ...] = ()
+
+    def written(self, language: Language) -> dict[str, Any]:
+        """The fields of a ``JobReport`` in ``language``."""
+        return {
+            "status": self.status,
+            "category": self.category,
+            "cause": write(self.cause, language),
+            "confidence": self.confidence,
+            "group": self.group,
+            "evidence_ids": self.evidence_ids,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDraft:
+    """Jobs with the same cause."""
+
+    number: int
+    category: str
+    title: Text
+    cause: Text | str
+    meaning: Text | str
+    confidence: float
+    jobs: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
+    evidence_ids: tuple[str, ...] = ()
+    claims: tuple[ClaimDraft, ...] = ()
+    actions: tuple[ActionDraft, ...] = ()
+    members: tuple[JobDraft, ...] = ()
+
+    def written(self, language: Language) -> JobGroup:
+        """The group in ``language``, as it goes on the wire."""
+        return JobGroup(
+            number=self.number,
+            category=self.category,
+            title=write(self.title, language),
+            cause=write(self.cause, language),
+            meaning=write(self.meaning, language),
+            confidence=self.confidence,
+            jobs=self.jobs,
+            waiting=self.waiting,
+            evidence_ids=self.evidence_ids,
+            claims=_claims(self.claims, language),
+            actions=_actions(self.actions, language),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosisDraft:
     """The structured answer of the rules."""
 
@@ -56,6 +115,9 @@ class DiagnosisDraft:
     missing_evidence: tuple[Text, ...] = ()
     suspicious: tuple[Text, ...] = ()
     asks_back: bool = False
+    groups: tuple[GroupDraft, ...] = ()
+    """The jobs by their causes, where the answer is told so."""
+    jobs: tuple[JobDraft, ...] = ()
 
     def written(self, language: Language) -> Diagnosis:
         """The diagnosis in ``language``, as it goes on the wire."""
@@ -64,9 +126,7 @@ class DiagnosisDraft:
             root_cause=write(self.root_cause, language),
             category=self.category,
             confidence=self.confidence,
-            claims=tuple(
-                Claim(text=write(claim.text, language), evidence_ids=claim.evidence_ids) for claim in self.claims
-            ),
+            claims=_claims(self.claims, language),
             hypotheses=tuple(
                 Hypothesis(
                     category=item.category,
@@ -78,12 +138,20 @@ class DiagnosisDraft:
                 )
                 for item in self.hypotheses
             ),
-            actions=tuple(
-                Action(text=write(item.text, language), risk=item.risk, command=item.command, mutates=item.mutates)
-                for item in self.actions
-            ),
+            actions=_actions(self.actions, language),
             prevention=tuple(write(text, language) for text in self.prevention),
             missing_evidence=tuple(write(text, language) for text in self.missing_evidence),
             suspicious=tuple(write(text, language) for text in self.suspicious),
             asks_back=self.asks_back,
         )
+
+
+def _claims(drafts: Iterable[ClaimDraft], language: Language) -> tuple[Claim, ...]:
+    return tuple(Claim(text=write(claim.text, language), evidence_ids=claim.evidence_ids) for claim in drafts)
+
+
+def _actions(drafts: Iterable[ActionDraft], language: Language) -> tuple[Action, ...]:
+    return tuple(
+        Action(text=write(item.text, language), risk=item.risk, command=item.command, mutates=item.mutates)
+        for item in drafts
+    )

@@ -1,6 +1,6 @@
 """The answer as text: Markdown for the app, compact lines for a terminal, and the answers for when things fail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -23,12 +23,19 @@ from orchestrator.models import (
     Diagnosis,
     Evidence,
     Hypothesis,
+    JobGroup,
     SourceEnvelope,
     SourceFailure,
     SourceOutcome,
 )
 from orchestrator.outcomes import QUEUE_FULL
 
+MAX_GROUPS = 12
+"""Causes of many jobs that are told with their evidence and steps; of the others the jobs are named."""
+MAX_GROUP_CLAIMS = 6
+MAX_ALTERNATIVES = 5
+MAX_ITEMS = 12
+"""Entries of any other list of the answer."""
 MAX_RAW_CHARACTERS = 4_000
 """Of one source's data in the raw answer; what was cut is stated."""
 
@@ -40,6 +47,11 @@ MISSING = Message("What was missing")
 ALTERNATIVES = Message("Other hypotheses")
 SUSPICIOUS = Message("Suspicious content")
 CAUSE = Message("Cause")
+OTHER_CAUSES = Message("Other causes")
+JOBS = Message("Jobs")
+WAITING = Message("Waiting for them")
+NAMES_SHOWN = 5
+"""Jobs of one cause that the summary names: the names of more stand below it."""
 _NO_CAUSE = (Category.UNKNOWN.value, Category.PLAN_LIST.value)
 """Categories of answers that look for no cause: a list, how something works."""
 _MODES = {
@@ -56,24 +68,39 @@ def render_markdown(
     evidence: Sequence[Evidence],
     mode: AnswerMode,
     llm: Mapping[str, Any] | None = None,
+    groups: Sequence[JobGroup] = (),
 ) -> str:
     """The answer in Markdown: diagnosis, evidence, steps, prevention, what was missing, and the performance note.
 
-    ``llm`` is the report's metadata of that name; a failure of the model is told from none being configured.
+    ``llm`` is the report's metadata of that name; a failure of the model is told from none being configured. With the
+    ``groups`` of several jobs, each cause has its own evidence and steps, and every job is named; those of the
+    diagnosis are shown when a model wrote them.
 
     What sources, users and models wrote is shown as text: no HTML, link or image of theirs becomes active.
     """
-    cited = evidence_lines(diagnosis, evidence, zone_of(aggregated))
+    cited = _Cited(evidence, zone_of(aggregated))
+    by_cause = groups if len(groups) > 1 else ()
     blocks = [f"## {DIAGNOSIS.in_language(language)}", inert_block(diagnosis.summary)]
     if not _is_talk(diagnosis):
+        steps = ""
+        if not by_cause or mode is AnswerMode.LLM:
+            claims = _flat_claims(diagnosis, groups, mode, cited, language)
+            blocks += [
+                _cause_line(diagnosis, language, bold=True),
+                _category_line(diagnosis, language),
+                *_all_names(groups, by_cause, language),
+                _section(language, EVIDENCE, _inert(claims), bullet="- "),
+            ]
+            steps = _section(language, STEPS, _steps(diagnosis.actions, language, markdown=True), number=True)
+        others = _inert(_alternatives(diagnosis, language, groups))
+        alternatives = _section(language, ALTERNATIVES, others, bullet="- ", level=3)
+        if by_cause:
+            blocks += [steps, *_group_blocks(by_cause, diagnosis, language, cited), alternatives]
+        else:
+            blocks += [alternatives, steps]
         blocks += [
-            _cause_line(diagnosis, language, bold=True),
-            _category_line(diagnosis, language),
-            _section(language, EVIDENCE, _inert(cited), bullet="- "),
-            _section(language, ALTERNATIVES, _inert(_alternatives(diagnosis, language)), bullet="- ", level=3),
-            _section(language, STEPS, _steps(diagnosis, language, markdown=True), number=True),
-            _section(language, PREVENTION, _inert(diagnosis.prevention), bullet="- "),
-            _section(language, MISSING, _inert(diagnosis.missing_evidence), bullet="- "),
+            _section(language, heading, _inert(_shown(items, name, language)), bullet="- ")
+            for heading, items, name in _closing(diagnosis)
         ]
     blocks += [
         _section(language, SUSPICIOUS, _inert(diagnosis.suspicious), bullet="- ", level=3),
@@ -90,29 +117,33 @@ def render_text(
     evidence: Sequence[Evidence],
     mode: AnswerMode,
     llm: Mapping[str, Any] | None = None,
+    groups: Sequence[JobGroup] = (),
 ) -> str:
     """The same answer in compact plain lines for a terminal."""
     lines = [f"{DIAGNOSIS.in_language(language).upper()}: {diagnosis.summary}"]
-    parts: list[tuple[Message, Sequence[str]]] = []
     if not _is_talk(diagnosis):
-        if category := _category_line(diagnosis, language):
-            lines.append(f"  {category.replace('*', '').replace('`', '')}")
-        if cause := _cause_line(diagnosis, language, bold=False):
-            lines.append(f"  {cause}")
-        cited = evidence_lines(diagnosis, evidence, zone_of(aggregated))
-        parts = [
-            (EVIDENCE, [line.replace("`", '"') for line in cited]),
-            (ALTERNATIVES, _alternatives(diagnosis, language)),
-            (STEPS, _steps(diagnosis, language, markdown=False)),
-            (PREVENTION, diagnosis.prevention),
-            (MISSING, diagnosis.missing_evidence),
-        ]
-    for heading, items in (*parts, (SUSPICIOUS, diagnosis.suspicious)):
-        if not items:
-            continue
-        lines.append(heading.in_language(language).upper())
-        marks = [f"{number}." for number in range(1, len(items) + 1)] if heading is STEPS else ["-"] * len(items)
-        lines += [f"  {mark} {item}" for mark, item in zip(marks, items, strict=True)]
+        cited = _Cited(evidence, zone_of(aggregated))
+        by_cause = groups if len(groups) > 1 else ()
+        is_flat = not by_cause or mode is AnswerMode.LLM
+        if is_flat:
+            facts = (
+                _unmarked(_category_line(diagnosis, language)),
+                _cause_line(diagnosis, language, bold=False),
+                *map(_unmarked, _all_names(groups, by_cause, language)),
+            )
+            lines += [f"  {fact}" for fact in facts if fact]
+            claims = _flat_claims(diagnosis, groups, mode, cited, language)
+            lines += _plain_section(language, EVIDENCE, _quoted(claims))
+        alternatives = _plain_section(language, ALTERNATIVES, _alternatives(diagnosis, language, groups))
+        if not by_cause:
+            lines += alternatives
+        if is_flat:
+            lines += _plain_section(language, STEPS, _steps(diagnosis.actions, language, markdown=False), number=True)
+        if by_cause:
+            lines += [*_group_lines(by_cause, diagnosis, language, cited), *alternatives]
+        for heading, items, name in _closing(diagnosis):
+            lines += _plain_section(language, heading, _shown(items, name, language))
+    lines += _plain_section(language, SUSPICIOUS, diagnosis.suspicious)
     lines.append(f"({_footer(language, aggregated, mode, llm)})")
     return visible("\n".join(lines)) + "\n"
 
@@ -241,20 +272,169 @@ def category_title(category: str, language: Language) -> str:
         return category
 
 
-def evidence_lines(diagnosis: Diagnosis, evidence: Sequence[Evidence], zone: str = "") -> list[str]:
-    """The claims with their ids; where and when the first item of each comes from follows its first mention.
+class _Cited:
+    """The evidence of an answer, told with its place at the first mention.
 
     Times are told in ``zone``, that of the TWS instance, else with the offset that they bring.
     """
-    known = {item.id: item for item in evidence}
-    told: set[str] = set()
-    lines = []
-    for claim in diagnosis.claims:
-        cited = next((known[item] for item in claim.evidence_ids if item in known), None)
-        place = _place(cited, zone) if cited is not None and cited.id not in told else ""
-        told |= {cited.id} if cited is not None else set()
-        lines.append(f"{render_claim(claim)} ({place})" if place else render_claim(claim))
-    return lines
+
+    def __init__(self, evidence: Sequence[Evidence], zone: str) -> None:
+        self._known = {item.id: item for item in evidence}
+        self._zone = zone
+        self._told: set[str] = set()
+
+    def lines(self, claims: Sequence[Claim]) -> list[str]:
+        """The claims with their ids; where and when the first item of each comes from follows its first mention."""
+        return [self._line(claim) for claim in claims]
+
+    def _line(self, claim: Claim) -> str:
+        cited = next((self._known[item] for item in claim.evidence_ids if item in self._known), None)
+        if cited is None or cited.id in self._told:
+            return render_claim(claim)
+        self._told.add(cited.id)
+        place = _place(cited, self._zone)
+        return f"{render_claim(claim)} ({place})" if place else render_claim(claim)
+
+
+def _group_blocks(groups: Sequence[JobGroup], diagnosis: Diagnosis, language: Language, cited: _Cited) -> Iterator[str]:
+    """The groups in Markdown: each of the worst with its jobs, evidence and steps, of the others the jobs."""
+    for group in groups[:MAX_GROUPS]:
+        yield f"### {group.number}. {inert(_group_heading(group, language))}"
+        yield inert_block(_group_cause(group, diagnosis))
+        yield _group_facts(group, language)
+        yield _labelled(EVIDENCE, language, _inert(_first(cited.lines(group.claims), group, language)))
+        yield _labelled(STEPS, language, _steps(group.actions, language, markdown=True), number=True)
+    yield _section(language, OTHER_CAUSES, _inert(_short_groups(groups, language)), bullet="- ", level=3)
+
+
+def _group_lines(groups: Sequence[JobGroup], diagnosis: Diagnosis, language: Language, cited: _Cited) -> Iterator[str]:
+    """The same as plain lines."""
+    for group in groups[:MAX_GROUPS]:
+        yield f"{group.number}. {_group_heading(group, language)}"
+        yield from (
+            f"  {part}" for part in (_group_cause(group, diagnosis), _unmarked(_group_facts(group, language))) if part
+        )
+        evidence = _quoted(_first(cited.lines(group.claims), group, language))
+        steps = _steps(group.actions, language, markdown=False)
+        yield from (f"  {line}" for line in _plain_section(language, EVIDENCE, evidence))
+        yield from (f"  {line}" for line in _plain_section(language, STEPS, steps, number=True))
+    yield from _plain_section(language, OTHER_CAUSES, _short_groups(groups, language))
+
+
+def _group_heading(group: JobGroup, language: Language) -> str:
+    """The number of jobs with the cause in a few words; of one job its name."""
+    if len(group.jobs) == 1:
+        return Message("{job}: {title!l}", job=group.jobs[0], title=group.title).in_language(language)
+    heading = Message("{count} job: {title!l}", plural="{count} jobs: {title!l}", count=len(group.jobs))
+    return heading.with_facts(title=group.title).in_language(language)
+
+
+def _group_cause(group: JobGroup, diagnosis: Diagnosis) -> str:
+    """The cause, unless the summary has said it, and what it means."""
+    return " ".join(filter(None, ("" if group.cause in diagnosis.summary else group.cause, group.meaning)))
+
+
+def _flat_claims(
+    diagnosis: Diagnosis, groups: Sequence[JobGroup], mode: AnswerMode, cited: _Cited, language: Language
+) -> list[str]:
+    """The evidence of an answer that is not told by cause; of many jobs with the same cause not that of each."""
+    if len(groups) == 1 and len(groups[0].jobs) > NAMES_SHOWN and mode is not AnswerMode.LLM:
+        return _first(cited.lines(groups[0].claims), groups[0], language)
+    return cited.lines(diagnosis.claims)
+
+
+def _group_facts(group: JobGroup, language: Language) -> str:
+    """The names of all jobs, of those that wait for them, and how sure the cause is."""
+    facts = [
+        _names_line(group.jobs, JOBS, language) if len(group.jobs) > 1 else "",
+        _names_line(group.waiting, WAITING, language) if group.waiting else "",
+        "" if group.category == Category.UNKNOWN.value else _category(group.category, group.confidence, language),
+    ]
+    return "  \n".join(filter(None, facts))
+
+
+def _all_names(groups: Sequence[JobGroup], by_cause: Sequence[JobGroup], language: Language) -> list[str]:
+    """The names of many jobs with the same cause, of which the summary has not all."""
+    alike = [group for group in groups if not by_cause and len(group.jobs) > NAMES_SHOWN]
+    return [_names_line(group.jobs, JOBS, language) for group in alike]
+
+
+def _names_line(names: Sequence[str], label: Message, language: Language) -> str:
+    return f"**{label.in_language(language)}:** {inert(', '.join(names))}"
+
+
+def _short_groups(groups: Sequence[JobGroup], language: Language) -> list[str]:
+    """The groups beyond those that are told in full: cause and jobs, and where the rest stands."""
+    more = groups[MAX_GROUPS:]
+    if not more:
+        return []
+    rest = Message(
+        "Evidence and steps of this cause are in `groups` of the report (`get RUN_ID --json`).",
+        plural="Evidence and steps of these {count} causes are in `groups` of the report (`get RUN_ID --json`).",
+        count=len(more),
+    )
+    named = [
+        f"{group.number}. {_group_heading(group, language)}"
+        + (f" ({', '.join(group.jobs)})" if len(group.jobs) > 1 else "")
+        for group in more
+    ]
+    return [*named, rest.in_language(language)]
+
+
+def _first(lines: list[str], group: JobGroup, language: Language) -> list[str]:
+    """The first claims of a group, with the number of the others and where they stand."""
+    more = len(lines) - MAX_GROUP_CLAIMS
+    if more < 2:
+        return lines
+    return [*lines[:MAX_GROUP_CLAIMS], _and_more(more, f"groups[{group.number - 1}].claims", language)]
+
+
+def _closing(diagnosis: Diagnosis) -> tuple[tuple[Message, Sequence[str], str], ...]:
+    """The lists at the end of an answer, with their headings and names."""
+    return (
+        (PREVENTION, diagnosis.prevention, "prevention"),
+        (MISSING, diagnosis.missing_evidence, "missing_evidence"),
+    )
+
+
+def _shown(items: Sequence[str], name: str, language: Language) -> Sequence[str]:
+    """The same of a list of the diagnosis."""
+    more = len(items) - MAX_ITEMS
+    return items if more < 2 else [*items[:MAX_ITEMS], _and_more(more, f"diagnosis.{name}", language)]
+
+
+def _and_more(count: int, where: str, language: Language) -> str:
+    """How many items are not shown, and where they stand."""
+    text = Message("and {count} more, in `{where}` of the report (`get RUN_ID --json`)", count=count, where=where)
+    return text.in_language(language)
+
+
+def _labelled(heading: Message, language: Language, items: Sequence[str], *, number: bool = False) -> str:
+    """A list under a label in bold."""
+    if not items:
+        return ""
+    marks = [f"{index}." for index in range(1, len(items) + 1)] if number else ["-"] * len(items)
+    lines = (f"{mark} {item}" for mark, item in zip(marks, items, strict=True))
+    return f"**{heading.in_language(language)}:**\n\n" + "\n".join(lines)
+
+
+def _plain_section(language: Language, heading: Message, items: Sequence[str], *, number: bool = False) -> list[str]:
+    if not items:
+        return []
+    marks = [f"{index}." for index in range(1, len(items) + 1)] if number else ["-"] * len(items)
+    return [
+        heading.in_language(language).upper(),
+        *(f"  {mark} {item}" for mark, item in zip(marks, items, strict=True)),
+    ]
+
+
+def _unmarked(text: str) -> str:
+    """A line of Markdown without its marks."""
+    return text.replace("*", "").replace("`", "").replace("  \n", "\n  ")
+
+
+def _quoted(lines: Sequence[str]) -> list[str]:
+    return [line.replace("`", '"') for line in lines]
 
 
 def zone_of(aggregated: AggregatedData) -> str:
@@ -303,9 +483,13 @@ def _is_talk(diagnosis: Diagnosis) -> bool:
 def _category_line(diagnosis: Diagnosis, language: Language) -> str:
     if not diagnosis.hypotheses and diagnosis.category in _NO_CAUSE:
         return ""
-    confidence = _confidence(diagnosis.confidence).in_language(language)
-    title = category_title(diagnosis.category, language)
-    return f"**{Message('Category').in_language(language)}:** {title} (`{diagnosis.category}`, {confidence})"
+    return _category(diagnosis.category, diagnosis.confidence, language)
+
+
+def _category(category: str, confidence: float, language: Language) -> str:
+    sure = _confidence(confidence).in_language(language)
+    title = category_title(category, language)
+    return f"**{Message('Category').in_language(language)}:** {title} (`{category}`, {sure})"
 
 
 def _confidence(value: float) -> Message:
@@ -316,8 +500,8 @@ def _inert(items: Sequence[str]) -> list[str]:
     return [inert(item) for item in items]
 
 
-def _steps(diagnosis: Diagnosis, language: Language, *, markdown: bool) -> list[str]:
-    return [render_action(action, language, markdown=markdown) for action in diagnosis.actions]
+def _steps(actions: Sequence[Action], language: Language, *, markdown: bool) -> list[str]:
+    return [render_action(action, language, markdown=markdown) for action in actions]
 
 
 def _place(item: Evidence, zone: str) -> str:
@@ -335,18 +519,27 @@ def _cause_line(diagnosis: Diagnosis, language: Language, *, bold: bool) -> str:
     return f"**{label}:** {inert(diagnosis.root_cause)}" if bold else f"{label}: {diagnosis.root_cause}"
 
 
-def _alternatives(diagnosis: Diagnosis, language: Language) -> list[str]:
-    """Every hypothesis but the leading one of each job, with its supporting and contradicting evidence."""
+def _alternatives(diagnosis: Diagnosis, language: Language, groups: Sequence[JobGroup] = ()) -> list[str]:
+    """Every hypothesis but the leading one of each job, with its supporting and contradicting evidence.
+
+    Of jobs with the same cause the first stands for all.
+    """
+    others = {job for group in groups for job in group.jobs[1:]}
     seen: set[str | None] = set()
     lines = []
     for hypothesis in diagnosis.hypotheses:
+        if hypothesis.job in others:
+            continue
         is_first = hypothesis.job not in seen
         seen.add(hypothesis.job)
         # A model lists the alternatives alone: what names no job and is not the answer's category is one of them.
         if is_first and (hypothesis.job is not None or hypothesis.category == diagnosis.category):
             continue
         lines.append(_hypothesis(hypothesis, language))
-    return lines[:5]
+    if len(lines) <= MAX_ALTERNATIVES:
+        return lines
+    more = _and_more(len(lines) - MAX_ALTERNATIVES, "diagnosis.hypotheses", language)
+    return [*lines[:MAX_ALTERNATIVES], more]
 
 
 def _hypothesis(hypothesis: Hypothesis, language: Language) -> str:

@@ -1,5 +1,6 @@
 """No rerun of a failed job whose log could not be read: nobody knows yet what a second run would do."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.states import FAILED
 from orchestrator.diagnosis.commands import is_rerun
-from orchestrator.models import Action, Diagnosis, SourceEnvelope
+from orchestrator.models import Action, Diagnosis, JobGroup, SourceEnvelope
 from orchestrator.payloads import TwsPayload
 
 
@@ -53,7 +54,7 @@ class ReadLogs:
         if not self.unread or not is_rerun(action):
             return False
         text = f"{action.text}\n{action.command or ''}".upper()
-        return any(name in text for name in self.unread) or not any(name in text for name in self.read)
+        return any(_names(text, name) for name in self.unread) or not any(_names(text, name) for name in self.read)
 
     def without_reruns(self, diagnosis: Diagnosis, draft: Diagnosis | None = None) -> Diagnosis:
         """The diagnosis without the steps that may not be proposed, also in sentences: of a model, where ``draft`` is
@@ -72,5 +73,18 @@ class ReadLogs:
                     changes[name] = getattr(draft, name)
         return diagnosis.model_copy(update=changes)
 
+    def without_reruns_of(self, group: JobGroup) -> JobGroup:
+        """The same of a group."""
+        if not self.unread:
+            return group
+        actions = tuple(action for action in group.actions if not self.forbid(action))
+        claims = tuple(claim for claim in group.claims if not self._proposes(claim.text))
+        return group.model_copy(update={"actions": actions, "claims": claims})
+
     def _proposes(self, text: str) -> bool:
         return self.forbid(Action(text=text))
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a text names a job, and not another whose name begins or ends as it does."""
+    return name in text and re.search(rf"(?<![\w$@-]){re.escape(name)}(?![\w$@-])", text) is not None

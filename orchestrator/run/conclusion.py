@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.aggregate import aggregate, all_evidence, failures, job_reports, number_evidence, outcome_of
 from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
-from orchestrator.diagnosis.rules.diagnose import diagnose
+from orchestrator.diagnosis.rules.diagnose import examine
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Message
@@ -104,7 +104,13 @@ class Conclusion:
     def render(self, diagnosis: Diagnosis, mode: AnswerMode, llm: Mapping[str, Any] | None = None) -> str:
         """The answer as Markdown in the user's language; ``llm`` says how the model fared."""
         return render_markdown(
-            diagnosis, language=self.language, aggregated=self.aggregated, evidence=self.evidence, mode=mode, llm=llm
+            diagnosis,
+            language=self.language,
+            aggregated=self.aggregated,
+            evidence=self.evidence,
+            mode=mode,
+            llm=llm,
+            groups=self.groups if len(self.aggregated.jobs) > 1 else (),
         )
 
 
@@ -192,9 +198,10 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
 def _diagnosed(conclusion: Conclusion) -> Conclusion:
     record = conclusion.record
     try:
-        draft = diagnose(record.request, conclusion.plan, conclusion.envelopes, conclusion.aggregated)
-        mode = AnswerMode.DETERMINISTIC
-        return replace(conclusion, mode=mode, draft=draft, response=conclusion.render(draft, mode))
+        findings = examine(record.request, conclusion.plan, conclusion.envelopes, conclusion.aggregated)
+        draft, mode = findings.diagnosis, AnswerMode.DETERMINISTIC
+        found = replace(conclusion, mode=mode, draft=draft, jobs=findings.jobs, groups=findings.groups)
+        return replace(found, response=found.render(draft, mode))
     except Exception as error:  # noqa: BLE001  # border: a rule that fails must not cost the user the data
         log_error(_LOGGER, "diagnosis_failed run_id=%s", record.run_id, error=error)
         return _raw_data(conclusion, f"rules: {type(error).__name__}")

@@ -1,8 +1,7 @@
 """Composes verdicts into a draft diagnosis: summary, cause, claims, steps and prevention."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 
 from orchestrator.codes.catalogue import (
@@ -18,25 +17,41 @@ from orchestrator.codes.catalogue import (
     find_substate,
 )
 from orchestrator.codes.control import one_line
-from orchestrator.codes.notation import bare_name
-from orchestrator.codes.patterns import find_program_codes, is_abend
-from orchestrator.codes.states import ABENDED, CANCELLED, EXECUTING, FAILED, RUNNING, SUCCEEDED, is_state
-from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, HypothesisDraft
+from orchestrator.codes.patterns import find_program_codes
+from orchestrator.codes.states import ABENDED, FAILED, RUNNING, SUCCEEDED, is_state
+from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, GroupDraft, HypothesisDraft, JobDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
 from orchestrator.diagnosis.rules.corroborate import page_title, steps_in
-from orchestrator.diagnosis.rules.scene import Scene, clean_line, plain_words, qualified, qualified_station
-from orchestrator.diagnosis.rules.state import running_for, state_sentence
-from orchestrator.diagnosis.rules.verdict import Verdict, at_step, reported, with_code
+from orchestrator.diagnosis.rules.groups import (
+    BENIGN,
+    FINE,
+    LIKELY_BELOW,
+    UNDER_WAY,
+    Group,
+    cause_of,
+    consequences,
+    explained,
+    group_summary,
+    group_title,
+    is_kept_waiting,
+    listed,
+    merge_alike,
+    names_of,
+    root_cause,
+    told,
+    usual_causes,
+)
+from orchestrator.diagnosis.rules.scene import Scene, clean_line, plain_words, qualified
+from orchestrator.diagnosis.rules.state import state_sentence
+from orchestrator.diagnosis.rules.subject import meant_of
+from orchestrator.diagnosis.rules.verdict import Verdict, reported, with_code
 from orchestrator.diagnosis.runbooks import names_code, names_return_code
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.joblog.codes import find_code
 from orchestrator.joblog.reader import Sighting
 from orchestrator.models import Entities, Evidence, Intent, Routing
 from orchestrator.routing.entities import pasted_part
-
-LIKELY_BELOW = 0.5
-"""Below this confidence the summary is marked as resting on little evidence."""
 
 WORTH_A_WORD = 0.25
 """Least confidence of an alternative that has no cause."""
@@ -47,46 +62,56 @@ RELATED = 0.5
 MAX_PASSAGES = 3
 """Passages told of a question about how something works, one of each page."""
 MAX_ACTIONS = 8
+"""Steps of one cause."""
+MAX_TOLD = 3
+"""Most causes of several jobs of which each is told in the summary; of more it has their numbers."""
+MAX_IN_SHORT = 10
+"""Causes that such a summary names."""
 MAX_PREVENTION = 4
 MAX_ALTERNATIVES = 3
-_NAMES_SHOWN = 5
-_BENIGN = frozenset(
-    {
-        Category.COMPLETED,
-        Category.RUNNING,
-        Category.LAUNCHING,
-        Category.SUCCESS_CONDITION_MET,
-        Category.NO_PROBLEM,
-        Category.UNKNOWN,
-    }
-)
-"""Verdicts that are no failure: they do not lead when another job has one."""
 _LESS_EXACT: dict[Category, frozenset[Category]] = {
     Category.LOGON_USER_UNKNOWN: frozenset({Category.LAUNCH_FAILURE}),
     Category.JOB_LIMIT_ZERO: frozenset({Category.JOB_LIMIT_REACHED}),
     Category.PREDECESSOR_FAILED: frozenset({Category.WAITING_PREDECESSOR}),
 }
 """Categories of the same cause that are less exact: no alternatives to it."""
+_OF_ONE_JOB = re.compile(r"\{(?:job|job_name|user_name)\}")
+"""In a command: a name that each job of a group has for itself."""
+_COUNTS: tuple[tuple[Callable[[Group], bool], Message], ...] = (
+    (
+        lambda group: group.severity == 5,
+        Message("{count} job has failed.", plural="{count} jobs have failed.", count=0),
+    ),
+    (
+        lambda group: group.severity == 4,
+        Message("{count} job does not advance.", plural="{count} jobs do not advance.", count=0),
+    ),
+    (
+        lambda group: group.severity == 3 and group.silent is None,
+        Message("Of {count} job the cause is not known.", plural="Of {count} jobs the cause is not known.", count=0),
+    ),
+    (
+        lambda group: group.silent is not None,
+        Message("About {count} job no source answered.", plural="About {count} jobs no source answered.", count=0),
+    ),
+    (
+        lambda group: group.severity == 2,
+        Message("{count} job is not in the plan.", plural="{count} jobs are not in the plan.", count=0),
+    ),
+    (
+        lambda group: group.severity == 1,
+        Message("{count} job is under way.", plural="{count} jobs are under way.", count=0),
+    ),
+    (
+        lambda group: group.severity == 0,
+        Message("{count} job has no problem.", plural="{count} jobs have no problem.", count=0),
+    ),
+)
+"""What is said of the jobs of many groups, by how bad these are."""
+_ASK_AGAIN = Message("Ask again; if it persists, run `resync-troubleshoot doctor` to see what is down.")
 _HELP = Message(
     "I can investigate TWS jobs: name the job and what happened, for example “Job BATCH001 failed with ABEND S0C7”."
 )
-
-
-@dataclass(slots=True)
-class Group:
-    """Jobs with one and the same verdict; ``waiting`` are those that only wait for them."""
-
-    scene: Scene
-    ranked: list[Verdict]
-    jobs: list[str]
-    waiting: list[str] = field(default_factory=list)
-    because: "Group | None" = None
-    """Why the job failed that holds these: the cause behind the cause."""
-
-    @property
-    def top(self) -> Verdict:
-        """The leading verdict."""
-        return self.ranked[0]
 
 
 def compose(
@@ -102,64 +127,141 @@ def compose(
     """One diagnosis of all groups; the first leads unless the question named several jobs, or asked for a list."""
     several = len(scenes) > 1 or is_listed
     shown = groups if several else groups[:1]
-    merged = _merge_alike(shown) if several else list(shown)
-    causes = [group for group in merged if not _is_consequence(group, shown)]
-    lead = max(causes or shown, key=lambda group: (group.top.category not in _BENIGN, group.top.confidence))
-    sentences: list[Text | str] = [_summary(group) for group in merged]
+    merged = merge_alike(shown) if several else list(shown)
+    held = consequences(merged, shown)
+    causes = [group for group in merged if group not in held]
+    lead = max(causes or shown, key=lambda group: (group.top.category not in BENIGN, group.top.confidence))
     if len(scenes) > 1:
-        count = len(scenes)
-        sentences.insert(0, Message("{count} job examined.", plural="{count} jobs examined.", count=count))
-    elif len(groups) > len(shown):
-        sentences.append(more_problems(groups[1:]))
-    root_causes = tuple(dict.fromkeys(text for group in causes if (text := _root_cause(group))))
-    helped = [group.because if group.because and _is_kept_waiting(group) else group for group in causes]
+        sentences = [_examined(len(scenes)), *_told(merged)]
+    else:
+        sentences = [*map(group_summary, merged), more_problems(groups[len(shown) :])]
+    root_causes = tuple(dict.fromkeys(text for group in causes if (text := root_cause(group))))
+    helped = [_helped(group) for group in causes]
     advice = (_advice(group.top) for group in helped)
+    numbered = enumerate(merged if several else groups, start=1)
+    by_cause = tuple(_drafted(number, group, held) for number, group in numbered)
+    actions = (action for item in by_cause for action in item.actions) if several else _actions(helped)
     return DiagnosisDraft(
         summary=join((*preface, *sentences)),
-        root_cause=join(root_causes) if root_causes or several else _cause_of(lead),
+        root_cause=join(root_causes[:MAX_TOLD]) if root_causes or several else cause_of(lead),
         category=lead.top.category.value,
         # A summary of several jobs is as good as its weakest part.
         confidence=min(group.top.confidence for group in shown),
-        claims=_claims(shown),
+        claims=_claims(shown, limit=MAX_CLAIMS * len(shown)),
         hypotheses=tuple(_hypotheses(groups)),
-        actions=_each_once((*requested, *_actions(helped)))[:MAX_ACTIONS],
-        prevention=tuple(dict.fromkeys(text for item in advice for text in item.prevention))[:MAX_PREVENTION],
+        actions=_each_once((*requested, *actions))[: MAX_ACTIONS * len(merged)],
+        prevention=tuple(dict.fromkeys(text for item in advice for text in item.prevention))[
+            : MAX_PREVENTION * len(merged)
+        ],
         missing_evidence=missing,
         suspicious=suspicious,
+        groups=by_cause,
+        jobs=tuple(job for item in by_cause for job in item.members),
     )
+
+
+def _examined(count: int) -> Text:
+    return Message("{count} job examined.", plural="{count} jobs examined.", count=count)
+
+
+def _told(merged: Sequence[Group]) -> Iterable[Text | str]:
+    """What is said of the jobs over all: the causes of a few groups in full, of more their numbers, the worst first."""
+    if len(merged) <= MAX_TOLD:
+        yield from map(told, merged)
+        return
+    for is_counted, sentence in _COUNTS:
+        count = sum(len(group.jobs) for group in merged if is_counted(group))
+        if count:
+            yield sentence.with_facts(count=count)
+    parts = [in_short(group) for group in merged[:MAX_IN_SHORT]]
+    yield Message("By cause: {causes}.", causes=join(parts, "; "))
+    if more := merged[MAX_IN_SHORT:]:
+        yield Message(
+            "Beside these {count} cause more, of {jobs} jobs.",
+            plural="Beside these {count} causes more, of {jobs} jobs.",
+            count=len(more),
+            jobs=sum(len(group.jobs) for group in more),
+        )
+
+
+def in_short(group: Group) -> Text:
+    """The number of a group's jobs and its cause in a few words; of one job its name."""
+    title = group_title(group)
+    if len(group.jobs) == 1:
+        return Message("{job}: {title!l}", job=group.jobs[0], title=title)
+    return Message("{count} job: {title!l}", plural="{count} jobs: {title!l}", count=len(group.jobs), title=title)
+
+
+def _helped(group: Group) -> Group:
+    """The group whose advice helps this one: of the job upstream that keeps it waiting."""
+    return group.because if group.because and is_kept_waiting(group) else group
+
+
+def _drafted(number: int, group: Group, held: Sequence[Group]) -> GroupDraft:
+    """The group with its evidence and steps; one that waits for a job which is shown as well has no steps."""
+    cause: Text | str = told(group)
+    meaning: Text | str = ""
+    actions: tuple[ActionDraft, ...] = ()
+    if group.silent is not None and group.top.category is Category.UNKNOWN:
+        actions = (ActionDraft(_ASK_AGAIN),)
+    elif len(group.jobs) > 1 and group.top.category in FINE | UNDER_WAY:
+        pass
+    elif group in held:
+        job = group.because.jobs[0] if group.because else ""
+        cause = join((cause, Message("The steps are those for {job}.", job=job)))
+    else:
+        meaning = "" if group.top.finding or group.because is not None else root_cause(group)
+        actions = _each_once(_actions([_helped(group)]))
+    claims = _claims_of(group)
+    supports = (item for part in group.parts for item in part.top.supports)
+    cited = (item for claim in claims for item in claim.evidence_ids)
+    return GroupDraft(
+        number=number,
+        category=group.top.category.value,
+        title=group_title(group),
+        cause=cause,
+        meaning=meaning,
+        confidence=group.top.confidence,
+        jobs=tuple(group.jobs),
+        waiting=tuple(group.waiting),
+        evidence_ids=tuple(dict.fromkeys((*supports, *cited))),
+        claims=claims,
+        actions=actions,
+        members=tuple(_member(number, part) for part in group.parts),
+    )
+
+
+def _member(number: int, part: Group) -> JobDraft:
+    job = part.scene.job
+    return JobDraft(
+        # Asked about as a job, the plan may have it as a job stream of which other jobs are the problem.
+        jobs=tuple(dict.fromkeys((*part.jobs, *filter(None, (part.scene.asked_as,))))),
+        status=job.status if job else "",
+        category=part.top.category.value,
+        cause=join((*meant_of(part.scene), group_summary(part))),
+        confidence=part.top.confidence,
+        group=number,
+        evidence_ids=tuple(dict.fromkeys(part.top.supports)),
+    )
+
+
+def _claims_of(group: Group) -> tuple[ClaimDraft, ...]:
+    """The claims of the group's first job, then of each other the one that decided; none twice."""
+    first, *others = group.parts
+    claims: dict[Text | str, ClaimDraft] = {claim.text: claim for claim in _claims([first])}
+    for part in others:
+        own = next(
+            (c for c in (*part.top.claims, *_state_claims(part)) if c.evidence_ids and not is_of_a_page(c)), None
+        )
+        if own is not None:
+            claims.setdefault(own.text, own)
+    return tuple(sorted(claims.values(), key=is_of_a_page))
 
 
 def more_problems(groups: Sequence[Group]) -> Text | str:
     """The jobs of these groups, as what else is wrong in the plan; without any, nothing."""
     names = [job for group in groups for job in group.jobs]
-    return Message("The plan has other problems: {names}.", names=_listed(names)) if names else ""
-
-
-def _merge_alike(groups: Sequence[Group]) -> list[Group]:
-    """Named jobs that ended for one and the same reason, as one group."""
-    merged: dict[tuple[str, ...], Group] = {}
-    for group in groups:
-        facts = group.top.facts
-        key = (
-            group.top.category.value,
-            *(facts.get(name, "") for name in ("code", "rc", "step", "predecessor", "file")),
-        )
-        first = merged.get(key)
-        if first is None:
-            merged[key] = group
-            continue
-        # A job may come twice: by its name, and in a stream that was asked about.
-        jobs = dict.fromkeys((*first.jobs, *group.jobs))
-        waiting = dict.fromkeys((*first.waiting, *group.waiting))
-        merged[key] = Group(first.scene, first.ranked, list(jobs), list(waiting), first.because)
-    return list(merged.values())
-
-
-def _is_consequence(group: Group, shown: Sequence[Group]) -> bool:
-    """Whether the failed job that this one waits for is shown as well: the cause and the steps are that one's."""
-    blocker = group.because.scene.job if group.because else None
-    others = [(job.id, job.name) for other in shown if other is not group and (job := other.scene.job)]
-    return blocker is not None and (blocker.id, blocker.name) in others
+    return Message("The plan has other problems: {names}.", names=listed(names)) if names else ""
 
 
 def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDraft | None:
@@ -200,7 +302,7 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
             category=first.category.value,
             confidence=0.7,
             claims=claims,
-            actions=tuple(_action(item, {}) for item in (*advice.checks, *advice.fixes))[:MAX_ACTIONS],
+            actions=tuple(_without_names(item) for item in (*advice.checks, *advice.fixes))[:MAX_ACTIONS],
             prevention=advice.prevention,
         )
     if routing.intent is Intent.GENERAL or (routing.is_off_topic and not routing.entities.candidates):
@@ -225,7 +327,7 @@ def failed_with(groups: Sequence[Group], entities: Entities) -> DiagnosisDraft |
         "In the plan {count} job failed with this code: {names}.",
         plural="In the plan {count} jobs failed with this code: {names}.",
         count=len(names),
-        names=_listed(names),
+        names=listed(names),
     )
     # A code stands in a log, and of a long list only the first logs are read.
     jobs = {
@@ -268,21 +370,10 @@ def compose_nothing() -> DiagnosisDraft:
     return DiagnosisDraft(_HELP, confidence=0.5)
 
 
-def explained(code: str, entry: Entry) -> Text:
-    """A code or state with its name and meaning."""
-    return Message("{code}: {name}. {meaning}", code=code, name=entry.name, meaning=entry.in_general)
-
-
 def _explained_line(question: str, pasted: Sighting) -> Text:
     """A pasted line with what it means."""
     symptom, line = pasted.symptom, clean_line(pasted_part(question.splitlines()[pasted.first]))
     return Message("`{line}`: {name!l}. {meaning}", line=line, name=symptom.name, meaning=symptom.told(pasted.facts))
-
-
-def usual_causes(*entries: Entry) -> Text | str:
-    """The causes that the catalogue lists for these entries; empty for none."""
-    causes = join((cause for entry in entries for cause in entry.causes), "; ", small=True)
-    return Message("Usual causes: {causes}.", causes=causes) if causes else ""
 
 
 def _states_in(question: str) -> list[Entry]:
@@ -292,153 +383,7 @@ def _states_in(question: str) -> list[Entry]:
     return [entry for entry in entries if entry is not None]
 
 
-def _summary(group: Group) -> Text:
-    """The group's cause as a sentence, hedged when it rests on little, and whom it holds."""
-    top, cause = group.top, cause_sentence(group)
-    # A sentence of its own states what was read.
-    is_inferred = not top.sentence and top.category not in (Category.UNKNOWN, Category.APPLICATION_ERROR)
-    if top.confidence < LIKELY_BELOW and is_inferred:
-        cause = Message("On little evidence, most likely: {text!l}", text=cause)
-    names = list({bare_name(name): name for name in (*_successors(group), *group.waiting)}.values())
-    waits: Text | str = ""
-    if names and top.category not in _BENIGN - {Category.UNKNOWN}:
-        waits = Message(
-            "It holds {count} successor: {names}.",
-            plural="It holds {count} successors: {names}.",
-            count=len(names),
-            names=_listed(names),
-        )
-    because = cause_sentence(group.because) if _is_kept_waiting(group) and group.because else ""
-    return join((cause, because, top.note, waits))
-
-
-def _is_kept_waiting(group: Group) -> bool:
-    """Whether the job upstream that this one waits for has not failed: what to do is what helps that one."""
-    return group.because is not None and group.top.category is Category.WAITING_PREDECESSOR
-
-
-def cause_sentence(group: Group) -> Text | str:
-    """What happened to the group's jobs, in one sentence."""
-    if group.top.finding:
-        return _failed_because(group)
-    if isinstance(group.top.sentence, Message):
-        return group.top.sentence.with_facts(subject=_subject(group))
-    return group.top.sentence or category_texts(group.top.category).cause.with_facts(_facts(group))
-
-
-def _failed_because(group: Group) -> Text:
-    job, facts, code = group.scene.job, _facts(group), group.scene.return_code
-    if job is not None and job.status in EXECUTING:
-        sentence = Message("{subject} still runs{lasting}{at_step}: {finding}")
-    elif group.top.category is Category.WARNINGS_ONLY:
-        sentence = Message("{subject} ended{at_step}{rc}: {finding}")
-    elif job is not None and job.status and job.status not in FAILED:
-        sentence = Message("{subject} is in {status}: {finding}")
-    else:
-        sentence = Message("{subject} failed{at_step}{rc}: {finding}")
-    return sentence.with_facts(
-        subject=facts["subject"],
-        status=job.status if job else "",
-        rc=f" (RC {code})" if code and not group.scene.has_abend else "",
-        at_step=facts["at_step"],
-        lasting=running_for(job) if job else "",
-        finding=group.top.finding,
-    )
-
-
-def _cause_of(group: Group) -> Text | str:
-    return "" if group.top.category in (Category.UNKNOWN, Category.NO_PROBLEM) else cause_sentence(group)
-
-
-def _root_cause(group: Group) -> Text | str:
-    if group.because is not None:
-        return join(dict.fromkeys((cause_sentence(group.because), _root_cause(group.because))))
-    entry = group.top.entry
-    if group.top.finding:
-        return cause_sentence(group)
-    if entry is None or group.top.category in _BENIGN:
-        return ""
-    key = group.top.facts.get("code", entry.key) if entry.key == "U????" else entry.key
-    key = f"RC {key}" if key.lstrip("-").isdigit() else key
-    return join((explained(key, entry), usual_causes(entry)))
-
-
-def _facts(group: Group) -> dict[str, Text | str]:
-    """Every value that a category's sentence may name; an optional clause has its own leading space or is empty."""
-    scene, facts = group.scene, group.top.facts
-    rc, code, station = facts.get("rc", ""), facts.get("code", ""), _station(group)
-    has_abend = is_abend(code)
-
-    def with_fact(name: str, template: str) -> str:
-        value = facts.get(name, "")
-        return template.format(value) if value else ""
-
-    return {
-        "subject": _subject(group),
-        "for_subject": Message(" of {name}", name=_listed(group.jobs)) if group.jobs else "",
-        "at_step": at_step(facts.get("step", "") or scene.step),
-        "code": code or (f"RC {rc}" if rc else "?"),
-        # A message id may mean the same as an abend, and is none.
-        "abend": f"ABEND {code}" if has_abend else code or "?",
-        "code_note": f" (ABEND {code})" if has_abend else "",
-        "rc": rc or code or "?",
-        "dataset": with_fact("dataset", " {}"),
-        "user": with_fact("user", " “{}”"),
-        "file": with_fact("file", " “{}”"),
-        "workstation_name": f" {station}" if station else "",
-        "predecessor": with_fact("predecessor", " {}"),
-        "predecessor_rc": with_fact("predecessor_rc", " (RC {})"),
-        "condition": with_fact("condition", " ({})"),
-        "priority": with_fact("priority", " ({})"),
-        "detail": with_fact("detail", ": {}"),
-        "aside": group.top.aside,
-    }
-
-
-def _names(group: Group) -> dict[str, str]:
-    """Every name that a command of the advice may hold; one that is not known is empty."""
-    job, alone = group.scene.job, group.jobs[0] if len(group.jobs) == 1 else ""
-    return {
-        "job": qualified(job, alone) if alone else "",
-        "job_name": bare_name(alone),
-        "user_name": job.logon_user if job else "",
-        "workstation": qualified_station(group.scene, _station(group)),
-        "predecessor_job": group.top.facts.get("predecessor_job", ""),
-    }
-
-
-def _station(group: Group) -> str:
-    return group.top.workstation or (group.scene.job.workstation if group.scene.job else "")
-
-
-def _subject(group: Group) -> Text:
-    if stream := group.top.facts.get("stream"):
-        return Message("Job stream {stream}", stream=stream)
-    if not group.jobs:
-        return Message("The job")
-    if len(group.jobs) == 1:
-        return Message("Job {job}", job=group.jobs[0])
-    return Message(
-        "The group of {count} job ({jobs})",
-        plural="The group of {count} jobs ({jobs})",
-        count=len(group.jobs),
-        jobs=_listed(group.jobs),
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return f"{shown}, +{len(names) - _NAMES_SHOWN}" if len(names) > _NAMES_SHOWN else shown
-
-
-def _successors(group: Group) -> list[str]:
-    job = group.scene.job
-    if job is None or len(group.jobs) > 1:
-        return []
-    return [item.name for item in job.successors if item.status not in (*SUCCEEDED, *RUNNING, *CANCELLED)]
-
-
-def _claims(groups: Sequence[Group]) -> tuple[ClaimDraft, ...]:
+def _claims(groups: Sequence[Group], *, limit: int = MAX_CLAIMS) -> tuple[ClaimDraft, ...]:
     """Every claim that cites something, the deciding ones first, none twice."""
     claims: dict[Text | str, ClaimDraft] = {}
     # In turn, so that with many jobs each has its first claim before one has its last.
@@ -447,7 +392,7 @@ def _claims(groups: Sequence[Group]) -> tuple[ClaimDraft, ...]:
             if claim is not None and claim.evidence_ids:
                 claims.setdefault(claim.text, claim)
     # What is known of the job stands before what a page says of such cases.
-    return tuple(sorted(claims.values(), key=is_of_a_page))[:MAX_CLAIMS]
+    return tuple(sorted(claims.values(), key=is_of_a_page))[:limit]
 
 
 def is_of_a_page(claim: ClaimDraft) -> bool:
@@ -500,23 +445,22 @@ def _actions(groups: Sequence[Group]) -> tuple[ActionDraft, ...]:
     checks: dict[Text | str, ActionDraft] = {}
     fixes: dict[Text | str, ActionDraft] = {}
     for group in groups:
-        for scene in (group.scene, *((group.because.scene,) if group.because else ())):
-            if (reading := _read_the_log(scene)) is not None:
-                checks[reading.command or ""] = reading
-        if len(groups) > 1 and group.top.category in _BENIGN:
+        if (reading := _read_the_logs(group)) is not None:
+            checks[reading.command or ""] = reading
+        if len(groups) > 1 and group.top.category in BENIGN:
             continue
-        advice, names = _advice(group.top), _names(group)
-        looking, looked_at = advice.checks, names
+        advice = _advice(group.top)
+        looking, looked_at = advice.checks, group
         if group.because is not None and group.top.category is Category.PREDECESSOR_FAILED:
             # That the predecessor must be diagnosed is done: what is left to check is its cause.
-            looking, looked_at = _advice(group.because.top).checks, _names(group.because)
+            looking, looked_at = _advice(group.because.top).checks, group.because
         # What runs, or ended well, is neither rerun nor changed on the strength of its log.
         job = group.scene.job
         likely = group.top.confidence >= LIKELY_BELOW and (job is None or job.status not in (*RUNNING, *SUCCEEDED))
         fixing = advice.fixes if likely else ()
-        for items, known, actions in ((looking, looked_at, checks), (fixing, names, fixes)):
+        for items, of_group, actions in ((looking, looked_at, checks), (fixing, group, fixes)):
             for item in items[:3]:
-                action = _action(item, known)
+                action = _action(item, of_group)
                 # Two jobs may lead to one and the same command: it is proposed once.
                 actions.setdefault(action.command or action.text, action)
     first = list(checks.values())[: max(3, MAX_ACTIONS - len(fixes))]
@@ -531,18 +475,43 @@ def _each_once(actions: Iterable[ActionDraft]) -> tuple[ActionDraft, ...]:
     return tuple(once.values())
 
 
-def _read_the_log(scene: Scene) -> ActionDraft | None:
-    """Of a failed job whose log could not be read, the command that shows it."""
-    job = scene.job
-    if job is None or job.status not in FAILED or not job.job_log_error:
+def _read_the_logs(group: Group) -> ActionDraft | None:
+    """Of failed jobs whose logs could not be read, the command that shows the first one's."""
+    scenes = [part.scene for part in (*group.parts, *((group.because,) if group.because else ()))]
+    jobs = [scene.job for scene in scenes if scene.job is not None]
+    unread = [job for job in jobs if job.status in FAILED and job.job_log_error]
+    if not unread:
         return None
-    text = Message("Read the job log of {job}, which could not be read for this answer.", job=job.name)
-    return ActionDraft(text, command=f"conman sj {qualified(job, job.name)};stdlist")
+    first = unread[0]
+    text: Text = Message("Read the job log of {job}, which could not be read for this answer.", job=first.name)
+    if len(unread) > 1:
+        text = join((text, _for_the_others(first.name, len(unread) - 1)))
+    return ActionDraft(text, command=f"conman sj {qualified(first, first.name)};stdlist")
+
+
+def _for_the_others(job: str, count: int) -> Text:
+    return Message(
+        "The command is for {job}; {count} other job of the group needs its own.",
+        plural="The command is for {job}; {count} other jobs of the group need their own.",
+        job=job,
+        count=count,
+    )
 
 
 def _advice(verdict: Verdict) -> AdviceSet:
     return advice_of(verdict.category, verdict.entry)
 
 
-def _action(item: Advice, names: dict[str, str]) -> ActionDraft:
-    return ActionDraft(item.text, item.risk, item.command_with(names), item.mutates)
+def _action(item: Advice, group: Group) -> ActionDraft:
+    """A step; its command is that of the group's first job where each has one of its own."""
+    text: Text = item.text
+    command = item.command_with(names_of(group))
+    if command is not None and len(group.jobs) > 1 and _OF_ONE_JOB.search(item.command or ""):
+        return ActionDraft(
+            join((text, _for_the_others(group.jobs[0], len(group.jobs) - 1))), item.risk, command, item.mutates
+        )
+    return ActionDraft(text, item.risk, command, item.mutates)
+
+
+def _without_names(item: Advice) -> ActionDraft:
+    return ActionDraft(item.text, item.risk, item.command_with({}), item.mutates)

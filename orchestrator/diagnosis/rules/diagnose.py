@@ -6,34 +6,41 @@ every step is a proposal.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from orchestrator.aggregate import failures, job_reports, outcome_of
 from orchestrator.codes.catalogue import Category, find_state
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_program_codes
 from orchestrator.codes.states import FAILED
-from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft
+from orchestrator.diagnosis.draft import ClaimDraft, DiagnosisDraft, JobDraft
 from orchestrator.diagnosis.injection import find_planted
 from orchestrator.diagnosis.reruns import ReadLogs
 from orchestrator.diagnosis.rules.compose import (
-    Group,
     compose,
     compose_knowledge,
     compose_nothing,
-    explained,
     failed_with,
     more_problems,
-    usual_causes,
 )
 from orchestrator.diagnosis.rules.corroborate import concern, concerns, corroborate, metric_ids
 from orchestrator.diagnosis.rules.focus import focus_in, narrowed, of_one_fact
 from orchestrator.diagnosis.rules.gaps import missing_evidence
+from orchestrator.diagnosis.rules.groups import Group, explained, usual_causes
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
 from orchestrator.diagnosis.rules.library import RULES
 from orchestrator.diagnosis.rules.listing import compose_listing, listed
 from orchestrator.diagnosis.rules.plan import why_idle
 from orchestrator.diagnosis.rules.requested_changes import requested_changes
-from orchestrator.diagnosis.rules.scene import Scene, build_scenes, clean_line, focus_on, qualified
+from orchestrator.diagnosis.rules.scene import (
+    Scene,
+    build_scenes,
+    clean_line,
+    envelopes_by_job,
+    envelopes_of,
+    focus_on,
+    qualified,
+)
 from orchestrator.diagnosis.rules.state import states_of
 from orchestrator.diagnosis.rules.subject import (
     is_elsewhere,
@@ -43,15 +50,19 @@ from orchestrator.diagnosis.rules.subject import (
     which_subject,
 )
 from orchestrator.diagnosis.rules.verdict import MOST_CONFIDENT, Verdict
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import (
     AggregatedData,
     Diagnosis,
     Entities,
     Intent,
+    JobGroup,
+    JobReport,
     Plan,
     PlannedSource,
     Routing,
+    RunOutcome,
     SourceEnvelope,
     TroubleshootRequest,
 )
@@ -81,12 +92,33 @@ _HELD = (Category.PREDECESSOR_FAILED, Category.WAITING_PREDECESSOR)
 _NOTHING_WRONG = (Category.UNKNOWN, Category.COMPLETED, Category.RUNNING, Category.LAUNCHING, Category.NO_PROBLEM)
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The answer of the rules: over all, by cause, and for each job."""
+
+    diagnosis: Diagnosis
+    groups: tuple[JobGroup, ...] = ()
+    """The jobs by their causes, the worst first."""
+    jobs: tuple[JobReport, ...] = ()
+    """Every job of the question, in the order of the groups; without one, those of the plan that were examined."""
+
+
 def diagnose(
     request: TroubleshootRequest,
     plan: Plan | None,
     envelopes: Sequence[SourceEnvelope],
     aggregated: AggregatedData,
 ) -> Diagnosis:
+    """The answer over all: see ``examine``."""
+    return examine(request, plan, envelopes, aggregated).diagnosis
+
+
+def examine(
+    request: TroubleshootRequest,
+    plan: Plan | None,
+    envelopes: Sequence[SourceEnvelope],
+    aggregated: AggregatedData,
+) -> Findings:
     """The structured answer in the language of the question, from the rules alone."""
     routing = plan.routing if plan else route_request(request)
     jobs = _jobs_of(request, plan, aggregated, routing.entities)
@@ -99,8 +131,34 @@ def diagnose(
         asks_state=reduce is Reduce.STATUS,
         language=routing.language.value,
     )
-    draft = _only_listed(plan, envelopes, scenes) or _draft(request, plan, envelopes, scenes, routing)
-    return ReadLogs.of(envelopes).without_reruns(draft.written(routing.language))
+    reports = job_reports(envelopes, jobs)
+    draft = _only_listed(plan, envelopes, scenes) or _draft(request, plan, envelopes, scenes, routing, reports=reports)
+    language, logs = routing.language, ReadLogs.of(envelopes)
+    return Findings(
+        logs.without_reruns(draft.written(language)),
+        tuple(logs.without_reruns_of(group.written(language)) for group in draft.groups),
+        _with_causes(reports, draft, envelopes, language),
+    )
+
+
+def _with_causes(
+    reports: Sequence[JobReport], draft: DiagnosisDraft, envelopes: Sequence[SourceEnvelope], language: Language
+) -> tuple[JobReport, ...]:
+    """The jobs with what was found out about each, those of the worst group first."""
+    known: dict[str, JobDraft] = {}
+    for job in draft.jobs:
+        for name in job.jobs:
+            known.setdefault(name, job if draft.groups else replace(job, group=None))
+    if not reports and known:
+        # Without a job in the question these are of the plan: what came of the sources is true of each.
+        outcome = outcome_of(envelopes, has_enough=True)
+        reports = [JobReport(job=name, outcome=outcome, errors=failures(envelopes)) for name in known]
+    order = {name: place for place, name in enumerate(known)}
+    complete = [
+        report.model_copy(update=known[report.job].written(language)) if report.job in known else report
+        for report in reports
+    ]
+    return tuple(sorted(complete, key=lambda report: order.get(report.job, len(order))))
 
 
 def _draft(
@@ -109,6 +167,8 @@ def _draft(
     envelopes: Sequence[SourceEnvelope],
     scenes: list[Scene],
     routing: Routing,
+    *,
+    reports: Sequence[JobReport],
 ) -> DiagnosisDraft:
     reduce = reduce_of(plan) if plan is not None else Reduce.DIAGNOSIS
     cap = confidence_cap(plan, envelopes, scenes)
@@ -126,7 +186,7 @@ def _draft(
         )
     if routing.is_off_topic and reduce is not Reduce.KNOWLEDGE and not any(map(_is_found, scenes)):
         return compose_nothing()
-    groups = [group for scene in scenes for group in _groups(scene, cap)]
+    groups = _groups_of(plan, envelopes, scenes, reports=reports, cap=cap)
     about = (*which_subject(routing), *what_is_meant(scenes, routing.entities))
     if (fact := _fact_asked(request.message, routing, scenes)) is not None:
         return of_one_fact(compose(groups, scenes, missing=missing, suspicious=suspicious), groups, fact, about)
@@ -269,6 +329,28 @@ def _asks_about_a_code_alone(entities: Entities, scenes: Sequence[Scene]) -> boo
     if entities.job_streams or entities.workstations:
         return False
     return not any(scene.cite("tws_status", code) for scene in scenes for code in codes)
+
+
+def _groups_of(
+    plan: Plan | None,
+    envelopes: Sequence[SourceEnvelope],
+    scenes: Sequence[Scene],
+    *,
+    reports: Sequence[JobReport],
+    cap: float,
+) -> list[Group]:
+    """The groups of all scenes; of several jobs each is as sure as its own sources let it be."""
+    if len(scenes) == 1:
+        return _groups(scenes[0], cap)
+    outcomes = {report.job: report.outcome for report in reports}
+    of_job = envelopes_by_job(envelopes)
+    groups: list[Group] = []
+    for scene in scenes:
+        own = _groups(scene, confidence_cap(plan, envelopes_of(of_job, scene.asked_as), (scene,)))
+        if (outcome := outcomes.get(scene.asked_as or "")) in (RunOutcome.FAILED, RunOutcome.TIMED_OUT):
+            own = [replace(group, silent=outcome is RunOutcome.TIMED_OUT) for group in own]
+        groups += own
+    return groups
 
 
 def _groups(scene: Scene, cap: float) -> list[Group]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from orchestrator.codes.catalogue import Entry, category_texts, find_abend
 from orchestrator.diagnosis.draft import DiagnosisDraft
-from orchestrator.diagnosis.rules.compose import Group, cause_sentence, is_of_a_page, usual_causes
+from orchestrator.diagnosis.rules.compose import is_of_a_page
 from orchestrator.diagnosis.rules.facts import answered, claims_of_related
+from orchestrator.diagnosis.rules.groups import Group, cause_sentence, usual_causes
 from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.state import state_sentence, states_of
 from orchestrator.i18n.message import Message, Text, join
@@ -39,6 +40,7 @@ def narrowed(draft: DiagnosisDraft, groups: Sequence[Group], scenes: Sequence[Sc
             claims=tuple(claim for claim in draft.claims if claim not in from_pages),
             actions=(),
             prevention=(),
+            groups=tuple(replace(group, actions=()) for group in draft.groups),
         )
     if focus is Focus.STEPS:
         summary = join(_in_short(group) for group in shown)
@@ -53,6 +55,7 @@ def narrowed(draft: DiagnosisDraft, groups: Sequence[Group], scenes: Sequence[Sc
             claims=tuple(claim for claim in draft.claims if claim not in from_pages)[:1],
             actions=(),
             prevention=(),
+            groups=(),
         )
     return draft
 
@@ -68,6 +71,7 @@ def of_one_fact(draft: DiagnosisDraft, groups: Sequence[Group], fact: Fact, befo
         claims=(*draft.claims[: len(known)], *(claim for pair in known for claim in claims_of_related(*pair, fact))),
         actions=(),
         prevention=(),
+        groups=(),
     )
 
 

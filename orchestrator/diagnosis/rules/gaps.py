@@ -17,6 +17,8 @@ LEFT_OUT = Message(
     "another one.",
     count=0,
 )
+MAX_JOBS_NAMED = 3
+"""Jobs about which a source gave no answer that are named; of more, the number is told."""
 _LOSSES = {
     "tws_status": Message("the job's current state, its dependencies and its job log are missing"),
     "rag_search": Message("the runbooks are missing"),
@@ -29,7 +31,7 @@ def missing_evidence(
     plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: Sequence[Scene]
 ) -> tuple[Text, ...]:
     """Each source that is missing and why, then what is missing from those that answered."""
-    gaps = dict.fromkeys(_missing_source(envelope) for envelope in envelopes if _is_missing(envelope))
+    gaps = dict.fromkeys(_missing_sources([envelope for envelope in envelopes if _is_missing(envelope)]))
     reported = {envelope.key for envelope in envelopes}
     for planned in plan.asked if plan else ():
         if planned.key not in reported:
@@ -57,8 +59,16 @@ def _is_missing(envelope: SourceEnvelope) -> bool:
     return not envelope.success or (envelope.outcome is SourceOutcome.NO_DATA and envelope.source != "tws_status")
 
 
-def _missing_source(envelope: SourceEnvelope) -> Text:
-    return _missing(envelope.source, join((why(envelope), envelope.job or ""), "; "))
+def _missing_sources(envelopes: Sequence[SourceEnvelope]) -> Iterator[Text]:
+    """One sentence for each source and reason, with the jobs that it is about."""
+    alike: dict[tuple[str, Text], list[str]] = {}
+    for envelope in envelopes:
+        alike.setdefault((envelope.source, why(envelope)), []).extend(filter(None, (envelope.job,)))
+    for (source, reason), jobs in alike.items():
+        about: Text | str = ", ".join(jobs)
+        if len(jobs) > MAX_JOBS_NAMED:
+            about = Message("{count} job", plural="{count} jobs", count=len(jobs))
+        yield _missing(source, join((reason, about), "; "))
 
 
 def _missing(source: str, reason: Text) -> Text:

@@ -1,7 +1,7 @@
 """What the rules look at: one job's facts from every source, and how to cite them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -59,7 +59,7 @@ class Scene:
     """Everything known about one job, or about the question when no job is named."""
 
     question_job: str | None
-    """The job as the question names it."""
+    """The job as the question names it; None when the plan has it as something else."""
     question: str
     entities: Entities
     tws: TwsPayload | None = None
@@ -74,6 +74,8 @@ class Scene:
     """Whether the question is first of all for the state."""
     language: str = ""
     """The question's language by its code: ``pt``."""
+    asked_as: str | None = None
+    """The job by the name under which the sources were asked about it."""
 
     @property
     def name(self) -> str:
@@ -265,11 +267,30 @@ def build_scenes(
     language: str = "",
 ) -> list[Scene]:
     """One scene per named job, or one for the whole question."""
-    scenes = [_scene(envelopes, job, question, entities) for job in (jobs or (None,))]
+    if jobs:
+        of_job = envelopes_by_job(envelopes)
+        scenes = [_scene(envelopes_of(of_job, job), job, question, entities) for job in jobs]
+    else:
+        scenes = [_scene(envelopes, None, question, entities)]
     return [
         replace(_with_the_kind_in_the_plan(scene), asks_state=asks_state, language=language.partition("-")[0])
         for scene in scenes
     ]
+
+
+def envelopes_by_job(envelopes: Sequence[SourceEnvelope]) -> dict[str | None, list[SourceEnvelope]]:
+    """The envelopes of each job, and of the sources that were asked once, which are of ``None``."""
+    of_job: dict[str | None, list[SourceEnvelope]] = {None: []}
+    for envelope in envelopes:
+        of_job.setdefault(envelope.job, []).append(envelope)
+    return of_job
+
+
+def envelopes_of(of_job: Mapping[str | None, list[SourceEnvelope]], job: str | None) -> list[SourceEnvelope]:
+    """What was answered about a job: by sources that were asked about it, else by those that were asked once."""
+    own = of_job.get(job, [])
+    sources = {envelope.source for envelope in own}
+    return [*(envelope for envelope in of_job[None] if envelope.source not in sources), *own]
 
 
 def focus_on(scene: Scene, job: JobFacts) -> Scene:
@@ -329,11 +350,11 @@ def clean_line(line: str) -> str:
 
 
 def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, question: str, entities: Entities) -> Scene:
-    mine = [envelope for envelope in envelopes if envelope.job in (job, None) or job is None]
-    good = {envelope.source: envelope for envelope in mine if envelope.success}
+    good = {envelope.source: envelope for envelope in envelopes if envelope.success}
     tws = _payload(good, "tws_status", TwsPayload)
     scene = Scene(
         question_job=job,
+        asked_as=job,
         question=question,
         entities=entities,
         tws=tws,

@@ -1,5 +1,6 @@
 """The state itself, for a question that asks for it: what TWS shows, and since when, before any cause."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from orchestrator.codes.local_time import shown_time
@@ -9,6 +10,9 @@ from orchestrator.diagnosis.rules.scene import Scene
 from orchestrator.diagnosis.rules.verdict import with_code
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.payloads import JobFacts, WorkstationFacts
+
+MAX_STATES = 5
+"""Jobs of a question whose states are told in a sentence each."""
 
 
 def state_sentence(job: str, status: str, return_code: int | None, substatus: str = "") -> Text:
@@ -38,7 +42,14 @@ def running_for(job: JobFacts) -> Text | str:
 
 
 def states_of(scenes: Sequence[Scene]) -> tuple[Text, ...]:
-    """One sentence for each job, job stream or workstation in question whose state is known; else one that none is."""
+    """One sentence for each job, job stream or workstation in question whose state is known; else one that none is.
+
+    Of many jobs the number in each state.
+    """
+    if len(scenes) > MAX_STATES:
+        states = Counter(scene.tws.job.status or "?" for scene in scenes if scene.tws and scene.tws.job)
+        counts = ", ".join(f"{status} {count}" for status, count in states.most_common())
+        return (Message("States in TWS: {states}.", states=counts),) if counts else ()
     return tuple(dict.fromkeys(text for scene in scenes for text in _states(scene)))
 
 

@@ -18,6 +18,8 @@ from orchestrator.routing.entities import asks_about_the_plan
 NOT_IN_PLAN, NOT_NAMED = 0.8, 0.3
 """Confidence that what the question names is not in the plan, and of an answer to a question that names nothing."""
 MAX_NAMES = 5
+MAX_MEANT = 5
+"""Jobs of a question of which the summary says which one of the plan is meant."""
 MAX_CANDIDATES = 3
 _SAY_WHICH = Message("Say which one is meant.")
 
@@ -72,7 +74,21 @@ def instead(tws: TwsPayload) -> Text | str:
 
 def what_is_meant(scenes: Sequence[Scene], entities: Entities) -> tuple[Text, ...]:
     """What must be said before the answer: which job, stream and run it is about where the question leaves it open."""
-    return tuple(dict.fromkeys(text for scene in scenes for text in _meant(scene, entities, alone=len(scenes) == 1)))
+    texts = {scene.name: tuple(_meant(scene, entities, alone=len(scenes) == 1)) for scene in scenes}
+    if len(scenes) <= MAX_MEANT:
+        return tuple(dict.fromkeys(text for meant in texts.values() for text in meant))
+    count = sum(map(bool, texts.values()))
+    more = Message(
+        "Which job and which run this is about is open for {count} of them: see `jobs` of the report.",
+        plural="Which job and which run this is about is open for {count} of them: see `jobs` of the report.",
+        count=count,
+    )
+    return (more,) if count else ()
+
+
+def meant_of(scene: Scene) -> tuple[Text, ...]:
+    """The same of one of several jobs, for what is said of it alone."""
+    return tuple(_meant(scene, scene.entities, alone=False)) if scene.question_job else ()
 
 
 def which_subject(routing: Routing) -> tuple[Text, ...]:

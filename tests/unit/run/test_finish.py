@@ -383,7 +383,7 @@ def test_failing_rules_give_the_raw_data(run: Ready, monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("orchestrator.run.conclusion.diagnose", broken)
+    monkeypatch.setattr("orchestrator.run.conclusion.examine", broken)
     report = Finisher(run.store, by="test").finish(RUN)
     assert report is not None
     assert (report.mode, report.outcome) == (AnswerMode.RAW, RunOutcome.PARTIAL)

@@ -1,0 +1,197 @@
+"""Many jobs: one answer by cause, the worst first, in which every job is named and nothing is cut without a word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rules_support import S0C7, failed, job_facts, job_log, plan_for, tws
+
+from orchestrator.models import JobGroup, RunOutcome, SourceEnvelope, SourceOutcome, TroubleshootRequest
+from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, WorkstationFacts
+from orchestrator.run.conclusion import Conclusion, conclude
+from orchestrator.store.records import RunRecord
+
+UNLINKED = WorkstationFacts(name="AGT07", linked=False, limit=10)
+
+
+def asked(*envelopes: SourceEnvelope, jobs: tuple[str, ...], message: str = "Por que falharam?") -> Conclusion:
+    """The conclusion of a run about ``jobs``; the sources that are not given have answered without data."""
+    request = TroubleshootRequest(message=message, jobs=jobs)
+    plan = plan_for(request)
+    answers = {envelope.key: envelope for envelope in envelopes}
+    for planned in plan.asked:
+        empty = SourceEnvelope(source=planned.source, job=planned.job, outcome=SourceOutcome.NO_DATA, success=True)
+        answers.setdefault(planned.key, empty)
+    return conclude(replace(RunRecord.unstored("run-00000001", request), plan=plan, envelopes=answers))
+
+
+def ready(name: str) -> SourceEnvelope:
+    """A job that waits for an agent without a link."""
+    return tws(
+        JobFacts(name=name, status="READY", workstation="AGT07", job_stream="LOTE"), stations=(UNLINKED,), asked=name
+    )
+
+
+def abend(name: str, *lines: str, **more: object) -> SourceEnvelope:
+    """A job that failed with a log of these lines."""
+    return tws(job_facts("ABEND", name=name, job_log=job_log(*lines), **more), asked=name)
+
+
+def fine(name: str) -> SourceEnvelope:
+    """A job that ended well."""
+    return tws(job_facts("SUCC", name=name, return_code=0), asked=name)
+
+
+def group_with(conclusion: Conclusion, job: str) -> JobGroup:
+    """The group of a job."""
+    return next(group for group in conclusion.groups if job in group.jobs)
+
+
+def test_jobs_are_told_by_cause_with_evidence_steps_and_command() -> None:
+    """Twelve jobs on an agent without a link are one group, with its evidence and the command that links it."""
+    waiting = tuple(f"FECH{number:03}" for number in range(12))
+    answer = asked(*map(ready, waiting), abend("CARGA1", S0C7), fine("OK1"), jobs=(*waiting, "CARGA1", "OK1"))
+
+    assert [group.category for group in answer.groups] == ["data_exception", "agent_unlinked", "completed"]
+    assert [group.number for group in answer.groups] == [1, 2, 3]
+    stuck = answer.groups[1]
+    assert stuck.jobs == waiting
+    assert "AGT07" in stuck.title
+    assert "conman link AGT07" in [action.command for action in stuck.actions]
+    assert stuck.claims
+    assert set(stuck.evidence_ids) >= {item for claim in stuck.claims for item in claim.evidence_ids}
+    for job in (*waiting, "CARGA1", "OK1"):
+        assert job in answer.response
+
+
+def test_one_abend_among_many_jobs_has_its_steps() -> None:
+    """However many other causes a run has, the only S0C7 of it has evidence and steps of its own."""
+    logs = [
+        "cp: error writing '/dados/saida.dat': No space left on device",
+        "ORA-12541: TNS:no listener",
+        "bash: /opt/x.sh: Permission denied",
+        "Killed",
+        "SQL0911N deadlock",
+    ]
+    others = [abend(f"JOB{n:02}", logs[n % 5], return_code=n + 1) for n in range(30)]
+    answer = asked(*others, abend("RARO", S0C7), jobs=(*(f"JOB{n:02}" for n in range(30)), "RARO"))
+    rare = group_with(answer, "RARO")
+
+    assert rare.category == "data_exception"
+    assert rare.actions
+    assert any("S0C7" in claim.text for claim in rare.claims)
+    assert answer.draft is not None
+    assert {action.text for action in rare.actions} <= {action.text for action in answer.draft.actions}
+
+
+def test_every_job_has_an_entry_with_outcome_state_and_cause() -> None:
+    """Programs find each job with what became of its sources and what was found, and its group."""
+    answer = asked(
+        abend("CARGA1", S0C7),
+        fine("OK1"),
+        failed("tws_status", job="MUDO"),
+        failed("log_cache", job="MUDO"),
+        failed("log_cache", SourceOutcome.ERROR, job="OK1"),
+        jobs=("OK1", "MUDO", "CARGA1"),
+    )
+    by_name = {job.job: job for job in answer.jobs}
+
+    assert [job.job for job in answer.jobs] == ["CARGA1", "MUDO", "OK1"]
+    assert by_name["CARGA1"].outcome is RunOutcome.COMPLETE
+    assert by_name["CARGA1"].status == "ABEND"
+    assert by_name["CARGA1"].category == "data_exception"
+    assert "CARGA1" in by_name["CARGA1"].cause
+    assert by_name["CARGA1"].evidence_ids
+    assert by_name["OK1"].outcome is RunOutcome.PARTIAL
+    assert [failure.source for failure in by_name["OK1"].errors] == ["log_cache"]
+    assert by_name["MUDO"].outcome is RunOutcome.TIMED_OUT
+    assert [by_name[name].group for name in ("CARGA1", "MUDO", "OK1")] == [1, 2, 3]
+    assert answer.outcome is RunOutcome.PARTIAL
+
+
+def test_jobs_without_answer_or_outside_the_plan_are_groups_of_their_own() -> None:
+    """What timed out, what failed and what the plan does not have stand apart, with names."""
+    missing = tws(None, asked="NAOTEM").model_copy(update={"data": TwsPayload().model_dump(mode="json")})
+    answer = asked(
+        abend("CARGA1", S0C7),
+        missing,
+        *(failed(source, job="LENTO") for source in ("tws_status", "log_cache")),
+        *(failed(source, SourceOutcome.ERROR, job="QUEBRADO") for source in ("tws_status", "log_cache")),
+        jobs=("CARGA1", "NAOTEM", "LENTO", "QUEBRADO"),
+    )
+
+    assert [group.jobs for group in answer.groups if "CARGA1" not in group.jobs] == [
+        ("LENTO",),
+        ("QUEBRADO",),
+        ("NAOTEM",),
+    ]
+    assert group_with(answer, "NAOTEM").category == "job_not_found"
+    assert {job.job: job.outcome for job in answer.jobs if job.job in ("LENTO", "QUEBRADO")} == {
+        "LENTO": RunOutcome.TIMED_OUT,
+        "QUEBRADO": RunOutcome.FAILED,
+    }
+
+
+def test_a_job_is_as_sure_as_its_own_sources_let_it_be() -> None:
+    """That other jobs' sources failed takes nothing off the confidence in a job whose own have answered."""
+    alone = asked(abend("CARGA1", S0C7), jobs=("CARGA1",)).jobs[0].confidence
+    lost = [f"J{number:03}" for number in range(40)]
+    among = asked(
+        abend("CARGA1", S0C7),
+        *(failed(s, job=job) for job in lost for s in ("tws_status", "log_cache")),
+        jobs=("CARGA1", *lost),
+    )
+
+    assert among.jobs[0].job == "CARGA1"
+    assert among.jobs[0].confidence == alone
+
+
+def test_what_waits_for_a_failed_job_of_the_question_is_sent_to_it() -> None:
+    """Jobs that wait for one failed job are a group, told as its consequence, and the steps are those of the cause."""
+    cause = job_facts("ABEND", name="CAUSA", job_log=job_log(S0C7))
+    needs = RelatedFacts(name="SRV01#DIARIO.CAUSA", status="ABEND", satisfied=False)
+    waiting = [
+        tws(job_facts("HOLD", name=name, predecessors=(needs,)), problems=(cause,), asked=name)
+        for name in ("ESPERA1", "ESPERA2")
+    ]
+    answer = asked(tws(cause, asked="CAUSA"), *waiting, jobs=("ESPERA1", "ESPERA2", "CAUSA"))
+
+    assert [group.jobs for group in answer.groups] == [("CAUSA",), ("ESPERA1", "ESPERA2")]
+    assert answer.groups[0].actions
+    assert not answer.groups[1].actions
+    assert "CAUSA" in answer.groups[1].cause
+
+
+def test_alike_jobs_with_details_of_their_own_are_told_by_one_of_them() -> None:
+    """The same abend in other steps is one cause; the sentence says of which job its details are."""
+    answer = asked(
+        abend("A1", S0C7.replace("BATCH001", "A1")),
+        abend("B2", S0C7.replace("BATCH001 STEP030", "B2 STEP010")),
+        jobs=("A1", "B2"),
+    )
+
+    assert [group.jobs for group in answer.groups] == [("A1", "B2")]
+    assert "STEP030" in answer.jobs[0].cause
+    assert "STEP010" in answer.jobs[1].cause
+
+
+def test_of_hundreds_of_causes_what_is_left_out_is_counted_and_every_job_named() -> None:
+    """Beyond the worst causes the answer has one line each, says how many they are and where the rest stands."""
+    names = tuple(f"J{number:03}" for number in range(60))
+    lines = [f"erro interno {chr(65 + n % 26)}{chr(65 + n // 26)}: falha" for n in range(len(names))]
+    answer = asked(*map(abend, names, lines), jobs=names)
+
+    assert len(answer.groups) > 12
+    assert all(name in answer.response for name in names)
+    assert "`groups`" in answer.response
+    assert answer.draft is not None
+    assert len(answer.draft.summary) < 2_000
+
+
+def test_a_question_of_one_job_has_one_entry_and_its_answer_as_ever() -> None:
+    """One job is one entry and one group; its answer has no headings by cause."""
+    answer = asked(abend("CARGA1", S0C7), jobs=("CARGA1",))
+
+    assert [job.job for job in answer.jobs] == ["CARGA1"]
+    assert [group.jobs for group in answer.groups] == [("CARGA1",)]
+    assert "### 1." not in answer.response
