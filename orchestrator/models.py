@@ -446,7 +446,7 @@ class PlannedSource(Contract):
 
 
 class Stage(Contract):
-    """What a run asks after the stage before, about the jobs that were found there."""
+    """What a run asks after the stage before."""
 
     sources: tuple[PlannedSource, ...]
     """Each once, without its jobs."""
@@ -454,6 +454,8 @@ class Stage(Contract):
     """Most jobs that one task of a source asks about; 0 or none: it is asked once, for the run."""
     after: tuple[SourceName, ...] = ()
     """Sources of the stage before whose answers it waits for; empty: all of them."""
+    of_found_jobs: bool = False
+    """Whether it asks about the jobs that were found as well as about those that are named."""
 
 
 class Plan(Contract):
@@ -478,15 +480,18 @@ class Plan(Contract):
     """Jobs that were named or found beyond ``MAX_JOBS``: a note says it, and the run's outcome is at most partial."""
 
     @property
-    def awaited(self) -> tuple[str, ...]:
-        """Keys of the planned sources whose answers begin the next stage; empty: those of all."""
-        after = self.then[0].after if self.then else ()
-        return tuple(planned.key for planned in self.sources if planned.source in after)
+    def awaited(self) -> tuple[PlannedSource, ...]:
+        """The planned sources whose answers begin the next stage; none without one."""
+        if not self.then:
+            return ()
+        after = self.then[0].after
+        return tuple(planned for planned in self.sources if not after or planned.source in after)
 
     def with_stage(self, later: "Plan") -> "Plan":
         """This plan and that of the next stage as one."""
         notes = tuple(dict.fromkeys((*self.notes, *later.notes)))
-        both = {"sources": (*self.sources, *later.sources), "notes": notes, "left_out": self.left_out + later.left_out}
+        left_out = max(self.left_out, later.left_out)
+        both = {"sources": (*self.sources, *later.sources), "notes": notes, "left_out": left_out}
         return self.model_copy(update={**both, "stage": later.stage, "then": later.then})
 
     @property
@@ -565,6 +570,8 @@ class SourceRequest(Contract):
     job: str | None = None
     jobs: tuple[str, ...] = ()
     """The jobs of a batch, for ``fetch_many``."""
+    jobs_follow: bool = False
+    """Whether the jobs that are found are asked about next, each by itself."""
     message: str
     routing: Routing
     tws_instance_id: str | None = None

@@ -39,6 +39,8 @@ QUEUE_FULL = "queue_full"
 NOT_CONFIGURED = "not_configured"
 """Reason of a source that does not know its counterpart."""
 _NO_TIME = Message("was not queried: its worker took the request when no time was left")
+NOT_REACHED = Message("was not queried: the time was over before its turn came")
+"""The error of a source of a stage that was not begun."""
 _UNSERVED = Message(
     "was not queried: {count} request waits in queue {queue}, which serves {rate:g} in a second",
     plural="was not queried: {count} requests wait in queue {queue}, which serves {rate:g} in a second",

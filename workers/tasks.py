@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery, Task
 
 from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
-from orchestrator.broker.chord import build_chord, publish_chord
+from orchestrator.broker.chord import publish_stage, publish_synthesis
 from orchestrator.errors import (
     RunDamaged,
     RunNotFound,
@@ -37,21 +37,10 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
     ignore_result = True
 
     def run(self, run_id: str) -> str:
-        """Dispatch the run; returns a word for the result."""
-        store, token = current_process(self.app).store, new_token()
+        """Dispatch a stage of the run; returns a word for the result."""
         try:
-            dispatch = store.claim_dispatch(run_id, token)
-            if dispatch is None:
-                return "dispatched already, or too late"
-            lease = DispatchLease(store, run_id, token)
-            plan = plan_for_workers(store, run_id, dispatch, worker=self.request.hostname)
-            loaded = settle_unloaded(store, run_id, plan, worker=self.request.hostname)
-            if loaded.sources:
-                publish_chord(self.app, run_id, build_chord(self.app, run_id, loaded), keep_lease=lease.keep)
-            store.mark_dispatched(run_id, token)
-            if not loaded.sources:
-                current_process(self.app).finisher(self.request.hostname, serves_queue=False).finish(run_id)
-                return "refused"
+            while (told := self._dispatch(run_id)) is None:
+                pass
         except (RunDamaged, RunNotFound, RunRefused, SchemaMismatch, StoreUnreachable) as error:
             # The dispatch lease has a wake-up, by which the watcher publishes the run again.
             _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
@@ -59,7 +48,29 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
         except TroubleshootError as error:
             _LOGGER.exception("dispatch_failed run_id=%s reason=%s", run_id, error.reason)
             return error.reason
-        return "dispatched"
+        return told
+
+    def _dispatch(self, run_id: str) -> str | None:
+        """Dispatch the stage that is due; None when the next one waits for none of its sources."""
+        process, worker, token = current_process(self.app), self.request.hostname, new_token()
+        store = process.store
+        dispatch = store.claim_dispatch(run_id, token)
+        if dispatch is None:
+            return "dispatched already, or too late"
+        lease = DispatchLease(store, run_id, token, dispatch.stage)
+        plan = plan_for_workers(store, run_id, dispatch, worker=worker)
+        loaded = settle_unloaded(store, run_id, plan, worker=worker)
+        publish_stage(self.app, run_id, loaded, keep_lease=lease.keep)
+        store.mark_dispatched(run_id, token)
+        if loaded.then and not loaded.awaited:
+            return None
+        if loaded.sources:
+            return "dispatched"
+        if dispatch.stage > 1:
+            publish_synthesis(self.app, run_id)
+            return "nothing more to ask"
+        process.finisher(worker, serves_queue=False).finish(run_id)
+        return "refused"
 
 
 class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped

@@ -11,18 +11,41 @@ from celery.utils import uuid
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from orchestrator.broker.app import SYNTHESIZE_TASK, source_task
+from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Plan
 from orchestrator.store.connection import TlsConnection, failure_detail
-from orchestrator.store.keys import SYNTHESIS_QUEUE
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds between the soft limit, at which a source stores ``timeout``, and the hard one, at which prefork kills it."""
 
 
-def build_chord(app: Celery, run_id: str, plan: Plan) -> chord:
-    """A chord of one header task per planned source, on the queue of its name, and the finisher as body.
+def publish_stage(app: Celery, run_id: str, plan: Plan, *, keep_lease: Callable[[], None] = lambda: None) -> None:
+    """Publish the tasks of the last stage of a plan; see ``publish_chord``.
+
+    The sources that the next stage waits for are a chord of their own, whose body dispatches that stage. It comes last:
+    a stage may not be over before its messages are out.
+    """
+    awaited = plan.awaited
+    others = tuple(planned for planned in plan.sources if planned not in awaited)
+    dispatch = app.signature(RUN_TASK, args=(run_id,), immutable=True, queue=ORCHESTRATOR_QUEUE)
+    for sources, body in ((others, None), (awaited, dispatch)):
+        if sources:
+            part = build_chord(app, run_id, plan.model_copy(update={"sources": sources}), body=body)
+            publish_chord(app, run_id, part, keep_lease=keep_lease)
+
+
+def publish_synthesis(app: Celery, run_id: str) -> None:
+    """Publish the finisher alone. Raises StoreUnreachable."""
+    try:
+        app.send_task(SYNTHESIZE_TASK, args=(run_id,), root_id=run_id, retry=False, ignore_result=True)
+    except (KombuError, RedisError, OSError) as error:
+        raise StoreUnreachable("the broker refused the message ({detail})", detail=failure_detail(error)) from error
+
+
+def build_chord(app: Celery, run_id: str, plan: Plan, *, body: Signature | None = None) -> chord:
+    """A chord of one header task per planned source, on the queue of its name, and the finisher or another ``body``.
 
     The arguments are the run id and the job or batch: no payload and no secret is in a message or in Flower.
     """
@@ -36,11 +59,11 @@ def build_chord(app: Celery, run_id: str, plan: Plan) -> chord:
         )
         for planned in plan.sources
     ]
-    return chord(header, body=synthesis_signature(app, run_id), app=app)
+    return chord(header, body=body or synthesis_signature(app, run_id), app=app)
 
 
 def synthesis_signature(app: Celery, run_id: str) -> Signature:
-    """The body of the chord: it takes the run id and ignores the results of the header."""
+    """The body of a chord: it takes the run id and ignores the results of the header."""
     return app.signature(SYNTHESIZE_TASK, args=(run_id,), immutable=True, queue=SYNTHESIS_QUEUE)
 
 

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
@@ -41,6 +41,7 @@ from orchestrator.models import (
 from orchestrator.outcomes import NOT_CONFIGURED
 from orchestrator.routing.plan import check_minimum, jobs_per_task, plan_request, refused_plan
 from orchestrator.routing.registry import check_pipeline
+from orchestrator.routing.stages import next_stage
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
@@ -120,10 +121,10 @@ class OwnProcess:
         """
         while not self._deadline.has_passed:
             try:
-                if await self._is_dispatched():
-                    await self._ask_unserved()
-                    return
-                if await self._take_over():
+                if not await self._is_dispatched():
+                    if await self._take_over():
+                        return
+                elif await self._ask_unserved():
                     return
             except RunNotFound:
                 return
@@ -147,7 +148,7 @@ class OwnProcess:
         record = self._record()
         if record.state is RunState.CANCELLED:
             return cancelled_report(record)
-        plan = self._plan or record.plan
+        plan = self._known_plan()
         if plan is None:
             try:
                 plan = plan_request(self._request, most_jobs)
@@ -157,7 +158,7 @@ class OwnProcess:
         for envelope in self._envelopes.values():
             self._emit(EventType.SOURCE_FINISHED, finished_data(envelope))
         read = self._copy.keys_of("e") if record.envelopes else ()
-        await self._ask_missing(plan, read, self._last_fan_in(has_model=refiner is not None))
+        plan = await self._ask_missing(plan, read, self._last_fan_in(has_model=refiner is not None))
         envelopes = {**record.envelopes, **of_each_job(self._envelopes.values(), plan)}
         conclusion = conclude(replace(record, plan=plan, envelopes=envelopes, received=len(envelopes)))
         synthesis, llm = await _refine(refiner, conclusion.case, self._deadline)
@@ -174,7 +175,7 @@ class OwnProcess:
     def answer_to_what_was_read(self, not_asked: Text | None) -> Report:
         """The answer of the rules without asking any source, which ``not_asked`` explains; ``committed`` is False."""
         record = self._record()
-        asked = of_each_job(self._envelopes.values(), self._plan or record.plan)
+        asked = of_each_job(self._envelopes.values(), self._known_plan())
         record = replace(record, envelopes={**record.envelopes, **asked})
         elapsed_ms = self._deadline.elapsed_ms(self._request.config.total_timeout_seconds)
         return unreachable_report(record, elapsed_ms=elapsed_ms, not_asked=not_asked)
@@ -215,53 +216,78 @@ class OwnProcess:
                 return False
             await asyncio.sleep(min(self._client.sync.pulse.pause(POLL_SECONDS), DISPATCH_WAIT_SECONDS / 2))
 
+    def _known_plan(self) -> Plan | None:
+        """The plan of all stages, as far as it was read or made here."""
+        read = self._copy.plan()
+        if self._plan is None or (read is not None and read.stage > self._plan.stage):
+            self._plan = read
+        return self._plan
+
     async def _take_over(self) -> bool:
         """Take the dispatch lease, ask all sources here and finish the run; False when a worker has the lease."""
-        client, run_id, token = self._client, self._copy.run_id, new_token()
-        store = client.sync.store
+        client, run_id = self._client, self._copy.run_id
         # Before the lease is taken: where the sources cannot be asked, the run is left to workers that may start later.
         await client.call(jobs_per_task, all_builtin=True)
-        try:
-            dispatch = await client.call(store.claim_dispatch, run_id, token, by_worker=False)
-            if dispatch is None:
+        clues: LocalClues | None = None
+        while clues is None or clues.plan.then:
+            try:
+                stage = await self._take_stage()
+            except (RunDamaged, SchemaMismatch) as error:
+                # As on a worker: the run is left to processes that can read it, and to its deadline.
+                _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
+                return True
+            if stage is None:
                 return False
-            plan = await client.call(plan_dispatch, store, run_id, dispatch)
-            await client.call(store.mark_dispatched, run_id, token)
-        except RunRefused:
-            return False
-        except (RunDamaged, SchemaMismatch) as error:
-            # As on a worker: the run is left to processes that can read it, and to its deadline.
-            _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
-            return True
-        _LOGGER.warning("run_taken_over run_id=%s reason=no_worker", run_id)
-        self._plan = plan
-        clues = LocalClues(plan, self._sources.redact_personal)
-        for planned in plan.sources:
-            self._start_claimed(planned, plan, clues, self._keep)
+            plan = self._plan = _with_stage(self._known_plan(), stage)
+            clues = await _next_clues(clues, plan, stage.sources, self._sources.redact_personal)
+            for planned in stage.sources:
+                self._start_claimed(planned, plan, clues, self._keep)
+            if stage.then:
+                await self._stored([self._asks[planned.key] for planned in stage.awaited])
         # Loaded while the sources answer: a run whose sources are in is finished by the watcher after a second.
         async with local_refiner(os.environ) as refiner:
-            await self._all_stored()
-            finisher = Finisher(store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ))
+            await self._stored(self._asks.values())
+            finisher = Finisher(
+                client.sync.store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ)
+            )
             await client.finish(finisher, run_id)
         return True
 
-    async def _ask_unserved(self) -> None:
+    async def _take_stage(self) -> Plan | None:
+        """The plan of the stage that is due, dispatched by this process; None when another one dispatches it."""
+        client, run_id, token = self._client, self._copy.run_id, new_token()
+        store = client.sync.store
+        try:
+            dispatch = await client.call(store.claim_dispatch, run_id, token, by_worker=False)
+            if dispatch is None:
+                return None
+            plan = await client.call(plan_dispatch, store, run_id, dispatch)
+            await client.call(store.mark_dispatched, run_id, token)
+        except RunRefused:
+            return None
+        _LOGGER.warning("run_taken_over run_id=%s reason=no_worker stage=%s", run_id, plan.stage)
+        return plan
+
+    async def _ask_unserved(self) -> bool:
         """Ask the sources here that no worker has started within a second and that none will.
 
         A source whose workers are all busy is left to them: how many ask its counterpart at once is for them to limit.
+        Returns False when the run is to be dispatched again, for its next stage.
         """
         client, left_out = self._client, set[str]()
         while not self._fan_in.has_passed:
             await asyncio.sleep(DISPATCH_WAIT_SECONDS / 2)
-            waiting = self._unstarted()
-            if waiting is not None and left_out.issuperset(planned.key for planned in waiting):
-                return
+            if self._copy.waits_for_dispatch:
+                return False
+            waiting, plan = self._unstarted(), self._plan
+            if plan is not None and not plan.then and left_out.issuperset(planned.key for planned in waiting):
+                return True
             if not waiting:
                 continue
             served = await client.call(client.sync.served_queues)
             unserved = [
                 planned
-                for planned in self._unstarted() or ()
+                for planned in self._unstarted()
                 # A message that is in no queue was lost with a worker.
                 if planned.key not in left_out
                 and (
@@ -273,6 +299,9 @@ class OwnProcess:
             if await self._ask_here([planned for planned in unserved if await self._can_ask(planned)]):
                 # Their chord parts will not come, by which the chord would call its body.
                 await client.call(client.sync.publisher.publish_synthesis, self._copy.run_id)
+                if plan is not None and plan.then:
+                    await client.call(client.sync.publisher.publish_run, self._copy.run_id)
+        return True
 
     async def _ask_here(self, unserved: Sequence[PlannedSource]) -> bool:
         """Ask sources that no worker has started, and store their envelopes; False without any."""
@@ -282,16 +311,14 @@ class OwnProcess:
         for planned in unserved:
             _LOGGER.warning("source_taken_over run_id=%s source=%s", self._copy.run_id, planned.key)
             self._start_unserved(planned, plan)
-        await self._all_stored()
+        await self._stored(self._asks.values())
         return True
 
-    def _unstarted(self) -> list[PlannedSource] | None:
-        """The sources that no worker has started, as far as was read; None before the plan was."""
-        self._plan = self._plan or self._copy.plan()
-        if self._plan is None:
-            return None
+    def _unstarted(self) -> list[PlannedSource]:
+        """The sources that no worker has started, as far as was read; none before the plan was."""
+        plan = self._known_plan()
         started = self._copy.keys_of("s", "e") | self._asks.keys()
-        return [planned for planned in self._plan.sources if planned.key not in started]
+        return [planned for planned in plan.sources if planned.key not in started] if plan is not None else []
 
     async def _can_ask(self, planned: PlannedSource) -> bool:
         try:
@@ -348,22 +375,39 @@ class OwnProcess:
             return Deadline.after(left - COMMIT_RESERVE_SECONDS)
         return Deadline.after(max(left - self._request.config.reserve_seconds, left / 2))
 
-    async def _ask_missing(self, plan: Plan, read: Collection[str], fan_in: Deadline) -> None:
-        """Ask the sources without an envelope that are not being asked here already; waits for all of them."""
+    async def _ask_missing(self, plan: Plan, read: Collection[str], fan_in: Deadline) -> Plan:
+        """Ask the sources without an envelope that are not being asked here already, stage by stage.
+
+        Waits for all of them, and returns the plan of all stages.
+        """
         clues = LocalClues(plan, self._sources.redact_personal)
         for key, clue in self._copy.clues().items():
             await clues.put(key, clue)
-        begin = begin_without_store(self._request, plan, fan_in)
-        for planned in plan.sources:
-            key = planned.key
-            is_asked = key in self._envelopes or (key in self._asks and not self._asks[key].done())
-            if key in read or is_asked:
-                await clues.end(planned)
-            else:
-                work = ask(self._copy.run_id, planned, sources=self._sources, clues=clues, begin=begin, put=self._keep)
-                self._asks[key] = asyncio.ensure_future(work)
+        stage = plan
+        while True:
+            begin = begin_without_store(self._request, plan, fan_in)
+            for planned in stage.sources:
+                key = planned.key
+                is_asked = key in self._envelopes or (key in self._asks and not self._asks[key].done())
+                if key in read or is_asked:
+                    await clues.end(planned)
+                else:
+                    run_id, sources = self._copy.run_id, self._sources
+                    work = ask(run_id, planned, sources=sources, clues=clues, begin=begin, put=self._keep)
+                    self._asks[key] = asyncio.ensure_future(work)
+            if not plan.then or fan_in.has_passed:
+                break
+            awaited = [self._asks[planned.key] for planned in plan.awaited if planned.key in self._asks]
+            if awaited:
+                await asyncio.wait(awaited, timeout=fan_in.remaining())
+            asked = of_each_job(self._envelopes.values(), plan)
+            stage = next_stage(plan, {**self._record().envelopes, **asked})
+            plan = clues.plan = plan.with_stage(stage)
+            if stage.sources:
+                self._emit(EventType.ROUTED, routed_data(stage))
         if self._asks:
             await asyncio.wait(self._asks.values(), timeout=fan_in.remaining() + RETRY_SECONDS)
+        return plan
 
     async def _keep(self, envelope: SourceEnvelope) -> None:
         self._envelopes[envelope.key] = envelope
@@ -392,11 +436,11 @@ class OwnProcess:
                 _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, key, error.reason)
             return
 
-    async def _all_stored(self) -> None:
-        """Wait until the sources that are asked here have answered, and their envelopes are stored."""
+    async def _stored(self, asks: Iterable[asyncio.Task[Any]]) -> None:
+        """Wait until these sources, which are asked here, have answered, and what has answered is stored."""
         # Not gather, which would cancel them with this call: what is asked is kept when the store goes away.
-        if self._asks:
-            await asyncio.wait(self._asks.values())
+        if waiting := list(asks):
+            await asyncio.wait(waiting)
         if self._puts:
             await asyncio.wait(self._puts)
 
@@ -422,6 +466,27 @@ async def run_in_process(
     deadline = deadline or Deadline.after(request.config.total_timeout_seconds)
     async with OwnProcess(request, settings, deadline, emit=emit, expects_store=expects_store) as own:
         return own.told(await own.answer())
+
+
+def _with_stage(plan: Plan | None, stage: Plan) -> Plan:
+    """The plan of all stages, with that of a stage that may be in it already."""
+    if plan is None or stage.stage == 1:
+        return stage
+    return plan if plan.stage >= stage.stage else plan.with_stage(stage)
+
+
+async def _next_clues(
+    clues: LocalClues | None, plan: Plan, asked: Collection[PlannedSource], redact_personal: bool
+) -> LocalClues:
+    """The clues of a further stage; none comes from the sources before it that are not asked here."""
+    if clues is not None:
+        clues.plan = plan
+        return clues
+    clues = LocalClues(plan, redact_personal)
+    for planned in plan.sources:
+        if planned not in asked:
+            await clues.end(planned)
+    return clues
 
 
 async def _refine(

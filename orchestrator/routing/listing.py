@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
-from orchestrator.codes.states import find_states
+from orchestrator.codes.states import FAILED, find_states
 from orchestrator.i18n.languages import words_of
 from orchestrator.models import Entities
 
@@ -65,6 +65,21 @@ def listing_of(message: str, entities: Entities) -> Listing | None:
     if len(message) <= MAX_CHARACTERS and (whole := _whole_list().fullmatch(message)) is not None:
         return Listing(next(listed for listed in Listed if whole[listed]))
     return _listing_of(message, entities)
+
+
+_FAILED = frozenset({"abended", "failed", *FAILED})
+
+
+def maps_jobs(message: str, entities: Entities) -> bool:
+    """Whether each job is asked about that the plan finds: those of a pattern, or of a list of what failed.
+
+    Of other lists, and of numbers, only when the reasons are asked for.
+    """
+    listing = listing_of(message, entities)
+    if listing is None or listing.listed is not Listed.JOBS:
+        return bool(entities.job_patterns)
+    is_about_each = bool(entities.job_patterns) or not _FAILED.isdisjoint(listing.states)
+    return listing.asks_why or (is_about_each and not listing.is_count)
 
 
 def _listing_of(message: str, entities: Entities) -> Listing | None:
@@ -257,8 +272,10 @@ def _place_word() -> re.Pattern[str]:
 
 @cache
 def _first(listed: Listed) -> re.Pattern[str]:
-    """A message that begins with what is listed: "jobs bloqueados na pasta PIX"."""
-    return re.compile(rf"\W*{words_of('lists', listed)}(?![\w-])", re.IGNORECASE)
+    """A message that begins with what is listed: "jobs bloqueados na pasta PIX", "todos os jobs em abend"."""
+    every, article = words_of("lists", "all"), words_of("names", "articles")
+    nouns = words_of("lists", listed)
+    return re.compile(rf"\W*(?:{every}\s+(?:{article}\s+)?)?{nouns}(?![\w-])", re.IGNORECASE)
 
 
 @cache

@@ -8,12 +8,17 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
 from orchestrator.routing.entities import extract_entities, own_words, waited_for
+from orchestrator.routing.listing import maps_jobs
 from orchestrator.routing.pipeline import BUILT_IN, Pipeline, Reduce, parts_of
 from orchestrator.routing.registry import pipeline_for
 from orchestrator.sources import BUILTIN_SOURCES
 
 REQUIRED_SOURCE = "tws_status"
-"""Without it the confidence of a diagnosis stays low."""
+"""Without it the confidence of a diagnosis stays low. It is also the one that finds jobs."""
+
+WITH_FOUND_JOBS = frozenset({"rag_search"})
+"""Sources that are asked once for a run, when its jobs are found: the knowledge base is searched for what their logs
+show."""
 
 
 def reduce_of(plan: Plan) -> Reduce:
@@ -46,7 +51,7 @@ def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapp
     planned = {name: _planned(request, pipeline, name, notes) for name in chosen}
     most = {name: min(jobs_per_task[name], pipeline.limits_of(name).batch or MAX_JOBS) for name in chosen}
     first, *later = _stages(pipeline, chosen)
-    return Plan(
+    plan = Plan(
         pipeline=pipeline.name,
         reduce=pipeline.reduce.value,
         routing=routing,
@@ -65,6 +70,32 @@ def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapp
         ),
         notes=tuple(note.in_language(routing.language) for note in dict.fromkeys(notes)),
     )
+    return _with_found_jobs(plan, request.message, planned, most)
+
+
+def _with_found_jobs(plan: Plan, message: str, planned: Mapping[str, PlannedSource], most: Mapping[str, int]) -> Plan:
+    """The plan with a stage about the jobs that its first stage finds, where the question is about each of them.
+
+    What needs no job is asked in the first, as for any question; the second waits for ``REQUIRED_SOURCE`` alone. Where
+    the pipeline has stages, the jobs are asked about in its second one, and in those that follow.
+    """
+    asked = dict.fromkeys(item.source for item in plan.sources)
+    can_map = REQUIRED_SOURCE in asked and most[REQUIRED_SOURCE] > 0 and reduce_of(plan) is not Reduce.KNOWLEDGE
+    if not can_map or not maps_jobs(message, plan.routing.entities):
+        return plan
+    first = [item for item in plan.sources if item.source not in WITH_FOUND_JOBS]
+    if plan.jobs:  # beside the jobs that are named
+        first.append(planned[REQUIRED_SOURCE])
+    again = [name for name in asked if most[name] > 0 or name in WITH_FOUND_JOBS]
+    second, *rest = plan.then or (Stage(sources=(), after=(REQUIRED_SOURCE,)),)
+    names = dict.fromkeys((*again, *(item.source for item in second.sources)))
+    update = {
+        "sources": tuple(planned[name] for name in names),
+        "jobs_per_task": {name: most[name] for name in names if most[name] > 0},
+    }
+    then = (second.model_copy(update=update), *rest)
+    of_found = tuple(stage.model_copy(update={"of_found_jobs": True}) for stage in then)
+    return plan.model_copy(update={"sources": tuple(first), "then": of_found})
 
 
 def _planned(request: TroubleshootRequest, pipeline: Pipeline, source: str, notes: list[Message]) -> PlannedSource:

@@ -34,7 +34,8 @@ from orchestrator.models import (
     read_part,
 )
 from orchestrator.routing.plan import WHICH_ONE, plan_request
-from orchestrator.run.envelopes import missing_envelope
+from orchestrator.routing.stages import all_stages
+from orchestrator.run.envelopes import missing_envelope, unreached_envelope
 from orchestrator.sources import source_names
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from orchestrator.store.reading import read_fields
@@ -171,6 +172,8 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
         return replace(asking, response=asking.render(draft, mode))
     if plan is not None and not plan.sources:
         return Conclusion(record=record, plan=plan, response=plan.reason, failure=plan.reason)
+    if plan is not None:
+        plan = all_stages(plan, record.envelopes)
     language = answer_language(plan, record)
     envelopes = _all_envelopes(record, plan, language)
     outcome = _outcome(envelopes, _min_required(record, plan))
@@ -246,9 +249,12 @@ def _outcome(envelopes: Sequence[SourceEnvelope], min_required: int) -> RunOutco
 
 def _all_envelopes(record: RunRecord, plan: Plan | None, language: Language) -> tuple[SourceEnvelope, ...]:
     envelopes = []
+    reached = None if record.plan is None else {planned.key for planned in record.plan.asked}
     for planned in plan.asked if plan else ():
         envelope = record.envelopes.get(planned.key)
-        if envelope is None:
+        if envelope is None and reached is not None and planned.key not in reached:
+            envelope = unreached_envelope(planned, language=language)
+        elif envelope is None:
             started = record.started_ms.get(planned.key)
             running = None if started is None else max(0.0, (record.now_ms - started) / 1000)
             queue = planned.source if _is_dispatched(record) else ORCHESTRATOR_QUEUE

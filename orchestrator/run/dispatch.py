@@ -19,9 +19,11 @@ from orchestrator.routing.follow_up import Subject, subjects_of
 from orchestrator.routing.pipelines import plan_run
 from orchestrator.routing.plan import jobs_per_task, plan_request, refused_plan
 from orchestrator.routing.router import entities_of
+from orchestrator.routing.stages import next_stage
 from orchestrator.run.envelopes import error_envelope, unserved_envelope
 from orchestrator.run.rerun import earlier_run, keep_answers, put_kept
 from orchestrator.sources import load_source
+from orchestrator.store.reading import PLAN
 from orchestrator.store.records import Dispatch
 from orchestrator.store.runs import DISPATCH_LEASE_MS, RunStore, new_token
 
@@ -43,6 +45,7 @@ class DispatchLease:
     store: RunStore
     run_id: str
     token: str
+    stage: int = 1
     _renewal: Deadline = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +58,7 @@ class DispatchLease:
         """
         if not self._renewal.has_passed:
             return
-        if self.store.claim_dispatch(self.run_id, self.token) is None:
+        if self.store.claim_dispatch(self.run_id, self.token, stage=self.stage) is None:
             raise RunRefused
         self._renewal = self._next()
 
@@ -65,12 +68,12 @@ class DispatchLease:
 
 
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
-    """Plan a run under its dispatch lease and store the plan, which appends the event ``routed``.
+    """Plan a stage of a run under its dispatch lease and store the plan, which appends the event ``routed``.
 
     A request that cannot be planned gets a plan without sources. The plan of an earlier dispatcher is kept. Returns the
     plan of the sources to ask: those of a rerun that had answered have their envelopes.
 
-    Raises RunRefused when the lease was lost meanwhile, WorkersNotInstalled, StoreUnreachable.
+    Raises RunRefused when the lease was lost meanwhile, WorkersNotInstalled, RunDamaged, StoreUnreachable.
     """
     plan = store.put_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
     return put_kept(store, run_id, plan, dispatch.request)
@@ -100,6 +103,8 @@ def plan_for_workers(store: RunStore, run_id: str, dispatch: Dispatch, *, worker
 def _plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     if dispatch.plan is not None:
         return dispatch.plan
+    if dispatch.stage > 1:
+        return _later_plan(store, run_id, dispatch)
     try:
         request, earlier = dispatch.request, earlier_run(store, dispatch.request)
         if earlier is not None and earlier.plan is not None:
@@ -109,6 +114,14 @@ def _plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
         return keep_answers(plan, earlier, request)
     except (InvalidRequest, ConfigurationError) as error:
         return refused_plan(dispatch.request, error)
+
+
+def _later_plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
+    """The plan of a later stage, from what was answered; one without sources when there is nothing more to ask."""
+    record, request = store.read(run_id), dispatch.request
+    if record.plan is None or not record.plan.then:
+        raise RunDamaged.of(run_id, PLAN)
+    return keep_answers(next_stage(record.plan, record.envelopes), earlier_run(store, request), request)
 
 
 def settle_unloaded(store: RunStore, run_id: str, plan: Plan, *, worker: str) -> Plan:

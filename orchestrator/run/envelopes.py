@@ -30,6 +30,7 @@ from orchestrator.models import (
 from orchestrator.outcomes import (
     LOOP_BLOCKED,
     NO_TIME_LEFT,
+    NOT_REACHED,
     QUEUE_FULL,
     Blockage,
     blocked_error,
@@ -452,6 +453,11 @@ def missing_envelope(
     reason = NO_TIME_LEFT if outcome is SourceOutcome.TIMEOUT and limit <= 0 else outcome.value
     failed = _failed(planned, outcome, reason, text, language=language, worker="")
     return _of_each_job(planned, failed, language)
+
+
+def unreached_envelope(planned: PlannedSource, *, language: Language) -> SourceEnvelope:
+    """The stand-in for the envelope of a source of a later stage, which was not begun before the time was over."""
+    return _failed(planned, SourceOutcome.NOT_STARTED, NO_TIME_LEFT, NOT_REACHED, language=language, worker="")
 
 
 def unserved_envelope(planned: PlannedSource, backlog: Backlog, *, language: Language, worker: str) -> SourceEnvelope:

@@ -17,11 +17,12 @@ from orchestrator.errors import SourceError
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
 from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.plugins import close_all, contained
+from orchestrator.routing.stages import next_stage
 from orchestrator.run.clues import ClaimedClues, LocalClues
 from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
-from orchestrator.store.records import SourceStart
+from orchestrator.store.records import SourceStart, of_each_job
 
 WORKER = "in-process"
 Begin = Callable[[PlannedSource], Awaitable[SourceStart | None]]
@@ -83,10 +84,26 @@ class LocalSources:
 async def ask_all(
     run_id: str, plan: Plan, *, sources: LocalSources, begin: Begin, put: Put | None = None
 ) -> list[SourceEnvelope]:
-    """Ask every planned source at once; see ``ask``."""
-    clues = LocalClues(plan, sources.redact_personal)
-    asks = (ask(run_id, planned, sources=sources, clues=clues, begin=begin, put=put) for planned in plan.sources)
-    return [envelope for envelope in await asyncio.gather(*asks) if envelope is not None]
+    """Ask every planned source of a stage at once, and the stages one after the other; see ``ask``.
+
+    The envelopes are those of each job, in place of a batch's.
+    """
+    clues, stage = LocalClues(plan, sources.redact_personal), plan
+    asks: dict[str, asyncio.Task[SourceEnvelope | None]] = {}
+    try:
+        while True:
+            for planned in stage.sources:
+                work = ask(run_id, planned, sources=sources, clues=clues, begin=begin, put=put)
+                asks[planned.key] = asyncio.create_task(work)
+            if not plan.then:
+                break
+            answers = await asyncio.gather(*(asks[planned.key] for planned in plan.awaited))
+            stage = next_stage(plan, of_each_job(filter(None, answers), plan))
+            plan = clues.plan = plan.with_stage(stage)
+        return list(of_each_job(filter(None, await asyncio.gather(*asks.values())), plan).values())
+    finally:
+        for task in asks.values():
+            task.cancel()
 
 
 async def ask(

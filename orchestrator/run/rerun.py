@@ -30,6 +30,8 @@ def keep_answers(plan: Plan, earlier: RunRecord | None, request: TroubleshootReq
         return plan
     good = () if earlier is None or request.rerun_all else _answered(earlier)
     sources = tuple(part for planned in plan.sources for part in _split(planned, good))
+    if plan.stage > 1:
+        return plan.model_copy(update={"sources": sources})
     kept = sum(len(planned.each) for planned in sources if planned.kept)
     asked = sum(len(planned.each) for planned in sources) - kept
     if earlier is None:

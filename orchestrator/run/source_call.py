@@ -89,6 +89,7 @@ class SourceCall:
             tws_instance_id=request.tws_instance_id,
             limit_seconds=self.limit_seconds,
             result_limit=request.config.rag_result_limit,
+            jobs_follow=self.planned in plan.awaited,
             clues=self.clues,
         )
 

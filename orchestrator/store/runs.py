@@ -248,7 +248,7 @@ class RunStore:
                 stored,
                 len(plan.sources),
                 len(plan.then),
-                "\n".join(plan.awaited),
+                "\n".join(planned.key for planned in plan.awaited) if len(plan.awaited) < len(plan.sources) else "",
                 _dumps(routed_data(plan)),
                 run_id,
                 NUDGE_MS,

@@ -22,6 +22,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.routing.plan import jobs_per_task, plan_request
+from orchestrator.routing.stages import all_stages
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.connection import session
@@ -120,6 +121,7 @@ async def ask(
         fan_in = Deadline.after(request.config.fan_in_seconds)
         begin = begin_without_store(request, plan, fan_in)
         envelopes = number_evidence(await ask_all(run_id, plan, sources=sources, begin=begin))
+    plan = all_stages(plan, {envelope.key: envelope for envelope in envelopes})
     aggregated = aggregate(envelopes, plan.jobs)
     diagnosis = diagnose(request, plan, envelopes, aggregated)
     mode, llm = AnswerMode.DETERMINISTIC, {}

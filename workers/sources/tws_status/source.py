@@ -463,7 +463,11 @@ async def _list(session: HwaSession, listing: Listing, request: SourceRequest, l
         known = await _in_the_plan(session, entities, lookup)
         if known is not entities:
             lookup.listing = await list_plan(session, listing, known, lookup)
-    if listing.is_count or len(lookup.listed) > (MAX_ASKED_WHY if listing.asks_why else MAX_EXPLAINED):
+    if (
+        request.jobs_follow
+        or listing.is_count
+        or len(lookup.listed) > (MAX_ASKED_WHY if listing.asks_why else MAX_EXPLAINED)
+    ):
         return ""
     states = (*PROBLEMS, *NOT_LAUNCHED) if listing.asks_why else PROBLEMS
     explained = [job for job in lookup.listed if parse_job(job).status in states]
