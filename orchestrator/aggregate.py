@@ -112,15 +112,21 @@ def performance_event(run_id: str, aggregated: AggregatedData) -> dict[str, Any]
 
 
 def data_fields(envelopes: Iterable[SourceEnvelope], jobs: Sequence[str]) -> dict[str, Any]:
-    """The data of the sources that answered, as the fields of an ``AggregatedData`` about ``jobs``."""
-    data: dict[str, dict[str, Any]] = {}
-    for envelope in envelopes:
-        if not envelope.success:
-            continue
-        if len(jobs) > 1 and envelope.job is not None:
-            data.setdefault(envelope.source, {})[envelope.job] = envelope.data
+    """The data of the sources that answered, as the fields of an ``AggregatedData`` about ``jobs``.
+
+    Of a source that was asked for a list, and then about the jobs that were found: the list, with theirs in ``jobs``.
+    """
+    good = [envelope for envelope in envelopes if envelope.success]
+    data = {envelope.source: envelope.data for envelope in good if envelope.job is None}
+    by_job: dict[str, dict[str, Any]] = {}
+    for envelope in good:
+        if envelope.job is not None:
+            by_job.setdefault(envelope.source, {})[envelope.job] = envelope.data
+    for source, of_jobs in by_job.items():
+        if source in data:
+            data[source] = {**data[source], "jobs": of_jobs}
         else:
-            data[envelope.source] = envelope.data
+            data[source] = of_jobs if len(jobs) > 1 else next(reversed(of_jobs.values()))
     fields: dict[str, Any] = {field: data.pop(source, None) for source, field in FIELD_OF_SOURCE.items()}
     return fields | {"extra": data}
 

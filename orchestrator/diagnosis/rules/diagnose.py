@@ -25,6 +25,7 @@ from orchestrator.diagnosis.rules.compose import (
 )
 from orchestrator.diagnosis.rules.corroborate import concern, concerns, corroborate, metric_ids
 from orchestrator.diagnosis.rules.focus import focus_in, narrowed, of_one_fact
+from orchestrator.diagnosis.rules.found import of_the_jobs, of_the_list
 from orchestrator.diagnosis.rules.gaps import missing_evidence
 from orchestrator.diagnosis.rules.groups import Group, explained, usual_causes
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
@@ -40,6 +41,7 @@ from orchestrator.diagnosis.rules.scene import (
     envelopes_of,
     focus_on,
     qualified,
+    tws_facts,
 )
 from orchestrator.diagnosis.rules.state import states_of
 from orchestrator.diagnosis.rules.subject import (
@@ -123,9 +125,11 @@ def examine(
     routing = plan.routing if plan else route_request(request)
     jobs = _jobs_of(request, plan, aggregated, routing.entities)
     reduce = reduce_of(plan) if plan is not None else Reduce.DIAGNOSIS
+    about_jobs = of_the_jobs(envelopes)
+    is_only_a_list = len(about_jobs) < len(envelopes) and all(envelope.job is None for envelope in about_jobs)
     scenes = build_scenes(
-        envelopes,
-        jobs,
+        about_jobs,
+        () if is_only_a_list else jobs,
         request.message,
         routing.entities,
         asks_state=reduce is Reduce.STATUS,
@@ -196,7 +200,8 @@ def _draft(
         draft = _knowledge(scenes, groups, routing, missing, cap if reduce is not Reduce.KNOWLEDGE else None)
         if draft is not None:
             return replace(draft, suspicious=suspicious)
-    lists = tuple(listed(scene.tws.listing) for scene in scenes if scene.tws and scene.tws.listing)
+    shown = (*(scene.tws for scene in scenes), *map(tws_facts, of_the_list(envelopes)))
+    lists = tuple(listed(tws.listing) for tws in shown if tws and tws.listing)
     lacks_all = all(group.top.category is Category.JOB_NOT_FOUND for group in groups)
     draft = compose(
         groups,

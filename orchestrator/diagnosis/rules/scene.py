@@ -367,6 +367,11 @@ def _scene(envelopes: Sequence[SourceEnvelope], job: str | None, question: str, 
     return _with_own_history(scene)
 
 
+def tws_facts(envelope: SourceEnvelope) -> TwsPayload | None:
+    """What TWS has answered; None for any other source, and for data of another shape."""
+    return _payload({envelope.source: envelope}, "tws_status", TwsPayload)
+
+
 def _with_the_kind_in_the_plan(scene: Scene) -> Scene:
     """A name that the plan has as a job stream or a workstation, and not as a job, becomes one of these."""
     tws, name = scene.tws, (scene.question_job or "").casefold()
