@@ -84,10 +84,7 @@ class LocalSources:
 async def ask_all(
     run_id: str, plan: Plan, *, sources: LocalSources, begin: Begin, put: Put | None = None
 ) -> list[SourceEnvelope]:
-    """Ask every planned source of a stage at once, and the stages one after the other; see ``ask``.
-
-    The envelopes are those of each job, in place of a batch's.
-    """
+    """Ask every planned source of a stage at once, and the stages one after the other; see ``ask``."""
     clues, stage = LocalClues(plan, sources.redact_personal), plan
     asks: dict[str, asyncio.Task[SourceEnvelope | None]] = {}
     try:
@@ -100,7 +97,7 @@ async def ask_all(
             answers = await asyncio.gather(*(asks[planned.key] for planned in plan.awaited))
             stage = next_stage(plan, of_each_job(filter(None, answers), plan))
             plan = clues.plan = plan.with_stage(stage)
-        return list(of_each_job(filter(None, await asyncio.gather(*asks.values())), plan).values())
+        return [envelope for envelope in await asyncio.gather(*asks.values()) if envelope is not None]
     finally:
         for task in asks.values():
             task.cancel()

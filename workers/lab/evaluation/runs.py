@@ -26,6 +26,7 @@ from orchestrator.routing.stages import all_stages
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.connection import session
+from orchestrator.store.records import of_each_job
 from orchestrator.synthesis import Case, SynthesisFailed, Synthesizer
 from workers.lab.simulator.counterparts import scenario_parts
 from workers.lab.simulator.scenarios import Scenario
@@ -120,7 +121,8 @@ async def ask(
     async with _Sources(environ, failed_source) as sources:
         fan_in = Deadline.after(request.config.fan_in_seconds)
         begin = begin_without_store(request, plan, fan_in)
-        envelopes = number_evidence(await ask_all(run_id, plan, sources=sources, begin=begin))
+        answers = await ask_all(run_id, plan, sources=sources, begin=begin)
+    envelopes = number_evidence(tuple(of_each_job(answers, None).values()))
     plan = all_stages(plan, {envelope.key: envelope for envelope in envelopes})
     aggregated = aggregate(envelopes, plan.jobs)
     diagnosis = diagnose(request, plan, envelopes, aggregated)
