@@ -446,7 +446,7 @@ class PlannedSource(Contract):
 
 
 class Stage(Contract):
-    """What a run asks after the stage before."""
+    """What a run asks after the stage before, about its jobs and those that were found there."""
 
     sources: tuple[PlannedSource, ...]
     """Each once, without its jobs."""
@@ -454,8 +454,6 @@ class Stage(Contract):
     """Most jobs that one task of a source asks about; 0 or none: it is asked once, for the run."""
     after: tuple[SourceName, ...] = ()
     """Sources of the stage before whose answers it waits for; empty: all of them."""
-    of_found_jobs: bool = False
-    """Whether it asks about the jobs that were found as well as about those that are named."""
 
 
 class Plan(Contract):

@@ -93,9 +93,7 @@ def _with_found_jobs(plan: Plan, message: str, planned: Mapping[str, PlannedSour
         "sources": tuple(planned[name] for name in names),
         "jobs_per_task": {name: most[name] for name in names if most[name] > 0},
     }
-    then = (second.model_copy(update=update), *rest)
-    of_found = tuple(stage.model_copy(update={"of_found_jobs": True}) for stage in then)
-    return plan.model_copy(update={"sources": tuple(first), "then": of_found})
+    return plan.model_copy(update={"sources": tuple(first), "then": (second.model_copy(update=update), *rest)})
 
 
 def _planned(request: TroubleshootRequest, pipeline: Pipeline, source: str, notes: list[Message]) -> PlannedSource:

@@ -16,8 +16,7 @@ def next_stage(plan: Plan, envelopes: Mapping[str, SourceEnvelope]) -> Plan:
     other source of the stage was asked.
     """
     stage, *rest = plan.then
-    finders = plan.asked if stage.of_found_jobs else ()
-    answers = [envelope for planned in finders if (envelope := envelopes.get(planned.key)) is not None]
+    answers = [envelope for planned in plan.asked if (envelope := envelopes.get(planned.key)) is not None]
     found = dict.fromkeys(chain(plan.jobs, *(found_jobs(envelope) for envelope in answers)))
     jobs = tuple(found)[:MAX_JOBS]
     more = len(found) - len(jobs) + sum(_unnamed(envelope) for envelope in answers)
