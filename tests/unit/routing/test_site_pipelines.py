@@ -148,7 +148,7 @@ def test_a_named_pipeline_runs_in_its_stages() -> None:
     assert not made.routing.is_off_topic
     (stage,) = made.then
     assert [planned.source for planned in stage.sources] == ["tws_status", "log_cache", "rag_search"]
-    assert (stage.jobs_per_task, stage.after) == ({"tws_status": 100, "log_cache": 100}, ("tws_status",))
+    assert (stage.jobs_per_task, stage.after) == ({"tws_status": 50, "log_cache": 100}, ("tws_status",))
     assert "fechamento was asked for" in made.reason
 
 
