@@ -210,7 +210,7 @@ class Settings(EnvironmentModel):
     """Seconds for a whole run, where the request sets none; more than the node timeout."""
     log_level: str = Field(default="INFO", validation_alias="RESYNC_LOG_LEVEL")
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
-    pipelines_file: str = Field(default="", validation_alias="RESYNC_PIPELINES_FILE")
+    pipelines_file: str | None = Field(default=None, validation_alias="RESYNC_PIPELINES_FILE")
     """File of the site's [pipelines](pipelines.md): for workers of `orchestrator`; an app refuses wrong names by it."""
     redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
     """Mask e-mail addresses, CPF and CNPJ numbers as well as secrets."""

@@ -233,6 +233,11 @@ def _does() -> re.Pattern[str]:
 
 
 @cache
+def _does_several() -> re.Pattern[str]:
+    return re.compile(rf"[\"'`”»]?\s+{words_of('names', 'verbs_of_several')}(?!\w)", re.IGNORECASE)
+
+
+@cache
 def _in_a_place() -> re.Pattern[str]:
     jobs, place = words_of("names", "jobs"), words_of("names", "prepositions")
     of = words_of("names", "of_a_job")
@@ -720,7 +725,8 @@ def _range_of(match: re.Match[str], before: str) -> JobRange | None:
     """The range that is written, where it is certain that it is one: a hyphen may stand in a name or in a list."""
     first, last = match["first"], match["last"]
     between = JobRange.between(first, last)
-    is_several = _several_cue().search(before) is not None
+    does = _does_several().match(match.string, match.end()) is not None
+    is_several = does or _several_cue().search(before) is not None
     is_called = is_several or _job_cue().search(before) is not None
     is_number = last.isdecimal()
     names = (first,) if is_number else (first, last)
