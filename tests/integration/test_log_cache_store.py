@@ -57,7 +57,9 @@ class Bench:
         async def go() -> OwnEntries:
             client = self.open_async()
             try:
-                return await read_own_entries(client, key_prefix=PREFIX, instance=instance, job=job, now=NOW)
+                jobs = (job,)
+                (entries,) = await read_own_entries(client, key_prefix=PREFIX, instance=instance, jobs=jobs, now=NOW)
+                return entries
             finally:
                 await client.aclose()
 

@@ -150,9 +150,10 @@ def _write(settings: LogCacheSettings, instance: str, records: Iterator[LogRecor
 async def _read(settings: LogCacheSettings, instance: str, job: str) -> OwnEntries:
     client = connect(settings.redis_url, timeout_seconds=1.0)
     try:
-        return await read_own_entries(
-            client, key_prefix=settings.key_prefix, instance=instance, job=job, now=datetime.now(UTC)
+        (entries,) = await read_own_entries(
+            client, key_prefix=settings.key_prefix, instance=instance, jobs=(job,), now=datetime.now(UTC)
         )
+        return entries
     finally:
         await client.aclose()
 

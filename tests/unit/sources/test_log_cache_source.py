@@ -36,10 +36,13 @@ def request_for(job: str | None = "BATCH001", *, codes: tuple[str, ...] = (), la
 
 
 @pytest.fixture
-def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FetchResult]:
-    """Fetch from a fake Redis that holds the given keys (a str is written as it is, all else as JSON)."""
+def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Fetch from a fake Redis that holds the given keys (a str is written as it is, all else as JSON).
 
-    def run(request: SourceRequest, keys: dict[str, Any], **settings: Any) -> FetchResult:
+    For a batch, the list of what is given for its jobs.
+    """
+
+    def run(request: SourceRequest, keys: dict[str, Any], **settings: Any) -> Any:
         server = fakeredis.FakeServer()
 
         def connect(url: str, *, timeout_seconds: float) -> fakeredis.FakeAsyncRedis:
@@ -47,7 +50,7 @@ def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FetchResult]:
 
         monkeypatch.setattr(log_cache, "connect", connect)
 
-        async def go() -> FetchResult:
+        async def go() -> Any:
             seed = connect("", timeout_seconds=1)
             for key, value in keys.items():
                 if isinstance(value, set):
@@ -56,6 +59,10 @@ def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FetchResult]:
                     await seed.set(key, value if isinstance(value, str) else json.dumps(value))
             await seed.aclose()
             source = LogCacheSource(LogCacheSettings(**settings))
+            if request.jobs:
+                many = [given async for given in source.fetch_many(request)]
+                await source.close()
+                return many
             return await fetch_once(source, request)
 
         return asyncio.run(go())
@@ -262,3 +269,24 @@ def test_the_limit_holds_where_a_read_loses_its_cancellation(
     with pytest.raises(SourceError) as caught:
         fetch(request_for(limit_seconds=0.2), {})
     assert caught.value.reason == "timeout"
+
+
+def test_each_job_of_a_batch_gets_what_a_question_for_it_alone_gets(fetch: Callable[..., Any]) -> None:
+    """Its own entries, those of the global key that mention it, and an error of its own for unreadable keys."""
+    keys = {
+        "resync:errors:recent:BATCH001": ["2026-11-20 BATCH001 S0C7"],
+        "resync:job:history:BATCH001": [{"timestamp": 1_763_000_000, "status": "SUCC", "rc": 0, "duration": 61.5}],
+        "resync:errors:recent:BATCH002": "not JSON",
+        "resync:errors:recent:global": ["BATCH001 parou", "BATCH003 parou", {"job": "OTHER", "message": "no"}],
+    }
+    jobs = ("BATCH001", "BATCH002", "ZOS1#FATDIA.BATCH003", "BATCH004")
+    given = dict(fetch(request_for(None).model_copy(update={"jobs": jobs}), keys))
+    assert tuple(given) == jobs
+    for job in ("BATCH001", "ZOS1#FATDIA.BATCH003", "BATCH004"):
+        alone = fetch(request_for(job), keys)
+        assert (given[job].data, given[job].evidence, given[job].asked) == (alone.data, alone.evidence, alone.asked)
+    with pytest.raises(SourceError) as caught:
+        fetch(request_for("BATCH002"), keys)
+    assert (given["BATCH002"].reason, given["BATCH002"].asked) == (caught.value.reason, caught.value.asked)
+    assert isinstance(given["BATCH002"], SourceError)
+    assert given["BATCH004"].outcome is SourceOutcome.NO_DATA

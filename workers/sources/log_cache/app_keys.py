@@ -66,39 +66,64 @@ async def first_with_keys(redis: Redis, keys: Sequence[Sequence[str]]) -> int | 
     return next((index for index, count in enumerate(counts) if count), None)
 
 
-async def read_app_entries(redis: Redis, job: str | None, *, now: datetime) -> AppEntries:
-    """Read the app's keys of ``job``, and of the global errors those that mention it; one round trip.
+async def read_app_entries(redis: Redis, jobs: Sequence[str | None], *, now: datetime) -> list[AppEntries]:
+    """For each of ``jobs``, the app's keys of it, and of the global errors those that mention it; one round trip.
 
     Keys that do not hold JSON of a known shape are listed in ``corrupt_keys``. Raises redis.RedisError when the server
     cannot be queried.
     """
-    result = AppEntries()
-    names = job_names(job)
-    errors = [ERRORS_KEY.format(job=name) for name in names]
-    history = [HISTORY_KEY.format(job=name) for name in names]
     shared = ERRORS_KEY.format(job=GLOBAL)
-    keys = [*errors, *history, shared]
-    result.asked = asked_keys(job)
-    for key, raw in zip(keys, await _values(redis, keys), strict=True):
-        if raw is None:
-            continue
-        if isinstance(raw, Exception):
-            result.corrupt_keys.append(key)
-            continue
-        if len(raw) > MAX_VALUE_BYTES:
-            result.oversized_keys.append(key)
-            continue
-        try:
-            # In a thread: parsing the largest value takes tenths of a second, and the event loop is shared.
-            parsed = await asyncio.to_thread(parse_entries, raw, now=now, leave_out=(WRITTEN_BY, WRITER))
-        except UnreadableEntries:
-            result.corrupt_keys.append(key)
-            continue
-        entries = parsed.entries if key == shared else [_of_job(entry, job) for entry in parsed.entries]
-        result.unread += parsed.unread
-        if key == shared and job is not None:
-            entries = [entry for entry in entries if _mentions(entry, job)]
-        (result.history if key in history else result.errors).extend(entries)
+    keys = list(dict.fromkeys((*(key for job in jobs if job is not None for key in keys_of(job)), shared)))
+    values = dict(zip(keys, await _values(redis, keys), strict=True))
+    of_all = await _read_value(shared, values[shared], now)
+    entries = []
+    for job in jobs:
+        read = [await _read_value(key, values[key], now) for key in (keys_of(job) if job is not None else ())]
+        entries.append(_of_values(job, read, of_all))
+    return entries
+
+
+@dataclass(slots=True)
+class _Value:
+    """What a key holds."""
+
+    key: str
+    entries: list[Entry] = field(default_factory=list)
+    unread: int = 0
+    is_corrupt: bool = False
+    is_oversized: bool = False
+
+
+async def _read_value(key: str, raw: bytes | Exception | None, now: datetime) -> _Value:
+    if raw is None:
+        return _Value(key)
+    if isinstance(raw, Exception):
+        return _Value(key, is_corrupt=True)
+    if len(raw) > MAX_VALUE_BYTES:
+        return _Value(key, is_oversized=True)
+    try:
+        # In a thread: parsing the largest value takes tenths of a second, and the event loop is shared.
+        parsed = await asyncio.to_thread(parse_entries, raw, now=now, leave_out=(WRITTEN_BY, WRITER))
+    except UnreadableEntries:
+        return _Value(key, is_corrupt=True)
+    return _Value(key, list(parsed.entries), parsed.unread)
+
+
+def _of_values(job: str | None, own: Sequence[_Value], of_all: _Value) -> AppEntries:
+    """The entries of one job: those of its own keys, and of the key of all jobs those that mention it."""
+    values = (*own, of_all)
+    result = AppEntries(
+        asked=asked_keys(job),
+        corrupt_keys=[value.key for value in values if value.is_corrupt],
+        oversized_keys=[value.key for value in values if value.is_oversized],
+        unread=sum(value.unread for value in values),
+    )
+    history = {HISTORY_KEY.format(job=name) for name in job_names(job)}
+    for value in own:
+        (result.history if value.key in history else result.errors).extend(
+            _of_job(entry, job) for entry in value.entries
+        )
+    result.errors += [entry for entry in of_all.entries if job is None or _mentions(entry, job)]
     result.errors = _unique(newest_first(result.errors))
     result.history = _unique(newest_first(result.history))
     return result

@@ -205,24 +205,30 @@ def write_back(
 
 
 async def read_own_entries(
-    redis: Redis, *, key_prefix: str, instance: str, job: str | None, now: datetime
-) -> OwnEntries:
-    """The records of a job, or the newest failures of all jobs; one round trip. Raises redis.RedisError.
+    redis: Redis, *, key_prefix: str, instance: str, jobs: Sequence[str | None], now: datetime
+) -> list[OwnEntries]:
+    """For each of ``jobs``, its records, or the newest failures of all jobs; one round trip. Raises redis.RedisError.
 
     For a qualified job, records of another job stream or workstation are left out.
     """
-    key = cache_key(key_prefix, instance, job)
-    result = OwnEntries(asked=f"HVALS {key}:values")
-    try:
-        values = await redis.hvals(f"{key}:values")
-    except RedisError as error:
-        if not str(error).startswith("WRONGTYPE"):
-            raise
-        result.corrupt_keys.append(f"{key}:values")
+    keys = [f"{cache_key(key_prefix, instance, job)}:values" for job in jobs]
+    async with redis.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.hvals(key)
+        answers = await pipe.execute(raise_on_error=False)
+    return [_read_records(key, job, values, now) for key, job, values in zip(keys, jobs, answers, strict=True)]
+
+
+def _read_records(key: str, job: str | None, values: Any, now: datetime) -> OwnEntries:
+    result = OwnEntries(asked=f"HVALS {key}")
+    if isinstance(values, Exception):
+        if not str(values).startswith("WRONGTYPE"):
+            raise values
+        result.corrupt_keys.append(key)
         return result
     records = [read_record(value) for value in values]
     if None in records:
-        result.corrupt_keys.append(f"{key}:values")
+        result.corrupt_keys.append(key)
     of_job = [record for record in records if record is not None and _is_of(record, job)]
     result.history = newest_first(record.entry(now) for record in of_job if record.kind == "run")
     result.findings = newest_first(record.entry(now) for record in of_job if record.kind == "finding")

@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from orchestrator.config import Settings
-from orchestrator.deadline import Deadline
+from orchestrator.deadline import Deadline, time_limit
 from orchestrator.store.connection import client_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -84,8 +84,9 @@ class CallLimit:
     async def ask(self, holder: str, run: str, *, using: int, wanted: int) -> tuple[int, bool]:
         """How many calls the holder may make at once, and whether others wait. ``wanted`` 0 ends it."""
         if time.monotonic() >= self._away_until:
+            deadline = Deadline.after(2 * REDIS_SECONDS)
             try:
-                async with asyncio.timeout(2 * REDIS_SECONDS):
+                async with time_limit(lambda _: deadline.remaining()):
                     granted, is_crowded = await self._script()(
                         keys=[f"{self._settings.key_prefix}:tws:calls:{self._instance}"],
                         args=[holder, run, self.most, using, wanted, LEASE_MS, TURN_MS],
