@@ -59,6 +59,16 @@ def sources_of(report: Report) -> list[str]:
     return sorted(envelope.key for envelope in report.parallel_results)
 
 
+def test_a_word_leads_to_a_pipeline_of_stages(site: Fleet) -> None:
+    """The second stage is asked after the first, about the same job, within the pipeline's limits."""
+    report, routed = ask(site, "o fechamento do BATCH001 caiu")
+    assert (report.outcome, report.metadata["pipeline"]) == (RunOutcome.COMPLETE, "fechamento")
+    assert sources_of(report) == ["log_cache|BATCH001", "rag_search|BATCH001", "tws_status|BATCH001"]
+    assert len(routed) == 2
+    starts = {envelope.source: envelope.started_at_ms or 0 for envelope in report.parallel_results}
+    assert starts["tws_status"] <= min(starts["log_cache"], starts["rag_search"])
+
+
 def test_a_named_pipeline_and_a_composition_run(site: Fleet) -> None:
     """By name, alone or with a built-in one; the caller's process has no file, and leaves the name to the worker."""
     alone, _ = ask(site, "por que o BATCH001 falhou?", pipeline="so-metricas")
