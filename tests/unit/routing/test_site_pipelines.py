@@ -234,6 +234,15 @@ def test_a_name_that_can_be_none_is_refused(name: str) -> None:
         TroubleshootRequest(message="x", pipeline=name)
 
 
+def test_the_pipeline_of_the_pages_package_is_one() -> None:
+    """The page's Python is what it says."""
+    code = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
+    names: dict[str, Pipeline] = {}
+    exec(code, names)
+    made = names["FECHAMENTO"]
+    assert (made.name, len(made.stages), made.limits_of("tws_status").batch) == ("fechamento", 2, 50)
+
+
 def test_a_pipeline_of_code_is_checked_as_that_of_a_file() -> None:
     """The same model reads both."""
     with pytest.raises(ValidationError, match="does not ask"):
