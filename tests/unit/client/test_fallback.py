@@ -14,11 +14,13 @@ from refinement_support import FAILURES
 from tests_support import stretched, wait_until
 
 from orchestrator.client import fallback
+from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ConfigurationError
-from orchestrator.models import AggregatedData, Diagnosis, TroubleshootRequest
+from orchestrator.models import AggregatedData, Diagnosis, Event, EventType, Intent, TroubleshootRequest
 from orchestrator.run.refine import local_refiner
 from orchestrator.synthesis import Case, Synthesis
+from orchestrator.testing import stub_message, stub_spec
 
 CASE = Case(
     run_id="run-00000001",
@@ -179,3 +181,17 @@ def test_a_synthesizer_that_cannot_be_made_costs_only_the_refinement(
 
     assert asyncio.run(scenario()) == (None, {"failed": "not_loaded"})
     assert [text for text in caplog.messages if text.startswith("synthesizer_not_loaded reason=configuration")]
+
+
+def test_without_the_store_many_jobs_are_asked_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each job has its answer in the report, and the events of the process are those of the batches."""
+    monkeypatch.setattr(fallback, "jobs_per_task", lambda **_: {"tws_status": 50, "metrics": 0})
+    monkeypatch.setattr("orchestrator.run.in_process.load_source", lambda name: stub_spec(name, batch_size=50))
+    jobs, events = tuple(f"JOB{number:03}" for number in range(120)), list[Event]()
+    message = stub_message({"tws_status": {"jobs": {"JOB003": {"error": "no such job"}}}}, text="Por que falharam?")
+    request = TroubleshootRequest(message=message, jobs=jobs, intent=Intent.TROUBLESHOOT)
+    report = asyncio.run(fallback.run_in_process(request, Settings.from_env({}), emit=events.append))
+    assert [envelope.job for envelope in report.parallel_results] == [*jobs, None]
+    assert [(failure.job, failure.reason) for failure in report.errors] == [("JOB003", "stub_error")]
+    finished = [event.data for event in events if event.type is EventType.SOURCE_FINISHED]
+    assert sorted(len(data.get("jobs", ())) for data in finished) == [0, 40, 40, 40]
