@@ -498,9 +498,15 @@ class Plan(Contract):
         return tuple(alone for planned in self.sources for alone in planned.each)
 
     @property
+    def required_keys(self) -> frozenset[str]:
+        """Keys of the envelopes without which an answer is weak, those of a batch by job."""
+        return frozenset(key for planned in self.sources if planned.required for key in planned.clue_keys)
+
+    @property
     def jobs(self) -> tuple[str, ...]:
         """The jobs of the planned sources, in order."""
-        return tuple(dict.fromkeys(planned.job for planned in self.asked if planned.job is not None))
+        named = (job for planned in self.sources for job in planned.jobs or (planned.job,))
+        return tuple(dict.fromkeys(job for job in named if job is not None))
 
 
 class Clue(Contract):

@@ -154,7 +154,9 @@ def _jobs_of(request: TroubleshootRequest, routing: Routing, notes: list[Message
     another job waits for.
     """
     named = request.named_jobs
-    others = [job for job in routing.entities.jobs if not any(_is_same_job(job, other) for other in named)]
+    exact = {job.upper() for job in named}
+    others = [job for job in routing.entities.jobs if job.upper() not in exact]
+    others = [job for job in others if not any(_is_same_job(job, other) for other in named)]
     if named and others:
         known = request.entities.jobs if request.entities is not None else ()
         own = {*extract_entities(own_words(request.message)).jobs, *known}

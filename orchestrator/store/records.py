@@ -292,8 +292,8 @@ def of_each_job(envelopes: Iterable[SourceEnvelope], plan: Plan | None) -> dict[
         parts = {part.key: part for part in envelope.parts}
         for job in jobs_of.get(envelope.key, ()):
             missing = {"job": job, "batch": None, "parts": ()}
-            key = source_key(envelope.source, job)
-            parts.setdefault(key, failed_envelope(key) if envelope.parts else envelope.model_copy(update=missing))
+            if (key := source_key(envelope.source, job)) not in parts:
+                parts[key] = failed_envelope(key) if envelope.parts else envelope.model_copy(update=missing)
         alone |= parts or {envelope.key: envelope}
     return alone
 

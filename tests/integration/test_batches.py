@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ from orchestrator.store.events import EventReader
 from orchestrator.store.records import Backlog, RunRecord, SourceStart, snapshot
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import RunStore, new_token
+from workers.runtime.ask import SourceRunner
 
 RUN = "run-00000001"
 JOBS = ("JOBA", "JOBB", "JOBC")
@@ -229,6 +231,25 @@ def test_each_job_of_a_batch_may_give_a_clue(run: Run) -> None:
     assert (read.given, read.pending) == (tuple(clues), {LAST.key})
     run.answer(LAST, a_batch(LAST))
     assert not run.store.read_clues(RUN, others).pending
+
+
+def test_the_keys_of_what_is_required_are_by_job(run: Run) -> None:
+    """A run that misses a required source is known by the keys of its jobs' envelopes."""
+    plan = run.record().plan
+    assert plan is not None
+    required = [planned.model_copy(update={"required": planned.source == "tws_status"}) for planned in plan.sources]
+    assert plan.model_copy(update={"sources": tuple(required)}).required_keys == set(KEYS)
+
+
+def test_a_worker_that_does_not_know_a_batch_leaves_it_alone(run: Run) -> None:
+    """As one of an older version does: its claim stores nothing, and the batch is missing for each of its jobs."""
+    runner = SourceRunner(store=run.store, source=lambda _: Future(), submit=lambda *_: Future(), worker="w")
+    told = runner.ask(RUN, "tws_status", "+9", claim="c", soft_limit_seconds=5)
+    assert told["outcome"] == "not_planned"
+    record = run.record()
+    assert (record.received, record.envelopes, record.damage) == (0, {}, ())
+    report = make_report(conclude(record), by="test", total_latency_ms=1)
+    assert [failure.job for failure in report.errors] == [*JOBS, None]
 
 
 def test_the_largest_plan_is_read(run: Run) -> None:

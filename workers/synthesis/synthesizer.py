@@ -306,7 +306,7 @@ def _known(case: Case) -> str:
 
 
 def _required_is_missing(case: Case) -> bool:
-    required = {planned.key for planned in case.plan.asked if planned.required} if case.plan is not None else set()
+    required = case.plan.required_keys if case.plan is not None else set()
     answered = {envelope.key for envelope in case.envelopes if envelope.success}
     return bool(required - answered)
 

@@ -297,7 +297,7 @@ def _is_found(scene: Scene) -> bool:
 def confidence_cap(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: Sequence[Scene]) -> float:
     """The most confidence that an answer may claim, given which sources are missing."""
     cap = MOST_CONFIDENT
-    required = {planned.key for planned in plan.asked if planned.required} if plan else {"tws_status"}
+    required = plan.required_keys if plan else {"tws_status"}
     failed = [envelope for envelope in envelopes if not envelope.success]
     lost_required = any(envelope.key in required for envelope in failed)
     for envelope in failed:

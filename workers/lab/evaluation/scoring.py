@@ -104,7 +104,7 @@ def _missing(answer: Answer, baseline_confidence: float | None) -> Message | Non
     if silent:
         return Message("does not say that {sources} is missing", sources=", ".join(silent))
     confidence = answer.diagnosis.confidence
-    required = {planned.key for planned in answer.plan.asked if planned.required}
+    required = answer.plan.required_keys
     if any(envelope.key in required for envelope in failed) and confidence > REQUIRED_MISSING_CAP:
         return Message("confidence {confidence:.2f} without a required source", confidence=confidence)
     if baseline_confidence is not None and confidence > baseline_confidence + 1e-9:
