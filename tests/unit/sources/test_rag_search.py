@@ -20,7 +20,7 @@ from workers.knowledge.ranking.query import KnowledgeQuery
 from workers.knowledge.sqlite.base import SqliteKnowledgeBase
 from workers.knowledge.sqlite.folder import index_folder
 from workers.knowledge.sqlite.index import KnowledgeIndex
-from workers.sources.rag_search.source import SPEC, RagSearch, query_of, query_of_clues
+from workers.sources.rag_search.source import SPEC, RagSearch, query_of, query_of_clue
 
 
 class FakeKnowledge:
@@ -257,7 +257,7 @@ def test_time_is_kept_for_the_second_search() -> None:
 )
 def test_only_a_telling_return_code_is_searched_for(clue: Clue, tokens: tuple[str, ...]) -> None:
     """8 means something else in every program; 137 is a signal in each shell."""
-    assert query_of_clues([clue], "pt-BR").codes == tokens
+    assert query_of_clue(clue, "pt-BR").codes == tokens
 
 
 def test_a_page_that_no_longer_holds_is_no_evidence() -> None:
@@ -269,3 +269,38 @@ def test_a_page_that_no_longer_holds_is_no_evidence() -> None:
     alone = asyncio.run(RagSearch(FakeKnowledge(hits[1])).fetch(make_request("S0C7")))
     assert alone.outcome is SourceOutcome.NO_DATA
     assert alone.truncated is not None
+
+
+def test_each_code_of_many_jobs_is_searched_for_once() -> None:
+    """Two batches with causes in common: a search for each distinct one, a few at once, and room for all passages."""
+
+    class ByCode(FakeKnowledge):
+        now = most = 0
+
+        async def search(self, query: KnowledgeQuery, *, limit: int, timeout_seconds: float) -> SearchResult:
+            self.asked.append((query, limit, timeout_seconds))
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0)
+            self.now -= 1
+            number = int(query.codes[0][3:]) if query.codes else 1
+            if number == 12505:
+                raise KnowledgeError("gone", reason="knowledge_timeout")
+            hits = (replace(make_hit(number), text=f"ORA-{number}"), make_hit(90_000), make_hit(90_001))
+            return SearchResult(hits, len(hits), "fake")
+
+    causes = [Clue(source="tws_status", codes=(f"ORA-125{n:02}",), lines=(f"ORA-125{n:02}: x",)) for n in range(8)]
+    batches = (
+        Clue(source="tws_status", causes=tuple(causes[:6]), codes=("ORA-12500",)),
+        Clue(source="tws_status", causes=tuple(causes[3:])),
+        causes[0],
+    )
+    knowledge = ByCode()
+    result = asyncio.run(RagSearch(knowledge).fetch(with_clues(make_request("por que falharam?"), *batches)))
+    searched = [query.codes for query, _, _ in knowledge.asked[1:]]
+    assert sorted(searched) == [(f"ora125{n:02}",) for n in range(8)]
+    assert knowledge.most <= 4
+    about = {item.where.partition("#")[0] for item in result.evidence}
+    assert {f"manual/{12_500 + n}.md" for n in range(8) if n != 5} <= about
+    assert "knowledge_timeout" in result.asked[-1]
+    assert len(result.evidence) <= make_request("x").result_limit + 2 * 7

@@ -1,8 +1,8 @@
 """The ``rag_search`` source: passages of the knowledge base about the question, its codes and its job."""
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 
 from orchestrator.deadline import Deadline
@@ -23,6 +23,11 @@ _MIN_SEARCH_SECONDS, _RESERVED_SEARCHES = 0.3, 3.0
 """Time that is kept for the second search: at least this, and so many times what the first one took."""
 _TELLING_RETURN_CODES = frozenset((126, 127, *range(129, 166)))
 """Return codes with one meaning in every shell; the others depend on the program."""
+MAX_CAUSES = 24
+"""Distinct causes of a run that are searched for."""
+SEARCHES_AT_ONCE = 4
+MORE_FOR_A_CAUSE, MAX_RESULTS = 2, 30
+"""Passages more for each cause beyond the first, and most of a run of many jobs."""
 MAX_RESULT_CHARACTERS = 60_000
 """Characters of all passages of one answer; an envelope holds 256 KiB and each passage twice."""
 
@@ -40,13 +45,28 @@ def query_of(request: SourceRequest) -> KnowledgeQuery:
     )
 
 
-def query_of_clues(clues: Iterable[Clue], language: str) -> KnowledgeQuery:
-    """The query for what the job logs show: their codes and telling lines."""
-    given = tuple(clues)
+def queries_of_clues(clues: Iterable[Clue], language: str) -> tuple[KnowledgeQuery, ...]:
+    """A query for each distinct cause that the job logs show: its codes and telling lines."""
+    causes = [cause for clue in clues for cause in (clue.causes or (clue,))]
+    queries: list[KnowledgeQuery] = []
+    known: set[str] = set()
+    for cause in causes:
+        query = query_of_clue(cause, language)
+        # Without codes, the words decide.
+        terms = query.codes or (" ".join(str(concept.own) for concept in query.concepts),)
+        if not query.is_empty and not known.issuperset(terms):
+            known.update(terms)
+            queries.append(query)
+    return tuple(queries[:MAX_CAUSES])
+
+
+def query_of_clue(clue: Clue, language: str) -> KnowledgeQuery:
+    """The query for what a job log shows: its codes and telling lines."""
+    code = clue.return_code
     return build_query(
-        "\n".join(dict.fromkeys(line for clue in given for line in clue.lines)),
-        codes=dict.fromkeys(code for clue in given for code in clue.codes),
-        return_codes=[code for clue in given if (code := clue.return_code) in _TELLING_RETURN_CODES and code],
+        "\n".join(clue.lines),
+        codes=clue.codes,
+        return_codes=[code] if code is not None and code in _TELLING_RETURN_CODES else [],
         language=language,
     )
 
@@ -68,16 +88,23 @@ class RagSearch:
         result = await self._search(request, query, deadline)
         reserve = max(_MIN_SEARCH_SECONDS, _RESERVED_SEARCHES * (time.monotonic() - began))
         clues = await request.clues.wait((JOB_LOG_SOURCE,), seconds=max(0.0, deadline.remaining() - reserve))
-        of_log = query_of_clues(clues, request.routing.language.value)
-        if of_log.is_empty:
+        queries = queries_of_clues(clues, request.routing.language.value)
+        if not queries:
             return _fetch_result(request, (query,), result)
-        try:
-            found = await self._search(request, of_log, deadline)
-        except SourceError as error:
-            found = SearchResult(
-                notes=(Message("not searched for what the job log shows: {reason}", reason=error.reason),)
-            )
-        return _fetch_result(request, (query, of_log), _merged(result, found, of_log, request.result_limit))
+        at_once = asyncio.Semaphore(SEARCHES_AT_ONCE)
+
+        async def search(of_log: KnowledgeQuery) -> SearchResult:
+            async with at_once:
+                try:
+                    return await self._search(request, of_log, deadline)
+                except SourceError as error:
+                    note = Message("not searched for what the job log shows: {reason}", reason=error.reason)
+                    return SearchResult(notes=(note,))
+
+        found = await asyncio.gather(*map(search, queries))
+        limit = min(request.result_limit + MORE_FOR_A_CAUSE * (len(queries) - 1), MAX_RESULTS)
+        merged = _merged(result, list(zip(queries, found, strict=True)), max(limit, request.result_limit))
+        return _fetch_result(request, (query, *queries), merged)
 
     async def close(self) -> None:
         """Close the knowledge base."""
@@ -90,23 +117,31 @@ class RagSearch:
             raise error.of(error.where, [f"{_describe(query)} (limit {request.result_limit})"]) from None
 
 
-def _merged(asked: SearchResult, of_log: SearchResult, query: KnowledgeQuery, limit: int) -> SearchResult:
-    """First the passages about a code of the log, then in turn those about the question and about the log's words."""
-    exact = [hit for hit in of_log.hits if not frozenset(query.codes).isdisjoint(_code_tokens(hit))]
-    others = [hit for hit in of_log.hits if hit not in exact]
-    in_turn = [hit for pair in zip_longest(asked.hits, others) for hit in pair if hit is not None]
+def _merged(asked: SearchResult, of_logs: Sequence[tuple[KnowledgeQuery, SearchResult]], limit: int) -> SearchResult:
+    """First the passages about a code of each cause in turn, then those about the question and the logs' words."""
+    exact, others = [], []
+    for query, found in of_logs:
+        about = [hit for hit in found.hits if not frozenset(query.codes).isdisjoint(_code_tokens(hit))]
+        exact.append(about)
+        others.append([hit for hit in found.hits if hit not in about])
     hits: dict[tuple[str, str], Hit] = {}
-    for hit in (*exact, *in_turn):
+    for hit in (*_in_turn(exact), *_in_turn([asked.hits, *others])):
         hits.setdefault((hit.document, hit.section), hit)
-    common = {(hit.document, hit.section) for hit in asked.hits} & {(hit.document, hit.section) for hit in of_log.hits}
-    return replace(
-        asked,
-        hits=tuple(hits.values())[:limit],
-        total_found=asked.total_found + of_log.total_found - len(common),
-        backend=asked.backend or of_log.backend,
-        where=asked.where or of_log.where,
-        notes=tuple(dict.fromkeys((*asked.notes, *of_log.notes))),
+    results = (asked, *(found for _, found in of_logs))
+    repeats = sum(len(found.hits) for found in results) - len(
+        {(hit.document, hit.section) for found in results for hit in found.hits}
     )
+    return SearchResult(
+        hits=tuple(hits.values())[:limit],
+        total_found=sum(found.total_found for found in results) - repeats,
+        backend=next((found.backend for found in results if found.backend), ""),
+        where=next((found.where for found in results if found.where), ""),
+        notes=tuple(dict.fromkeys(note for found in results for note in found.notes)),
+    )
+
+
+def _in_turn(lists: Iterable[Iterable[Hit]]) -> list[Hit]:
+    return [hit for several in zip_longest(*lists) for hit in several if hit is not None]
 
 
 def _describe(query: KnowledgeQuery) -> str:
