@@ -44,6 +44,8 @@ class StubBehaviour(BaseModel):
     """Whether it is raised by a task that the stub has started and awaits."""
     jobs: dict[str, dict[str, Any]] = {}
     """Of a batch: the behaviour for a job, by its name, where it is not the one for all."""
+    finds: int = 0
+    """Number of jobs that it finds when it is asked about none: ``found1``, ``found2``, ..."""
     no_data: bool = False
     payload_bytes: int = 0
     """Size of the filler in the data."""
@@ -108,8 +110,12 @@ class StubSource:
             text=f"{self.name} answered",
             job=request.job,
         )
+        data: dict[str, Any] = {"stub": self.name, "job": request.job, "filler": "x" * behaviour.payload_bytes}
+        if behaviour.finds and request.job is None:
+            found = [f"found{number}" for number in range(1, behaviour.finds + 1)]
+            data |= {"found": found, "found_count": len(found)}
         return FetchResult(
-            data={"stub": self.name, "job": request.job, "filler": "x" * behaviour.payload_bytes},
+            data=data,
             evidence=(item,),
             finding=f"{self.name} answered",
             asked=("stub",),

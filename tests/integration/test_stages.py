@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import pytest
 import redis
 
-from orchestrator.config import Settings
+from orchestrator.client import fallback
+from orchestrator.client.aio import AsyncTroubleshootClient
+from orchestrator.config import ParallelConfig, Settings
+from orchestrator.deadline import Deadline
 from orchestrator.errors import RunRefused
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
+    Event,
     EventType,
     Intent,
     Plan,
     PlannedSource,
+    Report,
     Routing,
+    RunOutcome,
     RunState,
     SourceEnvelope,
     SourceOutcome,
+    SourceRequest,
     Stage,
     TroubleshootRequest,
+    source_key,
 )
+from orchestrator.run.dispatch import plan_dispatch
+from orchestrator.run.in_process import LocalSources
+from orchestrator.sources import FetchResult, Source
+from orchestrator.store.connection import connect
 from orchestrator.store.events import EventReader
 from orchestrator.store.records import Dispatch, RunRecord, SourceStart, Wakeup, snapshot
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import DISPATCH_LEASE_MS, NUDGE_MS, RunStore, new_token
+from orchestrator.testing import StubSource, stub_message
 
 RUN = "run-00000001"
 LIST, LOAD = PlannedSource(source="tws_status", limit_seconds=5), PlannedSource(source="metrics", limit_seconds=5)
@@ -296,3 +310,96 @@ def test_a_damaged_stage_does_not_keep_a_run_open(run: Staged, damaged: str) -> 
     assert record.plan is not None
     assert record.plan.sources == (LIST, LOAD)
     assert [str(damage) for damage in record.damage] == (["plan"] if damaged == "plan:2" else [])
+
+
+# --- in the process of the caller
+
+
+@pytest.fixture
+def stubs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sources are stubs, in this process; returns the keys of what is asked."""
+    asked: list[str] = []
+
+    class Stubs(LocalSources):
+        def get(self, name: str) -> Source:
+            class Recorded(StubSource):
+                async def fetch(self, request: SourceRequest) -> FetchResult:
+                    asked.append(source_key(name, request.job))
+                    return await super().fetch(request)
+
+            return Recorded(name)
+
+    monkeypatch.setattr(fallback, "LocalSources", Stubs)
+    return asked
+
+
+FOUND = TroubleshootRequest(
+    message=stub_message({"tws_status": {"finds": 2}}, "quais jobs estão em abend?"),
+    intent=Intent.STATUS,
+    config=ParallelConfig(node_timeout_seconds=5, total_timeout_seconds=10),
+)
+OF_JOBS = ["log_cache|found1", "log_cache|found2", "tws_status|found1", "tws_status|found2"]
+
+
+def jobs_of(report: Report) -> list[str]:
+    return [job.job for job in report.jobs]
+
+
+def test_stages_run_without_a_store(stubs: list[str]) -> None:
+    """In the caller's process the found jobs are asked about as workers would; its events tell of both stages."""
+    events: list[Event] = []
+    report = asyncio.run(fallback.run_in_process(FOUND, Settings.from_env({}), emit=events.append, expects_store=False))
+    assert sorted(stubs) == sorted(["log_cache", "tws_status", *OF_JOBS])
+    assert report.outcome is RunOutcome.COMPLETE
+    assert jobs_of(report) == ["found1", "found2"]
+    routed = [event.data for event in events if event.type is EventType.ROUTED]
+    assert [data.get("stage") for data in routed] == [None, 2]
+
+
+def test_a_caller_dispatches_every_stage_that_no_worker_does(stubs: list[str], settings: Settings) -> None:
+    """It takes the run over, stage by stage, and commits the answer to the same run."""
+
+    async def scenario() -> Report:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(FOUND)
+            deadline = Deadline.after(10)
+            async with fallback.OwnProcess(FOUND, settings, deadline, client=client, copy=RunCopy(run_id)) as own:
+                assert await own._take_over()
+            return await client.result(run_id)
+
+    report = asyncio.run(scenario())
+    assert sorted(stubs) == sorted(["log_cache", "tws_status", *OF_JOBS])
+    assert (report.committed, report.committed_by, report.outcome) == (True, "in-process", RunOutcome.COMPLETE)
+    assert jobs_of(report) == ["found1", "found2"]
+
+
+@pytest.mark.parametrize("store", ["there", "gone"])
+def test_a_caller_takes_over_between_two_stages(stubs: list[str], settings: Settings, store: str) -> None:
+    """Workers have answered the first stage and are gone, or Redis is: only the second is asked here."""
+
+    async def scenario() -> Report:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(FOUND)
+            inner = client.sync.store
+            dispatch = inner.claim_dispatch(run_id, "d1")
+            assert dispatch is not None
+            for planned in plan_dispatch(inner, run_id, dispatch).sources:
+                key, source = planned.key, planned.source
+                inner.begin_source(run_id, key, key, source=source, job=None, worker="w")
+                found = {"found": ["found1", "found2"], "found_count": 2} if source == "tws_status" else {}
+                envelope = SourceEnvelope(source=source, outcome=SourceOutcome.OK, success=True, data=found)
+                inner.put_envelope(run_id, key, envelope)
+            copy = RunCopy(run_id)
+            with connect(settings) as raw:
+                EventReader(raw, inner.keys).read_copy(copy)
+            deadline = Deadline.after(10)
+            async with fallback.OwnProcess(FOUND, settings, deadline, client=client, copy=copy) as own:
+                if store == "gone":
+                    return await own.answer()
+                await own.help()
+            return await client.result(run_id)
+
+    report = asyncio.run(scenario())
+    assert sorted(stubs) == OF_JOBS
+    assert report.committed is (store == "there")
+    assert jobs_of(report) == ["found1", "found2"]
