@@ -25,6 +25,8 @@ BENIGN = FINE | UNDER_WAY | {Category.UNKNOWN}
 OF_NO_OBJECT = FINE | UNDER_WAY | {Category.JOB_NOT_FOUND}
 """Verdicts that are the same of every job."""
 _DIGITS = re.compile(r"\d+")
+_FILE = re.compile(r"(?<=[/\\])[^/\\\s'\"]*\.[^/\\\s'\"]+(?![^\s'\"]*[/\\])")
+"""A file in a path: what is full is the file system of its folder."""
 _NO_ANSWER = {
     False: Message("{subject} is not diagnosed: no source answered about it."),
     True: Message("{subject} is not diagnosed: no source answered about it in time."),
@@ -135,6 +137,8 @@ def _cause_key(group: Group) -> tuple[object, ...]:
     # A message of the catalogue is the same whatever code the program then ends with.
     code = facts.get("code", "") or ("" if top.finding and top.entry else facts.get("rc", ""))
     text = _without_own_names(write(said, Language.EN), group)
+    if top.category is Category.DISK_FULL:
+        text = _FILE.sub("*", text)
     if top.category is Category.APPLICATION_ERROR or facts.get("detail"):
         # Lines that nobody knows have times and numbers of their own.
         text = _DIGITS.sub("0", text)
@@ -144,8 +148,9 @@ def _cause_key(group: Group) -> tuple[object, ...]:
 def _without_own_names(text: str, group: Group) -> str:
     job = group.scene.job
     names = (*group.jobs, *((job.name,) if job else ()), *map(bare_name, group.jobs))
+    # Files are named for their job in small letters.
     for name in sorted({name for name in names if name}, key=len, reverse=True):
-        text = text.replace(name, "*")
+        text = re.sub(re.escape(name), "*", text, flags=re.IGNORECASE)
     return text
 
 

@@ -84,6 +84,18 @@ def test_one_abend_among_many_jobs_has_its_steps() -> None:
     assert {action.text for action in rare.actions} <= {action.text for action in answer.draft.actions}
 
 
+def test_a_cause_is_one_whatever_the_jobs_call_their_files() -> None:
+    """A full file system is one cause for all files of a folder, and another folder's is another."""
+    full = "cp: error writing '{path}': No space left on device"
+    paths = {f"CARG{number:04}": f"/dados/dw/carg{number:04}.dat" for number in range(3)}
+    paths |= {"PARTE": "/dados/dw/part-00017.parquet", "OUTRO": "/var/spool/x.dat"}
+    answer = asked(*(abend(name, full.format(path=path)) for name, path in paths.items()), jobs=tuple(paths))
+    assert {frozenset(group.jobs) for group in answer.groups} == {
+        frozenset({"CARG0000", "CARG0001", "CARG0002", "PARTE"}),
+        frozenset({"OUTRO"}),
+    }
+
+
 def test_every_job_has_an_entry_with_outcome_state_and_cause() -> None:
     """Programs find each job with what became of its sources and what was found, and its group."""
     answer = asked(
