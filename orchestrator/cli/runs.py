@@ -1,7 +1,7 @@
 """``watch``, ``get``, ``cancel`` and ``list``: runs that exist already."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -25,6 +25,7 @@ from orchestrator.models import Event, EventType, RunOutcome, RunSnapshot, RunSt
 from orchestrator.outcomes import PLANNED, RUNNING, run_word, source_word
 
 RUN_LIST = TypeAdapter(list[RunSummary])
+_JOBS_IN_A_ROW = 3
 
 
 @click.command("watch")
@@ -176,9 +177,15 @@ def _row(summary: RunSummary, now_ms: float) -> tuple[Text | str, ...]:
         run_word((summary.outcome or summary.state).value),
         _age(max(0.0, (now_ms - summary.created_at_ms) / 1000)),
         latency,
-        ",".join(summary.jobs),
+        _names(summary.jobs),
         one_line(summary.message, 60),
     )
+
+
+def _names(jobs: Sequence[str]) -> str:
+    """The first jobs, and how many more there are."""
+    more = len(jobs) - _JOBS_IN_A_ROW
+    return ",".join((*jobs[:_JOBS_IN_A_ROW], f"+{more}") if more > 0 else jobs)
 
 
 def _age(seconds: float) -> str:

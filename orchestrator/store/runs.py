@@ -113,8 +113,9 @@ class RunStore:
         """
         keys, config = self.keys, request.config
         total_ms = int(config.total_timeout_seconds * 1000)
+        named = (*request.named_jobs, *request.job_patterns)
         summary = Summary(
-            message=request.message[:200], jobs=request.named_jobs, tws_instance_id=request.tws_instance_id
+            message=request.message[:200], jobs=named, tws_instance_id=request.tws_instance_id
         ).model_dump(mode="json")
         accepted = summary | {"total_seconds": config.total_timeout_seconds}
         sources = [name for name in source_names() if config.is_enabled(name)]

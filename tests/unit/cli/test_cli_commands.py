@@ -422,6 +422,10 @@ def test_list_prints_a_line_a_run(cli: Cli, client: FakeClient) -> None:
     assert lines[1].endswith("Job BATCH001 falhou")
     assert [item["run_id"] for item in json.loads(cli("list", "--json").out)] == [RUN, RUN]
     assert cli("list", "--limit", "0").code == 2
+    many = tuple(f"J{number}" for number in range(200))
+    client.summaries = [summary(RunState.DISPATCHED).model_copy(update={"jobs": many})]
+    assert "  J0,J1,J2,+197  " in cli("list").out
+    assert len(json.loads(cli("list", "--json").out)[0]["jobs"]) == 200
 
 
 def test_answer_is_cleaned_for_the_terminal(cli: Cli, client: FakeClient) -> None:
