@@ -16,8 +16,8 @@ from orchestrator.client.pursuit import abandon, pursue
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import StoreUnreachable
-from orchestrator.models import Event, EventType, Intent, Report, source_key
-from orchestrator.store.events import START
+from orchestrator.models import Event, EventType, Intent, Report
+from orchestrator.store.events import START, key_of
 
 _T = TypeVar("_T")
 RunnableConfig = Mapping[str, Any]
@@ -184,9 +184,9 @@ class _Stream:
 
     def _is_new(self, event: Event) -> bool:
         if event.type is EventType.ROUTED:
-            key = "|"  # of no source
+            key = f"|{event.data.get('stage')}"  # of no source
         elif event.type is EventType.SOURCE_FINISHED:
-            key = source_key(str(event.data.get("source")), event.data.get("job"))
+            key = key_of(event.data)
         else:
             return True
         is_new = key not in self._told

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
+from orchestrator.run.envelopes import batch_envelope
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import RunStore, new_token
 
@@ -96,6 +97,4 @@ def _kept_envelope(
         return None
     if planned.batch is None:
         return parts[0]
-    return parts[0].model_copy(
-        update={"job": None, "batch": planned.batch, "parts": tuple(parts), "data": {}, "evidence": ()}
-    )
+    return batch_envelope(planned, parts).model_copy(update={"kept_from": parts[0].kept_from})

@@ -13,7 +13,7 @@ from orchestrator import graph
 from orchestrator.app_state import ParallelState
 from orchestrator.config import ParallelConfig
 from orchestrator.graph import FallbackParallelGraph, ParallelTroubleshootGraph, State
-from orchestrator.models import AnswerMode, Report, RunOutcome
+from orchestrator.models import AnswerMode, Event, EventType, Report, RunOutcome
 
 QUESTION: Mapping[str, Any] = {"message": "Job BATCH001 falhou", "own_key": 1}
 
@@ -103,3 +103,17 @@ def test_threads_of_an_app_may_block() -> None:
         return await asyncio.to_thread(FallbackParallelGraph().invoke, QUESTION)
 
     assert asyncio.run(asking())["response"] == "respondido"
+
+
+def test_a_stream_tells_the_end_of_each_batch_and_each_stage_once() -> None:
+    """What the store and this process tell of the same batch is one event; another batch is another."""
+    told: list[Event] = []
+    stream = graph._Stream(told.append)
+    ends = [{"source": "tws_status", "job": None, "batch": number} for number in (1, 2)]
+    end = EventType.SOURCE_FINISHED
+    events = [*((end, batch) for batch in ends), (EventType.ROUTED, {}), (EventType.ROUTED, {"stage": 2})]
+    for kind, data in (*events, (end, {"source": "tws_status"})):
+        event = Event(id="1-0", run_id="run-00000001", type=kind, at_ms=1, data=data)
+        stream.take_stored(event)
+        stream.take_own(event)
+    assert [event.data for event in told] == [*ends, {}, {"stage": 2}, {"source": "tws_status"}]
