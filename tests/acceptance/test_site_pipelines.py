@@ -40,7 +40,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, make_fleet: Callable[[Path], 
     fleet = make_fleet(folder)
     fleet.worker("orchestrator", ready=False, **{PIPELINES_FILE: str(path)})
     fleet.worker(*BUILTIN_SOURCES, "synthesis", ready=False)
-    fleet.watcher(ready=False)
     fleet.wait_until_ready()
     yield fleet
     fleet.stop()
