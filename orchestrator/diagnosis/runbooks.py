@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 from orchestrator.codes.catalogue import Category, Platform
 from orchestrator.codes.patterns import find_codes_to_look_up
@@ -21,8 +21,11 @@ _NUMBERED = re.compile(r"^\s{0,8}\d{1,2}[.)]\s+(?=\S)")
 _MARKS = " \t#*_>:.|"
 _SIGNALS = range(126, 166)
 """Return codes that mean the same in every shell."""
+_of_a_page = lru_cache(maxsize=1_024)
+"""Of a question about many jobs the same passages are read for each of them."""
 
 
+@_of_a_page
 def is_withdrawn(title: str, text: str) -> bool:
     """Whether the page says of itself that it is revoked, obsolete or replaced by another."""
     in_title, at_start = _notices()
@@ -44,6 +47,7 @@ def _notices() -> tuple[re.Pattern[str], re.Pattern[str]]:
     )
 
 
+@_of_a_page
 def names_code(code: str, title: str, text: str) -> bool:
     """Whether a passage is about ``code``: its title names it, or an entry of a text without a code in its title."""
     before, after = _NOT_IN_A_NAME
@@ -67,15 +71,17 @@ def names_return_code(code: int, title: str, text: str, platform: Platform | Non
     )
     if not announced.search(title):
         return False
-    own = platform_of(f"{title}\n{text}")
+    own = _platform_of(title, text)
     return own is platform if own is not None else platform is not Platform.ZOS and code in _SIGNALS
 
 
+@_of_a_page
 def names_cause(category: Category, title: str) -> bool:
     """Whether the title names a cause that has no code."""
     return _names(category, title, ("causes",))
 
 
+@_of_a_page
 def is_for_another_cause(category: Category, label: str) -> bool:
     """Whether a step that begins with ``label`` is for a cause without a code that is not this one: "Fence: ..."."""
     tables = ("causes", "step_labels")
@@ -89,10 +95,22 @@ def _names(category: Category, text: str, tables: Iterable[str]) -> bool:
 
 def is_of_another_platform(title: str, text: str, platform: Platform | None) -> bool:
     """Whether a passage is about z/OS and the job is not, or the reverse."""
-    own = platform_of(f"{title}\n{text}")
+    own = _platform_of(title, text)
     return own is not None and platform is not None and (own is Platform.ZOS) != (platform is Platform.ZOS)
 
 
+@_of_a_page
+def is_planted_in(text: str) -> bool:
+    """Whether a passage addresses its reader with an instruction."""
+    return is_planted(text)
+
+
+@_of_a_page
+def _platform_of(title: str, text: str) -> Platform | None:
+    return platform_of(f"{title}\n{text}")
+
+
+@_of_a_page
 def steps_of(text: str) -> tuple[str, ...]:
     """The steps of the remedy in a passage: the items below its heading, else its first lines; else a numbered list."""
     lines = text.split("\n")
@@ -110,6 +128,7 @@ def steps_of(text: str) -> tuple[str, ...]:
     return _clean(items or ([same_line] if same_line else " ".join(section).split(". ")[:MAX_STEPS]))
 
 
+@_of_a_page
 def section_of_steps(text: str) -> str:
     """The heading of the remedy in a passage; empty when it has none of its own."""
     line = next(filter(_is_remedy, text.split("\n")), "")

@@ -6,7 +6,7 @@ Without this a log of 8,000 lines costs up to 20 s of CPU time, more than a sour
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cache
 
 from orchestrator.joblog.lines import shape_of
@@ -36,6 +36,16 @@ def stays_on_its_line(pattern: re.Pattern[str]) -> bool:
     return _LINE_END.search(_NOT_A_LINE_END.sub("", pattern.pattern)) is None
 
 
+def parts_of(text: str) -> Set[str]:
+    """Every run of ``PART`` characters in a text."""
+    return set(map("".join, zip(*(text[at:] for at in range(PART)), strict=False)))
+
+
+@cache
+def _parts_of_word(word: str) -> Set[str]:
+    return parts_of(word)
+
+
 @cache
 def reach_of(pattern: re.Pattern[str]) -> int:
     """Characters beyond the lines around a hint that a pattern looks at, such as for a step's end far below."""
@@ -56,7 +66,7 @@ class Places:
         low = [lines[number].lower() for number in self.examined]
         self._low = "\n".join(low)
         self._low_starts = _starts(low)
-        self._parts = {self._low[at : at + PART] for at in range(len(self._low) - PART + 1)}
+        self._parts = parts_of(self._low)
         self._lines_of: dict[str, list[int]] = {}
 
     def line_at(self, position: int) -> int:
@@ -70,7 +80,11 @@ class Places:
                 yield symptom
 
     def _holds_one_of(self, words: Sequence[str]) -> bool:
-        return any(self._may_hold(word) and word in self._low for word in words)
+        # A loop, as this is asked of each symptom for each log.
+        for word in words:  # noqa: SIM110
+            if _parts_of_word(word) <= self._parts and word in self._low:
+                return True
+        return False
 
     def matches(self, pattern: re.Pattern[str], hints: Sequence[str]) -> Iterator[re.Match[str]]:
         """Matches of ``pattern`` on or around the lines that hold one of ``hints``."""
@@ -115,7 +129,7 @@ class Places:
             at = self._low.find(word, self._low_starts[index + 1])
 
     def _may_hold(self, word: str) -> bool:
-        return all(word[at : at + PART] in self._parts for at in range(len(word) - PART + 1))
+        return _parts_of_word(word) <= self._parts
 
 
 def _starts(lines: Sequence[str]) -> list[int]:

@@ -229,9 +229,12 @@ class Reading:
     def score(self, index: int) -> int:
         """How much the line looks like the error, from its form alone: 0 for none, to 5."""
         line = self.lines[index]
+        level = level_of(line)
+        if level in _QUIET_LEVELS and not reports_failure(line):
+            # Most lines of a program that logs levels: nothing more is to be known of them.
+            return 0
         if not self.is_meaningful(index) or index in self._dismissed or _FRAME.match(line) or _PROMPT.match(line):
             return 0
-        level = level_of(line)
         if (
             level in _QUIET_LEVELS
             or _RETRY.search(line)
@@ -264,9 +267,10 @@ def read_log(lines: Sequence[str], *, return_code: int | None = None, platform: 
 
 def platform_of(text: str) -> Platform | None:
     """The platform by the forms of a text; None when it shows none."""
-    votes = {platform: len(pattern.findall(text)) for platform, pattern in _PLATFORM_SIGNS}
-    if votes[Platform.ZOS]:
-        return Platform.ZOS
+    (zos, signs), *others = _PLATFORM_SIGNS
+    if signs.search(text):
+        return zos
+    votes = {platform: len(pattern.findall(text)) for platform, pattern in others}
     best = max(votes, key=lambda platform: votes[platform])
     return best if votes[best] else None
 

@@ -19,7 +19,10 @@ _FULL = re.compile(r"\bIEC03\dI\s+[^,\s][^,]*,[^,]+(?:,[^,]*){5},([A-Z0-9@#$.]+)
 
 def decisive_line(lines: Sequence[str], code: str) -> str | None:
     """The line that shows why the job ended: with the code, best of all beside ``ABEND=`` or in an error message."""
-    holding = [line for line in lines if (code in line or code in find_codes(line)) and not is_planted(line)]
+    end = code[-2:]
+    # However a program writes a code (0C7, U0999), its end is the same: to look for codes in each line takes long.
+    near = (line for line in lines if code in line or (end in line.upper() and code in find_codes(line)))
+    holding = [line for line in near if not is_planted(line)]
     ranked = (line for pattern in _STRONG for line in holding if pattern.search(line))
     return next(ranked, holding[0] if holding else None)
 

@@ -15,6 +15,7 @@ from orchestrator.codes.notation import bare_name, in_folder, station_of, stream
 from orchestrator.codes.patterns import find_message_ids, find_reported_abends, find_return_codes, is_abend
 from orchestrator.codes.steps import step_of
 from orchestrator.diagnosis.injection import is_planted
+from orchestrator.diagnosis.runbooks import is_planted_in
 from orchestrator.i18n.languages import distance
 from orchestrator.joblog.reader import Reading, Sighting, platform_of, read_log
 from orchestrator.models import Entities, Evidence, SourceEnvelope
@@ -95,10 +96,10 @@ class Scene:
         match = pasted.symptom.pattern.search(self.question)
         return pasted if match is not None and len(match[0]) >= MOSTLY * len(self.question) else None
 
-    @property
+    @cached_property
     def passages(self) -> list[Evidence]:
         """The passages of the knowledge base, those in the question's language first, then the nearest to it."""
-        passages = [item for item in self.evidence if item.source == "rag_search" and not is_planted(item.text)]
+        passages = [item for item in self.evidence if item.source == "rag_search" and not is_planted_in(item.text)]
         return sorted(passages, key=lambda item: distance(item.language, self.language) if item.language else 0)
 
     @property
