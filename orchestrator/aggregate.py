@@ -25,7 +25,8 @@ FIELD_OF_SOURCE = {
 """Fields of ``AggregatedData`` for the built-in sources; any other source is in ``extra``, by its name."""
 
 _NOT_RECEIVED = (SourceOutcome.NOT_STARTED, SourceOutcome.LOST)
-_SILENT = frozenset({SourceOutcome.TIMEOUT, SourceOutcome.NOT_STARTED, SourceOutcome.LOST})
+NOT_IN_TIME = frozenset({SourceOutcome.TIMEOUT, SourceOutcome.NOT_STARTED, SourceOutcome.LOST})
+"""Outcomes of sources that have said nothing by their limit."""
 Lifetime = tuple[int, int]
 """Submit and deadline of a run, in milliseconds of the Redis clock."""
 
@@ -158,7 +159,7 @@ def outcome_of(envelopes: Sequence[SourceEnvelope], *, has_enough: bool) -> RunO
     """
     if not has_enough:
         failed = [envelope for envelope in envelopes if not envelope.success]
-        silent = all(envelope.outcome in _SILENT and envelope.reason != QUEUE_FULL for envelope in failed)
+        silent = all(envelope.outcome in NOT_IN_TIME and envelope.reason != QUEUE_FULL for envelope in failed)
         return RunOutcome.TIMED_OUT if silent and len(failed) == len(envelopes) else RunOutcome.FAILED
     is_whole = all(envelope.success and not is_cut_list(envelope.data) for envelope in envelopes)
     return RunOutcome.COMPLETE if is_whole else RunOutcome.PARTIAL

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from orchestrator.errors import TroubleshootError
 from orchestrator.json_safe import json_safe, utf8_safe
 from orchestrator.logs import log_error
-from orchestrator.models import AggregatedData, Diagnosis, Plan, SourceEnvelope, TroubleshootRequest
+from orchestrator.models import AggregatedData, Diagnosis, JobGroup, Plan, SourceEnvelope, TroubleshootRequest
 from orchestrator.plugins import Escaped, contained, installed, made_or
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ class Case:
     """One per planned source, with a stand-in (``not_started``, ``lost``, ``timeout``) for each that has none."""
     aggregated: AggregatedData
     draft: Diagnosis
+    groups: tuple[JobGroup, ...] = ()
+    """Of several jobs their causes, the worst first: they stand in the answer, whatever the synthesizer writes."""
 
 
 @dataclass(frozen=True, slots=True)

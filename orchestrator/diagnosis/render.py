@@ -30,6 +30,8 @@ from orchestrator.models import (
 )
 from orchestrator.outcomes import QUEUE_FULL
 
+MAX_RAW_ANSWER = 60_000
+"""Characters of a raw answer, from which on a source's data is a line."""
 MAX_GROUPS = 12
 """Causes of many jobs that are told with their evidence and steps; of the others the jobs are named."""
 MAX_GROUP_CLAIMS = 6
@@ -81,7 +83,7 @@ def render_markdown(
     cited = _Cited(evidence, zone_of(aggregated))
     by_cause = groups if len(groups) > 1 else ()
     blocks = [f"## {DIAGNOSIS.in_language(language)}", inert_block(diagnosis.summary)]
-    if not _is_talk(diagnosis):
+    if groups or not _is_talk(diagnosis):
         steps = ""
         if not by_cause or mode is AnswerMode.LLM:
             claims = _flat_claims(diagnosis, groups, mode, cited, language)
@@ -121,7 +123,7 @@ def render_text(
 ) -> str:
     """The same answer in compact plain lines for a terminal."""
     lines = [f"{DIAGNOSIS.in_language(language).upper()}: {diagnosis.summary}"]
-    if not _is_talk(diagnosis):
+    if groups or not _is_talk(diagnosis):
         cited = _Cited(evidence, zone_of(aggregated))
         by_cause = groups if len(groups) > 1 else ()
         is_flat = not by_cause or mode is AnswerMode.LLM
@@ -224,7 +226,12 @@ def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope], cause
     """Each source's data as received, for when the aggregation failed, or ``cause``. Long data is cut, with a note."""
     intro = cause or Message("Aggregation failed; each source's data follows as it came.")
     blocks = [f"## {Message('Raw data of the sources').in_language(language)}", intro.in_language(language)]
-    for envelope in envelopes:
+    left = MAX_RAW_ANSWER
+    for number, envelope in enumerate(envelopes):
+        left -= len(blocks[-1])
+        if left < 0:
+            blocks.append(_raw_in_short(envelopes[number:], language))
+            break
         title = f"### {envelope.source}" + (f" · {envelope.job}" if envelope.job else "")
         if not envelope.success:
             blocks.append(f"{title}\n\n{inert_block(why(envelope).in_language(language))}")
@@ -232,6 +239,21 @@ def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope], cause
         finding = f"{inert_block(envelope.finding)}\n\n" if envelope.finding else ""
         blocks.append(f"{title}\n\n{finding}```json\n{_json(envelope, language)}\n```")
     return "\n\n".join(blocks) + "\n"
+
+
+def _raw_in_short(envelopes: Sequence[SourceEnvelope], language: Language) -> str:
+    """What is left of the sources' data for a line each, and where it stands."""
+    rest = Message(
+        "The data of {count} more result is in `parallel_results` of the report:",
+        plural="The data of {count} more results is in `parallel_results` of the report:",
+        count=len(envelopes),
+    )
+    lines = []
+    for envelope in envelopes:
+        name = f"{envelope.source} · {envelope.job}" if envelope.job else envelope.source
+        said = inert(envelope.finding if envelope.success else why(envelope).in_language(language))
+        lines.append(f"- {inert(name)}: {said or envelope.outcome.value}")
+    return "\n".join((rest.in_language(language), "", *lines))
 
 
 def performance_note(language: Language, aggregated: AggregatedData) -> str:
@@ -300,8 +322,9 @@ def _group_blocks(groups: Sequence[JobGroup], diagnosis: Diagnosis, language: La
     """The groups in Markdown: each of the worst with its jobs, evidence and steps, of the others the jobs."""
     for group in groups[:MAX_GROUPS]:
         yield f"### {group.number}. {inert(_group_heading(group, language))}"
-        yield inert_block(_group_cause(group, diagnosis))
-        yield _group_facts(group, language)
+        cause = _group_cause(group, diagnosis)
+        yield inert_block(cause)
+        yield _group_facts(group, cause, language)
         yield _labelled(EVIDENCE, language, _inert(_first(cited.lines(group.claims), group, language)))
         yield _labelled(STEPS, language, _steps(group.actions, language, markdown=True), number=True)
     yield _section(language, OTHER_CAUSES, _inert(_short_groups(groups, language)), bullet="- ", level=3)
@@ -311,9 +334,9 @@ def _group_lines(groups: Sequence[JobGroup], diagnosis: Diagnosis, language: Lan
     """The same as plain lines."""
     for group in groups[:MAX_GROUPS]:
         yield f"{group.number}. {_group_heading(group, language)}"
-        yield from (
-            f"  {part}" for part in (_group_cause(group, diagnosis), _unmarked(_group_facts(group, language))) if part
-        )
+        cause = _group_cause(group, diagnosis)
+        facts = _unmarked(_group_facts(group, cause, language))
+        yield from (f"  {part}" for part in (cause, facts) if part)
         evidence = _quoted(_first(cited.lines(group.claims), group, language))
         steps = _steps(group.actions, language, markdown=False)
         yield from (f"  {line}" for line in _plain_section(language, EVIDENCE, evidence))
@@ -343,10 +366,10 @@ def _flat_claims(
     return cited.lines(diagnosis.claims)
 
 
-def _group_facts(group: JobGroup, language: Language) -> str:
-    """The names of all jobs, of those that wait for them, and how sure the cause is."""
+def _group_facts(group: JobGroup, said: str, language: Language) -> str:
+    """The names of all jobs unless they are ``said``, of those that wait for them, and how sure the cause is."""
     facts = [
-        _names_line(group.jobs, JOBS, language) if len(group.jobs) > 1 else "",
+        "" if len(group.jobs) == 1 or ", ".join(group.jobs) in said else _names_line(group.jobs, JOBS, language),
         _names_line(group.waiting, WAITING, language) if group.waiting else "",
         "" if group.category == Category.UNKNOWN.value else _category(group.category, group.confidence, language),
     ]

@@ -54,6 +54,9 @@ _UNREAD = {
 """Why a source failed whose question or answer could not be read in the store, by the reason of its envelope."""
 BUSY = "busy"
 """``failure`` of an answer for whose diagnosis there was no time, because too many runs were to be answered."""
+FEW_JOBS = 20
+"""Jobs of a run that are always examined by the rules, and during which its lease needs no renewal."""
+_TOO_MANY_JOBS = Message("There was no time to examine all {count} jobs; each source's data follows as it came.")
 _TOO_MANY_RUNS = Message("Too many runs had to be answered at the same time; each source's data follows as it came.")
 
 
@@ -89,6 +92,11 @@ class Conclusion:
         return all_evidence(self.envelopes)
 
     @property
+    def shown_groups(self) -> tuple[JobGroup, ...]:
+        """The groups by which the answer is told: those of several jobs."""
+        return self.groups if len(self.aggregated.jobs) > 1 else ()
+
+    @property
     def case(self) -> Case | None:
         """What a synthesizer gets, or None when there is nothing to refine."""
         if self.draft is None or self.draft.asks_back or not self.envelopes:
@@ -100,6 +108,7 @@ class Conclusion:
             envelopes=self.envelopes,
             aggregated=self.aggregated,
             draft=self.draft,
+            groups=self.shown_groups,
         )
 
     def render(self, diagnosis: Diagnosis, mode: AnswerMode, llm: Mapping[str, Any] | None = None) -> str:
@@ -111,7 +120,7 @@ class Conclusion:
             evidence=self.evidence,
             mode=mode,
             llm=llm,
-            groups=self.groups if len(self.aggregated.jobs) > 1 else (),
+            groups=self.shown_groups,
         )
 
 
@@ -224,7 +233,9 @@ def _unanswered(conclusion: Conclusion) -> Conclusion:
 
 def _raw_data(conclusion: Conclusion, failure: str) -> Conclusion:
     """The answer when a step of ours failed, or there was no time for it: each source's data as it came."""
-    cause = _TOO_MANY_RUNS if failure == BUSY else None
+    cause, jobs = None, len(conclusion.jobs)
+    if failure == BUSY:
+        cause = _TOO_MANY_JOBS.with_facts(count=jobs) if jobs > FEW_JOBS else _TOO_MANY_RUNS
     response = render_raw(language=conclusion.language, envelopes=conclusion.envelopes, cause=cause)
     outcome = RunOutcome.PARTIAL if conclusion.outcome is RunOutcome.COMPLETE else conclusion.outcome
     return replace(conclusion, outcome=outcome, mode=AnswerMode.RAW, response=response, failure=failure)

@@ -7,8 +7,8 @@ reads the run in Redis, never the chord's arguments.
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from orchestrator.after_commit import AfterCommit, run_after_commit
@@ -18,7 +18,7 @@ from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch, Trouble
 from orchestrator.json_safe import utf8_safe
 from orchestrator.logs import log_error, log_performance
 from orchestrator.models import EventType, Report
-from orchestrator.run.conclusion import BUSY, Conclusion, conclude
+from orchestrator.run.conclusion import BUSY, FEW_JOBS, Conclusion, conclude
 from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, LeaseLost, Refiner
 from orchestrator.run.report import last_resort_report, make_report, stored_report
 from orchestrator.store.records import RunRecord
@@ -30,6 +30,8 @@ RENEW_SECONDS = 0.5
 MAX_BY_RULES = 6
 """Runs that one process finishes by the rules at the same time at their deadlines, as a caller of many runs does where
 no watcher does; the others get the raw data. More threads would take longer than the grace lasts."""
+JOB_SECONDS = 0.01
+"""Seconds that the rules take for each job of a run with many, when no two of them have a cause in common."""
 _BY_RULES = threading.BoundedSemaphore(MAX_BY_RULES)
 MAX_UNHOOKED = 10_000
 """Runs that are remembered for their hooks."""
@@ -76,7 +78,8 @@ class Finisher:
             _LOGGER.info("finish_skipped run_id=%s reason=%s by=%s", run_id, record, self._by)
             return None
         deadline = Deadline.after(record.remaining_seconds)
-        conclusion = conclude(record)
+        with self._renewing(record, token):
+            conclusion = conclude(record, briefly=not _has_time(record, deadline.remaining()))
         try:
             lease = _Lease(self._store, run_id, token, self._serves_queue)
             llm = _NO_WORKER if in_place_of_worker and conclusion.case is not None else None
@@ -88,6 +91,30 @@ class Finisher:
             report, token=token, seen_received=record.received, events=events, stored=record.envelopes
         )
         return self._committed(report, conclusion, status)
+
+    @contextmanager
+    def _renewing(self, record: RunRecord, token: str) -> Iterator[None]:
+        """Renew the lease while the rules examine many jobs, which may take longer than it lasts."""
+        if _jobs_of(record) <= FEW_JOBS:
+            yield
+            return
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(RENEW_SECONDS):
+                try:
+                    if not self._store.renew(record.run_id, token, serves_queue=self._serves_queue):
+                        return
+                except TroubleshootError as error:
+                    _LOGGER.warning("lease_not_renewed run_id=%s error=%s", record.run_id, error)
+
+        thread = threading.Thread(target=renew, name="lease-renewal")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def finish_at_deadline(self, run_id: str, *, deadline: Deadline | None = None) -> Report | None:
         """Commit the envelopes that are stored, without a model and without the lease; the store refuses before the
@@ -122,7 +149,7 @@ class Finisher:
             if record.state.is_closed:
                 return stored_report(record)
             deadline = known or Deadline.after(record.remaining_seconds)
-            conclusion = conclude(record, briefly=briefly)
+            conclusion = conclude(record, briefly=briefly or not _has_time(record, deadline.remaining()))
             elapsed_ms = deadline.elapsed_ms(record.total_seconds)
             was_due = record.attempt == 0 and conclusion.case is not None
             llm = (_NO_WORKER if record.is_called else _NO_WATCHER) if was_due else None
@@ -273,6 +300,16 @@ class _Lease:
             if not self._store.renew(self._run_id, self._token, serves_queue=self._serves_queue):
                 raise LeaseLost
             self._renewal = Deadline.after(RENEW_SECONDS)
+
+
+def _jobs_of(record: RunRecord) -> int:
+    return 0 if record.plan is None else len(record.plan.jobs)
+
+
+def _has_time(record: RunRecord, seconds: float) -> bool:
+    """Whether the rules can examine all jobs of a run in the time that is left."""
+    jobs = _jobs_of(record)
+    return jobs <= FEW_JOBS or jobs * JOB_SECONDS <= seconds
 
 
 def _is_over(deadline: Deadline | None) -> bool:

@@ -1,17 +1,29 @@
 """The prompt: evidence within a token budget, redacted and fenced as untrusted; the draft; the answer's language."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language, language_facts
-from orchestrator.models import Diagnosis, Evidence, SourceEnvelope
+from orchestrator.models import Evidence, SourceEnvelope
 from orchestrator.redaction.redact import redact
 from orchestrator.synthesis import Case
 from workers.synthesis.budget import estimate_tokens, fair_shares, window_text
 
 _MIN_ITEM_TOKENS = 24
 """With less room an item is left out: a fragment of a line has no value."""
+
+MAX_GROUPS = 20
+"""Causes of many jobs that the model is told, the worst ones."""
+MAX_GROUP_CLAIMS = 6
+MAX_GROUP_ACTIONS = 4
+_NAMES = 5
+_MANY_JOBS = """
+The question is about {count} jobs, which the draft has by cause. Your answer stands above these groups, which a \
+reader sees with every job, evidence and steps: say over all what failed, by how many jobs and for which cause, and \
+what to do first. Do not list the jobs.
+"""
 
 _SYSTEM = """\
 You diagnose failures of batch jobs of HCL Workload Automation (TWS) for an operations team.
@@ -68,8 +80,13 @@ def language_name(language: Language) -> str:
 
 
 def case_evidence(case: Case) -> tuple[Evidence, ...]:
-    """The evidence of all envelopes, in their order."""
-    return tuple(item for envelope in case.envelopes for item in envelope.evidence)
+    """The evidence of all envelopes, in their order; of many jobs what the claims of their groups cite."""
+    items = (item for envelope in case.envelopes for item in envelope.evidence)
+    if len(case.groups) < 2:
+        return tuple(items)
+    claims = (claim for group in case.groups[:MAX_GROUPS] for claim in group.claims[:MAX_GROUP_CLAIMS])
+    cited = {item for claim in claims for item in claim.evidence_ids}
+    return tuple(item for item in items if item.id in cited)
 
 
 def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = False) -> Prompt:
@@ -87,9 +104,11 @@ def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = Fa
     evidence = tuple(_redacted(item, personal=personal) for item in case_evidence(case))
     category = case.draft.category
     system = _SYSTEM.format(language=language, fence=fence, category=category)
+    if len(case.groups) > 1:
+        system += _MANY_JOBS.format(count=len(case.aggregated.jobs))
     head = _fenced(fence, f"Question:\n{clean(case.request.message)}")
-    sources = "Sources asked:\n" + "\n".join(clean(_source_line(envelope)) for envelope in case.envelopes)
-    draft = _fenced(fence, "Draft:\n" + clean(_draft_json(case.draft)))
+    sources = "Sources asked:\n" + clean("\n".join(_source_lines(case)))
+    draft = _fenced(fence, "Draft:\n" + clean(_draft_json(case)))
     fixed = estimate_tokens(system + head + sources + draft)
     codes = _codes(case)
     shares = _shares(evidence, max_tokens - fixed)
@@ -154,6 +173,14 @@ def _redacted(item: Evidence, *, personal: bool) -> Evidence:
     )
 
 
+def _source_lines(case: Case) -> list[str]:
+    """What came of each source; of many jobs the numbers."""
+    if len(case.groups) < 2:
+        return [_source_line(envelope) for envelope in case.envelopes]
+    counts = Counter((envelope.source, envelope.outcome.value) for envelope in case.envelopes)
+    return [f"- {source}: {outcome} for {count} of the jobs" for (source, outcome), count in counts.items()]
+
+
 def _source_line(envelope: SourceEnvelope) -> str:
     job = f" job={envelope.job}" if envelope.job else ""
     trouble = f" ({envelope.reason or envelope.error})" if not envelope.success else ""
@@ -161,11 +188,36 @@ def _source_line(envelope: SourceEnvelope) -> str:
     return f"- {envelope.source}{job}: {envelope.outcome.value}{trouble}{cut}"
 
 
-def _draft_json(draft: Diagnosis) -> str:
+def _draft_json(case: Case) -> str:
+    draft = case.draft
+    if len(case.groups) > 1:
+        return json.dumps(_by_cause(case), ensure_ascii=False)[:9_000]
     document: dict[str, Any] = draft.model_dump(mode="json", exclude_defaults=True)
     document["claims"] = [claim.model_dump(mode="json") for claim in draft.claims[:20]]
     document["hypotheses"] = [item.model_dump(mode="json", exclude_defaults=True) for item in draft.hypotheses[:5]]
     return json.dumps(document, ensure_ascii=False)[:9_000]
+
+
+def _by_cause(case: Case) -> dict[str, Any]:
+    """The draft about many jobs: its summary, and the groups with what shows their causes and what to do."""
+    shown = case.groups[:MAX_GROUPS]
+    groups = [
+        {
+            "cause": group.cause,
+            "category": group.category,
+            "confidence": group.confidence,
+            "count": len(group.jobs),
+            "jobs": group.jobs[:_NAMES],
+            "claims": [claim.model_dump(mode="json") for claim in group.claims[:2]],
+            "actions": [action.text for action in group.actions[:MAX_GROUP_ACTIONS]],
+        }
+        for group in shown
+    ]
+    draft = case.draft
+    document = {"summary": draft.summary, "category": draft.category, "confidence": draft.confidence, "groups": groups}
+    if more := len(case.groups) - len(shown):
+        document["more_groups"] = more
+    return document
 
 
 def _codes(case: Case) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from workers.synthesis.budget import estimate_tokens
 from workers.synthesis.client import LLMClient, LlmFailed, OpenAIClient, Usage
 from workers.synthesis.fragments import FragmentPacer, FragmentRenderer
 from workers.synthesis.language import is_written_in
-from workers.synthesis.prompt import Prompt, build_prompt, case_language, language_name, repair_messages
+from workers.synthesis.prompt import Prompt, build_prompt, case_evidence, case_language, language_name, repair_messages
 from workers.synthesis.scanner import AnswerScanner
 
 SETTLE_SECONDS = 0.05
@@ -299,10 +299,10 @@ def _question_codes(case: Case) -> tuple[str, ...]:
 
 def _known(case: Case) -> str:
     """Where an object of TWS may be named besides the evidence: question, draft and plan of the run."""
-    evidence = (item for envelope in case.envelopes for item in envelope.evidence)
-    texts = (f"{item.title}\n{item.text}\n{item.where}" for item in evidence)
+    texts = (f"{item.title}\n{item.text}\n{item.where}" for item in case_evidence(case))
     jobs = case.plan.jobs if case.plan is not None else ()
-    return "\n".join((case.request.message, case.draft.model_dump_json(), *jobs, *texts))
+    causes = (f"{group.title}\n{group.cause}" for group in case.groups)
+    return "\n".join((case.request.message, case.draft.model_dump_json(), *jobs, *causes, *texts))
 
 
 def _required_is_missing(case: Case) -> bool:

@@ -92,7 +92,7 @@ _COUNTS: tuple[tuple[Callable[[Group], bool], Message], ...] = (
     ),
     (
         lambda group: group.silent is not None,
-        Message("About {count} job no source answered.", plural="About {count} jobs no source answered.", count=0),
+        Message("About {count} job TWS did not answer.", plural="About {count} jobs TWS did not answer.", count=0),
     ),
     (
         lambda group: group.severity == 2,

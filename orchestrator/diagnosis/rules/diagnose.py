@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.aggregate import failures, job_reports, outcome_of
+from orchestrator.aggregate import NOT_IN_TIME, failures, job_reports, outcome_of
 from orchestrator.codes.catalogue import Category, find_state
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_program_codes
@@ -347,13 +347,15 @@ def _groups_of(
     """The groups of all scenes; of several jobs each is as sure as its own sources let it be."""
     if len(scenes) == 1:
         return _groups(scenes[0], cap)
-    outcomes = {report.job: report.outcome for report in reports}
+    nothing = {report.job for report in reports if report.outcome in (RunOutcome.FAILED, RunOutcome.TIMED_OUT)}
     of_job = envelopes_by_job(envelopes)
     groups: list[Group] = []
     for scene in scenes:
-        own = _groups(scene, confidence_cap(plan, envelopes_of(of_job, scene.asked_as), (scene,)))
-        if (outcome := outcomes.get(scene.asked_as or "")) in (RunOutcome.FAILED, RunOutcome.TIMED_OUT):
-            own = [replace(group, silent=outcome is RunOutcome.TIMED_OUT) for group in own]
+        mine = envelopes_of(of_job, scene.asked_as)
+        own = _groups(scene, confidence_cap(plan, mine, (scene,)))
+        lost = next((envelope for envelope in mine if _is_of_tws(envelope) and not envelope.success), None)
+        if lost is not None and (scene.asked_as in nothing or own[0].top.category is Category.UNKNOWN):
+            own = [replace(group, silent=lost.outcome in NOT_IN_TIME) for group in own]
         groups += own
     return groups
 

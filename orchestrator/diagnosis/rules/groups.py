@@ -28,10 +28,10 @@ _DIGITS = re.compile(r"\d+")
 _FILE = re.compile(r"(?<=[/\\])[^/\\\s'\"]*\.[^/\\\s'\"]+(?![^\s'\"]*[/\\])")
 """A file in a path: what is full is the file system of its folder."""
 _NO_ANSWER = {
-    False: Message("{subject} is not diagnosed: no source answered about it."),
-    True: Message("{subject} is not diagnosed: no source answered about it in time."),
+    False: Message("{subject} is not diagnosed: TWS did not answer about it."),
+    True: Message("{subject} is not diagnosed: TWS did not answer about it in time."),
 }
-_NO_ANSWER_TITLE = {False: Message("no answer of the sources"), True: Message("no answer of the sources in time")}
+_NO_ANSWER_TITLE = {False: Message("no answer of TWS"), True: Message("no answer of TWS in time")}
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Group:
     merged: "list[Group]" = field(default_factory=list)
     """The groups of single jobs that were merged to this one, of which it has scene and verdicts of the first."""
     silent: bool | None = None
-    """Of jobs about which no source answered: whether all ran out of time; None of all others."""
+    """Of jobs that are not known because TWS did not answer about them: whether it ran out of time; None of others."""
 
     @property
     def top(self) -> Verdict:
@@ -150,7 +150,8 @@ def _without_own_names(text: str, group: Group) -> str:
     names = (*group.jobs, *((job.name,) if job else ()), *map(bare_name, group.jobs))
     # Files are named for their job in small letters.
     for name in sorted({name for name in names if name}, key=len, reverse=True):
-        text = re.sub(re.escape(name), "*", text, flags=re.IGNORECASE)
+        for spelling in (name, name.lower(), name.upper()):
+            text = text.replace(spelling, "*")
     return text
 
 

@@ -6,10 +6,20 @@ from dataclasses import replace
 
 from rules_support import S0C7, failed, job_facts, job_log, plan_for, tws
 
-from orchestrator.models import JobGroup, RunOutcome, SourceEnvelope, SourceOutcome, TroubleshootRequest
+from orchestrator.diagnosis.render import render_text
+from orchestrator.models import (
+    AnswerMode,
+    Diagnosis,
+    JobGroup,
+    RunOutcome,
+    SourceEnvelope,
+    SourceOutcome,
+    TroubleshootRequest,
+)
 from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, WorkstationFacts
 from orchestrator.run.conclusion import Conclusion, conclude
 from orchestrator.store.records import RunRecord
+from workers.synthesis.prompt import build_prompt
 
 UNLINKED = WorkstationFacts(name="AGT07", linked=False, limit=10)
 
@@ -207,3 +217,61 @@ def test_a_question_of_one_job_has_one_entry_and_its_answer_as_ever() -> None:
     assert [job.job for job in answer.jobs] == ["CARGA1"]
     assert [group.jobs for group in answer.groups] == [("CARGA1",)]
     assert "### 1." not in answer.response
+
+
+def test_a_job_of_which_tws_did_not_tell_is_no_cause_unknown() -> None:
+    """TWS timed out about a job, and another source answered: the answer says who did not answer."""
+    answer = asked(abend("CARGA1", S0C7), failed("tws_status", job="LENTO"), jobs=("CARGA1", "LENTO"))
+
+    assert group_with(answer, "LENTO").title == "o TWS não respondeu a tempo"
+    assert {job.job: job.outcome for job in answer.jobs}["LENTO"] is RunOutcome.PARTIAL
+
+
+def two_causes_of_many_jobs() -> tuple[Conclusion, tuple[str, ...]]:
+    """The conclusion about forty jobs of two causes."""
+    stuck = tuple(f"FECH{number:03}" for number in range(30))
+    ended = tuple(f"CARGA{number}" for number in range(10))
+    logs = (abend(name, S0C7) for name in ended)
+    return asked(*map(ready, stuck), *logs, jobs=(*stuck, *ended)), (*stuck, *ended)
+
+
+def test_what_a_model_writes_hides_no_job() -> None:
+    """A model writes the summary; the groups of the rules with every job stay in the answer."""
+    answer, jobs = two_causes_of_many_jobs()
+    text = answer.render(Diagnosis(summary="Está tudo bem."), AnswerMode.LLM)
+
+    assert "Está tudo bem." in text
+    assert all(job in text for job in jobs)
+    assert "conman link AGT07" in text
+
+
+def test_the_prompt_about_many_jobs_has_their_causes() -> None:
+    """A model reads the groups and the evidence of their claims, and not a line for each job."""
+    answer, _ = two_causes_of_many_jobs()
+    assert answer.case is not None
+    prompt = build_prompt(answer.case, max_tokens=4_000, nonce="0123456789abcdef")
+    text = "".join(message["content"] for message in prompt.messages)
+
+    assert prompt.tokens <= 4_000
+    assert "AGT07" in text
+    assert "S0C7" in text
+    assert "30" in text
+    assert "FECH029" not in text
+
+
+def test_plain_lines_name_every_job() -> None:
+    """The answer of a terminal without Markdown has the same groups."""
+    answer, jobs = two_causes_of_many_jobs()
+    assert answer.draft is not None
+    text = render_text(
+        answer.draft,
+        language=answer.language,
+        aggregated=answer.aggregated,
+        evidence=answer.evidence,
+        mode=answer.mode,
+        groups=answer.shown_groups,
+    )
+
+    assert all(job in text for job in jobs)
+    assert "$ conman link AGT07" in text
+    assert "**" not in text

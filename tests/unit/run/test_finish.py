@@ -33,7 +33,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.run.conclusion import BUSY
+from orchestrator.run.conclusion import BUSY, Conclusion, conclude
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, Refiner
 from orchestrator.run.report import _NO_TIME
@@ -84,14 +84,14 @@ def run() -> Iterator[Ready]:
 
 
 @contextmanager
-def answered_run(**data: Any) -> Iterator[Ready]:
+def answered_run(jobs: tuple[str, ...] = ("BATCH001",), **data: Any) -> Iterator[Ready]:
     """A run whose sources have answered; ``data`` is part of each envelope's."""
     client = fakeredis.FakeRedis(decode_responses=True)
     store = RunStore(client, Settings.from_env({}))
     store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"), nonce=new_token())
     store.claim_dispatch(RUN, "d")
     routing = Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.PT_BR)
-    planned = tuple(PlannedSource(source=name, job="BATCH001", limit_seconds=5) for name in BUILTIN_SOURCES)
+    planned = tuple(PlannedSource(source=name, job=job, limit_seconds=5) for job in jobs for name in BUILTIN_SOURCES)
     store.put_plan(RUN, "d", Plan(pipeline="troubleshoot", routing=routing, sources=planned, reason="test"))
     store.mark_dispatched(RUN, "d")
     for item in planned:
@@ -430,6 +430,43 @@ def test_a_deadline_finisher_commits_what_is_there(run: Ready) -> None:
     assert report is not None
     assert (report.outcome, report.committed_by) == (RunOutcome.COMPLETE, "watcher")
     assert Finisher(run.store, by="late").finish_at_deadline(RUN) == report
+
+
+def test_many_jobs_at_the_deadline_get_the_data_as_it_came() -> None:
+    """Where the rules would take longer than the run has, each job is named with what its sources said."""
+    jobs = tuple(f"JOB{number:03}" for number in range(60))
+    with answered_run(jobs) as run:
+        run.move_deadline(100)
+        report = Finisher(run.store, by="watcher").finish_at_deadline(RUN)
+    assert report is not None
+    assert (report.mode, report.reason) == (AnswerMode.RAW, "busy")
+    assert tuple(job.job for job in report.jobs) == jobs
+    assert all(job in report.response for job in jobs)
+    assert "60 jobs" in report.response
+
+
+def test_the_lease_is_renewed_while_many_jobs_are_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that take longer than a lease do not lose it; what is renewed is this run's."""
+    renewed = threading.Event()
+
+    def slow(record: Any, *, briefly: bool) -> Conclusion:
+        assert renewed.wait(10)
+        return conclude(record, briefly=briefly)
+
+    monkeypatch.setattr("orchestrator.run.finisher.RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("orchestrator.run.finisher.conclude", slow)
+    with answered_run(tuple(f"JOB{number:03}" for number in range(21))) as run:
+        renew = run.store.renew
+
+        def noticed(run_id: str, token: str, *, serves_queue: bool = False) -> bool:
+            is_ours = renew(run_id, token, serves_queue=serves_queue)
+            renewed.set()
+            return is_ours
+
+        monkeypatch.setattr(run.store, "renew", noticed)
+        report = Finisher(run.store, by="test").finish(RUN)
+    assert report is not None
+    assert report.mode is AnswerMode.DETERMINISTIC
 
 
 @pytest.mark.parametrize(("is_called", "skipped"), [(True, "no_worker"), (False, "no_watcher")])
