@@ -24,7 +24,7 @@ def _accepted(view: RunView, _event: Event) -> list[Text]:
     return [Message("run {run_id}: accepted, an answer within {seconds:g} s", run_id=view.run_id, seconds=seconds)]
 
 
-def _routed(view: RunView, _event: Event) -> list[Text]:
+def _routed(view: RunView, event: Event) -> list[Text]:
     rows = view.rows.values()
     if view.is_long:
         line = Message("{intent} ({confidence:.0%}); querying about {count} jobs: {sources}")
@@ -33,7 +33,7 @@ def _routed(view: RunView, _event: Event) -> list[Text]:
         line = Message("{intent} ({confidence:.0%}); querying {count}: {sources}")
         count, names = len(rows), [view.name_of(row) for row in rows]
     routed = line.with_facts(intent=view.intent, confidence=view.confidence, count=count, sources=", ".join(names))
-    return [routed, *map(note_line, view.notes)]
+    return [routed, *map(note_line, items(event.data.get("notes"), str))]
 
 
 def note_line(note: str) -> Text:

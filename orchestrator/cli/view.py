@@ -242,7 +242,7 @@ class RunView:
         self.intent = str(data.get("intent", ""))
         self.confidence = number(data.get("confidence")) or 0.0
         self.language = str(data.get("language", ""))
-        self.notes = tuple(items(data.get("notes"), str))
+        self.notes = tuple(dict.fromkeys((*self.notes, *items(data.get("notes"), str))))
         known, self.rows = self.rows, {}
         for planned in items(data.get("sources"), dict):
             key, source, job = _key(planned)

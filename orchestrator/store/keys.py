@@ -19,8 +19,8 @@ class Keys:
     prefix: str
 
     def run(self, run_id: str) -> str:
-        """Hash: state, request, plan; of each source its claim ``s:<source>``, clue ``c:``, envelope ``e:``, or late
-        envelope ``l:``.
+        """Hash: state, request, plan (``plan:2`` of the second stage, and so on); of each source its claim
+        ``s:<source>``, clue ``c:``, envelope ``e:``, or late envelope ``l:``.
         """
         return f"{self.prefix}run:{run_id}"
 
