@@ -11,7 +11,7 @@ from tests_support import fetch_once
 
 from orchestrator.deadline import Deadline
 from orchestrator.models import MAX_JOBS, Entities, Intent, Routing, SourceRequest
-from orchestrator.payloads import TwsPayload
+from orchestrator.payloads import TwsPayload, is_cut_list
 from workers.config import TwsSettings
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.plan import Plan, Run
@@ -114,3 +114,26 @@ def test_a_pattern_lists_the_jobs_that_it_matches(pattern: str, names: set[str])
     assert payload.found_count == len(payload.found)
     assert payload.listing is not None
     assert payload.listing.where == (pattern,)
+
+
+@pytest.mark.parametrize("jobs_follow", [True, False])
+def test_a_list_whose_jobs_are_asked_about_next_is_not_cut(jobs_follow: bool) -> None:
+    """Each of them is named then; without a second stage what the list counts and does not name is said."""
+    plan = Plan(NOW)
+    plan.add_workstation("SRV1")
+    plan.add_stream("GRANDE", "SRV1")
+    for number in range(80):
+        plan.add_job(f"G{number:03d}", "GRANDE", "SRV1", status="ABEND", runs=[FAILED])
+    request = SourceRequest(
+        run_id="run-00000001",
+        source="tws_status",
+        message="quais jobs estão em abend?",
+        routing=Routing(intent=Intent.STATUS, confidence=1, language="pt-BR"),
+        limit_seconds=20,
+        jobs_follow=jobs_follow,
+    )
+    with HwaSimulator(plan) as simulator:
+        result = asyncio.run(fetch_once(SPEC.create(simulator.environ()), request))
+    assert len(result.data["found"]) == 80
+    assert is_cut_list(result.data) is not jobs_follow
+    assert (result.truncated is None) is jobs_follow

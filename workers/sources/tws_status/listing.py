@@ -257,7 +257,8 @@ def _facts(
         )
         for (stream, status, code), found in ordered[:MAX_GROUPS]
     ]
-    unnamed = 0 if listing.is_count else total - sum(len(group.names) for group in groups)
+    is_named = listing.is_count or lookup.jobs_follow
+    unnamed = 0 if is_named else total - sum(len(group.names) for group in groups)
     lookup.left_out(unread, Message("{count} more was not read", plural="{count} more were not read"))
     cut = Message(
         "{count} of the list is counted and not named", plural="{count} of the list are counted and not named"

@@ -78,6 +78,8 @@ class Lookup:
     found: tuple[str, ...] = ()
     """Whole names of the jobs of the list, worst first."""
     found_count: int = 0
+    jobs_follow: bool = False
+    """Whether each of the jobs that are found is asked about next, and so named in the answer."""
     between: tuple[str, ...] = ()
     """The jobs between the job and the one that holds it, from the job on."""
     notes: list[Message] = field(default_factory=list)

@@ -173,7 +173,7 @@ class TwsStatusSource:
 
     async def _fetch(self, session: HwaSession, request: SourceRequest) -> FetchResult:
         instance, language = session.client.instance, request.routing.language
-        lookup = Lookup(language)
+        lookup = Lookup(language, jobs_follow=request.jobs_follow)
         listing = _listing(request)
         try:
             if listing is not None:
