@@ -29,6 +29,8 @@ STORE_AWAY = promise("complete", "partial", "failed", "uncommitted", "unreachabl
 STORE_EMPTIED = promise(
     "complete", "partial", "failed", "uncommitted", "unreachable", "refused", "forgotten", **NO_STORE
 )
+STAGED = ({"tws_status": {"finds": 3, "sleep_seconds": 0.3}},)
+"""Runs of two stages: a list of three jobs, and then each of them."""
 ALL_KINDS = ("redis", "rediss", "prefork")
 TLS_TOO = ("redis", "rediss")
 NETWORKS = ("network", "rediss")
@@ -73,6 +75,8 @@ def processes() -> tuple[Fault, ...]:
         Fault("no worker for 5 s, and nobody waits", "SIGKILL for every worker; the watchers end the runs",
               promise("complete", "partial", "failed", "refused"), do.kill(*WORKERS, away_seconds=5),
               readers=("later", "later", "later", "result"), in_ci=True),
+        Fault("kill -9: between two stages", "the orchestrator's worker, in runs about jobs that are found",
+              PERHAPS_EMPTY, do.kill("orchestrator"), odd=every(1, STAGED)),
         Fault("killed in turn", "SIGKILL for every process, one after the other", ANSWERED, do.apps_processes_in_turn,
               seconds=14, runs=100),
     )  # fmt: skip
@@ -95,6 +99,8 @@ def stores() -> tuple[Fault, ...]:
               in_ci=True),
         Fault("Redis killed for 2 s", "SIGKILL, append-only file", STORE_AWAY, do.redis_away(seconds=2), on=ALL_KINDS,
               in_ci=True),
+        Fault("Redis killed between two stages", "SIGKILL, back after 1 s, in runs about jobs that are found",
+              STORE_AWAY, do.redis_away(seconds=1), odd=every(1, STAGED)),
         Fault("Redis killed past the deadline", "SIGKILL, back after 7 s", STORE_AWAY, do.redis_away(seconds=7)),
         Fault("Redis restarted in order", "SIGTERM, append-only file", STORE_AWAY, do.redis_away(orderly=True)),
         Fault("Redis killed without a file", "all data is lost", STORE_EMPTIED, do.redis_away(seconds=0.5),

@@ -122,6 +122,13 @@ class Trial:
     def _request(self, number: int, odd: Behaviours | None) -> TroubleshootRequest:
         usual = {source: {"sleep_seconds": round(self.random.uniform(0, 0.4), 3)} for source in BUILTIN_SOURCES}
         usual["synthesis"] = {"sleep_seconds": round(self.random.uniform(0.05, 0.25), 3)}
+        if "finds" in (odd or {}).get("tws_status", {}):
+            # A question about jobs that are found: a short one, as a long message asks for no list.
+            return TroubleshootRequest(
+                message=stub_message(odd or {}, text=f"O que falhou hoje? password={self._secret}"),
+                intent="troubleshoot",
+                config=limits(self.fault.total_seconds),
+            )
         # Every tenth question is about three jobs.
         jobs = ("BATCH001", "BATCH002", "BATCH003") if number % 10 == 5 else ("BATCH001",)
         return TroubleshootRequest(
@@ -197,8 +204,12 @@ class Trial:
             figures.broken.append(f"{item.run_id}: {len(ends)} terminal events")
         if ends and item.outcome in ("complete", "partial", "failed"):
             told = [fields[b"data"] for _, fields in stored[: ends[0]] if fields[b"type"] == b"source_finished"]
-            before = [data for data in map(json.loads, told) if data["outcome"] in ("ok", "no_data")]
-            answered = {f"{data['source']}|{data['job'] or ''}" for data in before}
+            each = (
+                part | {"source": data["source"]} for data in map(json.loads, told) for part in data.get("jobs", [data])
+            )
+            answered = {
+                f"{part['source']}|{part['job'] or ''}" for part in each if part["outcome"] in ("ok", "no_data")
+            }
             if not self.fault.promise.loses_answers and (lost := answered - set(item.available)):
                 figures.lost += len(lost)
                 figures.broken.append(f"{item.reader} {item.run_id}: answers of {sorted(lost)} are lost")
