@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests_support import fetch_once
+from tests_support import fetch_once, stretched
 
 from orchestrator.errors import SourceError
 from orchestrator.models import Clue, SourceOutcome, SourceRequest
@@ -135,8 +135,9 @@ def test_what_is_known_when_the_time_is_over_is_given() -> None:
     """A server too slow for the details of all: the search alone tells the state of each job."""
     plan = get_scenario(MANY_JOBS).plan
     names = [job["name"] for job in plan.jobs[:20]]
-    with HwaSimulator(plan, faults=[Fault(path="/plan/job/", latency_seconds=0.4)]) as simulator:
-        given = ask_many(simulator, request_of(*names, seconds=1.2))
+    factor = min(stretched(1), 8)
+    with HwaSimulator(plan, faults=[Fault(path="/plan/job/", latency_seconds=0.4 * factor)]) as simulator:
+        given = ask_many(simulator, request_of(*names, seconds=1.2 * factor))
     payloads = [TwsPayload.model_validate(result.data) for result in given.values() if isinstance(result, FetchResult)]
     assert len(payloads) == 20
     assert all(payload.job is not None and payload.job.status == "ABEND" for payload in payloads)
