@@ -130,6 +130,8 @@ async def ask(
     )
     fetch = sources.submit(call)
     waiting = asyncio.wrap_future(fetch)
+    # It may hear of the end only after the wait for it; of an error that nobody has read then, asyncio would log.
+    waiting.add_done_callback(_read_error)
     try:
         # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
         await asyncio.wait({waiting}, timeout=max(call.limit_seconds, 0.0))
@@ -139,9 +141,12 @@ async def ask(
             await put(envelope)
     finally:
         fetch.cancel()
-        if waiting.done() and not waiting.cancelled():
-            waiting.exception()  # retrieved here, or asyncio would log that nobody did
     return envelope
+
+
+def _read_error(future: asyncio.Future[FetchResult | None]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def begin_without_store(request: TroubleshootRequest, plan: Plan, fan_in: Deadline) -> Begin:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +19,7 @@ from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing, SourceEnvelope, SourceRequest, TroubleshootRequest
 from orchestrator.run import loop_thread
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
+from orchestrator.run.source_call import SourceCall
 from orchestrator.sources import FetchResult, Source
 
 LIMIT = 0.3
@@ -101,6 +104,29 @@ def test_a_source_that_blocks_costs_only_its_own_answer(blocked: threading.Event
     assert (envelopes["metrics"].outcome, envelopes["metrics"].reason) == ("timeout", "soft_time_limit")
     assert envelopes["metrics"].latency_ms / 1000 < LIMIT + stretched(0.3)
     assert latest < stretched(0.2)
+
+
+def test_an_error_that_comes_while_the_wait_ends_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    """The query has failed, the loop has not heard of it yet, and its caller goes on: asyncio has nothing to log."""
+
+    class Late(Future[FetchResult | None]):
+        def done(self) -> bool:
+            if not super().done():
+                self.set_exception(OSError("refused"))
+            return True
+
+    class Lates(LocalSources):
+        def submit(self, call: SourceCall) -> Future[FetchResult | None]:
+            return Late()
+
+    async def scenario() -> list[SourceEnvelope]:
+        async with Lates() as sources:
+            begin = begin_without_store(REQUEST, PLAN, Deadline.after(0.2))
+            return await ask_all("run-00000001", PLAN, sources=sources, begin=begin)
+
+    assert {envelope.outcome for envelope in asyncio.run(scenario())} == {"error"}
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
