@@ -243,7 +243,7 @@ def test_a_redis_that_goes_away_or_is_frozen_costs_a_moment(
     server: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not waited for, and the calls are made within the bound of the process."""
-    monkeypatch.setattr(calls_module, "REDIS_SECONDS", 0.2)
+    monkeypatch.setattr(calls_module, "REDIS_SECONDS", 0.1)
     meter = Meter()
 
     async def ask() -> None:

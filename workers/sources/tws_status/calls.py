@@ -31,10 +31,8 @@ _LOGGER = logging.getLogger(__name__)
 LEASE_MS = 2_000
 TURN_MS = 250
 """How long a holder keeps its calls while there are more holders than calls."""
-REDIS_SECONDS = 0.2
+REDIS_SECONDS = 0.25
 """Longest wait for Redis, after which the bound of the process holds."""
-CALL_SECONDS = 5.0
-"""Timeout of the socket: the wait is limited otherwise."""
 AWAY_SECONDS = 2.0
 """How long Redis is not asked again after it did not answer."""
 RENEWAL_SECONDS = 0.1
@@ -86,16 +84,9 @@ class CallLimit:
     async def ask(self, holder: str, run: str, *, using: int, wanted: int) -> tuple[int, bool]:
         """How many calls the holder may make at once, and whether others wait. ``wanted`` 0 ends it."""
         if time.monotonic() >= self._away_until:
-            deadline, late = Deadline.after(REDIS_SECONDS), 0.0
-
-            def left(late_by: float) -> float:
-                # A process that is busy itself has not waited for Redis in that time.
-                nonlocal late
-                late += late_by
-                return deadline.remaining() + late
-
+            deadline = Deadline.after(2 * REDIS_SECONDS)
             try:
-                async with time_limit(left):
+                async with time_limit(lambda _: deadline.remaining()):
                     granted, is_crowded = await self._script()(
                         keys=[f"{self._settings.key_prefix}:tws:calls:{self._instance}"],
                         args=[holder, run, self.most, using, wanted, LEASE_MS, TURN_MS],
@@ -116,8 +107,8 @@ class CallLimit:
             self._redis = client_of(
                 redis.asyncio.Redis,
                 self._settings.redis_url,
-                socket_timeout=CALL_SECONDS,
-                socket_connect_timeout=CALL_SECONDS,
+                socket_timeout=REDIS_SECONDS,
+                socket_connect_timeout=REDIS_SECONDS,
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
                 client_name="resync-troubleshoot-calls",
             )
