@@ -37,7 +37,8 @@ TICKETS = [
 
 def install(folder: Path) -> None:
     """Lay the example out as an installed distribution: what pip makes of its module and its pyproject.toml."""
-    blocks = dict(re.findall(r"^```(python|toml)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
+    found = re.findall(r"^```(python|toml)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = dict(reversed(found))  # the first of each kind
     project = tomllib.loads(blocks["toml"])["project"]
     points = project["entry-points"][SOURCES_GROUP]
     folder.mkdir()
