@@ -15,7 +15,7 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
-from orchestrator.run.dispatch import DispatchLease, plan_for_workers, settle_unloaded
+from orchestrator.run.dispatch import DispatchLease, plan_for_workers
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
 from workers.runtime.ask import SourceRunner
@@ -58,13 +58,17 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
         if dispatch is None:
             return "dispatched already, or too late"
         lease = DispatchLease(store, run_id, token, dispatch.stage)
-        plan = plan_for_workers(store, run_id, dispatch, worker=worker)
-        loaded = settle_unloaded(store, run_id, plan, worker=worker)
-        publish_stage(self.app, run_id, loaded, keep_lease=lease.keep)
+        stage = plan_for_workers(store, run_id, dispatch, worker=worker)
+        if not stage.is_over:
+            stage.put_not_asked(store, run_id)
+        publish_stage(self.app, run_id, stage.plan, keep_lease=lease.keep)
+        if stage.is_over:
+            # Refused from now on are the lease of this stage and its mark as dispatched.
+            stage.put_not_asked(store, run_id)
         store.mark_dispatched(run_id, token)
-        if loaded.then and not loaded.awaited:
+        if stage.is_over:
             return None
-        if loaded.sources:
+        if stage.plan.sources:
             return "dispatched"
         if dispatch.stage > 1:
             publish_synthesis(self.app, run_id)

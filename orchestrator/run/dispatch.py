@@ -13,7 +13,7 @@ from orchestrator.errors import (
     SchemaMismatch,
     TroubleshootError,
 )
-from orchestrator.models import Plan, TroubleshootRequest
+from orchestrator.models import Plan, SourceEnvelope, TroubleshootRequest
 from orchestrator.payloads import listed_jobs
 from orchestrator.routing.follow_up import Subject, subjects_of
 from orchestrator.routing.pipelines import plan_run
@@ -21,7 +21,7 @@ from orchestrator.routing.plan import jobs_per_task, plan_request, refused_plan
 from orchestrator.routing.router import entities_of
 from orchestrator.routing.stages import next_stage
 from orchestrator.run.envelopes import error_envelope, unserved_envelope
-from orchestrator.run.rerun import earlier_run, keep_answers, put_kept
+from orchestrator.run.rerun import earlier_run, keep_answers, without_kept
 from orchestrator.sources import load_source
 from orchestrator.store.reading import PLAN
 from orchestrator.store.records import Dispatch
@@ -67,6 +67,32 @@ class DispatchLease:
         return Deadline.after(DISPATCH_LEASE_MS / 3000)
 
 
+@dataclass(frozen=True, slots=True)
+class StageToAsk:
+    """A planned stage of a run, under its dispatch lease."""
+
+    plan: Plan
+    """That of the sources to ask."""
+    not_asked: tuple[SourceEnvelope, ...] = ()
+    """The envelopes of the others, to be stored with ``put_not_asked``."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the next stage waits for none of the sources to ask: it begins with the envelopes of the others.
+
+        They must be stored last then. Once it has begun, this stage has no dispatcher, and nothing of it is published.
+        """
+        return bool(self.plan.then) and not self.plan.awaited
+
+    def put_not_asked(self, store: RunStore, run_id: str) -> None:
+        """Store the envelopes of the sources that are not asked; after a dispatcher that died, again.
+
+        Raises RunNotFound, StoreUnreachable.
+        """
+        for envelope in self.not_asked:
+            store.put_envelope(run_id, new_token(), envelope, unclaimed=True)
+
+
 def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     """Plan a stage of a run under its dispatch lease and store the plan, which appends the event ``routed``.
 
@@ -76,28 +102,45 @@ def plan_dispatch(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     Raises RunRefused when the lease was lost meanwhile, WorkersNotInstalled, RunDamaged, StoreUnreachable.
     """
     plan = store.put_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
-    return put_kept(store, run_id, plan, dispatch.request)
+    stage = StageToAsk(*without_kept(store, plan, dispatch.request))
+    stage.put_not_asked(store, run_id)
+    return stage.plan
 
 
-def plan_for_workers(store: RunStore, run_id: str, dispatch: Dispatch, *, worker: str) -> Plan:
-    """Like ``plan_dispatch``, but returns the plan of the sources that workers can serve in time.
+def plan_for_workers(store: RunStore, run_id: str, dispatch: Dispatch, *, worker: str) -> StageToAsk:
+    """Like ``plan_dispatch``, but of the sources to ask those that workers can serve in time.
 
-    The others have an envelope that says so: a run does not wait for what cannot come, and a queue is spared messages
-    that would be of no use when they are taken.
+    The others, and those whose code cannot be loaded here, get an envelope that says so, which the caller stores: a run
+    does not wait for what cannot come, and a queue is spared messages that would be of no use when they are taken.
 
     Raises as ``plan_dispatch`` does, and RunNotFound.
     """
-    plan, backlogs = store.queue_plan(run_id, dispatch.token, _plan(store, run_id, dispatch))
-    plan = put_kept(store, run_id, plan, dispatch.request)
+    plan = _plan(store, run_id, dispatch)
+    errors = _load_errors(plan)
+    plan, backlogs = store.queue_plan(run_id, dispatch.token, plan, unasked=errors)
+    plan, not_asked = without_kept(store, plan, dispatch.request)
     served = []
     for planned in plan.sources:
-        backlog = backlogs.get(planned.key)
-        if backlog is None:
-            served.append(planned)
-        else:
+        if (error := errors.get(planned.source)) is not None:
+            envelope = error_envelope(run_id, planned, error, worker=worker, language=plan.routing.language)
+        elif (backlog := backlogs.get(planned.key)) is not None:
             envelope = unserved_envelope(planned, backlog, language=plan.routing.language, worker=worker)
-            store.put_envelope(run_id, new_token(), envelope, unclaimed=True)
-    return plan.model_copy(update={"sources": tuple(served)}) if backlogs else plan
+        else:
+            served.append(planned)
+            continue
+        not_asked += (envelope,)
+    return StageToAsk(plan.model_copy(update={"sources": tuple(served)}), not_asked)
+
+
+def _load_errors(plan: Plan) -> dict[str, TroubleshootError]:
+    """Why the code of sources cannot be loaded here, by their names."""
+    errors = {}
+    for name in {planned.source for planned in plan.sources}:
+        try:
+            load_source(name)
+        except TroubleshootError as error:
+            errors[name] = error
+    return errors
 
 
 def _plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
@@ -107,7 +150,7 @@ def _plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
         return _later_plan(store, run_id, dispatch)
     try:
         request, earlier = dispatch.request, earlier_run(store, dispatch.request)
-        if earlier is not None and earlier.plan is not None:
+        if earlier is not None and earlier.plan is not None and earlier.plan.sources:
             plan = plan_run(request, earlier.plan.routing, jobs_per_task())
         else:
             plan = plan_request(request, jobs_per_task(), partial(session_subjects, store, run_id, request))
@@ -122,27 +165,6 @@ def _later_plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     if record.plan is None or not record.plan.then:
         raise RunDamaged.of(run_id, PLAN)
     return keep_answers(next_stage(record.plan, record.envelopes), earlier_run(store, request), request)
-
-
-def settle_unloaded(store: RunStore, run_id: str, plan: Plan, *, worker: str) -> Plan:
-    """Store an error for each planned source whose code cannot be loaded here; returns the plan of the others.
-
-    Raises RunNotFound, RunDamaged, SchemaMismatch, StoreUnreachable.
-    """
-    loaded = []
-    for planned in plan.sources:
-        try:
-            load_source(planned.source)
-            loaded.append(planned)
-        except TroubleshootError as error:
-            claim = new_token()
-            start = store.begin_source(
-                run_id, planned.key, claim, source=planned.source, job=planned.job, worker=worker, by_worker=False
-            )
-            if not isinstance(start, str):
-                envelope = error_envelope(run_id, planned, error, worker=worker, language=plan.routing.language)
-                store.put_envelope(run_id, claim, envelope, by_worker=False)
-    return plan.model_copy(update={"sources": tuple(loaded)})
 
 
 def session_subjects(store: RunStore, run_id: str, request: TroubleshootRequest) -> list[Subject]:

@@ -7,7 +7,7 @@ from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
 from orchestrator.run.envelopes import batch_envelope
 from orchestrator.store.records import RunRecord
-from orchestrator.store.runs import RunStore, new_token
+from orchestrator.store.runs import RunStore
 
 
 def earlier_run(store: RunStore, request: TroubleshootRequest) -> RunRecord | None:
@@ -47,22 +47,22 @@ def keep_answers(plan: Plan, earlier: RunRecord | None, request: TroubleshootReq
     return plan.model_copy(update={"sources": sources, "notes": (*plan.notes, note.in_language(plan.routing.language))})
 
 
-def put_kept(store: RunStore, run_id: str, plan: Plan, request: TroubleshootRequest) -> Plan:
-    """Store the answers that are kept; returns the plan of the sources to ask, those among them that are lost.
+def without_kept(store: RunStore, plan: Plan, request: TroubleshootRequest) -> tuple[Plan, tuple[SourceEnvelope, ...]]:
+    """The plan of the sources to ask, those among them whose kept answer is lost; and the answers that are kept.
 
-    Raises RunNotFound, StoreUnreachable.
+    Raises StoreUnreachable.
     """
     if not any(planned.kept for planned in plan.sources):
-        return plan
+        return plan, ()
     earlier = earlier_run(store, request)
-    to_ask = []
+    to_ask, kept = [], []
     for planned in plan.sources:
         envelope = _kept_envelope(planned, earlier.envelopes if earlier else {}, request) if planned.kept else None
         if envelope is None:
             to_ask.append(planned)
         else:
-            store.put_envelope(run_id, new_token(), envelope, unclaimed=True)
-    return plan.model_copy(update={"sources": tuple(to_ask)})
+            kept.append(envelope)
+    return plan.model_copy(update={"sources": tuple(to_ask)}), tuple(kept)
 
 
 def _answered(earlier: RunRecord) -> Collection[str]:

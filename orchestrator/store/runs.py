@@ -8,7 +8,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -220,13 +220,16 @@ class RunStore:
         """
         return self._put_plan(run_id, token, plan, ())[0]
 
-    def queue_plan(self, run_id: str, token: str, plan: Plan) -> tuple[Plan, dict[str, Backlog]]:
-        """Like ``put_plan``, for a plan that workers carry out.
+    def queue_plan(
+        self, run_id: str, token: str, plan: Plan, *, unasked: Collection[str] = ()
+    ) -> tuple[Plan, dict[str, Backlog]]:
+        """Like ``put_plan``, for a plan that workers carry out, but for the sources ``unasked``.
 
         Returns also the backlogs of the sources whose queue cannot serve the run in time, by their keys; the others
         count as waiting from now on.
         """
-        return self._put_plan(run_id, token, plan, [planned for planned in plan.sources if not planned.kept])
+        queued = [planned for planned in plan.sources if not planned.kept and planned.source not in unasked]
+        return self._put_plan(run_id, token, plan, queued)
 
     def _put_plan(
         self, run_id: str, token: str, plan: Plan, queued: Sequence[PlannedSource]

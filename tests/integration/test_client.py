@@ -169,6 +169,18 @@ def test_only_what_is_stored_and_has_ended_is_repeated(client: TroubleshootClien
     assert dispatch_and_answer(client.store, unread) == {*source_names()}
 
 
+def test_a_rerun_of_a_question_that_was_not_clear_is_planned_anew(client: TroubleshootClient) -> None:
+    """A run that asked which job was meant had asked no source: nor does its repetition ask all of them."""
+    question = TroubleshootRequest(message="por que falhou?", session_id="s1")
+    old = client.submit(question)
+    assert dispatch_and_answer(client.store, old) == set()
+    client.cancel(old)
+    assert dispatch_and_answer(client.store, client.rerun(old)) == set()
+    # What the session has been about by then is taken up.
+    client.submit(TroubleshootRequest(message="Job BATCH001 falhou", session_id="s1"))
+    assert dispatch_and_answer(client.store, client.rerun(old)) == {*source_names()}
+
+
 def test_another_question_does_not_get_the_answers_of_a_run(client: TroubleshootClient) -> None:
     """A request that names a run of another question is asked as any other."""
     old = client.submit(TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"))

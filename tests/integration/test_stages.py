@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from base64 import b64decode
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import redis
 
+from orchestrator.broker.app import make_celery
 from orchestrator.client import fallback
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.deadline import Deadline
-from orchestrator.errors import RunRefused
+from orchestrator.errors import RunRefused, WorkersNotInstalled
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Event,
@@ -31,15 +37,18 @@ from orchestrator.models import (
     TroubleshootRequest,
     source_key,
 )
+from orchestrator.run import dispatch
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.in_process import LocalSources
-from orchestrator.sources import FetchResult, Source
+from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.connection import connect
 from orchestrator.store.events import EventReader
-from orchestrator.store.records import Dispatch, RunRecord, SourceStart, Wakeup, snapshot
+from orchestrator.store.records import Backlog, Dispatch, RunRecord, SourceStart, Wakeup, snapshot
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import DISPATCH_LEASE_MS, NUDGE_MS, RunStore, new_token
 from orchestrator.testing import StubSource, stub_message
+from workers import tasks
+from workers.tasks import RunTask, register_tasks
 
 RUN = "run-00000001"
 LIST, LOAD = PlannedSource(source="tws_status", limit_seconds=5), PlannedSource(source="metrics", limit_seconds=5)
@@ -310,6 +319,95 @@ def test_a_damaged_stage_does_not_keep_a_run_open(run: Staged, damaged: str) -> 
     assert record.plan is not None
     assert record.plan.sources == (LIST, LOAD)
     assert [str(damage) for damage in record.damage] == (["plan"] if damaged == "plan:2" else [])
+
+
+# --- published by a worker
+
+
+@pytest.fixture
+def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RunTask, RunStore]]:
+    """The task that dispatches, over a real broker; its lease is renewed before every message."""
+    monkeypatch.setattr(dispatch, "DISPATCH_LEASE_MS", 0)
+    app = make_celery(settings, with_results=True)
+    register_tasks(app)
+    with connect(settings) as client:
+        store = RunStore(client, settings)
+        monkeypatch.setattr(tasks, "current_process", lambda _app: SimpleNamespace(store=store))
+        task = app.tasks[RunTask.name]
+        task.push_request(hostname="orchestrator@test")
+        yield task, store
+    app.close()
+
+
+def published(store: RunStore, queue: str) -> list[str | None]:
+    """What the messages of a source's queue ask about, in order."""
+    bodies = [json.loads(text)["body"] for text in store._client.lrange(f"{store.keys.broker_prefix}{queue}", 0, -1)]
+    return [json.loads(b64decode(body))[0][1] for body in bodies][::-1]
+
+
+def a_rerun(store: RunStore) -> None:
+    """A run whose list had been answered, and whose log had not."""
+    earlier = "run-00000000"
+    store.open(earlier, FOUND, nonce=new_token())
+    lease = store.claim_dispatch(earlier, "d")
+    assert lease is not None
+    for planned in plan_dispatch(store, earlier, lease).sources:
+        is_list = planned.source == "tws_status"
+        outcome = SourceOutcome.OK if is_list else SourceOutcome.ERROR
+        data = {"found": ["found1", "found2"], "found_count": 2} if is_list else {}
+        envelope = SourceEnvelope(source=planned.source, outcome=outcome, success=is_list, data=data)
+        store.put_envelope(earlier, new_token(), envelope, unclaimed=True)
+    store.cancel(earlier, by="test")
+    store.open(RUN, FOUND.model_copy(update={"rerun_of": earlier}), nonce=new_token())
+
+
+@pytest.mark.parametrize("why", ["kept", "unserved", "unloaded"])
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_stage_whose_list_is_not_asked_is_published_whole(
+    worker: tuple[RunTask, RunStore], monkeypatch: pytest.MonkeyPatch, why: str, *, dies: bool
+) -> None:
+    """What is answered before its stage is published begins the next one only when the other messages are out.
+
+    A dispatcher that dies in between loses nothing: the next one stores what is not asked, and goes on.
+    """
+    task, store = worker
+    if why == "kept":
+        a_rerun(store)
+    else:
+        store.open(RUN, FOUND, nonce=new_token())
+    if why == "unserved":
+        queue_plan = store.queue_plan
+
+        def busy(run_id: str, token: str, plan: Plan, **others: Any) -> tuple[Plan, dict[str, Backlog]]:
+            return queue_plan(run_id, token, plan, **others)[0], {"tws_status": Backlog(waiting=9, per_second=1)}
+
+        monkeypatch.setattr(store, "queue_plan", busy)
+    if why == "unloaded":
+        load = dispatch.load_source
+
+        def loaded(name: str) -> SourceSpec:
+            if name == "tws_status":
+                raise WorkersNotInstalled
+            return load(name)
+
+        monkeypatch.setattr(dispatch, "load_source", loaded)
+    if dies:
+        with monkeypatch.context() as patch:
+            patch.setattr(dispatch.StageToAsk, "put_not_asked", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                task.run(RUN)
+        assert store.read(RUN).state is RunState.DISPATCHING
+        store._client.hset(store.keys.run(RUN), "dispatch_until", 0)
+    assert task.run(RUN) == ("dispatched" if why == "kept" else "nothing more to ask")
+    found = ["+1"] if why == "kept" else []
+    assert published(store, "log_cache") == [*[None] * (1 + dies), *found]
+    assert published(store, "tws_status") == found
+    record = store.read(RUN)
+    assert record.state is RunState.DISPATCHED
+    assert record.plan is not None
+    assert record.plan.stage == 2
+    assert record.envelopes["tws_status"].success is (why == "kept")
+    assert task.run(RUN) == "dispatched already, or too late"
 
 
 # --- in the process of the caller
