@@ -134,7 +134,7 @@ async def ask(
     waiting.add_done_callback(_read_error)
     try:
         # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
-        await asyncio.wait({waiting}, timeout=max(call.limit_seconds, 0.0))
+        await asyncio.wait({waiting}, timeout=max(call.left_seconds, 0.0))
         envelope = call.envelope(lambda: fetched(fetch))
         await clues.end(planned)
         if put is not None:

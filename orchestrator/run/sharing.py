@@ -34,9 +34,10 @@ class SharedAnswers:
     def answer(self, call: SourceCall, ask: Callable[[], SourceEnvelope]) -> SourceEnvelope:
         """The envelope of a call: what another run has got, waited for while it asks, else what ``ask`` gives.
 
-        Only answers are shared, no failures. Where the store does not answer, ``ask`` does.
+        Only answers are shared, no failures. Where the store does not answer, ``ask`` does; it always does for a run
+        that asks everything again.
         """
-        if call.planned.cache_seconds <= 0:
+        if call.planned.cache_seconds <= 0 or call.start.request.rerun_all:
             return ask()
         digest, token = _digest(call), new_token()
         shared = self._wait(call, digest, token)
@@ -74,7 +75,7 @@ class SharedAnswers:
             parts = tuple(part.model_copy(update=shared) for part in envelope.parts)
             value = envelope.model_copy(update=shared | {"parts": parts}).model_dump_json()
         try:
-            self.store.put_shared(digest, token, value, keep_ms=int(call.planned.cache_seconds * 1000))
+            self.store.put_shared(digest, token, value, keep_ms=max(1, int(call.planned.cache_seconds * 1000)))
         except StoreUnreachable as error:
             _LOGGER.warning("answer_not_kept source=%s reason=%s", call.planned.source, error.reason)
 

@@ -58,13 +58,18 @@ class SourceCall:
     _began: float = field(default_factory=time.monotonic)
     _given: dict[str, _Given] = field(default_factory=dict)
     """What the source has given by now for the jobs of a batch."""
-    _parts: dict[str, SourceEnvelope] = field(default_factory=dict)
-    """The envelopes of these as far as they are made."""
+    _parts: dict[str, tuple[_Given, SourceEnvelope]] = field(default_factory=dict)
+    """The envelopes of these as far as they are made, each with what it is made of."""
 
     @property
     def limit_seconds(self) -> float:
         """Seconds for the fetch, from the start of the call; zero or less when no time is left to the fan-in."""
         return min(self.soft_seconds, self.start.remaining_seconds - FAN_IN_MARGIN_SECONDS)
+
+    @property
+    def left_seconds(self) -> float:
+        """Seconds of the limit that are left: the call may have waited for an answer of another run."""
+        return self.limit_seconds - (time.monotonic() - self._began)
 
     @property
     def soft_seconds(self) -> float:
@@ -76,7 +81,8 @@ class SourceCall:
 
         Raises LimitReached when no time is left, so that no fetch is started then.
         """
-        if self.limit_seconds <= 0:
+        limit_seconds = self.left_seconds
+        if limit_seconds <= 0:
             raise LimitReached
         request, plan = self.start.request, self.start.plan
         return SourceRequest(
@@ -87,7 +93,7 @@ class SourceCall:
             message=request.message,
             routing=plan.routing,
             tws_instance_id=request.tws_instance_id,
-            limit_seconds=self.limit_seconds,
+            limit_seconds=limit_seconds,
             result_limit=request.config.rag_result_limit,
             jobs_follow=self.planned in plan.awaited,
             clues=self.clues,
@@ -147,9 +153,13 @@ class SourceCall:
         given = self._given[job]
         planned = self.planned.model_copy(update={"job": job, "jobs": (), "batch": None})
         part = self._timed(self._made(planned, given.what), given.began, given.ended)
-        if self._given[job] is given:
-            self._parts[job] = part
+        self._parts[job] = given, part
         return part
+
+    def _part(self, job: str) -> SourceEnvelope:
+        """The envelope of what was given last for a job: after an error the source may have been asked again."""
+        given, part = self._parts.get(job, (None, None))
+        return part if part is not None and given is self._given[job] else self._make_part(job)
 
     def envelope(self, fetch: Callable[[], FetchResult | None]) -> SourceEnvelope:
         """The redacted envelope of what ``fetch`` returns or raises, with the call's start and latency.
@@ -164,7 +174,7 @@ class SourceCall:
         if not is_batch:
             return self.timed(self._made(self.planned, what))
         # The source may still be giving results, in another thread.
-        parts = {job: self._parts.get(job) or self._make_part(job) for job in tuple(self._given)}
+        parts = {job: self._part(job) for job in tuple(self._given)}
         if missing := tuple(job for job in self.planned.jobs if job not in parts):
             rest = self.planned.model_copy(update={"jobs": missing})
             why = SourceError("the source gave no result for this job", reason="no_result") if what is None else what

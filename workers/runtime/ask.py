@@ -118,7 +118,7 @@ class SourceRunner:
 
     def _fetch(self, call: SourceCall) -> FetchResult | None:
         request = call.source_request()
-        future, end = None, Deadline.after(call.limit_seconds)
+        future, end = None, Deadline.after(request.limit_seconds)
         with suppress(SoftTimeLimitExceeded), soft_limit_signal() if self.native_limits else nullcontext():
             # Not result(timeout): in Python 3.11 its TimeoutError cannot be distinguished from the source's own.
             made = self.source(request.source)

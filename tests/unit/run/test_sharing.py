@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import fakeredis
 import pytest
@@ -73,12 +74,16 @@ def ask(
     job: str = "BATCH001",
     retries: int = 0,
     cache_seconds: float = 0.0,
+    limit: float = 5.0,
+    **fields: Any,
 ) -> SourceEnvelope:
-    """Ask the source for a run of its own."""
+    """Ask the source for a run of its own, whose request may have more fields."""
     run_id, token = new_token(), new_token()
-    store.open(run_id, TroubleshootRequest(message=message, job_name=job), nonce=new_token())
+    store.open(run_id, TroubleshootRequest(message=message, job_name=job, **fields), nonce=new_token())
     store.claim_dispatch(run_id, token)
-    planned = PlannedSource(source="metrics", job=job, limit_seconds=5, retries=retries, cache_seconds=cache_seconds)
+    planned = PlannedSource(
+        source="metrics", job=job, limit_seconds=limit, retries=retries, cache_seconds=cache_seconds
+    )
     routing = Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN)
     store.put_plan(run_id, token, Plan(pipeline="p", routing=routing, sources=(planned,), reason="test"))
     store.mark_dispatched(run_id, token)
@@ -116,6 +121,33 @@ def test_a_query_that_is_being_made_is_waited_for(store: RunStore, runtime: Runt
         thread.join()
     assert [envelope.data for envelope in envelopes] == [{"call": 1}] * 3
     assert sorted(envelope.shared_from is None for envelope in envelopes) == [False, False, True]
+
+
+def test_a_run_that_asks_everything_again_gets_no_answer_of_another_run(store: RunStore, runtime: Runtime) -> None:
+    """``rerun --all`` asks anew, whatever is kept; a rerun of what failed may share."""
+    source = CountingSource()
+    first = ask(store, runtime, source, cache_seconds=60)
+    again = ask(store, runtime, source, cache_seconds=60, rerun_of="run-00000001", rerun_all=True)
+    assert (first.data, again.data, again.shared_from) == ({"call": 1}, {"call": 2}, None)
+    assert ask(store, runtime, source, cache_seconds=60, rerun_of="run-00000001").shared_from is not None
+
+
+def test_who_waits_for_a_shared_answer_has_its_limit_once(store: RunStore, runtime: Runtime) -> None:
+    """The time waited is part of the limit: with none left, the source is not asked."""
+    source, limit = CountingSource(), 0.2
+    wait = store.share
+    store.share = lambda digest, token, *, lease_ms: (  # type: ignore[method-assign]  # another run has the query
+        ["wait"] if wait(digest, "other", lease_ms=lease_ms) else []
+    )
+    envelope = ask(store, runtime, source, cache_seconds=60, limit=limit)
+    assert (envelope.outcome, source.calls) == (SourceOutcome.TIMEOUT, 0)
+    assert f"{limit:g}" in str(envelope.error)
+    assert envelope.latency_ms >= limit * 1000
+
+
+def test_an_answer_may_be_kept_for_less_than_a_millisecond(store: RunStore, runtime: Runtime) -> None:
+    """Redis takes no time to live of zero."""
+    assert ask(store, runtime, CountingSource(), cache_seconds=0.0004).data == {"call": 1}
 
 
 def test_a_failure_is_not_shared(store: RunStore, runtime: Runtime) -> None:

@@ -31,9 +31,10 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
-from orchestrator.run.source_call import FAN_IN_MARGIN_SECONDS
+from orchestrator.run.source_call import FAN_IN_MARGIN_SECONDS, SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.reading import read_envelope
+from orchestrator.store.records import SourceStart
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.testing import Panic
 from workers.runtime.ask import SourceRunner
@@ -188,7 +189,7 @@ def test_an_answer_is_an_envelope_with_its_start_and_latency(ask: Ask) -> None:
     assert now_ms - 1 <= envelope.started_at_ms < now_ms + stretched(2_000)
     (request,) = source.requests
     assert (request.source, request.job, request.message) == ("metrics", "BATCH001", REQUEST.message)
-    assert request.limit_seconds == 5
+    assert 0 < 5 - request.limit_seconds < stretched(1)
 
 
 def test_no_data_is_an_answer(ask: Ask) -> None:
@@ -504,3 +505,19 @@ def test_a_batch_is_asked_again_about_the_jobs_whose_error_may_pass(ask: Ask) ->
     assert [request.jobs for request in source.requests] == [JOBS, ("JOB3",)]
     assert [part.data for part in parts] == [{"try": 1}, {}, {"try": 2}]
     assert parts[1].reason == "not_found"
+
+
+def test_the_answer_of_a_retry_counts_before_its_envelope_is_made() -> None:
+    """At the limit a job that was asked again has its new answer, and not the error of the first try."""
+    planned = PlannedSource(source="metrics", batch=1, jobs=JOBS[:1], limit_seconds=5, retries=1)
+    made_plan = plan(5).model_copy(update={"sources": (planned,)})
+    start = SourceStart(request=REQUEST, plan=made_plan, remaining_seconds=10, now_ms=0)
+    call = SourceCall(run_id="run-00000001", planned=planned, start=start, worker="w")
+    source = Many(given={"JOB1": SourceError("no route", reason="unreachable")})
+    asyncio.run(call._fetch_many(source, call.source_request()))
+    source.given["JOB1"] = FetchResult(data={"try": 2})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "to_thread", lambda *_: asyncio.sleep(0))  # no thread has made it yet
+        asyncio.run(call._fetch_many(source, call.source_request()))
+    (part,) = call.envelope(lambda: fetched(Future())).parts
+    assert (part.success, part.data) == (True, {"try": 2})
