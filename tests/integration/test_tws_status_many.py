@@ -145,7 +145,7 @@ def test_what_is_known_when_the_time_is_over_is_given() -> None:
 
 
 def test_one_job_that_cannot_be_looked_up_takes_no_answer_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of its own for one, even one that nobody expects, and results for the rest."""
+    """An error of its own for one, even one that nobody expects; results for the rest, and their clue."""
     plan = get_scenario(7).plan
     plain = TwsStatusSource._fetch
 
@@ -156,11 +156,12 @@ def test_one_job_that_cannot_be_looked_up_takes_no_answer_from_the_others(monkey
 
     monkeypatch.setattr(TwsStatusSource, "_fetch", fetch)
     given: Given = {}
+    board = Board()
 
     async def ask(simulator: HwaSimulator) -> None:
-        source = TwsStatusSource.from_env(simulator.environ())
+        source, jobs = TwsStatusSource.from_env(simulator.environ()), ("LOJA001", "LOJA002", "LOJA003", "a job")
         try:
-            async for job, result in source.fetch_many(request_of("LOJA001", "LOJA002", "LOJA003", "a job")):
+            async for job, result in source.fetch_many(request_of(*jobs, board=board)):
                 given[job] = result
         finally:
             await source.close()
@@ -169,6 +170,7 @@ def test_one_job_that_cannot_be_looked_up_takes_no_answer_from_the_others(monkey
         asyncio.run(ask(simulator))
     assert given.keys() == {"LOJA001", "LOJA003", "a job"}
     assert isinstance(given["a job"], SourceError)
+    assert len(board.posted) == 1
 
 
 def test_a_server_that_cannot_be_reached_is_one_error() -> None:

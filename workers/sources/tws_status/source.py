@@ -127,7 +127,6 @@ class TwsStatusSource:
                     given = replace(given, seconds=time.monotonic() - began)
                 except SourceError as error:
                     given = error
-                await clues.end_job(is_late=half.has_passed)
                 return job, given
 
         tasks: list[asyncio.Task[tuple[str, FetchResult | SourceError]]] = []
@@ -137,11 +136,13 @@ class TwsStatusSource:
                 await self._searched(session, request.jobs, shared)
                 tasks += [asyncio.create_task(one(job)) for job in request.jobs]
                 for task in asyncio.as_completed(tasks):
+                    given = None
                     try:
                         given = await task
                     except Exception as error:  # noqa: BLE001  # border: of one job, raised after the others are given
                         unexpected = error
-                    else:
+                    await clues.end_job(is_late=half.has_passed)
+                    if given is not None:
                         yield given
                 if unexpected is not None:
                     raise unexpected
