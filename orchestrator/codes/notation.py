@@ -10,7 +10,7 @@ characters and ``?`` for one, as in conman: ``FECH0*``, ``MDM#FATDIA.@``.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache
 from itertools import islice
 from typing import Self
@@ -73,6 +73,11 @@ class JobName:
         """Each way to read a job's name: ``PAY#D010`` is of z/OS, or ``D010`` on ``PAY``. Raises InvalidValue."""
         first = cls.of_job(name)
         return (cls(job=name.strip()), first) if is_zos_name(name) and first.job != name.strip() else (first,)
+
+    def is_said_by(self, other: "JobName") -> bool:
+        """Whether ``other`` says all that this name says, and perhaps more; capitals make no difference."""
+        parts = zip(astuple(self), astuple(other), strict=True)
+        return all(not one or one.casefold() == two.casefold() for one, two in parts)
 
     @classmethod
     def of_stream(cls, name: str) -> Self:
@@ -253,6 +258,32 @@ def check_job_name(name: str) -> str:
 def is_job_name(name: str) -> bool:
     """Whether ``name`` is a job in TWS notation."""
     return len(name) <= _MAX_CHARACTERS and _JOB.fullmatch(name) is not None
+
+
+def distinct_jobs(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of jobs, each job once, at the place of its first name and by the one that says most.
+
+    ``FECH001``, ``fech001`` and ``MDM#FECHADIA.FECH001`` are one job; two that lie in different job streams are not.
+    """
+    jobs: dict[str, list[tuple[int, str, JobName]]] = {}
+    for place, name in enumerate(names):
+        parts = JobName.readings(name)[0] if is_job_name(name) else JobName(job=name)
+        same_name = jobs.setdefault(parts.job.casefold(), [])
+        said = next((i for i, (_, _, other) in enumerate(same_name) if parts.is_said_by(other)), None)
+        less = [i for i, (_, _, other) in enumerate(same_name) if other.is_said_by(parts)]
+        if said is None and less:
+            same_name[less[0]] = (same_name[less[0]][0], name, parts)
+            for i in reversed(less[1:]):
+                del same_name[i]
+        elif said is None:
+            same_name.append((place, name, parts))
+    ordered = sorted((place, name) for of_a_name in jobs.values() for place, name, _ in of_a_name)
+    return tuple(name for _, name in ordered)
+
+
+def is_same_job(one: str, other: str) -> bool:
+    """Whether two names are of one job, at least as far as the shorter says."""
+    return len(distinct_jobs((one, other))) == 1
 
 
 def parse_workstation_name(name: str) -> str:

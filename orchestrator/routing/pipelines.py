@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
-from orchestrator.codes.notation import bare_name
+from orchestrator.codes.notation import distinct_jobs, is_same_job
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
@@ -153,14 +153,13 @@ def _jobs_of(request: TroubleshootRequest, routing: Routing, notes: list[Message
     Beside those of the request, a job in a pasted log is not asked about, nor what the message names only as what
     another job waits for.
     """
-    named = request.named_jobs
-    exact = {job.upper() for job in named}
-    others = [job for job in routing.entities.jobs if job.upper() not in exact]
-    others = [job for job in others if not any(_is_same_job(job, other) for other in named)]
+    together = distinct_jobs((*request.named_jobs, *routing.entities.jobs))
+    named = [job for job in together if any(is_same_job(job, other) for other in request.named_jobs)]
+    others = [job for job in together if job not in named]
     if named and others:
         known = request.entities.jobs if request.entities is not None else ()
-        own = {*extract_entities(own_words(request.message)).jobs, *known}
-        others = [job for job in others if job in own]
+        own = (*extract_entities(own_words(request.message)).jobs, *known)
+        others = [job for job in others if any(is_same_job(job, other) for other in own)]
     waits = waited_for(request.message, others) if named else ()
     if waits:
         notes.append(
@@ -175,12 +174,6 @@ def _jobs_of(request: TroubleshootRequest, routing: Routing, notes: list[Message
         total = min(len(jobs), MAX_JOBS) + left_out
         notes.append(Message("{named} jobs were named; the first {limit} are examined", named=total, limit=MAX_JOBS))
     return jobs[:MAX_JOBS], left_out
-
-
-def _is_same_job(one: str, other: str) -> bool:
-    """Whether two names are of one job, at least as far as the shorter says."""
-    short, long = sorted((one.upper(), other.upper()), key=len)
-    return short == long or (bare_name(short) == short and bare_name(long) == short)
 
 
 def _choose(pipeline: Pipeline, enabled: list[str], min_required: int, notes: list[Message]) -> list[str]:

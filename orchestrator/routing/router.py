@@ -5,6 +5,7 @@ that occurs adds its weight, and the highest sum wins.
 """
 
 from orchestrator.codes.catalogue import known_abends
+from orchestrator.codes.notation import distinct_jobs
 from orchestrator.codes.patterns import find_chat_abends
 from orchestrator.i18n.languages import Language
 from orchestrator.models import MAX_JOBS, Entities, Intent, Routing, TroubleshootRequest
@@ -74,8 +75,7 @@ def entities_of(
     if known is not None:
         entities = known.and_those(entities)
     extra = find_chat_abends(message, known_abends())
-    named = {job.upper() for job in jobs}
-    together = (*jobs, *(job for job in entities.jobs if job.upper() not in named))
+    together = distinct_jobs((*jobs, *entities.jobs))
     return entities.model_copy(
         update={
             "jobs": together[:MAX_JOBS],

@@ -1,9 +1,10 @@
 """The plan of a later stage of a run, from what the stages before it have answered. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from orchestrator.codes.notation import is_job_name
+from orchestrator.codes.notation import bare_name, is_job_name, is_same_job
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, SourceEnvelope
 from orchestrator.routing.pipelines import plan_jobs
@@ -17,8 +18,8 @@ def next_stage(plan: Plan, envelopes: Mapping[str, SourceEnvelope]) -> Plan:
     """
     stage, *rest = plan.then
     answers = [envelope for planned in plan.asked if (envelope := envelopes.get(planned.key)) is not None]
-    found = dict.fromkeys(chain(plan.jobs, *(found_jobs(envelope) for envelope in answers)))
-    jobs = tuple(found)[:MAX_JOBS]
+    found = _besides(plan.jobs, tuple(dict.fromkeys(chain.from_iterable(map(found_jobs, answers)))))
+    jobs = found[:MAX_JOBS]
     more = len(found) - len(jobs) + sum(_unnamed(envelope) for envelope in answers)
     sources = [
         planned
@@ -43,6 +44,18 @@ def found_jobs(envelope: SourceEnvelope) -> tuple[str, ...]:
     found = envelope.data.get("found")
     names: Iterable[object] = found if envelope.success and isinstance(found, list | tuple) else ()
     return tuple(name for name in names if isinstance(name, str) and is_job_name(name))
+
+
+def _besides(named: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
+    """The named jobs and the found ones that are none of them; a name that several of these have may mean any."""
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for name in found:
+        by_name[bare_name(name).casefold()].append(name)
+    asked = set(named)
+    for other in named:
+        same = [name for name in by_name.get(bare_name(other).casefold(), ()) if is_same_job(name, other)]
+        asked.update(same if len(same) == 1 else ())
+    return (*named, *(name for name in found if name not in asked))
 
 
 def _unnamed(envelope: SourceEnvelope) -> int:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from orchestrator.codes.notation import JobName, distinct_jobs
 from orchestrator.models import MAX_JOBS, Plan, TroubleshootRequest
 from orchestrator.routing.entities import extract_entities
 from orchestrator.routing.plan import plan_request
@@ -177,7 +178,7 @@ def test_dates_times_and_hyphens_are_no_ranges() -> None:
     [
         ("BATCH001, BATCH002 e BATCH003 falharam", ("BATCH001", "BATCH002", "BATCH003")),
         ("falhou", ("BATCH001",)),
-        ("MDM#FATDIA.BATCH001 falhou, e o batch001?", ("BATCH001",)),
+        ("MDM#FATDIA.BATCH001 falhou, e o batch001?", ("MDM#FATDIA.BATCH001",)),
         ("BATCH002 depende do BATCH001 e não rodou", ("BATCH001", "BATCH002")),
         ("FECH001 a FECH002 também", ("BATCH001", "FECH001", "FECH002")),
         ("falharam:\nBATCH001\n- BATCH002\n2. BATCH003,\nobrigado", ("BATCH001", "BATCH002", "BATCH003")),
@@ -230,3 +231,35 @@ def test_patterns_of_request_and_message_are_kept() -> None:
 
     assert made.routing.entities.job_patterns == ("PAY@", "FECH0*")
     assert made.jobs == ("BATCH001",)
+
+
+@pytest.mark.parametrize(
+    ("message", "jobs"),
+    [
+        ("BATCH001 e batch001 falharam", ("BATCH001",)),
+        ("BATCH001, FATDIA.BATCH001 e MDM#FATDIA.BATCH001 falharam", ("MDM#FATDIA.BATCH001",)),
+        ("mdm#fatdia.batch001 failed; FATDIA.BATCH001 too", ("mdm#fatdia.batch001",)),
+        ("job /PRD/FATDIA.BATCH001 falló, ¿y BATCH001?", ("/PRD/FATDIA.BATCH001",)),
+        ("MDM#FATDIA.BATCH001 e MDM#FATMES.BATCH001", ("MDM#FATDIA.BATCH001", "MDM#FATMES.BATCH001")),
+        ("BATCH001, BATCH002 e MDM#FATDIA.BATCH001 caíram", ("MDM#FATDIA.BATCH001", "BATCH002")),
+    ],
+)
+def test_a_job_is_one_whatever_its_spelling(message: str, jobs: tuple[str, ...]) -> None:
+    """Capitals and qualifiers make no other job: it is asked about once, by the name that says most."""
+    assert plan(message).jobs == jobs
+    assert plan("caiu", jobs=list(reversed(plan(message).jobs))).jobs == tuple(reversed(jobs))
+
+
+def test_names_of_one_job_are_one_in_any_order() -> None:
+    """For random sets of names: no two that are left say the same, and each that was given is said by one of them."""
+    chance = random.Random(7)
+    for _ in range(100):
+        names = [
+            chance.choice(("", "FATDIA.", "FATMES.", "MDM#FATDIA.", "mdm#FATDIA.", "MDM#/PRD/FATDIA.", "LNX01#"))
+            + chance.choice(("BATCH001", "batch001", "PAY#D010"))
+            for _ in range(chance.randint(1, 6))
+        ]
+        left = distinct_jobs(names)
+        parts = {name: JobName.readings(name)[0] for name in (*names, *left)}
+        assert all(any(parts[name].is_said_by(parts[one]) for one in left) for name in names), names
+        assert not any(parts[one].is_said_by(parts[two]) for one in left for two in left if one != two), names

@@ -131,6 +131,26 @@ def test_what_is_left_out_of_too_many_jobs_is_said() -> None:
     assert stage.notes == ("foram encontrados 237 jobs; os 200 piores são examinados",)
 
 
+@pytest.mark.parametrize(
+    ("named", "found", "jobs"),
+    [
+        (["FAT001"], ["MDM#FATDIA.FAT001", "MDM#FATDIA.FAT002"], ("FAT001", "MDM#FATDIA.FAT002")),
+        (["fat001"], ["MDM#FATDIA.FAT001"], ("fat001",)),
+        (["FATDIA.FAT001"], ["MDM#FATMES.FAT001"], ("FATDIA.FAT001", "MDM#FATMES.FAT001")),
+        (["FAT001"], ["A.FAT001", "B.FAT001"], ("FAT001", "A.FAT001", "B.FAT001")),
+        (["FAT001", "A.FAT001"], ["A.FAT001", "B.FAT001"], ("A.FAT001", "B.FAT001")),
+    ],
+    ids=["found", "other-case", "other-stream", "either", "one-of-two"],
+)
+def test_a_job_that_is_named_and_found_is_asked_about_once(
+    named: list[str], found: list[str], jobs: tuple[str, ...]
+) -> None:
+    """By the name in the question; where the plan has two of that name, it is not known which of them is meant."""
+    plan = planned("e os FAT0* também?", jobs=named)
+    stage = next_stage(plan, a_list(*found))
+    assert plan.with_stage(stage).jobs == jobs
+
+
 def test_names_that_are_no_jobs_are_not_asked_about() -> None:
     """What a source gives as found may be anything."""
     answers = a_list("FAT001", "+1", "a b\nc", "")
