@@ -47,6 +47,8 @@ MAX_BATCH_JOBS = 50
 MAX_STAGES = 9
 """Most stages of a run; ``common.lua`` has the same."""
 MAX_MESSAGE_CHARACTERS = 8_000
+MAX_ENTITIES = 500
+"""Most names and codes in the ``entities`` of a request."""
 MAX_EVIDENCE_CHARACTERS = 16_000
 UNREADABLE = "unreadable"
 """Key of a report's metadata: the parts of the stored run that could not be read."""
@@ -56,6 +58,7 @@ Word = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS)]
 """A part of a message."""
 _ENTITY = re.compile(r"[\w$#@./(),:*?-]{1,200}")
 """A name, a pattern of names or a code, in any notation: no blanks, no quotes."""
+_MAX_DIGITS = 15
 PIPELINE_NAMES = r"^[a-z][a-z0-9_-]{0,31}([|+][a-z][a-z0-9_-]{0,31}){0,7}$"
 """Pattern of the name of a pipeline, and of the names of several that are composed."""
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
@@ -321,9 +324,17 @@ class TroubleshootRequest(InputModel):
     @field_validator("job_name")
     @classmethod
     def _job_name_is_a_job(cls, value: str | None) -> str | None:
-        if value is not None:
-            _read_jobs(value)
-        return None if value is None else value.strip()
+        if value is None:
+            return None
+        if len(value) > MAX_MESSAGE_CHARACTERS:
+            raise InvalidValue(
+                "{count} characters, and {limit} at most are read here; give so many names in {other_field}",
+                count=len(value),
+                limit=MAX_MESSAGE_CHARACTERS,
+                other_field="jobs",
+            )
+        _read_jobs(value)
+        return value.strip()
 
     @field_validator("jobs")
     @classmethod
@@ -348,11 +359,23 @@ class TroubleshootRequest(InputModel):
     @field_validator("entities")
     @classmethod
     def _entities_are_names(cls, value: Entities | None) -> Entities | None:
-        for name in value.words if value else ():
+        if value is None:
+            return None
+        if (count := len(value.words) + len(value.return_codes)) > MAX_ENTITIES:
+            raise InvalidValue(
+                "{count} names and codes are given, and {limit} at most are read; "
+                "leave out what the question is not about",
+                count=count,
+                limit=MAX_ENTITIES,
+            )
+        for name in value.words:
             if not _ENTITY.fullmatch(name):
                 raise InvalidValue("{name!r} is not a name or a code", name=name[:80])
-        for name in value.jobs if value else ():
+        for name in value.jobs:
             check_job_name(name)
+        for code in (*value.return_codes, value.more_jobs):
+            if len(str(code)) > _MAX_DIGITS:
+                raise InvalidValue("a number with more than {count} digits is no return code", count=_MAX_DIGITS)
         return value
 
     @property
@@ -367,12 +390,12 @@ class TroubleshootRequest(InputModel):
 
 
 def _read_jobs(*texts: str) -> NamedJobs:
-    """What ``texts`` name. Raises InvalidValue when one is no job, or there are more than ``MAX_JOBS``."""
+    """What ``texts`` name. Raises InvalidValue when one is no job, or more than ``MAX_JOBS`` are named."""
     named = NamedJobs.of(texts, most=MAX_JOBS)
-    if named.count > MAX_JOBS:
+    if (count := named.count + len(named.patterns)) > MAX_JOBS:
         raise InvalidValue(
             "{count} jobs are named, and one question is about {limit} at most; ask about the others in another one",
-            count=named.count,
+            count=count,
             limit=MAX_JOBS,
         )
     return named
