@@ -102,7 +102,8 @@ class _Following:
     def _gives_up_after(self, error: StoreUnreachable) -> bool:
         return self.waiting.gives_up_after(error, has_every_answer=self.copy.has_every_answer)
 
-    def _give_up(self, error: object) -> None:
+    def _give_up(self, error: object = None) -> None:
+        error = error or ("the store was silent" if self.waiting.is_silent else "the run has not ended")
         self.has_given_up = True
         if not self.waiting.is_out_of_patience:
             _LOGGER.warning("stream_cut run_id=%s error=%s", self.run_id, error)
@@ -148,7 +149,7 @@ class Follower(_Following):
             except queue.Empty:
                 if self.waiting.left() > 0:
                     continue
-                self._give_up("the store was silent")
+                self._give_up()
                 return None
 
     def _pump(self, after: str) -> None:
@@ -204,7 +205,7 @@ class AsyncFollower(_Following):
                     await asyncio.sleep(self.waiting.pause_seconds())
                     continue
                 except TimeoutError:
-                    self._give_up("the store was silent")
+                    self._give_up()
                     self.waiting.check_refusal()
                     return
                 after = page.last_id

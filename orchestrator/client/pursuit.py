@@ -114,6 +114,6 @@ async def _silence(pulse: Pulse, seconds: Callable[[], float]) -> None:
     """Return once the store has been silent for ``seconds``, as they are then, of a loop that keeps its time."""
     silent = 0.0
     while silent < seconds():
-        last = pulse.answered_at
+        last = pulse.heard_at
         await asyncio.sleep(_TICK_SECONDS)
-        silent = 0.0 if pulse.answered_at != last else silent + _TICK_SECONDS
+        silent = 0.0 if pulse.heard_at != last else silent + _TICK_SECONDS

@@ -44,12 +44,12 @@ class SingleFlight:
         if leader is not None:
             return leader.result()
         try:
-            report = self._report(run_id) if is_closed else self._finish(run_id, deadline)
+            with self._pulse.working():
+                report = self._report(run_id) if is_closed else self._finish(run_id, deadline)
         except BaseException as error:
             self._settle(run_id)
             mine.set_exception(error)
             raise
-        self._pulse.beat()
         self._settle(run_id, report)
         mine.set_result(report)
         return report

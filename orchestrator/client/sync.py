@@ -254,8 +254,8 @@ class TroubleshootClient:
             self._submitted[run_id] = deadline, request
 
     def remember(self, follower: Follower | AsyncFollower) -> None:
-        """Keep what a reader that has given up has read of its run, for the next ``result``."""
-        if follower.has_given_up and follower.keeps_copy:
+        """Keep what a reader has read of its run that gave up on the store, for the next ``result``."""
+        if follower.has_given_up and follower.keeps_copy and follower.waiting.is_silent:
             while len(self.given_up) >= MAX_GIVEN_UP:
                 self.given_up.pop(next(iter(self.given_up), ""), None)
             self.given_up[follower.run_id] = follower.copy

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import OutOfConnections, StoreUnreachable
+from orchestrator.store.connection import heeding_calls
 
 GRACE_SECONDS = 0.2
 """Seconds after the deadline for which a reader waits for the terminal event while the store is silent."""
 LATE_SECONDS = 0.8
 """Seconds for which a reader that comes after the deadline waits for a silent store: the run must be read, and perhaps
 finished."""
-MAX_OVERTIME_SECONDS = 2.0
-"""Most seconds by which a reader waits longer while the store answers."""
+MAX_OVERTIME_SECONDS, MAX_LATE_END_SECONDS = 2.0, 10.0
+"""Most seconds by which a reader waits longer while the store answers: some calls, and every call since the deadline.
+The end of the run is late then, as on a machine that has more to do than it can."""
 LOST_SECONDS = 1.0
 """Seconds of silence of a failing store after which a reader does not wait for the rest of a run whose sources have all
 answered; as the graphs do."""
@@ -32,10 +34,37 @@ class Pulse:
     answered_at: float = 0.0
     _readers: set[object] = field(default_factory=set)
     """Those that read copies. A set, as its changes need no lock between threads."""
+    _working: set[object] = field(default_factory=set)
+    """Those that work on what the store has answered them."""
 
     def beat(self) -> None:
         """The store has answered."""
         self.answered_at = time.monotonic()
+
+    @property
+    def heard_at(self) -> float:
+        """When the store was last known not to be silent: now, while this process has its answer and works on it."""
+        return time.monotonic() if self._working else self.answered_at
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """The block ends a run for the readers: only while it waits for the store is the store silent."""
+        worker = object()
+
+        def heed(is_sent: bool) -> None:
+            if is_sent:
+                self._working.discard(worker)
+            else:
+                self.beat()
+                self._working.add(worker)
+
+        try:
+            with heeding_calls(heed):
+                yield
+        finally:
+            if worker in self._working:
+                self.beat()
+                self._working.discard(worker)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -62,7 +91,8 @@ class Waiting:
     """The wait of one reader.
 
     When time runs out while the store answers other callers of this process, the process is slow and the store is not
-    gone: its readers wait on until the store has been silent for ``GRACE_SECONDS``.
+    gone: its readers wait on until the store has been silent for ``GRACE_SECONDS``. So they do while the process works
+    on the end of the run, from an answer of the store to its next call.
     """
 
     deadline: Deadline
@@ -88,7 +118,7 @@ class Waiting:
         """Seconds until this reader gives up, as known now; never below zero."""
         end = self._end()
         if not self._has_failed:
-            end = min(max(end, self.pulse.answered_at + GRACE_SECONDS), end + MAX_OVERTIME_SECONDS)
+            end = min(max(end, self.pulse.heard_at + GRACE_SECONDS), end + self._overtime_seconds)
         if self.patience is not None:
             end = min(end, self.patience.at)
         return max(0.0, end - time.monotonic())
@@ -119,13 +149,22 @@ class Waiting:
     @property
     def may_run_over(self) -> bool:
         """Whether the store may still turn out to be well although time is up."""
-        over = self._end() + MAX_OVERTIME_SECONDS
+        over = self._end() + self._overtime_seconds
         return not self._has_failed and not self.is_out_of_patience and time.monotonic() < over
 
     @property
     def is_out_of_patience(self) -> bool:
         """Whether the caller's own timeout is over."""
         return self.patience is not None and self.patience.has_passed
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the store does not serve, as far as known: it is not the end of the run that is late."""
+        return self._has_failed or time.monotonic() - self.pulse.heard_at >= GRACE_SECONDS
+
+    @property
+    def _overtime_seconds(self) -> float:
+        return MAX_OVERTIME_SECONDS if self.failure is not None else MAX_LATE_END_SECONDS
 
     @property
     def _has_failed(self) -> bool:

@@ -4,8 +4,9 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import redis
@@ -189,6 +190,22 @@ def to_ms(time: Any) -> int:
     return int(seconds) * 1000 + int(micros) // 1000
 
 
+_heeding: ContextVar[Callable[[bool], None] | None] = ContextVar("heeding", default=None)
+
+
+@contextmanager
+def heeding_calls(heed: Callable[[bool], None]) -> Iterator[None]:
+    """Call ``heed`` at each call of the store in the block: with True when it is sent, with False when it is answered.
+
+    What the block does between an answer and the next call is not the time of the store.
+    """
+    token = _heeding.set(heed)
+    try:
+        yield
+    finally:
+        _heeding.reset(token)
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
     """Raise redis-py's errors as ours. The URL is left out of the messages: it holds the password.
@@ -196,6 +213,17 @@ def store_errors() -> Iterator[None]:
     Raises StoreUnreachable, or its subclasses OutOfConnections (a limit of this process or of Redis) and
     StoreRefusesUser (credentials, rights).
     """
+    heed = _heeding.get()
+    if heed is not None:
+        heed(True)
+    with _errors_as_ours():
+        yield
+    if heed is not None:
+        heed(False)
+
+
+@contextmanager
+def _errors_as_ours() -> Iterator[None]:
     try:
         yield
     except AuthenticationError as error:

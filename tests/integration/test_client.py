@@ -17,15 +17,18 @@ from tests_support import RedisServer, stretched
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.client.sync import TroubleshootClient
+from orchestrator.client.waiting import GRACE_SECONDS
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import ConfigurationError, Conflict, InvalidRequest, RunNotFound, StoreUnreachable
 from orchestrator.models import Event, EventType, Report, RunOutcome, RunState, SourceEnvelope, TroubleshootRequest
-from orchestrator.run.conclusion import warm_up_aside
+from orchestrator.run import finisher
+from orchestrator.run.conclusion import Conclusion, warm_up_aside
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.finisher import Finisher
 from orchestrator.sources import source_names
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from orchestrator.store.presence import Presence
+from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import RunStore
 
 APP_READS = {
@@ -353,6 +356,34 @@ def test_a_run_that_is_lost_while_it_is_waited_for_is_told_at_once(settings: Set
 
     for only_the_end in (True, False):
         asyncio.run(lose(only_the_end))
+
+
+@pytest.mark.parametrize("api", ["sync", "aio"])
+def test_a_run_whose_end_is_late_is_answered_all_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, api: str
+) -> None:
+    """A process that takes longer for the answer than the grace does not take its own time for a silent store."""
+    plain = finisher.conclude
+
+    def slow(record: RunRecord, *, briefly: bool = False) -> Conclusion:
+        time.sleep(2 * GRACE_SECONDS)
+        return plain(record, briefly=briefly)
+
+    monkeypatch.setattr(finisher, "conclude", slow)
+    config = ParallelConfig(node_timeout_seconds=0.2, total_timeout_seconds=0.5)
+
+    async def ask() -> tuple[list[Event], Report]:
+        async with AsyncTroubleshootClient(settings) as client:
+            run_id = await client.submit(TroubleshootRequest(message="Job BATCH001 falhou", config=config))
+            if api == "sync":
+                events = await asyncio.to_thread(lambda: list(client.sync.stream(run_id, keeps_answers=True)))
+            else:
+                events = [event async for event in client.stream(run_id, keeps_answers=True)]
+            return events, await client.result(run_id)
+
+    events, report = asyncio.run(ask())
+    assert events[-1].type is EventType.FINAL
+    assert (report.committed, report.outcome, report.reason) == (True, RunOutcome.TIMED_OUT, None)
 
 
 def test_cancel_says_how_the_run_stands(client: TroubleshootClient) -> None:

@@ -7,10 +7,19 @@ from contextlib import ExitStack
 from itertools import count
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from orchestrator.client.waiting import GRACE_SECONDS, LATE_SECONDS, MAX_OVERTIME_SECONDS, Pulse, Waiting
+from orchestrator.client.waiting import (
+    GRACE_SECONDS,
+    LATE_SECONDS,
+    MAX_LATE_END_SECONDS,
+    MAX_OVERTIME_SECONDS,
+    Pulse,
+    Waiting,
+)
 from orchestrator.deadline import Deadline
 from orchestrator.errors import OutOfConnections, StoreUnreachable
+from orchestrator.store.connection import store_errors
 
 LONG_AGO = -1_000.0
 
@@ -45,9 +54,38 @@ def test_a_store_that_answers_is_waited_for_longer() -> None:
     slow = waiting_since_before(-1, answers=True)
     assert 0 < slow.left() <= GRACE_SECONDS
     assert slow.may_run_over
-    endless = waiting_since_before(-GRACE_SECONDS - MAX_OVERTIME_SECONDS, answers=True)
+    endless = waiting_since_before(-GRACE_SECONDS - MAX_LATE_END_SECONDS, answers=True)
     assert endless.left() == 0
     assert not endless.may_run_over
+    assert not endless.is_silent, "it is the end of the run that is late"
+
+
+def test_a_store_that_answers_and_fails_in_turn_is_waited_for_less_long() -> None:
+    """One that serves reads and refuses the commit keeps a reader for two seconds, not for ten."""
+    refusing = waiting_since_before(-GRACE_SECONDS - MAX_OVERTIME_SECONDS)
+    refusing.failure = StoreUnreachable()
+    refusing.pulse.beat()
+    assert refusing.left() == 0
+
+
+def test_the_time_in_which_a_run_is_ended_here_is_no_silence_of_the_store() -> None:
+    """While this process works on an answer the store is not silent; while it waits for one it may be."""
+    waiting = waiting_since_before(-1)
+    with waiting.pulse.working():
+        with store_errors():
+            assert (waiting.left(), waiting.is_silent) == (0, True)
+        waiting.pulse.answered_at = LONG_AGO
+        assert 0 < waiting.left() <= GRACE_SECONDS
+        assert not waiting.is_silent
+        with pytest.raises(StoreUnreachable), store_errors():
+            raise RedisConnectionError
+        assert waiting.left() == 0
+        with store_errors():
+            pass
+        waiting.pulse.answered_at = LONG_AGO
+    assert waiting.left() > 0
+    waiting.pulse.answered_at = LONG_AGO
+    assert waiting.left() == 0
 
 
 def test_a_store_that_failed_at_the_deadline_gets_no_more_than_the_grace() -> None:
