@@ -112,7 +112,7 @@ def test_no_worker_dispatches_the_second_stage(fleet: Fleet) -> None:
     fleet.worker(*BUILTIN_SOURCES, "synthesis", ready=False)
     fleet.watcher(ready=False)
     fleet.wait_until_ready()
-    config = ParallelConfig(node_timeout_seconds=1.5, total_timeout_seconds=3, synthesis_reserve_seconds=1)
+    config = ParallelConfig(node_timeout_seconds=3, total_timeout_seconds=4.5, synthesis_reserve_seconds=1)
     run_id = ask(fleet, config=config, sleep_seconds=0.4)
     wait_for_start(fleet, run_id, "tws_status", None)
     victim.kill(signal.SIGKILL)
