@@ -132,15 +132,16 @@ def test_a_batch_of_many_jobs_takes_half_the_requests_of_as_many_questions() -> 
 
 
 def test_what_is_known_when_the_time_is_over_is_given() -> None:
-    """A server too slow for the details of all: the search alone tells the state of each job."""
+    """A server too slow for the details of all: the search tells the state of each job, and each log is read first."""
     plan = get_scenario(MANY_JOBS).plan
     names = [job["name"] for job in plan.jobs[:20]]
     factor = min(stretched(1), 8)
-    with HwaSimulator(plan, faults=[Fault(path="/plan/job/", latency_seconds=0.4 * factor)]) as simulator:
+    with HwaSimulator(plan, faults=[Fault(path="/plan/job/", latency_seconds=0.2 * factor)]) as simulator:
         given = ask_many(simulator, request_of(*names, seconds=1.2 * factor))
     payloads = [TwsPayload.model_validate(result.data) for result in given.values() if isinstance(result, FetchResult)]
     assert len(payloads) == 20
     assert all(payload.job is not None and payload.job.status == "ABEND" for payload in payloads)
+    assert all(payload.job is not None and payload.job.job_log is not None for payload in payloads)
     assert any(payload.unread for payload in payloads)
 
 

@@ -329,12 +329,16 @@ class SharedRequests:
 
     async def once(self, request: _Request, send: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer to ``request``, sent by the first that asks. Raises what ``send`` raises."""
+        # Shielded: others may wait for it when this session is cancelled.
+        answer: T = await asyncio.shield(self.begin(request, send))
+        return answer
+
+    def begin(self, request: _Request, send: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Send ``request`` unless it has been sent, without waiting for the answer."""
         task = self._tasks.get(request)
         if task is None:
             task = self._tasks[request] = asyncio.create_task(send())
-        # Shielded: others may wait for it when this session is cancelled.
-        answer: T = await asyncio.shield(task)
-        return answer
+        return task
 
     async def end(self) -> None:
         """Cancel the requests that are still in flight."""

@@ -4,13 +4,13 @@ A detail that cannot be read becomes a note; only failure of the lookup itself r
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orchestrator.codes.notation import with_instances
-from orchestrator.codes.states import NO_PROBLEMS, NOT_LAUNCHED, PROBLEMS
+from orchestrator.codes.states import FAILED, NO_PROBLEMS, NOT_LAUNCHED, PROBLEMS
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, write
@@ -164,6 +164,23 @@ async def find_many(session: HwaSession, names: Iterable[str], shared: SharedReq
     await _find_issues(session, [parse_job(job) for job in page.results], shared)
 
 
+async def begin_logs(
+    session: HwaSession, names: Iterable[str], shared: SharedRequests, lookup: Lookup, question: Entities
+) -> None:
+    """Begin to read the job logs of those of the jobs that failed, before anything else is asked about any of them.
+
+    Where time is too short for everything, the causes are known and what is missing is beside them. Sends nothing for
+    jobs that ``find_many`` did not find.
+    """
+    if not shared.jobs:
+        return
+    for name in names:
+        matches = await find_jobs(session.sharing(shared), _readings(name), lookup, question)
+        run_id = pick_run(matches[0]) if matches and parse_job(matches[0]).status in FAILED else None
+        if run_id is not None:
+            shared.begin(*_log_request(session.sharing(shared), run_id, lookup.language))
+
+
 def _readings(name: str) -> tuple[JobRef, ...]:
     try:
         return job_readings(name)
@@ -270,7 +287,7 @@ async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Looku
     if run_id is None:
         return None, ""
     try:
-        log = await read_job_log(session, run_id, lookup.language)
+        log = await _read_log(session, run_id, lookup.language)
     except NotFound:
         lookup.notes.append(Message("job log: there is none for this run"))
         return None, ""
@@ -278,6 +295,31 @@ async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Looku
         lookup.notes.append(Message("{part}: {reason}", part=Message("job log"), reason=error.reason))
         return None, error.reason
     return log, log.stopped if log.total_lines is None else ""
+
+
+async def _read_log(session: HwaSession, run_id: str, language: Language) -> JobLogFacts:
+    if session.shared is None:
+        return await read_job_log(session, run_id, language)
+    given, asked = await session.shared.once(*_log_request(session.sharing(session.shared), run_id, language))
+    session.asked += asked
+    if isinstance(given, SourceError):
+        raise given
+    return given
+
+
+def _log_request(
+    session: HwaSession, run_id: str, language: Language
+) -> tuple[tuple[object, ...], Callable[[], Coroutine[Any, Any, tuple[JobLogFacts | SourceError, list[str]]]]]:
+    """The reading of a log as a request that may be shared: its key, and what sends it."""
+    session.asked = []
+
+    async def read() -> tuple[JobLogFacts | SourceError, list[str]]:
+        try:
+            return await read_job_log(session, run_id, language), session.asked
+        except SourceError as error:
+            return error, session.asked
+
+    return ("log", run_id), read
 
 
 def pick_run(job: JsonObject) -> str | None:

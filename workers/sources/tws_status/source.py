@@ -37,7 +37,7 @@ from workers.sources.tws_status.evidence import EvidenceBudget, build_evidence
 from workers.sources.tws_status.finding import describe
 from workers.sources.tws_status.instances import TwsInstance, TwsInstances, load_instances
 from workers.sources.tws_status.listing import list_plan
-from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, find_jobs, find_many, gather_job
+from workers.sources.tws_status.lookup import NO_OBJECT, Lookup, begin_logs, find_jobs, find_many, gather_job
 from workers.sources.tws_status.names import (
     MAX_UNKNOWN,
     Kind,
@@ -134,6 +134,8 @@ class TwsStatusSource:
         async with self._calls(session, request, JOBS_AT_ONCE * JOB_CALLS):
             try:
                 await self._searched(session, request.jobs, shared)
+                lookup = Lookup(request.routing.language)
+                await begin_logs(session, request.jobs, shared, lookup, request.routing.entities)
                 tasks += [asyncio.create_task(one(job)) for job in request.jobs]
                 for task in asyncio.as_completed(tasks):
                     given = None
