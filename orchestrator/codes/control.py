@@ -33,3 +33,8 @@ def blank_controls(text: str) -> str:
 def has_control(text: str) -> bool:
     """Whether ``text`` holds a control character, a newline or a tab among them."""
     return _CONTROL.search(text) is not None
+
+
+def caseless(text: str) -> str:
+    """The text in lower case, as regular expressions that ignore case see it: of an i its dot is no part."""
+    return text.lower() if text.isascii() else text.casefold().replace("\u0307", "").replace("ı", "i")

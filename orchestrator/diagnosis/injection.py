@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from orchestrator.codes.control import caseless
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Evidence
 
@@ -30,6 +31,17 @@ _PLANTED = re.compile(
     r"(?:execute|run|rode|responda|answer|say|diga|ejecuta|ignore)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_AGENTS = ("assistant", "assistente", "asistente", "llm", "chatbot", "analista", "analyst", "operador", "operator")
+_SIGNS = (
+    (("ignor", "desconsider", "esque", "disregard", "forget", "olvid", "override", "bypass"),),
+    (("<|", "inst]", "<<", "##"),),
+    (("you are now", "act as", "from now on", "agora", "aja como", "ahora eres", "a como"),),
+    (("reveal", "show", "print", "revel", "mostr", "muestr"), ("prompt", "instru", "api key", "chave d")),
+    (_AGENTS, ("execut", "run", "rode", "respond", "answer", "say", "diga", "ejecut", "ignor", "cancel", "conclu")),
+    (_AGENTS, ("must", "should", "has to", "deve", "debe")),
+    (("ai", "ia", "modelo"), ("execut", "run", "rode", "respond", "answer", "say", "diga", "ejecut", "ignor")),
+)
+"""For the alternatives of ``_PLANTED`` what each match holds, folded: a word of each set. Few lines of logs do."""
 _STEP = re.compile(
     r"\b(?:conman|composer|planman|optman|curl|rm|kill|sudo|systemctl|psql|sqlplus)\b[ \t]+[^\n\"'`|]{2,120}",
     re.IGNORECASE,
@@ -56,7 +68,7 @@ def find_planted(evidence: Sequence[Evidence]) -> tuple[Text, ...]:
 
 def is_planted(text: str) -> bool:
     """Whether ``text`` addresses its reader with an instruction: such a line is never quoted as a cause."""
-    return _PLANTED.search(text) is not None
+    return _may_be_planted(text) and _PLANTED.search(text) is not None
 
 
 class PlantedSteps:
@@ -76,13 +88,19 @@ class PlantedSteps:
 def _planted_lines(item: Evidence, more: int = 0) -> list[str]:
     """Every line of the item that addresses its reader, with ``more`` lines that follow: a log wraps its lines."""
     lines = []
-    for match in _PLANTED.finditer(item.text):
+    for match in _PLANTED.finditer(item.text) if _may_be_planted(item.text) else ():
         start, end = item.text.rfind("\n", 0, match.start()) + 1, match.end()
         for line in range(more + 1):
             after = item.text.find("\n", end + (line > 0))
             end = after if after >= 0 else len(item.text)
         lines.append(item.text[start:end].strip())
     return lines[:_MAX_LINES]
+
+
+def _may_be_planted(text: str) -> bool:
+    """Whether the words are there without which ``_PLANTED`` has no match: a small part of its time."""
+    low = caseless(text)
+    return any(all(any(map(low.__contains__, words)) for words in sets) for sets in _SIGNS)
 
 
 def _words(text: str) -> str:

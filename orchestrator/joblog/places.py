@@ -6,11 +6,11 @@ Without this a log of 8,000 lines costs up to 20 s of CPU time, more than a sour
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cache
 
 from orchestrator.joblog.lines import shape_of
-from orchestrator.joblog.symptoms import PART, Symptom, candidates
+from orchestrator.joblog.symptoms import Symptom, candidates, parts_of
 
 SHORT_LOG = 600
 """Lines up to which each is looked at; of a longer log, lines that differ in numbers only are not all."""
@@ -34,11 +34,6 @@ _LINE_END = re.compile(r"\\n|\\s|\\W|\\D|\[\^|\(\?[a-z]*s")
 def stays_on_its_line(pattern: re.Pattern[str]) -> bool:
     """Whether no match of ``pattern`` spans lines; False where that is not plain."""
     return _LINE_END.search(_NOT_A_LINE_END.sub("", pattern.pattern)) is None
-
-
-def parts_of(text: str) -> Set[str]:
-    """Every run of ``PART`` characters in a text."""
-    return set(map("".join, zip(*(text[at:] for at in range(PART)), strict=False)))
 
 
 @cache
@@ -68,6 +63,7 @@ class Places:
         self._low_starts = _starts(low)
         self._parts = parts_of(self._low)
         self._lines_of: dict[str, list[int]] = {}
+        self._codes_of: dict[re.Pattern[str], defaultdict[str, set[int]]] = {}
 
     def line_at(self, position: int) -> int:
         """The number of the line that holds a position of ``text``."""
@@ -75,26 +71,38 @@ class Places:
 
     def candidates(self) -> Iterator[Symptom]:
         """The symptoms of which the log holds a hint, and one of the words that they need."""
-        for symptom in candidates(self._parts):
-            if self._holds_one_of(symptom.hints) and (not symptom.needs or self._holds_one_of(symptom.needs)):
+        for symptom in candidates(self._parts, self._holds):
+            if all(not words or any(map(self._holds, words)) for words in (symptom.needs, symptom.in_match)):
                 yield symptom
 
-    def _holds_one_of(self, words: Sequence[str]) -> bool:
-        # A loop, as this is asked of each symptom for each log.
-        for word in words:  # noqa: SIM110
-            if _parts_of_word(word) <= self._parts and word in self._low:
-                return True
-        return False
+    def _holds(self, word: str) -> bool:
+        return _parts_of_word(word) <= self._parts and word in self._low
 
-    def matches(self, pattern: re.Pattern[str], hints: Sequence[str]) -> Iterator[re.Match[str]]:
-        """Matches of ``pattern`` on or around the lines that hold one of ``hints``."""
-        numbers = sorted({number for hint in hints for number in self._lines_with(hint)})
+    def matches(
+        self,
+        pattern: re.Pattern[str],
+        hints: Sequence[str],
+        in_match: Sequence[str] = (),
+        gate: re.Pattern[str] | None = None,
+    ) -> Iterator[re.Match[str]]:
+        """Matches of ``pattern`` on or around the lines that hold one of ``hints``, where one of ``in_match`` is."""
+        is_of_lines = stays_on_its_line(pattern)
+        lines = self._lines_with_one_of(hints)
+        if gate is not None:
+            coded = {number for code in in_match for number in self._coded(gate).get(code, ())}
+            lines = {number for number in lines if number in coded or number + 1 in coded}
+        elif in_match and is_of_lines:
+            lines &= self._lines_with_one_of(in_match)
+        numbers = sorted(lines)
         if len(numbers) > MOST_LINES:
             numbers = [*numbers[: MOST_LINES // 2], *numbers[-MOST_LINES // 2 :]]
         reach, last_start = reach_of(pattern), -1
-        for first, last in self._regions(numbers, 0 if stays_on_its_line(pattern) else AROUND):
+        for first, last in self._regions(numbers, 0 if is_of_lines else AROUND):
             start, end = self._starts[first], self._starts[last + 1] - 1
-            for match in pattern.finditer(self.text, self._line_start(start - reach), end + reach):
+            begin, limit = self._line_start(start - reach), end + reach
+            if in_match and not _holds_one_of(self.text[begin:limit].lower(), in_match):
+                continue
+            for match in pattern.finditer(self.text, begin, limit):
                 if match.start() > end:
                     break
                 if match.end() >= start and match.start() > last_start:
@@ -115,10 +123,22 @@ class Places:
         if first >= 0:
             yield first, last
 
+    def _lines_with_one_of(self, words: Sequence[str]) -> set[int]:
+        return {number for word in words for number in self._lines_with(word)}
+
+    def _coded(self, gate: re.Pattern[str]) -> Mapping[str, Set[int]]:
+        """The lines where a gate's code stands, by the code."""
+        known = self._codes_of.get(gate)
+        if known is None:
+            known = self._codes_of[gate] = defaultdict(set)
+            for match in gate.finditer(self.text):
+                known[match[1].lower()].add(self.line_at(match.start(1)))
+        return known
+
     def _lines_with(self, word: str) -> list[int]:
         known = self._lines_of.get(word)
         if known is None:
-            known = self._lines_of[word] = list(self._find(word)) if self._may_hold(word) else []
+            known = self._lines_of[word] = list(self._find(word)) if self._holds(word) else []
         return known
 
     def _find(self, word: str) -> Iterator[int]:
@@ -128,8 +148,9 @@ class Places:
             yield self.examined[index]
             at = self._low.find(word, self._low_starts[index + 1])
 
-    def _may_hold(self, word: str) -> bool:
-        return _parts_of_word(word) <= self._parts
+
+def _holds_one_of(text: str, words: Sequence[str]) -> bool:
+    return any(word in text for word in words)
 
 
 def _starts(lines: Sequence[str]) -> list[int]:

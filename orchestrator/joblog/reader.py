@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import groupby, islice, pairwise
 
 from orchestrator.codes.catalogue import Category, Platform
+from orchestrator.codes.control import caseless
 from orchestrator.codes.error_words import reports_error, reports_failure, reports_refusal
 from orchestrator.codes.patterns import find_return_codes
 from orchestrator.joblog.lines import bare
@@ -37,9 +38,47 @@ SHOWN_LINES = 2
 LAST_LINES = 3
 """Lines quoted of a log that reports no error."""
 
+# With words of which every match holds one: in lower case where the pattern ignores case.
 _PLATFORM_SIGNS = (
     (
         Platform.ZOS,
+        (
+            *(
+                "J E S",
+                "$HASP",
+                "//",
+                "JVMJZBL",
+                "IE",
+                "IDC",
+                "IGD",
+                "IGZ",
+                "CEE",
+                "DSN",
+                "ICE",
+                "WER",
+                "EZ",
+                "ICH",
+                "IRR",
+            ),
+            *(
+                "DFS",
+                "DFH",
+                "IKJ",
+                "ARC",
+                "ADR",
+                "BPX",
+                "FSUM",
+                "FOTS",
+                "CSV",
+                "IRX",
+                "IBM",
+                "EQQ",
+                "SVTM",
+                "SCPA",
+                "CSQ",
+            ),
+            "HASP",
+        ),
         re.compile(
             r"\bJ E S ?[23] |\$HASP\d{3}|^ ?//'|^ ?//[A-Z@#$][A-Z0-9@#$]{0,7} +(?:JOB|EXEC|DD)\b|\bJVMJZBL\d{4}"
             r"|\b(?:IE[ABCEFW]|IEFC|IDC|IGD|IGZ|CEE|DSN[A-Z]|ICE|WER|EZ[ABYZ]|ICH|IRR|DFS|DFH[A-Z]{2}|IKJ|ARC|ADR|BPX[A-Z]?"
@@ -49,6 +88,22 @@ _PLATFORM_SIGNS = (
     ),
     (
         Platform.WINDOWS,
+        (
+            *(
+                ":\\",
+                "\\\\",
+                "robocopy",
+                "powershell",
+                "cscript",
+                ".exe",
+                ".bat",
+                ".cmd",
+                ".ps1",
+                ".vbs",
+                "categoryinfo",
+            ),
+            *("is not recognized as", "reconhecido como um", "reconoce como un", "msg "),
+        ),
         re.compile(
             r"(?i)\b[A-Z]:\\|\\\\[\w.-]{2,}\\\w|robocopy|powershell|cscript|\.(?:exe|bat|cmd|ps1|vbs)\b|CategoryInfo"
             r"|is not recognized as an internal|reconhecido como um comando|reconoce como un comando|\bMsg \d+, Level"
@@ -56,6 +111,7 @@ _PLATFORM_SIGNS = (
     ),
     (
         Platform.UNIX,
+        ("/", "sh: ", ".sh", ".py", ".ksh", ".pl", "curl: (", "core dumped", "at "),
         re.compile(
             r"(?m)(?:^|[\s:'\"(])/(?:opt|usr|bin|home|etc|var|tmp|dados|data|u\d\d|app|apps|mnt|srv|root|backup|export)/"
             r"|\b(?:ba|k|z|c)?sh: |\.(?:sh|py|ksh|pl)\b|\bcurl: \(\d+\)|core dumped|^\s*at [\w.$]+\([\w.]+:\d+\)"
@@ -267,12 +323,19 @@ def read_log(lines: Sequence[str], *, return_code: int | None = None, platform: 
 
 def platform_of(text: str) -> Platform | None:
     """The platform by the forms of a text; None when it shows none."""
-    (zos, signs), *others = _PLATFORM_SIGNS
-    if signs.search(text):
-        return zos
-    votes = {platform: len(pattern.findall(text)) for platform, pattern in others}
-    best = max(votes, key=lambda platform: votes[platform])
-    return best if votes[best] else None
+    low = caseless(text)
+    votes: dict[Platform, int] = {}
+    for platform, words, pattern in _PLATFORM_SIGNS:
+        searched = low if pattern.flags & re.IGNORECASE else text
+        if not any(map(searched.__contains__, words)):
+            continue
+        if platform is Platform.ZOS:
+            if pattern.search(text):
+                return platform
+        else:
+            votes[platform] = len(pattern.findall(text))
+    best = max(votes, key=lambda platform: votes[platform], default=None)
+    return best if best and votes[best] else None
 
 
 def is_ending(line: str) -> bool:
@@ -314,7 +377,7 @@ def _sightings(places: Places, platform: Platform | None, return_code: int | Non
             continue
         if symptom.return_codes and return_code not in symptom.return_codes:
             continue
-        matches = list(places.matches(symptom.pattern, symptom.hints))
+        matches = list(places.matches(symptom.pattern, symptom.hints, symptom.in_match, symptom.gate_pattern))
         # Of many errors the first and the last count.
         few = len(matches) < 3 or symptom.role is Role.ROUTINE
         for match in matches if few else (matches[0], matches[-1]):

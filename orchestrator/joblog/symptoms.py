@@ -6,8 +6,8 @@ the tests match.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -63,6 +63,13 @@ class Symptom(Entry):
     """Literals in lower case, one of which every matching log contains: the pattern is not tried without."""
     needs: tuple[str, ...] = ()
     """Literals in lower case, one of which every matching log contains as well."""
+    in_match: tuple[str, ...] = ()
+    """Literals in lower case, one of which every match itself contains: the pattern is tried only where one stands."""
+    gate: str = ""
+    """Regular expression that symptoms share which differ in a code alone, searched once for all of them.
+
+    Its one group, in lower case, is one of ``in_match`` on a line that holds one of ``hints``, or on the next line.
+    """
     match: str
     """Regular expression, searched in the whole log, case-sensitive, ``^`` and ``$`` at each line."""
     role: Role = Role.CAUSE
@@ -89,6 +96,11 @@ class Symptom(Entry):
     def told(self, facts: Mapping[str, str]) -> "SymptomText":
         """The meaning with its facts."""
         return SymptomText(self.meaning, facts)
+
+    @property
+    def gate_pattern(self) -> re.Pattern[str] | None:
+        """``gate``, compiled."""
+        return _compiled(self.gate) if self.gate else None
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -157,24 +169,35 @@ def _read(name: str, text: bytes) -> SymptomsFile:
         raise
 
 
-PART = 4
-"""Characters at the beginning of a hint by which ``candidates`` finds its symptom; a shorter hint may be anywhere."""
+PART = 3
+"""Characters of a part of a text; no hint is shorter."""
+
+
+def parts_of(text: str) -> Set[str]:
+    """Every run of ``PART`` characters in a text: it holds a word only if it has all parts of the word."""
+    return {text[at : at + PART] for at in range(len(text) - PART + 1)}
 
 
 @cache
-def _by_hint() -> Mapping[str, Sequence[int]]:
+def _by_part() -> Mapping[str, Mapping[str, Sequence[int]]]:
+    """The hints by the one part of each that fewest hints have, with the numbers of their symptoms."""
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for number, symptom in enumerate(symptoms()):
         for hint in symptom.hints:
-            numbers[hint[:PART] if len(hint) >= PART else ""].append(number)
-    return numbers
+            numbers[hint].append(number)
+    common = Counter(part for hint in numbers for part in parts_of(hint))
+    by_part: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
+    for hint, of_hint in numbers.items():
+        by_part[min(sorted(parts_of(hint)), key=common.__getitem__)][hint] = of_hint
+    return by_part
 
 
-def candidates(parts: Set[str]) -> Iterator[Symptom]:
-    """The symptoms that may be in a text, by the runs of ``PART`` characters in it, in order."""
-    numbers = _by_hint()
-    possible = {number for part in numbers.keys() & (parts | {""}) for number in numbers[part]}
-    return (symptoms()[number] for number in sorted(possible))
+def candidates(parts: Set[str], holds: Callable[[str], bool]) -> Iterator[Symptom]:
+    """The symptoms of which a text holds a hint, by its parts, in order."""
+    by_part = _by_part()
+    hints = (item for part in by_part.keys() & parts for item in by_part[part].items())
+    numbers = {number for hint, of_hint in hints if holds(hint) for number in of_hint}
+    return (symptoms()[number] for number in sorted(numbers))
 
 
 def facts_of(match: re.Match[str]) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from orchestrator.i18n.languages import Language
 from orchestrator.i18n.localized import Localized
 from orchestrator.joblog.reader import read_log
 from orchestrator.joblog.symptoms import (
+    PART,
     Certainty,
     Role,
     Symptom,
@@ -58,8 +59,14 @@ def problems_of_example(symptom: Symptom) -> Iterator[str]:
     low = symptom.example.lower()
     if not any(hint in low for hint in symptom.hints) or not all(hint == hint.lower() for hint in symptom.hints):
         yield "no hint is in the example, or one has capitals"
-    if min(map(len, symptom.hints)) < 3 or (symptom.needs and not any(word in low for word in symptom.needs)):
+    if min(map(len, symptom.hints)) < PART or (symptom.needs and not any(word in low for word in symptom.needs)):
         yield "a hint is too short, or what is needed is not in the example"
+    matched = match[0].lower()
+    if symptom.in_match and not any(word in matched for word in symptom.in_match):
+        yield "what is to be in the match is not"
+    gate = symptom.gate_pattern
+    if gate is not None and not any(code[1].lower() in symptom.in_match for code in gate.finditer(matched)):
+        yield "the gate gives no code of the match"
     facts = facts_of(match)
     for words in (*symptom.name.root.values(), *symptom.meaning.root.values()):
         if not fields(words) <= set(symptom.pattern.groupindex):
