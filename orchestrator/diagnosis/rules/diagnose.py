@@ -25,7 +25,7 @@ from orchestrator.diagnosis.rules.compose import (
 )
 from orchestrator.diagnosis.rules.corroborate import concern, concerns, corroborate, metric_ids
 from orchestrator.diagnosis.rules.focus import focus_in, narrowed, of_one_fact
-from orchestrator.diagnosis.rules.found import of_the_jobs, of_the_list
+from orchestrator.diagnosis.rules.found import of_the_jobs, of_the_list, with_listed_states
 from orchestrator.diagnosis.rules.gaps import missing_evidence
 from orchestrator.diagnosis.rules.groups import Group, explained, usual_causes
 from orchestrator.diagnosis.rules.history import STALE_DAYS, age_of
@@ -135,6 +135,7 @@ def examine(
         asks_state=reduce is Reduce.STATUS,
         language=routing.language.value,
     )
+    scenes = with_listed_states(scenes, envelopes)
     reports = job_reports(envelopes, jobs)
     draft = _only_listed(plan, envelopes, scenes) or _draft(request, plan, envelopes, scenes, routing, reports=reports)
     language, logs = routing.language, ReadLogs.of(envelopes)
@@ -354,7 +355,9 @@ def _groups_of(
         mine = envelopes_of(of_job, scene.asked_as)
         own = _groups(scene, confidence_cap(plan, mine, (scene,)))
         lost = next((envelope for envelope in mine if _is_of_tws(envelope) and not envelope.success), None)
-        if lost is not None and (scene.asked_as in nothing or own[0].top.category is Category.UNKNOWN):
+        # Of a job that the list tells of, the state is known.
+        is_silent = scene.asked_as in nothing or own[0].top.category is Category.UNKNOWN
+        if lost is not None and scene.job is None and is_silent:
             own = [replace(group, silent=lost.outcome in NOT_IN_TIME) for group in own]
         groups += own
     return groups

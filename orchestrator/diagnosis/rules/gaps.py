@@ -79,7 +79,9 @@ def _missing(source: str, reason: Text) -> Text:
 def _gaps(scene: Scene) -> Iterator[Text]:
     job, log = scene.job, scene.log
     problems = scene.tws.problem_jobs if scene.tws else ()
-    for failed in (item for item in (job, *problems) if item and item.status in FAILED and item.job_log_error):
+    # Of a job that only the list tells of, the source that did not answer is named.
+    looked_at = (job if scene.tws else None, *problems)
+    for failed in (item for item in looked_at if item and item.status in FAILED and item.job_log_error):
         yield Message(
             "The job log of {job} could not be read ({reason}): before it is, no rerun is proposed.",
             job=failed.name,

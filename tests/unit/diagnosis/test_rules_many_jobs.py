@@ -10,13 +10,15 @@ from orchestrator.diagnosis.render import render_text
 from orchestrator.models import (
     AnswerMode,
     Diagnosis,
+    Evidence,
     JobGroup,
+    PlannedSource,
     RunOutcome,
     SourceEnvelope,
     SourceOutcome,
     TroubleshootRequest,
 )
-from orchestrator.payloads import JobFacts, RelatedFacts, TwsPayload, WorkstationFacts
+from orchestrator.payloads import JobFacts, ListedGroup, ListingFacts, RelatedFacts, TwsPayload, WorkstationFacts
 from orchestrator.run.conclusion import Conclusion, conclude
 from orchestrator.store.records import RunRecord
 from workers.synthesis.prompt import build_prompt
@@ -24,10 +26,18 @@ from workers.synthesis.prompt import build_prompt
 UNLINKED = WorkstationFacts(name="AGT07", linked=False, limit=10)
 
 
-def asked(*envelopes: SourceEnvelope, jobs: tuple[str, ...], message: str = "Por que falharam?") -> Conclusion:
-    """The conclusion of a run about ``jobs``; the sources that are not given have answered without data."""
+def asked(
+    *envelopes: SourceEnvelope, jobs: tuple[str, ...], message: str = "Por que falharam?", lists: bool = False
+) -> Conclusion:
+    """The conclusion of a run about ``jobs``; the sources that are not given have answered without data.
+
+    With ``lists``, TWS was asked for a list of the jobs first.
+    """
     request = TroubleshootRequest(message=message, jobs=jobs)
     plan = plan_for(request)
+    if lists:
+        of_list = PlannedSource(source="tws_status", limit_seconds=5)
+        plan = plan.model_copy(update={"sources": (of_list, *plan.sources)})
     answers = {envelope.key: envelope for envelope in envelopes}
     for planned in plan.asked:
         empty = SourceEnvelope(source=planned.source, job=planned.job, outcome=SourceOutcome.NO_DATA, success=True)
@@ -225,6 +235,44 @@ def test_a_job_of_which_tws_did_not_tell_is_no_cause_unknown() -> None:
 
     assert group_with(answer, "LENTO").title == "o TWS não respondeu a tempo"
     assert {job.job: job.outcome for job in answer.jobs}["LENTO"] is RunOutcome.PARTIAL
+
+
+def test_the_state_of_a_job_whose_batch_was_lost_is_that_of_the_list() -> None:
+    """What the list says of a job is used where the worker that looked into it is gone: state, code and evidence."""
+    stream = "SRV01#FECHADIA"
+    names = tuple(f"{stream}.FECH{number:03}" for number in range(5))
+    read, lost, waits = names[0], names[1:4], names[4]
+    listing = ListingFacts(
+        states=("failed",),
+        count=5,
+        groups=(
+            ListedGroup(stream=stream, status="ABEND", return_code=12, count=4, names=tuple(n[15:] for n in names[:4])),
+            ListedGroup(status="READY", count=1, names=(waits,)),
+        ),
+    )
+    text = " ".join(names)
+    shown = Evidence(id="tws_status:1", source="tws_status", kind="listing", title="ABEND, RC 12", text=text)
+    data = TwsPayload(listing=listing, found=names, found_count=5).model_dump(mode="json")
+    the_list = SourceEnvelope(source="tws_status", outcome=SourceOutcome.OK, success=True, data=data, evidence=(shown,))
+    gone = [failed("tws_status", SourceOutcome.LOST, job=job) for job in (*lost, waits)]
+    answer = asked(
+        the_list,
+        tws(job_facts("ABEND", name=read[15:], job_log=job_log(S0C7)), asked=read),
+        *gone,
+        jobs=names,
+        message="por que falharam os jobs do stream FECHADIA?",
+        lists=True,
+    )
+
+    assert {job.job: job.status for job in answer.jobs} == dict.fromkeys((read, *lost), "ABEND") | {waits: "READY"}
+    group = group_with(answer, lost[0])
+    assert (group.jobs, group.evidence_ids) == (lost, ("tws_status:1",))
+    assert group_with(answer, waits).number == len(answer.groups), "the worst first"
+    assert not any(" rr " in str(action.command) for action in group.actions), "no rerun without the log"
+    assert answer.draft is not None
+    missing = answer.draft.missing_evidence
+    assert sum("4 jobs" in text and "tws_status" in text for text in missing) == 1
+    assert not any(name[15:] in text for name in lost for text in missing), "not one line for each of them"
 
 
 def two_causes_of_many_jobs() -> tuple[Conclusion, tuple[str, ...]]:
