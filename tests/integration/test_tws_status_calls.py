@@ -348,6 +348,52 @@ def test_the_source_keeps_to_the_bound_and_says_how_long_it_waited(settings: Set
     assert (most_at_once <= 3) == any(has_waited) == (most == 3)
 
 
+def test_no_call_begins_while_redis_is_asked_how_many_may(settings: Settings) -> None:
+    """What Redis is not told of as in use it may give to another task: the answer decides."""
+
+    class Slow(CallLimit):
+        """Grants two calls, and at the second question one, late."""
+
+        def __init__(self) -> None:
+            super().__init__("default", 2, settings)
+            self.asked, self.answered = asyncio.Event(), asyncio.Event()
+            self.questions = 0
+
+        async def ask(self, holder: str, run: str, *, using: int, wanted: int) -> tuple[int, bool]:
+            self.questions += 1
+            if self.questions == 1:
+                return 2, False
+            self.asked.set()
+            await self.answered.wait()
+            return max(using, min(wanted, 1)), True
+
+    async def ask() -> tuple[int, int]:
+        limit, under_way, counts = Slow(), 0, []
+        begun, ends = asyncio.Event(), asyncio.Event()
+
+        async def call() -> None:
+            nonlocal under_way
+            async with calls.one(Deadline.after(20), late):
+                under_way += 1
+                begun.set()
+                await ends.wait()
+
+        async with limit.calls("run-1", wanted=2) as calls:
+            await limit.asked.wait()
+            tasks = [asyncio.create_task(call()) for _ in range(2)]
+            for _ in range(5):
+                await asyncio.sleep(0)
+            counts.append(under_way)
+            limit.answered.set()
+            await begun.wait()
+            counts.append(under_way)
+            ends.set()
+            await asyncio.gather(*tasks)
+        return counts[0], counts[1]
+
+    assert asyncio.run(ask()) == (0, 1)
+
+
 def test_a_question_of_one_job_asks_redis_twice(settings: Settings, server: RedisServer) -> None:
     """Once for its calls and once to give them back, when nobody else wants any."""
     scenario = get_scenario(1)

@@ -136,7 +136,7 @@ def test_what_is_known_when_the_time_is_over_is_given() -> None:
     plan = get_scenario(MANY_JOBS).plan
     names = [job["name"] for job in plan.jobs[:20]]
     factor = min(stretched(1), 8)
-    with HwaSimulator(plan, faults=[Fault(path="/plan/job/", latency_seconds=0.2 * factor)]) as simulator:
+    with HwaSimulator(plan, faults=[Fault(path="/plan/job/", latency_seconds=0.15 * factor)]) as simulator:
         given = ask_many(simulator, request_of(*names, seconds=1.2 * factor))
     payloads = [TwsPayload.model_validate(result.data) for result in given.values() if isinstance(result, FetchResult)]
     assert len(payloads) == 20

@@ -147,6 +147,7 @@ class Calls:
     _waits_since: float | None = None
     _keeper: asyncio.Task[None] | None = None
     _has_ended: bool = False
+    _is_asking: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def begin(self, wanted: int) -> None:
@@ -188,7 +189,8 @@ class Calls:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._waits_since = self._waits_since or time.monotonic()
-        self._changed.set()
+        if not self._is_asking:
+            self._changed.set()
         try:
             async with asyncio.timeout(max(0.0, seconds)):
                 await turn
@@ -213,7 +215,13 @@ class Calls:
             self._waits_since = None
 
     async def _renew(self, wanted: int) -> bool:
-        self._granted, is_crowded = await self.limit.ask(self._holder, self.run, using=self._using, wanted=wanted)
+        # No call begins until the answer is there: those beyond what Redis is told of may be another's by then.
+        using = self._granted = self._using
+        self._is_asking = True
+        try:
+            self._granted, is_crowded = await self.limit.ask(self._holder, self.run, using=using, wanted=wanted)
+        finally:
+            self._is_asking = False
         self._wake()
         return is_crowded
 

@@ -58,6 +58,8 @@ JOB_CALLS = 8
 """Requests that the lookup of one job makes at once."""
 JOBS_AT_ONCE = 4
 """Jobs of a batch that are looked up at the same time: the first answers come early, and each is whole."""
+MAKING_SECONDS = 0.1
+"""Time of its limit, at most a third, that a batch leaves for each job to make an answer of what was read."""
 MAX_CANDIDATES = 20
 MAX_EXPLAINED = 2
 """Jobs of a list that are read in detail, when there are no more."""
@@ -171,7 +173,11 @@ class TwsStatusSource:
 
     def _session(self, request: SourceRequest) -> HwaSession:
         instance = self.instances.get(request.tws_instance_id)
-        deadline = Deadline.after(call_limit_seconds(request.limit_seconds))
+        # Of many jobs, in all batches of the process, the answers are made after the last call.
+        making_seconds = min(request.limit_seconds / 3, MAKING_SECONDS * len(request.jobs))
+        deadline = Deadline.after(
+            min(call_limit_seconds(request.limit_seconds), request.limit_seconds - making_seconds)
+        )
         return self._client(instance).within(deadline, question=request.run_id)
 
     async def _fetch(self, session: HwaSession, request: SourceRequest) -> FetchResult:
