@@ -49,12 +49,17 @@ class ReadLogs:
             unread.update(bare_name(name).upper() for name in not_looked_at(payload))
         return cls(frozenset(read), frozenset(unread))
 
-    def forbid(self, action: Action) -> bool:
-        """Whether a step is a rerun that may not be proposed: one that names no job whose log was read."""
+    def forbid(self, action: Action, *, is_read: bool = False) -> bool:
+        """Whether a step is a rerun that may not be proposed: one that names no job whose log was read.
+
+        ``is_read``: the step is about jobs whose logs were read, also when it names none.
+        """
         if not self.unread or not is_rerun(action):
             return False
         text = f"{action.text}\n{action.command or ''}".upper()
-        return any(_names(text, name) for name in self.unread) or not any(_names(text, name) for name in self.read)
+        if any(_names(text, name) for name in self.unread):
+            return True
+        return not is_read and not any(_names(text, name) for name in self.read)
 
     def without_reruns(self, diagnosis: Diagnosis, draft: Diagnosis | None = None) -> Diagnosis:
         """The diagnosis without the steps that may not be proposed, also in sentences: of a model, where ``draft`` is
@@ -74,11 +79,13 @@ class ReadLogs:
         return diagnosis.model_copy(update=changes)
 
     def without_reruns_of(self, group: JobGroup) -> JobGroup:
-        """The same of a group."""
+        """The same of a group: where the log of each of its jobs was read, a step need not name one of them."""
         if not self.unread:
             return group
-        actions = tuple(action for action in group.actions if not self.forbid(action))
-        claims = tuple(claim for claim in group.claims if not self._proposes(claim.text))
+        names = {bare_name(job).upper() for job in group.jobs}
+        is_read = bool(names) and names <= self.read - self.unread
+        actions = tuple(action for action in group.actions if not self.forbid(action, is_read=is_read))
+        claims = tuple(claim for claim in group.claims if not self.forbid(Action(text=claim.text), is_read=is_read))
         return group.model_copy(update={"actions": actions, "claims": claims})
 
     def _proposes(self, text: str) -> bool:

@@ -189,6 +189,8 @@ _ROUTINE = re.compile(
     r"\b(?:IEF(?:236|237|142|272|285|373|374|375|376|403|404|677|695|699|201|202)I|ICH70001I|IRR010I|IEF453I)\b|\$HASP\d{3}"
     r"|J E S ?[23]|JES2 JOB STATISTICS|^-{2,}|^={2,}|^\+{2,}|^READY\b|^ ?//|^\s*(?:exit|set|echo|cd)\b|^\s*\d+ //"
     r"|^Traceback |^\s+at |^\s+File \"|^\s*\.\.\. \d+ more|COMPLETION CODE +- +SYSTEM=|STMT NO\. MESSAGE|^= [A-Z]"
+    # A word for an error alone: what it is stands elsewhere, or nowhere.
+    r"|^\W*(?i:errors?|erros?|fatal(?: error)?|falhas?|fail(?:ed|ure)|exception|abend(?:ed)?|warnings?|avisos?)\W*$"
     # A level and a time, of which the message stands below.
     r"|^\W*(?i:error|warning|erro|aviso|advertencia)\W+\d{2,4}[-/]\d\d[-/]\d{2,4}[\d\W]*$"
     # Dumps and statistics: PSW and registers, the module that was active, what a step used.

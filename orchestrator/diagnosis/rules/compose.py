@@ -40,6 +40,7 @@ from orchestrator.diagnosis.rules.groups import (
     names_of,
     root_cause,
     told,
+    told_apart,
     usual_causes,
 )
 from orchestrator.diagnosis.rules.scene import Scene, clean_line, plain_words, qualified
@@ -127,7 +128,7 @@ def compose(
     """One diagnosis of all groups; the first leads unless the question named several jobs, or asked for a list."""
     several = len(scenes) > 1 or is_listed
     shown = groups if several else groups[:1]
-    merged = merge_alike(shown) if several else list(shown)
+    merged = told_apart(merge_alike(shown)) if several else list(shown)
     held = consequences(merged, shown)
     causes = [group for group in merged if group not in held]
     lead = max(causes or shown, key=lambda group: (group.top.category not in BENIGN, group.top.confidence))
@@ -173,9 +174,11 @@ def _told(merged: Sequence[Group]) -> Iterable[Text | str]:
         count = sum(len(group.jobs) for group in merged if is_counted(group))
         if count:
             yield sentence.with_facts(count=count)
-    parts = [in_short(group) for group in merged[:MAX_IN_SHORT]]
-    yield Message("By cause: {causes}.", causes=join(parts, "; "))
-    if more := merged[MAX_IN_SHORT:]:
+    # Those of most jobs, and of what is wrong before what is not; in the order in which they are told below.
+    numbered = sorted(enumerate(merged), key=lambda item: (item[1].severity <= 1, -len(item[1].jobs)))
+    most = [group for _, group in sorted(numbered[:MAX_IN_SHORT], key=lambda item: item[0])]
+    yield Message("By cause: {causes}.", causes=join(map(in_short, most), "; "))
+    if more := [group for _, group in numbered[MAX_IN_SHORT:]]:
         yield Message(
             "Beside these {count} cause more, of {jobs} jobs.",
             plural="Beside these {count} causes more, of {jobs} jobs.",

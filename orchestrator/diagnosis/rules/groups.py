@@ -1,7 +1,7 @@
 """Jobs with one and the same cause, as a group: which are alike, which is worst, and what is said of it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.codes.catalogue import Category, Entry, category_texts
@@ -13,6 +13,7 @@ from orchestrator.diagnosis.rules.state import running_for
 from orchestrator.diagnosis.rules.verdict import Verdict, at_step
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, join, write
+from orchestrator.joblog.symptoms import SymptomText
 
 LIKELY_BELOW = 0.5
 """Below this confidence the summary is marked as resting on little evidence."""
@@ -46,6 +47,8 @@ class Group:
     """Why the job failed that holds these: the cause behind the cause."""
     merged: "list[Group]" = field(default_factory=list)
     """The groups of single jobs that were merged to this one, of which it has scene and verdicts of the first."""
+    mark: str = ""
+    """What its title holds to tell it from other groups of the same title: the program, the file."""
     silent: bool | None = None
     """Of jobs that are not known because TWS did not answer about them: whether it ran out of time; None of others."""
 
@@ -138,11 +141,40 @@ def _cause_key(group: Group) -> tuple[object, ...]:
     code = facts.get("code", "") or ("" if top.finding and top.entry else facts.get("rc", ""))
     text = _without_own_names(write(said, Language.EN), group)
     if top.category is Category.DISK_FULL:
-        text = _FILE.sub("*", text)
+        # A file system is of one machine.
+        text = f"{_station(group)} {_FILE.sub('*', text)}"
     if top.category is Category.APPLICATION_ERROR or facts.get("detail"):
         # Lines that nobody knows have times and numbers of their own.
         text = _DIGITS.sub("0", text)
     return (top.category, top.entry.key if top.entry else "", code, facts.get("predecessor", ""), text)
+
+
+def told_apart(groups: Sequence[Group]) -> list[Group]:
+    """The groups, those of one title with the fact of their logs that is another one in each."""
+    by_title: dict[str, list[Group]] = {}
+    for group in groups:
+        by_title.setdefault(write(group_title(group), Language.EN), []).append(group)
+    for alike in by_title.values():
+        facts = [_facts_in_common(group) for group in alike] if len(alike) > 1 else []
+        for name in dict.fromkeys(name for known in facts for name in known):
+            values = [known[name] for known in facts if name in known]
+            if len(set(values)) == len(values):
+                for group, known in zip(alike, facts, strict=True):
+                    group.mark = known.get(name, "")
+                break
+    return list(groups)
+
+
+def _facts_in_common(group: Group) -> dict[str, str]:
+    """What the messages of the group's logs name, where all of them name the same."""
+    first, *others = (_facts_of_symptom(part) for part in group.parts)
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+
+
+def _facts_of_symptom(group: Group) -> Mapping[str, str]:
+    finding = group.top.finding
+    meaning = finding.facts.get("meaning") if isinstance(finding, Message) else None
+    return meaning.facts if isinstance(meaning, SymptomText) else {}
 
 
 def _without_own_names(text: str, group: Group) -> str:
@@ -166,9 +198,9 @@ def group_title(group: Group) -> Text:
     if code == "?" or code in title.in_language(Language.EN) or (top.finding and not top.facts.get("code")):
         code = ""
     known = [code]
-    if "{workstation_name}" in texts.cause.english:
+    if "{workstation_name}" in texts.cause.english or top.category is Category.DISK_FULL:
         known.append(_station(group))
-    known += [top.facts.get("predecessor", "") or top.facts.get("file", "")]
+    known += [top.facts.get("predecessor", "") or top.facts.get("file", ""), group.mark]
     objects = ", ".join(filter(None, known))
     return Message("{title} ({objects})", title=title, objects=objects) if objects else title
 

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.diagnosis.commands import is_rerun
 from orchestrator.diagnosis.reruns import ReadLogs
-from orchestrator.models import Action, Diagnosis, SourceEnvelope, SourceOutcome
+from orchestrator.models import Action, Diagnosis, JobGroup, SourceEnvelope, SourceOutcome
 from orchestrator.payloads import JobFacts, JobLogFacts, RelatedFacts, TwsPayload
 
 
@@ -49,6 +49,10 @@ def envelope(*jobs: JobFacts, job: str | None = None, success: bool = True) -> S
     return SourceEnvelope(source="tws_status", job=job, outcome=outcome, success=success, data=data if success else {})
 
 
+def group_of(*jobs: str, actions: tuple[Action, ...]) -> JobGroup:
+    return JobGroup(number=1, title="x", cause="x", category="unknown", confidence=0.5, jobs=jobs, actions=actions)
+
+
 def commands(diagnosis: Diagnosis) -> list[str | None]:
     return [action.command for action in diagnosis.actions]
 
@@ -61,6 +65,19 @@ def test_only_the_job_whose_log_was_read_may_be_rerun() -> None:
     steps = ("conman rr WS#S.BATCH001", "conman rr WS#S.FECH001", "conman rr <job>", "conman sj WS#S.BATCH001;stdlist")
     diagnosis = Diagnosis(summary="x", actions=tuple(Action(text="do", command=step) for step in steps))
     assert commands(logs.without_reruns(diagnosis)) == [steps[1], steps[3]]
+
+
+def test_a_group_whose_logs_were_read_keeps_a_step_that_names_no_job() -> None:
+    """That another job's log could not be read takes no step from a cause that it has no part in."""
+    unread = JobFacts(name="BATCH001", status="ABEND", job_log_error="timeout")
+    read = JobFacts(name="FECH001", status="ABEND", job_log=JobLogFacts())
+    logs = ReadLogs.of([envelope(unread, read)])
+    steps = (Action(text="Undo what is there before you rerun it"), Action(text="Rerun BATCH001"))
+    texts = {
+        jobs: [action.text for action in logs.without_reruns_of(group_of(*jobs, actions=steps)).actions]
+        for jobs in (("FECH001",), ("BATCH001",), ("FECH001", "BATCH001"))
+    }
+    assert texts == {("FECH001",): [steps[0].text], ("BATCH001",): [], ("FECH001", "BATCH001"): []}
 
 
 @pytest.mark.parametrize(

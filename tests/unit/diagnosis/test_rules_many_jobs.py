@@ -116,6 +116,50 @@ def test_a_cause_is_one_whatever_the_jobs_call_their_files() -> None:
     }
 
 
+def test_a_full_file_system_is_of_its_machine() -> None:
+    """The same folder is full on two machines: two causes, each with its machine in the title."""
+    log = job_log("cp: error writing '/dados/x.dat': No space left on device")
+    stations = {"A1": "SRV1", "A2": "SRV1", "B1": "SRV2"}
+    facts = (
+        JobFacts(name=name, status="ABEND", workstation=station, job_log=log) for name, station in stations.items()
+    )
+    answer = asked(*(tws(job, asked=job.name) for job in facts), jobs=tuple(stations))
+    assert [(group.jobs, group.title) for group in answer.groups] == [
+        (("A1", "A2"), "Filesystem cheio (SRV1)"),
+        (("B1",), "Filesystem cheio (SRV2)"),
+    ]
+
+
+def test_causes_of_one_kind_are_told_apart_by_what_they_name() -> None:
+    """Two programs with a data exception are two groups, whose titles name the programs."""
+    ended = "CEE3207S The system detected a data exception (System Completion Code=0C7)."
+    where = "From compile unit {0} at entry point {0} at statement 12 at compile unit offset +000012AB"
+    programs = {"A1": "PGMFAT01", "A2": "PGMFAT01", "B1": "PGMCTB09"}
+    answer = asked(
+        *(abend(name, ended, where.format(program)) for name, program in programs.items()), jobs=tuple(programs)
+    )
+    titles = {group.jobs: group.title for group in answer.groups}
+    assert "PGMFAT01" in titles["A1", "A2"]
+    assert "PGMCTB09" in titles["B1",]
+
+
+def test_the_summary_names_the_cause_of_most_jobs() -> None:
+    """Twelve causes of one job each that failed do not push the one that holds thirty jobs out of the summary."""
+    held = tuple(f"HELD{number:02}" for number in range(30))
+    failed_ones = tuple(f"F{number:02}" for number in range(12))
+    logs = (abend(name, f"ERRO: arquivo /dados/in/REM{n}.txt não encontrado") for n, name in enumerate(failed_ones))
+    answer = asked(*map(ready, held), *logs, jobs=(*held, *failed_ones))
+    assert answer.draft is not None
+    assert "30 jobs: agente desconectado (AGT07)" in answer.draft.summary
+    assert "mais 3 causas, de 3 jobs" in answer.draft.summary
+
+
+def test_a_bare_word_for_an_error_is_no_evidence() -> None:
+    """A line that says "ERROR:" and nothing else is not quoted."""
+    answer = asked(abend("A1", "iniciando", "ERROR:", "fim", return_code=1), jobs=("A1",))
+    assert "ERROR:" not in answer.response
+
+
 def test_every_job_has_an_entry_with_outcome_state_and_cause() -> None:
     """Programs find each job with what became of its sources and what was found, and its group."""
     answer = asked(
