@@ -7,7 +7,9 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from orchestrator.models import (
 )
 from orchestrator.payloads import JobFacts, TwsPayload
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed, load_synthesizer
+from workers.synthesis import client
 from workers.synthesis.synthesizer import create_synthesizer
 
 LOG = "IEF450I BATCH001 STEP030 - ABEND=S0C7 U0000 REASON=00000000"
@@ -433,14 +436,24 @@ def test_the_fallback_model_answers_when_the_first_breaks_off() -> None:
     assert synthesis.metadata["model"] == "second-model"
 
 
-def test_a_silent_primary_leaves_time_for_the_fallback() -> None:
-    """A primary model that says nothing is given half of the time, then left, its connection closed."""
+def test_a_silent_primary_leaves_time_for_the_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A primary model that says nothing is given half of the time, then left, its connection closed.
+
+    The first import of the client, which is slow, is within that half.
+    """
+    limit = stretched(3.0)
+
+    def slow(name: str) -> ModuleType:
+        time.sleep(limit / 4)
+        return import_module(name)
+
+    monkeypatch.setattr(client, "import_module", slow)
 
     def script(request: Any) -> Reply:
         return Reply(answer()) if request.body["model"] == "second" else Reply(delay_seconds=60)
 
     with FakeOpenAIServer(script) as server:
-        synthesis = ask(server, LLM_FALLBACK_MODEL="second", timeout=3.0)
+        synthesis = ask(server, LLM_FALLBACK_MODEL="second", timeout=limit)
         assert server.wait_for_disconnect()
     assert [item["reason"] for item in synthesis.metadata["attempts"]] == ["timeout", "ok"]
 

@@ -107,6 +107,8 @@ class OpenAIClient:
         self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None = None
     ) -> AsyncGenerator[str | Usage, None]:
         """See ``LLMClient.stream``."""
+        # One limit for all that is done up to the first delta: the import and the opening are no time beside it.
+        first = None if first_within is None else Deadline.after(first_within)
         try:
             # The first import takes up to a second, so it runs in a thread.
             async with asyncio.timeout(deadline.remaining()):
@@ -116,11 +118,11 @@ class OpenAIClient:
         import openai  # noqa: PLC0415  # imported above
 
         try:
-            opened = await self._open(model, messages, deadline, first_within)
+            opened = await self._open(model, messages, deadline, first)
             async with (
                 opened,
                 aclosing(_chunks(opened)) as chunks,
-                aclosing(_read(chunks, deadline, first_within)) as deltas,
+                aclosing(_read(chunks, deadline, first)) as deltas,
             ):
                 async for delta in deltas:
                     yield delta
@@ -152,13 +154,13 @@ class OpenAIClient:
         return self._sdk
 
     async def _open(
-        self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first_within: float | None
+        self, model: str, messages: Sequence[dict[str, str]], deadline: Deadline, first: Deadline | None
     ) -> Any:
         import openai  # noqa: PLC0415
 
         create: Any = self._client().chat.completions.create
         required = {"model": model, "messages": list(messages), "stream": True}
-        limit = deadline.remaining() if first_within is None else min(first_within, deadline.remaining())
+        limit = _left(deadline, first)
         async with asyncio.timeout(limit):
             if model not in self._plain_models:
                 try:
@@ -178,6 +180,11 @@ class OpenAIClient:
             "max_tokens": self._settings.max_answer_tokens,
             "temperature": 0.1,
         }
+
+
+def _left(deadline: Deadline, first: Deadline | None) -> float:
+    """Seconds to the deadline, or to that of the first delta while there is none."""
+    return deadline.remaining() if first is None else min(first.remaining(), deadline.remaining())
 
 
 async def _chunks(opened: Any) -> AsyncGenerator[Any, None]:
@@ -241,12 +248,12 @@ def _chunk(document: Any) -> Any:
 
 
 async def _read(
-    chunks: AsyncIterator[Any], deadline: Deadline, first_within: float | None
+    chunks: AsyncIterator[Any], deadline: Deadline, first: Deadline | None
 ) -> AsyncGenerator[str | Usage, None]:
-    limit, size, finish = first_within, 0, None
+    size, finish = 0, None
     while True:
         try:
-            async with asyncio.timeout(deadline.remaining() if limit is None else min(limit, deadline.remaining())):
+            async with asyncio.timeout(_left(deadline, first if finish is None else Deadline.after(_TAIL_SECONDS))):
                 chunk = await anext(chunks, None)
         except TimeoutError:
             if finish is None:
@@ -259,13 +266,11 @@ async def _read(
             yield usage
         text, ended = _choice(chunk)
         if text:
-            limit, size = None, size + len(text)
+            first, size = None, size + len(text)
             if size > MAX_ANSWER_CHARS:
                 raise LlmFailed("invalid", f"the answer is longer than {MAX_ANSWER_CHARS} characters")
             yield text
         finish = ended or finish
-        if finish is not None:
-            limit = _TAIL_SECONDS
     if finish is None and size == 0:
         raise LlmFailed("no_answer", "the server ended its answer without any text of the model")
     if finish is None:
