@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from rules_support import S0C7, failed, job_facts, job_log, plan_for, tws
@@ -29,7 +30,14 @@ UNLINKED = WorkstationFacts(name="AGT07", linked=False, limit=10)
 def asked(
     *envelopes: SourceEnvelope, jobs: tuple[str, ...], message: str = "Por que falharam?", lists: bool = False
 ) -> Conclusion:
-    """The conclusion of a run about ``jobs``; the sources that are not given have answered without data.
+    """The conclusion of ``a_run``."""
+    return conclude(a_run(*envelopes, jobs=jobs, message=message, lists=lists))
+
+
+def a_run(
+    *envelopes: SourceEnvelope, jobs: tuple[str, ...], message: str = "Por que falharam?", lists: bool = False
+) -> RunRecord:
+    """A run about ``jobs``; the sources that are not given have answered without data.
 
     With ``lists``, TWS was asked for a list of the jobs first.
     """
@@ -42,7 +50,7 @@ def asked(
     for planned in plan.asked:
         empty = SourceEnvelope(source=planned.source, job=planned.job, outcome=SourceOutcome.NO_DATA, success=True)
         answers.setdefault(planned.key, empty)
-    return conclude(replace(RunRecord.unstored("run-00000001", request), plan=plan, envelopes=answers))
+    return replace(RunRecord.unstored("run-00000001", request), plan=plan, envelopes=answers)
 
 
 def ready(name: str) -> SourceEnvelope:
@@ -317,6 +325,21 @@ def test_the_state_of_a_job_whose_batch_was_lost_is_that_of_the_list() -> None:
     missing = answer.draft.missing_evidence
     assert sum("4 jobs" in text and "tws_status" in text for text in missing) == 1
     assert not any(name[15:] in text for name in lost for text in missing), "not one line for each of them"
+
+
+def test_the_last_resort_for_hundreds_of_jobs_is_cheap_and_names_each() -> None:
+    """What the watcher answers with when the rules have no time takes a small part of theirs, and leaves no job out."""
+    jobs = tuple(f"FECH{number:03}" for number in range(200))
+    run = a_run(*(abend(name, S0C7) for name in jobs), jobs=jobs)
+    began = time.thread_time()
+    whole = conclude(run)
+    middle = time.thread_time()
+    brief = conclude(run, briefly=True)
+    assert time.thread_time() - middle < (middle - began) / 4
+    assert (whole.mode, brief.mode) == (AnswerMode.DETERMINISTIC, AnswerMode.RAW)
+    assert all(name in brief.response for name in jobs)
+    assert tuple(job.job for job in brief.jobs) == jobs
+    assert {job.outcome for job in brief.jobs} == {RunOutcome.COMPLETE}
 
 
 def two_causes_of_many_jobs() -> tuple[Conclusion, tuple[str, ...]]:
