@@ -16,10 +16,11 @@ _ABEND = re.compile(rf"{SYSTEM_ABEND}|{USER_ABEND}")
 # Blanks are bounded throughout: two runs of any length side by side would be tried in every division.
 _HEX_WITH_DIGIT = r"(?=[0-9A-F]*[0-9])[0-9A-F]{3}"
 # A step or a job may be called S010 as well, and IEF450I writes it just before " - ABEND=".
-_NAMED = r"(?<![A-Za-z0-9_#@$./\\-])(?<!\b[Jj][Oo][Bb] )(?<!\b[Ss][Tt][Ee][Pp] )(?<!\b[Pp]asso )"
+# Behind the code's letter, which a search finds faster than a place.
+_NAMED = r"(?<![A-Za-z0-9_#@$./\\-][SU])(?<!\b[Jj][Oo][Bb] [SU])(?<!\b[Ss][Tt][Ee][Pp] [SU])(?<!\b[Pp]asso [SU])"
 _END = r"(?![A-Za-z0-9_#@$/\\])(?!\.[A-Za-z0-9])(?!-[A-Za-z0-9]{3})(?!\s{0,9}-?\s{0,9}ABEND=)"
 
-_SYSTEM = re.compile(rf"{_NAMED}S({_HEX_WITH_DIGIT}){_END}")
+_SYSTEM = re.compile(rf"S{_NAMED}({_HEX_WITH_DIGIT}){_END}")
 # S101 and U2001 are also shops and branches: without a letter inside, a code counts behind a word that announces one.
 _ANNOUNCED = re.compile(
     r"(?:abend|completion|\b(?:system|user)\s{0,9}(?:code|=)|\bc[oó]d(?:igo|\.)?\s{0,9}(?:de\s{0,9})?(?:abend|t[eé]rmino)"
@@ -28,7 +29,7 @@ _ANNOUNCED = re.compile(
 )
 _UNMISTAKABLE = re.compile(r"0C[0-9A-F]|[0-9A-F]37")
 _ANNOUNCEMENT_CHARACTERS = 80
-_USER = re.compile(rf"{_NAMED}U(\d{{4}}){_END}")
+_USER = re.compile(rf"U{_NAMED}(\d{{4}}){_END}")
 # After the word itself, lower case counts, and so does a system code without its S when it mixes letters and digits.
 _AFTER_ABEND = re.compile(
     r"\babend(?:ed|ou|ado|ada|ó)?(?:\s{1,9}(?:with|com|con|code|c[oó]digo|de|do|en|em|system|user)){0,4}"

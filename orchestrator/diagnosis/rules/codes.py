@@ -97,7 +97,8 @@ def _from_symptom(scene: Scene, reading: Reading, item: Sighting) -> Verdict:
 def _is_explained(scene: Scene, code: str) -> bool:
     """Whether a message just before an abend, or one that names it, says more than the code does."""
     lines = scene.reading.lines
-    ends = [index for index, line in enumerate(lines) if code in find_reported_abends(line)]
+    digits = code[1:]
+    ends = [i for i, line in enumerate(lines) if digits in line.upper() and code in find_reported_abends(line)]
     return any(
         item.weight >= EXPLAINED
         and any(0 <= end - item.first <= CLUSTER_LINES for end in ends)

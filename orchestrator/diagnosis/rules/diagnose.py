@@ -297,9 +297,11 @@ def _is_found(scene: Scene) -> bool:
 
 def confidence_cap(plan: Plan | None, envelopes: Sequence[SourceEnvelope], scenes: Sequence[Scene]) -> float:
     """The most confidence that an answer may claim, given which sources are missing."""
+    failed = [envelope for envelope in envelopes if not envelope.success]
+    if not failed:
+        return MOST_CONFIDENT
     cap = MOST_CONFIDENT
     required = plan.required_keys if plan else {"tws_status"}
-    failed = [envelope for envelope in envelopes if not envelope.success]
     lost_required = any(envelope.key in required for envelope in failed)
     for envelope in failed:
         if envelope.key not in required:
