@@ -6,11 +6,11 @@ those of ``codes.notation``. The words that announce a name or tell a time are d
 language's ``language.toml``, all languages together, because a question may mix them.
 """
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
-from itertools import islice
 
 from orchestrator.codes.notation import (
     FOLDER,
@@ -469,7 +469,7 @@ class _Matches:
         uncounted = 0
         for name in _in_order(matches):
             between = self.ranges.get(name)
-            names |= dict.fromkeys((name,) if between is None else islice(between, MAX_JOBS + 1))
+            names |= dict.fromkeys((name,) if between is None else itertools.islice(between, MAX_JOBS + 1))
             uncounted += 0 if between is None else max(0, between.count - MAX_JOBS - 1)
         return tuple(names)[:MAX_JOBS], uncounted + max(0, len(names) - MAX_JOBS)
 
@@ -575,10 +575,18 @@ def _cued(text: _Text, kind: str, into: list[tuple[int, str]], *, allow_dotted: 
     for cue in _cue(kind).finditer(rest):
         position = cue.end()
         quoted = rest[position - 1] in "\"'`“«"
-        for start, name in _names_from(rest, position, quoted=quoted, shouted=text.is_shouted, dotted=allow_dotted):
+        names = _names_from(rest, position, quoted=quoted, shouted=text.is_shouted, dotted=allow_dotted)
+        for start, name in itertools.islice(names, _of_one(rest, cue, kind)):
             into.append((start, name))
             text.blank(start, start + len(name))
     return text.rest
+
+
+def _of_one(rest: str, cue: re.Match[str], kind: str) -> int | None:
+    """1 where another object follows the name behind a word for one job stream: "do stream FATDIA e o FAT001"."""
+    is_one = kind == "streams" and not re.search(r"s\W*$", cue[0])
+    behind = re.compile(rf"\S+?[\"'`”»]?,?\s+{words_of('names', 'conjunctions')}\s+{words_of('names', 'subjects')}\s")
+    return 1 if is_one and behind.match(rest, cue.end()) is not None else None
 
 
 def _names_from(rest: str, position: int, *, quoted: bool, shouted: bool, dotted: bool) -> Iterator[tuple[int, str]]:

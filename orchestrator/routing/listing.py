@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
-from orchestrator.codes.states import FAILED, find_states
+from orchestrator.codes.states import FAILED, STATE_NAMES, find_states
 from orchestrator.i18n.languages import words_of
 from orchestrator.models import Entities
 
@@ -37,6 +37,10 @@ STATES = (
 """The states in words that a list may be limited to; each is a list of words in ``[lists]``."""
 _OVERRULES = {"unfinished": ("succeeded", "running", "failed"), "late": ("running",), "unlinked": ("linked",)}
 """Words in which others stand: "have not finished", "running late", "not linked"."""
+_WORDED = ("READY", "HOLD", "SUSP", "CANCL", "SUCC")
+"""States of TWS that ``[lists]`` has words for, where these stand for no other: "prontos", "on hold"."""
+_ALSO_WORDS = ("ERROR",)
+"""States that are words as well, unless they stand where a state does."""
 _ONE = {Listed.JOBS: "job", Listed.STREAMS: "stream", Listed.WORKSTATIONS: "workstation"}
 """Key of the words for one of them."""
 _GAP = r"(?:[^\W\d]+\s+){0,3}?"
@@ -70,16 +74,56 @@ def listing_of(message: str, entities: Entities) -> Listing | None:
 _FAILED = frozenset({"abended", "failed", *FAILED})
 
 
+def listing_beside(message: str, entities: Entities) -> tuple[Listing, Entities] | None:
+    """The list that the message asks for, also beside jobs that are named, and the entities that it is limited to.
+
+    "Por que o BATCH001 falhou? E todos os jobs em abend do stream FECHADIA?" asks for both. A list whose words name a
+    job is about this one ("quais jobs em abend dependem do BATCH001?"), and is none.
+    """
+    if not entities.jobs:
+        return (listing, entities) if (listing := listing_of(message, entities)) is not None else None
+    if not (any(_holds(message, name) for name in entities.jobs) or _word("jobs").search(message)):
+        return None  # "o que falhou?" about the job of the request
+    for part in _parts().split(message):
+        if any(_holds(part, name) for name in entities.jobs):
+            continue
+        others = {
+            field: tuple(item for item in value if _holds(part, str(item)) or not _holds(message, str(item)))
+            for field, value in entities
+            if isinstance(value, tuple) and field != "jobs"
+        }
+        limits = entities.model_copy(update={**others, "jobs": ()})
+        if (listing := listing_of(part.strip(), limits)) is not None:
+            return listing, limits
+    return None
+
+
 def maps_jobs(message: str, entities: Entities) -> bool:
     """Whether each job is asked about that the plan finds: those of a pattern, or of a list of what failed.
 
     Of other lists, and of numbers, only when the reasons are asked for.
     """
-    listing = listing_of(message, entities)
-    if listing is None or listing.listed is not Listed.JOBS:
+    found = listing_beside(message, entities)
+    if found is None or found[0].listed is not Listed.JOBS:
         return bool(entities.job_patterns)
+    listing = found[0]
     is_about_each = bool(entities.job_patterns) or not _FAILED.isdisjoint(listing.states)
     return listing.asks_why or (is_about_each and not listing.is_count)
+
+
+def _holds(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w$#@-]){re.escape(name)}(?![\w$#@-])", text, re.IGNORECASE) is not None
+
+
+@cache
+def _parts() -> re.Pattern[str]:
+    """What stands between the questions of one message."""
+    conjunctions = words_of("names", "conjunctions")
+    beside = words_of("lists", "beside")
+    return re.compile(
+        rf"[?!;\n]+\s*(?:{conjunctions}\s+)?|\.\s+|\s*,\s*(?:{conjunctions}\s+)?|\s+{conjunctions}\s+|\s+{beside}\s+",
+        re.IGNORECASE,
+    )
 
 
 def _listing_of(message: str, entities: Entities) -> Listing | None:
@@ -111,8 +155,9 @@ def _listing_of(message: str, entities: Entities) -> Listing | None:
 
 def _of_jobs(states: tuple[str, ...]) -> tuple[str, ...]:
     """A job that is down has failed."""
-    named = ("failed" if name == "unlinked" else name for name in states if name != "linked")
-    return tuple(dict.fromkeys(named))
+    named = ["failed" if name == "unlinked" else name for name in states if name != "linked"]
+    # A job stream is stuck; of jobs it is those that do not advance.
+    return tuple(dict.fromkeys((*(("blocked",) if "STUCK" in named else ()), *named)))
 
 
 MAX_CHARACTERS = 200
@@ -146,13 +191,20 @@ def _is_of_a_place(message: str, listed: Listed, entities: Entities) -> bool:
 
 
 def _states(message: str) -> tuple[str, ...]:
-    named = {name for name in STATES if _word(name).search(message)}
+    said = words_for_a_state(message)
+    capitals = find_states(message) if message.upper() != message else ()
+    exact = [state for state in capitals if state not in _ALSO_WORDS or state in map(str.upper, said)]
+    exact += ["FAIL"] if "fail" in map(str.lower, said) else []
+    rest = re.sub(rf"\b(?:{'|'.join(exact)})\b", " ", message, flags=re.IGNORECASE) if exact else message
+    named = {name for name in STATES if _word(name).search(rest)}
     for name, others in _OVERRULES.items():
         if name in named:
             named -= set(others)
-    written = list(find_states(message)) if message.upper() != message else []
-    unsaid = [word for word in words_for_a_state(message) if not any(_word(name).search(word) for name in named)]
-    written += [state for word in unsaid for state in find_states(word.upper())]
+    unsaid = [word for word in words_for_a_state(rest) if not any(_word(name).search(word) for name in named)]
+    written = [*exact, *(state for word in unsaid for state in find_states(word.upper()))]
+    written += [state for state in _WORDED if _word(state).search(rest)]
+    if "ABEND" in written:
+        named.add("abended")
     if "abended" in named:
         named -= {"failed"}
     said_in_words = {"ABEND"} if "abended" in named else {"ERROR"} if "failed" in named else set()
@@ -187,7 +239,7 @@ def _never() -> re.Pattern[str]:
 @cache
 def _in_state() -> re.Pattern[str]:
     """A state as TWS writes it, in small letters after a word that says so."""
-    return re.compile(rf"(?<![\w-]){words_of('lists', 'in')}\s+([a-z]{{4,10}})(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-]){words_of('lists', 'in')}\s+([a-z]{{3,10}})(?![\w-])", re.IGNORECASE)
 
 
 @cache
@@ -275,14 +327,18 @@ def _first(listed: Listed) -> re.Pattern[str]:
     """A message that begins with what is listed: "jobs bloqueados na pasta PIX", "todos os jobs em abend"."""
     every, article = words_of("lists", "all"), words_of("names", "articles")
     nouns = words_of("lists", listed)
-    return re.compile(rf"\W*(?:{every}\s+(?:{article}\s+)?)?{nouns}(?![\w-])", re.IGNORECASE)
+    states = "|".join((*(words_of("lists", name) for name in STATES), *sorted(STATE_NAMES, key=len, reverse=True)))
+    return re.compile(
+        rf"\W*(?:{every}\s+(?:{article}\s+)?)?(?:(?:{states})\s+(?={nouns}\W*$))?{nouns}(?![\w-])", re.IGNORECASE
+    )
 
 
 @cache
 def _without_a_noun() -> re.Pattern[str]:
     """What is asked for without a noun: "quantos falharam", "list everything that abended", "o que está em abend?"."""
     count, show, some, things = (words_of("lists", key) for key in ("count", "show", "any", "things"))
-    states = f"(?:{'|'.join(words_of('lists', name) for name in STATES)})"
+    written = "|".join(sorted(STATE_NAMES, key=len, reverse=True))
+    states = f"(?:{'|'.join(words_of('lists', name) for name in STATES)}|{words_of('lists', 'in')}\\s+(?:{written}))"
     begin, end = r"(?<![\w-])", r"(?![\w-])"
     return re.compile(
         rf"{begin}{count}\s+{_GAP}{states}{end}|^\W*{show}\s+(?:\S+\s+){{0,3}}?{states}{end}"

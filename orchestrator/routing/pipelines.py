@@ -8,7 +8,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
 from orchestrator.routing.entities import extract_entities, own_words, waited_for
-from orchestrator.routing.listing import maps_jobs
+from orchestrator.routing.listing import listing_beside, maps_jobs
 from orchestrator.routing.pipeline import BUILT_IN, Pipeline, Reduce, parts_of
 from orchestrator.routing.registry import pipeline_for
 from orchestrator.sources import BUILTIN_SOURCES
@@ -19,6 +19,11 @@ REQUIRED_SOURCE = "tws_status"
 WITH_FOUND_JOBS = frozenset({"rag_search"})
 """Sources that are asked once for a run, when its jobs are found: the knowledge base is searched for what their logs
 show."""
+
+
+LIST_LEFT_OUT = Message(
+    "the question asks for a list beside the jobs that it names: the list was left out; ask for it in another question"
+)
 
 
 def reduce_of(plan: Plan) -> Reduce:
@@ -82,7 +87,9 @@ def _with_found_jobs(plan: Plan, message: str, planned: Mapping[str, PlannedSour
     asked = dict.fromkeys(item.source for item in plan.sources)
     can_map = REQUIRED_SOURCE in asked and most[REQUIRED_SOURCE] > 0 and reduce_of(plan) is not Reduce.KNOWLEDGE
     if not can_map or not maps_jobs(message, plan.routing.entities):
-        return plan
+        is_dropped = plan.jobs and listing_beside(message, plan.routing.entities) is not None
+        note = LIST_LEFT_OUT.in_language(plan.routing.language)
+        return plan.model_copy(update={"notes": (*plan.notes, note)}) if is_dropped else plan
     first = [item for item in plan.sources if item.source not in WITH_FOUND_JOBS]
     if plan.jobs:  # beside the jobs that are named
         first.append(planned[REQUIRED_SOURCE])

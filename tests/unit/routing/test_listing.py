@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.routing.listing import Listed, Listing, listing_of
+from orchestrator.models import Entities
+from orchestrator.routing.listing import Listed, Listing, listing_beside, listing_of
 from orchestrator.routing.router import route
 
 UTTERANCES = json.loads((Path(__file__).parents[2] / "data/utterances.json").read_text(encoding="utf-8"))
@@ -171,3 +172,107 @@ def test_what_runs_on_a_workstation_is_a_list(question: str) -> None:
     entities = route(question).entities
     assert entities.workstations == ("SRVUNX1",)
     assert listing_of(question, entities) == Listing(Listed.JOBS, ("running",))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "quais jobs em {} hoje?",
+        "quais jobs estão em {}?",
+        "jobs em {}",
+        "jobs {}",
+        "{} jobs",
+        "which jobs are in {}?",
+        "¿qué trabajos están en {}?",
+        "o que está em {}?",
+        "tem algum job em {}?",
+    ],
+)
+@pytest.mark.parametrize(
+    ("state", "states"),
+    [
+        ("ABEND", ("abended",)),
+        ("FAIL", ("FAIL",)),
+        ("HOLD", ("HOLD",)),
+        ("STUCK", ("blocked", "STUCK")),
+        ("READY", ("READY",)),
+        ("EXEC", ("EXEC",)),
+        ("SUCC", ("SUCC",)),
+        ("CANCL", ("CANCL",)),
+        ("PEND", ("PEND",)),
+        ("SUSP", ("SUSP",)),
+        ("FENCE", ("FENCE",)),
+        ("WAIT", ("WAIT",)),
+        ("ADD", ("ADD",)),
+    ],
+)
+def test_a_state_of_tws_limits_a_list_to_itself(form: str, state: str, states: tuple[str, ...]) -> None:
+    """FAIL is a state of its own, and not whatever has failed."""
+    question = form.format(state)
+    listing = listing_of(question, route(question).entities)
+    assert listing is not None
+    assert (listing.listed, listing.states) == (Listed.JOBS, states)
+
+
+@pytest.mark.parametrize(
+    ("question", "states"),
+    [
+        ("quais jobs estão em fail?", ("FAIL",)),
+        ("QUAIS JOBS EM FAIL HOJE?", ("FAIL",)),
+        ("quais jobs em ERROR?", ("ERROR",)),
+        ("which jobs are in error?", ("failed",)),
+        ("quais jobs deram erro?", ("failed",)),
+        ("quais streams em STUCK?", ("STUCK",)),
+        ("quais jobs estão suspensos?", ("SUSP",)),
+        ("¿qué trabajos están suspendidos?", ("SUSP",)),
+        ("quais jobs estão prontos?", ("READY",)),
+        ("what is on hold?", ("HOLD",)),
+        ("quais jobs em CANCEL?", ("CANCL",)),
+        ("quais jobs foram cancelados?", ("cancelled",)),
+        ("quais jobs em sucesso?", ("SUCC",)),
+        ("failed jobs", ("failed",)),
+        ("quais jobs com status de hold?", ("HOLD",)),
+    ],
+)
+def test_words_for_a_state_limit_a_list_too(question: str, states: tuple[str, ...]) -> None:
+    """In small letters, shouted, and in the words of each language."""
+    listing = listing_of(question, route(question).entities)
+    assert listing is not None
+    assert listing.states == states
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "o BATCH001 e todos os jobs em abend do stream FECHADIA",
+        "todos os jobs em abend do stream FECHADIA e o BATCH001",
+        "todos os jobs em abend do stream FECHADIA, mais o job BATCH001",
+        "por que o BATCH001 falhou? e todos os jobs em abend do stream FECHADIA?",
+        "por que o BATCH001 falhou, e quais jobs estao em abend no stream FECHADIA",
+        "why did BATCH001 fail, and all jobs in abend of stream FECHADIA?",
+        "por qué falló BATCH001 y todos los jobs en abend de la cadena FECHADIA",
+    ],
+)
+def test_a_list_stands_beside_a_named_job(question: str) -> None:
+    """The words of the list name no job; it is limited by what they name."""
+    entities = route(question).entities
+    assert entities.jobs == ("BATCH001",)
+    found = listing_beside(question, entities)
+    assert found is not None
+    assert (found[0].states, found[1].job_streams, found[1].jobs) == (("abended",), ("FECHADIA",), ())
+
+
+@pytest.mark.parametrize(
+    "question", ["quais jobs em abend dependem do BATCH001?", "o BATCH001 caiu", "BATCH001 e BATCH002 falharam"]
+)
+def test_a_list_about_a_named_job_is_none_beside_it(question: str) -> None:
+    """Nor is any other question about it."""
+    assert listing_beside(question, route(question).entities) is None
+
+
+def test_a_list_stands_beside_the_job_of_the_request() -> None:
+    """Where its words are of jobs; "what failed?" asks about this one."""
+    entities = Entities(jobs=("BATCH001",), job_streams=("FECHADIA",))
+    found = listing_beside("todos os jobs em abend do stream FECHADIA", entities)
+    assert found == (Listing(Listed.JOBS, ("abended",)), Entities(job_streams=("FECHADIA",)))
+    assert listing_beside("o que falhou?", Entities(jobs=("BATCH001",))) is None

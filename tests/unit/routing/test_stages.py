@@ -151,6 +151,18 @@ def test_a_job_that_is_named_and_found_is_asked_about_once(
     assert plan.with_stage(stage).jobs == jobs
 
 
+def test_a_list_beside_a_named_job_is_asked_as_well() -> None:
+    """The job in the first stage, and the jobs of the list in the second; another list is said to be left out."""
+    plan = planned("o BATCH001 e todos os jobs em abend do stream FECHADIA")
+    assert keys_of(plan)[0] == "tws_status|BATCH001"
+    assert "tws_status" in keys_of(plan)
+    stage = next_stage(plan, a_list("FECHADIA.FAT001"))
+    assert plan.with_stage(stage).jobs == ("BATCH001", "FECHADIA.FAT001")
+    other = planned("o BATCH001 falhou, e quais jobs estão rodando?", language="en")
+    assert other.then == ()
+    assert any("the list was left out" in note for note in other.notes)
+
+
 def test_names_that_are_no_jobs_are_not_asked_about() -> None:
     """What a source gives as found may be anything."""
     answers = a_list("FAT001", "+1", "a b\nc", "")

@@ -19,7 +19,7 @@ from orchestrator.i18n.message import Message, join, write
 from orchestrator.models import Clue, Entities, Intent, SourceOutcome, SourceRequest
 from orchestrator.payloads import TwsPayload
 from orchestrator.routing.entities import asks_about_the_plan, limits_of
-from orchestrator.routing.listing import Listed, Listing, asks_who_waits, listing_of
+from orchestrator.routing.listing import Listed, Listing, asks_who_waits, listing_beside
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
 from workers.config import TwsSettings
 from workers.sources.tws_status.calls import CallLimit
@@ -186,7 +186,7 @@ class TwsStatusSource:
         listing = _listing(request)
         try:
             if listing is not None:
-                problems_asked = await _list(session, listing, request, lookup)
+                problems_asked = await _list(session, *listing, request, lookup)
             else:
                 problems_asked = await self._ask(session, request, lookup)
         except SourceError as error:
@@ -355,14 +355,15 @@ class TwsStatusSource:
         return ""
 
 
-def _listing(request: SourceRequest) -> Listing | None:
-    """The list that is asked for, if any; a pattern of names asks for one whatever the words."""
+def _listing(request: SourceRequest) -> tuple[Listing, Entities] | None:
+    """The list that is asked for, if any, and what limits it; a pattern of names asks for one whatever the words."""
     if request.job is not None:
         return None
-    listing = listing_of(request.message, request.routing.entities)
-    if request.routing.entities.job_patterns and (listing is None or listing.listed is not Listed.JOBS):
-        return Listing(Listed.JOBS)
-    return listing
+    entities = request.routing.entities
+    found = listing_beside(request.message, entities)
+    if entities.job_patterns and (found is None or found[0].listed is not Listed.JOBS):
+        return Listing(Listed.JOBS), entities
+    return found
 
 
 async def _share(request: SourceRequest, lookup: Lookup, states: Container[str] | None = None) -> None:
@@ -456,8 +457,9 @@ def _about(entities: Entities, named: Named, lookup: Lookup) -> Entities:
     return entities.model_copy(update={"job_streams": (), "workstations": (named.name,)})
 
 
-async def _list(session: HwaSession, listing: Listing, request: SourceRequest, lookup: Lookup) -> Message | str:
-    entities = request.routing.entities
+async def _list(
+    session: HwaSession, listing: Listing, entities: Entities, request: SourceRequest, lookup: Lookup
+) -> Message | str:
     if entities.candidates and not (entities.job_streams or entities.workstations or entities.folders):
         named = await find_named(session, entities.candidates, ("stream", "workstation"))
         if named is not None:
