@@ -114,17 +114,16 @@ def make_request(state: Mapping[str, Any], config: ParallelConfig, intent: Inten
 
     Raises InvalidRequest naming the field.
     """
-    fields: dict[str, Any] = {
-        name: state.get(name)
-        for name in ("message", "user_id", "session_id", "tws_instance_id", "job_name", "pipeline")
-        if state.get(name) is not None
-    }
+    names = ("user_id", "session_id", "tws_instance_id", "job_name", "pipeline")
+    fields: dict[str, Any] = {name: state[name] for name in names if not _is_blank(state.get(name))}
+    if (message := state.get("message")) is not None:
+        fields["message"] = message
     routed = {} if state.get("run_id") else state
     given = _intent(routed.get("intent"))
     if given is not None:
         fields["confidence"] = _confidence(routed.get("confidence"))
     fields |= {
-        "jobs": tuple(_list_of(state.get("jobs"))),
+        "jobs": tuple(job for job in _list_of(state.get("jobs")) if not _is_blank(job)),
         "intent": given or intent,
         "entities": _entities(routed.get("entities")),
         "config": config,
@@ -213,6 +212,11 @@ def _words(value: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
 
 def _list_of(value: object) -> list[object]:
     return [*value] if isinstance(value, list | tuple) else [] if value is None else [value]
+
+
+def _is_blank(value: object) -> bool:
+    """Whether a key of a state says nothing: a form gives an empty text for a field that was left out."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _is_job(name: str) -> bool:

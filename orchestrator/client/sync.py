@@ -148,9 +148,7 @@ class TroubleshootClient:
         with self.own_run(run_id):
             record = self._store.read(run_id)
         if not record.state.is_closed:
-            raise Conflict(
-                "{field}: run {run_id} has not ended; wait for its end or cancel it", field="run_id", run_id=run_id
-            )
+            raise Conflict("run {run_id} has not ended; wait for its end or cancel it", run_id=run_id)
         update = {
             "rerun_of": run_id,
             "rerun_all": everything,

@@ -104,6 +104,9 @@ class SourceCall:
 
         Raises what the source raises, what would end the event loop as ``Escaped``.
         """
+        if (task := asyncio.current_task()) is not None:
+            # Of an error with which a source answers its cancellation, asyncio would log that nobody has read it.
+            task.add_done_callback(_read_error)
         if self.planned.batch is None:
             return await awaited(lambda: with_retries(lambda: source.fetch(request), self.planned.retries))
         await awaited(lambda: self._fetch_batch(source, request))
@@ -224,6 +227,11 @@ class SourceCall:
             return error_envelope(
                 self.run_id, planned, error, worker=self.worker, language=language, personal=self.redact_personal
             )
+
+
+def _read_error(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 async def _one_by_one(

@@ -136,6 +136,16 @@ def test_a_thread_is_a_session(written: dict[str, Any], config: dict[str, Any] |
     assert with_thread({"message": "x", **written}, config).get("session_id") == session
 
 
+@pytest.mark.parametrize("blank", ["", "  ", None])
+def test_an_empty_text_in_a_state_is_no_value(blank: str | None) -> None:
+    """As a form gives it for a field that was left out; an empty question stays an error."""
+    state = dict.fromkeys(("job_name", "user_id", "session_id", "tws_instance_id", "pipeline"), blank)
+    assert request(**state, jobs=[blank, "A1"]) == request(jobs=["A1"])
+    assert request(**state, jobs=blank) == request()
+    with pytest.raises(InvalidRequest, match=r"^message: "):
+        request(message=blank)
+
+
 def test_wrong_input_names_its_field() -> None:
     """What a person typed is refused, not guessed; a single job in place of a list is one job."""
     with pytest.raises(InvalidRequest, match=r"^job_name: "):

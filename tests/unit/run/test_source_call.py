@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
@@ -31,6 +33,7 @@ from orchestrator.models import (
     TroubleshootRequest,
 )
 from orchestrator.run.in_process import LocalSources, ask_all, begin_without_store
+from orchestrator.run.loop_thread import LoopThread
 from orchestrator.run.source_call import FAN_IN_MARGIN_SECONDS, SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
 from orchestrator.store.reading import read_envelope
@@ -521,3 +524,29 @@ def test_the_answer_of_a_retry_counts_before_its_envelope_is_made() -> None:
         asyncio.run(call._fetch_many(source, call.source_request()))
     (part,) = call.envelope(lambda: fetched(Future())).parts
     assert (part.success, part.data) == (True, {"try": 2})
+
+
+def test_an_error_with_which_a_source_answers_its_cancellation_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    """The call was given up, and its source fails where others are cancelled: asyncio has nothing to log."""
+
+    class Stubborn(Behaviour):
+        async def fetch(self, request: SourceRequest) -> FetchResult:
+            began.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                raise SourceError("no time left", reason="timeout") from None
+            raise AssertionError
+
+    began, thread = threading.Event(), LoopThread("source-metrics")
+    planned = PlannedSource(source="metrics", limit_seconds=5)
+    start = SourceStart(request=REQUEST, plan=plan(5), remaining_seconds=10, now_ms=0)
+    call = SourceCall(run_id="run-00000001", planned=planned, start=start, worker="w")
+    future = thread.submit(call.fetch(Stubborn(), call.source_request()))
+    assert began.wait(10)
+    future.cancel()
+    thread.end(lambda: asyncio.sleep(0))
+    thread.ended.result(10)
+    del future  # it holds the task
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
