@@ -43,6 +43,8 @@ _MESSAGES = {
     "json_invalid": Message("Invalid JSON: {error}"),
 }
 """By the error's type; the facts are those of its ``ctx``. Any other type keeps pydantic's own English."""
+_SMALL_NAME = Message("a name is small letters, digits, '-' and '_', beginning with a letter")
+"""For every pattern of a name in small letters, which begins so."""
 _CHOICES = Message("must be {choices} or {last}")
 _QUOTED = re.compile(r"'[^']*'")
 
@@ -75,6 +77,8 @@ def problem_of(item: Mapping[str, Any]) -> Message:
     if kind == "value_error":  # a validator's own error
         error = facts["error"]
         return error.message if isinstance(error, InvalidValue) else Message(str(error))
+    if kind == "string_pattern_mismatch" and str(facts.get("pattern")).startswith("^[a-z]"):
+        return _SMALL_NAME
     choices = _QUOTED.findall(str(facts.get("expected")))
     if len(choices) > 1:
         return _CHOICES.with_facts(choices=", ".join(choices[:-1]), last=choices[-1])

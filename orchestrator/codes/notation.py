@@ -200,6 +200,10 @@ def _items(text: str) -> Iterator[str | JobRange]:
             yield _range_of(match["first"], match["last"], name)
             return
     items = [item for item in _list_separator().split(name) if item.strip()]
+    if re.fullmatch("[*@?.#/]*[*@?][*@?.#/]*", name):
+        raise InvalidValue(
+            "{name!r} stands for every job; name at least a letter or a digit, as in FECH*", name=name[:80]
+        )
     if len(items) < 2:
         check_job_name(name)
     for item in items:

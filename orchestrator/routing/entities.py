@@ -732,7 +732,7 @@ def _take_ranges(text: _Text, matches: _Matches) -> None:
 def _range_of(match: re.Match[str], before: str) -> JobRange | None:
     """The range that is written, where it is certain that it is one: a hyphen may stand in a name or in a list."""
     first, last = match["first"], match["last"]
-    between = JobRange.between(first, last)
+    between = JobRange.between(first, last) or (None if last.isdecimal() else JobRange.between(last, first))
     does = _does_several().match(match.string, match.end()) is not None
     is_several = does or _several_cue().search(before) is not None
     is_called = is_several or _job_cue().search(before) is not None

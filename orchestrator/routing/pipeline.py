@@ -44,6 +44,13 @@ class SourceLimits(InputModel):
     cache_seconds: float = Field(default=0.0, ge=0, le=3600)
     """For how long its answers are shared with other runs that ask the same; 0: never."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_no_switches(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise InvalidValue("must be a number, not true or false")
+        return value
+
 
 class Pipeline(InputModel):
     """Sources to ask, stage by stage, and the reduce that merges their answers.

@@ -8,6 +8,7 @@ that of the file holds. Both are read once per process.
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache, reduce
 from importlib.metadata import entry_points
 from operator import or_
@@ -75,6 +76,15 @@ def check_pipelines(environ: Mapping[str, str] | None = None) -> tuple[Pipeline,
     known = source_names()
     for pipeline in pipelines:
         for source in pipeline.sources:
+            nearest = get_close_matches(source, known, n=1)
+            if source not in known and nearest:
+                raise ConfigurationError(
+                    "pipeline {name}: source {source!r} is not installed; did you mean {nearest}? Installed: {known}",
+                    name=pipeline.name,
+                    source=source,
+                    nearest=nearest[0],
+                    known=", ".join(known),
+                )
             if source not in known:
                 raise ConfigurationError(
                     "pipeline {name}: source {source!r} is not installed; installed: {known}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import tomllib
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
         ("[a]", r"\[a\] stages: Field required"),
         ('[a]\nsources = ["tws_status"]\nstages = []', "sources and stages: give one of them"),
         ("[a]\nstages = [[]]", "stages.0: must have at least 1 item"),
-        ('[a]\nsources = ["TWS"]', "stages.0.0: String should match pattern"),
+        ('[a]\nsources = ["TWS"]', "stages.0.0: a name is small letters"),
         ('[a]\nsources = ["tws_status"]\nreduce = "x"', "reduce: must be 'diagnosis', 'status' or 'knowledge'"),
         ('[a]\nsources = ["tws_status"]\ncolour = 1', "colour: is not a known field"),
         ('[a]\nsources = ["tws_status"]\nname = "b"', "name: the name of the table"),
@@ -90,7 +91,14 @@ def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
         ),
         ('[a]\nsources = ["tws_status"]\nlimits.tws_status.seconds = 0', "limits.tws_status.seconds: must be greater"),
         ('[a]\nsources = ["tws_status"]\nlimits.tws_status.retry = 1', "limits.tws_status.retry: is not a known field"),
-        ('[A]\nsources = ["tws_status"]', "name: String should match pattern"),
+        ('[A]\nsources = ["tws_status"]', "name: a name is small letters"),
+        (
+            '[a]\nsources = ["tws_status"]\nlimits.tws_status.seconds = true',
+            "seconds: must be a number, not true or false",
+        ),
+        ('[a]\nsources = ["tws_status"]\nlimits.tws_status.retries = false', "retries: must be a number, not true"),
+        ('[a]\nsources = ["tws_status"]\njobs = ["*"]', "jobs: '[*]' stands for every job; name at least a letter"),
+        ('[a]\nsources = ["tws_statu"]', "'tws_statu' is not installed; did you mean tws_status[?] Installed: tws_"),
         ('[status]\nsources = ["tws_status"]', "'status' is built in; choose another name"),
         ('["a+b"]\nsources = ["tws_status"]', "'a[+]b' is the name of a composition"),
         ('[a]\nsources = ["tickets"]', "pipeline a: source 'tickets' is not installed; installed: tws_status"),
@@ -101,7 +109,55 @@ def test_a_fault_names_file_table_and_key(tmp_path: Path, text: str, fault: str)
     environ = write(tmp_path, text)
     with pytest.raises(ConfigurationError, match=fault) as caught:
         check_pipelines(environ)
-    assert "tickets" in text or environ[PIPELINES_FILE] in str(caught.value)
+    assert "is not installed" in str(caught.value) or environ[PIPELINES_FILE] in str(caught.value)
+
+
+def test_no_file_makes_anything_but_a_pipeline_or_one_line(tmp_path: Path) -> None:
+    """For random values in the places of a file: it is read, or refused with the file's name."""
+    chance = random.Random(3)
+    values = [
+        "1",
+        "true",
+        "-0.5",
+        "nan",
+        "[]",
+        "[[]]",
+        "{}",
+        '""',
+        '"x"',
+        '["*"]',
+        "[1]",
+        "[[1]]",
+        "1979-05-27",
+        '"tws_status"',
+    ]
+    places = [
+        "stages",
+        "sources",
+        "words",
+        "jobs",
+        "limits",
+        "intents",
+        "reduce",
+        "title",
+        "why",
+        "site_sources",
+        "colour",
+        "limits.tws_status",
+    ]
+    places += [f"limits.tws_status.{key}" for key in ("seconds", "batch", "retries", "cache_seconds")]
+    faults: list[tuple[list[str], str, str]] = []
+    for number in range(150):
+        lines = [f"{place} = {chance.choice(values)}" for place in chance.sample(places, chance.randint(1, 3))]
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        environ = write(folder, "\n".join(("[a]", *lines)))
+        try:
+            check_pipelines(environ)
+        except ConfigurationError as error:
+            faults.append((lines, str(error), environ[PIPELINES_FILE]))
+    assert faults
+    assert not [fault for fault in faults if fault[2] not in fault[1] and "is not installed" not in fault[1]]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

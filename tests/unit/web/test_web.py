@@ -225,7 +225,7 @@ BODIES = (
     (b'{"message": "segredo", "job_name": "../x"}', "job_name: '../x' is not a TWS job name; expected"),
     (b'{"message": "segredo", "jobs": "BATCH001"}', "jobs: "),
     (b'{"message": "segredo", "jobs": ["J001..J300"]}', "jobs: 300 jobs are named, and one question is about 200"),
-    (b'{"message": "segredo", "pipeline": "A b"}', "pipeline: String should match pattern"),
+    (b'{"message": "segredo", "pipeline": "A b"}', "pipeline: a name is small letters"),
     (b'{"message": "segredo", "mesage": "segredo"}', "mesage: is not a known field"),
     (b'{"message": "segredo", "config": null}', "config: "),
     (b'{"message": "segredo", "config": {"total_timeout_seconds": 4}}', "must be less than total_timeout_seconds"),
