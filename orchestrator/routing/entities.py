@@ -166,6 +166,17 @@ def _range() -> re.Pattern[str]:
 
 
 @cache
+def _numbers_behind() -> re.Pattern[str]:
+    """A name that ends in a number, and numbers listed behind it."""
+    separator = _list_separator().pattern
+    return re.compile(
+        rf"{_FREE}(?P<head>[A-Za-z][A-Za-z0-9_-]*?[A-Za-z_-])(?P<digits>\d{{3,8}})"
+        rf"(?P<more>(?:{separator}\d{{3,8}})+){_END}",
+        re.IGNORECASE,
+    )
+
+
+@cache
 def _range_tail() -> re.Pattern[str]:
     """What follows a qualified job that begins a range."""
     return re.compile(rf"(?:\.\.\.?|…|–|{range_words()})(?P<last>[^\s.,;?!]+(?:\.[^\s.,;?!]+)?)", re.IGNORECASE)
@@ -401,6 +412,7 @@ def extract_entities(message: str) -> Entities:
     _take_other_words(text)
     _take_patterns(text, matches)
     _take_ranges(text, matches)
+    _take_numbers_behind(text, matches)
     _take_zos(text, matches)
     _take_named_before(text, matches)
     text.rest = _cued(text, "streams", matches.streams)
@@ -727,6 +739,19 @@ def _take_ranges(text: _Text, matches: _Matches) -> None:
         into.append((start, match[0]))
         matches.ranges[match[0]] = between
         text.blank(start, match.end())
+
+
+def _take_numbers_behind(text: _Text, matches: _Matches) -> None:
+    """Jobs named by their number alone, behind one of the same length: "FECH001, 002 e 003"."""
+    for match in _numbers_behind().finditer(text.rest):
+        numbers = [match["digits"], *re.findall(r"\d+", match["more"])]
+        count_up = all(two[0] == "0" or int(two) == int(one) + 1 for one, two in itertools.pairwise(numbers))
+        is_as_long = {len(number) for number in numbers} == {len(match["digits"])}
+        name = match["head"] + match["digits"]
+        is_measure = _measured().match(text.rest, match.end()) is not None
+        if count_up and is_as_long and not (is_measure or _is_no_job(name.upper()) or find_message_ids(name)):
+            matches.jobs += [(match.start() + i, match["head"] + number) for i, number in enumerate(numbers)]
+            text.blank(match.start(), match.end())
 
 
 def _range_of(match: re.Match[str], before: str) -> JobRange | None:

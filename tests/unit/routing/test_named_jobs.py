@@ -43,6 +43,10 @@ def plan(message: str, **fields: object) -> Plan:
         '"FECH001 a FECH003"',
         "(FECH001 a FECH003)",
         "O FECH001, FECH002 e FECH003 falharam",
+        "por que FECH001, 002 e 003 falharam?",
+        "FECH001/002/003 caíram",
+        "why did FECH001, 002 and 003 fail?",
+        "¿por qué fallaron FECH001, 002 y 003?",
     ],
 )
 def test_a_range_is_its_jobs(text: str) -> None:
@@ -65,6 +69,9 @@ def test_a_range_is_its_jobs(text: str) -> None:
         ("BATCH001 a CARGA009", ("BATCH001", "CARGA009")),
         ("o BATCH01 rodando a 10 minutos", ("BATCH01",)),
         ("FECH001... FECH003 caiu também", ("FECH001", "FECH003")),
+        ("FECH099, 100 e 101 caíram", ("FECH099", "FECH100", "FECH101")),
+        ("FECH001, 200 registros", ("FECH001",)),
+        ("FECH001, 005 minutos", ("FECH001",)),
         ("RC1 a RC5", ()),
         ("S0C1 a S0C7", ()),
         ("STEP010 a STEP030", ()),
