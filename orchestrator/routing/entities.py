@@ -782,6 +782,21 @@ def _range_of(match: re.Match[str], before: str) -> JobRange | None:
     return between if is_certain else None
 
 
+def no_ranges(message: str, jobs: Collection[str]) -> tuple[str, ...]:
+    """What is written as a range of two of the jobs, and is none: "FECH001 a CARGA010"."""
+    found = []
+    for match in _range().finditer(message):
+        first, last = match["first"], match["last"]
+        before = message[max(0, match.start() - _CUE_CHARACTERS) : match.start()]
+        is_several = _several_cue().search(before) or _does_several().match(message, match.end())
+        is_written = match["tight"] in ("..", "...", "…") or (not match["tight"] and not match["spaced"] and is_several)
+        are_jobs = {first, last} <= {*jobs} and re.search(r"\d$", last) is not None
+        is_range = JobRange.between(first, last) or JobRange.between(last, first)
+        if is_written and are_jobs and not is_range and not _no_range().search(before):
+            found.append(match[0])
+    return tuple(found)
+
+
 def _take_zos(text: _Text, matches: _Matches) -> None:
     for match in _ZOS.finditer(text.rest):
         name = match["name"]

@@ -7,7 +7,7 @@ from orchestrator.codes.notation import distinct_jobs, is_same_job
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
-from orchestrator.routing.entities import extract_entities, own_words, waited_for
+from orchestrator.routing.entities import extract_entities, no_ranges, own_words, waited_for
 from orchestrator.routing.listing import listing_beside, maps_jobs
 from orchestrator.routing.pipeline import BUILT_IN, Pipeline, Reduce, parts_of
 from orchestrator.routing.registry import pipeline_for
@@ -177,6 +177,14 @@ def _jobs_of(request: TroubleshootRequest, routing: Routing, notes: list[Message
         )
     jobs = (*named, *(job for job in others if job not in waits))
     left_out = routing.entities.more_jobs + max(0, len(jobs) - MAX_JOBS)
+    if ends := no_ranges(request.message, jobs):
+        notes.append(
+            Message(
+                "{ends}: no range of jobs, so these two are examined; a range rises by one number in both names, as in "
+                "FECH001 a FECH020",
+                ends=", ".join(ends),
+            )
+        )
     if left_out:
         total = min(len(jobs), MAX_JOBS) + left_out
         notes.append(Message("{named} jobs were named; the first {limit} are examined", named=total, limit=MAX_JOBS))

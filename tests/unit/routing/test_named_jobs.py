@@ -273,3 +273,18 @@ def test_names_of_one_job_are_one_in_any_order() -> None:
         parts = {name: JobName.readings(name)[0] for name in (*names, *left)}
         assert all(any(parts[name].is_said_by(parts[one]) for one in left) for name in names), names
         assert not any(parts[one].is_said_by(parts[two]) for one in left for two in left if one != two), names
+
+
+@pytest.mark.parametrize(
+    ("message", "is_said"),
+    [
+        ("os jobs FECH001 a CARGA010 falharam", True),
+        ("why did the jobs FECH001 to CARGA010 fail?", True),
+        ("os jobs FECH001 a FECH010 falharam", False),
+        ("compara os jobs FECH001 a CARGA010", False),
+        ("FECH001 e CARGA010 falharam", False),
+    ],
+)
+def test_what_is_no_range_is_said(message: str, is_said: bool) -> None:
+    """Names that differ by more than a number are two jobs, and a note says so."""
+    assert any("no range of jobs" in note for note in plan(message, language="en").notes) is is_said
