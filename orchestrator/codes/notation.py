@@ -271,7 +271,7 @@ def distinct_jobs(names: Iterable[str]) -> tuple[str, ...]:
     """
     jobs: dict[str, list[tuple[int, str, JobName]]] = {}
     for place, name in enumerate(names):
-        parts = JobName.readings(name)[0] if is_job_name(name) else JobName(job=name)
+        parts = _read(name)
         same_name = jobs.setdefault(parts.job.casefold(), [])
         said = next((i for i, (_, _, other) in enumerate(same_name) if parts.is_said_by(other)), None)
         less = [i for i, (_, _, other) in enumerate(same_name) if other.is_said_by(parts)]
@@ -285,9 +285,23 @@ def distinct_jobs(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for _, name in ordered)
 
 
+def _read(name: str) -> JobName:
+    return JobName.readings(name)[0] if is_job_name(name) else JobName(job=name)
+
+
 def is_same_job(one: str, other: str) -> bool:
     """Whether two names are of one job, at least as far as the shorter says."""
     return len(distinct_jobs((one, other))) == 1
+
+
+def jobs_among(names: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    """Of ``names`` those that are also among ``others``, in whatever spelling."""
+    by_name: dict[str, list[str]] = {}
+    for other in others:
+        by_name.setdefault(_read(other).job.casefold(), []).append(other)
+    return tuple(
+        name for name in names if any(is_same_job(name, other) for other in by_name.get(_read(name).job.casefold(), ()))
+    )
 
 
 def parse_workstation_name(name: str) -> str:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
-from orchestrator.codes.notation import distinct_jobs, is_same_job
+from orchestrator.codes.notation import distinct_jobs, jobs_among
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
@@ -161,12 +161,12 @@ def _jobs_of(request: TroubleshootRequest, routing: Routing, notes: list[Message
     another job waits for.
     """
     together = distinct_jobs((*request.named_jobs, *routing.entities.jobs))
-    named = [job for job in together if any(is_same_job(job, other) for other in request.named_jobs)]
-    others = [job for job in together if job not in named]
+    named = jobs_among(together, request.named_jobs)
+    others: Sequence[str] = [job for job in together if job not in named]
     if named and others:
         known = request.entities.jobs if request.entities is not None else ()
         own = (*extract_entities(own_words(request.message)).jobs, *known)
-        others = [job for job in others if any(is_same_job(job, other) for other in own)]
+        others = jobs_among(others, own)
     waits = waited_for(request.message, others) if named else ()
     if waits:
         notes.append(

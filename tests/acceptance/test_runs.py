@@ -237,7 +237,7 @@ def test_two_hundred_jobs_are_asked_in_batches(running_fleet: Fleet) -> None:
     jobs = [f"JOB{number:03}" for number in range(200)]
     special = {"JOB003": {"error": "no such job"}, "JOB150": {"sleep_seconds": 30}}
     others = ("tws_status", "log_cache", "metrics")
-    config = ParallelConfig(node_timeout_seconds=4, total_timeout_seconds=8, disabled_sources=others)
+    config = ParallelConfig(node_timeout_seconds=4, total_timeout_seconds=20, disabled_sources=others)
     message = stub_message({"rag_search": {"jobs": special}}, text="Por que falharam?")
     run_id = ask(running_fleet, {}, config, job_name=None, jobs=jobs, message=message)
     report, events = result(running_fleet, run_id)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from orchestrator.codes.notation import JobName, distinct_jobs
+from orchestrator.codes.notation import JobName, distinct_jobs, is_same_job, jobs_among
 from orchestrator.models import MAX_JOBS, Plan, TroubleshootRequest
 from orchestrator.routing.entities import extract_entities
 from orchestrator.routing.plan import plan_request
@@ -288,3 +288,12 @@ def test_names_of_one_job_are_one_in_any_order() -> None:
 def test_what_is_no_range_is_said(message: str, is_said: bool) -> None:
     """Names that differ by more than a number are two jobs, and a note says so."""
     assert any("no range of jobs" in note for note in plan(message, language="en").notes) is is_said
+
+
+def test_jobs_among_others_are_those_that_are_the_same_as_one() -> None:
+    """As comparing each with each gives, in a time that grows with their number and not with its square."""
+    names = ["FECH001", "WS1#JS.FECH001", "WS1-JS.FECH002", "fech002", "/F/JS.FECH003", "A#B", "CARGA"]
+    others = ["fech001", "WS1#JS.FECH002", "/F/JS.FECH003", "A#B", "X.CARGA", "não é job"]
+    assert jobs_among(names, others) == tuple(
+        name for name in names if any(is_same_job(name, other) for other in others)
+    )
