@@ -655,6 +655,8 @@ class SourceEnvelope(Contract):
     """Id of the earlier run whose answer it is."""
     shared_from: str | None = None
     """Id of the run that made the same query, whose answer it is."""
+    shared_age_ms: int | None = None
+    """Of such an answer: for how long it had been made when this run got it."""
     error_message: MessageData | None = None
     """``error`` as a message, for readers of another language than that of the question."""
     cuts: tuple[MessageData, ...] = ()

@@ -145,6 +145,8 @@ def plan_jobs(
         return (planned,)
     if most == 1 or len(jobs) == 1:
         return tuple(planned.model_copy(update={"job": job}) for job in jobs)
+    if planned.cache_seconds:
+        jobs = sorted(jobs)  # so that the same jobs in another order make the same batches
     count = -(-len(jobs) // most)
     bounds = [number * len(jobs) // count for number in range(count + 1)]
     batches = (tuple(jobs[start:end]) for start, end in itertools.pairwise(bounds))

@@ -65,7 +65,7 @@ class SharedAnswers:
             return None
         if envelope is None or damage:
             return None
-        return call.timed(envelope.model_copy(update={"job": call.planned.job, "batch": call.planned.batch}))
+        return _received(envelope, call)
 
     def _keep(self, call: SourceCall, digest: str, token: str, envelope: SourceEnvelope | None) -> None:
         """Keep a good answer for other runs; where there is none, let another ask."""
@@ -80,16 +80,34 @@ class SharedAnswers:
             _LOGGER.warning("answer_not_kept source=%s reason=%s", call.planned.source, error.reason)
 
 
+def _received(envelope: SourceEnvelope, call: SourceCall) -> SourceEnvelope:
+    """Another run's answer as that of this call, with its age; of a batch in the order of its jobs."""
+    by_job = {part.job: _aged(part, call) for part in envelope.parts}
+    parts = tuple(by_job[job] for job in call.planned.jobs if job in by_job)
+    update = {"job": call.planned.job, "batch": call.planned.batch, "parts": parts}
+    return call.timed(_aged(envelope, call).model_copy(update=update))
+
+
+def _aged(envelope: SourceEnvelope, call: SourceCall) -> SourceEnvelope:
+    if envelope.started_at_ms is None:
+        return envelope
+    made_ms = envelope.started_at_ms + round(envelope.latency_ms)
+    waited_ms = round((call.limit_seconds - call.left_seconds) * 1000)
+    return envelope.model_copy(update={"shared_age_ms": max(0, call.start.now_ms + waited_ms - made_ms)})
+
+
 def _digest(call: SourceCall) -> str:
-    """Of what is asked: near-identical messages are the same."""
+    """Of what is asked: near-identical messages are the same, and the same jobs in another order."""
     planned, request, plan = call.planned, call.start.request, call.start.plan
+    routing = plan.routing.model_dump(mode="json", exclude=_NOT_ASKED)
+    routing["entities"]["jobs"].sort()
     asked = [
         planned.source,
         planned.job,
-        planned.jobs,
+        sorted(planned.jobs),
         request.tws_instance_id,
         " ".join(request.message.casefold().split()).strip(" .!?"),
-        plan.routing.model_dump(mode="json", exclude=_NOT_ASKED),
+        routing,
         request.config.rag_result_limit,
         call.redact_personal,
     ]

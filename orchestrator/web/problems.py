@@ -121,5 +121,6 @@ def _refusal(request: Request, error: RequestValidationError) -> TroubleshootErr
         place, *names = item["loc"]
         if place == "path":
             return RunNotFound.of(request.path_params["run_id"])
-        problems.append(NOT_JSON if place == "body" else about(".".join(map(str, names)), problem_of(item)))
+        is_no_object = place == "body" and (not names or item["type"] == "json_invalid")
+        problems.append(NOT_JSON if is_no_object else about(".".join(map(str, names)), problem_of(item)))
     return InvalidRequest(all_of(problems))

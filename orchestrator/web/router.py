@@ -6,16 +6,18 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from types import EllipsisType
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.params import Depends as Dependency
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, Conflict, InvalidRequest
+from orchestrator.i18n.message import Message
 from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.store.events import START, check_event_id
 from orchestrator.store.runs import new_token
@@ -24,6 +26,7 @@ from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, EventStream
 from orchestrator.web.problems import NOT_JSON, Docs, ProblemRoute, problem_docs
 from orchestrator.web.submission import Identity, Patience, RequestBody, make_request
 
+_OTHER_QUESTION = Message("Idempotency-Key: the key stands for another question; choose another for this one")
 _RUN_LIST = TypeAdapter(list[RunSummary])
 _MARKDOWN_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """The answer quotes logs: a browser must not render it as HTML."""
@@ -51,6 +54,8 @@ class Accepted(BaseModel):
 
 class Rerun(BaseModel):
     """What of an ended run is asked again."""
+
+    model_config = ConfigDict(extra="forbid")
 
     all: bool = Field(default=False, description="Every source, not only those that failed.")
 
@@ -135,7 +140,7 @@ def create_router(
         """Ask the question of an ended run again; what its sources had answered is kept. `Location` is the new run."""
         _check_content_type(request)
         user_id = None if identity is None else identity.user_id
-        accepted = await holder.client.rerun(
+        accepted = await runs.rerun(
             run_id,
             everything=body.all,
             idempotency_key=idempotency_key,
@@ -229,7 +234,25 @@ class _Runs:
         if accepted != new_id:
             stored = (await client.get(accepted)).request
             if stored != await client.call(client.sync.masked, request):
-                raise Conflict("Idempotency-Key: the key stands for another question; choose another for this one")
+                raise Conflict(_OTHER_QUESTION)
+        return accepted
+
+    async def rerun(
+        self, run_id: str, *, everything: bool, idempotency_key: str | None, user_id: str | EllipsisType | None
+    ) -> str:
+        """See ``TroubleshootClient.rerun``.
+
+        Raises Conflict when the idempotency key is that of another question, or of another rerun of this one.
+        """
+        client, new_id = self._holder.client, new_token()
+        accepted = await client.rerun(
+            run_id, everything=everything, new_run_id=new_id, idempotency_key=idempotency_key, user_id=user_id
+        )
+        if accepted != new_id:
+            stored = (await client.get(accepted)).request
+            asker = stored.user_id if user_id is ... else user_id
+            if (stored.rerun_of, stored.rerun_all, stored.user_id) != (run_id, everything, asker):
+                raise Conflict(_OTHER_QUESTION)
         return accepted
 
     async def wait(self, run_id: str, patience: Patience) -> Report | None:

@@ -70,7 +70,8 @@ class FakeClient:
 
     async def rerun(self, run_id: str, **fields: Any) -> str:
         self._asked("rerun", (run_id, fields))
-        return "run-0002"
+        is_known = fields["idempotency_key"] is not None and fields["idempotency_key"] == self.known_key
+        return "run-0002" if is_known else str(fields["new_run_id"])
 
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         self._asked("result", timeout_seconds)

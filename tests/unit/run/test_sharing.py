@@ -16,6 +16,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
+    Entities,
     Intent,
     Plan,
     PlannedSource,
@@ -24,7 +25,9 @@ from orchestrator.models import (
     SourceOutcome,
     SourceRequest,
     TroubleshootRequest,
+    part_of,
 )
+from orchestrator.routing.pipelines import plan_jobs
 from orchestrator.sources import FetchResult
 from orchestrator.store.runs import RunStore, new_token
 from workers.runtime.ask import SourceRunner
@@ -77,19 +80,29 @@ def ask(
     limit: float = 5.0,
     **fields: Any,
 ) -> SourceEnvelope:
-    """Ask the source for a run of its own, whose request may have more fields."""
-    run_id, token = new_token(), new_token()
-    store.open(run_id, TroubleshootRequest(message=message, job_name=job, **fields), nonce=new_token())
-    store.claim_dispatch(run_id, token)
+    """Ask the source about a job for a run of its own, whose request may have more fields."""
     planned = PlannedSource(
         source="metrics", job=job, limit_seconds=limit, retries=retries, cache_seconds=cache_seconds
     )
-    routing = Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN)
-    store.put_plan(run_id, token, Plan(pipeline="p", routing=routing, sources=(planned,), reason="test"))
+    return ask_planned(store, runtime, source, planned, message=message, job_name=job, **fields)[0]
+
+
+def ask_planned(
+    store: RunStore, runtime: Runtime, source: CountingSource, *planned: PlannedSource, message: str, **fields: Any
+) -> list[SourceEnvelope]:
+    """The answers, in order, of a run of its own that asks ``planned``."""
+    run_id, token = new_token(), new_token()
+    request = TroubleshootRequest(message=message, **fields)
+    store.open(run_id, request, nonce=new_token())
+    store.claim_dispatch(run_id, token)
+    entities = Entities(jobs=request.named_jobs)
+    routing = Routing(intent=Intent.TROUBLESHOOT, confidence=1, language=Language.EN, entities=entities)
+    store.put_plan(run_id, token, Plan(pipeline="p", routing=routing, sources=planned, reason="test"))
     store.mark_dispatched(run_id, token)
     runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w")
-    runner.ask(run_id, "metrics", job, claim=new_token(), soft_limit_seconds=None)
-    return store.read(run_id).envelopes[f"metrics|{job}"]
+    for each in planned:
+        runner.ask(run_id, "metrics", part_of(each.job, each.batch), claim=new_token(), soft_limit_seconds=None)
+    return list(store.read(run_id).envelopes.values())
 
 
 def test_a_query_that_another_run_has_just_made_is_not_made_again(store: RunStore, runtime: Runtime) -> None:
@@ -100,9 +113,25 @@ def test_a_query_that_another_run_has_just_made_is_not_made_again(store: RunStor
     assert (first.shared_from, second.data) == (None, first.data)
     assert second.shared_from is not None
     assert second.started_at_ms is not None
+    assert first.shared_age_ms is None
+    assert 0 <= (second.shared_age_ms or 0) < 60_000
     assert ask(store, runtime, source, message="Job BATCH001 parou", cache_seconds=60).data == {"call": 2}
     assert ask(store, runtime, source, job="BATCH002", cache_seconds=60).data == {"call": 3}
     assert ask(store, runtime, source).data == {"call": 4}, "not shared unless the pipeline says so"
+
+
+def test_the_same_jobs_in_another_order_are_the_same_query(store: RunStore, runtime: Runtime) -> None:
+    """Whatever batches they make; each job has its own answer."""
+    source, jobs = CountingSource(), ("FECH003", "FECH001", "FECH004", "FECH002", "FECH005")
+    template = PlannedSource(source="metrics", limit_seconds=5.0, cache_seconds=60)
+    answers = [
+        ask_planned(store, runtime, source, *plan_jobs(template, order, 2), message="por que falharam?", jobs=order)
+        for order in (jobs, jobs[::-1])
+    ]
+    first, second = ({item.job: (item.data, item.shared_from is not None) for item in each} for each in answers)
+    assert sorted(first) == sorted(jobs)
+    assert second == {job: (data, True) for job, (data, _) in first.items()}
+    assert source.calls == len(jobs)
 
 
 def test_a_query_that_is_being_made_is_waited_for(store: RunStore, runtime: Runtime) -> None:

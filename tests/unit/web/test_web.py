@@ -26,7 +26,7 @@ from orchestrator.errors import (
     StoreUnreachable,
     UnknownInstance,
 )
-from orchestrator.models import RunState
+from orchestrator.models import RunState, TroubleshootRequest
 from orchestrator.web import Identity, create_router
 
 RUNS = "/troubleshoot/runs"
@@ -318,8 +318,9 @@ def test_a_rerun_is_a_new_run() -> None:
     client = FakeClient()
     path = f"{RUNS}/{RUN}/rerun"
     response = ask(app_of(client), "POST", path, json={"all": True}, headers={"Idempotency-Key": "k"})
-    assert (response.status_code, response.json()["url"]) == (202, f"{RUNS}/run-0002")
-    assert response.headers["location"] == f"{RUNS}/run-0002"
+    new = response.json()["run_id"]
+    assert (response.status_code, response.json()["url"], new != RUN) == (202, f"{RUNS}/{new}", True)
+    assert response.headers["location"] == f"{RUNS}/{new}"
     ask(app_of(client, identify=lambda: None), "POST", path, json={})
     fields = [asked["user_id"] for what, (_, asked) in client.calls if what == "rerun"]
     assert fields == [..., None]
@@ -327,6 +328,23 @@ def test_a_rerun_is_a_new_run() -> None:
         problem(ask(app_of(client), "POST", path, content=b"{}", headers=headers), 422, "invalid_request")
     client.error = Conflict("run_id: open")
     problem(ask(app_of(client), "POST", path, json={}), 409, "conflict")
+
+
+def test_a_rerun_with_the_key_of_another_is_a_conflict() -> None:
+    """The same key and the same rerun give the same run."""
+    request = TroubleshootRequest(message="m", rerun_of=RUN, rerun_all=True)
+    client = FakeClient(known_key="k", found=snapshot(request=request))
+    path, headers = f"{RUNS}/{RUN}/rerun", {"Idempotency-Key": "k"}
+    assert ask(app_of(client), "POST", path, json={"all": True}, headers=headers).status_code == 202
+    problem(ask(app_of(client), "POST", path, json={}, headers=headers), 409, "conflict")
+    problem(ask(app_of(client), "POST", f"{RUNS}/run-0009/rerun", json={"all": True}, headers=headers), 409, "conflict")
+
+
+@pytest.mark.parametrize("body", [{"al": True}, {"all": "maybe"}])
+def test_a_rerun_names_the_field_that_it_refuses(body: dict[str, Any]) -> None:
+    """A body that is an object is not said to be none."""
+    response = ask(app_of(FakeClient()), "POST", f"{RUNS}/{RUN}/rerun", json=body)
+    assert problem(response, 422, "invalid_request").startswith(next(iter(body)))
 
 
 def test_the_app_decides_who_may_come_in() -> None:
