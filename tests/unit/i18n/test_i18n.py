@@ -397,9 +397,10 @@ def test_a_new_folder_is_a_language_of_the_command_line(
 ASK = """
 import asyncio, json, sys
 from orchestrator.client.fallback import run_in_process
-from orchestrator.config import Settings
+from orchestrator.config import ParallelConfig, Settings
 from orchestrator.models import TroubleshootRequest
-request = TroubleshootRequest(message=sys.argv[1], language=sys.argv[2] or None)
+config = ParallelConfig(node_timeout_seconds=20, total_timeout_seconds=60)
+request = TroubleshootRequest(message=sys.argv[1], language=sys.argv[2] or None, config=config)
 report = asyncio.run(run_in_process(request, Settings(redis_url="redis://127.0.0.1:1/0")))
 entities = report.routing.entities.model_dump(mode="json")
 print(json.dumps({"language": report.routing.language, "entities": entities, "response": report.response}))
