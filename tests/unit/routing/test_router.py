@@ -469,11 +469,25 @@ def test_names_in_a_pasted_message_are_no_jobs(question: str, jobs: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    "question", ["batch002 ta esperando quem", "quem ta segurando o consolida", "esperando o que?"]
+    "question",
+    [
+        "batch002 ta esperando quem",
+        "quem ta segurando o consolida",
+        "esperando o que?",
+        "como está?",
+        "como esta BATCH001?",
+        "como está a malha?",
+    ],
 )
 def test_words_that_spanish_has_too_do_not_make_a_question_spanish(question: str) -> None:
-    """ "Esperando" is Portuguese as well."""
+    """ "Esperando" and "como" are Portuguese as well."""
     assert detect_language(question) is Language.PT_BR
+
+
+@pytest.mark.parametrize("question", ["¿cómo está?", "cómo está BATCH001?", "como esta el job BATCH001?"])
+def test_what_only_spanish_has_makes_a_question_spanish(question: str) -> None:
+    """An accent, an article or an opening mark says so."""
+    assert detect_language(question) is Language.ES
 
 
 CHANGES = (
