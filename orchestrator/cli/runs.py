@@ -7,6 +7,7 @@ from typing import Any
 import click
 from pydantic import TypeAdapter
 
+from orchestrator.cli.click_words import ClickText
 from orchestrator.cli.context import CliContext, RunClient, pass_context
 from orchestrator.cli.follow import (
     INTERRUPTED,
@@ -43,6 +44,8 @@ def watch(
     Ctrl-C detaches; the run goes on. Exit codes are those of submit; 7: no such run is stored.
     """
     check_run_id(run_id)
+    if results and not as_json:
+        raise click.BadParameter(ClickText(Message("needs --json as well")), param_hint="--results")
     with context.client(context.settings(redis_url)) as client:
         if as_json:
             return _watch_json(context, client.stream(run_id, after=after, with_results=results), client, run_id)

@@ -268,6 +268,9 @@ def performance_note(language: Language, aggregated: AggregatedData) -> str:
     silent = Message("; no answer: {names}", names=", ".join(failed)) if failed else ""
     if not aggregated.sources_available:
         return Message("No source answered{silent}.", silent=silent).in_language(language)
+    if not aggregated.sequential_equivalent_ms and not failed:
+        kept = Message("No source was queried again; kept are the answers of: {names}.", names=", ".join(names))
+        return kept.in_language(language)
     note = Message(
         "{count} source queried ({names}): {parallel} ms{silent}.",
         plural="{count} sources queried in parallel ({names}): {parallel} ms, against {sequential} ms one by one "

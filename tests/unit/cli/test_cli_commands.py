@@ -329,6 +329,13 @@ def test_watch_json_prints_one_event_a_line(cli: Cli, client: FakeClient) -> Non
     assert client.calls[0] == ("stream", "1-0")
 
 
+def test_watch_results_without_json_is_refused(cli: Cli, client: FakeClient) -> None:
+    """Text has no place for a source's data: an option that would do nothing is a mistake of usage."""
+    result = cli("watch", RUN, "--results")
+    assert (result.code, result.err) == (2, "error: Invalid value for --results: needs --json as well\n")
+    assert client.settings is None
+
+
 @pytest.mark.parametrize("command", ["watch", "get", "cancel"])
 @pytest.mark.parametrize("run_id", ["nope", "../../etc/passwd", "a:b:c:d:e"])
 def test_what_is_no_run_id_is_an_unknown_run(cli: Cli, client: FakeClient, command: str, run_id: str) -> None:

@@ -233,6 +233,15 @@ def test_time_that_requests_waited_is_not_compared() -> None:
     assert note == "2 fontes consultadas em paralelo (rag_search, metrics): 364 ms."
 
 
+def test_a_rerun_that_asked_no_source_claims_no_times() -> None:
+    """Where every answer was kept, no time was measured."""
+    kept = AggregatedData(sources_available=("tws_status", "metrics"))
+
+    note = performance_note(Language.PT_BR, kept)
+
+    assert note == "Nenhuma fonte foi consultada de novo; foram mantidas as respostas de: tws_status, metrics."
+
+
 def test_one_source_is_not_compared_with_itself() -> None:
     """The note about a single source gives its time without a comparison."""
     one = AggregatedData(sources_available=("rag_search",), parallel_latency_ms=80, sequential_equivalent_ms=80)
