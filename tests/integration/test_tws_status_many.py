@@ -21,8 +21,10 @@ from workers.lab.simulator.faults import Fault
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.plan import Plan
 from workers.lab.simulator.scenarios import MANY_JOBS, SCENARIO_NUMBERS, get_scenario
-from workers.sources.tws_status.client import HwaClient
+from workers.sources.tws_status.client import HwaClient, HwaSession, Page
 from workers.sources.tws_status.clues import merged
+from workers.sources.tws_status.errors import AnswerTooLarge
+from workers.sources.tws_status.oql import Oql
 from workers.sources.tws_status.source import SPEC, TwsStatusSource
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -172,6 +174,22 @@ def test_one_job_that_cannot_be_looked_up_takes_no_answer_from_the_others(monkey
     assert given.keys() == {"LOJA001", "LOJA003", "a job"}
     assert isinstance(given["a job"], SourceError)
     assert len(board.posted) == 1
+
+
+def test_a_job_that_must_be_searched_alone_takes_no_answer_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a job of z/OS with a wildcard in it: when its own search fails, its own answer is missing."""
+    search = HwaSession.search_jobs
+
+    async def search_jobs(self: HwaSession, query: Oql | None, *, limit: int, offset: int = 0) -> Page:
+        if query is not None and "LIKE" in query.text:
+            raise AnswerTooLarge("too many")
+        return await search(self, query, limit=limit, offset=offset)
+
+    monkeypatch.setattr(HwaSession, "search_jobs", search_jobs)
+    with HwaSimulator(get_scenario(7).plan) as simulator:
+        given = ask_many(simulator, request_of("LOJA001", "PAY@01", "LOJA002"))
+    assert isinstance(given.pop("PAY@01"), SourceError)
+    assert [isinstance(result, FetchResult) for result in given.values()] == [True, True]
 
 
 def test_a_server_that_cannot_be_reached_is_one_error() -> None:

@@ -169,13 +169,14 @@ async def begin_logs(
 ) -> None:
     """Begin to read the job logs of those of the jobs that failed, before anything else is asked about any of them.
 
-    Where time is too short for everything, the causes are known and what is missing is beside them. Sends nothing for
-    jobs that ``find_many`` did not find.
+    Where time is too short for everything, the causes are known and what is missing is beside them. Sends no search,
+    so nothing for jobs that ``find_many`` did not ask about.
     """
-    if not shared.jobs:
-        return
     for name in names:
-        matches = await find_jobs(session.sharing(shared), _readings(name), lookup, question)
+        readings = _readings(name)
+        if not all(ref.job in shared.jobs for ref in readings):
+            continue  # searched by its own lookup, whose error is its own
+        matches = await find_jobs(session.sharing(shared), readings, lookup, question)
         run_id = pick_run(matches[0]) if matches and parse_job(matches[0]).status in FAILED else None
         if run_id is not None:
             shared.begin(*_log_request(session.sharing(shared), run_id, lookup.language))
