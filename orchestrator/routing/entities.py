@@ -731,18 +731,13 @@ def _take_ranges(text: _Text, matches: _Matches) -> None:
         between = _range_of(match, before)
         if between is None:
             continue
-        into = matches.jobs
-        if _station_cue().search(before) or _is_place(text.message, start, match.end(), matches):
-            into = matches.workstations
-        elif _stream_cue().search(before):
-            into = matches.streams
-        into.append((start, match[0]))
+        _several_of(text, start, match.end(), matches).append((start, match[0]))
         matches.ranges[match[0]] = between
         text.blank(start, match.end())
 
 
 def _take_numbers_behind(text: _Text, matches: _Matches) -> None:
-    """Jobs named by their number alone, behind one of the same length: "FECH001, 002 e 003"."""
+    """Jobs, workstations or job streams named by their number alone, behind one as long: "FECH001, 002 e 003"."""
     for match in _numbers_behind().finditer(text.rest):
         numbers = [match["digits"], *re.findall(r"\d+", match["more"])]
         count_up = all(two[0] == "0" or int(two) == int(one) + 1 for one, two in itertools.pairwise(numbers))
@@ -750,8 +745,19 @@ def _take_numbers_behind(text: _Text, matches: _Matches) -> None:
         name = match["head"] + match["digits"]
         is_measure = _measured().match(text.rest, match.end()) is not None
         if count_up and is_as_long and not (is_measure or _is_no_job(name.upper()) or find_message_ids(name)):
-            matches.jobs += [(match.start() + i, match["head"] + number) for i, number in enumerate(numbers)]
+            into = _several_of(text, match.start(), match.end(), matches)
+            into += [(match.start() + i, match["head"] + number) for i, number in enumerate(numbers)]
             text.blank(match.start(), match.end())
+
+
+def _several_of(text: _Text, start: int, end: int, matches: _Matches) -> list[tuple[int, str]]:
+    """What several names at a place are of: the workstations, job streams or folders that they are called, or jobs."""
+    before = text.rest[max(0, start - _CUE_CHARACTERS) : start]
+    if _station_cue().search(before) or _is_place(text.message, start, end, matches):
+        return matches.workstations
+    if _cue("folders", "$").search(before):
+        return matches.folders
+    return matches.streams if _stream_cue().search(before) else matches.jobs
 
 
 def _range_of(match: re.Match[str], before: str) -> JobRange | None:

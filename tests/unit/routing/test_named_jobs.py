@@ -84,6 +84,23 @@ def test_only_what_is_certain_is_a_range(text: str, jobs: tuple[str, ...]) -> No
     assert extract_entities(text).jobs == jobs
 
 
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("agentes LNX001, 002 e 003 fora do ar", "workstations"),
+        ("o que parou no agente LNX001/002/003?", "workstations"),
+        ("os streams LNX001, 002 e 003 não terminaram", "job_streams"),
+        ("jobs em abend da pasta LNX001, 002 e 003", "folders"),
+        ("os jobs LNX001, 002 e 003 caíram", "jobs"),
+    ],
+)
+def test_numbers_behind_a_name_are_of_what_it_is_of(text: str, field: str) -> None:
+    """A word for workstations, job streams or folders before a list of numbers makes it one of these."""
+    entities = extract_entities(text)
+    kinds = {kind: getattr(entities, kind) for kind in ("jobs", "workstations", "job_streams", "folders")}
+    assert kinds == dict.fromkeys(kinds, ()) | {field: ("LNX001", "LNX002", "LNX003")}
+
+
 def test_workstations_may_be_a_range_too() -> None:
     """A word for workstations before a range makes it one of them."""
     entities = extract_entities("agentes LNX01 a LNX03 fora do ar")
@@ -273,6 +290,8 @@ def test_names_of_one_job_are_one_in_any_order() -> None:
         parts = {name: JobName.readings(name)[0] for name in (*names, *left)}
         assert all(any(parts[name].is_said_by(parts[one]) for one in left) for name in names), names
         assert not any(parts[one].is_said_by(parts[two]) for one in left for two in left if one != two), names
+        among = jobs_among(names, left[:2])
+        assert among == tuple(name for name in names if any(is_same_job(name, other) for other in left[:2]))
 
 
 @pytest.mark.parametrize(
