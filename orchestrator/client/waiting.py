@@ -32,6 +32,8 @@ class Pulse:
     """The readers of a client, and when the store last answered one of them."""
 
     answered_at: float = 0.0
+    asked_at: float = 0.0
+    """When one that works on an answer last sent the next call: until then the store was not silent."""
     _readers: set[object] = field(default_factory=set)
     """Those that read copies. A set, as its changes need no lock between threads."""
     _working: set[object] = field(default_factory=set)
@@ -44,7 +46,7 @@ class Pulse:
     @property
     def heard_at(self) -> float:
         """When the store was last known not to be silent: now, while this process has its answer and works on it."""
-        return time.monotonic() if self._working else self.answered_at
+        return time.monotonic() if self._working else max(self.answered_at, self.asked_at)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -53,6 +55,9 @@ class Pulse:
 
         def heed(is_sent: bool) -> None:
             if is_sent:
+                # Before the discard: a reader that looks in between would see the silence of the whole work.
+                if worker in self._working:
+                    self.asked_at = time.monotonic()
                 self._working.discard(worker)
             else:
                 self.beat()

@@ -77,8 +77,11 @@ def test_the_time_in_which_a_run_is_ended_here_is_no_silence_of_the_store() -> N
         waiting.pulse.answered_at = LONG_AGO
         assert 0 < waiting.left() <= GRACE_SECONDS
         assert not waiting.is_silent
+        with store_errors():
+            assert 0 < waiting.left() <= GRACE_SECONDS, "the next call has only been sent"
         with pytest.raises(StoreUnreachable), store_errors():
             raise RedisConnectionError
+        waiting.pulse.answered_at = waiting.pulse.asked_at = LONG_AGO
         assert waiting.left() == 0
         with store_errors():
             pass
@@ -86,6 +89,17 @@ def test_the_time_in_which_a_run_is_ended_here_is_no_silence_of_the_store() -> N
     assert waiting.left() > 0
     waiting.pulse.answered_at = LONG_AGO
     assert waiting.left() == 0
+
+
+def test_a_call_that_is_sent_is_no_answer_of_a_store_that_has_failed() -> None:
+    """Only an answer undoes a failure."""
+    waiting = waiting_since_before(-1)
+    with waiting.pulse.working():
+        with store_errors():
+            pass
+        waiting.gives_up_after(StoreUnreachable())
+        with store_errors():
+            assert (waiting.left(), waiting.is_silent) == (0, True)
 
 
 def test_a_store_that_failed_at_the_deadline_gets_no_more_than_the_grace() -> None:

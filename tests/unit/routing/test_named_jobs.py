@@ -290,8 +290,6 @@ def test_names_of_one_job_are_one_in_any_order() -> None:
         parts = {name: JobName.readings(name)[0] for name in (*names, *left)}
         assert all(any(parts[name].is_said_by(parts[one]) for one in left) for name in names), names
         assert not any(parts[one].is_said_by(parts[two]) for one in left for two in left if one != two), names
-        among = jobs_among(names, left[:2])
-        assert among == tuple(name for name in names if any(is_same_job(name, other) for other in left[:2]))
 
 
 @pytest.mark.parametrize(
