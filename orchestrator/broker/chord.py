@@ -15,7 +15,7 @@ from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Plan
 from orchestrator.store.connection import TlsConnection, failure_detail
-from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
+from orchestrator.store.keys import BATCH_PRIORITY, ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds between the soft limit, at which a source stores ``timeout``, and the hard one, at which prefork kills it."""
@@ -56,6 +56,7 @@ def build_chord(app: Celery, run_id: str, plan: Plan, *, body: Signature | None 
             queue=planned.source,
             soft_time_limit=planned.limit_seconds,
             time_limit=planned.limit_seconds + HARD_LIMIT_GRACE_SECONDS,
+            **({} if planned.batch is None else {"priority": BATCH_PRIORITY}),
         )
         for planned in plan.sources
     ]

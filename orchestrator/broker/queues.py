@@ -16,7 +16,7 @@ from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.store.connection import failure_detail, session
-from orchestrator.store.keys import Keys
+from orchestrator.store.keys import Keys, lanes
 from orchestrator.store.presence import Presence
 from orchestrator.store.runs import RunStore
 from orchestrator.store.set_aside import SetAside
@@ -116,15 +116,22 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[s
     keys = Keys(settings.key_prefix)
     names = queue_names()
     with session(settings) as client:
-        # A queue is a Redis list of its name.
-        waiting = {name: int(client.llen(keys.broker_prefix + name)) for name in names}
+        # A queue is a Redis list of its name, and one for batches.
+        waiting = {name: sum(int(client.llen(keys.broker_prefix + list_)) for list_ in lanes(name)) for name in names}
         watchers = Presence(client, keys).live_watchers()
         counts = SetAside(client, keys).counts()
-        backlogs = RunStore(client, settings).backlogs(names)
+        backlogs = RunStore(client, settings).backlogs([list_ for name in names for list_ in lanes(name)])
     replies = ask_workers(settings)
     consumers = consumers_by_queue(replies)
     queues = [
-        QueueState(name, waiting[name], consumers.get(name, ()), counts.get(name, 0), *backlogs[name]) for name in names
+        QueueState(
+            name,
+            waiting[name],
+            consumers.get(name, ()),
+            counts.get(name, 0),
+            *max(backlogs[list_] for list_ in lanes(name)),
+        )
+        for name in names
     ]
     return queues, watchers, problems_by_worker(replies)
 

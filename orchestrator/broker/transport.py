@@ -5,8 +5,10 @@ commands for each: a third of the Python time of a worker under load.
 """
 
 import logging
-from collections.abc import Mapping
+from bisect import bisect
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from enum import Enum, auto
 from typing import Any
 
 from celery.app.amqp import AMQP
@@ -26,6 +28,8 @@ TRANSPORT = "orchestrator.broker.transport:Transport"
 RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 1.0}
 """Seconds between attempts to connect. kombu's own grow from 2 to 30, so that a worker would stay away for as long
 after Redis is back."""
+NARROW_SECONDS = 0.1
+"""Seconds for which a read waits that leaves out the messages of batches: one of the places they have may get free."""
 message_set_aside = Signal(name="message_set_aside")
 """Sent with ``queue``, ``reason`` and ``content`` for each message that no worker can take."""
 
@@ -35,6 +39,16 @@ def set_aside(queue: str, reason: str, content: str | bytes) -> None:
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
     _LOGGER.error("message_set_aside queue=%s reason=%s characters=%s", queue, reason, len(text))
     message_set_aside.send(sender=None, queue=queue, reason=reason, content=text)
+
+
+class Share(Enum):
+    """What share of a worker's places the batches have that run."""
+
+    SMALL = auto()
+    """Their messages are taken first."""
+    FAIR = auto()
+    LARGE = auto()
+    """None of their messages is taken."""
 
 
 class QoS(redis.QoS):  # type: ignore[misc]  # kombu is untyped
@@ -77,7 +91,10 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     QoS = QoS
     connection_class = BrokerConnection
     connection_class_ssl = BrokerTlsConnection
+    priority_steps: list[int]
     _publishing_client: Any = None
+    batch_share: Callable[[], Share] | None = None
+    """What share of a worker's places batches have now."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -108,6 +125,23 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
         if client is None or client.connection_pool is not self.pool:
             client = self._publishing_client = super()._create_client()
         return client
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        share = self.batch_share() if self.batch_share is not None else Share.FAIR
+        steps = self.priority_steps
+        if share is Share.SMALL:
+            self.priority_steps = steps[::-1]
+        elif share is Share.LARGE:
+            self.priority_steps, timeout = steps[:1], NARROW_SECONDS
+        try:
+            super()._brpop_start(timeout)
+        finally:
+            self.priority_steps = steps
+
+    def priority(self, n: int) -> int:
+        """The priority of the list for messages of priority ``n``."""
+        steps = sorted(self.priority_steps)
+        return steps[bisect(steps, n) - 1]
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

@@ -52,6 +52,7 @@ from orchestrator.run.refine import COMMIT_RESERVE_SECONDS, Refiner, local_refin
 from orchestrator.run.report import NOT_STORED, cancelled_report, make_report, uncommitted, unreachable_report
 from orchestrator.sources import load_source
 from orchestrator.store.events import START, final_data, finished_data, routed_data
+from orchestrator.store.keys import lane
 from orchestrator.store.records import RunRecord, SourceStart, of_each_job
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import new_token
@@ -292,7 +293,7 @@ class OwnProcess:
                 if planned.key not in left_out
                 and (
                     planned.source not in served
-                    or await client.call(client.sync.store.queue_length, planned.source) == 0
+                    or await client.call(client.sync.store.queue_length, lane(planned.source, planned.batch)) == 0
                 )
             ]
             left_out.update(planned.key for planned in unserved)

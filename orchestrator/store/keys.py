@@ -7,6 +7,19 @@ from dataclasses import dataclass
 ORCHESTRATOR_QUEUE = "orchestrator"
 SYNTHESIS_QUEUE = "synthesis"
 """The queues beside those of the sources, which have the names of the sources."""
+BATCH_PRIORITY = 3
+"""Of the messages of batches: kombu keeps them in a list of their own, which workers of any version take from, but from
+that of the other messages first."""
+
+
+def lane(queue: str, batch: int | None) -> str:
+    """The list of a queue in which a message about a batch, or about none, waits, by kombu's name of it."""
+    return queue if batch is None else f"{queue}\x06\x16{BATCH_PRIORITY}"
+
+
+def lanes(queue: str) -> tuple[str, str]:
+    """Both lists of a queue."""
+    return queue, lane(queue, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,9 @@ class Keys:
         return f"{self.prefix}rates"
 
     def queue(self, name: str) -> tuple[str, str]:
-        """Sorted set of a queue's messages, by the time until which they are of use; list of the broker."""
+        """Of a queue, or one of its lanes: sorted set of its messages, by the time until which they are of use; list of
+        the broker.
+        """
         return f"{self.prefix}waiting:{name}", f"{self.broker_prefix}{name}"
 
     @property

@@ -41,7 +41,7 @@ from orchestrator.outcomes import NO_TIME_LEFT
 from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
-from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys, lane
 from orchestrator.store.lua import Call, Scripts, our_error
 from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
@@ -244,7 +244,7 @@ class RunStore:
                 keys.rates,
                 keys.wakeups,
                 *keys.queue(SYNTHESIS_QUEUE),
-                *(key for planned in queued for key in keys.queue(planned.source)),
+                *(key for planned in queued for key in keys.queue(lane(planned.source, planned.batch))),
             ],
             [
                 token,
@@ -256,7 +256,7 @@ class RunStore:
                 _dumps(routed_data(plan)),
                 run_id,
                 NUDGE_MS,
-                *(name for planned in queued for name in (planned.source, planned.key)),
+                *(name for planned in queued for name in (lane(planned.source, planned.batch), planned.key)),
             ],
         )
         if reply[0] != "ok":
@@ -290,8 +290,8 @@ class RunStore:
         reply = self._run(
             "begin_source",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.rates, *keys.queue(source)],
-            [key, claim, _dumps(started), source, run_id, int(by_worker)],
+            [keys.run(run_id), keys.events(run_id), keys.rates, *keys.queue(lane(source, batch))],
+            [key, claim, _dumps(started), lane(source, batch), run_id, int(by_worker)],
         )
         if reply[0] != "ok":
             return str(reply[0])
@@ -349,7 +349,7 @@ class RunStore:
                 _dumps(finished_data(envelope)),
                 late.model_dump_json(warnings=False),
                 NUDGE_MS,
-                envelope.source,
+                lane(envelope.source, envelope.batch),
                 int(unclaimed),
                 int(by_worker and not unclaimed and envelope.reason != NO_TIME_LEFT),
             ],
@@ -709,7 +709,7 @@ class RunStore:
         return int(self._run("count", run_id, [self.keys.run(run_id)], [what])[1])
 
     def backlogs(self, queues: Sequence[str]) -> dict[str, tuple[float, float]]:
-        """Of each queue the seconds for which a new message would wait, and the messages that are taken in a second.
+        """Of each queue or lane the seconds for which a new message would wait, and the messages taken in a second.
 
         Both are 0 while the workers keep up.
         """
@@ -718,7 +718,7 @@ class RunStore:
         return {queue: (int(ms) / 1000, float(rate)) for queue, (ms, rate) in zip(queues, replies, strict=True)}
 
     def queue_length(self, queue: str) -> int:
-        """Messages waiting in a queue (a Redis list of the broker)."""
+        """Messages waiting in a queue or lane (a Redis list of the broker)."""
         with store_errors():
             return int(self._client.llen(f"{self.keys.broker_prefix}{queue}"))
 

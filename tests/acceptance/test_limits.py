@@ -14,6 +14,7 @@ from tests_support import stretched, wait_until
 from orchestrator.config import ParallelConfig
 from orchestrator.models import Report, RunOutcome, SourceEnvelope, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.store.keys import lane
 from orchestrator.testing import stub_message
 
 pytestmark = pytest.mark.acceptance
@@ -138,6 +139,28 @@ def test_a_second_worker_on_a_queue_shares_the_load(fleet: Fleet) -> None:
     counts = sorted(workers.count(name) for name in set(workers))
     assert len(counts) == 2, workers
     assert counts[0] >= 3, workers
+
+
+def test_batches_leave_a_place_to_a_single_job(fleet: Fleet) -> None:
+    """Of a question about many jobs a worker does not take so many messages that one about one job waits for it."""
+    fleet.worker("orchestrator", "rag_search", "synthesis", concurrency=2)
+    others = dict.fromkeys((f"enable_{name}" for name in BUILTIN_SOURCES if name != "rag_search"), False)
+    config = ParallelConfig(node_timeout_seconds=60, total_timeout_seconds=120, min_sources_required=1, **others)
+    slow = TroubleshootRequest(
+        message=stub_message({"rag_search": {"sleep_seconds": 60}}),
+        jobs=tuple(f"BATCH{number:03}" for number in range(41)),
+        config=config,
+    )
+    with fleet.client() as client:
+        run_id = client.submit(slow)
+        left = lane("rag_search", 1)
+        wait_until(lambda: client.get(run_id).sources and client.store.queue_length(left) == 2, what="a batch begins")
+        report = client.result(
+            submit_when_accepted(client, TroubleshootRequest(message="por que?", config=config, job_name="JOB1"))
+        )
+        assert envelope_of(report, "rag_search").success
+        assert client.store.queue_length(left) == 2
+        client.cancel(run_id)
 
 
 def test_a_busy_worker_leaves_the_rest_in_the_queue(fleet: Fleet) -> None:

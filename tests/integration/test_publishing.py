@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 import redis
+from kombu import Consumer
 from tests_support import RedisServer, stretched
 
 from orchestrator.broker.app import make_celery
 from orchestrator.broker.chord import build_chord, publish_chord
+from orchestrator.broker.transport import Share
 from orchestrator.config import Settings
 from orchestrator.errors import RunRefused, StoreUnreachable
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Intent, Plan, PlannedSource, Routing
+from orchestrator.store.keys import lane
 from orchestrator.store.runs import new_token
 from workers.lab.bench.plain import plain_celery
 from workers.tasks import register_tasks
@@ -98,6 +101,33 @@ def test_a_dispatcher_that_has_lost_its_lease_sends_no_further_message(settings:
         publish_chord(app, "run-00000001", build_chord(app, "run-00000001", plan), keep_lease=keep_lease)
     with redis.Redis.from_url(settings.redis_url) as raw:
         assert [raw.llen(f"{settings.key_prefix}mq:{source.source}") for source in plan.sources] == [1, 0]
+    app.close()
+
+
+@pytest.mark.parametrize(
+    ("share", "taken"), [(Share.SMALL, ["+1", None]), (Share.FAIR, [None, "+1"]), (Share.LARGE, [None])]
+)
+def test_a_batch_is_taken_by_the_share_that_batches_have(
+    settings: Settings, share: Share, taken: list[str | None]
+) -> None:
+    """Before the messages of single questions, after them, or not at all; what is left out is counted."""
+    app = make_celery(settings, with_results=True)
+    plan, run_id, asked = plan_of("metrics", "metrics"), new_token(), list[str | None]()
+    batch = plan.sources[0].model_copy(update={"batch": 1, "jobs": ("JOB1", "JOB2")})
+    plan = plan.model_copy(update={"sources": (batch, plan.sources[1])})
+    publish_chord(app, run_id, build_chord(app, run_id, plan))
+    queue = next(queue for queue in app.conf.task_queues if queue.name == "metrics")
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        channel.batch_share = lambda: share
+        with Consumer(channel, [queue], callbacks=[lambda body, message: asked.append(body[0][1])], no_ack=True):
+            for _ in taken:
+                connection.drain_events(timeout=5)
+            assert asked == taken
+            if share is Share.LARGE:
+                with pytest.raises(TimeoutError):
+                    connection.drain_events(timeout=0.15)
+    with redis.Redis.from_url(settings.redis_url) as raw:
+        assert raw.llen(f"{settings.key_prefix}mq:{lane('metrics', 1)}") == 2 - len(taken)
     app.close()
 
 

@@ -43,6 +43,7 @@ from orchestrator.run.in_process import LocalSources
 from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.connection import connect
 from orchestrator.store.events import EventReader
+from orchestrator.store.keys import lanes
 from orchestrator.store.records import Backlog, Dispatch, RunRecord, SourceStart, Wakeup, snapshot
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import DISPATCH_LEASE_MS, NUDGE_MS, RunStore, new_token
@@ -340,9 +341,9 @@ def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
 
 
 def published(store: RunStore, queue: str) -> list[str | None]:
-    """What the messages of a source's queue ask about, in order."""
-    bodies = [json.loads(text)["body"] for text in store._client.lrange(f"{store.keys.broker_prefix}{queue}", 0, -1)]
-    return [json.loads(b64decode(body))[0][1] for body in bodies][::-1]
+    """What the messages of a source's queue ask about, in order, those of batches last."""
+    lists = [store._client.lrange(f"{store.keys.broker_prefix}{name}", 0, -1)[::-1] for name in lanes(queue)]
+    return [json.loads(b64decode(json.loads(text)["body"]))[0][1] for texts in lists for text in texts]
 
 
 def a_rerun(store: RunStore) -> None:

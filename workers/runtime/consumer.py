@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
@@ -16,7 +17,8 @@ from celery.worker.request import Request
 from kombu.common import ignore_errors
 from redis.exceptions import ResponseError
 
-from orchestrator.broker.transport import set_aside
+from orchestrator.broker.transport import Share, set_aside
+from orchestrator.store.keys import BATCH_PRIORITY
 from workers.runtime.condition import set_places
 from workers.runtime.process import loop_blockage, set_queues
 
@@ -128,9 +130,25 @@ class PauseWhileBlocked(bootsteps.StartStopStep):  # type: ignore[misc]  # Celer
         """Extend the condition of the channel, which Celery has set for each connection anew."""
         set_places(parent.pool.num_processes)
         set_queues(queue.name for queue in parent.task_consumer.queues)
-        qos = parent.task_consumer.channel.qos
+        channel = parent.task_consumer.channel
+        channel.batch_share = partial(batch_share, parent.pool.num_processes)
+        qos = channel.qos
         can_consume = qos.can_consume
         qos.can_consume = lambda: loop_blockage() is None and can_consume()
+
+
+def batch_share(places: int) -> Share:
+    """What share of a worker's places batches have: from a quarter to three quarters, where others wait too.
+
+    A question about many jobs is many batches, which may wait for calls that others make: without a limit they would
+    hold every place, and a question about one job would wait behind them.
+    """
+    # A copy: threads of the pool remove theirs.
+    running = list(celery_state.requests.values())
+    batches = sum(request.delivery_info.get("priority") == BATCH_PRIORITY for request in running)
+    if batches >= max(1, places * 3 // 4):
+        return Share.LARGE
+    return Share.SMALL if batches < places // 4 else Share.FAIR
 
 
 class StartedRequest(Request):  # type: ignore[misc]  # Celery is untyped

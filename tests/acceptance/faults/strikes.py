@@ -21,6 +21,7 @@ from tests_support import new_redis, wait_until
 
 from orchestrator.broker.app import make_celery
 from orchestrator.sources import BUILTIN_SOURCES
+from orchestrator.store.keys import lanes
 
 if TYPE_CHECKING:
     from tests.acceptance.faults.trial import Trial
@@ -204,8 +205,8 @@ def redeliver(trial: Trial) -> None:
     trial.stack.freeze(*WORKERS)
     time.sleep(0.8)
     with trial.redis as raw:
-        for queue in WORKERS:
-            key = f"{trial.keys.broker_prefix}{queue}"
+        for name in (name for queue in WORKERS for name in lanes(queue)):
+            key = f"{trial.keys.broker_prefix}{name}"
             messages = raw.lrange(key, 0, -1)
             for _ in range(3):
                 if messages:

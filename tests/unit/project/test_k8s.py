@@ -14,7 +14,8 @@ import yaml
 
 from orchestrator.broker.app import queue_names
 from orchestrator.config import Settings
-from orchestrator.store.keys import Keys
+from orchestrator.routing.plan import jobs_per_task
+from orchestrator.store.keys import Keys, lanes
 
 FOLDER = Path(__file__).parents[3] / "ops" / "k8s"
 
@@ -134,11 +135,15 @@ def test_a_secret_goes_only_where_it_is_used() -> None:
 
 @pytest.mark.parametrize("queue", queue_names())
 def test_a_worker_is_scaled_by_its_own_queue(queue: str) -> None:
-    """KEDA measures the list that the broker uses for the queue, prefix included, and never takes the last worker."""
+    """KEDA measures the lists that the broker uses for the queue, prefix included, and never takes the last worker."""
     scaled = named("ScaledObject")[worker(queue)]
-    (trigger,) = scaled["triggers"]
+    has_batches = jobs_per_task().get(queue, 0) > 1
+    prefix = Keys(Settings().key_prefix).broker_prefix
+    assert [trigger["metadata"]["listName"] for trigger in scaled["triggers"]] == [
+        prefix + name for name in (lanes(queue) if has_batches else (queue,))
+    ]
     assert scaled["scaleTargetRef"] == {"name": worker(queue)}
     assert scaled["minReplicaCount"] >= 1
-    assert trigger["type"] == "redis"
-    assert trigger["metadata"]["listName"] == Keys(Settings().key_prefix).broker_prefix + queue
-    assert trigger["authenticationRef"]["name"] in named("TriggerAuthentication")
+    for trigger in scaled["triggers"]:
+        assert trigger["type"] == "redis"
+        assert trigger["authenticationRef"]["name"] in named("TriggerAuthentication")
