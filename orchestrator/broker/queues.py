@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
+from redis import Redis
 from redis.exceptions import RedisError
 
 from orchestrator.broker.app import make_celery, queue_names
@@ -116,11 +117,10 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[s
     keys = Keys(settings.key_prefix)
     names = queue_names()
     with session(settings) as client:
-        # A queue is a Redis list of its name, and one for batches.
-        waiting = {name: sum(int(client.llen(keys.broker_prefix + list_)) for list_ in lanes(name)) for name in names}
+        waiting = queue_lengths(client, keys)
         watchers = Presence(client, keys).live_watchers()
         counts = SetAside(client, keys).counts()
-        backlogs = RunStore(client, settings).backlogs([list_ for name in names for list_ in lanes(name)])
+        backlogs = RunStore(client, settings).backlogs([item for name in names for item in lanes(name)])
     replies = ask_workers(settings)
     consumers = consumers_by_queue(replies)
     queues = [
@@ -129,11 +129,16 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[s
             waiting[name],
             consumers.get(name, ()),
             counts.get(name, 0),
-            *max(backlogs[list_] for list_ in lanes(name)),
+            *max(backlogs[item] for item in lanes(name)),
         )
         for name in names
     ]
     return queues, watchers, problems_by_worker(replies)
+
+
+def queue_lengths(client: Redis, keys: Keys) -> dict[str, int]:
+    """Messages waiting in each queue: in the Redis list of its name, and in that of batches."""
+    return {name: sum(int(client.llen(keys.broker_prefix + item)) for item in lanes(name)) for name in queue_names()}
 
 
 def ask_workers(settings: Settings, seconds: float = INSPECT_SECONDS) -> Mapping[str, list[dict[str, object]]]:

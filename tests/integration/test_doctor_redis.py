@@ -16,7 +16,7 @@ from orchestrator.broker.app import make_celery, queue_names, source_task
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.config import Settings
-from orchestrator.store.keys import Keys
+from orchestrator.store.keys import BATCH_PRIORITY, Keys
 from orchestrator.store.presence import Presence
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.scenarios import get_scenario
@@ -193,8 +193,8 @@ def declare_with(app: Any) -> None:
 def test_a_queue_nobody_serves_is_seen(doctor: Doctor, settings: Settings, redis_url: str) -> None:
     """Messages that wait without a worker: the backlog and the missing workers are both said."""
     app = make_celery(settings, with_results=False)
-    for _ in range(3):
-        app.send_task(source_task("metrics"), args=("run-00000001",))
+    for priority in (None, None, BATCH_PRIORITY):
+        app.send_task(source_task("metrics"), args=("run-00000001",), priority=priority)
     app.close()
     said = doctor(*only("workers", "queues"), REDIS_URL=redis_url)
     assert said.code == 1

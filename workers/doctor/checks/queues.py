@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from orchestrator.broker.app import queue_names
+from orchestrator.broker.queues import queue_lengths
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
@@ -34,8 +34,7 @@ def read_lengths(settings: Settings) -> tuple[Mapping[str, int], int, Mapping[st
     """
     keys = Keys(settings.key_prefix)
     with session(settings) as client:
-        lengths = {name: int(client.llen(keys.broker_prefix + name)) for name in queue_names()}
-        return lengths, int(client.zcard(keys.open)), SetAside(client, keys).counts()
+        return queue_lengths(client, keys), int(client.zcard(keys.open)), SetAside(client, keys).counts()
 
 
 def judge_queues(
