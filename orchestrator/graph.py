@@ -201,7 +201,7 @@ def _ignore(_: Event) -> None:
 class FallbackParallelGraph(_Graph):
     """Answers a question without Redis and without workers: asks the sources in this process.
 
-    Nothing is stored, and ``metadata["committed"]`` is False.
+    Nothing is stored: ``metadata["committed"]`` is False, with the ``reason`` ``no_store``.
     """
 
     def __init__(self, config: ParallelConfig | None = None, *, intent: Intent | None = Intent.TROUBLESHOOT) -> None:

@@ -49,7 +49,7 @@ from orchestrator.run.envelopes import missing_envelope, unreadable_envelope
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.in_process import WORKER, LocalSources, Put, ask, begin_without_store
 from orchestrator.run.refine import COMMIT_RESERVE_SECONDS, Refiner, local_refiner
-from orchestrator.run.report import NOT_STORED, cancelled_report, make_report, uncommitted, unreachable_report
+from orchestrator.run.report import NO_STORE, NOT_STORED, cancelled_report, make_report, uncommitted, unreachable_report
 from orchestrator.sources import load_source
 from orchestrator.store.events import START, final_data, finished_data, routed_data
 from orchestrator.store.keys import lane
@@ -171,7 +171,9 @@ class OwnProcess:
             llm=llm,
         )
         log_performance(performance_event(report.run_id, conclusion.aggregated))
-        return uncommitted(report, conclusion.language, NOT_STORED if self._expects_store else None)
+        if not self._expects_store:
+            return uncommitted(report, conclusion.language, reason=NO_STORE)
+        return uncommitted(report, conclusion.language, NOT_STORED)
 
     def answer_to_what_was_read(self, not_asked: Text | None) -> Report:
         """The answer of the rules without asking any source, which ``not_asked`` explains; ``committed`` is False."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Self
 
 from orchestrator.codes.local_time import in_zone, parse_moment
@@ -173,17 +173,16 @@ class NamedJobs:
 
         Names are stripped and stand once; ``most`` jobs are read of all.
         """
-        jobs: dict[str, None] = {}
-        patterns: dict[str, None] = {}
-        uncounted = 0
-        for item in (item for text in texts for item in _items(text)):
-            if isinstance(item, JobRange):
-                jobs |= dict.fromkeys(islice(item, most + 1))
-                uncounted += max(0, item.count - most - 1)
-            elif is_job_pattern(item):
-                patterns[item] = None
-            else:
-                jobs[item] = None
+        items = dict.fromkeys(item for text in texts for item in _items(text))
+        patterns = dict.fromkeys(item for item in items if isinstance(item, str) and is_job_pattern(item))
+        ranges = [item if isinstance(item, JobRange) else (item,) for item in items if item not in patterns]
+        counts = [item.count if isinstance(item, JobRange) else 1 for item in ranges]
+        if len(ranges) > most:
+            # Too many, even if some of the ranges overlap; thousands of them take long to write out.
+            jobs = dict.fromkeys(islice(chain.from_iterable(ranges), most))
+            return cls(jobs=tuple(jobs), patterns=tuple(patterns), count=sum(counts))
+        jobs = dict.fromkeys(name for item in ranges for name in islice(item, most + 1))
+        uncounted = sum(max(0, count - most - 1) for count in counts)
         return cls(jobs=tuple(jobs)[:most], patterns=tuple(patterns), count=len(jobs) + uncounted)
 
 

@@ -32,6 +32,8 @@ RUN = "run"
 """``source`` of the error of a run that asked no source."""
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}
 _CANCELLED = Message("The run was cancelled.")
+NO_STORE = "no_store"
+"""Reason of an answer that is not stored because its caller asked for one without a store."""
 NOT_STORED = Message("This answer was not stored: Redis does not answer, or has lost the run.")
 _UNREACHABLE = Message(
     "Redis stopped answering during the run; this answer was not stored and may be incomplete. Ask again when the "
@@ -215,12 +217,13 @@ def unreachable_report(record: RunRecord, *, elapsed_ms: float = 0.0, not_asked:
     return uncommitted(report.model_copy(update={"reason": None}), language, *notes)
 
 
-def uncommitted(report: Report, language: Language, *notes: Text | None) -> Report:
-    """The report of an answer that is not stored, which ``notes`` say at its end."""
+def uncommitted(
+    report: Report, language: Language, *notes: Text | None, reason: str = StoreUnreachable.reason
+) -> Report:
+    """The report of an answer that is not stored, which ``notes`` say at its end; ``reason`` unless it has its own."""
     sentences = " ".join(note.in_language(language) for note in notes if note is not None)
     response = "\n\n".join(filter(None, (report.response.rstrip(), sentences)))
-    reason = report.reason or StoreUnreachable.reason
-    return report.model_copy(update={"committed": False, "reason": reason, "response": response})
+    return report.model_copy(update={"committed": False, "reason": report.reason or reason, "response": response})
 
 
 def _report(

@@ -15,7 +15,7 @@ from orchestrator.errors import SchemaMismatch, StoreUnreachable
 from orchestrator.models import SourceEnvelope
 from orchestrator.run.source_call import SourceCall
 from orchestrator.store.reading import read_stored
-from orchestrator.store.runs import RunStore, new_token
+from orchestrator.store.runs import ANY_TOKEN, RunStore, new_token
 
 _LOGGER = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
@@ -35,20 +35,25 @@ class SharedAnswers:
         """The envelope of a call: what another run has got, waited for while it asks, else what ``ask`` gives.
 
         Only answers are shared, no failures. Where the store does not answer, ``ask`` does; it always does for a run
-        that asks everything again.
+        that asks everything again, whose answer replaces what was kept.
         """
-        if call.planned.cache_seconds <= 0 or call.start.request.rerun_all:
+        if call.planned.cache_seconds <= 0:
             return ask()
         digest, token = _digest(call), new_token()
+        if call.start.request.rerun_all:
+            envelope = ask()
+            if _may_be_kept(envelope):
+                self._keep(call, digest, ANY_TOKEN, envelope)
+            return envelope
         shared = self._wait(call, digest, token)
         if shared is not None:
             return shared
-        envelope: SourceEnvelope | None = None
+        asked: SourceEnvelope | None = None
         try:
-            envelope = ask()
+            asked = ask()
         finally:
-            self._keep(call, digest, token, envelope)
-        return envelope
+            self._keep(call, digest, token, asked)
+        return asked
 
     def _wait(self, call: SourceCall, digest: str, token: str) -> SourceEnvelope | None:
         """The answer of another run; None for a caller that is to ask."""
@@ -70,7 +75,7 @@ class SharedAnswers:
     def _keep(self, call: SourceCall, digest: str, token: str, envelope: SourceEnvelope | None) -> None:
         """Keep a good answer for other runs; where there is none, let another ask."""
         value = ""
-        if envelope is not None and envelope.success and all(part.success for part in envelope.parts):
+        if envelope is not None and _may_be_kept(envelope):
             shared = {"shared_from": call.run_id}
             parts = tuple(part.model_copy(update=shared) for part in envelope.parts)
             value = envelope.model_copy(update=shared | {"parts": parts}).model_dump_json()
@@ -78,6 +83,10 @@ class SharedAnswers:
             self.store.put_shared(digest, token, value, keep_ms=max(1, int(call.planned.cache_seconds * 1000)))
         except StoreUnreachable as error:
             _LOGGER.warning("answer_not_kept source=%s reason=%s", call.planned.source, error.reason)
+
+
+def _may_be_kept(envelope: SourceEnvelope) -> bool:
+    return envelope.success and all(part.success for part in envelope.parts)
 
 
 def _received(envelope: SourceEnvelope, call: SourceCall) -> SourceEnvelope:

@@ -82,7 +82,7 @@ MAX_SESSION_RUNS = 20
 """Runs of a session that are remembered."""
 OVERLOAD_FLOOR = 64
 """Runs are always accepted while fewer are open: two workers' worth of the default concurrency."""
-
+ANY_TOKEN = ""
 
 NewEvent = tuple[EventType, dict[str, Any]]
 """Type and data of an event to append."""
@@ -363,7 +363,10 @@ class RunStore:
         return [str(item) for item in self._scripts.run("share", [self.keys.shared(digest)], [token, lease_ms])]
 
     def put_shared(self, digest: str, token: str, envelope: str, *, keep_ms: int) -> None:
-        """Keep an answer for other runs; an empty one lets another caller ask."""
+        """Keep an answer for other runs; an empty one lets another caller ask.
+
+        Refused for another ``token`` than that of the caller that was to ask; ``ANY_TOKEN`` replaces what is there.
+        """
         self._scripts.run("put_shared", [self.keys.shared(digest)], [token, envelope, keep_ms])
 
     def put_clue(self, run_id: str, key: str, claim: str, clue: Clue, *, clue_key: str | None = None) -> str:

@@ -412,6 +412,7 @@ def test_the_fallback_graph_needs_nothing(fleet: Fleet) -> None:
     answer = call(fleet, "fallback", stub_message(behaviours), config=CONFIG)
     assert answer["metadata"]["outcome"] == "complete"
     assert "gravada" not in answer["response"]
+    assert (answer["metadata"]["committed"], answer["metadata"]["reason"]) == (False, "no_store")
     assert answer["parallel_latency_ms"] < stretched(1_000)
     assert answer["metadata"]["sequential_equivalent_ms"] >= 2_000
 

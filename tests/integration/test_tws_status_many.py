@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,13 +17,15 @@ from orchestrator.models import Clue, SourceOutcome, SourceRequest
 from orchestrator.payloads import JobFacts, TwsPayload
 from orchestrator.routing.router import route
 from orchestrator.sources import BatchSource, FetchResult
+from workers.config import TwsSettings
 from workers.lab.simulator.faults import Fault
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.plan import Plan
 from workers.lab.simulator.scenarios import MANY_JOBS, SCENARIO_NUMBERS, get_scenario
-from workers.sources.tws_status.client import HwaClient, HwaSession, Page
+from workers.sources.tws_status.client import MAX_HUNG_LOGS, HwaClient, HwaSession, Page
 from workers.sources.tws_status.clues import merged
-from workers.sources.tws_status.errors import AnswerTooLarge
+from workers.sources.tws_status.errors import AnswerTooLarge, LogsHang, NotFound, TimedOut
+from workers.sources.tws_status.instances import load_instances
 from workers.sources.tws_status.oql import Oql
 from workers.sources.tws_status.source import SPEC, TwsStatusSource
 
@@ -145,6 +147,40 @@ def test_what_is_known_when_the_time_is_over_is_given() -> None:
     assert all(payload.job is not None and payload.job.status == "ABEND" for payload in payloads)
     assert all(payload.job is not None and payload.job.job_log is not None for payload in payloads)
     assert any(payload.unread for payload in payloads)
+
+
+def test_job_logs_that_hang_take_no_answer_from_any_job() -> None:
+    """Each has a share of the time, after a few no more are asked for, and all else is told of each job."""
+    plan = get_scenario(MANY_JOBS).plan
+    names = [job["name"] for job in plan.jobs[:20]]
+    with HwaSimulator(plan, faults=[Fault(path="joblog", latency_seconds=60)]) as simulator:
+        given = ask_many(simulator, request_of(*names, seconds=min(stretched(1.4), 12)))
+        logs = [received for received in simulator.requests if "joblog" in received.path]
+    results = [result for result in given.values() if isinstance(result, FetchResult)]
+    payloads = [TwsPayload.model_validate(result.data) for result in results]
+    assert len(payloads) == 20
+    assert {payload.job.job_log_error for payload in payloads if payload.job} == {"timeout"}
+    assert all(payload.job is not None and payload.job.status == "ABEND" for payload in payloads)
+    assert [payload.unread for payload in payloads] == [()] * 20
+    cuts = [str(result.truncated) for result in results if result.truncated]
+    assert len(logs) + len(cuts) == 20
+    assert len(logs) <= 16 + MAX_HUNG_LOGS - 1, "those that were sent at once, and those before the last that hung"
+    assert all("no more job logs were asked for" in cut for cut in cuts)
+
+
+def test_a_job_log_in_time_begins_the_count_of_hung_ones_again() -> None:
+    """Only logs that hang in a row end the reading of logs, of all batches of a question and of no other."""
+    with HwaSimulator(get_scenario(MANY_JOBS).plan) as simulator:
+        client = HwaClient(load_instances(TwsSettings.from_env(simulator.environ())).get(None))
+
+    for error in (*[TimedOut()] * (MAX_HUNG_LOGS - 1), None, TimedOut(), NotFound(), *[TimedOut()] * MAX_HUNG_LOGS):
+        with suppress(TimedOut, NotFound), client.log_limit("a", 1):
+            if error is not None:
+                raise error
+    with pytest.raises(LogsHang), client.log_limit("a", 1):
+        pass
+    with client.log_limit("b", 1.5) as seconds:
+        assert seconds == 1.5
 
 
 def test_one_job_that_cannot_be_looked_up_takes_no_answer_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from pydantic import BaseModel, ValidationError
 
@@ -89,6 +91,17 @@ def test_too_many_jobs_are_refused_by_field(fields: dict[str, object], words: st
     told = str(describe(caught.value))
     assert words in told
     assert "ask about the others" in told
+
+
+def test_thousands_of_ranges_are_refused_before_they_are_written_out() -> None:
+    """The names in them are counted; no more of them are made than one question may be about."""
+    ranges = [f"J{number}A0001..J{number}A9999" for number in range(2_000)]
+    began = time.process_time()
+    with pytest.raises(ValueError, match="19998000 jobs are named, and one question is about 200"):
+        TroubleshootRequest(message="x", jobs=tuple(ranges))
+    assert time.process_time() - began < 0.3
+    twice = TroubleshootRequest(message="x", jobs=("J1..J150", "J101..J200") * 300)
+    assert len(twice.named_jobs) == 200
 
 
 def test_jobs_may_be_ranges_lists_and_patterns() -> None:

@@ -4,7 +4,7 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -69,6 +69,8 @@ class SourceRunner:
     worker: str
     blockage: Callable[[], Blockage | None] = lambda: None
     """What blocks the event loop."""
+    watching: Callable[[str, Future[Any]], AbstractContextManager[None]] = lambda _run_id, _query: nullcontext()
+    """Cancels a query whose run ends in the block."""
     redact_personal: bool = False
     native_limits: bool = False
     """Whether Celery enforces the soft limit itself, by a signal that ``heed_soft_limit`` has taken over (prefork)."""
@@ -127,7 +129,8 @@ class SourceRunner:
                 with contained():
                     source = made.result()
                 future = self.submit(call.fetch(source, request), call.planned.key)
-                wait([future], timeout=end.remaining())
+                with self.watching(call.run_id, future):
+                    wait([future], timeout=end.remaining())
         if future is None:
             raise LimitReached
         try:

@@ -20,6 +20,7 @@ from orchestrator.store.connection import connect
 from orchestrator.store.runs import RunStore
 from orchestrator.synthesis import SYNTHESIZER_CLOSE_FAILED, try_synthesizer
 from workers.runtime.ask import SourceRunner, heed_soft_limit
+from workers.runtime.ended_runs import EndedRuns
 from workers.runtime.event_loop import DEFAULT_LAG_LIMIT_SECONDS, Runtime, WorkerLoop
 
 _LOGGER = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class WorkerProcess:
         self._process_settings = ProcessSettings.from_env(environ)
         self._client = connect(self._settings, retries=STORE_RETRIES)
         self.store = RunStore(self._client, self._settings)
+        self._ended_runs = EndedRuns(self.store)
 
     @cached_property
     def runtime(self) -> Runtime:
@@ -74,6 +76,7 @@ class WorkerProcess:
             submit=loop.submit,
             worker=worker,
             blockage=loop.blockage,
+            watching=self._ended_runs.watching,
             redact_personal=self._settings.redact_personal,
             native_limits=self._native_limits,
         )
@@ -96,6 +99,7 @@ class WorkerProcess:
             wait([self.runtime.submit(closing)], timeout=5)
         if "runtime" in self.__dict__:
             self.runtime.close()
+        self._ended_runs.close()
         self._client.close()
 
 

@@ -158,7 +158,17 @@ def test_a_run_that_asks_everything_again_gets_no_answer_of_another_run(store: R
     first = ask(store, runtime, source, cache_seconds=60)
     again = ask(store, runtime, source, cache_seconds=60, rerun_of="run-00000001", rerun_all=True)
     assert (first.data, again.data, again.shared_from) == ({"call": 1}, {"call": 2}, None)
-    assert ask(store, runtime, source, cache_seconds=60, rerun_of="run-00000001").shared_from is not None
+    shared = ask(store, runtime, source, cache_seconds=60, rerun_of="run-00000001")
+    assert shared.shared_from is not None
+    assert shared.data == {"call": 2}, "the newer answer replaces the one that was kept"
+
+
+def test_a_failure_of_a_run_that_asks_everything_again_replaces_nothing(store: RunStore, runtime: Runtime) -> None:
+    """What was kept serves the others until its time is over."""
+    ask(store, runtime, CountingSource(), cache_seconds=60)
+    down = CountingSource([SourceError("down", reason="unreachable")])
+    ask(store, runtime, down, cache_seconds=60, rerun_of="run-00000001", rerun_all=True)
+    assert ask(store, runtime, CountingSource(), cache_seconds=60).shared_from is not None
 
 
 def test_who_waits_for_a_shared_answer_has_its_limit_once(store: RunStore, runtime: Runtime) -> None:

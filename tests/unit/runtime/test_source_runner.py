@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from celery import Celery
 from tests_support import made, stretched, wait_until
 
 from orchestrator.config import Settings
+from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     Evidence,
@@ -26,6 +27,7 @@ from orchestrator.models import (
     Plan,
     PlannedSource,
     Routing,
+    RunState,
     SourceEnvelope,
     SourceOutcome,
     SourceRequest,
@@ -36,6 +38,7 @@ from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.testing import StubSource, stub_spec
 from workers.runtime.ask import SourceRunner
+from workers.runtime.ended_runs import EndedRuns
 from workers.runtime.event_loop import Runtime
 from workers.runtime.process import WorkerProcess
 
@@ -222,6 +225,38 @@ def test_a_cancelled_run_asks_nobody(store: RunStore, runtime: Runtime) -> None:
     runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w")
     assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "cancelled"
     assert source.asked is None
+
+
+@pytest.mark.parametrize("end", ["cancelled", "done"])
+def test_a_source_of_a_run_that_ends_is_stopped(
+    store: RunStore, client: fakeredis.FakeRedis, runtime: Runtime, end: str
+) -> None:
+    """It asks for nothing more, and its place in the pool is free; a store that is away meanwhile stops nothing."""
+    source, ended = OneSource(FetchResult(), pause_seconds=30), EndedRuns(store, poll_seconds=0.02)
+    runner = SourceRunner(
+        store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w", watching=ended.watching
+    )
+    asking = threading.Thread(
+        target=runner.ask, args=(RUN, "metrics", None), kwargs={"claim": "c", "soft_limit_seconds": 30}
+    )
+    asking.start()
+    wait_until(lambda: source.asked is not None, what="the query")
+    states, calls = store.states, list[int]()
+
+    def away_once(run_ids: Sequence[str]) -> list[RunState | Exception | None]:
+        calls.append(len(run_ids))
+        if len(calls) == 1:
+            raise StoreUnreachable
+        return states(run_ids)
+
+    store.states = away_once  # type: ignore[method-assign]
+    wait_until(lambda: len(calls) > 2, what="a look at the open run")
+    assert not source.cancelled
+    client.hset(store.keys.run(RUN), "state", end)
+    asking.join(10)
+    assert not asking.is_alive()
+    wait_until(lambda: source.cancelled, what="the end of the query")
+    ended.close()
 
 
 def test_secrets_are_masked_before_they_are_stored(

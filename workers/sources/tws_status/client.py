@@ -10,8 +10,8 @@ import json
 import random
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -33,6 +33,8 @@ from workers.sources.tws_status.errors import (
     CircuitOpen,
     ConnectionCut,
     HwaError,
+    LogsHang,
+    TimedOut,
     TlsFailed,
     error_for_status,
     error_for_transport,
@@ -55,6 +57,8 @@ FAILURES_TO_OPEN = 5
 """Questions in a row whose requests failed, after which the circuit of an instance opens."""
 OPEN_SECONDS = 15.0
 MAX_COUNTED_QUESTIONS = 256
+MAX_HUNG_LOGS = 3
+"""Job logs in a row that did not come within their limit, after which a question asks for no more of them."""
 MAX_ERROR_BYTES = 2_048
 MAX_HANDSHAKE_SECONDS = 0.5
 HTTP_PORT = 80
@@ -104,6 +108,7 @@ class HwaClient:
         self._context: ssl.SSLContext | None = None
         self._server_is_ahead = timedelta()
         self._failed_questions: dict[str, None] = {}
+        self._hung_logs: dict[str, int] = {}
 
     def within(self, deadline: Deadline, *, question: str | None = None) -> "HwaSession":
         """A session whose requests all end by ``deadline``.
@@ -205,6 +210,26 @@ class HwaClient:
             del self._failed_questions[next(iter(self._failed_questions))]
         return True
 
+    @contextmanager
+    def log_limit(self, question: str, seconds: float) -> Iterator[float]:
+        """The most seconds for a job log, which is read in the block.
+
+        Raises LogsHang when the last ones of the question, of all its batches, did not come in theirs.
+        """
+        if self._hung_logs.get(question, 0) >= MAX_HUNG_LOGS:
+            raise LogsHang
+        try:
+            yield seconds
+        except TimedOut:
+            self._hung_logs[question] = self._hung_logs.pop(question, 0) + 1
+            while len(self._hung_logs) > MAX_COUNTED_QUESTIONS:
+                del self._hung_logs[next(iter(self._hung_logs))]
+            raise
+        except HwaError:
+            self._hung_logs.pop(question, None)
+            raise
+        self._hung_logs.pop(question, None)
+
     async def send(
         self,
         endpoint: Endpoint,
@@ -217,8 +242,11 @@ class HwaClient:
         max_bytes: int,
         may_cut: bool = False,
         calls: Calls | None = None,
+        limit: Callable[[], AbstractContextManager[float]] | None = None,
     ) -> tuple[bytes, bool]:
         """The body of one GET, and whether it was cut at ``max_bytes``; retried while the deadline allows.
+
+        ``limit`` gives the most seconds for an attempt, and may raise HwaError, when its turn has come.
 
         Raises HwaError; AnswerTooLarge for a longer body unless ``may_cut``.
         """
@@ -233,22 +261,23 @@ class HwaClient:
                     raise timed_out(what, deadline.remaining())
                 try:
                     async with calls.one(deadline, partial(too_many_at_once, what)) if calls else nullcontext():
-                        seconds = deadline.remaining()
-                        try:
-                            async with asyncio.timeout(seconds):
-                                return await self._read(
-                                    client,
-                                    url,
-                                    endpoint,
-                                    deadline,
-                                    params=params,
-                                    headers=headers,
-                                    seconds=seconds,
-                                    max_bytes=max_bytes,
-                                    may_cut=may_cut,
-                                )
-                        except TimeoutError:
-                            raise timed_out(what, seconds) from None
+                        with limit() if limit else nullcontext(deadline.remaining()) as most_seconds:
+                            seconds = min(deadline.remaining(), most_seconds)
+                            try:
+                                async with asyncio.timeout(seconds):
+                                    return await self._read(
+                                        client,
+                                        url,
+                                        endpoint,
+                                        deadline,
+                                        params=params,
+                                        headers=headers,
+                                        seconds=seconds,
+                                        max_bytes=max_bytes,
+                                        may_cut=may_cut,
+                                    )
+                            except TimeoutError:
+                                raise timed_out(what, seconds) from None
                 except HwaError as error:
                     # Jitter, so that the workers of one run do not retry at the same moment.
                     pause = 0.1 * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311
@@ -359,11 +388,14 @@ class HwaSession:
     """The requests that sessions of other jobs of the question have made, if it has a session for each job."""
     calls: Calls | None = None
     """How many requests may be made at once, where that is bounded."""
+    log_seconds: float | None = None
+    """Most seconds for one request for a job log, from when it is sent; None: to the deadline."""
     _sending: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def sharing(self, shared: SharedRequests) -> "HwaSession":
         """A session for one job of the question; what was requested for all of its jobs is among the requests."""
-        return HwaSession(self.client, self.deadline, self.question, list(self.asked), shared, self.calls)
+        asked = list(self.asked)
+        return HwaSession(self.client, self.deadline, self.question, asked, shared, self.calls, self.log_seconds)
 
     def end(self) -> None:
         """Cancel the requests still in flight; used when one of several concurrent requests has failed the question."""
@@ -414,12 +446,14 @@ class HwaSession:
     async def job_log(self, run_id: str, *, from_line: int, to_line: int) -> LogPage:
         """Lines ``from_line..to_line`` (1-based, inclusive) of a run's job log.
 
-        At most MAX_LOG_PAGE_BYTES are read, then the connection is closed. Raises HwaError.
+        At most MAX_LOG_PAGE_BYTES are read, then the connection is closed. Raises HwaError; LogsHang when the last
+        logs of the question did not come within ``log_seconds``.
         """
         if not 1 <= from_line <= to_line:
             raise ValueError("1 <= from_line <= to_line must hold")
         params: dict[str, str | int] = {"from_line": from_line, "to_line": to_line}
         self._note(Endpoint.JOB_LOG, run_id, params)
+        seconds = self.log_seconds
         body, is_cut = await self._send(
             Endpoint.JOB_LOG,
             object_id=run_id,
@@ -427,6 +461,7 @@ class HwaSession:
             headers={"Accept": "text/plain"},
             max_bytes=MAX_LOG_PAGE_BYTES,
             may_cut=True,
+            limit=None if seconds is None else partial(self.client.log_limit, self.question, seconds),
         )
         return log_page(body, from_line, to_line, is_cut=is_cut)
 

@@ -91,6 +91,10 @@ class NoTimeLeft(TimedOut):
     counts_for_breaker = False
 
 
+class LogsHang(NoTimeLeft):
+    """A job log was not asked for: those before it did not come in time."""
+
+
 class Unreachable(HwaError):
     """No connection to the server."""
 

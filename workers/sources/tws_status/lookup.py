@@ -16,8 +16,8 @@ from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, write
 from orchestrator.models import Entities
 from orchestrator.payloads import JobFacts, JobLogFacts, ListingFacts, RelatedFacts, WorkstationFacts
-from workers.sources.tws_status.client import HwaSession, JsonObject, Page, SharedRequests
-from workers.sources.tws_status.errors import BadQuery, NotFound
+from workers.sources.tws_status.client import MAX_HUNG_LOGS, HwaSession, JsonObject, Page, SharedRequests
+from workers.sources.tws_status.errors import BadQuery, LogsHang, NotFound
 from workers.sources.tws_status.joblog import read_job_log
 from workers.sources.tws_status.notation import JobRef, job_readings
 from workers.sources.tws_status.oql import Oql, UnsafeValue
@@ -43,6 +43,9 @@ MAX_WORKSTATIONS = 10
 MAX_RESOURCES = 5
 
 QUERY_REFUSED = Message("the server refused a query; only the first {limit} jobs were looked at")
+LOGS_HANG = Message(
+    "no more job logs were asked for after {count} in a row that did not come in time", count=MAX_HUNG_LOGS
+)
 NO_ENTITIES = Entities()
 NO_OBJECT: JsonObject = {}
 NO_OBJECTS: tuple[JsonObject, ...] = ()
@@ -293,6 +296,8 @@ async def _log_of_failed_run(session: HwaSession, job: JsonObject, lookup: Looku
         lookup.notes.append(Message("job log: there is none for this run"))
         return None, ""
     except SourceError as error:  # also for an id that cannot be used in a path
+        if isinstance(error, LogsHang):
+            lookup.cuts.append(LOGS_HANG)
         lookup.notes.append(Message("{part}: {reason}", part=Message("job log"), reason=error.reason))
         return None, error.reason
     return log, log.stopped if log.total_lines is None else ""

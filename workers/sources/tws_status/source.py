@@ -1,6 +1,7 @@
 """The ``tws_status`` source: the state of a job, job stream, workstation or the plan in HCL Workload Automation."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -58,6 +59,8 @@ JOB_CALLS = 8
 """Requests that the lookup of one job makes at once."""
 JOBS_AT_ONCE = 4
 """Jobs of a batch that are looked up at the same time: the first answers come early, and each is whole."""
+MOST_TURNS = 4
+"""A job log of a batch has this share of its time, or more where few jobs wait for it."""
 MAKING_SECONDS = 0.1
 """Time of its limit, at most a third, that a batch leaves for each job to make an answer of what was read."""
 MAX_CANDIDATES = 20
@@ -134,6 +137,9 @@ class TwsStatusSource:
         tasks: list[asyncio.Task[tuple[str, FetchResult | SourceError]]] = []
         unexpected: Exception | None = None
         async with self._calls(session, request, JOBS_AT_ONCE * JOB_CALLS):
+            # Jobs that are not looked up at once wait for the logs of those before them.
+            turns = math.ceil(len(request.jobs) / min(JOBS_AT_ONCE, self._most_calls or JOBS_AT_ONCE))
+            session.log_seconds = session.deadline.remaining() / min(turns, MOST_TURNS) if turns > 1 else None
             try:
                 await self._searched(session, request.jobs, shared)
                 lookup = Lookup(request.routing.language)
