@@ -85,13 +85,13 @@ def _with_found_jobs(plan: Plan, message: str, planned: Mapping[str, PlannedSour
     the pipeline has stages, the jobs are asked about in its second one, and in those that follow.
     """
     asked = dict.fromkeys(item.source for item in plan.sources)
-    can_map = REQUIRED_SOURCE in asked and most[REQUIRED_SOURCE] > 0 and reduce_of(plan) is not Reduce.KNOWLEDGE
+    can_map = REQUIRED_SOURCE in planned and most[REQUIRED_SOURCE] > 0 and reduce_of(plan) is not Reduce.KNOWLEDGE
     if not can_map or not maps_jobs(message, plan.routing.entities):
         is_dropped = plan.jobs and listing_beside(message, plan.routing.entities) is not None
         note = LIST_LEFT_OUT.in_language(plan.routing.language)
         return plan.model_copy(update={"notes": (*plan.notes, note)}) if is_dropped else plan
     first = [item for item in plan.sources if item.source not in WITH_FOUND_JOBS]
-    if plan.jobs:  # beside the jobs that are named
+    if plan.jobs or REQUIRED_SOURCE not in asked:  # beside the jobs that are named; for a later stage
         first.append(planned[REQUIRED_SOURCE])
     again = [name for name in asked if most[name] > 0 or name in WITH_FOUND_JOBS]
     second, *rest = plan.then or (Stage(sources=(), after=(REQUIRED_SOURCE,)),)
@@ -99,6 +99,7 @@ def _with_found_jobs(plan: Plan, message: str, planned: Mapping[str, PlannedSour
     update = {
         "sources": tuple(planned[name] for name in names),
         "jobs_per_task": {name: most[name] for name in names if most[name] > 0},
+        "after": tuple(dict.fromkeys((*second.after, REQUIRED_SOURCE))),
     }
     return plan.model_copy(update={"sources": tuple(first), "then": (second.model_copy(update=update), *rest)})
 

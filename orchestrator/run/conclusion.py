@@ -188,7 +188,8 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
     outcome = _outcome(envelopes, _min_required(record, plan))
     if outcome is RunOutcome.COMPLETE and plan is not None and plan.left_out:
         outcome = RunOutcome.PARTIAL
-    conclusion = Conclusion(record=record, plan=plan, response="", envelopes=envelopes, outcome=outcome)
+    jobs = job_reports(envelopes, plan.jobs if plan else ())
+    conclusion = Conclusion(record=record, plan=plan, response="", envelopes=envelopes, outcome=outcome, jobs=jobs)
     try:
         envelopes = number_evidence(envelopes)
         aggregated = aggregate(
@@ -200,8 +201,7 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
     except Exception as error:  # noqa: BLE001  # border: whatever a source's data did to it, the user gets the data
         log_error(_LOGGER, "aggregation_failed run_id=%s", record.run_id, error=error)
         return _raw_data(conclusion, f"aggregator: {type(error).__name__}")
-    jobs = job_reports(envelopes, aggregated.jobs)
-    conclusion = replace(conclusion, envelopes=envelopes, aggregated=aggregated, jobs=jobs)
+    conclusion = replace(conclusion, envelopes=envelopes, aggregated=aggregated)
     if outcome in (RunOutcome.FAILED, RunOutcome.TIMED_OUT):
         return _unanswered(conclusion)
     return _raw_data(conclusion, BUSY) if briefly else _diagnosed(conclusion)

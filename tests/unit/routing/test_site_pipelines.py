@@ -303,3 +303,17 @@ def test_a_pipeline_of_code_is_checked_as_that_of_a_file() -> None:
     """The same model reads both."""
     with pytest.raises(ValidationError, match="does not ask"):
         Pipeline.model_validate({"name": "a", "sources": ["metrics"], "limits": {"tws_status": {"seconds": 1}}})
+
+
+def test_a_list_is_asked_for_before_a_later_stage_that_asks_about_its_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only a later stage has the source that finds jobs, its first stage finds them all the same."""
+    text = '[tarde]\nstages = [["metrics"], ["tws_status"], ["log_cache"]]\njobs = ["FECH0*"]\n'
+    for name, value in write(tmp_path, text).items():
+        monkeypatch.setenv(name, value)
+    made = plan("como está?", pipeline="tarde")
+    assert keys(made) == ["metrics", "tws_status"]
+    assert [[planned.source for planned in stage.sources] for stage in made.then] == [["tws_status"], ["log_cache"]]
+    assert (made.then[0].after, made.then[0].jobs_per_task) == (("metrics", "tws_status"), {"tws_status": 100})
+    assert keys(plan("por que o BATCH001 caiu?", pipeline="tarde")) == ["metrics"]

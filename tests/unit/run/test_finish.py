@@ -375,6 +375,7 @@ def test_a_failing_aggregator_gives_the_raw_data(run: Ready, monkeypatch: pytest
     for source in BUILTIN_SOURCES:
         assert source in report.response
     assert len(report.parallel_results) == 4
+    assert [job.job for job in report.jobs] == ["BATCH001"]
 
 
 def test_failing_rules_give_the_raw_data(run: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
