@@ -1,6 +1,6 @@
 """What an answer has to admit: sources that are missing, data that is old or cut."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.codes.states import ABENDED, FAILED
 from orchestrator.diagnosis.reruns import not_looked_at
@@ -38,8 +38,8 @@ def missing_evidence(
             gaps[_missing(planned.source, REASONS[SourceOutcome.NOT_STARTED])] = None
     if plan is not None and plan.left_out:
         gaps[LEFT_OUT.with_facts(count=plan.left_out, limit=MAX_JOBS)] = None
-    for scene in scenes:
-        gaps |= dict.fromkeys(_gaps(scene))
+    gaps |= dict.fromkeys(_by_kind(gap for scene in scenes for gap in _gaps(scene)))
+    gaps |= dict.fromkeys(_not_given(scenes))
     for envelope in envelopes:
         # A knowledge base always has more passages; a log or a plan that was cut may hide the cause.
         if (cut := envelope.cut_text) and envelope.source != "rag_search":
@@ -76,7 +76,31 @@ def _missing(source: str, reason: Text) -> Text:
     return Message("{source} ({why}): {loss}.", source=source, why=reason, loss=loss)
 
 
-def _gaps(scene: Scene) -> Iterator[Text]:
+def _by_kind(gaps: Iterable[Message]) -> Iterator[Text]:
+    """Each gap once; of more than a few jobs with the same, their number."""
+    alike: dict[tuple[object, ...], list[Message]] = {}
+    for gap in dict.fromkeys(gaps):
+        alike.setdefault((gap.key, *(item for item in gap.facts.items() if item[0] != "job")), []).append(gap)
+    for same in alike.values():
+        if len(same) > MAX_JOBS_NAMED:
+            yield same[0].with_facts(job=Message("{count} job", plural="{count} jobs", count=len(same)))
+        else:
+            yield from same
+
+
+def _not_given(scenes: Iterable[Scene]) -> Iterator[Text]:
+    """What TWS did not give, of all jobs, and where the rest of it stands."""
+    parts: list[Text | str] = list(dict.fromkeys(part for scene in scenes if scene.tws for part in scene.tws.unread))
+    if (more := len(parts) - MAX_UNREAD) > 0:
+        where = "parallel_results"
+        parts[MAX_UNREAD:] = [
+            Message("and {count} more, in `{where}` of the report (`get RUN_ID --json`)", count=more, where=where)
+        ]
+    if parts:
+        yield Message("TWS did not give everything: {parts}.", parts=join(parts, ", "))
+
+
+def _gaps(scene: Scene) -> Iterator[Message]:
     job, log = scene.job, scene.log
     problems = scene.tws.problem_jobs if scene.tws else ()
     # Of a job that only the list tells of, the source that did not answer is named.
@@ -99,8 +123,6 @@ def _gaps(scene: Scene) -> Iterator[Text]:
         )
     if job is not None and job.status in ABENDED and not scene.log_lines and not job.job_log_error:
         yield Message("The failed run's job log could not be obtained.")
-    if scene.tws and scene.tws.unread:
-        yield Message("TWS did not give everything: {parts}.", parts=", ".join(scene.tws.unread[:MAX_UNREAD]))
     if "tws_status" not in scene.answered and log and log.newest_age_days and log.newest_age_days >= STALE_DAYS:
         yield Message(
             "There is no recent job log: the cached one is {count} day old.",

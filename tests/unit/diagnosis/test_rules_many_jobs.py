@@ -327,6 +327,24 @@ def test_the_state_of_a_job_whose_batch_was_lost_is_that_of_the_list() -> None:
     assert not any(name[15:] in text for name in lost for text in missing), "not one line for each of them"
 
 
+def test_what_is_missing_of_many_jobs_is_told_once_with_their_number() -> None:
+    """Twelve logs that could not be read are one sentence, and two stand each by its name; so of what TWS left out."""
+    slow, refused = [f"FECH{number:03}" for number in range(12)], ["FAT01", "FAT02"]
+    unread = {**dict.fromkeys(slow, "timeout"), **dict.fromkeys(refused, "forbidden")}
+    answers = []
+    for name, reason in unread.items():
+        answer = tws(job_facts("ABEND", name=name, job_log_error=reason), asked=name)
+        data = {**answer.data, "unread": [f"predecessors of {name}"]}
+        answers.append(answer.model_copy(update={"data": data}))
+    draft = asked(*answers, jobs=tuple(unread), message="Why did these jobs fail?").draft
+    assert draft is not None
+    told = [str(gap) for gap in draft.missing_evidence if "job log" in str(gap) or "everything" in str(gap)]
+    assert told[0] == "The job log of 12 jobs could not be read (timeout): before it is, no rerun is proposed."
+    assert [name in gap for name, gap in zip(refused, told[1:3], strict=True)] == [True, True]
+    assert told[3].startswith("TWS did not give everything: predecessors of F")
+    assert told[3].endswith("and 6 more, in `parallel_results` of the report (`get RUN_ID --json`).")
+
+
 def test_the_last_resort_for_hundreds_of_jobs_is_cheap_and_names_each() -> None:
     """What the watcher answers with when the rules have no time takes a small part of theirs, and leaves no job out."""
     jobs = tuple(f"FECH{number:03}" for number in range(200))
