@@ -78,14 +78,15 @@ def listing_beside(message: str, entities: Entities) -> tuple[Listing, Entities]
     """The list that the message asks for, also beside jobs that are named, and the entities that it is limited to.
 
     "Por que o BATCH001 falhou? E todos os jobs em abend do stream FECHADIA?" asks for both. A list whose words name a
-    job is about this one ("quais jobs em abend dependem do BATCH001?"), and is none.
+    job or point to one is about this one ("quais jobs em abend dependem do BATCH001?", "o que falhou antes dele?"), and
+    is none.
     """
     if not entities.jobs:
         return (listing, entities) if (listing := listing_of(message, entities)) is not None else None
     if not (any(_holds(message, name) for name in entities.jobs) or _word("jobs").search(message)):
         return None  # "o que falhou?" about the job of the request
     for part in _parts().split(message):
-        if any(_holds(part, name) for name in entities.jobs):
+        if _word("of_it").search(part) or any(_holds(part, name) for name in entities.jobs):
             continue
         others = {
             field: tuple(item for item in value if _holds(part, str(item)) or not _holds(message, str(item)))

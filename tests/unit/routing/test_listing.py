@@ -251,6 +251,7 @@ def test_words_for_a_state_limit_a_list_too(question: str, states: tuple[str, ..
         "por que o BATCH001 falhou, e quais jobs estao em abend no stream FECHADIA",
         "why did BATCH001 fail, and all jobs in abend of stream FECHADIA?",
         "por qué falló BATCH001 y todos los jobs en abend de la cadena FECHADIA",
+        "por que o BATCH001 falhou? e todos os jobs em abend da malha FECHADIA da pasta IT?",
     ],
 )
 def test_a_list_stands_beside_a_named_job(question: str) -> None:
@@ -263,7 +264,18 @@ def test_a_list_stands_beside_a_named_job(question: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["quais jobs em abend dependem do BATCH001?", "o BATCH001 caiu", "BATCH001 e BATCH002 falharam"]
+    "question",
+    [
+        "quais jobs em abend dependem do BATCH001?",
+        "o BATCH001 caiu",
+        "BATCH001 e BATCH002 falharam",
+        "o job BATCH001 falhou e o que falhou antes dele?",
+        "o BATCH001 caiu. Quais jobs falharam por causa disso?",
+        "Job BATCH001 falhou, todos os jobs dependentes estão parados",
+        "why did BATCH001 fail? Which jobs failed before it?",
+        "BATCH001 failed, which downstream jobs are stuck?",
+        "¿por qué falló BATCH001 y qué trabajos fallaron antes de él?",
+    ],
 )
 def test_a_list_about_a_named_job_is_none_beside_it(question: str) -> None:
     """Nor is any other question about it."""
