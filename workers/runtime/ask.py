@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from threading import Event
 from types import FrameType
 from typing import Any
 
@@ -69,8 +70,8 @@ class SourceRunner:
     worker: str
     blockage: Callable[[], Blockage | None] = lambda: None
     """What blocks the event loop."""
-    watching: Callable[[str, Future[Any]], AbstractContextManager[None]] = lambda _run_id, _query: nullcontext()
-    """Cancels a query whose run ends in the block."""
+    watching: Callable[[str, Future[Any]], AbstractContextManager[Event]] = lambda _run_id, _query: nullcontext(Event())
+    """Cancels a query whose run ends in the block, and sets the event."""
     redact_personal: bool = False
     native_limits: bool = False
     """Whether Celery enforces the soft limit itself, by a signal that ``heed_soft_limit`` has taken over (prefork)."""
@@ -129,8 +130,10 @@ class SourceRunner:
                 with contained():
                     source = made.result()
                 future = self.submit(call.fetch(source, request), call.planned.key)
-                with self.watching(call.run_id, future):
+                with self.watching(call.run_id, future) as has_ended:
                     wait([future], timeout=end.remaining())
+                if has_ended.is_set():
+                    raise LimitReached
         if future is None:
             raise LimitReached
         try:

@@ -25,20 +25,21 @@ class EndedRuns:
         self._store = store
         self._poll_seconds = poll_seconds
         self._lock = threading.Lock()
-        self._queries: dict[Future[Any], str] = {}
+        self._queries: dict[Future[Any], tuple[str, threading.Event]] = {}
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
     @contextmanager
-    def watching(self, run_id: str, query: Future[Any]) -> Iterator[None]:
-        """Cancel ``query`` in the block if the run ends."""
+    def watching(self, run_id: str, query: Future[Any]) -> Iterator[threading.Event]:
+        """Cancel ``query`` in the block if the run ends, of which the event tells."""
+        has_ended = threading.Event()
         with self._lock:
-            self._queries[query] = run_id
+            self._queries[query] = run_id, has_ended
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="ended-runs", daemon=True)
                 self._thread.start()
         try:
-            yield
+            yield has_ended
         finally:
             with self._lock:
                 del self._queries[query]
@@ -56,13 +57,15 @@ class EndedRuns:
                     return
             self._cancel_idle(queries)
 
-    def _cancel_idle(self, queries: dict[Future[Any], str]) -> None:
-        run_ids = list(dict.fromkeys(queries.values()))
+    def _cancel_idle(self, queries: dict[Future[Any], tuple[str, threading.Event]]) -> None:
+        run_ids = list(dict.fromkeys(run_id for run_id, _ in queries.values()))
         try:
             states = dict(zip(run_ids, self._store.states(run_ids), strict=True))
         except StoreUnreachable:
             return  # they go on to their limits
-        for query, run_id in queries.items():
+        for query, (run_id, has_ended) in queries.items():
             state = states[run_id]
-            if isinstance(state, RunState) and state.is_closed and query.cancel():
+            if isinstance(state, RunState) and state.is_closed and not query.done():
+                has_ended.set()
+                query.cancel()
                 _LOGGER.info("source_stopped run_id=%s reason=%s", run_id, state)

@@ -229,7 +229,7 @@ def test_a_cancelled_run_asks_nobody(store: RunStore, runtime: Runtime) -> None:
 
 @pytest.mark.parametrize("end", ["cancelled", "done"])
 def test_a_source_of_a_run_that_ends_is_stopped(
-    store: RunStore, client: fakeredis.FakeRedis, runtime: Runtime, end: str
+    store: RunStore, client: fakeredis.FakeRedis, runtime: Runtime, end: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It asks for nothing more, and its place in the pool is free; a store that is away meanwhile stops nothing."""
     source, ended = OneSource(FetchResult(), pause_seconds=30), EndedRuns(store, poll_seconds=0.02)
@@ -256,6 +256,7 @@ def test_a_source_of_a_run_that_ends_is_stopped(
     asking.join(10)
     assert not asking.is_alive()
     wait_until(lambda: source.cancelled, what="the end of the query")
+    assert "Traceback" not in caplog.text
     ended.close()
 
 
