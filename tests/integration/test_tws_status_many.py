@@ -174,13 +174,26 @@ def test_a_job_log_in_time_begins_the_count_of_hung_ones_again() -> None:
         client = HwaClient(load_instances(TwsSettings.from_env(simulator.environ())).get(None))
 
     for error in (*[TimedOut()] * (MAX_HUNG_LOGS - 1), None, TimedOut(), NotFound(), *[TimedOut()] * MAX_HUNG_LOGS):
-        with suppress(TimedOut, NotFound), client.log_limit("a", 1):
+        with suppress(TimedOut, NotFound), client.log_limit("a", 1, 9):
             if error is not None:
                 raise error
-    with pytest.raises(LogsHang), client.log_limit("a", 1):
+    with pytest.raises(LogsHang), client.log_limit("a", 1, 9):
         pass
-    with client.log_limit("b", 1.5) as seconds:
+    with client.log_limit("b", 1.5, 9) as seconds:
         assert seconds == 1.5
+
+
+def test_job_logs_that_begin_too_late_do_not_hang() -> None:
+    """At the end of one batch's time there is less than their share: the next batch asks for its own all the same."""
+    with HwaSimulator(get_scenario(MANY_JOBS).plan) as simulator:
+        client = HwaClient(load_instances(TwsSettings.from_env(simulator.environ())).get(None))
+
+    for _ in range(MAX_HUNG_LOGS):
+        with suppress(TimedOut), client.log_limit("a", 2, 0.5) as seconds:
+            assert seconds == 0.5
+            raise TimedOut
+    with client.log_limit("a", 2, 8) as seconds:
+        assert seconds == 2
 
 
 def test_one_job_that_cannot_be_looked_up_takes_no_answer_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

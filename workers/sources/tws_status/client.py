@@ -211,17 +211,18 @@ class HwaClient:
         return True
 
     @contextmanager
-    def log_limit(self, question: str, seconds: float) -> Iterator[float]:
-        """The most seconds for a job log, which is read in the block.
+    def log_limit(self, question: str, most_seconds: float, left_seconds: float) -> Iterator[float]:
+        """The seconds for a job log, which is read in the block: ``most_seconds``, or those left to the deadline.
 
-        Raises LogsHang when the last ones of the question, of all its batches, did not come in theirs.
+        Raises LogsHang when the last ones of the question, of all its batches, did not come in ``most_seconds``.
         """
         if self._hung_logs.get(question, 0) >= MAX_HUNG_LOGS:
             raise LogsHang
         try:
-            yield seconds
+            yield min(most_seconds, left_seconds)
         except TimedOut:
-            self._hung_logs[question] = self._hung_logs.pop(question, 0) + 1
+            if left_seconds >= most_seconds:  # else it may only have come too late
+                self._hung_logs[question] = self._hung_logs.pop(question, 0) + 1
             while len(self._hung_logs) > MAX_COUNTED_QUESTIONS:
                 del self._hung_logs[next(iter(self._hung_logs))]
             raise
@@ -242,11 +243,11 @@ class HwaClient:
         max_bytes: int,
         may_cut: bool = False,
         calls: Calls | None = None,
-        limit: Callable[[], AbstractContextManager[float]] | None = None,
+        limit: Callable[[float], AbstractContextManager[float]] | None = None,
     ) -> tuple[bytes, bool]:
         """The body of one GET, and whether it was cut at ``max_bytes``; retried while the deadline allows.
 
-        ``limit`` gives the most seconds for an attempt, and may raise HwaError, when its turn has come.
+        ``limit`` gives the seconds for an attempt, of those left, and may raise HwaError, when its turn has come.
 
         Raises HwaError; AnswerTooLarge for a longer body unless ``may_cut``.
         """
@@ -261,8 +262,8 @@ class HwaClient:
                     raise timed_out(what, deadline.remaining())
                 try:
                     async with calls.one(deadline, partial(too_many_at_once, what)) if calls else nullcontext():
-                        with limit() if limit else nullcontext(deadline.remaining()) as most_seconds:
-                            seconds = min(deadline.remaining(), most_seconds)
+                        left_seconds = deadline.remaining()
+                        with limit(left_seconds) if limit else nullcontext(left_seconds) as seconds:
                             try:
                                 async with asyncio.timeout(seconds):
                                     return await self._read(
