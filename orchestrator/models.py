@@ -248,6 +248,8 @@ class Entities(Contract):
     jobs: tuple[Word, ...] = ()
     job_patterns: tuple[Word, ...] = ()
     """Patterns of jobs, as written: ``FECH0*``, ``WS#STREAM.@``; "*" and "@" are any characters, "?" is one."""
+    excluded: tuple[Word, ...] = ()
+    """Jobs, and patterns of jobs, that the question leaves out: "FECH0* exceto FECH003"."""
     more_jobs: int = 0
     """Jobs that were named beyond those of ``jobs``, which holds ``MAX_JOBS`` at most."""
     job_streams: tuple[Word, ...] = ()

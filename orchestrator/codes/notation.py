@@ -11,7 +11,7 @@ characters and ``?`` for one, as in conman: ``FECH0*``, ``MDM#FATDIA.@``.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain, islice
 from typing import Self
 
@@ -37,6 +37,9 @@ _WORKSTATION = re.compile(rf"{FOLDER}(?P<workstation>{NAME})")
 # Each name may hold wildcards, or be one.
 _ANY = r"[A-Za-z@*?][A-Za-z0-9_@*?-]{0,39}"
 _PATTERN = re.compile(rf"(?:(?:{_ANY}\#)?{FOLDER}{_ANY}\.|{_ANY}\#)?{_ANY}|[A-Za-z$@*?][A-Za-z0-9_$@*?-]{{0,39}}")
+_PATTERN_PARTS = re.compile(
+    r"(?:(?:.*/)?(?P<workstation>[^#/]+)#)?/?(?:(?P<folder>[^#.]+)/)?(?:(?P<stream>[^/#.]+)\.)?(?P<job>[^/#.]+)"
+)
 _DIGITS = re.compile(r"(\d+)")
 _SHORTEST_HEAD = 3
 """Characters that both ends of ``FECH001-FECH020`` begin with, from which it is a range: "-" may stand in a name."""
@@ -250,6 +253,25 @@ def is_job_pattern(name: str) -> bool:
         and _PATTERN.fullmatch(text) is not None
         and _JOB.fullmatch(text) is None
     )
+
+
+def is_named_by(name: str, pattern: str) -> bool:
+    """Whether a job's name is ``pattern``, a job or a pattern of jobs, as far as that says; in any case."""
+    readings = JobName.readings(name) if is_job_name(name) else (JobName(job=name),)
+    match = _PATTERN_PARTS.fullmatch(pattern.strip())
+    parts = [] if match is None else [JobName(**match.groupdict(default=""))]
+    parts += [JobName(job=pattern.strip())] if "#" in pattern and not re.search("[./]", pattern) else []
+    return any(
+        all(not one or _wild(one).fullmatch(two) for one, two in zip(astuple(part), astuple(reading), strict=True))
+        for part in parts
+        for reading in readings
+    )
+
+
+@lru_cache(maxsize=256)
+def _wild(pattern: str) -> re.Pattern[str]:
+    signs = {"@": ".*", "*": ".*", "?": "."}
+    return re.compile("".join(signs.get(sign) or re.escape(sign) for sign in pattern), re.IGNORECASE)
 
 
 def check_job_name(name: str) -> str:

@@ -20,6 +20,7 @@ from orchestrator.codes.notation import (
     JobRange,
     check_job_name,
     is_job_pattern,
+    is_named_by,
     is_zos_name,
     range_words,
 )
@@ -37,6 +38,7 @@ from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.joblog.reader import EXPLAINED, Sighting, read_log
 from orchestrator.models import MAX_JOBS, Entities
 from orchestrator.routing.listing import STATES as LISTED_STATES
+from orchestrator.routing.listing import listing_of, went_well
 from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, plain_text
 
 MAX_CANDIDATES = 12
@@ -172,6 +174,24 @@ def _numbers_behind() -> re.Pattern[str]:
     return re.compile(
         rf"{_FREE}(?P<head>[A-Za-z][A-Za-z0-9_-]*?[A-Za-z_-])(?P<digits>\d{{3,8}})"
         rf"(?P<more>(?:{separator}\d{{3,8}})+){_END}",
+        re.IGNORECASE,
+    )
+
+
+_SET_END = re.compile(r"[\"'`”»\s,(;–—-]*")
+"""What may stand between several jobs and "sem o FECH003"."""
+
+
+@cache
+def _excluded() -> re.Pattern[str]:
+    """Words behind which jobs stand that are left out, and what may stand before the first of these."""
+    sure, behind, article, jobs, of, stream = (
+        words_of("names", key) for key in ("excluded", "excluded_behind", "articles", "jobs", "of_a_job", "streams")
+    )
+    of_a_stream = rf"(?P<stream>(?:{article}\s+)?(?:{jobs}\s+)?(?:{of}|{article})\s+(?:{article}\s+)?{stream}\s+)"
+    return re.compile(
+        rf"(?<![\w-])(?P<word>(?P<sure>{sure})|{behind})(?::\s*|\s+)"
+        rf"(?:{of_a_stream}|(?:{article}\s+)?(?:{jobs}\s+)?)[\"'`“«]?",
         re.IGNORECASE,
     )
 
@@ -391,11 +411,11 @@ def asks_about_the_plan(message: str) -> bool:
     return _about_the_plan().search(plain_text(message)) is not None
 
 
-def extract_entities(message: str) -> Entities:
+def extract_entities(message: str, *, beside_several: bool = False) -> Entities:
     """Everything the message names, each kind in order of appearance and without repeats.
 
     A qualified job stays whole (``WS#STREAM.JOB``); its workstation, stream and folders are listed as well. Folders
-    carry no trailing slash.
+    carry no trailing slash. ``beside_several``: the request names jobs that the message may leave some out of.
     """
     text = _Text(message)
     matches = _Matches()
@@ -427,9 +447,11 @@ def extract_entities(message: str) -> Entities:
     named = len(matches.jobs)
     _take_bare(text, matches)
     _drop_pasted(text.message, matches, named)
+    for cue in _excluded().finditer(text.rest):
+        text.blank(cue.start(), cue.end("word"))
     _take_candidates(text, matches)
     _drop_pasted_words(text.message, matches)
-    return matches.entities()
+    return _with_excluded(text.message, matches, beside_several=beside_several)
 
 
 class _Text:
@@ -448,6 +470,7 @@ class _Matches:
     def __init__(self) -> None:
         self.jobs: list[tuple[int, str]] = []
         self.patterns: list[tuple[int, str]] = []
+        self.excluded: list[tuple[int, str]] = []
         self.ranges: dict[str, JobRange] = {}
         """Ranges among the names, by their text: one name until all are found."""
         self.streams: list[tuple[int, str]] = []
@@ -461,10 +484,14 @@ class _Matches:
 
     def entities(self) -> Entities:
         jobs, more_jobs = self._expanded(self.jobs)
+        excluded, _ = self._expanded(self.excluded)
+        if excluded:
+            jobs = tuple(job for job in jobs if not any(is_named_by(job, other) for other in excluded))
         return Entities(
             jobs=jobs,
             more_jobs=more_jobs,
             job_patterns=_in_order(self.patterns),
+            excluded=excluded,
             job_streams=self._expanded(self.streams)[0],
             workstations=self._expanded(self.workstations)[0],
             folders=_in_order(self.folders),
@@ -801,6 +828,71 @@ def no_ranges(message: str, jobs: Collection[str]) -> tuple[str, ...]:
         if is_written and are_jobs and not is_range and not _no_range().search(before):
             found.append(match[0])
     return tuple(found)
+
+
+def _with_excluded(message: str, matches: _Matches, *, beside_several: bool) -> Entities:
+    """What was found, less what is left out of it; a job that is left out of nothing is meant: "rodou, menos o X1"."""
+    all_of_it = matches.entities()
+    of_all = _take_excluded(message, matches)
+    if not matches.excluded:
+        return all_of_it
+    entities = matches.entities()
+    is_set = of_all or beside_several or entities.jobs or entities.job_patterns
+    return entities if is_set or listing_of(message, entities) is not None else all_of_it
+
+
+def _take_excluded(message: str, matches: _Matches) -> bool:
+    """Jobs and patterns that are left out of several: "FECH0* exceto FECH003", "todos os jobs em abend menos o X1".
+
+    Of what went well the ones left out did not, and are meant: "todos terminaram menos o FECH003". Returns whether
+    they are left out of all: "todos exceto FECH003".
+    """
+    of_all = False
+    kinds = (matches.jobs, matches.patterns, matches.candidates, matches.streams)
+    for cue in _excluded().finditer(message) if any(kinds) else ():
+        before = message[: cue.start()]
+        ends = [start + len(name) for kind in kinds for start, name in kind if start < cue.start()]
+        is_right_behind = _SET_END.fullmatch(message, max(ends, default=0), cue.start()) is not None
+        is_of_all = re.search(rf"(?<!\w){words_of('lists', 'all')}[\s,(]*$", before, re.IGNORECASE) is not None
+        if not (cue["sure"] or (ends and is_right_behind) or is_of_all) or went_well(before):
+            continue
+        others = [name for start, name in (*matches.jobs, *matches.patterns) if start < cue.start()]
+        is_several = any(name in matches.ranges or is_job_pattern(name) for name in others)
+        if others and not (is_several or is_of_all or _several_cue().search(before)):
+            continue
+        of_all = of_all or is_of_all
+        position: int | None = cue.end()
+        while position is not None:
+            position = _exclude_at(message, position, cue, matches)
+    return of_all
+
+
+def _exclude_at(message: str, position: int, cue: re.Match[str], matches: _Matches) -> int | None:
+    """Move the name that stands at a place to those left out, and give the place of the next of its list, if any."""
+    for kind in (matches.jobs, matches.patterns, matches.candidates, matches.streams):
+        for item in kind:
+            start, name = item
+            is_stream = kind is matches.streams
+            if start != position or is_stream != (cue["stream"] is not None):
+                continue
+            kind.remove(item)
+            matches.excluded.append((start, f"{name}.@" if is_stream else name))
+            return _after_separator(message, start + len(name))
+    between = next((matches.ranges[name] for _, name in matches.jobs if name in matches.ranges), None)
+    word = _WORD.match(message, position)
+    if word is not None and _is_name(word[0], quoted=False, shouted=message.isupper()):  # "FECH010 e GRAVA"
+        matches.excluded.append((position, word[0]))
+        return _after_separator(message, word.end())
+    number = re.compile(r"\d{2,9}(?!\w)").match(message, position)  # "FECH001 a FECH010 exceto 003"
+    if between is not None and number is not None and len(number[0]) == between.digits:
+        matches.excluded.append((position, f"{between.head}{number[0]}{between.tail}"))
+        return _after_separator(message, number.end())
+    return None
+
+
+def _after_separator(message: str, position: int) -> int | None:
+    separator = _list_separator().match(message, position)
+    return separator.end() if separator is not None else None
 
 
 def _take_zos(text: _Text, matches: _Matches) -> None:

@@ -167,7 +167,7 @@ def subjects_of(run_id: str, entities: Entities, jobs: Sequence[str], answered: 
         return (Subject(run_id, entities),)
     else:
         names = answered
-    one = entities.model_copy(update={"candidates": (), "job_patterns": (), "more_jobs": 0})
+    one = entities.model_copy(update={"candidates": (), "job_patterns": (), "excluded": (), "more_jobs": 0})
     return tuple(Subject(run_id, one.model_copy(update={"jobs": (name,)})) for name in names)
 
 

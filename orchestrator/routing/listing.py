@@ -63,6 +63,7 @@ class Listing:
 
 def listing_of(message: str, entities: Entities) -> Listing | None:
     """The list that the message asks for; None for any other question, and where a job or a code is named."""
+    message = without_excluded(message, entities)
     if (why := _and_why().search(message)) is not None:
         listing = _listing_of(message[: why.start()], entities)
         return listing and replace(listing, asks_why=True)
@@ -81,6 +82,7 @@ def listing_beside(message: str, entities: Entities) -> tuple[Listing, Entities]
     job or point to one is about this one ("quais jobs em abend dependem do BATCH001?", "o que falhou antes dele?"), and
     is none.
     """
+    message = without_excluded(message, entities)
     if not entities.jobs:
         return (listing, entities) if (listing := listing_of(message, entities)) is not None else None
     if not (any(_holds(message, name) for name in entities.jobs) or _word("jobs").search(message)):
@@ -211,6 +213,31 @@ def _states(message: str) -> tuple[str, ...]:
     said_in_words = {"ABEND"} if "abended" in named else {"ERROR"} if "failed" in named else set()
     written = [state for state in written if state not in said_in_words]
     return (*(name for name in STATES if name in named), *dict.fromkeys(written))
+
+
+def went_well(text: str) -> bool:
+    """Whether the last sentence of a text says of what it is about that it is done: "todos terminaram"."""
+    last = re.split(r"[.?!;\n]", text)[-1]
+    words = rf"(?:{words_of('lists', 'succeeded')}|{words_of('names', 'went_well')})"
+    is_said = re.search(rf"(?<!n[aã]o\s)(?<!not\s)(?<!n't\s)(?<!no\s)(?<![\w-]){words}(?![\w-])", last, re.IGNORECASE)
+    return is_said is not None and not set(_states(last)) & {"failed", "abended", "unfinished"}
+
+
+def without_excluded(message: str, entities: Entities) -> str:
+    """A message without the names that it leaves out, and what announces these: " exceto FECH003 e FECH004"."""
+    names = "|".join(re.escape(name.removesuffix(".@")) for name in sorted(entities.excluded, key=len, reverse=True))
+    if not names:
+        return message
+    words = (words_of("names", key) for key in ("excluded", "excluded_behind", "conjunctions"))
+    sure, behind, conjunction = words
+    gap = r"(?:[^\W\d]+\s+){0,4}?[\"'`“«]?"
+    name = rf"{gap}(?:{names})(?![\w$#@-])[\"'`”»]?"
+    return re.sub(
+        rf"[\s,(]*(?<![\w-])(?:{sure}|{behind})(?::\s*|\s+){name}(?:(?:\s*,\s*|\s+)(?:{conjunction}\s+)?{name})*\)?",
+        "",
+        message,
+        flags=re.IGNORECASE,
+    )
 
 
 def asks_who_waits(message: str) -> bool:

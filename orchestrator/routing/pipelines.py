@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
-from orchestrator.codes.notation import distinct_jobs, jobs_among
+from orchestrator.codes.notation import distinct_jobs, is_named_by, jobs_among
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, Routing, Stage, TroubleshootRequest
@@ -20,6 +20,9 @@ WITH_FOUND_JOBS = frozenset({"rag_search"})
 """Sources that are asked once for a run, when its jobs are found: the knowledge base is searched for what their logs
 show."""
 
+
+MAX_NOTED = 20
+"""Names in one note."""
 
 LIST_LEFT_OUT = Message(
     "the question asks for a list beside the jobs that it names: the list was left out; ask for it in another question"
@@ -51,6 +54,11 @@ def plan_run(request: TroubleshootRequest, routing: Routing, jobs_per_task: Mapp
     pipeline = pipeline_for(request, routing)
     notes = [*config.notes]
     jobs, left_out = _jobs_of(request, routing, notes)
+    excluded = routing.entities.excluded
+    meant = tuple(job for job in jobs if not any(is_named_by(job, other) for other in excluded))
+    if excluded and (meant or not jobs):
+        jobs = meant
+        notes.append(Message("left out, as the question says: {names}", names=", ".join(excluded[:MAX_NOTED])))
     chosen = _choose(pipeline, enabled, config.min_sources_required, notes)
     notes += [Message("{name} is not installed", name=name) for name in pipeline.sources if name not in jobs_per_task]
     planned = {name: _planned(request, pipeline, name, notes) for name in chosen}

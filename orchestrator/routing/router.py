@@ -71,7 +71,7 @@ def entities_of(
     message: str, jobs: tuple[str, ...] = (), patterns: tuple[str, ...] = (), known: Entities | None = None
 ) -> Entities:
     """What ``message`` is about; codes in a user's spelling are those that the catalogue knows."""
-    entities = extract_entities(message)
+    entities = extract_entities(message, beside_several=len(jobs) > 1 or bool(patterns))
     if known is not None:
         entities = known.and_those(entities)
     extra = find_chat_abends(message, known_abends())

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from orchestrator.codes.notation import bare_name, is_job_name, is_same_job
+from orchestrator.codes.notation import bare_name, is_job_name, is_named_by, is_same_job
 from orchestrator.i18n.message import Message
 from orchestrator.models import MAX_JOBS, Plan, PlannedSource, SourceEnvelope
 from orchestrator.routing.pipelines import plan_jobs
@@ -18,7 +18,10 @@ def next_stage(plan: Plan, envelopes: Mapping[str, SourceEnvelope]) -> Plan:
     """
     stage, *rest = plan.then
     answers = [envelope for planned in plan.asked if (envelope := envelopes.get(planned.key)) is not None]
-    found = _besides(plan.jobs, tuple(dict.fromkeys(chain.from_iterable(map(found_jobs, answers)))))
+    excluded = plan.routing.entities.excluded
+    of_answers = dict.fromkeys(chain.from_iterable(map(found_jobs, answers)))
+    meant = tuple(job for job in of_answers if not any(is_named_by(job, other) for other in excluded))
+    found = _besides(plan.jobs, meant)
     jobs = found[:MAX_JOBS]
     more = len(found) - len(jobs) + sum(_unnamed(envelope) for envelope in answers)
     sources = [

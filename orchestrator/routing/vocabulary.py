@@ -21,6 +21,7 @@ HEAD_WORDS, TAIL_WORDS = 120, 40
 NAMED = {
     "jobs": "<job>",
     "job_patterns": "<job>",
+    "excluded": "<job>",
     "job_streams": "<stream>",
     "workstations": "<workstation>",
     "folders": "<folder>",

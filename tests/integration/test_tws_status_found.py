@@ -137,3 +137,18 @@ def test_a_list_whose_jobs_are_asked_about_next_is_not_cut(jobs_follow: bool) ->
     assert len(result.data["found"]) == 80
     assert is_cut_list(result.data) is not jobs_follow
     assert (result.truncated is None) is jobs_follow
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ("todos os jobs em abend do stream FECHADIA exceto FECH010 e GRAVA", {"FECH020"}),
+        ("por que FECH0* falharam, menos os FECH01*?", {"FECH020", "FECH090"}),
+    ],
+)
+def test_what_the_question_leaves_out_is_in_no_list(message: str, names: set[str]) -> None:
+    """Neither among the jobs that are asked about next, nor counted."""
+    payload = ask_plan(some_plan(), message).payload
+    assert {name.partition(".")[2] for name in payload.found} == names
+    assert payload.listing is not None
+    assert payload.listing.count == payload.found_count == len(payload.found)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from orchestrator.codes.notation import JobName, distinct_jobs, is_same_job, jobs_among
+from orchestrator.codes.notation import JobName, distinct_jobs, is_named_by, is_same_job, jobs_among
 from orchestrator.models import MAX_JOBS, Plan, TroubleshootRequest
 from orchestrator.routing.entities import extract_entities
 from orchestrator.routing.plan import plan_request
@@ -314,3 +314,79 @@ def test_jobs_among_others_are_those_that_are_the_same_as_one() -> None:
     assert jobs_among(names, others) == tuple(
         name for name in names if any(is_same_job(name, other) for other in others)
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("FECH0* exceto FECH003", ("FECH003",)),
+        ("por que os jobs FECH0* falharam, menos o FECH003?", ("FECH003",)),
+        ("FECH0* sem o FECH003", ("FECH003",)),
+        ("FECH0* (fora o FECH003) caíram", ("FECH003",)),
+        ("why did FECH0* fail, except FECH003?", ("FECH003",)),
+        ("FECH0* but not FECH003", ("FECH003",)),
+        ("FECH0* excepto FECH003 fallaron", ("FECH003",)),
+        ("os jobs FECH0* exceto FECH01* e FECH020 falharam", ("FECH01*", "FECH020")),
+        ("todos os jobs em abend do stream FECHADIA exceto FECH003 e FECH004", ("FECH003", "FECH004")),
+        ("todos os jobs em abend exceto os do stream FATDIA", ("FATDIA.@",)),
+        ("all jobs in abend except FECH003", ("FECH003",)),
+        ("todos los trabajos en abend menos FECH003", ("FECH003",)),
+        ("quais jobs falharam hoje, salvo o job FECH003?", ("FECH003",)),
+    ],
+)
+def test_jobs_that_a_question_leaves_out_are_not_asked_about(text: str, left_out: tuple[str, ...]) -> None:
+    """The others are found as ever; the plan says which were left out."""
+    made = plan(text)
+    assert made.routing.entities.excluded == left_out
+    assert made.jobs == ()
+    assert "exceto" not in made.routing.entities.candidates
+    assert [stage.after for stage in made.then] == [("tws_status",)]
+    assert sum(", ".join(left_out) in note for note in made.notes) == 1
+    assert made.left_out == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        ("FECH001 a FECH005 exceto FECH003", ("FECH001", "FECH002", "FECH004", "FECH005")),
+        ("FECH001 a FECH005 exceto 003 e 004", ("FECH001", "FECH002", "FECH005")),
+        ("FECH001..FECH005 exceto FECH002 a FECH004", ("FECH001", "FECH005")),
+        ("todos os FECH0* rodaram menos o FECH003", ("FECH003",)),
+        ("tudo rodou menos o FECH003, por quê?", ("FECH003",)),
+        ("todos os jobs terminaram menos o FECH003", ("FECH003",)),
+        ("o FECH001 roda sem o FECH003?", ("FECH001", "FECH003")),
+        ("why did FECH001 fail but not FECH002?", ("FECH001", "FECH002")),
+    ],
+)
+def test_what_is_left_out_of_a_range_and_what_is_meant_though_it_sounds_so(text: str, jobs: tuple[str, ...]) -> None:
+    """Of what went well the one left out is asked about."""
+    assert plan(text).jobs == jobs
+
+
+def test_a_pattern_of_the_request_less_what_its_message_leaves_out() -> None:
+    """A job that the request names itself is asked about, whatever the message says."""
+    entities = plan("todos exceto FECH003", jobs=["FECH0*"]).routing.entities
+    assert (entities.job_patterns, entities.excluded) == (("FECH0*",), ("FECH003",))
+    assert plan("por que falharam, exceto FECH003?", jobs=["FECH001..FECH004"]).jobs == (
+        "FECH001",
+        "FECH002",
+        "FECH004",
+    )
+    assert plan("todos exceto FECH003", job_name="FECH003").jobs == ("FECH003",)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "is_named"),
+    [
+        ("MDM#FECHADIA.FECH003", "fech003", True),
+        ("/PRD/MDM#/PRD/FECHADIA(0800 11/24/26).FECH003", "FECH00?", True),
+        ("MDM#FECHADIA.FECH003", "FATDIA.FECH*", False),
+        ("MDM#FECHADIA.FECH003", "FECHADIA.@", True),
+        ("MDM#FECHADIA.FECH003", "FECH", False),
+        ("PAY#D010", "PAY#D0*", True),
+        ("FECH003", "MDM#FECHADIA.FECH003", False),
+    ],
+)
+def test_a_name_is_held_against_a_pattern_by_its_parts(name: str, pattern: str, is_named: bool) -> None:
+    """A part that the pattern has and the name lacks is none of it."""
+    assert is_named_by(name, pattern) is is_named

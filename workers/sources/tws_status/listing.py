@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
-from orchestrator.codes.notation import in_folder, lies_in, stream_of
+from orchestrator.codes.notation import in_folder, is_named_by, lies_in, stream_of, whole_name
 from orchestrator.codes.states import (
     ABENDED,
     CANCELLED,
@@ -114,6 +114,7 @@ async def _jobs(session: HwaSession, listing: Listing, entities: Entities, looku
             and (not streams or any(ref.matches(item) for ref in streams))
             and (not stations or any(JobRef(workstation=name).matches(item) for name in stations))
             and _is_in(job.folder, entities)
+            and not any(is_named_by(whole_name(job), other) for other in entities.excluded)
         ):
             if job.id not in matches:
                 lookup.listed.append(item)
