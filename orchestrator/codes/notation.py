@@ -143,11 +143,11 @@ class JobRange:
 
     @classmethod
     def of_hyphened(cls, word: str) -> Self | None:
-        """``FECH001-FECH020``; None for a name that holds a hyphen."""
+        """``FECH001-FECH020``, or falling; None for a name that holds a hyphen."""
         first, _, last = word.partition("-")
         head = _DIGITS.split(first)[0]
         is_repeated = len(head) >= _SHORTEST_HEAD and last[: len(head)].casefold() == head.casefold()
-        found = cls.between(first, last) if is_repeated and "-" not in last else None
+        found = (cls.between(first, last) or cls.between(last, first)) if is_repeated and "-" not in last else None
         return found if found is not None and found.first < found.last else None
 
     @property

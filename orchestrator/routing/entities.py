@@ -790,7 +790,8 @@ def _several_of(text: _Text, start: int, end: int, matches: _Matches) -> list[tu
 def _range_of(match: re.Match[str], before: str) -> JobRange | None:
     """The range that is written, where it is certain that it is one: a hyphen may stand in a name or in a list."""
     first, last = match["first"], match["last"]
-    between = JobRange.between(first, last) or (None if last.isdecimal() else JobRange.between(last, first))
+    end = re.sub(r"\d+(?=\D*$)", last, first) if last.isdecimal() else last  # "FECH020 a 010"
+    between = JobRange.between(first, last) or JobRange.between(end, first)
     does = _does_several().match(match.string, match.end()) is not None
     is_several = does or _several_cue().search(before) is not None
     is_called = is_several or _job_cue().search(before) is not None
