@@ -388,3 +388,15 @@ def test_all_the_jobs_are_listed_by_state(question: str) -> None:
     assert asked.payload.listing is not None
     assert asked.payload.listing.count == 4
     assert "HOLD: 3" in asked.diagnosis.summary
+
+
+def test_a_pattern_without_a_match_is_said_with_what_to_check() -> None:
+    """The pattern, the plan's instance, and what may be wrong with either."""
+    asked = ask_plan(mixed_plan(), "por que FECH9* falharam?")
+    assert asked.payload.listing is not None
+    assert asked.payload.listing.count == 0
+    summary = asked.diagnosis.summary
+    assert (
+        f"Nenhum nome corresponde a FECH9*, em maiúsculas ou minúsculas (instância {asked.payload.instance})" in summary
+    )
+    assert "confira a grafia" in summary

@@ -48,12 +48,25 @@ def compose_listing(scene: Scene, listing: ListingFacts, missing: tuple[Text, ..
     """The number first, then where and in which states they are, then their names."""
     times = tuple(time for time in scene.entities.times if not _present().fullmatch(time))
     return DiagnosisDraft(
-        summary=join((listed(listing), _not_limited_to(times))),
+        summary=join((listed(listing), _not_limited_to(times), _without_a_match(scene, listing))),
         category=Category.PLAN_LIST.value,
         confidence=min(cap, CUT_CAP if listing.unread or times else MOST_CONFIDENT),
         claims=claims_of(scene, listing),
         actions=() if listing.is_complete else (_whole_list(listing),),
         missing_evidence=missing,
+    )
+
+
+def _without_a_match(scene: Scene, listing: ListingFacts) -> Text | str:
+    """What to check where no job has a name of the pattern, whatever its state."""
+    patterns = scene.entities.job_patterns
+    if listing.count or listing.unread or listing.states or not patterns or listing.listed != "jobs":
+        return ""
+    return Message(
+        "No name matches {patterns}, in any letter case{where}: check the spelling, the date of the plan, the "
+        "instance, and the folder or job stream if the pattern names one.",
+        patterns=", ".join(patterns),
+        where=Message(" (instance {name})", name=scene.tws.instance) if scene.tws and scene.tws.instance else "",
     )
 
 
