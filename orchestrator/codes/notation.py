@@ -262,16 +262,26 @@ def is_named_by(name: str, pattern: str) -> bool:
     parts = [] if match is None else [JobName(**match.groupdict(default=""))]
     parts += [JobName(job=pattern.strip())] if "#" in pattern and not re.search("[./]", pattern) else []
     return any(
-        all(not one or _wild(one).fullmatch(two) for one, two in zip(astuple(part), astuple(reading), strict=True))
+        all(
+            not one or wildcard_expression(one).fullmatch(two)
+            for one, two in zip(astuple(part), astuple(reading), strict=True)
+        )
         for part in parts
         for reading in readings
     )
 
 
 @lru_cache(maxsize=256)
-def _wild(pattern: str) -> re.Pattern[str]:
-    signs = {"@": ".*", "*": ".*", "?": "."}
-    return re.compile("".join(signs.get(sign) or re.escape(sign) for sign in pattern), re.IGNORECASE)
+def wildcard_expression(pattern: str) -> re.Pattern[str]:
+    """A name with wildcards as a regular expression for the whole of a name, in any case.
+
+    What stands between two wildcards is matched at its first place alone: in every division of a name, a pattern with
+    twenty wildcards would take years.
+    """
+    parts = ("".join("." if sign == "?" else re.escape(sign) for sign in part) for part in re.split("[@*]+", pattern))
+    first, *others = parts
+    middle = "".join(f"(?>.*?{part})" for part in others[:-1])
+    return re.compile(first + middle + "".join(f".*{part}" for part in others[-1:]), re.IGNORECASE)
 
 
 def check_job_name(name: str) -> str:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from orchestrator.codes import notation
@@ -108,7 +107,7 @@ class JobPattern:
         """Whether a JobInPlanV2 is one of those meant, in any case."""
         stations = (_tail(job.get("workstation")), _tail(job.get("jobStreamWorkstation")))
         return all(
-            not part or any(_expression(part).fullmatch(value) for value in values)
+            not part or any(notation.wildcard_expression(part).fullmatch(value) for value in values)
             for part, values in (
                 (self.job, (text(job.get("name")),)),
                 (self.stream, (text(job.get("jobStreamName")),)),
@@ -120,12 +119,6 @@ class JobPattern:
 
 def _wild(part: str) -> bool:
     return any(character in part for character in "@*?")
-
-
-@lru_cache(maxsize=64)
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = ({"@": ".*", "*": ".*", "?": "."}.get(character) or re.escape(character) for character in pattern)
-    return re.compile("".join(parts), re.IGNORECASE)
 
 
 def pattern_readings(pattern: str) -> tuple[JobPattern, ...]:
