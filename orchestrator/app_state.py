@@ -17,6 +17,7 @@ from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest, InvalidValue
 from orchestrator.models import (
     AggregatedData,
+    AnswerMode,
     Entities,
     Intent,
     Report,
@@ -296,8 +297,11 @@ def _app_metrics(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _errors(report: Report) -> list[str]:
-    """A sentence for each source that did not answer; one at least for a run that has failed."""
+    """A sentence for each source that did not answer; one at least for a run that has failed, or a step of it."""
     errors = [app_error(failure) for failure in report.errors]
+    if report.mode is AnswerMode.RAW and report.reason is not None:
+        # Its second block says why the data is not explained; the first is a heading.
+        errors.append(" ".join(report.response.split("\n\n")[1:2]))
     if not errors and report.outcome in (RunOutcome.FAILED, RunOutcome.TIMED_OUT):
         outcome = SourceOutcome.TIMEOUT if report.outcome is RunOutcome.TIMED_OUT else None
         errors.append(_error(report.response.strip().partition("\n")[0].lstrip("# "), outcome, report.reason))

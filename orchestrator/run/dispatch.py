@@ -164,7 +164,8 @@ def _later_plan(store: RunStore, run_id: str, dispatch: Dispatch) -> Plan:
     record, request = store.read(run_id), dispatch.request
     if record.plan is None or not record.plan.then:
         raise RunDamaged.of(run_id, PLAN)
-    return keep_answers(next_stage(record.plan, record.envelopes), earlier_run(store, request), request)
+    plan = next_stage(record.plan, record.envelopes)
+    return keep_answers(plan, earlier_run(store, request), request, before=record.plan.sources)
 
 
 def session_subjects(store: RunStore, run_id: str, request: TroubleshootRequest) -> list[Subject]:

@@ -1,6 +1,6 @@
 """A run that repeats an earlier one: it asks the sources that had failed, and keeps what the others had answered."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch
 from orchestrator.i18n.message import Message
@@ -25,26 +25,29 @@ def earlier_run(store: RunStore, request: TroubleshootRequest) -> RunRecord | No
     return earlier if is_same else None
 
 
-def keep_answers(plan: Plan, earlier: RunRecord | None, request: TroubleshootRequest) -> Plan:
-    """The plan of a rerun, in which the sources that had answered are marked as kept, and which says so."""
+def keep_answers(
+    plan: Plan, earlier: RunRecord | None, request: TroubleshootRequest, before: Sequence[PlannedSource] = ()
+) -> Plan:
+    """The plan of a rerun, in which the sources that had answered are marked as kept, and which says so.
+
+    ``before`` are the sources of the stages before this one. The last stage says how much is asked again.
+    """
     if request.rerun_of is None:
         return plan
     good = () if earlier is None or request.rerun_all else _answered(earlier)
     sources = tuple(part for planned in plan.sources for part in _split(planned, good))
-    if plan.stage > 1:
-        return plan.model_copy(update={"sources": sources})
-    kept = sum(len(planned.each) for planned in sources if planned.kept)
-    asked = sum(len(planned.each) for planned in sources) - kept
-    if earlier is None:
-        note = Message("run {run} is not stored any more: everything is asked", run=request.rerun_of)
-    else:
-        note = Message(
-            "repeats run {run}: {asked} queries are made again, {kept} answers are kept",
-            run=request.rerun_of,
-            asked=asked,
-            kept=kept,
-        )
-    return plan.model_copy(update={"sources": sources, "notes": (*plan.notes, note.in_language(plan.routing.language))})
+    notes = list(plan.notes)
+    if plan.stage == 1:
+        repeats = Message("repeats run {run}", run=request.rerun_of)
+        lost = Message("run {run} is not stored any more: everything is asked", run=request.rerun_of)
+        notes.append((lost if earlier is None else repeats).in_language(plan.routing.language))
+    if earlier is not None and not plan.then:
+        together = (*before, *sources)
+        kept = sum(len(planned.each) for planned in together if planned.kept)
+        asked = sum(len(planned.each) for planned in together) - kept
+        figures = Message("{asked} queries are made again, {kept} answers are kept", asked=asked, kept=kept)
+        notes.append(figures.in_language(plan.routing.language))
+    return plan.model_copy(update={"sources": sources, "notes": tuple(notes)})
 
 
 def without_kept(store: RunStore, plan: Plan, request: TroubleshootRequest) -> tuple[Plan, tuple[SourceEnvelope, ...]]:

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.aggregate import aggregate, failures
 from orchestrator.app_state import ParallelState, fill_state, make_request, with_thread
 from orchestrator.config import ParallelConfig
+from orchestrator.diagnosis.render import render_raw
 from orchestrator.errors import InvalidRequest
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
@@ -254,6 +255,13 @@ def test_errors_are_sentences_and_beside_them_data() -> None:
     assert (state["job_reports"], state["groups"]) == ([], [])
     assert (detail["source"], detail["outcome"], detail["reason"]) == ("tws_status", "timeout", "soft_time_limit")
     assert detail["error"] == "não respondeu no limite de 5 s"
+
+
+def test_a_step_that_failed_is_an_error_too() -> None:
+    """An app that reads ``errors`` alone learns why the answer is the data as it came."""
+    response = render_raw(language=Language.PT_BR, envelopes=ENVELOPES[:-1])
+    state = fill_state({}, report(ENVELOPES[:-1], response=response, reason="aggregation: ValueError"))
+    assert state["errors"] == ["A agregação falhou; seguem os dados de cada fonte como chegaram."]
 
 
 def test_the_stored_report_keeps_its_shapes() -> None:
