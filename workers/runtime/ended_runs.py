@@ -55,7 +55,10 @@ class EndedRuns:
                 if not queries:
                     self._thread = None
                     return
-            self._cancel_idle(queries)
+            try:
+                self._cancel_idle(queries)
+            except Exception:
+                _LOGGER.exception("ended_runs_failed")  # the queries go on to their limits
 
     def _cancel_idle(self, queries: dict[Future[Any], tuple[str, threading.Event]]) -> None:
         run_ids = list(dict.fromkeys(run_id for run_id, _ in queries.values()))
