@@ -285,7 +285,7 @@ def _asked(listed: Listed) -> tuple[re.Pattern[str], re.Pattern[str]]:
 @cache
 def _and_why() -> re.Pattern[str]:
     """The end of a question for a list and for the reasons."""
-    return re.compile(rf"[\s,;?]+{words_of('lists', 'and_why')}\W*$", re.IGNORECASE)
+    return re.compile(rf"(?<![\s,;?])[\s,;?]+{words_of('lists', 'and_why')}\W*$", re.IGNORECASE)
 
 
 @cache

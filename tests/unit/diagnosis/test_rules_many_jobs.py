@@ -349,11 +349,14 @@ def test_the_last_resort_for_hundreds_of_jobs_is_cheap_and_names_each() -> None:
     """What the watcher answers with when the rules have no time takes a small part of theirs, and leaves no job out."""
     jobs = tuple(f"FECH{number:03}" for number in range(200))
     run = a_run(*(abend(name, S0C7) for name in jobs), jobs=jobs)
-    began = time.thread_time()
-    whole = conclude(run)
-    middle = time.thread_time()
-    brief = conclude(run, briefly=True)
-    assert time.thread_time() - middle < (middle - began) / 4
+    spent: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(3):  # the least of three: the others may have shared their processor's caches
+        for briefly, times in spent.items():
+            began = time.thread_time()
+            conclude(run, briefly=briefly)
+            times.append(time.thread_time() - began)
+    assert min(spent[True]) < min(spent[False]) / 3
+    whole, brief = conclude(run), conclude(run, briefly=True)
     assert (whole.mode, brief.mode) == (AnswerMode.DETERMINISTIC, AnswerMode.RAW)
     assert all(name in brief.response for name in jobs)
     assert tuple(job.job for job in brief.jobs) == jobs

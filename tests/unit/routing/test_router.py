@@ -380,9 +380,10 @@ def test_nonsense_is_unknown() -> None:
         "job A1, " * 1000,
         '"' * 8000,
         " " * 7990 + "x",
+        "quais jobs" + " " * 7900,
         "RC " * 2600,
     ],
-    ids=["cues", "one word", "notation", "list", "quotes", "blanks", "codes"],
+    ids=["cues", "one word", "notation", "list", "quotes", "blanks", "a list", "codes"],
 )
 def test_no_message_makes_the_router_slow(text: str) -> None:
     """The longest message that is accepted is routed in far less time than a source needs, whatever it holds."""
