@@ -64,12 +64,29 @@ class Listing:
 def listing_of(message: str, entities: Entities) -> Listing | None:
     """The list that the message asks for; None for any other question, and where a job or a code is named."""
     message = without_excluded(message, entities)
+    return _list_in(message, entities) or _reasons_of_several(message, entities)
+
+
+def _list_in(message: str, entities: Entities) -> Listing | None:
     if (why := _and_why().search(message)) is not None:
         listing = _listing_of(message[: why.start()], entities)
         return listing and replace(listing, asks_why=True)
     if len(message) <= MAX_CHARACTERS and (whole := _whole_list().fullmatch(message)) is not None:
         return Listing(next(listed for listed in Listed if whole[listed]))
     return _listing_of(message, entities)
+
+
+def _reasons_of_several(message: str, entities: Entities) -> Listing | None:
+    """The list in a question for its reasons alone: "por que todos os jobs em abend falharam?"."""
+    if entities.jobs or entities.codes or len(message) > MAX_CHARACTERS:
+        return None
+    match = _why_several().match(message)
+    if match is None or _place_noun().search(match["before"]):
+        return None  # of one thing of theirs: "por que o servidor dos jobs caiu?"
+    rest = message[match.end("reasons") :]
+    states = _of_jobs(_states(rest))
+    is_another = _never().search(rest) is not None or _word("when").search(rest) is not None
+    return Listing(Listed.JOBS, states, asks_why=True) if states and not is_another else None
 
 
 _FAILED = frozenset({"abended", "failed", *FAILED})
@@ -96,7 +113,7 @@ def listing_beside(message: str, entities: Entities) -> tuple[Listing, Entities]
             if isinstance(value, tuple) and field != "jobs"
         }
         limits = entities.model_copy(update={**others, "jobs": ()})
-        if (listing := listing_of(part.strip(), limits)) is not None:
+        if (listing := _list_in(part.strip(), limits)) is not None:
             return listing, limits
     return None
 
@@ -286,6 +303,28 @@ def _asked(listed: Listed) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def _and_why() -> re.Pattern[str]:
     """The end of a question for a list and for the reasons."""
     return re.compile(rf"(?<![\s,;?])[\s,;?]+{words_of('lists', 'and_why')}\W*$", re.IGNORECASE)
+
+
+@cache
+def _why_several() -> re.Pattern[str]:
+    """The start of a question for the reasons of several jobs: of all of them, or of some that it says more of."""
+    jobs, articles, failed, whole, reasons, every, many = (
+        words_of(of, key)
+        for of, key in (
+            ("lists", "jobs"), ("names", "articles"), ("lists", "failed"), ("lists", "whole"), ("lists", "reasons_of"),
+            ("lists", "all"), ("lists", "so_many"),
+        )
+    )  # fmt: skip
+    some = rf"{articles}\s+(?=(?:\S+\s+)?{jobs}(?!(?:\s+{failed})?(?:\s+{whole})?\W*$))"
+    return re.compile(
+        rf"\W*(?P<reasons>{reasons}\b)(?P<before>.*)(?<!\w)(?:(?:{every}|{many})\s+|{some})(?:\S+\s+)?{jobs}(?!\w)",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _place_noun() -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{words_of('names', 'workstations')}|{words_of('names', 'streams')})\b", re.IGNORECASE)
 
 
 @cache

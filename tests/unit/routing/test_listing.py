@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.models import Entities
-from orchestrator.routing.listing import Listed, Listing, listing_beside, listing_of
+from orchestrator.routing.listing import Listed, Listing, listing_beside, listing_of, maps_jobs
 from orchestrator.routing.router import route
 
 UTTERANCES = json.loads((Path(__file__).parents[2] / "data/utterances.json").read_text(encoding="utf-8"))
@@ -288,3 +288,48 @@ def test_a_list_stands_beside_the_job_of_the_request() -> None:
     found = listing_beside("todos os jobs em abend do stream FECHADIA", entities)
     assert found == (Listing(Listed.JOBS, ("abended",)), Entities(job_streams=("FECHADIA",)))
     assert listing_beside("o que falhou?", Entities(jobs=("BATCH001",))) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "states"),
+    [
+        ("Por que falharam todos os jobs em abend hoje?", ("abended",)),
+        ("por que tantos jobs falharam hoje?", ("failed",)),
+        ("POR QUE OS JOBS EM ABEND FALHARAM?", ("abended",)),
+        ("o que aconteceu com os jobs que falharam hoje?", ("failed",)),
+        ("analise os jobs em abend", ("abended",)),
+        ("investigue todos os jobs parados", ("blocked",)),
+        ("why did so many jobs fail?", ("failed",)),
+        ("why did all abended jobs fail?", ("abended",)),
+        ("¿por qué fallaron todos los jobs en abend?", ("abended",)),
+    ],
+)
+def test_the_reasons_of_a_whole_list_are_asked_for_without_asking_for_the_list(
+    question: str, states: tuple[str, ...]
+) -> None:
+    """Each of its jobs is asked about."""
+    entities = route(question).entities
+    assert listing_of(question, entities) == Listing(Listed.JOBS, states, asks_why=True)
+    assert maps_jobs(question, entities)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Por que falharam os jobs?",
+        "por que jobs ficam em HOLD?",
+        "why do jobs go to HOLD?",
+        "por que o servidor dos jobs caiu?",
+        "por que o job dos outros falhou?",
+        "analise o job BATCH001",
+    ],
+)
+def test_a_question_about_jobs_in_general_or_one_thing_of_theirs_maps_nothing(question: str) -> None:
+    """It is diagnosed, or explained."""
+    assert not maps_jobs(question, route(question).entities)
+
+
+def test_the_reasons_of_jobs_that_the_request_names_are_theirs() -> None:
+    """No list of the plan is asked for beside them."""
+    entities = route("x").entities.model_copy(update={"jobs": ("BATCH001", "BATCH002")})
+    assert not maps_jobs("Por que todos os jobs falharam?", entities)
