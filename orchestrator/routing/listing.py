@@ -78,15 +78,12 @@ def _list_in(message: str, entities: Entities) -> Listing | None:
 
 def _reasons_of_several(message: str, entities: Entities) -> Listing | None:
     """The list in a question for its reasons alone: "por que todos os jobs em abend falharam?"."""
-    if entities.jobs or entities.codes or len(message) > MAX_CHARACTERS:
-        return None
-    match = _why_several().match(message)
+    match = _why_several().match(message) if len(message) <= MAX_CHARACTERS else None
     if match is None or _place_noun().search(match["before"]):
         return None  # of one thing of theirs: "por que o servidor dos jobs caiu?"
     rest = message[match.end("reasons") :]
-    states = _of_jobs(_states(rest))
-    is_another = _never().search(rest) is not None or _word("when").search(rest) is not None
-    return Listing(Listed.JOBS, states, asks_why=True) if states and not is_another else None
+    states = () if _is_another(rest, entities) else _of_jobs(_states(rest))
+    return Listing(Listed.JOBS, states, asks_why=True) if states else None
 
 
 _FAILED = frozenset({"abended", "failed", *FAILED})
@@ -146,9 +143,15 @@ def _parts() -> re.Pattern[str]:
     )
 
 
+def _is_another(message: str, entities: Entities) -> bool:
+    """Whether the question is none for a list: it names a job or a code, or asks for a reason, a remedy or a time."""
+    if entities.jobs or entities.codes:
+        return True
+    return _never().search(message) is not None or _word("when").search(message) is not None
+
+
 def _listing_of(message: str, entities: Entities) -> Listing | None:
-    is_another = _never().search(message) is not None or _word("when").search(message) is not None
-    if entities.jobs or entities.codes or len(message) > MAX_CHARACTERS or is_another:
+    if len(message) > MAX_CHARACTERS or _is_another(message, entities):
         return None
     states = _states(message)
     is_count = _word("count").search(message) is not None
