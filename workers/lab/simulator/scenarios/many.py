@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from workers.lab.simulator.plan import Plan, Run, local
 from workers.lab.simulator.scenarios.base import MINUTE, Scenario, app_metrics, log_cache, successes, unix_log
 from workers.lab.simulator.scenarios.mainframe import jes_header, step_ended
+from workers.lab.simulator.scenarios.starts import add_stores_without_agent
 
 MANY = 200
 """Jobs in trouble."""
@@ -36,19 +37,7 @@ def scenario_11(now: datetime) -> Scenario:
             run = Run(now - 90 * MINUTE, 3 * MINUTE, "SUCC", 0)
             plan.add_job(f"{stream[:4]}OK{number:02d}", stream, station, status="SUCC", runs=[run])
     plan.add_stream("LOJAS", "MDM", status="READY")
-    for number in range(1, ON_THE_AGENT + 1):
-        job = plan.add_job(
-            f"LOJA{number:03d}",
-            "LOJAS",
-            "AGT07",
-            stream_workstation="MDM",
-            status="READY",
-            substatus="READY_WAITING_FOR_AGENT",
-            task=f"/opt/lojas/bin/fecha_loja.sh {number:03d}",
-            user="lojas",
-            scheduled=now - 45 * MINUTE,
-        )
-        plan.add_issue(job, "WORKSTATION", "A estação de trabalho AGT07 não está com link.")
+    add_stores_without_agent(plan, ON_THE_AGENT, now)
     return Scenario(
         number=11,
         name="many_jobs",

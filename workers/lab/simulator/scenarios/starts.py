@@ -118,14 +118,9 @@ def scenario_4(now: datetime) -> Scenario:
     )
 
 
-def scenario_7(now: datetime) -> Scenario:
-    """Twelve jobs READY on an agent that has lost its link."""
-    plan = Plan(now)
-    plan.add_workstation("MDM", kind="MANAGER")
-    plan.add_workstation("AGT07", linked=False, limit=10)
-    plan.add_workstation("AGT08")
-    plan.add_stream("LOJAS", "MDM", status="READY")
-    for number in range(1, 13):
+def add_stores_without_agent(plan: Plan, jobs: int, now: datetime) -> None:
+    """Jobs READY on AGT07, which has no link."""
+    for number in range(1, jobs + 1):
         job = plan.add_job(
             f"LOJA{number:03d}",
             "LOJAS",
@@ -138,6 +133,16 @@ def scenario_7(now: datetime) -> Scenario:
             scheduled=now - 45 * MINUTE,
         )
         plan.add_issue(job, "WORKSTATION", "A estação de trabalho AGT07 não está com link.")
+
+
+def scenario_7(now: datetime) -> Scenario:
+    """Twelve jobs READY on an agent that has lost its link."""
+    plan = Plan(now)
+    plan.add_workstation("MDM", kind="MANAGER")
+    plan.add_workstation("AGT07", linked=False, limit=10)
+    plan.add_workstation("AGT08")
+    plan.add_stream("LOJAS", "MDM", status="READY")
+    add_stores_without_agent(plan, 12, now)
     for number in range(13, 16):
         plan.add_job(
             f"LOJA{number:03d}",
