@@ -101,9 +101,11 @@ def test_a_cancelled_fetch_closes_its_connection(mute: Mute) -> None:
         source = LogCacheSource.from_env({"REDIS_URL": mute.url})
         task = asyncio.create_task(source.fetch(request_for(30)))
         assert await asyncio.to_thread(mute.came.wait, 10)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        # More than once: redis-py sends in asyncio.wait_for, which on Python 3.11 loses a cancellation as it ends.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)
+        assert task.cancelled()
         assert await asyncio.to_thread(mute.gone.wait, 10)
         await source.close()
 
