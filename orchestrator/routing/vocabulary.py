@@ -90,7 +90,9 @@ def plain_text(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _stop_words() -> frozenset[str]:
-    return frozenset(plain(word) for language in Language for word in language_facts(language).get("stop_words", ()))
+    facts = [language_facts(language) for language in Language]
+    kinds = ("stop_words", "function_words")
+    return frozenset(plain(word) for each in facts for kind in kinds for word in each.get(kind, ()))
 
 
 @lru_cache(maxsize=1)

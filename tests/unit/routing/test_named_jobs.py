@@ -413,3 +413,17 @@ def test_names_with_many_wildcards_are_matched_as_with_few() -> None:
         expected = fnmatchcase(name, pattern.replace("@", "*"))
         assert (wildcard_expression(pattern).fullmatch(name.lower()) is not None) is expected, (name, pattern)
     assert wildcard_expression("A*" * 19 + "B").fullmatch("A" * 40) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *(f"{word} o FECH003 e o FECH004 caíram" for word in ("apenas", "inclusive", "ambos", "talvez", "Enquanto")),
+        *(f"{word} el FECH003 y el FECH004 fallaron" for word in ("solamente", "incluso", "ambos", "aunque")),
+        *(f"{word} FECH003 and FECH004 failed" for word in ("only", "both", "even", "maybe")),
+    ],
+)
+def test_a_function_word_before_a_list_is_no_job(question: str) -> None:
+    """An adverb, a conjunction or a quantifier is neither a job of the list behind it nor a word that may be one."""
+    entities = route(question).entities
+    assert (set(entities.jobs), entities.candidates) == ({"FECH003", "FECH004"}, ())
