@@ -3,7 +3,8 @@
 A folder's name is the language's BCP 47 tag. ``*.po`` are the catalogues that people edit; ``*.mo`` are compiled from
 them (``make catalogues``) and read by the standard library's ``gettext``. ``language.toml`` holds what is no sentence:
 the language's name, its decimal mark, stop and function words, the words by which a question is recognised, and those
-by which it names jobs and times. A language whose folder lacks a sentence, or a whole catalogue, is answered with the English one.
+by which it names jobs and times. A language whose folder lacks a sentence, or a whole catalogue, is answered with the
+English one.
 
 Other packages bring catalogues of their own by the entry point group ``resync_troubleshoot.words``, whose value is a
 package with a folder ``locale`` of the same form.
