@@ -6,17 +6,33 @@ width: they drive a terminal, reorder what is read, or hide text from its reader
 
 import re
 
-_UNSEEN = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+# Terminal sequences (ECMA-48): control sequences, those with a string up to its end, those that name a character set.
+_SEQUENCE = (
+    r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n]*+(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]++[0-~]"
 )
+# Unicode's Default_Ignorable_Code_Point, the marks of annotations, and halves of characters, which cannot be encoded.
+_IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff"
+)
+_UNSEEN = re.compile(rf"{_SEQUENCE}|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f{_IGNORABLE}]")
+_LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROLS = (*range(32), *range(127, 160))
 _AS_BLANKS = str.maketrans({code: " " for code in _CONTROLS if chr(code) not in "\t\n"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def visible(text: str) -> str:
-    """``text`` without the characters that no reader sees; newlines and tabs stay."""
-    return _UNSEEN.sub("", text)
+    """``text`` without the characters that no reader sees and without terminal sequences.
+
+    Newlines and tabs stay; every other end of a line is a newline. For all text of others that reaches a terminal, an
+    answer or a model.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSEEN.sub("", _LINE_END.sub("\n", text))
 
 
 def one_line(text: str, limit: int | None = 200) -> str:

@@ -187,7 +187,7 @@ def test_view_takes_every_event_type_without_data(kind: EventType) -> None:
 
 def test_clean_removes_what_a_terminal_would_obey() -> None:
     """Escape sequences, control characters and direction overrides of a quoted log never reach the terminal."""
-    assert visible("\x1b[2J\x1b[31mS0C7\x1b[0m\x07 a\u202eb\tc\nd\r\n\x9b31m") == "S0C7 ab\tc\nd\n31m"
+    assert visible("\x1b[2J\x1b[31mS0C7\x1b[0m\x07 a\u202eb\tc\nd\r\n\x9b31m") == "S0C7 ab\tc\nd\n"
 
 
 def test_one_line_is_one_line() -> None:
