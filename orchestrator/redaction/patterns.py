@@ -22,9 +22,12 @@ TERMINAL = re.compile(
 PRIVATE_KEY = re.compile(
     r"(?P<begin>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)"
     r"(?:(?>(?:[^-]|-(?!----)){0,20000})(?P<end>-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)"
-    r"|\[REDACTED\]|(?>(?:(?:\s|\\[nr]){0,8}[A-Za-z0-9+/=]{16,}+){1,400})|)"
+    r"|(?>(?:(?:\s|\\[nr]){0,8}(?:[A-Za-z0-9+/=]{16,}+|\[REDACTED\])){1,400})|)"
 )
-PUTTY_KEY = re.compile(r"(?P<head>Private-Lines: \d{1,5})(?>(?:\r?\n[A-Za-z0-9+/=]{4,}+)+)")
+# A private key whose beginning was cut off: its end, and a line before it.
+KEY_END = re.compile(r"\s{0,80}-----END [A-Z0-9 ]{0,40}PRIVATE KEY")
+KEY_LINE = re.compile(r"\s{0,80}[A-Za-z0-9+/=]{1,80}\s{0,8}")
+PUTTY_KEY = re.compile(r"(?P<head>Private-Lines: \d{1,5})(?P<value>(?>(?:\r?\n[A-Za-z0-9+/=]{4,}+)+))")
 
 # Everything before the last @ of the authority: a user name can be a token too.
 URL_USERINFO = re.compile(r"://[^\s/?#\"'<>@]{1,512}(?:@[^\s/?#\"'<>@]{1,256}){0,4}@")
@@ -176,7 +179,9 @@ NAMED_VALUE = re.compile(
     r"[^\"'<\r\n]{1,2000}",
     _I,
 )
-XML_ELEMENT = re.compile(rf"(?P<head><[\w:.-]{{0,60}}?{KEY}{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>)[^<]{{1,2000}}(?=</)", _I)
+XML_ELEMENT = re.compile(
+    rf"(?P<head><[\w:.-]{{0,60}}?{KEY}{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>)(?P<value>[^<]{{1,2000}})(?=</)", _I
+)
 ESCAPED_XML = re.compile(rf"(?P<head>&lt;[\w:.-]{{0,60}}?{KEY}{_SUFFIX}&gt;)(?:(?!&lt;)[^\r\n]){{1,2000}}(?=&lt;/)", _I)
 # "the password is x", "a senha do banco é x", "la contraseña es x"
 SPOKEN = re.compile(

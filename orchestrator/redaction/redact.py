@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND
 from orchestrator.json_safe import utf8_safe
 from orchestrator.redaction import commands, patterns
+from orchestrator.redaction.lines import quoted, through
 
 MARK = "[REDACTED]"
 """Replacement for a secret."""
@@ -45,13 +46,30 @@ def redact(text: str, *, personal: bool = False) -> str:
 def _pass(text: str) -> str:
     if "\x1b" in text:
         text = patterns.TERMINAL.sub("", text)
+    # What is quoted goes first, as masks might break its quotes. A token may begin like the frame of a line.
+    return through(_tokens(quoted(text, _pass)), _lines)
+
+
+def _tokens(text: str) -> str:
     for probes, pattern, replacement in _RULES:
         if not probes or any(map(text.__contains__, probes)):
             text = pattern.sub(replacement, text)
+    return text
+
+
+def _lines(text: str) -> str:
+    """What is masked by the words around it; the result has as many lines."""
+    if "-----BEGIN" in text:
+        text = patterns.PRIVATE_KEY.sub(_private_key, text)
+    if "-----END" in text:
+        text = _key_ends(text)
+    if "Private-Lines" in text:
+        text = patterns.PUTTY_KEY.sub(lambda match: match["head"] + _mark_lines(match["value"]), text)
+    text = _tokens(text)
     if patterns.YAML_HINT.search(text) is not None:
-        text = patterns.YAML_BLOCK.sub(rf"\g<head>\g<indent>{MARK}", text)
+        text = patterns.YAML_BLOCK.sub(_yaml_block, text)
     if "</" in text:
-        text = patterns.XML_ELEMENT.sub(rf"\g<head>{MARK}", text)
+        text = patterns.XML_ELEMENT.sub(lambda match: match["head"] + _mark_lines(match["value"]), text)
     if "&lt;/" in text:
         text = patterns.ESCAPED_XML.sub(rf"\g<head>{MARK}", text)
     text = _key_values(_next_lines(text))
@@ -284,7 +302,33 @@ def _random_run(match: re.Match[str]) -> str:
 
 
 def _private_key(match: re.Match[str]) -> str:
-    return f"{match['begin']}{MARK}{match['end'] or ''}"
+    begin, end = match["begin"], match["end"] or ""
+    return f"{begin}{_mark_lines(match[0][len(begin) : len(match[0]) - len(end)])}{end}"
+
+
+def _yaml_block(match: re.Match[str]) -> str:
+    lines = match[0][len(match["head"]) :].split("\n")
+    return match["head"] + "\n".join(f"{match['indent']}{MARK}" for _ in lines)
+
+
+def _mark_lines(text: str) -> str:
+    """``MARK`` in place of all that stands in ``text``, on each of its lines: none of them moves."""
+    first, *between, last = text.split("\n") if "\n" in text else (text, "")
+    if not between and not last:
+        return MARK
+    return "\n".join((first and MARK, *(MARK for _ in between), last and MARK))
+
+
+def _key_ends(text: str) -> str:
+    """The last lines of private keys whose beginning was cut off: the very last may be too short to look random."""
+    lines = text.split("\n")
+    is_in_key = False
+    for index in range(len(lines) - 1, -1, -1):
+        if is_in_key and patterns.KEY_LINE.fullmatch(lines[index]) is not None:
+            lines[index] = MARK
+        else:
+            is_in_key = patterns.KEY_END.match(lines[index]) is not None
+    return "\n".join(lines)
 
 
 def _basic(match: re.Match[str]) -> str:
@@ -333,8 +377,6 @@ def _is_cnpj(number: str) -> bool:
 
 # (substrings one of which must occur, pattern, replacement); the first column only saves time.
 _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str | _Sub], ...] = (
-    (("-----BEGIN",), patterns.PRIVATE_KEY, _private_key),
-    (("Private-Lines",), patterns.PUTTY_KEY, rf"\g<head>{MARK}"),
     (("://",), patterns.URL_USERINFO, rf"://{MARK}@"),
     (("://",), patterns.URL_PASSWORD, rf"://{MARK}@"),
     ((), patterns.AUTHORIZATION, _keep_harmless),
