@@ -4,8 +4,10 @@ A stored ``Report`` keeps its own shapes; they become the app's here.
 """
 
 import operator
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from pydantic import ValidationError
@@ -13,9 +15,10 @@ from pydantic import ValidationError
 from orchestrator.aggregate import FIELD_OF_SOURCE
 from orchestrator.codes.notation import check_job_name, is_job_pattern
 from orchestrator.codes.patterns import is_abend
-from orchestrator.config import ParallelConfig
+from orchestrator.config import MAX_ITEMS, ParallelConfig
 from orchestrator.errors import InvalidRequest, InvalidValue
 from orchestrator.models import (
+    MAX_MESSAGE_CHARACTERS,
     AggregatedData,
     AnswerMode,
     Entities,
@@ -44,6 +47,7 @@ _KINDS = {
 """The keys of an app's entities by the field of ``Entities``."""
 _CODE_KEYS = ("error_codes", "error_code", "codes", "code")
 """Keys of entities that may hold a return code, an abend code or a message id."""
+_RETURN_CODE = re.compile(r"[+-]?[0-9]{1,15}")
 _METRICS = {
     "cache_hit_rate": (("cache_hit_rate",), ("cache", "hit_rate")),
     "api_error_rate": (("error_rate",), ("slo", "api_error_rate")),
@@ -196,7 +200,7 @@ def _entities(value: object) -> Entities | None:
         found[kind].append(code)
     patterns = [job for job in found["jobs"] if is_job_pattern(job)]
     jobs = [job for job in found["jobs"] if _is_job(job)]
-    numbers = [int(code) for code in found["return_codes"] if code.isascii() and code.lstrip("+-").isdigit()]
+    numbers = [int(code) for code in found["return_codes"] if _RETURN_CODE.fullmatch(code)]
     try:
         return TroubleshootRequest.model_validate(
             {"message": "?", "entities": {**found, "jobs": jobs, "job_patterns": patterns, "return_codes": numbers}}
@@ -206,9 +210,16 @@ def _entities(value: object) -> Entities | None:
 
 
 def _words(value: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
-    items = [item for key in keys for item in _list_of(value.get(key))]
-    words = (str(item).strip() for item in items if isinstance(item, str | int))
-    return [*dict.fromkeys(filter(None, words))]
+    """The values of these keys as words, as many and as long as a request may have."""
+    items = islice((item for key in keys for item in _list_of(value.get(key))), MAX_ITEMS)
+    words = (_word(item) for item in items)
+    return [*dict.fromkeys(word for word in words if 0 < len(word) <= MAX_MESSAGE_CHARACTERS)]
+
+
+def _word(item: object) -> str:
+    if isinstance(item, int):
+        return str(item) if abs(item) < 10**15 else ""  # no return code; str() refuses one of thousands of digits
+    return item.strip() if isinstance(item, str) else ""
 
 
 def _list_of(value: object) -> list[object]:

@@ -5,8 +5,8 @@ The environment is read by ``from_env``, never at import.
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Any, Final, Self
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
@@ -29,15 +29,27 @@ DEFAULT_KEY_PREFIX = "resync:troubleshoot:"
 DEFAULT_NODE_TIMEOUT_SECONDS = 5.0
 DEFAULT_TOTAL_TIMEOUT_SECONDS = 10.0
 MAX_TOTAL_TIMEOUT_SECONDS = 900
+MAX_ITEMS = 1_000
+"""Most items of a list, and fields of an object, that are looked at in what people and apps write."""
+MAX_SOURCES = 64
+"""Most sources that a run's configuration names."""
+SOURCE_NAME = r"^[a-z][a-z0-9_]{0,31}$"
+"""Pattern of the name of a source."""
+_NESTED = 2
+"""Levels of objects in a request: its own fields, those of ``config`` and ``entities``."""
 
 STORED: Final = {"stored": True}
 """Validation context of objects read from the store, which another version may have written."""
 
 
+_Names = TypeVar("_Names", bound=Collection[str])
+
+
 class InputModel(BaseModel):
     """Base of the models that people and apps write: unknown fields are refused, as typing errors.
 
-    With the context ``STORED`` they are ignored at every level, as the fields of a newer version.
+    With the context ``STORED`` they are ignored at every level, as the fields of a newer version. A list or an object
+    of more than ``MAX_ITEMS`` is refused before any of its items is looked at: each wrong one makes an error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +59,24 @@ class InputModel(BaseModel):
     def _ignore_newer_fields(cls, data: Any, info: ValidationInfo) -> Any:
         if info.context is STORED and isinstance(data, dict):
             return {name: value for name, value in data.items() if name in cls.model_fields}
+        for field, count in _oversized(data, "", _NESTED):
+            raise InvalidValue(
+                "{field}: {count} items are given, and {limit} at most are read",
+                field=field or cls.__name__,
+                count=count,
+                limit=MAX_ITEMS,
+            )
         return data
+
+
+def _oversized(value: object, field: str, levels: int) -> Iterator[tuple[str, int]]:
+    """The lists and objects in ``value`` with more than ``MAX_ITEMS``: the name of each and how many it has."""
+    if isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray):
+        if len(value) > MAX_ITEMS:
+            yield field, len(value)
+        elif isinstance(value, Mapping) and levels > 0:
+            for name, item in value.items():
+                yield from _oversized(item, f"{field}.{name}" if field else str(name), levels - 1)
 
 
 class ParallelConfig(InputModel):
@@ -83,6 +112,23 @@ class ParallelConfig(InputModel):
     """Seconds by source name, where they differ from `node_timeout_seconds`."""
     disabled_sources: tuple[str, ...] = ()
     """Names of sources to leave out, a site's own among them."""
+
+    @field_validator("source_timeout_seconds", "disabled_sources")
+    @classmethod
+    def _names_are_sources(cls, value: _Names, info: ValidationInfo) -> _Names:
+        if info.context is STORED:
+            return value
+        if len(value) > MAX_SOURCES:
+            raise InvalidValue(
+                "{count} sources are named, and {limit} at most are read", count=len(value), limit=MAX_SOURCES
+            )
+        for name in value:
+            if not re.fullmatch(SOURCE_NAME, name):
+                raise InvalidValue(
+                    "{name!r} is not the name of a source: small letters, digits and '_', beginning with a letter",
+                    name=name[:80],
+                )
+        return value
 
     @model_validator(mode="after")
     def _limits_are_ordered(self) -> Self:

@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from orchestrator.codes.notation import NamedJobs, check_job_name
-from orchestrator.config import STORED, InputModel, ParallelConfig
+from orchestrator.config import SOURCE_NAME, STORED, InputModel, ParallelConfig
 from orchestrator.errors import InvalidValue
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Joined, Message, Text, join
@@ -47,13 +47,15 @@ MAX_BATCH_JOBS = 50
 MAX_STAGES = 9
 """Most stages of a run; ``common.lua`` has the same."""
 MAX_MESSAGE_CHARACTERS = 8_000
+MAX_JOBS_CHARACTERS = MAX_JOBS * 900
+"""Most characters of all names of jobs in one question together; one name has at most 900."""
 MAX_ENTITIES = 500
 """Most names and codes in the ``entities`` of a request."""
 MAX_EVIDENCE_CHARACTERS = 16_000
 UNREADABLE = "unreadable"
 """Key of a report's metadata: the parts of the stored run that could not be read."""
 
-SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+SourceName = Annotated[str, StringConstraints(pattern=SOURCE_NAME)]
 Word = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS)]
 """A part of a message."""
 _ENTITY = re.compile(r"[\w$#@./(),:*?-]{1,200}")
@@ -341,6 +343,12 @@ class TroubleshootRequest(InputModel):
     @field_validator("jobs")
     @classmethod
     def _jobs_are_jobs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if (count := sum(map(len, value))) > MAX_JOBS_CHARACTERS:
+            raise InvalidValue(
+                "{count} characters of names, and {limit} at most are read; ask about the others in another question",
+                count=count,
+                limit=MAX_JOBS_CHARACTERS,
+            )
         named = _read_jobs(*value)
         return (*named.jobs, *named.patterns)
 
@@ -376,7 +384,7 @@ class TroubleshootRequest(InputModel):
         for name in value.jobs:
             check_job_name(name)
         for code in (*value.return_codes, value.more_jobs):
-            if len(str(code)) > _MAX_DIGITS:
+            if abs(code) >= 10**_MAX_DIGITS:
                 raise InvalidValue("a number with more than {count} digits is no return code", count=_MAX_DIGITS)
         return value
 

@@ -46,6 +46,10 @@ _MESSAGES = {
 _SMALL_NAME = Message("a name is small letters, digits, '-' and '_', beginning with a letter")
 """For every pattern of a name in small letters, which begins so."""
 _CHOICES = Message("must be {choices} or {last}")
+_MOST_TOLD = 10
+"""Most problems that one message tells."""
+_MOST_CHARACTERS = 80
+"""Most characters of a field's name that are repeated: that of an unknown field may be anything."""
 _QUOTED = re.compile(r"'[^']*'")
 
 
@@ -63,12 +67,18 @@ def _has_wrong_items(place: tuple[int | str, ...], errors: Sequence[Mapping[str,
 
 def about(field: str, problem: Message) -> Message:
     """``problem`` with the name of its field; a problem of the whole object has none."""
+    field = field if len(field) <= _MOST_CHARACTERS else f"{field[:_MOST_CHARACTERS]}..."
     return Message("{field}: {problem}", field=field, problem=problem) if field else problem
 
 
 def all_of(problems: Sequence[Message]) -> Message:
-    """Several problems as one message."""
-    return problems[0] if len(problems) == 1 else Message("{problems}", problems=join(problems, "; "))
+    """Several problems as one message: the first of them, and how many more there are."""
+    if len(problems) == 1:
+        return problems[0]
+    told, more = problems[:_MOST_TOLD], len(problems) - _MOST_TOLD
+    if more > 0:
+        told = [*told, Message("and {count} more problem", plural="and {count} more problems", count=more)]
+    return Message("{problems}", problems=join(told, "; "))
 
 
 def problem_of(item: Mapping[str, Any]) -> Message:

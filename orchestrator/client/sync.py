@@ -109,10 +109,11 @@ class TroubleshootClient:
         """Submit a run and return its id, without waiting for a worker.
 
         ``run_id`` (8 to 64 letters, digits, ``-`` or ``_``) is generated when left out. The same ``idempotency_key``
-        returns the same run. Secrets in the message are masked before it is stored. A run whose message cannot be
-        published any more is accepted all the same: a watcher publishes it again.
+        returns the same run for the same question. Secrets in the message are masked before it is stored. A run whose
+        message cannot be published any more is accepted all the same: a watcher publishes it again.
 
-        Raises StoreUnreachable (within one second), Overloaded, UnknownInstance, InvalidRequest.
+        Raises StoreUnreachable (within one second), Overloaded, UnknownInstance, InvalidRequest, Conflict when the run
+        id or the idempotency key is that of another question.
         """
         run_id = _checked_run_id(run_id)
         _check_idempotency_key(idempotency_key)
@@ -367,7 +368,7 @@ def _checked_run_id(run_id: str | None) -> str:
         return uuid.uuid4().hex
     if not 8 <= len(run_id) <= 64 or not run_id.replace("-", "").replace("_", "").isalnum() or not run_id.isascii():
         raise InvalidRequest(
-            "{field}: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'", field="run_id", run_id=run_id
+            "{field}: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'", field="run_id", run_id=run_id[:80]
         )
     return run_id
 

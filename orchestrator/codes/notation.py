@@ -190,7 +190,8 @@ class NamedJobs:
 
 
 def _items(text: str) -> Iterator[str | JobRange]:
-    name = text.strip()
+    # Runs of blanks, at each of which the separator would be looked for, say no more than one.
+    name = " ".join(text.split())
     if len(name) <= _MAX_CHARACTERS:
         if (between := JobRange.of_hyphened(name)) is not None:
             yield between

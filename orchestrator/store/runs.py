@@ -109,7 +109,8 @@ class RunStore:
 
         A repetition with the same ``nonce`` is the same submit, sent again after a lost reply.
 
-        Raises, with nothing written, Overloaded, UnknownInstance, Conflict when the id is that of another run.
+        Raises, with nothing written, Overloaded, UnknownInstance, Conflict when the id or the idempotency key is that
+        of another question.
         """
         keys, config = self.keys, request.config
         total_ms = int(config.total_timeout_seconds * 1000)
@@ -159,12 +160,11 @@ class RunStore:
         )
         if status == "overloaded":
             raise _overloaded(value, *load)
-        if status == "taken":
-            raise Conflict(
-                "{field}: {run!r} is the run of another question; leave it out or choose another",
-                field="run_id",
-                run=run_id,
-            )
+        if status in ("exists", "keyed"):
+            # Read as models: another version may have written fields that this one does not.
+            if read_request(value, *load)[0] != request:
+                raise _other_question(run_id, is_key=status == "keyed")
+            return Opened(run_id=value, is_new=False)
         if status == "unknown_instance":
             raise UnknownInstance(
                 "{field}: {name!r} is not known; known: {known}",
@@ -172,7 +172,7 @@ class RunStore:
                 name=request.tws_instance_id,
                 known=value,
             )
-        return Opened(run_id=value, is_new=status == "accepted")
+        return Opened(run_id=value, is_new=True)
 
     def session_runs(self, run_id: str, request: TroubleshootRequest) -> list[str]:
         """Ids of the runs that the same user submitted in the same session before this one, the latest first."""
@@ -759,6 +759,16 @@ def _event_arguments(events: Sequence[NewEvent]) -> list[str]:
 
 def _dumps(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _other_question(run_id: str, *, is_key: bool) -> Conflict:
+    if is_key:
+        return Conflict(
+            "{field}: the key stands for another question; choose another for this one", field="idempotency_key"
+        )
+    return Conflict(
+        "{field}: {run!r} is the run of another question; leave it out or choose another", field="run_id", run=run_id
+    )
 
 
 def _overloaded(count: int, cause: str = "", seconds: int = 0, queue: str = "", per_second: str = "0") -> Overloaded:

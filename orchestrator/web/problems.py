@@ -21,7 +21,7 @@ from orchestrator.errors import (
     TroubleshootError,
 )
 from orchestrator.i18n.message import Message
-from orchestrator.validation import about, all_of, problem_of
+from orchestrator.validation import about, all_of, problem_of, with_names
 
 _LOGGER = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
@@ -37,6 +37,8 @@ _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
     (StoreUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (SchemaMismatch, HTTPStatus.NOT_IMPLEMENTED),
 )
+_HEADERS = {"idempotency_key": "Idempotency-Key"}
+"""Names of the headers that carry a field."""
 _RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -78,7 +80,8 @@ def problem_response(error: TroubleshootError) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _LOGGER.error("web_request_failed reason=%s error=%s", error.reason, error)
-    problem = Problem(title=status.phrase, status=status, detail=str(error), reason=error.reason)
+    detail = str(with_names(error.message, _HEADERS))
+    problem = Problem(title=status.phrase, status=status, detail=detail, reason=error.reason)
     headers = {"Cache-Control": "no-store"}
     if status in _RETRYABLE:
         known = error.retry_after_seconds if isinstance(error, Overloaded) else None

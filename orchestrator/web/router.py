@@ -6,7 +6,6 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from types import EllipsisType
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,17 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError, Conflict, InvalidRequest
-from orchestrator.i18n.message import Message
-from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.errors import ConfigurationError, InvalidRequest
+from orchestrator.models import Report, RunId, RunSnapshot, RunSummary
 from orchestrator.store.events import START, check_event_id
-from orchestrator.store.runs import new_token
 from orchestrator.web.accept_log import limit_accept_log
 from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, EventStream
 from orchestrator.web.problems import NOT_JSON, Docs, ProblemRoute, problem_docs
 from orchestrator.web.submission import Identity, Patience, RequestBody, make_request
 
-_OTHER_QUESTION = Message("Idempotency-Key: the key stands for another question; choose another for this one")
 _RUN_LIST = TypeAdapter(list[RunSummary])
 _MARKDOWN_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """The answer quotes logs: a browser must not render it as HTML."""
@@ -116,7 +112,7 @@ def create_router(
         if identify is not None and identity is None:
             identity = Identity(user_id=None)
         question = make_request(body, holder.client.sync.settings, identity)
-        accepted = await runs.submit(question, run_id=run_id, idempotency_key=idempotency_key)
+        accepted = await holder.client.submit(question, run_id=run_id, idempotency_key=idempotency_key)
         patience = Patience.of(wait=wait, prefer=prefer)
         report = None if patience is None else await runs.wait(accepted, patience)
         if report is not None:
@@ -140,7 +136,7 @@ def create_router(
         """Ask the question of an ended run again; what its sources had answered is kept. `Location` is the new run."""
         _check_content_type(request)
         user_id = None if identity is None else identity.user_id
-        accepted = await runs.rerun(
+        accepted = await holder.client.rerun(
             run_id,
             everything=body.all,
             idempotency_key=idempotency_key,
@@ -222,38 +218,6 @@ class _Runs:
     def __init__(self, holder: _ClientHolder, keep_alive_seconds: float) -> None:
         self._holder = holder
         self._keep_alive_seconds = keep_alive_seconds
-
-    async def submit(self, request: TroubleshootRequest, *, run_id: str | None, idempotency_key: str | None) -> str:
-        """See ``TroubleshootClient.submit``.
-
-        Raises Conflict when the idempotency key is that of another question.
-        """
-        client = self._holder.client
-        new_id = run_id or new_token()
-        accepted = await client.submit(request, run_id=new_id, idempotency_key=idempotency_key)
-        if accepted != new_id:
-            stored = (await client.get(accepted)).request
-            if stored != await client.call(client.sync.masked, request):
-                raise Conflict(_OTHER_QUESTION)
-        return accepted
-
-    async def rerun(
-        self, run_id: str, *, everything: bool, idempotency_key: str | None, user_id: str | EllipsisType | None
-    ) -> str:
-        """See ``TroubleshootClient.rerun``.
-
-        Raises Conflict when the idempotency key is that of another question, or of another rerun of this one.
-        """
-        client, new_id = self._holder.client, new_token()
-        accepted = await client.rerun(
-            run_id, everything=everything, new_run_id=new_id, idempotency_key=idempotency_key, user_id=user_id
-        )
-        if accepted != new_id:
-            stored = (await client.get(accepted)).request
-            asker = stored.user_id if user_id is ... else user_id
-            if (stored.rerun_of, stored.rerun_all, stored.user_id) != (run_id, everything, asker):
-                raise Conflict(_OTHER_QUESTION)
-        return accepted
 
     async def wait(self, run_id: str, patience: Patience) -> Report | None:
         """The report, or None when the caller's timeout was over first."""

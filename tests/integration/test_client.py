@@ -157,6 +157,24 @@ def test_a_rerun_asks_what_failed_and_keeps_the_rest(client: TroubleshootClient,
     assert client.get(third).request.user_id is None
 
 
+def test_a_key_gives_its_run_again_and_never_the_answer_to_another_question(client: TroubleshootClient) -> None:
+    """A question is the same with the same secrets masked, and another one from another user, or as another rerun."""
+    asked = TroubleshootRequest(message="Job BATCH001 falhou, senha=Segredo-2026-x", jobs=("J1..J3",), user_id="ana")
+    run_id = client.submit(asked, idempotency_key="k")
+    assert client.submit(asked, idempotency_key="k") == run_id
+    for other in ({"message": "Job BATCH002 falhou"}, {"user_id": "bia"}, {"user_id": None}, {"rerun_of": "a" * 32}):
+        with pytest.raises(Conflict, match="idempotency_key: the key stands for another question"):
+            client.submit(asked.model_copy(update=other), idempotency_key="k")
+    client.cancel(run_id)
+    again = client.rerun(run_id, idempotency_key="r")
+    assert client.rerun(run_id, idempotency_key="r") == again
+    for everything, user_id in ((True, ...), (False, "bia")):
+        with pytest.raises(Conflict, match="idempotency_key"):
+            client.rerun(run_id, everything=everything, user_id=user_id, idempotency_key="r")
+    with pytest.raises(Conflict, match="idempotency_key"):
+        client.rerun(run_id, idempotency_key="k")
+
+
 def test_only_what_is_stored_and_has_ended_is_repeated(client: TroubleshootClient) -> None:
     """An open run is refused, as is one that is gone; one that expires after the submit is asked anew."""
     with pytest.raises(RunNotFound):
@@ -562,8 +580,9 @@ def test_the_async_client_does_what_the_sync_one_does(settings: Settings) -> Non
 
     async def scenario() -> None:
         async with AsyncTroubleshootClient(settings) as client:
-            run_id = await client.submit(TroubleshootRequest(message="x", config=SHORT), idempotency_key="k")
-            assert await client.submit(TroubleshootRequest(message="x"), idempotency_key="k") == run_id
+            request = TroubleshootRequest(message="x", config=SHORT)
+            run_id = await client.submit(request, idempotency_key="k")
+            assert await client.submit(request, idempotency_key="k") == run_id
             events = [event async for event in client.stream(run_id)]
             assert [event.type for event in events] == [EventType.ACCEPTED, EventType.FINAL]
             assert [event async for event in client.stream(run_id, after=events[0].id)] == events[1:]

@@ -16,7 +16,7 @@ from clock_support import step_clock
 
 from orchestrator.aggregate import aggregate
 from orchestrator.config import ParallelConfig, Settings
-from orchestrator.errors import InvalidRequest, Overloaded, RunNotFound, RunRefused, UnknownInstance
+from orchestrator.errors import Conflict, InvalidRequest, Overloaded, RunNotFound, RunRefused, UnknownInstance
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
     AnswerMode,
@@ -144,6 +144,29 @@ def test_an_idempotency_key_opens_one_run(bench: Bench) -> None:
     assert (second.run_id, second.is_new) == ("run-aaaaaaaa", False)
     with pytest.raises(RunNotFound):
         bench.store.read("run-bbbbbbbb")
+
+
+def test_a_key_or_an_id_stands_for_one_question(bench: Bench) -> None:
+    """Another question is a conflict and writes nothing, also where an older version wrote the first."""
+    request, other = TroubleshootRequest(message="x"), TroubleshootRequest(message="y")
+    bench.store.open(RUN, request, nonce="1", idempotency_key="k")
+    for field, given in (("idempotency_key", ("run-bbbbbbbb", "k")), ("run_id", (RUN, None)), ("run_id", (RUN, "k2"))):
+        with pytest.raises(Conflict, match=field):
+            bench.store.open(given[0], other, nonce="2", idempotency_key=given[1])
+    assert bench.store.open("run-bbbbbbbb", other, nonce="2", idempotency_key="k2").is_new
+    bench.plant(request='{"message": "x"}')
+    assert not bench.store.open("run-cccccccc", request, nonce="3", idempotency_key="k").is_new
+    assert len(bench.all_events()) == 1
+
+
+def test_a_key_that_comes_later_stands_for_the_run_as_well(bench: Bench) -> None:
+    """A run that is submitted again by its id and a key is that of the key; the key of a run that is gone is free."""
+    request = TroubleshootRequest(message="x")
+    bench.store.open(RUN, request, nonce="1")
+    assert not bench.store.open(RUN, request, nonce="2", idempotency_key="k").is_new
+    assert bench.store.open("run-bbbbbbbb", request, nonce="3", idempotency_key="k").run_id == RUN
+    bench.client.delete(bench.store.keys.run(RUN))
+    assert bench.store.open("run-bbbbbbbb", request, nonce="3", idempotency_key="k").is_new
 
 
 def test_a_submit_sent_again_after_a_lost_reply_is_the_same_submit(bench: Bench) -> None:

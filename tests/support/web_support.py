@@ -23,6 +23,7 @@ from orchestrator.models import (
     RunSummary,
     TroubleshootRequest,
 )
+from orchestrator.store.runs import new_token
 
 RUN = "run-0001"
 QUESTION = TroubleshootRequest(message="Job BATCH001 falhou")
@@ -48,7 +49,6 @@ class FakeClient:
     error: Exception | None = None
     report: Report | Exception = REPORT
     found: RunSnapshot = field(default_factory=snapshot)
-    known_key: str | None = None
     stream_of: Callable[[str], AsyncIterator[Event]] | None = None
     requests: list[TroubleshootRequest] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -56,22 +56,21 @@ class FakeClient:
 
     def __post_init__(self) -> None:
         store = SimpleNamespace(state=lambda run_id: (self.found.state, 1_000))
-        self.sync = SimpleNamespace(settings=self.settings, store=store, masked=lambda request: request)
+        self.sync = SimpleNamespace(settings=self.settings, store=store)
 
     def _asked(self, name: str, what: Any) -> None:
         self.calls.append((name, what))
         if self.error is not None:
             raise self.error
 
-    async def submit(self, request: TroubleshootRequest, *, run_id: str, idempotency_key: str | None) -> str:
+    async def submit(self, request: TroubleshootRequest, *, run_id: str | None, idempotency_key: str | None) -> str:
         self._asked("submit", idempotency_key)
         self.requests.append(request)
-        return RUN if idempotency_key is not None and idempotency_key == self.known_key else run_id
+        return run_id or new_token()
 
     async def rerun(self, run_id: str, **fields: Any) -> str:
         self._asked("rerun", (run_id, fields))
-        is_known = fields["idempotency_key"] is not None and fields["idempotency_key"] == self.known_key
-        return "run-0002" if is_known else str(fields["new_run_id"])
+        return new_token()
 
     async def result(self, run_id: str, *, timeout_seconds: float | None = None) -> Report:
         self._asked("result", timeout_seconds)

@@ -99,6 +99,13 @@ def test_the_entities_of_the_state_are_understood(written: object, entities: Ent
     assert request(entities=written).entities == entities
 
 
+@pytest.mark.parametrize("code", ["9" * 5_000, 10**5_000, "x" * 9_000], ids=["text", "number", "word"])
+def test_what_no_code_can_be_is_left_out_of_the_entities(code: object) -> None:
+    """A number or a word of thousands of characters does not stop the app's graph."""
+    entities = make_request({"message": "x", "entities": {"codes": [code, 12]}}, CONFIG, None).entities
+    assert entities is None or entities.return_codes == (12,)
+
+
 def test_the_entities_of_the_state_are_those_of_the_question() -> None:
     """They come first, and what the message names is asked about as well."""
     written = {"job_name": "FATDIA", "workstation": "AGT07", "error_code": "S0C7"}

@@ -16,15 +16,22 @@ end
 remove_foreign('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
 remove_foreign('string', KEYS[9])
 
+-- A run that stands for the key, or has the id, is the answer where its question is the same; its caller compares them,
+-- as another version may have written it.
 if ARGV[15] == '1' then
   local known = redis.call('GET', KEYS[9])
-  if known and known ~= run_id then return { 'exists', known } end
+  local run = known and known ~= run_id and string.sub(KEYS[1], 1, -#run_id - 1) .. known
+  -- The key of a run that is gone stands for nothing.
+  if run and redis.call('TYPE', run)['ok'] == 'hash' then
+    return { 'keyed', known, redis.call('HGET', run, 'request') or '', redis.call('HGET', run, 'summary') or '' }
+  end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   -- A submit that is repeated after a lost reply has the same nonce.
   if redis.call('HGET', KEYS[1], 'nonce') == nonce then return { 'accepted', run_id } end
-  if redis.call('HGET', KEYS[1], 'request') ~= ARGV[3] then return { 'taken', run_id } end
-  return { 'exists', run_id }
+  local request = redis.call('HGET', KEYS[1], 'request')
+  if ARGV[15] == '1' and request == ARGV[3] then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
+  return { 'exists', run_id, request or '', redis.call('HGET', KEYS[1], 'summary') or '' }
 end
 
 if ARGV[11] ~= '' then
