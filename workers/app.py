@@ -28,7 +28,7 @@ from orchestrator.store.connection import connect
 from orchestrator.store.keys import Keys
 from orchestrator.store.set_aside import SetAside
 from workers.runtime.condition import log_problems, worker_problems
-from workers.runtime.consumer import PauseWhileBlocked, Worker
+from workers.runtime.consumer import PauseWhileBlocked
 from workers.runtime.pool import use_thread_pool
 from workers.runtime.process import close_process, hold_place_while_blocked, loop_lag_seconds, mark_prefork_child
 from workers.runtime.readiness import (
@@ -47,7 +47,6 @@ except TroubleshootError as error:
     end_process(error, os.environ)
 
 app = make_celery(settings, with_results=True)
-app.Worker = app.subclass_with_self(Worker)
 app.conf.worker_consumer = "workers.runtime.consumer:ReconnectingConsumer"
 app.steps["consumer"].add(PauseWhileBlocked)
 use_thread_pool()

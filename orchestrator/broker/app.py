@@ -13,6 +13,8 @@ from orchestrator.sources import source_names
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.tls import tls_options, without_tls_options
 
+TASK_PREFIX = "troubleshoot."
+"""Beginning of the names of all our tasks. Celery has some of its own, none of which is for a queue."""
 RUN_TASK = "troubleshoot.run"
 SYNTHESIZE_TASK = "troubleshoot.synthesize"
 SOURCE_TASK_PREFIX = "troubleshoot.source."

@@ -26,6 +26,8 @@ INSPECT_SECONDS = 1.0
 """Seconds for workers to reply; a worker that takes longer is not shown."""
 SERVED_SECONDS = 0.5
 """The same, where a waiting run wants to know."""
+REPLIES = 3
+"""How many times as long is waited at most, while more replies come."""
 KNOWN_SECONDS = 1.0
 """Seconds for which an answer about the queues holds, or the failure to get one."""
 
@@ -146,14 +148,15 @@ def ask_workers(settings: Settings, seconds: float = INSPECT_SECONDS) -> Mapping
     # Without a result backend: replies come over the broker, and a refused connection is an error at once.
     app = make_celery(settings, with_results=False)
     try:
-        return _inspect(app, seconds)
+        with app.connection_for_write() as connection:
+            return _inspect(app, seconds, connection)
     finally:
         app.close()
 
 
-def _inspect(
-    app: Celery, seconds: float, connection: Connection | None = None
-) -> Mapping[str, list[dict[str, object]]]:
+def _inspect(app: Celery, seconds: float, connection: Connection) -> Mapping[str, list[dict[str, object]]]:
+    # Each reply, and whatever else is put among them, would let it wait for another.
+    connection.drain_until = time.monotonic() + REPLIES * seconds
     try:
         # ``inspect`` keeps one reply of workers that share a name: the other's queues would look unserved.
         replies = app.control.broadcast(

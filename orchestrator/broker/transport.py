@@ -4,11 +4,15 @@ kombu 5.7.0 creates a redis-py client for every message, acknowledgement and eve
 commands for each: a third of the Python time of a worker under load.
 """
 
+import json
 import logging
+import math
+import time
 from bisect import bisect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from celery.app.amqp import AMQP
@@ -16,11 +20,13 @@ from celery.utils.dispatch import Signal
 from kombu.connection import Connection
 from kombu.transport import redis
 from kombu.utils.collections import HashedSeq
+from kombu.utils.encoding import bytes_to_str
 from redis.backoff import NoBackoff
 from redis.exceptions import DataError, RedisError, ResponseError
 from redis.retry import Retry
 
 from orchestrator.broker.app import EXCHANGE
+from orchestrator.broker.messages import MAX_CHARACTERS, bind, problem_of
 from orchestrator.store.connection import PlainConnection, TlsConnection
 
 _LOGGER = logging.getLogger(__name__)
@@ -30,14 +36,17 @@ RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "inter
 after Redis is back."""
 NARROW_SECONDS = 0.1
 """Seconds for which a read waits that leaves out the messages of batches: one of the places they have may get free."""
+SHOWN_CHARACTERS = 20_000
+"""What is told of a message that is set aside; less is kept of it."""
 message_set_aside = Signal(name="message_set_aside")
 """Sent with ``queue``, ``reason`` and ``content`` for each message that no worker can take."""
 
 
 def set_aside(queue: str, reason: str, content: str | bytes) -> None:
-    """Report a message that was removed from its queue because no worker can take it."""
-    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
-    _LOGGER.error("message_set_aside queue=%s reason=%s characters=%s", queue, reason, len(text))
+    """Report a message that was removed from its queue because no worker can take it, with its beginning."""
+    start = content[:SHOWN_CHARACTERS]
+    text = start.decode("utf-8", "replace") if isinstance(start, bytes) else start
+    _LOGGER.error("message_set_aside queue=%s reason=%s characters=%s", queue, reason, len(content))
     message_set_aside.send(sender=None, queue=queue, reason=reason, content=text)
 
 
@@ -64,6 +73,18 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu is untyped
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             self._remove_from_indices(tag).execute()
             set_aside("unacked", f"malformed: {type(error).__name__}", str(tag))
+
+
+class Client(redis.PrefixedStrictRedis):  # type: ignore[misc]  # kombu is untyped
+    """kombu's client, which cuts a message that is too long: it is no JSON then, and read no further."""
+
+    def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
+        """The reply to a command."""
+        reply = super().parse_response(connection, command_name, **options)
+        if command_name == "BRPOP" and reply:
+            queue, content = reply
+            return queue, content[: MAX_CHARACTERS + 1]
+        return reply
 
 
 class TriedOnce:
@@ -118,6 +139,10 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
         options: dict[str, Any] = super()._connparams(asynchronous)
         return options | {"retry": Retry(NoBackoff(), 0 if asynchronous else 1)}
 
+    def _get_client(self) -> Any:
+        super()._get_client()
+        return partial(Client, global_keyprefix=self.global_keyprefix)
+
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
             return super()._create_client(asynchronous=True)
@@ -148,8 +173,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
             return super()._brpop_read(**options)
         except (ValueError, RecursionError) as error:
             # The queue that was read is now the last one in turn.
-            content = str(getattr(error, "doc", getattr(error, "object", "")))
-            set_aside(self._queue_cycle.items[-1], f"no JSON: {type(error).__name__}", content)
+            set_aside(self._queue_cycle.items[-1], *_no_json(error))
             return None
         except ResponseError as error:
             if "WRONGTYPE" in str(error):
@@ -157,6 +181,27 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
                 queues = (self._q_for_pri(name, step) for name in self.active_queues for step in self.priority_steps)
                 self._set_keys_aside(dict.fromkeys(queues, "list"))
             raise
+
+    def _handle_message(self, client: Any, r: Any) -> Any:
+        # What is published for all: kombu 5.7.0 logs what is no JSON, but is ended by what is too deep.
+        payload: dict[str, Any] = super()._handle_message(client, r)
+        if bytes_to_str(payload["type"]).endswith("message") and payload["data"]:
+            try:
+                json.loads(payload["data"][: MAX_CHARACTERS + 1])
+            except (ValueError, RecursionError) as error:
+                # "/0.celery.pidbox", "/0.celeryev/worker.heartbeat"
+                exchange = bytes_to_str(payload["channel"]).partition(".")[2].partition("/")[0]
+                set_aside(exchange, *_no_json(error))
+                payload["data"] = None
+        return payload
+
+    def _do_restore_message(self, payload: Any, exchange: Any, routing_key: Any, *arguments: Any) -> None:
+        queue = routing_key if exchange == EXCHANGE.name and isinstance(routing_key, str) else None
+        problem = "malformed: queue" if queue is None else problem_of(payload, queue)
+        if problem is not None:
+            set_aside("unacked", problem, repr(payload))
+        else:
+            super()._do_restore_message(payload, exchange, routing_key, *arguments)
 
     def _set_keys_aside(self, kinds: Mapping[str, str]) -> None:
         """Rename the keys that are of another type than theirs."""
@@ -183,11 +228,11 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
     connection_errors = (*redis.Transport.connection_errors, RedisError)
 
     def _deliver(self, message: Any, queue: str) -> None:
-        if not _is_message(message):
-            set_aside(queue, "no message", repr(message))
+        problem = problem_of(message, queue)
+        if problem is not None:
+            set_aside(queue, problem, repr(message))
             return
-        # Set aside later, it is of this queue: the one that it names may be wrong.
-        message["properties"]["delivery_info"]["queue"] = queue
+        bind(message, queue)
         try:
             super()._deliver(message, queue)
         except DataError as error:
@@ -199,14 +244,10 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
             set_aside(queue, f"malformed: {type(error).__name__}", repr(message))
 
 
-def _is_message(message: Any) -> bool:
-    if not isinstance(message, dict) or not isinstance(message.get("headers", {}), dict):
-        return False
-    properties = message.get("properties")
-    if not isinstance(properties, dict) or not isinstance(properties.get("delivery_tag"), str):
-        return False
-    origin = properties.get("delivery_info")
-    return isinstance(origin, dict) and all(isinstance(origin.get(name), str) for name in ("exchange", "routing_key"))
+def _no_json(error: ValueError | RecursionError) -> tuple[str, str]:
+    """Reason and content of what is no JSON, or too long to be read."""
+    content = str(getattr(error, "doc", getattr(error, "object", "")))
+    return "too long" if len(content) > MAX_CHARACTERS else f"no JSON: {type(error).__name__}", content
 
 
 class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
@@ -216,11 +257,20 @@ class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
     connection, such as those of a pool, are of kombu's class and have the name alone.
     """
 
+    drain_until = math.inf
+    """Until when messages are waited for, by ``time.monotonic()``, however many there are."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.transport_cls = TRANSPORT
         # The import path must not begin the URL in logs and in Flower, which finds the queues by the scheme.
         self.resolve_aliases = {**Connection.resolve_aliases, TRANSPORT: "rediss" if self.ssl else "redis"}
+
+    def drain_events(self, **options: Any) -> Any:
+        """Wait for a message. Raises TimeoutError, also once ``drain_until`` has passed."""
+        if time.monotonic() >= self.drain_until:
+            raise TimeoutError
+        return super().drain_events(**options)
 
     def __eqhash__(self) -> Any:
         # By which kombu shares pools: not with a connection that verifies less.

@@ -66,7 +66,7 @@ def test_a_message_that_waits_for_a_place_is_set_aside_from_its_own_queue(settin
                 app.send_task(source_task(name), args=("run-00000001",), retry=False)
                 messages.append(connection.SimpleQueue(name).get(timeout=20))
             for message in messages:
-                consumer.on_unknown_message(None, message)
+                consumer.on_unknown_task(None, message, KeyError())
     finally:
         message_set_aside.disconnect(keep)
         app.close()

@@ -1,15 +1,12 @@
 """Celery's consumer and request, made to survive the loss of the broker during a message."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from celery import bootsteps
-from celery.apps import worker
 from celery.worker import state as celery_state
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
@@ -39,10 +36,10 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
     """
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
-        """Celery's handler of messages, but a malformed message is set aside.
+        """Celery's handler of messages, but one that it cannot handle is set aside, whatever the broker let pass.
 
-        In Celery 5.7.0 an error in a body or header ends the worker, which requeues the message: it ends the next
-        worker of the queue, and so on.
+        In Celery 5.7.0 an error here ends the worker, which requeues the message: it ends the next worker of the queue,
+        and so on.
         """
         handle = super().create_task_handler(*arguments, **options)
 
@@ -50,29 +47,17 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
             try:
                 handle(message)
             except MALFORMED as error:
-                _set_malformed_aside(message, error, self.connection_errors)
+                _LOGGER.warning("message_malformed", exc_info=error)
+                _set_aside(message, f"malformed: {type(error).__name__}")
+                if not message.acknowledged:
+                    message.ack_log_error(_LOGGER, self.connection_errors)
 
         return handle_or_set_aside
-
-    def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ARG002  # signature of Celery
-        """Set aside a message that names no task."""
-        _set_aside(message, "no task")
-        message.reject_log_error(_LOGGER, self.connection_errors)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002  # signature of Celery
         """Set aside a message for a task that this worker does not have."""
         _set_aside(message, "unknown task")
         message.reject_log_error(_LOGGER, self.connection_errors)
-
-    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002  # signature of Celery
-        """Set aside a message with arguments that are none."""
-        _set_aside(message, f"invalid: {type(exc).__name__}")
-        message.reject_log_error(_LOGGER, self.connection_errors)
-
-    def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Set aside a message whose body cannot be decoded."""
-        _set_aside(message, f"undecodable: {type(exc).__name__}")
-        message.ack()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Release the lost connection; the caller reconnects.
@@ -93,32 +78,8 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
             ignore_errors(connection, connection.close)
 
 
-class Worker(worker.Worker):  # type: ignore[misc]  # Celery is untyped
-    """A worker that loses no place of its pool to a message.
-
-    Celery 5.7.0 reserves the place and then reads some of the headers. An error there left it reserved for ever; in
-    prefork, where the message may wait for a place, it ended the worker.
-    """
-
-    def _process_task(self, req: Any) -> None:
-        try:
-            super()._process_task(req)
-        except MALFORMED as error:
-            celery_state.task_ready(req)
-            with suppress(AttributeError):  # as in Celery: there is none in a pool of threads
-                self._quick_release()
-            _set_malformed_aside(req.message, error, self.consumer.connection_errors)
-
-
 def _set_aside(message: Any, reason: str) -> None:
     set_aside(message.delivery_info["queue"], reason, repr((message.headers, message.body)))
-
-
-def _set_malformed_aside(message: Any, error: Exception, connection_errors: tuple[type[Exception], ...]) -> None:
-    _LOGGER.warning("message_malformed", exc_info=error)
-    _set_aside(message, f"malformed: {type(error).__name__}")
-    if not message.acknowledged:
-        message.ack_log_error(_LOGGER, connection_errors)
 
 
 class PauseWhileBlocked(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is untyped
@@ -160,25 +121,9 @@ class StartedRequest(Request):  # type: ignore[misc]  # Celery is untyped
     a redelivery does nothing.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        limits = self.time_limits
-        is_pair = isinstance(limits, (list, tuple)) and len(limits) == len(Request.time_limits)
-        if not is_pair or any(limit is not None and not _is_positive(limit) for limit in limits):
-            # Celery finds out when the limit has passed, which in prefork ends the worker.
-            raise ValueError("the time limits are none")
-        try:
-            _ = self.stamps  # read by Celery on the way to the pool
-        except AttributeError as error:
-            raise TypeError("the stamps are none") from error
-
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Acknowledge and publish the start, as far as the broker permits."""
         try:
             super().on_accepted(pid, time_accepted)
         except Exception as error:  # noqa: BLE001  # border: whatever the lost connection raises, the task must run
             _LOGGER.warning("started_without_ack task_id=%s error=%s", self.id, error)
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 < value < math.inf
