@@ -1,9 +1,10 @@
 """Recognises commands that would change TWS or data and marks them as proposals with a risk; nothing is executed."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from orchestrator.diagnosis.read_only import known_programs, only_looks, word_set
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Action
@@ -116,19 +117,54 @@ _RERUN_WORDS = re.compile(
     r"|again)|volver\s+a\s+ejecutar)",
     _I,
 )
-# A command in a sentence: between back-ticks, or from a program's name to where the sentence goes on without it.
+# Where a sentence goes on after a command in it.
 _GOES_ON = r"(?:e|y|and|para|to|then|depois|antes|despu[eé]s|after|before|agora|now|ahora|no|na|en|em|on|in)\b"
+_REST = rf"(?:[^\s`),;.]|[;,.](?=\S)|[^\S\n](?!{_GOES_ON})){{0,200}}"
+_CHANGERS = word_set(
+    "rm rmdir mv cp dd tee truncate ln touch mkdir chmod chown chgrp kill pkill killall reboot shutdown halt"
+    " poweroff init mkfs fdisk umount useradd usermod userdel passwd scp rsync sftp ftp zsh python python3 perl"
+    " ruby php node java vi vim nano sqlplus sqlldr impdp expdp rman mongo svn terraform ansible ansible-playbook"
+    " az gcloud make npm pip apt-get tar gzip gunzip zip unzip nohup eval exec source stageman logman wastop del"
+    " erase rd copy xcopy robocopy move ren format diskpart taskkill msiexec iptables sysctl insmod modprobe"
+    " swapoff base64 tcpdump strace gdb jstack jmap sendmail mail insert update delete merge drop alter truncate"
+    " grant revoke call select with"
+)
+"""Programs and verbs besides those of the allow-list, by which a command is recognised as one."""
+_ALSO_WORDS = word_set(
+    "at net time watch nice timeout env date find cut test more less top last host file format copy move source"
+    " exec mount kill touch make node type where which query tree service init call select with update delete"
+    " insert drop alter grant merge erase seq true expr comm join mail head tail sort uniq stat route groups quota"
+    " locale strings fold column ping print free who id ip su sc w"
+)
+"""Names that are words of a sentence as well: a command only with an option, a quote or a path after them."""
+# A command in a sentence: between back-ticks, or from a program's name to where the sentence goes on without it.
 _COMMAND_IN_PROSE = re.compile(
-    r"`([^`\n]{3,300})`"
-    r"|(?<![\w`/-])((?:(?:conman|composer|planman|optman|systemctl|curl|wget|chmod|chown"
+    r"(?<!`)(`{1,3})(?!`)(?P<code>[^\n]{3,300}?)(?<!`)\1(?!`)"
+    r"|(?<![\w`/-])(?P<known>(?i:(?:conman|composer|planman|optman|systemctl|curl|wget|chmod|chown"
     r"|kubectl|docker|podman|taskkill|schtasks|crontab|Invoke-\w+|(?:Stop|Restart|Remove|Start"
     r"|Set)-[A-Z]\w+)(?:\.exe)?\s+[\"'/-]?\w|rm\s+-\w|kill\s+-\w+\s+[\d$%<]"
     r"|(?:DELETE\s+FROM|INSERT\s+INTO|DROP\s+TABLE|TRUNCATE\s+TABLE|ALTER\s+TABLE)\s+\w|UPDATE\s+\w[\w.]*\s+SET\s+\w"
-    r"|(?:POST|PUT|PATCH|DELETE)\s+(?:https?://|/)\w)"
-    rf"(?:[^\s`),;.]|[;,.](?=\S)|[^\S\n](?!{_GOES_ON})){{0,200}})",
-    _I,
+    rf"|(?:POST|PUT|PATCH|DELETE)\s+(?:https?://|/)\w){_REST})"
+    r"|\b(?i:rod[ae]r?|execut[ae]r?|ejecut[ae]r?|corr[ae]|run|us[ae]r?|try|issue|type|enter|digit[ae]r?|emit[ae]|lanc[ae]"
+    r"|teclee|utili[cz]e|comando|command)\s*:?\s+(?:(?i:o comando|the command|el comando)\s*:?\s+)?"
+    rf"(?P<asked>[a-z][\w.-]{{1,24}}\s+\S{_REST})"
+    rf"|(?<![\w`/-])(?P<shaped>[a-z][\w.-]{{1,24}}\s+[-+\"'$]\S{_REST})"
+    r"|\b(?P<query>SELECT\s+\w[^`\n]{0,200}?(?:\)|\bFROM\s+[\w.$\"]+)(?:\s+(?:WHERE|FOR|INTO)\b[^`\n.]{0,200})?)"
 )
-
+_NAMED = re.compile(r"(?P<name>[a-z][\w.-]*?)(?:\.exe)?\s+(?P<shape>[-+/\"'$]?)")
+_STARTS_A_COMMAND = re.compile(
+    r"(?:\s*(?:sudo|[$#%]|SQL>)\s+)?(?:(?:/[\w.-]+)*/)?(?P<name>[\w.-]+?)(?:\.exe)?\s+\S|\./|[^\n]*(?:\$\(|`)",
+    re.DOTALL,
+)
+_CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z]\w+")
+_CONSOLE_CHANGE = re.compile(
+    r"(?:[FVCPS]|MODIFY|VARY|CANCEL|FORCE|SETPROG|STOP|START)\s+[A-Z$#@*][A-Z0-9$#@.*]{0,7}(?:,.*)?|\$[A-CE-Z]\s?[A-Z]+\d+.*"
+    r"|-(?:STO|STA|ALT|TER|REC|CAN|SET|ACC|ARC|RES)[A-Z]*\s+.*"
+)
+_RUNS_ANYTHING = re.compile(
+    r"\$\(|`|<\(|\|&?\s*(?:sudo\s+)?(?:ba|z|k|c|da)?sh\b|\|\s*(?:python3?|perl|ruby|iex|xargs|cmd|powershell|tee)\b|\beval\b|[\"']\+?!"
+)
+"""What is not known before it runs, as the output of another command."""
 
 _ASKED_FOR = re.compile(
     r"\b(?:rod(?:e|ar|em)|execut(?:e|ar|em)|us(?:e|ar|em)|emit(?:a|ir)|digit(?:e|ar)|fa(?:ça|zer)|lan(?:ce|çar)|run|issue|type"
@@ -139,26 +175,91 @@ _ASKED_FOR = re.compile(
 
 
 def risk_of(text: str, command: str | None = None) -> Risk:
-    """Risk of a step: ``none`` for an allow-listed read-only command, else how much harm it can do.
+    """Risk of a step: ``none`` when each of its commands is proven to look only, else how much harm it can do.
 
     Any command outside the allow-list counts as mutating: no list of mutating commands is ever complete.
     """
-    everything = f"{text}\n{command or ''}"
-    if _HIGH_COMMANDS.search(everything) or _HIGH_WORDS.search(everything):
+    commands = [command.strip()] if command and command.strip() else []
+    commands += [written for _, written in _commands_in(text) if written not in commands]
+    # What a command that only looks holds is what it looks for: grep 'DROP TABLE' changes nothing.
+    words = text
+    looking = [item for item in commands if only_looks(item)]
+    for item in looking:
+        words = words.replace(item, " ")
+    risks = [_risk_of_command(item) for item in commands if item not in looking]
+    if _HIGH_COMMANDS.search(words) or _HIGH_WORDS.search(words):
+        risks.append("high")
+    elif _MEDIUM_COMMANDS.search(words) or _MEDIUM_WORDS.search(words):
+        risks.append("medium")
+    return max(risks, key=_ORDER.index, default="none")
+
+
+def _risk_of_command(command: str) -> Risk:
+    if _HIGH_COMMANDS.search(command) or _HIGH_WORDS.search(command) or _RUNS_ANYTHING.search(command):
         return "high"
-    if _MEDIUM_COMMANDS.search(everything) or _MEDIUM_WORDS.search(everything):
-        return "medium"
-    return "medium" if command and command.strip() and not only_looks(command) else "none"
+    return "medium"
 
 
 def is_mutating_command(text: str) -> bool:
-    """Whether ``text`` holds a command (not only a phrase) that changes something."""
+    """Whether ``text`` is or holds a command (not only a phrase) that is not proven to look only."""
+    if any(_changes(match, command) for match, command in _commands_in(text)):
+        return True
+    if only_looks(text):
+        return False
     return _HIGH_COMMANDS.search(text) is not None or _MEDIUM_COMMANDS.search(text) is not None
+
+
+def _commands_in(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The commands in a sentence, with their places."""
+    at = 0
+    while match := _COMMAND_IN_PROSE.search(text, at):
+        kind = match.lastgroup or "code"
+        command = match[kind].strip()
+        if kind in ("known", "query") or (_is_command(command) if kind == "code" else _is_named(command, kind)):
+            at = match.end()
+            yield match, command
+        else:
+            at = match.end() if kind == "code" else match.start(kind) + 1
+
+
+def _is_named(text: str, kind: str) -> bool:
+    """Whether the first word of ``text`` is a program, and what follows is for it."""
+    named = _NAMED.match(text)
+    if named is None or named["name"] not in known_programs() | _CHANGERS:
+        return False
+    if kind == "shaped":
+        return named["name"] not in ("kill", "rm")
+    return bool(named["shape"]) or named["name"] not in _ALSO_WORDS
+
+
+def _is_command(code: str) -> bool:
+    """Whether what stands between back-ticks is a command, and no code, name or message."""
+    if _HIGH_COMMANDS.search(code) or _MEDIUM_COMMANDS.search(code) or _CONSOLE_CHANGE.fullmatch(code):
+        return True
+    start = _STARTS_A_COMMAND.match(code)
+    name = (start["name"] or "") if start else ""
+    is_known = name in known_programs() | _CHANGERS or (name.lower() in _CHANGERS and "=" not in code)
+    return start is not None and (not name or is_known or _CMDLET.fullmatch(name) is not None)
+
+
+def _changes(match: re.Match[str], command: str) -> bool:
+    if match["known"] is not None and not only_looks(command):
+        # The sentence may go on behind it: what its verb is known to do decides.
+        return _HIGH_COMMANDS.search(command) is not None or _MEDIUM_COMMANDS.search(command) is not None
+    return not only_looks(command)
 
 
 def check_action(action: Action) -> Action:
     """``action`` marked as mutating, with at least the risk of its text and command; marks are never removed."""
-    own: Risk = risk_of(action.text, action.command)
+    return _marked(action, risk_of(action.text, action.command))
+
+
+def check_command(action: Action) -> Action:
+    """The same by the command alone, of a step whose text is the catalogue's: names in it are of TWS and of logs."""
+    return _marked(action, risk_of("", action.command))
+
+
+def _marked(action: Action, own: Risk) -> Action:
     mutates = action.mutates or own != "none"
     least: Risk = "low" if mutates and own == "none" else own
     risk = max(action.risk, least, key=_ORDER.index)
@@ -181,127 +282,42 @@ def proposal(risk: Risk) -> Text:
 
 
 def mark_commands(text: str, quoted: str, language: Language) -> str:
-    """``text`` with each command that changes something marked, where it stands, as a proposal with its risk.
+    """``text`` with each command that is not proven to look marked, where it stands, as a proposal with its risk.
 
     Commands that ``quoted`` (the evidence) holds are quotations of what was done, and stay as they are, unless the
     sentence asks for them.
     """
-
-    def marked(match: re.Match[str]) -> str:
-        command = (match[1] or match[2]).strip()
-        if not is_mutating_command(command) or _is_quotation(match, command, quoted):
-            return match[0]
-        mark = proposal(risk_of(command)).in_language(language)
-        return f"{match[0].rstrip()} ({mark}){' ' if match[0][-1].isspace() else ''}"
-
-    return _COMMAND_IN_PROSE.sub(marked, text)
+    out: list[str] = []
+    done = 0
+    for match, command in _commands_in(text):
+        if not _changes(match, command) or _is_quotation(match, command, quoted):
+            continue
+        mark = proposal(_risk_of_command(command)).in_language(language)
+        written = text[done : match.end()]
+        out.append(f"{written.rstrip()} ({mark}){' ' if written[-1].isspace() else ''}")
+        done = match.end()
+    return "".join((*out, text[done:]))
 
 
 def propose_commands(prose: Iterable[str], actions: Sequence[Action], quoted: str) -> list[Action]:
-    """Mutating commands found in prose, as marked actions of their own, so that none goes unmarked.
+    """Commands found in prose that are not proven to look, as marked actions of their own, so that none goes unmarked.
 
     Quotations are as in ``mark_commands``, and those already among ``actions`` are left out.
     """
     known = "\n".join(f"{action.text}\n{action.command or ''}" for action in actions)
     proposals: dict[str, Action] = {}
     for text in prose:
-        for match in _COMMAND_IN_PROSE.finditer(text):
-            command = (match[1] or match[2]).strip()
+        for match, command in _commands_in(text):
             is_new = command not in known and not _is_quotation(match, command, quoted)
-            if is_new and is_mutating_command(command):
-                proposals[command] = Action(text=command, command=command, mutates=True, risk=risk_of(command))
+            if is_new and _changes(match, command):
+                risk = _risk_of_command(command)
+                proposals[command] = Action(text=command, command=command, mutates=True, risk=risk)
     return list(proposals.values())
 
 
 def _is_quotation(match: re.Match[str], command: str, quoted: str) -> bool:
     """Whether the command quotes the evidence; one that the sentence asks for does not, wherever it comes from."""
+    if match["asked"] is not None:
+        return False
     before = match.string[max(0, match.start() - 60) : match.start()]
     return command in quoted and _ASKED_FOR.search(before) is None
-
-
-# Programs whose every option only reads, or writes to the terminal alone.
-_READERS = (
-    r"ls|dir|cat|zcat|type|head|tail|less|more|wc|uniq|cut|tr|diff|cmp|comm|file|stat|readlink|realpath|strings|od|xxd"
-    r"|nl|fold|column|jq|z?grep|egrep|fgrep|findstr|select-string|rg|df|du|lsblk|ps|pgrep|pstree|top|htop|uptime"
-    r"|free|vmstat"
-    r"|iostat|mpstat|sar|nproc|lscpu|lsof|netstat|ping|tracert|traceroute|nslookup|dig|host|getent|id|who|whoami"
-    r"|w|last"
-    r"|groups|uname|printenv|locale|ulimit|quota|getfacl|getfattr|lsattr|md5sum|sha1sum|sha256sum"
-    r"|cksum"
-    r"|basename|dirname|expr|seq|true|tasklist|systeminfo|where|which|whereis|ipconfig|tnsping|lsnrctl\s+(?:status"
-    r"|services)"
-    r"|qstat|ipcs|errpt|lsps|svmon|oslevel|showmount|nfsstat|klist|hostname(?!\s+\S)|echo|printf"
-    # With the options that clear, set, kill or write left out
-    r"|dmesg(?!.*\s-(?:(?-i:[A-Za-z]*[cCDEn])|-(?:clear|read-clear|console)))|journalctl(?!.*\s--(?:vacuum|rotate|flush|sync|setup))"
-    r"|ss(?!.*\s-(?:-kill|(?-i:[a-zA-Z]*K)))|date(?!.*\s(?:--?s|\d))|sort(?!.*\s-(?:-output|[a-z]*o))"
-)
-_VERBS = (
-    # conman, composer, planman and optman (User's Guide 10.2.5)
-    r"conman(?:\s+-\w+\s+\S+){0,4}\s+"
-    r"[\"']?(?:s[ajcsdpruw]|ss|show\w*|disp(?:lay)?|df|dj|ds|list\w*|version|v|status|stat|help|info"
-    r"|checkhealth\w*)(?![\w-])"
-    r"|composer(?:\s+-\w+\s+\S+){0,4}\s+[\"']?(?:disp(?:lay)?|di|list|l|print|pr|extract|ext|validate|val|version"
-    r"|help)(?!\w)"
-    r"|planman(?:\s+-\w+\s+\S+){0,4}\s+(?:showinfo|checksync)\b|optman\s+(?:ls|show)\b|rep(?:1|2|3|4a|4b|7|8|11"
-    r"|tr)\b|evtsize\s+-show"
-    r"|jobinfo|listproc|datecalc|cpuinfo|maestro\b|parms\s+\w+$|showuptime|ResourceCLI\s+-list|exportserverdata"
-    r"|systemctl\s+(?:-\S+\s+)?(?:status|is-\w+|list-\w+|show|cat)\b|service\s+\S+\s+status\b"
-    r"|/etc/init\.d/\S+\s+status\b"
-    r"|chkconfig\s+--list|crontab\s+-l|at\s+-l|atq|schtasks\s+/query\b|sc\s+(?:query|qc)\w*\b|net\s+(?:statistics"
-    r"|view)\b|net\s+accounts$"
-    r"|wevtutil\s+qe|get-\w+|test-\w+|measure-object|where-object|select-object|sort-object"
-    r"|format-(?:table|list|wide|custom|hex)"
-    r"|docker\s+(?:ps|logs|inspect|images|stats|top|version|info)\b|podman\s+(?:ps|logs|inspect|images|stats)\b"
-    r"|kubectl(?:\s+-\S+\s+\S+){0,2}\s+(?:get|describe|logs|top|explain|version|cluster-info)\b|oc\s+(?:get|describe"
-    r"|logs|status)\b"
-    r"|git\s+(?:log|status|diff|show|blame|branch$)|rpm\s+-q\w*|dpkg\s+-l|yum\s+(?:list|info)|lsmod|mount$|ip\s+(?:a"
-    r"|addr|r|route|link)(?:\s+show)?$"
-    r"|find(?!.*\s-(?:delete|exec|execdir|ok|fprint\w*|fls)\b)\s|awk(?!.*\b(?:system|print\s*>))\s|sed(?!.*(?:\s-\w*i"
-    r"|\s--in-place|/w\s))\s"
-    r"|nc\s+-\w*z|telnet\s+\S+\s+\d+$|openssl\s+(?:x509|s_client|version|verify)\b|keytool\s+-list\b"
-    r"|curl(?!.*(?:\s-X(?!\s?GET\b)|\s--request(?![ =]GET\b)|\s-\w*[dFToO]\b|\s--(?:data|form|upload|output"
-    r"|remote)\S*))\s|wget(?=.*\s--spider)\s"
-    # Of databases and of the consoles of the mainframe
-    r"|select\s(?!.*\binto\b)|with\s+\w+\s+as\s*\(\s*select|describe\s|desc\s|show\s|explain\s|db2\s+[\"']?(?:list"
-    r"|get|describe|select)\b"
-    r"|db2pd|tnsping|(?:tso\s+)?(?:listcat?|listc|listds|listd|lista?lc|listuser|lu|listgrp|lg|listdsd|rlist|search)\b"
-    r"|d(?:isplay)?\s+(?:a|t|j|u|m|r|asm|d|iplinfo|ios|grs|wlm|xcf|smf|prog|omvs|net)(?:[,\s]|$)|/d\s+\w|\$d\s?\w"
-    r"|sdsf\b|-dis\s"
-    r"|get\s+(?:https?://|/)"
-)
-_LOOKS = re.compile(rf"(?:(?:{_READERS})(?=\s|$)|{_VERBS})", _I)
-_PREFIX = re.compile(
-    r"^(?:\s*(?:sudo(?:\s+-\w+(?:\s+\w+)?)?|time|nohup|nice|watch|env|\$|#|>|%|SQL>|TSO\s*>|cmd(?:\.exe)?\s+/c"
-    r"|\w+=\S*)\s+)*",
-    _I,
-)
-_PATH = re.compile(r"^(?:[A-Za-z]:)?(?:[\w.-]*[/\\])+(?=[\w-]+(?:\.exe)?(?:\s|$))|^\./")
-_SQL = re.compile(r"\s*(?:SQL>\s*)?(?:select|with)\s(?!.*[$`])", _I)
-_QUOTED = re.compile(r"\"[^\"\n]{0,1000}\"|'[^'\n]{0,1000}'")
-_SPLIT = re.compile(r"&&?(?!\d)|\|\||[;|\n]")
-_WRITES = re.compile(r"(?<![-=<])>(?!\s?(?:/dev/null|&\d|NUL\b))|\$\(|`|<\(")
-_PLACEHOLDER = re.compile(r"<[\w -]{1,40}>|\{\w{1,40}\}")
-_HARMLESS_REDIRECTION = re.compile(r"\d?>\s?(?:/dev/null|&\d|NUL\b)", _I)
-
-
-def only_looks(command: str) -> bool:
-    """Whether every part of ``command`` (pipeline, list) is on the allow-list of read-only commands."""
-    bare = _HARMLESS_REDIRECTION.sub("", _PLACEHOLDER.sub("x", command))
-    if _WRITES.search(_QUOTED.sub("x", bare)) is not None and _SQL.match(bare) is None:
-        return False
-    # What is quoted is an argument, except where the whole of a command is.
-    spans: list[str] = []
-
-    def hide(match: re.Match[str]) -> str:
-        spans.append(match[0])
-        return f"\x00{len(spans) - 1}\x00"
-
-    hidden = _QUOTED.sub(hide, bare)
-    parts = [part for part in _SPLIT.split(hidden) if part.strip()]
-    return bool(parts) and all(_looks(re.sub(r"\x00(\d+)\x00", lambda m: spans[int(m[1])], part)) for part in parts)
-
-
-def _looks(part: str) -> bool:
-    plain = _PATH.sub("", _PREFIX.sub("", part.strip(), count=1)).strip()
-    plain = re.sub(r"^(\w+)\.exe\b", r"\1", plain, count=1, flags=_I)
-    return _LOOKS.match(plain) is not None

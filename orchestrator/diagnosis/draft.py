@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator.diagnosis.commands import check_command
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Text, write
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, JobGroup
@@ -152,6 +153,8 @@ def _claims(drafts: Iterable[ClaimDraft], language: Language) -> tuple[Claim, ..
 
 def _actions(drafts: Iterable[ActionDraft], language: Language) -> tuple[Action, ...]:
     return tuple(
-        Action(text=write(item.text, language), risk=item.risk, command=item.command, mutates=item.mutates)
+        check_command(
+            Action(text=write(item.text, language), risk=item.risk, command=item.command, mutates=item.mutates)
+        )
         for item in drafts
     )

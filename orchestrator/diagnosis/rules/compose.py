@@ -19,6 +19,7 @@ from orchestrator.codes.catalogue import (
 from orchestrator.codes.control import one_line
 from orchestrator.codes.patterns import find_program_codes
 from orchestrator.codes.states import ABENDED, FAILED, RUNNING, SUCCEEDED, is_state
+from orchestrator.diagnosis.commands import is_mutating_command, mark_commands, proposal
 from orchestrator.diagnosis.draft import ActionDraft, ClaimDraft, DiagnosisDraft, GroupDraft, HypothesisDraft, JobDraft
 from orchestrator.diagnosis.injection import is_planted
 from orchestrator.diagnosis.rules.codes import state_ids
@@ -48,6 +49,7 @@ from orchestrator.diagnosis.rules.state import state_sentence
 from orchestrator.diagnosis.rules.subject import meant_of
 from orchestrator.diagnosis.rules.verdict import Verdict, reported, with_code
 from orchestrator.diagnosis.runbooks import names_code, names_return_code
+from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.joblog.codes import find_code
 from orchestrator.joblog.reader import Sighting
@@ -292,7 +294,7 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
         claim
         for item in told
         for claim in (
-            ClaimDraft(f"“{page_title(item)}”: {one_line(plain_words(item.text))}", evidence_ids=(item.id,)),
+            ClaimDraft(f"“{page_title(item)}”: {_passage(item, routing.language)}", evidence_ids=(item.id,)),
             *(steps_in(item) if not matches and item is told[0] else ()),
         )
     )
@@ -318,6 +320,15 @@ def compose_knowledge(scenes: Sequence[Scene], routing: Routing) -> DiagnosisDra
         return None
     no_answer = Message("The knowledge base has no answer to this question.")
     return DiagnosisDraft(join((no_answer, _HELP)), confidence=0.1)
+
+
+def _passage(item: Evidence, language: Language) -> str:
+    """The text of a page on one line, with its commands marked that are not proven to look only."""
+    text = one_line(plain_words(item.text))
+    marked = mark_commands(text, "", language)
+    # Plain words have no back-ticks, by which the page tells commands.
+    is_lost = marked == text and is_mutating_command(one_line(item.text))
+    return f"{text} ({proposal('medium').in_language(language)})" if is_lost else marked
 
 
 def failed_with(groups: Sequence[Group], entities: Entities) -> DiagnosisDraft | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from orchestrator.codes.catalogue import Category, find_return_code
 from orchestrator.codes.notation import bare_name
 from orchestrator.codes.patterns import find_codes_to_look_up, find_database_codes, find_return_codes
+from orchestrator.diagnosis.commands import is_mutating_command, proposal, risk_of
 from orchestrator.diagnosis.draft import ClaimDraft
 from orchestrator.diagnosis.rules.library import RISING_RATIO, elapsed_ratio
 from orchestrator.diagnosis.rules.scene import Scene, plain_words
@@ -20,7 +21,7 @@ from orchestrator.diagnosis.runbooks import (
     section_of_steps,
     steps_of,
 )
-from orchestrator.i18n.message import Message, Text
+from orchestrator.i18n.message import Message, Text, join
 from orchestrator.models import Evidence
 from orchestrator.payloads import SeriesFacts
 
@@ -125,9 +126,17 @@ def _quoted(item: Evidence, steps: Sequence[str]) -> tuple[ClaimDraft, ...]:
     else:
         sentence = Message("Step {number} of the runbook, section “{section}”: “{text}”")
     return tuple(
-        ClaimDraft(sentence.with_facts(number=number, section=section, text=plain_words(step)), (item.id,))
+        ClaimDraft(
+            join((sentence.with_facts(number=number, section=section, text=plain_words(step)), _mark_of(step))),
+            (item.id,),
+        )
         for number, step in enumerate(steps, start=1)
     )
+
+
+def _mark_of(step: str) -> Text | str:
+    """The mark of a page's step that holds a command which is not proven to look only."""
+    return Message("({mark})", mark=proposal(risk_of(step))) if is_mutating_command(step) else ""
 
 
 def _is_of_another_code(scene: Scene, verdict: Verdict, step: str) -> bool:
