@@ -8,7 +8,8 @@ from fastapi.responses import FileResponse
 from orchestrator import create_router
 
 app = FastAPI(title="Resync")
-app.include_router(create_router())  # settings from the environment: REDIS_URL, ...
+# Settings from the environment: REDIS_URL, ... Without identify=..., only this machine is served.
+app.include_router(create_router())
 
 
 @app.get("/", include_in_schema=False)

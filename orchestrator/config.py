@@ -244,6 +244,8 @@ class Settings(EnvironmentModel):
     """Seconds for which a run can be read after its submit."""
     max_open_runs: int = Field(default=1_000, ge=1, validation_alias="RESYNC_MAX_OPEN_RUNS")
     """Open runs beyond which a submit is refused as `overloaded`."""
+    requests_per_minute: int = Field(default=0, ge=0, le=1_000_000, validation_alias="RESYNC_REQUESTS_PER_MINUTE")
+    """Requests of one caller to the [HTTP API](web.md#limits) in a minute, over all processes; 0: no limit."""
     redis_timeout_seconds: float = Field(default=0.5, gt=0, le=30, validation_alias="RESYNC_REDIS_TIMEOUT_SECONDS")
     """Seconds for one call to the store."""
     node_timeout_seconds: float = Field(

@@ -78,6 +78,24 @@ class Conflict(InvalidRequest):
     reason = "conflict"
 
 
+class BodyTooLarge(InvalidRequest):
+    """The body of the request is too long."""
+
+    reason = "body_too_large"
+
+
+class BodyTooSlow(InvalidRequest):
+    """The body of the request did not come in time."""
+
+    reason = "body_too_slow"
+
+
+class NotOpen(TroubleshootError):
+    """This machine alone is served."""
+
+    reason = "not_open"
+
+
 class WorkersNotInstalled(TroubleshootError):
     """The worker code is not installed here: pip install 'resync-troubleshoot[workers]'."""
 
@@ -117,7 +135,7 @@ class RunNotFound(TroubleshootError):
     @classmethod
     def of(cls, run_id: str) -> Self:
         """The error that names the run."""
-        return cls("run {run_id!r} is not stored: it never existed, has expired, or Redis lost it", run_id=run_id)
+        return cls("run {run_id!r} is not stored: it never existed, has expired, or Redis lost it", run_id=run_id[:80])
 
     @classmethod
     def forgotten(cls, run_id: str) -> Self:
@@ -168,6 +186,12 @@ class Overloaded(TroubleshootError):
     """The queue that cannot serve another run in time, where it is one."""
     retry_after_seconds: int | None = None
     """Seconds after which there is room in that queue."""
+
+
+class TooManyRequests(Overloaded):
+    """The caller makes more requests than are allowed; try again later."""
+
+    reason = "too_many_requests"
 
 
 class RunRefused(TroubleshootError):

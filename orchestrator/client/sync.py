@@ -336,7 +336,7 @@ class TroubleshootClient:
     def list(self, *, limit: int = 20) -> list[RunSummary]:
         """Summaries of the newest ``limit`` runs, newest first.
 
-        Raises InvalidRequest for a ``limit`` below 1, StoreUnreachable.
+        Raises InvalidRequest for a ``limit`` below 1 or above 1,000, StoreUnreachable.
         """
         return self._runs.recent(limit=limit)
 

@@ -22,6 +22,10 @@ def lanes(queue: str) -> tuple[str, str]:
     return queue, lane(queue, 1)
 
 
+def _digest(names: list[str | None]) -> str:
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Key names below ``prefix``.
@@ -49,14 +53,17 @@ class Keys:
         """String: id of the run that was submitted with an idempotency key."""
         return f"{self.prefix}idempotency:{key}"
 
+    def caller(self, kind: str, name: str) -> str:
+        """String that expires: the requests of a user or an address, where they are limited; by a digest."""
+        return f"{self.prefix}caller:{_digest([kind, name])}"
+
     def shared(self, digest: str) -> str:
         """String: a source's answer that runs share, by the digest of what was asked; a token while it is asked."""
         return f"{self.prefix}shared:{digest}"
 
     def session(self, user_id: str | None, session_id: str) -> str:
         """List: the last runs of a user's session, oldest first. A digest, so that no two pairs share a key."""
-        pair = json.dumps([user_id, session_id]).encode()
-        return f"{self.prefix}session:{hashlib.sha256(pair).hexdigest()[:32]}"
+        return f"{self.prefix}session:{_digest([user_id, session_id])}"
 
     @property
     def wakeups(self) -> str:

@@ -11,6 +11,8 @@ from orchestrator.store.keys import Keys
 from orchestrator.store.reading import read_number
 from orchestrator.store.records import read_summary
 
+MAX_LISTED = 1_000
+"""Most runs that are listed at once."""
 _SUMMARY_FIELDS = ["state", "outcome", "summary", "created_ms", "deadline_ms", "closed_ms", "committed_by"]
 
 
@@ -24,10 +26,12 @@ class RunList:
     def recent(self, *, limit: int) -> list[RunSummary]:
         """Summaries of the newest ``limit`` runs, newest first; expired runs are left out.
 
-        Raises InvalidRequest for a ``limit`` below 1, StoreUnreachable.
+        Raises InvalidRequest for a ``limit`` below 1 or above ``MAX_LISTED``, StoreUnreachable.
         """
-        if limit < 1:
-            raise InvalidRequest("{field}: must be at least 1, not {limit}", field="limit", limit=limit)
+        if not 1 <= limit <= MAX_LISTED:
+            raise InvalidRequest(
+                "{field}: must be 1 to {most}, not {limit}", field="limit", most=MAX_LISTED, limit=limit
+            )
         with store_errors():
             run_ids: list[Any] = self._client.zrevrange(self._keys.index, 0, limit - 1)
             with self._client.pipeline(transaction=False) as pipe:

@@ -183,6 +183,12 @@ class RunStore:
         earlier = [str(item) for item in (found[: found.index(run_id)] if run_id in found else found)]
         return earlier[::-1]
 
+    def count_request(self, kind: str, name: str, *, per_minute: int) -> int:
+        """Count a request of the user or the address ``name``; seconds after which to ask again when it was one too
+        many, else 0.
+        """
+        return int(self._scripts.run("count_request", [self.keys.caller(kind, name)], [per_minute])[1])
+
     def claim_dispatch(
         self, run_id: str, token: str, *, by_worker: bool = True, stage: int | None = None
     ) -> Dispatch | None:

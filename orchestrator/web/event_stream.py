@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
-from orchestrator.errors import TroubleshootError
+from orchestrator.errors import OutOfConnections, TroubleshootError
 from orchestrator.models import Event
 
 _LOGGER = logging.getLogger(__name__)
@@ -15,6 +17,10 @@ KEEP_ALIVE_SECONDS = 15.0
 """Seconds between comments in a silent stream: the standard's advice against proxies that drop silent connections."""
 RETRY_MS = 1_000
 """Milliseconds before a browser connects again; its default of several seconds is too long for a run of ten."""
+MAX_READERS = 1_000
+"""Callers that wait for runs or their events in one process, each with a connection to Redis."""
+SEND_SECONDS = 120.0
+"""Seconds for a reader to take an event, before its place is given away."""
 _HEADERS = {
     # A proxy that compresses would buffer the events.
     "Cache-Control": "no-store, no-transform",
@@ -22,16 +28,50 @@ _HEADERS = {
 }
 
 
+class Readers:
+    """How many callers wait for runs or their events in this process, at most ``most``."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+
+    def check(self) -> None:
+        """Raise OutOfConnections when there is no place for another one."""
+        if self._count >= self._most:
+            raise OutOfConnections(
+                "{count} callers wait for runs or their events here already; ask for the run without waiting",
+                count=self._count,
+            )
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One of them, while the block is open."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+
 class EventStream(StreamingResponse):
     """Sends events as they come, and a comment every ``keep_alive_seconds`` without any.
 
-    A reader that disconnects ends the stream, and with it the blocking read of Redis.
+    A reader that disconnects, or takes nothing for ``SEND_SECONDS``, ends the stream, and with it the blocking read of
+    Redis.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[Event], *, first: Event | None = None, keep_alive_seconds: float) -> None:
+    def __init__(
+        self,
+        events: AsyncIterator[Event],
+        *,
+        first: Event | None = None,
+        keep_alive_seconds: float,
+        readers: Readers,
+    ) -> None:
         """Sends ``first``, an event that was read already, before ``events``."""
+        self._readers = readers
         self._events = events
         self._first = first
         self._keep_alive_seconds = keep_alive_seconds
@@ -40,8 +80,16 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream; cancel the pending read at its end."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            with self._readers.one():
+                await super().__call__(scope, receive, send_in_time)
+        except (TimeoutError, ClientDisconnect):  # which of them depends on the server
+            _LOGGER.info("web_reader_gone")
         finally:
             if self._reading is not None:
                 self._reading.cancel()

@@ -9,29 +9,33 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from orchestrator.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
     Conflict,
     InvalidRequest,
+    NotOpen,
     Overloaded,
     RunNotFound,
     SchemaMismatch,
     StoreUnreachable,
     TroubleshootError,
 )
-from orchestrator.i18n.message import Message
 from orchestrator.validation import about, all_of, problem_of, with_names
 
 _LOGGER = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
 """``Retry-After`` of ``store_unreachable``, and of ``overloaded`` where no more is known: the default total timeout."""
-NOT_JSON = Message("the body must be a JSON object, sent with Content-Type: application/json")
 
 _STATUS: tuple[tuple[type[TroubleshootError], HTTPStatus], ...] = (
-    (Conflict, HTTPStatus.CONFLICT),  # before its base
+    (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),  # before their base
+    (BodyTooSlow, HTTPStatus.REQUEST_TIMEOUT),
+    (Conflict, HTTPStatus.CONFLICT),
     (InvalidRequest, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (NotOpen, HTTPStatus.FORBIDDEN),
     (RunNotFound, HTTPStatus.NOT_FOUND),
     (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
     (StoreUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -63,10 +67,16 @@ def problem_docs(*statuses: HTTPStatus) -> Docs:
 
 
 _DESCRIPTIONS = {
+    HTTPStatus.FORBIDDEN: "`not_open`: the app identifies nobody, and so serves its own machine alone.",
+    HTTPStatus.REQUEST_TIMEOUT: "`body_too_slow`: the body did not come in time.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "`body_too_large`: the body is longer than any question needs.",
     HTTPStatus.NOT_FOUND: "`run_not_found`: no run of that id is stored; it never existed, expired, or Redis lost it.",
     HTTPStatus.CONFLICT: "`conflict`: the run id or the idempotency key is that of another question.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "`invalid_request`, `unknown_instance`: the detail names the field and the fix.",
-    HTTPStatus.TOO_MANY_REQUESTS: "`overloaded`: the run cannot be answered in time. See `Retry-After`.",
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        "`overloaded`: the run cannot be answered in time. `too_many_requests`: the caller makes more requests than "
+        "are allowed. See `Retry-After`."
+    ),
     HTTPStatus.NOT_IMPLEMENTED: "`schema_mismatch`: the run was written by a version whose schema is not read here.",
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "`store_unreachable`: Redis does not answer. `out_of_connections`: it may be well, and this app may open no "
@@ -106,11 +116,8 @@ class ProblemRoute(APIRoute):
                 return problem_response(error)
             except RequestValidationError as error:
                 return problem_response(_refusal(request, error))
-            except HTTPException as error:
-                if not isinstance(error.__cause__, ValueError | RecursionError):
-                    raise
-                # FastAPI raises this for a body that is not UTF-8 or nested too deep.
-                return problem_response(InvalidRequest(NOT_JSON))
+            except ClientDisconnect:  # in the middle of its body
+                return Response(status_code=HTTPStatus.BAD_REQUEST)
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
@@ -120,10 +127,10 @@ class ProblemRoute(APIRoute):
 def _refusal(request: Request, error: RequestValidationError) -> TroubleshootError:
     """The error for values that FastAPI refused; it names the fields and not the values."""
     problems = []
-    for item in error.errors():
+    # A dependency that two others have is told of twice.
+    for item in {(item["loc"], item["type"]): item for item in error.errors()}.values():
         place, *names = item["loc"]
         if place == "path":
             return RunNotFound.of(request.path_params["run_id"])
-        is_no_object = place == "body" and (not names or item["type"] == "json_invalid")
-        problems.append(NOT_JSON if is_no_object else about(".".join(map(str, names)), problem_of(item)))
+        problems.append(about(".".join(map(str, names)), problem_of(item)))
     return InvalidRequest(all_of(problems))

@@ -4,25 +4,29 @@
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.params import Depends as Dependency
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError, InvalidRequest
-from orchestrator.models import Report, RunId, RunSnapshot, RunSummary
+from orchestrator.errors import ConfigurationError
+from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.store.events import START, check_event_id
+from orchestrator.store.run_list import MAX_LISTED
 from orchestrator.web.accept_log import limit_accept_log
-from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, EventStream
-from orchestrator.web.problems import NOT_JSON, Docs, ProblemRoute, problem_docs
-from orchestrator.web.submission import Identity, Patience, RequestBody, make_request
+from orchestrator.web.body import read_object, receive_body
+from orchestrator.web.callers import count_request, only_this_machine
+from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, MAX_READERS, EventStream, Readers
+from orchestrator.web.problems import Docs, ProblemRoute, problem_docs
+from orchestrator.web.submission import Identity, Patience, Rerun, body_docs, make_request, make_rerun
 
+_OF_BODIES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 _RUN_LIST = TypeAdapter(list[RunSummary])
 _MARKDOWN_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """The answer quotes logs: a browser must not render it as HTML."""
@@ -48,20 +52,14 @@ class Accepted(BaseModel):
     answer_url: str = Field(description="The answer in Markdown.")
 
 
-class Rerun(BaseModel):
-    """What of an ended run is asked again."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    all: bool = Field(default=False, description="Every source, not only those that failed.")
-
-
 def create_router(
     client: AsyncTroubleshootClient | Settings | None = None,
     *,
     prefix: str = "/troubleshoot",
     dependencies: Sequence[Dependency] = (),
     identify: Callable[..., Any] | None = None,
+    open_to_network: bool = False,
+    max_readers: int = MAX_READERS,
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
 ) -> APIRouter:
     """A router for ``app.include_router``.
@@ -69,23 +67,36 @@ def create_router(
     ``client`` is an open client of the app, which the router does not close; or ``Settings``, or None for those of the
     environment, with which the router opens one client per process when the app starts and closes it when it stops.
 
-    ``dependencies`` are FastAPI dependencies of every route, such as authentication. ``identify`` is a dependency that
-    returns the ``Identity`` of the caller, or None for an anonymous one; it replaces the user in the request's body.
+    ``dependencies`` are FastAPI dependencies of every route, such as authorisation. ``identify`` is a dependency of
+    every route that returns the ``Identity`` of the caller, or None for an anonymous one; it replaces the user in the
+    request's body. Without it, only requests from this machine are served, unless ``open_to_network`` says that the app
+    itself decides who may call. ``max_readers`` callers at most wait for runs or their events in this process.
     ``keep_alive_seconds`` is the longest silence in an event stream::
 
         app = FastAPI()
         app.include_router(create_router(dependencies=[Depends(signed_in)], identify=current_user))
     """
     holder = _ClientHolder(client)
-    runs = _Runs(holder, keep_alive_seconds)
+    runs = _Runs(holder, keep_alive_seconds, max_readers)
+
+    async def limit_caller(
+        request: Request, identity: Annotated[Identity | None, Depends(identify or _nobody)]
+    ) -> None:
+        await count_request(holder.client, request, identity)
+
+    may_call = [] if identify is not None or open_to_network else [Depends(only_this_machine)]
     router = APIRouter(
         prefix=prefix,
         tags=["troubleshoot"],
-        dependencies=dependencies,
+        dependencies=[*may_call, *dependencies, Depends(limit_caller)],
         route_class=ProblemRoute,
         lifespan=holder.lifespan,
         responses=problem_docs(
-            HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.SERVICE_UNAVAILABLE
+            *((HTTPStatus.FORBIDDEN,) if may_call else ()),
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.NOT_IMPLEMENTED,
+            HTTPStatus.SERVICE_UNAVAILABLE,
         ),
     )
 
@@ -93,13 +104,14 @@ def create_router(
         "/runs",
         status_code=HTTPStatus.ACCEPTED,
         response_model=Accepted,
-        responses=_WAITED | problem_docs(HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+        responses=_WAITED | problem_docs(HTTPStatus.CONFLICT, *_OF_BODIES),
+        openapi_extra=body_docs(TroubleshootRequest),
     )
     async def submit_run(
         *,
         request: Request,
-        body: RequestBody,
         identity: Annotated[Identity | None, Depends(identify or _nobody)],
+        body: Annotated[bytes, Depends(receive_body)],
         run_id: Annotated[RunId | None, Query(description="Id of the new run; generated when left out.")] = None,
         idempotency_key: Annotated[str | None, Header(description="The same key gives the same run.")] = None,
         wait: Annotated[bool, Query(description="Respond with the report, by the run's deadline.")] = False,
@@ -108,12 +120,13 @@ def create_router(
         ] = None,
     ) -> Response:
         """Submit a question; the sources are queried in parallel. `Location` is the URL of the run."""
-        _check_content_type(request)
         if identify is not None and identity is None:
             identity = Identity(user_id=None)
-        question = make_request(body, holder.client.sync.settings, identity)
-        accepted = await holder.client.submit(question, run_id=run_id, idempotency_key=idempotency_key)
-        patience = Patience.of(wait=wait, prefer=prefer)
+        client, patience = holder.client, Patience.of(wait=wait, prefer=prefer)
+        question = await read_object(body, make_request, body, client.sync.settings, identity)
+        if patience is not None:
+            runs.readers.check()
+        accepted = await client.submit(question, run_id=run_id, idempotency_key=idempotency_key)
         report = None if patience is None else await runs.wait(accepted, patience)
         if report is not None:
             return _json(report, headers={"Preference-Applied": "wait"} if prefer and not wait else None)
@@ -123,22 +136,23 @@ def create_router(
         "/runs/{run_id}/rerun",
         status_code=HTTPStatus.ACCEPTED,
         response_model=Accepted,
-        responses=problem_docs(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+        responses=problem_docs(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *_OF_BODIES),
+        openapi_extra=body_docs(Rerun),
     )
     async def rerun(
         *,
         request: Request,
         run_id: RunId,
-        body: Rerun,
         identity: Annotated[Identity | None, Depends(identify or _nobody)],
+        body: Annotated[bytes, Depends(receive_body)],
         idempotency_key: Annotated[str | None, Header(description="The same key gives the same run.")] = None,
     ) -> Response:
         """Ask the question of an ended run again; what its sources had answered is kept. `Location` is the new run."""
-        _check_content_type(request)
+        asked = await read_object(body, make_rerun, body)
         user_id = None if identity is None else identity.user_id
         accepted = await holder.client.rerun(
             run_id,
-            everything=body.all,
+            everything=asked.all,
             idempotency_key=idempotency_key,
             user_id=... if identify is None else user_id,
         )
@@ -215,18 +229,18 @@ class _ClientHolder:
 class _Runs:
     """The route functions, whose docstrings OpenAPI shows, and what they share."""
 
-    def __init__(self, holder: _ClientHolder, keep_alive_seconds: float) -> None:
+    def __init__(self, holder: _ClientHolder, keep_alive_seconds: float, max_readers: int) -> None:
         self._holder = holder
         self._keep_alive_seconds = keep_alive_seconds
+        self.readers = Readers(max_readers)
 
     async def wait(self, run_id: str, patience: Patience) -> Report | None:
         """The report, or None when the caller's timeout was over first."""
-        try:
+        with self.readers.one(), suppress(TimeoutError):
             return await self._holder.client.result(run_id, timeout_seconds=patience.seconds)
-        except TimeoutError:
-            return None
+        return None
 
-    async def list_runs(self, limit: Annotated[int, Query(ge=1, le=1_000)] = 20) -> Response:
+    async def list_runs(self, limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 20) -> Response:
         """The newest runs, newest first."""
         runs = await self._holder.client.list(limit=limit)
         return Response(_RUN_LIST.dump_json(runs), media_type="application/json")
@@ -260,6 +274,7 @@ class _Runs:
         """
         client = self._holder.client
         start = check_event_id(last_event_id or after)
+        self.readers.check()
         # Before the status is sent: does the run exist, and is it closed?
         state, _ = await client.call(client.sync.store.state, run_id)
         events, first = client.stream(run_id, after=start, with_results=results), None
@@ -268,7 +283,7 @@ class _Runs:
             if first is None:
                 # A browser connects again after the last event too, until it gets this status.
                 return Response(status_code=HTTPStatus.NO_CONTENT)
-        return EventStream(events, first=first, keep_alive_seconds=self._keep_alive_seconds)
+        return EventStream(events, first=first, keep_alive_seconds=self._keep_alive_seconds, readers=self.readers)
 
     async def cancel_run(self, run_id: RunId) -> Response:
         """Cancel an open run; a closed run stays as it is. Returns the present state of the run."""
@@ -294,12 +309,6 @@ def _path_of(request: Request) -> str:
 
 def _json(model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
     return Response(model.model_dump_json(), status, headers, "application/json")
-
-
-def _check_content_type(request: Request) -> None:
-    # An older FastAPI parses a body without one as JSON, and a page of any site could send it with this app's cookies.
-    if "content-type" not in request.headers:
-        raise InvalidRequest(NOT_JSON)
 
 
 def _accepted(run_id: str, runs_url: str) -> Response:

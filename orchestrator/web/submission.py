@@ -3,16 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from fastapi import Body
-from pydantic import BaseModel, GetJsonSchemaHandler, ValidationError
-from pydantic.json_schema import JsonSchemaValue
+from pydantic import BaseModel, Field, ValidationError
 
-from orchestrator.config import Settings
+from orchestrator.config import InputModel, Settings
 from orchestrator.errors import InvalidRequest
 from orchestrator.models import TroubleshootRequest
 from orchestrator.validation import describe
+from orchestrator.web.body import parse_object
 
 _PREFER_WAIT = re.compile(r"""(?:^|,)\s*wait\s*(?:=\s*"?(?P<seconds>\d{1,6})"?\s*)?(?=$|[,;])""", re.IGNORECASE)
 
@@ -26,27 +25,34 @@ class Identity:
     """None: the session in the body, if any."""
 
 
-class _SchemaOf:
-    """Documents a value with the JSON schema of ``model`` and does not validate it."""
+class Rerun(InputModel):
+    """What of an ended run is asked again."""
 
-    def __init__(self, model: type[BaseModel]) -> None:
-        self._model = model
-
-    def __get_pydantic_json_schema__(self, _schema: object, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(self._model.__pydantic_core_schema__)
+    all: bool = Field(default=False, description="Every source, not only those that failed.")
 
 
-RequestBody = Annotated[dict[str, Any], _SchemaOf(TroubleshootRequest), Body()]
-"""The fields of a ``TroubleshootRequest``; ``make_request`` validates them, because FastAPI does not know the settings
-that limits missing in the body default to."""
+def body_docs(model: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI documentation of a route whose body is received by ``receive_body``."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def whole(value: Any) -> Any:
+        # A reference would be one to the schemas of the app.
+        if isinstance(value, dict):
+            referred = definitions[value["$ref"].rpartition("/")[2]] if "$ref" in value else {}
+            return {name: whole(item) for name, item in (referred | value).items() if name != "$ref"}
+        return [whole(item) for item in value] if isinstance(value, list) else value
+
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": whole(schema)}}}}
 
 
-def make_request(body: Mapping[str, Any], settings: Settings, identity: Identity | None) -> TroubleshootRequest:
-    """The request in a body; with an ``identity``, the user in the body is ignored.
+def make_request(body: bytes, settings: Settings, identity: Identity | None) -> TroubleshootRequest:
+    """The request in a body, whose limits default to those of the settings; with an ``identity``, the user in the body
+    is ignored.
 
     Raises InvalidRequest naming the field.
     """
-    fields = dict(body)
+    fields = parse_object(body)
     config = fields.get("config", {})
     if isinstance(config, Mapping):
         fields["config"] = settings.parallel_config().model_dump() | dict(config)
@@ -56,6 +62,14 @@ def make_request(body: Mapping[str, Any], settings: Settings, identity: Identity
             fields["session_id"] = identity.session_id
     try:
         return TroubleshootRequest.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(describe(error)) from None
+
+
+def make_rerun(body: bytes) -> Rerun:
+    """The rerun in a body. Raises InvalidRequest naming the field."""
+    try:
+        return Rerun.model_validate(parse_object(body))
     except ValidationError as error:
         raise InvalidRequest(describe(error)) from None
 

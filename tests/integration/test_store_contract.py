@@ -169,6 +169,22 @@ def test_a_key_that_comes_later_stands_for_the_run_as_well(bench: Bench) -> None
     assert bench.store.open("run-bbbbbbbb", request, nonce="3", idempotency_key="k").is_new
 
 
+def test_requests_of_a_caller_are_counted_over_a_minute(bench: Bench) -> None:
+    """So many at once, then one at a time; each caller for itself; damage and a clock that stepped back stop nobody."""
+    count, key = bench.store.count_request, bench.store.keys.caller("user", "ana")
+    assert [count("user", "ana", per_minute=3) for _ in range(3)] == [0, 0, 0]
+    assert 19 <= count("user", "ana", per_minute=3) <= 20
+    assert count("address", "ana", per_minute=3) == count("user", "bia", per_minute=3) == 0
+    assert 0 < bench.client.pttl(key) <= 60_000
+    bench.client.set(key, str(bench.now_ms() + 3_600_000))
+    assert count("user", "ana", per_minute=3) == 0
+    bench.client.delete(key)
+    bench.client.lpush(key, "damage")
+    assert count("user", "ana", per_minute=3) == 0
+    bench.client.set(key, "damage")
+    assert count("user", "ana", per_minute=3) == 0
+
+
 def test_a_submit_sent_again_after_a_lost_reply_is_the_same_submit(bench: Bench) -> None:
     """The same run id is new for the nonce that opened it and known for any other."""
     request = TroubleshootRequest(message="x")

@@ -9,18 +9,18 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import pytest
 import redis
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Header
 from starlette.middleware.gzip import GZipMiddleware
 from tests_support import RedisServer, stretched, wait_until
 
 from orchestrator.config import Settings
-from orchestrator.web import create_router
+from orchestrator.web import Identity, create_router
 
 RUNS = "/troubleshoot/runs"
 SHORT = {"node_timeout_seconds": 0.3, "total_timeout_seconds": 0.8}
@@ -90,7 +90,7 @@ class Server:
 
 
 @contextmanager
-def serving(settings: Settings, *, middleware: bool = False) -> Iterator[tuple[Server, httpx2.Client]]:
+def serving(settings: Settings, *, middleware: bool = False, **options: Any) -> Iterator[tuple[Server, httpx2.Client]]:
     app = FastAPI()
     if middleware:
         app.add_middleware(GZipMiddleware, minimum_size=1)
@@ -99,7 +99,7 @@ def serving(settings: Settings, *, middleware: bool = False) -> Iterator[tuple[S
         async def pass_on(request: Any, call_next: Any) -> Any:
             return await call_next(request)
 
-    app.include_router(create_router(settings))
+    app.include_router(create_router(settings, **options))
     server = Server(app)
     with httpx2.Client(base_url=server.start(), trust_env=False, timeout=30) as client:
         try:
@@ -253,3 +253,37 @@ def test_a_redis_that_hangs_does_not_hang_the_app(own_redis: RedisServer) -> Non
     assert all("retry-after" in response.headers for response in responses)
     # A call that blocked the loop would hold it for the whole of Redis's timeout.
     assert pause < stretched(1.0)
+
+
+def test_each_caller_has_so_many_requests_a_minute_in_all_processes(settings: Settings) -> None:
+    """429 with the time to wait, for a known user alone, and for an address where nobody is known."""
+
+    def identify(x_user: Annotated[str | None, Header()] = None) -> Identity | None:
+        return None if x_user is None else Identity(x_user)
+
+    limited = settings.model_copy(update={"requests_per_minute": 4})
+    with ExitStack() as stack:
+        clients = [stack.enter_context(serving(limited, identify=identify))[1] for _ in range(2)]
+        for headers in ({"X-User": "ana"}, {"X-User": "bia"}, {}):
+            answers = [client.get(RUNS, headers=headers) for client in clients for _ in range(3)]
+            assert [answer.status_code for answer in answers[:4]] == [200] * 4
+            assert (answers[5].status_code, answers[5].json()["reason"]) == (429, "too_many_requests")
+            assert 1 <= int(answers[5].headers["retry-after"]) <= 15
+
+
+def test_hostile_requests_leave_room_for_others(settings: Settings) -> None:
+    """Bodies at the limit, deep, wide and wrong, are refused; the app's loop does not stand still meanwhile."""
+    hostile = (
+        b'{"message": "x", "jobs": [' + b"1," * 500_000 + b"1]}",
+        b'{"message": "x", "jobs": [' + b"1," * 260_000 + b"1]}",
+        b'{"message": "x", "config": {"disabled_sources": ["' + b'x","' * 130_000 + b'"]}}',
+        b'{"message": "x", "jobs": ["A' + b" " * 170_000 + b'B"]}',
+        b"{" + b",".join(b'"%d":1' % number for number in range(50_000)) + b"}",
+        b"[" * 500_000,
+    )
+    with serving(settings) as (server, client):
+        for body in hostile:
+            answer = client.post(RUNS, content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code in (413, 422)
+            assert len(answer.content) < 1_000
+        assert server.stood_still_seconds() < stretched(0.5)

@@ -362,21 +362,14 @@ def test_openapi_documents_every_answer() -> None:
         route: {status: next(iter(answer.get("content", {"": 0}))) for status, answer in told["responses"].items()}
         for route, told in routes.items()
     }
-    failed = dict.fromkeys(("422", "501", "503"), "application/problem+json")
+    failed = dict.fromkeys(("403", "422", "429", "501", "503"), "application/problem+json")
+    bodies = dict.fromkeys(("408", "409", "413"), "application/problem+json")
     missing = {"404": "application/problem+json"}
     as_json = {"200": "application/json"}
     run = f"{RUNS}/{{run_id}}"
     assert media == {
-        f"post {RUNS}": as_json
-        | failed
-        | {"202": "application/json", "409": "application/problem+json", "429": "application/problem+json"},
-        f"post {run}/rerun": {
-            "202": "application/json",
-            **failed,
-            **missing,
-            "409": "application/problem+json",
-            "429": "application/problem+json",
-        },
+        f"post {RUNS}": as_json | failed | bodies | {"202": "application/json"},
+        f"post {run}/rerun": {"202": "application/json"} | failed | missing | bodies,
         f"get {RUNS}": as_json | failed,
         f"get {run}": as_json | failed | missing | {"202": "application/json"},
         f"delete {run}": as_json | failed | missing,

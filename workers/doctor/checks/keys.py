@@ -18,7 +18,10 @@ from workers.doctor.check import CheckContext, CheckResult, Verdict
 SCAN_SHARE = 0.6
 """Share of the check's time for the scan: a Redis shared with the app may hold millions of keys."""
 APP_KEYS = ("resync:errors:recent:", "resync:job:history:")
-_KINDS = (("run:", "runs"), ("mq:", "broker"), ("logs:", "logs"), ("idempotency:", "index"), ("waiting:", "index"))
+_KINDS = (
+    *(("run:", "runs"), ("mq:", "broker"), ("logs:", "logs")),
+    *(("idempotency:", "index"), ("waiting:", "index"), ("caller:", "index")),
+)
 _INDEXES = {
     *("wakeups", "runs", "open", "busy", "completed", "expired", "instances", "watchers", "rates", "clock"),
     *("synthesis", "set_aside", "set_aside_counts"),
