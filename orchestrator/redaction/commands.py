@@ -1,324 +1,307 @@
 """The commands and statements that carry a password, for ``redact``: the meaning of an option depends on its program.
 
-Nothing here backtracks over more than a bounded number of characters; a test feeds each pattern its worst text.
+Programs and their options are data (``data/commands.json``). Nothing here backtracks over more than a bounded number of
+characters; a test times every pattern on the text that is worst for it.
 """
 
+import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
 
 from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND
-from orchestrator.redaction.patterns import KEY, LONG_KEY
+from orchestrator.redaction.patterns import KEY
 
 _I = re.IGNORECASE
 _M = re.MULTILINE
 _IM = _I | _M
 
-_ARGUMENT = r"(?:\"[^\"\r\n]{1,400}\"|'[^'\r\n]{1,400}'|[^\s\"']{1,400})"
-COMMAND_SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
-    # --password x, -password x, -pw x, --api-key x, -storepass x
-    (
-        ("-",),
-        re.compile(
-            rf"(?P<head>(?<![\w-])--?(?:[\w.]{{1,20}}-){{0,3}}(?:{LONG_KEY}|pass|pwd|pw|storepass|keypass|authpass|userpass|passin|"
-            rf"passout|bindpw|newpass)(?:[ \t]{{1,8}}|=))(?!-){_ARGUMENT}",
-            _IM,
-        ),
+_DATA: dict[str, Any] = json.loads((files("orchestrator.redaction") / "data" / "commands.json").read_bytes())
+Span = tuple[int, int]
+
+# Statements -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement with a secret: its words (lower-case), the pattern that one of them begins, what stands before."""
+
+    words: tuple[str, ...]
+    pattern: re.Pattern[str]
+    head: re.Pattern[str] | None = None
+    is_likely: bool = False
+    """Taken only when the value looks like a password."""
+
+
+def _statement(words: str, pattern: str, flags: int = _IM, *, head: str | None = None, likely: bool = False) -> Statement:
+    before = None if head is None else re.compile(rf"(?:{head})$", _IM)
+    return Statement(tuple(words.split()), re.compile(pattern, flags), before, likely)
+
+
+def _argument(name: str = "value") -> str:
+    return rf"(?P<{name}>\"[^\"\r\n]{{1,400}}\"|'[^'\r\n]{{1,400}}'|[^\s\"']{{1,400}})"
+
+
+_S = r"[ \t]{1,8}"
+_FTP_COMMANDS = (
+    r"(?:user|pass|open|get|put|cd|lcd|bin|binary|ascii|ebcdic|quit|close|mget|mput|locsite|site|type|mode|dir|ls|delete"
+    r"|rename|append|sendsite|quote)\b"
+)
+_LOGIN = r"[A-Za-z]\w{0,30}/(?P<value>\\?\"[^\"\r\n]{1,128}\"|[^\s/@\"']{1,128})(?=@|[\"']?\s|[\"']?$)"
+STATEMENTS = (
+    _statement("net", rf"\bnet{_S}user{_S}[\w.$-]{{1,64}}{_S}(?![/*]){_argument()}"),
+    _statement(
+        "net",
+        rf"\bnet{_S}use{_S}(?:[A-Z*]:?{_S})?\\\\[^\s]{{1,200}}{_S}(?:/user:[^\s]{{1,80}}{_S}(?!/){_argument()}"
+        rf"|(?!/){_argument('value2')}(?={_S}/user))",
     ),
-    # cmdkey /pass:x, /password:x, /p:x; schtasks /ru user /rp x; net user name x
-    (
-        ("pass:", "password:", "pwd:", " /p", " /rp"),
-        re.compile(
-            r"(?P<head>(?<![\w/])(?:/(?:pass|password|pwd):"
-            r"|/r?u(?:ser)?[: ][ \t]{0,8}[^\s/][^\s]{0,80}[ \t]{1,8}/r?p[: ][ \t]{0,8}))"
-            rf"(?!/){_ARGUMENT}",
-            _IM,
-        ),
+    _statement("smbclient", rf"\bsmbclient{_S}//[^\s]{{1,200}}{_S}(?!-){_argument()}"),
+    # Connect:Direct: SIGNON USERID=(user,password), SNODEID=(user,password,new password); VSE: SEC=(user,password)
+    _statement(
+        "userid snodeid pnodeid sec",
+        r"\b(?:USERID|[SP]NODEID|SEC)[ \t]{0,4}=?[ \t]{0,4}\([ \t]{0,4}[\w@#$.\\-]{1,64}[ \t]{0,4},[ \t]{0,4}"
+        r"(?P<value>[^)\r\n]{1,200})",
     ),
-    (
-        ("net user",),
-        re.compile(rf"(?P<head>\bnet[ \t]{{1,4}}user[ \t]{{1,4}}[\w.$-]{{1,64}}[ \t]{{1,4}})(?![/*]){_ARGUMENT}", _IM),
-    ),
-    # curl -u user:password, --user, --proxy-user; smbclient -U domain/user%password; docker run -u 1000:1000 is none
-    (
-        ("-u", "--user", "--proxy-user"),
-        re.compile(
-            r"(?P<head>(?<![\w-])(?:-u|--user|--proxy-user|-U)[ =]{0,4}(?!\d{1,6}:\d{1,6}\b)"
-            r"(?:(?P<quote>[\"'])[\w.@\\/-]{1,80}[:%](?=[^\"'\r\n]{1,400}(?P=quote))|[\"']?[\w.@\\/-]{1,80}[:%]))"
-            r"(?(quote)[^\"'\r\n]{1,400}|[^\s\"']{1,400})"
-        ),
-    ),
-    (
-        ("curl",),
-        re.compile(
-            r"(?P<head>\bcurl\b[^\r\n|;]{0,300}?[ \t]-[A-Za-z]{1,8}u[ \t]{1,4}[\"']?[\w.@\\-]{1,80}:)"
-            r"[^\s\"']{1,400}"
-        ),
-    ),
-    # lftp -u user,password; open -u user,password host
-    (
-        ("lftp", "open", "ftp"),
-        re.compile(
-            r"(?P<head>\b(?:lftp|open|ftps?)\b[^\r\n|;]{0,120}?[ \t](?:-u|--user)[ \t=]{0,4}[\"']?[\w.@-]{1,80},)"
-            r"[^\s\"',]{1,400}"
-        ),
-    ),
-    # Connect:Direct: SIGNON USERID=(user,password), SNODEID=(user,password,new password)
-    (
-        ("userid", "nodeid"),
-        re.compile(
-            r"(?P<head>\b(?:USERID|[SP]NODEID)[ \t]{0,4}=?[ \t]{0,4}\([ \t]{0,4}[\w@#$.\\-]{1,64}"
-            r"[ \t]{0,4},[ \t]{0,4})[^)\r\n]{1,200}",
-            _I,
-        ),
-    ),
+    _statement("userid", r"\buserid=[\"']?\w{1,31}/(?P<value>[^\s@\"',]{1,128})"),
     # RACF PHRASE('...'), with doubled quotes in it
-    (
-        ("phrase(",),
-        re.compile(r"(?P<head>\bPHRASE\([ \t]{0,4}')(?>(?:[^'\r\n]|''){1,200})", _I),
+    _statement("phrase", r"\bPHRASE\([ \t]{0,4}'(?P<value>(?>(?:[^'\r\n]|''){1,200}))"),
+    # z/OS FTP: user and password in the line after the host's, or in two
+    _statement(
+        "//input //stdin //sysin",
+        r"//(?:INPUT|STDIN|SYSIN)[ \t]{1,16}DD[ \t]{1,16}(?:\*|DATA\b)[^\r\n]{0,60}\r?\n"
+        rf"(?:(?!//)[\w.-]{{1,80}}(?:[ \t]{{1,8}}\d{{1,5}})?[ \t]{{0,80}}\r?\n)?[ \t]{{0,8}}(?!{_FTP_COMMANDS}|//)[\w.@#$\\-]{{1,64}}"
+        r"(?:[ \t]{1,8}|[ \t]{0,80}\r?\n[ \t]{0,8})(?P<value>[^\s]{4,128})(?=[ \t]{0,80}\r?$)",
+        likely=True,
     ),
-    # z/OS FTP: the line after the host's is user and password
-    (
-        ("//input",),
-        re.compile(
-            r"(?P<head>^//INPUT[ \t]{1,16}DD[ \t]{1,16}(?:\*|DATA\b)[^\r\n]{0,60}\r?\n[^\r\n]{1,120}\r?\n"
-            r"[ \t]{0,8}(?!USER\b)[\w.@#$\\-]{1,64}[ \t]{1,8})[^\s]{1,128}(?=[ \t]{0,80}\r?$)",
-            _M,
-        ),
+    _statement(
+        "user",
+        rf"\buser{_S}[\w.@#$\\-]{{1,64}}{_S}(?P<value>[^\s]{{4,128}})(?=[ \t]{{0,80}}\r?$)",
+        head=r"^[ \t]{0,16}|>[ \t]{0,8}|^quote[ \t]",
+        likely=True,
     ),
     # ConvertTo-SecureString 'x' -AsPlainText; [System.Net.NetworkCredential]::new('user', 'x')
-    (
-        ("securestring",),
-        re.compile(r"(?P<head>\bConvertTo-SecureString[ \t]{1,4}(?:-\w{1,12}[ \t]{1,4}){0,2})(?![$-])" + _ARGUMENT, _I),
-    ),
+    _statement("convertto-securestring", rf"\bConvertTo-SecureString{_S}(?:-\w{{1,12}}{_S}){{0,2}}(?![$-]){_argument()}"),
     # and the auth=('user', 'x') of Python's requests
-    (
-        ("networkcredential", "pscredential", "httpbasicauth", "auth="),
-        re.compile(
-            r"(?P<head>\b(?:NetworkCredential|PSCredential|HTTPBasicAuth|auth=)(?:\]::new)?[ \t]{0,4}\("
-            r"[ \t]{0,4}[\"'][^\"'\r\n]{1,80}[\"'][ \t]{0,4},[ \t]{0,4}[\"'])[^\"'\r\n]{1,200}",
-            _I,
-        ),
+    _statement(
+        "networkcredential pscredential httpbasicauth auth",
+        r"\b(?:NetworkCredential|PSCredential|HTTPBasicAuth|auth=)(?:\]::new)?[ \t]{0,4}\([ \t]{0,4}"
+        r"[\"'][^\"'\r\n]{1,80}[\"'][ \t]{0,4},[ \t]{0,4}[\"'](?P<value>[^\"'\r\n]{1,200})",
     ),
     # sftp> open user:x@host
-    (
-        ("open", "ftp", "login", "connect"),
-        re.compile(
-            r"(?P<head>\b(?:open|sftp|ftp|login|connect)[ \t]{1,4}[\w.-]{1,64}:)"
-            r"[^\s@/]{1,128}(?=@[\w.-]{1,200})",
-            _I,
-        ),
+    _statement(
+        "open sftp ftp login connect lftp",
+        rf"\b(?:open|l?s?ftp|login|connect){_S}[\w.-]{{1,64}}:(?P<value>[^\s@/]{{1,128}})(?=@[\w.-]{{1,200}})",
+    ),
+    _statement(
+        "lftp open ftp ftps",
+        r"\b(?:lftp|open|ftps?)\b[^\r\n|;]{0,120}?[ \t](?:-u|--user)[ \t=]{0,4}[\"']?[\w.@-]{1,80},(?P<value>[^\s\"',]{1,400})",
     ),
     # EXEC sp_addlogin 'user', 'x'; sp_password 'old', 'new'
-    (
-        ("sp_addlogin",),
-        re.compile(r"(?P<head>\bsp_addlogin[ \t]{1,4}N?'[^'\r\n]{1,128}'[ \t]{0,4},[ \t]{0,4}N?')[^'\r\n]{1,128}", _I),
-    ),
-    (
-        ("sp_password",),
-        re.compile(
-            r"(?P<head>\bsp_password[ \t]{1,4})(?:N?'[^'\r\n]{1,128}'|null)"
-            r"(?:[ \t]{0,4},[ \t]{0,4}N?'[^'\r\n]{1,128}')?",
-            _I,
-        ),
+    _statement("sp_addlogin", rf"\bsp_addlogin{_S}N?'[^'\r\n]{{1,128}}'[ \t]{{0,4}},[ \t]{{0,4}}N?'(?P<value>[^'\r\n]{{1,128}})"),
+    _statement(
+        "sp_password",
+        rf"\bsp_password{_S}(?:N?'(?P<value>[^'\r\n]{{1,128}})'|null)(?:[ \t]{{0,4}},[ \t]{{0,4}}N?'(?P<value2>[^'\r\n]{{1,128}})')?",
     ),
     # INSERT INTO users (login, password) VALUES ('u', 'x'): which of the values it is takes a parser, so all go
-    (
-        ("insert",),
-        re.compile(
-            rf"(?P<head>\binsert[ \t]{{1,4}}into[ \t]{{1,4}}[\w.\"\[\]]{{1,128}}\s{{0,8}}\("
-            rf"(?=[^()]{{0,400}}{KEY})[^()]{{1,800}}\)\s{{0,40}}"
-            r"values\s{0,40}\()[^\r\n]{1,2000}(?=\))",
-            _I,
-        ),
+    _statement(
+        "insert",
+        rf"\binsert{_S}into{_S}[\w.\"\[\]]{{1,128}}\s{{0,8}}\((?=[^()]{{0,400}}{KEY}\b)[^()]{{1,800}}\)\s{{0,40}}"
+        r"values\s{0,40}\((?P<value>[^\r\n]{1,2000})(?=\))",
     ),
-    # CICS sign-on: CESN USERID=u,PS=x
-    (
-        ("cesn", "cesl"),
-        re.compile(r"(?P<head>\bCES[NL]\b[^\r\n]{0,80}\bPS=)[^\s,]{1,64}"),
-    ),
+    # CICS sign-on: CESN USERID=u,PS=x,NEWPS=y
+    _statement("cesn cesl cssn", r"\bC[ES]S[NL]\b[^\r\n]{0,80}?\bPS=(?P<value>[^\s,]{1,64})"),
+    _statement("/sign", rf"/SIGN(?:{_S}ON)?{_S}\w{{1,8}}{_S}(?P<value>[^\s]{{4,100}})", likely=True),
     # Oracle wallet: mkstore -createCredential db user password, -createEntry name password
-    (
-        ("credential ",),
-        re.compile(
-            r"(?P<head>-(?:create|modify)(?:User)?Credential[ \t]{1,4}[^\s]{1,200}[ \t]{1,4}[^\s]{1,80}[ \t]{1,4})"
-            rf"{_ARGUMENT}",
-            _I,
-        ),
+    _statement(
+        "createcredential modifycredential createusercredential modifyusercredential",
+        rf"(?:create|modify)(?:User)?Credential{_S}[^\s]{{1,200}}{_S}[^\s]{{1,80}}{_S}{_argument()}",
     ),
-    (
-        ("entry ",),
-        re.compile(rf"(?P<head>-(?:create|modify)Entry[ \t]{{1,4}}[^\s]{{1,200}}[ \t]{{1,4}}){_ARGUMENT}", _I),
+    _statement("createentry modifyentry", rf"(?:create|modify)Entry{_S}[^\s]{{1,200}}{_S}{_argument()}"),
+    # sqlplus scott/tiger@db, jdbc:oracle:thin:scott/tiger@
+    _statement(
+        "sqlplus sqlcl rman expdp impdp sqlldr dgmgrl",
+        rf"\b\w{{4,8}}{_S}(?:(?:target|catalog|auxiliary)[ \t=]{{1,8}})?(?:-\w{{1,8}}{_S}){{0,4}}[\"']?{_LOGIN}",
     ),
-    # sqlplus scott/tiger@db, jdbc:oracle:thin:scott/tiger@, userid=scott/tiger
-    (
-        ("sqlplus", "rman", "expdp", "impdp", "sqlldr", "conn"),
-        re.compile(
-            r"(?P<head>(?:\b(?:sqlplus|rman|expdp|impdp|sqlldr)|(?:^|[>;])[ \t]{0,8}conn(?:ect)?)[ \t]{1,8}"
-            r"(?:(?:target|catalog|auxiliary)[ \t]{1,8})?"
-            r"(?:-\w{1,8}[ \t]{1,8}){0,4}[\"']?"
-            r"[A-Za-z]\w{0,30}/)(?:\\?\"[^\"\r\n]{1,128}\"|[^\s/@\"']{1,128})(?=@|[\"']?\s|[\"']?$)",
-            _IM,
-        ),
+    _statement("conn connect", rf"\bconn(?:ect)?{_S}[\"']?{_LOGIN}", head=r"^[ \t+$#%]{0,16}|[>;|&(\"'][ \t]{0,8}"),
+    _statement("exp imp", rf"\b(?:exp|imp){_S}[A-Za-z]\w{{0,30}}/(?P<value>[^\s/@\"']{{1,128}})(?=@|{_S}\w{{1,20}}=)"),
+    _statement("jdbc", r"\bjdbc:oracle:\w{1,8}:\w{1,31}/(?P<value>[^\s@\"']{1,128})(?=@)"),
+    _statement("parm", r"\bPARM=\(?'[\w@#$]{1,8}/(?P<value>[^'/\s]{4,64})'", likely=True),
+    # IDENTIFIED BY x REPLACE y; CONNECT TO db USER x USING y; TSO LOGON user/old/new; FTP PASS x
+    _statement(
+        "identified",
+        rf"\bidentified{_S}by{_S}(?:values{_S})?(?!\*){_argument()}(?:{_S}replace{_S}{_argument('value2')})?",
+        head=r"\b(?:user|role|to|connect)[ \t]{1,8}[\w\".:#$@%'-]{1,60}\s{1,40}|^[ \t]{0,40}",
     ),
-    (
-        ("exp", "imp"),
-        re.compile(
-            r"(?P<head>\b(?:exp|imp)[ \t]{1,8}[A-Za-z]\w{0,30}/)[^\s/@\"']{1,128}(?=@|[ \t]{1,8}\w{1,20}=)", _IM
-        ),
+    _statement(
+        "connect attach",
+        rf"\b(?:connect|attach)(?:{_S}to)?(?:{_S}[\w\"]{{1,40}})?{_S}user{_S}[\w\"'.\\-]{{1,60}}{_S}using{_S}{_argument()}",
     ),
-    (
-        ("jdbc:oracle",),
-        re.compile(r"(?P<head>\bjdbc:oracle:\w{1,8}:\w{1,31}/)[^\s@\"']{1,128}(?=@)", _IM),
+    _statement(
+        "logon",
+        rf"\bLOGON{_S}(?:APPLID(?:\([^)\r\n]{{1,20}}\)|=\w{{1,16}}){_S})?(?:DATA[=(])?[A-Z0-9@#$]{{1,8}}/"
+        r"(?P<value>[^\s/,)]{1,40})(?:/(?P<value2>[^\s/,)]{1,40}))?",
+        0,
     ),
-    (
-        ("userid",),
-        re.compile(r"(?P<head>\buserid=[\"']?\w{1,31}/)[^\s@\"',]{1,128}", _IM),
-    ),
-    # IDENTIFIED BY x; CONNECT TO db USER x USING y; TSO LOGON user/password; FTP PASS x
-    (
-        ("identified",),
-        re.compile(
-            rf"(?P<head>(?:\b(?:user|role|to)[ \t]{{1,8}}[\w\".#$@%'-]{{1,60}}\s{{1,40}}|^[ \t]{{0,40}})"
-            rf"identified[ \t]{{1,8}}by[ \t]{{1,8}}(?:values[ \t]{{1,8}})?){_ARGUMENT}",
-            _IM,
-        ),
-    ),
-    (
-        ("replace",),
-        re.compile(
-            r"(?P<head>\bidentified[ \t]{1,8}by[ \t]{1,8}\[REDACTED\][ \t]{1,8}replace[ \t]{1,8})"
-            rf"{_ARGUMENT}",
-            _I,
-        ),
-    ),
-    (
-        ("using",),
-        re.compile(
-            rf"(?P<head>\b(?:connect|attach)[ \t]{{1,8}}to[ \t]{{1,8}}[\w\"]{{1,40}}[ \t]{{1,8}}user[ \t]{{1,8}}"
-            rf"[\w\"'.\\-]{{1,60}}[ \t]{{1,8}}using[ \t]{{1,8}}){_ARGUMENT}",
-            _IM,
-        ),
-    ),
-    (
-        ("logon",),
-        re.compile(
-            r"(?P<head>\bLOGON[ \t]{1,8}(?:APPLID(?:\([^)\r\n]{1,20}\)|=\w{1,16})[ \t]{1,8})?"
-            r"(?:DATA[=(])?[A-Z0-9@#$]{1,8}/)[^\s/,]{1,40}"
-        ),
-    ),
-    (
-        (".logon",),
-        re.compile(r"(?P<head>\.LOGON[ \t]{1,8}[\w./-]{1,80},)[^\s;]{1,80}", _IM),
-    ),
-    (
-        ("pass",),
-        re.compile(
-            r"(?P<head>(?:^[^\r\n>]{0,80}>[ \t]{0,8}|^[ \t]{0,8}USER[ \t]{1,4}[^\s]{1,60}\r?\n[ \t]{0,8})"
-            r"PASS[ \t]{1,4})(?!\[)[^\s]{1,200}(?=[ \t]*\r?$)",
-            _M,
-        ),
-    ),
+    _statement("logon", rf"\bLOGON{_S}[\w./-]{{1,80}},(?P<value>[^\s;]{{1,80}})"),
     # chpasswd <<< user:x, passwd --stdin user <<< x, htpasswd -b file user x
-    (
-        ("<<<",),
-        re.compile(
-            r"(?P<head>\b(?:ch)?passwd\b[^\r\n<]{0,80}<<<[ \t]{0,4}[\"']?(?:[\w.-]{1,64}:)?)(?![$\"'])[^\s\"']{1,200}"
-        ),
+    _statement(
+        "<<<",
+        r"<<<[ \t]{0,4}[\"']?(?:[\w.-]{1,64}:)?(?![$\"'])(?P<value>[^\s\"']{1,200})",
+        head=r"\b(?:(?:ch)?passwd|kinit|su|sudo|read)\b[^\r\n<]{0,80}",
     ),
-    (
-        ("htpasswd",),
-        re.compile(
-            r"(?P<head>\bhtpasswd[ \t]{1,4}-\w{0,4}b\w{0,4}[ \t]{1,4}[^\s]{1,200}[ \t]{1,4}[\w.-]{1,64}[ \t]{1,4})"
-            rf"{_ARGUMENT}"
-        ),
+    _statement(
+        "htpasswd",
+        rf"\bhtpasswd{_S}-\w{{0,4}}b\w{{0,4}}{_S}(?:(?<=[a-zA-Z]b )|(?<=nb )|(?<=nbB )|(?<=bn )|[^\s]{{1,200}}{_S})[\w.-]{{1,64}}{_S}{_argument()}",
     ),
-    # openssl enc -k x; snmpget -c community, -A x -X x
-    (
-        ("openssl",),
-        re.compile(rf"(?P<head>\bopenssl\b[^\r\n|;]{{0,200}}?[ \t]-k[ \t]{{1,4}})(?!-){_ARGUMENT}"),
-    ),
-    (
-        ("snmp",),
-        re.compile(rf"(?P<head>\bsnmp\w{{1,10}}[ \t][^\r\n|;]{{0,200}}?[ \t]-[cAX][ \t]{{1,4}})(?![-\[]){_ARGUMENT}"),
-    ),
+    _statement("rabbitmqctl", rf"\brabbitmqctl{_S}(?:-[^\s]{{1,40}}{_S}){{0,3}}(?:add_user|change_password){_S}[^\s]{{1,80}}{_S}{_argument()}"),
+    _statement("hdbuserstore", rf"\bhdbuserstore{_S}(?:-\w{{1,4}}{_S}){{0,3}}set{_S}[^\s]{{1,80}}{_S}[^\s]{{1,80}}{_S}[^\s]{{1,80}}{_S}{_argument()}"),
+    _statement("isql iusql", rf"\bi?u?sql{_S}[\w.-]{{1,64}}{_S}[\w.-]{{1,64}}{_S}(?P<value>[^\s-][^\s]{{3,128}})", likely=True),
+    _statement("alias", rf"\balias{_S}set{_S}[^\s]{{1,80}}{_S}[^\s]{{1,200}}{_S}[^\s]{{1,80}}{_S}{_argument()}"),
+    _statement("vault", rf"\bvault{_S}login{_S}(?P<value>[^\s=-][^\s=]{{4,200}})", likely=True),
+    _statement("passwd", rf"\bpasswd{_S}[\w.-]{{1,64}}{_S}(?P<value>[^\s]{{4,128}})(?=[ \t]{{0,80}}\r?$)", likely=True),
     # MOVE 'x' TO WS-SENHA
-    (
-        ("move",),
-        re.compile(
-            rf"(?P<head>\bMOVE[ \t]{{1,8}}['\"])[^'\"\r\n]{{1,128}}(?=['\"]\s{{1,40}}TO\s{{1,40}}[\w-]{{0,30}}{KEY})",
-            _I,
-        ),
-    ),
+    _statement("move", rf"\bMOVE{_S}(?P<quote>['\"])(?P<value>[^'\"\r\n]{{1,128}})(?=(?P=quote)\s{{1,40}}TO\s{{1,40}}[\w-]{{0,30}}?{KEY})"),
     # SMTP: "334 UGFzc3dvcmQ6" asks for the password, in base64
-    (
-        ("ugfzc3dvcmq6",),
-        re.compile(r"(?P<head>UGFzc3dvcmQ6[^\r\n]{0,20}\r?\n[ \t<>]{0,8})[A-Za-z0-9+/=]{4,400}"),
+    _statement("ugfzc3dvcmq6", r"UGFzc3dvcmQ6[^\r\n]{0,20}\r?\n[ \t<>]{0,8}(?P<value>[A-Za-z0-9+/=]{4,400})", 0),
+    _statement(
+        "echo printf",
+        rf"\b(?:echo|printf){_S}(?:-\w{_S})?(?:[\"']?[\w.-]{{1,40}}:(?=[^\s|]{{1,200}}[ \t]{{0,8}}\|[ \t]{{0,8}}chpasswd))?{_argument()}"
+        rf"(?=[ \t]{{0,8}}\|[ \t]{{0,8}}(?:sudo{_S}-S|passwd|chpasswd|su\b|docker login|podman login|kinit|openssl|gpg))",
+        0,
     ),
-    # .pgpass: host:port:database:user:password
-    (
-        (":5432:", ":*:"),
-        re.compile(r"(?P<head>^[\w.*-]{1,200}:(?:5432|\*):[\w*-]{1,63}:[\w*-]{1,63}:)[^\s]{1,200}(?=[ \t]*\r?$)", _M),
-    ),
-    (
-        ("echo", "printf"),
-        re.compile(
-            rf"(?P<head>\b(?:echo|printf)[ \t]{{1,8}})(?:-\w[ \t]{{1,4}})?{_ARGUMENT}"
-            r"(?=[ \t]{0,8}\|[ \t]{0,8}(?:sudo[ \t]{1,4}-S|passwd|chpasswd|su\b|docker login|kinit))"
-        ),
-    ),
-    (
-        ("net use",),
-        re.compile(
-            rf"(?P<head>\bnet[ \t]{{1,4}}use[ \t]{{1,4}}(?:[A-Z]:[ \t]{{1,4}})?\\\\[^\s]{{1,200}}[ \t]{{1,4}})"
-            rf"(?!/){_ARGUMENT}"
-            r"(?=[ \t]{1,4}/user)",
-            _IM,
-        ),
-    ),
-    (
-        ("pass:",),
-        re.compile(r"(?P<head>\bpass:)(?!\[)[^\s\"']{1,200}"),
-    ),
-)
-"""Cheap words (lower-case) one of which is in every text that the pattern beside them can match, and the pattern."""
-
-LIKELY_SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     # expect: send "x\r"
-    (("send",), re.compile(r"(?P<head>\bsend(?:[ \t]{1,4}--)?[ \t]{1,4}[\"'])(?P<value>[^\s\"'\\]{4,200})(?=\\[rn])")),
-    # a login of Oracle in a message: its user and password before the service's name
-    (
-        ("@",),
-        re.compile(
-            r"(?P<head>(?<![\w/.@:-])[A-Za-z]\w{0,30}/)(?P<value>[^\s/@\"'.]{4,64})(?=@[A-Za-z]\w{1,30}(?![\w.@/-]))"
-        ),
-    ),
+    _statement("send", rf"\bsend(?:{_S}--)?{_S}[\"'](?P<value>[^\s\"'\\]{{4,200}})(?=\\[rn])", likely=True),
     # Redis AUTH, requirepass; SMTP AUTH PLAIN
-    (("auth",), re.compile(r"(?P<head>\bAUTH[ \t]{1,4}(?:(?:PLAIN|LOGIN)[ \t]{1,4})?)(?P<value>[^\s\"']{6,400})")),
-    (("requirepass",), re.compile(r"(?P<head>\brequirepass[ \t]{1,4})(?P<value>[^\s]{4,400})", _I)),
+    _statement("auth", rf"\bAUTH{_S}(?:(?:PLAIN|LOGIN){_S}|[\w.-]{{1,40}}{_S}(?=[^\s]{{6}}))?(?P<value>[^\s\"']{{6,400}})", 0, likely=True),
+    _statement("requirepass", rf"\brequirepass{_S}(?P<value>[^\s]{{4,400}})", likely=True),
 )
-"""As above; taken only when the ``value`` looks like a password."""
+# /pass:x, /password:x; cmdkey /u:user /p:x; schtasks /ru user /rp x
+SLASH_OPTION = re.compile(
+    rf"/(?:(?i:pass|password|pwd|senha|pw)[:=](?!/){_argument()}"
+    rf"|(?i:rp)[ \t:]{{1,8}}(?!/){_argument('value2')}"
+    rf"|(?i:p)[: ][ \t]{{0,8}}(?!/){_argument('value3')})"
+)
+SLASH_USER = re.compile(r"(?<![\w/])/r?u(?:ser)?[: ][ \t]{0,8}[^\s/][^\s]{0,80}[ \t]{1,8}$", _I)
+# .pgpass: host:port:database:user:password
+PGPASS = re.compile(r":(?:5432|\*):[\w*-]{1,63}:[\w*-]{1,63}:(?P<value>[^\s]{1,200})(?=[ \t]{0,80}\r?$)", _M)
+PGPASS_HEAD = re.compile(r"^[\w.*-]{1,200}$", _M)
+OPENSSL_PASS = re.compile(r"pass:(?!\[)(?P<value>[^\s\"']{1,200})")
+# A login in a message: user/password before the service, user:password before the host.
+AT_HOST = re.compile(r"@(?=[A-Za-z])")
+LOGIN_HEAD = re.compile(
+    r"(?:(?<![\w/.@:-])[A-Za-z]\w{0,30}/(?P<value>[^\s/@\"'.]{4,64})|(?<![^\s\"'=/(])[A-Za-z][\w.\\/-]{0,40}:(?P<value2>[^\s/@\"':]{4,64}))$"
+)
+SERVICE = re.compile(r"@[A-Za-z]\w{1,30}(?![\w.@/-])")
 
-PASSWORD_PROGRAM = re.compile(
-    r"(?:\b(?:mysql\w*|mariadb\w*|sshpass|mongo\w*|docker[ \t]+login|podman[ \t]+login|helm[ \t]+\w+[ \t]+login"
-    r"|sqlcmd|bcp|isql|ldap\w+|redis-cli|zip|unzip|7za?|plink|pscp|htpasswd|ipmitool|rabbitmqadmin|xfreerdp|winexe|lftp"
-    r"|az[ \t]+login|oc[ \t]+login|conman|composer|planman|optman|twsinst\w*|wsadmin\w*|startappserver|dataexport)\b"
-    r"|[ \t](?:-u|-U|--user(?:name)?|-username|-user)[ =]?[\w.@\\\"'-])"
-)
-SHORT_PASSWORD_FLAG = re.compile(
-    r"(?P<head>(?<![\w-])-[pPwa](?:[ \t]{1,8}|=)[\"']?)(?![-\s\[]|\d{1,5}:\d{1,5}\b)[^\s\"']{2,200}(?:[\"'](?=\s|$))?"
-)
-# Glued to its flag: -phunter2. Other programs have options that begin with these letters.
-GLUED_PASSWORD = re.compile(
-    r"(?P<head>\b(?:mysql\w*|mariadb\w*|sshpass|7za?|isql|sqlcmd|bcp)\b[^\r\n|;]{0,300}?[ \t]-[pP])"
-    r"(?![\s\[]|rotocol|ort\b|lugin)(?:\"[^\"\r\n]{1,200}\"|'[^'\r\n]{1,200}'|[^\s\"']{2,200})"
-)
-HARMLESS_PROGRAM = re.compile(
-    r"\b(?:mkdir|cp|ssh|scp|sftp|ps|tar|install|rsync|nc|ncat|docker|podman|compose|touch|netstat|ss|iptables|pgrep|kill|java|"
-    r"javac|make|cmake|pip3?|pytest|tee|read|perl|python3?|git|lsof|nmap|grep|sort|sed|patch|gpg|tail|systemctl|pv|rm|ln|cd|"
-    r"test|umount|mount|df|du|lp|lpr|pax|cpio|uname|export|declare|set|celery|redis-server|mv|chmod|chown|find|xargs|node)\b"
-)
+# Options --------------------------------------------------------------------------------------------------------------
+
+OPTION_HINT = re.compile(r" --?[A-Za-z]")
+_TOKEN = re.compile(r"(?>\"[^\"\r\n]*\"?|'[^'\r\n]*'?|\\[^\r\n]|[^\s\"'|;&\\])+|[|;&]{1,2}")
+_OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
+_PROGRAMS: dict[str, dict[str, Any]] = _DATA["programs"]
+_USERS = frozenset(_DATA["users"])
+_HARMLESS = frozenset(_DATA["harmless"])
+_MAX_TOKENS = 400
 # With no program known: -p and a word that is neither a number, a path, another option nor a job log's code.
-BARE_P_FLAG = re.compile(
-    r"(?P<head>(?<![\w-])-p(?:[ \t]{1,8}|=))(?!\d+(?:\s|$)|\d{1,5}:\d{1,5}\b|[/.~-]|\["
-    rf"|{SYSTEM_ABEND}\b|{USER_ABEND}\b)"
-    r"[^\s]{2,200}"
+_NO_PASSWORD = re.compile(
+    rf"\d{{1,20}}(?![^\s,;]*[A-Za-z])|\d[\d.:-]{{0,30}}$|[/.~-]|\[|{SYSTEM_ABEND}\b|{USER_ABEND}\b|\d{{1,5}}:\d{{1,5}}\b"
 )
+
+
+def option_values(line: str) -> Iterator[Span]:
+    """Where the options' passwords stand in a command line."""
+    name, spec, known, has_user = "", {}, False, False
+    before, awaited = "", ""
+    for count, match in enumerate(_TOKEN.finditer(line)):
+        token = match[0]
+        if count > _MAX_TOKENS:
+            return
+        if token[0] in "|;&":
+            name, spec, known, has_user, before, awaited = "", {}, False, False, "", ""
+            continue
+        start, end = match.span()
+        if awaited:
+            kind, awaited = awaited, ""
+            if not token.startswith("-") and (span := _value(line, start, end, kind, spec)) is not None:
+                yield span
+                continue
+        if token[0] == "-":
+            option = _OPTION.match(token)
+            if option is None:
+                continue
+            has_user = has_user or option[0] in _USERS or token[:2] in ("-U", "-u")
+            kind = _kind(option[0], spec, known=known, has_user=has_user, harmless=name in _HARMLESS)
+            if kind and option[0] == token:
+                awaited = kind
+            elif kind and token[option.end() : option.end() + 1] in ("=", ":"):
+                span = _value(line, start + option.end() + 1, end, kind, spec)
+                if span is not None:
+                    yield span
+            elif (span := _glued(line, start, end, spec)) is not None:
+                yield span
+            continue
+        word = token.strip("\"'").rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower()
+        for candidate in (f"{before} {word}", word):
+            if candidate in _PROGRAMS:
+                name, spec, known = candidate, _PROGRAMS[candidate], True
+                break
+        else:
+            if word in _HARMLESS and not known:
+                name = word
+        before = word
+
+
+def _kind(option: str, spec: dict[str, Any], *, known: bool, has_user: bool, harmless: bool) -> str:
+    if option in spec.get("pair", ()) or (option[:2] != "--" and option[-1:] == "u" and "-u" in spec.get("pair", ())):
+        return "pair"
+    if option in spec.get("secret", ()) or option in spec.get("glued", ()):
+        return "secret"
+    if known or harmless:
+        return ""
+    if option in ("-u", "-U", "--user", "--proxy-user"):
+        return "pair"
+    if option == "-p" or (has_user and option in ("-P", "-w", "-a")):
+        return "bare"
+    return ""
+
+
+def _value(line: str, start: int, end: int, kind: str, spec: dict[str, Any]) -> Span | None:
+    quoted = end - start > 2 and line[start] in "\"'" and line[end - 1] == line[start]
+    if quoted:
+        start, end = start + 1, end - 1
+    token = line[start:end]
+    if not token or token.startswith(("[REDACTED", "$", "-")):
+        return None
+    if kind == "pair":
+        return _after_separator(token, start, spec.get("separators", ":%"))
+    if kind == "bare" and not quoted and (_NO_PASSWORD.match(token) is not None or len(token) < 2):
+        return None
+    if re.fullmatch(r"\d{1,5}:\d{1,5}", token):
+        return None
+    return start, end
+
+
+def _after_separator(token: str, start: int, separators: str) -> Span | None:
+    places = [place for separator in separators if (place := token.find(separator)) > 0]
+    if not places or re.match(r"\d{1,6}:\d{1,6}\b|[\w+.-]+://", token):
+        return None
+    value = start + min(places) + 1
+    return (value, start + len(token)) if value < start + len(token) else None
+
+
+def _glued(line: str, start: int, end: int, spec: dict[str, Any]) -> Span | None:
+    token = line[start:end]
+    for option in spec.get("glued", ()):
+        rest = token[len(option) :]
+        if token.startswith(option) and len(rest) > 1 and not rest.startswith(("[", "rotocol", "ort", "lugin", "=")):
+            if option in spec.get("pair", ()):
+                return _after_separator(rest, start + len(option), ":%")
+            quoted = rest[0] in "\"'" and rest[-1] == rest[0] and len(rest) > 2
+            return (start + len(option) + 1, end - 1) if quoted else (start + len(option), end)
+    for option in spec.get("pair", ()):
+        rest = token[len(option) :]
+        if len(option) == 2 and token.startswith(option) and rest:
+            return _after_separator(rest.strip("\"'"), start + len(option), spec.get("separators", ":%"))
+    return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from orchestrator.redaction.patterns import KEY, SECRET_PROBES
+from orchestrator.redaction.patterns import LOWER_KEY
 
 Change = Callable[[str], str]
 
@@ -69,7 +69,6 @@ _FOLLOW = (
 )
 _FIRST = re.compile("|".join(_START))
 _NEXT = re.compile(rf"[ \t]{{0,40}}(?:{'|'.join((*_FOLLOW, *_START))})")
-_KEY = re.compile(KEY, re.IGNORECASE)
 _MAX_PARTS = 8
 _PARTIAL = re.compile(r"(?:stdout|stderr)[ \t]+P[ \t]$")
 
@@ -81,8 +80,7 @@ def _frame_end(line: str) -> int:
     while match is not None and match.end() > ends[-1] and len(ends) <= _MAX_PARTS:
         ends.append(match.end())
         match = _NEXT.match(line, match.end())
-    frame = line[: ends[-1]].lower()
-    if any(map(frame.__contains__, SECRET_PROBES)) and (key := _KEY.search(line, 0, ends[-1])) is not None:
+    if ends[-1] and (key := LOWER_KEY.search(line[: ends[-1]].lower())) is not None:
         return max(end for end in ends if end <= key.start())
     return ends[-1]
 
