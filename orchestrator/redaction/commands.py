@@ -9,17 +9,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from orchestrator.codes.patterns import SYSTEM_ABEND, USER_ABEND
 from orchestrator.redaction.patterns import KEY
+from orchestrator.redaction.values import Span
 
 _I = re.IGNORECASE
 _M = re.MULTILINE
 _IM = _I | _M
 
 _DATA: dict[str, Any] = json.loads((files("orchestrator.redaction") / "data" / "commands.json").read_bytes())
-Span = tuple[int, int]
 
 # Statements -----------------------------------------------------------------------------------------------------------
 
@@ -35,7 +36,9 @@ class Statement:
     """Taken only when the value looks like a password."""
 
 
-def _statement(words: str, pattern: str, flags: int = _IM, *, head: str | None = None, likely: bool = False) -> Statement:
+def _statement(
+    words: str, pattern: str, flags: int = _IM, *, head: str | None = None, likely: bool = False
+) -> Statement:
     before = None if head is None else re.compile(rf"(?:{head})$", _IM)
     return Statement(tuple(words.split()), re.compile(pattern, flags), before, likely)
 
@@ -71,7 +74,8 @@ STATEMENTS = (
     _statement(
         "//input //stdin //sysin",
         r"//(?:INPUT|STDIN|SYSIN)[ \t]{1,16}DD[ \t]{1,16}(?:\*|DATA\b)[^\r\n]{0,60}\r?\n"
-        rf"(?:(?!//)[\w.-]{{1,80}}(?:[ \t]{{1,8}}\d{{1,5}})?[ \t]{{0,80}}\r?\n)?[ \t]{{0,8}}(?!{_FTP_COMMANDS}|//)[\w.@#$\\-]{{1,64}}"
+        r"(?:(?!//)[\w.-]{1,80}(?:[ \t]{1,8}\d{1,5})?[ \t]{0,80}\r?\n)?[ \t]{0,8}"
+        rf"(?!{_FTP_COMMANDS}|//)[\w.@#$\\-]{{1,64}}"
         r"(?:[ \t]{1,8}|[ \t]{0,80}\r?\n[ \t]{0,8})(?P<value>[^\s]{4,128})(?=[ \t]{0,80}\r?$)",
         likely=True,
     ),
@@ -82,7 +86,9 @@ STATEMENTS = (
         likely=True,
     ),
     # ConvertTo-SecureString 'x' -AsPlainText; [System.Net.NetworkCredential]::new('user', 'x')
-    _statement("convertto-securestring", rf"\bConvertTo-SecureString{_S}(?:-\w{{1,12}}{_S}){{0,2}}(?![$-]){_argument()}"),
+    _statement(
+        "convertto-securestring", rf"\bConvertTo-SecureString{_S}(?:-\w{{1,12}}{_S}){{0,2}}(?![$-]){_argument()}"
+    ),
     # and the auth=('user', 'x') of Python's requests
     _statement(
         "networkcredential pscredential httpbasicauth auth",
@@ -96,13 +102,18 @@ STATEMENTS = (
     ),
     _statement(
         "lftp open ftp ftps",
-        r"\b(?:lftp|open|ftps?)\b[^\r\n|;]{0,120}?[ \t](?:-u|--user)[ \t=]{0,4}[\"']?[\w.@-]{1,80},(?P<value>[^\s\"',]{1,400})",
+        r"\b(?:lftp|open|ftps?)\b[^\r\n|;]{0,120}?[ \t](?:-u|--user)[ \t=]{0,4}[\"']?[\w.@-]{1,80},"
+        r"(?P<value>[^\s\"',]{1,400})",
     ),
     # EXEC sp_addlogin 'user', 'x'; sp_password 'old', 'new'
-    _statement("sp_addlogin", rf"\bsp_addlogin{_S}N?'[^'\r\n]{{1,128}}'[ \t]{{0,4}},[ \t]{{0,4}}N?'(?P<value>[^'\r\n]{{1,128}})"),
+    _statement(
+        "sp_addlogin",
+        rf"\bsp_addlogin{_S}N?'[^'\r\n]{{1,128}}'[ \t]{{0,4}},[ \t]{{0,4}}N?'(?P<value>[^'\r\n]{{1,128}})",
+    ),
     _statement(
         "sp_password",
-        rf"\bsp_password{_S}(?:N?'(?P<value>[^'\r\n]{{1,128}})'|null)(?:[ \t]{{0,4}},[ \t]{{0,4}}N?'(?P<value2>[^'\r\n]{{1,128}})')?",
+        rf"\bsp_password{_S}(?:N?'(?P<value>[^'\r\n]{{1,128}})'|null)"
+        r"(?:[ \t]{0,4},[ \t]{0,4}N?'(?P<value2>[^'\r\n]{1,128})')?",
     ),
     # INSERT INTO users (login, password) VALUES ('u', 'x'): which of the values it is takes a parser, so all go
     _statement(
@@ -153,28 +164,46 @@ STATEMENTS = (
     ),
     _statement(
         "htpasswd",
-        rf"\bhtpasswd{_S}-\w{{0,4}}b\w{{0,4}}{_S}(?:(?<=[a-zA-Z]b )|(?<=nb )|(?<=nbB )|(?<=bn )|[^\s]{{1,200}}{_S})[\w.-]{{1,64}}{_S}{_argument()}",
+        rf"\bhtpasswd{_S}-(?:\w{{0,4}}b\w{{0,4}}{_S}(?:(?<=nb )|(?<=nbB )|(?<=bn )|[^\s]{{1,200}}{_S}))"
+        rf"[\w.-]{{1,64}}{_S}{_argument()}",
     ),
-    _statement("rabbitmqctl", rf"\brabbitmqctl{_S}(?:-[^\s]{{1,40}}{_S}){{0,3}}(?:add_user|change_password){_S}[^\s]{{1,80}}{_S}{_argument()}"),
-    _statement("hdbuserstore", rf"\bhdbuserstore{_S}(?:-\w{{1,4}}{_S}){{0,3}}set{_S}[^\s]{{1,80}}{_S}[^\s]{{1,80}}{_S}[^\s]{{1,80}}{_S}{_argument()}"),
-    _statement("isql iusql", rf"\bi?u?sql{_S}[\w.-]{{1,64}}{_S}[\w.-]{{1,64}}{_S}(?P<value>[^\s-][^\s]{{3,128}})", likely=True),
+    _statement(
+        "rabbitmqctl",
+        rf"\brabbitmqctl{_S}(?:-[^\s]{{1,40}}{_S}){{0,3}}(?:add_user|change_password){_S}[^\s]{{1,80}}{_S}{_argument()}",
+    ),
+    _statement(
+        "hdbuserstore",
+        rf"\bhdbuserstore{_S}(?:-\w{{1,4}}{_S}){{0,3}}set{_S}[^\s]{{1,80}}{_S}[^\s]{{1,80}}{_S}[^\s]{{1,80}}{_S}{_argument()}",
+    ),
+    _statement(
+        "isql iusql", rf"\bi?u?sql{_S}[\w.-]{{1,64}}{_S}[\w.-]{{1,64}}{_S}(?P<value>[^\s-][^\s]{{3,128}})", likely=True
+    ),
     _statement("alias", rf"\balias{_S}set{_S}[^\s]{{1,80}}{_S}[^\s]{{1,200}}{_S}[^\s]{{1,80}}{_S}{_argument()}"),
     _statement("vault", rf"\bvault{_S}login{_S}(?P<value>[^\s=-][^\s=]{{4,200}})", likely=True),
     _statement("passwd", rf"\bpasswd{_S}[\w.-]{{1,64}}{_S}(?P<value>[^\s]{{4,128}})(?=[ \t]{{0,80}}\r?$)", likely=True),
     # MOVE 'x' TO WS-SENHA
-    _statement("move", rf"\bMOVE{_S}(?P<quote>['\"])(?P<value>[^'\"\r\n]{{1,128}})(?=(?P=quote)\s{{1,40}}TO\s{{1,40}}[\w-]{{0,30}}?{KEY})"),
+    _statement(
+        "move",
+        rf"\bMOVE{_S}(?P<quote>['\"])(?P<value>[^'\"\r\n]{{1,128}})(?=(?P=quote)\s{{1,40}}TO\s{{1,40}}[\w-]{{0,30}}?{KEY})",
+    ),
     # SMTP: "334 UGFzc3dvcmQ6" asks for the password, in base64
     _statement("ugfzc3dvcmq6", r"UGFzc3dvcmQ6[^\r\n]{0,20}\r?\n[ \t<>]{0,8}(?P<value>[A-Za-z0-9+/=]{4,400})", 0),
     _statement(
         "echo printf",
-        rf"\b(?:echo|printf){_S}(?:-\w{_S})?(?:[\"']?[\w.-]{{1,40}}:(?=[^\s|]{{1,200}}[ \t]{{0,8}}\|[ \t]{{0,8}}chpasswd))?{_argument()}"
-        rf"(?=[ \t]{{0,8}}\|[ \t]{{0,8}}(?:sudo{_S}-S|passwd|chpasswd|su\b|docker login|podman login|kinit|openssl|gpg))",
+        rf"\b(?:echo|printf){_S}(?:-\w{_S})?"
+        rf"(?:[\"']?[\w.-]{{1,40}}:(?=[^\s|]{{1,200}}[ \t]{{0,8}}\|[ \t]{{0,8}}chpasswd))?{_argument()}"
+        rf"(?=[ \t]{{0,8}}\|[ \t]{{0,8}}(?:sudo{_S}-S|(?:ch)?passwd|su\b|(?:docker|podman) login|kinit|openssl|gpg))",
         0,
     ),
     # expect: send "x\r"
     _statement("send", rf"\bsend(?:{_S}--)?{_S}[\"'](?P<value>[^\s\"'\\]{{4,200}})(?=\\[rn])", likely=True),
     # Redis AUTH, requirepass; SMTP AUTH PLAIN
-    _statement("auth", rf"\bAUTH{_S}(?:(?:PLAIN|LOGIN){_S}|[\w.-]{{1,40}}{_S}(?=[^\s]{{6}}))?(?P<value>[^\s\"']{{6,400}})", 0, likely=True),
+    _statement(
+        "auth",
+        rf"\bAUTH{_S}(?:(?:PLAIN|LOGIN){_S}|[\w.-]{{1,40}}{_S}(?=[^\s]{{6}}))?(?P<value>[^\s\"']{{6,400}})",
+        0,
+        likely=True,
+    ),
     _statement("requirepass", rf"\brequirepass{_S}(?P<value>[^\s]{{4,400}})", likely=True),
 )
 # /pass:x, /password:x; cmdkey /u:user /p:x; schtasks /ru user /rp x
@@ -212,59 +241,70 @@ _NO_PASSWORD = re.compile(
 
 def option_values(line: str) -> Iterator[Span]:
     """Where the options' passwords stand in a command line."""
-    name, spec, known, has_user = "", {}, False, False
-    before, awaited = "", ""
-    for count, match in enumerate(_TOKEN.finditer(line)):
-        token = match[0]
-        if count > _MAX_TOKENS:
-            return
-        if token[0] in "|;&":
-            name, spec, known, has_user, before, awaited = "", {}, False, False, "", ""
-            continue
-        start, end = match.span()
-        if awaited:
-            kind, awaited = awaited, ""
-            if not token.startswith("-") and (span := _value(line, start, end, kind, spec)) is not None:
-                yield span
-                continue
+    command = _Command()
+    for match in islice(_TOKEN.finditer(line), _MAX_TOKENS):
+        if match[0][0] in "|;&":
+            command = _Command()
+        elif (span := command.read(line, *match.span())) is not None:
+            yield span
+
+
+@dataclass(slots=True)
+class _Command:
+    """A command as far as it was read."""
+
+    program: str = ""
+    options: dict[str, Any] | None = None
+    """What is known of the program's options."""
+    has_user: bool = False
+    before: str = ""
+    """The word before, in lower case."""
+    awaited: str = ""
+    """The kind of value that the option before takes."""
+
+    def read(self, line: str, start: int, end: int) -> Span | None:
+        """Read the next word; where the password in it stands."""
+        token = line[start:end]
+        kind, self.awaited = self.awaited, ""
+        if kind and token[0] != "-" and (span := _value(line, start, end, kind, self.options or {})) is not None:
+            return span
         if token[0] == "-":
-            option = _OPTION.match(token)
-            if option is None:
-                continue
-            has_user = has_user or option[0] in _USERS or token[:2] in ("-U", "-u")
-            kind = _kind(option[0], spec, known=known, has_user=has_user, harmless=name in _HARMLESS)
-            if kind and option[0] == token:
-                awaited = kind
-            elif kind and token[option.end() : option.end() + 1] in ("=", ":"):
-                span = _value(line, start + option.end() + 1, end, kind, spec)
-                if span is not None:
-                    yield span
-            elif (span := _glued(line, start, end, spec)) is not None:
-                yield span
-            continue
+            return self._option(line, start, end)
         word = token.strip("\"'").rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower()
-        for candidate in (f"{before} {word}", word):
-            if candidate in _PROGRAMS:
-                name, spec, known = candidate, _PROGRAMS[candidate], True
-                break
-        else:
-            if word in _HARMLESS and not known:
-                name = word
-        before = word
+        name = next((name for name in (f"{self.before} {word}", word) if name in _PROGRAMS), "")
+        if name:
+            self.program, self.options = name, _PROGRAMS[name]
+        elif word in _HARMLESS and self.options is None:
+            self.program = word
+        self.before = word
+        return None
 
+    def _option(self, line: str, start: int, end: int) -> Span | None:
+        token = line[start:end]
+        option = _OPTION.match(token)
+        if option is None:
+            return None
+        self.has_user = self.has_user or option[0] in _USERS or token[:2] in ("-U", "-u")
+        kind = self._kind(option[0])
+        if kind and option[0] == token:
+            self.awaited = kind
+            return None
+        if kind and token[option.end()] in "=:":
+            return _value(line, start + option.end() + 1, end, kind, self.options or {})
+        return _glued(line, start, end, self.options or {})
 
-def _kind(option: str, spec: dict[str, Any], *, known: bool, has_user: bool, harmless: bool) -> str:
-    if option in spec.get("pair", ()) or (option[:2] != "--" and option[-1:] == "u" and "-u" in spec.get("pair", ())):
-        return "pair"
-    if option in spec.get("secret", ()) or option in spec.get("glued", ()):
-        return "secret"
-    if known or harmless:
-        return ""
-    if option in ("-u", "-U", "--user", "--proxy-user"):
-        return "pair"
-    if option == "-p" or (has_user and option in ("-P", "-w", "-a")):
-        return "bare"
-    return ""
+    def _kind(self, option: str) -> str:
+        if self.options is not None:
+            pair = self.options.get("pair", ())
+            if option in pair or (option[:2] != "--" and option[-1:] == "u" and "-u" in pair):
+                return "pair"
+            is_secret = option in self.options.get("secret", ()) or option in self.options.get("glued", ())
+            return "secret" if is_secret else ""
+        if self.program in _HARMLESS:
+            return ""
+        if option in ("-u", "-U", "--user", "--proxy-user"):
+            return "pair"
+        return "bare" if option == "-p" or (self.has_user and option in ("-P", "-w", "-a")) else ""
 
 
 def _value(line: str, start: int, end: int, kind: str, spec: dict[str, Any]) -> Span | None:

@@ -68,7 +68,9 @@ AFTER_BEARER = re.compile(r"[ \t]{1,8}(?P<value>[A-Za-z0-9._~+/-]{8,8000}=*)")
 
 AFTER_SCHEME = {
     "authorization": AFTER_AUTHORIZATION, "cookie": AFTER_COOKIE, "basic": AFTER_BASIC, "bearer": AFTER_BEARER,
-    **dict.fromkeys(("jsessionid", "ltpatoken", "ltpatoken2", "phpsessid", "sessionid", "_gitlab_session"), AFTER_SESSION),
+    **dict.fromkeys(
+        ("jsessionid", "ltpatoken", "ltpatoken2", "phpsessid", "sessionid", "_gitlab_session"), AFTER_SESSION
+    ),
 }  # fmt: skip
 """What follows a scheme of authentication or the name of a session, lower-case."""
 
@@ -161,14 +163,19 @@ _OPENING = (
     rf"(?P<opening>(?:{_WRITTEN_QUOTE}|\\?[*_~]{{1,3}}(?![*_~\s])|\|\|(?=\S)|`{{3}}|{_TAG}|{_SPACE_ENTITY}|<!\[CDATA\["
     rf"|N(?=')|(?:é|eh|es|is)(?=[ \t])){_B}){{0,5}}"
 )
-_COLON = r"(?:\.?[ \t]{0,4}(?!(?<=\d):\d\d(?!\d)):(?!//)(?:[ \t]?:){0,2}(?:\\?[*_~]{1,3}(?=[ \t]))?|%3A|\\{1,8}u003a|&colon;|&#58;)"
+# Not that of a time, nor of a URL; Markdown may close its emphasis behind it.
+_COLON = (
+    r"(?:\.?[ \t]{0,4}(?!(?<=\d):\d\d(?!\d)):(?!//)(?:[ \t]?:){0,2}(?:\\?[*_~]{1,3}(?=[ \t]))?"
+    r"|%3A|\\{1,8}u003a|&colon;|&#58;)"
+)
 _EQUALS = r"(?:=>|:=|={1,3}|%3D|\\{1,8}u003d)"
 _ARROW = r"(?:[-=~]{1,3}>|>{1,2}|[→➡⇒➜►▶👉]\ufe0f?)"
 
 _WHICH = rf"{either(WORDS['which'])}(?!\w)"
 _OF = (
     rf"(?:[ \t]{{1,4}}(?:{_WHICH}|{either(WORDS['of'])}(?:[ \t]{{1,4}}{either(WORDS['articles'])}(?=[ \t]))?"
-    rf"(?:[ \t]{{1,4}}{either(WORDS['names'])}(?=[ \t]))?[ \t]{{1,4}}[^\s:=]{{1,40}}(?:[ \t]{{1,4}}[\w.@#/-]{{1,40}}(?!\w))?"
+    rf"(?:[ \t]{{1,4}}{either(WORDS['names'])}(?=[ \t]))?[ \t]{{1,4}}[^\s:=]{{1,40}}"
+    r"(?:[ \t]{1,4}[\w.@#/-]{1,40}(?!\w))?"
     r"|\((?!\[)[^()\r\n]{1,40}\)|\[(?!REDACTED\])[^\[\]\r\n]{1,40}\]"
     rf"|{either(WORDS['that'])}[ \t]{{1,4}}(?:(?:eu|i)[ \t]{{1,4}})?\w{{1,12}})){{0,3}}"
 )
@@ -191,7 +198,8 @@ AFTER_PHRASE = re.compile(
 )
 # A prompt or a heading whose answer stands alone on the next line, and an assignment that goes on there.
 ON_NEXT_LINE = re.compile(
-    rf"{_SUFFIX}{_OF}{_CLOSING}(?P<colon>[:=])?{_CLOSING}\r?\n(?:[ \t]{{0,40}}+(?:`{{3}}\w{{0,10}})?[ \t]{{0,8}}+\r?\n)?"
+    rf"{_SUFFIX}{_OF}{_CLOSING}(?P<colon>[:=])?{_CLOSING}\r?\n"
+    r"(?:[ \t]{0,40}+(?:`{3}\w{0,10})?[ \t]{0,8}+\r?\n)?"
     rf"[ \t>]{{0,80}}+{_OPENING}(?P<value>[^\s\"'=()<>]{{4,200}}){_CLOSING}(?=\r?$)",
     _IM,
 )
@@ -205,12 +213,15 @@ YAML_BLOCK = re.compile(
 )
 # <property name="password" value="x"/>, <entry key="senha">x</entry>
 NAMED_VALUE = re.compile(
-    rf"{_SUFFIX}[\"'](?:(?:[ \t]{{1,8}}[\w:-]{{1,20}}=[\"'][^\"'<>\r\n]{{0,60}}[\"']){{0,3}}?[ \t]{{1,8}}(?:value|content)=[\"']"
+    rf"{_SUFFIX}[\"'](?:(?:[ \t]{{1,8}}[\w:-]{{1,20}}=[\"'][^\"'<>\r\n]{{0,60}}[\"']){{0,3}}?"
+    r"[ \t]{1,8}(?:value|content)=[\"']"
     r"|[ \t]{0,8}>[ \t]{0,8}(?:<value>)?)(?P<value>[^\"'<\r\n]{1,2000})",
     _I,
 )
 XML_HEAD = re.compile(r"<[\w:.-]{0,60}$")
-IN_ELEMENT = re.compile(rf"{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>(?:<!\[CDATA\[)?(?P<value>[^<\]]{{1,2000}})(?=\]{{0,2}}>?</)", _I)
+IN_ELEMENT = re.compile(
+    rf"{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>(?:<!\[CDATA\[)?(?P<value>[^<\]]{{1,2000}})(?=\]{{0,2}}>?</)", _I
+)
 IN_ESCAPED_ELEMENT = re.compile(rf"{_SUFFIX}&gt;(?P<value>(?:(?!&lt;)[^\r\n]){{1,2000}})(?=&lt;/)", _I)
 # "the password is x", "a senha do banco é x", "la contraseña es x"
 SPOKEN = re.compile(rf"{_SUFFIX}{_OF}[ \t]{{1,4}}{_COPULA}(?:[ \t]{{1,4}}:?|:)[ \t]{{0,4}}{_OPENING}{_VALUE}", _I)
@@ -218,7 +229,8 @@ SENTENCE_END = re.compile(r"[\"')\]}*_`]{0,3}[ \t]{0,8}(?:[.,;!?)]|\r?$|\n)")
 # netrc, composer user definitions, and prose without a separator; taken only when the word looks like a password.
 BEFORE_WORD = re.compile(
     rf"{_SUFFIX}(?P<of>{_OF}){_CLOSING}(?:(?<=[ \t]){either(WORDS['towards'])}(?=[ \t]))?"
-    rf"[ \t]{{0,8}}(?:{_ARROW}|(?<=[ \t])-{{1,2}}(?=[ \t])|[|/(]|\|\||_{{2,30}}|\\?[nrt](?=[\"'])|(?P<listed>[\"'],)[ \t]{{0,4}}(?=[\"'])|(?<=[\s>*`\"')\]]))"
+    rf"[ \t]{{0,8}}(?:{_ARROW}|(?<=[ \t])-{{1,2}}(?=[ \t])|[|/(]|\|\||_{{2,30}}"
+    r"|(?P<listed>[\"'],)[ \t]{0,4}(?=[\"'])|(?<=[\s>*`\"')\]]))"
     rf"{_B}{_OPENING}{_WORD}",
     _I,
 )
@@ -232,17 +244,21 @@ DECLARED = re.compile(
     r"|DC[ \t]{1,40}CL?\d{0,3})(?P<quote>[\"'])(?P<value>[^\"'\r\n]{1,200})(?P=quote)",
     _I,
 )
-# "creds: op/x", "credenciais operador:x", "login op x", "usuário/senha: op / x"
+# A user and a password after credentials, logins and "usuário/senha:".
 AFTER_PAIR = re.compile(
     rf"{_OF}{_CLOSING}(?:[:=-]{{1,2}}|(?<=[ \t]){_COPULA}(?=[ \t]))?{_B}{_OPENING}[\"']?(?P<user>[\w.@\\$#-]{{1,64}})"
     rf"(?:[ \t]{{0,4}}[:/|,;][ \t]{{0,4}}|[ \t]{{1,4}}(?:{either(WORDS['and'])}[ \t]{{1,4}})?){_WORD}",
     _I,
 )
+MASKED_PAIR = re.compile(r"[\w.@\\$#-]{1,64}[:/|,;]\[REDACTED\]")
 USER_LINE = re.compile(r"(?:^|\n)[ \t]{0,8}USER[ \t]{1,4}[^\s]{1,60}\r?\n$")
 LAST_WORD = re.compile(r"[ \t]{1,4}(?P<value>[^\s]{1,200})(?=[ \t]{0,80}\r?$)", _M)
 WORD_BEFORE = re.compile(r"(?P<value>[^\s\"'`()]{4,128})$")
 LEAD = re.compile(rf"(?:^|[^\w]){either(WORDS['lead'])}[ \t]{{1,4}}$")
-AS = re.compile(rf"(?P<value>[^\s\"'`]{{4,128}}|\"[^\"]{{1,128}}\"|'[^']{{1,128}}'|`[^`]{{1,128}}`)[ \t]{{1,4}}{either(WORDS['as'])}[ \t]{{1,4}}$")
+AS = re.compile(
+    r"(?P<value>[^\s\"'`]{4,128}|\"[^\"]{1,128}\"|'[^']{1,128}'|`[^`]{1,128}`)"
+    rf"[ \t]{{1,4}}{either(WORDS['as'])}[ \t]{{1,4}}$"
+)
 
 # ${DB_PASSWORD}, %PW%, {{ token }}, ^PW^, &PW. and <password>: where a secret comes from, not the secret.
 REFERENCE = re.compile(

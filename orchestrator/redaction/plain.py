@@ -9,16 +9,22 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 
-_QUOTES = {'"': "“”„‟«»″〝〞「」『』＂", "'": "‘’‚‛‹›′´ʹʼ＇", "-": "‐‑‒–—―−﹘－"}  # noqa: RUF001  # they are looked for
-_MARKS = {":": "∶꞉﹕：ː", "=": "＝꞊﹦", " ": "\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))}  # noqa: RUF001,E501  # they are looked for  # fmt: skip
+_SEEN_AS = {
+    char: plain
+    for plain, chars in {
+        '"': "“”„‟«»″〝〞「」『』＂", "'": "‘’‚‛‹›′´ʹʼ＇", "-": "‐‑‒–—―−﹘－", ":": "∶꞉﹕：ː", "=": "＝꞊﹦",
+        " ": "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+        "\u2028\u2029\u202f\u205f\u3000",
+    }.items()
+    for char in chars
+}  # fmt: skip
 # Cyrillic and Greek letters, in the order of the Latin ones that they look like (Unicode's confusables, UTS 39).
 _LETTERS = {
-    "аеорсухіјѕԁԛԝһӏпкгт": "aeopcyxijsdqwhlnkrt",  # noqa: RUF001
-    "АВЕКМНОРСТХІЈЅ": "ABEKMHOPCTXIJS",  # noqa: RUF001
-    "αβενορτυχικγ": "abevoptuxiky",  # noqa: RUF001
-    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ": "ABEZHIKMNOPTYX",  # noqa: RUF001
+    "аеорсухіјѕԁԛԝһӏпкгт": "aeopcyxijsdqwhlnkrt",
+    "АВЕКМНОРСТХІЈЅ": "ABEKMHOPCTXIJS",
+    "αβενορτυχικγ": "abevoptuxiky",
+    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ": "ABEZHIKMNOPTYX",
 }
-_SEEN_AS = {char: plain for plain, chars in (_QUOTES | _MARKS).items() for char in chars}
 _SEEN_AS |= {char: plain for chars, plains in _LETTERS.items() for char, plain in zip(chars, plains, strict=True)}
 # Full-width forms, mathematical letters, letters in circles and small forms, as far as they stand for one ASCII sign.
 for _first, _last in ((0xFF01, 0xFF5E), (0x1D400, 0x1D7FF), (0x24B6, 0x24E9), (0xFE50, 0xFE6B)):

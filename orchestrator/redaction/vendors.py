@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any
 
 from orchestrator.redaction.patterns import LONG_RUN, either
+from orchestrator.redaction.values import Span
 
 _DATA: dict[str, Any] = json.loads((files("orchestrator.redaction") / "data" / "tokens.json").read_bytes())
-Span = tuple[int, int]
 
 VENDORS: tuple[str, ...] = tuple(_DATA["vendors"])
 """Vendors whose tokens have no prefix, lower-case."""
@@ -30,8 +30,9 @@ _RUN = re.compile(r"[A-Za-z0-9_-]{16,}+")
 _ALL = [(prefix, body) for body, prefixes in _DATA["prefixes_by_body"].items() for prefix in prefixes]
 _TOKEN = re.compile(either(f"{prefix}{body}" for prefix, body in _ALL))
 # Those that a run of letters, digits, _ and - does not begin.
+_BEGUN = re.compile(r"[A-Za-z0-9_-]{4}")
 _DOTTED = re.compile(
-    rf"(?<![A-Za-z0-9_]){either(f'{prefix}{body}' for prefix, body in _ALL if not re.match(r'[A-Za-z0-9_-]{4}', prefix))}"
+    rf"(?<![A-Za-z0-9_]){either(f'{prefix}{body}' for prefix, body in _ALL if not _BEGUN.match(prefix))}"
 )
 _BEFORE = 24
 

@@ -1,0 +1,55 @@
+"""Secrets as people paste them: in chat, markup, sentences, commands and z/OS input; and what only looks like them."""
+
+from __future__ import annotations
+
+import json
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from orchestrator.redaction.redact import MARK, redact
+
+PASTED = json.loads((Path(__file__).parents[2] / "data" / "pasted_secrets.json").read_text(encoding="utf-8"))
+GIVEN, OWN = PASTED["shapes"].values()
+
+
+@pytest.mark.parametrize(("shapes", "least"), [(GIVEN, 1.0), (OWN, 0.96)], ids=["given", "own"])
+def test_pasted_secrets_go(shapes: dict[str, list[str]], least: float) -> None:
+    """Of the shapes, each with one of the values in turn, at least this share loses its secret for good."""
+    values = cycle(PASTED["values"])
+    cases = [
+        (shape, value, redact(shape.replace("{}", value)))
+        for kind in shapes.values()
+        for shape in kind
+        for value in [next(values)]
+    ]
+    missed = [shape for shape, value, masked in cases if value in masked]
+    assert len(missed) <= len(cases) * (1 - least), missed
+    assert [shape for shape, value, masked in cases[::7] if redact(masked) != masked] == []
+
+
+def test_the_rest_stays_readable() -> None:
+    """Only the secret goes: what stands around it is as it was, signs of markup and of other scripts included."""
+    for shape in (
+        "| usuário | op |\n| senha | {} |",
+        "**Senha:** `{}`",
+        "sen\u200bha\u00a0: “{}” ok",
+        "ｓｅｎｈａ：{}",
+        "a senha do usuário op é {}, o job é BATCH001",
+        "credenciais: op/{}",
+        "log in with {} as password",
+        "<li>password: <code>{}</code></li>",
+        "user;password;host\nop;{};srv1",
+        "curl -u 'op:{}' https://host/x",
+        "smbclient -U op%{} //srv/x",
+        "ALU OP PASSWORD({}) RESUME",
+        '05 WS-SENHA PIC X(10) VALUE "{}".',
+    ):
+        assert redact(shape.replace("{}", "K4T8ZW2P")) == shape.replace("{}", MARK)
+
+
+def test_harmless_texts_stay() -> None:
+    """Of messages, job logs and options that speak of passwords and hold none, one in a hundred may change."""
+    changed = [text for text in PASTED["harmless"] if redact(text) != text]
+    assert len(changed) <= len(PASTED["harmless"]) / 100, changed
