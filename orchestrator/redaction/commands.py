@@ -227,7 +227,7 @@ SERVICE = re.compile(r"@[A-Za-z]\w{1,30}(?![\w.@/-])")
 # Options --------------------------------------------------------------------------------------------------------------
 
 OPTION_HINT = re.compile(r" --?[A-Za-z]")
-_TOKEN = re.compile(r"(?>\"[^\"\r\n]*\"?|'[^'\r\n]*'?|\\[^\r\n]|[^\s\"'|;&\\])+|[|;&]{1,2}")
+_TOKEN = re.compile(r"(?>\"[^\"\r\n]*\"?|'[^'\r\n]*'?|\\[^\r\n]|[^\s\"'`|;&\\])+|[`|;&]{1,2}")
 _OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
 _PROGRAMS: dict[str, dict[str, Any]] = _DATA["programs"]
 _USERS = frozenset(_DATA["users"])
@@ -243,7 +243,7 @@ def option_values(line: str) -> Iterator[Span]:
     """Where the options' passwords stand in a command line."""
     command = _Command()
     for match in islice(_TOKEN.finditer(line), _MAX_TOKENS):
-        if match[0][0] in "|;&":
+        if match[0][0] in "`|;&":
             command = _Command()
         elif (span := command.read(line, *match.span())) is not None:
             yield span
@@ -270,7 +270,7 @@ class _Command:
             return span
         if token[0] == "-":
             return self._option(line, start, end)
-        word = token.strip("\"'").rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower()
+        word = token.strip("\"'$(").rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower()
         name = next((name for name in (f"{self.before} {word}", word) if name in _PROGRAMS), "")
         if name:
             self.program, self.options = name, _PROGRAMS[name]
