@@ -25,20 +25,26 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-lo
 # Two stamps: the demo needs less than half of what the tests need.
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
+TOOLS := .venv-tools/.tools
 
 # A .venv whose interpreter has gone counts as no .venv, whatever its stamps say.
 ifeq ($(wildcard $(BIN)/python),)
 .PHONY: $(RUNTIME) $(DEV)
 endif
 
-$(RUNTIME): requirements.lock pyproject.toml scripts/setup.sh
+$(RUNTIME): requirements.lock requirements-build.lock pyproject.toml scripts/setup.sh
 	@sh scripts/setup.sh runtime
 	@touch $@
 
 # The development lock holds the runtime's as well.
-$(DEV): requirements-dev.lock requirements.lock pyproject.toml scripts/setup.sh
+$(DEV): requirements-dev.lock requirements.lock requirements-build.lock pyproject.toml scripts/setup.sh
 	@sh scripts/setup.sh dev
 	@touch $@ $(RUNTIME)
+
+# In an environment of their own: they need other versions of what they share with the project.
+$(TOOLS): requirements-tools.lock scripts/setup.sh
+	@sh scripts/setup.sh tools
+	@touch $@
 
 .PHONY: help
 help: ## list the targets
@@ -96,10 +102,18 @@ docs: $(DEV) ## write docs/configuration.md anew from the settings
 	@$(BIN)/python scripts/configuration.py
 
 .PHONY: lock
-lock: $(RUNTIME) ## compile the lock files anew from pyproject.toml (ARGS=--upgrade)
+lock: $(TOOLS) ## compile the lock files anew from pyproject.toml (ARGS=--upgrade)
 	@sh scripts/lock.sh $(ARGS)
+
+.PHONY: sbom
+sbom: $(TOOLS) $(DEV) ## write dist/sbom.cdx.json, the CycloneDX bill of materials of the image (ARGS=requirements.lock)
+	@.venv-tools/bin/python scripts/sbom.py $(ARGS)
+
+.PHONY: audit
+audit: $(TOOLS) ## ask for known vulnerabilities of every locked version (ARGS=requirements.lock)
+	@.venv-tools/bin/python scripts/audit.py $(ARGS)
 
 .PHONY: clean
 clean: ## remove .venv, caches and build products
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist build
+	rm -rf .venv .venv-tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist build
 	find orchestrator workers tests -type d -name __pycache__ -prune -exec rm -rf {} +

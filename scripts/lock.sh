@@ -1,18 +1,28 @@
 #!/bin/sh
-# Compile requirements.lock (what `demo` and `up` run) and requirements-dev.lock (that, every extra and the tests' tools;
-# the image takes its versions from it) from pyproject.toml, for Python 3.11 and 3.12; options go to uv (--upgrade).
+# Compile the lock files from pyproject.toml, for Python 3.11 and 3.12 on every platform; options go to uv (--upgrade).
 #
-# Neither file names an index: an installation takes the index that its pip is set to.
+#   requirements.lock        what `demo` and `up` run
+#   requirements-dev.lock    that, every extra and the tests' tools
+#   requirements-image.lock  what the image holds
+#   requirements-build.lock  what makes a wheel
+#   requirements-tools.lock  what makes locks, bill of materials and audit
+#   .ci/requirements.lock    what only continuous integration needs
+#
+# Each version has the hashes of all its files, so that another file of the same name is refused. No file names an index:
+# an installation takes the index that its pip is set to.
 set -eu
 
 cd "$(dirname "$0")/.."
-# uv is a large download that nobody but the maintainer of the locks needs.
-[ -x .venv/bin/uv ] || .venv/bin/python -m pip --disable-pip-version-check install --quiet 'uv>=0.9,<1'
 
 compile() {
-  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate "$@" pyproject.toml
+  .venv-tools/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes "$@"
 }
 
-compile "$@" --extra embedded --output-file requirements.lock
-# The runtime's versions bind the rest, so that the tests run what the demo runs.
-compile "$@" --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock
+compile "$@" --extra embedded --output-file requirements.lock pyproject.toml
+# The runtime's versions bind the rest, so that the tests run what the demo runs, and the image what was tested.
+compile "$@" --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+compile "$@" --extra workers --extra flower --extra postgres --extra knowledge --constraint requirements-dev.lock \
+  --output-file requirements-image.lock pyproject.toml
+compile "$@" --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+compile "$@" --group tools --output-file requirements-tools.lock
+compile "$@" --group ci --no-deps --output-file .ci/requirements.lock

@@ -1,18 +1,19 @@
 #!/bin/sh
-# Set up .venv for `make`: scripts/setup.sh runtime|dev
+# Set up .venv for `make`, or .venv-tools: scripts/setup.sh runtime|dev|tools
 #
-# Installs what the lock names and then the project itself, editable and without resolving anything: the lock alone
-# decides the versions. pip's output goes to a log that is shown only when a step fails.
+# Installs what the locks name, each file by its hash, and then the project itself, editable and without resolving or
+# fetching anything: the locks alone decide what is run. pip's output goes to a log that is shown only when a step fails.
 set -eu
 
 cd "$(dirname "$0")/.."
-kind=${1:?usage: scripts/setup.sh runtime|dev}
+kind=${1:?usage: scripts/setup.sh runtime|dev|tools}
+venv=.venv
 case $kind in
   runtime) lock=requirements.lock ;;
   dev) lock=requirements-dev.lock ;;
-  *) echo "setup: unknown kind '$kind' (runtime or dev)" >&2; exit 2 ;;
+  tools) lock=requirements-tools.lock venv=.venv-tools ;;
+  *) echo "setup: unknown kind '$kind' (runtime, dev or tools)" >&2; exit 2 ;;
 esac
-venv=.venv
 log=$venv/setup.log
 
 usable() {
@@ -67,8 +68,13 @@ fi
 
 pip="$venv/bin/python -m pip --disable-pip-version-check --no-input install --no-deps --quiet"
 echo "setup: installing $lock (once, until it changes)" >&2
-# shellcheck disable=SC2086 # a command with its options
-run $pip --requirement $lock
-# shellcheck disable=SC2086
-run $pip --editable .
+if [ "$kind" = tools ]; then
+  # shellcheck disable=SC2086 # a command with its options
+  run $pip --require-hashes --requirement $lock
+else
+  # shellcheck disable=SC2086
+  run $pip --require-hashes --requirement requirements-build.lock --requirement $lock
+  # shellcheck disable=SC2086
+  run $pip --no-build-isolation --editable .
+fi
 rm -f "$log"

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import tomllib
+from functools import cache
 from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
-LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
+RUNTIME, DEV, IMAGE, BUILD, TOOLS = (
+    ROOT / f"requirements{name}.lock" for name in ("", "-dev", "-image", "-build", "-tools")
+)
+CI = ROOT / ".ci" / "requirements.lock"
+LOCKS = (RUNTIME, DEV, IMAGE, BUILD, TOOLS, CI)
+LOCK_OF_GROUP = {"build": BUILD, "tools": TOOLS, "ci": CI}
+"""Lock files of the dependency groups and of the build; of everything else it is the development's."""
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 NAME = PROJECT["project"]["name"]
 # Written so that this file does not hold what it looks for.
@@ -44,19 +51,28 @@ TEXT = {
 TEXT |= {".target", ".toml", ".txt", ".yaml", ".yml", ""}
 
 
-def direct_dependencies() -> dict[str, Requirement]:
-    """Every requirement of pyproject.toml: the client's, the extras', the development group's, the build's."""
+def direct_dependencies() -> dict[str, Path]:
+    """Every requirement of pyproject.toml with its lock: the client's, the extras', the groups', the build's."""
     project = PROJECT["project"]
-    lines = [*project["dependencies"], *PROJECT["build-system"]["requires"]]
-    for group in (*project["optional-dependencies"].values(), *PROJECT["dependency-groups"].values()):
-        lines.extend(group)
-    return {line: Requirement(line) for line in lines if canonicalize_name(Requirement(line).name) != NAME}
+    groups = {"build": PROJECT["build-system"]["requires"], "": project["dependencies"]}
+    lines = [(line, LOCK_OF_GROUP.get(name, DEV)) for name, group in groups.items() for line in group]
+    for name, group in (project["optional-dependencies"] | PROJECT["dependency-groups"]).items():
+        lines.extend((line, LOCK_OF_GROUP.get(name, DEV)) for line in group)
+    return {line: lock for line, lock in lines if canonicalize_name(Requirement(line).name) != NAME}
 
 
-def locked(lock: Path) -> dict[str, str]:
-    """Name to version of a lock file."""
-    pins = (Requirement(line) for line in lock.read_text(encoding="utf-8").splitlines())
-    return {canonicalize_name(pin.name): str(pin.specifier) for pin in pins}
+def pins(lock: Path) -> list[tuple[str, list[str]]]:
+    """Each requirement of a lock file with the hashes of its files."""
+    lines = lock.read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+    found = [line.split(" --hash=") for line in lines]
+    return [(pin.strip(), [digest.strip() for digest in digests]) for pin, *digests in found]
+
+
+@cache
+def locked(lock: Path) -> set[tuple[str, str]]:
+    """Names and versions of a lock file; a package may have several, by the Python."""
+    requirements = [Requirement(pin) for pin, _ in pins(lock)]
+    return {(canonicalize_name(pin.name), str(pin.specifier)) for pin in requirements}
 
 
 def tracked_texts() -> list[Path]:
@@ -77,17 +93,35 @@ def entry_points() -> list[EntryPoint]:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_a_lock_names_versions_and_no_address(lock: Path) -> None:
-    """Every line pins one version; no address, no option of pip, no hash."""
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*==[^\s;]+( ; .+)?", line), line
-        assert "http" not in line.replace("httpx2", "").replace("httpcore2", ""), line
+def test_a_lock_names_versions_with_the_hashes_of_their_files_and_no_address(lock: Path) -> None:
+    """Every requirement pins one version and has at least one hash; no address, no option of pip."""
+    for pin, digests in pins(lock):
+        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*==[^\s;]+( ; .+)?", pin), pin
+        assert "http" not in pin.replace("httpx2", "").replace("httpcore2", ""), pin
+        assert digests, pin
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in digests), pin
 
 
-def test_both_locks_agree() -> None:
-    """The tests run the versions that the demo runs."""
-    runtime, development = (locked(lock) for lock in LOCKS)
-    assert runtime.items() <= development.items()
+def test_the_hashes_are_those_of_every_supported_machine() -> None:
+    """A compiled package has the files of two Pythons on two architectures at least, and its source."""
+    counts = {pin.partition("==")[0]: len(digests) for lock in (RUNTIME, IMAGE) for pin, digests in pins(lock)}
+    assert min(counts[name] for name in ("pydantic-core", "jiter", "numpy", "psycopg-binary")) >= 5
+
+
+def test_the_locks_agree() -> None:
+    """The tests run the versions that the demo and the image run, and a wheel is made of."""
+    development = locked(DEV)
+    shared = {name for name, _ in development} & {name for name, _ in locked(BUILD)}
+    assert locked(RUNTIME) | locked(IMAGE) <= development
+    assert {(name, version) for name, version in locked(BUILD) if name in shared} <= development
+
+
+def test_the_installed_project_has_its_licence() -> None:
+    """The metadata names the licence by SPDX, and the text comes with it."""
+    installed = distribution(NAME)
+    assert installed.metadata["License-Expression"] == "Apache-2.0"
+    (text,) = [file for file in installed.files or () if file.name == "LICENSE"]
+    assert text.read_text() == (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("line", direct_dependencies())
@@ -98,15 +132,14 @@ def test_a_dependency_has_both_bounds(line: str) -> None:
 
 
 def test_the_locks_hold_the_direct_dependencies() -> None:
-    """A dependency added to pyproject.toml is in the lock, at a version that its bounds admit: else `make lock`."""
-    pins = locked(LOCKS[1])
-    build = set(PROJECT["build-system"]["requires"])
-    for line, requirement in direct_dependencies().items():
-        if line in build:
-            continue
-        version = pins.get(canonicalize_name(requirement.name))
-        assert version is not None, f"{line} is not locked: run `make lock`"
-        assert requirement.specifier.contains(version.removeprefix("=="), prereleases=True), line
+    """A dependency added to pyproject.toml is in its lock, at a version that its bounds admit: else `make lock`."""
+    for line, lock in direct_dependencies().items():
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        versions = [version for locked_name, version in locked(lock) if locked_name == name]
+        assert versions, f"{line} is not locked: run `make lock`"
+        for version in versions:
+            assert requirement.specifier.contains(version.removeprefix("=="), prereleases=True), line
 
 
 def test_no_file_names_an_index_or_a_place_of_one_machine() -> None:
@@ -147,10 +180,11 @@ def test_the_workflow_runs_ci_on_each_supported_python() -> None:
     jsonschema.validators.validator_for(schema)(schema).validate(workflow)
     (job,) = workflow["jobs"].values()
     classifiers = [line.rpartition(" :: ")[2] for line in PROJECT["project"]["classifiers"]]
-    assert job["strategy"]["matrix"]["python-version"] == [name for name in classifiers if name.startswith("3.")]
-    assert "bash .ci/run" in job["steps"][-1]["run"]
+    images = [image.partition("@")[0] for image in job["strategy"]["matrix"]["image"]]
     # The system that .ci/run is written for: on Ubuntu one of its packages is missing, so none would be installed.
-    assert job["container"]["image"] == "python:${{ matrix.python-version }}-bookworm"
+    assert images == [f"python:{name}-bookworm" for name in classifiers if name.startswith("3.")]
+    assert job["container"]["image"] == "${{ matrix.image }}"
+    assert "bash .ci/run" in job["steps"][-1]["run"]
 
 
 def test_each_pre_commit_hook_is_a_program_of_the_development_environment() -> None:

@@ -54,12 +54,27 @@ def pip_arguments(checkout: Path) -> list[str]:
 
 @pytest.mark.parametrize(("kind", "lock"), [("runtime", "requirements.lock"), ("dev", "requirements-dev.lock")])
 def test_setup_takes_the_python_that_works(checkout: Path, kind: str, lock: str) -> None:
-    """A shim that fails is passed over; the lock is installed and then the project, and nothing of pip's is shown."""
+    """A shim that fails is passed over; what the locks name is installed by its hashes and then the project.
+
+    Nothing of pip's is shown, and pip fetches nothing by itself to build the project.
+    """
     result = set_up(checkout, kind)
     assert result.returncode == 0
     assert f"setup: .venv from {checkout}/bin/python3.11" in result.stderr
-    assert pip_arguments(checkout) == [f"--requirement {lock}", "--editable ."]
+    assert pip_arguments(checkout) == [
+        f"--require-hashes --requirement requirements-build.lock --requirement {lock}",
+        "--no-build-isolation --editable .",
+    ]
     assert "output of pip" not in result.stdout + result.stderr
+
+
+def test_the_tools_have_an_environment_of_their_own(checkout: Path) -> None:
+    """They are installed beside .venv, and without the project."""
+    result = set_up(checkout, "tools")
+    assert result.returncode == 0
+    assert pip_arguments(checkout) == ["--require-hashes --requirement requirements-tools.lock"]
+    assert (checkout / ".venv-tools" / "bin" / "python").exists()
+    assert not (checkout / ".venv").exists()
 
 
 def test_a_failed_installation_shows_what_pip_said(checkout: Path) -> None:
@@ -68,7 +83,7 @@ def test_a_failed_installation_shows_what_pip_said(checkout: Path) -> None:
     result = set_up(checkout, "runtime")
     assert result.returncode == 1
     assert "output of pip" in result.stderr
-    assert pip_arguments(checkout) == ["--requirement requirements.lock"]
+    assert len(pip_arguments(checkout)) == 1
 
 
 def test_an_environment_whose_python_has_gone_is_made_anew(checkout: Path) -> None:
