@@ -64,7 +64,7 @@ RESERVE = 1.5
 AHEAD_SECONDS = 0.8
 """How much earlier total deadlines are acted on when many are due at once; no model is asked then any more."""
 RETRY_SECONDS = 1.0
-"""Seconds to the next look at what is not a deadline, or at a set of ours that is none."""
+"""Seconds to the next look at what is not a deadline."""
 HEARTBEAT_SECONDS = 3.0
 MAX_REPUBLISH = 2
 """Times that a run is published again: two lost messages are bad luck, three mean that no worker runs."""
@@ -131,14 +131,17 @@ class Watcher:
                 if heartbeat.has_passed and self._presence is not None:
                     # Set first: an announcement that fails must not delay runs.
                     heartbeat = Deadline.after(HEARTBEAT_SECONDS)
+                    self._store.set_foreign_aside()
                     self._presence.announce(watcher=self._name)
                 pause = self.step()
                 self._store_beat.mark()
                 self._store_problem = None
             except (StoreUnreachable, RunDamaged) as error:
                 self._store_problem = error
+                if isinstance(error, RunDamaged):
+                    heartbeat = Deadline.after(0)  # which sets aside what is no key of ours
                 _LOGGER.warning("watcher_store_unreachable error=%s", error)
-                pause = POLL_SECONDS if isinstance(error, StoreUnreachable) else RETRY_SECONDS
+                pause = POLL_SECONDS
 
     def step(self) -> float:
         """Act on due wake-ups; returns the seconds until the next step.

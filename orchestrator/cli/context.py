@@ -15,6 +15,7 @@ import click
 from orchestrator.cli import click_words
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
+from orchestrator.codes.control import one_line
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language, language_of
 from orchestrator.i18n.message import Text, write
@@ -110,7 +111,8 @@ class CliContext:
 
     def table(self, *rows: Sequence[Text | str]) -> str:
         """Columns aligned to their widest cell, two spaces apart, the head first; an empty cell is ``-``."""
-        lines = [[self.write(cell) or "-" for cell in row] for row in rows]
+        # A name may be whatever somebody has written into Redis.
+        lines = [[one_line(self.write(cell), None) or "-" for cell in row] for row in rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 

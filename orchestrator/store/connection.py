@@ -283,7 +283,9 @@ def _refused(error: ResponseError) -> TroubleshootError | None:
     if isinstance(error, NoPermissionError) or "NOPERM" in text:
         return StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed (NOPERM)")
     if "WRONGTYPE" in text:
-        return RunDamaged()
+        return RunDamaged(
+            "a key in Redis is of another type than ours; its name is told by: resync-troubleshoot doctor --only keys"
+        )
     return _not_working(error)
 
 

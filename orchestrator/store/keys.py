@@ -28,7 +28,7 @@ def _digest(names: list[str | None]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Key names below ``prefix``.
+    """Key names below ``prefix``. One of another type than it should be is renamed: ``:set_aside`` is added to it.
 
     A run has two keys with a time to live from the submit on, and a third that is written at its end.
     """
@@ -130,6 +130,18 @@ class Keys:
     def set_aside_counts(self) -> str:
         """Hash: of each queue the number of messages that no worker could take."""
         return f"{self.prefix}set_aside_counts"
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The keys that all runs share, with their types in Redis."""
+        sets = (self.wakeups, self.index, self.open, self.completed, self.expired, self.instances, self.watchers)
+        hashes, strings = (self.rates, self.set_aside_counts), (self.clock, self.synthesis)
+        return {
+            **dict.fromkeys(sets, "zset"),
+            **dict.fromkeys(hashes, "hash"),
+            **dict.fromkeys(strings, "string"),
+            self.set_aside: "list",
+        }
 
     @property
     def broker_prefix(self) -> str:

@@ -6,13 +6,15 @@ import redis
 
 from orchestrator.errors import InvalidRequest, RunNotFound
 from orchestrator.models import RunOutcome, RunState, RunSummary, read_enum
-from orchestrator.store.connection import store_errors
+from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.keys import Keys
-from orchestrator.store.reading import read_number
+from orchestrator.store.reading import FARTHEST_DEADLINE_MS, read_number
 from orchestrator.store.records import read_summary
 
 MAX_LISTED = 1_000
 """Most runs that are listed at once."""
+MAX_PAGES = 10
+"""How often more runs are looked for in place of those that have expired or cannot be read."""
 _SUMMARY_FIELDS = ["state", "outcome", "summary", "created_ms", "deadline_ms", "closed_ms", "committed_by"]
 
 
@@ -32,12 +34,23 @@ class RunList:
             raise InvalidRequest(
                 "{field}: must be 1 to {most}, not {limit}", field="limit", most=MAX_LISTED, limit=limit
             )
+        summaries: list[RunSummary] = []
         with store_errors():
-            run_ids: list[Any] = self._client.zrevrange(self._keys.index, 0, limit - 1)
-            with self._client.pipeline(transaction=False) as pipe:
-                for run_id in run_ids:
-                    pipe.hmget(self._keys.run(run_id), _SUMMARY_FIELDS)
-                rows = pipe.execute(raise_on_error=False)
+            # What claims to be of a later time is no run, and would be the newest for ever.
+            newest_ms = to_ms(self._client.time()) + FARTHEST_DEADLINE_MS
+            for page in range(MAX_PAGES):
+                found = self._client.zrevrangebyscore(self._keys.index, newest_ms, 0, start=page * limit, num=limit)
+                run_ids: list[Any] = found
+                summaries += self._summaries(run_ids)
+                if len(run_ids) < limit or len(summaries) >= limit:
+                    break
+        return summaries[:limit]
+
+    def _summaries(self, run_ids: list[Any]) -> list[RunSummary]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for run_id in run_ids:
+                pipe.hmget(self._keys.run(run_id), _SUMMARY_FIELDS)
+            rows = pipe.execute(raise_on_error=False)
         return [
             _summary(run_id, row)
             for run_id, row in zip(run_ids, rows, strict=True)

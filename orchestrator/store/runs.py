@@ -41,7 +41,7 @@ from orchestrator.outcomes import NO_TIME_LEFT
 from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
-from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys, lane
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys, lane, lanes
 from orchestrator.store.lua import Call, Scripts, our_error
 from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
 from orchestrator.store.records import (
@@ -593,6 +593,22 @@ class RunStore:
             [*arguments, elapsed_ms, int(is_confirmed), keys.prefix],
         )
 
+    def set_foreign_aside(self) -> dict[str, str]:
+        """Rename the keys of all runs that are of another type than theirs; what each of these was.
+
+        So are the lists of the queues: a worker that reads one does the same, but a queue may have none.
+        """
+        names = [lane for name in (ORCHESTRATOR_QUEUE, *source_names(), SYNTHESIS_QUEUE) for lane in lanes(name)]
+        kinds = dict(self.keys.kinds)
+        for name in names:
+            waiting, messages = self.keys.queue(name)
+            kinds |= {waiting: "zset", messages: "list"}
+        reply = self._scripts.run("set_foreign_aside", list(kinds), list(kinds.values()))
+        found = dict(zip(reply[::2], reply[1::2], strict=True))
+        for key, kind in found.items():
+            _LOGGER.error("key_set_aside key=%s kind=%s", key, kind)
+        return found
+
     def check_synthesis(self, wakeups: Sequence[Wakeup], *, model_ms: int) -> list[str | Exception]:
         """What due wake-ups of kind ``fanin`` or ``lease`` ask for; each is made due again at the right time.
 
@@ -614,9 +630,13 @@ class RunStore:
         return [_status(wakeup.run_id, reply) for wakeup, reply in zip(wakeups, replies, strict=True)]
 
     def disarm(self, *wakeups: Wakeup) -> None:
-        """Remove wake-ups whose work is done."""
-        with store_errors():
-            self._client.zrem(self.keys.wakeups, *(wakeup.member for wakeup in wakeups))
+        """Remove wake-ups whose work is done; a run whose deadline needs no further action is no open run."""
+        ended = [wakeup.run_id for wakeup in wakeups if wakeup.kind == "total"]
+        with store_errors(), self._client.pipeline() as pipe:
+            pipe.zrem(self.keys.wakeups, *(wakeup.member for wakeup in wakeups))
+            if ended:
+                pipe.zrem(self.keys.open, *ended)
+            pipe.execute()
 
     def postpone(self, *wakeups: Wakeup, seconds: float) -> None:
         """Make wake-ups due in ``seconds``; one that was removed stays removed."""

@@ -1,13 +1,17 @@
 """Messages that no worker can take: removed from their queue, kept for a person to look at, and counted."""
 
 import json
+import re
 
 import redis
 
 from orchestrator.redaction.redact import redact_start
 from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.keys import Keys
+from orchestrator.store.reading import read_number
 
+_NAME = re.compile(r"[\w.@:-]{1,200}")
+"""Of a queue; any other was written by somebody else."""
 KEPT_MESSAGES = 100
 KEPT_CHARACTERS = 2_000
 KEPT_SECONDS = 7 * 86_400
@@ -46,4 +50,5 @@ class SetAside:
         """
         with store_errors():
             counts = self._client.hgetall(self._keys.set_aside_counts)
-        return {str(queue): int(count) for queue, count in counts.items() if str(count).isdecimal()}
+        read = {str(queue): read_number(str(count)) for queue, count in counts.items()}
+        return {queue: count for queue, count in read.items() if count > 0 and _NAME.fullmatch(queue)}

@@ -77,6 +77,24 @@ def test_a_real_redis_is_described(doctor: Doctor, redis_url: str) -> None:
     assert password not in said.text
 
 
+def test_keys_of_another_type_are_named(doctor: Doctor, own_redis: RedisServer) -> None:
+    """Those of all runs, of one run and of a queue, and those that were renamed; the other checks say where to look."""
+    prefix = "resync:troubleshoot:"
+    wrong = ("watchers", "run:run-00000001", "run:run-00000001:events", "idempotency:x", "mq:metrics", "open:set_aside")
+    with redis.Redis.from_url(own_redis.url) as client:
+        for name in wrong:
+            client.setbit(prefix + name, 1, 1) if name != "idempotency:x" else client.rpush(prefix + name, "x")
+        client.lpush(f"{prefix}set_aside", "x")
+        said = doctor(*only("keys", "watchers"), REDIS_URL=own_redis.url)
+        client.flushdb()
+    found = said.checks["keys"]["found"]
+    assert said.status("keys") == "warning"
+    assert "5 keys are of another type" in found
+    assert all(name in found for name in wrong)
+    assert "set_aside" not in found.replace("open:set_aside", "")
+    assert "--only keys" in said.checks["watchers"]["found"]
+
+
 def test_an_evicting_redis_is_an_error(doctor: Doctor, own_redis: RedisServer) -> None:
     """A policy that evicts is an error once there is a limit, a warning before."""
     with redis.Redis.from_url(own_redis.url) as client:

@@ -30,6 +30,15 @@ def test_the_last_messages_are_kept_and_all_are_counted(settings: Settings) -> N
         assert all(client.ttl(key) > 0 for key in (keys.set_aside, keys.set_aside_counts))
 
 
+def test_counts_that_somebody_wrote_are_no_counts(settings: Settings) -> None:
+    """Names with line feeds or without end, numbers that are none or have thousands of digits."""
+    with session(settings) as client:
+        keys = Keys(settings.key_prefix)
+        wrong = {"orchestrator": "9" * 5_000, "x\ny": "5", "a" * 100_000: "7", "synthesis": "-3", "log_cache": "many"}
+        client.hset(keys.set_aside_counts, mapping={"metrics": "2", "w@host.celery.pidbox": "1", **wrong})
+        assert SetAside(client, keys).counts() == {"metrics": 2, "w@host.celery.pidbox": 1}
+
+
 def test_secrets_are_masked(settings: Settings) -> None:
     """A message may hold whatever somebody has pushed."""
     with session(settings) as client:

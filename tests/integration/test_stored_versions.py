@@ -622,23 +622,68 @@ def test_a_clock_of_another_type_stops_no_watcher(bench: Bench) -> None:
 
 @pytest.mark.parametrize("name", ["watchers", "wakeups"])
 def test_a_watcher_lives_on_beside_a_damaged_key(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A set of its own that is none costs a line of its log a second, and no run where it can still be reached."""
+    """A set of its own that is none is renamed at once, and the runs end whose wake-ups were lost with it."""
     bench.planter.plant(DONE)
     bench.planter.reopen(DONE)
-    key = getattr(bench.store.keys, name)
+    keys, key = bench.store.keys, getattr(bench.store.keys, name)
+    bench.client.zadd(keys.open, {DONE: int(bench.client.time()[0]) * 1000})
     bench.client.delete(key)
     bench.client.set(key, "no set")
     watcher = Watcher(
         bench.store,
         NoPublisher(),  # type: ignore[arg-type]
         name="w",
-        presence=Presence(bench.client, bench.store.keys),
+        presence=Presence(bench.client, keys),
     )
     stop, pauses = threading.Event(), list[float]()
     monkeypatch.setattr(stop, "wait", lambda seconds: pauses.append(seconds) or len(pauses) > 3)
     watcher.run(stop)
-    assert 1.0 in pauses
-    assert bench.terminal_events() == ([EventType.FINAL] if name == "watchers" else [])
+    assert bench.terminal_events() == [EventType.FINAL]
+    assert bench.client.get(f"{key}:set_aside") == "no set"
+    assert not bench.client.exists(keys.open)
+
+
+def test_every_key_that_all_runs_share_is_renamed_when_it_is_of_another_type(bench: Bench) -> None:
+    """Each is made anew by whoever needs it; what it was is kept for a week, and a second time does nothing."""
+    bench.planter.plant(DONE)
+    keys = bench.store.keys
+    for key, kind in keys.kinds.items():
+        bench.client.delete(key)
+        bench.client.rpush(key, "x") if kind != "list" else bench.client.set(key, "x")
+    lists = [keys.queue(name)[1] for name in ("orchestrator", "metrics", "metrics\x06\x163")]
+    for key in lists:
+        bench.client.set(key, "x")
+    found = bench.store.set_foreign_aside()
+    assert set(found) == {*keys.kinds, *lists}
+    assert found[keys.wakeups] == "list"
+    assert not bench.client.exists(*found)
+    assert all(bench.client.ttl(f"{key}:set_aside") > 0 for key in found)
+    assert bench.store.set_foreign_aside() == {}
+    assert bench.store.claim_wakeups().wakeups == ()
+
+
+def test_an_open_run_ends_although_its_wakeups_are_lost(bench: Bench) -> None:
+    """By the set of open runs, in which a name that is none of a run does not stay, nor a run that is gone."""
+    bench.planter.plant(DONE)
+    bench.planter.reopen(DONE)
+    keys, now_ms = bench.store.keys, bench.now_ms()
+    bench.client.delete(keys.wakeups)
+    bench.client.zadd(
+        keys.open, {DONE: now_ms, "run-is-gone": now_ms, "no run\nERROR": now_ms, "later": now_ms + 5_000}
+    )
+    bench.act()
+    assert bench.terminal_events() == [EventType.FINAL]
+    assert bench.client.zrange(keys.open, 0, -1) == ["later"]
+    assert bench.armed() == []
+
+
+def test_junk_in_the_list_of_runs_hides_none(bench: Bench) -> None:
+    """Names of no run, of the far future or newer than all, in any number that is likely."""
+    bench.planter.plant(DONE)
+    keys, now_ms = bench.store.keys, bench.now_ms()
+    bench.client.zadd(keys.index, {f"junk-{number}": "inf" for number in range(30)})
+    bench.client.zadd(keys.index, {f"none-{number}": now_ms + 1_000 + number for number in range(30)})
+    assert [row.run_id for row in RunList(bench.client, keys).recent(limit=5)] == [DONE]
 
 
 def test_a_damaged_summary_does_not_break_the_list(bench: Bench) -> None:

@@ -106,6 +106,19 @@ def as_processes(
         return list(threads.map(lambda task: asyncio.run(run(task)), tasks))
 
 
+@pytest.mark.parametrize("is_hash", [True, False])
+def test_a_key_that_somebody_wrote_holds_no_calls(settings: Settings, server: RedisServer, is_hash: bool) -> None:
+    """One of another type is renamed; a lease that is too far away is none."""
+    key = KEY.format(prefix=settings.key_prefix)
+    with redis.Redis.from_url(server.url) as client:
+        client.hset(key, "junk", "99999999999999|0|8|8|x") if is_hash else client.set(key, "junk")
+        meter = Meter()
+        as_processes([lambda limit: make_calls(limit, "run-00000001", 5, meter)], settings, 8)
+        assert meter.made == 5
+        assert not client.hexists(key, "junk")
+        assert client.exists(f"{key}:set_aside") == (not is_hash)
+
+
 def test_no_more_than_the_bound_are_made_at_once(settings: Settings) -> None:
     """Six tasks of three runs, sixty calls each: all are made, and never more than five at once."""
     meter = Meter()

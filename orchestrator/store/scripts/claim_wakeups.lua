@@ -38,6 +38,8 @@ if last > 0 and elapsed >= 0 and now - last > elapsed + FORWARD_MS then
   if ARGV[7] == '0' then return { {}, 0, now, {}, 'confirm' } end
   step = now - last - elapsed
 end
+-- A stored time that is more than a day away is damaged.
+if math.abs(step) > 86400000 then step = 0 end
 if step ~= 0 then
   local open = redis.pcall('ZRANGE', KEYS[3], 0, -1)
   for _, run_id in ipairs(open) do shift_run(ARGV[8] .. 'run:' .. run_id, step) end
@@ -53,7 +55,7 @@ local wakeups, totals = {}, 0
 
 local function claim(member, kind, is_early)
   totals = totals + (kind == 'total' and 1 or 0)
-  redis.call('ZADD', KEYS[1], 'XX', now + rearm, member)
+  redis.call('ZADD', KEYS[1], now + rearm, member)
   wakeups[#wakeups + 1] = member
   wakeups[#wakeups + 1] = is_early and 1 or 0
 end
@@ -63,12 +65,18 @@ local function is_free(run_id)
   return not fields.err and number(fields[1]) <= now and number(fields[2]) <= now
 end
 
-local soon = redis.pcall('ZRANGEBYSCORE', KEYS[3], now - 60000, now + margin + ahead, 'LIMIT', 0, total_limit + 200)
-for _, run_id in ipairs(soon.err and {} or soon) do
+local soon = redis.pcall('ZRANGEBYSCORE', KEYS[3], now - 60000, now + margin + ahead, 'WITHSCORES', 'LIMIT', 0,
+  total_limit + 200)
+soon = soon.err and {} or soon
+for i = 1, #soon, 2 do
   if totals >= total_limit then break end
-  local member = run_id .. '|total'
-  local due = tonumber(redis.call('ZSCORE', KEYS[1], member) or 'inf')
-  if due <= now or (due <= now + ahead and is_free(run_id)) then claim(member, 'total', due > now) end
+  local member = soon[i] .. '|total'
+  -- An open run whose wake-up was lost is due all the same.
+  local due = tonumber(redis.call('ZSCORE', KEYS[1], member) or tonumber(soon[i + 1]) - margin)
+  local run_id = string.match(soon[i], '^[%w_-]+$')
+  if not run_id then
+    redis.call('ZREM', KEYS[3], soon[i]) -- names no run
+  elseif due <= now or (due <= now + ahead and is_free(run_id)) then claim(member, 'total', due > now) end
 end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, other_limit)) do
   local kind = string.match(member, '^[%w_-]+|([%w_-]+)$')

@@ -55,11 +55,15 @@ local function append(run, stream, ...)
   if kind ~= 'stream' and redis.call('TTL', run) > 0 then redis.call('EXPIRE', stream, redis.call('TTL', run)) end
 end
 
--- Removes the keys that hold something of another type than ours: damage must not refuse every run to come.
-local function remove_foreign(kind, ...)
+-- Renames the keys that hold something of another type than ours: damage must not refuse every run to come. What was
+-- found is kept for a week.
+local function set_foreign_aside(kind, ...)
   for _, key in ipairs({ ... }) do
     local found = redis.call('TYPE', key)['ok']
-    if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
+    if found ~= kind and found ~= 'none' then
+      redis.call('RENAME', key, key .. ':set_aside')
+      redis.call('EXPIRE', key .. ':set_aside', 604800)
+    end
   end
 end
 
@@ -138,7 +142,7 @@ local function measured(rates, name, now)
 end
 
 local function remember(rates, name, ms, taken, since, last)
-  if redis.call('TYPE', rates)['ok'] ~= 'hash' then redis.call('DEL', rates) end
+  set_foreign_aside('hash', rates)
   redis.call('HSET', rates, name, string.format('%.1f %.1f %d %d', ms, taken, since, last))
   redis.call('EXPIRE', rates, 3600)
 end

@@ -4,7 +4,7 @@
 -- The key has the time at which all that was counted is paid off. More than a minute ahead, the clock has stepped back.
 local MINUTE = 60000
 local now, step = now_ms(), MINUTE / tonumber(ARGV[1])
-remove_foreign('string', KEYS[1])
+set_foreign_aside('string', KEYS[1])
 local due = tonumber(redis.call('GET', KEYS[1]) or '') or now
 if due < now or due > now + MINUTE then due = now end
 due = due + step

@@ -13,8 +13,8 @@ local function refused(queue, waiting, per_second, excess_ms)
     string.format('%.2g', per_second) }
 end
 
-remove_foreign('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
-remove_foreign('string', KEYS[9])
+set_foreign_aside('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
+set_foreign_aside('string', KEYS[9])
 
 -- A run that stands for the key, or has the id, is the answer where its question is the same; its caller compares them,
 -- as another version may have written it.
@@ -44,7 +44,7 @@ end
 
 -- Runs without worker, watcher or reader are no load after their deadline. They are removed only after the first write
 -- below: once a script has freed memory, a full Redis does not stop it any more.
-local open = redis.call('ZCOUNT', KEYS[5], now - 60000, '+inf')
+local open = redis.call('ZCOUNT', KEYS[5], now - 60000, now + 86400000)
 if open >= tonumber(ARGV[7]) then return { 'overloaded', open } end
 if open >= tonumber(ARGV[8]) then
   if redis.call('ZCOUNT', KEYS[7], now - 10000, now) >= 8 and redis.call('ZCOUNT', KEYS[6], now - 10000, now) == 0 then
@@ -96,7 +96,7 @@ if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
 enqueue(orchestrator, run_id, '', now + fanin, now)
 local session_runs = tonumber(ARGV[16])
 if session_runs > 0 then
-  remove_foreign('list', KEYS[10])
+  set_foreign_aside('list', KEYS[10])
   redis.call('RPUSH', KEYS[10], run_id)
   redis.call('LTRIM', KEYS[10], -session_runs, -1)
   redis.call('EXPIRE', KEYS[10], ttl)

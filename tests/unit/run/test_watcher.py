@@ -320,6 +320,7 @@ def test_hooks_of_brief_answers_are_called_when_nothing_is_due(scene: Scene) -> 
     crowd(scene, 1_000, left_ms=0)
     assert watcher.step() == 0.0
     assert reports == []
+    scene.client.delete(scene.store.keys.open)  # of the crowd
     watcher.step()
     assert [(report.run_id, len(report.parallel_results)) for report in reports] == [(RUN, 1)]
 

@@ -4,15 +4,19 @@ import asyncio
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
+from redis.exceptions import ResponseError
 
-from orchestrator.broker.app import EXCHANGE
+from orchestrator.broker.app import EXCHANGE, queue_names
+from orchestrator.codes.control import one_line
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
-from orchestrator.store.keys import Keys
+from orchestrator.store.keys import Keys, lanes
 from workers.doctor.check import CheckContext, CheckResult, Verdict
 
 SCAN_SHARE = 0.6
@@ -27,6 +31,11 @@ _INDEXES = {
     *("synthesis", "set_aside", "set_aside_counts"),
 }
 _BINDINGS = f"_kombu.binding.{EXCHANGE.name}"
+SET_ASIDE = ":set_aside"
+"""End of the name of a key that was of another type than ours."""
+NAMED = 5
+"""Keys that are named; the others are counted."""
+_RUN = re.compile(r"run:[^:]*(?P<stream>:events|:end)?")
 _SEPARATOR = "\x06\x16"
 """Between routing key, pattern and queue in kombu's binding sets (kombu.transport.redis, ``Channel.sep``)."""
 
@@ -42,6 +51,10 @@ class Keyspace:
     """Queues bound below the broker's prefix."""
     is_bare: bool = False
     """Whether the broker's exchange is also bound without the prefix."""
+    foreign: list[str] = field(default_factory=list)
+    """Keys of another type than theirs."""
+    set_aside: list[str] = field(default_factory=list)
+    """Keys that were, and have been renamed."""
 
 
 async def check_keys(context: CheckContext) -> CheckResult:
@@ -58,14 +71,27 @@ async def check_keys(context: CheckContext) -> CheckResult:
 def read_keyspace(client: redis.Redis, keys: Keys, seconds: float) -> Keyspace:
     """Scan for at most ``seconds``; ``client`` decodes responses. Raises redis.RedisError."""
     space = Keyspace()
-    members = client.smembers(keys.broker_prefix + _BINDINGS)
-    space.bound = tuple(sorted(str(member).rpartition(_SEPARATOR)[2] for member in members))
+    with suppress(ResponseError):  # of another type: the next worker that connects renames it
+        members = client.smembers(keys.broker_prefix + _BINDINGS)
+        space.bound = tuple(sorted(str(member).rpartition(_SEPARATOR)[2] for member in members))
     space.is_bare = bool(client.exists(_BINDINGS))
+    shared = keys.kinds
+    for name in queue_names():
+        for item in lanes(name):
+            shared |= dict(zip(keys.queue(item), ("zset", "list"), strict=True))
     stop_at, cursor = time.monotonic() + seconds, 0
     pattern = re.sub(r"([\\*?\[\]])", r"\\\1", keys.prefix) + "*"
     while True:
-        cursor, names = client.scan(cursor, match=pattern, count=1_000)
-        space.kinds.update(kind_of(str(name).removeprefix(keys.prefix)) for name in names)
+        cursor, page = client.scan(cursor, match=pattern, count=1_000)
+        names = list(map(str, page))
+        space.kinds.update(kind_of(name.removeprefix(keys.prefix)) for name in names)
+        space.set_aside += [name for name in names if name.endswith(SET_ASIDE) and name != keys.set_aside]
+        types = {name: kind for name in names if (kind := shared.get(name) or _type_of(name.removeprefix(keys.prefix)))}
+        with client.pipeline(transaction=False) as pipe:
+            for name in types:
+                pipe.type(name)
+            found = zip(types.items(), pipe.execute(), strict=True)
+        space.foreign += [name for (name, kind), real in found if real not in (kind, "none")]
         if cursor == 0:
             return space
         if time.monotonic() > stop_at:
@@ -78,6 +104,18 @@ def kind_of(name: str) -> str:
     if name in _INDEXES:
         return "index"
     return next((kind for start, kind in _KINDS if name.startswith(start)), "other")
+
+
+def _type_of(name: str) -> str:
+    """The type of a key of one run; empty for any other. ``name`` comes without the prefix."""
+    if name.startswith("idempotency:"):
+        return "string"
+    match = _RUN.fullmatch(name)
+    return "" if match is None else "stream" if match["stream"] else "hash"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(one_line(name) for name in sorted(names)[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
 def judge_keyspace(space: Keyspace, prefix: str) -> CheckResult:
@@ -109,6 +147,28 @@ def judge_keyspace(space: Keyspace, prefix: str) -> CheckResult:
             Message("the prefix {prefix!r} also covers the app's own keys", prefix=prefix),
             Message("Give RESYNC_KEY_PREFIX a prefix of its own, such as resync:troubleshoot:, in every process."),
             reason="shared_prefix",
+        )
+    if space.foreign:
+        verdict.warn(
+            Message(
+                "{count} key is of another type than ours: {names}",
+                plural="{count} keys are of another type than ours: {names}",
+                count=len(space.foreign),
+                names=_names(space.foreign),
+            ),
+            Message("Watchers rename those of all runs within seconds; delete the others: redis-cli DEL KEY"),
+            reason="foreign_keys",
+        )
+    if space.set_aside:
+        verdict.warn(
+            Message(
+                "{count} key was of another type than ours and has been renamed: {names}",
+                plural="{count} keys were of another type than ours and have been renamed: {names}",
+                count=len(space.set_aside),
+                names=_names(space.set_aside),
+            ),
+            Message("See what they hold and who writes there, then delete them: redis-cli DEL KEY"),
+            reason="keys_set_aside",
         )
     if space.is_bare:
         verdict.warn(

@@ -7,6 +7,13 @@ local key, me, run = KEYS[1], ARGV[1], ARGV[2]
 local limit, using, wanted = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease = tonumber(ARGV[6])
+
+local kind = redis.call('TYPE', key)['ok']
+if kind ~= 'hash' and kind ~= 'none' then
+    redis.call('RENAME', key, key .. ':set_aside')
+    redis.call('EXPIRE', key .. ':set_aside', 604800)
+end
 
 if using == 0 and wanted == 0 then
     redis.call('HDEL', key, me)
@@ -31,7 +38,8 @@ local entries = redis.call('HGETALL', key)
 for index = 1, #entries, 2 do
     local expires, since, granted, want, its_run = string.match(entries[index + 1], '^(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
     local entry = { since = tonumber(since), granted = tonumber(granted), wanted = tonumber(want), run = its_run }
-    if not expires or tonumber(expires) <= now then
+    -- An expiry that is too far away is none of ours: it would hold its calls for ever.
+    if not expires or tonumber(expires) <= now or tonumber(expires) > now + 10 * lease then
         redis.call('HDEL', key, entries[index])
     elseif entries[index] == me then
         mine = entry
@@ -83,7 +91,6 @@ end
 granted = math.max(granted, using, 0)
 if has_any ~= (granted > 0) then since = now end
 
-local lease = tonumber(ARGV[6])
 redis.call('HSET', key, me, string.format('%d|%d|%d|%d|%s', now + lease, since, granted, wanted, run))
 redis.call('PEXPIRE', key, 10 * lease)
 return { granted, is_crowded and 1 or 0 }
