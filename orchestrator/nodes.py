@@ -96,11 +96,11 @@ async def response_generator_node(state: ParallelState) -> dict[str, Any]:
 
     Raises InvalidRequest naming the field of the state.
     """
-    request, _ = _request(state)
+    request, settings = _request(state)
     deadline = Deadline.after(request.config.total_timeout_seconds)
     conclusion = await asyncio.to_thread(conclude, _record(request, _envelopes(state)))
     synthesis, llm = None, None
-    async with local_refiner(os.environ) as refiner:
+    async with local_refiner(os.environ, redact_personal=settings.redact_personal) as refiner:
         if refiner is not None and conclusion.case is not None:
             synthesis, llm = await asyncio.to_thread(refiner.refine, conclusion.case, deadline)
     refined = synthesis.diagnosis if synthesis else None

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from orchestrator.errors import TroubleshootError
-from orchestrator.json_safe import json_safe, utf8_safe
+from orchestrator.json_safe import json_safe
 from orchestrator.logs import log_error
 from orchestrator.models import AggregatedData, Diagnosis, JobGroup, Plan, SourceEnvelope, TroubleshootRequest
 from orchestrator.plugins import Escaped, contained, installed, made_or
+from orchestrator.redaction.redact import redact_data, redact_start
 
 _LOGGER = logging.getLogger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"
@@ -76,9 +77,9 @@ class Synthesizer(Protocol):
 
 
 def synthesis_of(
-    run_id: str, future: Future[Synthesis] | asyncio.Future[Synthesis]
+    run_id: str, future: Future[Synthesis] | asyncio.Future[Synthesis], *, personal: bool = False
 ) -> tuple[Synthesis, dict[str, Any]]:
-    """The result of a synthesizer's call, and its metadata as JSON types.
+    """The result of a synthesizer's call, and its metadata as JSON types; both masked, ``personal`` data as well.
 
     Raises SynthesisFailed when the call has not ended or returned no synthesis, ValidationError for a diagnosis with
     values that its fields do not allow, TooLarge for one that is too long, and whatever the call raised.
@@ -93,30 +94,35 @@ def synthesis_of(
             raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
         # Not model_dump: a diagnosis that was not validated when it was made may hold anything, without an end.
         fields = json_safe(result.diagnosis, max_characters=MAX_SYNTHESIS_CHARACTERS)
-        return replace(result, diagnosis=Diagnosis.model_validate(fields)), _metadata(result.metadata)
+        diagnosis = Diagnosis.model_validate(redact_data(fields, personal=personal))
+        return replace(result, diagnosis=diagnosis), _metadata(result.metadata, personal=personal)
 
 
-def refinement_failure(run_id: str, error: BaseException) -> dict[str, Any]:
-    """Log why a draft was not refined, and return the report's metadata about it."""
+def refinement_failure(run_id: str, error: BaseException, *, personal: bool = False) -> dict[str, Any]:
+    """Log why a draft was not refined, and return the report's metadata about it, masked as by ``synthesis_of``."""
     error = error.error if isinstance(error, Escaped) else error
     if isinstance(error, (SynthesisFailed, TroubleshootError)):
         # Border: a site's class may raise in each of its attributes; logged below.
         with suppress(Exception), contained():
-            metadata = _metadata(error.metadata) if isinstance(error, SynthesisFailed) else {}
-            failure = {**metadata, "failed": utf8_safe(error.reason)[:MAX_REASON_CHARACTERS]}
+            metadata = _metadata(error.metadata, personal=personal) if isinstance(error, SynthesisFailed) else {}
+            reason, _ = redact_start(error.reason, MAX_REASON_CHARACTERS, personal=personal)
+            failure = {**metadata, "failed": reason}
             status = failure.get("status")
             suffix = f" status={status}" if isinstance(status, int) else ""
-            _LOGGER.warning("synthesis_failed run_id=%s reason=%s%s", run_id, error.reason, suffix)
+            _LOGGER.warning("synthesis_failed run_id=%s reason=%s%s", run_id, reason, suffix)
             return failure
     log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}
 
 
-def _metadata(metadata: object) -> dict[str, Any]:
-    """Metadata of a synthesizer as JSON types; none that cannot be written or is too large: the answer is not its."""
+def _metadata(metadata: object, *, personal: bool) -> dict[str, Any]:
+    """Metadata of a synthesizer as JSON types, masked.
+
+    None that cannot be written or is too large: the answer is not its.
+    """
     try:
         with contained():
-            return dict(json_safe(metadata, max_characters=MAX_METADATA_CHARACTERS))
+            return dict(redact_data(json_safe(metadata, max_characters=MAX_METADATA_CHARACTERS), personal=personal))
     except Exception as error:  # noqa: BLE001  # border: a site's synthesizer may return anything
         _LOGGER.warning("synthesis_metadata_left_out error=%s", type(error).__name__)
         return {}

@@ -142,7 +142,7 @@ class OwnProcess:
         """
         self._is_lost = True
         most_jobs = await asyncio.to_thread(jobs_per_task, all_builtin=True)
-        async with local_refiner(os.environ) as refiner:
+        async with local_refiner(os.environ, redact_personal=self._sources.redact_personal) as refiner:
             return await self._answer(most_jobs, refiner)
 
     async def _answer(self, most_jobs: Mapping[str, int], refiner: Refiner | None) -> Report:
@@ -248,7 +248,7 @@ class OwnProcess:
             if stage.then:
                 await self._stored([self._asks[planned.key] for planned in stage.awaited])
         # Loaded while the sources answer: a run whose sources are in is finished by the watcher after a second.
-        async with local_refiner(os.environ) as refiner:
+        async with local_refiner(os.environ, redact_personal=self._sources.redact_personal) as refiner:
             await self._stored(self._asks.values())
             finisher = Finisher(
                 client.sync.store, by=WORKER, refiner=refiner, after_commit=try_after_commit(os.environ)

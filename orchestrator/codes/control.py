@@ -17,6 +17,7 @@ _IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff"
 )
+_TERMINAL = re.compile(_SEQUENCE)
 _UNSEEN = re.compile(rf"{_SEQUENCE}|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f{_IGNORABLE}]")
 _LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROLS = (*range(32), *range(127, 160))
@@ -44,6 +45,11 @@ def one_line(text: str, limit: int | None = 200) -> str:
 def blank_controls(text: str) -> str:
     """``text`` with a blank in place of each control character but newlines and tabs: of the same length."""
     return text.translate(_AS_BLANKS)
+
+
+def without_controls(text: str) -> str:
+    """``text`` without terminal sequences, and a blank in place of each other control but newlines and tabs."""
+    return text if text.isprintable() else blank_controls(_TERMINAL.sub("", text))
 
 
 def has_control(text: str) -> bool:

@@ -6,7 +6,10 @@ names and run ids stay as they are. When in doubt about a value that stands wher
 costs less than a leaked one.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from orchestrator.json_safe import utf8_safe
@@ -16,19 +19,46 @@ from orchestrator.redaction.plain import Plain
 from orchestrator.redaction.search import secrets, tokens
 from orchestrator.redaction.values import MARK, Span, is_harmless
 
-__all__ = ["CUT_MARGIN", "MARK", "is_secret_key", "redact", "redact_data", "redact_start"]
+__all__ = [
+    "CUT_MARGIN",
+    "MARK",
+    "is_secret_item",
+    "is_secret_key",
+    "redact",
+    "redact_data",
+    "redact_start",
+    "redacting",
+]
 
 CUT_MARGIN = 2_048
 """Characters that are read beyond a cut: more than a secret and the words that betray it have, unless they are in lines
 that betray themselves, such as those of a private key."""
 _MAX_PASSES = 4
+_personal_too: ContextVar[bool] = ContextVar("personal_too", default=False)
+_WORD, _WORD_CHARACTERS = re.compile(r"[A-Za-z][A-Za-z0-9_-]*"), 15
+"""A word, and up to how many characters it cannot be a secret by itself: tokens with a prefix are longer."""
+
+
+@contextmanager
+def redacting(*, personal: bool) -> Iterator[None]:
+    """In the block, ``personal`` is what it says wherever it is not given: for code that cuts texts far below."""
+    before = _personal_too.get()
+    _personal_too.set(personal)
+    try:
+        yield
+    finally:
+        # Not by a token, which another context refuses: a coroutine that is left behind is closed wherever it may be.
+        _personal_too.set(before)
 
 
 def redact(text: str, *, personal: bool = False) -> str:
     """Return ``text`` with every recognised secret replaced by ``MARK``.
 
-    ``personal`` also takes out e-mail addresses and Brazilian CPF and CNPJ numbers.
+    ``personal`` also takes out e-mail addresses and Brazilian CPF and CNPJ numbers; see also ``redacting``.
     """
+    personal = personal or _personal_too.get()
+    if len(text) <= _WORD_CHARACTERS and not personal and _WORD.fullmatch(text) is not None:
+        return text
     # A secret's removal can uncover another's place (two glued together), so a changed text is read again.
     for _ in range(_MAX_PASSES):
         before, text = text, _pass(text)
@@ -114,6 +144,7 @@ def redact_data(value: Any, *, personal: bool = False) -> Any:
     Tuples become lists, as they do in JSON. Also understood: ``{"name": "DB_PASSWORD", "value": ...}`` and argument
     lists in which a secret follows its flag.
     """
+    personal = personal or _personal_too.get()
     if isinstance(value, str):
         return redact(value, personal=personal)
     if isinstance(value, Mapping):
@@ -133,9 +164,17 @@ def is_secret_key(key: str) -> bool:
     return patterns.SECRET_KEY.search(key) is not None
 
 
+def is_secret_item(value: Mapping[Any, Any], key: str) -> bool:
+    """Whether a mapping has a secret under ``key``, by its name or as ``{"name": "DB_PASSWORD", "value": ...}``."""
+    return is_secret_key(key) or (key.lower() == "value" and _names_secret(value))
+
+
+def _names_secret(value: Mapping[Any, Any]) -> bool:
+    return is_secret_key(next((value[k] for k in ("name", "key", "Name", "Key") if isinstance(value.get(k), str)), ""))
+
+
 def _mapping(value: Mapping[Any, Any], *, personal: bool) -> dict[Any, Any]:
-    named = next((value[k] for k in ("name", "key", "Name", "Key") if isinstance(value.get(k), str)), "")
-    named_secret = is_secret_key(named)
+    named_secret = _names_secret(value)
     out: dict[Any, Any] = {}
     for key, item in value.items():
         shown, secret = key, False

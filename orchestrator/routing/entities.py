@@ -37,6 +37,7 @@ from orchestrator.codes.states import STATE_NAMES, is_state
 from orchestrator.i18n.languages import Language, language_facts, words_of
 from orchestrator.joblog.reader import EXPLAINED, Sighting, read_log
 from orchestrator.models import MAX_JOBS, Entities
+from orchestrator.redaction.redact import MARK
 from orchestrator.routing.listing import STATES as LISTED_STATES
 from orchestrator.routing.listing import listing_of, went_well
 from orchestrator.routing.vocabulary import is_known, is_stop_word, plain, plain_text
@@ -417,7 +418,8 @@ def extract_entities(message: str, *, beside_several: bool = False) -> Entities:
     A qualified job stays whole (``WS#STREAM.JOB``); its workstation, stream and folders are listed as well. Folders
     carry no trailing slash. ``beside_several``: the request names jobs that the message may leave some out of.
     """
-    text = _Text(message)
+    # A masked secret is no name.
+    text = _Text(message.replace(MARK, " " * len(MARK)))
     matches = _Matches()
     for match in _KEY.finditer(text.rest):
         text.blank(match.start(), match.end())

@@ -39,7 +39,7 @@ def masked_clue(clue: Clue, *, personal: bool) -> Clue:
         return tuple(redact_start(text, MAX_CHARACTERS, personal=personal)[0] for text in islice(texts, limit))
 
     short = {
-        name: getattr(clue, name)[:MAX_CHARACTERS]
+        name: masked((getattr(clue, name),), 1)[0]
         for name in ("platform", "workstation", "started_at", "ended_at")
         if getattr(clue, name) is not None
     }

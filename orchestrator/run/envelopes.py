@@ -373,7 +373,7 @@ def _failed(
         success=False,
         error=texts.start(written, MAX_TEXT_CHARACTERS)[0],
         error_message=None if isinstance(text, str) else _masked_message(text, texts.masked),
-        reason=reason[:MAX_REASON_CHARACTERS],
+        reason=texts.start(reason, MAX_REASON_CHARACTERS)[0],
         worker=worker,
     )
 

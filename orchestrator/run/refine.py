@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.deadline import Deadline
 from orchestrator.plugins import awaited, close_all
+from orchestrator.redaction.pieces import RedactedStream
 from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
 from orchestrator.synthesis import (
     MAX_SYNTHESIS_CHARACTERS,
@@ -40,6 +41,7 @@ class Refiner:
 
     synthesizer: Synthesizer
     submit: Callable[[Coroutine[Any, Any, Synthesis]], Future[Synthesis]]
+    redact_personal: bool = False
 
     def refine(
         self, case: Case, deadline: Deadline, on_progress: Callable[[str], None] | None = None
@@ -66,24 +68,25 @@ class Refiner:
         future = self.submit(synthesize())
         try:
             is_over, room = False, MAX_SYNTHESIS_CHARACTERS
+            masked = RedactedStream(personal=self.redact_personal)
             while not is_over:
                 _wait(future, min(TOKEN_INTERVAL_SECONDS, end.remaining()))
                 is_over = future.done() or end.has_passed
                 if on_progress is not None:
                     text = _drain(fragments)[:room]
                     room -= len(text)
-                    on_progress(text)
-            return synthesis_of(case.run_id, future)
+                    on_progress(masked.add(text) + (masked.end() if is_over else ""))
+            return synthesis_of(case.run_id, future, personal=self.redact_personal)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
-            return None, refinement_failure(case.run_id, error)
+            return None, refinement_failure(case.run_id, error, personal=self.redact_personal)
         finally:
             future.cancel()
 
 
 @asynccontextmanager
-async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | None]:
+async def local_refiner(environ: Mapping[str, str], *, redact_personal: bool = False) -> AsyncIterator[Refiner | None]:
     """The configured synthesizer, made and called on an event loop of its own; None without one in time.
 
     At the end its calls are cancelled and its client is closed; what takes longer is left behind. None also while too
@@ -108,7 +111,7 @@ async def local_refiner(environ: Mapping[str, str]) -> AsyncIterator[Refiner | N
     try:
         await asyncio.wait({making}, timeout=MAKE_SECONDS)
         synthesizer = making.result() if making.done() else None
-        yield None if synthesizer is None else Refiner(synthesizer, submit)
+        yield None if synthesizer is None else Refiner(synthesizer, submit, redact_personal)
     finally:
         making.cancel()
         for call in calls:

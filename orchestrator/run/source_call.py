@@ -13,6 +13,7 @@ from orchestrator.i18n.languages import Language
 from orchestrator.models import NO_CLUES, ClueBoard, PlannedSource, SourceEnvelope, SourceRequest
 from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited, contained
+from orchestrator.redaction.redact import redacting
 from orchestrator.run.envelopes import batch_envelope, error_envelope, result_envelope, timeout_envelope
 from orchestrator.run.retries import PAUSE_SECONDS, may_pass, with_retries
 from orchestrator.sources import BatchSource, FetchResult, Source
@@ -107,10 +108,12 @@ class SourceCall:
         if (task := asyncio.current_task()) is not None:
             # Of an error with which a source answers its cancellation, asyncio would log that nobody has read it.
             task.add_done_callback(_read_error)
-        if self.planned.batch is None:
-            return await awaited(lambda: with_retries(lambda: source.fetch(request), self.planned.retries))
-        await awaited(lambda: self._fetch_batch(source, request))
-        return None
+        # A source masks what it cuts, before its envelope is.
+        with redacting(personal=self.redact_personal):
+            if self.planned.batch is None:
+                return await awaited(lambda: with_retries(lambda: source.fetch(request), self.planned.retries))
+            await awaited(lambda: self._fetch_batch(source, request))
+            return None
 
     async def _fetch_batch(self, source: Source, request: SourceRequest) -> None:
         """Ask about all jobs, then again about those that have no answer for a reason that may pass."""

@@ -13,8 +13,10 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.codes.control import visible
+from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message, Text, join
+from orchestrator.redaction.redact import redact, redact_data, redacting
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase
 from workers.knowledge.embeddings import BATCH, EmbeddingClient, EmbeddingError, create_embedding_client
@@ -75,7 +77,8 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
     embeddings = create_embedding_client(settings)
     if embeddings is not None:
         check_numpy()
-    with KnowledgeIndex(settings.path) as store:
+    personal = Settings.from_env(context.environ).redact_personal
+    with KnowledgeIndex(settings.path) as store, redacting(personal=personal):
         if store.renewed:
             context.say(
                 Message(
@@ -166,16 +169,18 @@ async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: Emb
 def search(context: CliContext, question: str, limit: int, path: Path | None, as_json: bool) -> None:
     """Search the knowledge base as the source rag_search does."""
     query = build_query(question)
+    personal = Settings.from_env(context.environ).redact_personal
     result = _ask(context, path, lambda base: base.search(query, limit=limit, timeout_seconds=SEARCH_SECONDS))
     if as_json:
-        context.print_json(json.dumps({**asdict(result), "notes": [*map(str, result.notes)]}, ensure_ascii=False))
+        document = redact_data({**asdict(result), "notes": [*map(str, result.notes)]}, personal=personal)
+        context.print_json(json.dumps(document, ensure_ascii=False))
         return
     for note in result.notes:
         context.say(note)
     if not result.hits:
         context.say(Message("nothing found"))
     for number, hit in enumerate(result.hits, start=1):
-        click.echo(visible(_hit_text(context, number, hit)))
+        click.echo(visible(redact(_hit_text(context, number, hit), personal=personal)))
 
 
 def _hit_text(context: CliContext, number: int, hit: Hit) -> str:

@@ -15,8 +15,10 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.codes.control import visible
 from orchestrator.codes.notation import bare_name, check_job_name
+from orchestrator.config import Settings
 from orchestrator.errors import InvalidRequest, InvalidValue, WrongUsage
 from orchestrator.i18n.message import Message, join
+from orchestrator.redaction.redact import redact_data, redacting
 from orchestrator.store.connection import store_errors
 from workers.config import LogCacheSettings, TwsSettings
 from workers.sources.log_cache.connection import connect, connect_writer
@@ -52,7 +54,8 @@ def ingest(context: CliContext, file: str, job: str | None, instance: str | None
     bare = _job(job)
     shown = "-" if file == "-" else Path(file).name
     now = datetime.now(UTC)
-    with _open(file) as (lines, written_at):
+    personal = Settings.from_env(context.environ).redact_personal
+    with _open(file) as (lines, written_at), redacting(personal=personal):
         reading = open_ingest(_with_progress(lines, context, shown), job=bare, written_at=written_at, now=now)
         written = _write(settings, name, reading.records, now)
     for number, problem in reading.bad_lines:
@@ -77,14 +80,16 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
     _job(job, "JOB")
     with store_errors():
         own = asyncio.run(_read(settings, name, job))
-    entries = newest_first([*own.history, *own.findings])
+    # Masked when they were stored, but perhaps by an older version, or without the option for personal data.
+    personal = Settings.from_env(context.environ).redact_personal
+    entries = redact_data([_entry(entry) for entry in newest_first([*own.history, *own.findings])], personal=personal)
     if as_json:
-        context.print_json(json.dumps([_entry(entry) for entry in entries], ensure_ascii=False))
+        context.print_json(json.dumps(entries, ensure_ascii=False))
         return
     if not entries:
         context.say(Message("nothing about {job} in the log cache", job=job))
     for entry in entries:
-        click.echo(f"{entry.facts.at or '?':20}  {visible(entry.facts.text)}")
+        click.echo(f"{entry['at'] or '?':20}  {visible(entry['text'])}")
 
 
 def _instance(context: CliContext, instance: str | None) -> str:

@@ -61,7 +61,10 @@ class WorkerProcess:
     def refiner(self) -> Refiner | None:
         """The model, if configured."""
         synthesizer = try_synthesizer(self._environ)
-        return None if synthesizer is None else Refiner(synthesizer, partial(self.runtime.submit, owner="synthesizer"))
+        if synthesizer is None:
+            return None
+        submit = partial(self.runtime.submit, owner="synthesizer")
+        return Refiner(synthesizer, submit, self._settings.redact_personal)
 
     @cached_property
     def after_commit(self) -> tuple[AfterCommit, ...]:

@@ -7,12 +7,14 @@ from typing import Any
 
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language, language_facts
 from orchestrator.models import Evidence, SourceEnvelope
-from orchestrator.redaction.redact import redact
+from orchestrator.redaction.redact import redact, redact_start
 from orchestrator.synthesis import Case
 from workers.synthesis.budget import estimate_tokens, fair_shares, window_text
 
 _MIN_ITEM_TOKENS = 24
 """With less room an item is left out: a fragment of a line has no value."""
+
+MAX_DRAFT_CHARACTERS = 9_000
 
 MAX_GROUPS = 20
 """Causes of many jobs that the model is told, the worst ones."""
@@ -108,7 +110,7 @@ def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = Fa
         system += _MANY_JOBS.format(count=len(case.aggregated.jobs))
     head = _fenced(fence, f"Question:\n{clean(case.request.message)}")
     sources = "Sources asked:\n" + clean("\n".join(_source_lines(case)))
-    draft = _fenced(fence, "Draft:\n" + clean(_draft_json(case)))
+    draft = _fenced(fence, "Draft:\n" + clean(_draft_json(case))[:MAX_DRAFT_CHARACTERS])
     fixed = estimate_tokens(system + head + sources + draft)
     codes = _codes(case)
     shares = _shares(evidence, max_tokens - fixed)
@@ -134,10 +136,14 @@ def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = Fa
     )
 
 
-def repair_messages(prompt: Prompt, answer: str, problem: str) -> tuple[dict[str, str], ...]:
+def repair_messages(prompt: Prompt, answer: str, problem: str, *, personal: bool = False) -> tuple[dict[str, str], ...]:
     """The messages that request a repair of ``answer``, naming its problem."""
     ask = f"That was not the JSON object asked for: {problem}. Send the corrected JSON object and nothing else."
-    return (*prompt.messages, {"role": "assistant", "content": answer[:6_000]}, {"role": "user", "content": ask})
+    return (
+        *prompt.messages,
+        {"role": "assistant", "content": redact_start(answer, 6_000, personal=personal)[0]},
+        {"role": "user", "content": ask},
+    )
 
 
 def _fenced(fence: str, text: str) -> str:
@@ -191,11 +197,11 @@ def _source_line(envelope: SourceEnvelope) -> str:
 def _draft_json(case: Case) -> str:
     draft = case.draft
     if len(case.groups) > 1:
-        return json.dumps(_by_cause(case), ensure_ascii=False)[:9_000]
+        return json.dumps(_by_cause(case), ensure_ascii=False)
     document: dict[str, Any] = draft.model_dump(mode="json", exclude_defaults=True)
     document["claims"] = [claim.model_dump(mode="json") for claim in draft.claims[:20]]
     document["hypotheses"] = [item.model_dump(mode="json", exclude_defaults=True) for item in draft.hypotheses[:5]]
-    return json.dumps(document, ensure_ascii=False)[:9_000]
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _by_cause(case: Case) -> dict[str, Any]:

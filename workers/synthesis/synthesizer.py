@@ -168,7 +168,9 @@ class LlmSynthesizer:
                 attempt.reason = error.reason
                 if repair or error.reason == "empty" or job.deadline.remaining() < MIN_RETRY_SECONDS:
                     raise LlmFailed(error.reason, str(error)) from None
-                messages = repair_messages(job.prompt, answer_text(attempt.text), str(error))
+                messages = repair_messages(
+                    job.prompt, answer_text(attempt.text), str(error), personal=self._redact_personal
+                )
             finally:
                 attempt.latency_ms = (time.monotonic() - started) * 1_000
         raise AssertionError("the loop returns or raises")

@@ -14,6 +14,7 @@ from orchestrator.codes.notation import (
     wildcard_expression,
 )
 from orchestrator.models import MAX_JOBS, Plan, TroubleshootRequest
+from orchestrator.redaction.redact import MARK
 from orchestrator.routing.entities import extract_entities
 from orchestrator.routing.plan import plan_request
 from orchestrator.routing.router import route
@@ -427,3 +428,11 @@ def test_a_function_word_before_a_list_is_no_job(question: str) -> None:
     """An adverb, a conjunction or a quantifier is neither a job of the list behind it nor a word that may be one."""
     entities = route(question).entities
     assert (set(entities.jobs), entities.candidates) == ({"FECH003", "FECH004"}, ())
+
+
+def test_a_masked_secret_is_no_job() -> None:
+    """What stands in a secret's place is asked about by no source."""
+    for message in (f"Job BATCH001 falhou, a senha é {MARK}", f"BATCH001 e {MARK} falharam", f"token: {MARK}"):
+        entities = extract_entities(message)
+        assert set(entities.jobs) <= {"BATCH001"}
+        assert "REDACTED" not in entities.candidates

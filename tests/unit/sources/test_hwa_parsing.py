@@ -203,7 +203,7 @@ def test_huge_texts_are_cut() -> None:
 def test_half_a_character_can_still_be_written(task: object) -> None:
     """JSON can hold half of a surrogate pair, which no UTF-8 text can."""
     job = parse_job({"name": "\ud800", "jobDefinition": {"task": task}})
-    assert job.task == "?.sh"
+    assert job.task == "\ufffd.sh"
     assert TwsPayload(job=job).model_dump_json()
 
 

@@ -40,6 +40,7 @@ _DOCUMENTS = {
     "c.txt": f"Chapter 1 ........ 3\nChapter 2 ........ 5\nA  12\nB  14\nC  15\n\n{_LONG}\n\n{'x' * 3_000}\n",
     "manual.md": "# M\n\n## AWSJPL017E\n\n## Cause and solution:\n\nText\n\n## Note\n\nMore.\n\n## A\n\na 1\nb 2\nc 3",
     "messages.txt": "AWSJPL001E x\nExplanation\nText.\nAWSJPL002E y\nSystem action: none.\n",
+    "secret.txt": "ABEND S0C7\n\n" + "".join(f"{word} = hunter2x{word}\n" for word in ("password", "senha", "token")),
     "d.log": "Index\n\nabend, 12, 14-16\nagent, 3\nbatch, 5\ncode, 7\nday, 9\n",
 }
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from orchestrator.redaction.redact import redact
 from workers.knowledge.ranking.analysis import fold, folded_entries
 from workers.knowledge.reading.documents import Chunk, Section
 
@@ -94,7 +95,8 @@ def cut_sections(sections: Iterable[Section], *, size: int = TARGET_CHARACTERS) 
     for section in sections:
         if section.headings and is_listing(section):
             continue
-        for piece in _pieces(section.text, size):
+        # Masked before it is cut: neither the index nor an embedding endpoint gets a secret.
+        for piece in _pieces(redact(section.text), size):
             # Text without headings is one section, contents and index included: each piece is judged by itself.
             if piece.strip() and (section.headings or not _is_listing_text(piece)):
                 chunks.append(Chunk(len(chunks), section.headings, piece.strip()))

@@ -8,7 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from orchestrator.codes.patterns import find_abends, find_codes, find_return_cod
 from orchestrator.codes.states import FAILED, REPORTED_FAILURE, REPORTED_SUCCESS, STATE_NAMES, SUCCEEDED
 from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.payloads import HistoryFacts
+from orchestrator.redaction.redact import CUT_MARGIN, MARK, is_secret_item, redact_start
 
 MAX_TEXT = 2_000
 """Characters kept of one entry's text."""
@@ -65,6 +66,16 @@ class Entry:
     run: str = ""
     """Identifies the run; empty if the entry does not name it."""
     cut_characters: int = 0
+    raw: str = field(default="", repr=False)
+    """The text as it came, as far as it is read to mask it."""
+
+    @property
+    def masked(self) -> "Entry":
+        """The entry with its text masked before it is cut; one that is not cut is masked by the envelope."""
+        if len(self.raw) <= MAX_TEXT:
+            return self
+        text, _ = redact_start(self.raw, MAX_TEXT)
+        return replace(self, facts=self.facts.model_copy(update={"text": text}), raw="")
 
     @property
     def succeeded(self) -> bool:
@@ -170,6 +181,7 @@ def entry_of(item: str | Mapping[str, Any], *, now: datetime) -> Entry:
         workstation=_string(_first(record, ("workstation", "ws"))),
         run_id=facts.run_id,
         cut_characters=len(text) - len(shown),
+        raw=text[: MAX_TEXT + CUT_MARGIN + 1],
     )
 
 
@@ -247,7 +259,7 @@ def _first(record: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def _string(value: object) -> str:
-    return _storable(str(value)).strip()[:200] if isinstance(value, str | int | float) else ""
+    return redact_start(_storable(str(value)).strip(), 200)[0] if isinstance(value, str | int | float) else ""
 
 
 def searchable(text: str) -> str:
@@ -278,9 +290,12 @@ def entry_text(record: Mapping[str, Any]) -> str:
         return "\n".join(value)
     # All fields as text, so that the entry can be quoted as evidence.
     return " ".join(
-        f"{name}={item if isinstance(item, str | int | float) else json.dumps(item, ensure_ascii=False, default=str)}"
-        for name, item in record.items()
+        f"{name}={_written(MARK if item and is_secret_item(record, name) else item)}" for name, item in record.items()
     )
+
+
+def _written(item: object) -> str:
+    return str(item) if isinstance(item, str | int | float) else json.dumps(item, ensure_ascii=False, default=str)
 
 
 def _codes(record: Mapping[str, Any]) -> list[str]:

@@ -2,22 +2,26 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 
-from orchestrator.codes.control import blank_controls
+from orchestrator.codes.control import without_controls
 from orchestrator.codes.error_words import reports_failure
 from orchestrator.codes.notation import JobName
 from orchestrator.codes.patterns import by_severity, find_reported_codes, find_return_codes, is_abend, is_severe
 from orchestrator.codes.steps import ZOS_NAME, failed_step, last_step
 from orchestrator.errors import InvalidValue
 from orchestrator.joblog.reader import read_log
+from orchestrator.redaction.pieces import redact_lines
+from orchestrator.redaction.redact import CUT_MARGIN
 from workers.sources.log_cache.entries import find_time, format_time, searchable
 from workers.sources.log_cache.record import MAX_CODES, LogRecord, outcome_text, run_key, windows_text
 
 MAX_LINE = 400
 _AROUND = 3
+_MASKED_BEFORE, _MASKED_AFTER = 8, 4
 _CAUSE_WEIGHT = 4
 SURE = 0.7
 MAX_CAUSES = 3
@@ -31,17 +35,41 @@ _ELAPSED_FRAME = re.compile(r"Elapsed Time \((?P<unit>[A-Za-z:]+)\)\s*:\s*(?P<va
 _ZOS_JOB = re.compile(rf"\b(?:IEF40[34]I|IEF450I|\$HASP373|\$HASP395)\s+({ZOS_NAME})\b")
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line as it is judged, and as it came, as far as it is masked."""
+
+    text: str
+    raw: str
+
+    @classmethod
+    def of(cls, line: str) -> Self:
+        """The start of a line; one character more than is read tells that there are more."""
+        raw = without_controls(line.rstrip("\r\n")[: MAX_LINE + CUT_MARGIN + 1])
+        return cls(raw[:MAX_LINE], raw)
+
+
 @dataclass(slots=True)
 class _Window:
     first: int
-    lines: list[str]
+    lines: list[_Line]
     weight: int = 0
     more: int = 0
     """Lines still to add."""
+    before: list[_Line] = field(default_factory=list)
+    after: list[_Line] = field(default_factory=list)
+    """What stands around it, which may tell that it holds a secret."""
 
     @property
     def last(self) -> int:
         return self.first + len(self.lines) - 1
+
+    @property
+    def masked(self) -> list[str]:
+        """Its lines, masked and then cut."""
+        around = (*self.before, *self.lines, *self.after)
+        masked = redact_lines((line.raw for line in around), MAX_LINE)
+        return masked[len(self.before) : len(self.before) + len(self.lines)]
 
 
 @dataclass(slots=True)
@@ -77,14 +105,14 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
     """A job log's frame, times, codes, failed step, and windows around errors."""
     summary = JobLogSummary()
     windows: list[_Window] = []
-    before: deque[str] = deque(maxlen=_AROUND)
-    tail: deque[str] = deque(maxlen=_TAIL)
+    before: deque[_Line] = deque(maxlen=_MASKED_BEFORE + _TAIL)
     codes: dict[str, None] = {}
     return_codes: list[int] = []
     frame_code: int | None = None
     has_text = False
     for raw in lines:
-        line = blank_controls(raw.rstrip("\r\n")[:MAX_LINE])
+        read = _Line.of(raw)
+        line = read.text
         summary.lines += 1
         has_text = has_text or bool(line.strip())
         _times(summary, line)
@@ -96,22 +124,22 @@ def summarise_job_log(lines: Iterable[str]) -> JobLogSummary:
         line_codes = find_reported_codes(line)
         codes.update(dict.fromkeys(line_codes if len(codes) < 200 else ()))
         weight = _weight(line, line_codes)
-        _collect(windows, before, line, summary.lines, weight)
-        before.append(line)
-        tail.append(line)
+        _collect(windows, before, read, summary.lines, weight)
+        before.append(read)
     worst = max(return_codes, key=abs, default=None)
     summary.return_code = frame_code if frame_code is not None else worst
     summary.codes = by_severity(codes)[:MAX_CODES]
     summary.has_errors = any(window.weight >= 2 for window in windows)
     _weigh_by_messages(windows, summary.return_code)
     ranked = sorted(windows, key=lambda window: (-window.weight, -window.first))
-    texts = ["\n".join(window.lines) for window in ranked]
+    tail = list(before)[-_TAIL:]
+    if not ranked and has_text:
+        ranked = [_Window(summary.lines - len(tail) + 1, tail, before=list(before)[:-_TAIL])]
+    blocks = [(window.first, window.last, window.masked) for window in ranked]
+    texts = ["\n".join(lines) for _, _, lines in blocks]
     summary.step = next((step for text in texts if (step := failed_step(text) or last_step(text))), "")
-    blocks = [(window.first, window.last, window.lines) for window in ranked]
-    if not blocks and has_text:
-        blocks = [(summary.lines - len(tail) + 1, summary.lines, list(tail))]
     summary.text = windows_text(blocks)
-    summary.fingerprint = [str(summary.lines), *tail]
+    summary.fingerprint = [str(summary.lines), *(line.text for line in tail)]
     return summary
 
 
@@ -160,29 +188,36 @@ def records_of_job_log(summary: JobLogSummary, *, job: str, written_at: datetime
     return [run, finding]
 
 
-def _collect(windows: list[_Window], before: Iterable[str], line: str, number: int, weight: int) -> None:
+def _collect(windows: list[_Window], before: Sequence[_Line], line: _Line, number: int, weight: int) -> None:
     """Add the line to the open window or open one; beyond _MAX_WINDOWS, the least relevant window is dropped."""
-    current = windows[-1] if windows and windows[-1].more > 0 else None
-    if current is not None:
-        current.lines.append(line)
-        current.more = _AROUND if weight else current.more - 1
-        current.weight = max(current.weight, weight)
-        if len(current.lines) >= 40:  # a log of errors only is still cut into windows
-            current.more = 0
+    last = windows[-1] if windows else None
+    if last is not None and last.more > 0:
+        last.lines.append(line)
+        last.more = _AROUND if weight else last.more - 1
+        last.weight = max(last.weight, weight)
+        if len(last.lines) >= 40:  # a log of errors only is still cut into windows
+            last.more = 0
         return
+    if last is not None and len(last.after) < _MASKED_AFTER:
+        last.after.append(line)
     if not weight:
         return
-    last_line = windows[-1].last if windows else 0
-    context = list(before)
-    context = context[max(0, last_line - (number - len(context)) + 1) :]
-    windows.append(_Window(number - len(context), [*context, line], weight, _AROUND))
+    known = list(before)
+    # The lines before it that no window has.
+    own = min(_AROUND, number - 1 - (last.last if last is not None else 0), len(known))
+    start = len(known) - own
+    windows.append(
+        _Window(
+            number - own, [*known[start:], line], weight, _AROUND, before=known[max(0, start - _MASKED_BEFORE) : start]
+        )
+    )
     if len(windows) > _MAX_WINDOWS:
         windows.remove(min(windows[:-1], key=lambda window: (window.weight, window.first)))
 
 
 def _weigh_by_messages(windows: Iterable[_Window], return_code: int | None) -> None:
     """The windows with a message that is known to be a cause weigh most."""
-    lines = [(window, line) for window in windows for line in window.lines]
+    lines = [(window, line.text) for window in windows for line in window.lines]
     reading = read_log([line for _, line in lines], return_code=return_code)
     for item in reading.causes[:MAX_CAUSES]:
         if item.weight >= SURE:

@@ -103,7 +103,8 @@ def cache_key(prefix: str, instance: str, job: str | None) -> str:
 class LogCacheWriter:
     """Writes records, redacted; writing is idempotent by record id.
 
-    With ``feed_app`` the app's own keys of the job are written as well.
+    With ``feed_app`` the app's own keys of the job are written as well; ``redact_personal`` masks e-mail addresses and
+    CPF/CNPJ numbers, too.
     """
 
     def __init__(
@@ -115,8 +116,9 @@ class LogCacheWriter:
         max_records: int = MAX_RECORDS,
         retention_days: float = RETENTION_DAYS,
         feed_app: bool = False,
+        redact_personal: bool = False,
     ) -> None:
-        self._feeds_app = feed_app
+        self._feeds_app, self._redact_personal = feed_app, redact_personal
         self._client = client
         self._prefix = key_prefix
         self._instance = instance
@@ -131,7 +133,7 @@ class LogCacheWriter:
         total = 0
         for record in records:
             total += 1
-            by_job.setdefault(record.job.upper(), []).append(record.redacted())
+            by_job.setdefault(record.job.upper(), []).append(record.redacted(personal=self._redact_personal))
         new = known = 0
         for job, group in by_job.items():
             for start in range(0, len(group), _BATCH):
@@ -175,6 +177,7 @@ def write_back(
     max_records: int = MAX_RECORDS,
     retention_days: float = RETENTION_DAYS,
     feed_app: bool = False,
+    redact_personal: bool = False,
     now: datetime | None = None,
 ) -> Written:
     """Store what TWS reported in a run, after its commit; ``redis_client`` is the log cache's Redis.
@@ -195,6 +198,7 @@ def write_back(
                 max_records=max_records,
                 retention_days=retention_days,
                 feed_app=feed_app,
+                redact_personal=redact_personal,
             )
             written = writer.write(records_of_tws(payload), now=now)
         except (RedisError, ValidationError, InvalidRequest) as error:

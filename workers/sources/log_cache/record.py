@@ -54,9 +54,11 @@ class LogRecord(BaseModel):
         """Whether the record reports a failure."""
         return self.kind == "finding" or is_failure(self.status, self.codes, self.return_code)
 
-    def redacted(self) -> Self:
-        """The record with secrets masked, within its size limit."""
-        return self.model_copy(update={"text": redact(self.text)[:MAX_TEXT]})
+    def redacted(self, *, personal: bool = False) -> Self:
+        """The record with secrets masked, within its size limits."""
+        limits = {"text": MAX_TEXT, "job_stream": 200, "workstation": 200, "run_id": 200, "status": 40, "step": 40}
+        texts = {name: redact(getattr(self, name), personal=personal)[:most] for name, most in limits.items()}
+        return self.model_copy(update=texts)
 
     def entry(self, now: datetime) -> Entry:
         """The record as an Entry, like those of the app's keys."""
@@ -116,7 +118,7 @@ def records_of_item(item: object, *, job: str | None, now: datetime) -> list[Log
     """
     if not isinstance(item, str | dict):
         raise InvalidValue("neither an object nor a string")
-    entry = entry_of(item, now=now)
+    entry = entry_of(item, now=now).masked
     facts = entry.facts
     name = bare_name(job or entry.job)
     if not name:

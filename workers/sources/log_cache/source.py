@@ -69,14 +69,13 @@ class LogCacheSource:
             given: FetchResult | SourceError
             began = time.monotonic()
             try:
-                given = self._result(request.model_copy(update={"job": job, "jobs": ()}), app, own)
+                of_job = request.model_copy(update={"job": job, "jobs": ()})
+                given = await asyncio.to_thread(self._result, of_job, app, own)
                 given = replace(given, seconds=time.monotonic() - began)
             except SourceError as error:
                 asked = [f"GET {key}" for key in asked_keys(job)]
                 given = error.of(describe_url(self._settings.redis_url), asked)
             yield job, given
-            # Between two jobs others of this loop have their turn.
-            await asyncio.sleep(0)
 
     async def _fetch(self, request: SourceRequest) -> FetchResult:
         redis, words = self._redis(), request.routing.entities.candidates
@@ -92,7 +91,8 @@ class LogCacheSource:
                 raise source_error(error) from None
             request = request if known is None else request.model_copy(update={"job": words[known]})
         ((app, own),) = await self._read(request, (request.job,))
-        return self._result(request, app, own)
+        # In a thread: to mask long entries takes its time, and the event loop is shared.
+        return await asyncio.to_thread(self._result, request, app, own)
 
     async def _read(self, request: SourceRequest, jobs: Sequence[str | None]) -> list[tuple[AppEntries, OwnEntries]]:
         """What the app's keys and the own cache hold of each job."""
@@ -129,7 +129,8 @@ class LogCacheSource:
         if job_history.is_empty and unreadable:
             raise SourceError("unreadable in the log cache: {keys}", keys=", ".join(unreadable), reason="bad_format")
         limit = self._settings.entry_limit
-        errors, history = job_history.errors[:limit], job_history.history[:limit]
+        errors = [entry.masked for entry in job_history.errors[:limit]]
+        history = [entry.masked for entry in job_history.history[:limit]]
         payload = LogPayload(
             recent_errors=tuple(entry.facts for entry in errors),
             history=tuple(entry.facts for entry in history),
@@ -139,8 +140,8 @@ class LogCacheSource:
             newest_age_days=job_history.newest_age_days,
             corrupt_keys=unreadable,
         )
-        evidence, left_out = build_evidence(request, job_history, limit=limit)
         older = len(job_history.errors) - len(errors) + len(job_history.history) - len(history)
+        evidence, left_out = build_evidence(request, replace(job_history, errors=errors, history=history), limit=limit)
         cut_characters = sum(entry.cut_characters for entry in (*errors, *history))
         cuts = [
             cut

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from orchestrator.after_commit import AfterCommit
+from orchestrator.config import Settings
 from orchestrator.models import Report
 from workers.config import LogCacheSettings, TwsSettings
 from workers.sources.log_cache.connection import connect_writer
@@ -15,6 +16,7 @@ def create_write_back(environ: Mapping[str, str]) -> AfterCommit:
     Raises ConfigurationError naming the variable.
     """
     settings, tws = LogCacheSettings.from_env(environ), TwsSettings.from_env(environ)
+    redact_personal = Settings.from_env(environ).redact_personal
     client = connect_writer(settings.redis_url)
 
     def step(report: Report) -> None:
@@ -26,6 +28,7 @@ def create_write_back(environ: Mapping[str, str]) -> AfterCommit:
             max_records=settings.max_records,
             retention_days=settings.retention_days,
             feed_app=settings.feed_app,
+            redact_personal=redact_personal,
         )
 
     return step

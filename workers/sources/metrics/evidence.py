@@ -7,6 +7,7 @@ from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, join, write
 from orchestrator.models import Evidence
 from orchestrator.payloads import MetricsPayload, SeriesFacts
+from orchestrator.redaction.redact import MARK, is_secret_item, redact_start
 from workers.sources.metrics.prometheus import RangeSummary
 from workers.sources.metrics.series import Series
 
@@ -31,7 +32,7 @@ def facts_of(
         name=series.name,
         value=value,
         unit=series.unit,
-        labels={name: labels[name][:_MAX_LABEL] for name in sorted(labels)[:_MAX_LABELS] if name != "__name__"},
+        labels=_shown(labels),
         minimum=summary.minimum if summary else None,
         mean=summary.mean if summary else None,
         maximum=summary.maximum if summary else None,
@@ -39,6 +40,15 @@ def facts_of(
         anomaly_ratio=summary.anomaly_ratio if summary else None,
         concern=write(concern, language) if concern else "",
     )
+
+
+def _shown(labels: Mapping[str, str]) -> dict[str, str]:
+    """The first labels, masked by their names and values, then cut."""
+    shown = {name: labels[name] for name in sorted(labels)[:_MAX_LABELS] if name != "__name__"}
+    return {
+        name: MARK if is_secret_item(shown, name) else redact_start(value, _MAX_LABEL)[0]
+        for name, value in shown.items()
+    }
 
 
 def build_evidence(

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Text
+from orchestrator.redaction.redact import redact_start
 from workers.sources.metrics.http import MetricsHttp
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -151,7 +152,7 @@ class PrometheusClient:
         if not isinstance(answer, dict) or answer.get("status") not in ("success", "error"):
             raise self._not_the_api()
         if answer["status"] == "error":
-            raise SourceError(str(answer.get("error", ""))[:300], reason="bad_query")
+            raise SourceError(redact_start(str(answer.get("error", "")), 300)[0], reason="bad_query")
         data = answer.get("data")
         result = data.get("result") if isinstance(data, dict) else None
         if not isinstance(result, list):

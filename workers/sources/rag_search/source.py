@@ -8,8 +8,9 @@ from itertools import zip_longest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Joined, Message, join
-from orchestrator.models import Clue, Evidence, SourceOutcome, SourceRequest
+from orchestrator.models import MAX_EVIDENCE_CHARACTERS, Clue, Evidence, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
+from orchestrator.redaction.redact import redact_start
 from orchestrator.sources import JOB_LOG_SOURCE, FetchResult, SourceSpec, call_limit_seconds
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase, SearchResult
@@ -210,7 +211,7 @@ def _evidence(number: int, hit: Hit) -> Evidence:
         source=NAME,
         kind="runbook",
         title=" – ".join(dict.fromkeys(part for part in (hit.title, hit.section) if part)) or hit.document,
-        text=hit.text[:16_000],
+        text=redact_start(hit.text, MAX_EVIDENCE_CHARACTERS)[0],
         where=hit.where,
         codes=hit.codes[:50],
         score=hit.score,

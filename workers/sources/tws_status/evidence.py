@@ -17,6 +17,7 @@ from orchestrator.payloads import (
     TwsPayload,
     WorkstationFacts,
 )
+from orchestrator.redaction.redact import redact, redact_start
 
 MAX_ITEMS = 40
 MAX_BYTES = 48 * 1024
@@ -62,7 +63,10 @@ class EvidenceBudget:
         if len(self.evidence) >= self.items or self.bytes_left <= 0:
             self.left_out += 1
             return
-        shown = text[:MAX_ITEM_CHARS]
+        # Most of it is masked already, but for what is told by the words that stand around it here.
+        shown = text if len(text) <= MAX_ITEM_CHARS else redact_start(text, MAX_ITEM_CHARS)[0]
+        if len(shown.encode()) > self.bytes_left:
+            shown = redact(shown)
         while len(shown.encode()) > self.bytes_left:
             shown = shown[: len(shown) // 2]
         self.shortened += shown != text

@@ -4,9 +4,11 @@ The API serves windows of lines but not their number, so the end is found by dou
 log of over 100 MB can stop the master (Troubleshooting Guide 10.2.5).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.codes.control import without_controls
 from orchestrator.codes.patterns import by_severity, find_reported_abends, find_reported_codes
 from orchestrator.codes.steps import failed_step
 from orchestrator.diagnosis.rules.log_lines import growth_line
@@ -15,6 +17,8 @@ from orchestrator.i18n.message import Message
 from orchestrator.joblog.lines import folded
 from orchestrator.joblog.reader import read_log
 from orchestrator.payloads import JobLogFacts, LogWindow
+from orchestrator.redaction.pieces import redact_lines
+from orchestrator.redaction.redact import CUT_MARGIN
 from workers.sources.tws_status.client import HwaSession, LogPage
 from workers.sources.tws_status.errors import BadQuery, HwaError, NotFound
 from workers.sources.tws_status.parsing import clean
@@ -28,6 +32,8 @@ MAX_WINDOWS = 10
 MAX_LINES = 120
 MAX_LINE_BYTES = 300
 MAX_CODES = 30
+MASKED_BEFORE, MASKED_AFTER = 8, 4
+"""Lines around those that are shown which may tell that they hold a secret."""
 FOLDED_FROM = 12
 """Equal lines in sequence from which on they are folded."""
 SHOWN_OF_REPEATS = 2
@@ -38,6 +44,9 @@ class _Reading:
     """The pages read so far, by line number."""
 
     lines: dict[int, str] = field(default_factory=dict)
+    """Their starts, as they are judged."""
+    raw: dict[int, str] = field(default_factory=dict)
+    """As they came, secrets and all, as far as they are masked."""
     total: int | None = None
     pages: int = 0
     first_page: LogPage | None = None
@@ -55,9 +64,10 @@ class _Reading:
             self.ignores_window = True
             return
         self.ignores_window |= page.ignores_window
-        self.lines.update(
-            {page.from_line + number: clean(line, MAX_LINE_BYTES) for number, line in enumerate(page.lines)}
-        )
+        for number, line in enumerate(page.lines, start=page.from_line):
+            # One character more tells that there are more.
+            self.raw[number] = without_controls(line[: MAX_LINE_BYTES + CUT_MARGIN + 1])
+            self.lines[number] = clean(self.raw[number], MAX_LINE_BYTES)
         if page.is_cut:
             self.cut_at[index] = page.from_line + len(page.lines)
 
@@ -87,7 +97,23 @@ async def read_job_log(session: HwaSession, run_id: str, language: Language = La
             count=len(reading.lines),
             reason=error.reason,
         )
-    return _facts(run_id, reading, problem, stopped, language)
+    repeats = _repeats(reading)
+    kinds = _shown(reading, repeats)
+    # In a thread: a log with a secret in every line takes its time, and the event loop is shared.
+    shown = await asyncio.to_thread(_masked, reading.raw, kinds)
+    note = problem or _what_is_missing(reading, shown=len(kinds))
+    written = note.in_language(language) if note else ""
+    return _facts(run_id, reading, _grouped(kinds, shown), repeats, note=written, stopped=stopped)
+
+
+def _masked(raw: Mapping[int, str], shown: Iterable[int]) -> dict[int, str]:
+    """The lines that are shown, masked with those around them, then cut."""
+    around = (range(number - MASKED_BEFORE, number + MASKED_AFTER + 1) for number in shown)
+    numbers = sorted({number for several in around for number in several if number in raw})
+    # Zero, a line without text, parts those that do not stand together.
+    apart = [place for number in numbers for place in ((number,) if number - 1 in raw else (0, number))]
+    masked = redact_lines((raw.get(place, "") for place in apart), MAX_LINE_BYTES)
+    return {place: clean(line, MAX_LINE_BYTES) for place, line in zip(apart, masked, strict=True)}
 
 
 async def _page(session: HwaSession, run_id: str, reading: _Reading, index: int, first: int | None = None) -> int:
@@ -165,20 +191,25 @@ async def _read_backwards(session: HwaSession, run_id: str, reading: _Reading) -
         index -= 1
 
 
-def _facts(run_id: str, reading: _Reading, problem: Message | None, stopped: str, language: Language) -> JobLogFacts:
-    repeats = _repeats(reading)
-    windows = _windows(reading, repeats)
-    note = problem or _what_is_missing(reading, shown=sum(len(window.lines) for window in windows))
+def _facts(
+    run_id: str,
+    reading: _Reading,
+    windows: Sequence[LogWindow],
+    repeats: dict[int, int],
+    *,
+    note: str,
+    stopped: str,
+) -> JobLogFacts:
     text = "\n".join(line for window in windows for line in window.lines)
     return JobLogFacts(
         run_id=run_id,
         total_lines=reading.total,
         read_lines=len(reading.lines),
-        windows=windows,
+        windows=tuple(windows),
         codes=by_severity(find_reported_codes(text))[:MAX_CODES],
         step=failed_step(text),
         repeats=repeats,
-        note=note.in_language(language) if note else "",
+        note=note,
         stopped=stopped,
     )
 
@@ -193,16 +224,14 @@ def _what_is_missing(reading: _Reading, *, shown: int) -> Message | None:
     return Message("the end was not reached in {pages} pages", pages=reading.pages)
 
 
-def _windows(reading: _Reading, repeats: Mapping[int, int]) -> tuple[LogWindow, ...]:
-    """The whole log when it is short; else head, tail and the most telling lines, in the order of the log.
+def _shown(reading: _Reading, repeats: Mapping[int, int]) -> dict[int, str]:
+    """The lines to show, each with why: all of a short log; else head, tail and the most telling ones.
 
     Of lines that repeat (``repeats``: the first of them, and how many) the first ones stand for all.
     """
     numbers = [number for number in sorted(reading.lines) if not _is_left_out(number, repeats)]
-    if not numbers:
-        return ()
-    if len(numbers) <= MAX_LINES and reading.total in (None, max(reading.lines)):
-        return tuple(_grouped(dict.fromkeys(numbers, "match"), reading.lines))
+    if not numbers or (len(numbers) <= MAX_LINES and reading.total in (None, max(reading.lines))):
+        return dict.fromkeys(numbers, "match")
     kinds: dict[int, str] = dict.fromkeys(numbers[:HEAD_LINES], "head")
     for number in numbers[-TAIL_LINES:] if reading.total in (None, max(reading.lines)) else ():
         kinds.setdefault(number, "tail")
@@ -215,7 +244,7 @@ def _windows(reading: _Reading, repeats: Mapping[int, int]) -> tuple[LogWindow, 
             break
         windows += not any(kinds.get(n) == "match" for n in around)
         kinds.update(dict.fromkeys(around, "match"))
-    return tuple(_grouped(kinds, reading.lines))
+    return kinds
 
 
 def _telling(reading: _Reading, numbers: Sequence[int]) -> Iterator[int]:
@@ -237,7 +266,7 @@ def _is_left_out(number: int, repeats: Mapping[int, int]) -> bool:
     return any(first + SHOWN_OF_REPEATS <= number < first + count - 1 for first, count in repeats.items())
 
 
-def _grouped(kinds: dict[int, str], lines: dict[int, str]) -> list[LogWindow]:
+def _grouped(kinds: Mapping[int, str], lines: Mapping[int, str]) -> list[LogWindow]:
     """Consecutive lines as windows; one that holds a match is of kind ``match``."""
     windows: list[LogWindow] = []
     run: list[int] = []

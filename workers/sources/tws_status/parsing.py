@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.codes.control import blank_controls
+from orchestrator.codes.control import blank_controls, without_controls
 from orchestrator.codes.local_time import seconds_between
 from orchestrator.codes.notation import in_folder, qualified_stream, whole_name
 from orchestrator.codes.states import RUNNING
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.payloads import IssueFacts, JobFacts, RelatedFacts, RunFacts, WorkstationFacts
+from orchestrator.redaction.redact import CUT_MARGIN, is_secret_item, redact_start
 
 Json = Mapping[str, Any]
 
@@ -33,6 +34,8 @@ _COUNTS = {
     "numberOfNotRunningJob": Message("{count} not running", plural="{count} not running"),
 }
 MAX_RUNS = 10
+_NAME, _NAME_CHARACTERS = re.compile(r"[\w.#$@/+:;-]*", re.ASCII), 100
+"""Names, ids and times, which are not cut: of them the envelope masks what is a secret."""
 
 
 def clean(value: str, limit: int) -> str:
@@ -42,8 +45,13 @@ def clean(value: str, limit: int) -> str:
 
 
 def text(value: object, limit: int = 400) -> str:
-    """A string or number as clean text of at most ``limit`` bytes; any other value as an empty string."""
+    """A string or number as clean text of at most ``limit`` bytes; any other value as an empty string.
+
+    What is no name is masked before it is cut.
+    """
     if isinstance(value, str):
+        if len(value) > _NAME_CHARACTERS or _NAME.fullmatch(value) is None:
+            value, _ = redact_start(without_controls(value[: limit + CUT_MARGIN + 1]), limit)
         return clean(value, limit)
     return clean(str(value), limit) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
@@ -343,7 +351,7 @@ def _texts(value: object, depth: int = 0) -> Iterable[str]:
         yield text(value)
     elif isinstance(value, dict):
         for name in ("scriptName", "command", "script", "jcl", "memberName", *value):
-            if name in value:
+            if name in value and not is_secret_item(value, name):
                 yield from _texts(value[name], depth + 1)
     elif isinstance(value, list):
         for item in value:
