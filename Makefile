@@ -17,6 +17,7 @@ SCENARIO ?=
 RUNS ?=
 SEED ?=
 MINUTES ?=
+TEXTS ?=
 
 # Tests run side by side, a file at a time, the longest tier first; ARGS=-n0 runs one after the other.
 # Rewritten assertions are kept: without, each process of the tests rewrites those of all files anew.
@@ -75,6 +76,10 @@ faults: $(DEV) ## kill, freeze and cut off each part of a running system; writes
 soak: $(DEV) ## 10,000 runs while processes and Redis are killed at random (RUNS=n, SEED=n, MINUTES=n, ARGS=...)
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.acceptance.faults.soak $(if $(RUNS),--runs $(RUNS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+.PHONY: inert
+inert: $(DEV) ## show hostile texts in answers by every renderer of Markdown (TEXTS=200000, SEED=n)
+	@PYTHONPATH=tests/support $(BIN)/python tests/support/markdown_support.py $(or $(TEXTS),200000) $(or $(SEED),1)
 
 .PHONY: lint
 lint: $(DEV) ## formatting, rules, types, import contracts, shell scripts

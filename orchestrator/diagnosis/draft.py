@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from orchestrator.diagnosis.commands import check_command
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Text, write
+from orchestrator.i18n.message import Text, sentence
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis, JobGroup
 
 
@@ -60,7 +60,7 @@ class JobDraft:
         return {
             "status": self.status,
             "category": self.category,
-            "cause": write(self.cause, language),
+            "cause": sentence(self.cause, language),
             "confidence": self.confidence,
             "group": self.group,
             "evidence_ids": self.evidence_ids,
@@ -89,9 +89,9 @@ class GroupDraft:
         return JobGroup(
             number=self.number,
             category=self.category,
-            title=write(self.title, language),
-            cause=write(self.cause, language),
-            meaning=write(self.meaning, language),
+            title=sentence(self.title, language),
+            cause=sentence(self.cause, language),
+            meaning=sentence(self.meaning, language),
             confidence=self.confidence,
             jobs=self.jobs,
             waiting=self.waiting,
@@ -123,15 +123,15 @@ class DiagnosisDraft:
     def written(self, language: Language) -> Diagnosis:
         """The diagnosis in ``language``, as it goes on the wire."""
         return Diagnosis(
-            summary=write(self.summary, language),
-            root_cause=write(self.root_cause, language),
+            summary=sentence(self.summary, language),
+            root_cause=sentence(self.root_cause, language),
             category=self.category,
             confidence=self.confidence,
             claims=_claims(self.claims, language),
             hypotheses=tuple(
                 Hypothesis(
                     category=item.category,
-                    title=write(item.title, language),
+                    title=sentence(item.title, language),
                     confidence=item.confidence,
                     supports=item.supports,
                     contradicts=item.contradicts,
@@ -140,21 +140,21 @@ class DiagnosisDraft:
                 for item in self.hypotheses
             ),
             actions=_actions(self.actions, language),
-            prevention=tuple(write(text, language) for text in self.prevention),
-            missing_evidence=tuple(write(text, language) for text in self.missing_evidence),
-            suspicious=tuple(write(text, language) for text in self.suspicious),
+            prevention=tuple(sentence(text, language) for text in self.prevention),
+            missing_evidence=tuple(sentence(text, language) for text in self.missing_evidence),
+            suspicious=tuple(sentence(text, language) for text in self.suspicious),
             asks_back=self.asks_back,
         )
 
 
 def _claims(drafts: Iterable[ClaimDraft], language: Language) -> tuple[Claim, ...]:
-    return tuple(Claim(text=write(claim.text, language), evidence_ids=claim.evidence_ids) for claim in drafts)
+    return tuple(Claim(text=sentence(claim.text, language), evidence_ids=claim.evidence_ids) for claim in drafts)
 
 
 def _actions(drafts: Iterable[ActionDraft], language: Language) -> tuple[Action, ...]:
     return tuple(
         check_command(
-            Action(text=write(item.text, language), risk=item.risk, command=item.command, mutates=item.mutates)
+            Action(text=sentence(item.text, language), risk=item.risk, command=item.command, mutates=item.mutates)
         )
         for item in drafts
     )

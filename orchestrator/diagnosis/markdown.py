@@ -1,64 +1,247 @@
-"""Text of logs, users and models as Markdown that shows it and does nothing: no HTML, link, image, heading or fence.
+"""Markdown from nodes, by one writer that escapes every text: what others wrote is shown, character by character.
 
-Codes, names and commands stay as they are: what is not active in Markdown (CommonMark, GitHub's tables and automatic
-links included) is not touched.
+A text is a plain ``str``, whoever wrote it, and becomes no element, whatever stands in it: it is escaped as CommonMark
+defines it, with GitHub's extensions (tables, strikethrough, task lists, automatic links). All marks are nodes. An
+address that a renderer would make a link by itself is shown as code, because some look for addresses in what is
+escaped, too.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
 
-from orchestrator.codes.control import one_line, visible
+from orchestrator.codes.control import visible
 
-# A span of code, as the text itself has it: what stands in it is shown verbatim already.
-_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)([^`]{1,2000})(?<!`)\1(?!`)")
-_TAG = re.compile(r"<(?=[A-Za-z/!?])")
-# Text and address of a link or an image: [text](address), ![text](address)
-_LINK = re.compile(r"\](?=[(:])")
-_URL = re.compile(r"\b(?:[A-Za-z][A-Za-z0-9+.-]{1,20}://|www\.(?=\w)|mailto:)[^\s<>`\"'“”«»)\]]{1,2000}(?<![.,;:!?])")
-_BLOCK_START = re.compile(
-    r"^(\d{0,9})((?<=\d)[.)](?=\s|$)|(?<!\d)(?:#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|[=~|]|-{3}|\*{3}|_{3}))"
-)
 _LINE_BREAK = " ⏎ "
 
 
-def inert(text: str) -> str:
-    """``text`` on one line, safe within a sentence or an item of a list; spans of code stay spans of code."""
-    return _outside_code(one_line(text, limit=None), _quiet)
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A span of code, whatever back-ticks it holds."""
+
+    text: str
 
 
-def inert_block(text: str) -> str:
-    """As ``inert``, for text that begins a block: what would make it a heading, a quotation or a list is escaped."""
-    return _BLOCK_START.sub(r"\1\\\2", inert(text))
+@dataclass(frozen=True, slots=True)
+class Strong:
+    """A text in bold."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emphasis:
+    """Inline nodes in italics; a line of its own."""
+
+    line: "Line"
+
+
+Inline: TypeAlias = str | Code | Strong | Emphasis
+Line: TypeAlias = Sequence[Inline]
+"""What stands in one line; texts are joined as they are, the white space in them as single blanks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading, of level 2 unless it says another."""
+
+    line: Line
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Lines that follow each other."""
+
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    items: Sequence[Line]
+    is_numbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """Lines of code in a language."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line across the page."""
+
+
+Block: TypeAlias = Heading | Paragraph | Items | CodeBlock | Rule
+
+
+def paragraph(*line: Inline) -> Paragraph:
+    """A paragraph of one line."""
+    return Paragraph((line,))
+
+
+_MARKS = re.compile(r"(?<!`)`([^`\n]{1,2000})`(?!`)")
+
+
+def prose(sentence: str) -> Line:
+    """A sentence of a diagnosis as nodes: what it has between a pair of back-ticks is code.
+
+    In the sentences of the rules back-ticks are marks of ours: a fact in them has none (``i18n.message.sentence``).
+    """
+    parts: list[Inline] = []
+    done = 0
+    for match in _MARKS.finditer(sentence):
+        parts += (sentence[done : match.start()], Code(match[1]))
+        done = match.end()
+    return (*parts, sentence[done:])
+
+
+def write_markdown(blocks: Iterable[Block]) -> str:
+    """The Markdown of ``blocks``; those without content are left out."""
+    return "\n\n".join(text for block in blocks if (text := _block(block))) + "\n"
+
+
+def write_line(line: Line) -> str:
+    """The Markdown of a line, for a paragraph or an item of a list that is put together elsewhere."""
+    return _at_start(_inline(line))
+
+
+def write_plain(line: Line, quote: str = '"') -> str:
+    """The line as one of plain text, its code between ``quote``."""
+    return " ".join("".join(map(visible, _plain(line, quote))).split())
+
+
+def _plain(line: Line, quote: str) -> Iterator[str]:
+    for node in line:
+        match node:
+            case str():
+                yield node
+            case Code(text):
+                yield f"{quote}{text}{quote}"
+            case Strong(text):
+                yield text
+            case Emphasis(inner):
+                yield from _plain(inner, quote)
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(line, level):
+            text = _CLOSING.sub(r"\\\1", _inline(line))
+            return f"{'#' * level} {text}" if text else ""
+        case Paragraph(lines):
+            return "  \n".join(filter(None, map(write_line, lines)))
+        case Items(items, is_numbered):
+            texts = filter(None, map(write_line, items))
+            marks = (f"{number}." for number in range(1, len(items) + 1)) if is_numbered else ("-" for _ in items)
+            return "\n".join(f"{mark} {text}" for mark, text in zip(marks, texts, strict=False))
+        case CodeBlock(text, language):
+            fence = "`" * max(3, _longest_run(text) + 1)
+            return f"{fence}{language}\n{text}\n{fence}"
+        case Rule():
+            return "---"
+
+
+def _inline(line: Line) -> str:
+    """The line with every text escaped; neighbouring spans of code are one, because their marks would run together."""
+    parts: list[str] = []
+    for kind, nodes in groupby(_nodes(line), type):
+        if kind is str:
+            parts += (_SPECIAL.sub(_escaped, node) for node in nodes if isinstance(node, str))
+        elif kind is Code:
+            parts.append(code("".join(node.text for node in nodes if isinstance(node, Code))))
+        else:
+            parts += map(_marked, nodes)
+    return "".join(parts).strip()
+
+
+def _nodes(line: Line) -> Iterator[Inline]:
+    """The nodes, neighbouring texts as one, because what they mean may lie across them; addresses in them as code."""
+    for is_text, nodes in groupby(line, lambda node: isinstance(node, str)):
+        if not is_text:
+            yield from nodes
+            continue
+        # Each by itself: the end of one and the start of the next are no terminal sequence.
+        text = " ".join(f"|{''.join(visible(str(node)) for node in nodes)}|".split())[1:-1]
+        done = 0
+        for match in _ADDRESS.finditer(text) if _MAY_HOLD_ADDRESS.search(text) else ():
+            yield from filter(None, (text[done : match.start()],))
+            yield Code(match[0])
+            done = match.end()
+        yield from filter(None, (text[done:],))
+
+
+def _marked(node: Inline) -> str:
+    match node:
+        case Strong(text):
+            mark, inner = "**", _inline((text,))
+        case Emphasis(line):
+            mark, inner = "*", _inline(line)
+        case _:
+            raise AssertionError(node)
+    return f"{mark}{inner}{mark}" if inner else ""
 
 
 def code(text: str) -> str:
-    """``text`` as a span of code on one line, whatever back-ticks it holds."""
-    line = _LINE_BREAK.join(part for part in (visible(line).strip() for line in text.splitlines()) if part)
-    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
-    fence = "`" * (longest + 1)
+    """``text`` as a span of code on one line, whatever back-ticks it holds; of nothing nothing."""
+    line = _LINE_BREAK.join(part for part in (" ".join(part.split()) for part in visible(text).split("\n")) if part)
+    fence = "`" * (_longest_run(line) + 1)
     pad = " " if line[:1] == "`" or line[-1:] == "`" else ""
-    return f"{fence}{pad}{line}{pad}{fence}"
+    return f"{fence}{pad}{line}{pad}{fence}" if line else ""
 
 
-def _outside_code(text: str, change: Callable[[str], str]) -> str:
-    out: list[str] = []
-    done = 0
-    for match in _CODE.finditer(text):
-        out += (change(text[done : match.start()]), match[0])
-        done = match.end()
-    return "".join((*out, change(text[done:])))
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
-def _quiet(text: str) -> str:
-    """Text without spans of code: a back-tick left in it would pair with one that comes after."""
-    text = text.replace("`", "'")
-    out: list[str] = []
-    done = 0
-    for match in _URL.finditer(text):
-        out += (_no_markup(text[done : match.start()]), f"`{match[0]}`")
-        done = match.end()
-    return "".join((*out, _no_markup(text[done:])))
+# What renderers make links of by themselves: an address with its scheme, of a web server, of a mailbox.
+_ADDRESS = re.compile(
+    r"(?:[A-Za-z0-9+.-]{0,20}://(?=\w)|(?:www\.|(?:mailto|xmpp):)(?=[\w@]))[^\s<>`\"'“”«»)\]]{1,2000}(?<![.,;:!?])"
+    r"|[\w.+=:;&$,-]{1,64}@[\w-]{0,255}(?:\.[\w-]{1,255}){1,20}",
+    re.IGNORECASE,
+)
+_MAY_HOLD_ADDRESS = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
+_TOP_LEVEL = "[a-z]{2}|biz|com|edu|gov|net|org|pro|web|xxx|aero|asia|coop|info|museum|name|shop|рф|xn--[a-z0-9-]{1,59}"
+_SPECIAL = re.compile(
+    # An underscore between letters or digits is none of Markdown's.
+    r"(?P<plain>(?<=[^\W_])_+(?=[^\W_]))"
+    r"|(?P<escaped>[`*~_]"
+    r"|\\(?=[!-/:-@\[-`{-~\s]|$)"
+    # Links, images, notes and their definitions; what stands in brackets alone is none.
+    r"|\[(?=[\[^])|(?<=[!^])\[|\](?=[(\[:])"
+    # Names that some renderers link without a scheme.
+    rf"|(?<=/)/(?=localhost|[^\s/]{{1,253}}\.)|:(?=//)|(?<=www)\.|\.(?=(?:{_TOP_LEVEL})(?![^\W_])))"
+    r"|(?P<tag><(?=[A-Za-z/!?]|[^\s<>]*@))"
+    r"|(?P<entity>&(?=\#?[A-Za-z0-9]{1,50};))",
+    re.IGNORECASE,
+)
+# A definition of a link is one wherever its colon stands, within a span of code as well.
+_START = re.compile(
+    r"(\d{0,9})((?<=\d)[.)](?=\s|$)|(?<!\d)(?:#{1,6}(?=\s|$)|[>|=]|[-+](?=\s|$)|[-:](?=[-:|\s]*$)|\[(?=[ x]\]|.*\]:)))",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(r"(?:(?<=\s)|^)(#+)$")
 
 
-def _no_markup(text: str) -> str:
-    return _LINK.sub("]\\\\", _TAG.sub("&lt;", text))
+def _escaped(match: re.Match[str]) -> str:
+    match match.lastgroup:
+        case "plain":
+            return match[0]
+        case "tag":
+            return "&lt;"
+        case "entity":
+            return "&amp;"
+    return f"\\{match[0]}"
+
+
+def _at_start(text: str) -> str:
+    """``text`` where a block begins: a paragraph, whatever its first characters are."""
+    match = _START.match(text)
+    return f"{match[1]}\\{text[match.end(1) :]}" if match else text

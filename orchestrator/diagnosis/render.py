@@ -9,12 +9,28 @@ from orchestrator.codes.catalogue import Category, category_texts
 from orchestrator.codes.control import visible
 from orchestrator.codes.local_time import shown_time
 from orchestrator.diagnosis.commands import proposal
-from orchestrator.diagnosis.markdown import code, inert, inert_block
+from orchestrator.diagnosis.markdown import (
+    Block,
+    Code,
+    CodeBlock,
+    Emphasis,
+    Heading,
+    Items,
+    Line,
+    Paragraph,
+    Rule,
+    Strong,
+    paragraph,
+    prose,
+    write_line,
+    write_markdown,
+    write_plain,
+)
 from orchestrator.diagnosis.model_failure import why_not_the_model
 from orchestrator.diagnosis.rules.gaps import why
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Message, Text
+from orchestrator.i18n.message import Message, Text, sentence
 from orchestrator.models import (
     Action,
     AggregatedData,
@@ -82,33 +98,31 @@ def render_markdown(
     """
     cited = _Cited(evidence, zone_of(aggregated))
     by_cause = groups if len(groups) > 1 else ()
-    blocks = [f"## {DIAGNOSIS.in_language(language)}", inert_block(diagnosis.summary)]
+    blocks: list[Block] = [_heading(DIAGNOSIS, language), paragraph(*prose(diagnosis.summary))]
     if groups or not _is_talk(diagnosis):
-        steps = ""
+        steps: Sequence[Block] = ()
         if not by_cause or mode is AnswerMode.LLM:
             claims = _flat_claims(diagnosis, groups, mode, cited, language)
             blocks += [
-                _cause_line(diagnosis, language, bold=True),
-                _category_line(diagnosis, language),
-                *_all_names(groups, by_cause, language),
-                _section(language, EVIDENCE, _inert(claims), bullet="- "),
+                paragraph(*_cause_line(diagnosis, language)),
+                paragraph(*_category_line(diagnosis, language)),
+                *(paragraph(*line) for line in _all_names(groups, by_cause, language)),
+                *_section(language, EVIDENCE, claims),
             ]
-            steps = _section(language, STEPS, _steps(diagnosis.actions, language, markdown=True), number=True)
-        others = _inert(_alternatives(diagnosis, language, groups))
-        alternatives = _section(language, ALTERNATIVES, others, bullet="- ", level=3)
+            steps = _section(language, STEPS, _steps(diagnosis.actions, language), is_numbered=True)
+        alternatives = _section(language, ALTERNATIVES, _alternatives(diagnosis, language, groups), level=3)
         if by_cause:
-            blocks += [steps, *_group_blocks(by_cause, diagnosis, language, cited), alternatives]
+            blocks += [*steps, *_group_blocks(by_cause, diagnosis, language, cited), *alternatives]
         else:
-            blocks += [alternatives, steps]
-        blocks += [
-            _section(language, heading, _inert(_shown(items, name, language)), bullet="- ")
-            for heading, items, name in _closing(diagnosis)
-        ]
+            blocks += [*alternatives, *steps]
+        for heading, items, name in _closing(diagnosis):
+            blocks += _section(language, heading, _shown(items, name, language))
     blocks += [
-        _section(language, SUSPICIOUS, _inert(diagnosis.suspicious), bullet="- ", level=3),
-        f"---\n*{_footer(language, aggregated, mode, llm)}*",
+        *_section(language, SUSPICIOUS, [*map(prose, diagnosis.suspicious)], level=3),
+        Rule(),
+        paragraph(Emphasis(_footer(language, aggregated, mode, llm))),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return write_markdown(blocks)
 
 
 def render_text(
@@ -122,32 +136,31 @@ def render_text(
     groups: Sequence[JobGroup] = (),
 ) -> str:
     """The same answer in compact plain lines for a terminal."""
-    lines = [f"{DIAGNOSIS.in_language(language).upper()}: {diagnosis.summary}"]
+    lines = [f"{DIAGNOSIS.in_language(language).upper()}: {write_plain(prose(diagnosis.summary))}"]
     if groups or not _is_talk(diagnosis):
         cited = _Cited(evidence, zone_of(aggregated))
         by_cause = groups if len(groups) > 1 else ()
         is_flat = not by_cause or mode is AnswerMode.LLM
         if is_flat:
             facts = (
-                _unmarked(_category_line(diagnosis, language)),
-                _cause_line(diagnosis, language, bold=False),
-                *map(_unmarked, _all_names(groups, by_cause, language)),
+                write_plain(_category_line(diagnosis, language), quote=""),
+                write_plain(_cause_line(diagnosis, language)),
+                *map(write_plain, _all_names(groups, by_cause, language)),
             )
             lines += [f"  {fact}" for fact in facts if fact]
-            claims = _flat_claims(diagnosis, groups, mode, cited, language)
-            lines += _plain_section(language, EVIDENCE, _quoted(claims))
+            lines += _plain_section(language, EVIDENCE, _flat_claims(diagnosis, groups, mode, cited, language))
         alternatives = _plain_section(language, ALTERNATIVES, _alternatives(diagnosis, language, groups))
         if not by_cause:
             lines += alternatives
         if is_flat:
-            lines += _plain_section(language, STEPS, _steps(diagnosis.actions, language, markdown=False), number=True)
+            lines += _plain_steps(diagnosis.actions, language)
         if by_cause:
             lines += [*_group_lines(by_cause, diagnosis, language, cited), *alternatives]
         for heading, items, name in _closing(diagnosis):
             lines += _plain_section(language, heading, _shown(items, name, language))
-    lines += _plain_section(language, SUSPICIOUS, diagnosis.suspicious)
-    lines.append(f"({_footer(language, aggregated, mode, llm)})")
-    return visible("\n".join(lines)) + "\n"
+    lines += _plain_section(language, SUSPICIOUS, [*map(prose, diagnosis.suspicious)])
+    lines.append(f"({write_plain(_footer(language, aggregated, mode, llm))})")
+    return "\n".join(lines) + "\n"
 
 
 def render_failure(
@@ -208,52 +221,63 @@ def render_failure(
         )
     else:
         summary = Message("Fewer sources answered than the required minimum ({minimum}).", minimum=min_sources_required)
-    lines = [
-        f"## {Message('No answer could be given').in_language(language)}",
-        "",
-        summary.in_language(language),
-        "",
-        *(f"- **{_with_job(failure)}**: {inert(why(failure).in_language(language))}" for failure in failures),
-        "",
-        f"## {Message('What to do').in_language(language)}",
-        "",
-        *(f"- {step.in_language(language)}" for step in steps),
-    ]
-    return "\n".join(lines) + "\n"
+    return write_markdown(
+        (
+            _heading(Message("No answer could be given"), language),
+            _said(summary, language),
+            Items([(Strong(_with_job(failure)), ": ", why(failure).in_language(language)) for failure in failures]),
+            _heading(Message("What to do"), language),
+            Items([prose(sentence(step, language)) for step in steps]),
+        )
+    )
 
 
 def render_raw(*, language: Language, envelopes: Sequence[SourceEnvelope], cause: Message | None = None) -> str:
     """Each source's data as received, for when the aggregation failed, or ``cause``. Long data is cut, with a note."""
     intro = cause or Message("Aggregation failed; each source's data follows as it came.")
-    blocks = [f"## {Message('Raw data of the sources').in_language(language)}", intro.in_language(language)]
+    blocks: list[Block] = [_heading(Message("Raw data of the sources"), language), _said(intro, language)]
     left = MAX_RAW_ANSWER
     for number, envelope in enumerate(envelopes):
-        left -= len(blocks[-1])
         if left < 0:
-            blocks.append(_raw_in_short(envelopes[number:], language))
+            blocks += _raw_in_short(envelopes[number:], language)
             break
-        title = f"### {envelope.source}" + (f" · {envelope.job}" if envelope.job else "")
+        blocks.append(Heading((_name_of(envelope),), 3))
         if not envelope.success:
-            blocks.append(f"{title}\n\n{inert_block(why(envelope).in_language(language))}")
+            blocks.append(paragraph(why(envelope).in_language(language)))
             continue
-        finding = f"{inert_block(envelope.finding)}\n\n" if envelope.finding else ""
-        blocks.append(f"{title}\n\n{finding}```json\n{_json(envelope, language)}\n```")
-    return "\n\n".join(blocks) + "\n"
+        data = _json(envelope, language)
+        left -= len(data) + len(envelope.finding or "")
+        blocks += [paragraph(envelope.finding or ""), CodeBlock(data, "json")]
+    return write_markdown(blocks)
 
 
-def _raw_in_short(envelopes: Sequence[SourceEnvelope], language: Language) -> str:
+def _raw_in_short(envelopes: Sequence[SourceEnvelope], language: Language) -> Iterator[Block]:
     """What is left of the sources' data for a line each, and where it stands."""
     rest = Message(
         "The data of {count} more result is in `parallel_results` of the report:",
         plural="The data of {count} more results is in `parallel_results` of the report:",
         count=len(envelopes),
     )
+    yield _said(rest, language)
     lines = []
     for envelope in envelopes:
-        name = f"{envelope.source} · {envelope.job}" if envelope.job else envelope.source
-        said = inert(envelope.finding if envelope.success else why(envelope).in_language(language))
-        lines.append(f"- {inert(name)}: {said or envelope.outcome.value}")
-    return "\n".join((rest.in_language(language), "", *lines))
+        said = envelope.finding if envelope.success else why(envelope).in_language(language)
+        lines.append((_name_of(envelope), ": ", said or envelope.outcome.value))
+    yield Items(lines)
+
+
+def _name_of(envelope: SourceEnvelope) -> str:
+    return f"{envelope.source} · {envelope.job}" if envelope.job else envelope.source
+
+
+def render_note(text: Text, language: Language) -> str:
+    """A paragraph of its own, as an answer or at the end of one."""
+    return write_markdown((_said(text, language),)).rstrip()
+
+
+def render_quoted(text: str) -> str:
+    """A text without marks as an answer: one that quotes the question."""
+    return write_markdown((paragraph(text),)).rstrip()
 
 
 def performance_note(language: Language, aggregated: AggregatedData) -> str:
@@ -308,88 +332,101 @@ class _Cited:
         self._zone = zone
         self._told: set[str] = set()
 
-    def lines(self, claims: Sequence[Claim]) -> list[str]:
+    def lines(self, claims: Sequence[Claim]) -> list[Line]:
         """The claims with their ids; where and when the first item of each comes from follows its first mention."""
         return [self._line(claim) for claim in claims]
 
-    def _line(self, claim: Claim) -> str:
+    def _line(self, claim: Claim) -> Line:
+        ids = "".join(f" [{item}]" for item in claim.evidence_ids)
         cited = next((self._known[item] for item in claim.evidence_ids if item in self._known), None)
         if cited is None or cited.id in self._told:
-            return render_claim(claim)
+            return (*prose(claim.text), ids)
         self._told.add(cited.id)
         place = _place(cited, self._zone)
-        return f"{render_claim(claim)} ({place})" if place else render_claim(claim)
+        return (*prose(claim.text), ids, f" ({place})" if place else "")
 
 
-def _group_blocks(groups: Sequence[JobGroup], diagnosis: Diagnosis, language: Language, cited: _Cited) -> Iterator[str]:
+def _group_blocks(
+    groups: Sequence[JobGroup], diagnosis: Diagnosis, language: Language, cited: _Cited
+) -> Iterator[Block]:
     """The groups in Markdown: each of the worst with its jobs, evidence and steps, of the others the jobs."""
     for group in groups[:MAX_GROUPS]:
-        yield f"### {group.number}. {inert(_group_heading(group, language))}"
+        yield Heading((f"{group.number}. {_group_heading(group, language)}",), 3)
         cause = _group_cause(group, diagnosis)
-        yield inert_block(cause)
-        yield _group_facts(group, cause, language)
-        yield _labelled(EVIDENCE, language, _inert(_first(cited.lines(group.claims), group, language)))
-        yield _labelled(STEPS, language, _steps(group.actions, language, markdown=True), number=True)
-    yield _section(language, OTHER_CAUSES, _inert(_short_groups(groups, language)), bullet="- ", level=3)
+        yield paragraph(*_sentences(cause))
+        yield Paragraph(_group_facts(group, cause, language))
+        yield from _labelled(EVIDENCE, language, _first(cited.lines(group.claims), group, language))
+        yield from _labelled(STEPS, language, _steps(group.actions, language), is_numbered=True)
+    yield from _section(language, OTHER_CAUSES, _short_groups(groups, language), level=3)
 
 
 def _group_lines(groups: Sequence[JobGroup], diagnosis: Diagnosis, language: Language, cited: _Cited) -> Iterator[str]:
     """The same as plain lines."""
     for group in groups[:MAX_GROUPS]:
-        yield f"{group.number}. {_group_heading(group, language)}"
+        yield write_plain((f"{group.number}. {_group_heading(group, language)}",))
         cause = _group_cause(group, diagnosis)
-        facts = _unmarked(_group_facts(group, cause, language))
-        yield from (f"  {part}" for part in (cause, facts) if part)
-        evidence = _quoted(_first(cited.lines(group.claims), group, language))
-        steps = _steps(group.actions, language, markdown=False)
+        parts = (_sentences(cause), *_group_facts(group, cause, language))
+        yield from (f"  {line}" for part in parts if (line := write_plain(part, quote="")))
+        evidence = _first(cited.lines(group.claims), group, language)
         yield from (f"  {line}" for line in _plain_section(language, EVIDENCE, evidence))
-        yield from (f"  {line}" for line in _plain_section(language, STEPS, steps, number=True))
+        yield from (f"  {line}" for line in _plain_steps(group.actions, language))
     yield from _plain_section(language, OTHER_CAUSES, _short_groups(groups, language))
 
 
 def _group_heading(group: JobGroup, language: Language) -> str:
     """The number of jobs with the cause in a few words; of one job its name."""
     if len(group.jobs) == 1:
-        return Message("{job}: {title!l}", job=group.jobs[0], title=group.title).in_language(language)
+        return Message("{job}: {title!l}", job=visible(group.jobs[0]), title=visible(group.title)).in_language(language)
     heading = Message("{count} job: {title!l}", plural="{count} jobs: {title!l}", count=len(group.jobs))
-    return heading.with_facts(title=group.title).in_language(language)
+    return heading.with_facts(title=visible(group.title)).in_language(language)
 
 
-def _group_cause(group: JobGroup, diagnosis: Diagnosis) -> str:
+def _group_cause(group: JobGroup, diagnosis: Diagnosis) -> list[str]:
     """The cause, unless the summary has said it, and what it means."""
-    return " ".join(filter(None, ("" if group.cause in diagnosis.summary else group.cause, group.meaning)))
+    return [*filter(None, ("" if group.cause in diagnosis.summary else group.cause, group.meaning))]
+
+
+def _sentences(texts: Sequence[str]) -> Line:
+    return [node for text in texts for node in (*prose(text), " ")]
 
 
 def _flat_claims(
     diagnosis: Diagnosis, groups: Sequence[JobGroup], mode: AnswerMode, cited: _Cited, language: Language
-) -> list[str]:
+) -> list[Line]:
     """The evidence of an answer that is not told by cause; of many jobs with the same cause not that of each."""
     if len(groups) == 1 and len(groups[0].jobs) > NAMES_SHOWN and mode is not AnswerMode.LLM:
         return _first(cited.lines(groups[0].claims), groups[0], language)
     return cited.lines(diagnosis.claims)
 
 
-def _group_facts(group: JobGroup, said: str, language: Language) -> str:
+def _group_facts(group: JobGroup, said: Sequence[str], language: Language) -> list[Line]:
     """The names of all jobs unless they are ``said``, of those that wait for them, and how sure the cause is."""
-    facts = [
-        "" if len(group.jobs) == 1 or ", ".join(group.jobs) in said else _names_line(group.jobs, JOBS, language),
-        _names_line(group.waiting, WAITING, language) if group.waiting else "",
-        "" if group.category == Category.UNKNOWN.value else _category(group.category, group.confidence, language),
-    ]
-    return "  \n".join(filter(None, facts))
+    facts = []
+    if len(group.jobs) > 1 and not any(", ".join(group.jobs) in text for text in said):
+        facts.append(_names_line(group.jobs, JOBS, language))
+    if group.waiting:
+        facts.append(_names_line(group.waiting, WAITING, language))
+    if group.category != Category.UNKNOWN.value:
+        facts.append(_category(group.category, group.confidence, language))
+    return facts
 
 
-def _all_names(groups: Sequence[JobGroup], by_cause: Sequence[JobGroup], language: Language) -> list[str]:
+def _all_names(groups: Sequence[JobGroup], by_cause: Sequence[JobGroup], language: Language) -> list[Line]:
     """The names of many jobs with the same cause, of which the summary has not all."""
     alike = [group for group in groups if not by_cause and len(group.jobs) > NAMES_SHOWN]
     return [_names_line(group.jobs, JOBS, language) for group in alike]
 
 
-def _names_line(names: Sequence[str], label: Message, language: Language) -> str:
-    return f"**{label.in_language(language)}:** {inert(', '.join(names))}"
+def _names_line(names: Sequence[str], label: Message, language: Language) -> Line:
+    return (_label(label, language), " ", _listed(names))
 
 
-def _short_groups(groups: Sequence[JobGroup], language: Language) -> list[str]:
+def _listed(names: Sequence[str]) -> str:
+    # Each by itself: the end of one and what follows are no terminal sequence.
+    return ", ".join(map(visible, names))
+
+
+def _short_groups(groups: Sequence[JobGroup], language: Language) -> list[Line]:
     """The groups beyond those that are told in full: cause and jobs, and where the rest stands."""
     more = groups[MAX_GROUPS:]
     if not more:
@@ -399,15 +436,17 @@ def _short_groups(groups: Sequence[JobGroup], language: Language) -> list[str]:
         plural="Evidence and steps of these {count} causes are in `groups` of the report (`get RUN_ID --json`).",
         count=len(more),
     )
-    named = [
-        f"{group.number}. {_group_heading(group, language)}"
-        + (f" ({', '.join(group.jobs)})" if len(group.jobs) > 1 else "")
+    named: list[Line] = [
+        (
+            f"{group.number}. {_group_heading(group, language)}",
+            f" ({_listed(group.jobs)})" if len(group.jobs) > 1 else "",
+        )
         for group in more
     ]
-    return [*named, rest.in_language(language)]
+    return [*named, prose(sentence(rest, language))]
 
 
-def _first(lines: list[str], group: JobGroup, language: Language) -> list[str]:
+def _first(lines: list[Line], group: JobGroup, language: Language) -> list[Line]:
     """The first claims of a group, with the number of the others and where they stand."""
     more = len(lines) - MAX_GROUP_CLAIMS
     if more < 2:
@@ -423,44 +462,36 @@ def _closing(diagnosis: Diagnosis) -> tuple[tuple[Message, Sequence[str], str], 
     )
 
 
-def _shown(items: Sequence[str], name: str, language: Language) -> Sequence[str]:
+def _shown(items: Sequence[str], name: str, language: Language) -> list[Line]:
     """The same of a list of the diagnosis."""
-    more = len(items) - MAX_ITEMS
-    return items if more < 2 else [*items[:MAX_ITEMS], _and_more(more, f"diagnosis.{name}", language)]
+    lines, more = [*map(prose, items)], len(items) - MAX_ITEMS
+    return lines if more < 2 else [*lines[:MAX_ITEMS], _and_more(more, f"diagnosis.{name}", language)]
 
 
-def _and_more(count: int, where: str, language: Language) -> str:
+def _and_more(count: int, where: str, language: Language) -> Line:
     """How many items are not shown, and where they stand."""
     text = Message("and {count} more, in `{where}` of the report (`get RUN_ID --json`)", count=count, where=where)
-    return text.in_language(language)
+    return prose(sentence(text, language))
 
 
-def _labelled(heading: Message, language: Language, items: Sequence[str], *, number: bool = False) -> str:
+def _labelled(
+    heading: Message, language: Language, items: Sequence[Line], *, is_numbered: bool = False
+) -> Iterator[Block]:
     """A list under a label in bold."""
-    if not items:
-        return ""
-    marks = [f"{index}." for index in range(1, len(items) + 1)] if number else ["-"] * len(items)
-    lines = (f"{mark} {item}" for mark, item in zip(marks, items, strict=True))
-    return f"**{heading.in_language(language)}:**\n\n" + "\n".join(lines)
+    if items:
+        yield paragraph(_label(heading, language))
+        yield Items(items, is_numbered)
 
 
-def _plain_section(language: Language, heading: Message, items: Sequence[str], *, number: bool = False) -> list[str]:
-    if not items:
-        return []
-    marks = [f"{index}." for index in range(1, len(items) + 1)] if number else ["-"] * len(items)
-    return [
-        heading.in_language(language).upper(),
-        *(f"  {mark} {item}" for mark, item in zip(marks, items, strict=True)),
-    ]
+def _plain_section(language: Language, heading: Message, items: Sequence[Line]) -> list[str]:
+    lines = [f"  - {write_plain(item)}" for item in items]
+    return [heading.in_language(language).upper(), *lines] if lines else []
 
 
-def _unmarked(text: str) -> str:
-    """A line of Markdown without its marks."""
-    return text.replace("*", "").replace("`", "").replace("  \n", "\n  ")
-
-
-def _quoted(lines: Sequence[str]) -> list[str]:
-    return [line.replace("`", '"') for line in lines]
+def _plain_steps(actions: Sequence[Action], language: Language) -> list[str]:
+    steps = (render_action(action, language, markdown=False) for action in actions)
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, start=1)]
+    return [STEPS.in_language(language).upper(), *lines] if lines else []
 
 
 def zone_of(aggregated: AggregatedData) -> str:
@@ -470,35 +501,31 @@ def zone_of(aggregated: AggregatedData) -> str:
     return next((zone for item in payloads if isinstance(zone := item.get("time_zone"), str) and zone), "")
 
 
-def render_claim(claim: Claim) -> str:
-    """One claim with its citations, as it is streamed."""
-    ids = " ".join(f"[{item}]" for item in claim.evidence_ids)
-    return f"{claim.text} {ids}".strip()
-
-
 def render_action(action: Action, language: Language, *, markdown: bool = True) -> str:
     """One step with its command, marked with its risk when it would change something; Markdown or plain."""
-    if not markdown:
-        text = _plain_action(action)
-    elif not action.command:
-        text = inert(action.text)
-    elif action.command in action.text:
+    if markdown:
+        return write_line(action_line(action, language))
+    text, command = action.text, action.command or ""
+    shown = text.replace(f"`{command}`", command) if command in text else f"{text} $ {command}"
+    return write_plain((shown, _mark(action, language)))
+
+
+def action_line(action: Action, language: Language) -> Line:
+    """The same step as nodes."""
+    text, command = action.text, action.command
+    shown: Line = prose(text)
+    if command and command in text:
         # Said once is enough; in the sentence it is quoted as it would be after it.
-        bare = action.text.replace(f"`{action.command}`", action.command)
-        before, _, after = bare.partition(action.command)
-        blanks = [" " * text.endswith(" ") for text in (before, after[::-1])]
-        text = f"{inert(before)}{blanks[0]}{code(action.command)}{blanks[1]}{inert(after)}"
-    else:
-        text = f"{inert(action.text)} {code(action.command)}"
-    if action.mutates or action.risk != "none":
-        return f"{text} ({proposal(action.risk).in_language(language)})"
-    return text
+        before, _, after = text.replace(f"`{command}`", command).partition(command)
+        shown = (*prose(before), Code(command), *prose(after))
+    elif command:
+        shown = (*shown, " ", Code(command))
+    return (*shown, _mark(action, language))
 
 
-def _plain_action(action: Action) -> str:
-    if not action.command or action.command in action.text:
-        return action.text.replace(f"`{action.command}`", action.command or "")
-    return f"{action.text} $ {action.command}"
+def _mark(action: Action, language: Language) -> str:
+    is_proposal = action.mutates or action.risk != "none"
+    return f" ({proposal(action.risk).in_language(language)})" if is_proposal else ""
 
 
 def _is_talk(diagnosis: Diagnosis) -> bool:
@@ -506,28 +533,24 @@ def _is_talk(diagnosis: Diagnosis) -> bool:
     return not (diagnosis.claims or diagnosis.hypotheses or diagnosis.actions or diagnosis.missing_evidence)
 
 
-def _category_line(diagnosis: Diagnosis, language: Language) -> str:
+def _category_line(diagnosis: Diagnosis, language: Language) -> Line:
     if not diagnosis.hypotheses and diagnosis.category in _NO_CAUSE:
-        return ""
+        return ()
     return _category(diagnosis.category, diagnosis.confidence, language)
 
 
-def _category(category: str, confidence: float, language: Language) -> str:
+def _category(category: str, confidence: float, language: Language) -> Line:
     sure = _confidence(confidence).in_language(language)
-    title = category_title(category, language)
-    return f"**{Message('Category').in_language(language)}:** {title} (`{category}`, {sure})"
+    label, title = _label(Message("Category"), language), category_title(category, language)
+    return (label, f" {title} (", Code(category), f", {sure})")
 
 
 def _confidence(value: float) -> Message:
     return Message("confidence {percent:.0%}", percent=value)
 
 
-def _inert(items: Sequence[str]) -> list[str]:
-    return [inert(item) for item in items]
-
-
-def _steps(actions: Sequence[Action], language: Language, *, markdown: bool) -> list[str]:
-    return [render_action(action, language, markdown=markdown) for action in actions]
+def _steps(actions: Sequence[Action], language: Language) -> list[Line]:
+    return [action_line(action, language) for action in actions]
 
 
 def _place(item: Evidence, zone: str) -> str:
@@ -535,17 +558,16 @@ def _place(item: Evidence, zone: str) -> str:
     if item.kind == "runbook":
         # A passage holds more than the section that was found: a claim names the one that it is from.
         where = where.partition("#")[0] or where
-    return " ".join(filter(None, (where, shown_time(item.when, zone))))
+    return " ".join(filter(None, (visible(where), visible(shown_time(item.when, zone)))))
 
 
-def _cause_line(diagnosis: Diagnosis, language: Language, *, bold: bool) -> str:
+def _cause_line(diagnosis: Diagnosis, language: Language) -> Line:
     if not diagnosis.root_cause or diagnosis.root_cause in diagnosis.summary:
-        return ""
-    label = CAUSE.in_language(language)
-    return f"**{label}:** {inert(diagnosis.root_cause)}" if bold else f"{label}: {diagnosis.root_cause}"
+        return ()
+    return (_label(CAUSE, language), " ", *prose(diagnosis.root_cause))
 
 
-def _alternatives(diagnosis: Diagnosis, language: Language, groups: Sequence[JobGroup] = ()) -> list[str]:
+def _alternatives(diagnosis: Diagnosis, language: Language, groups: Sequence[JobGroup] = ()) -> list[Line]:
     """Every hypothesis but the leading one of each job, with its supporting and contradicting evidence.
 
     Of jobs with the same cause the first stands for all.
@@ -568,49 +590,48 @@ def _alternatives(diagnosis: Diagnosis, language: Language, groups: Sequence[Job
     return [*lines[:MAX_ALTERNATIVES], more]
 
 
-def _hypothesis(hypothesis: Hypothesis, language: Language) -> str:
-    parts = [hypothesis.title, f"({_confidence(hypothesis.confidence).in_language(language)})"]
-    if hypothesis.job:
-        parts.insert(0, f"{hypothesis.job}:")
-    parts += [f"[{item}]" for item in hypothesis.supports[:3]]
+def _hypothesis(hypothesis: Hypothesis, language: Language) -> Line:
+    parts = [f" ({_confidence(hypothesis.confidence).in_language(language)})"]
+    parts += [f" [{item}]" for item in hypothesis.supports[:3]]
     if hypothesis.contradicts:
         against = Message("against: {ids}", ids=" ".join(f"[{item}]" for item in hypothesis.contradicts[:3]))
-        parts.append(against.in_language(language))
-    return " ".join(parts)
+        parts.append(f" {against.in_language(language)}")
+    job = f"{hypothesis.job}: " if hypothesis.job else ""
+    return (job, *prose(hypothesis.title), *parts)
+
+
+def _heading(text: Message, language: Language, level: int = 2) -> Heading:
+    return Heading((text.in_language(language),), level)
+
+
+def _said(text: Text, language: Language) -> Paragraph:
+    return paragraph(*prose(sentence(text, language)))
+
+
+def _label(text: Message, language: Language) -> Strong:
+    return Strong(f"{text.in_language(language)}:")
 
 
 def _section(
-    language: Language,
-    heading: Message,
-    items: Sequence[str],
-    *,
-    bullet: str = "",
-    number: bool = False,
-    level: int = 2,
-) -> str:
-    if not items:
-        return ""
-    lines = [f"{index}. {item}" if number else f"{bullet}{item}" for index, item in enumerate(items, start=1)]
-    return f"{'#' * level} {heading.in_language(language)}\n\n" + "\n".join(lines)
+    language: Language, heading: Message, items: Sequence[Line], *, is_numbered: bool = False, level: int = 2
+) -> tuple[Block, ...]:
+    return (_heading(heading, language, level), Items(items, is_numbered)) if items else ()
 
 
-def _footer(language: Language, aggregated: AggregatedData, mode: AnswerMode, llm: Mapping[str, Any] | None) -> str:
+def _footer(language: Language, aggregated: AggregatedData, mode: AnswerMode, llm: Mapping[str, Any] | None) -> Line:
     """The sources queried, and the origin of the answer."""
-    sentence: Text | None = _MODES.get(mode)
+    origin: Text | None = _MODES.get(mode)
     if mode is AnswerMode.DETERMINISTIC:
-        sentence = why_not_the_model(llm) or sentence
-    parts = (performance_note(language, aggregated), sentence.in_language(language) if sentence else "")
-    return " ".join(filter(None, parts))
+        origin = why_not_the_model(llm) or origin
+    return (performance_note(language, aggregated), " ", *(prose(sentence(origin, language)) if origin else ()))
 
 
 def _with_job(failure: SourceFailure) -> str:
-    return f"{failure.source} ({failure.job})" if failure.job else failure.source
+    return f"{failure.source} ({visible(failure.job)})" if failure.job else failure.source
 
 
 def _json(envelope: SourceEnvelope, language: Language) -> str:
-    # A fence inside a log would end the block that holds it; what no reader sees is not shown.
-    data = to_json(envelope.data, indent=1, fallback=str, inf_nan_mode="constants").decode()
-    text = visible(data).replace("```", "'''")
+    text = visible(to_json(envelope.data, indent=1, fallback=str, inf_nan_mode="constants").decode())
     if len(text) <= MAX_RAW_CHARACTERS:
         return text
     count = len(text) - MAX_RAW_CHARACTERS

@@ -24,6 +24,8 @@ _CHARACTERS_OF_A_TEXT = 100
 TOO_LONG = "[...]"
 _LEFT: ContextVar[list[int] | None] = ContextVar("characters_left", default=None)
 """The characters that the text which is being written may still have."""
+_MARKS_CODE: ContextVar[bool] = ContextVar("marks_code", default=False)
+"""Whether the back-ticks of the text which is being written mark code."""
 
 
 class _TooLong(Exception):
@@ -103,7 +105,9 @@ class Joined:
         """The parts in ``language``."""
 
         def joined() -> str:
-            texts = (text for part in self.parts if (text := write(part, language)))
+            texts = (
+                text for part in self.parts if (text := _fact(part) if isinstance(part, str) else write(part, language))
+            )
             return self.separator.join(map(small_initial, texts) if self.small else texts)
 
         return _limited(joined, TOO_LONG)
@@ -124,6 +128,31 @@ def join(parts: Iterable[Text | str], separator: str = " ", *, small: bool = Fal
 def write(text: Text | str, language: Language) -> str:
     """``text`` in ``language``; a plain string is nobody's to translate."""
     return text if isinstance(text, str) else text.in_language(language)
+
+
+def sentence(text: Text | str, language: Language) -> str:
+    """``text`` in ``language``, in which back-ticks are marks of code: those of facts and strings are apostrophes."""
+    token = _MARKS_CODE.set(True)
+    try:
+        return _fact(text) if isinstance(text, str) else text.in_language(language)
+    finally:
+        _MARKS_CODE.reset(token)
+
+
+def _fact(value: Any) -> Any:
+    """A fact or part that is no text; as a string without back-ticks where these are marks."""
+    return str(value).replace("`", "'") if _MARKS_CODE.get() else value
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A line of somebody else's between back-ticks, for a sentence."""
+
+    line: str
+
+    def in_language(self, _language: Language) -> str:
+        """The same in every language."""
+        return "`" + self.line.replace("`", "'") + "`"
 
 
 def _limited(make: Callable[[], str], instead: str) -> str:
@@ -199,7 +228,10 @@ class _Writer(Formatter):
         if conversion in ("l", "u"):
             text = self._text(value)
             return small_initial(text) if conversion == "l" else text[:1].upper() + text[1:]
-        return super().convert_field(self._text(value) if isinstance(value, Text) else value, conversion)
+        if isinstance(value, Text):
+            return super().convert_field(self._text(value), conversion)
+        value = super().convert_field(value, conversion)
+        return value if value is None or isinstance(value, int | float) else _fact(value)
 
     def format_field(self, value: Any, format_spec: str) -> str:
         is_float = isinstance(value, float)
@@ -214,4 +246,4 @@ class _Writer(Formatter):
         return text.replace(".", decimal_mark(self._language)) if is_float else text
 
     def _text(self, value: object) -> str:
-        return value.in_language(self._language) if isinstance(value, Text) else str(value)
+        return value.in_language(self._language) if isinstance(value, Text) else _fact(str(value))

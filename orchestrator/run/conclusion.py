@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from orchestrator.aggregate import aggregate, all_evidence, failures, job_reports, number_evidence, outcome_of
-from orchestrator.diagnosis.render import render_failure, render_markdown, render_raw
+from orchestrator.diagnosis.render import render_failure, render_markdown, render_quoted, render_raw
 from orchestrator.diagnosis.rules.diagnose import examine
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
@@ -180,7 +180,7 @@ def _conclude(record: RunRecord, *, briefly: bool) -> Conclusion:
         asking = Conclusion(record=record, plan=plan, response="", outcome=RunOutcome.COMPLETE, mode=mode, draft=draft)
         return replace(asking, response=asking.render(draft, mode))
     if plan is not None and not plan.sources:
-        return Conclusion(record=record, plan=plan, response=plan.reason, failure=plan.reason)
+        return Conclusion(record=record, plan=plan, response=render_quoted(plan.reason), failure=plan.reason)
     if plan is not None:
         plan = all_stages(plan, record.envelopes)
     language = answer_language(plan, record)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.aggregate import aggregate, failures, job_reports
+from orchestrator.diagnosis.render import render_note
 from orchestrator.errors import RunDamaged, SchemaMismatch, StoreUnreachable
 from orchestrator.i18n.languages import Language
-from orchestrator.i18n.message import Message, Text, join
+from orchestrator.i18n.message import Message, Quoted, Text, join
 from orchestrator.logs import log_error
 from orchestrator.models import (
     UNREADABLE,
@@ -93,7 +94,8 @@ def make_report(
     missing: tuple[SourceFailure, ...] = ()
     if conclusion.failure is not None and not envelopes:
         is_refused = plan is not None and plan.pipeline == REFUSED
-        missing = (SourceFailure(source=RUN, error=response.strip(), reason=REFUSED if is_refused else None),)
+        why = plan.reason if plan is not None and not plan.sources else response.strip()
+        missing = (SourceFailure(source=RUN, error=why, reason=REFUSED if is_refused else None),)
     return _report(
         record.run_id,
         envelopes,
@@ -221,8 +223,8 @@ def uncommitted(
     report: Report, language: Language, *notes: Text | None, reason: str = StoreUnreachable.reason
 ) -> Report:
     """The report of an answer that is not stored, which ``notes`` say at its end; ``reason`` unless it has its own."""
-    sentences = " ".join(note.in_language(language) for note in notes if note is not None)
-    response = "\n\n".join(filter(None, (report.response.rstrip(), sentences)))
+    note = render_note(join(note for note in notes if note is not None), language)
+    response = "\n\n".join(filter(None, (report.response.rstrip(), note)))
     return report.model_copy(update={"committed": False, "reason": report.reason or reason, "response": response})
 
 
@@ -278,9 +280,9 @@ def _with_damage(response: str, language: Language, damage: Sequence[Damage]) ->
     sentence = Message(
         "A part of what was stored of this run could not be read and is missing from this answer: {parts}.", parts=parts
     )
-    return f"{response.rstrip()}\n\n{sentence.in_language(language)}\n"
+    return f"{response.rstrip()}\n\n{render_note(sentence, language)}\n"
 
 
 def _part(damage: Damage) -> Text | str:
     name = _PARTS.get(damage.part, damage.part)
-    return join((name, f"(`{damage.field}`)")) if damage.field else name
+    return join((name, join(("(", Quoted(damage.field), ")"), ""))) if damage.field else name

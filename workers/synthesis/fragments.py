@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from orchestrator.diagnosis.commands import check_action, is_mutating_command
 from orchestrator.diagnosis.evidence import ClaimChecker
-from orchestrator.diagnosis.markdown import inert, inert_block
-from orchestrator.diagnosis.render import CAUSE, EVIDENCE, STEPS, render_action
+from orchestrator.diagnosis.markdown import Line, prose, write_line, write_plain
+from orchestrator.diagnosis.render import CAUSE, EVIDENCE, STEPS, action_line
 from orchestrator.i18n.languages import Language
 from orchestrator.models import Action, Evidence
 from orchestrator.redaction.redact import redact
@@ -65,8 +65,13 @@ class FragmentRenderer:
                 body = ""
         if not body or not is_written_in(body, self._language):
             return ""
-        # Redacted last, over the final text.
-        return redact(f"{self._heading(part.key)}{body}", personal=self._personal)
+        return f"{self._heading(part.key)}{body}"
+
+    def _written(self, line: Line) -> str:
+        """The line as Markdown, redacted as it is read: what is masked in Markdown may be a mark of it."""
+        text = write_plain(line, quote="`")
+        masked = redact(text, personal=self._personal)
+        return write_line(line if masked == text else prose(masked))
 
     def _heading(self, key: str) -> str:
         if key == self._under:
@@ -83,7 +88,7 @@ class FragmentRenderer:
             return ""
         if is_mutating_command(value) or self._obeys(value):
             return ""
-        return f"{inert_block(self._checker.clean(value))} "
+        return f"{self._written(prose(self._checker.clean(value)))} "
 
     def _claim(self, value: object) -> str:
         try:
@@ -93,7 +98,8 @@ class FragmentRenderer:
         claim = self._checker.check(written.to_claim())
         if claim is None or is_mutating_command(claim.text) or self._obeys(claim.text):
             return ""
-        return f"- {inert(claim.text)} [{', '.join(claim.evidence_ids)}]\n"
+        ids = f" [{', '.join(claim.evidence_ids)}]"
+        return f"- {self._written((*prose(claim.text), ids))}\n"
 
     def _action(self, value: object) -> str:
         try:
@@ -106,7 +112,7 @@ class FragmentRenderer:
         if self._obeys(f"{action.text}\n{action.command or ''}"):
             return ""
         shown = action.model_copy(update={"text": self._checker.clean(action.text)})
-        return f"- {render_action(shown, self._language)}\n"
+        return f"- {self._written(action_line(shown, self._language))}\n"
 
 
 class FragmentPacer:

@@ -40,7 +40,7 @@ from orchestrator.diagnosis.rules.plan import (
 from orchestrator.diagnosis.rules.scene import Scene, clean_line, qualified
 from orchestrator.diagnosis.rules.state import running_for, state_sentence
 from orchestrator.diagnosis.rules.verdict import Verdict, reported
-from orchestrator.i18n.message import Message, Text, join
+from orchestrator.i18n.message import Message, Quoted, Text, join
 from orchestrator.joblog.codes import find_code
 from orchestrator.joblog.symptoms import Symptom
 from orchestrator.payloads import JobFacts, RelatedFacts
@@ -132,7 +132,7 @@ def _shown_lines(scene: Scene) -> Text | str:
     if not scene.telling_lines:
         return ""
     shown = [line for line in scene.log_lines if line in scene.telling_lines[:2]]
-    lines = join((f"`{clean_line(line)}`" for line in dict.fromkeys(shown)), "; ")
+    lines = join((Quoted(clean_line(line)) for line in dict.fromkeys(shown)), "; ")
     if any(map(_is_in_the_catalogue, find_codes_to_look_up("\n".join(shown)))):
         # Of a known message in a form that no symptom has: only its meaning in this case is not known.
         return Message("the job log shows {lines}.", lines=lines)
