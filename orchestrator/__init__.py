@@ -49,6 +49,8 @@ if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
     from orchestrator.models import SourceOutcome as SourceOutcome
     from orchestrator.models import SourceRequest as SourceRequest
     from orchestrator.models import TroubleshootRequest as TroubleshootRequest
+    from orchestrator.redaction.pieces import redact_lines as redact_lines
+    from orchestrator.redaction.redact import redact_start as redact_start
     from orchestrator.routing.pipeline import Pipeline as Pipeline
     from orchestrator.routing.pipeline import Reduce as Reduce
     from orchestrator.routing.pipeline import SourceLimits as SourceLimits
@@ -80,6 +82,8 @@ _HOMES = {
         *("Clue", "Event", "EventType", "Evidence", "Intent", "Report", "RunOutcome", "RunSnapshot", "RunState"),
         *("RunSummary", "SourceOutcome", "SourceRequest", "TroubleshootRequest"),
     ),
+    "redaction.pieces": ("redact_lines",),
+    "redaction.redact": ("redact_start",),
     "routing.pipeline": ("Pipeline", "Reduce", "SourceLimits"),
     "sources": ("FetchResult", "Source", "SourceSpec", "call_limit_seconds"),
     "web": ("Identity", "create_router"),

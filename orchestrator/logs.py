@@ -26,6 +26,30 @@ class MaskingFormatter(logging.Formatter):
         return redact_start(super().format(record), MAX_CHARACTERS, personal=self._personal)[0]
 
 
+class _Masking(logging.Filter):
+    """Masks the messages of a logger that hold a secret, and leaves the others as they are."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        text = record.getMessage()
+        masked, _ = redact_start(text, MAX_CHARACTERS)
+        if masked != text:
+            record.msg, record.args = masked, None
+        return True
+
+
+def mask_log(name: str) -> None:
+    """Mask the log of a library: in an app's process no formatter does, and a request's URL may have a token."""
+    logger = logging.getLogger(name)
+    if not any(isinstance(item, _Masking) for item in logger.filters):
+        logger.addFilter(_Masking())
+
+
+def shown(error: BaseException) -> str:
+    """The text of an error, masked, for a line of a log that may be an app's."""
+    return redact_start(str(error), MAX_CHARACTERS)[0]
+
+
 def configure_log(level: str | int, *, personal: bool = False) -> None:
     """Log to stderr, masked; for workers, watchers and commands. An app configures its logging itself."""
     handler = logging.StreamHandler(sys.stderr)

@@ -23,6 +23,7 @@ from pydantic import (
     SkipValidation,
     StringConstraints,
     ValidationInfo,
+    field_serializer,
     field_validator,
     model_serializer,
     model_validator,
@@ -904,3 +905,8 @@ class RunSnapshot(Contract):
     results: tuple[SourceEnvelope, ...] = ()
     """What the sources have answered by now, with data and evidence; empty when there is a ``report``, which has it."""
     report: Report | None = None
+
+    @field_serializer("request", mode="wrap")
+    def _without_session(self, request: TroubleshootRequest, write: SerializerFunctionWrapHandler) -> Any:
+        """Who may read a run is not the one whose session it belongs to, and could go on in it."""
+        return write(request.model_copy(update={"session_id": None}))

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from orchestrator.errors import TroubleshootError
-from orchestrator.logs import log_error
+from orchestrator.logs import log_error, shown
 
 _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def made_or(default: T, make: Callable[[Mapping[str, str]], T], environ: Mapping
         with contained():
             return make(environ)
     except TroubleshootError as error:
-        _LOGGER.warning("%s reason=%s error=%s", event, error.reason, error)
+        _LOGGER.warning("%s reason=%s error=%s", event, error.reason, shown(error))
     except Exception as error:  # noqa: BLE001  # border: a site's factory may raise anything
         log_error(_LOGGER, f"{event} reason=unexpected", error=error)
     return default

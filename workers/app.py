@@ -52,7 +52,7 @@ app.steps["consumer"].add(PauseWhileBlocked)
 use_thread_pool()
 register_tasks(app)
 health_servers: list[HealthServer] = []
-set_aside_messages = SetAside(connect(settings), Keys(settings.key_prefix))
+set_aside_messages = SetAside(connect(settings), Keys(settings.key_prefix), redact_personal=settings.redact_personal)
 KILLED = (WorkerLostError, Terminated, TimeLimitExceeded)
 """What Celery says of a task whose process in the pool was killed: its message is as good as any."""
 _LOGGER = logging.getLogger(__name__)

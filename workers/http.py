@@ -2,9 +2,12 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
+
+from orchestrator.logs import mask_log
 
 
 def tls_context(url: str, ca_bundle: str | Path | None = None) -> ssl.SSLContext:
@@ -20,6 +23,12 @@ def tls_context(url: str, ca_bundle: str | Path | None = None) -> ssl.SSLContext
     if Path(ca_bundle).is_dir():
         return ssl.create_default_context(capath=str(ca_bundle))
     return ssl.create_default_context(cafile=str(ca_bundle))
+
+
+def open_client(**options: Any) -> httpx2.AsyncClient:
+    """An HTTP client whose requests are logged without secrets."""
+    mask_log("httpx2")
+    return httpx2.AsyncClient(**options)
 
 
 async def read_body(response: httpx2.Response, max_bytes: int) -> tuple[bytes, bool]:

@@ -3,6 +3,7 @@
 No call waits longer than a run's deadline plus grace, whether Redis, workers and watchers are up or not.
 """
 
+import hashlib
 import logging
 import threading
 import uuid
@@ -23,6 +24,7 @@ from orchestrator.client.waiting import Pulse, Waiting
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Conflict, InvalidRequest, RunNotFound, StoreUnreachable
+from orchestrator.logs import shown
 from orchestrator.models import (
     MAX_MESSAGE_CHARACTERS,
     Event,
@@ -33,7 +35,7 @@ from orchestrator.models import (
     RunSummary,
     TroubleshootRequest,
 )
-from orchestrator.redaction.redact import redact
+from orchestrator.redaction.redact import MARK, redact
 from orchestrator.routing.plan import check_minimum
 from orchestrator.routing.registry import check_pipeline
 from orchestrator.run.conclusion import warm_up_aside
@@ -127,7 +129,7 @@ class TroubleshootClient:
             try:
                 self._publisher.publish_run(opened.run_id)
             except StoreUnreachable as error:
-                _LOGGER.warning("publish_failed run_id=%s error=%s", opened.run_id, error)
+                _LOGGER.warning("publish_failed run_id=%s error=%s", opened.run_id, shown(error))
         return opened.run_id
 
     def rerun(
@@ -357,10 +359,16 @@ def _served_queues(settings: Settings) -> ServedQueues:
 
 
 def masked_request(request: TroubleshootRequest, *, personal: bool) -> TroubleshootRequest:
-    """The request with the secrets in its message masked, cut to the longest message: a mask may be longer than its
-    secret, and a request that is too long could not be read again."""
+    """The request with the secrets in its message and session id masked.
+
+    The message is cut to the longest one: a mask may be longer than its secret, and a request that is too long could
+    not be read again. A masked session id stays one of its own.
+    """
     message = redact(request.message, personal=personal)[:MAX_MESSAGE_CHARACTERS]
-    return request.model_copy(update={"message": message})
+    update: dict[str, str] = {"message": message}
+    if request.session_id and redact(request.session_id, personal=personal) != request.session_id:
+        update["session_id"] = f"{MARK}-{hashlib.sha256(request.session_id.encode()).hexdigest()[:32]}"
+    return request.model_copy(update=update)
 
 
 def _checked_run_id(run_id: str | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest, TroubleshootError
 from orchestrator.i18n.message import Message
+from orchestrator.logs import shown
 from orchestrator.models import MAX_BATCH_JOBS, Entities, Intent, Plan, Routing, TroubleshootRequest
 from orchestrator.routing.follow_up import Reference, Subject, focus_of, follow, reference_of
 from orchestrator.routing.pipeline import Pipeline
@@ -40,7 +41,7 @@ def jobs_per_task(*, all_builtin: bool = False) -> dict[str, int]:
         except TroubleshootError as error:
             if all_builtin and name in BUILTIN_SOURCES:
                 raise
-            _LOGGER.warning("source_not_loaded source=%s error=%s", name, error)
+            _LOGGER.warning("source_not_loaded source=%s error=%s", name, shown(error))
             problems.append(error)
             sources[name] = 0
     if problems and len(problems) == len(sources):

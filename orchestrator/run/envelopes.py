@@ -16,7 +16,7 @@ from orchestrator.errors import SourceError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.json_safe import TOO_DEEP, TooLarge, json_safe, utf8_safe
-from orchestrator.logs import log_error
+from orchestrator.logs import log_error, shown
 from orchestrator.models import (
     MAX_EVIDENCE_CHARACTERS,
     Evidence,
@@ -178,7 +178,7 @@ def unreadable_envelope(
 
     That of a batch has no parts: its jobs are not known.
     """
-    _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, part), error)
+    _LOGGER.warning("source_unread run_id=%s source=%s error=%s", run_id, source_key(source, part), shown(error))
     job, batch = read_part(part)
     planned = PlannedSource(source=source, job=job, batch=batch, limit_seconds=1)
     return error_envelope(run_id, planned, error, worker=worker)

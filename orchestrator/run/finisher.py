@@ -16,7 +16,7 @@ from orchestrator.aggregate import performance_event
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch, TroubleshootError
 from orchestrator.json_safe import utf8_safe
-from orchestrator.logs import log_error, log_performance
+from orchestrator.logs import log_error, log_performance, shown
 from orchestrator.models import EventType, Report
 from orchestrator.run.conclusion import BUSY, FEW_JOBS, Conclusion, conclude
 from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, LeaseLost, Refiner
@@ -106,7 +106,7 @@ class Finisher:
                     if not self._store.renew(record.run_id, token, serves_queue=self._serves_queue):
                         return
                 except TroubleshootError as error:
-                    _LOGGER.warning("lease_not_renewed run_id=%s error=%s", record.run_id, error)
+                    _LOGGER.warning("lease_not_renewed run_id=%s error=%s", record.run_id, shown(error))
 
         thread = threading.Thread(target=renew, name="lease-renewal")
         thread.start()

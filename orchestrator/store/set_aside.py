@@ -21,9 +21,10 @@ KEPT_SECONDS = 7 * 86_400
 class SetAside:
     """The last messages that were set aside, and how many came from each queue."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, *, redact_personal: bool = False) -> None:
         self._client = client
         self._keys = keys
+        self._redact_personal = redact_personal
 
     def put(self, queue: str, reason: str, content: str, *, worker: str) -> None:
         """Keep the beginning of a message, with its secrets masked.
@@ -31,7 +32,7 @@ class SetAside:
         Raises StoreUnreachable.
         """
         # More than is kept is masked: a secret may be cut by the limit.
-        text, _ = redact_start(content, KEPT_CHARACTERS)
+        text, _ = redact_start(content, KEPT_CHARACTERS, personal=self._redact_personal)
         with store_errors():
             entry = {"queue": queue, "reason": reason, "content": text, "worker": worker}
             entry["at_ms"] = str(to_ms(self._client.time()))

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from orchestrator.errors import OutOfConnections, TroubleshootError
+from orchestrator.logs import shown
 from orchestrator.models import Event
 
 _LOGGER = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class EventStream(StreamingResponse):
                 yield encode(event) if isinstance(event, Event) else event
         except TroubleshootError as error:
             # The status was sent already. The reader connects again and gets the error then.
-            _LOGGER.warning("web_stream_cut reason=%s error=%s", error.reason, error)
+            _LOGGER.warning("web_stream_cut reason=%s error=%s", error.reason, shown(error))
 
     async def _next_or_silence(self) -> Event | str | None:
         """The next event, a comment after ``keep_alive_seconds`` without one, None at the end."""

@@ -23,6 +23,7 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
+from orchestrator.logs import shown
 from orchestrator.validation import about, all_of, problem_of, with_names
 
 _LOGGER = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def problem_response(error: TroubleshootError) -> Response:
     """The problem response of ``error``, whose message contains no secret."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _LOGGER.error("web_request_failed reason=%s error=%s", error.reason, error)
+        _LOGGER.error("web_request_failed reason=%s error=%s", error.reason, shown(error))
     detail = str(with_names(error.message, _HEADERS))
     problem = Problem(title=status.phrase, status=status, detail=detail, reason=error.reason)
     headers = {"Cache-Control": "no-store"}

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 import redis
 
+from orchestrator.client.sync import masked_request
 from orchestrator.config import Settings
 from orchestrator.models import AnswerMode, Plan, RunOutcome, TroubleshootRequest
+from orchestrator.redaction.redact import MARK
 from orchestrator.routing.plan import WHICH_ONE
 from orchestrator.run.conclusion import conclude
 from orchestrator.run.dispatch import plan_dispatch
 from orchestrator.run.finisher import Finisher
+from orchestrator.store.records import snapshot
 from orchestrator.store.runs import MAX_SESSION_RUNS, RunStore, new_token
 
 
@@ -145,3 +148,23 @@ def test_a_damaged_key_costs_no_submit(chat: Chat) -> None:
     chat.client.set(chat.store.keys.session("ana", "chat-1"), "x")
     chat.ask("Job BATCH001 falhou")
     assert chat.ask("por que?").jobs == ("BATCH001",)
+
+
+def test_a_secret_as_a_session_is_masked_and_stays_one_of_its_own(chat: Chat) -> None:
+    """Two of them are two sessions, and each goes on; Redis and who reads a run do not have them."""
+    sessions = ["Bearer abcDEF123456ghiJKL", "Bearer zzzDEF123456ghiJKL", "ana@example.com.br"]
+    asked = [
+        masked_request(TroubleshootRequest(message=f"Job BATCH00{number} falhou", session_id=session), personal=True)
+        for number, session in enumerate(sessions)
+    ]
+    assert len({request.session_id for request in asked}) == 3
+    assert [request for request in asked if masked_request(request, personal=True) != request] == []
+    for number, request in enumerate(asked):
+        chat.store.open(f"run-masked{number}", request, nonce="n")
+    later = masked_request(TroubleshootRequest(message="por que?", session_id=sessions[1]), personal=True)
+    assert chat.store.session_runs("run-x0000000", later) == ["run-masked1"]
+    shown = snapshot(chat.store.read("run-masked1")).model_dump_json()
+    assert '"session_id":null' in shown
+    assert chat.store.read("run-masked1").request.session_id == asked[1].session_id
+    assert [request.session_id for request in asked if not str(request.session_id).startswith(MARK)] == []
+    assert masked_request(TroubleshootRequest(message="x", session_id="chat-1"), personal=True).session_id == "chat-1"

@@ -45,6 +45,8 @@ def test_secrets_are_masked(settings: Settings) -> None:
         keys = Keys(settings.key_prefix)
         SetAside(client, keys).put("metrics", "no JSON", '{"password": "geheim-4711-x"}', worker="w")
         assert "geheim" not in client.lindex(keys.set_aside, 0)
+        SetAside(client, keys, redact_personal=True).put("metrics", "no JSON", "ana@example.com.br", worker="w")
+        assert "ana@" not in client.lindex(keys.set_aside, 0)
 
 
 @pytest.mark.parametrize("content", ["junk", "{}", "[1, 2]"])

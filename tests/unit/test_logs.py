@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from orchestrator.logs import MaskingFormatter, log_error
+from orchestrator.logs import MaskingFormatter, log_error, mask_log, shown
 from orchestrator.redaction.redact import MARK
 
 SECRET = "Zq9xW3kLm7"
@@ -46,3 +46,24 @@ def test_errors_of_one_event_have_one_template(caplog: pytest.LogCaptureFixture)
     (template,) = {record.msg for record in caplog.records}
     assert template.startswith("source_failed run_id=%s")
     assert {record.filename for record in caplog.records} == {"test_logs.py"}
+
+
+def test_the_log_of_a_library_is_masked_whatever_the_formatter(caplog: pytest.LogCaptureFixture) -> None:
+    """A request's URL in an app's own log has no password and no token; other records stay as they are."""
+    for _ in range(2):
+        mask_log("a.library")
+    logger = logging.getLogger("a.library")
+    with caplog.at_level(logging.INFO, "a.library"):
+        logger.info("HTTP Request: %s %s", "GET", f"http://u:{SECRET}@h/x?token={SECRET}&job=A")
+        logger.info("HTTP Request: %s %s", "GET", "http://h/x?job=A")
+    masked, other = caplog.records
+    assert masked.getMessage() == f"HTTP Request: GET http://{MARK}@h/x?token={MARK}&job=A"
+    assert (other.msg, other.args) == ("HTTP Request: %s %s", ("GET", "http://h/x?job=A"))
+    assert len(logger.filters) == 1
+
+
+def test_an_error_in_a_line_of_a_log_is_masked() -> None:
+    """Such as the address in a driver's message."""
+    assert shown(ValueError(f"no connection to postgresql://u:{SECRET}@h/x")) == (
+        f"no connection to postgresql://{MARK}@h/x"
+    )

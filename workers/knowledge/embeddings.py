@@ -10,7 +10,7 @@ from pydantic import BaseModel, FiniteFloat, SecretStr, ValidationError
 from orchestrator.i18n.message import Message
 from orchestrator.tls import tls_failure
 from workers.config import KnowledgeSettings
-from workers.http import read_body
+from workers.http import open_client, read_body
 from workers.knowledge.base import KnowledgeError
 
 BATCH = 64
@@ -64,7 +64,7 @@ class EmbeddingClient:
             key = self._api_key
             headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
             # Proxies and certificates of the environment apply, as for the model; the key follows no redirect.
-            self._http = httpx2.AsyncClient(headers=headers, follow_redirects=False)
+            self._http = open_client(headers=headers, follow_redirects=False)
         return self._http
 
     async def embed(self, texts: Sequence[str], *, timeout_seconds: float) -> list[list[float]]:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.deadline import Deadline
+from orchestrator.logs import mask_log
 from workers.config import LlmSettings
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class OpenAIClient:
 
             key = self._settings.api_key
             endpoint = (self._settings.endpoint or DEFAULT_ENDPOINT).rstrip("/").removesuffix("/chat/completions")
+            mask_log("httpx2")
             self._sdk = AsyncOpenAI(
                 # Local servers need no key, but the SDK does.
                 api_key=key.get_secret_value() if key is not None else "none",

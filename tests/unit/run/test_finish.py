@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ from refinement_support import FAILURES
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
+    Action,
     AnswerMode,
     Event,
     EventType,
@@ -33,6 +34,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.redaction.redact import MARK
 from orchestrator.run.conclusion import BUSY, Conclusion, conclude
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, Refiner
@@ -40,7 +42,7 @@ from orchestrator.run.report import _NO_TIME
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.events import EventReader
 from orchestrator.store.runs import RunStore, new_token
-from orchestrator.synthesis import MAX_SYNTHESIS_CHARACTERS, Case, Synthesis
+from orchestrator.synthesis import MAX_SYNTHESIS_CHARACTERS, Case, Synthesis, SynthesisFailed
 
 RUN = "run-00000001"
 
@@ -207,6 +209,41 @@ def test_a_model_refines_the_draft(run: Ready, loop: asyncio.AbstractEventLoop) 
     assert report.metadata["llm"] == {"model": "m"}
     assert run.tokens() == ["Primeiro. ", "Segundo."]
     assert 8 < synthesizer.timeout_seconds <= 9.5
+
+
+def test_what_a_sites_synthesizer_says_is_masked(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """Over two fragments, in every text of the diagnosis, in the metadata and in the reason of a failure."""
+    secret, mail = "Zx9qVj4Kw7Yq", "ana@example.com.br"
+
+    async def script(case: Case, emit: Callable[[str], None]) -> Synthesis:
+        fragments = ("A senha ", "é Zx9q", "Vj4Kw7Yq do ", f"operador. {mail} sabe. ")
+        for number, fragment in enumerate(fragments, start=1):
+            emit(fragment)
+            await run.shown(number)
+        action = Action(text=f"Conferir senha={secret}", command=f"conman -password {secret} sj @#@")
+        said = {"summary": f"senha: {secret}", "root_cause": f"token={secret} {mail}", "actions": (action,)}
+        return Synthesis(case.draft.model_copy(update=said), {"model": f"m password={secret}", "token": secret})
+
+    refiner, _ = refined_by(loop, script)
+    masking = replace(refiner, redact_personal=True)
+    report = Finisher(run.store, by="test", refiner=masking).finish(RUN)
+    assert report is not None
+    assert report.mode is AnswerMode.LLM
+    shown = report.model_dump_json() + "".join(event.model_dump_json() for event in run.events)
+    assert [piece for piece in (secret[:4], secret[4:8], secret[8:], mail) if piece in shown] == []
+    assert "".join(run.tokens()) == f"A senha é {MARK} do operador. {MARK} sabe. "
+
+
+def test_the_reason_of_a_synthesizers_failure_is_masked(run: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    """It is a word of a site, and its metadata is anything."""
+
+    async def script(_case: Case, _emit: Callable[[str], None]) -> Synthesis:
+        raise SynthesisFailed("password=Zx9qVj4Kw7Yq", "no", {"url": "https://u:Zx9qVj4Kw7Yq@h/x"})
+
+    refiner, _ = refined_by(loop, script)
+    report = Finisher(run.store, by="test", refiner=refiner).finish(RUN)
+    assert report is not None
+    assert report.metadata["llm"] == {"url": f"https://{MARK}@h/x", "failed": f"password={MARK}"}
 
 
 def test_fragments_lie_apart_however_the_model_writes(run: Ready, loop: asyncio.AbstractEventLoop) -> None:

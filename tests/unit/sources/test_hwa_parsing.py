@@ -199,6 +199,23 @@ def test_huge_texts_are_cut() -> None:
     assert len(json.dumps(job.model_dump(mode="json"))) < 10_000
 
 
+@pytest.mark.parametrize("limit", range(360, 402))
+def test_a_secret_over_the_cut_of_a_text_is_masked(limit: int) -> None:
+    """Wherever it begins: of an issue, a prompt, a command."""
+    text = f"{'x y ' * 100}"[:limit] + " password=Zx9qVj4Kw7Yq and more"
+    prompt = {"dependencyType": "PROMPT", "text": text}
+    task = parse_job({"jobDefinition": {"task": {"command": text}}}).task
+    shown = (parse_issue({"issueMessage": text}).message, parse_dependency(prompt).detail, task)
+    assert [piece for piece in ("Zx9q", "Vj4K", "w7Yq") if piece in "".join(shown)] == []
+    assert {item[:300] for item in shown} == {text[:300]}
+
+
+def test_a_jobs_command_is_no_secret_of_its_definition() -> None:
+    """Of a task that has no command, a password is not shown in its place."""
+    task = {"ftp": {"password": "Zx9qVj4Kw7Yq", "variables": [{"name": "DB_PWD", "value": "Zx9qVj4Kw7Yq"}]}}
+    assert "Zx9q" not in parse_job({"jobDefinition": {"task": task}}).task
+
+
 @pytest.mark.parametrize("task", [{"command": "\ud800.sh"}, {"jcl": {"memberName": "\ud800.sh"}}])
 def test_half_a_character_can_still_be_written(task: object) -> None:
     """JSON can hold half of a surrogate pair, which no UTF-8 text can."""

@@ -11,7 +11,7 @@ import httpx2
 
 from orchestrator.errors import ConfigurationError, SourceError
 from orchestrator.tls import tls_failure
-from workers.http import read_body, tls_context, without_credentials
+from workers.http import open_client, read_body, tls_context, without_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class MetricsHttp:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             # Connections are bound to the event loop that opened them.
-            self._client = httpx2.AsyncClient(
+            self._client = open_client(
                 headers=self._headers,
                 auth=self._auth,
                 verify=self._tls,

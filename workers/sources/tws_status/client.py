@@ -25,7 +25,7 @@ from purgatory.domain.model import HALF_OPENED, OpenedState
 
 from orchestrator.deadline import Deadline
 from orchestrator.tls import speaks_tls
-from workers.http import read_body
+from workers.http import open_client, read_body
 from workers.sources.tws_status.calls import Calls
 from workers.sources.tws_status.errors import (
     AnswerTooLarge,
@@ -152,7 +152,7 @@ class HwaClient:
             auth = None
             if instance.user is not None and instance.password is not None:
                 auth = httpx2.BasicAuth(instance.user, instance.password.get_secret_value())
-            self._client = httpx2.AsyncClient(
+            self._client = open_client(
                 transport=ReadOnlyTransport(inner, instance.base_url),
                 auth=auth,
                 headers={"User-Agent": "resync-troubleshoot", **instance.headers()},
