@@ -15,7 +15,7 @@ import click
 from orchestrator.cli import click_words
 from orchestrator.cli.plain import PlainDisplay
 from orchestrator.cli.view import RunView
-from orchestrator.codes.control import one_line
+from orchestrator.codes.control import one_line, visible
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language, language_of
 from orchestrator.i18n.message import Text, write
@@ -106,8 +106,8 @@ class CliContext:
         return language_of(self.environ)
 
     def write(self, text: Text | str) -> str:
-        """``text`` in the terminal's language."""
-        return write(text, self.language)
+        """``text`` in the terminal's language, without what drives a terminal: it may hold text of others."""
+        return visible(write(text, self.language))
 
     def table(self, *rows: Sequence[Text | str]) -> str:
         """Columns aligned to their widest cell, two spaces apart, the head first; an empty cell is ``-``."""
@@ -140,6 +140,10 @@ class CliContext:
         with suppress(OSError):
             click.echo(self.write(line), err=True)
 
+    def print_text(self, text: Text | str) -> None:
+        """Write lines to standard output: the one way there for what is neither JSON nor an answer."""
+        click.echo(self.write(text))
+
     def display(self, view: RunView) -> Display:
         """The live view on a terminal that can show it, else plain lines."""
         if not sys.stderr.isatty() or self.environ.get("TERM", "dumb") == "dumb":
@@ -159,6 +163,7 @@ class CliContext:
 
         ``compact`` is the answer for a terminal that cannot lay out Markdown.
         """
+        answer, compact = visible(answer), visible(compact)
         if sys.stdout.isatty() and self.environ.get("TERM", "dumb") == "dumb":
             click.echo(compact or answer)
             return

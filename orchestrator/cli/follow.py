@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cli.context import CliContext, RunClient
 from orchestrator.cli.view import NOTHING_SEEN, RunView
-from orchestrator.codes.control import one_line, visible
+from orchestrator.codes.control import one_line
 from orchestrator.errors import RunNotFound, StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.models import UNREADABLE, Report, RunId, RunOutcome
@@ -62,7 +62,7 @@ def print_report(context: CliContext, report: Report, *, as_json: bool) -> None:
     if as_json:
         context.print_json(report.model_dump_json(indent=2))
     elif report.response.strip():
-        context.print_answer(visible(report.response), visible(_compact(report)))
+        context.print_answer(report.response, _compact(report))
 
 
 def _compact(report: Report) -> str:

@@ -52,23 +52,23 @@ def render(
         _headline(view, language, monotonic, width),
         _table(view, language, monotonic, width),
     ]
-    parts += [Text(write(note_line(note), language), style="dim") for note in view.notes]
+    parts += [_text(write(note_line(note), language), style="dim") for note in view.notes]
     # The answer goes to standard output when it is whole; here only what is still on its way.
     if view.body and not view.is_closed:
         rows = long_rows(view.rows.values()) if view.is_long else view.rows
         room = max(3, height - len(rows) - len(view.notes) - _ROWS_BESIDE_THE_BODY)
         lines = view.body.strip().splitlines()
         title = write(Message("answer") if view.tokens else Message("draft"), language)
-        parts.append(Panel(Text("\n".join(lines[-room:])), title=title, title_align="left", border_style="dim"))
+        parts.append(Panel(_text("\n".join(lines[-room:])), title=title, title_align="left", border_style="dim"))
     if view.is_closed:
-        parts.append(Text())  # the answer follows
+        parts.append(_text())  # the answer follows
     return Group(*parts)
 
 
 def _headline(view: RunView, language: Language, monotonic: float, width: int) -> Text:
-    line = Text(view.run_id or "…", style="bold")
+    line = _text(view.run_id or "…", style="bold")
     if view.intent:
-        line.append(f"  {view.intent} ({view.confidence:.0%})", style="default")
+        line.append(visible(f"  {view.intent} ({view.confidence:.0%})"), style="default")
     elapsed = view.elapsed_seconds(monotonic)
     if elapsed is not None and view.total_seconds:
         shown = Message("{elapsed:.1f} s of {total:g} s", elapsed=elapsed, total=view.total_seconds)
@@ -76,10 +76,11 @@ def _headline(view: RunView, language: Language, monotonic: float, width: int) -
     if view.is_long and not view.outcome:
         line.append("  " + write(Progress.of_jobs(view.rows.values()).text, language), style="cyan")
     if view.outcome:
-        line.append("  " + write(run_word(view.outcome), language), style=_STYLES.get(view.outcome, "bold red"))
+        word = visible(write(run_word(view.outcome), language))
+        line.append(f"  {word}", style=_STYLES.get(view.outcome, "bold red"))
         # The answer's last line says it in words; where it does not fit it is not worth a line.
         if view.mode and line.cell_len + len(view.mode) + 2 <= width:
-            line.append(f"  {view.mode}", style="dim")
+            line.append(visible(f"  {view.mode}"), style="dim")
     return line
 
 
@@ -93,14 +94,14 @@ def _table(view: RunView, language: Language, monotonic: float, width: int) -> T
     for row in long_rows(view.rows.values()) if view.is_long else view.rows.values():
         if isinstance(row, Progress):
             state = PLANNED if not row.started else "ok" if row.is_done else RUNNING
-            word = Text(write(source_word(state), language), style=_STYLES[state])
-            table.add_row(Text(row.name), word, "", Text(write(row.text, language)))
+            word = _text(write(source_word(state), language), style=_STYLES[state])
+            table.add_row(_text(row.name), word, "", _text(write(row.text, language)))
             continue
         table.add_row(
-            Text(_name(view, row, width * 2 // 5)),
-            Text(write(source_word(row.state), language), style=_STYLES.get(row.state, "red")),
-            Text(write(_seconds(view, row, monotonic), language)),
-            Text(write(row.remark, language), style="default" if row.finding else "dim"),
+            _text(_name(view, row, width * 2 // 5)),
+            _text(write(source_word(row.state), language), style=_STYLES.get(row.state, "red")),
+            _text(write(_seconds(view, row, monotonic), language)),
+            _text(write(row.remark, language), style="default" if row.finding else "dim"),
         )
     return table
 
@@ -166,7 +167,7 @@ class LiveDisplay:
     def say(self, line: AnyText | str) -> None:
         """Write a line above the view."""
         with suppress(OSError):
-            self._console.print(Text(write(line, self._language)))
+            self._console.print(_text(write(line, self._language)))
 
 
 def print_markdown(answer: str) -> None:
@@ -178,3 +179,8 @@ def print_markdown(answer: str) -> None:
 def stderr_console() -> Console:
     """The console that progress goes to."""
     return Console(stderr=True)
+
+
+def _text(text: str = "", *, style: str = "") -> Text:
+    """``text`` as rich shows it, without what drives a terminal: it may hold text of others."""
+    return Text(visible(text), style=style)

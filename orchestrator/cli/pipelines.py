@@ -37,14 +37,14 @@ def command(context: CliContext, /, *, name: str | None, as_json: bool) -> int:
         if as_json:
             context.print_json(json.dumps(_facts(pipeline), indent=2, ensure_ascii=False))
         else:
-            click.echo("\n".join(_mermaid(pipeline, context)))
+            context.print_text("\n".join(_mermaid(pipeline, context)))
         return 0
     pipelines = all_pipelines(context.environ)
     if as_json:
         context.print_json(json.dumps([_facts(pipeline) for pipeline in pipelines], indent=2, ensure_ascii=False))
         return 0
     head = (Message("name"), Message("title"), Message("sources"), Message("led to by"))
-    click.echo(context.table(head, *map(_row, pipelines)))
+    context.print_text(context.table(head, *map(_row, pipelines)))
     return 0
 
 

@@ -38,11 +38,11 @@ def command(context: CliContext, /, *, as_json: bool, redis_url: str | None) -> 
     if set_aside:
         counts = ", ".join(f"{name} {count}" for name, count in set_aside.items())
         rows.append((Message("(set aside)"), str(sum(set_aside.values())), counts))
-    click.echo(context.table(head, *rows))
+    context.print_text(context.table(head, *rows))
     for queue in queues:
         if queue.wait_seconds:
-            click.echo(context.write(_BACKLOG.with_facts(**asdict(queue))))
+            context.print_text(_BACKLOG.with_facts(**asdict(queue)))
     for worker, found in problems.items():
         for problem in found:
-            click.echo(f"{worker}: {context.write(problem.text)}")
+            context.print_text(f"{worker}: {context.write(problem.text)}")
     return 0

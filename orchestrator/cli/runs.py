@@ -100,13 +100,13 @@ def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
             (row.name, row.text) if isinstance(row, Progress) else (row.source, source_word(row.state))
             for row in long_rows(rows.values())
         )
-        click.echo(context.table((Message("source"), Message("state")), *lines))
+        context.print_text(context.table((Message("source"), Message("state")), *lines))
         jobs = Progress.of_jobs(rows.values()).text
         context.say(Message("run {run_id} is {state}; {jobs}", run_id=snapshot.run_id, state=word, jobs=jobs))
         return
     if rows:
         each = ((key, source_word(row.state), one_line(row.finding, 60)) for key, row in rows.items())
-        click.echo(context.table((Message("source"), Message("state"), Message("finding")), *each))
+        context.print_text(context.table((Message("source"), Message("state"), Message("finding")), *each))
     finished = sum(1 for state in states.values() if state.get("outcome"))
     context.say(
         Message(
@@ -169,7 +169,7 @@ def list_runs(context: CliContext, /, *, limit: int, as_json: bool, redis_url: s
         return 0
     head = (Message("run"), Message("state"), Message("age"), Message("time"), Message("jobs"), Message("message"))
     now_ms = time.time() * 1000
-    click.echo(context.table(head, *(_row(summary, now_ms) for summary in summaries)))
+    context.print_text(context.table(head, *(_row(summary, now_ms) for summary in summaries)))
     return 0
 
 

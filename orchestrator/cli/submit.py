@@ -99,6 +99,6 @@ def after_submit(context: CliContext, client: RunClient, run_id: str, *, wait: b
     if as_json:
         context.print_json(json.dumps({"run_id": run_id}))
     else:
-        click.echo(run_id)
+        context.print_text(run_id)
     context.say(Message("submitted; follow it with: resync-troubleshoot watch {run_id}", run_id=run_id))
     return 0

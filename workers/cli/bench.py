@@ -31,7 +31,7 @@ def command(context: CliContext, /, *, runs: int, queued: int, concurrency: int,
 
     options = BenchOptions(idle_runs=runs, queued_runs=queued, concurrency=concurrency)
     figures = run_bench(context.environ, options, context.say)
-    click.echo(json.dumps(figures, indent=2) if as_json else _table(figures, context))
+    context.print_text(json.dumps(figures, indent=2) if as_json else _table(figures, context))
     return 0
 
 

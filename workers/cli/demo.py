@@ -95,4 +95,4 @@ def _list(context: CliContext, scenarios: "Iterable[Scenario]", *, as_json: bool
         context.print_json(json.dumps(rows, ensure_ascii=False, indent=2))
         return
     for scenario in scenarios:
-        click.echo(f"{scenario.number:>2}  {scenario.title}")
+        context.print_text(f"{scenario.number:>2}  {scenario.title}")

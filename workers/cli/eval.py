@@ -54,7 +54,7 @@ def command(
     if as_json:
         context.print_json(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
     else:
-        click.echo("\n".join(report.table(context.language)))
+        context.print_text("\n".join(report.table(context.language)))
     return 0 if report.passed else 1
 
 

@@ -12,7 +12,6 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
-from orchestrator.codes.control import visible
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message, Text, join
@@ -96,7 +95,7 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
             json.dumps({**asdict(report), "embedded": embedded, "path": str(settings.path)}, ensure_ascii=False)
         )
     else:
-        click.echo(f"{settings.path}: {context.write(_totals(report, embedded))}")
+        context.print_text(f"{settings.path}: {context.write(_totals(report, embedded))}")
     return 1 if report.failed else 0
 
 
@@ -110,7 +109,7 @@ def _say_progress(context: CliContext, progress: Progress) -> None:
     line = _PROGRESS[progress.action].with_facts(
         path=progress.path, passages=_passages(progress.chunks), error=progress.error
     )
-    context.say(visible(f"[{progress.number}/{progress.total}] {context.write(line)}"))
+    context.say(f"[{progress.number}/{progress.total}] {context.write(line)}")
 
 
 def _totals(report: FolderReport, embedded: int) -> Text:
@@ -180,7 +179,7 @@ def search(context: CliContext, question: str, limit: int, path: Path | None, as
     if not result.hits:
         context.say(Message("nothing found"))
     for number, hit in enumerate(result.hits, start=1):
-        click.echo(visible(redact(_hit_text(context, number, hit), personal=personal)))
+        context.print_text(redact(_hit_text(context, number, hit), personal=personal))
 
 
 def _hit_text(context: CliContext, number: int, hit: Hit) -> str:
@@ -211,7 +210,7 @@ def stats(context: CliContext, path: Path | None, as_json: bool) -> None:
     )
     names = [context.write(name) for name, _ in rows]
     for name, (_, value) in zip(names, rows, strict=True):
-        click.echo(f"{name:<{max(map(len, names))}} {value}")
+        context.print_text(f"{name:<{max(map(len, names))}} {value}")
 
 
 def _ask(context: CliContext, path: Path | None, question: Callable[[KnowledgeBase], Awaitable[Result]]) -> Result:

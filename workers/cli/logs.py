@@ -13,7 +13,6 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
-from orchestrator.codes.control import visible
 from orchestrator.codes.notation import bare_name, check_job_name
 from orchestrator.config import Settings
 from orchestrator.errors import InvalidRequest, InvalidValue, WrongUsage
@@ -65,7 +64,7 @@ def ingest(context: CliContext, file: str, job: str | None, instance: str | None
     if as_json:
         context.print_json(json.dumps(_summary(reading, written, name), ensure_ascii=False))
         return
-    click.echo(context.write(_totals(reading, written, shown)))
+    context.print_text(_totals(reading, written, shown))
 
 
 @command.command(short_help="Show the records of a job.")
@@ -89,7 +88,7 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
     if not entries:
         context.say(Message("nothing about {job} in the log cache", job=job))
     for entry in entries:
-        click.echo(f"{entry['at'] or '?':20}  {visible(entry['text'])}")
+        context.print_text(f"{entry['at'] or '?':20}  {entry['text']}")
 
 
 def _instance(context: CliContext, instance: str | None) -> str:

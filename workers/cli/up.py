@@ -83,7 +83,7 @@ def command(
         ):
             names = parts.start(layout)
             parts.wait_ready(names)
-            click.echo(_describe(parts, layout, names, as_json=as_json))
+            context.print_text(_describe(parts, layout, names, as_json=as_json))
             context.say(Message("{count} processes are ready; Ctrl-C stops them", count=len(names)))
             threading.Event().wait()
     except NoRedisServer as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from orchestrator.codes.control import visible
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, join, write
 from workers.doctor.check import CheckResult, Status
@@ -75,8 +76,10 @@ def table_report(results: Sequence[CheckResult], language: Language, *, width: i
     indent = " " * len(start("", "", ""))
     lines = [start(*head) + Message("found").in_language(language)]
     for row, result in zip(rows, results, strict=True):
-        lines.append(start(*row, _COLOURS[result.status]) + _fold(write(result.found, language), indent, width))
-        if fix := write(result.fix, language):
+        lines.append(
+            start(*row, _COLOURS[result.status]) + _fold(visible(write(result.found, language)), indent, width)
+        )
+        if fix := visible(write(result.fix, language)):
             lines.append(indent + _fold(f"→ {fix}", indent + "  ", width))
     return "\n".join(lines)
 
