@@ -175,6 +175,12 @@ def tls_failure(error: BaseException) -> str:
     return "" if failure is None else getattr(failure, "verify_message", "") or failure.reason or type(failure).__name__
 
 
+class NoHandshake(ssl.SSLError):
+    """A port accepted the connection and did not answer the handshake in time."""
+
+    reason = "no answer to the handshake"
+
+
 NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """OpenSSL's reasons for an answer to its handshake that is no TLS."""
 _NOT_TRUSTED = Message("Let ssl_ca_certs of REDIS_URL name the file of the authority that issued the certificate.")
@@ -197,6 +203,8 @@ def tls_advice(error: BaseException) -> Message | None:
     reason = failure.reason or ""
     if reason in NO_TLS:
         return Message("This port speaks no TLS: let REDIS_URL name another one, or begin with redis://.")
+    if isinstance(failure, NoHandshake):
+        return Message("Is Redis running, and does REDIS_URL name its port for TLS?")
     if isinstance(failure, ssl.SSLEOFError):
         return Message(
             "The connection was closed: is it the port for TLS, is ssl_certfile accepted, does maxclients suffice?"

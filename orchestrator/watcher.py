@@ -66,6 +66,8 @@ AHEAD_SECONDS = 0.8
 RETRY_SECONDS = 1.0
 """Seconds to the next look at what is not a deadline."""
 HEARTBEAT_SECONDS = 3.0
+TOLD_SECONDS = 10.0
+"""Seconds after which the log says again that the store cannot be reached, for the same reason."""
 MAX_REPUBLISH = 2
 """Times that a run is published again: two lost messages are bad luck, three mean that no worker runs."""
 MODEL_MS = int(2 * COMMIT_RESERVE_SECONDS * 1000)
@@ -124,7 +126,7 @@ class Watcher:
 
     def run(self, stop: threading.Event) -> None:
         """Act on wake-ups until ``stop`` is set; waits for a Redis that is unreachable."""
-        pause, heartbeat = 0.0, Deadline.after(0)
+        pause, heartbeat, told = 0.0, Deadline.after(0), dict[str, Deadline]()
         while not stop.wait(pause):
             self._loop_beat.mark()
             try:
@@ -138,9 +140,11 @@ class Watcher:
                 self._store_problem = None
             except (StoreUnreachable, RunDamaged) as error:
                 self._store_problem = error
+                if told.get(str(error), Deadline.after(0)).has_passed:
+                    _LOGGER.warning("watcher_store_unreachable error=%s", error)
+                    told[str(error)] = Deadline.after(TOLD_SECONDS)
                 if isinstance(error, RunDamaged):
                     heartbeat = Deadline.after(0)  # which sets aside what is no key of ours
-                _LOGGER.warning("watcher_store_unreachable error=%s", error)
                 pause = POLL_SECONDS
 
     def step(self) -> float:

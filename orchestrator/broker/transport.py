@@ -22,12 +22,15 @@ from kombu.transport import redis
 from kombu.utils.collections import HashedSeq
 from kombu.utils.encoding import bytes_to_str
 from redis.backoff import NoBackoff
-from redis.exceptions import DataError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, DataError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from orchestrator.broker.app import EXCHANGE
 from orchestrator.broker.messages import MAX_CHARACTERS, bind, problem_of
-from orchestrator.store.connection import PlainConnection, TlsConnection
+from orchestrator.store.connection import ClosedAtOnce, PlainConnection, TlsConnection
+from orchestrator.store.lua import our_error
+from orchestrator.tls import tls_failure
 
 _LOGGER = logging.getLogger(__name__)
 TRANSPORT = "orchestrator.broker.transport:Transport"
@@ -91,8 +94,13 @@ class TriedOnce:
     """A connection whose attempt to connect is not repeated within the repetition of a command."""
 
     def connect(self) -> None:
-        """Connect, in one attempt."""
-        self.connect_check_health(check_health=True, retry_socket_connect=False)  # type: ignore[attr-defined]  # of the class it is mixed into
+        """Connect, in one attempt. What Celery, kombu and Flower log of a failure is what to do about it."""
+        try:
+            self.connect_check_health(check_health=True, retry_socket_connect=False)  # type: ignore[attr-defined]  # of the class it is mixed into
+        except RedisConnectionError as error:
+            if tls_failure(error) or isinstance(error, (AuthenticationError, ClosedAtOnce)):
+                raise type(error)(str(our_error(error))) from error
+            raise
 
 
 class BrokerConnection(TriedOnce, PlainConnection):

@@ -7,10 +7,11 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import redis
 import redis.asyncio
+from redis._parsers.socket import SERVER_CLOSED_CONNECTION_ERROR
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import (
@@ -40,6 +41,7 @@ from orchestrator.i18n.message import Message
 from orchestrator.store.pools import AsyncConnectionPool, ConnectionPool
 from orchestrator.tls import (
     PARAMETERS,
+    NoHandshake,
     causes,
     tls_advice,
     tls_context,
@@ -53,6 +55,8 @@ BLOCK_MS = 1_000
 MAX_CONNECTIONS = 10_000
 """Connections of one pool: the default of Redis's own limit (``maxclients``). A reader holds a connection while it
 waits, a thread while it calls; redis-py's default of 100 would refuse the next one."""
+FIRST_HANDSHAKE_SECONDS = 2.0
+"""Seconds for each step of the first TLS handshake of a process with a Redis, where its time-out is shorter."""
 DECODING: dict[str, Any] = {"decode_responses": True, "encoding_errors": "replace"}
 """Bytes that are not UTF-8 are damage: only the text that contains them is affected, not the reply around it."""
 
@@ -99,19 +103,47 @@ class LeavesReplicas:
         super().send_packed_command(*arguments, **options)  # type: ignore[misc]
 
 
+class ClosedAtOnce(RedisConnectionError):
+    """A connection without TLS that was closed before anything was answered: perhaps the port speaks TLS."""
+
+
 class PlainConnection(LeavesReplicas, redis.Connection):
     """A connection without TLS."""
+
+    def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        """Say who connects."""
+        try:
+            super().on_connect_check_health(*arguments, **options)
+        except RedisConnectionError as error:
+            # redis-py's own words where the other side closed it in order.
+            was_reset = any(isinstance(cause, ConnectionResetError) for cause in causes(error))
+            if was_reset or str(error) == SERVER_CLOSED_CONNECTION_ERROR:
+                raise ClosedAtOnce(str(error)) from error
+            raise
 
 
 class TlsConnection(LeavesReplicas, redis.SSLConnection):
     """A connection over TLS with the shared context of its options."""
+
+    _met: ClassVar[set[tuple[str, int]]] = set()
+    """The addresses that a handshake has succeeded with."""
 
     def __init__(self, **options: Any) -> None:
         self._tls = {name: options[name] for name in PARAMETERS if name in options}
         super().__init__(**options)
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
-        return tls_context(self._tls).wrap_socket(sock, server_hostname=self.host)
+        address, seconds = (self.host, self.port), sock.gettimeout()
+        if address not in self._met and seconds is not None:
+            # Where many processes start, a handshake takes longer than any call after it: no first run is lost to that.
+            sock.settimeout(max(seconds, FIRST_HANDSHAKE_SECONDS))
+        try:
+            secure = tls_context(self._tls).wrap_socket(sock, server_hostname=self.host)
+        except TimeoutError as error:
+            raise NoHandshake from error
+        secure.settimeout(seconds)
+        self._met.add(address)
+        return secure
 
 
 class AsyncTlsConnection(redis.asyncio.SSLConnection):
@@ -245,6 +277,11 @@ def _errors_as_ours() -> Iterator[None]:
         if (advice := tls_advice(error)) is not None:
             raise StoreUnreachable(
                 "TLS to Redis failed ({detail}). {advice}", detail=tls_failure(error), advice=advice
+            ) from error
+        if isinstance(error, ClosedAtOnce):
+            raise StoreUnreachable(
+                "Redis closed the connection before it answered; does its port speak TLS (REDIS_URL=rediss://...), "
+                "or is it just starting?"
             ) from error
         raise StoreUnreachable(
             "Redis does not answer; is it running, and is REDIS_URL right? ({detail} while talking to the store)",

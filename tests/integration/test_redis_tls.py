@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -188,6 +189,12 @@ def test_what_is_wrong_with_tls_is_told_with_what_to_do(
     with HwaSimulator(get_scenario(1).plan, tls=asking) as asks:
         assert "ssl_certfile and ssl_keyfile" in told(authority.url(plain_url, port_of(asks.base_url + "/")))
     assert "TLS" not in told(authority.url(plain_url, closed.port))
+    assert "REDIS_URL=rediss://" in told(plain_url.replace(str(port_of(plain_url)), str(good.port)))
+    assert "port for TLS" in told(authority.url(plain_url, port_of(plain_url)))
+
+    # What Celery and Flower log of the broker.
+    with pytest.raises(RedisError, match="ssl_ca_certs of REDIS_URL"):
+        publish(Settings.from_env({"REDIS_URL": another.url(plain_url, good.port)}))
 
     with pytest.raises(RedisError) as error, connect_writer(another.url(plain_url, good.port)) as cache:
         cache.ping()
@@ -297,6 +304,28 @@ def test_a_handshake_that_hangs_costs_no_more_than_a_call(
             call()
     proxy.serve()
     CLIENTS["store"](settings.model_copy(update={"redis_timeout_seconds": 2.0}))
+
+
+def test_the_first_handshake_has_more_time_than_a_call(
+    proxied: Callable[[ssl.SSLContext], Proxy], plain_url: str, authority: Authority
+) -> None:
+    """Where many processes start at once, no first run is lost to it; a later one is given up like any call."""
+    with Proxy(proxied(authority.server_context()).port) as slow:
+        url = authority.url(plain_url, slow.port)
+        settings = Settings.from_env({"REDIS_URL": url, "RESYNC_REDIS_TIMEOUT_SECONDS": "0.2"})
+
+        def ping_slowly() -> None:
+            slow.hold()
+            healing = threading.Timer(0.5, slow.heal)
+            healing.start()
+            try:
+                CLIENTS["store"](settings)
+            finally:
+                healing.join()
+
+        ping_slowly()
+        with pytest.raises(RedisError):
+            ping_slowly()
 
 
 @pytest.mark.parametrize("tls", [True, False])

@@ -217,11 +217,14 @@ class _Proxies(BaseManager):
     """A process that holds proxies."""
 
 
-def _proxy(target: int, certificate: tuple[Path, Path] | None) -> Proxy:
+def _proxy(target: int, certificate: tuple[Path, Path, Path] | None) -> Proxy:
     tls = None
     if certificate is not None:
+        *own, authority = certificate
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(*certificate)
+        tls.load_cert_chain(*own)
+        tls.load_verify_locations(authority)
+        tls.verify_mode = ssl.CERT_REQUIRED
     return Proxy(target, tls=tls)
 
 
@@ -235,8 +238,11 @@ class ProxyProcess:
         self._manager = _Proxies(ctx=get_context("spawn"))
         self._manager.start()
 
-    def proxy(self, target: int, certificate: tuple[Path, Path] | None = None) -> Any:
-        """What has the methods of a ``Proxy`` before a port; given a certificate and its key, it speaks TLS."""
+    def proxy(self, target: int, certificate: tuple[Path, Path, Path] | None = None) -> Any:
+        """What has the methods of a ``Proxy`` before a port.
+
+        Given a certificate, its key and the authority of the clients' certificates, it speaks mutual TLS.
+        """
         return self._manager.proxy(target, certificate)  # type: ignore[attr-defined]
 
     def __enter__(self) -> Self:

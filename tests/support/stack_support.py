@@ -25,7 +25,7 @@ class Stack:
 
     ``append_only``: whether Redis keeps its data when it is killed. ``pool``, ``concurrency``: of the workers.
     ``proxied``: whether each process, and the client in this one, reaches Redis by a proxy of its own, ``network``.
-    ``tls``: whether these proxies speak TLS.
+    ``tls``: whether these proxies speak TLS and let in who shows a certificate alone.
     ``environ``: further variables of every process. ``redis_environ``: of Redis.
     """
 
@@ -52,7 +52,10 @@ class Stack:
         self._folder, self._pool, self._concurrency = folder, pool, concurrency
         self._proxied, self._environ = proxied or tls, environ or {}
         self.authority = Authority(folder) if tls else None
-        self._certificate = self.authority.files() if self.authority is not None else None
+        self._certificate = None
+        if self.authority is not None:
+            self._certificate = (*self.authority.files(), self.authority.ca_file)
+            self._client_certificate = self.authority.files("client", label="client")
         self._resources = ExitStack()
         self._web_port = 0
 
@@ -152,7 +155,8 @@ class Stack:
             self.network[name] = self._proxies.proxy(self.redis.port, self._certificate)
         port = self.network[name].address()
         if self.authority is not None:
-            return self.authority.url(self.redis.url, port)
+            certificate, key = self._client_certificate
+            return self.authority.url(self.redis.url, port, ssl_certfile=certificate, ssl_keyfile=key)
         return self.redis.url.replace(f":{self.redis.port}/", f":{port}/")
 
     def _start(self, name: str) -> Process:

@@ -138,7 +138,7 @@ STACKS: Mapping[str, Kind] = {
     "redis": Kind("`redis://`, AOF", {}),
     "memory": Kind("`redis://`, without AOF", {"append_only": False}),
     "network": Kind("`redis://`, a proxy before each process", {"proxied": True}),
-    "rediss": Kind("`rediss://`, a proxy before each process", {"tls": True}, 0.5),
+    "rediss": Kind("`rediss://` with client certificates, a proxy before each process", {"tls": True}, 0.5),
     "prefork": Kind("`--pool prefork`", {"pool": "prefork", "concurrency": 4}, 0.4),
     "clock": Kind("Redis with a clock of its own", {"clock": True}),
 }

@@ -16,7 +16,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
-from orchestrator.tls import is_verified, speaks_tls, tls_context, tls_failure, tls_options
+from orchestrator.tls import NoHandshake, causes, is_verified, speaks_tls, tls_context, tls_failure, tls_options
 from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
 from workers.sources.log_cache.connection import describe_url
 
@@ -72,7 +72,8 @@ async def _other_protocol(settings: Settings, error: StoreUnreachable, where: st
     """The result where the port speaks TLS and the URL does not, or the other way round."""
     host, port = _address(settings.redis_url)
     seconds = settings.redis_timeout_seconds
-    if isinstance(error.__cause__, ResponseError) or tls_failure(error):
+    is_unanswered = any(isinstance(cause, NoHandshake) for cause in causes(error))
+    if isinstance(error.__cause__, ResponseError) or (tls_failure(error) and not is_unanswered):
         return None
     if urlsplit(settings.redis_url).scheme == "redis":
         if not await asyncio.to_thread(speaks_tls, host, port, seconds):
