@@ -64,7 +64,8 @@ _ENTITY = re.compile(r"[\w$#@./(),:*?-]{1,200}")
 _MAX_DIGITS = 15
 PIPELINE_NAMES = r"^[a-z][a-z0-9_-]{0,31}([|+][a-z][a-z0-9_-]{0,31}){0,7}$"
 """Pattern of the name of a pipeline, and of the names of several that are composed."""
-RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{7,63}$")]
+_RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}"
+RunId = Annotated[str, StringConstraints(pattern=f"^{_RUN_ID}$")]
 
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -865,6 +866,11 @@ class RunSummary(Contract):
     deadline_ms: int
     total_latency_ms: float | None = None
     committed_by: str | None = None
+
+
+def is_run_id(value: str) -> bool:
+    """Whether ``value`` may be the id of a run."""
+    return re.fullmatch(_RUN_ID, value) is not None
 
 
 def source_key(source: str, part: str | None) -> str:

@@ -2,14 +2,12 @@
 
 import time
 
-from pydantic import TypeAdapter, ValidationError
-
 from orchestrator.cli.context import CliContext, RunClient
 from orchestrator.cli.view import NOTHING_SEEN, RunView
 from orchestrator.codes.control import one_line
 from orchestrator.errors import RunNotFound, StoreUnreachable
 from orchestrator.i18n.message import Message
-from orchestrator.models import UNREADABLE, Report, RunId, RunOutcome
+from orchestrator.models import UNREADABLE, Report, RunOutcome, is_run_id
 
 INTERRUPTED = 130
 
@@ -96,15 +94,6 @@ def follow_to_the_end(context: CliContext, client: RunClient, run_id: str, *, as
 def detached(run_id: str) -> Message:
     """The line shown after Ctrl-C: the run goes on, and how to follow it again."""
     return Message("detached; the run goes on. Resume with: resync-troubleshoot watch {run_id}", run_id=run_id)
-
-
-def is_run_id(value: str) -> bool:
-    """Whether the contract allows ``value`` as the id of a run."""
-    try:
-        TypeAdapter(RunId).validate_python(value)
-    except ValidationError:
-        return False
-    return True
 
 
 def check_run_id(run_id: str) -> None:

@@ -128,7 +128,7 @@ def _check_sources(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in known:
             raise WrongUsage(
-                "--disable: no source is named {name!r}; installed: {known}", name=name, known=", ".join(known)
+                "--disable: no source is named {name!r}; installed: {known}", name=name[:80], known=", ".join(known)
             )
 
 

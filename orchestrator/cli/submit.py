@@ -7,19 +7,17 @@ import click
 
 from orchestrator.cli.click_words import ClickText
 from orchestrator.cli.context import CliContext, RunClient, pass_context
-from orchestrator.cli.follow import check_run_id, follow_to_the_end, is_run_id
+from orchestrator.cli.follow import check_run_id, follow_to_the_end
 from orchestrator.cli.options import build_request, json_option, redis_url_option, run_options
 from orchestrator.i18n.message import Message
+from orchestrator.models import is_run_id
 
 
 def check_new_run_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     """The id for a new run, as an option's callback. Raises BadParameter for what is none."""
     if value is not None and not is_run_id(value):
-        raise click.BadParameter(
-            ClickText(
-                Message("{name!r} must be 8 to 64 letters, digits, '-' or '_', not starting with a sign", name=value)
-            )
-        )
+        message = Message("{name!r} must be 8 to 64 letters, digits, '-' or '_', not starting with a sign")
+        raise click.BadParameter(ClickText(message.with_facts(name=value[:80])))
     return value
 
 

@@ -34,6 +34,7 @@ from orchestrator.models import (
     RunState,
     RunSummary,
     TroubleshootRequest,
+    is_run_id,
 )
 from orchestrator.redaction.redact import MARK, redact
 from orchestrator.routing.plan import check_minimum
@@ -374,9 +375,11 @@ def masked_request(request: TroubleshootRequest, *, personal: bool) -> Troublesh
 def _checked_run_id(run_id: str | None) -> str:
     if run_id is None:
         return uuid.uuid4().hex
-    if not 8 <= len(run_id) <= 64 or not run_id.replace("-", "").replace("_", "").isalnum() or not run_id.isascii():
+    if not is_run_id(run_id):
         raise InvalidRequest(
-            "{field}: {run_id!r} must be 8 to 64 letters, digits, '-' or '_'", field="run_id", run_id=run_id[:80]
+            "{field}: {run_id!r} must be 8 to 64 letters, digits, '-' or '_', not starting with a sign",
+            field="run_id",
+            run_id=run_id[:80],
         )
     return run_id
 

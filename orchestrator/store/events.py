@@ -31,7 +31,9 @@ def check_event_id(value: str) -> str:
     """
     if not _EVENT_ID.fullmatch(value) or any(int(part) > _MAX_PART for part in value.split("-")):
         raise InvalidRequest(
-            "{field}: {event!r} is not an event id; take the id of the last event you read", field="after", event=value
+            "{field}: {event!r} is not an event id; take the id of the last event you read",
+            field="after",
+            event=value[:80],
         )
     return value
 

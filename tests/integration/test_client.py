@@ -232,11 +232,16 @@ def test_a_question_that_its_masks_make_longer_can_be_read_again(client: Trouble
     assert "Ab12" not in stored
 
 
-@pytest.mark.parametrize("run_id", ["short", "x" * 65, "with space 1", "../../etc", "çççççççç"])
+@pytest.mark.parametrize(
+    "run_id", ["short", "x" * 65, "with space 1", "../../etc", "çççççççç", "-abcdefgh", "x" * 500_000]
+)
 def test_a_run_id_that_is_none_is_refused(client: TroubleshootClient, run_id: str) -> None:
-    """A client's own run id must be a plain word; the error names the field."""
-    with pytest.raises(InvalidRequest, match="run_id"):
+    """A client's own run id must be a plain word, by which a worker takes it; the error names the field, briefly."""
+    with pytest.raises(InvalidRequest, match="run_id") as caught:
         client.submit(TroubleshootRequest(message="x"), run_id=run_id)
+    with pytest.raises(RunNotFound) as missing:
+        client.get(run_id)
+    assert len(str(caught.value)) + len(str(missing.value)) < 500
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "\udcff", "two\nlines"])
