@@ -52,7 +52,10 @@ _FTP_COMMANDS = (
     r"(?:user|pass|open|get|put|cd|lcd|bin|binary|ascii|ebcdic|quit|close|mget|mput|locsite|site|type|mode|dir|ls|delete"
     r"|rename|append|sendsite|quote)\b"
 )
-_LOGIN = r"[A-Za-z]\w{0,30}/(?P<value>\\?\"[^\"\r\n]{1,128}\"|[^\s/@\"']{1,128})(?=@|[\"']?\s|[\"']?$)"
+# Up to the last @: there may be one in the password.
+_LOGIN = (
+    r"[A-Za-z]\w{0,30}/(?P<value>\\?\"[^\"\r\n]{1,128}\"|[^\s/\"']{1,128}(?=@)|[^\s/@\"']{1,128})(?=@|[\"']?\s|[\"']?$)"
+)
 STATEMENTS = (
     _statement("net", rf"\bnet{_S}user{_S}[\w.$-]{{1,64}}{_S}(?![/*]){_argument()}"),
     _statement(
@@ -98,7 +101,7 @@ STATEMENTS = (
     # sftp> open user:x@host
     _statement(
         "open sftp ftp login connect lftp",
-        rf"\b(?:open|l?s?ftp|login|connect){_S}[\w.-]{{1,64}}:(?P<value>[^\s@/]{{1,128}})(?=@[\w.-]{{1,200}})",
+        rf"\b(?:open|l?s?ftp|login|connect){_S}[\w.-]{{1,64}}:(?P<value>[^\s/]{{1,128}})(?=@[\w.-]{{1,200}})",
     ),
     _statement(
         "lftp open ftp ftps",
@@ -114,6 +117,29 @@ STATEMENTS = (
         "sp_password",
         rf"\bsp_password{_S}(?:N?'(?P<value>[^'\r\n]{{1,128}})'|null)"
         r"(?:[ \t]{0,4},[ \t]{0,4}N?'(?P<value2>[^'\r\n]{1,128})')?",
+    ),
+    _statement(
+        "sp_addlinkedsrvlogin",
+        rf"\bsp_addlinkedsrvlogin{_S}(?:(?:N?'[^'\r\n]{{1,128}}'|\w{{1,8}})[ \t]{{0,4}},[ \t]{{0,4}}){{4}}"
+        r"N?'(?P<value>[^'\r\n]{1,128})",
+    ),
+    # Calls of login and connect with a user and a password, after a host or an address or not
+    _statement(
+        "connect login getconnection passwordauthentication ftp",
+        r"\b(?:connect|login|getConnection|PasswordAuthentication|FTP)\((?:[\w.]{1,40},[ \t]{0,4}){0,2}"
+        r"[\"'][^\"'\r\n]{1,200}[\"'],[ \t]{0,4}(?:[\w.]{1,40},[ \t]{0,4})?[\"'](?P<value>[^\"'\r\n]{1,128})[\"']"
+        r"(?:,[ \t]{0,4}[\"'](?P<value2>[^\"'\r\n]{1,128})[\"'])?",
+        likely=True,
+    ),
+    # conman altpass workstation#user;"x"
+    _statement("altpass", r"\baltpass[ \t]{1,8}[^\s;\"']{1,120};[ \t]{0,4}[\"']?(?P<value>[^\s\"']{1,64})"),
+    # ftp -s:script: a host, a user and a password, each in its line
+    _statement(
+        "open",
+        rf"\bopen{_S}[\w.-]{{1,80}}[ \t]{{0,8}}\r?\n"
+        rf"[ \t]{{0,8}}(?!{_FTP_COMMANDS})[\w.@#$\\-]{{1,64}}[ \t]{{0,8}}\r?\n"
+        rf"[ \t]{{0,8}}(?!{_FTP_COMMANDS})(?P<value>[^\s]{{4,128}})(?=[ \t]{{0,80}}\r?$)",
+        likely=True,
     ),
     # INSERT INTO users (login, password) VALUES ('u', 'x'): which of the values it is takes a parser, so all go
     _statement(
@@ -137,8 +163,8 @@ STATEMENTS = (
     ),
     _statement("conn connect", rf"\bconn(?:ect)?{_S}[\"']?{_LOGIN}", head=r"^[ \t+$#%]{0,16}|[>;|&(\"'][ \t]{0,8}"),
     _statement("exp imp", rf"\b(?:exp|imp){_S}[A-Za-z]\w{{0,30}}/(?P<value>[^\s/@\"']{{1,128}})(?=@|{_S}\w{{1,20}}=)"),
-    _statement("jdbc", r"\bjdbc:oracle:\w{1,8}:\w{1,31}/(?P<value>[^\s@\"']{1,128})(?=@)"),
-    _statement("parm", r"\bPARM=\(?'[\w@#$]{1,8}/(?P<value>[^'/\s]{4,64})'", likely=True),
+    _statement("jdbc", r"\bjdbc:oracle:\w{1,8}:\w{1,31}/(?P<value>[^\s\"'/]{1,128})(?=@)"),
+    _statement("parm", r"\bPARM(?:=\(?|\()'[\w@#$]{1,8}/(?P<value>[^'/\s]{4,64})'", likely=True),
     # IDENTIFIED BY x REPLACE y; CONNECT TO db USER x USING y; TSO LOGON user/old/new; FTP PASS x
     _statement(
         "identified",
@@ -190,7 +216,7 @@ STATEMENTS = (
     _statement("ugfzc3dvcmq6", r"UGFzc3dvcmQ6[^\r\n]{0,20}\r?\n[ \t<>]{0,8}(?P<value>[A-Za-z0-9+/=]{4,400})", 0),
     _statement(
         "echo printf",
-        rf"\b(?:echo|printf){_S}(?:-\w{_S})?"
+        rf"\b(?:echo|printf){_S}(?:-\w{_S}|[\"']?%s(?:\\n)?[\"']?{_S})?"
         rf"(?:[\"']?[\w.-]{{1,40}}:(?=[^\s|]{{1,200}}[ \t]{{0,8}}\|[ \t]{{0,8}}chpasswd))?{_argument()}"
         rf"(?=[ \t]{{0,8}}\|[ \t]{{0,8}}(?:sudo{_S}-S|(?:ch)?passwd|su\b|(?:docker|podman) login|kinit|openssl|gpg))",
         0,
@@ -204,7 +230,7 @@ STATEMENTS = (
         0,
         likely=True,
     ),
-    _statement("requirepass", rf"\brequirepass{_S}(?P<value>[^\s]{{4,400}})", likely=True),
+    _statement("requirepass masterauth", rf"\b(?:requirepass|masterauth){_S}(?P<value>[^\s]{{4,400}})", likely=True),
 )
 # /pass:x, /password:x; cmdkey /u:user /p:x; schtasks /ru user /rp x
 SLASH_OPTION = re.compile(
@@ -220,13 +246,17 @@ OPENSSL_PASS = re.compile(r"pass:(?!\[)(?P<value>[^\s\"']{1,200})")
 # A login in a message: user/password before the service, user:password before the host.
 AT_HOST = re.compile(r"@(?=[A-Za-z])")
 LOGIN_HEAD = re.compile(
-    r"(?:(?<![\w/.@:-])[A-Za-z]\w{0,30}/(?P<value>[^\s/@\"'.]{4,64})|(?<![^\s\"'=/(])[A-Za-z][\w.\\/-]{0,40}:(?P<value2>[^\s/@\"':]{4,64}))$"
+    r"(?:(?<![\w/.@:-])[A-Za-z]\w{0,30}/(?P<value>[^\s/\"'.]{4,64})|(?<![^\s\"'=/(])[A-Za-z][\w.\\/-]{0,40}:(?P<value2>[^\s/\"':]{4,64}))$"
 )
 SERVICE = re.compile(r"@[A-Za-z]\w{1,30}(?![\w.@/-])")
 
 # Options --------------------------------------------------------------------------------------------------------------
 
-OPTION_HINT = re.compile(r" --?[A-Za-z]")
+OPTION_HINT = re.compile(r" --?[A-Za-z]|[\"'],[ \t]{0,4}[\"']--?[A-Za-z]")
+# ['mysql', '-u', 'op'], as programs write a command that failed.
+_LISTED_OPTION = re.compile(r"[\"'],[ \t]{0,4}[\"']-|\[[^\[\]\r\n]{1,400}, -")
+_QUOTED_COMMAND = re.compile(r"[^\s\"']{0,60}([\"'])(?P<command>[^\"']{1,60} -[^\"']{1,2000})\1[^\s\"']{0,8}")
+_LIST_SIGNS = re.compile(r"[\"']?,[ \t]{0,4}[\"']|, |[\[(](?:[ \t]{0,4}[\"'])?|(?:[\"'][ \t]{0,4})?[\])]")
 _TOKEN = re.compile(r"(?>\"[^\"\r\n]*\"?|'[^'\r\n]*'?|\\[^\r\n]|[^\s\"'`|;&\\])+|[`|;&]{1,2}")
 _OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
 _PROGRAMS: dict[str, dict[str, Any]] = _DATA["programs"]
@@ -241,10 +271,16 @@ _NO_PASSWORD = re.compile(
 
 def option_values(line: str) -> Iterator[Span]:
     """Where the options' passwords stand in a command line."""
+    if _LISTED_OPTION.search(line) is not None:
+        line = _LIST_SIGNS.sub(lambda match: " " * len(match[0]), line)
     command = _Command()
     for match in islice(_TOKEN.finditer(line), _MAX_TOKENS):
         if match[0][0] in "`|;&":
             command = _Command()
+        elif (quoted := _QUOTED_COMMAND.fullmatch(match[0])) is not None:
+            # Command 'mysql -uop -px' returned non-zero exit status 1
+            start = match.start() + quoted.start("command")
+            yield from ((start + first, start + last) for first, last in option_values(quoted["command"]))
         elif (span := command.read(line, *match.span())) is not None:
             yield span
 
@@ -302,7 +338,7 @@ class _Command:
             return "secret" if is_secret else ""
         if self.program in _HARMLESS:
             return ""
-        if option in ("-u", "-U", "--user", "--proxy-user"):
+        if option in ("-u", "-U", "--user", "--proxy-user", "-auth"):
             return "pair"
         return "bare" if option == "-p" or (self.has_user and option in ("-P", "-w", "-a")) else ""
 

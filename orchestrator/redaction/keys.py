@@ -67,11 +67,14 @@ class Key(Word):
         if next_sign and next_sign in "\"'>& \t":
             yield self._marked_up
         yield self._flag
+        yield self._value_of_name
         line_end = self.text.find("\n", self.end, self.end + 60)
         if line_end >= 0 and not self.text[self.end : line_end].strip(_ASSIGNING):
             yield self._continued
+        yield self._listed
         yield self._assigned
         yield self._spoken
+        yield self._refused
         yield self._word
         yield self._declared
         if self.text.find("\n", self.end, self.end + 240) >= 0:
@@ -96,6 +99,8 @@ class Key(Word):
         start, end = match.span("value")
         inner_start, inner_end = inner(self.text, start, end)
         value = self.text[inner_start:inner_end]
+        if self.is_weak and self.text[inner_start - 1] in "\"'" and patterns.LABEL.fullmatch(value) is not None:
+            return None
         if inner_start > start:
             if looks_secret(value):
                 return inner_start, inner_end
@@ -139,12 +144,40 @@ class Key(Word):
         is_directory = value.startswith("/") and self._is_working_directory()
         is_sentence = self.is_weak and match["colon"] is not None and is_prose(value, self.text[end : end + 2])
         is_masked_pair = self.word.startswith("cred") and patterns.MASKED_PAIR.fullmatch(value) is not None
-        return None if is_count or is_directory or is_sentence or is_masked_pair else (start, end)
+        is_name = self._is_name(value, end)
+        return None if is_count or is_directory or is_sentence or is_masked_pair or is_name else (start, end)
+
+    def _is_name(self, value: str, end: int) -> bool:
+        """Whether a value names something else: a test that passed, a constant, a key or a command."""
+        if self.word == "pass" and patterns.TEST_NAME.fullmatch(value) is not None:
+            return self.text.startswith("PASS", self.start)
+        if self.text.startswith((' "', " '"), end) and (is_key(value) or patterns.CMDLET.fullmatch(value) is not None):
+            return True
+        return self.is_weak and patterns.CONSTANT.fullmatch(value) is not None
 
     def _is_working_directory(self) -> bool:
         """``PWD=/opt/app`` is a shell's working directory, not a password."""
         before = self.before(4)
         return self.word == "pwd" and (before.endswith("old") or not (before[-1:].isalnum() or before[-1:] == "_"))
+
+    def _value_of_name(self) -> Span | None:
+        """``name: DB_PASSWORD`` and a ``value`` of its own."""
+        match = patterns.VALUE_OF_NAME.match(self.text, self.end)
+        if match is None or (self.is_weak and patterns.NAME_BEFORE.search(self.before(100)) is None):
+            return None
+        return self._sure(*match.span("value"))
+
+    def _listed(self) -> Span | None:
+        """The items of a list, as one."""
+        match = patterns.LISTED.match(self.text, self.end) or patterns.YAML_LIST.match(self.text, self.end)
+        if match is None:
+            return None
+        items = [item.strip("\\\"' \t") for item in re.split(r"[,\r\n]", match["value"])]
+        is_secret = not self.is_weak or all(
+            looks_secret(item.removeprefix("- ").strip("\"'")) for item in items if item
+        )
+        is_other = all(is_harmless(item.removeprefix("- ")) or is_key(item) or item == MARK for item in items)
+        return match.span("value") if is_secret and not is_other else None
 
     def _phrase(self) -> Span | None:
         match = patterns.AFTER_PHRASE.match(self.text, self.end)
@@ -155,6 +188,8 @@ class Key(Word):
         if not before or before[-1].isspace() or not before.rsplit(None, 1)[-1].lstrip("\"'([").startswith("-"):
             return None
         match = patterns.FLAG_VALUE.match(self.text, self.end)
+        if match is None and patterns.LIST_BEFORE_FLAG.search(self.before(400)) is not None:
+            match = patterns.LISTED_FLAG_VALUE.match(self.text, self.end)
         if match is None or match["value"].startswith("["):
             return None
         span = inner(self.text, *match.span("value"))
@@ -185,6 +220,10 @@ class Key(Word):
                 return None
         return span[0], end
 
+    def _refused(self) -> Span | None:
+        match = patterns.REFUSED.match(self.text, self.end)
+        return None if match is None else self._likely(match)
+
     def _word(self) -> Span | None:
         match = patterns.BEFORE_WORD.match(self.text, self.end)
         if match is None:
@@ -208,8 +247,11 @@ class Key(Word):
 
     def _named_after(self) -> Span | None:
         """``x as password``, ``x é a senha``, ``x (senha)``."""
-        if self.text.startswith(")", self.end) and self.text.endswith(" (", 0, self.start):
-            match = patterns.WORD_BEFORE.search(self.text, max(0, self.start - _BEFORE), self.start - 2)
+        opening = None
+        if self.text.startswith(")", self.end):
+            opening = patterns.IN_BRACKETS_AFTER.search(self.text, max(0, self.start - 24), self.start)
+        if opening is not None:
+            match = patterns.WORD_BEFORE.search(self.text, max(0, self.start - _BEFORE), opening.start())
             return None if match is None else self._likely(match)
         words = self.before(24).split()
         if not words or (words[-1] not in _NAMING and " ".join(words[-2:]) not in _NAMING):
@@ -249,12 +291,13 @@ class Columns:
             return
         place = line_end + 1
         for row in text[place : place + _MAX_ROWS * _MAX_LINE].split("\n", _MAX_ROWS)[:_MAX_ROWS]:
+            # Without signs, a cell is one word: what stands there in a line of text is not.
             parts = row.split(sign) if sign else [row[:first], row[first:].split("  ")[0]]
             if not row.strip() or (sign and len(parts) != len(cells)):
                 break
             cell = parts[column] if sign else parts[1] if parts[0][-1:] in ("", " ", "\t") else ""
             value = cell.strip(f"{_CELL_SIGNS}|")
-            if looks_secret(value, is_near=bool(sign)):
+            if (sign or " " not in value) and looks_secret(value, is_near=bool(sign)):
                 start = place + (sum(len(part) + 1 for part in parts[:column]) if sign else first) + cell.index(value)
                 yield start, start + len(value)
             place += len(row) + 1

@@ -51,9 +51,11 @@ KEY_LINE = re.compile(r"\s{0,80}[A-Za-z0-9+/=]{1,80}\s{0,8}")
 PUTTY_KEY = re.compile(r"Private-Lines: \d{1,5}(?P<value>(?>(?:\r?\n(?:[A-Za-z0-9+/=]{4,}+|\[REDACTED\]))+))")
 
 # Everything before the last @ of the authority: a user name can be a token too.
-URL_USERINFO = re.compile(r"://(?P<value>[^\s/?#\"'<>@]{1,512}(?:@[^\s/?#\"'<>@]{1,256}){0,4})@")
+URL_USERINFO = re.compile(
+    r"://(?![^\s/?#\"'<>@:]{0,128}:\d{1,5}[;,])(?P<value>[^\s/?#\"'<>@]{1,512}(?:@[^\s/?#\"'<>@]{1,256}){0,4})@"
+)
 # A password with / ? or # in it; a port is not one.
-URL_PASSWORD = re.compile(r"://(?P<value>[^\s/?#\"'<>@:]{0,128}:(?!\d{1,5}(?:[/?#]|$))[^\s\"'<>@]{1,256})@")
+URL_PASSWORD = re.compile(r"://(?P<value>[^\s/?#\"'<>@:]{0,128}:(?!\d{1,5}(?:[/?#;,]|$))[^\s\"'<>@]{1,256})@")
 
 _SCHEMES = r"basic|bearer|negotiate|ntlm|token|apikey|api-key|key|oauth|hmac"
 AFTER_AUTHORIZATION = re.compile(
@@ -111,8 +113,10 @@ LOWER_KEY = re.compile(either((*KEY_PARTS, *(rf"{word}(?<![a-z]{word})" for word
 """A key in a text of lower case."""
 
 # db_password_prod=, passwordHash:, senha2=
+_OWNER = rf"{either(WORDS['owners'])}(?![A-Za-z])"
 _SUFFIX = (
-    r"(?:\d{1,3}|hash|value|text|enc(?:rypted|oded)?|plain|[_.-](?:hash|value|enc|prod|dev|test|old|new|\d{1,3}))?"
+    rf"(?:\d{{1,3}}|{_OWNER}|hash|value|text|enc(?:rypted|oded)?|plain"
+    r"|[_.-](?:hash|value|enc|prod|dev|test|old|new|\d{1,3}))?"
 )
 # password_age=90 and password_file=/x tell about a password.
 _ABOUT = (
@@ -121,7 +125,7 @@ _ABOUT = (
     r"|validator|handler|factory|config|class|protected|based|less|store|policies)"
 )
 _SUFFIX_BEFORE_EQUALS = (
-    rf"(?:\d{{1,3}}|hash|value|text|enc(?:rypted|oded)?|plain|[_.-](?!(?:\w{{1,12}}_)?{_ABOUT}(?![A-Za-z]))[\w.-]{{1,30}}"
+    rf"(?:\d{{1,3}}|{_OWNER}|hash|value|text|enc(?:rypted|oded)?|plain|[_.-](?!(?:\w{{1,12}}_)?{_ABOUT}(?![A-Za-z]))[\w.-]{{1,30}}"
     rf"|(?-i:(?<=[a-z])(?!{_ABOUT.replace('(?:', '(?i:', 1)}(?![a-z]))[A-Z][A-Za-z0-9]{{1,30}}))?"
 )
 SECRET_KEY = re.compile(
@@ -137,7 +141,7 @@ _BQ = r"`[^`\r\n]{1,400}`"
 _ESCAPED = r"\\{1,8}[\"'](?>(?:(?!\\{1,8}[\"'])[^\r\n])*)(?:\\{1,8}[\"'])?"
 # A comma, semicolon or ampersand ends the value only where something like a next key follows.
 _PLAIN = (
-    r"(?>(?:\[REDACTED\]|\{\{[^{}\r\n]{1,80}\}\}|[^\s\"'<,;&\\]|[,&](?![\s\"']|$|[\w.-]{1,40}[=:(]|-)"
+    r"(?>(?:\[REDACTED\]|\{\{[^{}\r\n]{1,80}\}\}|\$\([^()\r\n]{1,200}\)|(?<=\w)\((?=[\"'])[^()\r\n]{1,200}\)|[^\s\"'<,;&\\]|[,&](?![\s\"']|$|[\w.-]{1,40}[=:(]|-)"
     r"|;(?![\s\"']|$|[\w .-]{1,40}[=:]|-)|[\"'](?=[\w$!@#%])|<(?![/A-Za-z])"
     r"|\\(?![\"'rnt]))+)"
 )
@@ -155,20 +159,21 @@ _TAG = r"</?[A-Za-z][^<>\r\n]{0,80}>"
 _SPACE_ENTITY = r"&(?:nbsp|#160|emsp|ensp);"
 # Markdown, chat and HTML put signs around both; "SENHA DO USUARIO X .....:" is how reports line up their columns.
 _CLOSING = (
-    rf"{_B}(?:\.{{2,60}}+{_B})?(?:(?:\\{{0,8}}[\"']|{_WRITTEN_QUOTE}|\\?[*~]{{1,3}}|_{{1,3}}(?=[\s:=*]|$)|\\(?=[:=])|`{{1,3}}|[\])}}]|{_TAG}"
+    rf"{_B}(?:(?:\.[ \t]{{0,2}}){{2,60}}+{_B})?"
+    rf"(?:(?:\\{{0,8}}[\"']|{_WRITTEN_QUOTE}|\\?[*~]{{1,3}}|_{{1,3}}(?=[\s:=*]|$)|\\(?=[:=])|`{{1,3}}|[\])}}]|{_TAG}"
     rf"|{_SPACE_ENTITY}"
     rf"|\((?!\[)[^()\r\n]{{1,40}}\)|\[(?!REDACTED\])[^\[\]\r\n]{{1,40}}\]){_B}){{0,5}}"
 )
 _OPENING = (
     rf"(?P<opening>(?:{_WRITTEN_QUOTE}|\\?[*_~]{{1,3}}(?![*_~\s])|\|\|(?=\S)|`{{3}}|{_TAG}|{_SPACE_ENTITY}|<!\[CDATA\["
-    rf"|N(?=')|(?:é|eh|es|is)(?=[ \t])){_B}){{0,5}}"
+    rf"|N(?=')|!(?:!\w{{1,12}}|vault|encrypted|unsafe)(?=[ \t])|(?:é|eh|es|is)(?=[ \t])){_B}){{0,5}}"
 )
 # Not that of a time, nor of a URL; Markdown may close its emphasis behind it.
 _COLON = (
     r"(?:\.?[ \t]{0,4}(?!(?<=\d):\d\d(?!\d)):(?!//)(?:[ \t]?:){0,2}(?:\\?[*_~]{1,3}(?=[ \t]))?"
     r"|%3A|\\{1,8}u003a|&colon;|&#58;)"
 )
-_EQUALS = r"(?:=>|:=|={1,3}|%3D|\\{1,8}u003d)"
+_EQUALS = r"(?:={1,6}>|:=|={1,3}|%3D|\\{1,8}u003d)"
 _ARROW = r"(?:[-=~]{1,3}>|>{1,2}|[→➡⇒➜►▶👉]\ufe0f?)"
 
 _WHICH = rf"{either(WORDS['which'])}(?!\w)"
@@ -177,7 +182,7 @@ _OF = (
     rf"(?:[ \t]{{1,4}}{either(WORDS['names'])}(?=[ \t]))?[ \t]{{1,4}}[^\s:=]{{1,40}}"
     r"(?:[ \t]{1,4}[\w.@#/-]{1,40}(?!\w))?"
     r"|\((?!\[)[^()\r\n]{1,40}\)|\[(?!REDACTED\])[^\[\]\r\n]{1,40}\]"
-    rf"|{either(WORDS['that'])}[ \t]{{1,4}}(?:(?:eu|i)[ \t]{{1,4}})?\w{{1,12}})){{0,3}}"
+    rf"|{either(WORDS['that'])}[ \t]{{1,4}}(?:{either(WORDS['persons'])}[ \t]{{1,4}}){{0,2}}\w{{1,12}})){{0,3}}"
 )
 _COPULA = either(WORDS["copulas"])
 
@@ -218,6 +223,24 @@ NAMED_VALUE = re.compile(
     r"|[ \t]{0,8}>[ \t]{0,8}(?:<value>)?)(?P<value>[^\"'<\r\n]{1,2000})",
     _I,
 )
+# - name: DB_PASSWORD, and the value in the next line or behind it; <name>db.password</name> <value>x</value>
+VALUE_OF_NAME = re.compile(
+    rf"{_SUFFIX_BEFORE_EQUALS}(?:(?:\\?[\"'])?[ \t]{{0,8}}[,;{{]?[ \t]{{0,8}}(?:\r?\n[ \t]{{0,40}})?(?:\\?[\"'])?"
+    rf"(?:value|valor|default)(?:\\?[\"'])?[ \t]{{0,8}}[:=][ \t]{{0,8}}(?![{{\[|>])"
+    rf"|</[\w:.-]{{0,20}}(?:name|key|nome|chave)>\s{{0,80}}<[\w:.-]{{0,20}}(?:value|string|valor)>(?=[^<]))"
+    rf"(?P<value>{_ESCAPED}|{_DQ}|{_SQ}|{_PLAIN})",
+    _I,
+)
+NAME_BEFORE = re.compile(
+    r"(?:name|key|nome|chave|param\w{0,8}|variable)(?:\\?[\"'])?[ \t]{0,4}[:=>][ \t]{0,4}(?:\\?[\"'])?[\w.-]{0,60}$"
+)
+# passwords: ["x", "y"], and a YAML list
+LISTED = re.compile(rf"{_SUFFIX}(?:\\?[\"'])?{_B}[:=]{_B}\[[ \t]{{0,8}}(?P<value>\\?[\"'][^\[\]\r\n]{{1,800}})", _I)
+YAML_LIST = re.compile(
+    rf"{_SUFFIX}{_B}:[ \t]{{0,8}}\r?\n"
+    rf"(?P<value>(?>[ \t]{{0,40}}-[ \t]{{1,8}}[\"']?[^\s:\"']{{4,200}}[\"']?[ \t]{{0,8}}(?:\r?\n|$)){{1,40}})",
+    _I,
+)
 XML_HEAD = re.compile(r"<[\w:.-]{0,60}$")
 IN_ELEMENT = re.compile(
     rf"{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>(?:<!\[CDATA\[)?(?P<value>[^<\]]{{1,2000}})(?=\]{{0,2}}>?</)", _I
@@ -225,6 +248,8 @@ IN_ELEMENT = re.compile(
 IN_ESCAPED_ELEMENT = re.compile(rf"{_SUFFIX}&gt;(?P<value>(?:(?!&lt;)[^\r\n]){{1,2000}})(?=&lt;/)", _I)
 # "the password is x", "a senha do banco é x", "la contraseña es x"
 SPOKEN = re.compile(rf"{_SUFFIX}{_OF}[ \t]{{1,4}}{_COPULA}(?:[ \t]{{1,4}}:?|:)[ \t]{{0,4}}{_OPENING}{_VALUE}", _I)
+# senha inválida: x
+REFUSED = re.compile(rf"[ \t]{{1,4}}{either(WORDS['refused'])}[ \t]{{0,4}}[:=(-][ \t]{{0,4}}{_WORD}", _I)
 SENTENCE_END = re.compile(r"[\"')\]}*_`]{0,3}[ \t]{0,8}(?:[.,;!?)]|\r?$|\n)")
 # netrc, composer user definitions, and prose without a separator; taken only when the word looks like a password.
 BEFORE_WORD = re.compile(
@@ -237,11 +262,19 @@ BEFORE_WORD = re.compile(
 FLAG_VALUE = re.compile(
     rf"(?:[ \t]{{1,8}}|=)(?![-=:])(?P<value>{_ESCAPED}|\"[^\"\r\n]{{1,400}}\"|'[^'\r\n]{{1,400}}'|[^\s\"']{{1,400}})"
 )
+# args: [--password, x]; "--password" and "x", or - --password and - x, each in its line
+LISTED_FLAG_VALUE = re.compile(
+    r"[\"']?(?:,[ \t]{1,4}|,?[ \t]{0,8}\r?\n[ \t]{0,60}(?:-[ \t]{1,4}|(?=[\"'])))[\"']?"
+    r"(?![-=:\"'])(?P<value>[^\s\"',\]]{1,400})"
+)
+LIST_BEFORE_FLAG = re.compile(r"(?:\[[^\[\]\r\n]*|\n[ \t]*-[ \t]+[\"']?|\n[ \t]*[\"'])--?[\w.-]*$")
 # 05 WS-SENHA PIC X(8) VALUE 'x'; DCL SENHA CHAR(8) INIT('x'); SENHA DC CL8'x'
 DECLARED = re.compile(
     r"[\w-]{0,30}[ \t]{1,40}(?:PIC(?:TURE)?[ \t]{1,8}[^\s]{1,20}[ \t]{1,40}VALUE[ \t]{1,8}(?:IS[ \t]{1,8})?"
     r"|CHAR(?:ACTER)?[ \t]{0,4}\(\d{1,4}\)[ \t]{1,40}(?:\w{1,10}[ \t]{1,8}){0,2}INIT(?:IAL)?[ \t]{0,4}\([ \t]{0,4}"
-    r"|DC[ \t]{1,40}CL?\d{0,3})(?P<quote>[\"'])(?P<value>[^\"'\r\n]{1,200})(?P=quote)",
+    r"|DC[ \t]{1,40}CL?\d{0,3}"
+    r"|N?VARCHAR2?\(\d{1,5}\)[ \t]{0,8}(?::?=|DEFAULT)[ \t]{0,8}N?)"
+    r"(?P<quote>[\"'])(?P<value>[^\"'\r\n]{1,200})(?P=quote)",
     _I,
 )
 # A user and a password after credentials, logins and "usuário/senha:".
@@ -253,6 +286,10 @@ AFTER_PAIR = re.compile(
 MASKED_PAIR = re.compile(r"[\w.@\\$#-]{1,64}[:/|,;]\[REDACTED\]")
 USER_LINE = re.compile(r"(?:^|\n)[ \t]{0,8}USER[ \t]{1,4}[^\s]{1,60}\r?\n$")
 LAST_WORD = re.compile(r"[ \t]{1,4}(?P<value>[^\s]{1,200})(?=[ \t]{0,80}\r?$)", _M)
+# x (senha), op / x (usuário e senha)
+IN_BRACKETS_AFTER = re.compile(
+    rf"[ \t]\((?:[^\W\d_]{{4,8}}[ \t]{{0,4}}(?:{either(WORDS['and'])}|[/,|+])[ \t]{{0,4}})?$"
+)
 WORD_BEFORE = re.compile(r"(?P<value>[^\s\"'`()]{4,128})$")
 LEAD = re.compile(rf"(?:^|[^\w]){either(WORDS['lead'])}[ \t]{{1,4}}$")
 AS = re.compile(
@@ -264,9 +301,16 @@ AS = re.compile(
 REFERENCE = re.compile(
     r"\$\{[\w.:-]{1,80}\}|\{\w{1,40}\}|\$[A-Z_]{1,60}|%[A-Za-z_]\w{0,60}%|\{\{[^{}]{1,80}\}\}|\^[A-Za-z]\w{0,60}\^"
     r"|&[A-Z][A-Z0-9]{0,7}\.?|<[\w -]{1,40}>|\.{2,6}|…|[*•]{1,64}|[xX]{3,64}|(?:WS|LK|LS|WK)-[A-Z0-9-]{1,28}"
+    r"|\$\((?:cat[ \t]|<)[ \t]?[\w./${}~-]{1,120}\)"
+    r"|\[(?i:protected|masked|hidden|filtered|removed|omitted|oculto|oculta|mascarad[ao]|suprimid[ao]|none|null|empty|vazi[ao])\]"
 )
 HARMLESS = frozenset(WORDS["harmless"]).union(map(str.lower, STATE_NAMES))
 """Words that stand where a secret could and are none, lower-case; states of jobs among them."""
+TEST_NAME = re.compile(r"[Tt]est\w*|[\w/.]+::\w+")
+CMDLET = re.compile(r"[A-Z][A-Za-z]{1,20}-[A-Z][A-Za-z]{1,30}")
+CONSTANT = re.compile(r"[A-Z]{2,20}(?:_[A-Z]{2,20}){1,4}")
+LABEL = re.compile(r"[a-z][a-z0-9]{0,30}(?:-[a-z0-9]{1,30}){1,6}")
+"""The name of an object, as Kubernetes has them."""
 PROSE_WORD = re.compile(r"[^\W\d_]{1,40}[.,;:!?]?")
 PROSE_ENDINGS = tuple(WORDS["prose_endings"])
 

@@ -83,7 +83,8 @@ def _weak_key(word: Word) -> Iterable[Span]:
 
 def _short_key(word: Word) -> Iterable[Span]:
     before = word.text[word.start - 1 : word.start]
-    if before.isalpha() or (before.isdigit() and word.word not in _CAMEL):
+    is_property = word.before(3)[-2:] == "-d" and word.text[word.start - 1] == "D"  # java -Dpw=x
+    if not is_property and (before.isalpha() or (before.isdigit() and word.word not in _CAMEL)):
         is_camel = word.word in _CAMEL and word.text[word.start].isupper() and before.islower()
         if not is_camel:
             return ()

@@ -218,6 +218,13 @@ def test_tables_of_contents_and_indexes_are_recognised(heading: str, text: str, 
     assert is_listing(Section((heading,), text)) is expected
 
 
+def test_headings_and_text_are_masked_before_they_are_stored() -> None:
+    """Neither the path of headings nor the text of a passage keeps a secret."""
+    (chunk,) = cut_sections([Section(("BATCH001 senha=K4T8ZW2P", "S0C7"), "sqlplus op/hunter2x@DB")])
+    assert chunk.headings == ("BATCH001 senha=[REDACTED]", "S0C7")
+    assert chunk.text == "sqlplus op/[REDACTED]@DB"
+
+
 def test_chunks_stay_within_a_section_and_its_size() -> None:
     """A long section is cut at paragraphs, then lines, then words; nothing is lost; listings are left out."""
     long = "\n\n".join(["word " * 60] * 10 + ["x" * 3_000])

@@ -11,10 +11,12 @@ import pytest
 from orchestrator.redaction.redact import MARK, redact
 
 PASTED = json.loads((Path(__file__).parents[2] / "data" / "pasted_secrets.json").read_text(encoding="utf-8"))
-GIVEN, OWN = PASTED["shapes"].values()
+GIVEN, OWN, TESTER = PASTED["shapes"].values()
 
 
-@pytest.mark.parametrize(("shapes", "least"), [(GIVEN, 1.0), (OWN, 0.96)], ids=["given", "own"])
+@pytest.mark.parametrize(
+    ("shapes", "least"), [(GIVEN, 1.0), (OWN, 0.96), (TESTER, 0.94)], ids=["given", "own", "tester"]
+)
 def test_pasted_secrets_go(shapes: dict[str, list[str]], least: float) -> None:
     """Of the shapes, each with one of the values in turn, at least this share loses its secret for good."""
     values = cycle(PASTED["values"])

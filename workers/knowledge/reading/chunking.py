@@ -95,9 +95,10 @@ def cut_sections(sections: Iterable[Section], *, size: int = TARGET_CHARACTERS) 
     for section in sections:
         if section.headings and is_listing(section):
             continue
+        headings = tuple(map(redact, section.headings))
         # Masked before it is cut: neither the index nor an embedding endpoint gets a secret.
         for piece in _pieces(redact(section.text), size):
             # Text without headings is one section, contents and index included: each piece is judged by itself.
             if piece.strip() and (section.headings or not _is_listing_text(piece)):
-                chunks.append(Chunk(len(chunks), section.headings, piece.strip()))
+                chunks.append(Chunk(len(chunks), headings, piece.strip()))
     return tuple(chunks)
