@@ -287,7 +287,10 @@ class Columns:
         cells = heading.split(sign) if sign else []
         column = heading.count(sign, 0, first) if sign else 0
         cell = cells[column] if sign else heading[max(0, first - 2) : first + len(key.word) + 2]
-        if cell.strip(_CELL_SIGNS).lower() != key.word or heading.strip(_CELL_SIGNS).lower() == key.word:
+        if (
+            cell.strip(_CELL_SIGNS if sign else " \t").lower() != key.word
+            or heading.strip(_CELL_SIGNS).lower() == key.word
+        ):
             return
         place = line_end + 1
         for row in text[place : place + _MAX_ROWS * _MAX_LINE].split("\n", _MAX_ROWS)[:_MAX_ROWS]:

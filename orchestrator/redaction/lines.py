@@ -11,7 +11,7 @@ characters cannot match.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 
 from orchestrator.redaction.patterns import LOWER_KEY
 
@@ -19,9 +19,9 @@ Change = Callable[[str], str]
 
 # Frames ---------------------------------------------------------------------------------------------------------------
 
-_TIME = r"\d{1,2}[:.]\d{2}[:.]\d{2}(?:[.,]\d{1,9})?"
+_TIME = r"\d{1,2}[:.]\d{2}[:.]\d{2}(?:[.,:]\d{1,9})?"
 _DATE = (
-    r"(?:\d{4}[-/.]\d{2}[-/.]\d{2}|\d{2}[-/.]\d{2}[-/.]\d{2,4}|\d{1,2}[ /-][A-Za-z]{3}[ /-]\d{2,4}"
+    r"(?:\d{2,4}\.\d{3}(?= )|\d{4}[-/.]\d{2}[-/.]\d{2}|\d{2}[-/.]\d{2}[-/.]\d{2,4}|\d{1,2}[ /-][A-Za-z]{3}[ /-]\d{2,4}"
     r"|(?:[A-Z][a-z]{2},? )?[A-Z][a-z]{2} {1,2}\d{1,2}(?:,? \d{4})?)"
 )
 _ZONE = r"(?: ?(?:Z|UTC|GMT|BRT|[AP]M|[+-]\d{2}:?\d{2}))?"
@@ -40,13 +40,13 @@ _START = (
     # glog: E1124 03:00:12.123456    1234 server.go:12]
     rf"[IWEFD]\d{{4}} {_TIME}[ ]+\d{{1,10}} [\w.-]{{1,80}}:\d{{1,6}}\][ \t]",
     # JES: carriage control, time, job number; the number alone in a listing
-    rf"[ 01+-]?(?:[ ]?{_TIME}[ ]+)?(?:(?:JOB|STC|TSU)\d{{5}}|[JST]\d{{7}})[ ]{{1,2}}[*+@]?",
+    rf"[ 01+-]?(?:[ ]?{_TIME}[ ]+)?(?:(?:JOB|STC|TSU)\d{{5}}|[JST]\d{{7}})[ ]{{1,2}}(?:[*+@](?=[\w /-]))?",
     # the system log of z/OS: N 4000000 SYSA     24329 03:00:12.12 JOB01234 00000090
     rf"[A-Z][A-Z ]? ?[0-9A-F]{{7}} [\w$#@]{{1,8}} +\d{{5,7}} {_TIME} (?:\w{{1,8}})? +[0-9A-F]{{8}} {{1,2}}",
     # carriage control; statement numbers of JCL
     r"[01+-](?=//|XX|[A-Z]{3,4}\d{3,5}|\*\*|\$HASP)|[ \t]{0,16}\d{0,6}[ \t]{1,16}(?=//|XX[A-Z ])",
     # line numbers: "     12  ", cat -n, grep -n, an editor
-    r"[ \t]{0,8}\d{1,9}(?: {2}|\t|[ ]?[|:][ \t]|:(?=[^\d\s:/@]|//[A-Z]))",
+    r"[ \t]{0,8}\d{1,9}(?: {2}|\t|[ ]?[|:][ \t]|:(?=[^\d\s:/@]|//[A-Z]|\d{1,6}(?:[A-Za-z]|\.\d)))",
     # grep -Hn: app.log:12:
     rf"[\w./\\-]{{1,200}}\.(?:{_FILES}):\d{{1,7}}[:-][ \t]?",
     # kubectl logs --prefix, docker compose
@@ -62,7 +62,7 @@ _START = (
 _FOLLOW = (
     r"(?:stdout|stderr)[ \t]+[FP][ \t]",
     r"\d{1,10}[ \t]+(?:---[ \t])?|---[ \t]",
-    r"\([^()\r\n]{0,100}\)(?:[ \t]*[-:|])?[ \t]",
+    r"(?:\([^()\r\n]{0,100}\)|\{[^{}\r\n]{0,100}\}|<[^<>\r\n]{0,100}>)(?:[ \t]*[-:|])?[ \t]",
     # a host before a program, a logger or a program with its process
     r"[\w.-]{1,64}[ \t]+(?=[\w./-]{1,64}\[\d{1,7}\]:[ \t])",
     rf"{_LOGGER}(?::\d{{1,6}})?(?:[ \t]{{0,40}}:|[ \t]{{1,4}}-{{1,3}})[ \t]",
@@ -73,16 +73,60 @@ _MAX_PARTS = 8
 _PARTIAL = re.compile(r"(?:stdout|stderr)[ \t]+P[ \t]$")
 
 
-def _frame_end(line: str) -> int:
-    """Where the frame of a line ends: what names a secret is no part of it."""
-    match = _FIRST.match(line)
-    ends = [0]
+def _known_frame(line: str, start: int = 0) -> int:
+    """Where a frame ends that is written as programs do it, from ``start`` on."""
+    match = (_NEXT if start else _FIRST).match(line, start)
+    ends = [start]
     while match is not None and match.end() > ends[-1] and len(ends) <= _MAX_PARTS:
         ends.append(match.end())
         match = _NEXT.match(line, match.end())
+    return _before_key(line, ends)
+
+
+def _before_key(line: str, ends: Sequence[int]) -> int:
+    """The last of the ends of a frame before what names a secret, which is no part of it."""
     if ends[-1] and (key := LOWER_KEY.search(line[: ends[-1]].lower())) is not None:
-        return max(end for end in ends if end <= key.start())
+        return max((end for end in ends if end <= key.start()), default=0)
     return ends[-1]
+
+
+_MAX_FRAME, _NEIGHBOURS = 120, 3
+_NUMBERS = str.maketrans(dict.fromkeys("0123456789", "0"))
+
+
+def _shared_frames(lines: Sequence[str]) -> list[int]:
+    """Where the frame of each line ends by what it has in common with lines beside it, whatever program wrote it.
+
+    Digits may differ. Two lines must begin like it, where there are two.
+    """
+    shapes = [line[:_MAX_FRAME].translate(_NUMBERS) for line in lines]
+    shared: list[list[int]] = [[] for _ in lines]
+    for index, mine in enumerate(shapes):
+        for other in range(index + 1, min(index + 1 + _NEIGHBOURS, len(lines))):
+            length = _common_length(mine, shapes[other])
+            shared[index].append(length)
+            shared[other].append(length)
+    return [_frame_within(line, sorted(of)[-2:][0] if of else 0) for line, of in zip(lines, shared, strict=True)]
+
+
+def _common_length(mine: str, other: str) -> int:
+    """The characters that two texts begin with."""
+    least, most = 0, min(len(mine), len(other))
+    if mine[:2] != other[:2]:
+        return 0
+    while least < most:
+        half = (least + most + 1) // 2
+        least, most = (half, most) if mine.startswith(other[:half]) else (least, half - 1)
+    return least
+
+
+def _frame_within(line: str, end: int) -> int:
+    """Where the frame of a line ends within that many characters; an indentation is none."""
+    if end and (key := LOWER_KEY.search(line[:end].lower())) is not None:
+        end = key.start()
+    while end and line[end - 1] not in " \t:>|])}=":
+        end -= 1
+    return end if line[:end].strip() else 0
 
 
 # Continuations --------------------------------------------------------------------------------------------------------
@@ -123,7 +167,9 @@ def _end_before_mark(line: str) -> int | None:
     mark, end = written[-1:], len(written) - 1
     if mark == "\\":
         return end if (len(written) - len(written.rstrip(mark))) % 2 else None
-    return end if mark == "^" or (mark in ("`", "+", "-") and written[end - 1 : end] in (" ", "\t")) else None
+    if mark == "^":  # ^NAME^ is a variable of TWS
+        return end if written[written.rfind(" ") + 1 :].count(mark) % 2 else None
+    return end if (mark in ("`", "+", "-") and written[end - 1 : end] in (" ", "\t")) else None
 
 
 def _jcl_link(line: str, after: str) -> tuple[int, int, str] | None:
@@ -165,11 +211,10 @@ class _Logical:
         return "\n".join((f"{self.frames[0]}{_BLANKS.sub(' ', text)}", *self.frames[1:]))
 
 
-def _logical_lines(text: str) -> list[_Logical]:
+def _logical_lines(lines: Sequence[str], frames: Sequence[int]) -> list[_Logical]:
     out: list[_Logical] = []
     before, start, size = "", 0, 0
-    for line in text.split("\n"):
-        end = _frame_end(line)
+    for line, end in zip(lines, frames, strict=True):
         frame, rest, link = line[:end], line[end:], None
         rest, eol = (rest[:-1], "\r") if rest.endswith("\r") else (rest, "")
         if out and len(out[-1].texts) < _MAX_JOINED and size < _MAX_JOINED_CHARACTERS:
@@ -194,18 +239,53 @@ def through(text: str, change: Change) -> str:
 
     ``change`` should return as many lines as it is given: the frames of a text with fewer are lost.
     """
-    logical = _logical_lines(text)
+    lines = text.split("\n")
+    known = list(map(_known_frame, lines))
+    # First by the frames that lines share, as they are also those of lines that only seem to have one.
+    changed = _through_shared(lines, known, change) if len(lines) > 1 else lines
+    if changed != lines:
+        lines, known = changed, list(map(_known_frame, changed))
+    return _through(lines, known, change)
+
+
+def _through_shared(lines: list[str], known: Sequence[int], change: Change) -> list[str]:
+    """The lines after those were changed that share a longer frame than is known."""
+    shared = [
+        own if end <= own else _known_frame(line, end)
+        for line, end, own in zip(lines, _shared_frames(lines), known, strict=True)
+    ]
+    is_longer = [end > own for end, own in zip(shared, known, strict=True)]
+    is_near = [any(is_longer[max(0, place - 1) : place + 2]) for place in range(len(lines))]
+    # A line without text, None, parts those that do not stand together.
+    places: list[int | None] = []
+    for near, run in groupby(range(len(lines)), key=is_near.__getitem__):
+        places += (*run, None) if near else ()
+    if not places:
+        return lines
+    taken = [("", 0) if place is None else (lines[place], shared[place]) for place in places]
+    changed = _through([line for line, _ in taken], [end for _, end in taken], change).split("\n")
+    if len(changed) != len(places):
+        return lines
+    out = list(lines)
+    for place, line in zip(places, changed, strict=True):
+        if place is not None:
+            out[place] = line
+    return out
+
+
+def _through(lines: Sequence[str], frames: Sequence[int], change: Change) -> str:
+    logical = _logical_lines(lines, frames)
     if not any(item.between or item.frames[0] or item.ends[0] for item in logical):
-        return change(text)
+        return change("\n".join(lines))
     joined = [item.joined(item.texts) for item in logical]
     changed = change("\n".join(joined)).split("\n")
     if len(changed) != len(joined):
         return "\n".join(changed)
-    if len(joined) == text.count("\n") + 1:
+    if len(joined) == len(lines):
         return "\n".join(item.framed([line]) for item, line in zip(logical, changed, strict=True))
     # Each line by itself as well: where that finds the same, every line keeps its text.
     alone = change("\n".join(part for item in logical for part in item.texts)).split("\n")
-    if len(alone) != text.count("\n") + 1:
+    if len(alone) != len(lines):
         alone = [part for item in logical for part in item.texts]
     each = iter(alone)
     out = []
@@ -220,9 +300,9 @@ def through(text: str, change: Change) -> str:
 _QUOTED_LINE = re.compile(r"^[^\r\n\"\\]*+[\"\\][^\r\n]*+", re.MULTILINE)
 # What stands between two quotes, and whether they are those of a string of JSON.
 _PIECE = re.compile(r'(?P<opened>(?<=[{\[,: ]"))?(?>(?:[^"\\\r\n]|\\[^\r\n])+)(?P<closed>(?="[ \t]?[\]},:])|$)?')
-_ESCAPE = re.compile(r"\\(?:u00(?P<code>[2-7][0-9A-Fa-f])|(?P<char>[nrt\"'/\\]))")
+_ESCAPE = re.compile(r"\\(?:u00(?P<code>1[Bb]|[2-7][0-9A-Fa-f])|(?P<char>[nrt\"'/\\]))")
 _CHARACTERS = {"n": "\n", "r": "\r", "t": "\t"}
-_WRITTEN = {"\n": "\\n", "\r": "\\r"}
+_WRITTEN = {"\n": "\\n", "\r": "\\r", "\x1b": "\\u001b"}
 _MIN_QUOTED = 8
 """Shorter strings hold no secret with the words that betray it."""
 _APART = "\n\n"
