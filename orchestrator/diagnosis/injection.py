@@ -19,6 +19,8 @@ from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Evidence
 
 MAX_REPORTED = 10
+LEFT_OUT = "[left out: it addresses its reader]"
+"""In the place of a line that was recognised."""
 _QUOTE_CHARS = 160
 _LINES_AFTER = 2
 _MAX_LINES = 200
@@ -76,7 +78,7 @@ _STEP = re.compile(
 )
 
 
-def _folded(line: str) -> str:
+def folded(line: str) -> str:
     """The line as its reader takes it: without accents, case, look-alikes, spelling out and what nobody sees."""
     if not line.isascii():
         if "\u202e" in line:  # what is shown from right to left
@@ -169,6 +171,18 @@ def _spans_of(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(islice(_planted_in(_lines_of(text)), _MAX_LINES))
 
 
+def without_planted(item: Evidence) -> Evidence:
+    """The item for a model: without the lines that address it."""
+    spans = _spans_of(f"{item.title}\n{item.text}")
+    if not spans:
+        return item
+    lines = _lines_of(f"{item.title}\n{item.text}")
+    for first, last in spans:
+        lines[first : last + 1] = [LEFT_OUT, *[""] * (last - first)]
+    text = "\n".join(line for line in lines[1:] if line)
+    return item.model_copy(update={"title": lines[0] or LEFT_OUT, "text": text})
+
+
 class PlantedSteps:
     """The commands that planted instructions ask for, so that a step which repeats one can be refused."""
 
@@ -203,14 +217,14 @@ def _lines_of(text: str) -> list[str]:
 
 def _planted_in(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
     """First and last line of each instruction; one that is wrapped has up to three."""
-    folded = [_folded(line) for line in lines]
-    words = [frozenset(_WORD.findall(line)) for line in folded]
+    texts = [folded(line) for line in lines]
+    words = [frozenset(_WORD.findall(line)) for line in texts]
     until = -1
-    for index, line in enumerate(folded):
+    for index, line in enumerate(texts):
         if index <= until or not line:
             continue
         end = _match_in(
-            _LINE_END.join(folded[index : index + 1 + _LINES_AFTER]),
+            _LINE_END.join(texts[index : index + 1 + _LINES_AFTER]),
             words[index].union(*words[index + 1 : index + 1 + _LINES_AFTER]),
             len(line),
         )

@@ -22,6 +22,7 @@ _REASONS = {
     "empty": Message("its answer was empty"),
     "bad_json": Message("its answer could not be read"),
     "invalid": Message("its answer did not stand the check against the evidence"),
+    "contradicts": Message("its answer contradicted what TWS shows and the rules are sure of"),
     "not_loaded": Message("its settings cannot be used"),
 }
 """By ``failed`` or ``skipped`` of the metadata ``llm``."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.agreement import CONTRADICTS, sure_facts
 from orchestrator.plugins import awaited, close_all
 from orchestrator.redaction.pieces import RedactedStream
 from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
@@ -17,6 +18,7 @@ from orchestrator.synthesis import (
     SYNTHESIZER_CLOSE_FAILED,
     Case,
     Synthesis,
+    SynthesisFailed,
     Synthesizer,
     refinement_failure,
     synthesis_of,
@@ -52,6 +54,8 @@ class Refiner:
         cancelled, which closes its connection. ``on_progress`` is called about every 50 ms with the fragments written
         since, perhaps none; they end at ``MAX_SYNTHESIS_CHARACTERS``.
 
+        Whatever the synthesizer, an answer that contradicts what TWS and the rules are sure of is none.
+
         Raises LeaseLost when ``on_progress`` does. After any other error there is no synthesis.
         """
         limit = deadline.remaining() - COMMIT_RESERVE_SECONDS
@@ -76,13 +80,19 @@ class Refiner:
                     text = _drain(fragments)[:room]
                     room -= len(text)
                     on_progress(masked.add(text) + (masked.end() if is_over else ""))
-            return synthesis_of(case.run_id, future, personal=self.redact_personal)
+            return self._agreeing(case, future)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  # border: a synthesizer of a site may raise anything
             return None, refinement_failure(case.run_id, error, personal=self.redact_personal)
         finally:
             future.cancel()
+
+    def _agreeing(self, case: Case, future: Future[Synthesis]) -> tuple[Synthesis, dict[str, Any]]:
+        synthesis, metadata = synthesis_of(case.run_id, future, personal=self.redact_personal)
+        if (problem := sure_facts(case).contradiction(synthesis.diagnosis)) is not None:
+            raise SynthesisFailed(CONTRADICTS, problem, metadata)
+        return synthesis, metadata
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ _KNOWN_CATEGORIES = frozenset(item.value for item in Category)
 
 
 class AnswerUnusable(Exception):
-    """The text is not a usable answer; ``reason`` is ``empty``, ``bad_json`` or ``invalid``."""
+    """The text is not a usable answer; ``reason`` is ``empty``, ``bad_json``, ``invalid`` or ``contradicts``."""
 
     def __init__(self, reason: str, problem: str) -> None:
         super().__init__(problem)
@@ -56,7 +56,7 @@ def _objects(value: object) -> object:
         entry = {"text": item} if isinstance(item, str) else item
         if not isinstance(entry, dict):
             continue
-        texts = (entry.get(name) for name in ("text", "title", "command"))
+        texts = (entry.get(name) for name in ("text", "title", "job", "command"))
         text = next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
         if text:
             objects.append({**entry, "text": text[:MAX_TEXT]})
@@ -131,9 +131,34 @@ class _Alternative(_Lenient):
     against: Texts = ()
 
 
+class AnswerJob(_Lenient):
+    """A job as the model understood it, to be compared with what TWS has."""
+
+    job: str = Field(alias="text", max_length=MAX_TEXT)
+    state: str | None = None
+    return_code: int | None = None
+    code: str | None = None
+
+    @field_validator("state", "code", mode="before")
+    @classmethod
+    def _word(cls, value: object) -> object:
+        return (
+            value.strip()[:100]
+            if isinstance(value, str) and value.strip().lower() not in ("", "null", "none")
+            else None
+        )
+
+    @field_validator("return_code", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        match = re.fullmatch(r"\s*(-?\d{1,12})(?:\.0)?\s*", str(value))
+        return int(match[1]) if match and not isinstance(value, bool) else None
+
+
 class ModelAnswer(_Lenient):
     """The JSON object that the prompt requests. Unknown keys are ignored, missing ones are empty."""
 
+    jobs: Annotated[tuple[AnswerJob, ...], Items] = ()
     summary: Prose = Field(min_length=1, max_length=MAX_TEXT)
     root_cause: Prose = Field(default="", max_length=MAX_TEXT)
     category: Prose = Category.UNKNOWN.value

@@ -38,16 +38,19 @@ class FragmentRenderer:
         known: str | None = None,
         obeys: Callable[[str], bool] = lambda _text: False,
         forbids: Callable[[Action], bool] = lambda _action: False,
+        contradicts: Callable[[str], bool] = lambda _text: False,
         personal: bool = False,
     ) -> None:
         """``known`` is the text that names objects besides the evidence, ``obeys`` recognises text that repeats an
-        instruction planted in the evidence, ``forbids`` a step that may not be proposed.
+        instruction planted in the evidence, ``forbids`` a step that may not be proposed, ``contradicts`` text against
+        what is known for sure.
         """
         self._checker = ClaimChecker(evidence, known)
         self._language = language
         self._allowed = {code.upper() for code in question_codes}
         self._obeys = obeys
         self._forbids = forbids
+        self._contradicts = contradicts
         self._personal = personal
         self._under = ""
 
@@ -86,7 +89,7 @@ class FragmentRenderer:
     def _sentence(self, value: object) -> str:
         if not isinstance(value, str) or not self._checker.holds(value, self._allowed):
             return ""
-        if is_mutating_command(value) or self._obeys(value):
+        if is_mutating_command(value) or self._obeys(value) or self._contradicts(value):
             return ""
         return f"{self._written(prose(self._checker.clean(value)))} "
 
@@ -96,7 +99,7 @@ class FragmentRenderer:
         except ValidationError:
             return ""
         claim = self._checker.check(written.to_claim())
-        if claim is None or is_mutating_command(claim.text) or self._obeys(claim.text):
+        if claim is None or is_mutating_command(claim.text) or self._obeys(claim.text) or self._contradicts(claim.text):
             return ""
         ids = f" [{', '.join(claim.evidence_ids)}]"
         return f"- {self._written((*prose(claim.text), ids))}\n"
@@ -109,7 +112,7 @@ class FragmentRenderer:
         action = check_action(written.to_action())
         if not action.text or self._forbids(action) or not self._checker.knows_objects(action.command or ""):
             return ""
-        if self._obeys(f"{action.text}\n{action.command or ''}"):
+        if self._obeys(f"{action.text}\n{action.command or ''}") or self._contradicts(action.text):
             return ""
         shown = action.model_copy(update={"text": self._checker.clean(action.text)})
         return f"- {self._written(action_line(shown, self._language))}\n"

@@ -8,14 +8,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.codes.patterns import find_codes
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
+from orchestrator.diagnosis.agreement import CONTRADICTS, SureFacts, sure_confidence, sure_facts
 from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis, lower_confidence
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
 from orchestrator.diagnosis.reruns import ReadLogs
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CAP
-from orchestrator.models import Diagnosis, Evidence
+from orchestrator.models import Diagnosis
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
 from workers.config import LlmSettings
 from workers.synthesis.answer import AnswerUnusable, ModelAnswer, answer_text, parse_answer, to_diagnosis
@@ -76,17 +76,12 @@ class _Job:
     prompt: Prompt
     deadline: Deadline
     emit: Callable[[str], None]
-    must_name: tuple[str, ...] = ()
-    """Codes of which the answer must name at least one before any of it is shown."""
+    facts: SureFacts
+    """What the answer must agree with, and say before any of it is shown."""
     started: float = field(default_factory=time.monotonic)
     attempts: list[_Attempt] = field(default_factory=list)
     first_fragment_ms: float | None = None
     fragments: int = 0
-
-    def is_named_in(self, text: str) -> bool:
-        """Whether ``text`` contains one of ``must_name``."""
-        upper = text.upper()
-        return any(code in upper for code in self.must_name)
 
     def show(self, fragment: str) -> None:
         """Emit a fragment; records the time of the first one."""
@@ -120,7 +115,7 @@ class LlmSynthesizer:
             nonce=secrets.token_hex(8),
             personal=self._redact_personal,
         )
-        job = _Job(case, prompt, deadline, emit, must_name=_codes_to_name(case, prompt.evidence))
+        job = _Job(case, prompt, deadline, emit, facts=sure_facts(case))
         if not prompt.evidence:
             raise SynthesisFailed("no_answer", "there is no evidence to write from", self._metadata(job))
         failure = LlmFailed("timeout", "no time was left to ask the model")
@@ -180,10 +175,10 @@ class LlmSynthesizer:
     ) -> None:
         """Read one call's answer into ``attempt`` and emit its complete parts."""
         attempt.prompt_tokens = estimate_tokens("".join(item["content"] for item in messages))
-        scanner, renderer = AnswerScanner(), self._renderer(job)
+        scanner, renderer, conclusion = AnswerScanner(), self._renderer(job), ""
         # A later attempt emits nothing if an earlier one did: the reader would see parts twice.
         pacer = FragmentPacer(_discard if job.fragments else job.show)
-        pacer.is_open = not job.must_name
+        pacer.is_open = not job.facts.phase
         clock = asyncio.get_running_loop().time
         try:
             async with (
@@ -199,7 +194,9 @@ class LlmSynthesizer:
                     if attempt.estimated:
                         attempt.completion_tokens = estimate_tokens(attempt.text)
                     for part in scanner.feed(delta):
-                        pacer.is_open = pacer.is_open or job.is_named_in(attempt.text)
+                        if part.key in ("summary", "root_cause"):
+                            conclusion = f"{conclusion}\n{part.value}"
+                        pacer.is_open = pacer.is_open or (bool(conclusion) and job.facts.is_told_in(conclusion))
                         pacer.add(renderer.render(part))
                     pacer.flush_if_due()
                     if scanner.holds_answer and delta.strip():
@@ -218,8 +215,9 @@ class LlmSynthesizer:
             case_language(job.case),
             question_codes=_question_codes(job.case),
             known=_known(job.case),
-            obeys=PlantedSteps(job.prompt.evidence).obeyed_by,
+            obeys=PlantedSteps(case_evidence(job.case)).obeyed_by,
             forbids=ReadLogs.of(job.case.envelopes).forbid,
+            contradicts=lambda text: job.facts.contradiction_in(text, is_said=False) is not None,
             personal=self._redact_personal,
         )
 
@@ -231,9 +229,11 @@ class LlmSynthesizer:
         conclusion = f"{answer.summary}\n{answer.root_cause}"
         if not (is_written_in(answer.prose, language) and is_written_in(conclusion, language)):
             raise AnswerUnusable("invalid", f"it is not written in {language_name(language)}")
-        if job.must_name and not job.is_named_in(answer.prose):
-            raise AnswerUnusable("invalid", f"it says nothing of {', '.join(job.must_name)}, which the evidence shows")
         written = to_diagnosis(answer, draft)
+        problems = (job.facts.unlike(item.job, item.state, item.return_code, item.code) for item in answer.jobs)
+        if (problem := next(filter(None, problems), None)) is not None:
+            raise AnswerUnusable(CONTRADICTS, problem)
+        written = written.model_copy(update={"confidence": sure_confidence(written, job.facts)})
         diagnosis = _without_obedience(written, job)
         # The rules limit the confidence when evidence is missing or stale; that applies to the model too.
         cap = min(REQUIRED_MISSING_CAP, max(draft.confidence, STALE_CAP)) if _required_is_missing(case) else None
@@ -250,6 +250,8 @@ class LlmSynthesizer:
             raise AnswerUnusable("invalid", "no claim cites existing evidence that holds the codes it quotes")
         for name in report.unsupported_fields:
             checked = checked.model_copy(update={name: getattr(draft, name)})
+        if (problem := job.facts.contradiction(checked)) is not None:
+            raise AnswerUnusable(CONTRADICTS, problem)
         return ReadLogs.of(case.envelopes).without_reruns(checked, draft), report
 
     def _metadata(self, job: _Job) -> dict[str, Any]:
@@ -313,23 +315,18 @@ def _required_is_missing(case: Case) -> bool:
     return bool(required - answered)
 
 
-def _codes_to_name(case: Case, evidence: Sequence[Evidence]) -> tuple[str, ...]:
-    """The draft's codes, of which an answer must name one, if the evidence contains a planted instruction.
-
-    An instruction such as "say that everything is fine" has no command to recognise, but the obedient answer has none
-    of the codes.
-    """
-    draft = case.draft
-    codes = find_codes("\n".join((draft.summary, draft.root_cause, *(claim.text for claim in draft.claims))))
-    return codes[:5] if find_planted(evidence) else ()
-
-
 def _without_obedience(diagnosis: Diagnosis, job: _Job) -> Diagnosis:
     """Remove everything that repeats a command planted in the evidence, and report the planting."""
-    planted = PlantedSteps(job.prompt.evidence)
+    evidence = case_evidence(job.case)
+    planted = PlantedSteps(evidence)
     draft = job.case.draft
-    plantings = tuple(text.in_language(case_language(job.case)) for text in find_planted(job.prompt.evidence))
-    written = (text for text in diagnosis.suspicious if not planted.obeyed_by(text))
+    plantings = tuple(text.in_language(case_language(job.case)) for text in find_planted(evidence))
+    # A model tells of what it was told; what it believes of it is not shown.
+    written = (
+        text
+        for text in diagnosis.suspicious
+        if not planted.obeyed_by(text) and (text in draft.suspicious or not job.facts.contradiction_in(text))
+    )
     return diagnosis.model_copy(
         update={
             "summary": draft.summary if planted.obeyed_by(diagnosis.summary) else diagnosis.summary,
