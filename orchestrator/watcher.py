@@ -109,6 +109,7 @@ class Watcher:
         self._is_crowded = False
         self._loop_beat, self._store_beat = Beat(clock), Beat(clock)
         self._store_problem: TroubleshootError | None = None
+        self._told: dict[str, Deadline] = {}
 
     def alive(self) -> str | None:
         """The problem for a liveness check, or None: the loop has stopped."""
@@ -126,7 +127,7 @@ class Watcher:
 
     def run(self, stop: threading.Event) -> None:
         """Act on wake-ups until ``stop`` is set; waits for a Redis that is unreachable."""
-        pause, heartbeat, told = 0.0, Deadline.after(0), dict[str, Deadline]()
+        pause, heartbeat = 0.0, Deadline.after(0)
         while not stop.wait(pause):
             self._loop_beat.mark()
             try:
@@ -140,12 +141,17 @@ class Watcher:
                 self._store_problem = None
             except (StoreUnreachable, RunDamaged) as error:
                 self._store_problem = error
-                if told.get(str(error), Deadline.after(0)).has_passed:
-                    _LOGGER.warning("watcher_store_unreachable error=%s", error)
-                    told[str(error)] = Deadline.after(TOLD_SECONDS)
+                self._tell(error, "watcher_store_unreachable")
                 if isinstance(error, RunDamaged):
                     heartbeat = Deadline.after(0)  # which sets aside what is no key of ours
                 pause = POLL_SECONDS
+
+    def _tell(self, error: TroubleshootError, event: str, *values: str) -> None:
+        """Log an error of the store, and one that stays the same only now and then, whichever runs it is about."""
+        text = str(error)
+        if self._told.get(text, Deadline.after(0)).has_passed:
+            _LOGGER.warning(f"{event} error=%s", *values, text)
+            self._told[text] = Deadline.after(TOLD_SECONDS)
 
     def step(self) -> float:
         """Act on due wake-ups; returns the seconds until the next step.
@@ -302,7 +308,7 @@ class Watcher:
         try:
             done = self._try(wakeup, act)
         except StoreUnreachable as error:
-            _LOGGER.warning("watcher_retry run_id=%s kind=%s error=%s", wakeup.run_id, wakeup.kind, error)
+            self._tell(error, "watcher_retry run_id=%s kind=%s", wakeup.run_id, wakeup.kind)
             return
         except Exception as error:  # noqa: BLE001  # border: one bad run must not stop the watcher
             log_error(_LOGGER, "watcher_failed run_id=%s kind=%s", wakeup.run_id, wakeup.kind, error=error)

@@ -43,7 +43,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
                 pass
         except (RunDamaged, RunNotFound, RunRefused, SchemaMismatch, StoreUnreachable) as error:
             # The dispatch lease has a wake-up, by which the watcher publishes the run again.
-            _LOGGER.warning("dispatch_dropped run_id=%s reason=%s", run_id, error.reason)
+            _LOGGER.warning("dispatch_dropped run_id=%s reason=%s error=%s", run_id, error.reason, error)
             return error.reason
         except TroubleshootError as error:
             _LOGGER.exception("dispatch_failed run_id=%s reason=%s", run_id, error.reason)
@@ -90,7 +90,7 @@ class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
         try:
             report = finisher.finish(run_id)
         except (RunDamaged, RunNotFound, SchemaMismatch, StoreUnreachable) as error:
-            _LOGGER.warning("finish_dropped run_id=%s reason=%s", run_id, error.reason)
+            _LOGGER.warning("finish_dropped run_id=%s reason=%s error=%s", run_id, error.reason, error)
             return error.reason
         return "skipped" if report is None else report.outcome.value
 
@@ -124,7 +124,9 @@ class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
             # The claim is not the id of the message: one that is delivered twice would ask the source twice.
             return runner.ask(run_id, self.source_name, part, claim=new_token(), soft_limit_seconds=limits[1])
         except (RunDamaged, RunNotFound, StoreUnreachable) as error:
-            _LOGGER.warning("source_dropped run_id=%s source=%s reason=%s", run_id, self.source_name, error.reason)
+            _LOGGER.warning(
+                "source_dropped run_id=%s source=%s reason=%s error=%s", run_id, self.source_name, error.reason, error
+            )
             return self._dropped(error.reason)
         except Exception:  # border: the chord must go on; the fan-in reports what is missing
             _LOGGER.exception("source_dropped run_id=%s source=%s reason=unexpected", run_id, self.source_name)

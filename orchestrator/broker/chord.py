@@ -12,9 +12,9 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
-from orchestrator.errors import StoreUnreachable
+from orchestrator.i18n.message import Message
 from orchestrator.models import Plan
-from orchestrator.store.connection import TlsConnection, failure_detail
+from orchestrator.store.connection import TlsConnection, broker_failure
 from orchestrator.store.keys import BATCH_PRIORITY, ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
@@ -41,7 +41,7 @@ def publish_synthesis(app: Celery, run_id: str) -> None:
     try:
         app.send_task(SYNTHESIZE_TASK, args=(run_id,), root_id=run_id, retry=False, ignore_result=True)
     except (KombuError, RedisError, OSError) as error:
-        raise StoreUnreachable("the broker refused the message ({detail})", detail=failure_detail(error)) from error
+        raise broker_failure(Message("the broker refused the message ({detail})"), error) from error
 
 
 def build_chord(app: Celery, run_id: str, plan: Plan, *, body: Signature | None = None) -> chord:
@@ -100,7 +100,7 @@ def publish_chord(app: Celery, run_id: str, canvas: chord, *, keep_lease: Callab
                     **task.options,
                 )
     except (KombuError, RedisError, OSError) as error:
-        raise StoreUnreachable("the broker refused the chord ({detail})", detail=failure_detail(error)) from error
+        raise broker_failure(Message("the broker refused the chord ({detail})"), error) from error
 
 
 _LOGGER = logging.getLogger(__name__)

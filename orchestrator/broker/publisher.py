@@ -8,7 +8,8 @@ from redis.exceptions import RedisError
 
 from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK
 from orchestrator.errors import StoreUnreachable
-from orchestrator.store.connection import failure_detail
+from orchestrator.i18n.message import Message
+from orchestrator.store.connection import broker_failure
 
 PUBLISH_TIMEOUT_SECONDS = 0.8
 
@@ -56,4 +57,4 @@ class Publisher:
             future.cancel()
             raise StoreUnreachable("the broker does not answer; is Redis running, and is REDIS_URL right?") from None
         except (OperationalError, RedisError, OSError) as error:
-            raise StoreUnreachable("the broker refused the message ({detail})", detail=failure_detail(error)) from error
+            raise broker_failure(Message("the broker refused the message ({detail})"), error) from error

@@ -16,7 +16,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.outcomes import LOOP_BLOCKED
-from orchestrator.store.connection import failure_detail, session
+from orchestrator.store.connection import broker_failure, session
 from orchestrator.store.keys import Keys, lanes
 from orchestrator.store.presence import Presence
 from orchestrator.store.runs import RunStore
@@ -163,7 +163,7 @@ def _inspect(app: Celery, seconds: float, connection: Connection) -> Mapping[str
             "active_queues", arguments={}, reply=True, timeout=seconds, connection=connection
         )
     except (OperationalError, RedisError, OSError) as error:
-        raise StoreUnreachable("the broker does not answer ({detail})", detail=failure_detail(error)) from error
+        raise broker_failure(Message("the broker does not answer ({detail})"), error) from error
     queues: dict[str, list[dict[str, object]]] = {}
     for worker, served in (item for reply in replies or () for item in reply.items()):
         if isinstance(served, list):  # else the worker's error

@@ -1,10 +1,11 @@
 """Redis clients with explicit timeouts and retries, and redis-py's errors as ours."""
 
 import errno
+import os
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar, TypeVar
@@ -79,20 +80,109 @@ _REFUSAL_OF: dict[type[RedisError], str] = {
 """Errors whose code redis-py removes from the text; the error of a script still has it."""
 
 
-class LeavesReplicas:
-    """A connection that is made anew after a write was refused because its Redis became a replica.
+SCRIPTS: dict[str, str] = {}
+"""Sources of the scripts by their SHA."""
+_COMMAND = re.compile(r"'([^']+)' command")
+_SCRIPT_LINE = re.compile(r"user_script:\s*([0-9]+)")
+_CALLED = re.compile(r"redis\.p?call\('([A-Z]+)'")
+
+
+class NotPermitted(NoPermissionError):
+    """Redis does not let the user run a command or use a key or channel; Redis itself names the command at most."""
+
+    def __init__(self, user: str, sent: list[str], text: str) -> None:
+        rule, what = _forbidden(sent, text)
+        self.message = Message(
+            "REDIS_URL: the user {user} may not {what} (NOPERM); allow it with: ACL SETUSER {user} {rule}",
+            user=user,
+            what=what,
+            rule=rule,
+        )
+        super().__init__(str(self.message))
+
+    def __str__(self) -> str:
+        return str(self.message)  # redis-py adds the command of a pipeline, with its values
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"  # that of redis-py has no words
+
+
+def _names(command: Sequence[Any]) -> list[str]:
+    """A command, and the keys or channels that it names; of a script its SHA comes between them."""
+    first = str(command[0]).upper()
+    last = 2
+    if first in ("EVALSHA", "EVAL"):
+        return [first, *map(str, (command[1][:40], *command[3 : 3 + int(command[2])]))]
+    if first in ("SUBSCRIBE", "PSUBSCRIBE"):
+        last = len(command)
+    elif first == "BRPOP":
+        last = -1
+    return [
+        first,
+        *(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in command[1:last]),
+    ]
+
+
+def _forbidden(sent: list[str], text: str) -> tuple[str, Message]:
+    """What is not permitted, and the rule that permits it."""
+    is_script = sent[:1] in (["EVALSHA"], ["EVAL"])
+    if "executing the script" in text:
+        source = SCRIPTS.get(sent[1], "").splitlines() if is_script else []
+        line = next((int(number) for number in _SCRIPT_LINE.findall(text)), 0)
+        called = _CALLED.search(source[line - 1]) if 0 < line <= len(source) else None
+        if "access" not in text:
+            if called is None:
+                return "+...", Message("run a command of a script")
+            return f"+{called[1].lower()}", Message("run {command}", command=called[1])
+    elif (named := _COMMAND.search(text)) is not None:
+        return f"+{named[1]}", Message("run {command}", command=named[1].upper().replace("|", " "))
+    names = sent[2:] if is_script else sent[1:]
+    common = os.path.commonprefix(names) + ("*" if len(names) > 1 else "")  # noqa: RUF071  # keys are no paths
+    if not names:
+        return "~...", Message("use a key")
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    if "channel" in text:
+        return f"&{common}", Message("use the channels {names}", names=shown)
+    return f"~{common}", Message("use the keys {names}", names=shown)
+
+
+class OurConnection:
+    """A connection that says what its user may not do, and that is left where its Redis has become a replica.
 
     A failover moves the name of the primary and may leave connections to the former one open, which refuses for good.
     """
 
+    username: str | None
     _is_to_replica = False
+    _sent: list[str]
+    """The command whose reply is read, without its values."""
+    _batch: list[list[str]]
+    """Those of a pipeline whose replies are still to be read, the first one last."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._sent, self._batch = [], []
+        super().__init__(*arguments, **options)
+
+    def send_command(self, *arguments: Any, **options: Any) -> None:
+        """Send a command, which a refusal is then told with."""
+        super().send_command(*arguments, **options)  # type: ignore[misc]  # of the class it is mixed into
+        self._sent, self._batch = _names(arguments), []
+
+    def pack_commands(self, commands: Any) -> Any:
+        """The bytes of many commands."""
+        self._sent, self._batch = [], [_names(command) for command in reversed(commands)]
+        return super().pack_commands(commands)  # type: ignore[misc]  # of the class it is mixed into
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         """The reply to a command."""
+        if self._batch:
+            self._sent = self._batch.pop()
         try:
             return super().read_response(*arguments, **options)  # type: ignore[misc]  # of the class it is mixed into
         except ResponseError as error:
             self._is_to_replica = self._is_to_replica or refusal(error) == "READONLY"
+            if isinstance(error, NoPermissionError) or _of_script(error):
+                raise NotPermitted(self.username or "default", self._sent, str(error)) from error
             raise
 
     def send_packed_command(self, *arguments: Any, **options: Any) -> None:
@@ -107,7 +197,7 @@ class ClosedAtOnce(RedisConnectionError):
     """A connection without TLS that was closed before anything was answered: perhaps the port speaks TLS."""
 
 
-class PlainConnection(LeavesReplicas, redis.Connection):
+class PlainConnection(OurConnection, redis.Connection):
     """A connection without TLS."""
 
     def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
@@ -122,7 +212,7 @@ class PlainConnection(LeavesReplicas, redis.Connection):
             raise
 
 
-class TlsConnection(LeavesReplicas, redis.SSLConnection):
+class TlsConnection(OurConnection, redis.SSLConnection):
     """A connection over TLS with the shared context of its options."""
 
     _met: ClassVar[set[tuple[str, int]]] = set()
@@ -317,13 +407,26 @@ def _refused(error: ResponseError) -> TroubleshootError | None:
     text = str(error)
     if "NOAUTH" in text or "WRONGPASS" in text:
         return StoreRefusesUser("REDIS_URL: Redis asks for a password")
-    if isinstance(error, NoPermissionError) or "NOPERM" in text:
-        return StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed (NOPERM)")
+    if (refused := refused_user(error)) is not None:
+        return refused
+    if isinstance(error, NoPermissionError) or "NOPERM" in text or _of_script(error):
+        return StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed ({detail})", detail=text)
     if "WRONGTYPE" in text:
         return RunDamaged(
             "a key in Redis is of another type than ours; its name is told by: resync-troubleshoot doctor --only keys"
         )
     return _not_working(error)
+
+
+def _of_script(error: ResponseError) -> bool:
+    """Whether a script was refused for what its user may not do."""
+    return "user executing the script can" in str(error)
+
+
+def refused_user(error: BaseException) -> StoreRefusesUser | None:
+    """What the user may not do, also behind an error of kombu; None for any other error."""
+    found = next((cause for cause in causes(error) if isinstance(cause, NotPermitted)), None)
+    return None if found is None else StoreRefusesUser(found.message)
 
 
 def _not_working(error: BaseException) -> StoreUnreachable | None:
@@ -342,6 +445,11 @@ def refusal(error: BaseException) -> str | None:
         if match is not None:
             return match.group()
     return None
+
+
+def broker_failure(message: Message, error: BaseException) -> StoreUnreachable:
+    """What kombu raised as ours: ``message`` with its ``{detail}``, unless the user may not do what is needed."""
+    return refused_user(error) or StoreUnreachable(message.with_facts(detail=failure_detail(error)))
 
 
 def failure_detail(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from orchestrator.store.connection import store_errors
+from orchestrator.store.connection import SCRIPTS, store_errors
 
 
 @cache
@@ -52,7 +52,8 @@ class Scripts:
     def _script(self, name: str) -> Any:
         script = self._scripts.get(name)
         if script is None:
-            script = self._scripts[name] = self._client.register_script(script_source(name))
+            script = self._scripts[name] = self._client.register_script(source := script_source(name))
+            SCRIPTS[script.sha] = source
         return script
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ from workers.runtime.process import loop_blockage, set_queues
 
 _LOGGER = logging.getLogger(__name__)
 REFUSED_PAUSE_SECONDS = 0.5
+KEPT_EVENTS = 1_000
+"""Events that wait for a broker that takes none: Celery keeps any number."""
 MALFORMED = (ValueError, TypeError, LookupError, RecursionError)
 """What Celery raises about a message that is none."""
 
@@ -92,10 +95,22 @@ class PauseWhileBlocked(bootsteps.StartStopStep):  # type: ignore[misc]  # Celer
         set_places(parent.pool.num_processes)
         set_queues(queue.name for queue in parent.task_consumer.queues)
         channel = parent.task_consumer.channel
+        _check_events(parent, channel)
         channel.batch_share = partial(batch_share, parent.pool.num_processes)
         qos = channel.qos
         can_consume = qos.can_consume
         qos.can_consume = lambda: loop_blockage() is None and can_consume()
+
+
+def _check_events(parent: Any, channel: Any) -> None:
+    """Say why no events can be published, which Celery does not, and bound those that it keeps for later."""
+    events = parent.event_dispatcher
+    events._outbound_buffer = deque(events._outbound_buffer, maxlen=KEPT_EVENTS)  # noqa: SLF001  # there is no option
+    try:
+        # To the channel of the events; what is empty is read by nobody.
+        channel.client.publish(f"{channel.keyprefix_fanout}celeryev", "")
+    except ResponseError as error:
+        _LOGGER.warning("events_not_published error=%s", error)
 
 
 def batch_share(places: int) -> Share:
