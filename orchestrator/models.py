@@ -33,7 +33,7 @@ from orchestrator.codes.notation import NamedJobs, check_job_name
 from orchestrator.config import SOURCE_NAME, STORED, InputModel, ParallelConfig
 from orchestrator.errors import InvalidValue
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
-from orchestrator.i18n.message import Joined, Message, Text, join
+from orchestrator.i18n.message import Joined, Message, Text, join, unmarked
 
 SCHEMA_VERSION = 1
 """Version of the stored objects. New optional fields, event types and values do not change it. It is raised by changes
@@ -141,8 +141,10 @@ class MessageData(Contract):
 
     def in_language(self, language: Language) -> str:
         """The sentence in ``language``, else in English; the template itself when its facts do not fit it."""
-        message = Message(self.key, plural=self.plural, context=self.context)
-        return message.with_facts(**self.facts).in_language(language)
+        message = Message(self.key, plural=self.plural, context=self.context).with_facts(**self.facts)
+        # Somebody else's text may be the template itself.
+        text: str = unmarked(message.in_language(language))
+        return text
 
 
 class Intent(StrEnum):

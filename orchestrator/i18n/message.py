@@ -106,7 +106,9 @@ class Joined:
 
         def joined() -> str:
             texts = (
-                text for part in self.parts if (text := _fact(part) if isinstance(part, str) else write(part, language))
+                text
+                for part in self.parts
+                if (text := unmarked(part) if isinstance(part, str) else write(part, language))
             )
             return self.separator.join(map(small_initial, texts) if self.small else texts)
 
@@ -134,13 +136,13 @@ def sentence(text: Text | str, language: Language) -> str:
     """``text`` in ``language``, in which back-ticks are marks of code: those of facts and strings are apostrophes."""
     token = _MARKS_CODE.set(True)
     try:
-        return _fact(text) if isinstance(text, str) else text.in_language(language)
+        return unmarked(text) if isinstance(text, str) else text.in_language(language)
     finally:
         _MARKS_CODE.reset(token)
 
 
-def _fact(value: Any) -> Any:
-    """A fact or part that is no text; as a string without back-ticks where these are marks."""
+def unmarked(value: Any) -> Any:
+    """A fact or part that is no text of ours; as a string without back-ticks where these mark code."""
     return str(value).replace("`", "'") if _MARKS_CODE.get() else value
 
 
@@ -231,7 +233,7 @@ class _Writer(Formatter):
         if isinstance(value, Text):
             return super().convert_field(self._text(value), conversion)
         value = super().convert_field(value, conversion)
-        return value if value is None or isinstance(value, int | float) else _fact(value)
+        return value if value is None or isinstance(value, int | float) else unmarked(value)
 
     def format_field(self, value: Any, format_spec: str) -> str:
         is_float = isinstance(value, float)
@@ -246,4 +248,4 @@ class _Writer(Formatter):
         return text.replace(".", decimal_mark(self._language)) if is_float else text
 
     def _text(self, value: object) -> str:
-        return value.in_language(self._language) if isinstance(value, Text) else _fact(str(value))
+        return value.in_language(self._language) if isinstance(value, Text) else unmarked(str(value))

@@ -46,11 +46,16 @@ class Page:
         self._unread = b""
         self._number = 0
         self._session: str | None = None
+        self.requests: list[str] = []
+        """The addresses that pages asked for."""
 
     def open(self, url: str) -> None:
         """Open the address and wait until it is loaded."""
-        target = self._ask("Target.createTarget", url=url)["targetId"]
+        self._session = None
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._ask("Network.enable")
+        self._ask("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def run(self, script: str) -> Any:
@@ -77,6 +82,8 @@ class Page:
         end = time.monotonic() + 60
         while True:
             answer = self._next(end)
+            if answer.get("method") == "Network.requestWillBeSent":
+                self.requests.append(answer["params"]["request"]["url"])
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer["error"]
                 result: dict[str, Any] = answer["result"]
