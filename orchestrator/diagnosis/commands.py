@@ -126,7 +126,9 @@ _CHANGERS = word_set(
     " ruby php node java vi vim nano sqlplus sqlldr impdp expdp rman mongo svn terraform ansible ansible-playbook"
     " az gcloud make npm pip apt-get tar gzip gunzip zip unzip nohup eval exec source stageman logman wastop del"
     " erase rd copy xcopy robocopy move ren format diskpart taskkill msiexec iptables sysctl insmod modprobe"
-    " swapoff base64 tcpdump strace gdb jstack jmap sendmail mail insert update delete merge drop alter truncate"
+    " swapoff base64 tcpdump strace gdb jstack jmap jcmd sendmail mail mysqladmin nmap loginctl lvremove vgremove"
+    " pvremove multipath runmqsc strmqm endmqm rmstdlist killproc movehistorydata twstrace nginx apachectl icacls"
+    " fsutil chkdsk sfc atrm umask unset alias rabbitmqctl insert update delete merge drop alter truncate"
     " grant revoke call select with"
 )
 """Programs and verbs besides those of the allow-list, by which a command is recognised as one."""
@@ -158,9 +160,18 @@ _STARTS_A_COMMAND = re.compile(
 )
 _CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z]\w+")
 _CONSOLE_CHANGE = re.compile(
-    r"(?:[FVCPS]|MODIFY|VARY|CANCEL|FORCE|SETPROG|STOP|START)\s+[A-Z$#@*][A-Z0-9$#@.*]{0,7}(?:,.*)?|\$[A-CE-Z]\s?[A-Z]+\d+.*"
+    r"(?:[FVCPS]|MODIFY|VARY|CANCEL|FORCE|SETPROG|STOP|START)\s+[A-Z$#@*][A-Z0-9$#@.*]{0,7}(?:,.*)?"
+    r"|V(?:ARY)?\s+[0-9A-F(][\w(),-]{2,60}"
+    r"|(?:AL[UDG]|ALTUSER|ALTDSD|ALTGROUP|ADDUSER|ADDSD|ADDGROUP|DEL(?:USER|DSD|GROUP)|PERMIT|RALT(?:ER)?|RDEF(?:INE)?"
+    r"|RDEL(?:ETE)?|SETR(?:OPTS)?)\s+(?!LIST$)\S.*|\$[A-CE-Z]\s?[A-Z]+\d+.*"
     r"|-(?:STO|STA|ALT|TER|REC|CAN|SET|ACC|ARC|RES)[A-Z]*\s+.*"
 )
+_ASKED_CODE = re.compile(
+    r"\b(?:rod(?:e|ar|em)|execut(?:e|ar|em)|emit(?:a|ir)|digit(?:e|ar)|run|issue|type|enter|execute|ejecut(?:e|a|ar)|teclee)"
+    r"(?:\s+(?:o comando|the command|el comando))?\s*:?\s*$",
+    _I,
+)
+"""What is between back-ticks right behind it is a command, whatever program it names."""
 _RUNS_ANYTHING = re.compile(
     r"\$\(|`|<\(|\|&?\s*(?:sudo\s+)?(?:ba|z|k|c|da)?sh\b|\|\s*(?:python3?|perl|ruby|iex|xargs|cmd|powershell|tee)\b|\beval\b|[\"']\+?!"
 )
@@ -215,7 +226,7 @@ def _commands_in(text: str) -> Iterator[tuple[re.Match[str], str]]:
     while match := _COMMAND_IN_PROSE.search(text, at):
         kind = match.lastgroup or "code"
         command = match[kind].strip()
-        if kind in ("known", "query") or (_is_command(command) if kind == "code" else _is_named(command, kind)):
+        if kind in ("known", "query") or (_is_code(match, command) if kind == "code" else _is_named(command, kind)):
             at = match.end()
             yield match, command
         else:
@@ -230,6 +241,16 @@ def _is_named(text: str, kind: str) -> bool:
     if kind == "shaped":
         return named["name"] not in ("kill", "rm")
     return bool(named["shape"]) or named["name"] not in _ALSO_WORDS
+
+
+def _is_code(match: re.Match[str], code: str) -> bool:
+    """Whether what stands between back-ticks is a command: by itself, or because nothing else is asked for."""
+    before = match.string[max(0, match.start() - 60) : match.start()]
+    is_asked = _ASKED_CODE.search(before) is not None or not (before + match.string[match.end() :]).strip(
+        " .:;-*0123456789"
+    )
+    is_name = code.isupper() and not re.search(r"\s", code)
+    return _is_command(code) or (is_asked and not is_name and (" " in code or code.islower()))
 
 
 def _is_command(code: str) -> bool:

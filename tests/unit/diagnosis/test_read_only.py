@@ -81,6 +81,13 @@ def test_what_a_command_looks_for_is_no_change() -> None:
         "Execute git log --output=/etc/x",
         "Peça o comando `F CICSPRD,CEMT P SHUT`.",
         "Veja com `curl -K conf`",
+        "Execute `mysqladmin shutdown`.",
+        "Run `for f in *; do rm $f; done`",
+        "`LD_PRELOAD=x.so ls`",
+        "Emita `V 0A80,OFFLINE` no console.",
+        "Peça o comando `SETROPTS REFRESH`.",
+        "Rode o comando `reboot` e espere.",
+        "Ejecute `ls|rm`.",
     ],
 )
 def test_a_command_in_a_sentence_is_marked_unless_it_is_known_to_look(text: str) -> None:
@@ -104,6 +111,9 @@ def test_a_command_in_a_sentence_is_marked_unless_it_is_known_to_look(text: str)
         "Peça ao operador `D GRS,C`.",
         "The command file is missing; run the job log check.",
         "O arquivo `/dados/entrada.dat` está vazio",
+        "Execute `LISTCAT ENT('PRD.X') ALL` e `D A,L`",
+        "O step que executa `IDCAMS` e o campo `PIC S9(7) COMP-3`",
+        "Rode de novo só depois de ver `RC=0`",
     ],
 )
 def test_looking_codes_and_names_in_a_sentence_are_not_marked(text: str) -> None:
