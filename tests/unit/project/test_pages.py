@@ -124,3 +124,10 @@ def test_every_metric_of_a_worker_is_on_the_operations_page() -> None:
     table = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert len(ours) >= 5
     assert {name for name in ours if f"| `{name}" not in table} == set()
+
+
+def test_each_test_that_the_security_page_names_exists() -> None:
+    """The page names the tests of its promises by their files."""
+    named = set(re.findall(r"`(test_\w+\.py)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
+    assert len(named) > 10
+    assert named <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
