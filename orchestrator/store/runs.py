@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any
 
 import redis
@@ -25,6 +26,7 @@ from orchestrator.errors import (
 )
 from orchestrator.i18n.message import Message
 from orchestrator.models import (
+    MAX_JOBS,
     SCHEMA_VERSION,
     Clue,
     EventType,
@@ -80,6 +82,8 @@ REARM_MS = 150
 MAX_EVENTS = 2_000
 MAX_SESSION_RUNS = 20
 """Runs of a session that are remembered."""
+MAX_LISTED_CHARACTERS = MAX_JOBS * 40
+"""Most characters of the names of jobs in the summary of a run; a name without its path has 40."""
 OVERLOAD_FLOOR = 64
 """Runs are always accepted while fewer are open: two workers' worth of the default concurrency."""
 ANY_TOKEN = ""
@@ -116,7 +120,7 @@ class RunStore:
         total_ms = int(config.total_timeout_seconds * 1000)
         named = (*request.named_jobs, *request.job_patterns)
         summary = Summary(
-            message=request.message[:200], jobs=named, tws_instance_id=request.tws_instance_id
+            message=request.message[:200], jobs=_listed(named), tws_instance_id=request.tws_instance_id
         ).model_dump(mode="json")
         accepted = summary | {"total_seconds": config.total_timeout_seconds}
         sources = [name for name in source_names() if config.is_enabled(name)]
@@ -795,6 +799,12 @@ def _other_question(run_id: str, *, is_key: bool) -> Conflict:
     return Conflict(
         "{field}: {run!r} is the run of another question; leave it out or choose another", field="run_id", run=run_id
     )
+
+
+def _listed(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as far as a list of a thousand runs may have them of each: all, unless most have long paths."""
+    lengths = accumulate(map(len, names))
+    return tuple(name for name, length in zip(names, lengths, strict=True) if length <= MAX_LISTED_CHARACTERS)
 
 
 def _overloaded(count: int, cause: str = "", seconds: int = 0, queue: str = "", per_second: str = "0") -> Overloaded:

@@ -60,7 +60,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_with_each_name_once)
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, a number of thousands of digits, nested too deep
+    # Not JSON in UTF-8, a name with half of a surrogate pair, a number of thousands of digits, nested too deep.
+    except (ValueError, RecursionError):
         raise InvalidRequest(NOT_JSON) from None
     if not isinstance(value, dict):
         raise InvalidRequest(NOT_JSON)
@@ -70,6 +71,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 def _with_each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict[str, Any]()
     for name, value in pairs:
+        name.encode()  # pydantic cannot refuse a name that is no Unicode
         if name in fields:
             raise InvalidRequest(about(name, Message("is named twice")))
         fields[name] = value

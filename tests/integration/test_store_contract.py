@@ -159,6 +159,17 @@ def test_a_key_or_an_id_stands_for_one_question(bench: Bench) -> None:
     assert len(bench.all_events()) == 1
 
 
+def test_a_list_has_no_more_of_a_run_than_fits_into_it(bench: Bench) -> None:
+    """Names of a whole question as they are; of long paths the first, though the run asks about all."""
+    plain = tuple(f"BATCH{number:035}" for number in range(200))
+    bench.open(jobs=plain)
+    assert bench.runs.summary(RUN).jobs == plain
+    paths = tuple(f"{'F' * 39}/" * 20 + f"WS#S.J{number}" for number in range(200))
+    bench.store.open("run-aaaaaaaa", TroubleshootRequest(message="x", jobs=paths), nonce="1")
+    assert bench.runs.summary("run-aaaaaaaa").jobs == paths[:9]
+    assert bench.store.read("run-aaaaaaaa").request.jobs == paths
+
+
 def test_a_key_that_comes_later_stands_for_the_run_as_well(bench: Bench) -> None:
     """A run that is submitted again by its id and a key is that of the key; the key of a run that is gone is free."""
     request = TroubleshootRequest(message="x")
