@@ -233,6 +233,12 @@ def _environment_names(model: type[BaseModel], field: str) -> list[str]:
     return [alias] if isinstance(alias, str) else []
 
 
+class MaskingSettings(EnvironmentModel):
+    """What is masked, for commands that need no broker."""
+
+    redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
+
+
 class Settings(EnvironmentModel):
     """Where the broker and the store are, and how long things are kept."""
 

@@ -12,7 +12,7 @@ import click
 
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
-from orchestrator.config import Settings
+from orchestrator.config import MaskingSettings
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message, Text, join
 from orchestrator.redaction.redact import redact, redact_data, redacting
@@ -76,7 +76,7 @@ def index(context: CliContext, directory: Path, path: Path | None, runbooks: boo
     embeddings = create_embedding_client(settings)
     if embeddings is not None:
         check_numpy()
-    personal = Settings.from_env(context.environ).redact_personal
+    personal = MaskingSettings.from_env(context.environ).redact_personal
     with KnowledgeIndex(settings.path) as store, redacting(personal=personal):
         if store.renewed:
             context.say(
@@ -168,7 +168,7 @@ async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: Emb
 def search(context: CliContext, question: str, limit: int, path: Path | None, as_json: bool) -> None:
     """Search the knowledge base as the source rag_search does."""
     query = build_query(question)
-    personal = Settings.from_env(context.environ).redact_personal
+    personal = MaskingSettings.from_env(context.environ).redact_personal
     result = _ask(context, path, lambda base: base.search(query, limit=limit, timeout_seconds=SEARCH_SECONDS))
     if as_json:
         document = redact_data({**asdict(result), "notes": [*map(str, result.notes)]}, personal=personal)

@@ -14,7 +14,7 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.codes.notation import bare_name, check_job_name
-from orchestrator.config import Settings
+from orchestrator.config import MaskingSettings
 from orchestrator.errors import InvalidRequest, InvalidValue, WrongUsage
 from orchestrator.i18n.message import Message, join
 from orchestrator.redaction.redact import redact_data, redacting
@@ -53,7 +53,7 @@ def ingest(context: CliContext, file: str, job: str | None, instance: str | None
     bare = _job(job)
     shown = "-" if file == "-" else Path(file).name
     now = datetime.now(UTC)
-    personal = Settings.from_env(context.environ).redact_personal
+    personal = MaskingSettings.from_env(context.environ).redact_personal
     with _open(file) as (lines, written_at), redacting(personal=personal):
         reading = open_ingest(_with_progress(lines, context, shown), job=bare, written_at=written_at, now=now)
         written = _write(settings, name, reading.records, now)
@@ -80,7 +80,7 @@ def show(context: CliContext, job: str, instance: str | None, as_json: bool) -> 
     with store_errors():
         own = asyncio.run(_read(settings, name, job))
     # Masked when they were stored, but perhaps by an older version, or without the option for personal data.
-    personal = Settings.from_env(context.environ).redact_personal
+    personal = MaskingSettings.from_env(context.environ).redact_personal
     entries = redact_data([_entry(entry) for entry in newest_first([*own.history, *own.findings])], personal=personal)
     if as_json:
         context.print_json(json.dumps(entries, ensure_ascii=False))
