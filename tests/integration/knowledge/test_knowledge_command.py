@@ -181,12 +181,13 @@ def test_neither_the_index_nor_what_is_shown_has_a_secret(
     tmp_path: Path, manual: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Passages are masked as they are read, personal data as well on demand; no broker is needed."""
-    (manual / "s0c7.md").write_text(f"# Restart\n\n{'x ' * 590}\npassword: Zx9qVj4Kw7Yq\nana@example.com.br\n", "utf-8")
+    page = f"# ABEND S0C7\n\n{'x ' * 590}\npassword: Zx9qVj4Kw7Yq\nana@example.com.br\n"
+    (manual / "s0c7.md").write_text(page, "utf-8")
     path = tmp_path / "kb.sqlite3"
     environ = {"RESYNC_REDACT_PERSONAL_DATA": "true", "REDIS_URL": "redis://[none"}
     code, _, _ = kb(tmp_path, capsys, "index", str(manual), "--path", str(path), "--no-runbooks", **environ)
     assert code == 0
-    _, shown, _ = kb(tmp_path, capsys, "search", "restart", "--path", str(path), **environ)
+    _, shown, _ = kb(tmp_path, capsys, "search", "S0C7", "--path", str(path), **environ)
     stored = path.read_bytes().decode("utf-8", "replace")
     assert "[REDACTED]" in shown
     assert [piece for piece in ("Zx9q", "Vj4K", "w7Yq", "ana@") if piece in shown + stored] == []
