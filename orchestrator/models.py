@@ -29,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.codes.control import visible
 from orchestrator.codes.notation import NamedJobs, check_job_name
 from orchestrator.config import SOURCE_NAME, STORED, InputModel, ParallelConfig
 from orchestrator.errors import InvalidValue
@@ -325,7 +326,7 @@ class TroubleshootRequest(InputModel):
     @field_validator("message")
     @classmethod
     def _message_has_text(cls, value: str) -> str:
-        if not value.strip():
+        if not visible(value).strip():
             raise InvalidValue("the message is empty; write what failed, for example 'Job BATCH001 falhou'")
         return value
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from orchestrator.codes.control import visible_in
 from orchestrator.errors import TroubleshootError
 from orchestrator.json_safe import json_safe
 from orchestrator.logs import log_error
@@ -94,7 +95,7 @@ def synthesis_of(
             raise SynthesisFailed("no_diagnosis", f"the synthesizer of run {run_id} returned no diagnosis")
         # Not model_dump: a diagnosis that was not validated when it was made may hold anything, without an end.
         fields = json_safe(result.diagnosis, max_characters=MAX_SYNTHESIS_CHARACTERS)
-        diagnosis = Diagnosis.model_validate(redact_data(fields, personal=personal))
+        diagnosis = Diagnosis.model_validate(redact_data(visible_in(fields), personal=personal))
         return replace(result, diagnosis=diagnosis), _metadata(result.metadata, personal=personal)
 
 

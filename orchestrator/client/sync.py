@@ -21,6 +21,7 @@ from orchestrator.broker.queues import ServedQueues
 from orchestrator.client.follower import AsyncFollower, Follower
 from orchestrator.client.single_flight import SingleFlight
 from orchestrator.client.waiting import Pulse, Waiting
+from orchestrator.codes.control import visible
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Conflict, InvalidRequest, RunNotFound, StoreUnreachable
@@ -360,12 +361,12 @@ def _served_queues(settings: Settings) -> ServedQueues:
 
 
 def masked_request(request: TroubleshootRequest, *, personal: bool) -> TroubleshootRequest:
-    """The request with the secrets in its message and session id masked.
+    """The request with the secrets in its message and session id masked, and without what no reader sees.
 
     The message is cut to the longest one: a mask may be longer than its secret, and a request that is too long could
     not be read again. A masked session id stays one of its own.
     """
-    message = redact(request.message, personal=personal)[:MAX_MESSAGE_CHARACTERS]
+    message = redact(visible(request.message), personal=personal)[:MAX_MESSAGE_CHARACTERS]
     update: dict[str, str] = {"message": message}
     if request.session_id and redact(request.session_id, personal=personal) != request.session_id:
         update["session_id"] = f"{MARK}-{hashlib.sha256(request.session_id.encode()).hexdigest()[:32]}"

@@ -5,6 +5,7 @@ width: they drive a terminal, reorder what is read, or hide text from its reader
 """
 
 import re
+from typing import Any
 
 # Terminal sequences (ECMA-48): control sequences, those with a string up to its end, those that name a character set.
 _SEQUENCE = (
@@ -34,6 +35,18 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSEEN.sub("", _LINE_END.sub("\n", text))
+
+
+def visible_in(value: Any) -> Any:
+    """JSON-like ``value`` with ``visible`` texts, those of its keys included."""
+    match value:
+        case str():
+            return visible(value)
+        case list():
+            return [visible_in(item) for item in value]
+        case dict():
+            return {visible(key): visible_in(item) for key, item in value.items()}
+    return value
 
 
 def one_line(text: str, limit: int | None = 200) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.codes.control import visible, visible_in
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.languages import Language
@@ -76,10 +77,10 @@ def result_envelope(
 ) -> SourceEnvelope:
     """The envelope of a source that returned, cut to the store's limit and validated as a whole.
 
-    Secrets are masked here, before anything is stored or streamed. What will not fit is cut off first: masking reads
-    each character. Finding and cuts are written in ``language``. Values that JSON or UTF-8 cannot hold are replaced.
-    ``personal`` masks e-mail addresses and CPF/CNPJ numbers as well. Evidence that is not masked by ``until`` is left
-    out: a log in which every line has a password takes seconds.
+    Secrets are masked here, and what no reader sees is taken out, before anything is stored or streamed. What will not
+    fit is cut off first: masking reads each character. Finding and cuts are written in ``language``. Values that JSON
+    or UTF-8 cannot hold are replaced. ``personal`` masks e-mail addresses and CPF/CNPJ numbers as well. Evidence that
+    is not masked by ``until`` is left out: a log in which every line has a password takes seconds.
 
     Raises TypeError, ValueError and whatever objects of the source raise, for values that the fields do not allow.
     """
@@ -258,7 +259,7 @@ class _Texts:
 
     def masked(self, text: str) -> str:
         """The whole text, which is short, masked."""
-        return redact(utf8_safe(text), personal=self.personal)
+        return self._seen(redact(utf8_safe(text), personal=self.personal))
 
     def __call__(self, text: str, name: str) -> str:
         """At most ``MAX_TEXT_CHARACTERS`` of a text, masked; ``name`` is that of its field."""
@@ -269,7 +270,13 @@ class _Texts:
 
     def start(self, text: str, characters: int) -> tuple[str, bool]:
         """The start of a text, masked, and whether there was more."""
-        return redact_start(text, characters, personal=self.personal)
+        masked, is_cut = redact_start(text, characters, personal=self.personal)
+        return self._seen(masked), is_cut
+
+    def _seen(self, text: str) -> str:
+        """The text without what no reader sees, which may have stood within a secret."""
+        seen = visible(text)
+        return text if seen == text else redact(seen, personal=self.personal)[: len(text)]
 
 
 def _asked(asked: Iterable[str], texts: _Texts, cuts: _Cuts) -> tuple[tuple[str, ...], int]:
@@ -289,7 +296,7 @@ def _data(data: Any, room: int, cuts: _Cuts, *, personal: bool) -> tuple[Any, in
     except TooLarge:
         cuts.left_out.insert(0, _LEFT_OUT["data"])
         return {}, room
-    return redact_data(safe, personal=personal), room - len(json.dumps(safe, ensure_ascii=False))
+    return redact_data(visible_in(safe), personal=personal), room - len(json.dumps(safe, ensure_ascii=False))
 
 
 def _evidence(

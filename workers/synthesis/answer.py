@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.codes.catalogue import Category
-from orchestrator.codes.control import visible
+from orchestrator.codes.control import visible_in
 from orchestrator.json_safe import json_safe
 from orchestrator.models import Action, Claim, Diagnosis, Hypothesis
 from orchestrator.redaction.redact import redact_data
@@ -194,18 +194,7 @@ def parse_answer(text: str, *, personal: bool = False) -> ModelAnswer:
 
 def readable(value: Any) -> Any:
     """``value`` without invisible characters, which could hide a command from the checks."""
-    return _visible(json_safe(value))
-
-
-def _visible(value: Any) -> Any:
-    match value:
-        case str():
-            return visible(value)
-        case list():
-            return [_visible(item) for item in value]
-        case dict():
-            return {key: _visible(item) for key, item in value.items()}
-    return value
+    return visible_in(json_safe(value))
 
 
 def answer_text(text: str) -> str:

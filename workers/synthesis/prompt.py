@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.codes.control import visible
 from orchestrator.diagnosis.injection import without_planted
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language, language_facts
 from orchestrator.models import Evidence, SourceEnvelope
@@ -105,7 +106,7 @@ def build_prompt(case: Case, *, max_tokens: int, nonce: str, personal: bool = Fa
     fence = f"untrusted-{nonce}"
 
     def clean(text: str) -> str:
-        return redact(text, personal=personal).replace(nonce, "")
+        return redact(visible(text), personal=personal).replace(nonce, "")
 
     # What was recognised as addressed to a model does not reach it.
     evidence = tuple(without_planted(_redacted(item, personal=personal)) for item in case_evidence(case))
@@ -177,9 +178,9 @@ def _redacted(item: Evidence, *, personal: bool) -> Evidence:
     """The item redacted: a site's own source may not have done so."""
     return item.model_copy(
         update={
-            "title": redact(item.title, personal=personal),
-            "text": redact(item.text, personal=personal),
-            "where": redact(item.where, personal=personal),
+            "title": redact(visible(item.title), personal=personal),
+            "text": redact(visible(item.text), personal=personal),
+            "where": redact(visible(item.where), personal=personal),
         }
     )
 
@@ -203,7 +204,8 @@ def _draft_json(case: Case) -> str:
     draft = case.draft
     if len(case.groups) > 1:
         return json.dumps(_by_cause(case), ensure_ascii=False)
-    document: dict[str, Any] = draft.model_dump(mode="json", exclude_defaults=True)
+    # What the rules found suspicious quotes what is planted.
+    document: dict[str, Any] = draft.model_dump(mode="json", exclude_defaults=True, exclude={"suspicious"})
     document["claims"] = [claim.model_dump(mode="json") for claim in draft.claims[:20]]
     document["hypotheses"] = [item.model_dump(mode="json", exclude_defaults=True) for item in draft.hypotheses[:5]]
     return json.dumps(document, ensure_ascii=False)

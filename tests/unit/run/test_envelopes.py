@@ -348,3 +348,26 @@ def test_the_worst_batch_can_be_read() -> None:
     made = [a_part(job, **texts, asked=(worst,) * 20, data={"a": "x" * 90_000}) for job in JOBS]
     parts = read_batch(batch_envelope(BATCH, made)).parts
     assert [(part.job, part.data, part.asked, part.finding) for part in parts] == [(job, {}, (), worst) for job in JOBS]
+
+
+HIDDEN = "\u200bp\u200bass\u202eword=Zq9xW3kLm7\u2069 \U000e0049\U000e0047\x07 fim\ufeff"
+
+
+def test_what_no_reader_sees_is_taken_out_before_it_is_stored() -> None:
+    """Characters of no width, of direction and of tags reach neither evidence nor data, and hide no secret in them."""
+    item = Evidence(id="x:1", source="metrics", kind="log", title=HIDDEN, text=f"a\r\n{HIDDEN}", where=HIDDEN)
+    given = FetchResult(
+        data={"line\u200b": HIDDEN, "more": [HIDDEN]}, evidence=(item,), finding=HIDDEN, where=HIDDEN, asked=(HIDDEN,)
+    )
+    text = stored(given).model_dump_json()
+    assert not set(text) & set(HIDDEN.replace("\x07", "")) - set(" abcdefghijklmnopqrstuvwxyz=ZqW9xkLm37")
+    assert "Zq9xW3kLm7" not in text
+    assert "fim" in text
+    assert '"line"' in text
+
+
+def test_a_failure_shows_no_hidden_characters() -> None:
+    """What a source raises is shown without them as well."""
+    failed = error_envelope("r", PLANNED, SourceError("refused\u202e: {x}", x="a\u200bb"), worker="w")
+    assert "\u202e" not in failed.model_dump_json()
+    assert "\u200b" not in failed.model_dump_json()
