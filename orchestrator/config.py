@@ -31,6 +31,8 @@ DEFAULT_TOTAL_TIMEOUT_SECONDS = 10.0
 MAX_TOTAL_TIMEOUT_SECONDS = 900
 MAX_ITEMS = 1_000
 """Most items of a list, and fields of an object, that are looked at in what people and apps write."""
+MAX_ITEMS_TOGETHER = 2 * MAX_ITEMS
+"""The same of all lists and objects together: their wrong items would be thousands of errors all the same."""
 MAX_SOURCES = 64
 """Most sources that a run's configuration names."""
 SOURCE_NAME = r"^[a-z][a-z0-9_]{0,31}$"
@@ -48,8 +50,8 @@ _Names = TypeVar("_Names", bound=Collection[str])
 class InputModel(BaseModel):
     """Base of the models that people and apps write: unknown fields are refused, as typing errors.
 
-    With the context ``STORED`` they are ignored at every level, as the fields of a newer version. A list or an object
-    of more than ``MAX_ITEMS`` is refused before any of its items is looked at: each wrong one makes an error.
+    With the context ``STORED`` they are ignored at every level, as the fields of a newer version. Lists and objects of
+    more than ``MAX_ITEMS`` are refused before any of their items is looked at: each wrong one makes an error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,24 +61,29 @@ class InputModel(BaseModel):
     def _ignore_newer_fields(cls, data: Any, info: ValidationInfo) -> Any:
         if info.context is STORED and isinstance(data, dict):
             return {name: value for name, value in data.items() if name in cls.model_fields}
-        for field, count in _oversized(data, "", _NESTED):
-            raise InvalidValue(
-                "{field}: {count} items are given, and {limit} at most are read",
-                field=field or cls.__name__,
-                count=count,
-                limit=MAX_ITEMS,
-            )
+        sizes = list(_sizes(data, "", _NESTED))
+        limited = [(*size, MAX_ITEMS) for size in sizes]
+        limited.append(("", sum(count for _, count in sizes), MAX_ITEMS_TOGETHER))
+        for field, count, limit in limited:
+            if count > limit:
+                raise InvalidValue(
+                    "{field}: {count} items are given, and {limit} at most are read",
+                    field=field or cls.__name__,
+                    count=count,
+                    limit=limit,
+                )
         return data
 
 
-def _oversized(value: object, field: str, levels: int) -> Iterator[tuple[str, int]]:
-    """The lists and objects in ``value`` with more than ``MAX_ITEMS``: the name of each and how many it has."""
+def _sizes(value: object, field: str, levels: int) -> Iterator[tuple[str, int]]:
+    """The name of each list and object in ``value``, and how many items it has; not those in one of more than
+    ``MAX_ITEMS``.
+    """
     if isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray):
-        if len(value) > MAX_ITEMS:
-            yield field, len(value)
-        elif isinstance(value, Mapping) and levels > 0:
+        yield field, len(value)
+        if isinstance(value, Mapping) and levels > 0 and len(value) <= MAX_ITEMS:
             for name, item in value.items():
-                yield from _oversized(item, f"{field}.{name}" if field else str(name), levels - 1)
+                yield from _sizes(item, f"{field}.{name}" if field else str(name), levels - 1)
 
 
 class ParallelConfig(InputModel):

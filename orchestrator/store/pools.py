@@ -56,7 +56,7 @@ class AsyncConnectionPool(redis.asyncio.ConnectionPool):
         """Connect, or make sure that a connection still leads somewhere."""
         await super().ensure_connection(connection)
         if _is_doubtful(self._released_at.get(connection)) and not await _answers_async(connection):
-            await self.disconnect(inuse_connections=False)
+            await self._close_idle()
             await connection.disconnect(nowait=True)
             await connection.connect()
 
@@ -66,7 +66,13 @@ class AsyncConnectionPool(redis.asyncio.ConnectionPool):
         self._released_at[connection] = time.monotonic()
         await super().release(connection)
         if has_failed:
-            await self.disconnect(inuse_connections=False)
+            await self._close_idle()
+
+    async def _close_idle(self) -> None:
+        # redis-py's ``disconnect`` makes a task for each connection of the pool, those that are closed included: of a
+        # thousand readers that fail together, each would make a thousand. It raises what cancels one of them, too.
+        for connection in [item for item in self._available_connections if item.is_connected]:
+            await connection.disconnect(nowait=True)
 
 
 def _replace(connection: Any) -> None:

@@ -9,8 +9,11 @@ from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.errors import NotOpen, TooManyRequests
 from orchestrator.web.submission import Identity
 
-_PROXY_HEADERS = frozenset(("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"))
-"""Headers of a proxy, beside ``X-Forwarded-...``: who calls it is on another machine, for all that is known."""
+_PROXY_HEADER = re.compile(
+    r"x-forwarded(-.*)?|x-(original|envoy|azure|arr|appengine)-.*|(.*-)?(client|real|connecting|user|source)-?ip"
+    r"|forwarded|via|cdn-loop|cf-.*|fastly-.*|x-amzn-trace-id|x-request-start|x-scheme|x-host"
+)
+"""Headers of a proxy, with ``-`` for ``_``: who calls it is on another machine, for all that is known."""
 _HOST = re.compile(r"\[?(?P<name>[^\[\]]*?)\]?(?::[0-9]*)?")
 _IN_PROCESS = "testclient"
 """Host of Starlette's ``TestClient``, which calls the app without a network."""
@@ -25,7 +28,10 @@ def only_this_machine(request: Request) -> None:
     Raises NotOpen.
     """
     client = request.client.host if request.client else ""
-    has_proxy = any(name.startswith("x-forwarded-") or name in _PROXY_HEADERS for name in request.headers)
+    # nginx adds no header of its own accord, but it alone speaks HTTP/1.0 still.
+    has_proxy = request.scope.get("http_version") == "1.0" or any(
+        _PROXY_HEADER.fullmatch(name.replace("_", "-")) for name in request.headers
+    )
     if has_proxy or not (client == _IN_PROCESS or _is_loopback(client)) or not _is_named_so(request):
         raise NotOpen(
             "create_router was given no identify, so this machine alone is served, by its own name; "

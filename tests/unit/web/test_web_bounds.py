@@ -110,14 +110,15 @@ def test_the_largest_request_fits_into_a_body() -> None:
         (b'{"message": "a", "confidence": ' + b"9" * 5_000 + b"}", "JSON object"),
         (b'{"message": "a", "confidence": 1e999}', "confidence: must be"),
         (b'{"message": "a", "confidence": NaN}', "confidence: must be"),
-        (b'{"message": "a", "entities": ' + b'{"a":' * 50_000, "JSON object"),
+        (b'{"message": "a", "entities": ' + b'{"a":' * 9_000, "JSON object"),
         (b'{"message": "a", "jobs": [' + b"1," * 200_000 + b"1]}", "jobs: 200001 items are given, and 1000 at most"),
         (b'{"message": "a", "' + b"k" * 500_000 + b'": 1}', "...: is not a known field"),
         ("{}".encode("utf-16"), "JSON object"),
         (b'{"message": "a", "user_id": "\\udfff"}', "user_id: must be a valid string"),
-        (b'{"message": "a", "\\udfff": 1}', "JSON object"),
+        (b'{"message": "a", "\\udfff": 1, "\\udfff": 2}', "JSON object"),
+        (b'{"message": "a", "jobs": [' + b"[]," * 10_000 + b"1]}", "more than 10000 lists and objects"),
     ],
-    ids=["twice", "twice within", "digits", "infinite", "nan", "deep", "many", "long", "utf-16", "half", "name"],
+    ids=["twice", "twice in", "digits", "infinite", "nan", "deep", "many", "long", "utf-16", "half", "name", "lists"],
 )
 def test_a_hostile_body_is_refused_briefly(body: bytes, told: str) -> None:
     """422 that names the field, in fewer bytes than a screen holds."""
@@ -160,6 +161,10 @@ def test_an_app_that_identifies_nobody_serves_its_own_machine(client: str, host:
         ("127.0.0.1", "localhost", {"Forwarded": "for=10.0.0.1"}),
         ("127.0.0.1", "localhost", {"X_Real_IP": "127.0.0.1"}),
         ("127.0.0.1", "localhost", {"Via": "1.1 proxy"}),
+        ("127.0.0.1", "localhost", {"X_Forwarded": "for=10.0.0.1"}),
+        ("127.0.0.1", "localhost", {"X_Original_Forwarded_For": "10.0.0.1"}),
+        ("127.0.0.1", "localhost", {"WL_Proxy_Client_IP": "10.0.0.1"}),
+        ("127.0.0.1", "localhost", {"X_Envoy_External_Address": "10.0.0.1"}),
     ],
 )
 def test_an_app_that_identifies_nobody_serves_no_other(client: str, host: str, headers: dict[str, str]) -> None:
@@ -169,6 +174,27 @@ def test_an_app_that_identifies_nobody_serves_no_other(client: str, host: str, h
     assert asked.calls == []
     assert served(client, host, app=app_of(asked, open_to_network=True), **headers) == 200
     assert served(client, host, app=app_of(asked, identify=lambda: Identity("ana")), **headers) == 200
+
+
+def test_a_caller_of_http_1_0_is_a_proxy() -> None:
+    """nginx as it is installed adds no header to what it passes on, but speaks the old version."""
+    app, sent = app_of(FakeClient()), list[Message]()
+
+    async def ask_by(version: str) -> int:
+        scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": version, "method": "GET", "path": RUNS}
+        scope |= {"query_string": b"", "headers": [(b"host", b"127.0.0.1:8000")], "client": ("127.0.0.1", 1)}
+
+        async def receive() -> Message:
+            return {"type": "http.request"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        sent.clear()
+        await app(scope, receive, send)
+        return int(sent[0]["status"])
+
+    assert [asyncio.run(ask_by(version)) for version in ("1.1", "1.0")] == [200, 403]
 
 
 def test_a_refused_network_is_told_what_to_set() -> None:
