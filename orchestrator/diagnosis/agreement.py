@@ -8,6 +8,7 @@ runs, of steps and of things, what is denied and what is yet to be reached is no
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,8 +31,15 @@ SURENESS = 0.15
 MOST_CONFIDENCE = 0.97
 _CLAUSE = re.compile(
     r"[.!?;:\n](?=\s|$)|\s[–—-]\s|[,()]\s?"
-    r"|\s(?=(?:mas|porem|contudo|but|pero|embora|although|aunque|though|however|entretanto|e nao|y no|and no)\b)"
+    r"|\s(?=(?:mas|por[eé]m|contudo|but|pero|embora|although|aunque|though|however|entretanto|e n[aã]o|y no|and no)\b)",
+    re.IGNORECASE,
 )
+_WORD = re.compile(r"[\w#@$]+")
+_FIGURE = re.compile(r"(?<=[A-Za-z]):\s+(?=-?\d)")
+_STEP_CODE = re.compile(r"^\s*COND CODE \d{4}")
+_NAME = re.compile(r"(?<![\w-])[A-Z][A-Z0-9_#@$]{2,}(?![\w-])")
+_NO_NAMES = frozenset(("abend", "abended", "abendou", "job", "sla", "tws", "the", "cond", "code"))
+_CODE_NAMED = re.compile(r"\brc\b(?: \w+){0,3}? (?:foi|fue|was|is|e|es|era) (-?\d{1,10})\b")
 _STATE = re.compile(rf"(?<![\w-])(?:{'|'.join(sorted(STATE_NAMES, key=len, reverse=True))})(?![\w-])")
 
 
@@ -139,9 +147,9 @@ class SureFacts:
                 return problem
         if phase == "well":
             return self._failure_of_none(text) if is_said else None
-        for clause in _clauses(text):
-            if (kind := self._unlike(clause, phase)) is not None:
-                return f"it says “{clause.strip()[:80]}” ({kind}), but TWS shows {self._told()}"
+        for written, clause in _clauses(text):
+            if (kind := self._unlike(clause, phase, self._names_of_others(written))) is not None:
+                return f"it says “{clause[:80]}” ({kind}), but TWS shows {self._told()}"
         return None
 
     def is_told_in(self, text: str) -> bool:
@@ -154,7 +162,7 @@ class SureFacts:
             return True
         return any(
             not _is_denied(clause[: match.start()], match[0])
-            for clause in _clauses(text)
+            for _, clause in _clauses(text)
             for match in _words()[phase].finditer(clause)
         )
 
@@ -184,57 +192,111 @@ class SureFacts:
         if not self.states:
             return None
         known = {*self.states.values(), *self.other_states}
-        named = {match[0] for match in _STATE.finditer(text)}
+        named = {
+            match[0]
+            for written, clause in _clauses(text)
+            for match in _STATE.finditer(written)
+            if not self._is_of_others(clause, self._names_of_others(written))
+        }
         unknown = [state for state in named if state not in known and state.lower() not in self.said]
         problem = {state for state in unknown if _phase(state) not in {_phase(item) for item in known}}
         return f"it names the state {min(problem)}, but TWS shows {self._told()}" if problem else None
 
     def _other_code(self, text: str) -> str | None:
-        if self.codes:
-            others = [code for code in find_abend_words(text) if code not in self.codes | self.more_codes]
-            if others and _is_of_the_run(folded(text)):
+        known = {*self.return_codes.values(), *self.other_codes}
+        for written, clause in _clauses(text):
+            if self._is_of_others(clause, self._names_of_others(written)):
+                continue
+            others = [code for code in find_abend_words(written) if code not in self.codes | self.more_codes]
+            if self.codes and others and _words()["not"].search(clause) is None:
                 return f"it names {others[0]}, but the code is {' '.join(sorted(self.codes))}"
-        if self.return_codes:
-            known = {*self.return_codes.values(), *self.other_codes}
-            wrong = [code for code in find_return_codes(text) if code not in known]
-            if wrong and _is_of_the_run(folded(text)):
+            # "STEP010 - STEP WAS EXECUTED - COND CODE 0000" is of a step.
+            named = (
+                *find_return_codes(_STEP_CODE.sub("", written)),
+                *(int(match[1]) for match in _CODE_NAMED.finditer(clause)),
+            )
+            wrong = [code for code in named if code not in known]
+            if self.return_codes and wrong and _words()["not"].search(clause) is None:
                 return f"it names return code {wrong[0]}, but TWS shows {self._told()}"
         return None
 
-    def _unlike(self, clause: str, phase: str) -> str | None:
+    def _names_of_others(self, text: str) -> frozenset[str]:
+        """Names in capitals that are none of the jobs, folded: of programs, other jobs and products."""
+        names = frozenset(folded(match[0]) for match in _NAME.finditer(text))
+        states = frozenset(map(str.lower, STATE_NAMES))
+        codes = frozenset(map(str.lower, find_abend_words(text)))
+        return names - states - codes - _NO_NAMES - frozenset(map(str.lower, self.states))
+
+    def _is_of_others(self, clause: str, names: frozenset[str]) -> bool:
+        """Whether a clause is of another run or thing, or of what is to be done or reached."""
+        words = _words()
+        if words["conditional"].search(clause) or words["modal"].search(clause) or words["elsewhere"].search(clause):
+            return True
+        named = _WORD.findall(clause)
+        return not names.isdisjoint(named) and not any(name.lower() in named for name in self.states)
+
+    def _names_the_run(self, text: str) -> bool:
+        """Whether the jobs, or the failure, are named."""
+        named = _WORD.findall(text)
+        return any(name.lower() in named for name in self.states) or _words()["run"].search(text) is not None
+
+    def _unlike(self, clause: str, phase: str, names: frozenset[str]) -> str | None:
         """The kind of what a clause says against a job that fails, waits or runs."""
         words = _words()
-        if clause.strip() in self.said or words["conditional"].search(clause):
+        if clause in self.said or words["conditional"].search(clause):
             return None
         kinds = ("dismissed", "done", "well", "ended") if phase == "fails" else ("dismissed", "ended_of_waiting")
         for kind in kinds:
             for match in words[kind].finditer(clause):
-                before = clause[: match.start()]
+                before, rest = clause[: match.start()], clause[match.end() :]
                 if _is_denied(before, match[0]):
                     continue
-                if kind != "dismissed" and words["modal"].search(clause):
-                    continue
-                if kind == "done" and (words["done_later"].search(before) or words["done"].search(self.said)):
-                    continue
-                if kind == "ended" and words["fails"].search(clause):
-                    continue
-                # What is said of a thing or of another run; the failure itself is dismissed wherever it stands.
-                if kind in ("well", "ended", "ended_of_waiting") and words["elsewhere"].search(before):
-                    continue
-                return kind
+                if kind == "dismissed":
+                    # The failure itself is dismissed wherever it stands, but not a record of a file.
+                    if words["object"].match(rest) is None:
+                        return kind
+                elif not (
+                    words["modal"].search(clause)
+                    or words["then"].search(clause)
+                    or self._is_excused(kind, clause, match)
+                    or self._is_said_of_others(kind, before, match[0], names)
+                ):
+                    return kind
         return None
+
+    def _is_excused(self, kind: str, clause: str, match: re.Match[str]) -> bool:
+        """Whether the failure is told beside what was done or went well: "foi reexecutado e falhou"."""
+        words, rest = _words(), clause[match.end() :]
+        if kind == "done":
+            is_later = words["done_later"].search(clause[: match.start()]) or words["done"].search(self.said)
+            if is_later or words["not"].search(match[0]):
+                return True
+        if kind == "ended":
+            return words["fails"].search(clause) is not None
+        if kind == "well" and words["beside"].search(f"{match[0]}{rest}"):
+            return True
+        failed = words["failed"].search(rest) if kind in ("well", "done") else None
+        return failed is not None and not _is_denied(rest[: failed.start()], failed[0])
+
+    def _is_said_of_others(self, kind: str, before: str, what: str, names: frozenset[str]) -> bool:
+        """Whether it is said of a thing, a program or another run."""
+        elsewhere = _words()["elsewhere"]
+        if kind != "done" and elsewhere.search(before + what if kind == "well" else before):
+            return True
+        is_of_thing = elsewhere.search(before) or not names.isdisjoint(_WORD.findall(before))
+        return bool(is_of_thing) and not self._names_the_run(before)
 
     def _failure_of_none(self, text: str) -> str | None:
         """That a job failed which TWS has as ended well; of an earlier run it may be said."""
         words = _words()
         if words["fails"].search(self.said):
             return None
-        for clause in _clauses(text):
+        for _, clause in _clauses(text):
             match = words["fails"].search(clause)
             if match is None or _is_denied(clause[: match.start()], match[0]) or words["conditional"].search(clause):
                 continue
             if not words["elsewhere"].search(clause):
-                return f"it says “{clause.strip()[:80]}”, but TWS shows {self._told()}"
+                return f"it says “{clause[:80]}”, but TWS shows {self._told()}"
         return None
 
 
@@ -267,13 +329,19 @@ def _phase(state: str) -> str:
     return "waits" if state in NOT_LAUNCHED else ""
 
 
-def _clauses(text: str) -> list[str]:
-    return [part for part in _CLAUSE.split(folded(text.replace("\n", ". "))) if part and part.strip()]
-
-
-def _is_of_the_run(text: str) -> bool:
-    """Whether a sentence is not about another run: an earlier one may have had another code."""
-    return _words()["elsewhere"].search(text) is None
+def _clauses(text: str) -> list[tuple[str, str]]:
+    """Each clause as it is written, and folded."""
+    parts = _CLAUSE.split(_FIGURE.sub("=", unicodedata.normalize("NFKC", text)).replace("\n", ". "))
+    clauses: list[tuple[str, str]] = []
+    for part in filter(None, parts):
+        clause = folded(part)
+        if clauses and _words()["goes_on"].match(clause):
+            # "aguarda o predecessor PREP001, que falhou" is said of the last words before it.
+            part_of = " ".join((*clauses[-1][0].rsplit(None, 2)[-2:], part))
+            clauses.append((part_of, folded(part_of)))
+        elif clause:
+            clauses.append((part, clause))
+    return clauses
 
 
 def _is_denied(before: str, what: str) -> bool:

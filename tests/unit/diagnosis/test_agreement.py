@@ -61,6 +61,23 @@ def test_an_honest_answer_stands() -> None:
     assert [text for text in TABLE["honest"] if ABEND.contradiction_in(text) is not None] == []
 
 
+@pytest.mark.parametrize("text", TABLE["tester_lies"])
+def test_a_lie_behind_the_truth_is_refused(text: str) -> None:
+    """What contradicts the facts is refused behind a sentence that tells them, in other words and other languages."""
+    assert refuses(ABEND, f"O job BATCH001 terminou em ABEND S0C7. {text}")
+
+
+@pytest.mark.parametrize("text", TABLE["tester_honest"])
+def test_an_honest_sentence_stands_wherever_it_is(text: str) -> None:
+    """In a claim, a step and the cause: of other runs, steps, programs and jobs, and of what is to be done."""
+    for more in (
+        {"claims": (Claim(text=text, evidence_ids=("tws_status:1",)),)},
+        {"actions": (Action(text=text),)},
+        {"root_cause": f"{RULES.root_cause} {text}"},
+    ):
+        assert ABEND.contradiction(RULES.model_copy(update=more)) is None
+
+
 @pytest.mark.parametrize(
     "text", ["Ｏ job ｔｅｒｍｉｎｏｕ ｂｅｍ (S0C7).", "O job term\u200binou bem (S0C7).", "S0C7: tеrminоu bеm."]
 )
@@ -76,6 +93,9 @@ def test_a_lie_in_disguise_is_one(text: str) -> None:
         ("READY", "BATCH001 has finished.", "BATCH001 is READY and waits for the limit of its workstation."),
         ("EXEC", "BATCH001 falhou.", "BATCH001 está em execução há mais tempo que o normal."),
         ("SUCC", "O job BATCH001 abendou.", "O job BATCH001 terminou com sucesso."),
+        ("HOLD", "BATCH001 já terminou.", "BATCH001 waits for PREP001, which ended in ABEND."),
+        ("HOLD", "Nenhuma ação é necessária.", "Aguarda o predecessor PREP001, que falhou com RC 8."),
+        ("SUCC", "BATCH001 está em ABEND.", "BATCH001 ended in SUCC after the first attempt failed."),
         ("STUCK", "Todo bien con el trabajo.", "El flujo está en STUCK por un predecesor que falló."),
     ],
 )
