@@ -148,18 +148,17 @@ def run_command(environ: dict[str, str], command: object, *arguments: str, stdin
 
 def run_commands(environ: dict[str, str], folder: Path) -> dict[str, str]:
     """What the commands write that store texts and show them."""
-    items = [
-        json.dumps({"at": "2026-11-21", "message": text, "status": f"ABEND {text}"}) for text in over_the_cut(2_000, 11)
-    ]
+    items = [{"at": "2026-11-21", "message": text, "status": f"ABEND {text}"} for text in over_the_cut(2_000, 11)]
+    items += [{"at": "2026-11-20", "status": text, "step": text, "n": n} for n, text in enumerate(over_the_cut(40, 22))]
     fed = environ | {"RESYNC_LOG_CACHE_FEED_APP": "true"}
     read = ("ingest", "-", "--job")
     return {
         "ingest": run_command(environ, logs.command, *read, "BATCH001", stdin=job_log()),
-        "ingest of items": run_command(environ, logs.command, *read, "BATCH001", stdin=items),
+        "ingest of items": run_command(environ, logs.command, *read, "BATCH001", stdin=map(json.dumps, items)),
         "ingest for the app": run_command(fed, logs.command, *read, "LOAD01", stdin=job_log()),
         "logs show": run_command(environ, logs.command, "show", "BATCH001"),
         "logs show --json": run_command(environ, logs.command, "show", "BATCH001", "--json"),
-        "kb index": run_command(environ, kb.command, "index", str(folder)),
+        "kb index": run_command(environ, kb.command, "index", str(folder), "--no-runbooks"),
         "kb search": run_command(environ, kb.command, "search", "ABEND S0C7"),
         "kb search --json": run_command(environ, kb.command, "search", "ABEND S0C7", "--json"),
         "the index": Path(environ["RESYNC_KNOWLEDGE_PATH"]).read_bytes().decode("utf-8", "replace"),

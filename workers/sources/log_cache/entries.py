@@ -27,6 +27,8 @@ MAX_ENTRIES = 1_000
 _MAX_ANALYSED = 16_000
 """Characters of one text that are searched for codes and steps."""
 
+_MAX_FIELD = 200
+
 _LISTS = ("errors", "recent_errors", "history", "runs", "entries", "items", "events", "records", "results", "logs")
 _WHEN = ("at", "timestamp", "time", "when", "ts", "datetime", "date", "ended_at", "end_time", "actualEndTime",
          "finished_at", "last_seen", "created_at", "started_at", "start_time", "actualStartTime")  # fmt: skip
@@ -259,7 +261,9 @@ def _first(record: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def _string(value: object) -> str:
-    return redact_start(_storable(str(value)).strip(), 200)[0] if isinstance(value, str | int | float) else ""
+    text = _storable(str(value)).strip() if isinstance(value, str | int | float) else ""
+    # What is not cut is masked by the envelope, or before it is stored.
+    return text if len(text) <= _MAX_FIELD else redact_start(text, _MAX_FIELD)[0]
 
 
 def searchable(text: str) -> str:

@@ -13,7 +13,7 @@ from orchestrator.codes.states import ENDED, RUNNING
 from orchestrator.codes.steps import failed_step, last_step
 from orchestrator.errors import InvalidValue
 from orchestrator.payloads import HistoryFacts, JobFacts, JobLogFacts, RunFacts, TwsPayload
-from orchestrator.redaction.redact import redact
+from orchestrator.redaction.redact import redact, redact_start
 from workers.sources.log_cache.entries import (
     MAX_TEXT,
     Entry,
@@ -138,11 +138,11 @@ def records_of_item(item: object, *, job: str | None, now: datetime) -> list[Log
             job_stream=entry.job_stream,
             workstation=entry.workstation,
             run_id=entry.run_id,
-            status=facts.status[:40],
+            status=redact_start(facts.status, 40)[0],
             codes=facts.codes[:MAX_CODES],
             return_code=facts.return_code,
             elapsed_seconds=facts.elapsed_seconds,
-            step=facts.step[:40],
+            step=redact_start(facts.step, 40)[0],
             text=facts.text,
             origin="entry",
         )
