@@ -9,7 +9,6 @@ escaped, too.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TypeAlias
 
 from orchestrator.codes.control import visible
@@ -151,41 +150,51 @@ def _block(block: Block) -> str:
 
 def _inline(line: Line) -> str:
     """The line with every text escaped; neighbouring spans of code are one, because their marks would run together."""
-    parts: list[str] = []
-    for kind, nodes in groupby(_nodes(line), type):
-        if kind is str:
-            parts += (_SPECIAL.sub(_escaped, node) for node in nodes if isinstance(node, str))
-        elif kind is Code:
-            parts.append(code("".join(node.text for node in nodes if isinstance(node, Code))))
+    nodes: list[Inline] = []
+    for node in _nodes(line):
+        if isinstance(node, Code) and nodes and isinstance(nodes[-1], Code):
+            nodes[-1] = Code(nodes[-1].text + node.text)
         else:
-            parts += map(_marked, nodes)
-    return "".join(parts).strip()
+            nodes.append(node)
+    return "".join(map(_written, nodes)).strip()
 
 
 def _nodes(line: Line) -> Iterator[Inline]:
     """The nodes, neighbouring texts as one, because what they mean may lie across them; addresses in them as code."""
-    for is_text, nodes in groupby(line, lambda node: isinstance(node, str)):
-        if not is_text:
-            yield from nodes
+    text = ""
+    for node in line:
+        if isinstance(node, str):
+            # Each by itself: the end of one and the start of the next are no terminal sequence.
+            text += visible(node)
             continue
-        # Each by itself: the end of one and the start of the next are no terminal sequence.
-        text = " ".join(f"|{''.join(visible(str(node)) for node in nodes)}|".split())[1:-1]
-        done = 0
-        for match in _ADDRESS.finditer(text) if _MAY_HOLD_ADDRESS.search(text) else ():
-            yield from filter(None, (text[done : match.start()],))
-            yield Code(match[0])
-            done = match.end()
-        yield from filter(None, (text[done:],))
+        yield from _parted(text)
+        text = ""
+        yield node
+    yield from _parted(text)
 
 
-def _marked(node: Inline) -> str:
+def _parted(text: str) -> Iterator[Inline]:
+    """``text`` with single blanks, its addresses as code."""
+    text, done = " ".join(f"|{text}|".split())[1:-1], 0
+    for match in _ADDRESS.finditer(text) if _MAY_HOLD_ADDRESS.search(text) else ():
+        if match.start() > done:
+            yield text[done : match.start()]
+        yield Code(match[0])
+        done = match.end()
+    if done < len(text):
+        yield text[done:]
+
+
+def _written(node: Inline) -> str:
     match node:
+        case str():
+            return _SPECIAL.sub(_escaped, node)
+        case Code(text):
+            return code(text)
         case Strong(text):
             mark, inner = "**", _inline((text,))
         case Emphasis(line):
             mark, inner = "*", _inline(line)
-        case _:
-            raise AssertionError(node)
     return f"{mark}{inner}{mark}" if inner else ""
 
 
@@ -198,7 +207,7 @@ def code(text: str) -> str:
 
 
 def _longest_run(text: str) -> int:
-    return max((len(run) for run in re.findall("`+", text)), default=0)
+    return max(map(len, re.findall("`+", text)), default=0) if "`" in text else 0
 
 
 # What renderers make links of by themselves: an address with its scheme, of a web server, of a mailbox.
@@ -209,17 +218,15 @@ _ADDRESS = re.compile(
 )
 _MAY_HOLD_ADDRESS = re.compile(r"://|www\.|@|mailto:|xmpp:", re.IGNORECASE)
 _TOP_LEVEL = "[a-z]{2}|biz|com|edu|gov|net|org|pro|web|xxx|aero|asia|coop|info|museum|name|shop|рф|xn--[a-z0-9-]{1,59}"
+# Each character first, and what makes it special behind it: so the search passes over all others at once.
 _SPECIAL = re.compile(
-    # An underscore between letters or digits is none of Markdown's.
-    r"(?P<plain>(?<=[^\W_])_+(?=[^\W_]))"
-    r"|(?P<escaped>[`*~_]"
-    r"|\\(?=[!-/:-@\[-`{-~\s]|$)"
+    r"[\\`*~_\[\]<&:./](?:(?<=[`*~])|(?<=_)_*|(?<=\\)(?=[!-/:-@\[-`{-~\s]|$)"
     # Links, images, notes and their definitions; what stands in brackets alone is none.
-    r"|\[(?=[\[^])|(?<=[!^])\[|\](?=[(\[:])"
+    r"|(?<=\[)(?=[\[^])|(?<=[!^]\[)|(?<=\])(?=[(\[:])"
     # Names that some renderers link without a scheme.
-    rf"|(?<=/)/(?=localhost|[^\s/]{{1,253}}\.)|:(?=//)|(?<=www)\.|\.(?=(?:{_TOP_LEVEL})(?![^\W_])))"
-    r"|(?P<tag><(?=[A-Za-z/!?]|[^\s<>]*@))"
-    r"|(?P<entity>&(?=\#?[A-Za-z0-9]{1,50};))",
+    r"|(?<=//)(?=localhost|[^\s/]{1,253}\.)|(?<=:)(?=//)|(?<=www\.)"
+    rf"|(?<=\.)(?=(?:{_TOP_LEVEL})(?![^\W_]))"
+    r"|(?<=<)(?=[A-Za-z/!?]|[^\s<>]*@)|(?<=&)(?=\#?[A-Za-z0-9]{1,50};))",
     re.IGNORECASE,
 )
 # A definition of a link is one wherever its colon stands, within a span of code as well.
@@ -231,14 +238,18 @@ _CLOSING = re.compile(r"(?:(?<=\s)|^)(#+)$")
 
 
 def _escaped(match: re.Match[str]) -> str:
-    match match.lastgroup:
-        case "plain":
-            return match[0]
-        case "tag":
+    sign = match[0]
+    match sign[0]:
+        case "<":
             return "&lt;"
-        case "entity":
+        case "&":
             return "&amp;"
-    return f"\\{match[0]}"
+        case "_":
+            # Between letters or digits it is none of Markdown's.
+            start, end = match.span()
+            before, behind = match.string[max(0, start - 1) : start], match.string[end : end + 1]
+            return sign if before.isalnum() and behind.isalnum() else "\\_" * len(sign)
+    return f"\\{sign}"
 
 
 def _at_start(text: str) -> str:
