@@ -118,7 +118,7 @@ class _Command(_Shape):
     """Of remote control, which workers choose by name; a regular expression may take for ever on one."""
 
     method: Word
-    arguments: dict[str, Any] | None = None
+    arguments: dict[Word, Line | float | bool | list[Line] | None] | None = None
     destination: list[Word] | None = None
     pattern: Line | None = None
     matcher: Literal["glob"] | None = None

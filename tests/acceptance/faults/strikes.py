@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -214,7 +217,22 @@ def redeliver(trial: Trial) -> None:
     trial.stack.thaw(*WORKERS)
 
 
-POISON = (b"{}", b"", b"\xff\xfe\x00", b"null", b"[" * 5_000, b'{"body": "e30=", "headers": {}, "properties": {}}')
+COMPRESSED = {
+    "body": base64.b64encode(zlib.compress(b'[["' + b"x" * 100_000_000 + b'"], {}, {}]')).decode(),
+    "content-type": "application/json",
+    "content-encoding": "utf-8",
+    "headers": {"task": "troubleshoot.run", "id": "run-00000001", "compression": "application/x-gzip"},
+    "properties": {
+        "body_encoding": "base64",
+        "delivery_tag": "1",
+        "delivery_info": {"exchange": "", "routing_key": ""},
+    },
+}
+"""A hundred megabytes, in a message of two hundred kilobytes."""
+POISON = (
+    *(b"{}", b"", b"\xff\xfe\x00", b"null", b"[" * 5_000, b'{"body": "e30=", "headers": {}, "properties": {}}'),
+    json.dumps(COMPRESSED).encode(),
+)
 
 
 def poison(trial: Trial) -> None:
@@ -224,6 +242,14 @@ def poison(trial: Trial) -> None:
             for queue in WORKERS:
                 raw.lpush(f"{trial.keys.broker_prefix}{queue}", *POISON)
             time.sleep(0.3)
+
+
+def foreign_keys(trial: Trial) -> None:
+    """Every key that all runs share but that of the open runs, and the lists of the queues, become strings."""
+    with trial.redis as raw:
+        lists = [trial.keys.queue(name)[1] for queue in WORKERS for name in lanes(queue)]
+        for key in {*trial.keys.kinds, *lists} - {trial.keys.open}:
+            raw.set(key, "no more what it was")
 
 
 def later_messages(trial: Trial) -> None:
