@@ -137,43 +137,45 @@ def served(client: str = "127.0.0.1", host: str = "127.0.0.1:8000", *, app: Fast
     return ask_over(transport, "GET", f"http://127.0.0.1:8000{RUNS}", headers={"Host": host, **named}).status_code
 
 
-@pytest.mark.parametrize("client", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "testclient"])
-@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "LOCALHOST", "[::1]:8000", "resync.localhost"])
-def test_an_app_that_identifies_nobody_serves_its_own_machine(client: str, host: str) -> None:
+def test_an_app_that_identifies_nobody_serves_its_own_machine() -> None:
     """By the loopback addresses and the names that only stand for them, and within a test."""
-    assert served(client, host, app=app_of(FakeClient())) == 200
+    app = app_of(FakeClient())
+    for client in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "testclient"):
+        assert served(client, app=app) == 200, client
+    for host in ("localhost:8000", "LOCALHOST", "[::1]:8000", "resync.localhost", "127.0.0.1"):
+        assert served(host=host, app=app) == 200, host
 
 
-@pytest.mark.parametrize(
-    ("client", "host", "headers"),
-    [
-        ("192.168.1.7", "127.0.0.1", {}),
-        ("10.0.0.1", "localhost", {}),
-        ("fe80::1%eth0", "localhost", {}),
-        ("::ffff:10.0.0.1", "localhost", {}),
-        ("", "localhost", {}),
-        ("127.0.0.1", "resync.example:8000", {}),
-        ("127.0.0.1", "127.0.0.1.evil.example", {}),
-        ("127.0.0.1", "[::1", {}),
-        ("127.0.0.1", "10.0.0.1", {}),
-        ("127.0.0.1", "localhost", {"X_Forwarded_For": "127.0.0.1"}),
-        ("127.0.0.1", "localhost", {"X_Forwarded_Proto": "https"}),
-        ("127.0.0.1", "localhost", {"Forwarded": "for=10.0.0.1"}),
-        ("127.0.0.1", "localhost", {"X_Real_IP": "127.0.0.1"}),
-        ("127.0.0.1", "localhost", {"Via": "1.1 proxy"}),
-        ("127.0.0.1", "localhost", {"X_Forwarded": "for=10.0.0.1"}),
-        ("127.0.0.1", "localhost", {"X_Original_Forwarded_For": "10.0.0.1"}),
-        ("127.0.0.1", "localhost", {"WL_Proxy_Client_IP": "10.0.0.1"}),
-        ("127.0.0.1", "localhost", {"X_Envoy_External_Address": "10.0.0.1"}),
-    ],
+NETWORK: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("192.168.1.7", "127.0.0.1", {}),
+    ("10.0.0.1", "localhost", {}),
+    ("fe80::1%eth0", "localhost", {}),
+    ("::ffff:10.0.0.1", "localhost", {}),
+    ("", "localhost", {}),
+    ("127.0.0.1", "resync.example:8000", {}),
+    ("127.0.0.1", "127.0.0.1.evil.example", {}),
+    ("127.0.0.1", "[::1", {}),
+    ("127.0.0.1", "10.0.0.1", {}),
+    ("127.0.0.1", "localhost", {"X_Forwarded_For": "127.0.0.1"}),
+    ("127.0.0.1", "localhost", {"X_Forwarded_Proto": "https"}),
+    ("127.0.0.1", "localhost", {"Forwarded": "for=10.0.0.1"}),
+    ("127.0.0.1", "localhost", {"X_Real_IP": "127.0.0.1"}),
+    ("127.0.0.1", "localhost", {"Via": "1.1 proxy"}),
+    ("127.0.0.1", "localhost", {"X_Forwarded": "for=10.0.0.1"}),
+    ("127.0.0.1", "localhost", {"X_Original_Forwarded_For": "10.0.0.1"}),
+    ("127.0.0.1", "localhost", {"WL_Proxy_Client_IP": "10.0.0.1"}),
+    ("127.0.0.1", "localhost", {"X_Envoy_External_Address": "10.0.0.1"}),
 )
-def test_an_app_that_identifies_nobody_serves_no_other(client: str, host: str, headers: dict[str, str]) -> None:
+
+
+def test_an_app_that_identifies_nobody_serves_no_other() -> None:
     """Not over a network, not behind a proxy of this machine, not by another name; but when it is told to, or knows."""
     asked = FakeClient()
-    assert served(client, host, app=app_of(asked), **headers) == 403
-    assert asked.calls == []
-    assert served(client, host, app=app_of(asked, open_to_network=True), **headers) == 200
-    assert served(client, host, app=app_of(asked, identify=lambda: Identity("ana")), **headers) == 200
+    closed = app_of(asked)
+    refused = [served(client, host, app=closed, **headers) for client, host, headers in NETWORK]
+    assert (refused, asked.calls) == ([403] * len(NETWORK), [])
+    for app in (app_of(asked, open_to_network=True), app_of(asked, identify=lambda: Identity("ana"))):
+        assert [served(client, host, app=app, **headers) for client, host, headers in NETWORK] == [200] * len(NETWORK)
 
 
 def test_a_caller_of_http_1_0_is_a_proxy() -> None:
