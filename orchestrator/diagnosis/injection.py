@@ -66,7 +66,7 @@ _YOU = (
     "oculta",
 )
 _LEAST_SIGNALS = 1
-_LEAST_SCORE = 0.0
+_LEAST_SCORE = 0.2
 _SENTENCES_CHARS = 300
 _NAMED_MODEL = re.compile(r"\b(?:AI|IA|A\.I\.|I\.A\.|Ai|Ia)(?![\w-])")
 _LINE_END = "\x1f"

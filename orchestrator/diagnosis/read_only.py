@@ -350,7 +350,7 @@ _KUBECTL_VERBS: dict[str, _Rule] = {
     "auth": _rule("", "n", "list", "namespace as", operands=r"can-i|[\w*/.-]+", least=1),
 }
 _DOCKER = (
-    r"(?:--context \S+ )?(?:(?:container|image|network|volume|system) )?"
+    r"(?:--context \S+ )?(?:(?:container|image|network|volume|system|compose) )?"
     r"(?:ps|ls|logs|inspect|images|stats|top|version|info|port|df)(?: .*)?"
 )
 _SYSTEMCTL = _verbs(
