@@ -5,9 +5,18 @@ where wrong ones end the worker, keep a place of its pool for ever, or are decom
 """
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from orchestrator.broker.app import EXCHANGE, TASK_PREFIX
 from orchestrator.models import RunId
@@ -17,6 +26,8 @@ MAX_CHARACTERS = 1_000_000
 MAX_CLOCK = 2**53
 """Largest logical clock, as Celery counts messages."""
 MAX_LIMIT_SECONDS = 86_400.0
+MAX_TIMESTAMP = 1e11
+"""Seconds since 1970: some thousand years."""
 CONTROL_QUEUES, REPLY_QUEUES = ".pidbox", ".reply.celery.pidbox"
 """Ends of the names of the queues of remote control and of the replies to it, and of the latter alone."""
 EVENT_QUEUES = "celeryev"
@@ -127,13 +138,28 @@ class _Command(_Shape):
 
 
 class _Event(_Shape):
+    """Of a worker or a task, as Celery sends it; Flower sorts and groups by these fields."""
+
     type: Word
-    hostname: Word | None = None
+    hostname: Word
+    timestamp: Annotated[FiniteFloat, Field(ge=0, le=MAX_TIMESTAMP)]
+    clock: Count
+    utcoffset: Annotated[FiniteFloat, Field(ge=-24, le=24)] | None = None
+    pid: Count | None = None
+    freq: FiniteFloat | None = None
     uuid: Word | None = None
-    timestamp: FiniteFloat | None = None
-    utcoffset: int | None = None
-    clock: Count | None = None
-    pid: int | None = None
+    name: Word | None = None
+    root_id: Word | None = None
+    parent_id: Word | None = None
+    retries: Count | None = None
+    eta: str | None = None
+    expires: str | None = None
+
+    @model_validator(mode="after")
+    def _task_is_named(self) -> Self:
+        if self.type.startswith("task-") and self.uuid is None:
+            raise ValueError("a task without its id")
+        return self
 
 
 _TASK_BODY = TypeAdapter(
@@ -178,5 +204,5 @@ def _body(message: _Message) -> bytes:
 def _place(error: ValidationError) -> str:
     """The first wrong field, as far as its names are ours."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    names = [str(name) for name in first["loc"] if str(name).replace("-", "_").isidentifier()]
+    names = [name for name in map(str, first["loc"]) if name[0] != "_" and name.replace("-", "_").isidentifier()]
     return ".".join(names[:-1] if first["type"] == "extra_forbidden" else names)[:60] or "body"

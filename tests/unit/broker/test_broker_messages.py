@@ -102,6 +102,8 @@ def test_a_small_body_that_would_be_gigabytes_is_not_decompressed() -> None:
 
 
 COMMAND = {"method": "active_queues", "arguments": {}, "destination": None, "pattern": None, "matcher": None}
+EVENT = {"hostname": "w@host", "utcoffset": -3.0, "pid": 7, "clock": 12, "timestamp": 1795950582.0901592}
+"""What is in each of Celery's events."""
 REPLY_TO = {"exchange": "reply.celery.pidbox", "routing_key": "1-2"}
 
 
@@ -119,10 +121,14 @@ REPLY_TO = {"exchange": "reply.celery.pidbox", "routing_key": "1-2"}
         (CONTROL, [], False),
         (REPLIES, {"w@host": [{"name": "metrics"}]}, True),
         (REPLIES, [["w@host", []]], False),
-        (EVENTS, {"type": "task-sent", "uuid": "1-2", "timestamp": 1.5, "clock": 3, "args": "x\ny"}, True),
-        (EVENTS, [{"type": "task-started", "uuid": "1-2"}, {"type": "worker-online", "hostname": "w@host"}], True),
-        (EVENTS, [{"type": "task-started", "uuid": []}], False),
-        (EVENTS, {"type": "worker-online", "clock": "x"}, False),
+        (EVENTS, EVENT | {"type": "worker-heartbeat", "freq": 2.0, "loadavg": [0.1, 0.2, 0.3], "active": 0}, True),
+        (EVENTS, EVENT | {"type": "task-sent", "uuid": "1-2", "name": RUN_TASK, "args": "x\ny", "eta": None}, True),
+        (EVENTS, [EVENT | {"type": "task-succeeded", "uuid": "1-2", "runtime": 0.25, "result": "'done'"}], True),
+        (EVENTS, [EVENT | {"type": "task-started", "uuid": []}], False),
+        (EVENTS, EVENT | {"type": "task-started"}, False),
+        (EVENTS, EVENT | {"type": "worker-online", "clock": "x"}, False),
+        (EVENTS, EVENT | {"type": "worker-online", "timestamp": None}, False),
+        (EVENTS, {"type": "worker-online"}, False),
         (EVENTS, None, False),
     ],
 )
