@@ -229,6 +229,8 @@ _SPECIAL = re.compile(
     r"|(?<=<)(?=[A-Za-z/!?]|[^\s<>]*@)|(?<=&)(?=\#?[A-Za-z0-9]{1,50};))",
     re.IGNORECASE,
 )
+# A file behind a directory is taken for no host.
+_IN_A_PATH = re.compile(r"(?<!/)/[A-Za-z0-9-]*\Z")
 # A definition of a link is one wherever its colon stands, within a span of code as well.
 _START = re.compile(
     r"(\d{0,9})((?<=\d)[.)](?=\s|$)|(?<!\d)(?:#{1,6}(?=\s|$)|[>|=]|[-+](?=\s|$)|[-:](?=[-:|\s]*$)|\[(?=[ x]\]|.*\]:)))",
@@ -238,7 +240,7 @@ _CLOSING = re.compile(r"(?:(?<=\s)|^)(#+)$")
 
 
 def _escaped(match: re.Match[str]) -> str:
-    sign = match[0]
+    sign, (start, end) = match[0], match.span()
     match sign[0]:
         case "<":
             return "&lt;"
@@ -246,9 +248,10 @@ def _escaped(match: re.Match[str]) -> str:
             return "&amp;"
         case "_":
             # Between letters or digits it is none of Markdown's.
-            start, end = match.span()
             before, behind = match.string[max(0, start - 1) : start], match.string[end : end + 1]
             return sign if before.isalnum() and behind.isalnum() else "\\_" * len(sign)
+        case "." if _IN_A_PATH.search(match.string, max(0, start - 64), start):
+            return sign
     return f"\\{sign}"
 
 

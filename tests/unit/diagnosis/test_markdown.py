@@ -71,7 +71,7 @@ def test_a_text_is_escaped(text: str, shown: str) -> None:
     "text",
     [
         "RC<=4, a < b, x > y [tws_status:1] (hwa:31116 run 7) 100% -5 graus, 2026-11-24 caiu!",
-        "PRD#FATURA[(0600 01/05/24),(0AAA)].JOB_A em /folder/sub, D:\\jobs\\carga, $HOME, #1",
+        "PRD#FATURA[(0600 01/05/24),(0AAA)].JOB_A em /folder/a.sh, runbooks/pt/abend-s0c7.md, D:\\jobs, $HOME, #1",
         "PROD.VENDAS.D261123(+1) SB37-04 AWSBHT001E U4038 R&D, SEQ_NUM, “x”, 'y'",
     ],
 )
