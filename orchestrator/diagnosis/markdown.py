@@ -246,6 +246,9 @@ def _escaped(match: re.Match[str]) -> str:
             return "&lt;"
         case "&":
             return "&amp;"
+        case "`":
+            # Some renderers pair an escaped one with that of a span of code behind it.
+            return "&#96;"
         case "_":
             # Between letters or digits it is none of Markdown's.
             before, behind = match.string[max(0, start - 1) : start], match.string[end : end + 1]
