@@ -204,5 +204,5 @@ def _body(message: _Message) -> bytes:
 def _place(error: ValidationError) -> str:
     """The first wrong field, as far as its names are ours."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    names = [name for name in map(str, first["loc"]) if name[0] != "_" and name.replace("-", "_").isidentifier()]
+    names = [name for name in map(str, first["loc"]) if name.replace("-", "_").isidentifier() and name[0] != "_"]
     return ".".join(names[:-1] if first["type"] == "extra_forbidden" else names)[:60] or "body"

@@ -236,12 +236,11 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
     connection_errors = (*redis.Transport.connection_errors, RedisError)
 
     def _deliver(self, message: Any, queue: str) -> None:
-        problem = problem_of(message, queue)
-        if problem is not None:
-            set_aside(queue, problem, repr(message))
-            return
-        bind(message, queue)
         try:
+            if (problem := problem_of(message, queue)) is not None:
+                set_aside(queue, problem, repr(message))
+                return
+            bind(message, queue)
             super()._deliver(message, queue)
         except DataError as error:
             set_aside(queue, f"malformed: {type(error).__name__}", repr(message))

@@ -116,6 +116,7 @@ REPLY_TO = {"exchange": "reply.celery.pidbox", "routing_key": "1-2"}
         (CONTROL, COMMAND | {"method": "revoke", "arguments": {"task_id": ["a", "b"], "terminate": False}}, True),
         (CONTROL, COMMAND | {"method": "pool_grow", "arguments": {"n": 2}}, True),
         (CONTROL, COMMAND | {"method": "revoke", "arguments": {"task_id": "a\nERROR injected"}}, False),
+        (CONTROL, COMMAND | {"arguments": {"": 5}}, False),
         (CONTROL, COMMAND | {"arguments": 5}, False),
         (CONTROL, COMMAND | {"reply_to": {"exchange": 5}}, False),
         (CONTROL, [], False),
