@@ -47,11 +47,16 @@ _STATE = re.compile(rf"(?<![\w-])(?:{'|'.join(sorted(STATE_NAMES, key=len, rever
 def _words() -> dict[str, re.Pattern[str]]:
     """The words of each kind; by their first sight, a part of the time of looking for each."""
     data = json.loads(resources.files(__package__).joinpath("data/outcomes.json").read_text(encoding="utf-8"))
-    return {
+    words = {
         kind: re.compile(rf"(?<![\w-])(?:{'|'.join(items)})(?![\w-])")
         for kind, items in data.items()
         if isinstance(items, list)
     }
+    # "No problem on workstation X" is said of the workstation.
+    words["of_a_thing"] = re.compile(
+        rf"\s(?:{'|'.join(data['of_a_thing'])})\s(?:\w+\s)?(?:{'|'.join(data['elsewhere'])})(?![\w-])"
+    )
+    return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +272,8 @@ class SureFacts:
     def _is_excused(self, kind: str, clause: str, match: re.Match[str]) -> bool:
         """Whether the failure is told beside what was done or went well: "foi reexecutado e falhou"."""
         words, rest = _words(), clause[match.end() :]
+        if kind != "done" and words["of_a_thing"].match(rest):
+            return True
         if kind == "done":
             is_later = words["done_later"].search(clause[: match.start()]) or words["done"].search(self.said)
             if is_later or words["not"].search(match[0]):
