@@ -223,6 +223,7 @@ def test_headings_and_text_are_masked_before_they_are_stored() -> None:
     (chunk,) = cut_sections([Section(("BATCH001 senha=K4T8ZW2P", "S0C7"), "sqlplus op/hunter2x@DB")])
     assert chunk.headings == ("BATCH001 senha=[REDACTED]", "S0C7")
     assert chunk.text == "sqlplus op/[REDACTED]@DB"
+    assert read_document("a.md", b"# S0C7 senha=K4T8ZW2P\n\nx").title == "S0C7 senha=[REDACTED]"
 
 
 def test_chunks_stay_within_a_section_and_its_size() -> None:

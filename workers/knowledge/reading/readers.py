@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import PurePosixPath
 
+from orchestrator.redaction.redact import redact
 from workers.knowledge.ranking.analysis import by_language, guess_language
 from workers.knowledge.reading.documents import Document, Section
 from workers.knowledge.reading.html import read_html
@@ -73,7 +74,7 @@ def read_document(path: str, content: bytes) -> Document:
     """Read one file. Raises UnreadableDocument when its content does not fit its extension."""
     name = PurePosixPath(path)
     sections = tuple(split_messages(READERS[name.suffix.lower()](content)))
-    title = next((section.headings[0] for section in sections if section.headings), name.stem)
+    title = redact(next((section.headings[0] for section in sections if section.headings), name.stem))
     language = folder_language(path) or guess_language("\n".join(section.text for section in sections)[:8_000])
     front_matter = FRONT_MATTER.match(_text(content)) if name.suffix.lower() in (".md", ".markdown") else None
     head = "\n".join((front_matter[0] if front_matter else "", *(section.text for section in sections[:2])))
