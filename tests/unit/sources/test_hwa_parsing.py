@@ -238,3 +238,15 @@ def test_joins_in_joins_are_not_opened() -> None:
     for depth in range(1, 900):
         item = {"dependencyType": "JOIN", "joinName": f"J{depth}", "criteria": "ALL", "members": [item]}
     assert parse_dependency(item).detail == "ALL of J898"
+
+
+def test_a_name_ends_no_command() -> None:
+    """A name goes into commands that operators copy: of what answers for TWS, none brings a command of its own."""
+    hostile = "B1;cj @$(id)|x `y` 'z'\n"
+    job = parse_job(
+        {"name": hostile, "jobStreamName": hostile, "workstation": f"/F;x/{hostile}", "folder": f"/{hostile}"}
+    )
+    names = (job.name, job.job_stream, job.workstation, job.workstation_folder, job.folder)
+    names += (parse_workstation({"name": hostile}).name, parse_job_stream({"name": hostile}).name)
+    assert not any(set(name) & set(";|`'()@ \n") - {"@"} for name in names), names
+    assert parse_job({"name": "PAY$#1_A-B"}).name == "PAY$#1_A-B"

@@ -36,6 +36,7 @@ _COUNTS = {
 MAX_RUNS = 10
 _NAME, _NAME_CHARACTERS = re.compile(r"[\w.#$@/+:;-]*", re.ASCII), 100
 """Names, ids and times, which are not cut: of them the envelope masks what is a secret."""
+_ENDS_NAME = re.compile(r"[\s;|&<>(){}'\"`\\!*?]")
 
 
 def clean(value: str, limit: int) -> str:
@@ -54,6 +55,15 @@ def text(value: object, limit: int = 400) -> str:
             value, _ = redact_start(without_controls(value[: limit + CUT_MARGIN + 1]), limit)
         return clean(value, limit)
     return clean(str(value), limit) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def object_name(value: object, limit: int = 400) -> str:
+    """The name of an object of TWS, or a folder with names in it.
+
+    It goes into commands that an operator may copy. TWS refuses names with signs that end one; whoever writes into
+    what it answers does not, so these signs are underscores here.
+    """
+    return _ENDS_NAME.sub("_", text(value, limit))
 
 
 def number(value: object) -> int | None:
@@ -115,11 +125,11 @@ def parse_job(job: Json) -> JobFacts:
     logins = definition.get("userLogins")
     return JobFacts(
         id=text(job.get("id")),
-        name=text(job.get("name")),
-        folder=text(job.get("folder"), 800),
+        name=object_name(job.get("name")),
+        folder=object_name(job.get("folder"), 800),
         workstation=_key_name(job.get("workstation")),
         workstation_folder=_key_folder(job.get("workstation")),
-        job_stream=text(job.get("jobStreamName")),
+        job_stream=object_name(job.get("jobStreamName")),
         job_stream_workstation=_key_name(job.get("jobStreamWorkstation")),
         job_stream_workstation_folder=_key_folder(job.get("jobStreamWorkstation")),
         status=text(status.get("status")) or (last.status if last else "") or text(job.get("lastRunCommonStatus")),
@@ -145,7 +155,9 @@ def parse_job_stream(stream: Json, language: Language = Language.EN) -> RelatedF
     status = mapping(stream.get("compositeStatus"))
     return RelatedFacts(
         name=qualified_stream(
-            _key(stream.get("workstation")), text(stream.get("name")), folder=text(stream.get("folder"), 800)
+            _key(stream.get("workstation")),
+            object_name(stream.get("name")),
+            folder=object_name(stream.get("folder"), 800),
         ),
         kind="job_stream",
         status=text(status.get("status")) or text(stream.get("commonStatus")),
@@ -214,8 +226,8 @@ def _stream_subject(item: Json) -> _Subject:
 def _stream_of(item: Json) -> str:
     return qualified_stream(
         _key(item.get("jobStreamWorkstation")),
-        text(item.get("jobStreamName")),
-        folder=text(item.get("jobStreamFolder"), 800),
+        object_name(item.get("jobStreamName")),
+        folder=object_name(item.get("jobStreamFolder"), 800),
     )
 
 
@@ -270,8 +282,8 @@ def parse_workstation(item: Json) -> WorkstationFacts:
     states = tuple(text(state) for state in raw if text(state)) if isinstance(raw, list) else None
     active = set(states or ())
     return WorkstationFacts(
-        name=text(item.get("name")),
-        folder=text(item.get("folder"), 800),
+        name=object_name(item.get("name")),
+        folder=object_name(item.get("folder"), 800),
         type=text(item.get("type")),
         linked=None if states is None else bool(active & _LINKED),
         online=None if states is None else "ONLINE" in active,
@@ -299,12 +311,12 @@ def _key(value: object) -> str:
 
 def _key_name(value: object) -> str:
     """The name of a key such as ``/FOLDER/NAME``."""
-    return text(value, 900).rpartition("/")[2]
+    return object_name(value, 900).rpartition("/")[2]
 
 
 def _key_folder(value: object) -> str:
     """The folder of a key such as ``/FOLDER/NAME``; empty for the root folder."""
-    folder = text(value, 900).rpartition("/")[0].strip("/")
+    folder = object_name(value, 900).rpartition("/")[0].strip("/")
     return f"/{folder}" if folder else ""
 
 
