@@ -302,7 +302,8 @@ class SureFacts:
             match = words["fails"].search(clause)
             if match is None or _is_denied(clause[: match.start()], match[0]) or words["conditional"].search(clause):
                 continue
-            if not words["elsewhere"].search(clause):
+            # "Ended with return code 4 and is SUCC" tells of both.
+            if not words["elsewhere"].search(clause) and not words["well"].search(clause):
                 return f"it says “{clause[:80]}”, but TWS shows {self._told()}"
         return None
 

@@ -96,6 +96,7 @@ def test_a_lie_in_disguise_is_one(text: str) -> None:
         ("HOLD", "BATCH001 já terminou.", "BATCH001 waits for PREP001, which ended in ABEND."),
         ("HOLD", "Nenhuma ação é necessária.", "Aguarda o predecessor PREP001, que falhou com RC 8."),
         ("SUCC", "BATCH001 está em ABEND.", "BATCH001 ended in SUCC after the first attempt failed."),
+        ("SUCC", "The job failed.", "BATCH001 ended with return code 4 and is SUCC: RC<=4 accepts that code."),
         ("STUCK", "Todo bien con el trabajo.", "El flujo está en STUCK por un predecesor que falló."),
     ],
 )
