@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import warnings
 
 import pytest
 import redis
 from celery import Celery
 from celery.app.task import Context
 from celery.concurrency.base import apply_target
+from celery.exceptions import CPendingDeprecationWarning
 from celery.utils.imports import symbol_by_name
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu import Connection
+from redis.exceptions import NoPermissionError, ResponseError
 from tests_support import RedisServer
 
 from orchestrator.broker.app import RUN_TASK, make_celery
@@ -55,6 +58,22 @@ def test_a_worker_outlives_a_redis_that_dies_with_its_message_in_hand(
     assert any("broker_lost_with_message_in_hand" in text and "hostname" in text for text in caplog.messages)
     assert not connection.connected
     app.close()
+
+
+def test_a_worker_that_lacks_a_right_tries_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try is a few lines of the log, and a person has to act before one succeeds."""
+    slept, errors = list[float](), (NoPermissionError("no rights"), ResponseError("READONLY"), ConnectionError("gone"))
+    monkeypatch.setattr("workers.runtime.consumer.time.sleep", slept.append)
+    monkeypatch.setattr(
+        Consumer,
+        "on_connection_error_after_connected",
+        lambda *_: warnings.warn("In Celery 5.1 ...", CPendingDeprecationWarning, stacklevel=1),
+    )
+    consumer = ReconnectingConsumer.__new__(ReconnectingConsumer)
+    consumer.connection = None
+    for error in errors:
+        consumer.on_connection_error_after_connected(error)
+    assert slept == [2.0, 0.5]
 
 
 def test_another_error_of_the_consumer_is_not_taken_for_a_lost_broker(monkeypatch: pytest.MonkeyPatch) -> None:

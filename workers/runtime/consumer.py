@@ -2,18 +2,20 @@
 
 import logging
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from celery import bootsteps
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state as celery_state
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.request import Request
 from kombu.common import ignore_errors
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from orchestrator.broker.transport import Share, set_aside
 from orchestrator.store.keys import BATCH_PRIORITY
@@ -21,7 +23,9 @@ from workers.runtime.condition import set_places
 from workers.runtime.process import loop_blockage, set_queues
 
 _LOGGER = logging.getLogger(__name__)
-REFUSED_PAUSE_SECONDS = 0.5
+REFUSED_PAUSE_SECONDS, NOT_PERMITTED_PAUSE_SECONDS = 0.5, 2.0
+"""Seconds before a worker tries a Redis again that refuses to work, or the user of its URL: a person must act then, and
+each try is some lines of the log."""
 KEPT_EVENTS = 1_000
 """Events that wait for a broker that takes none: Celery keeps any number."""
 MALFORMED = (ValueError, TypeError, LookupError, RecursionError)
@@ -69,10 +73,13 @@ class ReconnectingConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
         pause.
         """
         if isinstance(exc, ResponseError):
-            time.sleep(REFUSED_PAUSE_SECONDS)
+            is_permitted = not isinstance(exc, NoPermissionError)
+            time.sleep(REFUSED_PAUSE_SECONDS if is_permitted else NOT_PERMITTED_PAUSE_SECONDS)
         connection = self.connection
         try:
-            super().on_connection_error_after_connected(exc)
+            # Each time, Celery recommends a setting in nine lines. What runs goes on: its work is claimed in the run.
+            with warnings.catch_warnings(action="ignore", category=CPendingDeprecationWarning):
+                super().on_connection_error_after_connected(exc)
         except AttributeError as error:
             if self.connection is not None:
                 raise  # not from closing, which comes after the consumer has released the connection

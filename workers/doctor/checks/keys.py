@@ -86,7 +86,8 @@ def read_keyspace(client: redis.Redis, keys: Keys, seconds: float) -> Keyspace:
         names = list(map(str, page))
         space.kinds.update(kind_of(name.removeprefix(keys.prefix)) for name in names)
         space.set_aside += [name for name in names if name.endswith(SET_ASIDE) and name != keys.set_aside]
-        types = {name: kind for name in names if (kind := shared.get(name) or _type_of(name.removeprefix(keys.prefix)))}
+        own = [name for name in names if name not in space.set_aside]
+        types = {name: kind for name in own if (kind := shared.get(name) or _type_of(name.removeprefix(keys.prefix)))}
         with client.pipeline(transaction=False) as pipe:
             for name in types:
                 pipe.type(name)
@@ -156,7 +157,7 @@ def judge_keyspace(space: Keyspace, prefix: str) -> CheckResult:
                 count=len(space.foreign),
                 names=_names(space.foreign),
             ),
-            Message("Watchers rename those of all runs within seconds; delete the others: redis-cli DEL KEY"),
+            Message("Watchers rename those of all runs within seconds; delete the others (redis-cli DEL KEY)."),
             reason="foreign_keys",
         )
     if space.set_aside:
