@@ -20,7 +20,9 @@ NO_CLAIM_CONFIDENCE = 0.3
 """Most that an answer may claim for itself when none of its claims stood."""
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,31}:\d{1,6}")
-_CONMAN_OBJECT = re.compile(r"\bconman\s+[\"']?(?:-\w+\s+\S+\s+)*[a-z]+\s+(?P<object>[^\s;\"'`]+)", re.IGNORECASE)
+_CONMAN_OBJECT = re.compile(
+    r"\bconman\s+[\"']?(?:-\w{1,40}\s{1,9}\S{1,200}\s{1,9}){0,9}[a-z]+\s+(?P<object>[^\s;\"'`]+)", re.IGNORECASE
+)
 _OBJECT_NAME = re.compile(r"(?<![<{])[A-Za-z$][A-Za-z0-9_$-]*(?![>}])")
 _NOT_A_NAME = re.compile(r"[A-Za-z]+-\d{1,2}")
 """A format such as COMP-3."""

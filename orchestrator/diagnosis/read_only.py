@@ -167,7 +167,7 @@ def _runs(options: _Rule, *, operands: int = 0, is_shell: bool = False) -> _Look
 
 
 # A replacement or an address of sed whose end is certain: in brackets the delimiter does not end it.
-_SED_TEXT = r"(?:\[\^?\]?[^\]/\n]*\]|\\[^\n]|[^/\\\[\n])*"
+_SED_TEXT = r"(?:\[\^?+\]?+[^\]/\n]*+\]|\\[^\n]|[^/\\\[\n])*"
 _SED_ADDRESS = rf"(?:\d+|\$|/{_SED_TEXT}/I?)"
 _SED_STEP = (
     rf"(?:{_SED_ADDRESS}(?:,\+?{_SED_ADDRESS})?\s?!?)?\s?(?:[pqd=]|s/{_SED_TEXT}/(?:\\[^\n]|[^/\\\n])*/[gpI\d]{{0,4}})"
@@ -615,7 +615,7 @@ _WINDOWS = word_set(
     " wevtutil reg"
     " wmic gpresult netsh cmd powershell pwsh"
 )
-_PROGRAM = re.compile(r"(?:^|[|&;\n])\s*(?:[\w:.-]{1,40}\\)*(\w+)(?:\.exe)?(?=\s|$)", _I)
+_PROGRAM = re.compile(r"(?:^|[|&;\n])[^\S\n]*+(?:[\w:.-]{1,40}\\)*(\w+)(?:\.exe)?(?=\s|$)", _I)
 _NOT_OF_WINDOWS = re.compile(r"\$\(|`|\\\"|%[^%\n]{0,40}:[^%\n]{0,40}%|\^")
 """What reads otherwise in another shell, or is put together from pieces."""
 _CASELESS = frozenset({*_WINDOWS, *_TWS_VERBS, "ping", "hostname", "whoami", "netstat", "nslookup"})
@@ -709,7 +709,7 @@ _CONSOLE = re.compile(
     rf"|GROUP|TRACE|ARCHIVE|DDF|PROCEDURE|PROC)\b{_CONSOLE_TEXT}*"
     rf"|/DIS(?:PLAY)?\s+{_CONSOLE_TEXT}+"
     # TSO, RACF, IDCAMS; what writes its list to a data set is left out
-    rf"|(?:TSO\s+)?(?!.*\b(?:O(?:UT)?FILE|CLIST|ODS|OUTDATASET)\b)(?:LISTCAT|LISTC|LISTDS|LISTD|LISTALC|LISTA"
+    rf"|(?:TSO\s++)?(?!.*\b(?:O(?:UT)?FILE|CLIST|ODS|OUTDATASET)\b)(?:LISTCAT|LISTC|LISTDS|LISTD|LISTALC|LISTA"
     rf"|LISTUSER|LISTGRP|LISTDSD|RLIST|SEARCH|HLIST|(?-i:LU|LG|LD|RL|SR))(?:\s+{_CONSOLE_TEXT}*)?"
     r"|SDSF(?:\s+\w{1,4})?"
     # MQ

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 _UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"))
-_VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\}|[?$](?![\w{(]))"
+_VARIABLE = r"\$(?:[A-Za-z_]\w*+|\{[A-Za-z_]\w*\}|[?$](?![\w{(]))"
 # An exclamation mark recalls an earlier command, except where these stand around it.
 _NO_HISTORY = r"(?<=@)!|!(?=[\s=\"]|$)"
 _WORD_PART = re.compile(

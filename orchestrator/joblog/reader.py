@@ -114,7 +114,7 @@ _PLATFORM_SIGNS = (
         ("/", "sh: ", ".sh", ".py", ".ksh", ".pl", "curl: (", "core dumped", "at "),
         re.compile(
             r"(?m)(?:^|[\s:'\"(])/(?:opt|usr|bin|home|etc|var|tmp|dados|data|u\d\d|app|apps|mnt|srv|root|backup|export)/"
-            r"|\b(?:ba|k|z|c)?sh: |\.(?:sh|py|ksh|pl)\b|\bcurl: \(\d+\)|core dumped|^\s*at [\w.$]+\([\w.]+:\d+\)"
+            r"|\b(?:ba|k|z|c)?sh: |\.(?:sh|py|ksh|pl)\b|\bcurl: \(\d+\)|core dumped|^[ \t]*+at [\w.$]+\([\w.]+:\d+\)"
         ),
     ),
 )
@@ -177,7 +177,7 @@ _ENDING = re.compile(
     r"(?i)\b(?:fim|fin|end|ended|t[eé]rmino|terminou|termin[oó]|terminad[oa]|terminating|sa[ií]da|salida|exit|exited|exiting"
     r"|encerr\w{1,6}|finaliz\w{1,6}|interromp\w{1,4}|interrump\w{1,4}|abort\w{0,5}|return|retorno|c[oó]digo|finished)\b"
 )
-_PATH = re.compile(r"\S*[/\\]\S*")
+_PATH = re.compile(r"(?<!\S)[^\s/\\]*+[/\\]\S*+")
 _ENDING_WORDS = 4
 """Most words, apart from names and numbers, of a line that only says that the program ends."""
 _SEVERE_ID = re.compile(

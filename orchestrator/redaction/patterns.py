@@ -219,7 +219,7 @@ YAML_BLOCK = re.compile(
 # <property name="password" value="x"/>, <entry key="senha">x</entry>
 NAMED_VALUE = re.compile(
     rf"{_SUFFIX}[\"'](?:(?:[ \t]{{1,8}}[\w:-]{{1,20}}=[\"'][^\"'<>\r\n]{{0,60}}[\"']){{0,3}}?"
-    r"[ \t]{1,8}(?:value|content)=[\"']"
+    r"[ \t]{0,8}(?:value|content)=[\"']"
     r"|[ \t]{0,8}>[ \t]{0,8}(?:<value>)?)(?P<value>[^\"'<\r\n]{1,2000})",
     _I,
 )
@@ -245,7 +245,7 @@ XML_HEAD = re.compile(r"<[\w:.-]{0,60}$")
 IN_ELEMENT = re.compile(
     rf"{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>(?:<!\[CDATA\[)?(?P<value>[^<\]]{{1,2000}})(?=\]{{0,2}}>?</)", _I
 )
-IN_ESCAPED_ELEMENT = re.compile(rf"{_SUFFIX}&gt;(?P<value>(?:(?!&lt;)[^\r\n]){{1,2000}})(?=&lt;/)", _I)
+IN_ESCAPED_ELEMENT = re.compile(rf"{_SUFFIX}&gt;(?P<value>(?:(?!&lt;)[^\r\n]){{1,300}})(?=&lt;/)", _I)
 # "the password is x", "a senha do banco é x", "la contraseña es x"
 SPOKEN = re.compile(rf"{_SUFFIX}{_OF}[ \t]{{1,4}}{_COPULA}(?:[ \t]{{1,4}}:?|:)[ \t]{{0,4}}{_OPENING}{_VALUE}", _I)
 # senha inválida: x

@@ -133,7 +133,7 @@ def _scheme(word: Word) -> Iterable[Span]:
 
 def _vendor(word: Word) -> Iterable[Span]:
     match = None if word.before(1).isalpha() else vendors.AFTER_VENDOR.match(word.text, word.end)
-    return (match.span("value"),) if match is not None and vendors.looks_random(match["value"]) else ()
+    return (match.span("value"),) if match is not None and vendors.is_of_vendor(match["value"]) else ()
 
 
 def _ftp_pass(word: Word) -> Span | None:

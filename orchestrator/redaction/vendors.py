@@ -18,23 +18,27 @@ _DATA: dict[str, Any] = json.loads((files("orchestrator.redaction") / "data" / "
 VENDORS: tuple[str, ...] = tuple(_DATA["vendors"])
 """Vendors whose tokens have no prefix, lower-case."""
 AFTER_VENDOR = re.compile(
-    r"[\w.-]{0,24}(?:[ \t]{1,4}[\w.-]{1,20}){0,2}[\"'`]?[ \t]{0,8}(?:=>|:=|[:=>,]|\|\|)[ \t]{0,8}[\"'`]?"
+    r"[\w.-]{0,24}(?:[ \t]{1,4}[\w.-]{1,20}){0,2}[\"'`]?[ \t]{0,8}(?:=>|:{1,3}=|\?=|:{1,3}|[=>,]|\|\|)[ \t]{0,8}[\"'`]?"
     r"(?P<value>[A-Za-z0-9_=.+/:%-]{14,200})(?![\w-])"
 )
 
-JWT = re.compile(r"eyJ[A-Za-z0-9_-]{6,8000}\.[A-Za-z0-9_-]{2,8000}(?:\.[A-Za-z0-9_-]{0,8000}){0,3}")
-_ENCODED_JWT = re.compile(r"ZXlK[A-Za-z0-9/_+-]{40,8000}={0,2}")
+JWT = re.compile(
+    r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{6,8000}\.[A-Za-z0-9_-]{2,8000}(?:\.[A-Za-z0-9_-]{0,8000}){0,3}"
+)
+_ENCODED_JWT = re.compile(r"ZXlK(?<![A-Za-z0-9/_+-]ZXlK)[A-Za-z0-9/_+-]{40,8000}={0,2}")
 _SLACK = re.compile(r"xox[abeoprs][.-][\w.-]{8,255}")
 
 _RUN = re.compile(r"[A-Za-z0-9_-]{16,}+")
 _ALL = [(prefix, body) for body, prefixes in _DATA["prefixes_by_body"].items() for prefix in prefixes]
 _TOKEN = re.compile(either(f"{prefix}{body}" for prefix, body in _ALL))
 # Those that a run of letters, digits, _ and - does not begin.
-_BEGUN = re.compile(r"[A-Za-z0-9_-]{4}")
+_APART = re.compile(r"[~:/|%]|\\\.")
 _DOTTED = re.compile(
-    rf"(?<![A-Za-z0-9_]){either(f'{prefix}{body}' for prefix, body in _ALL if not _BEGUN.match(prefix))}"
+    rf"(?<![A-Za-z0-9_]){either(f'{prefix}{body}' for prefix, body in _ALL if _APART.search(prefix + body[:2]))}"
 )
-_BEFORE = 24
+_BEFORE, _AFTER = 24, 400
+_LONG_WORD = re.compile(r"[A-Za-z0-9]{30}")
+_WORD = re.compile(r"[A-Za-z0-9]{14}")
 
 
 def tokens(text: str) -> Iterator[Span]:
@@ -49,7 +53,7 @@ def tokens(text: str) -> Iterator[Span]:
             continue
         match = _TOKEN.match(text, start)
         if match is None and start and text[start - 1] in ".:/~|%":
-            match = _DOTTED.search(text, max(done, start - _BEFORE), run.end() + _BEFORE)
+            match = _DOTTED.search(text, max(done, start - _BEFORE), run.end() + _AFTER)
         if match is not None and _is_mixed(match[0]):
             done = match.end()
             yield match.span()
@@ -67,7 +71,13 @@ def looks_random(token: str) -> bool:
 def _is_mixed(token: str) -> bool:
     """Whether what follows a vendor's prefix is more than words: the prefix tells the rest."""
     digits = sum(map(str.isdigit, token))
-    return digits >= 3 or (digits > 0 and any(map(str.isupper, token))) or looks_random(token)
+    is_mixed = digits >= 3 or (digits > 0 and any(map(str.isupper, token)))
+    return is_mixed or looks_random(token) or _LONG_WORD.search(token) is not None
+
+
+def is_of_vendor(value: str) -> bool:
+    """Whether a value beside a vendor's name is a token: long without a sign in it, or as no name is."""
+    return looks_random(value) or (_WORD.search(value) is not None and sum(map(str.isdigit, value)) >= 2)
 
 
 def _is_random_run(run: str) -> bool:

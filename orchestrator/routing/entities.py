@@ -80,7 +80,7 @@ _IDENTIFIER = re.compile(rf"{_FREE}[A-Za-z][A-Za-z0-9_-]{{2,39}}{_END}")
 _WILD = re.compile(r"(?<!\S)[(\[]*(?P<quote>[\"'`“«]?)(?P<name>[A-Za-z0-9_$#@*?./-]*[*?@][A-Za-z0-9_$#@*?./-]*)")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)[^*\n]*[^*\s](\1)(?![\w*])")
 """Words between asterisks, as chats and Markdown write bold."""
-_LISTED_NAME = re.compile(rf"\s*(?:[-*•]|\d{{1,3}}[.)])?\s*(?=\S*[0-9_#])(?:{NAME}|\S+[#.]{NAME})\s*[,;.]?\s*")
+_LISTED_NAME = re.compile(rf"\s*+(?:(?:[-*•]|\d{{1,3}}[.)])\s*+)?(?=\S*[0-9_#])(?:{NAME}|\S+[#.]{NAME})\s*[,;.]?\s*")
 """A line of a list of names."""
 _LITERALS = 3
 """Letters and digits that a pattern begins with, from which it needs no word for jobs before it."""

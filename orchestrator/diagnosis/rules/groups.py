@@ -26,7 +26,7 @@ BENIGN = FINE | UNDER_WAY | {Category.UNKNOWN}
 OF_NO_OBJECT = FINE | UNDER_WAY | {Category.JOB_NOT_FOUND}
 """Verdicts that are the same of every job."""
 _DIGITS = re.compile(r"\d+")
-_FILE = re.compile(r"(?<=[/\\])[^/\\\s'\"]*\.[^/\\\s'\"]+(?![^\s'\"]*[/\\])")
+_FILE = re.compile(r"(?<=[/\\])(?=[^/\\\s'\".]*+\.[^/\\\s'\"])[^/\\\s'\"]++(?![/\\])")
 """A file in a path: what is full is the file system of its folder."""
 _NO_ANSWER = {
     False: Message("{subject} is not diagnosed: TWS did not answer about it."),

@@ -48,7 +48,7 @@ PRESENT_RUN_SECONDS = 60.0
 _RECORDS = ("recent_error", "history")
 """Kinds of evidence of the log cache that are one record each."""
 _Payload = TypeVar("_Payload", bound=Facts)
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"!?\[([^\]]{0,300})\]\([^)]{0,300}\)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])([^<>]{0,200})>")
 _HEADING = re.compile(r"(?:^|(?<=\s))#{1,6}\s")
 _NO_MARKUP = str.maketrans({"*": None, "|": " "})

@@ -29,7 +29,10 @@ MAX_CAUSES = 3
 _MAX_WINDOWS = 40
 _TAIL = 10
 # Frame that the agent writes around a job's own output (HWA job log: "= JOB : ...", "= Exit Status : ...").
-_FRAME = re.compile(r"^=\s*(?P<name>[A-Za-z][A-Za-z .]*?)\s*(?:\([a-z:]+\))?\s*:\s*(?P<value>.*?)\s*$")
+_FRAME = re.compile(
+    r"^=\s*+(?P<name>[A-Za-z][A-Za-z .]{0,40}?)\s{0,40}(?:\([a-z:]{1,20}\))?\s{0,9}:\s*+"
+    r"(?P<value>(?:\S++|\s++(?=\S))*+)\s*$"
+)
 _FRAME_TIME = re.compile(r"^=\s*[A-Z][a-z]{2} (\d{2})/(\d{2})/(\d{2,4}) (\d{2}:\d{2}:\d{2})")
 _ELAPSED_FRAME = re.compile(r"Elapsed Time \((?P<unit>[A-Za-z:]+)\)\s*:\s*(?P<value>[\d:.]+)")
 _ZOS_JOB = re.compile(rf"\b(?:IEF40[34]I|IEF450I|\$HASP373|\$HASP395)\s+({ZOS_NAME})\b")
