@@ -55,3 +55,26 @@ def test_harmless_texts_stay() -> None:
     """Of messages, job logs and options that speak of passwords and hold none, one in a hundred may change."""
     changed = [text for text in PASTED["harmless"] if redact(text) != text]
     assert len(changed) <= len(PASTED["harmless"]) / 100, changed
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "glagent-abcdEFGH1234ijklMNOP5678qrstUVWX9012yzABCD3456efGHIJ",
+        "pplx-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR",
+        "dt0c01.AB2CD3EF4GH5IJ6KL7MN8OPQ.AB2CD3EF4GH5IJ6KL7MN8OP9AB2CD3EF4GH5IJ6KL7MN8OP9AB2CD3EF4GH5IJ6KL7MN8OP9",
+        "sha256~PlvNZ41UAUiARLqfJj5l46bcuUUK1SZyDwTcfX6bKN9", "A3-AB12CD-EF34GH56IJ7-KL8MN-OP9QR-ST0UV",
+        "pat.BCYAJFbNTSdqT21dqcLHbq.o9cHZXxIljt0ZmBzP0fS0VaL2.QHtQzSOLeBcsveXP6OwJ", "LTAI5tAbCdEfGh1jKlMnOpQr",
+        "hf_AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGh", "datadog_key = 0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d",
+    ],
+)  # fmt: skip
+def test_tokens_of_vendors_go(token: str) -> None:
+    """A vendor's token is known by its prefix alone, or by the vendor's name beside it."""
+    for text in (token, f"erro ao enviar {token} para o host", f'"x": "{token}"', f"https://h/a?t={token}&b=1"):
+        assert token[-16:] not in redact(text)
+
+
+def test_names_with_a_prefix_of_a_vendor_stay() -> None:
+    """Names of jobs, branches and models that begin like a token are none."""
+    text = "hf_model_download_job ops_daily_batch_report sk-learn-pipeline-prod npm_config_registry glpat-rotation-job"
+    assert redact(text) == text
