@@ -64,7 +64,7 @@ def test_harmless_texts_stay() -> None:
         "pplx-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR",
         "dt0c01.AB2CD3EF4GH5IJ6KL7MN8OPQ.AB2CD3EF4GH5IJ6KL7MN8OP9AB2CD3EF4GH5IJ6KL7MN8OP9AB2CD3EF4GH5IJ6KL7MN8OP9",
         "sha256~PlvNZ41UAUiARLqfJj5l46bcuUUK1SZyDwTcfX6bKN9", "A3-AB12CD-EF34GH56IJ7-KL8MN-OP9QR-ST0UV",
-        "pat.BCYAJFbNTSdqT21dqcLHbq.o9cHZXxIljt0ZmBzP0fS0VaL2.QHtQzSOLeBcsveXP6OwJ", "LTAI5tAbCdEfGh1jKlMnOpQr",
+        "pat.BCYAJFbNTSdqT21dqcLHbq.o9cHZXxIljt0ZmBzP0fS0VaL.QHtQzSOLeBcsveXP6OwJ", "LTAI5tAbCdEfGh1jKlMnOpQr",
         "hf_AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGh", "datadog_key = 0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d",
     ],
 )  # fmt: skip
