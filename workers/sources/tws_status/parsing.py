@@ -36,7 +36,7 @@ _COUNTS = {
 MAX_RUNS = 10
 _NAME, _NAME_CHARACTERS = re.compile(r"[\w.#$@/+:;-]*", re.ASCII), 100
 """Names, ids and times, which are not cut: of them the envelope masks what is a secret."""
-_ENDS_NAME = re.compile(r"[\s;|&<>(){}'\"`\\!*?]")
+_ENDS_NAME = re.compile(r"[\s;|&<>(){}'\"`\\!]")
 
 
 def clean(value: str, limit: int) -> str:
