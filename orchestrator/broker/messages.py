@@ -129,7 +129,8 @@ class _Command(_Shape):
     """Of remote control, which workers choose by name; a regular expression may take for ever on one."""
 
     method: Word
-    arguments: dict[Word, Line | float | bool | list[Line] | None] | None = None
+    arguments: dict[Word, Line | float | bool | list[Line] | dict[Word, Any] | None] | None = None
+    """An object in them is that of a starting worker (``hello``), which says what ids of tasks were revoked."""
     destination: list[Word] | None = None
     pattern: Line | None = None
     matcher: Literal["glob"] | None = None

@@ -187,10 +187,6 @@ def _mapping(value: Mapping[Any, Any], *, personal: bool) -> dict[Any, Any]:
     return out
 
 
-def _is_count_key(key: str) -> bool:
-    return key.lower() in patterns.COUNT_KEY
-
-
 def _key(key: str, personal: bool) -> tuple[str, bool]:
     """A key as it is shown, and whether its value is a secret."""
     secret = _known_keys.get((key, personal))

@@ -1,6 +1,5 @@
 """Shared objects of a worker process: store client, event loop, synthesizer; created at first use."""
 
-import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -23,7 +22,6 @@ from workers.runtime.ask import SourceRunner, heed_soft_limit
 from workers.runtime.ended_runs import EndedRuns
 from workers.runtime.event_loop import DEFAULT_LAG_LIMIT_SECONDS, Runtime, WorkerLoop
 
-_LOGGER = logging.getLogger(__name__)
 STORE_RETRIES = 6
 
 
