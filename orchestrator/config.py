@@ -295,7 +295,8 @@ class Settings(EnvironmentModel):
         address = without_tls_options(value)
         try:
             host = parse_url(address).get("host", "")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-            is_one = not set(host) & set(",;") and ";" not in urlsplit(address).path
+            # redis-py takes a database that is no number for 0, and Celery fails at the first message.
+            is_one = not set(host) & set(",;") and bool(re.fullmatch(r"/?|/[0-9]+", urlsplit(address).path))
         except ValueError:
             is_one = False
         if not is_one:

@@ -117,7 +117,7 @@ class OutOfConnections(StoreUnreachable):
 
 
 class StoreRefusesUser(StoreUnreachable, ConfigurationError):
-    """Redis refuses the password, the user name or the command of this user: see REDIS_URL.
+    """Redis refuses the password, the user name, the database or the command of this user: see REDIS_URL.
 
     A setting to be corrected, and, when the password changes while processes run, a store that cannot be reached.
     """

@@ -411,6 +411,8 @@ def _refused(error: ResponseError) -> TroubleshootError | None:
         return refused
     if isinstance(error, NoPermissionError) or "NOPERM" in text or _of_script(error):
         return StoreRefusesUser("REDIS_URL: Redis does not let this user do what is needed ({detail})", detail=text)
+    if "DB index" in text or "SELECT is not allowed" in text:
+        return StoreRefusesUser("REDIS_URL: Redis has no database of that number ({detail})", detail=text)
     if "WRONGTYPE" in text:
         return RunDamaged(
             "a key in Redis is of another type than ours; its name is told by: resync-troubleshoot doctor --only keys"

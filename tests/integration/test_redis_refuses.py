@@ -14,7 +14,7 @@ from orchestrator.broker.app import make_celery
 from orchestrator.broker.publisher import Publisher
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
-from orchestrator.errors import StoreUnreachable
+from orchestrator.errors import StoreRefusesUser, StoreUnreachable
 from orchestrator.graph import ParallelTroubleshootGraph
 from orchestrator.health import Beat
 from orchestrator.models import TroubleshootRequest
@@ -45,6 +45,15 @@ def test_a_client_is_told_why_the_store_does_not_serve(own_redis: RedisServer, k
                 with pytest.raises(StoreUnreachable, match=WORDS.get(kind, kind)):
                     client.get(run_id)
         assert client.submit(QUESTION) != run_id
+
+
+def test_a_database_that_redis_has_not_is_named_as_the_setting(redis_url: str) -> None:
+    """Its number is a setting to be corrected, for whoever asks or looks."""
+    settings = Settings.from_env({"REDIS_URL": redis_url.rpartition("/")[0] + "/99"})
+    with TroubleshootClient(settings) as client:
+        for call in (lambda: client.submit(QUESTION), client.list):
+            with pytest.raises(StoreRefusesUser, match="REDIS_URL: Redis has no database"):
+                call()
 
 
 @pytest.mark.parametrize("kind", REFUSALS)

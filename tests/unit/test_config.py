@@ -97,6 +97,8 @@ def test_a_variable_with_the_name_of_a_field_is_not_read() -> None:
         ({"REDIS_URL": "http://x"}, "REDIS_URL"),
         ({"REDIS_URL": "unix:///run/redis.sock"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://:Segr/edo@h/0"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://h:6379/zero"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://h:6379/-1"}, "REDIS_URL"),
         ({"RESYNC_RUN_TTL_SECONDS": "5"}, "RESYNC_RUN_TTL_SECONDS"),
         ({"RESYNC_MAX_OPEN_RUNS": "many"}, "RESYNC_MAX_OPEN_RUNS"),
         ({"RESYNC_NODE_TIMEOUT_SECONDS": "20"}, "RESYNC_NODE_TIMEOUT_SECONDS"),

@@ -168,7 +168,7 @@ def judge_keyspace(space: Keyspace, prefix: str) -> CheckResult:
                 count=len(space.set_aside),
                 names=_names(space.set_aside),
             ),
-            Message("See what they hold and who writes there, then delete them: redis-cli DEL KEY"),
+            Message("See what they hold and who writes there, then delete them (redis-cli DEL KEY)."),
             reason="keys_set_aside",
         )
     if space.is_bare:
