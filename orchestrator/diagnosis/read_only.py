@@ -443,6 +443,10 @@ _PROGRAMS: dict[str, _Looks] = {
     "date": _by(
         _rule("uIR", "dr", "utc universal iso-8601 rfc-3339 rfc-email", "date reference", operands=r"\+.*|/t", most=1)
     ),
+    "timedatectl": _by_words(r"(?:status|show)?"),
+    "java": _by_words(r"--?version"),
+    **dict.fromkeys(("python", "python3", "node"), _by_words(r"--version")),
+    "sqlplus": _by_words("-v"),
     "time": _runs(_rule("pv")),
     "nice": _runs(_rule("", "n")),
     "timeout": _runs(_rule("", "ks", "", "signal kill-after"), operands=1),
@@ -578,6 +582,7 @@ _PROGRAMS: dict[str, _Looks] = {
     **dict.fromkeys(
         ("rep1", "rep2", "rep3", "rep4a", "rep4b", "rep7", "rep8", "rep11"), _by(_rule("bcipsv", "fmtdjnh"))
     ),
+    "resync-troubleshoot": _by_words(r"(?:doctor|list|queues|pipelines|(?:get|watch) [\w-]+)"),
     "evtsize": _by_words(r"-show(?: [\w./$-]+)?"),
     "maestro": _by(_rule(most=0)),
     "parms": _by(_rule(operands=r"\w+", most=1, least=1)),
@@ -712,6 +717,8 @@ _CONSOLE = re.compile(
     rf"|(?:TSO\s++)?(?!.*\b(?:O(?:UT)?FILE|CLIST|ODS|OUTDATASET)\b)(?:LISTCAT|LISTC|LISTDS|LISTD|LISTALC|LISTA"
     rf"|LISTUSER|LISTGRP|LISTDSD|RLIST|SEARCH|HLIST|(?-i:LU|LG|LD|RL|SR))(?:\s+{_CONSOLE_TEXT}*)?"
     r"|SDSF(?:\s+\w{1,4})?"
+    # IBM i
+    rf"|(?!.*\bOUTPUT\b)DSP(?:JOB(?:LOG)?|MSG|LOG|SYSSTS|OBJD|SBSD|LIB)(?: +{_CONSOLE_TEXT}*)?|WRKACTJOB|WRKSYSSTS"
     # MQ
     rf"|DIS(?:PLAY)?\s+(?:QLOCAL|QL|QUEUE|Q|QMGR|QMSTATUS|CHANNEL|CHL|CHSTATUS|CHS|LISTENER|LSSTATUS|CONN|QSTATUS|QS"
     rf"|PROCESS|TOPIC|SUB)\b{_CONSOLE_TEXT}*"
