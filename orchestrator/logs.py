@@ -31,7 +31,10 @@ class _Masking(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""
-        text = record.getMessage()
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001  # border: as logging, which reports a wrong record and goes on
+            return True
         masked, _ = redact_start(text, MAX_CHARACTERS)
         if masked != text:
             record.msg, record.args = masked, None

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 
 from pydantic import ValidationError
 
@@ -54,7 +55,7 @@ def _words() -> dict[str, re.Pattern[str]]:
     }
     # "No problem on workstation X" is said of the workstation.
     words["of_a_thing"] = re.compile(
-        rf"\s(?:{'|'.join(data['of_a_thing'])})\s(?:\w+\s)?(?:{'|'.join(data['elsewhere'])})(?![\w-])"
+        rf"\s(?:{'|'.join(data['of_a_thing'])})\s(?:(?!jobs?\s)\w+\s){{0,2}}(?:{'|'.join(data['elsewhere'])})(?![\w-])"
     )
     return words
 
@@ -240,10 +241,11 @@ class SureFacts:
         named = _WORD.findall(clause)
         return not names.isdisjoint(named) and not any(name.lower() in named for name in self.states)
 
-    def _names_the_run(self, text: str) -> bool:
-        """Whether the jobs, or the failure, are named."""
+    def _names_the_run(self, text: str, names: frozenset[str]) -> bool:
+        """Whether the jobs, or the failure, are named; "job" before one of ``names`` is another's."""
         named = _WORD.findall(text)
-        return any(name.lower() in named for name in self.states) or _words()["run"].search(text) is not None
+        own = " ".join(word for word, after in pairwise((*named, "")) if word not in names and after not in names)
+        return any(name.lower() in named for name in self.states) or _words()["run"].search(own) is not None
 
     def _unlike(self, clause: str, phase: str, names: frozenset[str]) -> str | None:
         """The kind of what a clause says against a job that fails, waits or runs."""
@@ -291,7 +293,7 @@ class SureFacts:
         if kind != "done" and elsewhere.search(before + what if kind == "well" else before):
             return True
         is_of_thing = elsewhere.search(before) or not names.isdisjoint(_WORD.findall(before))
-        return bool(is_of_thing) and not self._names_the_run(before)
+        return bool(is_of_thing) and not self._names_the_run(before, names)
 
     def _failure_of_none(self, text: str) -> str | None:
         """That a job failed which TWS has as ended well; of an earlier run it may be said."""
@@ -343,9 +345,10 @@ def _clauses(text: str) -> list[tuple[str, str]]:
     clauses: list[tuple[str, str]] = []
     for part in filter(None, parts):
         clause = folded(part)
-        if clauses and _words()["goes_on"].match(clause):
-            # "aguarda o predecessor PREP001, que falhou" is said of the last words before it.
-            part_of = " ".join((*clauses[-1][0].rsplit(None, 2)[-2:], part))
+        last = clauses[-1][0].rsplit(None, 2)[-2:] if clauses else []
+        # "aguarda o predecessor PREP001, que falhou" is said of the last words before it, "não terminou: abendou" not.
+        if last and _words()["goes_on"].match(clause) and _words()["not"].search(folded(" ".join(last))) is None:
+            part_of = " ".join((*last, part))
             clauses.append((part_of, folded(part_of)))
         elif clause:
             clauses.append((part, clause))

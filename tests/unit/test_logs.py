@@ -62,6 +62,14 @@ def test_the_log_of_a_library_is_masked_whatever_the_formatter(caplog: pytest.Lo
     assert len(logger.filters) == 1
 
 
+def test_a_wrong_record_of_a_library_does_not_fail_who_logs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logging that reports it, as without the mask."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    mask_log("another.library")
+    wrong = {"name": "another.library", "levelno": logging.WARNING, "msg": "%d of %d", "args": ("one",)}
+    logging.getLogger("another.library").handle(logging.makeLogRecord(wrong))
+
+
 def test_an_error_in_a_line_of_a_log_is_masked() -> None:
     """Such as the address in a driver's message."""
     assert shown(ValueError(f"no connection to postgresql://u:{SECRET}@h/x")) == (
