@@ -83,9 +83,11 @@ class ClickError:
         self._error = error
 
     def in_language(self, language: Language) -> str:
-        """The text in ``language``."""
+        """The text in ``language``; what was typed may be a question without its quotes, with a secret in it."""
+        from orchestrator.redaction.redact import redact  # noqa: PLC0415  # start-up time
+
         with speaking(language):
-            return " ".join(str(self._error.format_message()).split())
+            return redact(" ".join(str(self._error.format_message()).split()))
 
 
 @contextmanager

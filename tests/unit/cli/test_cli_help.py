@@ -278,3 +278,10 @@ def test_installed_command_brings_its_own_words(cli: Cli, monkeypatch: pytest.Mo
         assert text in page
         assert "--here TEXT  Where it is." in page
     languages.translations.cache_clear()
+
+
+def test_a_question_without_quotes_shows_no_secret(cli: Cli) -> None:
+    """Each word of it is an argument too many, which click repeats."""
+    result = cli("submit", "job", "falhou,", "senha:", "girassol2024", "--json", LC_ALL="pt_BR.UTF-8")
+    assert "argumentos a mais" in result.err
+    assert "girassol2024" not in result.err + result.out
