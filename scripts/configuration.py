@@ -81,7 +81,7 @@ def bounds(field: FieldInfo) -> str:
     """The limits of a number."""
     signs = {"gt": "> ", "ge": ">= ", "lt": "< ", "le": "<= "}
     limits = [
-        f"{sign}{getattr(item, name):g}"
+        f"{sign}{getattr(item, name):.12g}"
         for item in field.metadata
         for name, sign in signs.items()
         if hasattr(item, name)
