@@ -243,7 +243,7 @@ YAML_LIST = re.compile(
 )
 XML_HEAD = re.compile(r"<[\w:.-]{0,60}$")
 IN_ELEMENT = re.compile(
-    rf"{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>(?:<!\[CDATA\[)?(?P<value>[^<\]]{{1,2000}})(?=\]{{0,2}}>?</)", _I
+    rf"{_SUFFIX}(?:[ \t][^<>]{{0,200}})?>(?:<!\[CDATA\[)?(?P<value>(?:[^<\]]|\](?!\]>)){{1,2000}}+)(?=(?:\]\]>)?</)", _I
 )
 IN_ESCAPED_ELEMENT = re.compile(rf"{_SUFFIX}&gt;(?P<value>(?:(?!&lt;)[^\r\n]){{1,300}})(?=&lt;/)", _I)
 # "the password is x", "a senha do banco é x", "la contraseña es x"
