@@ -114,8 +114,9 @@ def _check_events(parent: Any, channel: Any) -> None:
     events = parent.event_dispatcher
     events._outbound_buffer = deque(events._outbound_buffer, maxlen=KEPT_EVENTS)  # noqa: SLF001  # there is no option
     try:
-        # To the channel of the events; what is empty is read by nobody.
-        channel.client.publish(f"{channel.keyprefix_fanout}celeryev", "")
+        # To the channel of the events; what is empty is read by nobody. Over a connection that waits for no message.
+        with channel.conn_or_acquire() as client:
+            client.publish(f"{channel.keyprefix_fanout}celeryev", "")
     except ResponseError as error:
         _LOGGER.warning("events_not_published error=%s", error)
 
