@@ -17,9 +17,10 @@ from typing import Any
 
 from celery.app.amqp import AMQP
 from celery.utils.dispatch import Signal
+from kombu import pools
 from kombu.connection import Connection
 from kombu.transport import redis
-from kombu.utils.collections import HashedSeq
+from kombu.utils.collections import HashedSeq, eqhash
 from kombu.utils.encoding import bytes_to_str
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, DataError, RedisError, ResponseError
@@ -313,3 +314,28 @@ class Amqp(AMQP):  # type: ignore[misc]  # Celery is untyped
     """Celery's factory of connections, with ``RedisConnection``."""
 
     Connection = RedisConnection
+    _producer_pool: Any
+
+    @property
+    def producer_pool(self) -> Any:
+        """The pool of producers; a new one where it was closed.
+
+        kombu's pools belong to the whole process: an app with a Celery of its own that calls ``pools.reset()``, or
+        forks, closes ours as well.
+        """
+        if _is_closed(self._producer_pool):
+            self._forget_pools()
+        if _is_closed(super().producer_pool):
+            connection = self.app.connection_for_write()
+            for group in (pools.producers, pools.connections):
+                group.pop(eqhash(connection), None)
+            self._forget_pools()
+        return super().producer_pool
+
+    def _forget_pools(self) -> None:
+        self._producer_pool = None
+        self.app._pool = None  # noqa: SLF001  # Celery has no other way
+
+
+def _is_closed(pool: Any) -> bool:
+    return pool is not None and (pool._closed or pool.connections._closed)  # noqa: SLF001  # nor kombu

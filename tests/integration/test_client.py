@@ -84,6 +84,19 @@ def test_a_client_for_each_question_leaves_nothing_behind(settings: Settings) ->
     assert [places() for _ in range(9)] == [first] * 9
 
 
+@pytest.mark.parametrize("is_forgotten", [True, False])
+def test_pools_that_were_closed_by_others_are_opened_again(client: TroubleshootClient, *, is_forgotten: bool) -> None:
+    """An app with a Celery of its own may reset kombu's pools, which are those of the whole process."""
+    client.submit(TroubleshootRequest(message="x"))
+    if is_forgotten:
+        pools.reset()
+    else:
+        for pool in (*pools.producers.values(), *pools.connections.values()):
+            pool.force_close_all()
+    client.submit(TroubleshootRequest(message="y"))
+    assert client.store.queue_length(ORCHESTRATOR_QUEUE) == 2
+
+
 def dispatch_and_answer(store: RunStore, run_id: str, *, but: str = "") -> set[str]:
     """Dispatch a run as a worker would, and answer each source that is to be asked; returns their names."""
     dispatch = store.claim_dispatch(run_id, "d", by_worker=False)

