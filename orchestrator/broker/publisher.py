@@ -50,6 +50,8 @@ class Publisher:
             self._app.send_task(task, args=(run_id,), **options)
 
     def _publish(self, task: str, run_id: str, *, task_id: str | None) -> None:
+        # Imports what sends, before the time counts: on a busy machine it takes as long as the broker may.
+        _ = self._app.amqp
         future = self._executor.submit(self._send, task, run_id, task_id)
         try:
             future.result(PUBLISH_TIMEOUT_SECONDS)
