@@ -200,7 +200,7 @@ def parts() -> tuple[Fault, ...]:
               in_ci=True),
         Fault("poison messages", "21 in every queue that no worker can read", WHOLE, do.poison, in_ci=True),
         Fault("keys of another type", "every key that all runs share but one, and the queues, become strings",
-              replace(PERHAPS_EMPTY, tracebacks=NO_ACK), do.foreign_keys),
+              replace(NOT_DISPATCHED, tracebacks=NO_ACK), do.foreign_keys),
         Fault("messages delivered again", "three exact copies of each, after 0.8 s without a worker", PERHAPS_EMPTY,
               do.redeliver),
         Fault("a stored plan is damaged", "of every third open run", PERHAPS_EMPTY, do.damage("plan", "{")),
