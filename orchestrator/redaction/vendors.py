@@ -63,9 +63,13 @@ def tokens(text: str) -> Iterator[Span]:
 def looks_random(token: str) -> bool:
     """Whether letters and digits are mixed as no name has them."""
     digits = sum(map(str.isdigit, token))
-    changes = sum(a.isupper() != b.isupper() for a, b in pairwise(token) if a.isalpha() and b.isalpha())
     between = sum(a.isdigit() and b.isalpha() for a, b in pairwise(token))
-    return changes >= 4 or (between >= 2 and digits >= 3) or (digits >= 14 and digits + 3 >= len(token))
+    return _case_changes(token) >= 4 or (between >= 2 and digits >= 3) or (digits >= 14 and digits + 3 >= len(token))
+
+
+def _case_changes(text: str) -> int:
+    """How often a capital stands beside a small letter."""
+    return sum(a.isupper() != b.isupper() for a, b in pairwise(text) if a.isalpha() and b.isalpha())
 
 
 def _is_mixed(token: str) -> bool:
@@ -83,5 +87,4 @@ def is_of_vendor(value: str) -> bool:
 def _is_random_run(run: str) -> bool:
     """A long base64 run, for example a key whose BEGIN line was cut off; words and hexadecimal digests stay."""
     digits = sum(map(str.isdigit, run))
-    changes = sum(a.isupper() != b.isupper() for a, b in pairwise(run) if a.isalpha() and b.isalpha())
-    return digits * 25 >= len(run) and changes * 5 >= len(run) and run.count("/") * 12 <= len(run)
+    return digits * 25 >= len(run) and _case_changes(run) * 5 >= len(run) and run.count("/") * 12 <= len(run)
