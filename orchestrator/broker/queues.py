@@ -171,6 +171,20 @@ def _inspect(app: Celery, seconds: float, connection: Connection) -> Mapping[str
     return queues
 
 
+def capacity_by_queue(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> dict[str, int]:
+    """The tasks that the workers of each queue can hold at once; of workers of an older version it is not known.
+
+    A worker of several queues counts in each of them with all its places.
+    """
+    capacities: dict[str, int] = {}
+    for queue in (queue for queues in able_workers(queues_by_worker).values() for queue in queues):
+        places = queue.get("places")
+        if isinstance(places, int) and places > 0:
+            name = str(queue.get("name"))
+            capacities[name] = capacities.get(name, 0) + places
+    return capacities
+
+
 class ServedQueues:
     """The queues that live workers consume, asked at most once a second however many threads want to know.
 

@@ -17,6 +17,11 @@ def lane(queue: str, batch: int | None) -> str:
     return queue if batch is None else f"{queue}\x06\x16{BATCH_PRIORITY}"
 
 
+def unlaned(name: str) -> str:
+    """The queue of a lane."""
+    return name.partition("\x06")[0]
+
+
 def lanes(queue: str) -> tuple[str, str]:
     """Both lists of a queue."""
     return queue, lane(queue, 1)
@@ -82,7 +87,9 @@ class Keys:
 
     @property
     def rates(self) -> str:
-        """Hash: of each queue what was measured: mean milliseconds of a task, messages taken and since when."""
+        """Hash: of each queue what was measured: mean milliseconds of a task, messages taken and since when, and of the
+        slots of the last minute what came and ended.
+        """
         return f"{self.prefix}rates"
 
     def queue(self, name: str) -> tuple[str, str]:
@@ -90,6 +97,12 @@ class Keys:
         the broker.
         """
         return f"{self.prefix}waiting:{name}", f"{self.broker_prefix}{name}"
+
+    def running(self, queue: str) -> str:
+        """Sorted set of the tasks of a queue that workers hold, ``run_id|key``, by the time at which they have ended at
+        the latest. Both lanes have the same.
+        """
+        return f"{self.prefix}running:{unlaned(queue)}"
 
     @property
     def completed(self) -> str:

@@ -209,7 +209,13 @@ class RunStore:
         reply = self._run(
             "claim_dispatch",
             run_id,
-            [keys.run(run_id), keys.wakeups, keys.rates, *keys.queue(ORCHESTRATOR_QUEUE)],
+            [
+                keys.run(run_id),
+                keys.wakeups,
+                keys.rates,
+                *keys.queue(ORCHESTRATOR_QUEUE),
+                keys.running(ORCHESTRATOR_QUEUE),
+            ],
             [run_id, token, DISPATCH_LEASE_MS, int(by_worker), "" if stage is None else stage],
         )
         if reply[0] != "ok":
@@ -281,15 +287,30 @@ class RunStore:
     def mark_dispatched(self, run_id: str, token: str) -> bool:
         """Mark the run as dispatched, its chord being published; False when the lease was lost."""
         keys = self.keys
-        reply = self._run("dispatched", run_id, [keys.run(run_id), keys.wakeups, keys.rates], [run_id, token])
+        reply = self._run(
+            "dispatched",
+            run_id,
+            [keys.run(run_id), keys.wakeups, keys.rates, keys.running(ORCHESTRATOR_QUEUE)],
+            [run_id, token],
+        )
         return bool(reply[0] == "ok")
 
     def begin_source(
-        self, run_id: str, key: str, claim: str, *, source: str, job: str | None, worker: str, by_worker: bool = True
+        self,
+        run_id: str,
+        key: str,
+        claim: str,
+        *,
+        source: str,
+        job: str | None,
+        worker: str,
+        limit_seconds: float | None = None,
+        by_worker: bool = True,
     ) -> SourceStart | str:
         """Claim a source and start it; a refusal is ``cancelled``, ``done``, ``frozen``, ``duplicate`` or
         ``not_planned``.
 
+        A worker holds the task until ``limit_seconds`` have passed, or the fan-in, unless it puts the envelope before.
         ``by_worker``: see ``claim_dispatch``.
 
         Raises RunNotFound; RunDamaged or SchemaMismatch when the source is started and its request cannot be read.
@@ -300,8 +321,22 @@ class RunStore:
         reply = self._run(
             "begin_source",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.rates, *keys.queue(lane(source, batch))],
-            [key, claim, _dumps(started), lane(source, batch), run_id, int(by_worker)],
+            [
+                keys.run(run_id),
+                keys.events(run_id),
+                keys.rates,
+                *keys.queue(lane(source, batch)),
+                keys.running(source),
+            ],
+            [
+                key,
+                claim,
+                _dumps(started),
+                lane(source, batch),
+                run_id,
+                int(by_worker),
+                int((limit_seconds or 0) * 1000),
+            ],
         )
         if reply[0] != "ok":
             return str(reply[0])
@@ -350,6 +385,7 @@ class RunStore:
                 keys.rates,
                 *keys.queue(SYNTHESIS_QUEUE),
                 *keys.queue(ORCHESTRATOR_QUEUE),
+                keys.running(envelope.source),
             ],
             [
                 run_id,
@@ -433,6 +469,7 @@ class RunStore:
                 keys.synthesis,
                 keys.rates,
                 *keys.queue(SYNTHESIS_QUEUE),
+                keys.running(SYNTHESIS_QUEUE),
             ],
             [run_id, token, FINISH_LEASE_MS, _dumps({"by": by}), int(serves_queue)],
         )
@@ -525,6 +562,8 @@ class RunStore:
                 keys.completed,
                 keys.expired,
                 keys.ending(run_id),
+                keys.rates,
+                keys.running(SYNTHESIS_QUEUE),
             ],
             [
                 run_id,
@@ -606,7 +645,7 @@ class RunStore:
         kinds = dict(self.keys.kinds)
         for name in names:
             waiting, messages = self.keys.queue(name)
-            kinds |= {waiting: "zset", messages: "list"}
+            kinds |= {waiting: "zset", messages: "list", self.keys.running(name): "zset"}
         reply = self._scripts.run("set_foreign_aside", list(kinds), list(kinds.values()))
         found = dict(zip(reply[::2], reply[1::2], strict=True))
         for key, kind in found.items():
@@ -760,7 +799,13 @@ class RunStore:
         reply = self._run(
             "fenced",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.synthesis],
+            [
+                keys.run(run_id),
+                keys.events(run_id),
+                keys.wakeups,
+                keys.synthesis,
+                keys.running(SYNTHESIS_QUEUE),
+            ],
             [run_id, token, FINISH_LEASE_MS, int(serves_queue), *_event_arguments(events)],
         )
         return bool(reply[0] == "ok")

@@ -30,6 +30,7 @@ from orchestrator.models import (
 )
 from orchestrator.store import lua
 from orchestrator.store.connection import DECODING
+from orchestrator.store.load import read_load
 from orchestrator.store.records import Dispatch, RunRecord, SourceStart
 from orchestrator.store.runs import RunStore, new_token
 
@@ -427,7 +428,8 @@ def test_callers_that_ask_the_sources_themselves_are_no_workers(make_system: Mak
     system.run()
     assert not system.refused
     assert system.outcomes_since() == {"ok": 80}
-    assert system.client.hgetall(system.store.keys.rates) == {}
+    # What came is counted, and nothing is measured of it.
+    assert all("|" in name for name in system.client.hgetall(system.store.keys.rates))
 
 
 @pytest.mark.parametrize("damage", ["x", "-1 -1 -1 -1", f"1 {'9' * 30} 1 1", "1.0 5.0 1 9" + "9" * 14])
@@ -488,3 +490,23 @@ def test_runs_are_refused_when_dispatching_gets_slower_than_it_was(make_system: 
     told = system.outcomes_since()
     assert len(system.refused) > 400
     assert told["dead"] <= 0.05 * told.total()
+
+
+def test_the_load_of_a_queue_is_that_of_the_last_minute(make_system: Make) -> None:
+    """Of ten minutes at 2 in a second and one at 4, the last; the counts take the same fields again and again."""
+    system = make_system(4, 0.5, only=True)
+    keys, fields = system.store.keys, set[int]()
+    system.submit_at(*every(0.5, 1_200), *every(0.25, 260, 600.0))
+    for until in (3.0, 60.0, 595.0, 661.0):
+        system.run(until)
+        (load,) = read_load(system.client, keys, ["metrics"])
+        assert load.arrivals_per_second == pytest.approx(4 if until > 600 else 2, rel=0.4 if until < 5 else 0.1)
+        assert load.completions_per_second == pytest.approx(load.arrivals_per_second, rel=0.4 if until < 5 else 0.1)
+        assert load.task_seconds == pytest.approx(0.5)
+        assert load.running in (1, 2)
+        fields.add(system.client.hlen(keys.rates))
+    assert max(fields) <= 3 * 15
+    system.run()
+    system.client.set(CLOCK, START_MS + 1_000_000)
+    (load,) = read_load(system.client, keys, ["metrics"])
+    assert (load.arrivals_per_second, load.running, load.task_seconds) == (0, 0, pytest.approx(0.5))

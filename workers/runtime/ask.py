@@ -88,7 +88,15 @@ class SourceRunner:
         """
         key, (job, _) = source_key(source, part), read_part(part)
         try:
-            start = self.store.begin_source(run_id, key, claim, source=source, job=job, worker=self.worker)
+            start = self.store.begin_source(
+                run_id,
+                key,
+                claim,
+                source=source,
+                job=job,
+                worker=self.worker,
+                limit_seconds=soft_limit_seconds,
+            )
         except (RunDamaged, SchemaMismatch) as error:
             self.store.put_envelope(run_id, claim, unreadable_envelope(run_id, source, part, error, self.worker))
             return {"source": source, "outcome": error.reason, "latency_ms": 0.0}

@@ -79,7 +79,8 @@ def _overdue_seconds() -> list[float]:
 
 @inspect_command(name="active_queues")  # type: ignore[untyped-decorator]  # Celery is untyped
 def _active_queues_with_problems(state: Any) -> list[dict[str, Any]]:
-    """List the task queues a worker is currently consuming from, each with what keeps the worker from working."""
+    """List the task queues a worker is currently consuming from, each with its places and what keeps it from work."""
     queues: list[dict[str, Any]] = active_queues(state)
     problems = [*worker_problems(), *missing_sources(queue["name"] for queue in queues)]
-    return [{**queue, "problems": [asdict(problem) for problem in problems]} for queue in queues]
+    more = {"problems": [asdict(problem) for problem in problems], "places": _places[0] if _places else None}
+    return [{**queue, **more} for queue in queues]

@@ -1,6 +1,6 @@
 -- Claims a source: whether it may start, its request and plan, and the time that remains.
--- KEYS run events rates queue(2)
--- ARGV key claim started_data source run_id by_worker(0|1)
+-- KEYS run events rates queue(2) running
+-- ARGV key claim started_data source run_id by_worker(0|1) limit_ms(0: none but the fan-in)
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[1], 'fanin_ms', 'request', 'plan',
   'summary', 'planned_ms', 'stage')
 local state = fields[1]
@@ -17,7 +17,11 @@ if not fields[3] then
   redis.call('HSET', KEYS[1], 's:' .. ARGV[1], ARGV[2] .. '|' .. string.format('%d', now))
   emit(KEYS[1], KEYS[2], 'source_started', 0, now, ARGV[3])
   -- What comes too late takes its worker no time.
-  if now < number(fields[4]) then take(queue, KEYS[3], ARGV[4], ARGV[5], ARGV[1], planned, now, ARGV[6]) end
+  local fanin, limit = number(fields[4]), tonumber(ARGV[7])
+  if now < fanin then
+    take(queue, KEYS[3], ARGV[4], ARGV[5], ARGV[1], planned, now, ARGV[6])
+    if ARGV[6] == '1' then hold(KEYS[6], ARGV[5], ARGV[1], limit > 0 and math.min(fanin, now + limit) or fanin, now) end
+  end
 end
 local plans = { fields[6] or '' }
 for stage = 2, stage_number(fields[9]) do plans[stage] = redis.call('HGET', KEYS[1], plan_field(stage)) or '' end

@@ -22,7 +22,7 @@ if not fields[5] then
   redis.call('HSET', KEYS[1], 'nudged_' .. ARGV[2], 1)
   -- Once every source is in, the chord has called its body, which had nudge_ms to start.
   local was_called = ARGV[2] == 'fanin' and has_every_answer(fields[3], fields[4], fields[6])
-  if not was_called then call_body(queue_at(5), KEYS[1], ARGV[1], deadline(fields[2], now), now) end
+  if not was_called then call_body(queue_at(5), KEYS[4], KEYS[1], ARGV[1], deadline(fields[2], now), now) end
   redis.call('ZADD', KEYS[2], 'XX', now + body_ms - (was_called and tonumber(ARGV[3]) or 0), member)
   return { 'publish' }
 end

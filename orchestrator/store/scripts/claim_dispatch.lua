@@ -1,5 +1,5 @@
 -- Takes the dispatch lease: the holder routes, plans and publishes the chord (or runs the sources in process).
--- KEYS run wakeups rates orchestrator(2)
+-- KEYS run wakeups rates orchestrator(2) running
 -- ARGV run_id token lease_ms by_worker(0|1) stage(to renew the lease of: '' for whichever is to be dispatched)
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return { 'not_found' } end
@@ -10,7 +10,7 @@ local held = state == 'dispatching' and until_ms > now and token ~= ARGV[2]
 if state == 'dispatched' and ARGV[5] == '' and redis.call('HEXISTS', KEYS[1], 'frozen') == 0 then
   -- The worker whose source ended the stage may be of a version without stages.
   local fanin_ms = redis.call('HGET', KEYS[1], 'fanin_ms')
-  if begin_next_stage(queue_at(4), KEYS[1], ARGV[1], fanin_ms, now) then state = 'accepted' end
+  if begin_next_stage(queue_at(4), KEYS[3], KEYS[1], ARGV[1], fanin_ms, now) then state = 'accepted' end
 end
 if is_closed(state) or state == 'dispatched' or held then return { 'refused', state } end
 local stage = stage_number(redis.call('HGET', KEYS[1], 'stage'))
@@ -33,5 +33,6 @@ if token ~= ARGV[2] then
 end
 redis.call('ZADD', KEYS[2], lease_until, ARGV[1] .. '|dispatch')
 take(queue_at(4), KEYS[3], 'orchestrator', ARGV[1], '', accepted, now, ARGV[4])
+if ARGV[4] == '1' then hold(KEYS[6], ARGV[1], '', lease_until, now) end
 return { 'ok', redis.call('HGET', KEYS[1], 'request') or '', redis.call('HGET', KEYS[1], 'summary') or '',
   stage, redis.call('HGET', KEYS[1], plan_field(stage)) or '' }

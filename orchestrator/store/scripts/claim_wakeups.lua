@@ -44,7 +44,10 @@ if step ~= 0 then
   local open = redis.pcall('ZRANGE', KEYS[3], 0, -1)
   for _, run_id in ipairs(open) do shift_run(ARGV[8] .. 'run:' .. run_id, step) end
   for _, i in ipairs({ 1, 3, 4, 5, 6, 7 }) do shift(KEYS[i], step) end
-  for _, key in ipairs(redis.call('KEYS', ARGV[8]:gsub('[%*%?%[%]\\]', '\\%0') .. 'waiting:*')) do shift(key, step) end
+  local prefix = ARGV[8]:gsub('[%*%?%[%]\\]', '\\%0')
+  for _, kind in ipairs({ 'waiting:*', 'running:*' }) do
+    for _, key in ipairs(redis.call('KEYS', prefix .. kind)) do shift(key, step) end
+  end
   redis.call('DEL', KEYS[8], KEYS[9])
 end
 redis.call('SET', KEYS[2], string.format('%d', now))

@@ -1,9 +1,9 @@
 -- Closes the run with its report: under the lease, or at the deadline by any caller, which revokes the lease.
--- KEYS run events wakeups open completed expired end
+-- KEYS run events wakeups open completed expired end rates running(of the synthesis queue)
 -- ARGV run_id token report outcome final_data committed_by seen_received margin_ms,
 --      then for each event to append before the final one: kind data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 'deadline_ms', 'attempt', 'commit_token',
-  'dropped')
+  'dropped', 'leased_ms')
 if not fields[1] then return { 'not_found' } end
 if is_closed(fields[1]) then
   -- The same commit, repeated after a lost reply.
@@ -24,6 +24,12 @@ emit(KEYS[1], KEYS[2], 'final', fields[5], now, with_numbers(ARGV[5], string.for
 announce_end(KEYS[1], KEYS[7], 'final')
 disarm_all(KEYS[3], ARGV[1])
 redis.pcall('ZREM', KEYS[4], ARGV[1])
+-- By the worker that has the lease; another one finds out when it renews its own.
+local leased = number(fields[8])
+if leased > 0 and fields[2] == ARGV[2] then
+  release(KEYS[9], ARGV[1], '')
+  tally(KEYS[8], 'synthesis', now, 0, 0, 1, now - leased)
+end
 local recent = ARGV[4] == 'timed_out' and KEYS[6] or KEYS[5]
 redis.pcall('ZREMRANGEBYSCORE', recent, '-inf', now - 10000)
 redis.pcall('ZADD', recent, now, ARGV[1])

@@ -147,15 +147,53 @@ local function remember(rates, name, ms, taken, since, last)
   redis.call('EXPIRE', rates, 3600)
 end
 
-local function enqueue(queue, run_id, key, until_ms, now)
+-- The tasks of a queue in slots of five seconds, enough of them for a minute, whose fields are written again and again:
+-- "slot arrived turned_away ended milliseconds", the last as their sum. Both lanes of a queue count together. "|since" is
+-- the time from which all is counted.
+local SLOT_MS, SLOTS = 5000, 13
+
+local function slot_of(rates, name, number_of_slot)
+  local text = redis.pcall('HGET', rates, string.format('%s|%d', name, number_of_slot % SLOTS))
+  text = type(text) == 'string' and text or ''
+  local slot, arrived, turned_away, ended, ms = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  if number(slot) ~= number_of_slot then return end
+  return number(arrived), number(turned_away), number(ended), number(ms)
+end
+
+local function tally(rates, lane, now, arrived, turned_away, ended, ms)
+  local name, slot = string.match(lane, '^[^\6]*'), math.floor(now / SLOT_MS)
+  local before = { slot_of(rates, name, slot) }
+  if not before[1] then
+    before = { 0, 0, 0, 0 }
+    set_foreign_aside('hash', rates)
+    redis.call('HSETNX', rates, '|since', string.format('%d', now))
+    redis.call('EXPIRE', rates, 3600)
+  end
+  redis.call('HSET', rates, string.format('%s|%d', name, slot % SLOTS), string.format('%d %d %d %d %d', slot,
+    before[1] + arrived, before[2] + turned_away, before[3] + ended, before[4] + math.max(0, ms)))
+end
+
+-- A worker holds a task of a queue, until then at the latest, with a margin for what it does after its limit.
+local function hold(running, run_id, key, until_ms, now)
+  redis.pcall('ZREMRANGEBYSCORE', running, '-inf', now)
+  redis.pcall('ZADD', running, until_ms + 1000, run_id .. '|' .. key)
+  redis.pcall('EXPIRE', running, 3600)
+end
+
+local function release(running, run_id, key)
+  redis.pcall('ZREM', running, run_id .. '|' .. key)
+end
+
+local function enqueue(queue, rates, name, run_id, key, until_ms, now)
   redis.pcall('ZREMRANGEBYSCORE', queue.waiting, '-inf', now)
-  redis.pcall('ZADD', queue.waiting, until_ms, member(run_id, now, key))
+  local is_new = redis.pcall('ZADD', queue.waiting, until_ms, member(run_id, now, key)) == 1
   redis.pcall('EXPIRE', queue.waiting, 3600)
+  if is_new then tally(rates, name, now, 1, 0, 0, 0) end
 end
 
 -- Whether the last planned stage of a run is over, and another is to come: the run is accepted again then, to be
 -- dispatched like a new one.
-local function begin_next_stage(queue, run, run_id, fanin_ms, now)
+local function begin_next_stage(queue, rates, run, run_id, fanin_ms, now)
   local fields = redis.call('HMGET', run, 'to_come', 'stage', 'awaited', 'received', 'expected')
   local stage = stage_number(fields[2])
   if number(fields[1]) <= 0 or redis.call('HEXISTS', run, plan_field(stage)) == 0 then return false end
@@ -166,14 +204,14 @@ local function begin_next_stage(queue, run, run_id, fanin_ms, now)
   end
   redis.call('HSET', run, 'state', 'accepted', 'stage', stage + 1, 'accepted_ms', string.format('%d', now))
   redis.call('HDEL', run, 'republished')
-  enqueue(queue, run_id, '', number(fanin_ms), now)
+  enqueue(queue, rates, 'orchestrator', run_id, '', number(fanin_ms), now)
   return true
 end
 
 -- Notes that the body of a run's chord has been called.
-local function call_body(queue, run, run_id, deadline_ms, now)
+local function call_body(queue, rates, run, run_id, deadline_ms, now)
   redis.call('HSET', run, 'called_ms', string.format('%d', now))
-  enqueue(queue, run_id, '', deadline_ms, now)
+  enqueue(queue, rates, 'synthesis', run_id, '', deadline_ms, now)
 end
 
 -- Notes that a message waits no longer: a worker has taken it, or a caller what it asks for. What workers take is

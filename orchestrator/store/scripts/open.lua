@@ -93,7 +93,7 @@ redis.call('EXPIRE', KEYS[4], ttl)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
 redis.call('ZADD', KEYS[5], now + total, run_id)
 if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
-enqueue(orchestrator, run_id, '', now + fanin, now)
+enqueue(orchestrator, KEYS[11], 'orchestrator', run_id, '', now + fanin, now)
 local session_runs = tonumber(ARGV[16])
 if session_runs > 0 then
   set_foreign_aside('list', KEYS[10])

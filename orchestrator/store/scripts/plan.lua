@@ -22,7 +22,7 @@ if not fields[3] then
   if stage > 1 and has_every_answer(fields[8], expected, ARGV[5]) then
     -- There is nothing more to ask: as with the last envelope.
     redis.call('ZADD', KEYS[4], 'XX', now + tonumber(ARGV[9]), ARGV[8] .. '|fanin')
-    call_body(queue_at(5), KEYS[1], ARGV[8], deadline(fields[9], now), now)
+    call_body(queue_at(5), KEYS[3], KEYS[1], ARGV[8], deadline(fields[9], now), now)
   end
 end
 local unserved, fanin = {}, number(fields[4])
@@ -35,8 +35,9 @@ if plan == ARGV[3] then
       unserved[#unserved + 1] = ARGV[i + 1]
       unserved[#unserved + 1] = waiting
       unserved[#unserved + 1] = string.format('%.2g', per_second)
+      tally(KEYS[3], ARGV[i], now, 1, 1, 0, 0)
     else
-      enqueue(queue, ARGV[8], ARGV[i + 1], fanin, planned)
+      enqueue(queue, KEYS[3], ARGV[i], ARGV[8], ARGV[i + 1], fanin, planned)
     end
   end
 end

@@ -24,7 +24,7 @@ SCAN_SHARE = 0.6
 APP_KEYS = ("resync:errors:recent:", "resync:job:history:")
 _KINDS = (
     *(("run:", "runs"), ("mq:", "broker"), ("logs:", "logs")),
-    *(("idempotency:", "index"), ("waiting:", "index"), ("caller:", "index")),
+    *(("idempotency:", "index"), ("waiting:", "index"), ("running:", "index"), ("caller:", "index")),
 )
 _INDEXES = {
     *("wakeups", "runs", "open", "busy", "completed", "expired", "instances", "watchers", "rates", "clock"),
@@ -78,7 +78,7 @@ def read_keyspace(client: redis.Redis, keys: Keys, seconds: float) -> Keyspace:
     shared = keys.kinds
     for name in queue_names():
         for item in lanes(name):
-            shared |= dict(zip(keys.queue(item), ("zset", "list"), strict=True))
+            shared |= dict(zip((*keys.queue(item), keys.running(item)), ("zset", "list", "zset"), strict=True))
     stop_at, cursor = time.monotonic() + seconds, 0
     pattern = re.sub(r"([\\*?\[\]])", r"\\\1", keys.prefix) + "*"
     while True:
