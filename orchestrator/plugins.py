@@ -2,16 +2,21 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from orchestrator.errors import TroubleshootError
+from orchestrator.errors import TroubleshootError, WorkersNotInstalled
+from orchestrator.i18n.message import Text
 from orchestrator.logs import log_error, shown
 
 _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
+_HOME = Path(__file__).resolve().parent.parent
+_OWN_PACKAGES = ("orchestrator", "workers")
 CLOSE_SECONDS = 0.2
 """Seconds for closing what factories made: the answer does not wait longer for it."""
 
@@ -59,6 +64,28 @@ def installed(group: str) -> Iterator[Callable[[Mapping[str, str]], Any]]:
             yield point.load()
         except ImportError:
             continue
+
+
+def not_loaded(name: Text | str, error: ImportError) -> WorkersNotInstalled:
+    """Why the command or source ``name`` cannot be imported, and what to do.
+
+    ``workers`` is a name that an app may have as well: which of two packages is found depends on the path of imports.
+    """
+    missing = (error.name or "").partition(".")[0]
+    if missing in _OWN_PACKAGES:
+        found = getattr(sys.modules.get(missing), "__file__", None)
+        if found is not None and not Path(found).resolve().is_relative_to(_HOME / missing):
+            return WorkersNotInstalled(
+                "{name} cannot be loaded: {path} hides our package of that name. Rename it, or take its folder from "
+                "PYTHONPATH and from the path of imports (python -P)",
+                name=name,
+                path=Path(found).parent if Path(found).name == "__init__.py" else found,
+            )
+    elif missing and isinstance(error, ModuleNotFoundError):
+        return WorkersNotInstalled(
+            "{name} needs {package}: pip install 'resync-troubleshoot[workers]'", name=name, package=missing
+        )
+    return WorkersNotInstalled("{name} cannot be loaded: {detail}", name=name, detail=str(error))
 
 
 def made_or(default: T, make: Callable[[Mapping[str, str]], T], environ: Mapping[str, str], *, event: str) -> T:

@@ -10,10 +10,10 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, runtime_checkable
 
-from orchestrator.errors import ConfigurationError, SourceError, WorkersNotInstalled
-from orchestrator.i18n.message import Text
+from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Evidence, SourceOutcome, SourceRequest
-from orchestrator.plugins import Escaped, contained
+from orchestrator.plugins import Escaped, contained, not_loaded
 
 SOURCES_GROUP = "resync_troubleshoot.sources"
 BUILTIN_SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
@@ -126,11 +126,7 @@ def load_source(name: str) -> SourceSpec:
         with contained():
             spec = point.load()
     except ImportError as error:
-        raise WorkersNotInstalled(
-            "source {name!r} needs {package}: pip install 'resync-troubleshoot[workers]'",
-            name=name,
-            package=error.name or str(error),
-        ) from error
+        raise not_loaded(Message("source {name!r}", name=name), error) from error
     except Exception as error:  # border: a site's module may raise anything
         cause = error.error if isinstance(error, Escaped) else error
         detail = f"{type(cause).__name__}: {cause}"

@@ -24,9 +24,10 @@ from orchestrator.cli.follow import INTERRUPTED
 from orchestrator.cli.help import in_language
 from orchestrator.cli.options import in_options
 from orchestrator.cli.process import Terminated, endings_raise
-from orchestrator.errors import ConfigurationError, InvalidRequest, TroubleshootError, WorkersNotInstalled
+from orchestrator.errors import ConfigurationError, InvalidRequest, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, write
+from orchestrator.plugins import not_loaded
 
 PROGRAM = "resync-troubleshoot"
 COMMANDS_GROUP = "resync_troubleshoot.commands"
@@ -41,21 +42,10 @@ _OWN_COMMANDS = {
     "pipelines": ("orchestrator.cli.pipelines:command", Message("List the pipelines, or draw one of them.")),
     "queues": ("orchestrator.cli.queues:command", Message("Show each queue, its workers, and the watchers.")),
 }
-_OWN_PACKAGES = ("orchestrator", "workers")
 
 
 def _installed() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=COMMANDS_GROUP)}
-
-
-def _explain(command: str, error: ImportError) -> TroubleshootError:
-    """Why a command cannot be imported, in terms of what to install when that is the remedy."""
-    missing = (error.name or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and missing and missing not in _OWN_PACKAGES:
-        return WorkersNotInstalled(
-            "{command} needs {package}: pip install 'resync-troubleshoot[workers]'", command=command, package=missing
-        )
-    return ConfigurationError("{command} cannot be loaded: {detail}", command=command, detail=str(error))
 
 
 def _one_line_help(point: EntryPoint) -> Message:
@@ -95,7 +85,7 @@ class CommandGroup(click.Group):
         try:
             command = point.load()
         except ImportError as error:
-            raise _explain(cmd_name, error) from error
+            raise not_loaded(cmd_name, error) from error
         if not isinstance(command, click.Command):
             raise ConfigurationError("entry point {point!r} is not a click command", point=point.value)
         return in_language(command, _language_of(ctx))
@@ -119,7 +109,7 @@ class CommandGroup(click.Group):
             with process.reader_may_go():
                 return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            raise _explain(ctx.invoked_subcommand or PROGRAM, error) from error
+            raise not_loaded(ctx.invoked_subcommand or PROGRAM, error) from error
 
 
 @click.group(

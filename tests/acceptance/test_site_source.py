@@ -61,15 +61,21 @@ def environ_of(folder: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """``up`` with the source on its path; gives the environment of another shell, and what ``up`` said, as ``UP``."""
+    """``up`` with the source on its path; gives the environment of another shell, and what ``up`` said, as ``UP``.
+
+    It is started where packages of other people have the names of ours, as they may in an app's folder.
+    """
     folder = tmp_path_factory.mktemp("site")
+    for name in ("orchestrator", "workers"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
     install(folder / "site")
     tickets = folder / "tickets.json"
     tickets.write_text(json.dumps(TICKETS), "utf-8")
     environ = environ_of(folder, SITE_TICKETS_FILE=str(tickets))
     arguments = (PROGRAM, "up", "--no-flower", "--demo-data", "--json")
     with (folder / "up.log").open("wb") as log:
-        up = subprocess.Popen(arguments, env=environ, stdout=subprocess.PIPE, stderr=log)
+        up = subprocess.Popen(arguments, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log)
         try:
             assert up.stdout is not None
             ready, _, _ = select.select([up.stdout], [], [], 60)

@@ -9,7 +9,8 @@ from orchestrator.errors import ConfigurationError
 from workers.standalone.ports import HOST
 from workers.standalone.process import ProcessSpec
 
-APP = "workers.app"
+CELERY = "workers"
+"""The package that runs Celery for our application."""
 DEFAULT_CONCURRENCY = 32
 WATCHERS = 2
 """When one dies, the other claims its wake-ups."""
@@ -40,7 +41,7 @@ def worker_command(
     """The command of one worker process; ``node`` is its unique name on the host."""
     return (
         *_PYTHON,
-        *("-m", "celery", "-A", APP, "worker"),
+        *("-m", CELERY, "worker"),
         *("-P", pool, "-c", str(concurrency)),
         *("-Q", ",".join(queues), "-n", f"{node}@%h"),
         *("--without-gossip", "--without-mingle", "--loglevel", log_level),
@@ -93,7 +94,7 @@ def flower_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec
         return []
     command = (
         *_PYTHON,
-        *("-m", "celery", "-A", APP, "flower"),
+        *("-m", CELERY, "flower"),
         *(f"--address={HOST}", f"--port={layout.flower_port}"),
         # Read-only: without credentials Flower executes no command of its pages. The first of a task's arguments is
         # the run's id.

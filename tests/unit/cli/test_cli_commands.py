@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -532,6 +533,26 @@ def test_command_without_its_packages_says_what_to_install(
     assert result.code == 2
     assert result.err == "error: site needs no_such_package: pip install 'resync-troubleshoot[workers]'\n"
     assert cli("--help").code == 0
+
+
+def test_a_package_of_our_name_is_named_and_nothing_to_install(tmp_path: Path) -> None:
+    """Where another package ``workers`` comes first on the path, a command and a source name it and the remedy."""
+    other = tmp_path / "workers"
+    other.mkdir()
+    (other / "__init__.py").touch()
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "LANG": "C.UTF-8"}
+    code = "from orchestrator.sources import load_source; load_source('tws_status')"
+    for name, command in (
+        ("doctor", (str(Path(sys.executable).with_name("resync-troubleshoot")), "doctor")),
+        ("source 'tws_status'", (sys.executable, "-c", code)),
+    ):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        told = done.stderr.splitlines()[-1]
+        assert done.returncode != 0
+        assert f"{name} cannot be loaded: {other} hides our package of that name. Rename it" in told
+        assert "pip install" not in told
 
 
 def test_unknown_command_is_a_usage_error(cli: Cli) -> None:
