@@ -1,5 +1,5 @@
 # Everything runs from .venv, which is made on first use and again when a lock or pyproject.toml changes.
-# PYTHON=/path/to/python3.11 names the interpreter; without it a working 3.12 or 3.11 is looked for.
+# PYTHON=/path/to/python3.11 names the interpreter; without it a working 3.13, 3.12, 3.11 or 3.14 is looked for.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -87,7 +87,7 @@ lint: $(DEV) ## formatting, rules, types, import contracts, shell scripts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/shellcheck scripts/*.sh ops/redis/*.sh .ci/run
+	$(or $(wildcard $(BIN)/shellcheck),shellcheck) scripts/*.sh ops/redis/*.sh .ci/run
 
 .PHONY: format
 format: $(DEV) ## format the code and mend what can be mended

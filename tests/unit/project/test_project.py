@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
@@ -83,6 +84,12 @@ def tracked_texts() -> list[Path]:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=100, check=True
     ).stdout.split("\0")
     return [ROOT / name for name in listed if name and Path(name).suffix in TEXT and (ROOT / name).is_file()]
+
+
+def pythons() -> list[str]:
+    """The Pythons that the classifiers name."""
+    named = [line.rpartition(" :: ")[2] for line in PROJECT["project"]["classifiers"]]
+    return [name for name in named if name.startswith("3.")]
 
 
 def entry_points() -> list[EntryPoint]:
@@ -179,12 +186,20 @@ def test_the_workflow_runs_ci_on_each_supported_python() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
     jsonschema.validators.validator_for(schema)(schema).validate(workflow)
     (job,) = workflow["jobs"].values()
-    classifiers = [line.rpartition(" :: ")[2] for line in PROJECT["project"]["classifiers"]]
     images = [image.partition("@")[0] for image in job["strategy"]["matrix"]["image"]]
     # The system that .ci/run is written for: on Ubuntu one of its packages is missing, so none would be installed.
-    assert images == [f"python:{name}-bookworm" for name in classifiers if name.startswith("3.")]
+    assert images == [f"python:{name}-bookworm" for name in pythons()]
     assert job["container"]["image"] == "${{ matrix.image }}"
     assert "bash .ci/run" in job["steps"][-1]["run"]
+
+
+def test_the_supported_pythons_are_the_same_everywhere() -> None:
+    """pip refuses what is not listed, and the set-up looks for what is."""
+    bounds = SpecifierSet(PROJECT["project"]["requires-python"])
+    assert [name for name in (f"3.{minor}" for minor in range(40)) if name in bounds] == pythons()
+    setup = (ROOT / "scripts" / "setup.sh").read_text(encoding="utf-8")
+    (minors,) = re.findall(r'^minors="(.*)"$', setup, re.MULTILINE)
+    assert sorted(minors.split()) == pythons()
 
 
 def test_each_pre_commit_hook_is_a_program_of_the_development_environment() -> None:

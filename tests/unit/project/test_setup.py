@@ -100,7 +100,7 @@ def test_a_named_python_that_does_not_do_is_refused(checkout: Path) -> None:
     """PYTHON is taken at its word: no other Python is tried in its place."""
     result = set_up(checkout, "runtime", PYTHON="/bin/false")
     assert result.returncode == 1
-    assert "no working Python 3.11 or 3.12 with venv was found at PYTHON=/bin/false" in result.stderr
+    assert "no working Python 3.11 to 3.14 with venv was found at PYTHON=/bin/false" in result.stderr
     assert not (checkout / ".venv").exists()
 
 
