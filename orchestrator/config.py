@@ -255,6 +255,8 @@ class Settings(EnvironmentModel):
     """Prefix of every key and queue; two installations can share one Redis."""
     run_ttl_seconds: int = Field(default=86_400, ge=60, validation_alias="RESYNC_RUN_TTL_SECONDS")
     """Seconds for which a run can be read after its submit."""
+    pack_after_seconds: float = Field(default=10, ge=0, le=86_400, validation_alias="RESYNC_PACK_AFTER_SECONDS")
+    """Seconds after its end at which a watcher compresses a run, to a fifth of its memory; 0: never."""
     max_open_runs: int = Field(default=1_000, ge=1, validation_alias="RESYNC_MAX_OPEN_RUNS")
     """Open runs beyond which a submit is refused as `overloaded`."""
     requests_per_minute: int = Field(default=0, ge=0, le=1_000_000, validation_alias="RESYNC_REQUESTS_PER_MINUTE")

@@ -70,6 +70,8 @@ TOLD_SECONDS = 10.0
 """Seconds after which the log says again that the store cannot be reached, for the same reason."""
 MAX_REPUBLISH = 2
 """Times that a run is published again: two lost messages are bad luck, three mean that no worker runs."""
+PACK_SECONDS = 0.05
+"""Seconds to the next wake-up with which a run is compressed before it."""
 MODEL_MS = int(2 * COMMIT_RESERVE_SECONDS * 1000)
 """Milliseconds to the deadline with which a finisher does not ask a model: nothing is gained by waiting for one."""
 MAX_FAILURES = 5
@@ -180,8 +182,24 @@ class Watcher:
             return 0.0
         if self._finisher.run_hooks():
             return 0.0
+        has_time = claimed.next_seconds is None or claimed.next_seconds > PACK_SECONDS
+        if has_time and not self._is_crowded and self._pack():
+            return 0.0
         pause = POLL_SECONDS if claimed.next_seconds is None else min(POLL_SECONDS, claimed.next_seconds)
         return max(0.005, min(pause, until_crowded))
+
+    def _pack(self) -> bool:
+        """Compress a run that was closed some seconds ago; False when there is none."""
+        run_id = self._store.claim_unpacked()
+        if run_id is None:
+            return False
+        try:
+            self._store.pack(run_id)
+        except RunNotFound:
+            _LOGGER.debug("run_gone run_id=%s", run_id)
+        except RunDamaged as error:
+            _LOGGER.warning("run_not_packed run_id=%s error=%s", run_id, error)
+        return True
 
     def _look_ahead(self, claimed: Claimed) -> float:
         """Choose how runs are answered, and find out whether deadlines must be acted on early.

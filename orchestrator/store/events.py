@@ -1,7 +1,7 @@
 """Reading a run's event stream, from any event id on, to the terminal event."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from orchestrator.models import Event, EventType, Plan, Report, RunState, Source
 from orchestrator.store.connection import BLOCK_MS, store_errors
 from orchestrator.store.keys import Keys
 from orchestrator.store.lua import Scripts, script_source
+from orchestrator.store.packed import raw_call, unpack
 from orchestrator.store.reading import read_number
 from orchestrator.store.run_copy import RunCopy
 
@@ -135,7 +136,19 @@ def parse_reply(run_id: str, after: str, reply: Any) -> Page:
     """The page of a stream in an XREAD reply, in RESP2 (list) or RESP3 (mapping) form."""
     if not reply:
         return Page([], after)
-    entries = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
+    return _page(run_id, next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1])
+
+
+def parse_packed(run_id: str, after: str, stored: Any, count: int) -> Page:
+    """The page of the events of a packed run; empty for one that is not packed.
+
+    Raises RunDamaged.
+    """
+    entries = unpack(run_id, stored).after(after)[:count] if stored else []
+    return _page(run_id, entries) if entries else Page([], after)
+
+
+def _page(run_id: str, entries: Sequence[tuple[str, dict[str, str]]]) -> Page:
     events = [parse_event(run_id, event_id, fields) for event_id, fields in entries]
     return Page([event for event in events if event is not None], entries[-1][0])
 
@@ -185,10 +198,15 @@ class EventReader:
     def read(self, run_id: str, after: str, *, block_ms: int = 0, count: int = 500) -> Page:
         """The events after ``after``, for which it waits up to ``block_ms`` (at most ``BLOCK_MS``); 0 does not wait.
 
-        Raises StoreUnreachable.
+        Those of a packed run are read without waiting.
+
+        Raises StoreUnreachable, RunDamaged.
         """
         with store_errors():
             reply = self._client.xread({self._keys.events(run_id): after}, count=count, block=_block(block_ms))
+            if not reply and block_ms <= 0:
+                packed = raw_call(self._client, "GET", self._keys.packed(run_id))
+                return parse_packed(run_id, after, packed, count)
         return parse_reply(run_id, after, reply)
 
 
@@ -221,6 +239,9 @@ class AsyncEventReader:
         """See ``EventReader.read``."""
         with store_errors():
             reply = await self._client.xread({self._keys.events(run_id): after}, count=count, block=_block(block_ms))
+            if not reply and block_ms <= 0:
+                packed = await raw_call(self._client, "GET", self._keys.packed(run_id))
+                return parse_packed(run_id, after, packed, count)
         return parse_reply(run_id, after, reply)
 
 

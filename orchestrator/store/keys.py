@@ -35,7 +35,8 @@ def _digest(names: list[str | None]) -> str:
 class Keys:
     """Key names below ``prefix``. One of another type than it should be is renamed: ``:set_aside`` is added to it.
 
-    A run has two keys with a time to live from the submit on, and a third that is written at its end.
+    A run has two keys with a time to live from the submit on, and a third that is written at its end. Some seconds
+    later a fourth replaces the second and the third.
     """
 
     prefix: str
@@ -53,6 +54,10 @@ class Keys:
     def ending(self, run_id: str) -> str:
         """Stream of one entry, written with the terminal event; it wakes readers that wait for the end alone."""
         return f"{self.prefix}run:{run_id}:end"
+
+    def packed(self, run_id: str) -> str:
+        """String: what is compressed of a closed run, see ``orchestrator.store.packed``."""
+        return f"{self.prefix}run:{run_id}:packed"
 
     def idempotency(self, key: str) -> str:
         """String: id of the run that was submitted with an idempotency key."""
@@ -84,6 +89,16 @@ class Keys:
     def open(self) -> str:
         """Sorted set of open run ids by deadline."""
         return f"{self.prefix}open"
+
+    @property
+    def unpacked(self) -> str:
+        """Sorted set of closed run ids that are to be packed, by the time of their end."""
+        return f"{self.prefix}unpacked"
+
+    @property
+    def old_reader(self) -> str:
+        """String that expires: a client of a version that cannot read packed runs submits here."""
+        return f"{self.prefix}old_reader"
 
     @property
     def rates(self) -> str:
@@ -147,8 +162,11 @@ class Keys:
     @property
     def kinds(self) -> dict[str, str]:
         """The keys that all runs share, with their types in Redis."""
-        sets = (self.wakeups, self.index, self.open, self.completed, self.expired, self.instances, self.watchers)
-        hashes, strings = (self.rates, self.set_aside_counts), (self.clock, self.synthesis)
+        sets = (
+            *(self.wakeups, self.index, self.open, self.completed, self.expired),
+            *(self.unpacked, self.instances, self.watchers),
+        )
+        hashes, strings = (self.rates, self.set_aside_counts), (self.clock, self.synthesis, self.old_reader)
         return {
             **dict.fromkeys(sets, "zset"),
             **dict.fromkeys(hashes, "hash"),

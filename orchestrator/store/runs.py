@@ -45,7 +45,8 @@ from orchestrator.store.connection import store_errors, to_ms
 from orchestrator.store.events import final_data, finished_data, routed_data
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys, lane, lanes
 from orchestrator.store.lua import Call, Scripts, our_error
-from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, read_deadline, read_number
+from orchestrator.store.packed import PACKED, STUB, pack, raw_call, to_pack, unpack
+from orchestrator.store.reading import FARTHEST_DEADLINE_MS, PLAN, REPORT, REQUEST, read_deadline, read_number
 from orchestrator.store.records import (
     OUTLINE_FIELDS,
     Backlog,
@@ -79,6 +80,8 @@ BODY_MS = 1_000
 """Milliseconds for a called body to start, before the watcher finishes the run itself."""
 REARM_MS = 150
 """Milliseconds after which a claimed wake-up is due again: that of a watcher that died is acted on within the grace."""
+UNPACKED_REARM_MS = 60_000
+"""Milliseconds after which a run is to be packed again whose packer died."""
 MAX_EVENTS = 2_000
 MAX_SESSION_RUNS = 20
 """Runs of a session that are remembered."""
@@ -102,6 +105,7 @@ class RunStore:
         self._client = client
         self._scripts = Scripts(client)
         self._ttl_seconds = settings.run_ttl_seconds
+        self._pack_after_ms = int(settings.pack_after_seconds * 1000)
         self._max_open_runs = settings.max_open_runs
         self._claimed_at: float | None = None
         self.keys = Keys(settings.key_prefix)
@@ -166,7 +170,8 @@ class RunStore:
             raise _overloaded(value, *load)
         if status in ("exists", "keyed"):
             # Read as models: another version may have written fields that this one does not.
-            if read_request(value, *load)[0] != request:
+            stored, stored_summary = load
+            if read_request(value, stored or self._packed(value).get(REQUEST, ""), stored_summary)[0] != request:
                 raise _other_question(run_id, is_key=status == "keyed")
             return Opened(run_id=value, is_new=False)
         if status == "unknown_instance":
@@ -564,6 +569,8 @@ class RunStore:
                 keys.ending(run_id),
                 keys.rates,
                 keys.running(SYNTHESIS_QUEUE),
+                keys.unpacked,
+                keys.old_reader,
             ],
             [
                 run_id,
@@ -587,7 +594,15 @@ class RunStore:
         reply = self._run(
             "cancel",
             run_id,
-            [keys.run(run_id), keys.events(run_id), keys.wakeups, keys.open, keys.ending(run_id)],
+            [
+                keys.run(run_id),
+                keys.events(run_id),
+                keys.wakeups,
+                keys.open,
+                keys.ending(run_id),
+                keys.unpacked,
+                keys.old_reader,
+            ],
             [run_id, _dumps({"by": by})],
         )
         return bool(reply[0] == "ok")
@@ -690,7 +705,7 @@ class RunStore:
     def read(self, run_id: str) -> RunRecord:
         """The present state of the run; takes no lease.
 
-        Raises RunNotFound, SchemaMismatch.
+        Raises RunNotFound, SchemaMismatch, RunDamaged.
         """
         with store_errors(), self._client.pipeline(transaction=False) as pipe:
             pipe.time()
@@ -698,13 +713,50 @@ class RunStore:
             now, fields = pipe.execute()
         if not fields:
             raise RunNotFound.of(run_id)
+        if PACKED in fields:
+            fields |= self._packed(run_id)
         return to_record(run_id, to_ms(now), fields)
+
+    def _packed(self, run_id: str) -> Mapping[str, str]:
+        """The packed fields of a run.
+
+        Raises RunDamaged.
+        """
+        with store_errors():
+            stored = raw_call(self._client, "GET", self.keys.packed(run_id))
+        return unpack(run_id, stored).fields
+
+    def claim_unpacked(self) -> str | None:
+        """Claim a run that was closed ``pack_after_seconds`` ago and is to be packed; None when there is none."""
+        if self._pack_after_ms == 0:
+            return None
+        keys, arguments = self.keys, [self._pack_after_ms, UNPACKED_REARM_MS]
+        reply = self._scripts.run("claim_unpacked", [keys.unpacked, keys.old_reader], arguments)
+        return str(reply[1]) if reply[0] == "ok" else None
+
+    def pack(self, run_id: str) -> bool:
+        """Compress a closed run; False when it stays as it is."""
+        keys = self.keys
+        with store_errors(), self._client.pipeline(transaction=False) as pipe:
+            raw_call(pipe, "HGETALL", keys.run(run_id))
+            raw_call(pipe, "XRANGE", keys.events(run_id), "-", "+")
+            stored, entries = pipe.execute(raise_on_error=False)
+        is_ours = isinstance(stored, dict) and isinstance(entries, list)
+        fields = to_pack(stored) if is_ours else {}
+        packed = pack(fields, entries) if is_ours else None
+        lengths = [item for name, value in fields.items() for item in (name, len(value))]
+        names: list[Any] = [keys.run(run_id), keys.events(run_id), keys.ending(run_id)]
+        arguments: list[Any] = [run_id, packed or b"", sum(map(len, fields.values())), STUB, *lengths]
+        reply = self._scripts.run("pack", [*names, keys.packed(run_id), keys.unpacked], arguments)
+        return bool(reply[0] == "ok")
 
     def results(self, run_id: str, key: str) -> tuple[SourceEnvelope, ...]:
         """What the source with that key has answered, as far as it can be read; one envelope for each of its jobs."""
         name = f"e:{key}"
         with store_errors():
-            stored = self._client.hget(self.keys.run(run_id), name)
+            stored, packed = self._client.hmget(self.keys.run(run_id), [name, PACKED])
+        if packed:
+            stored = self._packed(run_id).get(name)
         return tuple(read_envelopes(run_id, {name: stored})[0].values()) if isinstance(stored, str) else ()
 
     def read_all(self, run_ids: Sequence[str]) -> dict[str, RunRecord]:
@@ -725,12 +777,16 @@ class RunStore:
     def report(self, run_id: str) -> Report | None:
         """The report of a run; None when there is none or a part of it cannot be read.
 
-        Raises RunNotFound, SchemaMismatch.
+        Raises RunNotFound, SchemaMismatch, RunDamaged.
         """
-        _, report, flat = self._run("report", run_id, [self.keys.run(run_id)], [])
+        _, report, flat, *packed = self._run("report", run_id, [self.keys.run(run_id)], [])
+        fields: Mapping[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
+        if packed:
+            fields = self._packed(run_id)
+            report = fields.get(REPORT)
         if not report:
             return None
-        envelopes, of_envelopes = read_envelopes(run_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        envelopes, of_envelopes = read_envelopes(run_id, fields)
         decoded, damage = decode_report(run_id, report, envelopes)
         return None if damage or of_envelopes else decoded
 

@@ -264,3 +264,17 @@ local function backlog(queue, rates, name, more, now, before)
   local is_back = now - number(redis.call('HGET', rates, name .. '|back')) < BACK_MS
   return (waiting + more) / per_ms, waiting, per_ms * 1000, ms, is_sure and now - since or 0, is_back
 end
+
+-- What follows a run's end: it is to be packed, unless a client that cannot read that has submitted it, or another run
+-- within the last hour.
+local MAX_UNPACKED, OLD_READER_SECONDS = 100000, 3600
+
+local function settle(run, unpacked, old_reader, run_id, now)
+  if redis.call('HGET', run, 'reads_packed') ~= '1' then
+    redis.call('SET', old_reader, 1, 'EX', OLD_READER_SECONDS)
+    return
+  end
+  redis.pcall('ZADD', unpacked, now, run_id)
+  redis.pcall('ZREMRANGEBYRANK', unpacked, 0, -MAX_UNPACKED - 1)
+  redis.pcall('EXPIRE', unpacked, 86400)
+end

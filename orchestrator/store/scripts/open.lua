@@ -80,7 +80,7 @@ end
 redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV[3], 'summary', ARGV[12],
   'created_ms', string.format('%d', now), 'deadline_ms', string.format('%d', now + total),
   'fanin_ms', string.format('%d', now + fanin), 'received', 0, 'expected', 0, 'dropped', 0,
-  'event_limit', ARGV[14], 'attempt', 0)
+  'event_limit', ARGV[14], 'attempt', 0, 'reads_packed', 1)
 redis.call('EXPIRE', KEYS[1], ttl)
 emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
 -- Wake-ups of expired runs are removed.

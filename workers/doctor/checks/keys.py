@@ -28,14 +28,15 @@ _KINDS = (
 )
 _INDEXES = {
     *("wakeups", "runs", "open", "busy", "completed", "expired", "instances", "watchers", "rates", "clock"),
-    *("synthesis", "set_aside", "set_aside_counts"),
+    *("synthesis", "set_aside", "set_aside_counts", "unpacked", "old_reader"),
 }
 _BINDINGS = f"_kombu.binding.{EXCHANGE.name}"
 SET_ASIDE = ":set_aside"
 """End of the name of a key that was of another type than ours."""
 NAMED = 5
 """Keys that are named; the others are counted."""
-_RUN = re.compile(r"run:[^:]*(?P<stream>:events|:end)?")
+_RUN = re.compile(r"run:[^:]*(?P<end>:events|:end|:packed)?")
+_TYPES = {":events": "stream", ":end": "stream", ":packed": "string", None: "hash"}
 _SEPARATOR = "\x06\x16"
 """Between routing key, pattern and queue in kombu's binding sets (kombu.transport.redis, ``Channel.sep``)."""
 
@@ -112,7 +113,7 @@ def _type_of(name: str) -> str:
     if name.startswith("idempotency:"):
         return "string"
     match = _RUN.fullmatch(name)
-    return "" if match is None else "stream" if match["stream"] else "hash"
+    return "" if match is None else _TYPES[match["end"]]
 
 
 def _names(names: Sequence[str]) -> str:
