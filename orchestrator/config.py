@@ -7,13 +7,14 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import (
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -22,6 +23,7 @@ from pydantic import (
 
 from orchestrator.errors import ConfigurationError, InvalidValue
 from orchestrator.i18n.message import Message
+from orchestrator.secret_files import read_variables
 from orchestrator.validation import describe
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -217,16 +219,14 @@ class EnvironmentModel(BaseModel):
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
         """The settings in ``environ``, by default the process's environment; ``overrides`` by field name win.
 
-        Empty variables count as not set.
+        Those that are secret, or any, may be files (``orchestrator.secret_files``). Empty variables count as not set.
 
         Raises ConfigurationError naming the variable and its problem.
         """
-        values = os.environ if environ is None else environ
-        # A variable with the name of a field, such as ``port``, is none of ours.
-        variables = {name: value for name, value in values.items() if value != "" and name not in cls.model_fields}
-        for field in overrides:
-            for name in _environment_names(cls, field):
-                variables.pop(name, None)
+        names = [
+            name for field in cls.model_fields if field not in overrides for name in _environment_names(cls, field)
+        ]
+        variables = read_variables(names, os.environ if environ is None else environ)
         try:
             return cls.model_validate(variables | overrides)
         except ValidationError as error:
@@ -246,11 +246,62 @@ class MaskingSettings(EnvironmentModel):
     redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
 
 
-class Settings(EnvironmentModel):
-    """Where the broker and the store are, and how long things are kept."""
+class RedisSettings(EnvironmentModel):
+    """Where the broker and the store are, who asks them, and who is trusted to be them.
 
+    ``redis_url`` has all of it once the settings are read.
+    """
+
+    redis_username: str | None = Field(default=None, validation_alias="REDIS_USERNAME")
+    """User for a `REDIS_URL` without one; not set: Redis's user `default`."""
+    redis_password: SecretStr | None = Field(default=None, validation_alias="REDIS_PASSWORD")
+    """Password for a `REDIS_URL` without one; as it is, with nothing quoted."""
+    redis_ca_bundle: str | None = Field(default=None, validation_alias="RESYNC_REDIS_CA_BUNDLE")
+    """File of the authorities to trust for `rediss://`, in place of the system's; those that the URL names win."""
     redis_url: str = Field(default=DEFAULT_REDIS_URL, validation_alias=AliasChoices("REDIS_URL", "APP_REDIS_URL"))
     """Broker and store: `redis://`, or `rediss://` for [TLS](operations.md#redis-over-tls)."""
+
+    @field_validator("redis_ca_bundle")
+    @classmethod
+    def _ca_bundle_is_usable(cls, value: str | None) -> str | None:
+        from orchestrator.tls import check_tls, with_ca_bundle  # noqa: PLC0415  # --help does without ssl
+
+        if value is not None:
+            check_tls(with_ca_bundle("rediss://", value))
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_url(cls, data: Any) -> Any:
+        from orchestrator.tls import with_ca_bundle  # noqa: PLC0415
+
+        user, password, path = (
+            data.get(name) for name in ("REDIS_USERNAME", "REDIS_PASSWORD", "RESYNC_REDIS_CA_BUNDLE")
+        )
+        if password is None and path is None:
+            return data
+        names = _environment_names(cls, "redis_url")
+        name = next((name for name in ("redis_url", *names) if name in data), names[-1])
+        url = data.get(name, DEFAULT_REDIS_URL)
+        # Another Redis, such as that of the log cache, is not told the password of this one.
+        if password is not None and name in ("redis_url", *_environment_names(RedisSettings, "redis_url")):
+            url = _with_credentials(url, user or "", password)
+        return {**data, name: url if path is None else with_ca_bundle(url, path)}
+
+
+def _with_credentials(url: str, user: str, password: str) -> str:
+    """The URL with a password where it has none, and with a user where it has no password."""
+    scheme, mark, rest = url.partition("://")
+    address, slash, path = rest.partition("/")
+    own, _, hosts = address.rpartition("@")
+    if not mark or ":" in own:
+        return url
+    return f"{scheme}{mark}{own or quote(user, safe='')}:{quote(password, safe='')}@{hosts}{slash}{path}"
+
+
+class Settings(RedisSettings):
+    """How long things are kept, and the limits of a run where the request sets none."""
+
     key_prefix: str = Field(default=DEFAULT_KEY_PREFIX, validation_alias="RESYNC_KEY_PREFIX")
     """Prefix of every key and queue; two installations can share one Redis."""
     run_ttl_seconds: int = Field(default=86_400, ge=60, validation_alias="RESYNC_RUN_TTL_SECONDS")
@@ -280,7 +331,7 @@ class Settings(EnvironmentModel):
 
     @field_validator("redis_url")
     @classmethod
-    def _url_is_redis(cls, value: str) -> str:
+    def _url_is_redis(cls, value: str, info: ValidationInfo) -> str:
         if re.match(r"[a-z+-]*(sentinel|cluster)[a-z+-]*://", value):
             raise InvalidValue(
                 "Redis Sentinel and Redis Cluster are not supported: name one Redis, as redis:// or rediss://, "
@@ -310,7 +361,10 @@ class Settings(EnvironmentModel):
         # kombu and redis-py know different ones.
         for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True):
             raise InvalidValue("the parameter {parameter!r} is not known", parameter=name)
-        check_tls(value)
+        if value.startswith("redis://") and info.data.get("redis_ca_bundle") is not None:
+            raise InvalidValue("{parameter} needs {scheme}", parameter="RESYNC_REDIS_CA_BUNDLE", scheme="rediss://")
+        if "redis_ca_bundle" in info.data:  # else it is what is wrong
+            check_tls(value)
         return value
 
     @field_validator("log_level")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from orchestrator.errors import InvalidValue
 from orchestrator.i18n.message import Message
@@ -78,6 +78,15 @@ def without_tls_options(url: str) -> str:
     address, mark, query = url.partition("?")
     others = [part for part in query.split("&") if part.partition("=")[0] not in PARAMETERS]
     return address + (mark + "&".join(others) if any(others) else "")
+
+
+def with_ca_bundle(url: str, path: str) -> str:
+    """A ``rediss://`` URL that trusts the authorities of a file, unless it names others; any other URL as it is."""
+    address, _, query = url.partition("?")
+    names = {part.partition("=")[0] for part in query.split("&")}
+    if not path or not url.startswith("rediss") or names & {"ssl_ca_certs", "ssl_ca_path"}:
+        return url
+    return f"{address}?{query}{'&' if query else ''}ssl_ca_certs={quote(path, safe='/')}"
 
 
 def is_verified(options: Mapping[str, Any]) -> bool:
@@ -183,7 +192,10 @@ class NoHandshake(ssl.SSLError):
 
 NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """OpenSSL's reasons for an answer to its handshake that is no TLS."""
-_NOT_TRUSTED = Message("Let ssl_ca_certs of REDIS_URL name the file of the authority that issued the certificate.")
+_NOT_TRUSTED = Message(
+    "Let RESYNC_REDIS_CA_BUNDLE, or ssl_ca_certs of REDIS_URL, name the file of the authority that issued the "
+    "certificate."
+)
 _OUT_OF_DATE = Message("Renew the certificate of Redis, or correct this machine's clock.")
 _ANOTHER_NAME = Message("Let REDIS_URL name Redis by a name that its certificate has.")
 _ADVICE = {

@@ -16,14 +16,15 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
-from orchestrator.config import ParallelConfig, Settings
+from orchestrator.config import ParallelConfig, RedisSettings, Settings
 from orchestrator.health import HealthSettings
 from workers.config import KnowledgeSettings, LlmSettings, LogCacheSettings, MetricsSettings, TwsSettings
 from workers.runtime.process import ProcessSettings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 GROUPS: tuple[tuple[str, str, type[BaseModel]], ...] = (
-    ("Broker, store and runs", "every process", Settings),
+    ("Broker and store", "every process", RedisSettings),
+    ("Runs", "every process", Settings),
     ("Health pages", "workers and watchers", HealthSettings),
     ("Worker process", "workers", ProcessSettings),
     ("TWS", "workers of `tws_status`; `TWS_DEFAULT_INSTANCE` also of `log_cache`", TwsSettings),
@@ -40,6 +41,9 @@ INTRODUCTION = """\
 Everything is read from the environment, once, when a process starts. An empty variable counts as not set. A wrong value
 stops the process with one line that names the variable, exit code 2. `REDIS_URL` and every name that begins with `TWS_`
 or `LLM_` are also read with the prefix `APP_`, as the Resync app writes them.
+
+With `RESYNC_SECRETS_DIR=/run/secrets`, a variable may also be a file of that folder: it has the variable's name, in
+capital or small letters, and the value alone as its content ([secrets](security.md#secrets-from-files)).
 """
 
 
@@ -90,10 +94,12 @@ def bounds(field: FieldInfo) -> str:
 
 
 def rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
-    """Variable, default, bounds and meaning of each field."""
+    """Variable, default, bounds and meaning of each field of the model itself."""
     texts = docstrings(model)
     table = []
     for name, field in model.model_fields.items():
+        if name not in texts:  # inherited, and told in its own group
+            continue
         first, *others = names(field) or [name]
         also = [other for other in others if not other.startswith("APP_")]
         meaning = texts[name] + (f" Also read: {', '.join(f'`{other}`' for other in also)}." if also else "")

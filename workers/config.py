@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 
-from orchestrator.config import DEFAULT_KEY_PREFIX, DEFAULT_REDIS_URL, EnvironmentModel
+from orchestrator.config import DEFAULT_KEY_PREFIX, DEFAULT_REDIS_URL, EnvironmentModel, RedisSettings
 from orchestrator.errors import InvalidValue
 
 
@@ -91,7 +91,7 @@ class KnowledgeSettings(EnvironmentModel):
         return self
 
 
-class LogCacheSettings(EnvironmentModel):
+class LogCacheSettings(RedisSettings):
     """The Redis of the Resync app's log cache, by default the broker's."""
 
     redis_url: str = Field(

@@ -6,9 +6,18 @@ are therefore asked for here.
 
 import os
 
+from orchestrator.errors import ConfigurationError as _ConfigurationError
+from orchestrator.secret_files import read_variables as _read_variables
+
+try:
+    _secrets = _read_variables(("FLOWER_BASIC_AUTH",), os.environ)
+except _ConfigurationError as error:
+    raise SystemExit(f"error: {error}") from None
 # Flower can revoke tasks and stop workers: it leaves this machine only behind credentials (user:password, from
-# FLOWER_BASIC_AUTH, which Flower reads itself), and without a word to the contrary it only shows.
-address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1") if os.environ.get("FLOWER_BASIC_AUTH") else "127.0.0.1"
+# FLOWER_BASIC_AUTH, which Flower reads itself unless it is a file), and without a word to the contrary it only shows.
+address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1") if _secrets else "127.0.0.1"
+if _secrets and not os.environ.get("FLOWER_BASIC_AUTH"):
+    basic_auth = [_secrets["FLOWER_BASIC_AUTH"]]
 read_only = os.environ.get("FLOWER_READ_ONLY", "true").lower() not in {"0", "false", "no"}
 
 # A run of one job is six tasks: the last thousand runs and more stay in sight.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
+from tls_support import Authority
 
-from orchestrator.config import ParallelConfig, Settings
+from orchestrator.config import ParallelConfig, RedisSettings, Settings
 from orchestrator.errors import ConfigurationError
 from orchestrator.health import HealthSettings
-from workers.config import KnowledgeSettings, LlmSettings, MetricsSettings, TwsSettings
+from workers.config import KnowledgeSettings, LlmSettings, LogCacheSettings, MetricsSettings, TwsSettings
 
 
 def test_the_seeds_defaults() -> None:
@@ -160,3 +163,27 @@ def test_parallel_config_from_the_environment() -> None:
     assert settings.parallel_config(node_timeout_seconds=2).node_timeout_seconds == 2
     with pytest.raises(ConfigurationError, match="node_timeout_seconds"):
         settings.parallel_config(total_timeout_seconds=2)
+
+
+def test_the_address_of_redis_is_completed_by_user_password_and_authority(tmp_path: Path) -> None:
+    """Where the URL has none of its own, and for this Redis alone; a password is quoted."""
+
+    def url_of(model: type[RedisSettings] = Settings, **variables: str) -> str:
+        return model.from_env(variables).redis_url
+
+    ca = Authority(tmp_path).ca_file
+    both = {"REDIS_USERNAME": "worker", "REDIS_PASSWORD": "a/b@c:d"}
+    assert url_of(**both) == "redis://worker:a%2Fb%40c%3Ad@127.0.0.1:6379/0"
+    assert url_of(REDIS_URL="redis://h:1/2", REDIS_PASSWORD="p") == "redis://:p@h:1/2"
+    assert url_of(REDIS_URL="redis://app@h:1/2", **both) == "redis://app:a%2Fb%40c%3Ad@h:1/2"
+    assert url_of(REDIS_URL="redis://:own@h:1/2", **both) == "redis://:own@h:1/2"
+    trusting = {"REDIS_URL": "rediss://h:1/2", "RESYNC_REDIS_CA_BUNDLE": str(ca)}
+    assert url_of(**trusting) == f"rediss://h:1/2?ssl_ca_certs={ca}"
+    assert url_of(**trusting | {"REDIS_URL": f"rediss://h/?ssl_ca_path={tmp_path}"}).count("ssl_") == 1
+    assert url_of(LogCacheSettings, **trusting, **both) == f"rediss://worker:a%2Fb%40c%3Ad@h:1/2?ssl_ca_certs={ca}"
+    another = {"RESYNC_LOG_CACHE_URL": "rediss://other:1/0"}
+    assert url_of(LogCacheSettings, **trusting, **both, **another) == f"rediss://other:1/0?ssl_ca_certs={ca}"
+    with pytest.raises(ConfigurationError, match=r"RESYNC_REDIS_CA_BUNDLE needs rediss://$"):
+        url_of(RESYNC_REDIS_CA_BUNDLE=str(ca))
+    with pytest.raises(ConfigurationError, match=r"^RESYNC_REDIS_CA_BUNDLE: ssl_ca_certs: /nowhere cannot be read$"):
+        url_of(**trusting | {"RESYNC_REDIS_CA_BUNDLE": "/nowhere"})

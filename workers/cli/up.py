@@ -15,6 +15,7 @@ from orchestrator.cli.options import json_option, redis_url_option
 from orchestrator.cli.process import Terminated
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message
+from orchestrator.secret_files import read_variables
 from workers.cli.options import concurrency_option
 from workers.sources.log_cache.connection import describe_url
 from workers.standalone.layout import Layout, parse_counts
@@ -64,8 +65,10 @@ def command(
     Redis is the one of --redis-url or REDIS_URL, else an embedded one. Ctrl-C or SIGTERM stops everything; nothing
     is left behind. Exit codes: 0 stopped, 1 a process did not start, 2 usage or configuration, 5 Redis unreachable.
     """
-    settings, environ = context.settings(redis_url), context.environ
-    external = settings.redis_url if redis_url or environ.get("REDIS_URL") or environ.get("APP_REDIS_URL") else None
+    context.settings(redis_url)
+    # As it was given: its processes complete it, as they do where they are started one by one.
+    given = read_variables(("REDIS_URL", "APP_REDIS_URL"), context.environ)
+    external = redis_url or given.get("REDIS_URL") or given.get("APP_REDIS_URL")
     if demo_data and external is not None:
         raise ConfigurationError(
             "--demo-data fills the log cache with made-up history and needs the embedded Redis: "

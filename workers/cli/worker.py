@@ -52,7 +52,8 @@ def command(
             ClickText(Message("{name!r} may hold neither '@' nor ','", name=node)), param_hint="--name"
         )
     argv = worker_command(served, node=node, pool=pool, concurrency=concurrency, log_level=settings.log_level)
-    os.execve(argv[0], argv, {**context.environ, "REDIS_URL": settings.redis_url})  # noqa: S606  # signals reach Celery itself
+    environ = {**context.environ} if redis_url is None else {**context.environ, "REDIS_URL": redis_url}
+    os.execve(argv[0], argv, environ)  # noqa: S606  # signals reach Celery itself
 
 
 def _served(queues: tuple[str, ...], *, every: bool) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import yaml
 from pydantic import AliasChoices
 
 from orchestrator.broker.app import queue_names
-from orchestrator.config import EnvironmentModel
+from orchestrator.config import EnvironmentModel, RedisSettings
 
 ROOT = Path(__file__).parents[3]
 QUEUES = queue_names()
@@ -26,7 +26,7 @@ THIRD_PARTY_NAMES = {
     "flower": {"FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY"},
     "redis": {"REDIS_PASSWORD"},
 }
-SECRET = re.compile(r"PASSWORD|TOKEN|API_KEY|BASIC_AUTH|DATABASE_URL|REDIS_URL|LOG_CACHE_URL")
+SECRET = re.compile(r"PASSWORD|TOKEN|API_KEY|BASIC_AUTH|DATABASE_URL|LOG_CACHE_URL")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def settings_groups() -> list[type[EnvironmentModel]]:
         for path in (ROOT / package).rglob("*.py"):
             if "(EnvironmentModel)" in path.read_text(encoding="utf-8"):
                 importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    subclasses = EnvironmentModel.__subclasses__()
+    subclasses = [*EnvironmentModel.__subclasses__(), *RedisSettings.__subclasses__()]
     return [group for group in subclasses if group.__module__.partition(".")[0] in {"orchestrator", "workers"}]
 
 
@@ -133,7 +133,7 @@ def test_a_variable_is_passed_on_under_its_own_name(services: dict[str, dict[str
     for service in services.values():
         for variable, value in service["environment"].items():
             taken = {re.match(r"\w+", text)[0] for text in substitutions(value)}  # type: ignore[index]
-            assert taken <= ({"REDIS_PASSWORD"} if variable == "REDIS_URL" else {variable})
+            assert taken <= {variable}
 
 
 def test_secrets_are_required_or_empty(compose: dict[str, Any]) -> None:

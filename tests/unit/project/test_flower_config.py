@@ -14,7 +14,7 @@ CONFIG = Path(__file__).parents[3] / "ops" / "flower" / "flowerconfig.py"
 
 def options(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
     """The options that the file sets in this environment."""
-    for name in ("FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY"):
+    for name in ("FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY", "RESYNC_SECRETS_DIR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -48,3 +48,12 @@ def test_flower_knows_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_credentials_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file wins over the environment, so credentials in it would replace the site's own."""
     assert "basic_auth" not in options(monkeypatch, FLOWER_BASIC_AUTH="u:p")
+
+
+def test_credentials_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Flower reads variables alone; a file that cannot be used ends it with one line."""
+    (tmp_path / "FLOWER_BASIC_AUTH").write_text("operator:planted\n", encoding="utf-8")
+    told = options(monkeypatch, RESYNC_SECRETS_DIR=str(tmp_path), FLOWER_ADDRESS="0.0.0.0", FLOWER_BASIC_AUTH="")
+    assert (told["basic_auth"], told["address"]) == (["operator:planted"], "0.0.0.0")
+    with pytest.raises(SystemExit, match="FLOWER_BASIC_AUTH is set, and so is the file"):
+        options(monkeypatch, RESYNC_SECRETS_DIR=str(tmp_path), FLOWER_BASIC_AUTH="another:one")
