@@ -43,8 +43,9 @@ def tls_options(url: str) -> dict[str, Any]:
     verification = given.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
     if verification not in _VERIFICATION:
         raise _wrong("ssl_cert_reqs", Message("must be {choices} or {last}", choices="required, optional", last="none"))
-    checks_name = given.get("ssl_check_hostname", "true").lower() not in _FALSE
-    options: dict[str, Any] = given | {"ssl_cert_reqs": _VERIFICATION[verification], "ssl_check_hostname": checks_name}
+    checks_name = verification != "none" and given.get("ssl_check_hostname", "true").lower() not in _FALSE
+    # A word: before version 6, redis-py's client for an event loop, which Flower uses, knows nothing else.
+    options: dict[str, Any] = given | {"ssl_cert_reqs": verification, "ssl_check_hostname": checks_name}
     if "ssl_min_version" in given:
         try:
             options["ssl_min_version"] = int(ssl.TLSVersion(int(given["ssl_min_version"])))
@@ -91,7 +92,12 @@ def with_ca_bundle(url: str, path: str) -> str:
 
 def is_verified(options: Mapping[str, Any]) -> bool:
     """Whether the certificate that a server shows is verified, and its name."""
-    return options["ssl_cert_reqs"] != ssl.CERT_NONE and bool(options["ssl_check_hostname"])
+    return _verify_mode(options) != ssl.CERT_NONE and bool(options["ssl_check_hostname"])
+
+
+def _verify_mode(options: Mapping[str, Any]) -> ssl.VerifyMode:
+    given = options["ssl_cert_reqs"]  # a word, or what Celery's result backend makes of it
+    return given if isinstance(given, ssl.VerifyMode) else _VERIFICATION[given]
 
 
 def _wrong(parameter: str, problem: Message) -> InvalidValue:
@@ -146,7 +152,7 @@ def _new_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     else:
         context = ssl.create_default_context()
     context.check_hostname = is_verified(options)
-    context.verify_mode = options["ssl_cert_reqs"]
+    context.verify_mode = _verify_mode(options)
     _load(context, options)
     return context
 

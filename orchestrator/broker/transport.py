@@ -29,7 +29,7 @@ from redis.retry import Retry
 
 from orchestrator.broker.app import EXCHANGE
 from orchestrator.broker.messages import MAX_CHARACTERS, bind, problem_of
-from orchestrator.store.connection import ClosedAtOnce, PlainConnection, TlsConnection
+from orchestrator.store.connection import ClosedAtOnce, PlainConnection, TlsConnection, repeating
 from orchestrator.store.lua import our_error
 from orchestrator.tls import tls_failure
 
@@ -94,14 +94,19 @@ class Client(redis.PrefixedStrictRedis):  # type: ignore[misc]  # kombu is untyp
 class TriedOnce:
     """A connection whose attempt to connect is not repeated within the repetition of a command."""
 
+    retry: Retry
+
     def connect(self) -> None:
         """Connect, in one attempt. What Celery, kombu and Flower log of a failure is what to do about it."""
+        retry, self.retry = self.retry, Retry(NoBackoff(), 0)
         try:
-            self.connect_check_health(check_health=True, retry_socket_connect=False)  # type: ignore[attr-defined]  # of the class it is mixed into
+            super().connect()  # type: ignore[misc]  # of the class it is mixed into
         except RedisConnectionError as error:
             if tls_failure(error) or isinstance(error, (AuthenticationError, ClosedAtOnce)):
                 raise type(error)(str(our_error(error))) from error
             raise
+        finally:
+            self.retry = retry
 
 
 class BrokerConnection(TriedOnce, PlainConnection):
@@ -122,6 +127,9 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     connection_class = BrokerConnection
     connection_class_ssl = BrokerTlsConnection
     priority_steps: list[int]
+    # Keys of kombu 5.7, which may be beside an older one.
+    keyprefix_binding_deadlines = "_kombu.binding_deadlines"
+    keyprefix_binding_permanent = "_kombu.binding_permanent.%s"
     _publishing_client: Any = None
     batch_share: Callable[[], Share] | None = None
     """What share of a worker's places batches have now."""
@@ -146,7 +154,10 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
         # time-out and a restart of the consumer. Messages and acknowledgements may come twice. Not on the connections
         # whose sockets the event loop watches: it would go on watching the old one, and the worker would be deaf.
         options: dict[str, Any] = super()._connparams(asynchronous)
-        return options | {"retry": Retry(NoBackoff(), 0 if asynchronous else 1)}
+        return options | {
+            **repeating(Retry(NoBackoff(), 0 if asynchronous else 1)),
+            "health_check_interval": self.health_check_interval,  # kombu 5.5 leaves it out for a class like ours
+        }
 
     def _get_client(self) -> Any:
         super()._get_client()
@@ -160,15 +171,15 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
             client = self._publishing_client = super()._create_client()
         return client
 
-    def _brpop_start(self, timeout: float | None = None) -> None:
+    def _brpop_start(self, *timeout: float) -> None:  # kombu's own default changes from version to version
         share = self.batch_share() if self.batch_share is not None else Share.FAIR
         steps = self.priority_steps
         if share is Share.SMALL:
             self.priority_steps = steps[::-1]
         elif share is Share.LARGE:
-            self.priority_steps, timeout = steps[:1], NARROW_SECONDS
+            self.priority_steps, timeout = steps[:1], (NARROW_SECONDS,)
         try:
-            super()._brpop_start(timeout)
+            super()._brpop_start(*timeout)
         finally:
             self.priority_steps = steps
 

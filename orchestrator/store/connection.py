@@ -12,7 +12,6 @@ from typing import Any, ClassVar, TypeVar
 
 import redis
 import redis.asyncio
-from redis._parsers.socket import SERVER_CLOSED_CONNECTION_ERROR
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import (
@@ -23,7 +22,6 @@ from redis.exceptions import (
     DataError,
     ExecAbortError,
     MasterDownError,
-    MaxConnectionsError,
     MovedError,
     NoPermissionError,
     OutOfMemoryError,
@@ -200,16 +198,27 @@ class ClosedAtOnce(RedisConnectionError):
 class PlainConnection(OurConnection, redis.Connection):
     """A connection without TLS."""
 
-    def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
+    def on_connect(self) -> None:
         """Say who connects."""
-        try:
+        with _closed_at_once():
+            super().on_connect()  # type: ignore[no-untyped-call]
+
+    def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        """``on_connect``, where redis-py 6 and later come past it."""
+        with _closed_at_once():
             super().on_connect_check_health(*arguments, **options)
-        except RedisConnectionError as error:
-            # redis-py's own words where the other side closed it in order.
-            was_reset = any(isinstance(cause, ConnectionResetError) for cause in causes(error))
-            if was_reset or str(error) == SERVER_CLOSED_CONNECTION_ERROR:
-                raise ClosedAtOnce(str(error)) from error
-            raise
+
+
+@contextmanager
+def _closed_at_once() -> Iterator[None]:
+    try:
+        yield
+    except RedisConnectionError as error:
+        # redis-py's own words where the other side closed it in order.
+        was_reset = any(isinstance(cause, ConnectionResetError) for cause in causes(error))
+        if was_reset or str(error) == "Connection closed by server.":
+            raise ClosedAtOnce(str(error)) from error
+        raise
 
 
 class TlsConnection(OurConnection, redis.SSLConnection):
@@ -219,7 +228,8 @@ class TlsConnection(OurConnection, redis.SSLConnection):
     """The addresses that a handshake has succeeded with."""
 
     def __init__(self, **options: Any) -> None:
-        self._tls = {name: options[name] for name in PARAMETERS if name in options}
+        # redis-py, which knows fewer parameters before version 6, has no use for them.
+        self._tls = {name: options.pop(name) for name in PARAMETERS if name in options}
         super().__init__(**options)
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
@@ -240,7 +250,8 @@ class AsyncTlsConnection(redis.asyncio.SSLConnection):
     """``TlsConnection`` for an event loop."""
 
     def __init__(self, **options: Any) -> None:
-        self._tls = {name: options[name] for name in PARAMETERS if name in options}
+        # redis-py, which knows fewer parameters before version 6, has no use for them.
+        self._tls = {name: options.pop(name) for name in PARAMETERS if name in options}
         super().__init__(**options)
 
     def _connection_arguments(self) -> dict[str, Any]:
@@ -264,6 +275,14 @@ def client_of(kind: type[Client], url: str, **options: Any) -> Client:
     return client
 
 
+def repeating(retry: Retry | AsyncRetry) -> dict[str, Any]:
+    """Options of a connection that repeats a command as ``retry`` says.
+
+    Before version 6, redis-py repeats it only after the errors that are named beside it.
+    """
+    return {"retry": retry, "retry_on_error": list(retry._supported_errors)}  # noqa: SLF001  # there is no getter
+
+
 def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
     """A pooled client that gives up a try after ``redis_timeout_seconds``; a few ``retries`` outlast a Redis restart.
 
@@ -277,8 +296,7 @@ def connect(settings: Settings, *, retries: int = 0) -> redis.Redis:
         **DECODING,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
-        health_check_interval=30,
-        retry=retry,
+        **repeating(retry),
         client_name="resync-troubleshoot",
         max_connections=MAX_CONNECTIONS,
     )
@@ -300,7 +318,6 @@ def _reader_options(settings: Settings) -> dict[str, Any]:
         **DECODING,
         "socket_timeout": settings.redis_timeout_seconds + BLOCK_MS / 1000,
         "socket_connect_timeout": settings.redis_timeout_seconds,
-        "health_check_interval": 30,
         "client_name": "resync-troubleshoot-reader",
         "max_connections": MAX_CONNECTIONS,
     }
@@ -393,7 +410,7 @@ def session(settings: Settings) -> Iterator[redis.Redis]:
 
 
 def _limit_reached(error: Exception) -> Message | None:
-    if isinstance(error, MaxConnectionsError):
+    if str(error) == "Too many connections":  # of redis-py's pool, an error of its own kind since version 6
         return Message("this process has {count}", count=f"{MAX_CONNECTIONS:,}")
     if "max number of clients" in str(error):
         return Message("Redis has as many clients as its maxclients allows")

@@ -12,7 +12,8 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 IDLE_SECONDS = 5.0
-"""Seconds without a use after which a connection must answer a PING before its next one."""
+"""Seconds without a use after which a connection must answer a PING before its next one. Not redis-py's health check,
+which before version 6 calls itself without end where Redis asks for a password."""
 PROBE_SECONDS = 0.25
 """Seconds for that answer; a connection without one is replaced, and the call goes on."""
 
@@ -38,7 +39,7 @@ class ConnectionPool(redis.ConnectionPool):
 
     def release(self, connection: Any) -> None:
         """Put a connection back; one that has failed takes the idle ones with it."""
-        has_failed = not connection.is_connected
+        has_failed = connection._sock is None  # noqa: SLF001  # redis-py 5 has no ``is_connected`` without a loop
         self._released_at[connection] = time.monotonic()
         super().release(connection)
         if has_failed:

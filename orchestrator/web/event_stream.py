@@ -23,8 +23,10 @@ MAX_READERS = 1_000
 SEND_SECONDS = 120.0
 """Seconds for a reader to take an event, before its place is given away."""
 _HEADERS = {
-    # A proxy that compresses would buffer the events.
+    # A proxy that compresses would buffer the events, and so does Starlette's GZipMiddleware before version 0.46, which
+    # heeds only this encoding.
     "Cache-Control": "no-store, no-transform",
+    "Content-Encoding": "identity",
     "X-Accel-Buffering": "no",
 }
 
@@ -89,7 +91,10 @@ class EventStream(StreamingResponse):
         try:
             with self._readers.one():
                 await super().__call__(scope, receive, send_in_time)
-        except (TimeoutError, ClientDisconnect):  # which of them depends on the server
+        except* (
+            TimeoutError,
+            ClientDisconnect,
+        ):  # which one depends on the server; an old Starlette groups it
             _LOGGER.info("web_reader_gone")
         finally:
             if self._reading is not None:

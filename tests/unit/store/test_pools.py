@@ -26,10 +26,11 @@ def test_connections_that_fail_together_close_none_that_are_closed(monkeypatch: 
 
     async def scenario() -> None:
         pool = AsyncConnectionPool(host="127.0.0.1", port=free_port(), retry=Retry(NoBackoff(), 0))
+        client = redis.asyncio.Redis(connection_pool=pool)
 
         async def connect() -> None:
             with pytest.raises(RedisError):
-                await pool.get_connection()
+                await client.ping()
 
         await asyncio.gather(*(connect() for _ in range(50)))
 

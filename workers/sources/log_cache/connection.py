@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry as SyncRetry
 
 from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
-from orchestrator.store.connection import client_of
+from orchestrator.store.connection import client_of, repeating
 from orchestrator.tls import check_tls, tls_failure, without_tls_options
 from orchestrator.validation import about
 
@@ -26,20 +26,19 @@ def connect(url: str, *, timeout_seconds: float) -> Redis:
     Raises ConfigurationError for a URL that is not Redis's.
     """
     retry = Retry(NoBackoff(), _RETRIES, supported_errors=(redis_errors.ConnectionError,))
-    return client_of(Redis, _checked(url), retry=retry, **_options(timeout_seconds))
+    return client_of(Redis, _checked(url), **repeating(retry), **_options(timeout_seconds))
 
 
 def connect_writer(url: str, *, timeout_seconds: float = 1.0) -> sync_redis.Redis:
     """The same for threads and the command line. Raises ConfigurationError for a URL that is not Redis's."""
     retry = SyncRetry(NoBackoff(), _RETRIES, supported_errors=(redis_errors.ConnectionError,))
-    return client_of(sync_redis.Redis, _checked(url), retry=retry, **_options(timeout_seconds))
+    return client_of(sync_redis.Redis, _checked(url), **repeating(retry), **_options(timeout_seconds))
 
 
 def _options(timeout_seconds: float) -> dict[str, Any]:
     return {
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
-        "health_check_interval": 30,
         "client_name": "resync-troubleshoot-logs",
     }
 

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline, time_limit
-from orchestrator.store.connection import client_of
+from orchestrator.store.connection import client_of, repeating
 
 _LOGGER = logging.getLogger(__name__)
 LEASE_MS = 2_000
@@ -109,7 +109,7 @@ class CallLimit:
                 self._settings.redis_url,
                 socket_timeout=REDIS_SECONDS,
                 socket_connect_timeout=REDIS_SECONDS,
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
+                **repeating(Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,))),
                 client_name="resync-troubleshoot-calls",
             )
             self._ask = self._redis.register_script(_script())
