@@ -78,16 +78,21 @@ def _aggregated(_view: RunView, event: Event) -> list[Text]:
     failed = {str(failure.get("source", "")) for failure in items(data.get("sources_failed"), dict)}
     ratio = number(data.get("speedup_factor")) or 1.0
     line = Message(
-        "{available} of {asked} sources answered; {parallel:.2f} s in parallel, {sequential:.2f} s in sequence "
-        "({ratio:.2f}x)"
+        "{available} of {count} source answered; {parallel:.2f} s in parallel, {sequential:.2f} s in sequence "
+        "({ratio:.2f}x)",
+        plural="{available} of {count} sources answered; {parallel:.2f} s in parallel, {sequential:.2f} s in sequence "
+        "({ratio:.2f}x)",
     )
     if ratio <= 1:
         # One source alone, or sources that waited longer than they took: there is nothing to compare.
-        line = Message("{available} of {asked} sources answered in {parallel:.2f} s")
+        line = Message(
+            "{available} of {count} source answered in {parallel:.2f} s",
+            plural="{available} of {count} sources answered in {parallel:.2f} s",
+        )
     return [
         line.with_facts(
             available=len(answered),
-            asked=len(answered | failed),
+            count=len(answered | failed),
             parallel=(number(data.get("parallel_latency_ms")) or 0) / 1000,
             sequential=(number(data.get("sequential_equivalent_ms")) or 0) / 1000,
             ratio=ratio,

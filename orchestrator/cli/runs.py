@@ -110,11 +110,12 @@ def _print_progress(context: CliContext, snapshot: RunSnapshot) -> None:
     finished = sum(1 for state in states.values() if state.get("outcome"))
     context.say(
         Message(
-            "run {run_id} is {state}; {finished} of {planned} sources have finished",
+            "run {run_id} is {state}; {finished} of {count} source has finished",
+            plural="run {run_id} is {state}; {finished} of {count} sources have finished",
             run_id=snapshot.run_id,
             state=word,
             finished=finished,
-            planned=len(states),
+            count=len(states),
         )
     )
 

@@ -410,7 +410,8 @@ def _fitted(
     if cuts.long_evidence:
         messages.append(
             Message(
-                "{long} of {count} evidence texts cut to {limit} characters",
+                "{long} of {count} evidence text cut to {limit} characters",
+                plural="{long} of {count} evidence texts cut to {limit} characters",
                 long=cuts.long_evidence,
                 count=count,
                 limit=MAX_EVIDENCE_CHARACTERS,
@@ -419,7 +420,8 @@ def _fitted(
     if left_out or len(evidence) < count:
         messages.append(
             Message(
-                "envelope cut to {limit} KiB: {kept} of {count} evidence items kept",
+                "envelope cut to {limit} KiB: {kept} of {count} evidence item kept",
+                plural="envelope cut to {limit} KiB: {kept} of {count} evidence items kept",
                 limit=limit_bytes // 1024,
                 kept=len(evidence),
                 count=count,

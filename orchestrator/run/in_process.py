@@ -64,7 +64,7 @@ class LocalSources:
             if count := too_many_blocked():
                 refused: Future[FetchResult | None] = Future()
                 error = SourceError(
-                    "not queried: {count} earlier queries of this process still block their threads",
+                    "not queried: earlier queries of this process still block their threads ({count})",
                     count=count,
                     reason=LOOP_BLOCKED,
                 )

@@ -45,7 +45,7 @@ def keep_answers(
         together = (*before, *sources)
         kept = sum(len(planned.each) for planned in together if planned.kept)
         asked = sum(len(planned.each) for planned in together) - kept
-        figures = Message("{asked} queries are made again, {kept} answers are kept", asked=asked, kept=kept)
+        figures = Message("queries made again: {asked}; answers kept: {kept}", asked=asked, kept=kept)
         notes.append(figures.in_language(plan.routing.language))
     return plan.model_copy(update={"sources": sources, "notes": tuple(notes)})
 

@@ -74,7 +74,7 @@ async def count_request(client: AsyncTroubleshootClient, request: Request, ident
     seconds = await client.call(client.sync.store.count_request, kind, name, per_minute=most)
     if seconds > 0:
         error = TooManyRequests(
-            "more than {count} requests a minute; try again in {seconds} s", count=most, seconds=seconds
+            "requests a minute: {most} at most; try again in {seconds} s", most=most, seconds=seconds
         )
         error.retry_after_seconds = seconds
         raise error

@@ -42,7 +42,7 @@ class Readers:
         """Raise OutOfConnections when there is no place for another one."""
         if self._count >= self._most:
             raise OutOfConnections(
-                "{count} callers wait for runs or their events here already; ask for the run without waiting",
+                "callers that wait for runs or their events here already: {count}; ask for the run without waiting",
                 count=self._count,
             )
 

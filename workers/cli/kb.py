@@ -143,15 +143,22 @@ async def _embed_all(context: CliContext, store: KnowledgeIndex, embeddings: Emb
                 vectors = await embeddings.embed_patiently([text for _, text in batch])
             except EmbeddingError as error:
                 raise EmbeddingError(
-                    "the documents are indexed, {done} of {total} passages embedded; embedding endpoint: {detail}",
+                    "the documents are indexed; passages embedded: {done} of {count}; embedding endpoint: {detail}",
                     done=done,
-                    total=len(waiting),
+                    count=len(waiting),
                     detail=error.message,
                 ) from error
             pairs = zip(batch, vectors, strict=True)
             store.put_vectors(embeddings.model, [(chunk_id, pack(vector)) for (chunk_id, _), vector in pairs])
             done = start + len(batch)
-            context.say(Message("embedded {done}/{total} passages", done=done, total=len(waiting)))
+            context.say(
+                Message(
+                    "embedded {done}/{count} passage",
+                    plural="embedded {done}/{count} passages",
+                    done=done,
+                    count=len(waiting),
+                )
+            )
         return len(waiting)
     finally:
         await embeddings.close()

@@ -143,7 +143,7 @@ def _vectors(content: bytes, count: int) -> list[list[float]]:
         raise EmbeddingError("the answer is not an embeddings list") from None
     by_index = {item.index: item.embedding for item in items}
     if sorted(by_index) != list(range(count)) or len({len(vector) for vector in by_index.values()}) != 1:
-        raise EmbeddingError("the answer does not hold one vector for each of {count} texts", count=count)
+        raise EmbeddingError("the answer does not hold one vector for each text ({count})", count=count)
     return [by_index[index] for index in range(count)]
 
 

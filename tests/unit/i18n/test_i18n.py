@@ -65,6 +65,50 @@ def fields(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
+NEVER_ONE = """\
+{count} characters
+{count} digits
+{count} jobs
+{count} names and codes
+{count} items
+{count} processes
+{count} results
+{count} runs
+{count} queued runs
+{count} sources are named
+{count} sources queried in parallel
+{count} times
+{count} vectors
+{count} watchers alive
+{count} workers
+{total} lines of the job log
+{asked} queries have data
+{asked} known series
+{lines} lines read
+""".splitlines()
+"""Counts that are limits, or stand only where there are several."""
+
+
+def test_a_count_has_its_noun_in_the_singular_too() -> None:
+    """What may be one has a plural of its own: "1 error", "2 errors"."""
+    script = catalogues()
+    errors = script.error_names()
+    sentences = {
+        key
+        for package in script.PACKAGES
+        for path in script.sources(package)
+        for key in script.sentences_in(path, errors)
+    }
+    counted = re.compile(r"\{(?:count|total|planned|asked|lines|pages|days)(?::[^}]*)?\} (?:[a-z]+ )?[a-z]{2,}s\b")
+    several = re.compile("|".join(map(re.escape, NEVER_ONE)))
+    wrong = [
+        text
+        for _, text, plural in sorted(sentences)
+        if not plural and counted.search(several.sub("", text)) and not text.endswith(" pass")
+    ]
+    assert wrong == []
+
+
 def test_catalogues_hold_what_the_code_says() -> None:
     """Each sentence of the code is in every catalogue, none is left over, and each ``.mo`` is its ``.po`` compiled.
 

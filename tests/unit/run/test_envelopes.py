@@ -119,7 +119,7 @@ def lines_of(text: str) -> Evidence:
     [
         (FetchResult(data={"log": HUGE}), "data left out"),
         (FetchResult(data={"log": [LINE] * 300_000}), "data left out"),
-        (FetchResult(evidence=(lines_of(HUGE),)), "1 of 1 evidence texts cut to 16000 characters"),
+        (FetchResult(evidence=(lines_of(HUGE),)), "1 of 1 evidence text cut to 16000 characters"),
         (FetchResult(evidence=(evidence("x"),) * 200_000), "of 200000 evidence items kept"),
         (FetchResult(finding=HUGE), "finding cut to 2000 characters"),
         (FetchResult(truncated=HUGE), "truncated cut to 2000 characters"),

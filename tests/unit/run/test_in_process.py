@@ -179,7 +179,7 @@ def test_threads_that_are_blocked_for_ever_are_bounded(
         wait_for(number)
     envelopes, _ = ask(Site())
     assert {envelope.reason for envelope in envelopes.values()} == {"loop_blocked"}
-    assert envelopes["metrics"].error == "not queried: 2 earlier queries of this process still block their threads"
+    assert envelopes["metrics"].error == "not queried: earlier queries of this process still block their threads (2)"
     assert len(threads_of_sources() - earlier) == 2
     blocked.set()
     wait_for(0)

@@ -126,7 +126,7 @@ def test_the_abend_wins_when_there_is_too_much() -> None:
     facts = read(FakeSession(lines))
     assert len(shown(facts)) <= MAX_LINES
     assert "IEF450I B S - ABEND=SB37 U0000" in shown(facts).values()
-    assert "of 5000 lines shown" in facts.note
+    assert "of 5000; read: " in facts.note
 
 
 @pytest.mark.parametrize("character", ["x", "é", "😀", "\x00"])

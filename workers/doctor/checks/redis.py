@@ -121,10 +121,20 @@ def _judge_tls(verdict: Verdict, settings: Settings, options: Mapping[str, Any])
         return
     days = int((ssl.cert_time_to_seconds(str(certificate.get("notAfter"))) - time.time()) // 86_400)
     if days >= CERTIFICATE_DAYS:
-        verdict.note(Message("TLS verified, certificate valid for {days} days", days=days))
+        verdict.note(
+            Message(
+                "TLS verified, certificate valid for {count} day",
+                plural="TLS verified, certificate valid for {count} days",
+                count=days,
+            )
+        )
         return
     verdict.warn(
-        Message("the certificate of Redis ends in {days} days", days=days),
+        Message(
+            "the certificate of Redis ends in {count} day",
+            plural="the certificate of Redis ends in {count} days",
+            count=days,
+        ),
         Message("Renew the certificate of Redis."),
         reason="certificate_ends",
     )

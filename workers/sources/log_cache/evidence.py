@@ -141,7 +141,11 @@ def describe(request: SourceRequest, payload: LogPayload) -> Text:
     if payload.elapsed_trend_ratio is not None and payload.elapsed_trend_ratio >= TREND_RATIO:
         parts.append(_trend(payload.elapsed_trend_ratio))
     if (days := payload.newest_age_days) is not None and days >= STALE_DAYS:
-        parts.append(Message("the newest entry is {days:.0f} days old", days=days))
+        parts.append(
+            Message(
+                "the newest entry is {count} day old", plural="the newest entry is {count} days old", count=round(days)
+            )
+        )
     if keys := len(payload.corrupt_keys):
         parts.append(Message("{count} unreadable key", plural="{count} unreadable keys", count=keys))
     return join(parts, "; ")

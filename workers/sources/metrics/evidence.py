@@ -85,7 +85,11 @@ def describe(payload: MetricsPayload) -> Text:
     missing = Message("no data: {names}", names=", ".join(payload.missing)) if payload.missing else ""
     count = len(payload.series)
     if not count:
-        return Message("none of the {count} metrics looked for is published", count=len(payload.missing))
+        return Message(
+            "the {count} metric looked for is not published",
+            plural="none of the {count} metrics looked for is published",
+            count=len(payload.missing),
+        )
     concerns = [facts.concern for facts in payload.series if facts.concern][:3]
     fine = Message("{count} metric, of no concern", plural="{count} metrics, none of concern", count=count)
     parts: list[Text | str] = [*concerns] or [fine]

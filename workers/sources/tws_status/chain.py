@@ -79,7 +79,11 @@ async def find_holder(session: HwaSession, job: JobFacts, lookup: Lookup) -> Hol
         frontier = waiting
         if session.deadline.remaining() < max(LEAST_SECONDS, DETAILS * slowest):
             lookup.cuts.append(
-                Message("the predecessors were followed over {count} levels, and not to their end", count=depth + 1)
+                Message(
+                    "the predecessors were followed over {count} level, and not to their end",
+                    plural="the predecessors were followed over {count} levels, and not to their end",
+                    count=depth + 1,
+                )
             )
             others += waiting
             break

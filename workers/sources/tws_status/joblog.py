@@ -217,11 +217,19 @@ def _facts(
 def _what_is_missing(reading: _Reading, *, shown: int) -> Message | None:
     lines = len(reading.lines)
     if reading.total is not None:
-        note = Message("{shown} of {total} lines shown, {lines} read", shown=shown, total=reading.total, lines=lines)
+        note = Message("lines shown: {shown} of {total}; read: {lines}", shown=shown, total=reading.total, lines=lines)
         return note if shown < reading.total else None
     if reading.ignores_window:
-        return Message("the server ignores line windows: only the first {lines} lines were read", lines=lines)
-    return Message("the end was not reached in {pages} pages", pages=reading.pages)
+        return Message(
+            "the server ignores line windows: only the first line was read",
+            plural="the server ignores line windows: only the first {count} lines were read",
+            count=lines,
+        )
+    return Message(
+        "the end was not reached in {count} page",
+        plural="the end was not reached in {count} pages",
+        count=reading.pages,
+    )
 
 
 def _shown(reading: _Reading, repeats: Mapping[int, int]) -> dict[int, str]:
