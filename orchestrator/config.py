@@ -240,6 +240,12 @@ def _environment_names(model: type[BaseModel], field: str) -> list[str]:
     return [alias] if isinstance(alias, str) else []
 
 
+MAX_TTL_SECONDS = 31_536_000
+"""A year: ``common.lua`` takes no more than ten."""
+CANCELLED_TTL_SECONDS = 3_600
+"""Seconds for which a cancelled run is kept by default."""
+
+
 class MaskingSettings(EnvironmentModel):
     """What is masked, for commands that need no broker."""
 
@@ -305,7 +311,27 @@ class Settings(RedisSettings):
     key_prefix: str = Field(default=DEFAULT_KEY_PREFIX, validation_alias="RESYNC_KEY_PREFIX")
     """Prefix of every key and queue; two installations can share one Redis."""
     run_ttl_seconds: int = Field(default=86_400, ge=60, validation_alias="RESYNC_RUN_TTL_SECONDS")
-    """Seconds for which a run can be read after its submit."""
+    """Seconds for which a run can be read after its submit, and after its end where it is complete."""
+    complete_ttl_seconds: int | None = Field(
+        default=None, ge=60, le=MAX_TTL_SECONDS, validation_alias="RESYNC_RUN_TTL_COMPLETE_SECONDS"
+    )
+    """Seconds for which a complete run is kept after its end; unset: `RESYNC_RUN_TTL_SECONDS`."""
+    partial_ttl_seconds: int | None = Field(
+        default=None, ge=60, le=MAX_TTL_SECONDS, validation_alias="RESYNC_RUN_TTL_PARTIAL_SECONDS"
+    )
+    """The same for a partial one; unset: three times `RESYNC_RUN_TTL_SECONDS`."""
+    failed_ttl_seconds: int | None = Field(
+        default=None, ge=60, le=MAX_TTL_SECONDS, validation_alias="RESYNC_RUN_TTL_FAILED_SECONDS"
+    )
+    """The same for a failed one; unset: three times `RESYNC_RUN_TTL_SECONDS`."""
+    timed_out_ttl_seconds: int | None = Field(
+        default=None, ge=60, le=MAX_TTL_SECONDS, validation_alias="RESYNC_RUN_TTL_TIMED_OUT_SECONDS"
+    )
+    """The same for one that timed out; unset: three times `RESYNC_RUN_TTL_SECONDS`."""
+    cancelled_ttl_seconds: int | None = Field(
+        default=None, ge=60, le=MAX_TTL_SECONDS, validation_alias="RESYNC_RUN_TTL_CANCELLED_SECONDS"
+    )
+    """The same for a cancelled one; unset: an hour, or `RESYNC_RUN_TTL_SECONDS` where that is less."""
     pack_after_seconds: float = Field(default=10, ge=0, le=86_400, validation_alias="RESYNC_PACK_AFTER_SECONDS")
     """Seconds after its end at which a watcher compresses a run, to a fifth of its memory; 0: never."""
     max_open_runs: int = Field(default=1_000, ge=1, validation_alias="RESYNC_MAX_OPEN_RUNS")
@@ -328,6 +354,18 @@ class Settings(RedisSettings):
     """File of the site's [pipelines](pipelines.md): for workers of `orchestrator`; an app refuses wrong names by it."""
     redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
     """Mask e-mail addresses, CPF and CNPJ numbers as well as secrets."""
+
+    @property
+    def ttl_by_outcome(self) -> dict[str, int]:
+        """Of each outcome of a run the seconds for which it is kept after its end."""
+        seconds = self.run_ttl_seconds
+        return {
+            "complete": self.complete_ttl_seconds or seconds,
+            "partial": self.partial_ttl_seconds or 3 * seconds,
+            "failed": self.failed_ttl_seconds or 3 * seconds,
+            "timed_out": self.timed_out_ttl_seconds or 3 * seconds,
+            "cancelled": self.cancelled_ttl_seconds or min(CANCELLED_TTL_SECONDS, seconds),
+        }
 
     @field_validator("redis_url")
     @classmethod

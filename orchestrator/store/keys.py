@@ -91,6 +91,11 @@ class Keys:
         return f"{self.prefix}open"
 
     @property
+    def leaving(self) -> str:
+        """Sorted set of closed run ids by the time at which they expire, and their entries of the index with them."""
+        return f"{self.prefix}leaving"
+
+    @property
     def unpacked(self) -> str:
         """Sorted set of closed run ids that are to be packed, by the time of their end."""
         return f"{self.prefix}unpacked"
@@ -164,7 +169,7 @@ class Keys:
         """The keys that all runs share, with their types in Redis."""
         sets = (
             *(self.wakeups, self.index, self.open, self.completed, self.expired),
-            *(self.unpacked, self.instances, self.watchers),
+            *(self.leaving, self.unpacked, self.instances, self.watchers),
         )
         hashes, strings = (self.rates, self.set_aside_counts), (self.clock, self.synthesis, self.old_reader)
         return {

@@ -105,6 +105,7 @@ class RunStore:
         self._client = client
         self._scripts = Scripts(client)
         self._ttl_seconds = settings.run_ttl_seconds
+        self._ttls = settings.ttl_by_outcome
         self._pack_after_ms = int(settings.pack_after_seconds * 1000)
         self._max_open_runs = settings.max_open_runs
         self._claimed_at: float | None = None
@@ -142,6 +143,7 @@ class RunStore:
                 keys.idempotency(idempotency_key or run_id),
                 keys.session(request.user_id, request.session_id or run_id),
                 keys.rates,
+                keys.leaving,
                 *keys.queue(ORCHESTRATOR_QUEUE),
                 *(key for name in sources for key in keys.queue(name)),
             ],
@@ -163,6 +165,8 @@ class RunStore:
                 int(idempotency_key is not None),
                 MAX_SESSION_RUNS if request.session_id else 0,
                 config.min_sources_required,
+                max(self._ttl_seconds, *self._ttls.values()),
+                " ".join(f"{outcome}={seconds}" for outcome, seconds in self._ttls.items()),
                 *sources,
             ],
         )
@@ -571,6 +575,8 @@ class RunStore:
                 keys.running(SYNTHESIS_QUEUE),
                 keys.unpacked,
                 keys.old_reader,
+                keys.index,
+                keys.leaving,
             ],
             [
                 run_id,
@@ -602,6 +608,8 @@ class RunStore:
                 keys.ending(run_id),
                 keys.unpacked,
                 keys.old_reader,
+                keys.index,
+                keys.leaving,
             ],
             [run_id, _dumps({"by": by})],
         )

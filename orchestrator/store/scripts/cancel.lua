@@ -1,5 +1,5 @@
 -- Cancels an open run; its tasks find out at their next call.
--- KEYS run events wakeups open end unpacked old_reader
+-- KEYS run events wakeups open end unpacked old_reader index leaving
 -- ARGV run_id cancelled_data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'dropped')
 if not fields[1] then return { 'not_found' } end
@@ -12,5 +12,5 @@ emit(KEYS[1], KEYS[2], 'cancelled', fields[2], now,
 announce_end(KEYS[1], KEYS[5], 'cancelled')
 disarm_all(KEYS[3], ARGV[1])
 redis.pcall('ZREM', KEYS[4], ARGV[1])
-settle(KEYS[1], KEYS[6], KEYS[7], ARGV[1], now)
+settle(KEYS[1], KEYS[2], KEYS[5], 6, ARGV[1], 'cancelled', now)
 return { 'ok' }

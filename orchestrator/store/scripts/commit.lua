@@ -1,5 +1,6 @@
 -- Closes the run with its report: under the lease, or at the deadline by any caller, which revokes the lease.
--- KEYS run events wakeups open completed expired end rates running(of the synthesis queue) unpacked old_reader
+-- KEYS run events wakeups open completed expired end rates running(of the synthesis queue) unpacked old_reader index
+--      leaving
 -- ARGV run_id token report outcome final_data committed_by seen_received margin_ms,
 --      then for each event to append before the final one: kind data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'lease_token', 'received', 'deadline_ms', 'attempt', 'commit_token',
@@ -34,5 +35,5 @@ local recent = ARGV[4] == 'timed_out' and KEYS[6] or KEYS[5]
 redis.pcall('ZREMRANGEBYSCORE', recent, '-inf', now - 10000)
 redis.pcall('ZADD', recent, now, ARGV[1])
 redis.pcall('EXPIRE', recent, 60)
-settle(KEYS[1], KEYS[10], KEYS[11], ARGV[1], now)
+settle(KEYS[1], KEYS[2], KEYS[7], 10, ARGV[1], ARGV[4], now)
 return { 'ok' }

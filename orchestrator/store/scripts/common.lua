@@ -265,16 +265,42 @@ local function backlog(queue, rates, name, more, now, before)
   return (waiting + more) / per_ms, waiting, per_ms * 1000, ms, is_sure and now - since or 0, is_back
 end
 
--- What follows a run's end: it is to be packed, unless a client that cannot read that has submitted it, or another run
--- within the last hour.
+-- Removes runs from the index that are gone; some at a time.
+local function leave(index, leaving, now)
+  local gone = redis.pcall('ZRANGEBYSCORE', leaving, '-inf', now, 'LIMIT', 0, 100)
+  if gone.err or #gone == 0 then return end
+  redis.pcall('ZREM', index, unpack(gone))
+  redis.pcall('ZREM', leaving, unpack(gone))
+end
+
+-- Of the time to live by outcome, "complete=86400 ...", that of an outcome; nil for what no bound of ours allows.
+local function ttl_of(ttls, outcome)
+  local ttl = ttls and number(string.match(' ' .. ttls, ' ' .. outcome .. '=(%d+)')) or 0
+  return ttl > 0 and ttl <= 315360000 and ttl or nil
+end
+
+-- What follows a run's end. All its keys expire by its outcome. It is to be packed, unless a client that cannot read that
+-- has submitted it, or another run within the last hour.
+-- KEYS from first on: unpacked old_reader index leaving
 local MAX_UNPACKED, OLD_READER_SECONDS = 100000, 3600
 
-local function settle(run, unpacked, old_reader, run_id, now)
-  if redis.call('HGET', run, 'reads_packed') ~= '1' then
-    redis.call('SET', old_reader, 1, 'EX', OLD_READER_SECONDS)
+local function settle(run, events, ending, first, run_id, outcome, now)
+  local fields = redis.call('HMGET', run, 'reads_packed', 'ttls', 'idempotency')
+  local ttl = ttl_of(fields[2], outcome)
+  if ttl then
+    for _, key in ipairs({ run, events, ending }) do redis.call('EXPIRE', key, ttl) end
+    if fields[3] and redis.pcall('GET', fields[3]) == run_id then redis.call('EXPIRE', fields[3], ttl) end
+    local index, leaving = KEYS[first + 2], KEYS[first + 3]
+    redis.pcall('ZADD', leaving, now + ttl * 1000, run_id)
+    for _, key in ipairs({ index, leaving }) do
+      if redis.call('TTL', key) < ttl then redis.call('EXPIRE', key, ttl) end
+    end
+  end
+  if fields[1] ~= '1' then
+    redis.call('SET', KEYS[first + 1], 1, 'EX', OLD_READER_SECONDS)
     return
   end
-  redis.pcall('ZADD', unpacked, now, run_id)
-  redis.pcall('ZREMRANGEBYRANK', unpacked, 0, -MAX_UNPACKED - 1)
-  redis.pcall('EXPIRE', unpacked, 86400)
+  redis.pcall('ZADD', KEYS[first], now, run_id)
+  redis.pcall('ZREMRANGEBYRANK', KEYS[first], 0, -MAX_UNPACKED - 1)
+  redis.pcall('EXPIRE', KEYS[first], 86400)
 end

@@ -1,10 +1,11 @@
 -- Opens a run: hash, wake-ups, idempotency key and the event "accepted", or nothing at all.
--- KEYS run events wakeups index open completed expired instances idempotency session rates orchestrator(2), then for each
---      source that may be asked: queue(2)
+-- KEYS run events wakeups index open completed expired instances idempotency session rates leaving orchestrator(2), then
+--      for each source that may be asked: queue(2)
 -- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
---      accepted_data event_limit idempotent(0|1) session_runs(0: no session) min_sources, then the names of the sources
+--      accepted_data event_limit idempotent(0|1) session_runs(0: no session) min_sources longest_ttl_s ttls,
+--      then the names of the sources
 local run_id, nonce = ARGV[1], ARGV[2]
-local total, fanin, ttl = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local total, fanin, ttl, longest = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[18])
 local now = now_ms()
 
 local function refused(queue, waiting, per_second, excess_ms)
@@ -30,7 +31,10 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   -- A submit that is repeated after a lost reply has the same nonce.
   if redis.call('HGET', KEYS[1], 'nonce') == nonce then return { 'accepted', run_id } end
   local request = redis.call('HGET', KEYS[1], 'request')
-  if ARGV[15] == '1' and request == ARGV[3] then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
+  if ARGV[15] == '1' and request == ARGV[3] then
+    redis.call('HSETNX', KEYS[1], 'idempotency', KEYS[9])
+    redis.call('SET', KEYS[9], run_id, 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
+  end
   return { 'exists', run_id, request or '', redis.call('HGET', KEYS[1], 'summary') or '' }
 end
 
@@ -51,7 +55,7 @@ if open >= tonumber(ARGV[8]) then
     return { 'overloaded', open, 'stuck', 10 }
   end
 end
-local orchestrator = queue_at(12)
+local orchestrator = queue_at(13)
 local dispatch_ms, undispatched, rate, _, age, is_back = backlog(orchestrator, KEYS[11], 'orchestrator', 0, now)
 local most_ms = fanin / 2
 if not is_back then
@@ -64,8 +68,8 @@ end
 if dispatch_ms > most_ms then return refused('orchestrator', undispatched, rate, dispatch_ms - most_ms) end
 -- The plan is not known yet: the run may ask any source, and so may those that are not dispatched yet.
 local served, soonest = 0, nil
-for i = 18, #ARGV do
-  local wait, waiting, per_second, ms = backlog(queue_at(14 + (i - 18) * 2), KEYS[11], ARGV[i], undispatched, now)
+for i = 20, #ARGV do
+  local wait, waiting, per_second, ms = backlog(queue_at(15 + (i - 20) * 2), KEYS[11], ARGV[i], undispatched, now)
   local excess = math.max(wait, dispatch_ms) - 0.8 * (fanin - math.min(ms, fanin / 2))
   if excess <= 0 or wait == 0 then
     served = served + 1
@@ -73,32 +77,36 @@ for i = 18, #ARGV do
     soonest = { ARGV[i], waiting + undispatched, per_second, excess }
   end
 end
-if soonest and served < math.min(math.max(1, tonumber(ARGV[17])), #ARGV - 17) then
+if soonest and served < math.min(math.max(1, tonumber(ARGV[17])), #ARGV - 19) then
   return refused(soonest[1], soonest[2], soonest[3], soonest[4])
 end
 
 redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV[3], 'summary', ARGV[12],
   'created_ms', string.format('%d', now), 'deadline_ms', string.format('%d', now + total),
   'fanin_ms', string.format('%d', now + fanin), 'received', 0, 'expected', 0, 'dropped', 0,
-  'event_limit', ARGV[14], 'attempt', 0, 'reads_packed', 1)
+  'event_limit', ARGV[14], 'attempt', 0, 'reads_packed', 1, 'ttls', ARGV[19])
 redis.call('EXPIRE', KEYS[1], ttl)
 emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
 -- Wake-ups of expired runs are removed.
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ttl * 1000)
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[9]), run_id .. '|dispatch',
   now + fanin + 50, run_id .. '|fanin', now + total - tonumber(ARGV[10]), run_id .. '|total')
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ttl * 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - longest * 1000)
 redis.call('ZADD', KEYS[4], now, run_id)
-redis.call('EXPIRE', KEYS[4], ttl)
+redis.call('EXPIRE', KEYS[4], longest)
+leave(KEYS[4], KEYS[12], now)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
 redis.call('ZADD', KEYS[5], now + total, run_id)
-if ARGV[15] == '1' then redis.call('SET', KEYS[9], run_id, 'EX', ttl) end
+if ARGV[15] == '1' then
+  redis.call('SET', KEYS[9], run_id, 'EX', ttl)
+  redis.call('HSET', KEYS[1], 'idempotency', KEYS[9])
+end
 enqueue(orchestrator, KEYS[11], 'orchestrator', run_id, '', now + fanin, now)
 local session_runs = tonumber(ARGV[16])
 if session_runs > 0 then
   set_foreign_aside('list', KEYS[10])
   redis.call('RPUSH', KEYS[10], run_id)
   redis.call('LTRIM', KEYS[10], -session_runs, -1)
-  redis.call('EXPIRE', KEYS[10], ttl)
+  redis.call('EXPIRE', KEYS[10], longest)
 end
 return { 'accepted', run_id }

@@ -28,7 +28,7 @@ _KINDS = (
 )
 _INDEXES = {
     *("wakeups", "runs", "open", "busy", "completed", "expired", "instances", "watchers", "rates", "clock"),
-    *("synthesis", "set_aside", "set_aside_counts", "unpacked", "old_reader"),
+    *("synthesis", "set_aside", "set_aside_counts", "leaving", "unpacked", "old_reader"),
 }
 _BINDINGS = f"_kombu.binding.{EXCHANGE.name}"
 SET_ASIDE = ":set_aside"
