@@ -4,16 +4,15 @@ A hook is registered as an entry point of group ``resync_troubleshoot.after_comm
 environment and returns a ``Callable[[Report], None]``.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.logs import log_error
+from orchestrator.logs import get_logger, log_error
 from orchestrator.models import Report
 from orchestrator.plugins import contained, installed, made_or
 
 AFTER_COMMIT_GROUP = "resync_troubleshoot.after_commit"
 AfterCommit = Callable[[Report], None]
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 
 def load_after_commit(environ: Mapping[str, str]) -> tuple[AfterCommit, ...]:

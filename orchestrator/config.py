@@ -6,7 +6,7 @@ The environment is read by ``from_env``, never at import.
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import (
@@ -350,6 +350,8 @@ class Settings(RedisSettings):
     """Seconds for a whole run, where the request sets none; more than the node timeout."""
     log_level: str = Field(default="INFO", validation_alias="RESYNC_LOG_LEVEL")
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+    log_format: Literal["text", "json"] = Field(default="text", validation_alias="RESYNC_LOG_FORMAT")
+    """`text`, or `json`: one JSON object a line, for what [collects logs](logs.md)."""
     pipelines_file: str | None = Field(default=None, validation_alias="RESYNC_PIPELINES_FILE")
     """File of the site's [pipelines](pipelines.md): for workers of `orchestrator`; an app refuses wrong names by it."""
     redact_personal: bool = Field(default=False, validation_alias="RESYNC_REDACT_PERSONAL_DATA")
@@ -411,6 +413,13 @@ class Settings(RedisSettings):
         if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise InvalidValue("must be {choices} or {last}", choices="DEBUG, INFO, WARNING", last="ERROR")
         return value.upper()
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _format_is_known(cls, value: Any) -> Any:
+        if str(value).lower() not in {"text", "json"}:
+            raise InvalidValue("must be {choices} or {last}", choices="text", last="json")
+        return str(value).lower()
 
     @model_validator(mode="after")
     def _timeouts_are_ordered(self) -> Self:

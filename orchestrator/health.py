@@ -5,7 +5,6 @@ Off unless ``RESYNC_HEALTH_PORT`` is set. The pages contain nothing of a run and
 """
 
 import errno
-import logging
 import socket
 import threading
 import time
@@ -21,8 +20,9 @@ from pydantic import Field
 from orchestrator.config import EnvironmentModel
 from orchestrator.errors import ConfigurationError
 from orchestrator.i18n.message import Message
+from orchestrator.logs import get_logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 TEXT = "text/plain; charset=utf-8"
 READY_SECONDS = 10.0
 """Age of a process's last beat from which it is not ready."""
@@ -156,7 +156,7 @@ def _handler(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequestHan
             return "resync-troubleshoot"
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # signature of the base class
-            _LOGGER.debug("health_asked %s", format % args)
+            _LOGGER.debug("health_asked request=%s", format % args)
 
     return Handler
 

@@ -1,7 +1,6 @@
 """Factories that the workers' packages, or a site's, register as entry points."""
 
 import asyncio
-import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
@@ -11,9 +10,9 @@ from typing import Any, TypeVar
 
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled
 from orchestrator.i18n.message import Text
-from orchestrator.logs import log_error, shown
+from orchestrator.logs import get_logger, log_error, shown
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 T = TypeVar("T")
 _HOME = Path(__file__).resolve().parent.parent
 _OWN_PACKAGES = ("orchestrator", "workers")
@@ -94,7 +93,7 @@ def made_or(default: T, make: Callable[[Mapping[str, str]], T], environ: Mapping
         with contained():
             return make(environ)
     except TroubleshootError as error:
-        _LOGGER.warning("%s reason=%s error=%s", event, error.reason, shown(error))
+        _LOGGER.warning(f"{event} reason=%s error=%s", error.reason, shown(error))
     except Exception as error:  # noqa: BLE001  # border: a site's factory may raise anything
         log_error(_LOGGER, f"{event} reason=unexpected", error=error)
     return default
@@ -115,6 +114,6 @@ async def close_all(closes: Iterable[Callable[[], Awaitable[object]]], *, event:
     for task in closing:
         if task in pending:
             task.cancel()
-            _LOGGER.warning("%s reason=timeout", event)
+            _LOGGER.warning(f"{event} reason=timeout")
         elif not task.cancelled() and (error := task.exception()) is not None:
             log_error(_LOGGER, event, error=error)

@@ -1,7 +1,6 @@
 """Synthesizers: models that refine the draft of the rules, when one is configured and there is time."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -11,12 +10,12 @@ from typing import Any, Protocol
 from orchestrator.codes.control import visible_in
 from orchestrator.errors import TroubleshootError
 from orchestrator.json_safe import json_safe
-from orchestrator.logs import log_error
+from orchestrator.logs import get_logger, log_error
 from orchestrator.models import AggregatedData, Diagnosis, JobGroup, Plan, SourceEnvelope, TroubleshootRequest
 from orchestrator.plugins import Escaped, contained, installed, made_or
 from orchestrator.redaction.redact import redact_data, redact_start
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 SYNTHESIZERS_GROUP = "resync_troubleshoot.synthesizers"
 MAX_SYNTHESIS_CHARACTERS = 100_000
 """Longest diagnosis of a synthesizer, and the longest text that it may stream; answers have some thousands."""
@@ -109,8 +108,10 @@ def refinement_failure(run_id: str, error: BaseException, *, personal: bool = Fa
             reason, _ = redact_start(error.reason, MAX_REASON_CHARACTERS, personal=personal)
             failure = {**metadata, "failed": reason}
             status = failure.get("status")
-            suffix = f" status={status}" if isinstance(status, int) else ""
-            _LOGGER.warning("synthesis_failed run_id=%s reason=%s%s", run_id, reason, suffix)
+            if isinstance(status, int):
+                _LOGGER.warning("synthesis_failed run_id=%s reason=%s status=%s", run_id, reason, status)
+            else:
+                _LOGGER.warning("synthesis_failed run_id=%s reason=%s", run_id, reason)
             return failure
     log_error(_LOGGER, "synthesis_failed run_id=%s reason=unexpected", run_id, error=error)
     return {"failed": type(error).__name__}

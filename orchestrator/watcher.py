@@ -5,7 +5,6 @@ Run two or more. A wake-up is made due again before it is acted on, so a watcher
 
 import argparse
 import gc
-import logging
 import math
 import os
 import signal
@@ -34,7 +33,7 @@ from orchestrator.errors import (
     end_process,
 )
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, check_page
-from orchestrator.logs import configure_log, configure_performance_log, log_error
+from orchestrator.logs import bind_process, bound, configure_log, configure_performance_log, get_logger, log_error
 from orchestrator.models import RunState
 from orchestrator.run.conclusion import warm_up
 from orchestrator.run.finisher import Finisher
@@ -46,7 +45,7 @@ from orchestrator.store.records import Claimed, Wakeup
 from orchestrator.store.runs import COMMIT_MARGIN_MS, REARM_MS, RunStore
 
 _T = TypeVar("_T")
-_LOGGER = logging.getLogger("orchestrator.watcher")
+_LOGGER = get_logger("orchestrator.watcher")
 POLL_SECONDS = 0.25
 RULES_SECONDS, BRIEF_SECONDS, UNREAD_SECONDS = 0.025, 0.003, 0.0005
 """Seconds to answer a run by the rules, with raw data, and without reading it, until some have been measured."""
@@ -247,7 +246,14 @@ class Watcher:
         counts = Counter(status if isinstance(status, str) else "failed" for status in statuses.values())
         if counts["ok"]:
             pace.take((time.monotonic() - began) / counts["ok"])
-        _LOGGER.warning("runs_answered_briefly how=%s counts=%s by=%s", answer.__name__, dict(counts), self._name)
+        answered = ",".join(run_id for run_id, status in statuses.items() if status == "ok")
+        _LOGGER.warning(
+            "runs_answered_briefly how=%s counts=%s by=%s run_ids=%s",
+            answer.__name__,
+            dict(counts),
+            self._name,
+            answered,
+        )
         return [wakeup for wakeup in due if not isinstance(statuses.get(wakeup.run_id), str)]
 
     def _check(self, due: Sequence[Wakeup]) -> list[Wakeup]:
@@ -323,6 +329,10 @@ class Watcher:
 
     def _handle(self, wakeup: Wakeup, act: Callable[[Wakeup], bool]) -> None:
         """Act on a wake-up, and disarm it if it needs no further action."""
+        with bound(run_id=wakeup.run_id):
+            self._act(wakeup, act)
+
+    def _act(self, wakeup: Wakeup, act: Callable[[Wakeup], bool]) -> None:
         try:
             done = self._try(wakeup, act)
         except StoreUnreachable as error:
@@ -441,7 +451,7 @@ def main() -> None:
 def _watch() -> None:
     settings = Settings.from_env()
     after_commit = load_after_commit(os.environ)
-    configure_log(settings.log_level, personal=settings.redact_personal)
+    configure_log(settings.log_level, form=settings.log_format, personal=settings.redact_personal)
     configure_performance_log()
     stop = threading.Event()
 
@@ -451,6 +461,7 @@ def _watch() -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     name = f"{socket.gethostname()}:{os.getpid()}"
+    bind_process(worker=f"watcher:{name}")
     with ExitStack() as stack:
         client = stack.enter_context(connect(settings))
         store = RunStore(client, settings)
@@ -467,9 +478,9 @@ def _watch() -> None:
         warm_up()
         gc.collect()
         gc.freeze()  # what is loaded stays: neither collections nor the end of the process need to go through it
-        _LOGGER.info("watcher_started name=%s", name)
+        _LOGGER.info("watcher_started by=%s", name)
         watcher.run(stop)
-    _LOGGER.info("watcher_stopped name=%s", name)
+    _LOGGER.info("watcher_stopped by=%s", name)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The Celery application of ``celery -A workers.app``; the one module with work at import."""
 
 import gc
-import logging
 import os
 import socket
 from typing import Any
 
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery.signals import (
+    celeryd_init,
     heartbeat_sent,
     setup_logging,
     task_failure,
@@ -23,7 +23,7 @@ from orchestrator.broker.transport import message_set_aside, set_aside
 from orchestrator.config import Settings
 from orchestrator.errors import TroubleshootError, WorkersNotInstalled, end_process
 from orchestrator.health import HealthServer, HealthSettings
-from orchestrator.logs import configure_log, configure_performance_log
+from orchestrator.logs import bind_process, configure_log, configure_performance_log, get_logger
 from orchestrator.store.connection import connect
 from orchestrator.store.keys import Keys
 from orchestrator.store.set_aside import SetAside
@@ -55,17 +55,24 @@ health_servers: list[HealthServer] = []
 set_aside_messages = SetAside(connect(settings), Keys(settings.key_prefix), redact_personal=settings.redact_personal)
 KILLED = (WorkerLostError, Terminated, TimeLimitExceeded)
 """What Celery says of a task whose process in the pool was killed: its message is as good as any."""
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 
 @setup_logging.connect
 def _configure_logging(loglevel: int | None = None, **_: Any) -> None:
-    configure_log(settings.log_level if loglevel is None else loglevel, personal=settings.redact_personal)
+    level = settings.log_level if loglevel is None else loglevel
+    configure_log(level, form=settings.log_format, personal=settings.redact_personal)
     configure_performance_log()
+
+
+@celeryd_init.connect
+def _begin_without_banner(instance: Any, **_: Any) -> None:
+    instance.quiet = instance.quiet or settings.log_format == "json"
 
 
 @worker_init.connect
 def _check_configuration(sender: Any, **_: Any) -> None:
+    bind_process(worker=sender.hostname)
     queues = [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
     try:
         check_planning(queues, os.environ)

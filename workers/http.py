@@ -1,6 +1,11 @@
 """What HTTP clients share: TLS contexts, bounded bodies, URLs without credentials."""
 
+import logging
 import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -39,6 +44,38 @@ async def read_body(response: httpx2.Response, max_bytes: int) -> tuple[bytes, b
         if len(body) > max_bytes:
             return bytes(body[:max_bytes]), True
     return bytes(body), False
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One HTTP request and what came of it."""
+
+    status: int | None = None
+    """None while there is no response."""
+
+
+@contextmanager
+def logged_request(
+    logger: logging.Logger, event: str, where: str, path: str, *, attempt: int = 1, level: int = logging.INFO
+) -> Iterator[Exchange]:
+    """Log the GET that is made in the block, without its query: at ``level``, at INFO at least when it fails."""
+    exchange, began, reason = Exchange(), time.monotonic(), "ok"
+    try:
+        yield exchange
+    except BaseException as error:
+        reason = str(getattr(error, "reason", type(error).__name__))
+        raise
+    finally:
+        logger.log(
+            level if reason == "ok" else max(level, logging.INFO),
+            f"{event} method=GET path=%s status=%s reason=%s latency_ms=%.1f attempt=%s where=%s",
+            path,
+            exchange.status,
+            reason,
+            (time.monotonic() - began) * 1000,
+            attempt,
+            where,
+        )
 
 
 def without_credentials(url: str) -> str:

@@ -1,11 +1,11 @@
 """The Celery tasks; each calls an object that is tested without Celery."""
 
-import logging
+import time
 from typing import Any
 
 from celery import Celery, Task
 
-from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
+from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, queue_of, source_task
 from orchestrator.broker.chord import publish_stage, publish_synthesis
 from orchestrator.errors import (
     RunDamaged,
@@ -15,6 +15,7 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
+from orchestrator.logs import bound, get_logger
 from orchestrator.run.dispatch import DispatchLease, plan_for_workers
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
@@ -22,19 +23,31 @@ from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import BLOCKED_SECONDS
 from workers.runtime.process import current_process
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 STARTED_REQUEST = "workers.runtime.consumer:StartedRequest"
 """Request class of every task, for its attribute ``Request``."""
 ENDED = ("cancelled", "done", "frozen")
 """Why a source is not asked whose run needs no answers any more, nor the body of its chord: its part is not counted."""
 
 
-class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
+class _Task(Task):  # type: ignore[misc]  # Celery is untyped
+    """A task about a run, whose id is the first argument."""
+
+    abstract = True
+    Request = STARTED_REQUEST
+    ignore_result = True
+
+    def __call__(self, run_id: str, *args: Any) -> Any:
+        """Run the task, each line that is logged meanwhile bound to it."""
+        queue = queue_of(self.app, self.name)
+        with bound(run_id=run_id, task_id=self.request.id, queue=queue, worker=self.request.hostname):
+            return self.run(run_id, *args)
+
+
+class RunTask(_Task):
     """Routes and plans a run and publishes its chord."""
 
     name = RUN_TASK
-    Request = STARTED_REQUEST
-    ignore_result = True
 
     def run(self, run_id: str) -> str:
         """Dispatch a stage of the run; returns a word for the result."""
@@ -52,6 +65,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     def _dispatch(self, run_id: str) -> str | None:
         """Dispatch the stage that is due; None when the next one waits for none of its sources."""
+        began = time.monotonic()
         process, worker, token = current_process(self.app), self.request.hostname, new_token()
         store = process.store
         dispatch = store.claim_dispatch(run_id, token)
@@ -66,6 +80,15 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
             # Refused from now on are the lease of this stage and its mark as dispatched.
             stage.put_not_asked(store, run_id)
         store.mark_dispatched(run_id, token)
+        _LOGGER.info(
+            "run_dispatched run_id=%s stage=%s sources=%s not_asked=%s jobs=%s latency_ms=%.1f",
+            run_id,
+            dispatch.stage,
+            ",".join(sorted({planned.source for planned in stage.plan.sources})),
+            ",".join(sorted({envelope.source for envelope in stage.not_asked})),
+            len(stage.plan.jobs),
+            (time.monotonic() - began) * 1000,
+        )
         if stage.is_over:
             return None
         if stage.plan.sources:
@@ -77,12 +100,10 @@ class RunTask(Task):  # type: ignore[misc]  # Celery is untyped
         return "refused"
 
 
-class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
+class SynthesizeTask(_Task):
     """The chord's body: finishes the run."""
 
     name = SYNTHESIZE_TASK
-    Request = STARTED_REQUEST
-    ignore_result = True
 
     def run(self, run_id: str) -> str:
         """Finish the run; returns its outcome, or ``skipped`` when another process finished it."""
@@ -95,12 +116,10 @@ class SynthesizeTask(Task):  # type: ignore[misc]  # Celery is untyped
         return "skipped" if report is None else report.outcome.value
 
 
-class SourceTask(Task):  # type: ignore[misc]  # Celery is untyped
+class SourceTask(_Task):
     """Asks one source. Never raises: a chord whose header raises would lose its body."""
 
     abstract = True
-    Request = STARTED_REQUEST
-    ignore_result = True
     acks_late = False
     max_retries = None
     source_name = ""

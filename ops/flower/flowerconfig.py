@@ -6,13 +6,21 @@ are therefore asked for here.
 
 import os
 
+from orchestrator.config import Settings as _Settings
 from orchestrator.errors import ConfigurationError as _ConfigurationError
+from orchestrator.logs import configure_log as _configure_log
 from orchestrator.secret_files import read_variables as _read_variables
 
 try:
     _secrets = _read_variables(("FLOWER_BASIC_AUTH",), os.environ)
+    _settings = _Settings.from_env()
 except _ConfigurationError as error:
     raise SystemExit(f"error: {error}") from None
+
+# The format of the other processes, in place of Tornado's.
+_configure_log(_settings.log_level, form=_settings.log_format, personal=_settings.redact_personal)
+logging = "none"
+
 # Flower can revoke tasks and stop workers: it leaves this machine only behind credentials (user:password, from
 # FLOWER_BASIC_AUTH, which Flower reads itself unless it is a file), and without a word to the contrary it only shows.
 address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1") if _secrets else "127.0.0.1"

@@ -1,6 +1,5 @@
 """The chord of a run: built from its plan, published, and the result backend of workers that counts its parts."""
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from redis.exceptions import RedisError
 
 from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
 from orchestrator.i18n.message import Message
+from orchestrator.logs import get_logger
 from orchestrator.models import Plan
 from orchestrator.store.connection import TlsConnection, broker_failure
 from orchestrator.store.keys import BATCH_PRIORITY, ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
@@ -103,7 +103,7 @@ def publish_chord(app: Celery, run_id: str, canvas: chord, *, keep_lease: Callab
         raise broker_failure(Message("the broker refused the chord ({detail})"), error) from error
 
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 
 class ChordBackend(RedisBackend):  # type: ignore[misc]  # Celery is untyped

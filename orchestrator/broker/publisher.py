@@ -1,6 +1,7 @@
 """Publishing the tasks that start outside a chord: dispatch a run, finish a run."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -52,7 +53,7 @@ class Publisher:
     def _publish(self, task: str, run_id: str, *, task_id: str | None) -> None:
         # Imports what sends, before the time counts: on a busy machine it takes as long as the broker may.
         _ = self._app.amqp
-        future = self._executor.submit(self._send, task, run_id, task_id)
+        future = self._executor.submit(copy_context().run, self._send, task, run_id, task_id)
         try:
             future.result(PUBLISH_TIMEOUT_SECONDS)
         except TimeoutError:

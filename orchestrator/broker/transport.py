@@ -5,7 +5,6 @@ commands for each: a third of the Python time of a worker under load.
 """
 
 import json
-import logging
 import math
 import time
 from bisect import bisect
@@ -29,11 +28,12 @@ from redis.retry import Retry
 
 from orchestrator.broker.app import EXCHANGE
 from orchestrator.broker.messages import MAX_CHARACTERS, bind, problem_of
+from orchestrator.logs import get_logger
 from orchestrator.store.connection import ClosedAtOnce, PlainConnection, TlsConnection, repeating
 from orchestrator.store.lua import our_error
 from orchestrator.tls import tls_failure
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 TRANSPORT = "orchestrator.broker.transport:Transport"
 RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 1.0}
 """Seconds between attempts to connect. kombu's own grow from 2 to 30, so that a worker would stay away for as long

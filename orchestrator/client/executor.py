@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 from orchestrator.errors import StoreUnreachable
@@ -32,8 +33,9 @@ class BlockingCalls:
         waited for a thread.
         """
         queued_at = time.monotonic()
+        context = copy_context()
         return await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: self._work(queued_at, lambda: function(*args, **kwargs))
+            self._executor, lambda: self._work(queued_at, lambda: context.run(function, *args, **kwargs))
         )
 
     def close(self) -> None:

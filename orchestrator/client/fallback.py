@@ -1,7 +1,6 @@
 """What the process of a run's caller does itself where workers or Redis do not: dispatch, ask sources, answer."""
 
 import asyncio
-import logging
 import os
 import time
 import uuid
@@ -27,7 +26,7 @@ from orchestrator.errors import (
     TroubleshootError,
 )
 from orchestrator.i18n.message import Text
-from orchestrator.logs import log_performance
+from orchestrator.logs import get_logger, log_performance
 from orchestrator.models import (
     Event,
     EventType,
@@ -58,7 +57,7 @@ from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.runs import new_token
 from orchestrator.synthesis import Case, Synthesis
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 DISPATCH_WAIT_SECONDS = 1.0
 """Seconds for which a run waits for a worker to dispatch it, and a source for a worker to start it."""
 POLL_SECONDS = 0.05

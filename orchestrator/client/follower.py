@@ -1,7 +1,6 @@
 """Following a run to its end, for a thread and for an event loop; a store that hangs never makes the reader hang."""
 
 import asyncio
-import logging
 import queue
 import threading
 import time
@@ -13,12 +12,13 @@ from typing import Any
 from orchestrator.client.waiting import Waiting
 from orchestrator.deadline import Deadline, time_limit
 from orchestrator.errors import StoreUnreachable
+from orchestrator.logs import get_logger
 from orchestrator.models import Event, Report
 from orchestrator.store.connection import BLOCK_MS
 from orchestrator.store.events import AsyncEventReader, EventReader, Page
 from orchestrator.store.run_copy import RunCopy
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 _LAG_SECONDS = 0.05
 """An event loop that runs this late may hold an answer of the store that it has not looked at yet."""
 _Round = Generator[Any, Any, tuple[Page, bool]]

@@ -1,7 +1,6 @@
 """Pursuing a run to its answer: by workers, by this process where they do not, without the store when it is gone."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,11 +11,12 @@ from orchestrator.client.follower import AsyncFollower
 from orchestrator.client.waiting import GRACE_SECONDS, Pulse
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunNotFound, StoreUnreachable, WorkersNotInstalled
+from orchestrator.logs import get_logger
 from orchestrator.models import Event, Report
 from orchestrator.store.connection import BLOCK_MS
 from orchestrator.store.events import START
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 SILENT_SECONDS = 0.75
 """Seconds beyond its longest blocking read for which a reader may hear nothing from the store, before the missing
 sources are asked here. Time by which the event loop runs late does not count."""

@@ -4,7 +4,6 @@ No call waits longer than a run's deadline plus grace, whether Redis, workers an
 """
 
 import hashlib
-import logging
 import threading
 import uuid
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from orchestrator.codes.control import visible
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Conflict, InvalidRequest, RunNotFound, StoreUnreachable
-from orchestrator.logs import shown
+from orchestrator.logs import get_logger, shown
 from orchestrator.models import (
     MAX_MESSAGE_CHARACTERS,
     Event,
@@ -50,7 +49,7 @@ from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 MAX_KNOWN_RUNS = 1_000
 MAX_GIVEN_UP = 100
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 200
@@ -127,6 +126,7 @@ class TroubleshootClient:
         deadline = Deadline.after(request.config.total_timeout_seconds)
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
         if opened.is_new:
+            _LOGGER.info("run_submitted run_id=%s total_seconds=%s", run_id, request.config.total_timeout_seconds)
             self._remember(run_id, deadline, safe)
             try:
                 self._publisher.publish_run(opened.run_id)
@@ -234,7 +234,8 @@ class TroubleshootClient:
         Raises RunNotFound, StoreUnreachable.
         """
         with self.own_run(run_id):
-            self._store.cancel(run_id, by=by)
+            if self._store.cancel(run_id, by=by):
+                _LOGGER.info("run_cancelled run_id=%s by=%s", run_id, by)
             return self._runs.summary(run_id)
 
     def close(self) -> None:

@@ -1,12 +1,11 @@
 """The plan of a run: routing, pipeline and the sources that can be asked here."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.config import ParallelConfig
 from orchestrator.errors import InvalidRequest, TroubleshootError
 from orchestrator.i18n.message import Message
-from orchestrator.logs import shown
+from orchestrator.logs import get_logger, shown
 from orchestrator.models import MAX_BATCH_JOBS, Entities, Intent, Plan, Routing, TroubleshootRequest
 from orchestrator.routing.follow_up import Reference, Subject, focus_of, follow, reference_of
 from orchestrator.routing.pipeline import Pipeline
@@ -16,7 +15,7 @@ from orchestrator.routing.router import route_request
 from orchestrator.routing.vocabulary import plain_text
 from orchestrator.sources import BUILTIN_SOURCES, load_source, source_names
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 _OF_ITSELF = (Intent.GENERAL, Intent.QUERY)
 """Kinds of question that, naming nothing, are about no job: small talk, and how something works."""
 WHICH_ONE = "which_one"

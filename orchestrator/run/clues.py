@@ -5,19 +5,19 @@ connection for each run.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from orchestrator.errors import TroubleshootError
+from orchestrator.logs import get_logger
 from orchestrator.models import Clue, Plan, PlannedSource, source_key
 from orchestrator.redaction.redact import redact_start
 from orchestrator.store.records import Clues
 from orchestrator.store.runs import RunStore
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 START_SECONDS = 0.25
 """How long a source is waited for that no worker has taken: it may be queued behind the one that waits."""
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.04, 0.2

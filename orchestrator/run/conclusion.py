@@ -3,7 +3,6 @@
 Each step has a fallback: no aggregate -> raw data; too few sources -> an error answer; no model -> the rules' answer.
 """
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from orchestrator.diagnosis.rules.diagnose import examine
 from orchestrator.errors import RunDamaged, SchemaMismatch, TroubleshootError
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.i18n.message import Message
-from orchestrator.logs import log_error
+from orchestrator.logs import get_logger, log_error
 from orchestrator.models import (
     AggregatedData,
     AnswerMode,
@@ -42,7 +41,7 @@ from orchestrator.store.reading import read_fields
 from orchestrator.store.records import RunRecord
 from orchestrator.synthesis import Case
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 LAST_RESORT = Message(
     "The answer to this run could not be put together from what was stored. Ask again; if it happens again, the logs "
     "of watchers and workers say why."

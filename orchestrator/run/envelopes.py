@@ -1,7 +1,6 @@
 """Envelopes of the sources: made from a result, an error or a timeout; redacted, and cut to the store's limits."""
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from orchestrator.errors import SourceError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Joined, Message, Text, join, write
 from orchestrator.json_safe import TOO_DEEP, TooLarge, json_safe, utf8_safe
-from orchestrator.logs import log_error, shown
+from orchestrator.logs import get_logger, log_error, shown
 from orchestrator.models import (
     MAX_EVIDENCE_CHARACTERS,
     Evidence,
@@ -44,7 +43,7 @@ from orchestrator.sources import FetchResult
 from orchestrator.store.records import Backlog
 from orchestrator.validation import describe
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 MAX_ENVELOPE_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 2 * 1024 * 1024
 """Envelope of a batch with those of its jobs; ``store/reading.py`` reads some more."""
@@ -170,6 +169,16 @@ def _error_envelope(
     detail = describe(error) if isinstance(error, ValidationError) else TracebackException(type(error), error, None)
     text = f"{type(error).__name__}: {detail}"
     return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, texts=texts)
+
+
+def log_finished(run_id: str, envelope: SourceEnvelope, status: str) -> None:
+    """Log what became of a source; ``status`` is what became of its envelope: ``stored``, ``late``, ``duplicate``."""
+    event = "source_finished run_id=%s source=%s outcome=%s latency_ms=%.1f status=%s"
+    values = run_id, envelope.key, envelope.outcome.value, envelope.latency_ms, status
+    if envelope.success and status == "stored":
+        _LOGGER.info(event, *values)
+    else:
+        _LOGGER.warning(f"{event} reason=%s error=%s", *values, envelope.reason, envelope.error)
 
 
 def unreadable_envelope(

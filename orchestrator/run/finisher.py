@@ -4,11 +4,11 @@ Called by the chord's body, by the watcher, by a waiting client and by a reader 
 reads the run in Redis, never the chord's arguments.
 """
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Any
 
 from orchestrator.after_commit import AfterCommit, run_after_commit
@@ -16,7 +16,7 @@ from orchestrator.aggregate import performance_event
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunDamaged, RunNotFound, SchemaMismatch, TroubleshootError
 from orchestrator.json_safe import utf8_safe
-from orchestrator.logs import log_error, log_performance, shown
+from orchestrator.logs import bound, get_logger, log_error, log_performance, shown
 from orchestrator.models import EventType, Report
 from orchestrator.run.conclusion import BUSY, FEW_JOBS, Conclusion, conclude
 from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, LeaseLost, Refiner
@@ -24,7 +24,7 @@ from orchestrator.run.report import last_resort_report, make_report, stored_repo
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import COMMIT_MARGIN_MS, NewEvent, RunStore, new_token
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 RENEW_SECONDS = 0.5
 """Seconds after which a lease is renewed, well before it expires."""
 MAX_BY_RULES = 6
@@ -77,7 +77,12 @@ class Finisher:
         if not isinstance(record, RunRecord):
             _LOGGER.info("finish_skipped run_id=%s reason=%s by=%s", run_id, record, self._by)
             return None
-        deadline = Deadline.after(record.remaining_seconds)
+        with bound(run_id=run_id, attempt=record.attempt):
+            return self._finish(record, token, in_place_of_worker)
+
+    def _finish(self, record: RunRecord, token: str, in_place_of_worker: bool) -> Report | None:
+        run_id, deadline = record.run_id, Deadline.after(record.remaining_seconds)
+        _LOGGER.info("synthesis_started run_id=%s received=%s by=%s", run_id, record.received, self._by)
         with self._renewing(record, token):
             conclusion = conclude(record, briefly=not _has_time(record, deadline.remaining()))
         try:
@@ -108,7 +113,7 @@ class Finisher:
                 except TroubleshootError as error:
                     _LOGGER.warning("lease_not_renewed run_id=%s error=%s", record.run_id, shown(error))
 
-        thread = threading.Thread(target=renew, name="lease-renewal")
+        thread = threading.Thread(target=copy_context().run, args=(renew,), name="lease-renewal")
         thread.start()
         try:
             yield
@@ -268,8 +273,21 @@ class Finisher:
             _LOGGER.info("commit_refused run_id=%s status=%s by=%s", report.run_id, status, self._by)
             return None
         log_performance(performance_event(report.run_id, conclusion.aggregated))
+        log_committed(report)
         run_after_commit(self._after_commit, report)
         return report
+
+
+def log_committed(report: Report) -> None:
+    """Log the end of a run, as it was committed."""
+    _LOGGER.info(
+        "run_committed run_id=%s outcome=%s mode=%s by=%s latency_ms=%.1f",
+        report.run_id,
+        report.outcome.value,
+        report.mode.value,
+        report.committed_by,
+        report.total_latency_ms,
+    )
 
 
 class _Lease:

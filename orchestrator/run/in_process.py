@@ -14,16 +14,19 @@ from typing import Self
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
+from orchestrator.logs import bound, get_logger
 from orchestrator.models import Plan, PlannedSource, SourceEnvelope, TroubleshootRequest
 from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.plugins import close_all, contained
 from orchestrator.routing.stages import next_stage
 from orchestrator.run.clues import ClaimedClues, LocalClues
+from orchestrator.run.envelopes import log_finished
 from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_blocked
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart, of_each_job
 
+_LOGGER = get_logger(__name__)
 WORKER = "in-process"
 Begin = Callable[[PlannedSource], Awaitable[SourceStart | None]]
 Put = Callable[[SourceEnvelope], Awaitable[None]]
@@ -116,10 +119,23 @@ async def ask(
 
     ``begin`` returns None for a source that another worker has; ``put`` takes the envelope as soon as it is made.
     """
-    start = await begin(planned)
-    if start is None:
-        await clues.end(planned)
-        return None
+    with bound(run_id=run_id, source=planned.key, worker=WORKER):
+        start = await begin(planned)
+        if start is not None:
+            return await _ask(run_id, planned, start, sources=sources, clues=clues, put=put)
+    await clues.end(planned)
+    return None
+
+
+async def _ask(
+    run_id: str,
+    planned: PlannedSource,
+    start: SourceStart,
+    *,
+    sources: LocalSources,
+    clues: LocalClues | ClaimedClues,
+    put: Put | None,
+) -> SourceEnvelope:
     call = SourceCall(
         run_id=run_id,
         planned=planned,
@@ -128,6 +144,7 @@ async def ask(
         redact_personal=sources.redact_personal,
         clues=clues.board_of(planned),
     )
+    _LOGGER.info("source_started run_id=%s source=%s limit_seconds=%.1f", run_id, planned.key, call.limit_seconds)
     fetch = sources.submit(call)
     waiting = asyncio.wrap_future(fetch)
     # It may hear of the end only after the wait for it; of an error that nobody has read then, asyncio would log.
@@ -136,6 +153,7 @@ async def ask(
         # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
         await asyncio.wait({waiting}, timeout=max(call.left_seconds, 0.0))
         envelope = call.envelope(lambda: fetched(fetch))
+        log_finished(run_id, envelope, "stored")
         await clues.end(planned)
         if put is not None:
             await put(envelope)

@@ -1,16 +1,15 @@
 """An event loop in a thread of its own, for code of others: what blocks or ends it is not the caller's loop."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from orchestrator.logs import log_error
+from orchestrator.logs import get_logger, log_error
 from orchestrator.plugins import CLOSE_SECONDS
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 T = TypeVar("T")
 CANCEL_SECONDS = 1.0
 """How long a call that was cancelled may take to close what it opened, before the client behind it is closed."""

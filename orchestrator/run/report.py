@@ -1,6 +1,5 @@
 """The report of a run: committed, of a closed or cancelled run, or made by a client whose store went away."""
 
-import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from orchestrator.diagnosis.render import render_note
 from orchestrator.errors import RunDamaged, SchemaMismatch, StoreUnreachable
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Quoted, Text, join
-from orchestrator.logs import log_error
+from orchestrator.logs import get_logger, log_error
 from orchestrator.models import (
     UNREADABLE,
     AggregatedData,
@@ -28,7 +27,7 @@ from orchestrator.run.envelopes import not_read_envelope
 from orchestrator.store.reading import PLAN, REPORT, REQUEST, Damage
 from orchestrator.store.records import MAX_DAMAGE, Outline, RunRecord
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 RUN = "run"
 """``source`` of the error of a run that asked no source."""
 _PARTS = {REQUEST: Message("the question"), PLAN: Message("the plan"), REPORT: Message("the stored answer")}

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from orchestrator.errors import ConfigurationError, SourceError, WorkersNotInstalled
+from orchestrator.logs import bound, get_logger
 from orchestrator.outcomes import NOT_CONFIGURED
 
+_LOGGER = get_logger(__name__)
 PAUSE_SECONDS = 0.2
 LASTING = frozenset(
     {
@@ -24,14 +26,17 @@ async def with_retries(ask: Callable[[], Awaitable[T]], retries: int) -> T:
 
     Raises the last error. The caller limits the time.
     """
-    for _ in range(retries):
+    for attempt in range(1, retries + 1):
         try:
-            return await ask()
+            with bound(attempt=attempt):
+                return await ask()
         except Exception as error:  # border: a source may raise anything
             if not may_pass(error):
                 raise
+            _LOGGER.warning("source_asked_again attempt=%s reason=%s", attempt, getattr(error, "reason", "unexpected"))
         await asyncio.sleep(PAUSE_SECONDS)
-    return await ask()
+    with bound(attempt=retries + 1):
+        return await ask()
 
 
 def may_pass(error: Exception) -> bool:

@@ -5,19 +5,19 @@ Off unless the pipeline gives the source a time for which its answers are kept (
 
 import hashlib
 import json
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SchemaMismatch, StoreUnreachable
+from orchestrator.logs import get_logger
 from orchestrator.models import SourceEnvelope
 from orchestrator.run.source_call import SourceCall
 from orchestrator.store.reading import read_stored
 from orchestrator.store.runs import ANY_TOKEN, RunStore, new_token
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 POLL_SECONDS = 0.05
 LEASE_MARGIN_SECONDS = 0.5
 """Seconds after a query's limit at which another caller may ask: the one that asked has died."""

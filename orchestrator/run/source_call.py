@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.languages import Language
+from orchestrator.logs import bound
 from orchestrator.models import NO_CLUES, ClueBoard, PlannedSource, SourceEnvelope, SourceRequest
 from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited, contained
@@ -119,7 +120,8 @@ class SourceCall:
         """Ask about all jobs, then again about those that have no answer for a reason that may pass."""
         for left in range(self.planned.retries, -1, -1):
             try:
-                await self._fetch_many(source, request)
+                with bound(attempt=self.planned.retries - left + 1):
+                    await self._fetch_many(source, request)
             except Exception as error:  # border: a source may raise anything
                 if not left or not may_pass(error):
                     raise

@@ -5,7 +5,6 @@ does all three, or returns the reason why it refused.
 """
 
 import json
-import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,6 +24,7 @@ from orchestrator.errors import (
     UnknownInstance,
 )
 from orchestrator.i18n.message import Message
+from orchestrator.logs import get_logger
 from orchestrator.models import (
     MAX_JOBS,
     SCHEMA_VERSION,
@@ -69,7 +69,7 @@ from orchestrator.store.records import (
 )
 from orchestrator.store.report_codec import decode_report, encode_report
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 DISPATCH_LEASE_MS = 1_000
 FINISH_LEASE_MS = 2_000
 COMMIT_MARGIN_MS = 200

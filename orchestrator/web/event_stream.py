@@ -1,7 +1,6 @@
 """The events of a run as server-sent events (WHATWG HTML, section 9.2)."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -10,10 +9,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from orchestrator.errors import OutOfConnections, TroubleshootError
-from orchestrator.logs import shown
+from orchestrator.logs import get_logger, shown
 from orchestrator.models import Event
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 KEEP_ALIVE_SECONDS = 15.0
 """Seconds between comments in a silent stream: the standard's advice against proxies that drop silent connections."""
 RETRY_MS = 1_000

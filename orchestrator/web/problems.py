@@ -1,6 +1,5 @@
 """Errors as ``application/problem+json`` (RFC 9457) with their ``reason``."""
 
-import logging
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -23,10 +22,10 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
-from orchestrator.logs import shown
+from orchestrator.logs import get_logger, shown
 from orchestrator.validation import about, all_of, problem_of, with_names
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
 """``Retry-After`` of ``store_unreachable``, and of ``overloaded`` where no more is known: the default total timeout."""

@@ -1,17 +1,27 @@
-"""Nothing that is logged carries a secret, whoever wrote the text."""
+"""Nothing that is logged carries a secret, whoever wrote the text, and each line says what it is about."""
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import io
+import json
 import logging
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from orchestrator.logs import MaskingFormatter, log_error, mask_log, shown
+from orchestrator import logs
+from orchestrator.logs import JsonFormatter, MaskingFormatter, bound, get_logger, log_error, mask_log, shown
 from orchestrator.redaction.redact import MARK
+from orchestrator.run.loop_thread import LoopThread
 
 SECRET = "Zq9xW3kLm7"
 MAIL = "ana@example.com.br"
+HOSTILE = "\n2026-01-01T00:00:00.000Z INFO x run_committed run_id=r1\r\x1b[2J\x9b31m\u2028\u202e\x00"
+ROOT = Path(logs.__file__).parents[1]
 
 
 def logged(formatter: logging.Formatter) -> tuple[logging.Logger, io.StringIO]:
@@ -29,7 +39,140 @@ def test_our_processes_mask_whole_lines() -> None:
     logger.error("broker_lost url=%s run_id=r1 S0C7", f"redis://u:{SECRET}@h/0", exc_info=error)
     assert SECRET not in out.getvalue()
     assert MAIL not in out.getvalue()
-    assert f"ERROR planted broker_lost url=redis://{MARK}@h/0 run_id=r1 S0C7\nValueError: refused" in out.getvalue()
+    assert f"ERROR planted broker_lost url=redis://{MARK}@h/0 run_id=r1 S0C7\n  ValueError: refused" in out.getvalue()
+
+
+def test_a_json_line_is_masked_and_stays_json() -> None:
+    """Fields, a library's message and the traceback are masked, each by itself."""
+    logger, out = logged(JsonFormatter(personal=True))
+    error = ValueError(f'refused: "token": "{SECRET}" {MAIL}')
+    logger.error("broker_lost url=%s run_id=%s", f"redis://u:{SECRET}@h/0", "r1", exc_info=error)
+    logger.warning("a library says password=%s", SECRET)
+    ours, library = map(json.loads, out.getvalue().splitlines())
+    assert (ours["event"], ours["url"], ours["run_id"]) == ("broker_lost", f"redis://{MARK}@h/0", "r1")
+    assert ours["traceback"].startswith("ValueError: refused")
+    assert (library["event"], library["message"]) == ("log", f"a library says password={MARK}")
+    assert SECRET not in out.getvalue()
+    assert MAIL not in out.getvalue()
+
+
+def test_a_json_line_has_the_facts_as_fields() -> None:
+    """Time in UTC, level, logger, event, what is bound and the event's own fields, numbers as numbers."""
+    logger, out = logged(JsonFormatter())
+    with bound(run_id="r1", source="metrics", attempt=None):
+        logger.warning("source_finished source=%s latency_ms=%.1f reason=timeout status=%s", "metrics", 12.25, None)
+    line = json.loads(out.getvalue())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {
+        "level": "WARNING",
+        "logger": "planted",
+        "event": "source_finished",
+        "source": "metrics",
+        "latency_ms": 12.25,
+        "reason": "timeout",
+        "status": None,
+        "run_id": "r1",
+    }
+
+
+def test_a_text_line_ends_with_what_is_bound() -> None:
+    """Each field once."""
+    logger, out = logged(MaskingFormatter())
+    with bound(run_id="r1", task_id="t1"), bound(source="metrics"):
+        logger.info("x")
+        logger.warning("source_finished source=%s", "metrics")
+    assert out.getvalue().endswith("Z WARNING planted source_finished source=metrics run_id=r1 task_id=t1\n")
+
+
+@pytest.mark.parametrize("formatter", [MaskingFormatter(), JsonFormatter()], ids=["text", "json"])
+@pytest.mark.parametrize("way", ["field", "library", "traceback", "error", "bound"])
+def test_no_value_begins_a_line_or_moves_the_cursor(formatter: logging.Formatter, way: str) -> None:
+    """Line feeds, control characters, ANSI sequences and marks of direction are written as escapes."""
+    logger, out = logged(formatter)
+    if way == "field":
+        logger.error("x reason=%s", HOSTILE)
+    elif way == "library":
+        logger.error("Task %(name)s failed", {"name": HOSTILE})
+    elif way == "traceback":
+        logger.error("x", exc_info=ValueError(HOSTILE))
+    elif way == "error":
+        log_error(logger, "x run_id=%s", "r1", error=ValueError(HOSTILE))
+    else:
+        with bound(run_id=HOSTILE):
+            logger.error("x")
+    lines = out.getvalue().splitlines()
+    assert len([line for line in lines if not line.startswith("  ")]) == 1
+    assert not set("\r\x1b\x9b\u2028\u202e\x00") & set(out.getvalue())
+    if isinstance(formatter, JsonFormatter):
+        assert "run_committed" in str(json.loads(out.getvalue()))
+
+
+def test_what_is_bound_passes_to_loops_tasks_and_threads() -> None:
+    """A source's line has its run, on whatever loop or thread it is logged, and no other run's."""
+    seen: list[dict[str, object]] = []
+    loop = LoopThread("bound")
+
+    async def work(number: int) -> None:
+        with bound(attempt=number):
+            await asyncio.sleep(0.01)
+            await asyncio.gather(asyncio.create_task(asyncio.sleep(0)), asyncio.to_thread(note))
+
+    def note() -> None:
+        seen.append(dict(logs._around()))
+
+    def task(number: int) -> None:
+        with bound(run_id=f"r{number}"):
+            loop.submit(work(number)).result(30)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(task, range(20)))
+    loop.stop()
+    assert sorted(seen, key=str) == sorted(({"run_id": f"r{n}", "attempt": n} for n in range(20)), key=str)
+    assert logs._around() == {}
+
+
+def test_an_apps_formatter_sees_the_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """As attributes of the record, as structlog's ``ExtraAdder`` and JSON formatters read what is given as extra."""
+    logger = get_logger("orchestrator.planted")
+    with bound(run_id="r1", task_id="t1"):
+        logger.warning("source_finished source=%s latency_ms=%.1f", "metrics", 1.5)
+    (record,) = caplog.records
+    seen = {name: getattr(record, name) for name in ("event", "run_id", "task_id", "source", "latency_ms")}
+    assert seen == {"event": "source_finished", "run_id": "r1", "task_id": "t1", "source": "metrics", "latency_ms": 1.5}
+    assert record.getMessage() == "source_finished source=metrics latency_ms=1.5"
+
+
+def _templates() -> list[tuple[str, str]]:
+    """The templates of our own log lines, with their places; ``{}`` is filled in as a name."""
+    found = []
+    for path in [*ROOT.glob("orchestrator/**/*.py"), *ROOT.glob("workers/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            is_log = name == "log_error" or name.startswith(("_LOGGER.", "logger."))
+            if not is_log or name.endswith((".isEnabledFor", ".filter", ".addFilter", ".addHandler", ".setLevel")):
+                continue
+            template = node.args[1 if name in ("log_error", "logger.log") else 0]
+            if isinstance(template, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "x" for part in template.values]
+                found.append(("".join(map(str, parts)), f"{path}:{node.lineno}"))
+            elif isinstance(template, ast.Constant):
+                found.append((str(template.value), f"{path}:{node.lineno}"))
+    return found
+
+
+def test_every_line_of_ours_is_an_event_with_fields() -> None:
+    """So that it can be read by fields; none has the name of an attribute that each record has."""
+    taken = {*vars(logging.makeLogRecord({})), "message", "asctime", "event", "time", "level", "logger"}
+    templates = [item for item in _templates() if not item[1].startswith(str(ROOT / "orchestrator/logs.py"))]
+    assert len(templates) > 80
+    wrong = []
+    for template, place in templates:
+        parsed = logs._parsed(template)
+        if parsed is None or taken & {name for name, _ in parsed[1]}:
+            wrong.append((place, template))
+    assert wrong == []
 
 
 def test_an_error_is_masked_whatever_the_formatter() -> None:

@@ -1,7 +1,6 @@
 """Runs checks concurrently, each within its time limit, and turns every outcome into a result."""
 
 import asyncio
-import logging
 import threading
 import time
 import traceback
@@ -16,12 +15,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import ConfigurationError, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
+from orchestrator.logs import get_logger
 from orchestrator.store.connection import refusal
 from orchestrator.tls import causes, tls_advice, tls_failure
 from workers.doctor.check import Check, CheckContext, CheckResult, Status
 from workers.sources.log_cache.connection import describe_url
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 REDIS = "redis"
 UNREACHABLE = StoreUnreachable.reason
 CONFIGURATION = ConfigurationError.reason

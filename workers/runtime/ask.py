@@ -1,6 +1,5 @@
 """Asks one source for one run, independent of Celery: begin, fetch within the limit, store the envelope."""
 
-import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
@@ -14,17 +13,19 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunDamaged, SchemaMismatch
-from orchestrator.models import read_part, source_key
+from orchestrator.logs import bound, get_logger
+from orchestrator.models import PlannedSource, read_part, source_key
 from orchestrator.outcomes import Blockage
 from orchestrator.plugins import contained
 from orchestrator.run.clues import StoredClues
-from orchestrator.run.envelopes import unreadable_envelope
+from orchestrator.run.envelopes import log_finished, unreadable_envelope
 from orchestrator.run.sharing import SharedAnswers
 from orchestrator.run.source_call import LimitReached, SourceCall, fetched
 from orchestrator.sources import FetchResult, Source
+from orchestrator.store.records import SourceStart
 from orchestrator.store.runs import RunStore
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 
 _is_interruptible = False
@@ -106,6 +107,13 @@ class SourceRunner:
         planned = next((item for item in start.plan.sources if item.key == key), None)
         if planned is None:
             return {"source": source, "outcome": "not_planned", "latency_ms": 0.0}
+        with bound(source=key):
+            return self._ask_about(run_id, planned, start, claim, soft_limit_seconds)
+
+    def _ask_about(
+        self, run_id: str, planned: PlannedSource, start: SourceStart, claim: str, soft_limit_seconds: float | None
+    ) -> dict[str, Any]:
+        key = planned.key
         call = SourceCall(
             run_id=run_id,
             planned=planned,
@@ -115,17 +123,11 @@ class SourceRunner:
             redact_personal=self.redact_personal,
             clues=StoredClues(self.store, run_id, start.plan, key, claim, redact_personal=self.redact_personal),
         )
+        _LOGGER.info("source_started run_id=%s source=%s limit_seconds=%.1f", run_id, key, call.limit_seconds)
         envelope = SharedAnswers(self.store).answer(call, lambda: call.envelope(lambda: self._fetch(call)))
         status = self.store.put_envelope(run_id, claim, envelope)
-        _LOGGER.info(
-            "source_finished run_id=%s source=%s outcome=%s latency_ms=%s status=%s",
-            run_id,
-            key,
-            envelope.outcome,
-            envelope.latency_ms,
-            status,
-        )
-        return {"source": source, "outcome": envelope.outcome.value, "latency_ms": envelope.latency_ms}
+        log_finished(run_id, envelope, status)
+        return {"source": planned.source, "outcome": envelope.outcome.value, "latency_ms": envelope.latency_ms}
 
     def _fetch(self, call: SourceCall) -> FetchResult | None:
         request = call.source_request()

@@ -1,6 +1,5 @@
 """What keeps this worker from working, for its probes and for ``queues`` and ``doctor``."""
 
-import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from celery.worker.control import active_queues, inspect_command
 from orchestrator.broker.queues import NO_PLACE, SOURCE_NOT_LOADED, WorkerProblem
 from orchestrator.config import MAX_TOTAL_TIMEOUT_SECONDS
 from orchestrator.errors import TroubleshootError
+from orchestrator.logs import get_logger
 from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.redaction.redact import redact
 from orchestrator.sources import load_source, source_names
@@ -20,7 +20,7 @@ from orchestrator.store.keys import ORCHESTRATOR_QUEUE
 from workers.runtime.event_loop import REPORTED_SECONDS
 from workers.runtime.process import loop_blockage
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 OVERDUE_SECONDS = 5.0
 """Seconds past its limit by which a task has lost its place in the pool: whatever waits in it has no end of its own."""
 _places: list[int] = []

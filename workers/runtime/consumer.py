@@ -1,6 +1,5 @@
 """Celery's consumer and request, made to survive the loss of the broker during a message."""
 
-import logging
 import time
 import warnings
 from collections import deque
@@ -18,11 +17,12 @@ from kombu.common import ignore_errors
 from redis.exceptions import NoPermissionError, ResponseError
 
 from orchestrator.broker.transport import Share, set_aside
+from orchestrator.logs import get_logger
 from orchestrator.store.keys import BATCH_PRIORITY
 from workers.runtime.condition import set_places
 from workers.runtime.process import loop_blockage, set_queues
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 REFUSED_PAUSE_SECONDS, NOT_PERMITTED_PAUSE_SECONDS = 0.5, 2.0
 """Seconds before a worker tries a Redis again that refuses to work, or the user of its URL: a person must act then, and
 each try is some lines of the log."""

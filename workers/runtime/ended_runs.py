@@ -1,6 +1,5 @@
 """Stops the queries of runs that have ended: a run that was cancelled needs no more answers."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -8,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from orchestrator.errors import StoreUnreachable
+from orchestrator.logs import get_logger
 from orchestrator.models import RunState
 from orchestrator.store.runs import RunStore
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 POLL_SECONDS = 0.5
 
 

@@ -22,12 +22,13 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from orchestrator.deadline import Deadline
+from orchestrator.logs import get_logger
 from orchestrator.outcomes import Blockage
 from orchestrator.plugins import awaited
 from orchestrator.run.loop_thread import LoopThread
 from orchestrator.sources import Source, load_source
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 T = TypeVar("T")
 EX_LOOP_BLOCKED = 75
 """Exit status (EX_TEMPFAIL) of a process with a blocked loop, to be restarted by its supervisor."""

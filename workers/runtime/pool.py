@@ -1,6 +1,5 @@
 """Celery's pool of threads, made to lose no place to a message."""
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -10,8 +9,9 @@ from celery.concurrency import thread
 
 from orchestrator.broker.app import queue_of
 from orchestrator.broker.transport import set_aside
+from orchestrator.logs import get_logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 
 class ThreadPool(thread.TaskPool):  # type: ignore[misc]  # Celery is untyped

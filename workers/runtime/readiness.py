@@ -1,6 +1,5 @@
 """Checks a worker's configuration before it takes messages, and announces its TWS instances."""
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from contextlib import contextmanager
 from orchestrator.after_commit import load_after_commit
 from orchestrator.config import Settings
 from orchestrator.errors import SourceError, TroubleshootError
-from orchestrator.logs import log_error
+from orchestrator.logs import get_logger, log_error
 from orchestrator.plugins import contained, made_or
 from orchestrator.routing.registry import check_pipelines
 from orchestrator.run.conclusion import warm_up
@@ -18,7 +17,7 @@ from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.store.presence import Presence
 from orchestrator.synthesis import load_synthesizer
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 ANNOUNCE_SECONDS = 30.0
 _last_announced: dict[str, float] = {}
 
@@ -46,7 +45,7 @@ def _unexpected_logged(event: str, name: str) -> Iterator[None]:
         with contained():
             yield
     except SourceError as error:
-        _LOGGER.warning("%s source=%s reason=%s error=%s", event, name, error.reason, error)
+        _LOGGER.warning(f"{event} source=%s reason=%s error=%s", name, error.reason, error)
     except TroubleshootError:
         raise
     except Exception as error:  # noqa: BLE001  # border: a site's code may raise anything

@@ -15,6 +15,7 @@ from orchestrator.diagnosis.evidence import CheckReport, check_diagnosis, lower_
 from orchestrator.diagnosis.injection import PlantedSteps, find_planted
 from orchestrator.diagnosis.reruns import ReadLogs
 from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CAP
+from orchestrator.logs import get_logger
 from orchestrator.models import Diagnosis
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
 from workers.config import LlmSettings
@@ -26,6 +27,7 @@ from workers.synthesis.language import is_written_in
 from workers.synthesis.prompt import Prompt, build_prompt, case_evidence, case_language, language_name, repair_messages
 from workers.synthesis.scanner import AnswerScanner
 
+_LOGGER = get_logger(__name__)
 SETTLE_SECONDS = 0.05
 """Reserve at the end of the time limit, so that a failure's metadata reaches the waiting caller."""
 MIN_RETRY_SECONDS = 1.0
@@ -66,6 +68,19 @@ class _Attempt:
     completion_tokens: int = 0
     estimated: bool = True
     text: str = ""
+
+    def log(self, number: int) -> None:
+        """Log the call, the ``number``-th of its run."""
+        _LOGGER.info(
+            "llm_call model=%s reason=%s status=%s latency_ms=%.1f tokens_in=%s tokens_out=%s call=%s",
+            self.model,
+            self.reason,
+            self.status,
+            self.latency_ms,
+            self.prompt_tokens,
+            self.completion_tokens,
+            number,
+        )
 
 
 @dataclass(slots=True)
@@ -168,6 +183,7 @@ class LlmSynthesizer:
                 )
             finally:
                 attempt.latency_ms = (time.monotonic() - started) * 1_000
+                attempt.log(len(job.attempts))
         raise AssertionError("the loop returns or raises")
 
     async def _read(

@@ -10,7 +10,7 @@ from workers.lab.simulator.metrics import AppMetricsServer
 from workers.lab.simulator.scenarios import Scenario
 
 # A scenario replaces all counterparts: settings of real ones would mix real and simulated data.
-_INHERITED = ("RESYNC_LOG_LEVEL", "RESYNC_LLM_", "RESYNC_PIPELINES_FILE")
+_INHERITED = ("RESYNC_LOG_LEVEL", "RESYNC_LOG_FORMAT", "RESYNC_LLM_", "RESYNC_PIPELINES_FILE")
 _LEFT_OUT = ("RESYNC_", "TWS_", "REDIS_URL")
 
 

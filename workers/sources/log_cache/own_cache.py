@@ -5,7 +5,6 @@ Two keys per job below ``<prefix>logs:<instance>:<JOB>``: a sorted set of record
 and have no colon, so the keys cannot clash.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +18,14 @@ from redis.exceptions import RedisError
 
 from orchestrator.codes.notation import JobName, bare_name
 from orchestrator.errors import InvalidRequest
+from orchestrator.logs import get_logger
 from orchestrator.models import Report, SourceOutcome
 from orchestrator.payloads import TwsPayload
 from workers.sources.log_cache.entries import Entry, newest_first, parse_time
 from workers.sources.log_cache.feed import feed_app as _feed
 from workers.sources.log_cache.record import LogRecord, read_record, records_of_tws
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 RECENT = "_recent"
 MAX_RECORDS = 200

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from orchestrator.deadline import Deadline, time_limit
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Message, join
+from orchestrator.logs import get_logger
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
@@ -23,6 +24,7 @@ from workers.sources.log_cache.evidence import build_evidence, describe
 from workers.sources.log_cache.history import build_history
 from workers.sources.log_cache.own_cache import OwnEntries, cache_key, read_own_entries
 
+_LOGGER = get_logger(__name__)
 BATCH_SIZE = 50
 """Jobs of one task."""
 _CALL_SECONDS = 1.0
@@ -105,6 +107,8 @@ class LogCacheSource:
                 own = await read_own_entries(redis, key_prefix=prefix, instance=instance, jobs=jobs, now=now)
         except (TimeoutError, RedisError) as error:
             raise source_error(error) from None
+        elapsed_ms = deadline.elapsed_ms(call_limit_seconds(request.limit_seconds))
+        _LOGGER.debug("log_cache_read jobs=%s latency_ms=%.1f", len(jobs), elapsed_ms)
         return list(zip(app, own, strict=True))
 
     async def close(self) -> None:

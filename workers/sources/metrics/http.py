@@ -1,6 +1,7 @@
 """HTTP GETs for metrics, bounded in time and size, with SourceError for every failure."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from orchestrator.errors import ConfigurationError, SourceError
+from orchestrator.logs import get_logger
 from orchestrator.tls import tls_failure
-from workers.http import open_client, read_body, tls_context, without_credentials
+from workers.http import logged_request, open_client, read_body, tls_context, without_credentials
+
+_LOGGER = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,17 @@ class MetricsHttp:
         """
         url = self._base.rstrip("/") + path if path else self._base
         try:
-            async with (
-                asyncio.timeout(timeout_seconds),
-                self._open().stream("GET", url, params=params, timeout=timeout_seconds) as response,
-            ):
-                self._check(response.status_code)
-                content, is_cut = await read_body(response, max_bytes)
-                return Body(content.decode("utf-8", "replace"), is_cut)
+            with logged_request(
+                *(_LOGGER, "metrics_request", self.shown_url, path or "/"), level=logging.DEBUG
+            ) as exchange:
+                async with (
+                    asyncio.timeout(timeout_seconds),
+                    self._open().stream("GET", url, params=params, timeout=timeout_seconds) as response,
+                ):
+                    exchange.status = response.status_code
+                    self._check(response.status_code)
+                    content, is_cut = await read_body(response, max_bytes)
+                    return Body(content.decode("utf-8", "replace"), is_cut)
         except (TimeoutError, httpx2.TimeoutException):
             raise self.late(timeout_seconds) from None
         except httpx2.HTTPError as error:

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import SourceError
 from orchestrator.i18n.message import Joined, Message, join
+from orchestrator.logs import get_logger
 from orchestrator.models import MAX_EVIDENCE_CHARACTERS, Clue, Evidence, SourceOutcome, SourceRequest
 from orchestrator.payloads import Passage, RagPayload
 from orchestrator.redaction.redact import redact_start
@@ -19,6 +20,7 @@ from workers.knowledge.ranking.codes import find_code_tokens, find_names, name_t
 from workers.knowledge.ranking.query import KnowledgeQuery, build_query
 from workers.knowledge.sqlite.shipped import shipped_index
 
+_LOGGER = get_logger(__name__)
 NAME = "rag_search"
 _MIN_SEARCH_SECONDS, _RESERVED_SEARCHES = 0.3, 3.0
 """Time that is kept for the second search: at least this, and so many times what the first one took."""
@@ -112,10 +114,20 @@ class RagSearch:
         await self._knowledge.close()
 
     async def _search(self, request: SourceRequest, query: KnowledgeQuery, deadline: Deadline) -> SearchResult:
+        began = time.monotonic()
         try:
-            return await self._knowledge.search(query, limit=request.result_limit, timeout_seconds=deadline.remaining())
+            found = await self._knowledge.search(
+                query, limit=request.result_limit, timeout_seconds=deadline.remaining()
+            )
         except SourceError as error:
             raise error.of(error.where, [f"{_describe(query)} (limit {request.result_limit})"]) from None
+        _LOGGER.debug(
+            "knowledge_searched backend=%s hits=%s latency_ms=%.1f",
+            found.backend,
+            len(found.hits),
+            (time.monotonic() - began) * 1000,
+        )
+        return found
 
 
 def _merged(asked: SearchResult, of_logs: Sequence[tuple[KnowledgeQuery, SearchResult]], limit: int) -> SearchResult:

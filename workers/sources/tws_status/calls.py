@@ -6,7 +6,6 @@ answer, the bound holds within each process.
 """
 
 import asyncio
-import logging
 import random
 import time
 import uuid
@@ -25,9 +24,10 @@ from redis.exceptions import RedisError
 
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline, time_limit
+from orchestrator.logs import get_logger
 from orchestrator.store.connection import client_of, repeating
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 LEASE_MS = 2_000
 TURN_MS = 250
 """How long a holder keeps its calls while there are more holders than calls."""

@@ -7,6 +7,7 @@ deadline of every request and records what was requested.
 import asyncio
 import codecs
 import json
+import logging
 import random
 import ssl
 import uuid
@@ -24,8 +25,9 @@ from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import HALF_OPENED, OpenedState
 
 from orchestrator.deadline import Deadline
+from orchestrator.logs import get_logger
 from orchestrator.tls import speaks_tls
-from workers.http import open_client, read_body
+from workers.http import Exchange, logged_request, open_client, read_body
 from workers.sources.tws_status.calls import Calls
 from workers.sources.tws_status.errors import (
     AnswerTooLarge,
@@ -47,6 +49,7 @@ from workers.sources.tws_status.instances import TwsInstance
 from workers.sources.tws_status.oql import Oql
 from workers.sources.tws_status.transport import Endpoint, ReadOnlyTransport, endpoint_path
 
+_LOGGER = get_logger(__name__)
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_LOG_PAGE_BYTES = 256 * 1024
 MAX_NEIGHBOURS = 500
@@ -244,6 +247,7 @@ class HwaClient:
         may_cut: bool = False,
         calls: Calls | None = None,
         limit: Callable[[float], AbstractContextManager[float]] | None = None,
+        log_level: int = logging.INFO,
     ) -> tuple[bytes, bool]:
         """The body of one GET, and whether it was cut at ``max_bytes``; retried while the deadline allows.
 
@@ -251,7 +255,7 @@ class HwaClient:
 
         Raises HwaError; AnswerTooLarge for a longer body unless ``may_cut``.
         """
-        url = self.instance.base_url + endpoint_path(endpoint, object_id)
+        path = endpoint_path(endpoint, object_id)
         what = f"GET {endpoint.value}"
         # Before the clock starts: loading certificates may take as long as the connect timeout, and a cancelled TLS
         # handshake leaks its socket.
@@ -263,12 +267,18 @@ class HwaClient:
                 try:
                     async with calls.one(deadline, partial(too_many_at_once, what)) if calls else nullcontext():
                         left_seconds = deadline.remaining()
-                        with limit(left_seconds) if limit else nullcontext(left_seconds) as seconds:
+                        with (
+                            limit(left_seconds) if limit else nullcontext(left_seconds) as seconds,
+                            logged_request(
+                                *(_LOGGER, "tws_request", self.instance.where, path), attempt=attempt, level=log_level
+                            ) as exchange,
+                        ):
                             try:
                                 async with asyncio.timeout(seconds):
                                     return await self._read(
                                         client,
-                                        url,
+                                        exchange,
+                                        path,
                                         endpoint,
                                         deadline,
                                         params=params,
@@ -290,7 +300,8 @@ class HwaClient:
     async def _read(
         self,
         client: httpx2.AsyncClient,
-        url: str,
+        exchange: Exchange,
+        path: str,
         endpoint: Endpoint,
         deadline: Deadline,
         *,
@@ -300,7 +311,7 @@ class HwaClient:
         max_bytes: int,
         may_cut: bool,
     ) -> tuple[bytes, bool]:
-        what = f"GET {endpoint.value}"
+        what, url = f"GET {endpoint.value}", self.instance.base_url + path
         # Connecting ends by httpx's own timeout, which closes the socket; a cancelled handshake leaks it.
         timeout = httpx2.Timeout(seconds, connect=min(0.9 * seconds, MAX_CONNECT_SECONDS), pool=0.9 * seconds)
         has_begun = False
@@ -308,7 +319,7 @@ class HwaClient:
             async with client.stream(
                 "GET", url, params=dict(params or {}), headers=dict(headers or {}), timeout=timeout
             ) as response:
-                has_begun = True
+                has_begun, exchange.status = True, response.status_code
                 self._note_time(response.headers.get("date"))
                 if response.status_code != HTTPStatus.OK:
                     raise await self._refusal(response, endpoint, what)
@@ -519,7 +530,11 @@ class HwaSession:
             raise RuntimeError("a session is used from a task")
         self._sending.add(task)
         try:
-            return await self.client.send(endpoint, self.deadline, self.question, calls=self.calls, **options)
+            # The requests of a question about many jobs are hundreds.
+            level = logging.INFO if self.shared is None else logging.DEBUG
+            return await self.client.send(
+                endpoint, self.deadline, self.question, calls=self.calls, log_level=level, **options
+            )
         finally:
             self._sending.discard(task)
 
