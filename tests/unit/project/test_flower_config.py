@@ -14,6 +14,7 @@ CONFIG = Path(__file__).parents[3] / "ops" / "flower" / "flowerconfig.py"
 
 def options(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
     """The options that the file sets in this environment."""
+    monkeypatch.setattr("orchestrator.logs.configure_log", lambda *_, **__: None)  # that of this process stays
     for name in ("FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY", "RESYNC_SECRETS_DIR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
