@@ -18,6 +18,7 @@ from orchestrator.cli.main import run
 from orchestrator.config import Settings
 from orchestrator.store.keys import BATCH_PRIORITY, Keys
 from orchestrator.store.presence import Presence
+from workers.doctor.checks.redis import _has_lua_fixes
 from workers.lab.simulator.hwa import HwaSimulator
 from workers.lab.simulator.scenarios import get_scenario
 
@@ -37,6 +38,9 @@ class Said:
     def status(self, name: str) -> str:
         return str(self.checks[name]["status"])
 
+
+OF_THE_SERVER = (None, "cve_2025_49844")
+"""What is wrong with the machine's own server, if anything."""
 
 Doctor = Callable[..., Said]
 
@@ -66,15 +70,28 @@ def test_a_real_redis_is_described(doctor: Doctor, redis_url: str) -> None:
     """Version, policy and address come from the server itself; the password is nowhere."""
     said = doctor(*only("redis", "keys", "queues", "log_cache"), REDIS_URL=redis_url)
     assert said.code == 0
-    assert {said.status(name) for name in ("redis", "keys", "queues", "log_cache")} == {"ok"}
+    assert {said.status(name) for name in ("keys", "queues", "log_cache")} == {"ok"}
+    assert said.checks["redis"]["reason"] in OF_THE_SERVER
     facts = said.checks["redis"]["facts"]
     assert facts["maxmemory_policy"] == "noeviction"
     assert facts["ping_ms"] < stretched(500)
     with redis.Redis.from_url(redis_url) as client:
-        assert facts["version"] == client.info()["redis_version"]
+        info = client.info()
+        assert facts["version"] == info.get("valkey_version", info["redis_version"])
         assert client.dbsize() == 0, "doctor must leave nothing behind"
         password = client.connection_pool.connection_kwargs["password"]
     assert password not in said.text
+
+
+def test_the_fixes_of_lua_are_seen_by_what_a_script_may_do(doctor: Doctor, own_redis: RedisServer) -> None:
+    """A server that has them refuses; a user who may not run scripts sees nothing."""
+    with redis.Redis.from_url(own_redis.url) as client:
+        has_fixes = _has_lua_fixes(client)
+        found = doctor(*only("redis"), REDIS_URL=own_redis.url).checks["redis"]["found"]
+        assert ("has no fix of CVE-2025-49844" in found) != has_fixes
+        client.execute_command("ACL", "SETUSER", "noscript", "on", ">planted", "~*", "&*", "+@all", "-@scripting")
+    with redis.Redis(port=own_redis.port, username="noscript", password="planted") as client:
+        assert not _has_lua_fixes(client)
 
 
 def test_keys_of_another_type_are_named(doctor: Doctor, own_redis: RedisServer) -> None:
@@ -262,6 +279,7 @@ def test_a_log_cache_of_its_own_fails_on_its_own(doctor: Doctor, redis_url: str)
     said = doctor(
         *only("redis", "log_cache"), REDIS_URL=redis_url, RESYNC_LOG_CACHE_URL="redis://:planted-cache@127.0.0.1:1/0"
     )
-    assert (said.code, said.status("redis"), said.checks["log_cache"]["reason"]) == (1, "ok", "unreachable")
+    assert (said.code, said.checks["log_cache"]["reason"]) == (1, "unreachable")
+    assert said.checks["redis"]["reason"] in OF_THE_SERVER
     assert "RESYNC_LOG_CACHE_URL" in said.checks["log_cache"]["fix"]
     assert "planted-cache" not in said.text

@@ -29,7 +29,7 @@ from workers.sources.metrics.series import DEFAULT_SERIES
 CONTEXT = CheckContext({}, 2.0)
 SETTINGS = Settings.from_env({})
 SERVER = {
-    "redis_version": "7.0.15",
+    "redis_version": "7.2.11",
     "maxmemory_policy": "noeviction",
     "maxmemory": 0,
     "used_memory": 1,
@@ -39,10 +39,18 @@ QUEUES = ("orchestrator", "tws_status", "synthesis")
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def server(**info: Any) -> CheckResult:
+def server(*, has_lua_fixes: bool = False, **info: Any) -> CheckResult:
     verdict = Verdict()
-    judge_server(verdict, SERVER | info, "redis://127.0.0.1:6379/0", ping_ms=0.3)
+    judge_server(verdict, SERVER | info, "redis://127.0.0.1:6379/0", ping_ms=0.3, has_lua_fixes=has_lua_fixes)
     return verdict.result()
+
+
+def server_of(version: str, *, has_lua_fixes: bool = False) -> CheckResult:
+    """What is made of a server of this version, Redis if nothing else is said."""
+    info = {"redis_version": version}
+    if version.startswith("Valkey "):
+        info = {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": version.removeprefix("Valkey ")}
+    return server(has_lua_fixes=has_lua_fixes, **info)
 
 
 def test_a_good_redis_is_ok() -> None:
@@ -50,7 +58,7 @@ def test_a_good_redis_is_ok() -> None:
     found = server()
     assert (found.status, str(found.fix)) == (Status.OK, "")
     assert all(
-        word in str(found.found) for word in ("Redis 7.0.15", "127.0.0.1:6379", "noeviction", "AOF on", "0.3 ms")
+        word in str(found.found) for word in ("Redis 7.2.11", "127.0.0.1:6379", "noeviction", "AOF on", "0.3 ms")
     )
 
 
@@ -86,9 +94,37 @@ def test_no_aof_is_information() -> None:
     assert "AOF off" in str(found.found)
 
 
-def test_valkey_is_called_by_its_name() -> None:
-    """Valkey answers INFO with a Redis version for compatibility; its own name is shown."""
+def test_valkey_is_called_by_its_name_and_version() -> None:
+    """Valkey answers INFO with a Redis version for compatibility; its own name and version are shown."""
     assert "Valkey 7.2.4" in str(server(redis_version="7.2.4", server_name="valkey").found)
+    assert "Valkey 9.1.2" in str(server(redis_version="7.2.4", server_name="valkey", valkey_version="9.1.2").found)
+
+
+# Of managed servers: ElastiCache 7.1.0, Tencent's 6.2.13 and 7.0.25 (mended, by numbers of its own), Azure's 6.0.14.
+@pytest.mark.parametrize(
+    "version",
+    ["2.8.24", "6.0.14", "6.2.13", "6.2.14", "6.2.19", "7.0.15", "7.0.25", "7.1.0", "7.2.4", "7.2.10", "7.4.5", "7.4",
+     "8.0.3", "8.1.9", "8.2.1", "7.4.0-v6", "v7.2.4", "Valkey 7.2.10", "Valkey 8.0.5", "Valkey 8.1.3", "unstable"],
+)  # fmt: skip
+def test_a_server_that_is_open_to_the_flaw_of_lua_is_named(version: str) -> None:
+    """With the releases that mend it; not where the server shows the fixes, as a distribution's older number may."""
+    found = server_of(version)
+    assert (found.status, found.reason.startswith(("cve_2025_49844", "old_version"))) == (Status.WARNING, True)
+    assert f"{version.removeprefix('Valkey ')} has no fix of CVE-2025-49844" in str(found.found)
+    assert all(word in str(found.fix) for word in ("6.2.20", "8.2.2", "8.1.4", "9.0.0", "provider"))
+    assert "the fix of CVE-2025-49844 is in" in str(server_of(version, has_lua_fixes=True).found)
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["6.2.20", "6.2.21", "7.2.11", "7.2.12", "7.4.6", "8.0.4", "8.2.2", "8.3.0", "8.4.0", "10.0.1", "255.255.255",
+     "Valkey 7.2.11", "Valkey 8.0.6", "Valkey 8.0.11", "Valkey 8.1.4", "Valkey 9.0.0", "Valkey 9.1.2"],
+)  # fmt: skip
+def test_a_server_with_the_flaw_mended_is_not_named(version: str) -> None:
+    """The fixed release of each series, and what came later."""
+    found = server_of(version)
+    assert found.status is Status.OK
+    assert "CVE" not in str(found.found)
 
 
 @pytest.mark.parametrize(

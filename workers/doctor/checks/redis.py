@@ -22,6 +22,15 @@ from workers.sources.log_cache.connection import describe_url
 
 OLDEST = (6, 2)
 """The oldest version that the scripts and Celery's queues were tested on."""
+FIXED: Mapping[str, tuple[tuple[int, int, int], ...]] = {
+    "Redis": ((6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2)),
+    "Valkey": ((7, 2, 11), (8, 0, 6), (8, 1, 4), (9, 0, 0)),
+}
+"""The first release of each series without CVE-2025-49844; an older series that is missing here was never mended.
+
+Sources: Redis' advisory GHSA-4789-qfc9-5f9q and docker-library/official-images#20011; Valkey's advisory
+GHSA-9rfg-jx7v-52p6 and its release notes of 7.2.11, 8.0.6, 8.1.4 and 9.0.0-rc3.
+"""
 NEARLY_FULL = 0.9
 CERTIFICATE_DAYS = 14
 """Days before its end from which a certificate that nobody has renewed is reported."""
@@ -34,16 +43,16 @@ async def check_redis(context: CheckContext) -> CheckResult:
     settings = context.settings()
     where = describe_url(settings.redis_url)
 
-    def read() -> tuple[Mapping[str, Any] | None, float]:
+    def read() -> tuple[Mapping[str, Any] | None, float, bool]:
         with session(settings) as client:
             ping_ms = min(_ping_ms(client) for _ in range(PINGS))
             try:
-                return client.info(), ping_ms
+                return client.info(), ping_ms, _has_lua_fixes(client)
             except ResponseError:
-                return None, ping_ms  # the user may not run INFO
+                return None, ping_ms, False  # the user may not run INFO
 
     try:
-        info, ping_ms = await asyncio.to_thread(read)
+        info, ping_ms, has_lua_fixes = await asyncio.to_thread(read)
     except StoreUnreachable as error:
         if (other := await _other_protocol(settings, error, where)) is None:
             raise
@@ -56,7 +65,7 @@ async def check_redis(context: CheckContext) -> CheckResult:
             reason="not_permitted",
         )
     else:
-        judge_server(verdict, info, where, ping_ms=ping_ms)
+        judge_server(verdict, info, where, ping_ms=ping_ms, has_lua_fixes=has_lua_fixes)
     options = tls_options(settings.redis_url)
     if options:
         await asyncio.to_thread(_judge_tls, verdict, settings, options)
@@ -146,12 +155,24 @@ def _ping_ms(client: redis.Redis) -> float:
     return round((time.monotonic() - started) * 1_000, 2)
 
 
-def judge_server(verdict: Verdict, info: Mapping[str, Any], where: str, *, ping_ms: float) -> None:
-    """Add what the server's INFO tells."""
-    version = str(info.get("redis_version", "?"))
+def _has_lua_fixes(client: redis.Redis) -> bool:
+    """Whether the server refuses what CVE-2025-46818 allowed, which was mended in the same releases.
+
+    Distributions mend without a new number. Where it is not mended, the script takes away what is not there.
+    """
+    try:
+        return not client.eval("return pcall(function() getmetatable('').resync = nil end)", 0)
+    except ResponseError:  # the user may not run scripts
+        return False
+
+
+def judge_server(
+    verdict: Verdict, info: Mapping[str, Any], where: str, *, ping_ms: float, has_lua_fixes: bool = False
+) -> None:
+    """Add what the server's INFO tells, and what it does with a script."""
+    name, version = _identity(info)
     policy = str(info.get("maxmemory_policy", "?"))
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
-    name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
     verdict.note(
         Message(
             "{name} {version} at {where}, answers in {ping_ms:.1f} ms",
@@ -191,13 +212,47 @@ def judge_server(verdict: Verdict, info: Mapping[str, Any], where: str, *, ping_
     if most and clients > NEARLY_FULL * most:
         found = Message("{clients} of {most} connections in use", clients=clients, most=most)
         verdict.warn(found, Message("Raise maxclients of Redis."), reason="many_clients")
-    if _numbers(version) < OLDEST:
+    if _numbers(version) and _numbers(version) < OLDEST:
         verdict.warn(Message("this version was not tried"), Message("Use Redis 6.2 or newer."), reason="old_version")
+    _judge_lua(verdict, name, version, has_fixes=has_lua_fixes)
+
+
+def _identity(info: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and version of the server; the ``redis_version`` of Valkey stands there for old clients alone."""
+    is_valkey = "valkey_version" in info or info.get("server_name") == "valkey"
+    version = info.get("valkey_version") or info.get("redis_version", "?")
+    return "Valkey" if is_valkey else "Redis", str(version)
+
+
+def _judge_lua(verdict: Verdict, name: str, version: str, *, has_fixes: bool) -> None:
+    numbers, mended = _numbers(version), FIXED[name]
+    if numbers >= mended[-1] or any(numbers[:2] == fixed[:2] and numbers >= fixed for fixed in mended):
+        return
+    if has_fixes:
+        verdict.note(Message("the fix of CVE-2025-49844 is in"))
+        return
+    releases = {key: ", ".join(".".join(map(str, fixed)) for fixed in series) for key, series in FIXED.items()}
+    verdict.warn(
+        Message(
+            "{name} {version} has no fix of CVE-2025-49844: who may run a script can take the server over",
+            name=name,
+            version=version,
+        ),
+        Message(
+            "Upgrade to a release with the fix (Redis {redis}; Valkey {valkey}) or newer, or to a package of the "
+            "distribution or provider whose security notes name it.",
+            redis=releases["Redis"],
+            valkey=releases["Valkey"],
+        ),
+        reason="cve_2025_49844",
+    )
 
 
 def _facts(info: Mapping[str, Any]) -> Mapping[str, object]:
+    name, version = _identity(info)
     return {
-        "version": str(info.get("redis_version", "?")),
+        "server": name,
+        "version": version,
         "maxmemory": int(info.get("maxmemory", 0)),
         "maxmemory_policy": str(info.get("maxmemory_policy", "?")),
         "used_memory": int(info.get("used_memory", 0)),
@@ -219,5 +274,4 @@ def _judge_policy(verdict: Verdict, policy: str, limit: int) -> None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    numbers = re.findall(r"\d+", version)[:2]
-    return tuple(int(number) for number in numbers) if numbers else OLDEST
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
