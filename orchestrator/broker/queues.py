@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from celery import Celery
 from kombu import Connection
@@ -18,6 +20,7 @@ from orchestrator.i18n.message import Message
 from orchestrator.outcomes import LOOP_BLOCKED
 from orchestrator.store.connection import broker_failure, session
 from orchestrator.store.keys import Keys, lanes
+from orchestrator.store.load import QueueLoad, read_load
 from orchestrator.store.presence import Presence
 from orchestrator.store.runs import RunStore
 from orchestrator.store.set_aside import SetAside
@@ -45,6 +48,10 @@ class QueueState:
     """Seconds for which a new message would wait; 0 while the workers keep up."""
     per_second: float = 0.0
     """Messages that the workers take in a second, while more wait."""
+    load: QueueLoad | None = None
+    """What came, runs and ended, and what the workers can hold."""
+    places_per_worker: float | None = None
+    """Mean number of tasks that one of the workers holds at once; None where no worker tells."""
 
 
 NO_PLACE = "no_place"
@@ -123,8 +130,9 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[s
         watchers = Presence(client, keys).live_watchers()
         counts = SetAside(client, keys).counts()
         backlogs = RunStore(client, settings).backlogs([item for name in names for item in lanes(name)])
+        loads = read_load(client, keys, names)
     replies = ask_workers(settings)
-    consumers = consumers_by_queue(replies)
+    consumers, places = consumers_by_queue(replies), places_by_queue(replies)
     queues = [
         QueueState(
             name,
@@ -132,8 +140,10 @@ def read_queues(settings: Settings) -> tuple[list[QueueState], list[str], dict[s
             consumers.get(name, ()),
             counts.get(name, 0),
             *max(backlogs[item] for item in lanes(name)),
+            replace(load, capacity=sum(places[name]) if name in places or name not in consumers else None),
+            fmean(told) if (told := [count for count in places[name] if count]) else None,
         )
-        for name in names
+        for name, load in zip(names, loads, strict=True)
     ]
     return queues, watchers, problems_by_worker(replies)
 
@@ -171,18 +181,17 @@ def _inspect(app: Celery, seconds: float, connection: Connection) -> Mapping[str
     return queues
 
 
-def capacity_by_queue(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> dict[str, int]:
-    """The tasks that the workers of each queue can hold at once; of workers of an older version it is not known.
+def places_by_queue(queues_by_worker: Mapping[str, list[dict[str, object]]]) -> defaultdict[str, list[int]]:
+    """How many tasks each worker of a queue can hold at once, 0 where it takes none; an older version does not tell.
 
-    A worker of several queues counts in each of them with all its places.
+    A worker of several queues is in each of them with all its places.
     """
-    capacities: dict[str, int] = {}
-    for queue in (queue for queues in able_workers(queues_by_worker).values() for queue in queues):
-        places = queue.get("places")
-        if isinstance(places, int) and places > 0:
-            name = str(queue.get("name"))
-            capacities[name] = capacities.get(name, 0) + places
-    return capacities
+    places, able = defaultdict[str, list[int]](list), able_workers(queues_by_worker)
+    for worker, queue in ((worker, queue) for worker, queues in queues_by_worker.items() for queue in queues):
+        count = queue.get("places")
+        if isinstance(count, int) and count > 0:
+            places[str(queue.get("name"))].append(count if worker in able else 0)
+    return places
 
 
 class ServedQueues:

@@ -3,6 +3,7 @@
 A refused value is reported on one line, by the name of the option that carried it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -10,6 +11,7 @@ import click
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestrator.cli.click_words import ClickText
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import WrongUsage
 from orchestrator.i18n.languages import Language
@@ -38,6 +40,18 @@ _OPTIONS = {
     "min_sources_required": "--min-sources",
     "rag_result_limit": "--rag-limit",
 }
+
+
+class Seconds(click.FloatRange):
+    """Seconds within a range; ``nan`` would be neither below nor above it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(ClickText(Message("is not a number")), param, ctx)
+        return number
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 

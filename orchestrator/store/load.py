@@ -39,6 +39,8 @@ class QueueLoad:
     """Mean time for which a task is in the hands of a worker; that of the last hour where none ended within the minute,
     None where it is not known.
     """
+    task_deviation_seconds: float | None = None
+    """Standard deviation of that time within the minute; None where none ended."""
     capacity: int | None = None
     """Tasks that the live workers of the queue can hold at once; None where they were not asked."""
 
@@ -61,7 +63,7 @@ def read_load(client: redis.Redis, keys: Keys, queues: Sequence[str]) -> tuple[Q
 
 
 def _load(queue: str, reply: Sequence[float]) -> QueueLoad:
-    waiting, running, oldest_ms, window_ms, arrived, turned_away, ended, total_ms, known_ms = reply
+    waiting, running, oldest_ms, window_ms, arrived, turned_away, ended, total_ms, squares, known_ms = reply
     seconds = max(window_ms / 1000, LEAST_WINDOW_SECONDS)
     task_ms = total_ms / ended if ended else known_ms
     return QueueLoad(
@@ -73,4 +75,5 @@ def _load(queue: str, reply: Sequence[float]) -> QueueLoad:
         turned_away_per_second=round(turned_away / seconds, 3),
         completions_per_second=round(ended / seconds, 3),
         task_seconds=round(task_ms / 1000, 4) if task_ms else None,
+        task_deviation_seconds=round(max(0.0, squares / ended - task_ms**2) ** 0.5 / 1000, 4) if ended else None,
     )

@@ -188,7 +188,7 @@ def test_damage_is_no_load(desk: Desk, kind: str) -> None:
         for key in (keys.rates, *(keys.running(queue) for queue in QUEUES), *(keys.queue(q)[1] for q in QUEUES)):
             desk.client.set(key, "x")
     else:
-        fields = {f"{queue}|{slot}": f"{'9' * 40} 1 1 1 1" for queue in QUEUES for slot in range(13)}
+        fields = {f"{queue}|{slot}": f"{'9' * 40} 1 1 1 1 1" for queue in QUEUES for slot in range(13)}
         desk.client.hset(keys.rates, mapping={**fields, "|since": "9" * 30})
     for load in read_load(desk.client, keys, QUEUES):
         assert load == QueueLoad(load.queue, 0, 0, 0, 0, 0, 0, None)

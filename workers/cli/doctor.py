@@ -1,18 +1,15 @@
 """``doctor``: check every configured counterpart and show how to repair it."""
 
 import json
-import math
 import shutil
 import sys
 from collections.abc import Sequence
 
 import click
 
-from orchestrator.cli.click_words import ClickText
 from orchestrator.cli.context import CliContext, pass_context
-from orchestrator.cli.options import json_option, redis_url_option
+from orchestrator.cli.options import Seconds, json_option, redis_url_option
 from orchestrator.errors import WrongUsage
-from orchestrator.i18n.message import Message
 from workers.doctor.check import Check, CheckContext
 from workers.doctor.checklist import all_checks, choose
 from workers.doctor.report import json_report, summary, table_report
@@ -25,7 +22,7 @@ DEFAULT_SECONDS = 3.0
 @click.option("--only", multiple=True, metavar="NAME", help="This check alone, or all of a kind (tws); repeatable.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.2, 60),
+    type=Seconds(0.2, 60),
     default=DEFAULT_SECONDS,
     show_default=True,
     metavar="SECONDS",
@@ -42,8 +39,6 @@ def command(
     Run it where the workers run, with their environment: it looks at what that environment configures and changes
     nothing. Exit codes: 0 all ok or warnings, 1 something is broken, 2 a setting is wrong, 5 Redis unreachable.
     """
-    if math.isnan(timeout):
-        raise click.BadParameter(ClickText(Message("is not a number")), param_hint="--timeout")
     environ = dict(context.environ)
     if redis_url is not None:
         environ["REDIS_URL"] = redis_url

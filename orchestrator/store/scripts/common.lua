@@ -148,29 +148,30 @@ local function remember(rates, name, ms, taken, since, last)
 end
 
 -- The tasks of a queue in slots of five seconds, enough of them for a minute, whose fields are written again and again:
--- "slot arrived turned_away ended milliseconds", the last as their sum. Both lanes of a queue count together. "|since" is
--- the time from which all is counted.
+-- "slot arrived turned_away ended milliseconds squares", the last two as their sums. Both lanes of a queue count together.
+-- "|since" is the time from which all is counted.
 local SLOT_MS, SLOTS = 5000, 13
 
 local function slot_of(rates, name, number_of_slot)
   local text = redis.pcall('HGET', rates, string.format('%s|%d', name, number_of_slot % SLOTS))
   text = type(text) == 'string' and text or ''
-  local slot, arrived, turned_away, ended, ms = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local slot, arrived, turned_away, ended, ms, squares = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
   if number(slot) ~= number_of_slot then return end
-  return number(arrived), number(turned_away), number(ended), number(ms)
+  return number(arrived), number(turned_away), number(ended), number(ms), number(squares)
 end
 
 local function tally(rates, lane, now, arrived, turned_away, ended, ms)
   local name, slot = string.match(lane, '^[^\6]*'), math.floor(now / SLOT_MS)
   local before = { slot_of(rates, name, slot) }
   if not before[1] then
-    before = { 0, 0, 0, 0 }
+    before = { 0, 0, 0, 0, 0 }
     set_foreign_aside('hash', rates)
     redis.call('HSETNX', rates, '|since', string.format('%d', now))
     redis.call('EXPIRE', rates, 3600)
   end
-  redis.call('HSET', rates, string.format('%s|%d', name, slot % SLOTS), string.format('%d %d %d %d %d', slot,
-    before[1] + arrived, before[2] + turned_away, before[3] + ended, before[4] + math.max(0, ms)))
+  ms = math.max(0, ms)
+  redis.call('HSET', rates, string.format('%s|%d', name, slot % SLOTS), string.format('%d %d %d %d %d %d', slot,
+    before[1] + arrived, before[2] + turned_away, before[3] + ended, before[4] + ms, before[5] + ms * ms))
 end
 
 -- A worker holds a task of a queue, until then at the latest, with a margin for what it does after its limit.

@@ -1,6 +1,6 @@
 -- Of each queue: messages that wait, tasks that workers hold, age of the oldest message in milliseconds; of the last
 -- minute: its milliseconds as far as they are counted, tasks that came, were turned away and ended, milliseconds of these
--- together; and the mean milliseconds of a task as last known.
+-- together, and their squares; and the mean milliseconds of a task as last known.
 -- KEYS rates, then for each queue: running list list_of_batches
 -- ARGV beginning_of_keys_of_runs, then the names of the queues
 local now, replies = now_ms(), {}
@@ -20,7 +20,7 @@ end
 for i = 2, #ARGV do
   local name, key = ARGV[i], 3 * i - 4
   local planned = name == 'orchestrator' and 'accepted_ms' or name == 'synthesis' and 'called_ms' or 'planned_ms'
-  local counts, from = { 0, 0, 0, 0 }, math.max((slot - SLOTS + 2) * SLOT_MS, since <= now and since or now)
+  local counts, from = { 0, 0, 0, 0, 0 }, math.max((slot - SLOTS + 2) * SLOT_MS, since <= now and since or now)
   for number_of_slot = slot - SLOTS + 2, slot do
     local found = { slot_of(KEYS[1], name, number_of_slot) }
     for j, count in ipairs(found) do counts[j] = counts[j] + count end
@@ -28,6 +28,6 @@ for i = 2, #ARGV do
   local waiting = count_of(redis.pcall('LLEN', KEYS[key + 1])) + count_of(redis.pcall('LLEN', KEYS[key + 2]))
   replies[i - 1] = { waiting, count_of(redis.pcall('ZCOUNT', KEYS[key], string.format('(%d', now), '+inf')),
     math.max(age(KEYS[key + 1], planned), age(KEYS[key + 2], planned)), now - from, counts[1], counts[2], counts[3],
-    counts[4], string.format('%.1f', (measured(KEYS[1], name, now))) }
+    counts[4], counts[5], string.format('%.1f', (measured(KEYS[1], name, now))) }
 end
 return replies

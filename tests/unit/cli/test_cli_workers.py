@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from cli_support import Cli, Result, run_command
@@ -19,6 +19,7 @@ from orchestrator.cli.context import CliContext
 from orchestrator.cli.main import run
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, StoreUnreachable
+from orchestrator.store.load import QueueLoad
 from workers.cli import worker
 from workers.lab.simulator.counterparts import scenario_environ
 from workers.standalone import redis_server
@@ -224,7 +225,7 @@ def test_queues_count_what_was_set_aside(cli: Cli, monkeypatch: pytest.MonkeyPat
     """Messages that no worker could take have a row, if there are any; programs read them of each queue."""
     states = [QueueState("orchestrator", 0, ("w",)), QueueState("metrics", 0, ("w",), set_aside=3)]
     monkeypatch.setattr("orchestrator.cli.queues.read_queues", lambda _: (states, ["host:1"], {}))
-    assert re.search(r"\(set aside\) +3 +metrics 3\n", cli("queues").out)
+    assert re.search(r"\(set aside\) +3 +(- +)+metrics 3\n", cli("queues").out)
     assert [queue["set_aside"] for queue in json.loads(cli("queues", "--json").out)["queues"]] == [0, 3]
     states.pop()
     assert "set aside" not in cli("queues").out
@@ -275,3 +276,110 @@ def test_the_message_of_a_killed_process_is_no_malformed_one(tmp_path: Path) -> 
     done = subprocess.run((sys.executable, "-c", code), env=environ, capture_output=True, encoding="utf-8", check=True)
     assert done.stderr.count("message_set_aside") == 1
     assert "task failed: TypeError" in done.stderr
+
+
+def _queue(name: str, workers: tuple[str, ...], places: float | None = None, **load: Any) -> QueueState:
+    figures = {
+        "waiting": 0,
+        "running": 0,
+        "oldest_wait_seconds": 0.0,
+        "arrivals_per_second": 0.0,
+        "turned_away_per_second": 0.0,
+        "completions_per_second": 0.0,
+        "task_seconds": None,
+    }
+    state = QueueLoad(queue=name, **{**figures, **load})
+    return QueueState(name, state.waiting, workers, load=state, places_per_worker=places)
+
+
+QUEUES = [
+    _queue("orchestrator", ("o@h",), 4, running=1, capacity=4, task_seconds=0.01, arrivals_per_second=2.0),
+    _queue("tws_status", (), waiting=1, oldest_wait_seconds=4.25, arrivals_per_second=0.5, capacity=0),
+    _queue(
+        "rag_search",
+        ("r@h",),
+        4,
+        waiting=30,
+        running=4,
+        oldest_wait_seconds=5.5,
+        arrivals_per_second=10.0,
+        turned_away_per_second=2.5,
+        completions_per_second=7.5,
+        task_seconds=0.5,
+        capacity=4,
+    ),
+    _queue("log_cache", ("l@h", "l2@h"), arrivals_per_second=30.0, task_seconds=0.1),
+    _queue("metrics", ("m@h",), 8, capacity=8),
+    _queue("synthesis", (), waiting=2, arrivals_per_second=0.5, task_seconds=3.0, capacity=0),
+]
+ADVICE = (
+    "rag_search: start 1 more worker (10.333 tasks/s x 0.5 s/task = 5.17 places in use; with 6 places a task waits "
+    "0.389 s on average)"
+)
+ROWS = {
+    "orchestrator": "0 - 1/4 2 0 0.01 1 o@h",
+    "tws_status": "1 4.25 0/0 0.5 0 - - none",
+    "rag_search": "30 5.5 4/4 10 7.5 0.5 2 r@h",
+    "log_cache": "0 - 0/? 30 0 0.1 4 places l@h, l2@h",
+    "metrics": "0 - 0/8 0 0 - 1 m@h",
+    "synthesis": "2 - 0/0 0.5 0 3 3 places none",
+}
+
+
+def test_queues_show_what_each_has_to_do_and_needs(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for each queue; below them what is to be done, with the numbers that it follows from."""
+    monkeypatch.setattr("orchestrator.cli.queues.read_queues", lambda _: (QUEUES, ["host:1"], {}))
+    out = cli("queues").out
+    rows = {line.partition(" ")[0]: " ".join(line.split()[1:]) for line in out.splitlines() if ":" not in line}
+    assert {name: rows[name] for name in ROWS} == ROWS
+    remarks = [line for line in out.splitlines() if line.partition(":")[0] in ROWS]
+    assert remarks == [
+        "tws_status: no worker serves it, and 1 message waits",
+        "rag_search: 2.5 of 10 tasks a second are turned away for its length",
+        ADVICE,
+        "synthesis: no worker serves it, and 2 messages wait",
+    ]
+    # A shorter wait needs more.
+    short = json.loads(cli("queues", "--target-wait", "0.01", "--json").out)
+    advised = {queue["queue"]: queue["advised"] for queue in short["queues"]}
+    assert advised["rag_search"]["places"] > 6
+    assert advised["tws_status"] is None
+    assert short["target_wait_seconds"] == 0.01
+    assert (
+        short["queues"][2].items() >= {"queue": "rag_search", "waiting": 30, "workers": ["r@h"], "running": 4}.items()
+    )
+    for wrong in ("0", "-1", "x", "nan"):
+        assert cli("queues", "--target-wait", wrong).code == 2
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("pt_BR.UTF-8", ("1 mensagem espera", "2 mensagens esperam", "inicie mais 1 worker (10,333 tarefas/s")),
+        ("es_ES.UTF-8", ("1 mensaje espera", "2 mensajes esperan", "inicie 1 worker más (10,333 tareas/s")),
+    ],
+)
+def test_queues_are_told_in_words_of_the_language(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, lang: str, words: tuple[str, ...]
+) -> None:
+    """Singular and plural, and the decimal comma."""
+    monkeypatch.setattr("orchestrator.cli.queues.read_queues", lambda _: (QUEUES, [], {}))
+    out = cli("queues", LANG=lang).out
+    assert all(word in out for word in words), out
+    assert "0,389 s" in out
+
+
+def test_queues_are_watched_until_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--watch`` shows them again and again; as JSON one object after the other."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.cli.queues.read_queues", lambda _: (QUEUES, [], {}))
+    monkeypatch.setattr("orchestrator.cli.queues.time.sleep", sleep)
+    result = cli("queues", "--watch", "5", "--json")
+    assert (result.code, pauses) == (130, [5.0] * 3)
+    assert result.out.count('"target_wait_seconds"') == 3
