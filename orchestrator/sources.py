@@ -17,6 +17,8 @@ from orchestrator.plugins import Escaped, contained, not_loaded
 
 SOURCES_GROUP = "resync_troubleshoot.sources"
 BUILTIN_SOURCES = ("tws_status", "rag_search", "log_cache", "metrics")
+CIRCUIT_STATES = ("closed", "half-opened", "opened")
+"""Of a ``CircuitSource``, by how bad each is."""
 JOB_LOG_SOURCE = "tws_status"
 """The built-in source that reads the job log and gives clues (``SourceRequest.clues``) to the others."""
 
@@ -67,6 +69,18 @@ class BatchSource(Source, Protocol):
 
         What has been given when the limit comes is kept; a job that is not given by then has timed out. What is raised
         is the error of all jobs that are missing. Cancellation must close whatever was opened.
+        """
+        ...
+
+
+@runtime_checkable
+class CircuitSource(Source, Protocol):
+    """A source that leaves a counterpart alone for a while after it has failed."""
+
+    def circuits(self) -> Mapping[str, str]:
+        """By the name of each counterpart ``closed``, ``opened`` (left alone) or ``half-opened`` (to be tried again).
+
+        For the metrics of a worker; called by another thread.
         """
         ...
 

@@ -16,8 +16,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from types import FrameType
 from typing import TypeVar
+
+import redis
 
 from orchestrator.after_commit import AfterCommit, load_after_commit
 from orchestrator.broker.app import make_celery
@@ -32,14 +35,14 @@ from orchestrator.errors import (
     TroubleshootError,
     end_process,
 )
-from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, check_page
+from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, Page, check_page
 from orchestrator.logs import bind_process, bound, configure_log, configure_performance_log, get_logger, log_error
 from orchestrator.models import RunState
 from orchestrator.run.conclusion import warm_up
 from orchestrator.run.finisher import Finisher
 from orchestrator.run.refine import COMMIT_RESERVE_SECONDS
 from orchestrator.store.connection import connect
-from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
+from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.store.presence import Presence
 from orchestrator.store.records import Claimed, Wakeup
 from orchestrator.store.runs import COMMIT_MARGIN_MS, REARM_MS, RunStore
@@ -471,7 +474,11 @@ def _watch() -> None:
         watcher = Watcher(store, publisher, name=name, presence=presence, after_commit=after_commit)
         health = HealthServer.start(
             HealthSettings.from_env(os.environ),
-            {"/livez": check_page(watcher.alive), "/readyz": check_page(watcher.ready)},
+            {
+                "/livez": check_page(watcher.alive),
+                "/readyz": check_page(watcher.ready),
+                "/metrics": _metrics_page(client, store.keys),
+            },
         )
         if health is not None:
             stack.callback(health.close)
@@ -481,6 +488,15 @@ def _watch() -> None:
         _LOGGER.info("watcher_started by=%s", name)
         watcher.run(stop)
     _LOGGER.info("watcher_stopped by=%s", name)
+
+
+def _metrics_page(client: redis.Redis, keys: Keys) -> Callable[[], Page]:
+    try:
+        from orchestrator.monitoring import watcher_page  # noqa: PLC0415  # prometheus-client is an optional extra
+    except ImportError as error:
+        text = f"{error.name} is not installed: pip install 'resync-troubleshoot[workers]'\n"
+        return lambda: Page(text.encode(), HTTPStatus.SERVICE_UNAVAILABLE)
+    return watcher_page(client, keys)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,17 @@ from orchestrator.logs import bind_process, configure_log, configure_performance
 from orchestrator.store.connection import connect
 from orchestrator.store.keys import Keys
 from orchestrator.store.set_aside import SetAside
-from workers.runtime.condition import log_problems, worker_problems
+from workers.runtime.condition import able_places, log_problems, worker_problems
 from workers.runtime.consumer import PauseWhileBlocked
 from workers.runtime.pool import use_thread_pool
-from workers.runtime.process import close_process, hold_place_while_blocked, loop_lag_seconds, mark_prefork_child
+from workers.runtime.process import (
+    circuits,
+    close_process,
+    hold_place_while_blocked,
+    loop_lag_seconds,
+    mark_prefork_child,
+    served_queues,
+)
 from workers.runtime.readiness import (
     announce_instances,
     broker_problem,
@@ -93,7 +100,7 @@ def _serve_health() -> None:
     if health_settings.port is None:
         return
     try:
-        from workers.runtime.health import WorkerHealth  # noqa: PLC0415  # prometheus-client is an optional extra
+        from workers.runtime.health import WorkerHealth, WorkerState  # noqa: PLC0415  # prometheus-client is an optional extra
     except ImportError as error:
         raise WorkersNotInstalled(
             "{variable} needs {package}: pip install {what}",
@@ -102,7 +109,10 @@ def _serve_health() -> None:
             what="'resync-troubleshoot[workers]'",
         ) from error
     health = WorkerHealth(
-        broker_problem=lambda: broker_problem(settings), loop_lag_seconds=loop_lag_seconds, problems=worker_problems
+        broker_problem=lambda: broker_problem(settings),
+        loop_lag_seconds=loop_lag_seconds,
+        problems=worker_problems,
+        state=WorkerState(served_queues, able_places, circuits),
     )
     health_servers.append(HealthServer(health_settings, health.pages()))
     health.connect()

@@ -18,10 +18,13 @@ from orchestrator.redaction.lines import quoted, through
 from orchestrator.redaction.plain import Plain
 from orchestrator.redaction.search import secrets, tokens
 from orchestrator.redaction.values import MARK, Span, is_harmless
+from orchestrator.tally import Tally
 
 __all__ = [
     "CUT_MARGIN",
+    "KINDS",
     "MARK",
+    "REDACTED",
     "is_secret_item",
     "is_secret_key",
     "redact",
@@ -33,6 +36,10 @@ __all__ = [
 CUT_MARGIN = 2_048
 """Characters that are read beyond a cut: more than a secret and the words that betray it have, unless they are in lines
 that betray themselves, such as those of a private key."""
+KINDS = ("token", "announced", "key", "private_key", "personal")
+"""What betrays a secret: its own form, the words around it, the key or flag whose value it is; or what it is."""
+REDACTED = Tally()
+"""Pieces that this process has masked, each time it did, by their kind."""
 _MAX_PASSES = 4
 _personal_too: ContextVar[bool] = ContextVar("personal_too", default=False)
 _WORD, _WORD_CHARACTERS = re.compile(r"[A-Za-z][A-Za-z0-9_-]*"), 15
@@ -71,12 +78,12 @@ def _pass(text: str) -> str:
     if "\x1b" in text:
         text = patterns.TERMINAL.sub("", text)
     # What is quoted goes first, as masks might break its quotes. A token may begin like the frame of a line.
-    return through(_without(quoted(text, _pass), tokens), _lines)
+    return through(_without(quoted(text, _pass), tokens, "token"), _lines)
 
 
 def _lines(text: str) -> str:
     """What is masked by the words around it; the result has as many lines."""
-    return _without(_key_ends(text) if "-----END" in text else text, secrets)
+    return _without(_key_ends(text) if "-----END" in text else text, secrets, "announced")
 
 
 def _key_ends(text: str) -> str:
@@ -86,19 +93,22 @@ def _key_ends(text: str) -> str:
     for index in range(len(lines) - 1, -1, -1):
         if is_in_key and patterns.KEY_LINE.fullmatch(lines[index]) is not None:
             lines[index] = MARK
+            REDACTED.add("private_key")
         else:
             is_in_key = patterns.KEY_END.match(lines[index]) is not None
     return "\n".join(lines)
 
 
-def _without(text: str, find: Callable[[str], Iterator[Span]]) -> str:
-    """``text`` with ``MARK`` where ``find`` finds secrets in it, read as plain characters."""
+def _without(text: str, find: Callable[[str], Iterator[Span]], kind: str) -> str:
+    """``text`` with ``MARK`` where ``find`` finds secrets of a ``kind`` in it, read as plain characters."""
     plain = Plain(text)
     out: list[str] = []
     done = 0
     for start, end in _merged(sorted(plain.original(start, end) for start, end in find(plain.text) if start < end)):
         out += (text[done:start], _marked(text[start:end]))
         done = end
+        if MARK not in text[start:end]:  # what is masked already is found again
+            REDACTED.add(kind)
     return "".join((*out, text[done:])) if out else text
 
 
@@ -219,6 +229,8 @@ def _masked(value: Any) -> Any:
         return value
     if isinstance(value, str) and is_harmless(value):
         return value
+    if value != MARK:
+        REDACTED.add("key")
     return MARK
 
 
@@ -226,10 +238,17 @@ def _masked(value: Any) -> Any:
 
 
 def _personal(text: str) -> str:
-    text = patterns.EMAIL.sub(MARK, text)
-    text = patterns.CNPJ.sub(MARK, text)
-    text = patterns.CPF.sub(MARK, text)
-    return patterns.BARE_DIGITS.sub(lambda m: MARK if _is_cpf(m[0]) or _is_cnpj(m[0]) else m[0], text)
+    for pattern in (patterns.EMAIL, patterns.CNPJ, patterns.CPF):
+        text, count = pattern.subn(MARK, text)
+        REDACTED.add("personal", count)
+    return patterns.BARE_DIGITS.sub(_personal_digits, text)
+
+
+def _personal_digits(match: re.Match[str]) -> str:
+    if not (_is_cpf(match[0]) or _is_cnpj(match[0])):
+        return match[0]
+    REDACTED.add("personal")
+    return MARK
 
 
 def _check_digits(number: str, weights: tuple[tuple[int, ...], ...]) -> bool:

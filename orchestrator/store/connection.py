@@ -38,6 +38,7 @@ from orchestrator.config import Settings
 from orchestrator.errors import OutOfConnections, RunDamaged, StoreRefusesUser, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
 from orchestrator.store.pools import AsyncConnectionPool, ConnectionPool
+from orchestrator.tally import Tally
 from orchestrator.tls import (
     PARAMETERS,
     NoHandshake,
@@ -78,6 +79,8 @@ _REFUSAL_OF: dict[type[RedisError], str] = {
 """Errors whose code redis-py removes from the text; the error of a script still has it."""
 
 
+STORE_ERRORS = Tally()
+"""Calls of this process that Redis did not serve, by the reason."""
 SCRIPTS: dict[str, str] = {}
 """Sources of the scripts by their SHA."""
 _COMMAND = re.compile(r"'([^']+)' command")
@@ -355,8 +358,12 @@ def store_errors() -> Iterator[None]:
     heed = _heeding.get()
     if heed is not None:
         heed(True)
-    with _errors_as_ours():
-        yield
+    try:
+        with _errors_as_ours():
+            yield
+    except StoreUnreachable as error:
+        STORE_ERRORS.add(error.reason)
+        raise
     if heed is not None:
         heed(False)
 

@@ -165,13 +165,21 @@ class Keys:
         return f"{self.prefix}set_aside_counts"
 
     @property
+    def counters(self) -> str:
+        """Hash: what all processes have counted, by name and labels; see ``store/counters.py``."""
+        return f"{self.prefix}counters"
+
+    @property
     def kinds(self) -> dict[str, str]:
         """The keys that all runs share, with their types in Redis."""
         sets = (
             *(self.wakeups, self.index, self.open, self.completed, self.expired),
             *(self.leaving, self.unpacked, self.instances, self.watchers),
         )
-        hashes, strings = (self.rates, self.set_aside_counts), (self.clock, self.synthesis, self.old_reader)
+        hashes, strings = (
+            (self.rates, self.set_aside_counts, self.counters),
+            (self.clock, self.synthesis, self.old_reader),
+        )
         return {
             **dict.fromkeys(sets, "zset"),
             **dict.fromkeys(hashes, "hash"),

@@ -42,6 +42,7 @@ from orchestrator.models import (
 from orchestrator.outcomes import NO_TIME_LEFT
 from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
+from orchestrator.store.counters import counts_of
 from orchestrator.store.events import final_data, finished_data, routed_data
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys, lane, lanes
 from orchestrator.store.lua import Call, Scripts, our_error
@@ -146,6 +147,7 @@ class RunStore:
                 keys.leaving,
                 *keys.queue(ORCHESTRATOR_QUEUE),
                 *(key for name in sources for key in keys.queue(name)),
+                keys.counters,
             ],
             [
                 run_id,
@@ -395,6 +397,7 @@ class RunStore:
                 *keys.queue(SYNTHESIS_QUEUE),
                 *keys.queue(ORCHESTRATOR_QUEUE),
                 keys.running(envelope.source),
+                keys.counters,
             ],
             [
                 run_id,
@@ -577,6 +580,7 @@ class RunStore:
                 keys.old_reader,
                 keys.index,
                 keys.leaving,
+                keys.counters,
             ],
             [
                 run_id,
@@ -587,6 +591,7 @@ class RunStore:
                 report.committed_by,
                 "" if seen_received is None else seen_received,
                 margin_ms,
+                " ".join(f"{name} {count}" for name, count in counts_of(report).items()),
                 *_event_arguments(events),
             ],
         )
@@ -610,6 +615,7 @@ class RunStore:
                 keys.old_reader,
                 keys.index,
                 keys.leaving,
+                keys.counters,
             ],
             [run_id, _dumps({"by": by})],
         )

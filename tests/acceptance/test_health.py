@@ -53,10 +53,15 @@ def test_a_worker_tells_of_its_tasks_and_of_a_broker_that_is_away(fleet: Fleet, 
         return {sample.labels["source"]: sample.value for sample in samples if sample.name == name}
 
     wait_until(lambda: figures() == dict.fromkeys(BUILTIN_SOURCES, 1.0), what="an answer of each source")
+    assert 'runs_ended_total{by="worker",outcome="complete"} 1.0' in ask(watchers_port, "/metrics")[1]
     own_redis.kill()
     for number in (port, watchers_port):
         wait_until(lambda number=number: ask(number, "/readyz")[0] == 503, what="not ready")
+        assert ask(number, "/metrics")[0] == 200
         assert ask(number, "/livez") == (200, "ok\n")
+    page = ask(watchers_port, "/metrics")[1]
+    assert "resync_troubleshoot_store_reachable 0.0" in page
+    assert 'resync_troubleshoot_store_errors_total{reason="store_unreachable"} 0.0' not in page
     own_redis.start()
     for number in (port, watchers_port):
         wait_until(lambda number=number: ask(number, "/readyz")[0] == 200, what="ready again")
@@ -76,8 +81,10 @@ def test_a_port_in_use_stops_the_process_at_its_start(fleet: Fleet, process: str
     assert "Traceback" not in second.text()
 
 
-def test_a_worker_without_prometheus_client_lacks_only_its_figures(fleet: Fleet, tmp_path: Path) -> None:
-    """A worker whose sources need no extra starts without one; for health pages it says what to install."""
+def test_without_prometheus_client_only_figures_lack(fleet: Fleet, tmp_path: Path) -> None:
+    """A worker whose sources need no extra starts without one; for health pages it says what to install. A watcher has
+    all pages but one, which says the same.
+    """
     (tmp_path / "stubs" / "prometheus_client.py").write_text("raise ImportError(name='prometheus_client')\n", "utf-8")
     path = fleet.environ["PYTHONPATH"]
     fleet.worker("metrics", PYTHONPATH=path)
@@ -85,3 +92,8 @@ def test_a_worker_without_prometheus_client_lacks_only_its_figures(fleet: Fleet,
     assert second.popen.wait(60) == 2
     assert "RESYNC_HEALTH_PORT needs prometheus_client: pip install 'resync-troubleshoot[workers]'" in second.text()
     assert "Traceback" not in second.text()
+    port = free_port()
+    fleet.watcher(PYTHONPATH=path, RESYNC_HEALTH_PORT=str(port))
+    said = "prometheus_client is not installed: pip install 'resync-troubleshoot[workers]'\n"
+    assert ask(port, "/metrics") == (503, said)
+    assert ask(port, "/readyz") == ask(port, "/livez") == (200, "ok\n")

@@ -32,6 +32,11 @@ def set_places(count: int) -> None:
     _places[:] = [count]
 
 
+def able_places() -> int:
+    """How many tasks this worker can run at once: none while a problem keeps it from taking any."""
+    return 0 if not _places or any(problem.stops for problem in worker_problems()) else _places[0]
+
+
 def worker_problems() -> list[WorkerProblem]:
     """What keeps this worker from taking a task: a blocked event loop, a pool without a place."""
     problems = []

@@ -24,9 +24,9 @@ from weakref import WeakKeyDictionary
 from orchestrator.deadline import Deadline
 from orchestrator.logs import get_logger
 from orchestrator.outcomes import Blockage
-from orchestrator.plugins import awaited
+from orchestrator.plugins import awaited, contained
 from orchestrator.run.loop_thread import LoopThread
-from orchestrator.sources import Source, load_source
+from orchestrator.sources import CIRCUIT_STATES, CircuitSource, Source, load_source
 
 _LOGGER = get_logger(__name__)
 T = TypeVar("T")
@@ -96,6 +96,11 @@ class WorkerLoop:
                 self._sources.pop(name, None)
             made.set_exception(error)
 
+    def made_sources(self) -> dict[str, Source]:
+        """This loop's instances of sources, by name, without those that are still being made."""
+        with self._lock:
+            return _made(self._sources)
+
     @property
     def lag_seconds(self) -> float:
         """Time since the loop last ran a callback of the watchdog."""
@@ -126,10 +131,9 @@ class WorkerLoop:
     def close_sources(self) -> dict[Future[None], str]:
         """Begin to close the sources: the name of the class by what is to be waited for."""
         with self._lock:
-            futures, self._sources = list(self._sources.values()), {}
+            made, self._sources = self._sources, {}
         # One that is still being made is abandoned.
-        sources = [future.result() for future in futures if future.done() and future.exception() is None]
-        return {self.submit(awaited(source.close)): type(source).__name__ for source in sources}
+        return {self.submit(awaited(source.close)): type(source).__name__ for source in _made(made).values()}
 
     def stop(self) -> Future[None]:
         """Stop the loop; returns at once what is done when it has ended."""
@@ -222,6 +226,16 @@ class Runtime(WorkerLoop):
         """The lag of the loop that has been silent for longest."""
         return max(loop.lag_seconds for loop in self._loops())
 
+    def circuits(self) -> dict[tuple[str, str], str]:
+        """The state of each circuit, by source and counterpart: of several instances of a source the worst."""
+        states: dict[tuple[str, str], str] = {}
+        for name, source in (item for loop in self._loops() for item in loop.made_sources().items()):
+            # Border: a site's source may raise anything, and the page has more to tell.
+            with suppress(Exception), contained():
+                for counterpart, state in source.circuits().items() if isinstance(source, CircuitSource) else ():
+                    states[name, counterpart] = max(states.get((name, counterpart), state), state, key=_severity)
+        return states
+
     def wait_until_free(self) -> None:
         """Wait as long as the loop is blocked; the watchdog ends the process when that lasts too long."""
         while not self.answers(MARK_SECONDS) and not self._closing.is_set():
@@ -271,6 +285,14 @@ class Runtime(WorkerLoop):
                 return
             self._further[source] = []
         _LOGGER.warning("source_has_loops_of_its_own source=%s where=%s", source, blockage.where)
+
+
+def _severity(state: str) -> int:
+    return CIRCUIT_STATES.index(state) if state in CIRCUIT_STATES else 0
+
+
+def _made(sources: Mapping[str, Future[Source]]) -> dict[str, Source]:
+    return {name: item.result() for name, item in sources.items() if item.done() and item.exception() is None}
 
 
 def _place(frame: FrameType | None) -> str:

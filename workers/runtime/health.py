@@ -4,27 +4,22 @@ A supervisor cannot detect a consumer that hangs after losing the broker: the pr
 Celery's heartbeat comes from the consumer's loop, so its age shows it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from celery.exceptions import Retry
 from celery.signals import heartbeat_sent, task_postrun, task_prerun
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-)
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from orchestrator.broker.app import SOURCE_TASK_PREFIX, queue_names
 from orchestrator.broker.queues import NO_PLACE, WorkerProblem
 from orchestrator.broker.transport import message_set_aside
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, Page, check_page
+from orchestrator.monitoring import PREFIX, metrics_page, process_registry
+from orchestrator.sources import CIRCUIT_STATES
 
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0)
 
@@ -63,14 +58,43 @@ class WorkerChecks:
         return f"the broker serves, but the consumer has given no sign of life for {age:.0f} s"
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerState(Collector):
+    """What a worker can do now, read at each scrape."""
+
+    queues: Callable[[], Collection[str]] = tuple
+    """The queues that it serves."""
+    places: Callable[[], int] = lambda: 0
+    """How many tasks it can run at once."""
+    circuits: Callable[[], Mapping[tuple[str, str], str]] = dict
+    """The state of each circuit, by source and counterpart."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The present state."""
+        places = GaugeMetricFamily(
+            f"{PREFIX}_worker_places",
+            "Tasks that this worker can run at once, for each queue that it serves; 0: it takes none.",
+            labels=["queue"],
+        )
+        for queue in sorted(self.queues()):
+            places.add_metric([queue], self.places())
+        yield places
+        circuits = GaugeMetricFamily(
+            f"{PREFIX}_circuit_state",
+            "Circuit of a counterpart: 0 closed, 1 half-opened, 2 opened: it is left alone.",
+            labels=["source", "counterpart"],
+        )
+        for labels, state in sorted(self.circuits().items()):
+            circuits.add_metric(labels, CIRCUIT_STATES.index(state) if state in CIRCUIT_STATES else -1)
+        yield circuits
+
+
 class WorkerMetrics:
     """Metrics of this process's tasks from Celery's signals, in a registry of their own."""
 
-    def __init__(self, beat: Beat, *, loop_lag_seconds: Callable[[], float]) -> None:
-        self.registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
-        prefix = "resync_troubleshoot"
+    def __init__(self, beat: Beat, *, loop_lag_seconds: Callable[[], float], state: WorkerState | None = None) -> None:
+        self.registry, prefix = process_registry(), PREFIX
+        self.registry.register(state or WorkerState())
         self._running = Gauge(f"{prefix}_tasks_running", "Tasks that run now.", ["task"], registry=self.registry)
         self._tasks = Counter(f"{prefix}_tasks", "Tasks that ended, by their result.", ["task", "result"],
                               registry=self.registry)  # fmt: skip
@@ -107,7 +131,7 @@ class WorkerMetrics:
 
     def page(self) -> Page:
         """The metrics in Prometheus's text format."""
-        return Page(generate_latest(self.registry), content_type=CONTENT_TYPE_LATEST)
+        return metrics_page(self.registry)
 
 
 class WorkerHealth:
@@ -119,10 +143,11 @@ class WorkerHealth:
         broker_problem: Callable[[], str | None],
         loop_lag_seconds: Callable[[], float],
         problems: Callable[[], Sequence[WorkerProblem]],
+        state: WorkerState,
     ) -> None:
         self.beat = Beat()
         self._checks = WorkerChecks(self.beat, broker_problem, problems)
-        self._metrics = WorkerMetrics(self.beat, loop_lag_seconds=loop_lag_seconds)
+        self._metrics = WorkerMetrics(self.beat, loop_lag_seconds=loop_lag_seconds, state=state)
 
     def pages(self) -> dict[str, Callable[[], Page]]:
         """The pages of the health server, by path."""

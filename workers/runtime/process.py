@@ -153,6 +153,17 @@ def loop_lag_seconds() -> float:
     return 0.0 if process is None else process.runtime.longest_lag_seconds
 
 
+def circuits() -> dict[tuple[str, str], str]:
+    """The states of the circuits of this process's sources, by source and counterpart."""
+    process = _processes.get(os.getpid())
+    return {} if process is None else process.runtime.circuits()
+
+
+def served_queues() -> frozenset[str]:
+    """The queues that this worker serves."""
+    return _queues
+
+
 def close_process() -> None:
     """Close this process's shared objects, if any."""
     with _lock:

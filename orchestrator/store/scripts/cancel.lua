@@ -1,5 +1,5 @@
 -- Cancels an open run; its tasks find out at their next call.
--- KEYS run events wakeups open end unpacked old_reader index leaving
+-- KEYS run events wakeups open end unpacked old_reader index leaving counters
 -- ARGV run_id cancelled_data
 local fields = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'dropped')
 if not fields[1] then return { 'not_found' } end
@@ -13,4 +13,5 @@ announce_end(KEYS[1], KEYS[5], 'cancelled')
 disarm_all(KEYS[3], ARGV[1])
 redis.pcall('ZREM', KEYS[4], ARGV[1])
 settle(KEYS[1], KEYS[2], KEYS[5], 6, ARGV[1], 'cancelled', now)
+count_up(KEYS[#KEYS], 'runs_ended|cancelled|caller 1', now)
 return { 'ok' }

@@ -305,3 +305,11 @@ local function settle(run, events, ending, first, run_id, outcome, now)
   redis.pcall('ZREMRANGEBYRANK', KEYS[first], 0, -MAX_UNPACKED - 1)
   redis.pcall('EXPIRE', KEYS[first], 86400)
 end
+
+-- Adds to the counters that all processes share: "field number field number ...". What follows the terminal event must
+-- not fail the call that wrote it, nor may a full Redis hide why a run is refused.
+local function count_up(counters, text, now)
+  redis.pcall('HSETNX', counters, 'since', string.format('%d', now))
+  for name, amount in string.gmatch(text, '(%S+) (%d+)') do redis.pcall('HINCRBY', counters, name, amount) end
+  redis.pcall('EXPIRE', counters, 2592000)
+end

@@ -1,6 +1,6 @@
 -- Opens a run: hash, wake-ups, idempotency key and the event "accepted", or nothing at all.
 -- KEYS run events wakeups index open completed expired instances idempotency session rates leaving orchestrator(2), then
---      for each source that may be asked: queue(2)
+--      for each source that may be asked: queue(2); then counters
 -- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
 --      accepted_data event_limit idempotent(0|1) session_runs(0: no session) min_sources longest_ttl_s ttls,
 --      then the names of the sources
@@ -8,10 +8,15 @@ local run_id, nonce = ARGV[1], ARGV[2]
 local total, fanin, ttl, longest = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[18])
 local now = now_ms()
 
+local function overloaded(cause, queue, ...)
+  count_up(KEYS[#KEYS], string.format('submits_refused|%s|%s 1', cause, queue), now)
+  return { 'overloaded', ... }
+end
+
 local function refused(queue, waiting, per_second, excess_ms)
   -- After the time to the fan-in nothing of what waits now is of use.
-  return { 'overloaded', waiting, 'queue', math.max(1, math.ceil(math.min(excess_ms, fanin) / 1000)), queue,
-    string.format('%.2g', per_second) }
+  return overloaded('queue', queue, waiting, 'queue', math.max(1, math.ceil(math.min(excess_ms, fanin) / 1000)), queue,
+    string.format('%.2g', per_second))
 end
 
 set_foreign_aside('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
@@ -49,10 +54,10 @@ end
 -- Runs without worker, watcher or reader are no load after their deadline. They are removed only after the first write
 -- below: once a script has freed memory, a full Redis does not stop it any more.
 local open = redis.call('ZCOUNT', KEYS[5], now - 60000, now + 86400000)
-if open >= tonumber(ARGV[7]) then return { 'overloaded', open } end
+if open >= tonumber(ARGV[7]) then return overloaded('open_runs', '', open) end
 if open >= tonumber(ARGV[8]) then
   if redis.call('ZCOUNT', KEYS[7], now - 10000, now) >= 8 and redis.call('ZCOUNT', KEYS[6], now - 10000, now) == 0 then
-    return { 'overloaded', open, 'stuck', 10 }
+    return overloaded('stuck', '', open, 'stuck', 10)
   end
 end
 local orchestrator = queue_at(13)
@@ -109,4 +114,5 @@ if session_runs > 0 then
   redis.call('LTRIM', KEYS[10], -session_runs, -1)
   redis.call('EXPIRE', KEYS[10], longest)
 end
+count_up(KEYS[#KEYS], 'runs_accepted 1', now)
 return { 'accepted', run_id }

@@ -1,5 +1,5 @@
 -- Stores the envelope of a source: the first writer of a key wins, and only until the answers are frozen.
--- KEYS run events wakeups rates synthesis(2) orchestrator(2) running
+-- KEYS run events wakeups rates synthesis(2) orchestrator(2) running counters
 -- ARGV run_id key claim envelope finished_data late_envelope nudge_ms source unclaimed(0|1) counts(0|1)
 local fields = redis.call('HMGET', KEYS[1], 'state', 'frozen', 's:' .. ARGV[2], 'e:' .. ARGV[2], 'expected',
   'deadline_ms', 'fanin_ms', 'to_come')
@@ -16,7 +16,9 @@ local now, began = now_ms(), number(string.match(fields[3], '|(%d+)$'))
 release(KEYS[9], ARGV[1], ARGV[2])
 if ARGV[10] == '1' then tally(KEYS[4], ARGV[8], now, 0, 0, 1, now - began) end
 if is_closed(state) or fields[2] then
-  redis.call('HSETNX', KEYS[1], 'l:' .. ARGV[2], ARGV[6])
+  if redis.call('HSETNX', KEYS[1], 'l:' .. ARGV[2], ARGV[6]) == 1 then
+    count_up(KEYS[#KEYS], 'late_answers|' .. string.match(ARGV[8], '^[^\6]*') .. ' 1', now)
+  end
   return { 'late' }
 end
 redis.call('HSET', KEYS[1], 'e:' .. ARGV[2], ARGV[4])

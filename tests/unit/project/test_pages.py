@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from unittest.mock import patch
 
+import fakeredis
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.health import Beat
-from workers.runtime.health import WorkerMetrics
+from orchestrator.monitoring import watcher_page
+from orchestrator.store.connection import DECODING
+from orchestrator.store.keys import Keys
+from workers.runtime.health import WorkerMetrics, WorkerState
 
 ROOT = Path(__file__).parents[3]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -117,13 +123,29 @@ def test_pages_for_contributors_find_a_name_in_its_file(name: str) -> None:
         assert re.search(rf"\b{symbol.rpartition('.')[2]}\b", (ROOT / path).read_text(encoding="utf-8")), symbol
 
 
-def test_every_metric_of_a_worker_is_on_the_operations_page() -> None:
-    """Metrics that we add to the process's own stand in the page's table."""
-    metrics = WorkerMetrics(Beat(), loop_lag_seconds=lambda: 0.0)
-    ours = {family.name for family in metrics.registry.collect() if family.name.startswith("resync_")}
-    table = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    assert len(ours) >= 5
-    assert {name for name in ours if f"| `{name}" not in table} == set()
+def test_every_metric_is_on_its_page() -> None:
+    """Metrics that we add to the process's own stand in the page's tables with their labels, and no others do."""
+    state = WorkerState(lambda: ["metrics"], lambda: 1, lambda: {("tws_status", "DEV"): "closed"})
+    worker = WorkerMetrics(Beat(), loop_lag_seconds=lambda: 0.0, state=state)
+    worker.began(task := "troubleshoot.source.metrics")
+    worker.ended(task, {"source": "metrics", "outcome": "ok", "latency_ms": 1.0})
+    worker.set_aside("metrics")
+    client = fakeredis.FakeRedis(**DECODING)
+    with patch.object(client, "info", lambda _section: {}):
+        pages = (worker.page(), watcher_page(client, Keys("x:"))())
+    ours: dict[str, set[str]] = {}
+    for family in (item for page in pages for item in text_string_to_metric_families(page.body.decode())):
+        if family.name.startswith("resync_") and not family.name.endswith("_created"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = {label for sample in family.samples for label in sample.labels}
+            ours.setdefault(name, set()).update(labels - {"le"})
+    rows = re.findall(
+        r"^\| `(resync_troubleshoot_\w+)`(?: \(histogram\))? \|([^|]*)\|",
+        (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert len(rows) == len({name for name, _ in rows}) > 25
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == ours
 
 
 def test_each_test_that_the_security_page_names_exists() -> None:

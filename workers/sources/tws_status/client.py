@@ -10,6 +10,7 @@ import json
 import logging
 import random
 import ssl
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
@@ -22,7 +23,7 @@ from typing import Any, TypeVar
 
 import httpx2
 from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import HALF_OPENED, OpenedState
+from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, Context, OpenedState
 
 from orchestrator.deadline import Deadline
 from orchestrator.logs import get_logger
@@ -112,6 +113,14 @@ class HwaClient:
         self._server_is_ahead = timedelta()
         self._failed_questions: dict[str, None] = {}
         self._hung_logs: dict[str, int] = {}
+        self._circuit: Context | None = None
+
+    @property
+    def circuit(self) -> str:
+        """The state of the instance's circuit: closed, opened or half-opened, as by its next request."""
+        if self._circuit is None or self._circuit.opened_at is None:
+            return CLOSED if self._circuit is None else self._circuit.state
+        return OPENED if time.time() <= self._circuit.opened_at + OPEN_SECONDS else HALF_OPENED
 
     def within(self, deadline: Deadline, *, question: str | None = None) -> "HwaSession":
         """A session whose requests all end by ``deadline``.
@@ -185,6 +194,7 @@ class HwaClient:
         Raises CircuitOpen.
         """
         breaker = await self._breakers.get_breaker(self.instance.name or self.instance.where)
+        self._circuit = breaker.context
         try:
             await breaker.__aenter__()
         except OpenedState:

@@ -248,6 +248,12 @@ class TwsStatusSource:
         for limit in self._limits.values():
             await limit.close()
 
+    def circuits(self) -> dict[str, str]:
+        """The state of the circuit of each instance that was asked."""
+        return {
+            client.instance.name or client.instance.where: client.circuit for client in tuple(self._clients.values())
+        }
+
     def _client(self, instance: TwsInstance) -> HwaClient:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
