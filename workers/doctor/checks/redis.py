@@ -16,6 +16,8 @@ from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import session
+from orchestrator.store.keys import Keys
+from orchestrator.store.room import Room, read_room
 from orchestrator.tls import NoHandshake, causes, is_verified, speaks_tls, tls_context, tls_failure, tls_options
 from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
 from workers.sources.log_cache.connection import describe_url
@@ -43,16 +45,18 @@ async def check_redis(context: CheckContext) -> CheckResult:
     settings = context.settings()
     where = describe_url(settings.redis_url)
 
-    def read() -> tuple[Mapping[str, Any] | None, float, bool]:
+    def read() -> tuple[Mapping[str, Any] | None, float, bool, Room]:
         with session(settings) as client:
             ping_ms = min(_ping_ms(client) for _ in range(PINGS))
             try:
-                return client.info(), ping_ms, _has_lua_fixes(client)
+                info, has_lua_fixes = client.info(), _has_lua_fixes(client)
             except ResponseError:
-                return None, ping_ms, False  # the user may not run INFO
+                return None, ping_ms, False, Room()  # the user may not run INFO
+            room = read_room(client, Keys(settings.key_prefix), kept_seconds=settings.run_ttl_seconds)
+            return info, ping_ms, has_lua_fixes, room
 
     try:
-        info, ping_ms, has_lua_fixes = await asyncio.to_thread(read)
+        info, ping_ms, has_lua_fixes, room = await asyncio.to_thread(read)
     except StoreUnreachable as error:
         if (other := await _other_protocol(settings, error, where)) is None:
             raise
@@ -66,11 +70,12 @@ async def check_redis(context: CheckContext) -> CheckResult:
         )
     else:
         judge_server(verdict, info, where, ping_ms=ping_ms, has_lua_fixes=has_lua_fixes)
+        judge_room(verdict, room)
     options = tls_options(settings.redis_url)
     if options:
         await asyncio.to_thread(_judge_tls, verdict, settings, options)
     facts = {} if info is None else _facts(info)
-    return verdict.result(where=where, ping_ms=ping_ms, tls=_tls_word(options), **facts)
+    return verdict.result(where=where, ping_ms=ping_ms, tls=_tls_word(options), room=room.facts(), **facts)
 
 
 def _tls_word(options: Mapping[str, Any]) -> str:
@@ -246,6 +251,13 @@ def _judge_lua(verdict: Verdict, name: str, version: str, *, has_fixes: bool) ->
         ),
         reason="cve_2025_49844",
     )
+
+
+def judge_room(verdict: Verdict, room: Room) -> None:
+    """Add for how many runs there is room."""
+    verdict.note(room.text)
+    if (problem := room.problem) is not None:
+        verdict.warn(problem, room.remedy, reason="little_room")
 
 
 def _facts(info: Mapping[str, Any]) -> Mapping[str, object]:
