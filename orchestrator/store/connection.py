@@ -446,7 +446,8 @@ def _refused(error: ResponseError) -> TroubleshootError | None:
 
 def _of_script(error: ResponseError) -> bool:
     """Whether a script was refused for what its user may not do."""
-    return "user executing the script can" in str(error)
+    # Valkey's words, and Redis's.
+    return any(words in str(error) for words in ("ACL failure in script", "user executing the script can"))
 
 
 def refused_user(error: BaseException) -> StoreRefusesUser | None:

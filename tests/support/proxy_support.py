@@ -147,9 +147,9 @@ class Proxy:
 
     def _reset(self) -> None:
         for writer in self._open:
-            ended = writer.get_extra_info("socket")
             # A reset, not an orderly end, is what an abort sends then.
             with suppress(OSError, AttributeError):  # it has ended by itself
+                ended = writer.get_extra_info("socket")
                 ended.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 

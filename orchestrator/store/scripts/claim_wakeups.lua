@@ -44,9 +44,13 @@ if step ~= 0 then
   local open = redis.pcall('ZRANGE', KEYS[3], 0, -1)
   for _, run_id in ipairs(open) do shift_run(ARGV[8] .. 'run:' .. run_id, step) end
   for _, i in ipairs({ 1, 3, 4, 5, 6, 7 }) do shift(KEYS[i], step) end
-  local prefix = ARGV[8]:gsub('[%*%?%[%]\\]', '\\%0')
-  for _, kind in ipairs({ 'waiting:*', 'running:*' }) do
-    for _, key in ipairs(redis.call('KEYS', prefix .. kind)) do shift(key, step) end
+  local fields, shifted = redis.pcall('HKEYS', KEYS[8]), {}
+  for _, field in ipairs(fields) do -- of a queue, or of one of its lanes
+    local lane = string.match(field, '^[^|]*')
+    for _, name in ipairs({ 'waiting:' .. lane, 'running:' .. string.match(lane, '^[^\6]*') }) do
+      if not shifted[name] then shift(ARGV[8] .. name, step) end
+      shifted[name] = true
+    end
   end
   redis.call('DEL', KEYS[8], KEYS[9])
 end
