@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import time
@@ -16,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_support import program, running_prometheus
 from tests_support import fetch_once, stretched
 
 from orchestrator.errors import SourceError
@@ -26,7 +25,6 @@ from orchestrator.payloads import MetricsPayload, SeriesFacts
 from orchestrator.sources import FetchResult
 from workers.sources.metrics.queries import DEFAULT_QUERIES
 from workers.sources.metrics.source import MetricsSource
-from workers.standalone.ports import free_port
 
 STEP = 30
 HOUR, DAY = 3_600, 86_400
@@ -69,11 +67,7 @@ def openmetrics(now: int) -> str:
 @pytest.fixture(scope="module")
 def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server on a free port, its storage filled by promtool."""
-    server, tool = shutil.which("prometheus"), shutil.which("promtool")
-    if server is None or tool is None:
-        if os.environ.get("CI"):
-            pytest.fail("no prometheus and promtool on PATH in CI: install the Debian package prometheus")
-        pytest.skip("no prometheus and promtool on PATH: install the Debian package prometheus")
+    tool = program("promtool")
     folder: Path = tmp_path_factory.mktemp("prometheus")
     now = int(time.time())
     (folder / "planted.txt").write_text(openmetrics(now))
@@ -81,28 +75,8 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         [tool, "tsdb", "create-blocks-from", "openmetrics", folder / "planted.txt", folder / "data"],
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
-    (folder / "prometheus.yml").write_text("global: {}\n")
-    port = free_port()
-    process = subprocess.Popen(
-        [server, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-         "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
-                    break
-            except (urllib.error.URLError, OSError):
-                assert process.poll() is None, "prometheus ended at once"
-                time.sleep(0.05)
-        else:
-            pytest.fail("prometheus did not become ready")
+    with running_prometheus(folder) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, Page, check_
 from orchestrator.monitoring import PREFIX, metrics_page, process_registry
 from orchestrator.sources import CIRCUIT_STATES
 
+_OTHER_QUEUE = "other"
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0)
 
 
@@ -102,6 +103,8 @@ class WorkerMetrics:
                                   ["source", "outcome"], buckets=_BUCKETS, registry=self.registry)  # fmt: skip
         self._set_aside = Counter(f"{prefix}_messages_set_aside", "Messages that could not be taken.", ["queue"],
                                   registry=self.registry)  # fmt: skip
+        for queue in (*queue_names(), _OTHER_QUEUE):
+            self._set_aside.labels(queue)  # published before the first, which would be no increase else
         age = Gauge(f"{prefix}_heartbeat_age_seconds", "Since the consumer's last sign of life.",
                     registry=self.registry)  # fmt: skip
         age.set_function(lambda: beat.age_seconds)
@@ -127,7 +130,7 @@ class WorkerMetrics:
     def set_aside(self, queue: str) -> None:
         """Count a message that was set aside."""
         # The queues of replies and of remote control have random names.
-        self._set_aside.labels(queue if queue in queue_names() else "other").inc()
+        self._set_aside.labels(queue if queue in queue_names() else _OTHER_QUEUE).inc()
 
     def page(self) -> Page:
         """The metrics in Prometheus's text format."""
