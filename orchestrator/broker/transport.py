@@ -6,6 +6,7 @@ commands for each: a third of the Python time of a worker under load.
 
 import json
 import math
+import select
 import time
 from bisect import bisect
 from collections.abc import Callable, Mapping
@@ -40,6 +41,8 @@ RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "inter
 after Redis is back."""
 NARROW_SECONDS = 0.1
 """Seconds for which a read waits that leaves out the messages of batches: one of the places they have may get free."""
+READ_SECONDS, MISSED_PONGS = 1.0, 2
+"""Seconds for which a read of messages waits before kombu 5.7, and PINGs without an answer: the connection is gone."""
 SHOWN_CHARACTERS = 20_000
 """What is told of a message that is set aside; less is kept of it."""
 message_set_aside = Signal(name="message_set_aside")
@@ -131,6 +134,8 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
     keyprefix_binding_deadlines = "_kombu.binding_deadlines"
     keyprefix_binding_permanent = "_kombu.binding_permanent.%s"
     _publishing_client: Any = None
+    _asked_at = 0.0
+    """When messages were last waited for, by ``time.monotonic()``."""
     batch_share: Callable[[], Share] | None = None
     """What share of a worker's places batches have now."""
 
@@ -172,6 +177,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
         return client
 
     def _brpop_start(self, *timeout: float) -> None:  # kombu's own default changes from version to version
+        self._asked_at = time.monotonic()
         share = self.batch_share() if self.batch_share is not None else Share.FAIR
         steps = self.priority_steps
         if share is Share.SMALL:
@@ -182,6 +188,13 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
             super()._brpop_start(*timeout)
         finally:
             self.priority_steps = steps
+
+    def leads_nowhere(self) -> bool:
+        """Whether Redis has not answered for long on a connection that messages or broadcasts are waited for on."""
+        pinged = getattr(self.__dict__.get("subclient"), "health_check_response_counter", 0)
+        sock: Any = getattr(self._in_poll or None, "_sock", None)
+        is_overdue = sock is not None and time.monotonic() - self._asked_at > READ_SECONDS + self.health_check_interval
+        return pinged >= MISSED_PONGS or (is_overdue and not select.select([sock], [], [], 0)[0])
 
     def priority(self, n: int) -> int:
         """The priority of the list for messages of priority ``n``."""
@@ -237,6 +250,19 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu is untyped
                         set_aside(name.partition(self.sep)[0], f"its key was a {kind}", key)
 
 
+class Poller(redis.MultiChannelPoller):  # type: ignore[misc]  # kombu is untyped
+    """kombu's poller, which notices a half-open connection also before kombu 5.7, the first that does."""
+
+    _channels: set[Any]
+
+    def maybe_check_subclient_health(self) -> None:
+        """Send a PING for broadcasts. Raises ConnectionError, by which the worker connects again."""
+        super().maybe_check_subclient_health()
+        if any(channel.leads_nowhere() for channel in self._channels):
+            self._channels = set()  # the timer goes on calling this when there is another poller
+            raise RedisConnectionError("Redis does not answer")
+
+
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
     """kombu's Redis transport with ``Channel``, which connects again after any error of Redis.
 
@@ -245,7 +271,13 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu is untyped
     """
 
     Channel = Channel
+    cycle: Any
     connection_errors = (*redis.Transport.connection_errors, RedisError)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if not hasattr(self.cycle, "maybe_check_brpop_health"):
+            self.cycle = Poller()
 
     def _deliver(self, message: Any, queue: str) -> None:
         try:

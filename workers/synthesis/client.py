@@ -7,6 +7,7 @@ is imported at the first call, and its client is created inside the loop that us
 import asyncio
 import json
 import re
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ class OpenAIClient:
             raise LlmFailed("timeout", "no time was left to ask the model") from None
         import openai  # noqa: PLC0415  # imported above
 
+        transport = _http_library()
         try:
             opened = await self._open(model, messages, deadline, first)
             async with (
@@ -127,8 +129,10 @@ class OpenAIClient:
             ):
                 async for delta in deltas:
                     yield delta
-        except TimeoutError:
+        except (TimeoutError, transport.TimeoutException):
             raise LlmFailed("timeout", "the model did not answer in time") from None
+        except transport.HTTPError:  # of a stream; later SDKs have an error of their own
+            raise LlmFailed("connection", "the connection to the model failed or was cut") from None
         except openai.OpenAIError as error:
             raise _failure(error) from None
         except ValueError:
@@ -146,7 +150,7 @@ class OpenAIClient:
 
             key = self._settings.api_key
             endpoint = (self._settings.endpoint or DEFAULT_ENDPOINT).rstrip("/").removesuffix("/chat/completions")
-            mask_log("httpx2")
+            mask_log(_http_library().__name__)
             self._sdk = AsyncOpenAI(
                 # Local servers need no key, but the SDK does.
                 api_key=key.get_secret_value() if key is not None else "none",
@@ -182,6 +186,13 @@ class OpenAIClient:
             "max_tokens": self._settings.max_answer_tokens,
             "temperature": 0.1,
         }
+
+
+def _http_library() -> Any:
+    """httpx2, or httpx before version 3 of the SDK, which speaks to the server through it."""
+    import openai  # noqa: PLC0415
+
+    return sys.modules[openai.Timeout.__init__.__module__.partition(".")[0]]
 
 
 def _left(deadline: Deadline, first: Deadline | None) -> float:
